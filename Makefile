@@ -26,7 +26,7 @@ test-race: ## Run all tests with the race detector. Takes longer; needs a C comp
 	tools/gotest -race -count=1 work
 
 # In this order: the programs that are built after the console have it in them.
-CHECKS := check-gen breaking console lint test-race console-test interop memory readme deploy-check examples reproducible fuzz modules
+CHECKS := check-gen breaking console lint test-race console-test interop memory docs readme deploy-check examples reproducible fuzz modules
 check: FUZZTIME := 3s
 check: ## Run all that CI runs. Needs all that the targets below need, and root.
 	@start=$$(date +%s); for step in $(CHECKS); do \

@@ -63,7 +63,7 @@ func TestThePageOnProvidersQuotesTheLog(t *testing.T) {
 		code.WriteString(readFile(t, file))
 	}
 	page := readFile(t, filepath.Join("..", "..", "docs", "identity", "openid.md"))
-	quoted := regexp.MustCompile("(?m)^\\| `(the token [^`]*)`").FindAllStringSubmatch(page, -1)
+	quoted := regexp.MustCompile("(?m)^\\| `(the [^`]*)`").FindAllStringSubmatch(page, -1)
 	if len(quoted) < 5 {
 		t.Fatalf("the page quotes %d messages", len(quoted))
 	}
@@ -73,7 +73,6 @@ func TestThePageOnProvidersQuotesTheLog(t *testing.T) {
 		}
 	}
 }
-
 
 // testNames returns the names of all tests and fuzz targets of the services and of the kit.
 func testNames(t *testing.T) map[string]bool {
