@@ -88,7 +88,7 @@ func TestWhatIsServed(t *testing.T) {
 	} {
 		got := get(c, tt.method, tt.path, "Accept", tt.accept)
 		if (got != nil) != (tt.body != "") {
-			t.Errorf("%s: %s %s is served: %v", tt.name, tt.method, tt.path, got != nil)
+			t.Errorf("%s: %s %s was served: %v", tt.name, tt.method, tt.path, got != nil)
 			continue
 		}
 		if got == nil {

@@ -56,6 +56,6 @@ func TestTheConfigurationIsChecked(t *testing.T) {
 func TestPeopleAreNotShownAWorkloadsCertificate(t *testing.T) {
 	t.Parallel()
 	if err := load(`tls: {workload_api: "unix:///run/a"}`, new(frontdoor.Config)); err == nil {
-		t.Error("load takes a Workload API for the certificate that people see")
+		t.Error("load accepts a Workload API for the server certificate")
 	}
 }

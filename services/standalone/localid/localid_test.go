@@ -170,7 +170,7 @@ func TestAuthorityIsConfinedToTheMachine(t *testing.T) {
 	_, err = forged.Leaf.Verify(x509.VerifyOptions{Roots: a.Pool(), DNSName: "bank.example.com"})
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) || invalid.Reason != x509.CANotAuthorizedForThisName {
-		t.Errorf("Verify = %v for a name beyond the machine", err)
+		t.Errorf("Verify = %v for a name outside the machine", err)
 	}
 	if _, err := a.WorkloadCertificate(spiffeid.ID{}); err == nil {
 		t.Error("WorkloadCertificate of a zero ID succeeded")
