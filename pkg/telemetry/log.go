@@ -23,7 +23,7 @@ func (c LogConfig) check() error {
 	}
 	// UnmarshalText also accepts `info+2`, and its error quotes the input.
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
-		return fmt.Errorf("log.level: must be debug, info, warn or error")
+		return fmt.Errorf("log.level: must be debug, info, warn, or error")
 	}
 	return nil
 }
