@@ -96,7 +96,7 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 	if err != nil {
 		return Grant{}, err
 	}
-	s.tellNonces(ctx, name.Version(want.Version), before, after)
+	s.logNonces(ctx, name.Version(want.Version), before, after)
 	if granted.Reserved == 0 {
 		return Grant{}, fault.New(fault.FailedPrecondition, NonceBudgetExhausted,
 			"the version has encrypted the maximum number of values under random IVs; store a new version with another value").
@@ -160,8 +160,8 @@ func (n *Nonces) reserve(want Reservation, now time.Time) Grant {
 	return Grant{Reserved: granted, Used: n.Used, Budget: limit}
 }
 
-// tellNonces logs once when a ledger reaches the warning threshold, and once when it is used up.
-func (s *Store) tellNonces(ctx context.Context, version VersionName, before, after Nonces) {
+// logNonces logs once when a ledger reaches the warning threshold, and once when it is used up.
+func (s *Store) logNonces(ctx context.Context, version VersionName, before, after Nonces) {
 	was := func(in func(*Nonces) bool) bool { return before.Reserved() && in(&before) }
 	about := []any{slog.String("version", version.String()), slog.Uint64("used", after.Used), slog.Uint64("budget", after.Budget())}
 	switch {

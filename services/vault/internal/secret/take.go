@@ -13,10 +13,10 @@ import (
 // # Recognition of values
 //
 // The vault sees the plaintext of a value once, when the value is stored. It then recognizes the
-// form of the value, and reports it in the response of that call only. It converts a key that is
-// in a file with a format of its own, reports so, and refuses a key in a form that nothing can
-// use. All other values are stored as they arrived; lenient readings happen when the key is used
-// (package keyform).
+// form of the value, and reports it in the response of that call only. It converts keys from file
+// formats such as PKCS #12 and JWK, reports the original form, and refuses a key in a form that
+// nothing can use. All other values are stored as they arrived; lenient parsing happens when the
+// key is used (package keyform).
 
 // Taken is how a value was recognized. It describes the stored value.
 type Taken struct {
