@@ -100,7 +100,7 @@ func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
 		return Secret{}, err
 	}
 	if u.change.Value.present() && before.Usage != u.usage {
-		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "another secret took this name in the meantime; read it again")
+		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "a new secret took this name in the meantime; read it again")
 	}
 	after, err := u.change.apply(tx, before)
 	if err != nil {
