@@ -23,7 +23,10 @@ function withoutUnused(): Plugin {
   return {
     name: "without-unused",
     enforce: "pre",
-    resolveId: (source, importer) => (importer?.includes("/@mantine/core/") && /(ScrollArea\/ScrollArea\.mjs|^react-remove-scroll)$/.test(source) ? plain : undefined),
+    resolveId: (source, importer) =>
+      importer?.includes("/@mantine/core/") && /(ScrollArea\/ScrollArea\.mjs|^react-remove-scroll)$/.test(source)
+        ? plain
+        : undefined,
   };
 }
 

@@ -8,16 +8,46 @@ const kit = useKit();
 beforeAll(async () => {
   await kit.server.storeSecret("the-key", { description: "A key", labels: { team: "payments" } });
   await kit.server.storeSecret("key-pair", { value: { generate: { kind: "KIND_EC_P256" } } });
-  await kit.server.storeSecret("the-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["bank.partner.test"], value: { text: "x" } });
-  await kit.server.addEndpoint("bank", { displayName: "The Bank", encryption: encryptedWith("the-key"), headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } }, { name: "X-Client", value: "a" }] });
+  await kit.server.storeSecret("the-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["bank.partner.test"],
+    value: { text: "x" },
+  });
+  await kit.server.addEndpoint("bank", {
+    displayName: "The Bank",
+    encryption: encryptedWith("the-key"),
+    headers: [
+      { name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } },
+      { name: "X-Client", value: "a" },
+    ],
+  });
   await kit.server.storeSecret("legacy-key");
   await kit.server.addEndpoint("legacy", {
-    encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/legacy-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
+    encryption: {
+      request: {
+        cipher: {
+          algorithm: "ALGORITHM_AES_256_CBC",
+          sharedKey: { keys: [{ name: "workspaces/demo/secrets/legacy-key" }] },
+        },
+        allowLegacy: [
+          { flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() },
+        ],
+      },
+    },
   });
   for (const id of ["worn", "halted", "burnt"]) await kit.server.storeSecret(id, { rotationPeriod: "86400s" });
-  for (let i = 0; i < 2; i++) await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { value: { generate: { kind: "KIND_AES_256" } } });
+  for (let i = 0; i < 2; i++)
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", {
+      value: { generate: { kind: "KIND_AES_256" } },
+    });
   await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn?reason=monthly", { rotationPeriod: "172800s" });
-  for (const act of ["worn/versions/1:destroy", "worn/versions/2:disable", "halted/versions/1:disable", "burnt/versions/1:destroy"]) await kit.server.api("owner", "POST", `workspaces/demo/secrets/${act}`, {});
+  for (const act of [
+    "worn/versions/1:destroy",
+    "worn/versions/2:disable",
+    "halted/versions/1:disable",
+    "burnt/versions/1:destroy",
+  ])
+    await kit.server.api("owner", "POST", `workspaces/demo/secrets/${act}`, {});
   await kit.server.api("admin", "POST", "workspaces/demo/endpoints/bank:approve", {});
   await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:activate", {});
   await kit.server.encrypt("bank", "{}"); // so that its key has a nonce budget
@@ -157,7 +187,9 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await leave();
     await ask(1, "Destroy");
     await dialog(page).getByRole("link", { name: "bank" }).waitFor();
-    await dialog(page).getByLabel(/although it is in use/).check();
+    await dialog(page)
+      .getByLabel(/although it is in use/)
+      .check();
     expect(await findings(page), "destroy").toEqual([]);
     await leave();
     await page.getByRole("button", { name: "New value" }).click();
@@ -174,9 +206,15 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByRole("button", { name: "Actions for version 3" }).click();
     expect(await findings(page), "menu of a version").toEqual([]);
     await page.getByRole("menuitem", { name: "Disable" }).click();
-    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { description: `Changed in the meantime, ${crypto.randomUUID()}` });
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", {
+      description: `Changed in the meantime, ${crypto.randomUUID()}`,
+    });
     await dialog(page).getByRole("button", { name: "Disable" }).click();
-    await page.getByRole("dialog", { name: /Somebody changed this secret/ }).getByRole("cell", { name: /Changed in the meantime/ }).first().waitFor();
+    await page
+      .getByRole("dialog", { name: /Somebody changed this secret/ })
+      .getByRole("cell", { name: /Changed in the meantime/ })
+      .first()
+      .waitFor();
     expect(await findings(page), "conflict").toEqual([]);
   });
 
@@ -186,7 +224,8 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByRole("option", { name: "the-key" }).waitFor();
     expect(await findings(page), "picker").toEqual([]);
     await page.keyboard.press("Escape");
-    for (const add of ["Envelope", "Signing", "Selection", "Initialization vector"]) await page.getByRole("button", { name: add, exact: true }).click();
+    for (const add of ["Envelope", "Signing", "Selection", "Initialization vector"])
+      await page.getByRole("button", { name: add, exact: true }).click();
     await page.getByText("In their own way").click();
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();

@@ -10,8 +10,16 @@ beforeAll(async () => {
   // A key serves one purpose, at one host.
   for (const id of ["cbc-key", "named-key", "plain-key"]) await kit.server.storeSecret(id);
   await kit.server.storeSecret("bank-hmac", { value: { generate: { kind: "KIND_HMAC_SHA256" } } });
-  await kit.server.storeSecret("bank-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["api.bank.test"], value: { text: "Bearer x" } });
-  await kit.server.storeSecret("other-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["elsewhere.test"], value: { text: "Bearer y" } });
+  await kit.server.storeSecret("bank-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["api.bank.test"],
+    value: { text: "Bearer x" },
+  });
+  await kit.server.storeSecret("other-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["elsewhere.test"],
+    value: { text: "Bearer y" },
+  });
 });
 
 /** Chooses a stored secret in a picker. */
@@ -69,9 +77,16 @@ describe("an owner adds an endpoint", () => {
       headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/bank-token" } }],
       encryption: {
         request: {
-          cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "workspaces/demo/secrets/bank-key" }] } },
+          cipher: {
+            algorithm: "ALGORITHM_AES_256_GCM",
+            sharedKey: { keys: [{ name: "workspaces/demo/secrets/bank-key" }] },
+          },
           envelope: { json: '{"encryptedData":"${data}"}' },
-          signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" }, keys: [{ name: "workspaces/demo/secrets/bank-hmac" }], headers: { "X-Signature": "sha256=${signature}" } },
+          signing: {
+            mac: { algorithm: "ALGORITHM_HMAC_SHA256" },
+            keys: [{ name: "workspaces/demo/secrets/bank-hmac" }],
+            headers: { "X-Signature": "sha256=${signature}" },
+          },
         },
       },
     });
@@ -131,7 +146,9 @@ describe("an owner adds an endpoint", () => {
     await answer.getByLabel("Reason").press("Enter");
     await answer.waitFor({ state: "detached" });
     await focusedOn(page.getByRole("button", { name: "Add endpoint" }));
-    expect(await page.getByRole("textbox", { name: "Reason", exact: true }).first().inputValue()).toBe("The partner cannot do GCM");
+    expect(await page.getByRole("textbox", { name: "Reason", exact: true }).first().inputValue()).toBe(
+      "The partner cannot do GCM",
+    );
     await page.getByLabel("URL").fill("https://insecure.test/");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await heading(page, "findings");
@@ -141,7 +158,14 @@ describe("an owner adds an endpoint", () => {
 
   test("and inside of what has names of its own, such as a blob", async () => {
     const blobs = { data: { parts: [{ slot: "SLOT_IV" }, { slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }] } };
-    await kit.server.addEndpoint("named", { encryption: { request: { ...(encryptedWith("named-key") as { request: object }).request, envelope: { json: '{"d":"${data}"}', blobs } } } });
+    await kit.server.addEndpoint("named", {
+      encryption: {
+        request: {
+          ...(encryptedWith("named-key") as { request: object }).request,
+          envelope: { json: '{"d":"${data}"}', blobs },
+        },
+      },
+    });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/named/edit" });
     const encoding = page.locator(`input[data-path='endpoint.encryption.request.envelope.blobs["data"].encoding']`);
     await encoding.click();
@@ -150,7 +174,10 @@ describe("an owner adds an endpoint", () => {
     await focusedOn(encoding);
     expect(await encoding.getAttribute("aria-invalid")).toBe("true");
     await page.getByRole("button", { name: "Cancel" }).focus();
-    await page.locator(".finding-list").getByRole("button", { name: "encryption › request › envelope › blobs “data” › encoding" }).click();
+    await page
+      .locator(".finding-list")
+      .getByRole("button", { name: "encryption › request › envelope › blobs “data” › encoding" })
+      .click();
     await focusedOn(encoding);
     await picture(page, "endpoint-findings-inside");
   });
@@ -211,7 +238,10 @@ describe("an owner looks after an endpoint", () => {
     await kit.server.addEndpoint("contended", { description: "first" });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/contended/edit" });
     await page.getByRole("textbox", { name: "Description" }).fill("mine");
-    await kit.server.api("admin", "PATCH", "workspaces/demo/endpoints/contended", { description: "theirs", methods: ["GET"] });
+    await kit.server.api("admin", "PATCH", "workspaces/demo/endpoints/contended", {
+      description: "theirs",
+      methods: ["GET"],
+    });
     await page.getByRole("button", { name: "Save" }).click();
     const conflict = page.getByRole("dialog", { name: /Somebody changed this endpoint/ });
     await conflict.getByRole("cell", { name: "theirs" }).waitFor();
@@ -264,7 +294,10 @@ describe("an owner looks after an endpoint", () => {
     await choose(page, "Unsafe choices", "Unsafe choices");
     await page.waitForURL(/unsafe=any/);
     expect(await rowNames(page)).toEqual(["findings"]);
-    await page.locator(".legacy").getByText(/^expires (in 12 months|next year)$/).waitFor();
+    await page
+      .locator(".legacy")
+      .getByText(/^expires (in 12 months|next year)$/)
+      .waitFor();
     await picture(page, "allowlist-unsafe");
     await choose(page, "Unsafe choices", "Unsafe, expires in 30 days");
     await heading(page, "Nothing found");
@@ -279,11 +312,17 @@ describe("an owner looks after an endpoint", () => {
     expect(await rowNames(page)).toEqual(["findings"]);
     await page.locator(".legacy").getByText("expired last month").waitFor();
     // A link to it is enough, and a narrow screen.
-    const again = await kit.signIn("member", { viewport: { width: 390, height: 860 }, at: "/w/demo/endpoints?unsafe=any" });
+    const again = await kit.signIn("member", {
+      viewport: { width: 390, height: 860 },
+      at: "/w/demo/endpoints?unsafe=any",
+    });
     expect(await rowNames(again)).toEqual(["findings"]);
     await again.locator(".legacy").getByText("Unauthenticated CBC").waitFor();
     await picture(again, "allowlist-unsafe-narrow");
-    await again.getByRole("combobox", { name: "Unsafe choices" }).and(again.locator("[value='Unsafe choices']")).waitFor();
+    await again
+      .getByRole("combobox", { name: "Unsafe choices" })
+      .and(again.locator("[value='Unsafe choices']"))
+      .waitFor();
   });
 
   test("the activity of a workspace has everything, what was deleted included", async () => {

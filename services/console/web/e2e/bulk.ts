@@ -24,7 +24,8 @@ export async function storeMany(server: Server, many: number, secret: (i: number
   const session = http2.connect(server.grpcUrl, { ca: await readFile(path.join(access, "ca.pem")) });
   let next = 0;
   const worker = async () => {
-    for (let i = next++; i < many; i = next++) await call(session, token, "/keyward.vault.v1.VaultService/CreateSecret", createSecret(secret(i)));
+    for (let i = next++; i < many; i = next++)
+      await call(session, token, "/keyward.vault.v1.VaultService/CreateSecret", createSecret(secret(i)));
   };
   try {
     await Promise.all(Array.from({ length: atOnce }, worker));
@@ -43,7 +44,11 @@ function field(number: number, content: string | Buffer): Buffer {
 
 /** A keyward.vault.v1.CreateSecretRequest. */
 function createSecret({ id, description, label: [key, value], text }: Plain): Buffer {
-  const secret = [field(3, description), field(4, Buffer.concat([field(1, key), field(2, value)])), field(6, field(1, text))];
+  const secret = [
+    field(3, description),
+    field(4, Buffer.concat([field(1, key), field(2, value)])),
+    field(6, field(1, text)),
+  ];
   return Buffer.concat([field(1, "workspaces/demo"), field(2, id), field(3, Buffer.concat(secret))]);
 }
 
@@ -52,7 +57,13 @@ function call(session: http2.ClientHttp2Session, token: string, method: string, 
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ":method": "POST", ":path": method, "content-type": "application/grpc", te: "trailers", authorization: `Bearer ${token}` });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": method,
+      "content-type": "application/grpc",
+      te: "trailers",
+      authorization: `Bearer ${token}`,
+    });
     let status: http2.IncomingHttpHeaders = {};
     const take = (headers: http2.IncomingHttpHeaders) => {
       if (headers["grpc-status"] !== undefined) status = headers;
@@ -60,7 +71,11 @@ function call(session: http2.ClientHttp2Session, token: string, method: string, 
     stream.on("response", take);
     stream.on("trailers", take);
     stream.on("error", reject);
-    stream.on("close", () => (status["grpc-status"] === "0" ? resolve() : reject(new Error(`${method}: ${String(status["grpc-status"])} ${String(status["grpc-message"])}`))));
+    stream.on("close", () =>
+      status["grpc-status"] === "0"
+        ? resolve()
+        : reject(new Error(`${method}: ${String(status["grpc-status"])} ${String(status["grpc-message"])}`)),
+    );
     stream.resume();
     stream.end(Buffer.concat([head, message]));
   });

@@ -63,7 +63,9 @@ describe("a value", () => {
     await page.getByLabel("Secret Name").fill("file-canary");
     await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("File", { exact: true }).click();
-    await page.getByLabel("File with the value").setInputFiles({ name: "key.txt", mimeType: "text/plain", buffer: Buffer.from(canary) });
+    await page
+      .getByLabel("File with the value")
+      .setInputFiles({ name: "key.txt", mimeType: "text/plain", buffer: Buffer.from(canary) });
     await page.getByRole("button", { name: "SAVE" }).click();
     await dialog(page).getByText("It cannot be viewed again").waitFor();
     const encoded = Buffer.from(canary).toString("base64").replace(/=+$/, "").slice(0, -2);

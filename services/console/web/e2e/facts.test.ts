@@ -10,13 +10,39 @@ const kit = useKit();
 
 let folder = "";
 const file = (name: string) => path.join(folder, name);
-const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
+const openssl = (...args: string[]) =>
+  execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
 
 // Files as people have them, made by the tool that they have.
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), "keyward-keys-"));
-  openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=partner.test", "-days", "30", "-keyout", "key.pem", "-out", "certificate.pem");
-  openssl("pkcs12", "-export", "-inkey", "key.pem", "-in", "certificate.pem", "-passout", "pass:open sesame", "-out", "key.p12");
+  openssl(
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-subj",
+    "/CN=partner.test",
+    "-days",
+    "30",
+    "-keyout",
+    "key.pem",
+    "-out",
+    "certificate.pem",
+  );
+  openssl(
+    "pkcs12",
+    "-export",
+    "-inkey",
+    "key.pem",
+    "-in",
+    "certificate.pem",
+    "-passout",
+    "pass:open sesame",
+    "-out",
+    "key.p12",
+  );
   openssl("pkcs8", "-topk8", "-in", "key.pem", "-passout", "pass:x", "-out", "encrypted.pem");
   openssl("pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-outform", "DER", "-out", "key.der");
 });
@@ -66,7 +92,9 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await upload(page, "key.der");
     await save(page);
     await takenFor(page, /Taken for: RSA-2048 private key/);
-    expect((await kit.server.api("owner", "GET", "workspaces/demo/secrets/der-key")) as object).toMatchObject({ publicKey: { algorithm: "RSA-2048" } });
+    expect((await kit.server.api("owner", "GET", "workspaces/demo/secrets/der-key")) as object).toMatchObject({
+      publicKey: { algorithm: "RSA-2048" },
+    });
   });
 
   test("a new value of a secret", async () => {
@@ -94,7 +122,10 @@ describe("keys in other forms", () => {
     await page.getByLabel("Password of the file").fill("not it");
     expect(await axeFindings(page)).toEqual([]);
     await save(page);
-    await dialog(page).getByText(/password/i).nth(2).waitFor();
+    await dialog(page)
+      .getByText(/password/i)
+      .nth(2)
+      .waitFor();
     await dialog(page).getByRole("alert").first().waitFor();
     await page.getByLabel("Password of the file").fill("open sesame");
     await save(page);

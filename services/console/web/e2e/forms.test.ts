@@ -53,7 +53,11 @@ describe("a form that was changed", () => {
     await kit.server.addEndpoint("edited");
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/edited" });
     await page.getByRole("heading", { name: "edited" }).first().waitFor();
-    await page.getByRole("link", { name: "Edit" }).or(page.getByRole("button", { name: "Edit" })).first().click();
+    await page
+      .getByRole("link", { name: "Edit" })
+      .or(page.getByRole("button", { name: "Edit" }))
+      .first()
+      .click();
     await page.getByLabel("Display name").fill("Edited");
     await page.goBack();
     await leaving(page).getByRole("button", { name: "Stay" }).click();
@@ -102,7 +106,10 @@ describe("a form that was changed", () => {
 describe("the focus", () => {
   test("goes to what is wrong when a save failed, and to what opened a dialog when it closes", async () => {
     await kit.server.storeSecret("focus-key");
-    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=focus-key", viewport: { width: 1280, height: 480 } });
+    const page = await kit.signIn("owner", {
+      at: "/w/demo/secrets?q=focus-key",
+      viewport: { width: 1280, height: 480 },
+    });
     await rowNames(page);
     for (const action of ["Edit", "Delete"]) {
       await page.getByRole("button", { name: "Actions for focus-key" }).press("Enter");
@@ -112,7 +119,9 @@ describe("the focus", () => {
       await dialog(page).waitFor({ state: "detached" });
       await focusIs(page, /^Actions for focus-key$/);
     }
-    await page.route(/secrets\/focus-key\?/, (route) => route.fulfill({ status: 503, json: { code: 14, message: "later" } }));
+    await page.route(/secrets\/focus-key\?/, (route) =>
+      route.fulfill({ status: 503, json: { code: 14, message: "later" } }),
+    );
     await page.getByRole("button", { name: "Actions for focus-key" }).press("Enter");
     await page.getByRole("menuitem", { name: "Edit" }).press("Enter");
     await page.getByLabel("Description").fill("changed");
@@ -139,8 +148,13 @@ describe("the focus", () => {
 
   test("goes to the summary when an endpoint is not saved, which is below the fold", async () => {
     await kit.server.addEndpoint("unsaved");
-    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/unsaved/edit", viewport: { width: 1280, height: 480 } });
-    await page.route(/endpoints\/unsaved\?/, (route) => route.fulfill({ status: 503, json: { code: 14, message: "later" } }));
+    const page = await kit.signIn("owner", {
+      at: "/w/demo/endpoints/unsaved/edit",
+      viewport: { width: 1280, height: 480 },
+    });
+    await page.route(/endpoints\/unsaved\?/, (route) =>
+      route.fulfill({ status: 503, json: { code: 14, message: "later" } }),
+    );
     await page.getByLabel("Display name").fill("changed");
     await page.getByLabel("Display name").press("Enter");
     await focusIs(page, /Something went wrong/);
@@ -166,7 +180,20 @@ describe("what is wrong", () => {
     await kit.server.storeSecret("finding");
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/finding" });
     await page.route(/secrets\/finding\?/, (route) =>
-      route.fulfill({ status: 400, json: { code: 3, message: "no", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INVALID_FIELD" }, { "@type": "type.googleapis.com/google.rpc.BadRequest", fieldViolations: [{ field: "secret.description", description: "holds the value" }] }] } }),
+      route.fulfill({
+        status: 400,
+        json: {
+          code: 3,
+          message: "no",
+          details: [
+            { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INVALID_FIELD" },
+            {
+              "@type": "type.googleapis.com/google.rpc.BadRequest",
+              fieldViolations: [{ field: "secret.description", description: "holds the value" }],
+            },
+          ],
+        },
+      }),
     );
     await page.getByRole("button", { name: "Edit", exact: true }).click();
     await page.getByLabel("Description").fill("one");
@@ -182,7 +209,10 @@ describe("what is wrong", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/required/edit" });
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();
-    const own = page.locator("[data-path='endpoint.url']").locator("xpath=ancestor::*[contains(@class,'InputWrapper-root')][1]").locator(".mantine-InputWrapper-error");
+    const own = page
+      .locator("[data-path='endpoint.url']")
+      .locator("xpath=ancestor::*[contains(@class,'InputWrapper-root')][1]")
+      .locator(".mantine-InputWrapper-error");
     await own.waitFor();
     await page.getByLabel("URL").fill("https://required.partner.test/v2");
     await expect.poll(() => own.count()).toBe(0);
@@ -194,7 +224,9 @@ describe("what is wrong", () => {
     const warning = page.getByText("begins or ends with white space");
     await page.getByLabel("Secret value").fill("a token\n");
     await warning.waitFor();
-    await page.getByLabel("Secret value").fill("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n");
+    await page
+      .getByLabel("Secret value")
+      .fill("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n");
     await expect.poll(() => warning.count()).toBe(0);
   });
 });
@@ -203,7 +235,8 @@ describe("storing a secret", () => {
   test("asks first what it is, in words, and says before saving that nobody sees it again", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await openStore(page);
-    for (const name of ["Encryption or signing key", "Credential that is sent", "Public parameter"]) expect(await page.getByRole("radio", { name }).isChecked()).toBe(false);
+    for (const name of ["Encryption or signing key", "Credential that is sent", "Public parameter"])
+      expect(await page.getByRole("radio", { name }).isChecked()).toBe(false);
     await page.getByText("API key, password").waitFor();
     await page.getByText("no one can view this value again").waitFor();
     await page.getByLabel("Secret Name").fill("payment-api-key");

@@ -9,16 +9,20 @@ const kit = useKit();
 const thumbprint = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92";
 
 const save = (page: Page, name = "Save") => page.getByRole("button", { name, exact: true }).click();
-const acknowledge = (page: Page, what: string) => page.getByRole("button", { name: `Acknowledge that ${what} is public…` });
+const acknowledge = (page: Page, what: string) =>
+  page.getByRole("button", { name: `Acknowledge that ${what} is public…` });
 const why = (page: Page, what: string) => page.getByRole("textbox", { name: `Why ${what} is public` });
 const read = (id: string): Promise<object> => kit.server.api("owner", "GET", `workspaces/demo/endpoints/${id}`);
 
 beforeAll(async () => {
   await kit.server.storeSecret("aad-key");
-  for (const id of ["header", "never"]) await kit.server.addEndpoint(id, { headers: [{ name: "X-Merchant", value: "a" }] });
+  for (const id of ["header", "never"])
+    await kit.server.addEndpoint(id, { headers: [{ name: "X-Merchant", value: "a" }] });
   await kit.server.addEndpoint("named");
   const { request } = encryptedWith("aad-key") as { request: { cipher: object } };
-  await kit.server.addEndpoint("aad", { encryption: { request: { cipher: { ...request.cipher, aad: { text: "orders" } } } } });
+  await kit.server.addEndpoint("aad", {
+    encryption: { request: { cipher: { ...request.cipher, aad: { text: "orders" } } } },
+  });
 });
 
 describe("an owner says what is public", () => {
@@ -35,7 +39,13 @@ describe("an owner says what is public", () => {
     await save(page);
     await told(page, "header is saved.");
     await page.getByText("Public: the thumbprint of the merchant's certificate").waitFor();
-    await expect.poll(() => read("header")).toMatchObject({ headers: [{ name: "X-Merchant", value: thumbprint, publicReason: "the thumbprint of the merchant's certificate" }] });
+    await expect
+      .poll(() => read("header"))
+      .toMatchObject({
+        headers: [
+          { name: "X-Merchant", value: thumbprint, publicReason: "the thumbprint of the merchant's certificate" },
+        ],
+      });
 
     // A reason for nothing is refused, at its input, and taken away there.
     await page.getByRole("button", { name: "Edit" }).click();
@@ -59,7 +69,11 @@ describe("an owner says what is public", () => {
     await why(page, "the value of query parameter 1").fill("the merchant's number");
     await save(page);
     await told(page, "named is saved.");
-    await expect.poll(() => read("named")).toMatchObject({ queryParameters: [{ name: "merchant_key", value: "m-17", publicReason: "the merchant's number" }] });
+    await expect
+      .poll(() => read("named"))
+      .toMatchObject({
+        queryParameters: [{ name: "merchant_key", value: "m-17", publicReason: "the merchant's number" }],
+      });
   });
 
   test("of the URL; other changes leave it, and another URL needs a reason of its own", async () => {
@@ -106,7 +120,17 @@ describe("an owner says what is public", () => {
     await save(page);
     await told(page, "aad is saved.");
     await page.getByText("Public literal").first().waitFor();
-    await expect.poll(() => read("aad")).toMatchObject({ encryption: { request: { allowLegacy: [{ flag: "FLAG_PUBLIC_LITERAL", reason: "printed in the partner's manual", fields: ["cipher.aad.text"] }] } } });
+    await expect
+      .poll(() => read("aad"))
+      .toMatchObject({
+        encryption: {
+          request: {
+            allowLegacy: [
+              { flag: "FLAG_PUBLIC_LITERAL", reason: "printed in the partner's manual", fields: ["cipher.aad.text"] },
+            ],
+          },
+        },
+      });
   });
 
   test("but not of what never is", async () => {

@@ -24,8 +24,10 @@ const sealedIn = (post: unknown): Sealed => {
   return value.sealed;
 };
 
-const secret = (id: string): Promise<{ currentVersion: number; publicKey?: { fingerprint: string } }> => kit.server.api("owner", "GET", `workspaces/demo/secrets/${id}`) as never;
-const sealing = (): Promise<{ keys: { keyId: string }[]; required?: boolean }> => kit.server.api("owner", "GET", "workspaces/demo/sealing") as never;
+const secret = (id: string): Promise<{ currentVersion: number; publicKey?: { fingerprint: string } }> =>
+  kit.server.api("owner", "GET", `workspaces/demo/secrets/${id}`) as never;
+const sealing = (): Promise<{ keys: { keyId: string }[]; required?: boolean }> =>
+  kit.server.api("owner", "GET", "workspaces/demo/sealing") as never;
 
 /** Begins to store a secret. */
 async function begin(page: Page, id: string, value?: string): Promise<void> {
@@ -83,12 +85,22 @@ describe("a value leaves the browser sealed", () => {
   test("when it is a file, and when it replaces another: the facts of the stored key are those of the file", async () => {
     const page = await kit.signIn("owner");
     const wire = new Wire(page);
-    const [first, second] = [generateKeyPairSync("ec", { namedCurve: "P-256" }), generateKeyPairSync("ec", { namedCurve: "P-256" })];
-    const [pem, next] = [first, second].map((pair) => pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-    const fingerprint = (pair: typeof first) => createHash("sha256").update(createPublicKey(pair.privateKey).export({ type: "spki", format: "der" })).digest("hex");
+    const [first, second] = [
+      generateKeyPairSync("ec", { namedCurve: "P-256" }),
+      generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    ];
+    const [pem, next] = [first, second].map((pair) =>
+      pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    );
+    const fingerprint = (pair: typeof first) =>
+      createHash("sha256")
+        .update(createPublicKey(pair.privateKey).export({ type: "spki", format: "der" }))
+        .digest("hex");
     await begin(page, "from-file");
     await page.getByText("File", { exact: true }).click();
-    await page.getByLabel("File with the value").setInputFiles({ name: "key.pem", mimeType: "application/x-pem-file", buffer: Buffer.from(pem ?? "") });
+    await page
+      .getByLabel("File with the value")
+      .setInputFiles({ name: "key.pem", mimeType: "application/x-pem-file", buffer: Buffer.from(pem ?? "") });
     await save(page);
     await stored(page);
     expect((await secret("from-file")).publicKey?.fingerprint).toBe(fingerprint(first));
@@ -101,7 +113,8 @@ describe("a value leaves the browser sealed", () => {
     expect((await secret("from-file")).publicKey?.fingerprint).toBe(fingerprint(second));
     expect(sealedIn(wire.sent("POST", secretsPath)[0]?.postDataJSON()).text ?? false).toBe(false);
     expect(sealedIn(wire.sent("PATCH", secretsPath)[0]?.postDataJSON()).text).toBe(true);
-    for (const line of `${pem}${next}`.split("\n").filter((l) => l.length > 20 && !l.startsWith("-"))) expect(wire.holding(line)).toEqual([]);
+    for (const line of `${pem}${next}`.split("\n").filter((l) => l.length > 20 && !l.startsWith("-")))
+      expect(wire.holding(line)).toEqual([]);
   });
 
   test("at the time of the vault, whatever the clock of the browser", async () => {
@@ -186,7 +199,9 @@ describe("a sealed value that was not stored", () => {
     const page = await kit.signIn("owner");
     await page.route(sealingPath, async (route) => {
       const answer = await route.fetch();
-      await route.fulfill({ json: { ...((await answer.json()) as object), time: new Date(Date.now() - 2 * 3_600_000).toISOString() } });
+      await route.fulfill({
+        json: { ...((await answer.json()) as object), time: new Date(Date.now() - 2 * 3_600_000).toISOString() },
+      });
     });
     await begin(page, "too-old", random());
     await save(page);
@@ -278,7 +293,9 @@ describe("a workspace requires sealed values", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await open(page);
     await dialog(page).getByText("Not required", { exact: true }).waitFor();
-    await dialog(page).getByText((await sealing()).keys[0]?.keyId ?? "").waitFor();
+    await dialog(page)
+      .getByText((await sealing()).keys[0]?.keyId ?? "")
+      .waitFor();
     await settled(page);
     await picture(page, "sealing-settings");
     await dialog(page).getByLabel("Reason").fill("audit 2026");

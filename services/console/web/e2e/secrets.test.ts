@@ -42,7 +42,11 @@ describe("an owner stores secrets", () => {
     await picture(page, "store-typed");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
     await save.click();
-    expect((await sent).postDataJSON()).toMatchObject({ usage: "USAGE_KEY", description: "The key of the payment API", value: { sealed: { text: true } } });
+    expect((await sent).postDataJSON()).toMatchObject({
+      usage: "USAGE_KEY",
+      description: "The key of the payment API",
+      value: { sealed: { text: true } },
+    });
     await dialog(page).getByText("It cannot be viewed again").waitFor();
     await picture(page, "store-done");
     await page.getByRole("button", { name: "Done" }).click();
@@ -56,12 +60,16 @@ describe("an owner stores secrets", () => {
     await page.getByLabel("Secret Name").fill("from-a-file");
     await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("File", { exact: true }).click();
-    await page.getByLabel("File with the value").setInputFiles({ name: "key.bin", mimeType: "application/octet-stream", buffer: bytes });
+    await page
+      .getByLabel("File with the value")
+      .setInputFiles({ name: "key.bin", mimeType: "application/octet-stream", buffer: bytes });
     await page.getByText("16 bytes").waitFor();
     await picture(page, "store-file");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
     await page.getByRole("button", { name: "SAVE" }).click();
-    expect((await sent).postDataJSON()).toMatchObject({ value: { sealed: { ciphertext: expect.any(String) as string } } });
+    expect((await sent).postDataJSON()).toMatchObject({
+      value: { sealed: { ciphertext: expect.any(String) as string } },
+    });
     await dialog(page).getByText("It cannot be viewed again").waitFor();
   });
 
@@ -165,14 +173,20 @@ describe("an owner finds secrets", () => {
     await page.getByRole("menuitem", { name: "Details" }).waitFor();
     await picture(page, "row-menu");
     await page.keyboard.press("Escape");
-    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Actions for find-alpha");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe(
+      "Actions for find-alpha",
+    );
   });
 });
 
 describe("an owner looks after a secret", () => {
   test("its details show a masked value, what is on disk, and its versions", async () => {
-    const long = "acme-insurance.claims.production.encryption-key.with-a-name-that-somebody-was-very-thorough-about.and-that-does-not-fit.v2";
-    await kit.server.storeSecret(long, { description: "A description that is long. ".repeat(12), labels: { team: "claims", env: "production" } });
+    const long =
+      "acme-insurance.claims.production.encryption-key.with-a-name-that-somebody-was-very-thorough-about.and-that-does-not-fit.v2";
+    await kit.server.storeSecret(long, {
+      description: "A description that is long. ".repeat(12),
+      labels: { team: "claims", env: "production" },
+    });
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=acme" });
     await rowNames(page);
     await picture(page, "secrets-long-name");
@@ -226,7 +240,13 @@ describe("an owner looks after a secret", () => {
     expect(await page.locator(".entry").count()).toBe(3);
     await choose(page, "What was done", "Updated");
     expect(await page.locator(".entry").count()).toBe(1);
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export" }).click().then(() => page.getByRole("menuitem", { name: "As CSV" }).click())]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page
+        .getByRole("button", { name: "Export" })
+        .click()
+        .then(() => page.getByRole("menuitem", { name: "As CSV" }).click()),
+    ]);
     const csv = await readFile((await download.path()) ?? "", "utf8");
     expect(csv.split("\r\n")).toHaveLength(3);
     expect(csv).toContain("Description: before → after");
@@ -247,7 +267,9 @@ describe("an owner looks after a secret", () => {
     await picture(page, "secret-conflict");
     await conflict.getByRole("button", { name: "Save mine over it" }).click();
     await told(page, "contended is saved");
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/contended")).toMatchObject({ description: "mine" });
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/contended")).toMatchObject({
+      description: "mine",
+    });
   });
 
   test("a secret is deleted once its name was typed", async () => {
@@ -292,7 +314,11 @@ describe("an owner looks after a secret", () => {
       route.fulfill({
         status: 500,
         headers: { "x-request-id": "01a205b2-24d0-7c94-9d0e-6efdba0fef82" },
-        json: { code: 13, message: "internal error", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INTERNAL", domain: "keyward.dev" }] },
+        json: {
+          code: 13,
+          message: "internal error",
+          details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INTERNAL", domain: "keyward.dev" }],
+        },
       }),
     );
     await page.reload();
@@ -334,10 +360,15 @@ describe("the purpose of a key", () => {
     await choose(page, "Kind of value", /HMAC.*256/);
     await page.getByRole("combobox", { name: "What is this key for?" }).fill("node");
     await page.getByRole("option", { name: /GCM/ }).first().click();
-    await dialog(page).getByText(/^hex > AES-256-GCM/).waitFor();
+    await dialog(page)
+      .getByText(/^hex > AES-256-GCM/)
+      .waitFor();
     const save = page.getByRole("button", { name: "SAVE" });
     await save.click();
-    await dialog(page).getByText(/must fit the kind of key/i).first().waitFor();
+    await dialog(page)
+      .getByText(/must fit the kind of key/i)
+      .first()
+      .waitFor();
     await choose(page, "Kind of value", /AES.*256/);
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "store-stated");
@@ -444,7 +475,11 @@ describe("the purpose of a key", () => {
     await store(page);
     await page.getByLabel("Secret Name").fill("exposed");
     await page.getByRole("radio", { name: "Exposed key" }).check();
-    await dialog(page).getByText("Senders can compute this key from what is sent, so the promise that a value cannot be read does not hold for it.").waitFor();
+    await dialog(page)
+      .getByText(
+        "Senders can compute this key from what is sent, so the promise that a value cannot be read does not hold for it.",
+      )
+      .waitFor();
     await page.getByText("Generate for me").click();
     const save = page.getByRole("button", { name: "SAVE" });
     expect(await save.isDisabled()).toBe(true);
@@ -453,6 +488,8 @@ describe("the purpose of a key", () => {
     await picture(page, "store-exposed");
     await save.click();
     await dialog(page).getByText("It cannot be viewed again").waitFor();
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/exposed")).toMatchObject({ usage: "USAGE_EXPOSED_KEY" });
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/exposed")).toMatchObject({
+      usage: "USAGE_EXPOSED_KEY",
+    });
   });
 });

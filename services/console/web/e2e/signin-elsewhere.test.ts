@@ -57,7 +57,9 @@ describe("at an issuer of another site", () => {
     const refused = await page.evaluate(
       () =>
         new Promise<string>((resolve) => {
-          document.addEventListener("securitypolicyviolation", (e) => resolve(`${e.effectiveDirective} ${e.blockedURI}`));
+          document.addEventListener("securitypolicyviolation", (e) =>
+            resolve(`${e.effectiveDirective} ${e.blockedURI}`),
+          );
           fetch("https://localhost:1/").catch(() => undefined);
         }),
     );
@@ -77,7 +79,12 @@ describe("at an issuer of another site", () => {
     expect(page.url()).toBe(`${apart.url}/w/demo/endpoints?q=bank`);
     await page.getByText("owner of the company").first().waitFor();
     const request = asked("authorize")[0]?.params;
-    expect(Object.fromEntries(request ?? [])).toMatchObject({ response_type: "code", scope: "openid offline_access", audience: "keyward-api", code_challenge_method: "S256" });
+    expect(Object.fromEntries(request ?? [])).toMatchObject({
+      response_type: "code",
+      scope: "openid offline_access",
+      audience: "keyward-api",
+      code_challenge_method: "S256",
+    });
     const exchange = asked("token");
     expect(exchange).toHaveLength(1);
     expect(exchange[0]?.params.get("code_verifier")).toMatch(/^[A-Za-z0-9_-]{43}$/);
@@ -87,7 +94,9 @@ describe("at an issuer of another site", () => {
     expect(exchange[0]?.headers).not.toHaveProperty("referer");
     expect(exchange[0]?.headers.origin).toBe(apart.url);
     expect(complaints).toEqual([]);
-    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href]));
+    const kept = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href]),
+    );
     expect(kept).not.toMatch(/eyJ|code=|verifier|refresh/);
   });
 
@@ -102,11 +111,15 @@ describe("at an issuer of another site", () => {
     await page.reload();
     await rowNamesOrEmpty(page);
     for (const turn of [1, 2]) {
-      const renewed = page.waitForResponse((r) => r.url() === `${apart.issuer.url}/token` && (r.request().postData() ?? "").includes("refresh_token"));
+      const renewed = page.waitForResponse(
+        (r) => r.url() === `${apart.issuer.url}/token` && (r.request().postData() ?? "").includes("refresh_token"),
+      );
       await page.clock.fastForward("09:05");
       expect((await renewed).status(), `turn ${turn}`).toBe(200);
     }
-    const used = asked("token").map((a) => a.params.get("refresh_token")).filter(Boolean);
+    const used = asked("token")
+      .map((a) => a.params.get("refresh_token"))
+      .filter(Boolean);
     expect(new Set(used).size).toBe(2);
     await page.getByRole("link", { name: "Allowlist" }).click();
     await page.getByRole("heading", { name: "No endpoints yet" }).waitFor();
@@ -140,12 +153,18 @@ describe("a session that the issuer ends", () => {
     await page.unrouteAll();
 
     // A window that is closed without an answer leaves another to be opened.
-    const [closed] = await Promise.all([page.context().waitForEvent("page"), ended.getByRole("button", { name: "Sign in again" }).click()]);
+    const [closed] = await Promise.all([
+      page.context().waitForEvent("page"),
+      ended.getByRole("button", { name: "Sign in again" }).click(),
+    ]);
     await closed.getByRole("heading", { name: "Company login" }).waitFor();
     await closed.close();
     await ended.getByText("Go on in the window that was opened.").waitFor();
     await picture(page, "elsewhere-session-ended");
-    const [popup] = await Promise.all([page.context().waitForEvent("page"), ended.getByRole("button", { name: "Open the window again" }).click()]);
+    const [popup] = await Promise.all([
+      page.context().waitForEvent("page"),
+      ended.getByRole("button", { name: "Open the window again" }).click(),
+    ]);
     await login(popup);
     await ended.waitFor({ state: "detached" });
     expect(await page.getByLabel("Secret Name").inputValue()).toBe("typed-before");
@@ -196,7 +215,10 @@ describe("an answer of the issuer that is not right", () => {
     expect(await refusal("Refuse")).toBe("The issuer refused to sign you in. It says: Not in working hours");
   });
 
-  test.each([["temporarily_unavailable", "cannot sign anybody in now"], ["invalid_scope", "Whoever runs Keyward has to look"]])("such as %s is put in words", async (error, words) => {
+  test.each([
+    ["temporarily_unavailable", "cannot sign anybody in now"],
+    ["invalid_scope", "Whoever runs Keyward has to look"],
+  ])("such as %s is put in words", async (error, words) => {
     apart.issuer.tamper = (answer) => {
       answer.delete("code");
       answer.set("error", error);
@@ -214,6 +236,10 @@ describe("an answer of the issuer that is not right", () => {
 
 /** Waits for the list of secrets, which may have none. */
 async function rowNamesOrEmpty(page: Page): Promise<void> {
-  await page.getByRole("heading", { name: "No secrets yet" }).or(page.locator("table[aria-busy=false]")).first().waitFor();
+  await page
+    .getByRole("heading", { name: "No secrets yet" })
+    .or(page.locator("table[aria-busy=false]"))
+    .first()
+    .waitFor();
   if (await page.locator("table").count()) await rowNames(page);
 }

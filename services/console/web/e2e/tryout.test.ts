@@ -76,7 +76,11 @@ describe("an owner tests", () => {
 describe("an owner diagnoses", () => {
   /** A message under the live key, as the partner would send it. */
   const sealed = async () => {
-    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", { body: Buffer.from("well known text").toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string };
+    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", {
+      body: Buffer.from("well known text").toString("base64"),
+      liveKeys: true,
+      reason: "story",
+    })) as unknown as { body: string };
     return Buffer.from(made.body, "base64");
   };
 
@@ -103,13 +107,32 @@ describe("an owner diagnoses", () => {
 
   test("a message in a file, with the headers that came with it", async () => {
     await kit.server.storeSecret("lines-key");
-    const blobs = { iv: { parts: [{ slot: "SLOT_IV" }] }, data: { parts: [{ slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }], encoding: "ENCODING_BASE64_MIME" } };
-    await kit.server.addEndpoint("lines", { encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "workspaces/demo/secrets/lines-key" }] } }, envelope: { text: "${data}", headers: { "X-IV": "${iv}" }, blobs } } } });
+    const blobs = {
+      iv: { parts: [{ slot: "SLOT_IV" }] },
+      data: { parts: [{ slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }], encoding: "ENCODING_BASE64_MIME" },
+    };
+    await kit.server.addEndpoint("lines", {
+      encryption: {
+        request: {
+          cipher: {
+            algorithm: "ALGORITHM_AES_256_GCM",
+            sharedKey: { keys: [{ name: "workspaces/demo/secrets/lines-key" }] },
+          },
+          envelope: { text: "${data}", headers: { "X-IV": "${iv}" }, blobs },
+        },
+      },
+    });
     const plaintext = "well known text, long enough for two lines ".repeat(3);
-    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/lines:testEncryption", { body: Buffer.from(plaintext).toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string; headers: { name: string; value: string }[] };
+    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/lines:testEncryption", {
+      body: Buffer.from(plaintext).toString("base64"),
+      liveKeys: true,
+      reason: "story",
+    })) as unknown as { body: string; headers: { name: string; value: string }[] };
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/lines/test" });
     await page.getByText("A request", { exact: true }).click();
-    await page.getByLabel("File with what the partner sent").setInputFiles({ name: "body.b64", mimeType: "text/plain", buffer: Buffer.from(made.body, "base64") });
+    await page
+      .getByLabel("File with what the partner sent")
+      .setInputFiles({ name: "body.b64", mimeType: "text/plain", buffer: Buffer.from(made.body, "base64") });
     const typed = page.getByRole("textbox", { name: "What the partner sent" });
     expect(await typed.isDisabled()).toBe(true);
     await page.getByLabel("What it holds").fill(plaintext);
@@ -117,10 +140,16 @@ describe("an owner diagnoses", () => {
     await picture(page, "diagnose-file");
     await page.getByRole("button", { name: "Diagnose" }).click();
     await page.getByText(/No variant opens it|Some fields are not right/).waitFor();
-    await page.getByLabel("Headers that came with it").fill(made.headers.map((h) => `${h.name.toLowerCase()}: ${h.value}`).join("\n"));
+    await page
+      .getByLabel("Headers that came with it")
+      .fill(made.headers.map((h) => `${h.name.toLowerCase()}: ${h.value}`).join("\n"));
     const sent = page.waitForRequest((r) => r.url().endsWith(":diagnoseSample"));
     await page.getByRole("button", { name: "Diagnose" }).click();
-    expect((await sent).postDataJSON()).toMatchObject({ kind: "MESSAGE_KIND_REQUEST", body: made.body, headers: Object.fromEntries(made.headers.map((h) => [h.name.toLowerCase(), h.value])) });
+    expect((await sent).postDataJSON()).toMatchObject({
+      kind: "MESSAGE_KIND_REQUEST",
+      body: made.body,
+      headers: Object.fromEntries(made.headers.map((h) => [h.name.toLowerCase(), h.value])),
+    });
     await page.getByText("The configuration opens it as it is").waitFor();
     await page.getByRole("button", { name: "Without body.b64" }).click();
     expect(await typed.isDisabled()).toBe(false);
@@ -132,7 +161,10 @@ describe("an owner diagnoses", () => {
     await result(page).getByText("getMimeDecoder").waitFor();
     await go(page, "/w/demo/endpoints/lines/edit");
     await page.getByRole("combobox", { name: "Encoding" }).and(page.locator("[value='Base64 MIME']")).waitFor();
-    await page.locator(".mantine-Select-description").getByText("Base64 with padding in lines of at most 76 characters").waitFor();
+    await page
+      .locator(".mantine-Select-description")
+      .getByText("Base64 with padding in lines of at most 76 characters")
+      .waitFor();
     await picture(page, "editor-mime");
   });
 });
@@ -145,8 +177,16 @@ test("the versions of a secret show how often each was used", async () => {
 });
 
 describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
-  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
-    const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/endpoints/bank/test" });
+  test.each([
+    ["wide", 1280],
+    ["narrow", 390],
+  ])("%s", async (size, width) => {
+    const page = await kit.signIn("owner", {
+      colorScheme,
+      bypassCSP: true,
+      viewport: { width, height: 860 },
+      at: "/w/demo/endpoints/bank/test",
+    });
     await page.getByRole("button", { name: "Run test" }).click();
     await result(page).waitFor();
     expect(await axeFindings(page), "result").toEqual([]);

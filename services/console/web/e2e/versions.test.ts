@@ -12,12 +12,17 @@ async function store(id: string, versions = 1, endpoints = 0): Promise<void> {
   // The endpoints are at hosts of their own.
   await kit.server.storeSecret(id, { shared: endpoints > 1 });
   for (let i = 1; i < versions; i++) await kit.server.api("owner", "PATCH", `workspaces/demo/secrets/${id}`, generated);
-  for (let i = 0; i < endpoints; i++) await kit.server.addEndpoint(`${id}-user-${i}`, { encryption: encryptedWith(id) });
+  for (let i = 0; i < endpoints; i++)
+    await kit.server.addEndpoint(`${id}-user-${i}`, { encryption: encryptedWith(id) });
 }
 
-const act = (id: string, version: number, what: string, body: object = {}) => kit.server.api("owner", "POST", `workspaces/demo/secrets/${id}/versions/${version}:${what}`, body);
+const act = (id: string, version: number, what: string, body: object = {}) =>
+  kit.server.api("owner", "POST", `workspaces/demo/secrets/${id}/versions/${version}:${what}`, body);
 const open = (id: string) => kit.signIn("owner", { at: `/w/demo/secrets/${id}/versions` });
-const row = (page: Page, version: number) => page.locator("table.versions tbody tr").filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${version}\\b`) }) });
+const row = (page: Page, version: number) =>
+  page
+    .locator("table.versions tbody tr")
+    .filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${version}\\b`) }) });
 
 /** What the menu of a version offers; it stays open. */
 async function offered(page: Page, version: number): Promise<string[]> {
@@ -70,7 +75,10 @@ describe("an owner looks after versions", () => {
     await confirm(page, "Enable").click();
     await told(page, "Version 1 of disabled is enabled");
     await row(page, 1).getByText("Enabled").waitFor();
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/disabled")).toMatchObject({ currentVersion: 2, state: "VERSION_STATE_ENABLED" });
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/disabled")).toMatchObject({
+      currentVersion: 2,
+      state: "VERSION_STATE_ENABLED",
+    });
   });
 
   test("the current one is disabled after a warning, and that shows wherever the secret does", async () => {
@@ -88,7 +96,10 @@ describe("an owner looks after versions", () => {
     await picture(page, "secret-disabled");
     await go(page, "/w/demo/secrets?q=halted");
     await rowNames(page);
-    await page.getByRole("row", { name: /halted/ }).getByText("Disabled").waitFor();
+    await page
+      .getByRole("row", { name: /halted/ })
+      .getByText("Disabled")
+      .waitFor();
   });
 
   test("one is destroyed once the name was typed, and nothing is offered for it any more", async () => {
@@ -98,9 +109,13 @@ describe("an owner looks after versions", () => {
     await dialog(page).getByText("for good").waitFor();
     await dialog(page).getByText("Last used").waitFor();
     expect(await dialog(page).getByRole("checkbox").count()).toBe(0);
-    await dialog(page).getByLabel(/to confirm/).fill("wor");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("wor");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
-    await dialog(page).getByLabel(/to confirm/).fill("worn");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("worn");
     await picture(page, "version-destroy");
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of worn is destroyed");
@@ -115,10 +130,14 @@ describe("an owner looks after versions", () => {
     await ask(page, 1, "Destroy");
     await dialog(page).getByText("The version is in use").waitFor();
     await dialog(page).getByRole("link", { name: "burnt-user-0" }).waitFor();
-    await dialog(page).getByLabel(/to confirm/).fill("burnt");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("burnt");
     await dialog(page).getByLabel("Reason").fill("it leaked");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
-    await dialog(page).getByLabel(/although it is in use/).check();
+    await dialog(page)
+      .getByLabel(/although it is in use/)
+      .check();
     await dialog(page).getByLabel("Reason").fill(" ");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
     await dialog(page).getByLabel("Reason").fill("it leaked");
@@ -141,13 +160,17 @@ describe("an owner looks after versions", () => {
     await store("late");
     const page = await open("late");
     await ask(page, 1, "Destroy");
-    await dialog(page).getByLabel(/to confirm/).fill("late");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("late");
     await kit.server.addEndpoint("late-user", { encryption: encryptedWith("late") });
     await confirm(page, "Destroy").click();
     await dialog(page).getByText("1 endpoint refers to the secret").waitFor();
     await picture(page, "version-destroy-refused");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
-    await dialog(page).getByLabel(/although it is in use/).check();
+    await dialog(page)
+      .getByLabel(/although it is in use/)
+      .check();
     await dialog(page).getByLabel("Reason").fill("it leaked");
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of late is destroyed");
@@ -220,7 +243,9 @@ describe("reminders to rotate", () => {
     await page.getByRole("button", { name: "SAVE" }).click();
     await page.getByRole("link", { name: "View details" }).click();
     await page.getByText("Reminds to rotate every 30 days").waitFor();
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/due-stored")).toMatchObject({ rotationPeriod: "2592000s" });
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/due-stored")).toMatchObject({
+      rotationPeriod: "2592000s",
+    });
   });
 
   test("are changed and given up by an edit, and the change log says from what to what", async () => {
@@ -234,7 +259,10 @@ describe("reminders to rotate", () => {
     };
     await edit("1");
     await page.getByText("Reminds to rotate every day").waitFor();
-    await page.locator(".page-title").getByText(/Rotation due in \d+ hours/).waitFor();
+    await page
+      .locator(".page-title")
+      .getByText(/Rotation due in \d+ hours/)
+      .waitFor();
     await edit("");
     await page.getByText("No reminder").waitFor();
     await page.getByRole("tab", { name: "Change logs" }).click();
@@ -248,8 +276,16 @@ describe("reminders to rotate", () => {
     await kit.server.storeSecret("due-later", { rotationPeriod: "8640000s" });
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=due-" });
     await rowNames(page);
-    await page.getByRole("row", { name: /due-soon/ }).getByText("Rotation due next week").waitFor();
-    expect(await page.getByRole("row", { name: /due-later/ }).getByText("Rotation").count()).toBe(0);
+    await page
+      .getByRole("row", { name: /due-soon/ })
+      .getByText("Rotation due next week")
+      .waitFor();
+    expect(
+      await page
+        .getByRole("row", { name: /due-later/ })
+        .getByText("Rotation")
+        .count(),
+    ).toBe(0);
     await choose(page, "Rotation", /Rotation due in/);
     await page.waitForURL(/rotation=soon/);
     expect((await rowNames(page)).map((name) => name.split("\n")[0])).toEqual(["due-soon"]);
@@ -268,11 +304,16 @@ describe("reminders to rotate", () => {
     await page.route("**/v1/workspaces/demo/secrets?*", async (route) => {
       const answer = await route.fetch();
       const { secrets } = (await answer.json()) as { secrets: object[] };
-      await route.fulfill({ json: { secrets: secrets.map((s) => ({ ...s, rotationDueTime: "2026-01-01T00:00:00Z" })) } });
+      await route.fulfill({
+        json: { secrets: secrets.map((s) => ({ ...s, rotationDueTime: "2026-01-01T00:00:00Z" })) },
+      });
     });
     await go(page, "/w/demo/secrets?q=due-never");
     await rowNames(page);
-    await page.getByRole("row", { name: /due-never/ }).getByText("Rotation overdue").waitFor();
+    await page
+      .getByRole("row", { name: /due-never/ })
+      .getByText("Rotation overdue")
+      .waitFor();
     await settled(page);
   });
 });
@@ -286,7 +327,9 @@ describe("nonce budgets", () => {
     await kit.server.addActiveEndpoint("counting", { encryption: encryptedWith("counted") });
     await kit.server.encrypt("counting", "{}");
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/counted" });
-    await budget(page).getByText(/^[\d,]+ of 4,294,967,296 values/).waitFor();
+    await budget(page)
+      .getByText(/^[\d,]+ of 4,294,967,296 values/)
+      .waitFor();
     expect(await budget(page).getByText("Plan a new value").count()).toBe(0);
     await picture(page, "nonce-budget");
     await go(page, "/w/demo/secrets/uncounted");
@@ -303,8 +346,23 @@ describe("nonce budgets", () => {
       route.fulfill({
         json: {
           versions: [
-            { version: 2, current: true, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "268435456", budget: "4294967296", randomBits: 96, state: "STATE_WARNING", projectedEndTime: end } },
-            { version: 1, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "4294967296", budget: "4294967296", randomBits: 96, state: "STATE_EXHAUSTED" } },
+            {
+              version: 2,
+              current: true,
+              state: "VERSION_STATE_ENABLED",
+              nonceBudget: {
+                used: "268435456",
+                budget: "4294967296",
+                randomBits: 96,
+                state: "STATE_WARNING",
+                projectedEndTime: end,
+              },
+            },
+            {
+              version: 1,
+              state: "VERSION_STATE_ENABLED",
+              nonceBudget: { used: "4294967296", budget: "4294967296", randomBits: 96, state: "STATE_EXHAUSTED" },
+            },
           ],
         },
       }),
@@ -312,7 +370,9 @@ describe("nonce budgets", () => {
     await go(page, "/w/demo/secrets/running-out");
     await budget(page).getByText("268,435,456 of 4,294,967,296 values (6.2%)").waitFor();
     await budget(page).getByText("At least 1/16 of the budget is used").waitFor();
-    await budget(page).getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/).waitFor();
+    await budget(page)
+      .getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/)
+      .waitFor();
     await budget(page).getByText("The version encrypts nothing more").waitFor();
     await picture(page, "nonce-budget-warning");
   });

@@ -16,7 +16,16 @@ export default defineConfig({
   test: {
     reporters: ["verbose"],
     projects: [
-      { test: { ...stories, name: "stories", include: ["**/*.test.ts"], exclude: [scale], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          ...stories,
+          name: "stories",
+          include: ["**/*.test.ts"],
+          exclude: [scale],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
       { test: { ...stories, name: "scale", include: [scale], maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },

@@ -15,7 +15,8 @@ import { flagWords } from "./words";
 const flags = () => shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
 /** What an unsafe choice means, in the words of the contract. */
-export const flagMeaning = (flag: string): string => (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
+export const flagMeaning = (flag: string): string =>
+  (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
 
 type Direction = "request" | "response";
 
@@ -32,8 +33,11 @@ export const ofSuperAdmins = (flag: string): boolean => flag === "FLAG_CONFLICTI
 export function missingFlags(problem: Problem | undefined, encryption: Json): Missing[] {
   const missing: Missing[] = [];
   for (const { field, description } of problem?.violations ?? []) {
-    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy$/.exec(field)?.[1] as Direction | undefined;
-    const flag = flags().find((f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1])?.name;
+    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy$/.exec(field)?.[1] as
+      Direction | undefined;
+    const flag = flags().find(
+      (f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1],
+    )?.name;
     if (!direction || !flag || acknowledged(encryption, direction).some((l) => l.flag === flag)) continue;
     const known = missing.find((m) => m.flag === flag);
     if (known) known.directions.push(direction);
@@ -42,21 +46,44 @@ export function missingFlags(problem: Problem | undefined, encryption: Json): Mi
   return missing;
 }
 
-const acknowledged = (encryption: Json, direction: Direction): Json[] => ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
+const acknowledged = (encryption: Json, direction: Direction): Json[] =>
+  ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
 
 function acknowledge(encryption: Json, { flag, directions }: Missing, reason: string, expireTime: string): Json {
-  return directions.reduce((next, direction) => withField(next, direction, withField((next[direction] ?? {}) as Json, "allowLegacy", [...acknowledged(next, direction), { flag, reason, expireTime }])), encryption);
+  return directions.reduce(
+    (next, direction) =>
+      withField(
+        next,
+        direction,
+        withField((next[direction] ?? {}) as Json, "allowLegacy", [
+          ...acknowledged(next, direction),
+          { flag, reason, expireTime },
+        ]),
+      ),
+    encryption,
+  );
 }
 
 /** Offers to acknowledge what the server found unsafe, with a reason and an end. */
-export function Acknowledge({ problem, encryption, onChange }: { problem: Problem | undefined; encryption: Json; onChange: (encryption: Json) => void }) {
+export function Acknowledge({
+  problem,
+  encryption,
+  onChange,
+}: {
+  problem: Problem | undefined;
+  encryption: Json;
+  onChange: (encryption: Json) => void;
+}) {
   const { admin } = useAccess();
   const [asked, setAsked] = useState<string>();
   const missing = missingFlags(problem, encryption);
   if (missing.length === 0) return null;
   return (
     <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
-      <p>If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
+      <p>
+        If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops
+        encrypting when the acknowledgement expires.
+      </p>
       <ul className="unsafe-choices">
         {missing.map((m, i) => (
           <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
@@ -76,7 +103,12 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
                 }}
               />
             ) : (
-              <Button size="xs" variant="default" aria-label={`Acknowledge ${flagWords(m.flag)}…`} onClick={() => setAsked(m.flag)}>
+              <Button
+                size="xs"
+                variant="default"
+                aria-label={`Acknowledge ${flagWords(m.flag)}…`}
+                onClick={() => setAsked(m.flag)}
+              >
                 Acknowledge…
               </Button>
             )}
@@ -88,7 +120,15 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
 }
 
 /** Asks why an unsafe choice is accepted, and until when. `before` is what was said of another. */
-export function Answer({ flag, before, onAnswer }: { flag: string; before: string; onAnswer: (reason: string, expireTime: string) => void }) {
+export function Answer({
+  flag,
+  before,
+  onAnswer,
+}: {
+  flag: string;
+  before: string;
+  onAnswer: (reason: string, expireTime: string) => void;
+}) {
   const [reason, setReason] = useState(before);
   const [until, setUntil] = useState<unknown>(inAYear);
   const ready = reason.trim() !== "" && typeof until === "string";
@@ -114,7 +154,13 @@ export function Answer({ flag, before, onAnswer }: { flag: string; before: strin
         }}
       />
       <Group align="end" gap="xs" wrap="nowrap">
-        <DateInput field={{ name: "expire_time", json: "expireTime", words: "", required: true }} title="Accepted until" value={until} onChange={setUntil} path="" />
+        <DateInput
+          field={{ name: "expire_time", json: "expireTime", words: "", required: true }}
+          title="Accepted until"
+          value={until}
+          onChange={setUntil}
+          path=""
+        />
         <Button variant="default" disabled={!ready} onClick={(e) => answer(e.currentTarget.form)}>
           Acknowledge
         </Button>

@@ -37,8 +37,22 @@ export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props
           if (sample !== "") void go();
         }}
       >
-        <p>Before an endpoint is in use, a message goes through with its keys and comes back. {explain(problem).text}</p>
-        <Textarea label="Sample body" description="In the clear. Use a made-up one, never a real payment. It is not kept, and not sent to the partner." withAsterisk data-autofocus classNames={{ input: "mono" }} autosize minRows={4} maxRows={14} spellCheck={false} value={sample} onChange={(e) => setSample(e.currentTarget.value)} />
+        <p>
+          Before an endpoint is in use, a message goes through with its keys and comes back. {explain(problem).text}
+        </p>
+        <Textarea
+          label="Sample body"
+          description="In the clear. Use a made-up one, never a real payment. It is not kept, and not sent to the partner."
+          withAsterisk
+          data-autofocus
+          classNames={{ input: "mono" }}
+          autosize
+          minRows={4}
+          maxRows={14}
+          spellCheck={false}
+          value={sample}
+          onChange={(e) => setSample(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>

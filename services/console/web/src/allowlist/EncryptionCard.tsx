@@ -37,7 +37,11 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
   const responseFinding = useFindingBelow(`${path}.response`);
   if (!encryption || use) {
     return (
-      <Card title="Encryption" words="How bodies to and from the endpoint are protected." action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}>
+      <Card
+        title="Encryption"
+        words="How bodies to and from the endpoint are protected."
+        action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}
+      >
         <Start preset={Boolean(use)} onChoose={set} />
         {encryption && use && (
           <>
@@ -67,7 +71,12 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
       <Beside value={(at) => <PublicLiteral path={at} encryption={encryption} onChange={set} />}>
         <section className="direction" aria-label="Requests">
           <h3>Requests</h3>
-          <MessageEditor type={profile} value={request} onChange={(v) => set(withField(encryption, "request", v))} path={`${path}.request`} />
+          <MessageEditor
+            type={profile}
+            value={request}
+            onChange={(v) => set(withField(encryption, "request", v))}
+            path={`${path}.request`}
+          />
         </section>
         <section className="direction" aria-label="Responses" data-path={`${path}.response`}>
           <div className="direction-head">
@@ -84,8 +93,21 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
               ]}
             />
           </div>
-          {!response && responseFinding && <p className="field-error" role="alert">{responseFinding}</p>}
-          {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
+          {!response && responseFinding && (
+            <p className="field-error" role="alert">
+              {responseFinding}
+            </p>
+          )}
+          {response ? (
+            <MessageEditor
+              type={profile}
+              value={response}
+              onChange={(v) => set(withField(encryption, "response", v))}
+              path={`${path}.response`}
+            />
+          ) : (
+            <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>
+          )}
         </section>
       </Beside>
       <OtherUses encryption={encryption} onChange={set} />
@@ -98,8 +120,16 @@ function OtherUses({ encryption, onChange }: { encryption: Json; onChange: (encr
   return (
     <section className="direction" aria-label="Keys with other uses">
       <h3>Keys with other uses</h3>
-      <p className="dimmed">For a partner that has one key for several things: every endpoint that uses the key declares the same uses.</p>
-      <FieldEditor type="keyward.allowlist.v1.Encryption" name="also_used_for" value={encryption} onChange={onChange} path={path} />
+      <p className="dimmed">
+        For a partner that has one key for several things: every endpoint that uses the key declares the same uses.
+      </p>
+      <FieldEditor
+        type="keyward.allowlist.v1.Encryption"
+        name="also_used_for"
+        value={encryption}
+        onChange={onChange}
+        path={path}
+      />
     </section>
   );
 }
@@ -108,13 +138,25 @@ function OtherUses({ encryption, onChange }: { encryption: Json; onChange: (encr
 function Start({ preset, onChoose }: { preset: boolean; onChoose: (encryption: Json | undefined) => void }) {
   const choices: { title: string; words: string; on: boolean; begin: () => void }[] = [
     { title: "None", words: "Bodies are sent as they are.", on: !preset, begin: () => onChoose(undefined) },
-    { title: "From a preset", words: "What a partner, bank or library is known to use.", on: preset, begin: () => onChoose({ preset: {} }) },
+    {
+      title: "From a preset",
+      words: "What a partner, bank or library is known to use.",
+      on: preset,
+      begin: () => onChoose({ preset: {} }),
+    },
     { title: "Build it", words: "Encrypt or sign step by step.", on: false, begin: () => onChoose({ request: {} }) },
   ];
   return (
     <div className="starts" role="group" aria-label="How to begin">
       {choices.map((c) => (
-        <button key={c.title} type="button" className="choice" aria-pressed={c.on} data-checked={c.on || undefined} onClick={() => !c.on && c.begin()}>
+        <button
+          key={c.title}
+          type="button"
+          className="choice"
+          aria-pressed={c.on}
+          data-checked={c.on || undefined}
+          onClick={() => !c.on && c.begin()}
+        >
           <span>
             <b>{c.title}</b>
             <small>{c.words}</small>

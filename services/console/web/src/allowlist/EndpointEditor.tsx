@@ -29,7 +29,14 @@ export function EndpointEditor({ id }: { id?: string }) {
   const { workspace } = useAccess();
   const name = id ? endpointName(workspace, id) : "";
   // Read anew and kept as it was, so that what is edited is what was seen.
-  const endpoint = useQuery({ queryKey: ["endpoint", name, "edit"], queryFn: ({ signal }) => getEndpoint(name, signal), enabled: Boolean(id), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
+  const endpoint = useQuery({
+    queryKey: ["endpoint", name, "edit"],
+    queryFn: ({ signal }) => getEndpoint(name, signal),
+    enabled: Boolean(id),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+  });
   return (
     <div className="page narrow">
       <nav className="crumbs" aria-label="Breadcrumb">
@@ -37,7 +44,9 @@ export function EndpointEditor({ id }: { id?: string }) {
         <ChevronRightIcon size={14} />
         {id && (
           <>
-            <Link to={paths.endpoint(workspace, id)} className="mono">{id}</Link>
+            <Link to={paths.endpoint(workspace, id)} className="mono">
+              {id}
+            </Link>
             <ChevronRightIcon size={14} />
           </>
         )}
@@ -47,7 +56,9 @@ export function EndpointEditor({ id }: { id?: string }) {
       </header>
       <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
       {id && endpoint.isPending && <Skeleton height={420} />}
-      {(!id || endpoint.data) && <Form key={endpoint.data?.etag ?? "new"} endpoint={endpoint.data} onReload={() => void endpoint.refetch()} />}
+      {(!id || endpoint.data) && (
+        <Form key={endpoint.data?.etag ?? "new"} endpoint={endpoint.data} onReload={() => void endpoint.refetch()} />
+      )}
     </div>
   );
 }
@@ -87,7 +98,10 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
       const options = { requestId: crypto.randomUUID(), reason: reason.trim() };
       try {
         const saved = endpoint?.name
-          ? await updateEndpoint({ ...endpointOf(draft, mask), name: endpoint.name, etag }, { ...options, updateMask: mask.join(",") })
+          ? await updateEndpoint(
+              { ...endpointOf(draft, mask), name: endpoint.name, etag },
+              { ...options, updateMask: mask.join(",") },
+            )
           : await createEndpoint(workspace, id, endpointOf(draft), options);
         toast(endpoint ? `${id} is saved.` : `${id} is added.`);
         refresh(saved.name);
@@ -111,14 +125,31 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
           else void save();
         }}
       >
-        <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
+        <AboutCard
+          draft={draft}
+          onChange={setDraft}
+          id={id}
+          onId={endpoint ? undefined : setId}
+          taken={error?.reason === "ENDPOINT_EXISTS"}
+        />
         <RequestCard draft={draft} onChange={setDraft} urlBefore={endpoint ? before.url : undefined} />
         <EncryptionCard draft={draft} onChange={setDraft} problem={error} endpointName={endpoint?.name} />
         <FindingSummary problem={wrong} onGo={(field) => focusField(form.current, field)} />
         <div className="save-bar">
-          <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+          <TextInput
+            aria-label="Reason"
+            placeholder="Reason, for the change log (optional)"
+            maxLength={512}
+            value={reason}
+            onChange={(e) => setReason(e.currentTarget.value)}
+          />
           <Group gap="xs" wrap="nowrap">
-            <Button variant="subtle" color="gray" disabled={busy} onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
+            <Button
+              variant="subtle"
+              color="gray"
+              disabled={busy}
+              onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}
+            >
               Cancel
             </Button>
             <Button type="submit" loading={busy} disabled={!ready}>
@@ -131,9 +162,13 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         <Dialog onClose={() => setMoving(false)} title="Take the endpoint out of service?">
           <div className="stack">
             <p>
-              The endpoint is active, and its verification is for <b className="mono wrap-anywhere">{before.url}</b>. With another host, port or scheme the verification is undone, and it may be with another path.
+              The endpoint is active, and its verification is for <b className="mono wrap-anywhere">{before.url}</b>.
+              With another host, port or scheme the verification is undone, and it may be with another path.
             </p>
-            <p>The endpoint is then PENDING: nothing is encrypted or decrypted for it until it is verified or approved again, and activated.</p>
+            <p>
+              The endpoint is then PENDING: nothing is encrypted or decrypted for it until it is verified or approved
+              again, and activated.
+            </p>
             <Group justify="flex-end">
               <Button variant="subtle" color="gray" onClick={() => setMoving(false)}>
                 Keep editing
@@ -155,7 +190,12 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
         <Conflict
           what="endpoint"
           changed={theirs.updateTime}
-          differences={differencesOf(fields.map((f) => ({ name: f.name, show: (d: Draft) => show(d, f.json) })), before, draftOf(theirs), draft)}
+          differences={differencesOf(
+            fields.map((f) => ({ name: f.name, show: (d: Draft) => show(d, f.json) })),
+            before,
+            draftOf(theirs),
+            draft,
+          )}
           onMine={() => {
             const { etag } = theirs;
             setTheirs(undefined);

@@ -26,7 +26,16 @@ import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
 import { Warnings } from "./Warnings";
-import { directionWords, expiryWords, isEncrypted, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
+import {
+  directionWords,
+  expiryWords,
+  isEncrypted,
+  isVerified,
+  legacyOf,
+  LegacyTags,
+  StateTag,
+  VerificationTag,
+} from "./words";
 
 const all = [
   ["overview", "Overview"],
@@ -47,12 +56,15 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const endpoint = useQuery({
     queryKey: ["endpoint", name],
     queryFn: ({ signal }) => getEndpoint(name, signal),
-    refetchInterval: ({ state }) => (tab === "verification" && state.data && !isVerified(state.data.verification) ? waiting : false),
+    refetchInterval: ({ state }) =>
+      tab === "verification" && state.data && !isVerified(state.data.verification) ? waiting : false,
   });
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
   // What a member may not ask for is not offered.
-  const tabs = all.filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value)).filter(([value]) => value !== "test" || endpoint.data?.encryption);
+  const tabs = all
+    .filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value))
+    .filter(([value]) => value !== "test" || endpoint.data?.encryption);
   const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
   const data = endpoint.data;
   return (
@@ -63,7 +75,9 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
       </nav>
       <header className="page-head">
         <div className="page-title">
-          <h1 dir="auto" className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
+          <h1 dir="auto" className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>
+            {data?.displayName || id}
+          </h1>
           <div className="tags">
             {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
             {data && <StateTag state={data.state} />}
@@ -81,7 +95,13 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
           <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
           {manage && <Warnings endpoint={data} />}
           {data && <NextStep endpoint={data} id={id} tab={shown} actions={actions} />}
-          <Tabs value={shown} onChange={(t) => t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
+          <Tabs
+            value={shown}
+            onChange={(t) =>
+              t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })
+            }
+            keepMounted={false}
+          >
             <TabList>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
@@ -98,7 +118,9 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
                 <Tabs.Panel value="test">
                   <TestTab name={name} />
                 </Tabs.Panel>
-                <Tabs.Panel value="verification">{data && <Verification endpoint={data} onApprove={() => actions.ask("approve", data)} />}</Tabs.Panel>
+                <Tabs.Panel value="verification">
+                  {data && <Verification endpoint={data} onApprove={() => actions.ask("approve", data)} />}
+                </Tabs.Panel>
                 <Tabs.Panel value="history">
                   <History name={name} file={`${id}-changes`} list={listEndpointHistory} />
                 </Tabs.Panel>
@@ -114,9 +136,20 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
 
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace, manage } = useAccess();
-  if (tab === "history" && manage) return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
+  if (tab === "history" && manage)
+    return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
   return (
-    <Empty icon={<GlobeIcon size={26} />} title="There is no such endpoint" action={manage && <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>Look at its change log</Link>}>
+    <Empty
+      icon={<GlobeIcon size={26} />}
+      title="There is no such endpoint"
+      action={
+        manage && (
+          <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>
+            Look at its change log
+          </Link>
+        )
+      }
+    >
       It was deleted, or it never existed.
     </Empty>
   );
@@ -128,7 +161,11 @@ function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string
   const active = endpoint.state === "STATE_ACTIVE";
   return (
     <div className="page-actions">
-      <Button variant="default" leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>
+      <Button
+        variant="default"
+        leftSection={<PencilIcon size={16} />}
+        onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}
+      >
         Edit
       </Button>
       {verified && !active && (
@@ -137,30 +174,62 @@ function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string
         </Button>
       )}
       <RowMenu label="More actions">
-        {admin && !verified && <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>Approve</Menu.Item>}
-        {active && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>Deactivate</Menu.Item>}
-        <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+        {admin && !verified && (
+          <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>
+            Approve
+          </Menu.Item>
+        )}
+        {active && (
+          <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>
+            Deactivate
+          </Menu.Item>
+        )}
+        <Menu.Item
+          leftSection={<TrashIcon size={16} />}
+          className="danger"
+          onClick={() => actions.ask("delete", endpoint)}
+        >
+          Delete
+        </Menu.Item>
       </RowMenu>
     </div>
   );
 }
 
 /** What is left to do before an endpoint is in use. */
-function NextStep({ endpoint, id, tab, actions }: { endpoint: EndpointJson; id: string; tab: string; actions: EndpointActions }) {
+function NextStep({
+  endpoint,
+  id,
+  tab,
+  actions,
+}: {
+  endpoint: EndpointJson;
+  id: string;
+  tab: string;
+  actions: EndpointActions;
+}) {
   const { workspace, manage, admin } = useAccess();
   const degraded = endpoint.verification?.health === "HEALTH_DEGRADED";
   if (degraded) {
     return (
       <Notice tone="bad" title="The proof is not in place any more">
-        <p>The endpoint stays in use until <FullTime value={endpoint.verification?.graceTime} />. Publish the proof again before that.</p>
+        <p>
+          The endpoint stays in use until <FullTime value={endpoint.verification?.graceTime} />. Publish the proof again
+          before that.
+        </p>
       </Notice>
     );
   }
   if (endpoint.state === "STATE_ACTIVE" || !manage) return null;
   if (isVerified(endpoint.verification)) {
     return (
-      <Notice title={endpoint.state === "STATE_INACTIVE" ? "This endpoint is switched off" : "Verified, and not yet in use"}>
-        <p>{endpoint.state === "STATE_INACTIVE" && endpoint.stateReason ? `${endpoint.stateReason}. ` : ""}Activate it when the platform may talk to it.</p>
+      <Notice
+        title={endpoint.state === "STATE_INACTIVE" ? "This endpoint is switched off" : "Verified, and not yet in use"}
+      >
+        <p>
+          {endpoint.state === "STATE_INACTIVE" && endpoint.stateReason ? `${endpoint.stateReason}. ` : ""}Activate it
+          when the platform may talk to it.
+        </p>
       </Notice>
     );
   }
@@ -170,12 +239,21 @@ function NextStep({ endpoint, id, tab, actions }: { endpoint: EndpointJson; id: 
       tone="warn"
       title="Not verified yet"
       action={
-        <Button size="xs" variant="default" onClick={() => (admin ? actions.ask("approve", endpoint) : navigate(paths.endpoint(workspace, id, "verification")))}>
+        <Button
+          size="xs"
+          variant="default"
+          onClick={() =>
+            admin ? actions.ask("approve", endpoint) : navigate(paths.endpoint(workspace, id, "verification"))
+          }
+        >
           {admin ? "Approve" : "Verify"}
         </Button>
       }
     >
-      <p>It can be used once it is established that it is the partner's: by a proof that the partner publishes, or by a super admin's approval.</p>
+      <p>
+        It can be used once it is established that it is the partner's: by a proof that the partner publishes, or by a
+        super admin's approval.
+      </p>
     </Notice>
   );
 }
@@ -199,7 +277,9 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
                 ))}
               </span>
             </Fact>
-            <Fact term="Content type">{endpoint.contentType ? <code>{endpoint.contentType}</code> : <span className="dimmed">Not set</span>}</Fact>
+            <Fact term="Content type">
+              {endpoint.contentType ? <code>{endpoint.contentType}</code> : <span className="dimmed">Not set</span>}
+            </Fact>
           </dl>
         </Card>
         <Parameters title="Headers" list={endpoint.headers} />
@@ -221,11 +301,20 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
       </div>
       <Card title="About">
         <dl className="facts">
-          <Fact term="Description">{endpoint.description ? <span className="prose" dir="auto">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="Description">
+            {endpoint.description ? (
+              <span className="prose" dir="auto">
+                {endpoint.description}
+              </span>
+            ) : (
+              <span className="dimmed">None</span>
+            )}
+          </Fact>
           <Fact term="Verified">
             {isVerified(endpoint.verification) ? (
               <>
-                <VerificationTag verification={endpoint.verification} /> <FullTime value={endpoint.verification?.time} />
+                <VerificationTag verification={endpoint.verification} />{" "}
+                <FullTime value={endpoint.verification?.time} />
               </>
             ) : (
               <span className="dimmed">Not yet</span>
@@ -241,7 +330,8 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
             <FullTime value={endpoint.createTime} />
           </Fact>
           <Fact term="Resource name">
-            <code className="wrap-anywhere">{endpoint.name}</code> <Copy text={endpoint.name ?? ""} what="resource name" />
+            <code className="wrap-anywhere">{endpoint.name}</code>{" "}
+            <Copy text={endpoint.name ?? ""} what="resource name" />
           </Fact>
         </dl>
       </Card>
@@ -293,7 +383,11 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="stack">
       {legacy.length > 0 && (
-        <Notice tone={legacy.some((l) => l.over) ? "bad" : "warn"} icon={<AlertIcon size={18} />} title="This endpoint makes unsafe choices">
+        <Notice
+          tone={legacy.some((l) => l.over) ? "bad" : "warn"}
+          icon={<AlertIcon size={18} />}
+          title="This endpoint makes unsafe choices"
+        >
           {legacy.map((l) => (
             <p key={l.flag + l.expires + l.reason}>
               <b>{l.flag}</b> {directionWords(l)}, {expiryWords(l)} ({day(l.expires)}): <bdi>{l.reason}</bdi>
@@ -306,12 +400,22 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
           <MessageView type="keyward.allowlist.v1.Profile" value={(encryption.request ?? {}) as Json} />
         </Card>
         <Card title="Responses">
-          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">{!isEncrypted(encryption.request) ? "Not encrypted, and not signed." : "As requests are, without the signature."}</p>}
+          {encryption.response ? (
+            <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} />
+          ) : (
+            <p className="dimmed">
+              {!isEncrypted(encryption.request)
+                ? "Not encrypted, and not signed."
+                : "As requests are, without the signature."}
+            </p>
+          )}
         </Card>
       </div>
       {(encryption.alsoUsedFor?.length ?? 0) > 0 && (
         <Card title="Keys with other uses" words="Declared here, and made by the configurations of other endpoints.">
-          {encryption.alsoUsedFor?.map((use, i) => <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use as Json} />)}
+          {encryption.alsoUsedFor?.map((use, i) => (
+            <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use as Json} />
+          ))}
         </Card>
       )}
       {manage && <KeyPurposes endpoint={endpoint} />}

@@ -9,7 +9,17 @@ import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { Link } from "../app/Link";
 import { navigate, paths, useParams } from "../app/router";
 import type { Endpoint_StateJson, EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import { ClockIcon, EyeIcon, GlobeIcon, PencilIcon, PlusIcon, PowerIcon, SearchIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
+import {
+  ClockIcon,
+  EyeIcon,
+  GlobeIcon,
+  PencilIcon,
+  PlusIcon,
+  PowerIcon,
+  SearchIcon,
+  ShieldCheckIcon,
+  TrashIcon,
+} from "../ui/icons";
 import { inOrder } from "../ui/order";
 import { Pager, useFirstAgain, usePages } from "../ui/Pager";
 import { Ellipsis, Empty } from "../ui/parts";
@@ -20,7 +30,16 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
 import "./allowlist.css";
-import { protections, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
+import {
+  protections,
+  isVerified,
+  legacyBefore,
+  LegacyTags,
+  states,
+  StateTag,
+  unsafeFilters,
+  VerificationTag,
+} from "./words";
 
 /** The partners' endpoints that the platform may talk to. */
 export function EndpointsPage() {
@@ -38,7 +57,8 @@ export function EndpointsPage() {
   const pages = usePages();
   const endpoints = useQuery({
     queryKey: ["endpoints", workspace, filter, legacyExpiresBefore, size, pages.token ?? ""],
-    queryFn: ({ signal }) => listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
+    queryFn: ({ signal }) =>
+      listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
   useFirstAgain(pages, endpoints.error);
@@ -55,33 +75,80 @@ export function EndpointsPage() {
       <header className="page-head">
         <div>
           <h1>Allowlist</h1>
-          <p className="dimmed">The partners' endpoints that the platform may talk to, and how what goes there is protected.</p>
+          <p className="dimmed">
+            The partners' endpoints that the platform may talk to, and how what goes there is protected.
+          </p>
         </div>
         {add}
       </header>
       <div className="toolbar" role="search">
-        <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={endpoints.isFetching && endpoints.isPlaceholderData} />
-        <Select aria-label="State" w={150} value={filter.state ?? ""} onChange={(s) => change({ state: s ?? "" })} data={[{ value: "", label: "All states" }, ...Object.entries(states).map(([value, [label]]) => ({ value, label }))]} />
-        <Select aria-label="Unsafe choices" w={218} value={unsafe} onChange={(u) => change({ unsafe: u ?? "" })} data={[{ value: "", label: "Safe and unsafe" }, ...Object.entries(unsafeFilters).map(([value, { label }]) => ({ value, label }))]} />
+        <Search
+          value={filter.query}
+          onChange={(q) => change({ q })}
+          label="Search by name"
+          busy={endpoints.isFetching && endpoints.isPlaceholderData}
+        />
+        <Select
+          aria-label="State"
+          w={150}
+          value={filter.state ?? ""}
+          onChange={(s) => change({ state: s ?? "" })}
+          data={[
+            { value: "", label: "All states" },
+            ...Object.entries(states).map(([value, [label]]) => ({ value, label })),
+          ]}
+        />
+        <Select
+          aria-label="Unsafe choices"
+          w={218}
+          value={unsafe}
+          onChange={(u) => change({ unsafe: u ?? "" })}
+          data={[
+            { value: "", label: "Safe and unsafe" },
+            ...Object.entries(unsafeFilters).map(([value, { label }]) => ({ value, label })),
+          ]}
+        />
       </div>
       <ProblemPanel error={endpoints.error} onRetry={() => void endpoints.refetch()} />
       {actions.notice}
       {actions.warnings}
       {empty ? (
         filter.query || filter.state || unsafe ? (
-          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>Show all endpoints</Button>}>
+          <Empty
+            icon={<SearchIcon size={26} />}
+            title="Nothing found"
+            action={
+              <Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>
+                Show all endpoints
+              </Button>
+            }
+          >
             No endpoint of this workspace matches what you look for.
           </Empty>
         ) : (
           <EmptyWorkspace icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
-            {manage ? "Add the first partner's endpoint. It can be used once it is proven to be the partner's." : "An owner of the workspace adds them."}
+            {manage
+              ? "Add the first partner's endpoint. It can be used once it is proven to be the partner's."
+              : "An owner of the workspace adds them."}
           </EmptyWorkspace>
         )
       ) : (
         !(endpoints.error && !list) && (
           <>
-            <Table endpoints={list} stale={endpoints.isPlaceholderData} order={filter.orderBy} onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })} actions={actions} />
-            <Pager pages={pages} size={size} count={list?.length ?? 0} nextToken={endpoints.data?.nextPageToken} onSize={(s) => change({ size: s === "50" ? "" : s })} />
+            <Table
+              endpoints={list}
+              stale={endpoints.isPlaceholderData}
+              order={filter.orderBy}
+              onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })}
+              actions={actions}
+            />
+            <Pager
+              pages={pages}
+              size={size}
+              count={list?.length ?? 0}
+              nextToken={endpoints.data?.nextPageToken}
+              onSize={(s) => change({ size: s === "50" ? "" : s })}
+            />
           </>
         )
       )}
@@ -107,12 +174,20 @@ function Table({ endpoints, stale, order, onOrder, actions }: TableProps) {
         <thead>
           <tr>
             <SortHeader name="Endpoint" by="name" order={order} onOrder={onOrder} />
-            <th scope="col" className="wide-only">URL</th>
+            <th scope="col" className="wide-only">
+              URL
+            </th>
             <th scope="col">State</th>
             <th scope="col">Verification</th>
-            <th scope="col" className="mid-only">Protection</th>
+            <th scope="col" className="mid-only">
+              Protection
+            </th>
             <SortHeader name="Last updated" by="update_time" order={order} onOrder={onOrder} />
-            {manage && <th scope="col" className="actions"><span className="sr-only">Actions</span></th>}
+            {manage && (
+              <th scope="col" className="actions">
+                <span className="sr-only">Actions</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -157,7 +232,9 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
       </td>
       <td className="mid-only" data-label="Protection">
         <span className="tags">
-          {used.map((a) => <Tagged key={a} text={a} />)}
+          {used.map((a) => (
+            <Tagged key={a} text={a} />
+          ))}
           <LegacyTags encryption={endpoint.encryption} below />
           {!endpoint.encryption && <span className="dimmed">None</span>}
         </span>
@@ -183,14 +260,44 @@ function RowItems({ endpoint, actions }: { endpoint: EndpointJson; actions: Endp
   const id = idOf(endpoint.name);
   return (
     <>
-      <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id))}>Details</Menu.Item>
-      <Menu.Item leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>Edit</Menu.Item>
-      {!isVerified(endpoint.verification) && <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "verification"))}>Verify</Menu.Item>}
-      {endpoint.state === "STATE_ACTIVE" && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>Deactivate</Menu.Item>}
-      {endpoint.state !== "STATE_ACTIVE" && isVerified(endpoint.verification) && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.activate(endpoint)}>Activate</Menu.Item>}
-      <Menu.Item leftSection={<ClockIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "history"))}>Change logs</Menu.Item>
+      <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id))}>
+        Details
+      </Menu.Item>
+      <Menu.Item leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>
+        Edit
+      </Menu.Item>
+      {!isVerified(endpoint.verification) && (
+        <Menu.Item
+          leftSection={<ShieldCheckIcon size={16} />}
+          onClick={() => navigate(paths.endpoint(workspace, id, "verification"))}
+        >
+          Verify
+        </Menu.Item>
+      )}
+      {endpoint.state === "STATE_ACTIVE" && (
+        <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>
+          Deactivate
+        </Menu.Item>
+      )}
+      {endpoint.state !== "STATE_ACTIVE" && isVerified(endpoint.verification) && (
+        <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.activate(endpoint)}>
+          Activate
+        </Menu.Item>
+      )}
+      <Menu.Item
+        leftSection={<ClockIcon size={16} />}
+        onClick={() => navigate(paths.endpoint(workspace, id, "history"))}
+      >
+        Change logs
+      </Menu.Item>
       <Menu.Divider />
-      <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+      <Menu.Item
+        leftSection={<TrashIcon size={16} />}
+        className="danger"
+        onClick={() => actions.ask("delete", endpoint)}
+      >
+        Delete
+      </Menu.Item>
     </>
   );
 }

@@ -4,7 +4,14 @@ import { ProblemPanel } from "../ui/Problem";
 /** `endpoint.encryption.request.envelope.blobs["data"].parts[0].slot` as words. */
 export function placeWords(field: string): string {
   const parts = field.replace(/^endpoint\./, "").match(/[^.[\]]+(\["[^"]*"\]|\[\d+\])*/g) ?? [];
-  return parts.map((part) => part.replace(/^[^[]+/, (name) => name.replaceAll("_", " ")).replace(/\["([^"]*)"\]/g, " “$1”").replace(/\[(\d+)\]/g, (_, n: string) => ` ${Number(n) + 1}`)).join(" › ");
+  return parts
+    .map((part) =>
+      part
+        .replace(/^[^[]+/, (name) => name.replaceAll("_", " "))
+        .replace(/\["([^"]*)"\]/g, " “$1”")
+        .replace(/\[(\d+)\]/g, (_, n: string) => ` ${Number(n) + 1}`),
+    )
+    .join(" › ");
 }
 
 interface Props {

@@ -8,7 +8,10 @@ export function KeyPurposes({ endpoint }: { endpoint: EndpointJson }) {
   const purposes = endpoint.keyPurposes ?? [];
   if (purposes.length === 0) return null;
   return (
-    <Card title="What keys are used for" words="From the stored bytes to what is sent. A key serves one purpose, the same for all endpoints that use it.">
+    <Card
+      title="What keys are used for"
+      words="From the stored bytes to what is sent. A key serves one purpose, the same for all endpoints that use it."
+    >
       <dl className="view">
         {purposes.map((p) => (
           <div key={p.secret}>

@@ -30,12 +30,22 @@ const path = "endpoint.encryption.preset";
 
 /** Starts an encryption from a preset: which one, and what it leaves to say. */
 export function PresetForm({ value, onChange }: Props) {
-  const presets = useQuery({ queryKey: ["presets"], queryFn: ({ signal }) => listPresets(signal), staleTime: Number.POSITIVE_INFINITY });
+  const presets = useQuery({
+    queryKey: ["presets"],
+    queryFn: ({ signal }) => listPresets(signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const list = presets.data?.presets ?? [];
   const chosen = list.find((p) => p.id === value.id);
   if (presets.error) return <ProblemPanel error={presets.error} onRetry={() => void presets.refetch()} />;
   if (presets.isPending) return <Skeleton height={260} />;
-  if (!chosen) return <PresetList presets={list} onChoose={(p) => onChange({ id: p.id, ...(p.legacy?.length ? { legacyExpireTime: inAYear() } : {}) })} />;
+  if (!chosen)
+    return (
+      <PresetList
+        presets={list}
+        onChoose={(p) => onChange({ id: p.id, ...(p.legacy?.length ? { legacyExpireTime: inAYear() } : {}) })}
+      />
+    );
   return <Chosen preset={chosen} value={value} onChange={onChange} onOther={() => onChange({})} />;
 }
 
@@ -45,8 +55,21 @@ function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (p
   const found = matching(presets, query);
   return (
     <div className="presets">
-      <TextInput {...field} error={field.error && "Choose a preset."} type="search" aria-label="Search presets" placeholder="Search by partner, algorithm or tool" leftSection={<SearchIcon size={16} />} value={query} maxLength={128} autoComplete="off" onChange={(e) => setQuery(e.currentTarget.value)} />
-      <p className="field-hint" aria-live="polite">{plural(found.length, "preset")}</p>
+      <TextInput
+        {...field}
+        error={field.error && "Choose a preset."}
+        type="search"
+        aria-label="Search presets"
+        placeholder="Search by partner, algorithm or tool"
+        leftSection={<SearchIcon size={16} />}
+        value={query}
+        maxLength={128}
+        autoComplete="off"
+        onChange={(e) => setQuery(e.currentTarget.value)}
+      />
+      <p className="field-hint" aria-live="polite">
+        {plural(found.length, "preset")}
+      </p>
       {found.length === 0 ? (
         <Empty icon={<SearchIcon size={26} />} title="No preset matches">
           Try the name of the algorithm, or build the encryption yourself.
@@ -57,7 +80,11 @@ function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (p
             <li key={p.id} className="preset">
               <button type="button" className="preset-choose" onClick={() => onChoose(p)}>
                 <b>{p.displayName}</b>
-                {(p.legacy?.length ?? 0) > 0 && <Tag tone="bad" icon={<AlertIcon size={13} />}>Unsafe choices</Tag>}
+                {(p.legacy?.length ?? 0) > 0 && (
+                  <Tag tone="bad" icon={<AlertIcon size={13} />}>
+                    Unsafe choices
+                  </Tag>
+                )}
               </button>
               <p className="dimmed">
                 <Words text={lead(p.description ?? "").first} />
@@ -78,7 +105,15 @@ function Sources({ preset }: { preset: PresetJson }) {
   return (
     <p className="preset-sources">
       <span className="dimmed">{sources.length === 1 ? "Source:" : "Sources:"}</span>
-      {sources.map((s) => (s.url ? <a key={s.url} href={s.url} target="_blank" rel="noreferrer" data-hint={s.url}>{s.words}</a> : <span key={s.words}>{s.words}</span>))}
+      {sources.map((s) =>
+        s.url ? (
+          <a key={s.url} href={s.url} target="_blank" rel="noreferrer" data-hint={s.url}>
+            {s.words}
+          </a>
+        ) : (
+          <span key={s.words}>{s.words}</span>
+        ),
+      )}
     </p>
   );
 }
@@ -109,17 +144,37 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
         </Button>
       </div>
       {preset.secrets?.map((s) => (
-        <SecretPlace key={s.name} preset={preset} secret={s} value={secrets[s.name ?? ""] ?? {}} onChange={(ref) => onChange(withField(value, "secrets", { ...secrets, [s.name ?? ""]: ref }))} />
+        <SecretPlace
+          key={s.name}
+          preset={preset}
+          secret={s}
+          value={secrets[s.name ?? ""] ?? {}}
+          onChange={(ref) => onChange(withField(value, "secrets", { ...secrets, [s.name ?? ""]: ref }))}
+        />
       ))}
-      {secretsError && <p className="field-error" role="alert">{secretsError}</p>}
+      {secretsError && (
+        <p className="field-error" role="alert">
+          {secretsError}
+        </p>
+      )}
       {(preset.settings?.length ?? 0) > 0 && (
         <div className="two">
           {preset.settings?.map((s) => (
-            <Setting key={s.name} setting={s} value={settings[s.name ?? ""] as string | undefined} onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))} onPublic={acknowledged ? undefined : () => onChange(withField(value, "legacyExpireTime", inAYear()))} />
+            <Setting
+              key={s.name}
+              setting={s}
+              value={settings[s.name ?? ""] as string | undefined}
+              onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))}
+              onPublic={acknowledged ? undefined : () => onChange(withField(value, "legacyExpireTime", inAYear()))}
+            />
           ))}
         </div>
       )}
-      {settingsError && <p className="field-error" role="alert">{settingsError}</p>}
+      {settingsError && (
+        <p className="field-error" role="alert">
+          {settingsError}
+        </p>
+      )}
       {acknowledged && <Unsafe preset={preset} value={value} onChange={onChange} />}
     </div>
   );
@@ -128,38 +183,72 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
 const decodings = "keyward.allowlist.v1.Decoding";
 
 /** A place of a preset for a secret: a stored one, by name. */
-function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; secret: PresetSecretJson; value: Json; onChange: (ref: Json) => void }) {
+function SecretPlace({
+  preset,
+  secret,
+  value,
+  onChange,
+}: {
+  preset: PresetJson;
+  secret: PresetSecretJson;
+  value: Json;
+  onChange: (ref: Json) => void;
+}) {
   const name = secret.name ?? "";
   const title = placeTitle(name);
-  const { error, ...field } = useField(`${path}.secrets["${name}"]`, `${path}.secrets["${name}"].name`, `${path}.secrets["${name}"].version`);
+  const { error, ...field } = useField(
+    `${path}.secrets["${name}"]`,
+    `${path}.secrets["${name}"].name`,
+    `${path}.secrets["${name}"].version`,
+  );
   const decodingField = useField(`${path}.secrets["${name}"].decoding`);
   const parameter = secret.usage === "PARAMETER";
   const preferred = decodingOf(preset, name);
   const choose = (chosen: string, stored?: StoredValue) => {
     const next = withField(value, "name", chosen);
-    const found = stored && decodingOfStored(stored, lengthsOf(preset.encryption, `workspaces/-/secrets/${name}`), preferred);
+    const found =
+      stored && decodingOfStored(stored, lengthsOf(preset.encryption, `workspaces/-/secrets/${name}`), preferred);
     onChange(found ? withField(next, "decoding", found === (preferred ?? "DECODING_RAW") ? undefined : found) : next);
   };
   const asPreset = preferred ? `Stored as ${inSentence(enumWords(decodings, preferred))}` : "Stored as it is";
   return (
     <div className="field" {...field}>
       <span className="field-label">
-        {title} <span className="mantine-InputWrapper-required" aria-hidden="true">*</span>
+        {title}{" "}
+        <span className="mantine-InputWrapper-required" aria-hidden="true">
+          *
+        </span>
       </span>
       <p className="field-hint">
         <Words text={secret.description ?? ""} />
       </p>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={choose} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={error} />
+        <SecretPicker
+          label={title}
+          value={(value.name as string) || undefined}
+          onChange={choose}
+          usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"}
+          error={error}
+        />
         <Select
           {...decodingField}
           aria-label={`How ${title} is stored`}
           value={(value.decoding as string) ?? ""}
           onChange={(d) => onChange(withField(value, "decoding", d || undefined))}
-          data={[{ value: "", label: asPreset }, ...(shape.enums[decodings]?.values ?? []).slice(1).filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW"))).map((d) => ({ value: d.name, label: `Stored as ${inSentence(enumWords(decodings, d.name))}` }))]}
+          data={[
+            { value: "", label: asPreset },
+            ...(shape.enums[decodings]?.values ?? [])
+              .slice(1)
+              .filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW")))
+              .map((d) => ({ value: d.name, label: `Stored as ${inSentence(enumWords(decodings, d.name))}` })),
+          ]}
         />
       </div>
-      <UseDecoding path={`${path}.secrets["${name}"]`} current={(value.decoding as string) || preferred || "DECODING_RAW"} onUse={(d) => onChange(withField(value, "decoding", d === (preferred ?? "DECODING_RAW") ? undefined : d))} />
+      <UseDecoding
+        path={`${path}.secrets["${name}"]`}
+        current={(value.decoding as string) || preferred || "DECODING_RAW"}
+        onUse={(d) => onChange(withField(value, "decoding", d === (preferred ?? "DECODING_RAW") ? undefined : d))}
+      />
     </div>
   );
 }
@@ -205,7 +294,11 @@ function Unsafe({ preset, value, onChange }: { preset: PresetJson } & Props) {
   const until = shape.messages["keyward.allowlist.v1.PresetUse"]?.fields.find((f) => f.name === "legacy_expire_time");
   const flags = preset.legacy?.length ? preset.legacy : [publicLiteral];
   return (
-    <Notice tone="bad" icon={<AlertIcon size={18} />} title={preset.legacy?.length ? "This preset makes unsafe choices" : "A setting looks like a secret"}>
+    <Notice
+      tone="bad"
+      icon={<AlertIcon size={18} />}
+      title={preset.legacy?.length ? "This preset makes unsafe choices" : "A setting looks like a secret"}
+    >
       <ul className="finding-list">
         {flags.map((flag) => (
           <li key={flag}>
@@ -213,10 +306,27 @@ function Unsafe({ preset, value, onChange }: { preset: PresetJson } & Props) {
           </li>
         ))}
       </ul>
-      <p>Say why this is accepted. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
+      <p>
+        Say why this is accepted. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.
+      </p>
       <div className="two unsafe-fields">
-        <TextInput {...reason} label="Reason" withAsterisk maxLength={512} value={(value.legacyReason as string) ?? ""} onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))} />
-        {until && <DateInput field={{ ...until, words: "", required: true }} title="Accepted until" value={value.legacyExpireTime} onChange={(t) => onChange(withField(value, "legacyExpireTime", t))} path={`${path}.legacy_expire_time`} />}
+        <TextInput
+          {...reason}
+          label="Reason"
+          withAsterisk
+          maxLength={512}
+          value={(value.legacyReason as string) ?? ""}
+          onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))}
+        />
+        {until && (
+          <DateInput
+            field={{ ...until, words: "", required: true }}
+            title="Accepted until"
+            value={value.legacyExpireTime}
+            onChange={(t) => onChange(withField(value, "legacyExpireTime", t))}
+            path={`${path}.legacy_expire_time`}
+          />
+        )}
       </div>
     </Notice>
   );

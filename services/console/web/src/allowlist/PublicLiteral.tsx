@@ -3,7 +3,14 @@ import { useState } from "react";
 import { useFinding } from "../shape/findings";
 import type { Json } from "../shape/value";
 import { Answer } from "./Acknowledge";
-import { acknowledgementOf, acknowledgePublic, isAcknowledged, literalAt, mayBePublic, publicLiteral } from "./publicLiteral";
+import {
+  acknowledgementOf,
+  acknowledgePublic,
+  isAcknowledged,
+  literalAt,
+  mayBePublic,
+  publicLiteral,
+} from "./publicLiteral";
 
 interface Props {
   /** The field of the literal. */

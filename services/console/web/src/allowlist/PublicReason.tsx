@@ -50,7 +50,13 @@ export function PublicReason({ path, about, what, value, onChange }: Props) {
       value={value}
       onChange={(e) => onChange(e.currentTarget.value)}
       rightSection={
-        <ActionIcon variant="subtle" color="gray" aria-label={`Remove the reason why ${what} is public`} data-hint="Remove" onClick={() => onChange(undefined)}>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label={`Remove the reason why ${what} is public`}
+          data-hint="Remove"
+          onClick={() => onChange(undefined)}
+        >
           <CrossIcon size={15} />
         </ActionIcon>
       }

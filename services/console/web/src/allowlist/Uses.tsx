@@ -47,7 +47,9 @@ export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
                 </th>
                 <td data-label="Version">{u.version}</td>
                 <td data-label="Used">{count(u.used)}</td>
-                <td data-label="Failed">{Number(u.failed ?? 0) > 0 ? <b className="danger">{count(u.failed)}</b> : "0"}</td>
+                <td data-label="Failed">
+                  {Number(u.failed ?? 0) > 0 ? <b className="danger">{count(u.failed)}</b> : "0"}
+                </td>
                 <td data-label="Last used">
                   <Time value={u.lastUseTime} />
                 </td>
@@ -74,7 +76,10 @@ function SecretLink({ name }: { name: string }) {
 export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
   const failures = endpoint.recentFailures ?? [];
   return (
-    <Card title="Recent failures" words="The last messages that did not open or verify, or were not made since a key cannot be used. The sender learns nothing of the cause.">
+    <Card
+      title="Recent failures"
+      words="The last messages that did not open or verify, or were not made since a key cannot be used. The sender learns nothing of the cause."
+    >
       {failures.length === 0 ? (
         <p className="dimmed">None since the allowlist was started.</p>
       ) : (
@@ -99,7 +104,9 @@ export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
                   {f.cause && <p className="failure-cause">{f.cause}</p>}
                 </td>
                 <td data-label="Body">
-                  <span className="nowrap" data-hint={`SHA-256 ${f.bodySha256}`}>{plural(f.bodyBytes ?? 0, "byte")}</span>
+                  <span className="nowrap" data-hint={`SHA-256 ${f.bodySha256}`}>
+                    {plural(f.bodyBytes ?? 0, "byte")}
+                  </span>
                 </td>
                 <td data-label="Keys tried">
                   <Ellipsis text={(f.versions ?? []).map(versionWords).join(", ")} mono />

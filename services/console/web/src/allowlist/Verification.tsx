@@ -72,28 +72,64 @@ function Proofs({ endpoint, challenge }: { endpoint: EndpointJson; challenge: Ch
   const looking = useLooking(endpoint);
   const { method, keep, setKeep } = looking;
   return (
-    <Card title="Proofs" words={<>The partner publishes one of these; Keyward then looks for it. They can be used until <FullTime value={challenge.expireTime} />.</>}>
+    <Card
+      title="Proofs"
+      words={
+        <>
+          The partner publishes one of these; Keyward then looks for it. They can be used until{" "}
+          <FullTime value={challenge.expireTime} />.
+        </>
+      }
+    >
       {challenge.dnsName && (
-        <Proof title="DNS record" words="A TXT record of the host's domain. Proves the host." method="METHOD_DNS" looking={looking}>
+        <Proof
+          title="DNS record"
+          words="A TXT record of the host's domain. Proves the host."
+          method="METHOD_DNS"
+          looking={looking}
+        >
           <Record name="Name" text={challenge.dnsName} />
           <Record name="Type" text="TXT" />
           <Record name="Value" text={challenge.dnsValue} />
         </Proof>
       )}
       {challenge.fileUrl && (
-        <Proof title="File" words="A file on the host. Proves scheme, host and port." method="METHOD_FILE" looking={looking}>
+        <Proof
+          title="File"
+          words="A file on the host. Proves scheme, host and port."
+          method="METHOD_FILE"
+          looking={looking}
+        >
           <Record name="URL" text={challenge.fileUrl} />
           <Record name="Content" text={challenge.fileContent} />
         </Proof>
       )}
       {challenge.webToken && (
-        <Proof title="Web token" words="The endpoint answers a GET that has keyward-nonce in its query with the hexadecimal HMAC-SHA256 of the nonce, and nothing else. Proves this URL." method="METHOD_WEB_TOKEN" looking={looking}>
+        <Proof
+          title="Web token"
+          words="The endpoint answers a GET that has keyward-nonce in its query with the hexadecimal HMAC-SHA256 of the nonce, and nothing else. Proves this URL."
+          method="METHOD_WEB_TOKEN"
+          looking={looking}
+        >
           <Record name="Key" text={challenge.webToken} />
-          <CopyBlock what="example for the partner" text={`# what the endpoint answers to GET ?keyward-nonce=NONCE\nprintf %s "$NONCE" | openssl dgst -sha256 -hmac '${challenge.webToken}' -r | cut -d' ' -f1`} />
+          <CopyBlock
+            what="example for the partner"
+            text={`# what the endpoint answers to GET ?keyward-nonce=NONCE\nprintf %s "$NONCE" | openssl dgst -sha256 -hmac '${challenge.webToken}' -r | cut -d' ' -f1`}
+          />
         </Proof>
       )}
       <div className="looking" aria-live="polite">
-        <Switch checked={keep} onChange={(e) => setKeep(e.currentTarget.checked)} disabled={!method} label="Keep looking" description={method ? "Looks again every ten seconds while this page is open." : "Look for a proof once, and the page can go on looking for it."} />
+        <Switch
+          checked={keep}
+          onChange={(e) => setKeep(e.currentTarget.checked)}
+          disabled={!method}
+          label="Keep looking"
+          description={
+            method
+              ? "Looks again every ten seconds while this page is open."
+              : "Look for a proof once, and the page can go on looking for it."
+          }
+        />
         {keep && <Loader size="xs" aria-label="Looking" role="status" />}
       </div>
     </Card>
@@ -135,7 +171,19 @@ function useLooking(endpoint: EndpointJson): Looking {
   return { look, method, busy, error, keep, setKeep };
 }
 
-function Proof({ title, words, method, looking, children }: { title: string; words: string; method: Verification_MethodJson; looking: Looking; children: ReactNode }) {
+function Proof({
+  title,
+  words,
+  method,
+  looking,
+  children,
+}: {
+  title: string;
+  words: string;
+  method: Verification_MethodJson;
+  looking: Looking;
+  children: ReactNode;
+}) {
   const mine = looking.method === method;
   return (
     <section className="proof" aria-label={title}>
@@ -144,7 +192,13 @@ function Proof({ title, words, method, looking, children }: { title: string; wor
           <h3>{title}</h3>
           <p className="dimmed">{words}</p>
         </div>
-        <Button variant="default" size="xs" loading={mine && looking.busy} onClick={() => looking.look(method)} aria-label={`Look for it: ${title}`}>
+        <Button
+          variant="default"
+          size="xs"
+          loading={mine && looking.busy}
+          onClick={() => looking.look(method)}
+          aria-label={`Look for it: ${title}`}
+        >
           Look for it
         </Button>
       </div>

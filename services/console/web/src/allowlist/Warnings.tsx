@@ -8,7 +8,13 @@ export function Warnings({ endpoint }: { endpoint: EndpointJson | undefined }) {
   const list = endpoint?.warnings ?? [];
   if (list.length === 0) return null;
   return (
-    <Notice tone="warn" icon={<AlertIcon size={18} />} title={endpoint?.state === "STATE_ACTIVE" ? "Know this about the endpoint" : "Know this before the endpoint is in use"}>
+    <Notice
+      tone="warn"
+      icon={<AlertIcon size={18} />}
+      title={
+        endpoint?.state === "STATE_ACTIVE" ? "Know this about the endpoint" : "Know this before the endpoint is in use"
+      }
+    >
       <ul className="finding-list">
         {list.map((w) => (
           <li key={`${w.field}${w.description}`}>

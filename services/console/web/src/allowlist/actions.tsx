@@ -33,7 +33,12 @@ export function useRefresh() {
   const cache = useQueryClient();
   const { workspace } = useAccess();
   return (name: string | undefined) => {
-    for (const queryKey of [["endpoints", workspace], ["endpoint", name], ["history", name]]) void cache.invalidateQueries({ queryKey });
+    for (const queryKey of [
+      ["endpoints", workspace],
+      ["endpoint", name],
+      ["history", name],
+    ])
+      void cache.invalidateQueries({ queryKey });
   };
 }
 
@@ -74,12 +79,37 @@ export function useEndpointActions(): EndpointActions {
 }
 
 const questions: Record<Question, { title: string; words: ReactNode; act: string; done: string }> = {
-  delete: { title: "Delete endpoint", words: "It can no longer be talked to, and the secrets it refers to are free. Its change log stays.", act: "Delete", done: "is deleted" },
-  deactivate: { title: "Deactivate endpoint", words: "The platform stops talking to it at once. It keeps its verification and can be activated again.", act: "Deactivate", done: "is switched off" },
-  approve: { title: "Approve endpoint", words: "You vouch that this endpoint is the partner's. Your name and reason are on the log.", act: "Approve", done: "is approved" },
+  delete: {
+    title: "Delete endpoint",
+    words: "It can no longer be talked to, and the secrets it refers to are free. Its change log stays.",
+    act: "Delete",
+    done: "is deleted",
+  },
+  deactivate: {
+    title: "Deactivate endpoint",
+    words: "The platform stops talking to it at once. It keeps its verification and can be activated again.",
+    act: "Deactivate",
+    done: "is switched off",
+  },
+  approve: {
+    title: "Approve endpoint",
+    words: "You vouch that this endpoint is the partner's. Your name and reason are on the log.",
+    act: "Approve",
+    done: "is approved",
+  },
 };
 
-function Ask({ question, endpoint, onClose, onDone }: { question: Question; endpoint: EndpointJson; onClose: () => void; onDone: () => void }) {
+function Ask({
+  question,
+  endpoint,
+  onClose,
+  onDone,
+}: {
+  question: Question;
+  endpoint: EndpointJson;
+  onClose: () => void;
+  onDone: () => void;
+}) {
   const { workspace } = useAccess();
   const { run, busy, error, form } = useAction();
   const [typed, setTyped] = useState("");
@@ -122,8 +152,34 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
           )}
         </p>
         <p>{words}</p>
-        {question === "delete" && <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />}
-        <TextInput label="Reason" description={question === "approve" ? "How you know that it is the partner's, such as a contract or a call." : "Optional, for the change log."} withAsterisk={question === "approve"} maxLength={512} value={reason} data-autofocus={question === "delete" ? undefined : true} onChange={(e) => setReason(e.currentTarget.value)} />
+        {question === "delete" && (
+          <TextInput
+            label={
+              <>
+                Type <span className="mono wrap-anywhere">{id}</span> to confirm
+              </>
+            }
+            autoComplete="off"
+            spellCheck={false}
+            data-autofocus
+            classNames={{ input: "mono" }}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+          />
+        )}
+        <TextInput
+          label="Reason"
+          description={
+            question === "approve"
+              ? "How you know that it is the partner's, such as a contract or a call."
+              : "Optional, for the change log."
+          }
+          withAsterisk={question === "approve"}
+          maxLength={512}
+          value={reason}
+          data-autofocus={question === "delete" ? undefined : true}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>

@@ -30,7 +30,9 @@ export function draftOf(endpoint: EndpointJson = {}): Draft {
     headers: endpoint.headers ?? [],
     queryParameters: endpoint.queryParameters ?? [],
     bodyValues: endpoint.bodyValues ?? [],
-    encryption: endpoint.encryption ? pruned("keyward.allowlist.v1.Encryption", endpoint.encryption as Json) : undefined,
+    encryption: endpoint.encryption
+      ? pruned("keyward.allowlist.v1.Encryption", endpoint.encryption as Json)
+      : undefined,
   };
 }
 
@@ -64,7 +66,11 @@ export function show(draft: Draft, json: keyof Draft): string {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => [k, sorted(v)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([k, v]) => [k, sorted(v)]),
+  );
 }
 
 /** The names of the fields in which two drafts differ, for a mask. */
@@ -76,7 +82,9 @@ export function changed(before: Draft, after: Draft): string[] {
 export function endpointOf(draft: Draft, mask?: string[]): EndpointJson {
   const { encryption, urlPublicReason, ...others } = draft;
   const rest = mask && !mask.includes("url") ? others : { ...others, urlPublicReason };
-  return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) as EncryptionJson } : rest;
+  return encryption
+    ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) as EncryptionJson }
+    : rest;
 }
 
 /** The host of a URL as allowed hosts name it, with its port unless that is 443, or nothing while it is none. */

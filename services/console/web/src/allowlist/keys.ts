@@ -24,8 +24,14 @@ function fieldOf(encryption: Json, field: string, secret: string): string {
 function misfitsOf(checked: CheckKeysResponseJson | undefined, encryption: Json = {}): Problem | undefined {
   const unfit = (checked?.keys ?? []).filter((k) => !k.fits);
   if (unfit.length === 0) return undefined;
-  const fieldViolations = unfit.map((k) => ({ field: fieldOf(encryption, k.field ?? "", k.secret ?? ""), description: k.cause ?? "", decoding: k.decoding || undefined }));
-  return new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason: "KEY_NOT_USABLE" }, { fieldViolations }] });
+  const fieldViolations = unfit.map((k) => ({
+    field: fieldOf(encryption, k.field ?? "", k.secret ?? ""),
+    description: k.cause ?? "",
+    decoding: k.decoding || undefined,
+  }));
+  return new Problem(400, "", {
+    details: [{ "@type": "google.rpc.ErrorInfo", reason: "KEY_NOT_USABLE" }, { fieldViolations }],
+  });
 }
 
 /** The keys of a draft that cannot work, before it is saved. What else is wrong with the draft, saving it tells. */
@@ -44,6 +50,13 @@ export async function misfits(name: string, draft: Draft, signal?: AbortSignal):
 export function useMisfits(name: string, draft: Draft): Problem | undefined {
   const refs = JSON.stringify(refsOf(draft.encryption));
   const ready = refs !== "[]" && hostOf(draft.url) !== undefined;
-  const checked = useQuery({ queryKey: ["keys", name, refs, ready], queryFn: async ({ signal }) => (await misfits(name, draft, signal)) ?? null, enabled: ready, retry: false, gcTime: 0, staleTime: Number.POSITIVE_INFINITY });
+  const checked = useQuery({
+    queryKey: ["keys", name, refs, ready],
+    queryFn: async ({ signal }) => (await misfits(name, draft, signal)) ?? null,
+    enabled: ready,
+    retry: false,
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   return checked.data ?? undefined;
 }

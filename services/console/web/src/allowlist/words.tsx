@@ -1,4 +1,9 @@
-import type { Endpoint_StateJson, EndpointJson, Verification_MethodJson, VerificationJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type {
+  Endpoint_StateJson,
+  EndpointJson,
+  Verification_MethodJson,
+  VerificationJson,
+} from "../gen/keyward/allowlist/v1/resources_pb";
 import type { EncryptionJson, ProfileJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { collect } from "../shape/value";
 import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
@@ -27,7 +32,13 @@ export function isVerified(verification: VerificationJson | null | undefined): b
   return Boolean(verification?.method) && verification?.method !== "METHOD_UNSPECIFIED";
 }
 
-export function VerificationTag({ verification, long }: { verification: VerificationJson | null | undefined; long?: boolean }) {
+export function VerificationTag({
+  verification,
+  long,
+}: {
+  verification: VerificationJson | null | undefined;
+  long?: boolean;
+}) {
   if (!isVerified(verification)) return <Tag tone="warn">Not verified</Tag>;
   if (verification?.health === "HEALTH_DEGRADED") {
     return (
@@ -47,12 +58,16 @@ export function VerificationTag({ verification, long }: { verification: Verifica
 type Direction = "request" | "response";
 
 /** Whether a profile encrypts. */
-export const isEncrypted = (profile: ProfileJson | undefined): boolean => Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
+export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
+  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
 
 /** How a profile is protected, as tags: what encrypts it, and what signs it. */
 function protectionsOf(profile: ProfileJson): string[] {
   const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
-  const name = (value: unknown) => String(value ?? "").replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "").replaceAll("_", "-");
+  const name = (value: unknown) =>
+    String(value ?? "")
+      .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
+      .replaceAll("_", "-");
   const kinds = [
     cipher && name(cipher.algorithm),
     cipher?.mac && name(cipher.mac.algorithm),
@@ -60,16 +75,23 @@ function protectionsOf(profile: ProfileJson): string[] {
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
-  const algorithms = collect([signing, nestedJws], "algorithm").map(name).filter((a) => a !== "UNSPECIFIED");
+  const algorithms = collect([signing, nestedJws], "algorithm")
+    .map(name)
+    .filter((a) => a !== "UNSPECIFIED");
   const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : ["Signature"];
-  return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : `Signed ${a === "Signature" ? "only" : a}`))];
+  return [
+    ...(kinds as string[]),
+    ...signed.map((a) => (kinds.length > 0 ? a : `Signed ${a === "Signature" ? "only" : a}`)),
+  ];
 }
 
 /** How an encryption protects messages, each once, such as `AES-256-GCM` or `JWE RSA-OAEP-256 A256GCM`; last, what is sent in the clear. */
 export function protections(encryption: EncryptionJson | null | undefined): string[] {
   const { request, response } = encryption ?? {};
   const found = new Set([request, response].flatMap((p) => (p ? protectionsOf(p) : [])));
-  const clear = [request?.plain && "Requests not encrypted", response?.plain && "Responses not encrypted"].filter(Boolean);
+  const clear = [request?.plain && "Requests not encrypted", response?.plain && "Responses not encrypted"].filter(
+    Boolean,
+  );
   return [...found, ...(clear.length === 2 ? ["Not encrypted"] : (clear as string[]))];
 }
 
@@ -89,29 +111,48 @@ export function legacyOf(encryption: EncryptionJson | null | undefined, now = Da
       const key = JSON.stringify([flag, reason, expireTime]);
       const known = found.get(key);
       if (known) known.directions.push(direction);
-      else found.set(key, { flag: flagWords(flag), reason, expires: expireTime, over: Date.parse(expireTime) < now, directions: [direction] });
+      else
+        found.set(key, {
+          flag: flagWords(flag),
+          reason,
+          expires: expireTime,
+          over: Date.parse(expireTime) < now,
+          directions: [direction],
+        });
     }
   }
   return [...found.values()].sort((a, b) => a.expires.localeCompare(b.expires));
 }
 
 /** Where an unsafe choice is made: "in requests and responses". */
-export const directionWords = ({ directions }: Pick<Legacy, "directions">): string => `in ${directions.map((d) => `${d}s`).join(" and ")}`;
+export const directionWords = ({ directions }: Pick<Legacy, "directions">): string =>
+  `in ${directions.map((d) => `${d}s`).join(" and ")}`;
 
 /** "expires in 3 weeks", or "expired 2 days ago". */
-export const expiryWords = (l: Legacy, now = Date.now()): string => `${l.over ? "expired" : "expires"} ${ago(l.expires, now)}`;
+export const expiryWords = (l: Legacy, now = Date.now()): string =>
+  `${l.over ? "expired" : "expires"} ${ago(l.expires, now)}`;
 
 /** `FLAG_UNAUTHENTICATED_CBC` as "Unauthenticated CBC". */
 export function flagWords(flag: string): string {
   const acronyms = /^(cbc|ctr|ecb|rsa|sha1|md5|des|iv|kdf|oaep|pkcs1|hmac|aes|tdes)$/;
-  const words = flag.replace(/^FLAG_/, "").replace("TRIPLE_DES", "TRIPLE-DES").toLowerCase().split("_").map((w) => (acronyms.test(w) ? w.toUpperCase() : w === "pkcs1v15" ? "PKCS #1 v1.5" : w.replace("-des", " DES"))).join(" ");
+  const words = flag
+    .replace(/^FLAG_/, "")
+    .replace("TRIPLE_DES", "TRIPLE-DES")
+    .toLowerCase()
+    .split("_")
+    .map((w) => (acronyms.test(w) ? w.toUpperCase() : w === "pkcs1v15" ? "PKCS #1 v1.5" : w.replace("-des", " DES")))
+    .join(" ");
   return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
 }
 
 /** The unsafe choices of an encryption, and when their acknowledgements end: beside each, or `below` it where there is little room. */
 export function LegacyTags({ encryption, below }: { encryption: EncryptionJson | null | undefined; below?: boolean }) {
   return legacyOf(encryption).map((l) => (
-    <span key={l.flag + l.expires + l.reason} className="legacy" data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
+    <span
+      key={l.flag + l.expires + l.reason}
+      className="legacy"
+      data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}
+    >
       <Tag tone={l.over ? "bad" : "warn"} icon={<AlertIcon size={13} />}>
         {l.flag} {directionWords(l)}
         {!below && `, ${expiryWords(l)}`}

@@ -1,33 +1,81 @@
 import { describe, expect, test } from "vitest";
 import { explain, Problem, problemOf, violationOf } from "./problem";
 
-const status = (reason: string, more: object = {}) => ({ message: "the words of the server", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason, domain: "keyward.dev", metadata: { count: "2" } }, more] });
+const status = (reason: string, more: object = {}) => ({
+  message: "the words of the server",
+  details: [
+    { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason, domain: "keyward.dev", metadata: { count: "2" } },
+    more,
+  ],
+});
 
 describe("a problem", () => {
   test("has the reason, the fields and the time to wait", () => {
-    const problem = new Problem(429, "id", status("RATE_LIMITED", { "@type": "x/google.rpc.RetryInfo", retryDelay: "1.5s" }));
-    expect(problem).toMatchObject({ reason: "RATE_LIMITED", metadata: { count: "2" }, retryAfter: 1.5, requestId: "id" });
-    const fields = new Problem(400, "", status("INVALID_FIELD", { fieldViolations: [{ field: "endpoint.url", description: "must be absolute" }] }));
+    const problem = new Problem(
+      429,
+      "id",
+      status("RATE_LIMITED", { "@type": "x/google.rpc.RetryInfo", retryDelay: "1.5s" }),
+    );
+    expect(problem).toMatchObject({
+      reason: "RATE_LIMITED",
+      metadata: { count: "2" },
+      retryAfter: 1.5,
+      requestId: "id",
+    });
+    const fields = new Problem(
+      400,
+      "",
+      status("INVALID_FIELD", { fieldViolations: [{ field: "endpoint.url", description: "must be absolute" }] }),
+    );
     expect(violationOf(fields, "endpoint.url")).toBe("Must be absolute.");
     expect(violationOf(fields, "endpoint")).toBeUndefined();
   });
 
   test("is in words, whether the page knows the reason or not", () => {
     expect(explain(new Problem(400, "", status("SECRET_IN_USE"))).title).toBe("The secret is in use");
-    expect(explain(new Problem(400, "", status("BRAND_NEW")))).toEqual({ title: "The server refused", text: "The words of the server." });
+    expect(explain(new Problem(400, "", status("BRAND_NEW")))).toEqual({
+      title: "The server refused",
+      text: "The words of the server.",
+    });
     expect(explain(new Problem(502, "")).title).toBe("Something went wrong on the server");
     expect(explain(new Problem(400, "", status("VERIFICATION_FAILED"))).title).toBe("The proof was not found");
   });
 
   test.each([
-    ["KEY_PURPOSE_FIXED", { chains: "raw > A(iv=random/12,tag=16), raw > B", requested: "raw > C" }, "It is used for raw > A(iv=random/12,tag=16), raw > B, and for nothing else. This would use it for raw > C. Ask the partner to issue another key, and store that."],
-    ["KEY_PURPOSE_FIXED", {}, "A key serves one purpose, and never a second one. Ask the partner to issue another key, and store that."],
-    ["KEY_NOT_SHARED", { host: "a.test" }, "It serves the endpoints of a.test only. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
-    ["HOST_NOT_ALLOWED", { host: "a.test:8443" }, "Add a.test:8443 to the secret's allowed hosts first, together with a new value; or ask a super admin to add it."],
-    ["HOST_NOT_ALLOWED", {}, "Add the endpoint's host and port to the secret's allowed hosts first, together with a new value; or ask a super admin to add it."],
-    ["KEY_NOT_SHARED", {}, "A key serves the endpoints of one host and the same senders. Ask the partner to issue another key, and store that; or ask a super admin to share this one."],
+    [
+      "KEY_PURPOSE_FIXED",
+      { chains: "raw > A(iv=random/12,tag=16), raw > B", requested: "raw > C" },
+      "It is used for raw > A(iv=random/12,tag=16), raw > B, and for nothing else. This would use it for raw > C. Ask the partner to issue another key, and store that.",
+    ],
+    [
+      "KEY_PURPOSE_FIXED",
+      {},
+      "A key serves one purpose, and never a second one. Ask the partner to issue another key, and store that.",
+    ],
+    [
+      "KEY_NOT_SHARED",
+      { host: "a.test" },
+      "It serves the endpoints of a.test only. Ask the partner to issue another key, and store that; or ask a super admin to share this one.",
+    ],
+    [
+      "HOST_NOT_ALLOWED",
+      { host: "a.test:8443" },
+      "Add a.test:8443 to the secret's allowed hosts first, together with a new value; or ask a super admin to add it.",
+    ],
+    [
+      "HOST_NOT_ALLOWED",
+      {},
+      "Add the endpoint's host and port to the secret's allowed hosts first, together with a new value; or ask a super admin to add it.",
+    ],
+    [
+      "KEY_NOT_SHARED",
+      {},
+      "A key serves the endpoints of one host and the same senders. Ask the partner to issue another key, and store that; or ask a super admin to share this one.",
+    ],
   ])("%s says what it is about, and what to do", (reason, metadata, text) => {
-    expect(explain(new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason, metadata }] })).text).toBe(text);
+    expect(
+      explain(new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason, metadata }] })).text,
+    ).toBe(text);
   });
 
   test.each([

@@ -110,12 +110,16 @@ const hints: Record<string, string> = {
   VERSION_DISABLED: "Enable it, or make another version the current one.",
   VERSION_DESTROYED: "Nothing brings it back. Make another version the current one.",
   NONCE_BUDGET_EXHAUSTED: "Store a new version of the secret with another value.",
-  KEY_PURPOSE_UNKNOWN: "The key was in use before purposes were recorded, or is used for several, so it takes no other endpoint. Ask the partner to issue another key, and store that.",
-  SUPER_ADMIN_REQUIRED: "It breaks the promise that a key cannot be read. Ask a super admin to save this, or the partner to issue another key.",
+  KEY_PURPOSE_UNKNOWN:
+    "The key was in use before purposes were recorded, or is used for several, so it takes no other endpoint. Ask the partner to issue another key, and store that.",
+  SUPER_ADMIN_REQUIRED:
+    "It breaks the promise that a key cannot be read. Ask a super admin to save this, or the partner to issue another key.",
   VALUE_IN_USE: "Use that secret, or ask the partner to issue another value.",
   WEAK_KEY: "Ask for a key of 16 random bytes or more, or say why this one is to be used.",
-  SEALING_REQUIRED: "The value was sent without sealing. Use a browser that can seal it, or have the vault generate a value.",
-  SEALED_VALUE_REFUSED: "It may have been sealed more than an hour ago, or to a key that was replaced. Enter the value again.",
+  SEALING_REQUIRED:
+    "The value was sent without sealing. Use a browser that can seal it, or have the vault generate a value.",
+  SEALED_VALUE_REFUSED:
+    "It may have been sealed more than an hour ago, or to a key that was replaced. Enter the value again.",
   REQUEST_ID_REUSED: "Its answer was lost, and the form changed since. Close the form and check what was saved.",
   ENDPOINT_NOT_VERIFIED: "Prove that it is the partner's, or have a super admin approve it.",
 };
@@ -123,11 +127,21 @@ const hints: Record<string, string> = {
 /** Hints that name what the server said besides. */
 const told: Record<string, (metadata: Record<string, string>) => string> = {
   KEY_PURPOSE_FIXED: ({ chains, requested }) =>
-    [chains ? `It is used for ${chains}, and for nothing else.` : "A key serves one purpose, and never a second one.", requested && `This would use it for ${requested}.`, "Ask the partner to issue another key, and store that."].filter(Boolean).join(" "),
-  KEY_NOT_USABLE: ({ cause, secret }) => [secret && `The secret ${secret.split("/").at(-1)} does not fit.`, sentence(cause ?? "")].filter(Boolean).join(" "),
-  SAMPLE_NOT_ENCRYPTABLE: ({ cause }) => [sentence(cause ?? ""), "Give a sample body that the endpoint would send."].filter(Boolean).join(" "),
-  HOST_NOT_ALLOWED: ({ host }) => `Add ${host || "the endpoint's host and port"} to the secret's allowed hosts first, together with a new value; or ask a super admin to add it.`,
-  KEY_NOT_SHARED: ({ host }) => `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host and the same senders."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
+    [
+      chains ? `It is used for ${chains}, and for nothing else.` : "A key serves one purpose, and never a second one.",
+      requested && `This would use it for ${requested}.`,
+      "Ask the partner to issue another key, and store that.",
+    ]
+      .filter(Boolean)
+      .join(" "),
+  KEY_NOT_USABLE: ({ cause, secret }) =>
+    [secret && `The secret ${secret.split("/").at(-1)} does not fit.`, sentence(cause ?? "")].filter(Boolean).join(" "),
+  SAMPLE_NOT_ENCRYPTABLE: ({ cause }) =>
+    [sentence(cause ?? ""), "Give a sample body that the endpoint would send."].filter(Boolean).join(" "),
+  HOST_NOT_ALLOWED: ({ host }) =>
+    `Add ${host || "the endpoint's host and port"} to the secret's allowed hosts first, together with a new value; or ask a super admin to add it.`,
+  KEY_NOT_SHARED: ({ host }) =>
+    `${host ? `It serves the endpoints of ${host} only.` : "A key serves the endpoints of one host and the same senders."} Ask the partner to issue another key, and store that; or ask a super admin to share this one.`,
 };
 
 const findings: Record<string, string> = {
@@ -140,9 +154,13 @@ const findings: Record<string, string> = {
 
 /** A problem in words: what it is, and what to do about it. */
 export function explain(problem: Problem): { title: string; text: string } {
-  const title = titles[problem.reason] ?? (problem.status >= 500 ? "Something went wrong on the server" : "The server refused");
+  const title =
+    titles[problem.reason] ?? (problem.status >= 500 ? "Something went wrong on the server" : "The server refused");
   const finding = findings[problem.metadata.finding ?? ""];
-  return { title, text: finding ?? told[problem.reason]?.(problem.metadata) ?? hints[problem.reason] ?? sentence(problem.message) };
+  return {
+    title,
+    text: finding ?? told[problem.reason]?.(problem.metadata) ?? hints[problem.reason] ?? sentence(problem.message),
+  };
 }
 
 function sentence(text: string): string {

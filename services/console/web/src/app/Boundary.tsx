@@ -15,7 +15,9 @@ export class Boundary extends Component<{ children: ReactNode }, { broken: boole
       <main className="alone">
         <div className="alone-card" role="alert">
           <h1>This page broke</h1>
-          <p className="dimmed">That is a mistake of the page, not yours. Nothing on the server changed because of it.</p>
+          <p className="dimmed">
+            That is a mistake of the page, not yours. Nothing on the server changed because of it.
+          </p>
           <Button onClick={() => window.location.reload()}>Load it again</Button>
         </div>
       </main>

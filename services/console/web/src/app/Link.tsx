@@ -7,7 +7,15 @@ type Props = AnchorHTMLAttributes<HTMLAnchorElement> & { to: string };
 export const Link = forwardRef<HTMLAnchorElement, Props>(function Link({ to, onClick, ...rest }, ref) {
   const follow = (event: MouseEvent<HTMLAnchorElement>) => {
     onClick?.(event);
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (
+      event.defaultPrevented ||
+      event.button !== 0 ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey ||
+      event.altKey
+    )
+      return;
     event.preventDefault();
     navigate(to);
   };

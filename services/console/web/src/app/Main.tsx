@@ -73,7 +73,13 @@ function Workspace({ person, caller, path }: { person: Person; caller: CallerJso
   return (
     <AccessProvider value={access}>
       <Shell person={person} caller={caller} workspace={workspace} key={workspace}>
-        {access.see ? <Suspense fallback={<div className="page" aria-busy="true" />}><Page path={path} /></Suspense> : <NoAccess workspace={workspace} />}
+        {access.see ? (
+          <Suspense fallback={<div className="page" aria-busy="true" />}>
+            <Page path={path} />
+          </Suspense>
+        ) : (
+          <NoAccess workspace={workspace} />
+        )}
       </Shell>
     </AccessProvider>
   );
@@ -97,7 +103,8 @@ function Page({ path }: { path: string }) {
 
   const endpoint = match("/endpoints/:id", rest) ?? match("/endpoints/:id/:tab", rest);
   if (rest === "/endpoints") return <EndpointsPage />;
-  if (endpoint?.tab !== "edit" && endpoint?.id) return <EndpointPage key={endpoint.id} id={endpoint.id} tab={endpoint.tab ?? "overview"} />;
+  if (endpoint?.tab !== "edit" && endpoint?.id)
+    return <EndpointPage key={endpoint.id} id={endpoint.id} tab={endpoint.tab ?? "overview"} />;
   // Members end here; what follows the API would refuse.
   if (!manage) return <NoAccess workspace={workspace} />;
   if (endpoint?.id) return <EndpointEditor key={endpoint.id} id={endpoint.id} />;
@@ -123,7 +130,8 @@ function NoAccess({ workspace }: { workspace: string }) {
   return (
     <div className="page">
       <Empty whole icon={<ShieldIcon size={26} />} title="You may not see this">
-        Your role in the workspace <b>{workspace}</b> does not open it, or it does not exist. Owners of a workspace see its secrets; members see its endpoints.
+        Your role in the workspace <b>{workspace}</b> does not open it, or it does not exist. Owners of a workspace see
+        its secrets; members see its endpoints.
       </Empty>
     </div>
   );
@@ -132,8 +140,14 @@ function NoAccess({ workspace }: { workspace: string }) {
 function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
-      <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
-        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask the people who run Keyward for one."}
+      <Empty
+        whole
+        icon={<ShieldIcon size={26} />}
+        title={everywhere ? "Choose a workspace" : "You have no workspace yet"}
+      >
+        {everywhere
+          ? "Choose one on the left, or type the name of another."
+          : "You are signed in, but the policy gives you no role. Ask the people who run Keyward for one."}
       </Empty>
     </div>
   );

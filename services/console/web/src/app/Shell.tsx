@@ -3,7 +3,19 @@ import { useEffect, useState, type ReactNode } from "react";
 import { accessTo } from "../api/access";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import { session, type Person } from "../session/session";
-import { ChevronDownIcon, ClockIcon, GlobeIcon, KeyIcon, LogOutIcon, Mark, MenuIcon, MoonIcon, ScreenIcon, SunIcon, UserIcon } from "../ui/icons";
+import {
+  ChevronDownIcon,
+  ClockIcon,
+  GlobeIcon,
+  KeyIcon,
+  LogOutIcon,
+  Mark,
+  MenuIcon,
+  MoonIcon,
+  ScreenIcon,
+  SunIcon,
+  UserIcon,
+} from "../ui/icons";
 import { Link } from "./Link";
 import { paths, usePlace } from "./router";
 import { WorkspaceSwitch } from "./WorkspaceSwitch";
@@ -26,12 +38,25 @@ export function Shell(props: Props) {
         Skip to content
       </a>
       <header className="topbar">
-        <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="lg"
+          aria-label="Menu"
+          aria-expanded={open}
+          onClick={() => setOpen(true)}
+        >
           <MenuIcon size={20} />
         </ActionIcon>
         <Brand />
       </header>
-      <Drawer.Root opened={open} onClose={() => setOpen(false)} size={272} lockScroll={false} transitionProps={{ duration: 120 }}>
+      <Drawer.Root
+        opened={open}
+        onClose={() => setOpen(false)}
+        size={272}
+        lockScroll={false}
+        transitionProps={{ duration: 120 }}
+      >
         <Drawer.Overlay backgroundOpacity={0.45} />
         <Drawer.Content aria-label="Menu">
           <Drawer.Body className="drawer-body">
@@ -85,7 +110,8 @@ function Places({ caller, workspace }: { caller: CallerJson; workspace: string }
     { to: paths.endpoints(workspace), name: "Allowlist", icon: <GlobeIcon />, shown: access.see },
     { to: paths.activity(workspace), name: "Activity", icon: <ClockIcon />, shown: access.manage },
   ];
-  const here = (to: string) => path === to || path.startsWith(`${to}/`) || (to.endsWith("/endpoints") && path.endsWith("/new-endpoint"));
+  const here = (to: string) =>
+    path === to || path.startsWith(`${to}/`) || (to.endsWith("/endpoints") && path.endsWith("/new-endpoint"));
   return (
     <ul className="nav">
       {places
@@ -118,7 +144,9 @@ function UserMenu({ person, caller, workspace }: Props) {
             <UserIcon size={16} />
           </span>
           <span className="user-words">
-            <span className="ellipsis" dir="auto">{person.name}</span>
+            <span className="ellipsis" dir="auto">
+              {person.name}
+            </span>
             <small>{roleWords(caller, workspace)}</small>
           </span>
           <ChevronDownIcon size={14} />

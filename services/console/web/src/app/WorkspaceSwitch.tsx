@@ -25,10 +25,15 @@ function counted(count: number | undefined, what: string): string {
 /** Chooses the workspace. Who has a role everywhere may type any name. */
 export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; workspace?: string }) {
   const [typed, setTyped] = useState("");
-  const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
+  const combobox = useCombobox({
+    onDropdownClose: () => setTyped(""),
+    onDropdownOpen: () => combobox.focusSearchInput(),
+  });
   const free = everywhere(caller);
   const held = useWorkspaces(combobox.dropdownOpened);
-  const known = [...new Set([...workspacesOf(caller), ...(held ?? []).map((w) => w.id), ...(workspace ? [workspace] : [])])].sort(byName);
+  const known = [
+    ...new Set([...workspacesOf(caller), ...(held ?? []).map((w) => w.id), ...(workspace ? [workspace] : [])]),
+  ].sort(byName);
   const shown = known.filter((name) => name.toLowerCase().includes(typed.toLowerCase()));
   const other = free && idRule.test(typed) && !known.includes(typed) ? typed : undefined;
   const choose = (name: string) => {
@@ -49,7 +54,14 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
       </Combobox.Target>
       <Combobox.Dropdown role="dialog" aria-label="Choose a workspace">
         {combobox.dropdownOpened && (free || known.length > 6) && (
-          <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Workspace name" placeholder={free ? "Type any workspace…" : "Find…"} maxLength={128} />
+          <Combobox.Search
+            component={TextInput}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+            aria-label="Workspace name"
+            placeholder={free ? "Type any workspace…" : "Find…"}
+            maxLength={128}
+          />
         )}
         <Combobox.Options aria-label="Workspaces">
           {shown.map((name) => (
@@ -59,7 +71,9 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
             </Combobox.Option>
           ))}
           {other && <Combobox.Option value={other}>Open “{other}”</Combobox.Option>}
-          {shown.length === 0 && !other && <Combobox.Empty>{typed ? "Not a name of a workspace" : "None"}</Combobox.Empty>}
+          {shown.length === 0 && !other && (
+            <Combobox.Empty>{typed ? "Not a name of a workspace" : "None"}</Combobox.Empty>
+          )}
         </Combobox.Options>
       </Combobox.Dropdown>
     </Combobox>

@@ -162,9 +162,11 @@ const segment = encodeURIComponent;
 export const paths = {
   home: (workspace: string) => `/w/${segment(workspace)}`,
   secrets: (workspace: string) => `/w/${segment(workspace)}/secrets`,
-  secret: (workspace: string, id: string, tab?: string) => `/w/${segment(workspace)}/secrets/${segment(id)}${tab ? `/${tab}` : ""}`,
+  secret: (workspace: string, id: string, tab?: string) =>
+    `/w/${segment(workspace)}/secrets/${segment(id)}${tab ? `/${tab}` : ""}`,
   endpoints: (workspace: string) => `/w/${segment(workspace)}/endpoints`,
   newEndpoint: (workspace: string) => `/w/${segment(workspace)}/new-endpoint`,
-  endpoint: (workspace: string, id: string, tab?: string) => `/w/${segment(workspace)}/endpoints/${segment(id)}${tab ? `/${tab}` : ""}`,
+  endpoint: (workspace: string, id: string, tab?: string) =>
+    `/w/${segment(workspace)}/endpoints/${segment(id)}${tab ? `/${tab}` : ""}`,
   activity: (workspace: string) => `/w/${segment(workspace)}/activity`,
 };

@@ -10,13 +10,19 @@ function show(): void {
   document.title = parts.filter(Boolean).join(" · ");
 }
 
-const collections: Record<string, string> = { secrets: "Secrets", endpoints: "Allowlist", activity: "Activity", "new-endpoint": "Add endpoint" };
+const collections: Record<string, string> = {
+  secrets: "Secrets",
+  endpoints: "Allowlist",
+  activity: "Activity",
+  "new-endpoint": "Add endpoint",
+};
 
 /** The title of a page by its path in a workspace: `/secrets/a/used-by` is "a, Used by". */
 export function pageTitle(path: string): string {
   const [, collection = "", id, tab] = path.split("/");
   if (!id) return collections[collection] ?? "";
-  const words = tab === "history" ? "Change logs" : tab && tab.charAt(0).toUpperCase() + tab.slice(1).replaceAll("-", " ");
+  const words =
+    tab === "history" ? "Change logs" : tab && tab.charAt(0).toUpperCase() + tab.slice(1).replaceAll("-", " ");
   return [id, words].filter(Boolean).join(", ");
 }
 

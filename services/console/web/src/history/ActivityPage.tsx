@@ -16,19 +16,36 @@ export function ActivityPage() {
       <header className="page-head">
         <div>
           <h1>Activity</h1>
-          <p className="dimmed">Every change in this workspace. Entries are never altered, and they remain after a secret or endpoint is deleted.</p>
+          <p className="dimmed">
+            Every change in this workspace. Entries are never altered, and they remain after a secret or endpoint is
+            deleted.
+          </p>
         </div>
       </header>
-      <Tabs value={of} onChange={(t) => change({ of: t === "endpoints" ? "endpoints" : undefined })} keepMounted={false}>
+      <Tabs
+        value={of}
+        onChange={(t) => change({ of: t === "endpoints" ? "endpoints" : undefined })}
+        keepMounted={false}
+      >
         <Tabs.List>
           <Tabs.Tab value="secrets">Secrets</Tabs.Tab>
           <Tabs.Tab value="endpoints">Allowlist</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="secrets">
-          <History name={secretName(workspace, "-")} file={`${workspace}-secrets-changes`} list={listSecretHistory} many />
+          <History
+            name={secretName(workspace, "-")}
+            file={`${workspace}-secrets-changes`}
+            list={listSecretHistory}
+            many
+          />
         </Tabs.Panel>
         <Tabs.Panel value="endpoints">
-          <History name={endpointName(workspace, "-")} file={`${workspace}-endpoints-changes`} list={listEndpointHistory} many />
+          <History
+            name={endpointName(workspace, "-")}
+            file={`${workspace}-endpoints-changes`}
+            list={listEndpointHistory}
+            many
+          />
         </Tabs.Panel>
       </Tabs>
     </div>

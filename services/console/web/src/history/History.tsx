@@ -5,7 +5,23 @@ import { parseName } from "../api/names";
 import type { Page } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
-import { AlertIcon, ClockIcon, DownloadIcon, FlameIcon, KeyIcon, LinkIcon, PauseIcon, PencilIcon, PlayIcon, PlusIcon, SearchIcon, ShieldCheckIcon, TrashIcon, UndoIcon, UnlinkIcon } from "../ui/icons";
+import {
+  AlertIcon,
+  ClockIcon,
+  DownloadIcon,
+  FlameIcon,
+  KeyIcon,
+  LinkIcon,
+  PauseIcon,
+  PencilIcon,
+  PlayIcon,
+  PlusIcon,
+  SearchIcon,
+  ShieldCheckIcon,
+  TrashIcon,
+  UndoIcon,
+  UnlinkIcon,
+} from "../ui/icons";
 import { byName } from "../ui/order";
 import { Empty, plural } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
@@ -14,7 +30,11 @@ import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
 import { actionOf, actorOf, diffsOf, haystack, resourceOf, titleOf, toCsv, type Change, type Mark } from "./change";
 
-type Lister = (name: string, page: Page, signal?: AbortSignal) => Promise<{ changes?: unknown[]; nextPageToken?: string }>;
+type Lister = (
+  name: string,
+  page: Page,
+  signal?: AbortSignal,
+) => Promise<{ changes?: unknown[]; nextPageToken?: string }>;
 
 interface Props {
   /** The resource, or all of a workspace, such as `workspaces/demo/secrets/-`. */
@@ -43,20 +63,43 @@ export function History({ name, file, list, many }: Props) {
   const changes = (log.data?.pages ?? []).flatMap((p) => (p.changes ?? []) as Change[]);
   const wanted = (c: Change) => (!action || c.action === action) && (!text || haystack(c).includes(text.toLowerCase()));
   const shown = changes.filter(wanted);
-  const kinds = [...new Set(changes.map((c) => c.action ?? ""))].map((value) => ({ value, label: actionOf(value).words })).sort((a, b) => byName(a.label, b.label));
+  const kinds = [...new Set(changes.map((c) => c.action ?? ""))]
+    .map((value) => ({ value, label: actionOf(value).words }))
+    .sort((a, b) => byName(a.label, b.label));
 
   return (
     <section aria-label="Change logs" className="history">
       <div className="toolbar">
-        <TextInput className="search" type="search" aria-label="Filter changes" placeholder="Filter by person, reason or text" leftSection={<SearchIcon size={16} />} value={text} onChange={(e) => setText(e.currentTarget.value)} />
-        <Select aria-label="What was done" w={230} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds]} />
+        <TextInput
+          className="search"
+          type="search"
+          aria-label="Filter changes"
+          placeholder="Filter by person, reason or text"
+          leftSection={<SearchIcon size={16} />}
+          value={text}
+          onChange={(e) => setText(e.currentTarget.value)}
+        />
+        <Select
+          aria-label="What was done"
+          w={230}
+          value={action}
+          onChange={(a) => setAction(a ?? "")}
+          data={[{ value: "", label: "All changes" }, ...kinds]}
+        />
         <Export name={name} file={file} list={list} wanted={wanted} disabled={changes.length === 0} />
       </div>
       <ProblemPanel error={log.error} onRetry={() => void log.refetch()} />
       {log.isPending && <Skeleton height={220} />}
       {log.data && shown.length === 0 && (
-        <Empty icon={<ClockIcon size={26} />} title={changes.length === 0 ? "Nothing has happened yet" : "No such change"}>
-          {changes.length === 0 ? "Every change will be here: who, when and what." : log.hasNextPage ? "None of the changes loaded so far matches." : "None of the changes matches."}
+        <Empty
+          icon={<ClockIcon size={26} />}
+          title={changes.length === 0 ? "Nothing has happened yet" : "No such change"}
+        >
+          {changes.length === 0
+            ? "Every change will be here: who, when and what."
+            : log.hasNextPage
+              ? "None of the changes loaded so far matches."
+              : "None of the changes matches."}
         </Empty>
       )}
       <ol className="timeline">
@@ -97,7 +140,10 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
   const Icon = marks[mark];
   const diffs = diffsOf(change);
   const related = [...(change.referrers ?? []), ...(change.secrets ?? [])];
-  const roles = change.actor?.roles?.filter((r) => r !== "resolver").join(", ").replaceAll("_", " ");
+  const roles = change.actor?.roles
+    ?.filter((r) => r !== "resolver")
+    .join(", ")
+    .replaceAll("_", " ");
   return (
     <li className={`entry ${tone}`}>
       <span className="entry-mark">
@@ -111,7 +157,9 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
         </span>
       </div>
       <p className="entry-who">
-        <b dir="auto" data-hint={change.actor?.subject}>{actorOf(change)}</b>
+        <b dir="auto" data-hint={change.actor?.subject}>
+          {actorOf(change)}
+        </b>
         {roles && <span className="dimmed"> as {roles}</span>}
         {change.actor?.address && <span className="dimmed"> from {change.actor.address}</span>}
       </p>
@@ -153,7 +201,10 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
 function ResourceLink({ name }: { name: string }) {
   const parsed = parseName(name);
   if (!parsed) return <span className="mono wrap-anywhere">{name}</span>;
-  const to = parsed.collection === "secrets" ? paths.secret(parsed.workspace, parsed.id) : paths.endpoint(parsed.workspace, parsed.id);
+  const to =
+    parsed.collection === "secrets"
+      ? paths.secret(parsed.workspace, parsed.id)
+      : paths.endpoint(parsed.workspace, parsed.id);
   return (
     <Link to={to} className="mono wrap-anywhere">
       {parsed.id}
@@ -186,7 +237,9 @@ function Export({ name, file, list, wanted, disabled }: ExportProps) {
       } while (pageToken && read < exportLimit);
       const text = format === "csv" ? toCsv(found) : `${JSON.stringify(found, null, 2)}\n`;
       download(`${file}.${format}`, format === "csv" ? "text/csv" : "application/json", text);
-      toast(`${plural(found.length, "change")} exported.${pageToken ? ` Only the newest ${exportLimit.toLocaleString("en")} were looked at.` : ""}`);
+      toast(
+        `${plural(found.length, "change")} exported.${pageToken ? ` Only the newest ${exportLimit.toLocaleString("en")} were looked at.` : ""}`,
+      );
     });
   return (
     <>

@@ -5,7 +5,9 @@ import { everyWords } from "../secrets/rotation";
 import type { Tone } from "../ui/parts";
 
 /** An entry of either change log. */
-export type Change = Omit<SecretChangeJson & EndpointChangeJson, "action"> & { action?: SecretChange_ActionJson | EndpointChange_ActionJson };
+export type Change = Omit<SecretChangeJson & EndpointChangeJson, "action"> & {
+  action?: SecretChange_ActionJson | EndpointChange_ActionJson;
+};
 
 /** What one entry says changed, field by field. */
 export interface Diff {
@@ -15,7 +17,21 @@ export interface Diff {
 }
 
 /** What an action is about; the page shows each by an icon of its own. */
-export type Mark = "add" | "edit" | "remove" | "link" | "unlink" | "proof" | "on" | "off" | "warn" | "look" | "restore" | "destroy" | "key" | "other";
+export type Mark =
+  | "add"
+  | "edit"
+  | "remove"
+  | "link"
+  | "unlink"
+  | "proof"
+  | "on"
+  | "off"
+  | "warn"
+  | "look"
+  | "restore"
+  | "destroy"
+  | "key"
+  | "other";
 
 // Colour is for what takes away or endangers, and for proofs. All else is told by word and icon.
 const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
@@ -47,7 +63,10 @@ const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
 
 /** The action in words; one that is newer than this page, by its own name. */
 export function actionOf(action: string | undefined): { words: string; mark: Mark; tone: Tone } {
-  const [words, mark, tone = "quiet"] = actions[action ?? ""] ?? [sentenceOf((action ?? "").replace(/^ACTION_/, "")), "other" as Mark];
+  const [words, mark, tone = "quiet"] = actions[action ?? ""] ?? [
+    sentenceOf((action ?? "").replace(/^ACTION_/, "")),
+    "other" as Mark,
+  ];
   return { words, mark, tone };
 }
 
@@ -73,7 +92,8 @@ export function titleOf(change: Change): string {
   if (ofVersion) return ofVersion(change.version ?? 0);
   // A new value is the current one unless it waits; that is said of the version.
   const fields = (change.changedFields ?? []).filter((f) => f !== "current_version");
-  if (change.action === "ACTION_UPDATED" && fields.join() === "shared") return "Shared with the endpoints of other hosts";
+  if (change.action === "ACTION_UPDATED" && fields.join() === "shared")
+    return "Shared with the endpoints of other hosts";
   if (change.action !== "ACTION_UPDATED" || fields.length === 0) return words;
   return `Updated ${fields.map((f) => f.replaceAll("_", " ")).join(", ")}`;
 }
@@ -96,7 +116,10 @@ export function diffsOf(change: Change): Diff[] {
 }
 
 /** What an entry says of a version, where its title does not. */
-function versionOf(version: number, { action = "ACTION_UNSPECIFIED", changedFields = [] }: Change): [field: string, from: string, to: string] {
+function versionOf(
+  version: number,
+  { action = "ACTION_UNSPECIFIED", changedFields = [] }: Change,
+): [field: string, from: string, to: string] {
   if (action in versionTitles) return ["Version", "", ""];
   if (action !== "ACTION_CREATED" && action !== "ACTION_UPDATED") return ["Version", "", String(version)];
   const waits = action === "ACTION_UPDATED" && !changedFields.includes("current_version");
@@ -120,10 +143,35 @@ export function actorOf(change: Change): string {
 
 /** What an entry is searched by. */
 export function haystack(change: Change): string {
-  return [change.actor?.subject, change.reason, resourceOf(change), titleOf(change), ...(change.changedFields ?? []), ...diffsOf(change).flatMap((d) => [d.from, d.to])].join("\n").toLowerCase();
+  return [
+    change.actor?.subject,
+    change.reason,
+    resourceOf(change),
+    titleOf(change),
+    ...(change.changedFields ?? []),
+    ...diffsOf(change).flatMap((d) => [d.from, d.to]),
+  ]
+    .join("\n")
+    .toLowerCase();
 }
 
-const columns = ["sequence", "time", "actor", "roles", "address", "action", "resource", "uid", "version", "changed_fields", "changes", "referrers", "secrets", "reason", "request_id"];
+const columns = [
+  "sequence",
+  "time",
+  "actor",
+  "roles",
+  "address",
+  "action",
+  "resource",
+  "uid",
+  "version",
+  "changed_fields",
+  "changes",
+  "referrers",
+  "secrets",
+  "reason",
+  "request_id",
+];
 
 /** The entries as a table for spreadsheets (RFC 4180). */
 export function toCsv(changes: Change[]): string {
@@ -138,7 +186,9 @@ export function toCsv(changes: Change[]): string {
     c.uid ?? "",
     c.version ? String(c.version) : "",
     (c.changedFields ?? []).join(" "),
-    diffsOf(c).map((d) => `${d.field}: ${d.from || "–"} → ${d.to || "–"}`).join("; "),
+    diffsOf(c)
+      .map((d) => `${d.field}: ${d.from || "–"} → ${d.to || "–"}`)
+      .join("; "),
     (c.referrers ?? []).join(" "),
     (c.secrets ?? []).join(" "),
     c.reason ?? "",

@@ -11,7 +11,10 @@ import { filled, policyLines, programs, type Program } from "./programs";
 export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="stack">
-      <Card title="Call it from a service" words="The service has Keyward encrypt a message, sends it to the partner as it is, and has the answer decrypted. It never sees a key.">
+      <Card
+        title="Call it from a service"
+        words="The service has Keyward encrypt a message, sends it to the partner as it is, and has the answer decrypted. It never sees a key."
+      >
         <Tabs defaultValue={programs[0]?.name} keepMounted={false}>
           <TabList>
             {programs.map((p) => (
@@ -26,10 +29,18 @@ export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
             </Tabs.Panel>
           ))}
         </Tabs>
-        {endpoint.state !== "STATE_ACTIVE" && <p className="dimmed">Until the endpoint is active, Keyward answers ENDPOINT_NOT_ACTIVE.</p>}
-        <p className="dimmed">If the partner calls you, decrypt its request or verify its signature with the kind REQUEST, and answer with the exchange that Decrypt returns.</p>
+        {endpoint.state !== "STATE_ACTIVE" && (
+          <p className="dimmed">Until the endpoint is active, Keyward answers ENDPOINT_NOT_ACTIVE.</p>
+        )}
+        <p className="dimmed">
+          If the partner calls you, decrypt its request or verify its signature with the kind REQUEST, and answer with
+          the exchange that Decrypt returns.
+        </p>
       </Card>
-      <Card title="The role that is needed" words="Sender, of this endpoint alone. Ask the people who run Keyward for it.">
+      <Card
+        title="The role that is needed"
+        words="Sender, of this endpoint alone. Ask the people who run Keyward for it."
+      >
         <Text program={policyLines} endpoint={endpoint} />
       </Card>
     </div>
@@ -48,5 +59,7 @@ function Text({ program, endpoint }: { program: Program; endpoint: EndpointJson 
   });
   if (text.error) return <ProblemPanel error={text.error} onRetry={() => void text.refetch()} />;
   if (!text.data) return <Skeleton height={200} />;
-  return <CopyBlock text={filled(text.data, program, endpoint, window.location.origin).trimEnd()} what={program.name} />;
+  return (
+    <CopyBlock text={filled(text.data, program, endpoint, window.location.origin).trimEnd()} what={program.name} />
+  );
 }

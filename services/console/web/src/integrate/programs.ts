@@ -49,14 +49,21 @@ function isOpened({ encryption }: EndpointJson): boolean {
 }
 
 /** The text of a program for one endpoint. Whatever an owner typed is quoted as the language wants it. */
-export function filled(template: string, { quote }: Pick<Program, "quote">, endpoint: EndpointJson, origin: string): string {
+export function filled(
+  template: string,
+  { quote }: Pick<Program, "quote">,
+  endpoint: EndpointJson,
+  origin: string,
+): string {
   const { name = "", methods } = endpoint;
   // A URL that stands for all below it is called at its base.
   const url = (endpoint.url ?? "").replace(/\/\*$/, "/");
   const method = methods?.[0] ?? "POST";
   const context = JSON.stringify({ method, path: new URL(url).pathname });
   const values: Record<string, string> = {
-    name, method, address,
+    name,
+    method,
+    address,
     api: quote(`${origin}/v1/${name}`),
     url: quote(url),
     body: quote(sampleOf(endpoint)),
@@ -66,6 +73,9 @@ export function filled(template: string, { quote }: Pick<Program, "quote">, endp
     id: quote(idOf(name)),
   };
   return template
-    .replace(/^(?:#|\/\/)if decrypt\n([\s\S]*?)(?:^(?:#|\/\/)else\n([\s\S]*?))?^(?:#|\/\/)end\n/gm, (_, then: string, otherwise = "") => (isOpened(endpoint) ? then : otherwise))
+    .replace(
+      /^(?:#|\/\/)if decrypt\n([\s\S]*?)(?:^(?:#|\/\/)else\n([\s\S]*?))?^(?:#|\/\/)end\n/gm,
+      (_, then: string, otherwise = "") => (isOpened(endpoint) ? then : otherwise),
+    )
     .replace(/\{\{(\w+)\}\}/g, (all, key: string) => values[key] ?? all);
 }

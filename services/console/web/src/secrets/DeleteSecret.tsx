@@ -59,7 +59,8 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
           </Notice>
         ) : (
           <p>
-            This deletes <b className="mono wrap-anywhere">{id}</b> with all its versions, for good. Its change log stays.
+            This deletes <b className="mono wrap-anywhere">{id}</b> with all its versions, for good. Its change log
+            stays.
           </p>
         )}
         {inUse && admin && (
@@ -72,8 +73,27 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
         )}
         {(!inUse || (admin && force)) && (
           <>
-            <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />
-            <TextInput label="Reason" description={force ? "For the change log." : "Optional, for the change log."} withAsterisk={force} maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+            <TextInput
+              label={
+                <>
+                  Type <span className="mono wrap-anywhere">{id}</span> to confirm
+                </>
+              }
+              autoComplete="off"
+              spellCheck={false}
+              data-autofocus
+              classNames={{ input: "mono" }}
+              value={typed}
+              onChange={(e) => setTyped(e.currentTarget.value)}
+            />
+            <TextInput
+              label="Reason"
+              description={force ? "For the change log." : "Optional, for the change log."}
+              withAsterisk={force}
+              maxLength={512}
+              value={reason}
+              onChange={(e) => setReason(e.currentTarget.value)}
+            />
           </>
         )}
         {!refused && <ProblemPanel error={error} />}

@@ -35,13 +35,35 @@ interface Props {
 export function EditSecret({ name, rotate, onClose }: Props) {
   // Read anew, so that what is edited is what is there.
   const [stored, setStored] = useState<SecretJson>();
-  const secret = useQuery({ queryKey: ["secret", name, "edit"], queryFn: ({ signal }) => getSecret(name, signal), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
+  const secret = useQuery({
+    queryKey: ["secret", name, "edit"],
+    queryFn: ({ signal }) => getSecret(name, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+  });
   return (
-    <Dialog onClose={onClose} title={stored ? "Stored" : rotate ? "New value for" : "Edit"} of={stored ? undefined : idOf(name)} shows={stored ?? secret.data?.etag} size={620} closeOnClickOutside={false}>
+    <Dialog
+      onClose={onClose}
+      title={stored ? "Stored" : rotate ? "New value for" : "Edit"}
+      of={stored ? undefined : idOf(name)}
+      shows={stored ?? secret.data?.etag}
+      size={620}
+      closeOnClickOutside={false}
+    >
       <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
       {secret.isPending && <Skeleton height={260} />}
       {stored && <Stored secret={stored} onClose={onClose} />}
-      {secret.data && !stored && <EditForm key={secret.data.etag} secret={secret.data} rotate={rotate} onReload={() => void secret.refetch()} onStored={setStored} onClose={onClose} />}
+      {secret.data && !stored && (
+        <EditForm
+          key={secret.data.etag}
+          secret={secret.data}
+          rotate={rotate}
+          onReload={() => void secret.refetch()}
+          onStored={setStored}
+          onClose={onClose}
+        />
+      )}
     </Dialog>
   );
 }
@@ -65,7 +87,14 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
   const [theirs, setTheirs] = useState<SecretJson>();
   const [filled, setFilled] = useState(false);
   const { run, busy, error: refused, reset, form } = useAction();
-  const error = useStillWrong(refused, { secret: { description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, rotationPeriod: draft.days } });
+  const error = useStillWrong(refused, {
+    secret: {
+      description: draft.description,
+      labels: draft.labels,
+      allowedHosts: draft.hosts,
+      rotationPeriod: draft.days,
+    },
+  });
   const credential = secret.usage === "USAGE_CREDENTIAL";
   const before = draftOf(secret);
   const changed = changedPaths(before, draft);
@@ -79,8 +108,21 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
       if (rotating && !found) return;
       try {
         const saved = await updateSecret(
-          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found.value }) },
-          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: found?.requestId ?? crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
+          {
+            name,
+            etag,
+            description: draft.description,
+            labels: draft.labels,
+            allowedHosts: draft.hosts,
+            ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }),
+            ...(found && { value: found.value }),
+          },
+          {
+            updateMask: [...changed, ...(found ? ["value"] : [])].join(","),
+            requestId: found?.requestId ?? crypto.randomUUID(),
+            reason: reason.trim(),
+            keepCurrent: Boolean(found) && keep,
+          },
         );
         value.current?.clear();
         toast(savedWords(saved, Boolean(found), keep));
@@ -91,7 +133,13 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
         setTheirs(await getSecret(name));
         return;
       }
-      for (const queryKey of [["secrets", workspace], ["secret", name], ["versions", name], ["history", name]]) void cache.invalidateQueries({ queryKey });
+      for (const queryKey of [
+        ["secrets", workspace],
+        ["secret", name],
+        ["versions", name],
+        ["history", name],
+      ])
+        void cache.invalidateQueries({ queryKey });
     });
 
   return (
@@ -106,11 +154,44 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
     >
       {!rotate && (
         <>
-          <Textarea label="Description" description="People can read it, and the change log keeps it. Never enter a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
-          <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
-          {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
-          <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
-          <Switch checked={rotating} onChange={(e) => { setRotating(e.currentTarget.checked); setFilled(false); }} label="Store a new value" description="It becomes the next version." />
+          <Textarea
+            label="Description"
+            description="People can read it, and the change log keeps it. Never enter a value here."
+            autosize
+            minRows={2}
+            maxRows={6}
+            maxLength={1024}
+            data-autofocus
+            value={draft.description}
+            error={violationOf(error, "secret.description")}
+            onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })}
+          />
+          <LabelsField
+            value={draft.labels}
+            onChange={(labels) => setDraft({ ...draft, labels })}
+            error={violationOf(error, "secret.labels")}
+          />
+          {credential && (
+            <HostsField
+              value={draft.hosts}
+              onChange={(hosts) => setDraft({ ...draft, hosts })}
+              error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description}
+            />
+          )}
+          <RotationField
+            value={draft.days}
+            onChange={(days) => setDraft({ ...draft, days })}
+            error={violationOf(error, "secret.rotation_period")}
+          />
+          <Switch
+            checked={rotating}
+            onChange={(e) => {
+              setRotating(e.currentTarget.checked);
+              setFilled(false);
+            }}
+            label="Store a new value"
+            description="It becomes the next version."
+          />
         </>
       )}
       {rotating && (
@@ -129,7 +210,13 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
           <Affected secret={secret} keep={keep} />
         </>
       )}
-      <TextInput label="Reason" description="Optional, for the change log." maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+      <TextInput
+        label="Reason"
+        description="Optional, for the change log."
+        maxLength={512}
+        value={reason}
+        onChange={(e) => setReason(e.currentTarget.value)}
+      />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
@@ -146,7 +233,14 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
           differences={[
             ...differencesOf(fields, before, draftOf(theirs), draft),
             ...(theirs.currentVersion !== secret.currentVersion || rotating
-              ? [{ field: "Value", before: `version ${secret.currentVersion}`, theirs: `version ${theirs.currentVersion}`, yours: rotating && !keep ? "a new version" : `version ${secret.currentVersion}` }]
+              ? [
+                  {
+                    field: "Value",
+                    before: `version ${secret.currentVersion}`,
+                    theirs: `version ${theirs.currentVersion}`,
+                    yours: rotating && !keep ? "a new version" : `version ${secret.currentVersion}`,
+                  },
+                ]
               : []),
           ]}
           onMine={() => {
@@ -168,7 +262,8 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
 function savedWords(saved: SecretJson, added: boolean, keep: boolean): string {
   const id = idOf(saved.name);
   if (!added) return `${id} is saved.`;
-  if (keep) return `The new value of ${id} waits among its versions; version ${saved.currentVersion} stays in use. It cannot be viewed again.`;
+  if (keep)
+    return `The new value of ${id} waits among its versions; version ${saved.currentVersion} stays in use. It cannot be viewed again.`;
   return `Version ${saved.currentVersion} of ${id} is in use. It cannot be viewed again.`;
 }
 
@@ -176,7 +271,11 @@ function savedWords(saved: SecretJson, added: boolean, keep: boolean): string {
 function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKeep: (keep: boolean) => void }) {
   const choices = [
     { value: "now", name: "Use it at once", words: `In place of version ${current}.` },
-    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner must have before it is used." },
+    {
+      value: "later",
+      name: "Keep the current one until I restore it",
+      words: "For a key that the partner must have before it is used.",
+    },
   ];
   return (
     <Radio.Group label="When it is used" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
@@ -202,7 +301,11 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   if (keep || (referrers.data && names.length === 0)) {
     return (
       <Notice>
-        <p>{keep ? `Nothing changes yet: endpoints keep using version ${secret.currentVersion}. To switch, restore the new version under Versions.` : "No endpoint uses this secret yet, so a new value affects nothing."}</p>
+        <p>
+          {keep
+            ? `Nothing changes yet: endpoints keep using version ${secret.currentVersion}. To switch, restore the new version under Versions.`
+            : "No endpoint uses this secret yet, so a new value affects nothing."}
+        </p>
       </Notice>
     );
   }
@@ -210,7 +313,8 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   return (
     <Notice tone="warn" icon={<AlertIcon />} title={`A new value affects ${plural(names.length, "endpoint")}`}>
       <p>
-        Within a second, they use the new {name.toLowerCase()}, unless they pin a version. Exchanges in progress finish with the one they started with. Make sure that the partner has the new one.
+        Within a second, they use the new {name.toLowerCase()}, unless they pin a version. Exchanges in progress finish
+        with the one they started with. Make sure that the partner has the new one.
       </p>
       <ReferrerList names={names} />
     </Notice>

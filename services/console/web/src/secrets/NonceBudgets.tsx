@@ -8,11 +8,17 @@ import { budgetWords, withBudget } from "./budgets";
 
 /** How much of its nonce budget each version of a key has used. Not on the page until one has. */
 export function NonceBudgets({ name }: { name: string }) {
-  const list = useQuery({ queryKey: ["versions", name, "budgets"], queryFn: ({ signal }) => listVersions(name, { pageSize: 50 }, signal) });
+  const list = useQuery({
+    queryKey: ["versions", name, "budgets"],
+    queryFn: ({ signal }) => listVersions(name, { pageSize: 50 }, signal),
+  });
   const versions = withBudget(list.data?.versions ?? []);
   if (versions.length === 0) return null;
   return (
-    <Card title="Nonce budget" words="How many values each version has encrypted under random IVs, and how many it may. All endpoints share the budget.">
+    <Card
+      title="Nonce budget"
+      words="How many values each version has encrypted under random IVs, and how many it may. All endpoints share the budget."
+    >
       <dl className="facts">
         {versions.map((v) => (
           <Budget key={v.version} version={v} />

@@ -56,8 +56,14 @@ export function PurposeCard({ secret }: { secret: SecretJson }) {
             )}
           </Fact>
         )}
-        {(purpose?.host || secret.shared) && <Fact term="Serves">{secret.shared ? "Shared: endpoints of any host" : <code className="wrap-anywhere">{purpose?.host}</code>}</Fact>}
-        {Number(purpose?.minCost ?? 0) > 0 && <Fact term="Derived with">At least {Number(purpose?.minCost).toLocaleString("en")} iterations</Fact>}
+        {(purpose?.host || secret.shared) && (
+          <Fact term="Serves">
+            {secret.shared ? "Shared: endpoints of any host" : <code className="wrap-anywhere">{purpose?.host}</code>}
+          </Fact>
+        )}
+        {Number(purpose?.minCost ?? 0) > 0 && (
+          <Fact term="Derived with">At least {Number(purpose?.minCost).toLocaleString("en")} iterations</Fact>
+        )}
       </dl>
       {admin && <Actions secret={secret} onAsk={setDialog} />}
       {dialog === "replace" && <ReplacePurpose secret={secret} onClose={close} />}
@@ -88,7 +94,12 @@ function useRenew(secret: SecretJson) {
   const { workspace } = useAccess();
   const cache = useQueryClient();
   return () => {
-    for (const queryKey of [["secret", secret.name], ["history", secret.name], ["secrets", workspace]]) void cache.invalidateQueries({ queryKey });
+    for (const queryKey of [
+      ["secret", secret.name],
+      ["history", secret.name],
+      ["secrets", workspace],
+    ])
+      void cache.invalidateQueries({ queryKey });
   };
 }
 
@@ -108,14 +119,21 @@ function ReplacePurpose({ secret, onClose }: Props) {
   const renew = useRenew(secret);
   const before = (secret.purpose?.chains ?? []).join("\n");
   const costs = /^\d{0,19}$/.test(cost.trim());
-  const ready = chains.length > 0 && costs && reason.trim() !== "" && (chains.join("\n") !== before || cost.trim() !== "");
+  const ready =
+    chains.length > 0 && costs && reason.trim() !== "" && (chains.join("\n") !== before || cost.trim() !== "");
   useUnsaved(text !== before || cost !== "" || reason !== "", busy);
   const replace = () =>
     run(async () => {
       // Findings count lines, so that each is one chain.
       setText(chains.join("\n"));
       // What changed in the meantime is read, so that it shows before the next attempt.
-      await replacePurpose(secret.name ?? "", { chains, minCost: cost.trim() || undefined, reason: reason.trim(), etag: secret.etag, requestId: crypto.randomUUID() }).finally(renew);
+      await replacePurpose(secret.name ?? "", {
+        chains,
+        minCost: cost.trim() || undefined,
+        reason: reason.trim(),
+        etag: secret.etag,
+        requestId: crypto.randomUUID(),
+      }).finally(renew);
       toast(`The purpose of ${idOf(secret.name)} is replaced.`);
       onClose();
     });
@@ -131,14 +149,46 @@ function ReplacePurpose({ secret, onClose }: Props) {
         }}
       >
         <p>
-          After a mistake in a configuration, such as a wrong padding. This is possible until a message was opened with <b className="mono wrap-anywhere">{idOf(secret.name)}</b>, or 20 were made.
+          After a mistake in a configuration, such as a wrong padding. This is possible until a message was opened with{" "}
+          <b className="mono wrap-anywhere">{idOf(secret.name)}</b>, or 20 were made.
         </p>
         <Notice tone="warn" icon={<AlertIcon />}>
           <p>Endpoints that use the key for the old purpose fail until they are saved with the new one.</p>
         </Notice>
-        <Textarea label="Used for" description="One chain per line, as a test of the encryption lists them." withAsterisk autosize minRows={3} maxRows={10} spellCheck={false} autoComplete="off" classNames={{ input: "mono" }} data-autofocus value={text} error={chainsError(error)} onChange={(e) => setText(e.currentTarget.value)} />
-        <TextInput label="Least iterations" description={`Of PBKDF2 in these chains. Empty: ${Number(secret.purpose?.minCost ?? 0) > 0 ? `at least ${Number(secret.purpose?.minCost).toLocaleString("en")}, as before` : "as before"}.`} inputMode="numeric" autoComplete="off" maxLength={19} value={cost} error={costs ? violationOf(error, "min_cost") : "A whole number."} onChange={(e) => setCost(e.currentTarget.value)} />
-        <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+        <Textarea
+          label="Used for"
+          description="One chain per line, as a test of the encryption lists them."
+          withAsterisk
+          autosize
+          minRows={3}
+          maxRows={10}
+          spellCheck={false}
+          autoComplete="off"
+          classNames={{ input: "mono" }}
+          data-autofocus
+          value={text}
+          error={chainsError(error)}
+          onChange={(e) => setText(e.currentTarget.value)}
+        />
+        <TextInput
+          label="Least iterations"
+          description={`Of PBKDF2 in these chains. Empty: ${Number(secret.purpose?.minCost ?? 0) > 0 ? `at least ${Number(secret.purpose?.minCost).toLocaleString("en")}, as before` : "as before"}.`}
+          inputMode="numeric"
+          autoComplete="off"
+          maxLength={19}
+          value={cost}
+          error={costs ? violationOf(error, "min_cost") : "A whole number."}
+          onChange={(e) => setCost(e.currentTarget.value)}
+        />
+        <TextInput
+          label="Reason"
+          description="For the change log."
+          withAsterisk
+          maxLength={512}
+          value={reason}
+          error={violationOf(error, "reason")}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
@@ -161,7 +211,10 @@ function ShareKey({ secret, onClose }: Props) {
   const renew = useRenew(secret);
   const share = () =>
     run(async () => {
-      await updateSecret({ name: secret.name ?? "", etag: secret.etag, shared: true }, { updateMask: "shared", requestId: crypto.randomUUID(), reason: reason.trim() }).finally(renew);
+      await updateSecret(
+        { name: secret.name ?? "", etag: secret.etag, shared: true },
+        { updateMask: "shared", requestId: crypto.randomUUID(), reason: reason.trim() },
+      ).finally(renew);
       toast(`${idOf(secret.name)} is shared.`);
       onClose();
     });
@@ -177,12 +230,21 @@ function ShareKey({ secret, onClose }: Props) {
         }}
       >
         <p>
-          Endpoints of other hosts may use <b className="mono wrap-anywhere">{idOf(secret.name)}</b> too, for the same purpose.
+          Endpoints of other hosts may use <b className="mono wrap-anywhere">{idOf(secret.name)}</b> too, for the same
+          purpose.
         </p>
         <Notice tone="warn" icon={<AlertIcon />} title="This cannot be undone">
           <p>{sharedWarning}</p>
         </Notice>
-        <TextInput label="Reason" description="Optional, for the change log." maxLength={512} data-autofocus value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+        <TextInput
+          label="Reason"
+          description="Optional, for the change log."
+          maxLength={512}
+          data-autofocus
+          value={reason}
+          error={violationOf(error, "reason")}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>

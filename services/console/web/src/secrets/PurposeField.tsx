@@ -28,7 +28,11 @@ interface Props {
 
 /** States what a key is for, before anything uses it. */
 export function PurposeField({ value, onChange, error }: Props) {
-  const presets = useQuery({ queryKey: ["presets"], queryFn: ({ signal }) => listPresets(signal), staleTime: Number.POSITIVE_INFINITY });
+  const presets = useQuery({
+    queryKey: ["presets"],
+    queryFn: ({ signal }) => listPresets(signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const list = (presets.data?.presets ?? []).filter((p) => p.keyPurposes?.length);
   const choose = (id: string | null) => {
     const preset = list.find((p) => p.id === id);

@@ -2,7 +2,15 @@ import { TextInput } from "@mantine/core";
 import { daysError } from "./rotation";
 
 /** After how many days somebody wants to be reminded; empty for never. */
-export function RotationField({ value, onChange, error }: { value: string; onChange: (days: string) => void; error?: string }) {
+export function RotationField({
+  value,
+  onChange,
+  error,
+}: {
+  value: string;
+  onChange: (days: string) => void;
+  error?: string;
+}) {
   return (
     <TextInput
       label="Remind to rotate"

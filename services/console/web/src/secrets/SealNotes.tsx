@@ -27,7 +27,8 @@ export function SealedNote({ size, keyId, onOther }: { size: number; keyId: stri
       }
     >
       <p>
-        {size.toLocaleString("en")} {size === 1 ? "byte" : "bytes"}, sealed to key <code>{keyId}</code> and no longer on this page. It is sent when you save.
+        {size.toLocaleString("en")} {size === 1 ? "byte" : "bytes"}, sealed to key <code>{keyId}</code> and no longer on
+        this page. It is sent when you save.
       </p>
     </Notice>
   );
@@ -55,9 +56,19 @@ export function UnsealableNote({ obstacle, accepted, onAccept, onRetry }: Unseal
     >
       <p>{obstacle.words}</p>
       {obstacle.required === false ? (
-        <Checkbox label="Send it without sealing, over TLS" description="The gateway, and any proxy that terminates TLS, can then read it." checked={accepted} onChange={(e) => onAccept(e.currentTarget.checked)} />
+        <Checkbox
+          label="Send it without sealing, over TLS"
+          description="The gateway, and any proxy that terminates TLS, can then read it."
+          checked={accepted}
+          onChange={(e) => onAccept(e.currentTarget.checked)}
+        />
       ) : (
-        <p>{obstacle.required ? "This workspace requires sealed values" : "Whether this workspace requires sealed values is unknown"}, so this value is not sent. A value that the vault generates needs no sealing.</p>
+        <p>
+          {obstacle.required
+            ? "This workspace requires sealed values"
+            : "Whether this workspace requires sealed values is unknown"}
+          , so this value is not sent. A value that the vault generates needs no sealing.
+        </p>
       )}
     </Notice>
   );

@@ -23,14 +23,18 @@ export function SealingSettings({ onClose }: { onClose: () => void }) {
     <Dialog onClose={onClose} title="Sealed values" shows={sealing.isPending} size={620}>
       <div className="stack">
         <p>
-          This console seals each value in the browser, with a public key of the vault. Whatever lies in between, such as the gateway or a proxy that terminates TLS, cannot read it. Sealing does not help against a gateway that serves a modified console or another key.
+          This console seals each value in the browser, with a public key of the vault. Whatever lies in between, such
+          as the gateway or a proxy that terminates TLS, cannot read it. Sealing does not help against a gateway that
+          serves a modified console or another key.
         </p>
         <ProblemPanel error={sealing.error} onRetry={() => void sealing.refetch()} />
         {sealing.isPending && <Skeleton height={180} />}
         {sealing.data && (
           <>
             <Facts ability={sealing.data} />
-            {(sealing.data.sealing.keys?.length ?? 0) > 0 && <Change key={sealing.data.sealing.etag} ability={sealing.data} onDone={onClose} />}
+            {(sealing.data.sealing.keys?.length ?? 0) > 0 && (
+              <Change key={sealing.data.sealing.etag} ability={sealing.data} onDone={onClose} />
+            )}
           </>
         )}
       </div>
@@ -44,19 +48,25 @@ function Facts({ ability: { sealing, obstacle } }: { ability: Ability }) {
     <dl className="facts">
       <Fact term="In this workspace">
         {sealing.required ? <Tag tone="good">Required</Tag> : <Tag>Not required</Tag>}{" "}
-        <span className="dimmed">{sealing.required ? "The vault refuses values that are not sealed." : "The vault accepts values that are not sealed, too."}</span>
+        <span className="dimmed">
+          {sealing.required
+            ? "The vault refuses values that are not sealed."
+            : "The vault accepts values that are not sealed, too."}
+        </span>
       </Fact>
       {newest && (
         <Fact term="Sealing key">
           <KeyId of={newest} />
           <p className="dimmed">
-            Compare this ID with the one that <code>vault seal</code> prints. The key was created <FullTime value={newest.createTime} />.
+            Compare this ID with the one that <code>vault seal</code> prints. The key was created{" "}
+            <FullTime value={newest.createTime} />.
           </p>
         </Fact>
       )}
       {newest && (
         <Fact term="Public key">
-          <code className="wrap-anywhere">{newest.publicKey}</code> <Copy text={newest.publicKey ?? ""} what="public key" />
+          <code className="wrap-anywhere">{newest.publicKey}</code>{" "}
+          <Copy text={newest.publicKey ?? ""} what="public key" />
           <p className="dimmed">Clients pin this key in their configuration.</p>
         </Fact>
       )}
@@ -98,14 +108,19 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
   const { run, busy, error, form } = useAction();
   useUnsaved(reason !== "", busy);
   const required = sealing.required ?? false;
-  if (required && !admin) return <p className="dimmed">Only a super admin can accept values that are not sealed again.</p>;
+  if (required && !admin)
+    return <p className="dimmed">Only a super admin can accept values that are not sealed again.</p>;
   const ready = !required || reason.trim() !== "";
   const change = () =>
     run(async () => {
       const renew = () => {
         for (const what of ["sealing", "history"]) void cache.invalidateQueries({ queryKey: [what] });
       };
-      await updateSealing(workspace, { required: !required, etag: sealing.etag }, { reason: reason.trim(), requestId: crypto.randomUUID() }).finally(renew);
+      await updateSealing(
+        workspace,
+        { required: !required, etag: sealing.etag },
+        { reason: reason.trim(), requestId: crypto.randomUUID() },
+      ).finally(renew);
       toast(required ? "Sealed values are no longer required." : "Sealed values are required.");
       onDone();
     });
@@ -126,7 +141,16 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
             : "Clients that send values without sealing are refused from then on. Values that the vault generates are not affected. Only a super admin can undo this."}
         </p>
       </Notice>
-      <TextInput label="Reason" description={required ? "For the change log." : "Optional, for the change log."} withAsterisk={required} maxLength={512} autoComplete="off" value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+      <TextInput
+        label="Reason"
+        description={required ? "For the change log." : "Optional, for the change log."}
+        withAsterisk={required}
+        maxLength={512}
+        autoComplete="off"
+        value={reason}
+        error={violationOf(error, "reason")}
+        onChange={(e) => setReason(e.currentTarget.value)}
+      />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" disabled={busy} onClick={onDone}>

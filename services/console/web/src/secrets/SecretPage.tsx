@@ -82,17 +82,29 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
       ) : (
         <>
           <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
-          <Tabs value={shown} onChange={(t) => t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
+          <Tabs
+            value={shown}
+            onChange={(t) =>
+              t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })
+            }
+            keepMounted={false}
+          >
             <TabList>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
                   {words}
-                  {value === "used-by" && secret.data ? <span className="count">{secret.data.referenceCount ?? 0}</span> : null}
+                  {value === "used-by" && secret.data ? (
+                    <span className="count">{secret.data.referenceCount ?? 0}</span>
+                  ) : null}
                 </Tabs.Tab>
               ))}
             </TabList>
-            <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}</Tabs.Panel>
-            <Tabs.Panel value="versions">{secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}</Tabs.Panel>
+            <Tabs.Panel value="overview">
+              {secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}
+            </Tabs.Panel>
+            <Tabs.Panel value="versions">
+              {secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}
+            </Tabs.Panel>
             <Tabs.Panel value="used-by">
               <Card title="Endpoints" words="Endpoints that use this secret. A secret in use cannot be deleted.">
                 <Referrers name={name} />
@@ -105,7 +117,9 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
         </>
       )}
       {dialog === "delete" && secret.data && <DeleteSecret secret={secret.data} onClose={() => setDialog(undefined)} />}
-      {(dialog === "edit" || dialog === "rotate") && <EditSecret name={name} rotate={dialog === "rotate"} onClose={() => setDialog(undefined)} />}
+      {(dialog === "edit" || dialog === "rotate") && (
+        <EditSecret name={name} rotate={dialog === "rotate"} onClose={() => setDialog(undefined)} />
+      )}
     </div>
   );
 }
@@ -116,9 +130,18 @@ const isKey = ({ usage }: SecretJson): boolean => usage !== "USAGE_PARAMETER" &&
 /** A secret that is not there may have been: its change log stays. */
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace } = useAccess();
-  if (tab === "history") return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
+  if (tab === "history")
+    return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
   return (
-    <Empty icon={<KeyIcon size={26} />} title="There is no such secret" action={<Link className="button-link" to={paths.secret(workspace, id, "history")}>Look at its change log</Link>}>
+    <Empty
+      icon={<KeyIcon size={26} />}
+      title="There is no such secret"
+      action={
+        <Link className="button-link" to={paths.secret(workspace, id, "history")}>
+          Look at its change log
+        </Link>
+      }
+    >
       It was deleted, or it never existed.
     </Empty>
   );
@@ -131,7 +154,11 @@ function Overview({ secret }: { secret: SecretJson }) {
     <div className="columns">
       <div className="stack">
         {secret.state === "VERSION_STATE_DISABLED" && (
-          <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is disabled`}>
+          <Notice
+            tone="warn"
+            icon={<AlertIcon />}
+            title={`Version ${secret.currentVersion}, the current one, is disabled`}
+          >
             <p>Endpoints that need it fail until you enable it or restore another version.</p>
           </Notice>
         )}
@@ -142,7 +169,11 @@ function Overview({ secret }: { secret: SecretJson }) {
         )}
         <Card title="Value">
           {destroyed ? (
-            <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is destroyed`}>
+            <Notice
+              tone="warn"
+              icon={<AlertIcon />}
+              title={`Version ${secret.currentVersion}, the current one, is destroyed`}
+            >
               <p>Store a new value, or restore another version.</p>
             </Notice>
           ) : (
@@ -160,7 +191,15 @@ function Overview({ secret }: { secret: SecretJson }) {
           </Card>
         )}
         {secret.encryptedValue && (
-          <Card title="Encrypted representation" words={<>The value as it is stored, encrypted with {secret.encryptedValue.algorithm}. Only the vault can decrypt it.</>}>
+          <Card
+            title="Encrypted representation"
+            words={
+              <>
+                The value as it is stored, encrypted with {secret.encryptedValue.algorithm}. Only the vault can decrypt
+                it.
+              </>
+            }
+          >
             <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
             <dl className="facts">
               <Fact term="Wrapped by key">
@@ -175,7 +214,8 @@ function Overview({ secret }: { secret: SecretJson }) {
             <CopyBlock text={secret.publicKey.jwk ?? ""} what="public key as JWK" lines={4} />
             <dl className="facts">
               <Fact term="SHA-256 fingerprint">
-                <code className="wrap-anywhere">{secret.publicKey.fingerprint}</code> <Copy text={secret.publicKey.fingerprint ?? ""} what="fingerprint" />
+                <code className="wrap-anywhere">{secret.publicKey.fingerprint}</code>{" "}
+                <Copy text={secret.publicKey.fingerprint ?? ""} what="fingerprint" />
               </Fact>
             </dl>
           </Card>
@@ -183,13 +223,27 @@ function Overview({ secret }: { secret: SecretJson }) {
       </div>
       <Card title="About">
         <dl className="facts">
-          <Fact term="Description">{secret.description ? <span className="prose" dir="auto">{secret.description}</span> : <span className="dimmed">None</span>}</Fact>
+          <Fact term="Description">
+            {secret.description ? (
+              <span className="prose" dir="auto">
+                {secret.description}
+              </span>
+            ) : (
+              <span className="dimmed">None</span>
+            )}
+          </Fact>
           <Fact term="For">
             {usage.name}. <span className="dimmed">{usage.words}</span>
           </Fact>
           {secret.usage === "USAGE_CREDENTIAL" && (
             <Fact term="Allowed hosts">
-              <ul className="plain mono">{secret.allowedHosts?.map((h) => <li key={h} className="wrap-anywhere">{h}</li>)}</ul>
+              <ul className="plain mono">
+                {secret.allowedHosts?.map((h) => (
+                  <li key={h} className="wrap-anywhere">
+                    {h}
+                  </li>
+                ))}
+              </ul>
             </Fact>
           )}
           <Fact term="Labels">

@@ -34,7 +34,10 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
   const [typed, setTyped] = useState("");
   const [storing, setStoring] = useState(false);
   const query = useDeferredValue(typed);
-  const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
+  const combobox = useCombobox({
+    onDropdownClose: () => setTyped(""),
+    onDropdownOpen: () => combobox.focusSearchInput(),
+  });
   const found = useQuery({
     queryKey: ["secrets", workspace, "pick", usage, query],
     queryFn: ({ signal }) => listSecrets(workspace, { query, usage, pageSize: 20 }, signal),
@@ -52,34 +55,78 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     <div className="picker">
       <Combobox store={combobox} onOptionSubmit={choose} width="target" position="bottom-start">
         <Combobox.Target targetType="button">
-          <button type="button" className="picker-button" aria-label={`${label}: ${value ? idOf(value) : invitation}`} aria-describedby={error ? errorId : undefined} data-invalid={error ? true : undefined} onClick={() => combobox.toggleDropdown()}>
+          <button
+            type="button"
+            className="picker-button"
+            aria-label={`${label}: ${value ? idOf(value) : invitation}`}
+            aria-describedby={error ? errorId : undefined}
+            data-invalid={error ? true : undefined}
+            onClick={() => combobox.toggleDropdown()}
+          >
             <KeyIcon size={16} />
-            {value ? <span className="ellipsis mono">{idOf(value)}</span> : <span className="ellipsis placeholder">{invitation}</span>}
+            {value ? (
+              <span className="ellipsis mono">{idOf(value)}</span>
+            ) : (
+              <span className="ellipsis placeholder">{invitation}</span>
+            )}
             <ChevronDownIcon size={14} />
           </button>
         </Combobox.Target>
         <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
-          {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
+          {combobox.dropdownOpened && (
+            <Combobox.Search
+              component={TextInput}
+              value={typed}
+              onChange={(e) => setTyped(e.currentTarget.value)}
+              aria-label="Search secrets"
+              placeholder="Search by name"
+              maxLength={128}
+              rightSection={found.isFetching && <Loader size={14} />}
+            />
+          )}
           <Combobox.Options aria-label="Secrets" className="picker-options">
             {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
-            {found.data?.secrets?.length === 0 && <Combobox.Empty>{typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}</Combobox.Empty>}
+            {found.data?.secrets?.length === 0 && (
+              <Combobox.Empty>
+                {typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}
+              </Combobox.Empty>
+            )}
             {found.error && <Combobox.Empty>The secrets could not be loaded</Combobox.Empty>}
           </Combobox.Options>
           <Combobox.Footer>
             {storable(admin).includes(usage) ? (
-              <Button fullWidth size="xs" variant="light" leftSection={<PlusIcon size={14} />} onClick={() => choose("")}>
+              <Button
+                fullWidth
+                size="xs"
+                variant="light"
+                leftSection={<PlusIcon size={14} />}
+                onClick={() => choose("")}
+              >
                 Store new secret
               </Button>
             ) : (
-              <span className="field-hint">Only a super admin can store {article(usages[usage].name.toLowerCase())}.</span>
+              <span className="field-hint">
+                Only a super admin can store {article(usages[usage].name.toLowerCase())}.
+              </span>
             )}
           </Combobox.Footer>
         </Combobox.Dropdown>
       </Combobox>
-      {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
-      {storing && <StoreSecret onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })} />}
+      {error && (
+        <Input.Error id={errorId} role="alert">
+          {error}
+        </Input.Error>
+      )}
+      {storing && (
+        <StoreSecret
+          onClose={() => setStoring(false)}
+          usage={usage}
+          host={host}
+          onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })}
+        />
+      )}
     </div>
   );
 }

@@ -32,17 +32,25 @@ export function SecretTable({ secrets, stale, order, onOrder }: Props) {
         <thead>
           <tr>
             <SortHeader name="Secret name" by="name" order={order} onOrder={onOrder} />
-            <th scope="col" className="wide-only">Description</th>
+            <th scope="col" className="wide-only">
+              Description
+            </th>
             <th scope="col">For</th>
             <th scope="col">Used by</th>
             <SortHeader name="Last updated" by="update_time" order={order} onOrder={onOrder} />
-            <th scope="col" className="mid-only">Created</th>
-            <th scope="col" className="actions"><span className="sr-only">Actions</span></th>
+            <th scope="col" className="mid-only">
+              Created
+            </th>
+            <th scope="col" className="actions">
+              <span className="sr-only">Actions</span>
+            </th>
           </tr>
         </thead>
         <tbody>
           {secrets ? (
-            secrets.map((s) => <Row key={s.uid} secret={s} onEdit={() => setEditing(s.name)} onDelete={() => setDeleting(s)} />)
+            secrets.map((s) => (
+              <Row key={s.uid} secret={s} onEdit={() => setEditing(s.name)} onDelete={() => setDeleting(s)} />
+            ))
           ) : (
             <Loading />
           )}
@@ -91,11 +99,22 @@ function Row({ secret, onEdit, onDelete }: { secret: SecretJson; onEdit: () => v
       </td>
       <td className="actions">
         <RowMenu label={`Actions for ${id}`}>
-          <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id))}>Details</Menu.Item>
-          <Menu.Item leftSection={<PencilIcon size={16} />} onClick={onEdit}>Edit</Menu.Item>
-          <Menu.Item leftSection={<ClockIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id, "history"))}>Change logs</Menu.Item>
+          <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id))}>
+            Details
+          </Menu.Item>
+          <Menu.Item leftSection={<PencilIcon size={16} />} onClick={onEdit}>
+            Edit
+          </Menu.Item>
+          <Menu.Item
+            leftSection={<ClockIcon size={16} />}
+            onClick={() => navigate(paths.secret(workspace, id, "history"))}
+          >
+            Change logs
+          </Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={onDelete}>Delete</Menu.Item>
+          <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={onDelete}>
+            Delete
+          </Menu.Item>
         </RowMenu>
       </td>
     </tr>

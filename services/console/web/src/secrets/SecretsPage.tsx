@@ -65,13 +65,21 @@ export function SecretsPage() {
         </div>
       </header>
       <div className="toolbar" role="search">
-        <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={secrets.isFetching && secrets.isPlaceholderData} />
+        <Search
+          value={filter.query}
+          onChange={(q) => change({ q })}
+          label="Search by name"
+          busy={secrets.isFetching && secrets.isPlaceholderData}
+        />
         <Select
           aria-label="What it is for"
           w={150}
           value={filter.usage ?? ""}
           onChange={(usage) => change({ usage: usage ?? "" })}
-          data={[{ value: "", label: "All uses" }, ...Object.entries(usages).map(([value, u]) => ({ value, label: `${u.name}s` }))]}
+          data={[
+            { value: "", label: "All uses" },
+            ...Object.entries(usages).map(([value, u]) => ({ value, label: `${u.name}s` })),
+          ]}
         />
         <Select
           aria-label="Rotation"
@@ -89,19 +97,47 @@ export function SecretsPage() {
       <ProblemPanel error={secrets.error} onRetry={() => void secrets.refetch()} />
       {empty ? (
         filtered ? (
-          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>Show all secrets</Button>}>
+          <Empty
+            icon={<SearchIcon size={26} />}
+            title="Nothing found"
+            action={
+              <Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>
+                Show all secrets
+              </Button>
+            }
+          >
             No secret in this workspace matches your search.
           </Empty>
         ) : (
-          <EmptyWorkspace icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
-            Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them by name.
+          <EmptyWorkspace
+            icon={<KeyIcon size={26} />}
+            title="No secrets yet"
+            action={
+              <Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>
+                Store New Secret
+              </Button>
+            }
+          >
+            Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them
+            by name.
           </EmptyWorkspace>
         )
       ) : (
         !(secrets.error && !list) && (
           <>
-            <SecretTable secrets={list} stale={secrets.isPlaceholderData} order={filter.orderBy} onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })} />
-            <Pager pages={pages} size={size} count={list?.length ?? 0} nextToken={secrets.data?.nextPageToken} onSize={(s) => change({ size: s === "50" ? "" : s })} />
+            <SecretTable
+              secrets={list}
+              stale={secrets.isPlaceholderData}
+              order={filter.orderBy}
+              onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })}
+            />
+            <Pager
+              pages={pages}
+              size={size}
+              count={list?.length ?? 0}
+              nextToken={secrets.data?.nextPageToken}
+              onSize={(s) => change({ size: s === "50" ? "" : s })}
+            />
           </>
         )
       )}

@@ -52,8 +52,18 @@ export function StoreSecret({ onClose, ...rest }: Props) {
     close();
   };
   return (
-    <Dialog onClose={close} title={stored ? "Stored" : "Store New Secret"} shows={stored} size={620} closeOnClickOutside={false}>
-      {stored ? <Stored secret={stored} onMore={rest.onStored ? undefined : () => setStored(undefined)} onClose={close} /> : <StoreForm {...rest} onDone={done} onCancel={close} />}
+    <Dialog
+      onClose={close}
+      title={stored ? "Stored" : "Store New Secret"}
+      shows={stored}
+      size={620}
+      closeOnClickOutside={false}
+    >
+      {stored ? (
+        <Stored secret={stored} onMore={rest.onStored ? undefined : () => setStored(undefined)} onClose={close} />
+      ) : (
+        <StoreForm {...rest} onDone={done} onCancel={close} />
+      )}
     </Dialog>
   );
 }
@@ -79,8 +89,15 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [reason, setReason] = useState("");
   const [filled, setFilled] = useState(false);
   const { run, busy, error: refused, reset, form } = useAction();
-  const error = useStillWrong(refused, { secretId: id, secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared }, reason });
-  useUnsaved(filled || [id, description, days, reason].some((text) => text !== "") || Object.keys(labels).length > 0, busy);
+  const error = useStillWrong(refused, {
+    secretId: id,
+    secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared },
+    reason,
+  });
+  useUnsaved(
+    filled || [id, description, days, reason].some((text) => text !== "") || Object.keys(labels).length > 0,
+    busy,
+  );
   const exposed = usage === "USAGE_EXPOSED_KEY";
 
   const save = () =>
@@ -88,20 +105,35 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       // A sealed value is good for one name only, so look before it is sealed. A retry may
       // find the name taken by what the first attempt stored.
       const name = secretName(workspace, id);
-      if (!value.current?.holds(name) && (await isTaken(workspace, id))) throw new Problem(409, "", refusal("SECRET_EXISTS"));
+      if (!value.current?.holds(name) && (await isTaken(workspace, id)))
+        throw new Problem(409, "", refusal("SECRET_EXISTS"));
       const found = await value.current?.take(name);
       if (!found) return;
       const secret = await createSecret(
         workspace,
         id,
-        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found.value) } }), value: found.value },
+        {
+          description,
+          labels,
+          usage,
+          allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [],
+          rotationPeriod: periodOf(days),
+          shared: (usage === "USAGE_KEY" && shared) || undefined,
+          ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found.value) } }),
+          value: found.value,
+        },
         { requestId: found.requestId, ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
       onDone(secret, Boolean(found.value.generate));
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
     });
-  const ready = usage && idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && (!exposed || reason.trim() !== "") && !daysError(days);
+  const ready =
+    usage &&
+    idRule.test(id) &&
+    (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) &&
+    (!exposed || reason.trim() !== "") &&
+    !daysError(days);
 
   return (
     <form
@@ -116,12 +148,28 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       }}
     >
       {!only && <UsageField value={usage} onChange={setUsage} />}
-      <NameField value={id} onChange={(next) => { setId(next); if (error?.reason === "SECRET_EXISTS") reset(); }} taken={error?.reason === "SECRET_EXISTS"} error={violationOf(error, "secret_id")} />
+      <NameField
+        value={id}
+        onChange={(next) => {
+          setId(next);
+          if (error?.reason === "SECRET_EXISTS") reset();
+        }}
+        taken={error?.reason === "SECRET_EXISTS"}
+        error={violationOf(error, "secret_id")}
+      />
       {usage === "USAGE_CREDENTIAL" && <HostsField value={hosts} onChange={setHosts} error={hostsError(error)} />}
       {exposed && (
         <Notice tone="bad" icon={<AlertIcon size={18} />} title="This key can be computed">
           <p>{exposedWarning}</p>
-          <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+          <TextInput
+            label="Reason"
+            description="For the change log."
+            withAsterisk
+            maxLength={512}
+            value={reason}
+            error={violationOf(error, "reason")}
+            onChange={(e) => setReason(e.currentTarget.value)}
+          />
         </Notice>
       )}
       <ValueField
@@ -133,7 +181,9 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
           reset();
         }}
       />
-      {usage === "USAGE_KEY" && <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />}
+      {usage === "USAGE_KEY" && (
+        <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />
+      )}
       <Textarea
         label="Description"
         description="Optional. People can read it, and the change log keeps it. Never enter a value here."
@@ -150,7 +200,15 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         <div className="stack">
           <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
           <RotationField value={days} onChange={setDays} error={violationOf(error, "secret.rotation_period")} />
-          {usage === "USAGE_KEY" && <Switch label="Shared by the endpoints of several hosts" description={sharedWarning} checked={shared} error={violationOf(error, "secret.shared")} onChange={(e) => setShared(e.currentTarget.checked)} />}
+          {usage === "USAGE_KEY" && (
+            <Switch
+              label="Shared by the endpoints of several hosts"
+              description={sharedWarning}
+              checked={shared}
+              error={violationOf(error, "secret.shared")}
+              onChange={(e) => setShared(e.currentTarget.checked)}
+            />
+          )}
         </div>
       </details>
       {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
@@ -171,7 +229,17 @@ function hostsError(error: Problem | undefined): string | undefined {
 }
 
 /** The name, with its rule beside it as one types. */
-function NameField({ value, onChange, taken, error }: { value: string; onChange: (id: string) => void; taken: boolean; error?: string }) {
+function NameField({
+  value,
+  onChange,
+  taken,
+  error,
+}: {
+  value: string;
+  onChange: (id: string) => void;
+  taken: boolean;
+  error?: string;
+}) {
   return (
     <div>
       <TextInput
@@ -203,7 +271,13 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
 function UsageField({ value, onChange }: { value: KnownUsage | undefined; onChange: (usage: KnownUsage) => void }) {
   const { admin } = useAccess();
   return (
-    <Radio.Group label="What is it?" description="It cannot be changed later." withAsterisk value={value ?? null} onChange={(u) => onChange(u as KnownUsage)}>
+    <Radio.Group
+      label="What is it?"
+      description="It cannot be changed later."
+      withAsterisk
+      value={value ?? null}
+      onChange={(u) => onChange(u as KnownUsage)}
+    >
       <div className="choices">
         {storable(admin).map((key) => (
           <label key={key} className="choice" data-checked={value === key || undefined}>

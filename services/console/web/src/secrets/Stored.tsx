@@ -22,7 +22,8 @@ export function Stored({ secret, onMore, onClose }: { secret: SecretJson; onMore
       </h2>
       <ValueFacts facts={secret.valueFacts} />
       <p>
-        The value is in the vault and no longer on this page. <b>It cannot be viewed again</b> by anyone. Refer to it by its name. To change it, store a new version.
+        The value is in the vault and no longer on this page. <b>It cannot be viewed again</b> by anyone. Refer to it by
+        its name. To change it, store a new version.
       </p>
       <Group justify="center" className="modal-foot">
         {onMore && (

@@ -82,7 +82,10 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   const [weak, setWeak] = useState(false);
   if (!weak && error?.includes("weak_reason")) setWeak(true);
   if (!locked && problem?.metadata.form === "PKCS12_PASSWORD") setLocked(true);
-  const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
+  const chosen =
+    kind ??
+    kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ??
+    "KIND_AES_256";
 
   /** Makes the page forget the value itself. */
   const empty = () => {
@@ -114,8 +117,13 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     return area.current?.value ? { bytes: new TextEncoder().encode(area.current.value), text: true } : undefined;
   };
   /** The plain value as the API takes it, once the person chose to send it so. */
-  const unsealed = ({ bytes, text }: Plain): SecretValueJson => (text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) });
-  const sealFor = async (place: Place, plain: Plain, { key, sealing: { time = "" } }: Ability): Promise<Sealed | undefined> => {
+  const unsealed = ({ bytes, text }: Plain): SecretValueJson =>
+    text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) };
+  const sealFor = async (
+    place: Place,
+    plain: Plain,
+    { key, sealing: { time = "" } }: Ability,
+  ): Promise<Sealed | undefined> => {
     try {
       return key && { ...place, value: { sealed: await seal(plain, key, time, place) }, size: plain.bytes.length };
     } catch {
@@ -129,7 +137,10 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     take: async (secret) => {
       setSaid(undefined);
       const requestId = crypto.randomUUID();
-      const why = { ...(weak && reason && { weakReason: reason }), ...(locked && password.current?.value && { filePassword: password.current.value }) };
+      const why = {
+        ...(weak && reason && { weakReason: reason }),
+        ...(locked && password.current?.value && { filePassword: password.current.value }),
+      };
       if (way === "generate") return { requestId, value: { generate: { kind: chosen } } };
       if (sealed?.secret === secret) return { ...sealed, value: { ...sealed.value, ...why } };
       if (sealed) {
@@ -192,8 +203,12 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
         />
       </div>
       {way === "generate" && <Generated kind={chosen} onKind={setKind} />}
-      {way !== "generate" && sealed && <SealedNote size={sealed.size} keyId={sealed.value.sealed?.keyId ?? ""} onOther={clear} />}
-      {way === "text" && !sealed && <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={fill} />}
+      {way !== "generate" && sealed && (
+        <SealedNote size={sealed.size} keyId={sealed.value.sealed?.keyId ?? ""} onOther={clear} />
+      )}
+      {way === "text" && !sealed && (
+        <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={fill} />
+      )}
       {way === "file" && !sealed && (
         <FileDrop
           name={fileName}
@@ -206,14 +221,34 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
           }}
         />
       )}
-      {way !== "generate" && !sealed && (obstacle ? <UnsealableNote obstacle={obstacle} accepted={bypassed} onAccept={setBypassed} onRetry={() => void sealing.refetch()} /> : <SealHint ability={sealing.data} />)}
-      {size > limit && <p className="field-error">A value can have at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
+      {way !== "generate" &&
+        !sealed &&
+        (obstacle ? (
+          <UnsealableNote
+            obstacle={obstacle}
+            accepted={bypassed}
+            onAccept={setBypassed}
+            onRetry={() => void sealing.refetch()}
+          />
+        ) : (
+          <SealHint ability={sealing.data} />
+        ))}
+      {size > limit && (
+        <p className="field-error">
+          A value can have at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.
+        </p>
+      )}
       {way === "file" && locked && <FilePassword input={password} />}
-      {error && <p className="field-error" role="alert">{error}</p>}
+      {error && (
+        <p className="field-error" role="alert">
+          {error}
+        </p>
+      )}
       {command && <CopyBlock text={command} what="command" />}
       {way !== "generate" && !sealed && (
         <p className="field-hint">
-          After you save, <strong>no one can view this value again</strong>. If you need it elsewhere, keep it there first.
+          After you save, <strong>no one can view this value again</strong>. If you need it elsewhere, keep it there
+          first.
         </p>
       )}
       {weak && way !== "generate" && (
@@ -231,7 +266,31 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
 }
 
 const ways = [
-  { value: "text", label: <span className="way"><PencilIcon size={13} />Type or paste</span> },
-  { value: "file", label: <span className="way"><FileIcon size={13} />File</span> },
-  { value: "generate", label: <span className="way"><DiceIcon size={13} />Generate for me</span> },
+  {
+    value: "text",
+    label: (
+      <span className="way">
+        <PencilIcon size={13} />
+        Type or paste
+      </span>
+    ),
+  },
+  {
+    value: "file",
+    label: (
+      <span className="way">
+        <FileIcon size={13} />
+        File
+      </span>
+    ),
+  },
+  {
+    value: "generate",
+    label: (
+      <span className="way">
+        <DiceIcon size={13} />
+        Generate for me
+      </span>
+    ),
+  },
 ];

@@ -50,12 +50,21 @@ export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
           translate="no"
           onInput={(e) => measure(e.currentTarget)}
         />
-        <Button size="compact-sm" variant="default" className="reveal" leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />} aria-pressed={shown} onClick={() => setShown(!shown)}>
+        <Button
+          size="compact-sm"
+          variant="default"
+          className="reveal"
+          leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />}
+          aria-pressed={shown}
+          onClick={() => setShown(!shown)}
+        >
           {shown ? "Hide" : "Show"}
         </Button>
       </div>
       <p className="field-hint" id={hint}>
-        {size === 0 ? "Stored exactly as entered, including line endings." : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
+        {size === 0
+          ? "Stored exactly as entered, including line endings."
+          : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
         {blanks && <strong> It begins or ends with white space.</strong>}
       </p>
     </>
@@ -89,7 +98,8 @@ export function FileDrop({ name, size, onFile }: { name: string; size: number; o
     >
       {name ? (
         <p>
-          <FileIcon size={16} /> <b className="wrap-anywhere">{name}</b> <span className="dimmed">{size.toLocaleString("en")} bytes</span>
+          <FileIcon size={16} /> <b className="wrap-anywhere">{name}</b>{" "}
+          <span className="dimmed">{size.toLocaleString("en")} bytes</span>
         </p>
       ) : (
         <p className="dimmed">
@@ -99,7 +109,14 @@ export function FileDrop({ name, size, onFile }: { name: string; size: number; o
       <Button size="xs" variant="default" onClick={() => input.current?.click()}>
         {name ? "Choose another" : "Choose a file"}
       </Button>
-      <input ref={input} type="file" aria-label="File with the value" className="sr-only" tabIndex={-1} onChange={(e) => pick(e.currentTarget)} />
+      <input
+        ref={input}
+        type="file"
+        aria-label="File with the value"
+        className="sr-only"
+        tabIndex={-1}
+        onChange={(e) => pick(e.currentTarget)}
+      />
     </div>
   );
 }
@@ -112,7 +129,18 @@ export function FilePassword({ input }: { input: React.RefObject<HTMLInputElemen
       if (element) element.value = "";
     };
   }, [input]);
-  return <TextInput ref={input} type="password" label="Password of the file" description="Opens the PKCS #12 file once, and is not kept. Empty if it has none." autoComplete="off" data-1p-ignore="" data-lpignore="true" maxLength={256} />;
+  return (
+    <TextInput
+      ref={input}
+      type="password"
+      label="Password of the file"
+      description="Opens the PKCS #12 file once, and is not kept. Empty if it has none."
+      autoComplete="off"
+      data-1p-ignore=""
+      data-lpignore="true"
+      maxLength={256}
+    />
+  );
 }
 
 export function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (kind: Generate_KindJson) => void }) {
@@ -124,7 +152,10 @@ export function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (
         aria-label="Kind of value"
         value={kind}
         onChange={(k) => k && onKind(k as Generate_KindJson)}
-        data={groups.map((group) => ({ group, items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })) }))}
+        data={groups.map((group) => ({
+          group,
+          items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })),
+        }))}
       />
       <p className="field-hint">{found?.words} The vault generates it, and no one ever sees it.</p>
     </div>

@@ -46,11 +46,21 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const referrers = useReferrers(name, used && bound);
   const ready = act !== "destroy" || (typed === id && (!used || (force && reason.trim() !== "")));
 
-  const renew = (...keys: string[]) => Promise.all([...keys.map((key) => [key, name]), ["secrets", workspace]].map((queryKey) => cache.invalidateQueries({ queryKey })));
+  const renew = (...keys: string[]) =>
+    Promise.all(
+      [...keys.map((key) => [key, name]), ["secrets", workspace]].map((queryKey) =>
+        cache.invalidateQueries({ queryKey }),
+      ),
+    );
   const go = (etag = secret.etag) =>
     run(async () => {
       try {
-        await actOnVersion(version.name ?? "", act, { etag, reason: reason.trim(), requestId: crypto.randomUUID(), ...(used && { force }) });
+        await actOnVersion(version.name ?? "", act, {
+          etag,
+          reason: reason.trim(),
+          requestId: crypto.randomUUID(),
+          ...(used && { force }),
+        });
       } catch (failure) {
         if ((failure as { reason?: string }).reason !== "ETAG_MISMATCH") throw failure;
         await renew("secret", "versions");
@@ -75,13 +85,49 @@ export function VersionDialog({ now, act, onClose }: Props) {
         <Effect seen={seen} act={act} />
         {used && (
           <Notice tone="warn" icon={<AlertIcon />} title="The version is in use">
-            {refused ? <Refused {...error?.metadata} /> : <p>{why === "current" ? "It is current: until a new value is stored, or another version is restored, whatever needs it is refused." : "It was used within the last 24 hours."}</p>}
+            {refused ? (
+              <Refused {...error?.metadata} />
+            ) : (
+              <p>
+                {why === "current"
+                  ? "It is current: until a new value is stored, or another version is restored, whatever needs it is refused."
+                  : "It was used within the last 24 hours."}
+              </p>
+            )}
             {bound && <ReferrerList names={referrers.data ?? []} onFollow={onClose} />}
-            <Checkbox mt={6} checked={force} onChange={(e) => setForce(e.currentTarget.checked)} label="Destroy it although it is in use" description="It is on the log, with your reason." />
+            <Checkbox
+              mt={6}
+              checked={force}
+              onChange={(e) => setForce(e.currentTarget.checked)}
+              label="Destroy it although it is in use"
+              description="It is on the log, with your reason."
+            />
           </Notice>
         )}
-        {act === "destroy" && <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />}
-        <TextInput label="Reason" description={used ? "For the change log." : "Optional, for the change log."} withAsterisk={used} maxLength={512} data-autofocus={act === "destroy" ? undefined : true} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+        {act === "destroy" && (
+          <TextInput
+            label={
+              <>
+                Type <span className="mono wrap-anywhere">{id}</span> to confirm
+              </>
+            }
+            autoComplete="off"
+            spellCheck={false}
+            data-autofocus
+            classNames={{ input: "mono" }}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+          />
+        )}
+        <TextInput
+          label="Reason"
+          description={used ? "For the change log." : "Optional, for the change log."}
+          withAsterisk={used}
+          maxLength={512}
+          data-autofocus={act === "destroy" ? undefined : true}
+          value={reason}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         {!refused && <ProblemPanel error={error} />}
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
@@ -114,8 +160,13 @@ export function VersionDialog({ now, act, onClose }: Props) {
 function Refused({ reference_count: references, last_use_time: lastUse }: Record<string, string>) {
   return (
     <p>
-      {Number(references) > 0 && `${plural(Number(references), "endpoint")} refer${references === "1" ? "s" : ""} to the secret: the version is current, was so within the last 24 hours, or is named by one. `}
-      {lastUse && <>The version was last used <FullTime value={lastUse} />.</>}
+      {Number(references) > 0 &&
+        `${plural(Number(references), "endpoint")} refer${references === "1" ? "s" : ""} to the secret: the version is current, was so within the last 24 hours, or is named by one. `}
+      {lastUse && (
+        <>
+          The version was last used <FullTime value={lastUse} />.
+        </>
+      )}
     </p>
   );
 }
@@ -133,13 +184,19 @@ function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAc
             Version {version.version} of {id} becomes the current one in place of version {secret.currentVersion}
             {secret.state === "VERSION_STATE_ENABLED" ? ", which stays and can be restored in turn." : "."}
           </p>
-          {bound && <Affected name={secret.name ?? ""} words="Within a second they use the restored version, unless they hold another." />}
+          {bound && (
+            <Affected
+              name={secret.name ?? ""}
+              words="Within a second they use the restored version, unless they hold another."
+            />
+          )}
         </>
       );
     case "enable":
       return (
         <p>
-          Version {version.version} of {id} can be used again{current && bound ? ", by all endpoints that refer to the secret" : ""}.
+          Version {version.version} of {id} can be used again
+          {current && bound ? ", by all endpoints that refer to the secret" : ""}.
         </p>
       );
     case "disable":
@@ -149,9 +206,14 @@ function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAc
             Version {version.version} of {id} is not used until it is enabled again. The value is kept.
           </p>
           {current && bound ? (
-            <Affected name={secret.name ?? ""} words="It is the current version. Until it is enabled, or another is restored, whatever needs it is refused." />
+            <Affected
+              name={secret.name ?? ""}
+              words="It is the current version. Until it is enabled, or another is restored, whatever needs it is refused."
+            />
           ) : (
-            <p className="dimmed">Endpoints that hold this version, and messages that were made with it, are refused.</p>
+            <p className="dimmed">
+              Endpoints that hold this version, and messages that were made with it, are refused.
+            </p>
           )}
         </>
       );
@@ -159,7 +221,8 @@ function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAc
       return (
         <>
           <p>
-            The value of version {version.version} of {id} is destroyed for good: what is on disk opens no more, and nothing brings it back. Number and change log stay.
+            The value of version {version.version} of {id} is destroyed for good: what is on disk opens no more, and
+            nothing brings it back. Number and change log stay.
           </p>
           <dl className="facts three">
             <Fact term="Uses">{Number(version.useCount ?? 0).toLocaleString("en")}</Fact>

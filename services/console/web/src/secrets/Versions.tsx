@@ -25,7 +25,10 @@ export function Versions({ secret }: { secret: SecretJson }) {
   const versions = (list.data?.pages ?? []).flatMap((p) => p.versions ?? []);
   const chosen = asked && versions.find((v) => v.version === asked.number);
   return (
-    <Card title="Versions" words="Each new value is a version. Numbers are never used again. Uses are reported each minute.">
+    <Card
+      title="Versions"
+      words="Each new value is a version. Numbers are never used again. Uses are reported each minute."
+    >
       <ProblemPanel error={list.error} onRetry={() => void list.refetch()} />
       {list.isPending && <Skeleton height={90} />}
       {list.data && (
@@ -39,8 +42,12 @@ export function Versions({ secret }: { secret: SecretJson }) {
               <th scope="col">Uses</th>
               <th scope="col">Failures</th>
               <th scope="col">Last used</th>
-              <th scope="col" className="wide-only">Wrapped by key</th>
-              <th scope="col" className="actions"><span className="sr-only">Actions</span></th>
+              <th scope="col" className="wide-only">
+                Wrapped by key
+              </th>
+              <th scope="col" className="actions">
+                <span className="sr-only">Actions</span>
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -57,7 +64,9 @@ export function Versions({ secret }: { secret: SecretJson }) {
           </Button>
         </div>
       )}
-      {asked && chosen && <VersionDialog now={{ secret, version: chosen }} act={asked.act} onClose={() => setAsked(undefined)} />}
+      {asked && chosen && (
+        <VersionDialog now={{ secret, version: chosen }} act={asked.act} onClose={() => setAsked(undefined)} />
+      )}
     </Card>
   );
 }
@@ -85,15 +94,28 @@ function Row({ version: v, onAct }: { version: SecretVersionJson; onAct: (act: V
       </td>
       <td data-label="Uses">{Number(v.useCount ?? 0).toLocaleString("en")}</td>
       <td data-label="Failures">{failures > 0 ? <b className="danger">{failures.toLocaleString("en")}</b> : "0"}</td>
-      <td data-label="Last used">{v.lastUseTime ? <Time value={v.lastUseTime} /> : <span className="dimmed">Never</span>}</td>
+      <td data-label="Last used">
+        {v.lastUseTime ? <Time value={v.lastUseTime} /> : <span className="dimmed">Never</span>}
+      </td>
       <td className="wide-only" data-label="Wrapped by key">
-        {v.keyId ? <code className="ellipsis" data-hint={v.keyId} data-hint-clipped="">{v.keyId}</code> : <span className="dimmed">–</span>}
+        {v.keyId ? (
+          <code className="ellipsis" data-hint={v.keyId} data-hint-clipped="">
+            {v.keyId}
+          </code>
+        ) : (
+          <span className="dimmed">–</span>
+        )}
       </td>
       <td className="actions">
         {acts.length > 0 && (
           <RowMenu label={`Actions for version ${v.version}`}>
             {acts.map((act) => (
-              <Menu.Item key={act} leftSection={icons[act]} className={act === "destroy" ? "danger" : undefined} onClick={() => onAct(act)}>
+              <Menu.Item
+                key={act}
+                leftSection={icons[act]}
+                className={act === "destroy" ? "danger" : undefined}
+                onClick={() => onAct(act)}
+              >
                 {actWords[act].name}
               </Menu.Item>
             ))}

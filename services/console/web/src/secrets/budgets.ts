@@ -12,8 +12,16 @@ export interface BudgetWords {
 }
 
 const states: Record<string, BudgetWords["state"]> = {
-  STATE_WARNING: { name: "Plan a new value", tone: "warn", words: "At least 1/16 of the budget is used. Store a new version with another value before it is used up." },
-  STATE_EXHAUSTED: { name: "Used up", tone: "bad", words: "The version encrypts nothing more. Store a new version with another value." },
+  STATE_WARNING: {
+    name: "Plan a new value",
+    tone: "warn",
+    words: "At least 1/16 of the budget is used. Store a new version with another value before it is used up.",
+  },
+  STATE_EXHAUSTED: {
+    name: "Used up",
+    tone: "bad",
+    words: "The version encrypts nothing more. Store a new version with another value.",
+  },
 };
 
 /** The budget in words. Counts come as text: they may be larger than what a number holds exactly. */

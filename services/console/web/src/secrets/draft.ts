@@ -10,15 +10,29 @@ export interface Draft {
   days: string;
 }
 
-export const draftOf = (s: SecretJson): Draft => ({ description: s.description ?? "", labels: s.labels ?? {}, hosts: s.allowedHosts ?? [], days: daysOf(s.rotationPeriod) });
+export const draftOf = (s: SecretJson): Draft => ({
+  description: s.description ?? "",
+  labels: s.labels ?? {},
+  hosts: s.allowedHosts ?? [],
+  days: daysOf(s.rotationPeriod),
+});
 
 /** The fields of a draft: what they are called, where they are in the API, and how they read. */
 export const fields: { name: string; path: string; show: (of: Draft) => string }[] = [
   { name: "Description", path: "description", show: (d) => d.description },
-  { name: "Labels", path: "labels", show: (d) => Object.entries(d.labels).sort().map(([k, v]) => `${k}=${v}`).join("\n") },
+  {
+    name: "Labels",
+    path: "labels",
+    show: (d) =>
+      Object.entries(d.labels)
+        .sort()
+        .map(([k, v]) => `${k}=${v}`)
+        .join("\n"),
+  },
   { name: "Allowed hosts", path: "allowed_hosts", show: (d) => [...d.hosts].sort().join("\n") },
   { name: "Rotation", path: "rotation_period", show: (d) => everyWords(periodOf(d.days)) },
 ];
 
 /** The paths of the fields in which two drafts differ. */
-export const changedPaths = (before: Draft, after: Draft): string[] => fields.filter((f) => f.show(before) !== f.show(after)).map((f) => f.path);
+export const changedPaths = (before: Draft, after: Draft): string[] =>
+  fields.filter((f) => f.show(before) !== f.show(after)).map((f) => f.path);

@@ -9,14 +9,32 @@ export interface PurposeWords {
 }
 
 const states: Record<string, PurposeWords> = {
-  PURPOSE_STATE_UNCLAIMED: { name: "Not in use yet", words: "The first endpoint that uses the key decides what it is for." },
-  PURPOSE_STATE_CLAIMED: { name: "Claimed", words: "Endpoints are configured to use the key for this. The first message seals it." },
+  PURPOSE_STATE_UNCLAIMED: {
+    name: "Not in use yet",
+    words: "The first endpoint that uses the key decides what it is for.",
+  },
+  PURPOSE_STATE_CLAIMED: {
+    name: "Claimed",
+    words: "Endpoints are configured to use the key for this. The first message seals it.",
+  },
   PURPOSE_STATE_SEALED: { name: "Sealed", words: "The key was used for this, and serves no other purpose." },
-  PURPOSE_STATE_UNKNOWN: { name: "Unknown", words: "The key was in use before purposes were recorded. It takes no other endpoints until those that use it have reported what for." },
-  PURPOSE_STATE_MIXED: { name: "Mixed", words: "The key is used for several purposes, one of which may reveal another. The endpoints that use it keep working, and no others can. Store another key, and use that instead.", warn: true },
+  PURPOSE_STATE_UNKNOWN: {
+    name: "Unknown",
+    words:
+      "The key was in use before purposes were recorded. It takes no other endpoints until those that use it have reported what for.",
+  },
+  PURPOSE_STATE_MIXED: {
+    name: "Mixed",
+    words:
+      "The key is used for several purposes, one of which may reveal another. The endpoints that use it keep working, and no others can. Store another key, and use that instead.",
+    warn: true,
+  },
 };
 
-const stated: PurposeWords = { name: "Stated", words: "Whoever stored the key said that it is for this. The first message seals it." };
+const stated: PurposeWords = {
+  name: "Stated",
+  words: "Whoever stored the key said that it is for this. The first message seals it.",
+};
 
 /** The state of the purpose of a key; public keys have none. */
 export function purposeWords(secret: SecretJson): PurposeWords {
@@ -25,13 +43,22 @@ export function purposeWords(secret: SecretJson): PurposeWords {
 }
 
 /** Whether a super admin may replace the purpose: one that is neither stated nor sealed changes when the endpoint is saved again. */
-export const replaceable = (secret: SecretJson): boolean => secret.purpose?.stated === true || secret.purpose?.state === "PURPOSE_STATE_SEALED";
+export const replaceable = (secret: SecretJson): boolean =>
+  secret.purpose?.stated === true || secret.purpose?.state === "PURPOSE_STATE_SEALED";
 
 /** Whether a super admin may share a secret: a key, once. */
-export const shareable = (secret: SecretJson): boolean => (secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && !secret.shared;
+export const shareable = (secret: SecretJson): boolean =>
+  (secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && !secret.shared;
 
 /** The chains that were typed, one per line. */
-export const chainsIn = (text: string): string[] => [...new Set(text.split("\n").map((line) => line.trim()).filter(Boolean))];
+export const chainsIn = (text: string): string[] => [
+  ...new Set(
+    text
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
+  ),
+];
 
 /** What the server found wrong with the chains, in words that say which. */
 export function chainsError(problem: Problem | undefined): string | undefined {

@@ -15,7 +15,8 @@ export function daysOf(period: string | undefined): string {
 }
 
 /** The days that were typed as the API has a period; undefined for none. */
-export const periodOf = (days: string): string | undefined => (days.trim() === "" ? undefined : `${Number(days) * daySeconds}s`);
+export const periodOf = (days: string): string | undefined =>
+  days.trim() === "" ? undefined : `${Number(days) * daySeconds}s`;
 
 /** What is wrong with the days that were typed. */
 export function daysError(days: string): string | undefined {

@@ -16,12 +16,21 @@ export interface Ability {
 /** The sealing keys of the workspace, and whether this browser can seal to them. */
 export function useSealing() {
   const { workspace } = useAccess();
-  return useQuery({ queryKey: ["sealing", workspace], queryFn: ({ signal }) => abilityIn(workspace, signal), staleTime: 0 });
+  return useQuery({
+    queryKey: ["sealing", workspace],
+    queryFn: ({ signal }) => abilityIn(workspace, signal),
+    staleTime: 0,
+  });
 }
 
 async function abilityIn(workspace: string, signal?: AbortSignal): Promise<Ability> {
   const [able, sealing] = await Promise.all([canSeal(), sealingOf(workspace, signal)]);
-  if (!able) return { sealing, obstacle: "This browser has no X25519, which sealing needs. Current versions of Chrome, Edge, Firefox, and Safari have it." };
+  if (!able)
+    return {
+      sealing,
+      obstacle:
+        "This browser has no X25519, which sealing needs. Current versions of Chrome, Edge, Firefox, and Safari have it.",
+    };
   const key = await sealingKey(sealing);
   return key ? { sealing, key } : { sealing, obstacle: "The vault returned no valid sealing key." };
 }

@@ -7,8 +7,18 @@ import { dueOf } from "./rotation";
 /** The state of a version. */
 export function StateTag({ state }: { state: VersionStateJson | undefined }) {
   if (state === "VERSION_STATE_ENABLED") return <Tag tone="good">Enabled</Tag>;
-  if (state === "VERSION_STATE_DISABLED") return <Tag tone="warn" icon={<PauseIcon size={12} />}>Disabled</Tag>;
-  if (state === "VERSION_STATE_DESTROYED") return <Tag tone="bad" icon={<CrossIcon size={12} />}>Destroyed</Tag>;
+  if (state === "VERSION_STATE_DISABLED")
+    return (
+      <Tag tone="warn" icon={<PauseIcon size={12} />}>
+        Disabled
+      </Tag>
+    );
+  if (state === "VERSION_STATE_DESTROYED")
+    return (
+      <Tag tone="bad" icon={<CrossIcon size={12} />}>
+        Destroyed
+      </Tag>
+    );
   return null;
 }
 

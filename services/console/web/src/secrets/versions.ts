@@ -26,7 +26,8 @@ const words: Partial<Record<VersionStateJson, string>> = {
 };
 
 /** A state in a word. */
-export const stateWord = (state: VersionStateJson | undefined): string => words[state ?? "VERSION_STATE_UNSPECIFIED"] ?? "";
+export const stateWord = (state: VersionStateJson | undefined): string =>
+  words[state ?? "VERSION_STATE_UNSPECIFIED"] ?? "";
 
 /** What is done, as a button says it, and what the version is afterwards. */
 export const actWords: Record<VersionAct, { name: string; done: string }> = {
@@ -45,9 +46,18 @@ export interface Seen {
 /** What differs between what was seen, what is there now, and what somebody is about to make of it. */
 export function conflictOf(seen: Seen, now: Seen, act: VersionAct): Difference[] {
   const number = `Version ${seen.version.version}`;
-  const read = ({ secret, version }: Seen) => ({ ...draftOf(secret), current: `version ${secret.currentVersion}`, state: stateWord(version.state) });
+  const read = ({ secret, version }: Seen) => ({
+    ...draftOf(secret),
+    current: `version ${secret.currentVersion}`,
+    state: stateWord(version.state),
+  });
   const before = read(seen);
-  const yours = act === "restore" ? { ...before, current: number.toLowerCase() } : { ...before, state: actWords[act].done };
-  const shown = [...fields, { name: "Current version", show: (d: typeof before) => d.current }, { name: number, show: (d: typeof before) => d.state }];
+  const yours =
+    act === "restore" ? { ...before, current: number.toLowerCase() } : { ...before, state: actWords[act].done };
+  const shown = [
+    ...fields,
+    { name: "Current version", show: (d: typeof before) => d.current },
+    { name: number, show: (d: typeof before) => d.state },
+  ];
   return differencesOf(shown, before, read(now), yours);
 }

@@ -13,10 +13,18 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
     void session.signInAgain();
   };
   return (
-    <Dialog onClose={() => undefined} withCloseButton={false} closeOnClickOutside={false} title="Your session has ended" zIndex={500} size="sm">
+    <Dialog
+      onClose={() => undefined}
+      withCloseButton={false}
+      closeOnClickOutside={false}
+      title="Your session has ended"
+      zIndex={500}
+      size="sm"
+    >
       <div className="stack">
         <p>
-          Sign in again as <b dir="auto">{person.name}</b> to go on. What you typed is still here, except secret values: those were cleared.
+          Sign in again as <b dir="auto">{person.name}</b> to go on. What you typed is still here, except secret values:
+          those were cleared.
         </p>
         {opened && !problem && <p role="status">Go on in the window that was opened.</p>}
         {problem && (

@@ -53,7 +53,11 @@ export function SignIn({ standalone, problem }: { standalone: boolean; problem?:
           <p role="alert">{problem}</p>
         </Notice>
       )}
-      {standalone ? <LocalSteps /> : <p className="dimmed">Secrets that nobody reads back, and the partners they are for.</p>}
+      {standalone ? (
+        <LocalSteps />
+      ) : (
+        <p className="dimmed">Secrets that nobody reads back, and the partners they are for.</p>
+      )}
       <Button fullWidth size="md" variant={standalone ? "default" : "filled"} onClick={() => void session.signIn()}>
         {standalone ? "Try again" : "Sign in"}
       </Button>

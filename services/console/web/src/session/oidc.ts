@@ -52,7 +52,9 @@ export async function loadConfig(): Promise<Config> {
 }
 
 export async function discover(config: Config): Promise<Issuer> {
-  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, { credentials: "omit" }).catch(() => {
+  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, {
+    credentials: "omit",
+  }).catch(() => {
     throw new SignInError("discovery", "The issuer, where people sign in, cannot be reached.");
   });
   if (!response.ok) throw new SignInError("discovery", "The issuer's configuration could not be loaded.");
@@ -94,8 +96,14 @@ export async function begin(
 }
 
 /** Exchanges what the issuer sent back for tokens. */
-export async function finish(config: Config, issuer: Issuer, answer: URLSearchParams, pending: Pending): Promise<Tokens> {
-  if (answer.get("state") !== pending.state) throw new SignInError("state", "The answer is not of the sign-in that was begun here.");
+export async function finish(
+  config: Config,
+  issuer: Issuer,
+  answer: URLSearchParams,
+  pending: Pending,
+): Promise<Tokens> {
+  if (answer.get("state") !== pending.state)
+    throw new SignInError("state", "The answer is not of the sign-in that was begun here.");
   // RFC 9207: an answer of another issuer, mixed in.
   const from = answer.get("iss");
   if (from && from !== issuer.issuer) throw new SignInError("state", "The answer is of another issuer.");
@@ -160,5 +168,9 @@ function checkIdToken(config: Config, token: string | undefined, nonce: string):
     typeof found.exp === "number";
   if (!right) throw new SignInError("id_token", "The issuer's answer is not of the sign-in that was begun here.");
   // It was made a moment ago, so that it is this machine's clock that is wrong.
-  if (Number(found.exp) * 1000 < Date.now() - skew) throw new SignInError("clock", "By this computer's clock the issuer's answer is of the past. Set the clock, and try again.");
+  if (Number(found.exp) * 1000 < Date.now() - skew)
+    throw new SignInError(
+      "clock",
+      "By this computer's clock the issuer's answer is of the past. Set the clock, and try again.",
+    );
 }

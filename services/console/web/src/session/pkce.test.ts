@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { base64, base64url, challenge, fromBase64url, random } from "./pkce";
 
 test("the challenge is that of RFC 7636, appendix B", async () => {
-  expect(await challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")).toBe("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+  expect(await challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")).toBe(
+    "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+  );
 });
 
 test("random texts are long, of the alphabet and never the same", () => {

@@ -1,7 +1,19 @@
 // Who is signed in. Tokens live in this module's memory and nowhere else: not in storage,
 // not in the address, not in what React keeps.
 import { localPath } from "../app/router";
-import { begin, claims, discover, finish, loadConfig, refresh, SignInError, type Config, type Issuer, type Pending, type Tokens } from "./oidc";
+import {
+  begin,
+  claims,
+  discover,
+  finish,
+  loadConfig,
+  refresh,
+  SignInError,
+  type Config,
+  type Issuer,
+  type Pending,
+  type Tokens,
+} from "./oidc";
 
 export interface Person {
   name: string;
@@ -120,7 +132,8 @@ class Session {
     try {
       const { config, issuer } = await this.#meet();
       const { url, pending } = await begin(config, issuer, { returnTo: "/", popup: true });
-      if (!popup) throw new SignInError("popup", "The browser did not open a window. Allow pop-ups for this page and try again.");
+      if (!popup)
+        throw new SignInError("popup", "The browser did not open a window. Allow pop-ups for this page and try again.");
       const answer = awaitHandOver(pending.state, signal);
       popup.location.replace(url);
       this.#enter(await finish(config, issuer, await answer, pending));
@@ -185,7 +198,9 @@ class Session {
   #enter(tokens: Tokens): void {
     const found = { ...claims(tokens.accessToken), ...claims(tokens.idToken) };
     const subject = String(found.sub ?? "");
-    const name = [found.name, found.preferred_username, found.email, subject].find((v) => typeof v === "string" && v !== "");
+    const name = [found.name, found.preferred_username, found.email, subject].find(
+      (v) => typeof v === "string" && v !== "",
+    );
     this.#keep(tokens);
     storage.set(localStorage, knownKey, "1");
     this.#to({ is: "in", person: { name: String(name ?? ""), subject } });
@@ -221,7 +236,9 @@ class Session {
       return;
     }
     storage.remove(localStorage, knownKey);
-    const silent = error instanceof SignInError && ["login_required", "interaction_required", "consent_required"].includes(error.code);
+    const silent =
+      error instanceof SignInError &&
+      ["login_required", "interaction_required", "consent_required"].includes(error.code);
     this.#out(silent ? undefined : words(error, this.#config.standalone));
   }
 }
@@ -234,7 +251,9 @@ function words(error: unknown, standalone?: boolean): string {
     case "invalid_ticket":
       return "This link was used already, or is older than five minutes.";
     case "login_required":
-      return standalone ? "This browser is not known any more. Open a new sign-in link in another tab, then try again." : "The issuer wants you to sign in.";
+      return standalone
+        ? "This browser is not known any more. Open a new sign-in link in another tab, then try again."
+        : "The issuer wants you to sign in.";
     case "access_denied":
       return `The issuer refused to sign you in.${said}`;
     case "temporarily_unavailable":
@@ -297,7 +316,8 @@ const patience = 10 * 60_000;
 /** Keeps which page was asked for: a sign-in link may lead to the first, and in another tab. */
 function keepWanted(): void {
   const { pathname, search } = window.location;
-  if (pathname !== "/") storage.set(localStorage, wantedKey, JSON.stringify({ path: pathname + search, time: Date.now() }));
+  if (pathname !== "/")
+    storage.set(localStorage, wantedKey, JSON.stringify({ path: pathname + search, time: Date.now() }));
 }
 
 /** The page that was asked for before the sign-in, once. */

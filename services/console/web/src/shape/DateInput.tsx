@@ -8,7 +8,8 @@ import { lead } from "./words";
 export function DateInput({ field, title, value, onChange, path }: InputProps) {
   const own = useField(path);
   const at = typeof value === "string" ? new Date(value) : undefined;
-  const shown = at && !Number.isNaN(at.getTime()) ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` : "";
+  const shown =
+    at && !Number.isNaN(at.getTime()) ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` : "";
   return (
     <TextInput
       type="date"

@@ -32,11 +32,30 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
   const rows: ReactNode[] = [];
   for (const entry of entries) {
     if ("fields" in entry) {
-      rows.push(<OneofEditor key={entry.oneof} type={type} name={entry.oneof} fields={entry.fields} value={value} onChange={onChange} path={path} />);
+      rows.push(
+        <OneofEditor
+          key={entry.oneof}
+          type={type}
+          name={entry.oneof}
+          fields={entry.fields}
+          value={value}
+          onChange={onChange}
+          path={path}
+        />,
+      );
     } else if (isBlock(entry) && !entry.required && !entry.minItems && !isSet(entry, value[entry.json])) {
       absent.push(entry);
     } else {
-      rows.push(<FieldRow key={entry.name} type={type} field={entry} value={value[entry.json]} onChange={(v) => onChange(withField(value, entry.json, v))} path={`${path}.${entry.name}`} />);
+      rows.push(
+        <FieldRow
+          key={entry.name}
+          type={type}
+          field={entry}
+          value={value[entry.json]}
+          onChange={(v) => onChange(withField(value, entry.json, v))}
+          path={`${path}.${entry.name}`}
+        />,
+      );
     }
   }
   return (
@@ -47,7 +66,13 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
           {absent.length > 0 && (
             <div className="absent">
               {absent.map((field) => (
-                <AddField key={field.name} type={type} field={field} path={`${path}.${field.name}`} onAdd={() => onChange(withField(value, field.json, begin(field)))} />
+                <AddField
+                  key={field.name}
+                  type={type}
+                  field={field}
+                  path={`${path}.${field.name}`}
+                  onAdd={() => onChange(withField(value, field.json, begin(field)))}
+                />
               ))}
             </div>
           )}
@@ -62,24 +87,54 @@ export function FieldEditor({ type, name, value, onChange, path }: Props & { nam
   const field = shape.messages[type]?.fields.find((f) => f.name === name);
   if (!field) return null;
   const own = `${path}.${name}`;
-  if (!isSet(field, value[field.json])) return <AddField type={type} field={field} path={own} onAdd={() => onChange(withField(value, field.json, begin(field)))} />;
-  return <FieldRow type={type} field={field} value={value[field.json]} onChange={(v) => onChange(withField(value, field.json, v))} path={own} />;
+  if (!isSet(field, value[field.json]))
+    return (
+      <AddField
+        type={type}
+        field={field}
+        path={own}
+        onAdd={() => onChange(withField(value, field.json, begin(field)))}
+      />
+    );
+  return (
+    <FieldRow
+      type={type}
+      field={field}
+      value={value[field.json]}
+      onChange={(v) => onChange(withField(value, field.json, v))}
+      path={own}
+    />
+  );
 }
 
 /** Whether the control of a field shows itself what was found wrong with it. */
-const showsFindings = (field: FieldShape): boolean => !isBlock(field) || (field.message === "keyward.allowlist.v1.SecretRef" && !field.repeated && !field.map);
+const showsFindings = (field: FieldShape): boolean =>
+  !isBlock(field) || (field.message === "keyward.allowlist.v1.SecretRef" && !field.repeated && !field.map);
 
 /** Fields that are more than one control: those are added and taken away as a whole. */
-const isBlock = (field: FieldShape): boolean => Boolean(field.message || field.repeated || field.map) && field.message !== "google.protobuf.Timestamp" && field.message !== "google.protobuf.Duration";
+const isBlock = (field: FieldShape): boolean =>
+  Boolean(field.message || field.repeated || field.map) &&
+  field.message !== "google.protobuf.Timestamp" &&
+  field.message !== "google.protobuf.Duration";
 
 function AddField({ type, field, path, onAdd }: { type: string; field: FieldShape; path: string; onAdd: () => void }) {
   const finding = useFindingBelow(path);
   return (
     <div data-path={path}>
-      <Button size="xs" variant="default" leftSection={<PlusIcon size={14} />} onClick={onAdd} data-hint={field.words.split("\n")[0]}>
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={<PlusIcon size={14} />}
+        onClick={onAdd}
+        data-hint={field.words.split("\n")[0]}
+      >
         {titleOf(type, field.name)}
       </Button>
-      {finding && <p className="field-error" role="alert">{finding}</p>}
+      {finding && (
+        <p className="field-error" role="alert">
+          {finding}
+        </p>
+      )}
     </div>
   );
 }
@@ -104,16 +159,29 @@ function FieldRow({ type, field, value, onChange, path }: RowProps) {
   return (
     <div className="block" role="group" aria-labelledby={heading} data-path={path}>
       <div className="block-head">
-        <div className="block-title" id={heading}>{title}</div>
+        <div className="block-title" id={heading}>
+          {title}
+        </div>
         <Help words={field.words} />
         {removable && (
-          <Button size="compact-xs" variant="subtle" color="gray" leftSection={<TrashIcon size={13} />} onClick={() => onChange(undefined)} aria-label={`Remove ${title}`}>
+          <Button
+            size="compact-xs"
+            variant="subtle"
+            color="gray"
+            leftSection={<TrashIcon size={13} />}
+            onClick={() => onChange(undefined)}
+            aria-label={`Remove ${title}`}
+          >
             Remove
           </Button>
         )}
       </div>
       <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />
-      {finding && <p className="field-error" role="alert">{finding}</p>}
+      {finding && (
+        <p className="field-error" role="alert">
+          {finding}
+        </p>
+      )}
     </div>
   );
 }
@@ -133,24 +201,50 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
   const chosen = fields.find((f) => value[f.json] !== undefined && value[f.json] !== null);
   const title = titleOf(type, name);
   const heading = useId();
-  const finding = useFinding(`${path}.${name}`, ...(chosen && !showsFindings(chosen) ? [`${path}.${chosen.name}`] : []));
+  const finding = useFinding(
+    `${path}.${name}`,
+    ...(chosen && !showsFindings(chosen) ? [`${path}.${chosen.name}`] : []),
+  );
   const choose = (next: string) => {
     const without = fields.reduce((v, f) => withField(v, f.json, undefined), value);
     const field = fields.find((f) => f.name === next);
     onChange(field ? withField(without, field.json, begin(field)) : without);
   };
-  const options = [...(oneof?.required ? [] : [{ value: "", label: noneOf(type, name) }]), ...fields.map((f) => ({ value: f.name, label: titleOf(type, f.name) }))];
+  const options = [
+    ...(oneof?.required ? [] : [{ value: "", label: noneOf(type, name) }]),
+    ...fields.map((f) => ({ value: f.name, label: titleOf(type, f.name) })),
+  ];
   // A choice without an alternative is none.
   const only = options.length === 1 && chosen;
   return (
     <div className="block" role="group" aria-labelledby={heading} data-path={`${path}.${name}`}>
       <div className="block-head">
-        <div className="block-title" id={heading}>{title}</div>
+        <div className="block-title" id={heading}>
+          {title}
+        </div>
         <Help words={[oneof?.words, chosen?.words].filter(Boolean).join("\n")} />
       </div>
-      {!only && (options.length <= 4 ? <SegmentedControl size="xs" aria-label={title} value={chosen?.name ?? ""} onChange={choose} data={options} /> : <Select aria-label={title} value={chosen?.name ?? ""} onChange={(v) => choose(v ?? "")} data={options} />)}
-      {finding && <p className="field-error" role="alert">{finding}</p>}
-      {chosen && <FieldInput field={chosen} title={titleOf(type, chosen.name)} value={value[chosen.json]} onChange={(v) => onChange(withField(value, chosen.json, v ?? begin(chosen)))} path={`${path}.${chosen.name}`} inBlock />}
+      {!only &&
+        (options.length <= 4 ? (
+          <SegmentedControl size="xs" aria-label={title} value={chosen?.name ?? ""} onChange={choose} data={options} />
+        ) : (
+          <Select aria-label={title} value={chosen?.name ?? ""} onChange={(v) => choose(v ?? "")} data={options} />
+        ))}
+      {finding && (
+        <p className="field-error" role="alert">
+          {finding}
+        </p>
+      )}
+      {chosen && (
+        <FieldInput
+          field={chosen}
+          title={titleOf(type, chosen.name)}
+          value={value[chosen.json]}
+          onChange={(v) => onChange(withField(value, chosen.json, v ?? begin(chosen)))}
+          path={`${path}.${chosen.name}`}
+          inBlock
+        />
+      )}
     </div>
   );
 }

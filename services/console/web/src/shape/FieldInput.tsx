@@ -43,12 +43,19 @@ export function OneInput(props: InputProps) {
     case "google.protobuf.Timestamp":
       return <DateInput {...props} />;
     default:
-      return shape.messages[field.message]?.fields.length ? <MessageEditor type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} /> : null;
+      return shape.messages[field.message]?.fields.length ? (
+        <MessageEditor type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} />
+      ) : null;
   }
 }
 
 function described({ field, title, inBlock }: InputProps) {
-  return { label: inBlock ? undefined : title, "aria-label": inBlock ? title : undefined, description: inBlock ? undefined : <Words text={lead(field.words).first} />, withAsterisk: field.required };
+  return {
+    label: inBlock ? undefined : title,
+    "aria-label": inBlock ? title : undefined,
+    description: inBlock ? undefined : <Words text={lead(field.words).first} />,
+    withAsterisk: field.required,
+  };
 }
 
 function EnumInput(props: InputProps) {
@@ -59,7 +66,11 @@ function EnumInput(props: InputProps) {
   const unset = values[0]?.name ?? "";
   const data = values
     .filter((_, i) => i > 0 || (mayBeUnset(type) && !field.required))
-    .map((v) => ({ value: v.name, label: v.name === unset ? unsetWords(type, field.words) : enumWords(type, v.name), words: v.name === unset ? "" : v.words }));
+    .map((v) => ({
+      value: v.name,
+      label: v.name === unset ? unsetWords(type, field.words) : enumWords(type, v.name),
+      words: v.name === unset ? "" : v.words,
+    }));
   const current = (value as string) || unset;
   const words = values.find((v) => v.name === current && v.name !== unset)?.words;
   return (
@@ -89,26 +100,74 @@ function DurationInput(props: InputProps) {
   const { value, onChange, path } = props;
   const own = useField(path);
   const seconds = Number.parseFloat(String(value ?? ""));
-  return <NumberField {...described(props)} {...own} w={240} rightSection={<span className="dimmed" aria-hidden="true">s</span>} value={Number.isNaN(seconds) ? undefined : seconds} onChange={(v) => onChange(v === undefined ? undefined : `${v}s`)} />;
+  return (
+    <NumberField
+      {...described(props)}
+      {...own}
+      w={240}
+      rightSection={
+        <span className="dimmed" aria-hidden="true">
+          s
+        </span>
+      }
+      value={Number.isNaN(seconds) ? undefined : seconds}
+      onChange={(v) => onChange(v === undefined ? undefined : `${v}s`)}
+    />
+  );
 }
 
 function ScalarInput(props: InputProps) {
   const { field, value, onChange, path } = props;
   const common = { ...described(props), ...useField(path) };
   const beside = useBeside(path);
-  if (field.scalar === "bool") return <Switch {...common} label={props.title} checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked || undefined)} />;
+  if (field.scalar === "bool")
+    return (
+      <Switch
+        {...common}
+        label={props.title}
+        checked={Boolean(value)}
+        onChange={(e) => onChange(e.currentTarget.checked || undefined)}
+      />
+    );
   if (field.choices) {
-    return <Select {...common} value={String(value ?? 0)} onChange={(v) => onChange(Number(v) || undefined)} data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))} />;
+    return (
+      <Select
+        {...common}
+        value={String(value ?? 0)}
+        onChange={(v) => onChange(Number(v) || undefined)}
+        data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))}
+      />
+    );
   }
-  if (field.scalar === "number") return <NumberField {...common} value={(value as number) || undefined} onChange={(v) => onChange(v || undefined)} />;
+  if (field.scalar === "number")
+    return (
+      <NumberField {...common} value={(value as number) || undefined} onChange={(v) => onChange(v || undefined)} />
+    );
   const change = (text: string) => onChange(field.oneof ? text : text || undefined);
-  const text = { ...common, value: (value as string) ?? "", maxLength: field.maxLength, spellCheck: false, autoComplete: "off" };
+  const text = {
+    ...common,
+    value: (value as string) ?? "",
+    maxLength: field.maxLength,
+    spellCheck: false,
+    autoComplete: "off",
+  };
   return (
     <>
       {(field.maxLength ?? 0) > 512 ? (
-        <Textarea {...text} classNames={{ input: "mono" }} autosize minRows={3} maxRows={14} onChange={(e) => change(e.currentTarget.value)} />
+        <Textarea
+          {...text}
+          classNames={{ input: "mono" }}
+          autosize
+          minRows={3}
+          maxRows={14}
+          onChange={(e) => change(e.currentTarget.value)}
+        />
       ) : (
-        <TextInput {...text} classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />
+        <TextInput
+          {...text}
+          classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }}
+          onChange={(e) => change(e.currentTarget.value)}
+        />
       )}
       {beside}
     </>

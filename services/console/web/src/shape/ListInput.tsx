@@ -10,7 +10,8 @@ export function ListInput({ field, title, value, onChange, path }: InputProps) {
   const items = (value ?? []) as unknown[];
   const full = field.maxItems !== undefined && items.length >= field.maxItems;
   const fixed = items.length <= (field.minItems ?? 0);
-  const put = (i: number, item: unknown) => onChange(items.map((old, j) => (i === j ? (item ?? beginOne(field)) : old)));
+  const put = (i: number, item: unknown) =>
+    onChange(items.map((old, j) => (i === j ? (item ?? beginOne(field)) : old)));
   const remove = (i: number) => onChange(items.length === 1 ? undefined : items.filter((_, j) => j !== i));
   const raise = (i: number) => onChange(items.map((old, j) => (j === i - 1 ? items[i] : j === i ? items[i - 1] : old)));
   const name = one(title);
@@ -19,22 +20,47 @@ export function ListInput({ field, title, value, onChange, path }: InputProps) {
       {items.map((item, i) => (
         <div key={i} className="list-item" data-path={field.message ? `${path}[${i}]` : undefined}>
           <div className="list-body">
-            <OneInput field={field} title={items.length > 1 ? `${name} ${i + 1}` : name} value={item} onChange={(v) => put(i, v)} path={`${path}[${i}]`} inBlock />
+            <OneInput
+              field={field}
+              title={items.length > 1 ? `${name} ${i + 1}` : name}
+              value={item}
+              onChange={(v) => put(i, v)}
+              path={`${path}[${i}]`}
+              inBlock
+            />
           </div>
           {(items.length > 1 || !fixed) && (
             <div className="list-tools">
               {items.length > 1 && i > 0 && (
-                <ActionIcon variant="subtle" color="gray" aria-label={`Move ${name} ${i + 1} up`} data-hint="Move up" onClick={() => raise(i)}>
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Move ${name} ${i + 1} up`}
+                  data-hint="Move up"
+                  onClick={() => raise(i)}
+                >
                   <ArrowUpIcon size={15} />
                 </ActionIcon>
               )}
               {items.length > 1 && i === 0 && (
-                <ActionIcon variant="subtle" color="gray" aria-label={`Move ${name} 1 down`} data-hint="Move down" onClick={() => raise(1)}>
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Move ${name} 1 down`}
+                  data-hint="Move down"
+                  onClick={() => raise(1)}
+                >
                   <ArrowDownIcon size={15} />
                 </ActionIcon>
               )}
               {!fixed && (
-                <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name} ${i + 1}`} data-hint="Remove" onClick={() => remove(i)}>
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Remove ${name} ${i + 1}`}
+                  data-hint="Remove"
+                  onClick={() => remove(i)}
+                >
                   <TrashIcon size={15} />
                 </ActionIcon>
               )}
@@ -43,7 +69,13 @@ export function ListInput({ field, title, value, onChange, path }: InputProps) {
         </div>
       ))}
       {!full && (
-        <Button size="xs" variant="default" className="list-add" leftSection={<PlusIcon size={14} />} onClick={() => onChange([...items, beginOne(field)])}>
+        <Button
+          size="xs"
+          variant="default"
+          className="list-add"
+          leftSection={<PlusIcon size={14} />}
+          onClick={() => onChange([...items, beginOne(field)])}
+        >
           Add {name.toLowerCase()}
         </Button>
       )}

@@ -26,11 +26,24 @@ export function MapInput(props: InputProps) {
               path={field.message ? `${path}["${key}"]` : undefined}
               onChange={(next) => set(entries.map(([k, v], j) => [j === i ? next : k, v]))}
             />
-            <OneInput field={field} title={`${name} ${key}`} value={item} onChange={(v) => set(entries.map(([k, old], j) => [k, j === i ? (v ?? beginOne(field)) : old]))} path={`${path}["${key}"]`} inBlock />
+            <OneInput
+              field={field}
+              title={`${name} ${key}`}
+              value={item}
+              onChange={(v) => set(entries.map(([k, old], j) => [k, j === i ? (v ?? beginOne(field)) : old]))}
+              path={`${path}["${key}"]`}
+              inBlock
+            />
           </div>
           <div className="list-tools">
             {entries.length > (field.minItems ?? 0) && (
-              <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name} ${key}`} data-hint="Remove" onClick={() => set(entries.filter((_, j) => j !== i))}>
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                aria-label={`Remove ${name} ${key}`}
+                data-hint="Remove"
+                onClick={() => set(entries.filter((_, j) => j !== i))}
+              >
                 <TrashIcon size={15} />
               </ActionIcon>
             )}
@@ -38,7 +51,13 @@ export function MapInput(props: InputProps) {
         </div>
       ))}
       {!full && (
-        <Button size="xs" variant="default" className="list-add" leftSection={<PlusIcon size={14} />} onClick={() => set([...entries, [firstKey(field, map), beginOne(field)]])}>
+        <Button
+          size="xs"
+          variant="default"
+          className="list-add"
+          leftSection={<PlusIcon size={14} />}
+          onClick={() => set([...entries, [firstKey(field, map), beginOne(field)]])}
+        >
           Add {name.toLowerCase()}
         </Button>
       )}
@@ -61,7 +80,11 @@ function KeyInput({ name, value, taken, pattern, path, onChange }: KeyProps) {
   const [typed, setTyped] = useState<string>();
   const { error: finding, ...own } = useField(path ?? "");
   const shown = typed ?? value;
-  const wrong = taken(shown) ? "There is one of this name already." : pattern && shown && !new RegExp(pattern).test(shown) ? "Not a name that can stand here." : undefined;
+  const wrong = taken(shown)
+    ? "There is one of this name already."
+    : pattern && shown && !new RegExp(pattern).test(shown)
+      ? "Not a name that can stand here."
+      : undefined;
   return (
     <TextInput
       {...(path ? own : {})}

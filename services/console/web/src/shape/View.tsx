@@ -11,7 +11,9 @@ import { entriesOf, enumWords, inSentence, sentence, titleOf } from "./words";
 /** Any message, to be read: what is set, and nothing else. */
 export function MessageView({ type, value }: { type: string; value: Json }) {
   const fields = entriesOf(type).flatMap((e) => ("fields" in e ? e.fields : [e]));
-  const set = fields.filter((f) => (f.oneof ? value[f.json] !== undefined && value[f.json] !== null : isSet(f, value[f.json])));
+  const set = fields.filter((f) =>
+    f.oneof ? value[f.json] !== undefined && value[f.json] !== null : isSet(f, value[f.json]),
+  );
   return (
     <dl className="view">
       {set.map((f) => (
@@ -29,7 +31,17 @@ export function MessageView({ type, value }: { type: string; value: Json }) {
 function FieldView({ field, value }: { field: FieldShape; value: unknown }) {
   if (field.repeated) {
     const items = value as unknown[];
-    return items.length === 1 ? <OneView field={field} value={items[0]} /> : <ol className="view-list">{items.map((v, i) => <li key={i}><OneView field={field} value={v} /></li>)}</ol>;
+    return items.length === 1 ? (
+      <OneView field={field} value={items[0]} />
+    ) : (
+      <ol className="view-list">
+        {items.map((v, i) => (
+          <li key={i}>
+            <OneView field={field} value={v} />
+          </li>
+        ))}
+      </ol>
+    );
   }
   if (field.map) {
     return (
@@ -62,7 +74,11 @@ function OneView({ field, value }: { field: FieldShape; value: unknown }) {
   if (field.enum) return <>{enumWords(field.enum, String(value))}</>;
   if (field.scalar === "bool") return <>{value ? "Yes" : "No"}</>;
   if (field.scalar === "number") return <>{String(value)}</>;
-  return <code className="prose" dir="auto">{String(value)}</code>;
+  return (
+    <code className="prose" dir="auto">
+      {String(value)}
+    </code>
+  );
 }
 
 /** A reference as a link to the secret; to members, that there is one. */
@@ -78,7 +94,9 @@ export function SecretRefView({ value }: { value: Json }) {
         {parsed.id}
       </Link>
       {value.version ? <span className="dimmed">, version {String(value.version)}</span> : null}
-      {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? <span className="dimmed">, stored as {inSentence(sentence(decoding))}</span> : null}
+      {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? (
+        <span className="dimmed">, stored as {inSentence(sentence(decoding))}</span>
+      ) : null}
     </span>
   );
 }

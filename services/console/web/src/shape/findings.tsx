@@ -21,7 +21,8 @@ export function useFinding(...paths: string[]): string | undefined {
 }
 
 /** The decoding of a reference that would fit, if the server named one. */
-export const useFittingDecoding = (path: string): string | undefined => useContext(FindingsContext)?.violations.find((v) => v.field === path && v.decoding)?.decoding;
+export const useFittingDecoding = (path: string): string | undefined =>
+  useContext(FindingsContext)?.violations.find((v) => v.field === path && v.decoding)?.decoding;
 
 /** What the server found wrong at or below a field that is not on the page, in words. */
 export function useFindingBelow(path: string): string | undefined {
@@ -45,7 +46,8 @@ export function useField(path: string, ...others: string[]): { error: string | u
   return { error: useFinding(path, ...others), "data-path": path };
 }
 
-const isBelow = (field: string, path: string): boolean => field === path || field.startsWith(`${path}.`) || field.startsWith(`${path}[`);
+const isBelow = (field: string, path: string): boolean =>
+  field === path || field.startsWith(`${path}.`) || field.startsWith(`${path}[`);
 
 /** A path and those that it is below: `a.b["c.d"][0]`, `a.b["c.d"]`, `a.b`, `a`. */
 export function upwards(path: string): string[] {
@@ -54,7 +56,10 @@ export function upwards(path: string): string[] {
 }
 
 /** What can be filled in, which is what a finding is about, before what can be pressed. */
-const focusables = ["input:not([type=hidden], :disabled), textarea:not(:disabled), .picker-button", "button:not(:disabled)"];
+const focusables = [
+  "input:not([type=hidden], :disabled), textarea:not(:disabled), .picker-button",
+  "button:not(:disabled)",
+];
 
 /** The input of a field, or of the nearest that is on the page of those that it is below. */
 function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
@@ -71,7 +76,10 @@ function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
 /** Moves the focus to the first, on the page, of the inputs of some fields. */
 export function focusField(form: ParentNode | null, ...fields: string[]): void {
   const inputs = fields.map((f) => form && inputOf(form, f)).filter((i) => i != null);
-  const first = inputs.reduce<HTMLElement | undefined>((a, b) => (a && a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? a : b), undefined);
+  const first = inputs.reduce<HTMLElement | undefined>(
+    (a, b) => (a && a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? a : b),
+    undefined,
+  );
   first?.focus({ preventScroll: true });
   first?.scrollIntoView({ block: "center" });
 }

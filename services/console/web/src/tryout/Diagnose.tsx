@@ -3,7 +3,11 @@ import { useRef, useState } from "react";
 import { diagnoseSample } from "../api/allowlist";
 import { violationOf } from "../api/problem";
 import { FindingSummary, placeWords } from "../allowlist/FindingSummary";
-import type { DiagnoseSampleResponseJson, MessageContextJson, MessageKindJson } from "../gen/keyward/allowlist/v1/service_pb";
+import type {
+  DiagnoseSampleResponseJson,
+  MessageContextJson,
+  MessageKindJson,
+} from "../gen/keyward/allowlist/v1/service_pb";
 import { base64 } from "../session/pkce";
 import { AlertIcon, SearchIcon, ShieldCheckIcon, UploadIcon } from "../ui/icons";
 import { Card, Notice, plural } from "../ui/parts";
@@ -40,10 +44,21 @@ export function Diagnose({ name }: { name: string }) {
     run(async () => {
       setResult(undefined);
       const bytes = file ? base64(new Uint8Array(await file.arrayBuffer())) : encoded(body);
-      setResult(await diagnoseSample(name, { kind, body: bytes, headers: headersOf(headers), ...(signature ? { signature, context } : { plaintext: encoded(plaintext) }), reason: reason.trim() }));
+      setResult(
+        await diagnoseSample(name, {
+          kind,
+          body: bytes,
+          headers: headersOf(headers),
+          ...(signature ? { signature, context } : { plaintext: encoded(plaintext) }),
+          reason: reason.trim(),
+        }),
+      );
     });
   return (
-    <Card title="Diagnose" words="A message of the partner does not open, and you know what it holds, or its signature is not accepted? This tries variants of the configuration with the live keys. At most 10 an hour, each on the change log.">
+    <Card
+      title="Diagnose"
+      words="A message of the partner does not open, and you know what it holds, or its signature is not accepted? This tries variants of the configuration with the live keys. At most 10 an hour, each on the change log."
+    >
       <SegmentedControl
         className="start"
         size="xs"
@@ -70,9 +85,28 @@ export function Diagnose({ name }: { name: string }) {
         ]}
       />
       <div className="field">
-        <Textarea label="What the partner sent" description="The body as it came." placeholder={file ? `The file ${file.name}` : undefined} disabled={Boolean(file)} withAsterisk classNames={{ input: "mono" }} autosize minRows={3} maxRows={10} spellCheck={false} value={body} error={violationOf(error, "body")} onChange={(e) => setBody(e.currentTarget.value)} />
+        <Textarea
+          label="What the partner sent"
+          description="The body as it came."
+          placeholder={file ? `The file ${file.name}` : undefined}
+          disabled={Boolean(file)}
+          withAsterisk
+          classNames={{ input: "mono" }}
+          autosize
+          minRows={3}
+          maxRows={10}
+          spellCheck={false}
+          value={body}
+          error={violationOf(error, "body")}
+          onChange={(e) => setBody(e.currentTarget.value)}
+        />
         <div className="absent">
-          <Button size="xs" variant="default" leftSection={<UploadIcon size={14} />} onClick={() => input.current?.click()}>
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<UploadIcon size={14} />}
+            onClick={() => input.current?.click()}
+          >
             {file ? "Another file" : "From a file"}
           </Button>
           {file && (
@@ -93,19 +127,72 @@ export function Diagnose({ name }: { name: string }) {
           }}
         />
       </div>
-      <Textarea label="Headers that came with it" description={`One a line, as Name: value. ${signature ? "With that of the signature." : "Only where a part or the signature is in one."}`} withAsterisk={signature} classNames={{ input: "mono" }} autosize minRows={1} maxRows={6} spellCheck={false} value={headers} error={violationOf(error, "headers")} onChange={(e) => setHeaders(e.currentTarget.value)} />
-      {!signature && <Textarea label="What it holds" description="The whole plaintext, byte for byte." withAsterisk classNames={{ input: "mono" }} autosize minRows={2} maxRows={10} spellCheck={false} value={plaintext} error={violationOf(error, "plaintext")} onChange={(e) => setPlaintext(e.currentTarget.value)} />}
+      <Textarea
+        label="Headers that came with it"
+        description={`One a line, as Name: value. ${signature ? "With that of the signature." : "Only where a part or the signature is in one."}`}
+        withAsterisk={signature}
+        classNames={{ input: "mono" }}
+        autosize
+        minRows={1}
+        maxRows={6}
+        spellCheck={false}
+        value={headers}
+        error={violationOf(error, "headers")}
+        onChange={(e) => setHeaders(e.currentTarget.value)}
+      />
+      {!signature && (
+        <Textarea
+          label="What it holds"
+          description="The whole plaintext, byte for byte."
+          withAsterisk
+          classNames={{ input: "mono" }}
+          autosize
+          minRows={2}
+          maxRows={10}
+          spellCheck={false}
+          value={plaintext}
+          error={violationOf(error, "plaintext")}
+          onChange={(e) => setPlaintext(e.currentTarget.value)}
+        />
+      )}
       {signature && (
         <fieldset className="two plain-fieldset">
-          <legend className="field-hint">What was signed besides, where that is so. Empty: as the endpoint's URL has it, and now.</legend>
+          <legend className="field-hint">
+            What was signed besides, where that is so. Empty: as the endpoint's URL has it, and now.
+          </legend>
           {contexts.map(([field, label, placeholder]) => (
-            <TextInput key={field} label={label} placeholder={placeholder} classNames={{ input: "mono" }} spellCheck={false} autoComplete="off" maxLength={2048} value={context[field] ?? ""} error={violationOf(error, `context.${field}`)} onChange={(e) => setContext({ ...context, [field]: e.currentTarget.value.trim() || undefined })} />
+            <TextInput
+              key={field}
+              label={label}
+              placeholder={placeholder}
+              classNames={{ input: "mono" }}
+              spellCheck={false}
+              autoComplete="off"
+              maxLength={2048}
+              value={context[field] ?? ""}
+              error={violationOf(error, `context.${field}`)}
+              onChange={(e) => setContext({ ...context, [field]: e.currentTarget.value.trim() || undefined })}
+            />
           ))}
         </fieldset>
       )}
-      <TextInput label="Why it is diagnosed" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+      <TextInput
+        label="Why it is diagnosed"
+        description="For the change log."
+        withAsterisk
+        maxLength={512}
+        value={reason}
+        error={violationOf(error, "reason")}
+        onChange={(e) => setReason(e.currentTarget.value)}
+      />
       <div>
-        <Button variant="default" leftSection={<SearchIcon size={16} />} loading={busy} disabled={!ready} onClick={() => void go()}>
+        <Button
+          variant="default"
+          leftSection={<SearchIcon size={16} />}
+          loading={busy}
+          disabled={!ready}
+          onClick={() => void go()}
+        >
           Diagnose
         </Button>
       </div>
@@ -128,16 +215,24 @@ function Found({ result, signature }: { result: DiagnoseSampleResponseJson; sign
   const differences = result.differences ?? [];
   if (!result.found) {
     return (
-      <Notice tone="warn" title={signature ? "No variant accepts the signature" : "No variant opens it to this plaintext"}>
+      <Notice
+        tone="warn"
+        title={signature ? "No variant accepts the signature" : "No variant opens it to this plaintext"}
+      >
         <p>
-          {tried} Check that {signature ? "body and headers are as they came" : "the whole plaintext is right"} and that the partner uses the same key.
+          {tried} Check that {signature ? "body and headers are as they came" : "the whole plaintext is right"} and that
+          the partner uses the same key.
         </p>
       </Notice>
     );
   }
   if (differences.length === 0) {
     return (
-      <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={signature ? "The configuration accepts the signature as it is" : "The configuration opens it as it is"}>
+      <Notice
+        tone="good"
+        icon={<ShieldCheckIcon size={18} />}
+        title={signature ? "The configuration accepts the signature as it is" : "The configuration opens it as it is"}
+      >
         <p>{tried} Nothing has to be changed.</p>
       </Notice>
     );
@@ -147,7 +242,8 @@ function Found({ result, signature }: { result: DiagnoseSampleResponseJson; sign
       <ul className="finding-list">
         {differences.map((d) => (
           <li key={d.field}>
-            <b>{placeWords(d.field ?? "")}</b> is <code>{d.configured || "not set"}</code> here; <code>{d.works || "not set"}</code> works.
+            <b>{placeWords(d.field ?? "")}</b> is <code>{d.configured || "not set"}</code> here;{" "}
+            <code>{d.works || "not set"}</code> works.
           </li>
         ))}
       </ul>

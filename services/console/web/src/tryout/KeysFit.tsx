@@ -21,14 +21,24 @@ interface Props {
 
 /** Whether the endpoint's own keys can work, beside what throw-away keys have shown. */
 export function KeysFit({ name, endpoint, sample, run }: Props) {
-  const check = useQuery({ queryKey: ["fit", name, run], queryFn: ({ signal }) => checkKeys(name, { endpoint, sample }, signal), retry: false, gcTime: 0, staleTime: Number.POSITIVE_INFINITY });
+  const check = useQuery({
+    queryKey: ["fit", name, run],
+    queryFn: ({ signal }) => checkKeys(name, { endpoint, sample }, signal),
+    retry: false,
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   if (check.isPending) return <Loader size="xs" role="status" aria-label="Checking your keys" />;
   if (check.error) {
     const problem = problemOf(check.error);
     const { title, text } = explain(problem);
     const misfit = problem.reason.startsWith("KEY_");
     return (
-      <Notice tone={misfit ? "bad" : "warn"} icon={<AlertIcon size={18} />} title={misfit ? "Your key does not fit" : "Your key was not checked"}>
+      <Notice
+        tone={misfit ? "bad" : "warn"}
+        icon={<AlertIcon size={18} />}
+        title={misfit ? "Your key does not fit" : "Your key was not checked"}
+      >
         <p>
           {title}. {text}
         </p>
@@ -46,9 +56,17 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   }
   if (keys.length === 0) return null;
   return (
-    <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={keys.length === 1 ? "Your key fits" : "Your keys fit"}>
+    <Notice
+      tone="good"
+      icon={<ShieldCheckIcon size={18} />}
+      title={keys.length === 1 ? "Your key fits" : "Your keys fit"}
+    >
       {(keys.length > 1 || keys.some((k) => k.note)) && <Fits keys={keys} />}
-      <p>{roundTrip ? "A message went through with the stored keys." : "The stored keys are of the right kind and size. They make a message when the endpoint is activated."}</p>
+      <p>
+        {roundTrip
+          ? "A message went through with the stored keys."
+          : "The stored keys are of the right kind and size. They make a message when the endpoint is activated."}
+      </p>
     </Notice>
   );
 }
@@ -59,7 +77,13 @@ export function Fits({ keys }: { keys: KeyFitJson[] }) {
     <ul className="finding-list">
       {keys.map((k) => (
         <li key={k.field}>
-          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}: {k.cause || k.note || "fits."} {k.decoding && <>Stored as <b>{k.decoding}</b> fits.</>}
+          <b className="mono wrap-anywhere">{idOf(k.secret)}</b> at {placeWords(k.field ?? "")}:{" "}
+          {k.cause || k.note || "fits."}{" "}
+          {k.decoding && (
+            <>
+              Stored as <b>{k.decoding}</b> fits.
+            </>
+          )}
         </li>
       ))}
     </ul>

@@ -5,7 +5,12 @@ import { testEncryption } from "../api/allowlist";
 import { idOf } from "../api/names";
 import { FindingSummary } from "../allowlist/FindingSummary";
 import type { ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import type { MessageKindJson, SnippetJson, TestEncryptionResponseJson, ThrowawayKeyJson } from "../gen/keyward/allowlist/v1/service_pb";
+import type {
+  MessageKindJson,
+  SnippetJson,
+  TestEncryptionResponseJson,
+  ThrowawayKeyJson,
+} from "../gen/keyward/allowlist/v1/service_pb";
 import { violationOf } from "../api/problem";
 import { Chains } from "../secrets/Chains";
 import { Copy, CopyBlock } from "../ui/Copy";
@@ -41,12 +46,22 @@ export function TryOut({ name, draft }: Props) {
     run(async () => {
       setResult(undefined);
       setRuns((n) => n + 1);
-      setResult(await testEncryption(name, { kind, body: encoded(body), encryption, ...(live ? { liveKeys: true, reason: reason.trim() } : {}) }));
+      setResult(
+        await testEncryption(name, {
+          kind,
+          body: encoded(body),
+          encryption,
+          ...(live ? { liveKeys: true, reason: reason.trim() } : {}),
+        }),
+      );
     });
   return (
     <div className="stack tryout">
       <div className="field-head">
-        <p className="dimmed">{encryption ? "Tries what is on the form, saved or not." : "Tries the saved configuration."} Nothing is sent to the partner. The keys are throw-away keys, unless you say otherwise.</p>
+        <p className="dimmed">
+          {encryption ? "Tries what is on the form, saved or not." : "Tries the saved configuration."} Nothing is sent
+          to the partner. The keys are throw-away keys, unless you say otherwise.
+        </p>
         <SegmentedControl
           size="xs"
           aria-label="Which way the sample goes"
@@ -58,7 +73,18 @@ export function TryOut({ name, draft }: Props) {
           ]}
         />
       </div>
-      <Textarea label="Sample" description="The body in the clear. Use a made-up one, never a real payment." classNames={{ input: "mono" }} autosize minRows={5} maxRows={16} spellCheck={false} value={body} error={violationOf(error, "body")} onChange={(e) => setBody(e.currentTarget.value)} />
+      <Textarea
+        label="Sample"
+        description="The body in the clear. Use a made-up one, never a real payment."
+        classNames={{ input: "mono" }}
+        autosize
+        minRows={5}
+        maxRows={16}
+        spellCheck={false}
+        value={body}
+        error={violationOf(error, "body")}
+        onChange={(e) => setBody(e.currentTarget.value)}
+      />
       {!encryption && (
         <LiveKeys
           live={live}
@@ -73,12 +99,30 @@ export function TryOut({ name, draft }: Props) {
         />
       )}
       <div>
-        <Button leftSection={<SendIcon size={16} />} loading={busy} disabled={live && reason.trim() === ""} onClick={() => void go()}>
+        <Button
+          leftSection={<SendIcon size={16} />}
+          loading={busy}
+          disabled={live && reason.trim() === ""}
+          onClick={() => void go()}
+        >
           Run test
         </Button>
       </div>
       <FindingSummary problem={error} />
-      {result && <Result result={result} live={live} fit={<KeysFit name={name} endpoint={endpoint && { url: endpoint.url, encryption: endpoint.encryption }} sample={kind === "MESSAGE_KIND_REQUEST" ? encoded(body) : undefined} run={runs} />} />}
+      {result && (
+        <Result
+          result={result}
+          live={live}
+          fit={
+            <KeysFit
+              name={name}
+              endpoint={endpoint && { url: endpoint.url, encryption: endpoint.encryption }}
+              sample={kind === "MESSAGE_KIND_REQUEST" ? encoded(body) : undefined}
+              run={runs}
+            />
+          }
+        />
+      )}
     </div>
   );
 }
@@ -95,11 +139,25 @@ interface LiveProps {
 function LiveKeys({ live, reason, error, onLive, onReason }: LiveProps) {
   return (
     <div className="stack">
-      <Switch label="Use the live keys" description="Only to compare with what the partner has. It is on the change log." checked={live} onChange={(e) => onLive(e.currentTarget.checked)} />
+      <Switch
+        label="Use the live keys"
+        description="Only to compare with what the partner has. It is on the change log."
+        checked={live}
+        onChange={(e) => onLive(e.currentTarget.checked)}
+      />
       {live && (
         <Notice tone="bad" icon={<AlertIcon size={18} />} title="The endpoint's own keys make this message">
-          <p>The partner would take it for a real one. The answer has no keys, no values in its steps and no programs.</p>
-          <TextInput label="Reason" withAsterisk maxLength={512} value={reason} error={error} onChange={(e) => onReason(e.currentTarget.value)} />
+          <p>
+            The partner would take it for a real one. The answer has no keys, no values in its steps and no programs.
+          </p>
+          <TextInput
+            label="Reason"
+            withAsterisk
+            maxLength={512}
+            value={reason}
+            error={error}
+            onChange={(e) => onReason(e.currentTarget.value)}
+          />
         </Notice>
       )}
     </div>
@@ -169,10 +227,15 @@ function Steps({ result }: { result: TestEncryptionResponseJson }) {
       <ol className="steps">
         {result.steps.map((s, i) => (
           <li key={i}>
-            <span className="step-number" aria-hidden="true">{i + 1}</span>
+            <span className="step-number" aria-hidden="true">
+              {i + 1}
+            </span>
             <div>
               <p>
-                <b>{stageWords(s.stage)}</b> <span className="dimmed">{s.detail}, {(s.bytes ?? 0).toLocaleString("en")} bytes</span>
+                <b>{stageWords(s.stage)}</b>{" "}
+                <span className="dimmed">
+                  {s.detail}, {(s.bytes ?? 0).toLocaleString("en")} bytes
+                </span>
               </p>
               {s.signedText && <SignedText text={s.signedText} />}
               {s.value && (
@@ -193,7 +256,9 @@ function Steps({ result }: { result: TestEncryptionResponseJson }) {
 function SignedText({ text }: { text: string }) {
   return (
     <div className="copy-block signed-text">
-      <pre tabIndex={0} aria-label="The string that is signed">{text.replace(/\r/g, "␍").replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t")}</pre>
+      <pre tabIndex={0} aria-label="The string that is signed">
+        {text.replace(/\r/g, "␍").replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t")}
+      </pre>
       <Copy text={text} what="the string that is signed" />
     </div>
   );
@@ -225,7 +290,8 @@ function Keys({ keys }: { keys: ThrowawayKeyJson[] | undefined }) {
       {keys.map((k) => (
         <div key={k.field} className="try-key">
           <p>
-            <code className="wrap-anywhere">{k.field}</code> <span className="dimmed">in place of</span> <code className="wrap-anywhere">{idOf(k.secret)}</code>
+            <code className="wrap-anywhere">{k.field}</code> <span className="dimmed">in place of</span>{" "}
+            <code className="wrap-anywhere">{idOf(k.secret)}</code>
           </p>
           <CopyBlock text={k.value ?? ""} what={`throw-away key of ${k.field}`} lines={4} />
         </div>
@@ -245,7 +311,9 @@ function Snippets({ snippets }: { snippets: SnippetJson[] | undefined }) {
   return (
     <section className="try-part" aria-label="For the partner">
       <h3>For the partner</h3>
-      <p className="dimmed">Programs that open this message with the throw-away keys and print the sample. Send one along.</p>
+      <p className="dimmed">
+        Programs that open this message with the throw-away keys and print the sample. Send one along.
+      </p>
       <Tabs defaultValue={first} keepMounted={false}>
         <TabList>
           {snippets.map((s) => (

@@ -70,7 +70,12 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
 }
 
 /** The fields in which the three differ. */
-export function differencesOf<T>(fields: { name: string; show: (of: T) => string }[], before: T, theirs: T, yours: T): Difference[] {
+export function differencesOf<T>(
+  fields: { name: string; show: (of: T) => string }[],
+  before: T,
+  theirs: T,
+  yours: T,
+): Difference[] {
   return fields
     .map(({ name, show }) => ({ field: name, before: show(before), theirs: show(theirs), yours: show(yours) }))
     .filter((d) => d.theirs !== d.yours || d.theirs !== d.before);

@@ -16,7 +16,14 @@ export function Copy({ text, what, size = "sm" }: { text: string; what: string; 
     setCopied(true);
   };
   return (
-    <ActionIcon variant="subtle" color="gray" size={size} aria-label={copied ? "Copied" : `Copy ${what}`} data-hint={`Copy ${what}`} onClick={(e) => void copy(e)}>
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size={size}
+      aria-label={copied ? "Copied" : `Copy ${what}`}
+      data-hint={`Copy ${what}`}
+      onClick={(e) => void copy(e)}
+    >
       {copied ? <CheckIcon size={15} className="good" /> : <CopyIcon size={15} />}
     </ActionIcon>
   );

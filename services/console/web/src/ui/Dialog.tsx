@@ -17,7 +17,11 @@ interface Props extends Pick<ModalProps, "size" | "zIndex" | "closeOnClickOutsid
 const open: Held[] = [];
 
 /** Where the focus starts: where the dialog says, at the first field, or at what can be pressed. */
-const starts = ["[data-autofocus]", "input:not([type=hidden], [type=file], :disabled), textarea:not(:disabled)", "button:not(:disabled)"];
+const starts = [
+  "[data-autofocus]",
+  "input:not([type=hidden], [type=file], :disabled), textarea:not(:disabled)",
+  "button:not(:disabled)",
+];
 
 /**
  * A dialog. The focus starts at its first field and returns to what opened the dialog. It is
@@ -44,7 +48,21 @@ export function Dialog({ title, of, onClose, shows, children, ...modal }: Props)
     else onClose();
   };
   return (
-    <Modal opened onClose={close} returnFocus={false} title={of ? <>{title} <span className="mono">{of}</span></> : title} {...modal}>
+    <Modal
+      opened
+      onClose={close}
+      returnFocus={false}
+      title={
+        of ? (
+          <>
+            {title} <span className="mono">{of}</span>
+          </>
+        ) : (
+          title
+        )
+      }
+      {...modal}
+    >
       <HeldContext value={held}>
         <Body shows={shows}>{children}</Body>
       </HeldContext>
@@ -61,5 +79,9 @@ function Body({ shows, children }: { shows: unknown; children: ReactNode }) {
     start.dataset.autofocus = "";
     start.focus({ preventScroll: true });
   }, [shows]);
-  return <div ref={body} className="dialog-body">{children}</div>;
+  return (
+    <div ref={body} className="dialog-body">
+      {children}
+    </div>
+  );
 }

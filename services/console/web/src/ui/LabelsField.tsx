@@ -5,7 +5,15 @@ const rule = /^[a-z][a-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}$/;
 export type LabelMap = Record<string, string>;
 
 /** Labels, typed as `key=value`. What is not one is not taken. */
-export function LabelsField({ value, onChange, error }: { value: LabelMap; onChange: (labels: LabelMap) => void; error?: string }) {
+export function LabelsField({
+  value,
+  onChange,
+  error,
+}: {
+  value: LabelMap;
+  onChange: (labels: LabelMap) => void;
+  error?: string;
+}) {
   const change = (tags: string[]) => {
     const pairs = tags.map((t) => (t.includes("=") ? t : `${t}=`)).filter((t) => rule.test(t));
     onChange(Object.fromEntries(pairs.map((p) => [p.slice(0, p.indexOf("=")), p.slice(p.indexOf("=") + 1)])));
@@ -25,7 +33,15 @@ export function LabelsField({ value, onChange, error }: { value: LabelMap; onCha
 }
 
 /** The hosts and ports that a credential may be sent to. */
-export function HostsField({ value, onChange, error }: { value: string[]; onChange: (hosts: string[]) => void; error?: string }) {
+export function HostsField({
+  value,
+  onChange,
+  error,
+}: {
+  value: string[];
+  onChange: (hosts: string[]) => void;
+  error?: string;
+}) {
   return (
     <TagsInput
       label="Allowed hosts"

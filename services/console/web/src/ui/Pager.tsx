@@ -19,7 +19,12 @@ export function usePages() {
   const go = (page: number, after: string | undefined, earlier: string[], replace = false) => {
     const next = new URLSearchParams(params);
     for (const key of ["page", "after"]) next.delete(key);
-    if (after) for (const [key, value] of [["page", String(page + 1)], ["after", after]] as const) next.set(key, value);
+    if (after)
+      for (const [key, value] of [
+        ["page", String(page + 1)],
+        ["after", after],
+      ] as const)
+        next.set(key, value);
     const search = next.toString();
     navigate(path + (search && `?${search}`), { replace, state: { before: earlier } });
   };
@@ -61,14 +66,31 @@ export function Pager({ pages, size, count, nextToken, onSize }: Props) {
   if (pages.number === 0 && !nextToken && count <= 25) return null;
   return (
     <nav ref={nav} className="pager" aria-label="Pages">
-      <Select size="xs" w={116} aria-label="Rows on a page" data={pageSizes.map((s) => ({ value: s, label: `${s} a page` }))} value={String(size)} onChange={(s) => s && onSize(s)} />
+      <Select
+        size="xs"
+        w={116}
+        aria-label="Rows on a page"
+        data={pageSizes.map((s) => ({ value: s, label: `${s} a page` }))}
+        value={String(size)}
+        onChange={(s) => s && onSize(s)}
+      />
       <span className="dimmed" aria-live="polite">
         {count > 0 ? `${from.toLocaleString("en")}–${(from + count - 1).toLocaleString("en")}` : "No more"}
       </span>
-      <ActionIcon variant="default" aria-label="Previous page" disabled={pages.number === 0} onClick={() => turn(pages.back)}>
+      <ActionIcon
+        variant="default"
+        aria-label="Previous page"
+        disabled={pages.number === 0}
+        onClick={() => turn(pages.back)}
+      >
         <ChevronLeftIcon size={16} />
       </ActionIcon>
-      <ActionIcon variant="default" aria-label="Next page" disabled={!nextToken} onClick={() => nextToken && turn(() => pages.next(nextToken))}>
+      <ActionIcon
+        variant="default"
+        aria-label="Next page"
+        disabled={!nextToken}
+        onClick={() => nextToken && turn(() => pages.next(nextToken))}
+      >
         <ChevronRightIcon size={16} />
       </ActionIcon>
     </nav>

@@ -5,7 +5,15 @@ import { Copy } from "./Copy";
 import { AlertIcon } from "./icons";
 
 /** An error in words, with the id to ask an operator about. */
-export function ProblemPanel({ error, children, onRetry }: { error: unknown; children?: ReactNode; onRetry?: () => void }) {
+export function ProblemPanel({
+  error,
+  children,
+  onRetry,
+}: {
+  error: unknown;
+  children?: ReactNode;
+  onRetry?: () => void;
+}) {
   if (!error) return null;
   const problem = problemOf(error);
   const { title, text } = explain(problem);

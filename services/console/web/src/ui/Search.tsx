@@ -38,7 +38,14 @@ export function Search({ value, onChange, label, busy }: Props) {
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
+      if (
+        event.key !== "/" ||
+        event.ctrlKey ||
+        event.metaKey ||
+        target.isContentEditable ||
+        /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
+      )
+        return;
       if (document.querySelector("[role=dialog]")) return;
       event.preventDefault();
       input.current?.focus();
@@ -59,7 +66,13 @@ export function Search({ value, onChange, label, busy }: Props) {
       autoComplete="off"
       spellCheck={false}
       leftSection={busy ? <Loader size={14} /> : <SearchIcon size={16} />}
-      rightSection={typed ? <CloseButton size="sm" aria-label="Clear search" onClick={() => setTyped("")} /> : <Kbd size="xs">/</Kbd>}
+      rightSection={
+        typed ? (
+          <CloseButton size="sm" aria-label="Clear search" onClick={() => setTyped("")} />
+        ) : (
+          <Kbd size="xs">/</Kbd>
+        )
+      }
       rightSectionPointerEvents={typed ? "all" : "none"}
       onChange={(e) => setTyped(e.currentTarget.value)}
       onKeyDown={(e) => e.key === "Escape" && setTyped("")}

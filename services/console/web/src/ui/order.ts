@@ -8,7 +8,11 @@ export const byName = (a: string, b: string): number => names.compare(a, b) || (
  * which is what its pages need, and `key-10` comes before `key-2` there; so only a list that one
  * page holds as a whole is put in order.
  */
-export function inOrder<Named extends { name?: string }>(page: Named[] | undefined, order: string, whole: boolean): Named[] | undefined {
+export function inOrder<Named extends { name?: string }>(
+  page: Named[] | undefined,
+  order: string,
+  whole: boolean,
+): Named[] | undefined {
   if (!whole || !order.startsWith("name")) return page;
   const sorted = page?.toSorted((a, b) => byName(a.name ?? "", b.name ?? ""));
   return order === "name" ? sorted : sorted?.reverse();

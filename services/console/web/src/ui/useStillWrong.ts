@@ -9,14 +9,18 @@ export function useStillWrong(problem: Problem | undefined, sent: unknown): Prob
   const [refused, setRefused] = useState({ problem, sent });
   if (refused.problem !== problem) setRefused({ problem, sent });
   if (!problem || refused.problem !== problem) return problem;
-  const left = problem.violations.filter(({ field }) => JSON.stringify(at(refused.sent, field)) === JSON.stringify(at(sent, field)));
+  const left = problem.violations.filter(
+    ({ field }) => JSON.stringify(at(refused.sent, field)) === JSON.stringify(at(sent, field)),
+  );
   if (left.length === problem.violations.length) return problem;
   return left.length > 0 || problem.metadata.field ? problem.about(left) : undefined;
 }
 
 /** What is at a path such as `endpoint.headers[0].name` or `secret.labels["team"]`. */
 export function at(of: unknown, path: string): unknown {
-  const keys = [...path.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, number, name]) => quoted ?? number ?? camel(name ?? ""));
+  const keys = [...path.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
+    ([, quoted, number, name]) => quoted ?? number ?? camel(name ?? ""),
+  );
   return keys.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], of);
 }
 
