@@ -2,7 +2,7 @@ import { SegmentedControl, TextInput } from "@mantine/core";
 import { useEffect, useId, useImperativeHandle, useRef, useState, useSyncExternalStore, type Ref } from "react";
 import type { Problem } from "../api/problem";
 import type { Generate_KindJson, SecretValueJson } from "../gen/keyward/vault/v1/resources_pb";
-import { base64 } from "../session/pkce";
+import { base64 } from "../api/base64";
 import { session } from "../session/session";
 import { CopyBlock } from "../ui/Copy";
 import { DiceIcon, FileIcon, PencilIcon } from "../ui/icons";

@@ -1,5 +1,5 @@
 import type { SealedValueJson, SealingJson, SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
-import { base64, fromBase64 } from "../session/pkce";
+import { base64, fromBase64 } from "../api/base64";
 import { sealTo } from "./hpke";
 
 /** A value as it was typed or uploaded. */

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { begin, claims, finish, type Config, type Issuer } from "./oidc";
-import { base64url, challenge } from "./pkce";
+import { base64url } from "../api/base64";
+import { challenge } from "./pkce";
 
 const config: Config = {
   issuer: "https://login.test",

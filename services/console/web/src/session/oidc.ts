@@ -1,6 +1,7 @@
 // The browser's half of OpenID Connect: authorization code with PKCE, as a public
 // client (OAuth 2.0 for Browser-Based Apps). Nothing here keeps state.
-import { challenge, fromBase64url, random } from "./pkce";
+import { fromBase64url } from "../api/base64";
+import { challenge, random } from "./pkce";
 
 /** What the server says at /config.json. */
 export interface Config {

@@ -1,6 +1,6 @@
 import { TextInput } from "@mantine/core";
 import { useField } from "./findings";
-import type { InputProps } from "./FieldInput";
+import type { InputProps } from "./input";
 import { Words } from "./Help";
 import { lead } from "./words";
 

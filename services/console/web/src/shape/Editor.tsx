@@ -6,25 +6,17 @@ import { LengthsProvider, lengthsIn, useKeyLengths } from "./decoding";
 import { FieldInput } from "./FieldInput";
 import { useFinding, useFindingBelow, useMapFinding } from "./findings";
 import { Help } from "./Help";
+import { MessageProvider, type MessageProps } from "./input";
 import type { FieldShape } from "./shape";
 import { UsageProvider, usageIn, useUsage } from "./usage";
 import { begin, isSet, withField, type Json } from "./value";
 import { entriesOf, noneOf, titleOf } from "./words";
 
-interface Props {
-  /** The message, by its name in the proto. */
-  type: string;
-  value: Json;
-  onChange: (value: Json) => void;
-  /** Where the message stands in the request, as the server's findings name it. */
-  path: string;
-}
-
 /**
  * An editor for any message, drawn from the shape of the proto. What is optional and not
  * there is a button that adds it, so that one sees what is set and what could be.
  */
-export function MessageEditor({ type, value, onChange, path }: Props) {
+export function MessageEditor({ type, value, onChange, path }: MessageProps) {
   const entries = entriesOf(type);
   const usage = usageIn(type, value, useUsage());
   const lengths = lengthsIn(type, value, useKeyLengths());
@@ -59,31 +51,33 @@ export function MessageEditor({ type, value, onChange, path }: Props) {
     }
   }
   return (
-    <UsageProvider value={usage}>
-      <LengthsProvider value={lengths}>
-        <div className="message" data-path={path}>
-          {rows}
-          {absent.length > 0 && (
-            <div className="absent">
-              {absent.map((field) => (
-                <AddField
-                  key={field.name}
-                  type={type}
-                  field={field}
-                  path={`${path}.${field.name}`}
-                  onAdd={() => onChange(withField(value, field.json, begin(field)))}
-                />
-              ))}
-            </div>
-          )}
-        </div>
-      </LengthsProvider>
-    </UsageProvider>
+    <MessageProvider value={MessageEditor}>
+      <UsageProvider value={usage}>
+        <LengthsProvider value={lengths}>
+          <div className="message" data-path={path}>
+            {rows}
+            {absent.length > 0 && (
+              <div className="absent">
+                {absent.map((field) => (
+                  <AddField
+                    key={field.name}
+                    type={type}
+                    field={field}
+                    path={`${path}.${field.name}`}
+                    onAdd={() => onChange(withField(value, field.json, begin(field)))}
+                  />
+                ))}
+              </div>
+            )}
+          </div>
+        </LengthsProvider>
+      </UsageProvider>
+    </MessageProvider>
   );
 }
 
 /** An editor for one optional field of a message. */
-export function FieldEditor({ type, name, value, onChange, path }: Props & { name: string }) {
+export function FieldEditor({ type, name, value, onChange, path }: MessageProps & { name: string }) {
   const field = shape.messages[type]?.fields.find((f) => f.name === name);
   if (!field) return null;
   const own = `${path}.${name}`;
@@ -97,13 +91,15 @@ export function FieldEditor({ type, name, value, onChange, path }: Props & { nam
       />
     );
   return (
-    <FieldRow
-      type={type}
-      field={field}
-      value={value[field.json]}
-      onChange={(v) => onChange(withField(value, field.json, v))}
-      path={own}
-    />
+    <MessageProvider value={MessageEditor}>
+      <FieldRow
+        type={type}
+        field={field}
+        value={value[field.json]}
+        onChange={(v) => onChange(withField(value, field.json, v))}
+        path={own}
+      />
+    </MessageProvider>
   );
 }
 

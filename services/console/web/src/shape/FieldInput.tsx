@@ -2,36 +2,26 @@ import { Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { shape } from "../gen/shape";
 import { SecretRefInput } from "./SecretRefInput";
 import { DateInput } from "./DateInput";
-import { MessageEditor } from "./Editor";
 import { useBeside, useField } from "./findings";
+import { useMessageInput, type InputProps } from "./input";
 import { ListInput } from "./ListInput";
 import { MapInput } from "./MapInput";
 import { NumberField } from "./NumberField";
-import type { FieldShape } from "./shape";
 import type { Json } from "./value";
 import { enumWords, lead, mayBeUnset, unsetWords } from "./words";
 import { Words } from "./Help";
 
-export interface InputProps {
-  field: FieldShape;
-  title: string;
-  value: unknown;
-  onChange: (value: unknown) => void;
-  path: string;
-  /** Whether the label and the words are shown around it already. */
-  inBlock?: boolean;
-}
-
 /** The control for one field, whatever its type. */
 export function FieldInput(props: InputProps) {
   const { field, value, onChange, path } = props;
-  if (field.repeated) return <ListInput {...props} />;
-  if (field.map) return <MapInput {...props} />;
+  if (field.repeated) return <ListInput {...props} Item={OneInput} />;
+  if (field.map) return <MapInput {...props} Item={OneInput} />;
   return <OneInput {...props} value={value} onChange={onChange} path={path} />;
 }
 
 /** The control for one value of a field: of a list, of a map, or the field itself. */
-export function OneInput(props: InputProps) {
+function OneInput(props: InputProps) {
+  const MessageInput = useMessageInput();
   const { field, value, onChange, path } = props;
   switch (field.message) {
     case undefined:
@@ -44,7 +34,7 @@ export function OneInput(props: InputProps) {
       return <DateInput {...props} />;
     default:
       return shape.messages[field.message]?.fields.length ? (
-        <MessageEditor type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} />
+        <MessageInput type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} />
       ) : null;
   }
 }

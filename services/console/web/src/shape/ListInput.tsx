@@ -1,12 +1,12 @@
 import { ActionIcon, Button } from "@mantine/core";
 import { ArrowDownIcon, ArrowUpIcon, PlusIcon, TrashIcon } from "../ui/icons";
-import { OneInput, type InputProps } from "./FieldInput";
+import type { ItemsProps } from "./input";
 import { beginOne } from "./value";
 
 const one = (title: string): string => title.replace(/ies$/, "y").replace(/s$/, "");
 
 /** A list: its elements in order, and a button for the next. */
-export function ListInput({ field, title, value, onChange, path }: InputProps) {
+export function ListInput({ field, title, value, onChange, path, Item }: ItemsProps) {
   const items = (value ?? []) as unknown[];
   const full = field.maxItems !== undefined && items.length >= field.maxItems;
   const fixed = items.length <= (field.minItems ?? 0);
@@ -20,7 +20,7 @@ export function ListInput({ field, title, value, onChange, path }: InputProps) {
       {items.map((item, i) => (
         <div key={i} className="list-item" data-path={field.message ? `${path}[${i}]` : undefined}>
           <div className="list-body">
-            <OneInput
+            <Item
               field={field}
               title={items.length > 1 ? `${name} ${i + 1}` : name}
               value={item}

@@ -1,13 +1,13 @@
 import { ActionIcon, Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { PlusIcon, TrashIcon } from "../ui/icons";
-import { OneInput, type InputProps } from "./FieldInput";
 import { useField } from "./findings";
+import type { ItemsProps } from "./input";
 import { beginOne, firstKey, type Json } from "./value";
 
 /** A map: each pair with its name, and a button for the next. */
-export function MapInput(props: InputProps) {
-  const { field, title, value, onChange, path } = props;
+export function MapInput(props: ItemsProps) {
+  const { field, title, value, onChange, path, Item } = props;
   const map = (value ?? {}) as Json;
   const entries = Object.entries(map);
   const full = field.maxItems !== undefined && entries.length >= field.maxItems;
@@ -26,7 +26,7 @@ export function MapInput(props: InputProps) {
               path={field.message ? `${path}["${key}"]` : undefined}
               onChange={(next) => set(entries.map(([k, v], j) => [j === i ? next : k, v]))}
             />
-            <OneInput
+            <Item
               field={field}
               title={`${name} ${key}`}
               value={item}

@@ -60,12 +60,10 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
             {...decodingField}
             value={current}
             onChange={(v) => onChange(withField(value, "decoding", v === raw ? undefined : v))}
-            data={values
-              .slice(1)
-              .map((v) => ({
-                value: v.name,
-                label: v.name === raw ? "Raw bytes" : `Stored as ${inSentence(enumWords(decoding, v.name))}`,
-              }))}
+            data={values.slice(1).map((v) => ({
+              value: v.name,
+              label: v.name === raw ? "Raw bytes" : `Stored as ${inSentence(enumWords(decoding, v.name))}`,
+            }))}
           />
         )}
       </div>

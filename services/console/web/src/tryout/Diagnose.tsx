@@ -8,7 +8,7 @@ import type {
   MessageContextJson,
   MessageKindJson,
 } from "../gen/keyward/allowlist/v1/service_pb";
-import { base64 } from "../session/pkce";
+import { base64 } from "../api/base64";
 import { AlertIcon, SearchIcon, ShieldCheckIcon, UploadIcon } from "../ui/icons";
 import { Card, Notice, plural } from "../ui/parts";
 import { useAction } from "../ui/useAction";

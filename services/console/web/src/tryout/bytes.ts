@@ -1,5 +1,5 @@
 // Bodies are bytes, in base64 on the wire. The page shows those that are text as text.
-import { base64 } from "../session/pkce";
+import { base64 } from "../api/base64";
 
 /** A text as the API takes bytes. */
 export const encoded = (text: string): string => base64(new TextEncoder().encode(text));
