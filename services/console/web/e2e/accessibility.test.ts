@@ -110,7 +110,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     expect(await findings(page), "store, generate").toEqual([]);
     await page.keyboard.press("Escape");
     await page.getByText("More: labels, rotation").click();
-    await page.getByLabel("Remind to rotate").fill("never");
+    await page.getByLabel("Rotation reminder").fill("never");
     expect(await findings(page), "store, more").toEqual([]);
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
@@ -188,14 +188,14 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await ask(1, "Destroy");
     await dialog(page).getByRole("link", { name: "bank" }).waitFor();
     await dialog(page)
-      .getByLabel(/although it is in use/)
+      .getByLabel(/even though it is in use/)
       .check();
     expect(await findings(page), "destroy").toEqual([]);
     await leave();
     await page.getByRole("button", { name: "New value" }).click();
     await dialog(page).getByText("A new value affects").waitFor();
     expect(await findings(page), "new value").toEqual([]);
-    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    await page.getByRole("radio", { name: "Keep the current version" }).check();
     expect(await findings(page), "new value, kept").toEqual([]);
     await leave();
 
@@ -211,7 +211,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     });
     await dialog(page).getByRole("button", { name: "Disable" }).click();
     await page
-      .getByRole("dialog", { name: /Somebody changed this secret/ })
+      .getByRole("dialog", { name: /Someone else changed this secret/ })
       .getByRole("cell", { name: /Changed in the meantime/ })
       .first()
       .waitFor();
@@ -226,18 +226,18 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.keyboard.press("Escape");
     for (const add of ["Envelope", "Signing", "Selection", "Initialization vector"])
       await page.getByRole("button", { name: add, exact: true }).click();
-    await page.getByText("In their own way").click();
+    await page.getByText("Different from requests").click();
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();
     // The endpoint is in use, and its URL is another one.
     await dialog(page).getByText("The endpoint is active").waitFor();
     expect(await findings(page), "out of service").toEqual([]);
     await dialog(page).getByRole("button", { name: "Save the new URL" }).click();
-    await page.locator(".finding-list").waitFor();
+    await page.locator(".violation-list").waitFor();
     expect(await findings(page), "findings").toEqual([]);
     await picture(page, `${colorScheme}-findings`);
     await page.getByRole("link", { name: "Secrets" }).click();
-    await dialog(page).getByText("What you changed here is lost").waitFor();
+    await dialog(page).getByText("Your changes will be lost").waitFor();
     expect(await findings(page), "leaving").toEqual([]);
   });
 
@@ -246,7 +246,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await member.getByText("A stored secret").first().waitFor();
     expect(await findings(member), "member").toEqual([]);
     await member.goto(`${kit.server.url}/w/demo/secrets`);
-    await member.getByRole("heading", { name: "You may not see this" }).waitFor();
+    await member.getByRole("heading", { name: "You do not have access" }).waitFor();
     expect(await findings(member), "refused").toEqual([]);
     const admin = await kit.signIn("admin", { ...options, at: "/w/demo/endpoints/legacy" });
     await admin.getByRole("button", { name: "Approve" }).click();

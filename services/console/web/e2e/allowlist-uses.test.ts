@@ -16,7 +16,7 @@ beforeAll(async () => {
     encryption: { request: { cipher: { ...aes, sharedKey: { keys: [refTo("bank-key"), refTo(long)] } } } },
   });
   for (let i = 0; i < 12; i++) await server.encrypt("bank", `message ${i}`);
-  // Nothing of the partner's opens: too short, not base64, of another key.
+  // None of the partner's messages decrypts: too short, not base64, another key.
   for (const body of [
     "x",
     "not base64 at all",
@@ -45,7 +45,7 @@ describe("an owner sees", () => {
     expect(await failures.locator("tbody tr").count()).toBe(4);
     await failures.scrollIntoViewIfNeeded();
     await picture(page, "uses");
-    // The page is as fresh as it says: what happened since shows by itself.
+    // The page updates itself.
     await kit.server.encrypt("bank", "one more");
     await page.getByRole("button", { name: "Refresh" }).click();
     await row("bank-key").getByRole("cell", { name: "13", exact: true }).waitFor();
@@ -55,8 +55,8 @@ describe("an owner sees", () => {
 
   test("that there is nothing yet", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/quiet/encryption" });
-    await page.getByText("No key was used yet.").waitFor();
-    await page.getByText("None since the allowlist was started.").waitFor();
+    await page.getByText("No key has been used yet.").waitFor();
+    await page.getByText("No failures since the allowlist started.").waitFor();
   });
 });
 

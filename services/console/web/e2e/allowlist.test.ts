@@ -51,15 +51,15 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("button", { name: "Add header" }).click();
     await page.getByLabel("Name of header 1").fill("Authorization");
     // The name carries a credential: there is no place to type one.
-    await page.getByText("takes a stored secret only").waitFor();
+    await page.getByText("Use a stored secret").waitFor();
     expect(await page.getByLabel("Value of header 1").count()).toBe(0);
     await page.getByRole("button", { name: /^Header 1:/ }).click();
-    await page.getByRole("option", { name: "other-token" }).getByText("May not be sent to api.bank.test").waitFor();
+    await page.getByRole("option", { name: "other-token" }).getByText("Cannot be sent to api.bank.test").waitFor();
     await picture(page, "endpoint-pick-credential");
     await page.getByRole("option", { name: "bank-token" }).click();
 
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await pick(page, /^Shared key:/, "bank-key");
     await page.getByRole("button", { name: "Envelope" }).click();
@@ -103,7 +103,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("in-place");
     await page.getByLabel("URL").fill("https://in-place.test/");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
     await picture(page, "endpoint-pick-key");
@@ -121,11 +121,11 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("findings");
     await page.getByLabel("URL").fill("http://insecure.test/");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-CBC");
     await pick(page, /^Shared key:/, "cbc-key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    const summary = page.locator(".finding-list");
+    const summary = page.locator(".violation-list");
     await summary.waitFor();
     const url = page.getByLabel("URL");
     expect(await url.getAttribute("aria-invalid")).toBe("true");
@@ -175,7 +175,7 @@ describe("an owner adds an endpoint", () => {
     expect(await encoding.getAttribute("aria-invalid")).toBe("true");
     await page.getByRole("button", { name: "Cancel" }).focus();
     await page
-      .locator(".finding-list")
+      .locator(".violation-list")
       .getByRole("button", { name: "encryption › request › envelope › blobs “data” › encoding" })
       .click();
     await focusedOn(encoding);
@@ -186,7 +186,7 @@ describe("an owner adds an endpoint", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("unsaved");
     await page.getByRole("link", { name: "Secrets" }).click();
-    await dialog(page).getByText("What you changed here is lost").waitFor();
+    await dialog(page).getByText("Your changes will be lost").waitFor();
     await dialog(page).getByRole("button", { name: "Stay" }).click();
     expect(await page.getByRole("textbox", { name: "Name", exact: true }).inputValue()).toBe("unsaved");
     await page.getByRole("link", { name: "Secrets" }).click();
@@ -204,13 +204,13 @@ describe("an owner looks after an endpoint", () => {
     await picture(page, "endpoint-verification");
     await page.getByRole("button", { name: "Copy value" }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^keyward-challenge=/);
-    await page.getByRole("button", { name: "Look for it: DNS record" }).click();
+    await page.getByRole("button", { name: "Check: DNS record" }).click();
     await page.getByText("The proof was not found").waitFor();
     await picture(page, "endpoint-proof-missing");
-    // Who is not a super admin is not offered what only that may do.
+    // Users who are not super admins do not see super admin actions.
     expect(await page.getByRole("button", { name: /Approve/ }).count()).toBe(0);
     expect(await page.getByRole("button", { name: "Activate" }).count()).toBe(0);
-    // Approved by somebody else, the page learns of it by itself.
+    // The page notices the approval of another user by itself.
     await kit.server.api("admin", "POST", "workspaces/demo/endpoints/to-verify:approve", {});
     await page.getByRole("button", { name: "Activate" }).waitFor();
   });
@@ -227,7 +227,7 @@ describe("an owner looks after an endpoint", () => {
     await dialog(page).getByLabel("Reason").fill("partner is down");
     await picture(page, "endpoint-deactivate");
     await dialog(page).getByRole("button", { name: "Deactivate" }).click();
-    await told(page, "switched is switched off");
+    await told(page, "switched deactivated");
     await page.getByRole("tab", { name: "Change logs" }).click();
     await page.getByText("partner is down").waitFor();
     await page.getByText("contract 7").waitFor();
@@ -243,10 +243,10 @@ describe("an owner looks after an endpoint", () => {
       methods: ["GET"],
     });
     await page.getByRole("button", { name: "Save" }).click();
-    const conflict = page.getByRole("dialog", { name: /Somebody changed this endpoint/ });
+    const conflict = page.getByRole("dialog", { name: /Someone else changed this endpoint/ });
     await conflict.getByRole("cell", { name: "theirs" }).waitFor();
     await picture(page, "endpoint-conflict");
-    await conflict.getByRole("button", { name: "Take theirs" }).click();
+    await conflict.getByRole("button", { name: "Use theirs" }).click();
     await conflict.waitFor({ state: "detached" });
     await page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>("textarea")?.value === "theirs");
     expect(await page.getByRole("checkbox", { name: "GET" }).isChecked()).toBe(true);
@@ -262,7 +262,7 @@ describe("an owner looks after an endpoint", () => {
     expect(new URL((await sent).url()).searchParams.get("updateMask")).toBe("encryption");
     await heading(page, "plain-again");
     await page.getByRole("tab", { name: "Encryption" }).click();
-    await heading(page, "Bodies are sent as they are");
+    await heading(page, "Bodies are sent unchanged");
   });
 
   test("an endpoint is deleted once its name was typed", async () => {
@@ -273,7 +273,7 @@ describe("an owner looks after an endpoint", () => {
     await page.getByRole("menuitem", { name: "Delete" }).click();
     await page.getByLabel(/to confirm/).fill("delete-me");
     await dialog(page).getByRole("button", { name: "Delete" }).click();
-    await told(page, "delete-me is deleted");
+    await told(page, "delete-me deleted");
     await page.goto(`${kit.server.url}/w/demo/endpoints/delete-me/history`);
     await page.locator(".entry").getByText("Deleted").waitFor();
   });
@@ -301,7 +301,7 @@ describe("an owner looks after an endpoint", () => {
     await picture(page, "allowlist-unsafe");
     await choose(page, "Unsafe choices", "Unsafe, expires in 30 days");
     await heading(page, "Nothing found");
-    // By and by it ends: the page's clock is moved, which the filter asks by.
+    // Time passes: the test moves the page's clock, which the filter uses.
     await page.clock.setFixedTime(Date.now() + 350 * 86_400_000);
     await choose(page, "Unsafe choices", "Unsafe, expired");
     await heading(page, "Nothing found");

@@ -79,7 +79,7 @@ export class Programs {
       const found = await Promise.all(
         ["secrets", "endpoints"].map((list) => this.call("GET", `workspaces/-/${list}`, token).catch(() => undefined)),
       );
-      // Refused is answered, too: by the policy.
+      // A denial by the policy is an answer too.
       if (found.every((answer) => answer && [200, 400, 403].includes(answer.status))) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

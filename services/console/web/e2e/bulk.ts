@@ -15,7 +15,7 @@ export interface Plain {
 const atOnce = 200;
 
 /**
- * Stores many secrets, each by a CreateSecret of its own as anybody would, and waits until
+ * Stores many secrets, each with its own CreateSecret, and waits until
  * all are. It speaks gRPC over one connection, which takes a third of what JSON takes.
  */
 export async function storeMany(server: Server, many: number, secret: (i: number) => Plain): Promise<void> {
@@ -52,7 +52,7 @@ function createSecret({ id, description, label: [key, value], text }: Plain): Bu
   return Buffer.concat([field(1, "workspaces/demo"), field(2, id), field(3, Buffer.concat(secret))]);
 }
 
-/** One gRPC call; its answer is not looked at, only whether it is OK. */
+/** One gRPC call; only its status is checked. */
 function call(session: http2.ClientHttp2Session, token: string, method: string, message: Buffer): Promise<void> {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);

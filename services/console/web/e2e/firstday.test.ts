@@ -46,7 +46,7 @@ const storeKey = async (page: Page, id: string) => {
 /** Saves, has it approved, and activates it on the page. */
 async function takeIntoUse(page: Page, id: string): Promise<void> {
   await page.getByRole("button", { name: "Add endpoint" }).click();
-  await told(page, `${id} is added.`);
+  await told(page, `${id} added.`);
   await kit.server.api("admin", "POST", `workspaces/demo/endpoints/${id}:approve`, { reason: "contract 7" });
   await page.reload();
   await page.getByRole("button", { name: "Activate" }).click();
@@ -134,7 +134,7 @@ describe("a preset works with the first real message", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("by-hand");
     await page.getByLabel("URL").fill("https://by-hand.partner.test/v1");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
     await page.getByRole("button", { name: "Store new secret" }).click();
@@ -167,13 +167,16 @@ describe("a key that does not fit", () => {
     await page.getByRole("button", { name: "Add endpoint" }).click();
     const picker = page.getByRole("button", { name: "Key: misfit" });
     await picker.and(page.locator("[data-invalid]:focus")).waitFor();
-    await page.locator(".finding-list").getByRole("button", { name: "encryption › preset › secrets “key”" }).waitFor();
+    await page
+      .locator(".violation-list")
+      .getByRole("button", { name: "encryption › preset › secrets “key”" })
+      .waitFor();
     await page.getByText("The secret is not a key for this algorithm").waitFor();
     await picture(page, "save-misfit");
     expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
     await page.getByRole("button", { name: "Use HEX" }).click();
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "unsaved is added.");
+    await told(page, "unsaved added.");
   });
 
   test("is told by the test panel, whose throw-away keys went through", async () => {
@@ -182,7 +185,7 @@ describe("a key that does not fit", () => {
     await page.getByRole("button", { name: "Test", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Run test" }).click();
     const result = page.getByRole("region", { name: "Result of the test" });
-    await result.getByText("It opens again").waitFor();
+    await result.getByText("Round trip succeeded").waitFor();
     await result.getByText("Your key does not fit").waitFor();
     await result.getByText("panel-misfit").first().waitFor();
     await picture(page, "test-misfit");
@@ -199,7 +202,7 @@ describe("a key that does not fit", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/replaced" });
     await page.getByRole("button", { name: "Activate" }).click();
     await page.getByText("The secret is not a key for this algorithm").waitFor();
-    await page.getByText(/The secret replaced does not fit\. .*not a key of 32 bytes/).waitFor();
+    await page.getByText(/Secret replaced does not fit\. .*not a key of 32 bytes/).waitFor();
     await picture(page, "activate-misfit");
     expect(await page.getByText("Active", { exact: true }).count()).toBe(0);
   });
@@ -225,7 +228,7 @@ describe("an owner is asked", () => {
     const sample = dialog(page).getByLabel("Sample body");
     await sample.fill("{}");
     await dialog(page).getByRole("button", { name: "Activate" }).click();
-    await dialog(page).getByText("A sample body is needed").waitFor();
+    await dialog(page).getByText("A sample body is required").waitFor();
     await picture(page, "activate-sample");
     await sample.fill(JSON.stringify({ cards: [...Array(1000).fill({}), { number: "4711" }] }));
     await dialog(page).getByRole("button", { name: "Activate" }).click();
@@ -233,7 +236,7 @@ describe("an owner is asked", () => {
     await page.getByText(/Nothing authenticates these messages/).waitFor();
     await picture(page, "activated-warning");
     await page.getByRole("link", { name: "second-card" }).click();
-    await page.getByText("Know this about the endpoint").waitFor();
+    await page.getByText("Review these warnings").waitFor();
     expect(await page.getByText(/Nothing authenticates these messages/).count()).toBe(1);
   });
 
@@ -253,7 +256,7 @@ describe("an owner is asked", () => {
     });
     await page.getByRole("button", { name: "Save" }).click();
     await dialog(page).getByRole("button", { name: "Save the new URL" }).click();
-    await told(page, "moved is saved.");
+    await told(page, "moved saved.");
     expect(await kit.server.api("owner", "GET", "workspaces/demo/endpoints/moved")).toMatchObject({
       state: "STATE_PENDING",
     });
@@ -264,7 +267,7 @@ describe("an owner is asked", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/renamed/edit" });
     await page.getByRole("textbox", { name: "Description" }).fill("other");
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "renamed is saved.");
+    await told(page, "renamed saved.");
   });
 
   test("why an endpoint is the partner's, before it is approved", async () => {
@@ -276,7 +279,7 @@ describe("an owner is asked", () => {
     await dialog(page).getByLabel("Reason").fill("contract 7, called their desk");
     await picture(page, "approve");
     await approve.click();
-    await told(page, "vouched is approved.");
+    await told(page, "vouched approved.");
     await page.getByRole("tab", { name: "Change logs" }).click();
     await page.getByText("contract 7, called their desk").waitFor();
   });
@@ -336,13 +339,13 @@ describe("protection", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("p-clear");
     await page.getByLabel("URL").fill("https://clear.partner.test/v1");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
     await page.getByRole("option", { name: "clear-key" }).click();
     await page.getByRole("radiogroup", { name: "How responses are protected" }).getByText("Not encrypted").click();
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "p-clear is added.");
+    await told(page, "p-clear added.");
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByRole("region", { name: "Responses" }).getByText("Not encrypted").waitFor();
     await picture(page, "clear-answer");
@@ -367,7 +370,7 @@ describe("a signature", () => {
   test("shows the string that is signed, its line ends to be seen", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/signed/test" });
     await page.getByRole("button", { name: "Run test" }).click();
-    const signed = page.getByLabel("The string that is signed", { exact: true });
+    const signed = page.getByLabel("The signed string", { exact: true });
     await signed.waitFor();
     expect((await signed.innerText()).split("\n").slice(0, 2)).toEqual(["POST↵", "/v1↵"]);
     await picture(page, "signed-text");
@@ -381,13 +384,13 @@ describe("a signature", () => {
       .update(`POST\n/v1\n${body}`)
       .digest("base64");
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/signed/test" });
-    await page.getByText("Its signature is not accepted", { exact: true }).click();
+    await page.getByText("Its signature is rejected", { exact: true }).click();
     await page.getByText("A request", { exact: true }).click();
-    expect(await page.getByLabel("What it holds").count()).toBe(0);
+    expect(await page.getByLabel("Plaintext").count()).toBe(0);
     await page.getByRole("textbox", { name: "What the partner sent" }).fill(body);
-    await page.getByLabel("Headers that came with it").fill(`X-Signature: ${signature}`);
+    await page.getByLabel("Headers of the message").fill(`X-Signature: ${signature}`);
     await page.getByLabel("Path").fill("/v1");
-    await page.getByLabel("Why it is diagnosed").fill("their hooks are refused");
+    await page.getByLabel("Reason for the diagnosis").fill("their hooks are refused");
     const sent = page.waitForRequest((r) => r.url().endsWith(":diagnoseSample"));
     await page.getByRole("button", { name: "Diagnose" }).click();
     expect((await sent).postDataJSON()).toMatchObject({
@@ -395,7 +398,7 @@ describe("a signature", () => {
       context: { path: "/v1" },
       headers: { "X-Signature": signature },
     });
-    await page.getByText("Found: the partner does it differently").waitFor();
+    await page.getByText("Found a difference in the partner's configuration").waitFor();
     await page.getByText("encoding").first().waitFor();
     await picture(page, "diagnosed-signature");
   });
@@ -455,9 +458,9 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
       viewport: { width, height: 860 },
       at: `/w/demo/endpoints/${id}/test`,
     });
-    await other.getByText("Its signature is not accepted", { exact: true }).click();
+    await other.getByText("Its signature is rejected", { exact: true }).click();
     await other.getByRole("button", { name: "Run test" }).click();
-    await other.getByLabel("The string that is signed", { exact: true }).waitFor();
+    await other.getByLabel("The signed string", { exact: true }).waitFor();
     expect(await axeFindings(other), "signatures").toEqual([]);
     expect(await overflow(other)).toBe(0);
   });

@@ -44,7 +44,7 @@ describe("a form that was changed", () => {
     await leaving(page).getByRole("button", { name: "Leave" }).click();
     await page.getByRole("heading", { name: "Allowlist" }).waitFor();
     expect(new URL(page.url()).pathname).toBe("/w/demo/endpoints");
-    // Forward goes on as if nothing had been asked.
+    // Forward continues as if there had been no question.
     await page.goForward();
     await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
   });
@@ -127,7 +127,7 @@ describe("the focus", () => {
     await page.getByLabel("Description").fill("changed");
     await page.getByLabel("Description").press("Tab");
     await page.getByRole("button", { name: "Save" }).press("Enter");
-    await focusIs(page, /Something went wrong/);
+    await focusIs(page, /could not complete the request/);
     const box = await dialog(page).getByRole("alert").boundingBox();
     expect((box?.y ?? 999) + (box?.height ?? 999)).toBeLessThanOrEqual(480);
   });
@@ -157,7 +157,7 @@ describe("the focus", () => {
     );
     await page.getByLabel("Display name").fill("changed");
     await page.getByLabel("Display name").press("Enter");
-    await focusIs(page, /Something went wrong/);
+    await focusIs(page, /could not complete the request/);
     const box = await page.locator("main").getByRole("alert").boundingBox();
     expect((box?.y ?? 999) + (box?.height ?? 999)).toBeLessThanOrEqual(480);
   });
@@ -221,7 +221,7 @@ describe("what is wrong", () => {
   test("is not said of a good PEM with its line end", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await openStore(page);
-    const warning = page.getByText("begins or ends with white space");
+    const warning = page.getByText("starts or ends with white space");
     await page.getByLabel("Secret value").fill("a token\n");
     await warning.waitFor();
     await page
@@ -235,18 +235,18 @@ describe("storing a secret", () => {
   test("asks first what it is, in words, and says before saving that nobody sees it again", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await openStore(page);
-    for (const name of ["Encryption or signing key", "Credential that is sent", "Public parameter"])
+    for (const name of ["Encryption or signing key", "Credential to send", "Public parameter"])
       expect(await page.getByRole("radio", { name }).isChecked()).toBe(false);
     await page.getByText("API key, password").waitFor();
     await page.getByText("no one can view this value again").waitFor();
     await page.getByLabel("Secret Name").fill("payment-api-key");
     await page.getByLabel("Secret value").fill("sk_live_0123456789abcdef");
     expect(await page.getByRole("button", { name: "SAVE" }).isDisabled()).toBe(true);
-    await page.getByRole("radio", { name: "Credential that is sent" }).check();
+    await page.getByRole("radio", { name: "Credential to send" }).check();
     await page.getByRole("combobox", { name: "Allowed hosts" }).fill("api.partner.test");
     await page.getByRole("combobox", { name: "Allowed hosts" }).press("Enter");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
     const stored = await kit.server.api("owner", "GET", "workspaces/demo/secrets/payment-api-key");
     expect((stored as { usage?: string }).usage).toBe("USAGE_CREDENTIAL");
   });
@@ -260,7 +260,7 @@ describe("storing a secret", () => {
       expect(await focused(page)).toMatch(words);
     };
     await page.keyboard.press("ArrowDown");
-    await focusIs(page, /^Credential that is sent$/);
+    await focusIs(page, /^Credential to send$/);
     await tabTo(/Secret Name/);
     await page.keyboard.type(`by-keyboard-${width}`);
     await tabTo(/Allowed hosts/);
@@ -290,7 +290,7 @@ test("a super admin who replaces a purpose sets how much derivation costs", asyn
   await kit.server.storeSecret("costly", { purpose: { chains: ["raw > AES-256-GCM(iv=random/12,tag=16)"] } });
   const page = await kit.signIn("admin", { at: "/w/demo/secrets/costly" });
   await page.getByRole("button", { name: "Replace purpose" }).click();
-  await dialog(page).getByLabel("Least iterations").fill("600000");
+  await dialog(page).getByLabel("Minimum iterations").fill("600000");
   await dialog(page).getByLabel("Reason").fill("a mistake");
   await dialog(page).getByLabel("Used for").fill("raw > AES-256-GCM(iv=random/12,tag=12)");
   const sent = page.waitForRequest((r) => r.url().endsWith(":replacePurpose"));

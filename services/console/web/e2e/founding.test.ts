@@ -95,7 +95,7 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
       .fill("admins-key");
     await dialog(page).getByRole("button", { name: "Delete" }).click();
     await dialog(page).waitFor({ state: "detached" });
-    await page.getByText("admins-key is deleted").waitFor();
+    await page.getByText("admins-key deleted").waitFor();
   });
 
   test("Change Logs: every change is logged", async () => {
@@ -116,7 +116,7 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("partner");
     await page.getByLabel("URL").fill("https://api.partner.test/v1");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await pick(page, /^Shared key:/, "partner-key");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/endpoints?"));
@@ -141,10 +141,10 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
   test("Key material in a configuration is refused: there is no place to type it, and the API takes none", async () => {
     const page = await signIn("owner", "/w/demo/new-endpoint");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
-    // What is typed searches among the secrets, and offers nothing else to choose.
+    // Typing searches the secrets and offers nothing else.
     await page.getByRole("textbox", { name: "Search secrets" }).fill(value);
     await page.getByRole("option", { name: "partner-key" }).waitFor({ state: "detached" });
     expect(await page.getByRole("option").filter({ hasText: value }).count()).toBe(0);

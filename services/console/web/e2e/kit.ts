@@ -6,7 +6,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { type Role, Server } from "./server";
 
-/** Where pictures go, if there shall be any. */
+/** The folder for screenshots, if any. */
 const screenshots =
   process.env.KEYWARD_PICTURES &&
   path.resolve(
@@ -15,11 +15,11 @@ const screenshots =
     process.env.KEYWARD_PICTURES === "1" ? "" : process.env.KEYWARD_PICTURES,
   );
 
-/** What the page did that it should not have. */
+/** What the page must not do. */
 export interface Watch {
   /** Errors and warnings of the console, violations of the content security policy among them. */
   complaints: string[];
-  /** Requests that went anywhere but to the server. */
+  /** Requests to any other server. */
   strangers: string[];
 }
 
@@ -105,7 +105,7 @@ export function useKit(): Kit {
 /** Waits until the page knows who is there. */
 export const signedIn = (page: Page) => page.locator(".user").first().waitFor({ state: "attached" });
 
-/** Goes to a place of the page as a link does, without loading it anew. */
+/** Goes to a place of the page like a link, without reloading it. */
 export async function go(page: Page, place: string): Promise<void> {
   await page.evaluate((to) => {
     history.pushState(null, "", to);
@@ -161,7 +161,7 @@ export async function axeFindings(page: Page): Promise<string[]> {
 export const overflow = (page: Page): Promise<number> =>
   page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
 
-/** Waits for a text that tells that something worked. */
+/** Waits for the message that something worked. */
 export async function told(page: Page, text: string | RegExp): Promise<void> {
   await page.locator(".toasts").getByText(text).waitFor();
 }

@@ -114,11 +114,11 @@ async function firstMessage(page: Page, person: Person, id: string): Promise<voi
   await page.keyboard.press("Escape");
   await dialog(page).waitFor({ state: "detached" });
   await person.press(page.getByRole("button", { name: "Add endpoint" }));
-  await told(page, `${id} is added.`);
+  await told(page, `${id} added.`);
   await person.press(page.locator(".notice").getByRole("button", { name: "Approve" }));
   await person.type(dialog(page).getByLabel("Reason"), "contract 7");
   await person.press(dialog(page).getByRole("button", { name: "Approve" }));
-  await told(page, `${id} is approved.`);
+  await told(page, `${id} approved.`);
   await person.press(page.getByRole("button", { name: "Activate" }));
   await told(page, `${id} is active.`);
   const message = JSON.parse(

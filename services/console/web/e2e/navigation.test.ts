@@ -148,13 +148,13 @@ describe("workspaces", () => {
     await rowNames(page);
   });
 
-  test("one that holds nothing says so, and a mistyped one to check the spelling", async () => {
+  test("one that holds nothing says so, and a mistyped one to Check the spelling", async () => {
     const page = await kit.signIn("admin", { at: "/w/demmo/secrets" });
-    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
-    await page.getByText("check the spelling").waitFor();
+    await page.getByRole("heading", { name: "This workspace is empty" }).waitFor();
+    await page.getByText("Check the spelling").waitFor();
     await page.getByRole("link", { name: "Allowlist" }).click();
-    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
+    await page.getByRole("heading", { name: "This workspace is empty" }).waitFor();
     await page.getByRole("button", { name: "Workspace demmo" }).click();
-    expect(await page.getByRole("option", { name: /^demmo/ }).innerText()).toContain("Nothing");
+    expect(await page.getByRole("option", { name: /^demmo/ }).innerText()).toContain("Empty");
   });
 });

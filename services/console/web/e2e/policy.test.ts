@@ -62,7 +62,7 @@ describe("the page's policy", () => {
     await page.getByRole("switch", { name: "Store a new value" }).check();
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
-    await choose(page, "What it is for", /^Keys$/);
+    await choose(page, "Purpose", /^Keys$/);
     await page.getByRole("button", { name: /owner/i }).last().click();
     await page.getByRole("menuitemradio", { name: "Dark" }).click();
     await page.waitForFunction(() => document.documentElement.dataset.mantineColorScheme === "dark");

@@ -34,7 +34,7 @@ describe("an owner starts from a preset", () => {
       .waitFor();
     expect(await list.getByRole("link").first().getAttribute("href")).toMatch(/^https:/);
     await page.getByLabel("Search presets").fill("no such thing at all");
-    await page.getByText("No preset matches").waitFor();
+    await page.getByText("No matching preset").waitFor();
   });
 
   test("with a secret that is stored in place, and what is saved is written out", async () => {
@@ -52,10 +52,10 @@ describe("an owner starts from a preset", () => {
     expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
     await picture(page, "preset-form");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "in-json is added.");
+    await told(page, "in-json added.");
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByRole("tabpanel").getByText("AES-256-GCM", { exact: true }).waitFor();
-    await page.getByRole("tabpanel").getByText("No key was used yet.").waitFor();
+    await page.getByRole("tabpanel").getByText("No key has been used yet.").waitFor();
     await page.getByRole("button", { name: "Edit" }).click();
     await page.getByRole("button", { name: "Shared key: stored-here" }).waitFor();
     await page.getByRole("textbox", { name: "JSON template" }).first().waitFor();
@@ -80,7 +80,7 @@ describe("an owner starts from a preset", () => {
     await picture(page, "preset-public");
     await page.locator(".unsafe-fields").getByLabel("Reason").fill("the thumbprint of our key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "detached is added.");
+    await told(page, "detached added.");
     await page
       .locator(".page-head")
       .getByText(/^Public literal in requests( and responses)?, expires/)
@@ -106,7 +106,7 @@ describe("an owner starts from a preset", () => {
     const end = new Date(Date.now() + 23 * 86_400_000).toISOString().slice(0, 10);
     await page.getByLabel("Accepted until").fill(end);
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "node is added.");
+    await told(page, "node added.");
     await page.locator(".page-head").getByText("Unauthenticated CBC in requests, expires in 3 weeks").waitFor();
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByText("The bank knows nothing better").first().waitFor();
@@ -118,7 +118,7 @@ describe("an owner starts from a preset", () => {
     await begin(page, "form", "Form values under AES-256-GCM");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     const form = page.getByRole("group", { name: "Preset Form values under AES-256-GCM" });
-    // Each is told at its own input, and the first has the focus.
+    // Each violation appears at its input, and the first input has the focus.
     const picker = form.getByRole("button", { name: /^Key: / });
     await picker.and(page.locator("[data-invalid]:focus")).waitFor();
     expect(
@@ -130,7 +130,7 @@ describe("an owner starts from a preset", () => {
     const setting = form.getByRole("textbox").and(page.locator("[aria-invalid=true]"));
     expect(await setting.count()).toBe(1);
     await page
-      .locator(".finding-list")
+      .locator(".violation-list")
       .getByRole("button", { name: /preset › settings/ })
       .click();
     await setting.and(page.locator(":focus")).waitFor();
@@ -140,12 +140,12 @@ describe("an owner starts from a preset", () => {
   test("and takes it back", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await begin(page, "back", "AES-256-GCM in JSON");
-    await page.getByRole("button", { name: "Other preset" }).click();
+    await page.getByRole("button", { name: "Choose another preset" }).click();
     await page.getByLabel("Search presets").waitFor();
     await page.getByRole("button", { name: /^None/ }).click();
     expect(await page.getByLabel("Search presets").count()).toBe(0);
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "back is added.");
+    await told(page, "back added.");
   });
 
   test("by the keyboard alone", async () => {

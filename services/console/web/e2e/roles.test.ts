@@ -56,20 +56,20 @@ describe("a member", () => {
       "/w/demo/new-endpoint",
       "/w/demo/endpoints/bank/edit",
     ]) {
-      await page.getByRole("heading", { name: "You may not see this" }).waitFor();
+      await page.getByRole("heading", { name: "You do not have access" }).waitFor();
       await picture(page, "member-no-secrets");
       // By way of what may be seen, so that the next is another page.
       await go(page, "/w/demo/endpoints");
       expect(await rowNames(page)).toEqual(["The Bank\nbank"]);
       await go(page, path);
     }
-    await page.getByRole("heading", { name: "You may not see this" }).waitFor();
+    await page.getByRole("heading", { name: "You do not have access" }).waitFor();
     expect(refused).toEqual([]);
   });
 
   test("has no other workspace", async () => {
     const page = await kit.signIn("member", { at: "/w/other/endpoints" });
-    await page.getByRole("heading", { name: "You may not see this" }).waitFor();
+    await page.getByRole("heading", { name: "You do not have access" }).waitFor();
     await page.getByRole("button", { name: "Workspace other" }).click();
     await page
       .getByRole("option", { name: /^demo/ })
@@ -112,8 +112,8 @@ describe("a super admin", () => {
     await picture(page, "admin-workspaces");
     await page.getByRole("option", { name: /brand-new/ }).click();
     await page.waitForURL(/\/w\/brand-new\/secrets/);
-    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
-    await page.getByText(/The policy does not name brand-new/).waitFor();
+    await page.getByRole("heading", { name: "This workspace is empty" }).waitFor();
+    await page.getByText(/The policy does not mention brand-new/).waitFor();
   });
 
   test("approves an endpoint, which can then be activated", async () => {
@@ -122,7 +122,7 @@ describe("a super admin", () => {
     await dialog(page).getByLabel("Reason").fill("contract 12");
     await picture(page, "admin-approve");
     await dialog(page).getByRole("button", { name: "Approve" }).click();
-    await told(page, "bank is approved");
+    await told(page, "bank approved");
     await page.getByRole("button", { name: "Activate" }).click();
     await told(page, "bank is active");
     await page.getByText("Verified by approval").first().waitFor();
@@ -135,7 +135,7 @@ describe("a super admin", () => {
     await page.getByRole("menuitem", { name: "Delete" }).click();
     await dialog(page).getByRole("link", { name: "bank" }).waitFor();
     await dialog(page)
-      .getByLabel(/Delete it all the same/)
+      .getByLabel(/Delete it anyway/)
       .check();
     await dialog(page)
       .getByLabel(/to confirm/)
@@ -145,6 +145,6 @@ describe("a super admin", () => {
     await dialog(page).getByLabel("Reason").fill("it leaked");
     await picture(page, "admin-force-delete");
     await button.click();
-    await told(page, "the-key is deleted");
+    await told(page, "the-key deleted");
   });
 });

@@ -27,7 +27,7 @@ beforeAll(async () => {
   console.info(`stored ${many} in ${Math.round((Date.now() - begun) / 1000)} s`);
 }, 600_000);
 
-/** Runs something on the page and tells how long it took until the page shows the answer. */
+/** Runs something on the page and returns how long the page took to show the answer. */
 async function timed(page: Page, act: () => Promise<unknown>, shown: string): Promise<number> {
   await page.evaluate((text) => {
     const scope = window as unknown as { done: Promise<number>; begun: number };

@@ -38,7 +38,7 @@ async function begin(page: Page, id: string, value?: string): Promise<void> {
 }
 
 const save = (page: Page) => page.getByRole("button", { name: "SAVE" }).click();
-const stored = (page: Page) => dialog(page).getByText("It cannot be viewed again").waitFor();
+const stored = (page: Page) => dialog(page).getByText("No one can view it again").waitFor();
 
 /** A page of a browser that cannot seal, as older ones cannot. */
 async function oldBrowser(): Promise<Page> {
@@ -139,7 +139,7 @@ describe("a value that is too large", () => {
     const value = random();
     await begin(page, "too-large", value.repeat(2100));
     await save(page);
-    await dialog(page).getByText("A value can have at most 64 KiB; this one has 66").waitFor();
+    await dialog(page).getByText("A value can have at most 64 KiB. This value has 66").waitFor();
     expect((await page.getByLabel("Secret value").inputValue()).length).toBe(67_200);
     await page.getByLabel("Secret value").fill(value);
     await save(page);
@@ -163,13 +163,13 @@ describe("a sealed value that was not stored", () => {
       return tries === 2 ? route.abort("connectionreset") : route.continue();
     });
     await save(page);
-    await dialog(page).getByText("The server cannot be reached").waitFor();
+    await dialog(page).getByText("Cannot reach the server").waitFor();
     await dialog(page).getByText("The value is sealed").waitFor();
     expect(await page.getByLabel("Secret value").count()).toBe(0);
     await picture(page, "sealed-not-stored");
     await save(page);
     await expect.poll(() => tries).toBe(2);
-    await dialog(page).getByText("The server cannot be reached").waitFor();
+    await dialog(page).getByText("Cannot reach the server").waitFor();
     // It is there already; the same request is answered as the first was.
     await save(page);
     await stored(page);
@@ -219,7 +219,7 @@ describe("a sealed value that was not stored", () => {
     const wire = new Wire(page);
     await begin(page, "weak", "short");
     await save(page);
-    await page.getByLabel("Why a weak key is used").fill("the partner's passphrase");
+    await page.getByLabel("Reason for using a weak key").fill("the partner's passphrase");
     await save(page);
     await stored(page);
     const [one, two] = wire.sent("POST", secretsPath).map((r) => sealedOf(r.postDataJSON()));
@@ -236,7 +236,7 @@ describe("where sealing is not possible", () => {
     const value = random();
     await begin(page, "unsealed", value);
     await dialog(page).getByText("The value cannot be sealed").waitFor();
-    await dialog(page).getByText("This browser has no X25519").waitFor();
+    await dialog(page).getByText("This browser does not support X25519").waitFor();
     await save(page);
     await dialog(page).getByText("so it was not sent").waitFor();
     await picture(page, "seal-impossible");
@@ -255,7 +255,7 @@ describe("where sealing is not possible", () => {
     const value = random();
     await page.route(sealingPath, (route) => route.fulfill({ status: 500, json: {} }));
     await begin(page, "no-keys", value);
-    await dialog(page).getByText("The sealing keys cannot be read").waitFor();
+    await dialog(page).getByText("Could not load the sealing keys").waitFor();
     expect(await page.getByLabel("Send it without sealing, over TLS").count()).toBe(0);
     await save(page);
     await dialog(page).getByText("so it was not sent").waitFor();

@@ -134,7 +134,7 @@ export class Server {
     return String((made as { body?: string }).body);
   }
 
-  /** Has an endpoint open a body, in base64, as the partner's; tells whether it did. */
+  /** Has an endpoint decrypt a body of the partner, in base64; returns whether it succeeded. */
   decrypt(id: string, body: string): Promise<boolean> {
     return this.api("sender", "POST", `workspaces/demo/endpoints/${id}:decrypt`, {
       body,
@@ -165,7 +165,7 @@ export const encryptedWith = (secret: string): object => ({
   },
 });
 
-// Ports that the kernel gives to nobody who asks for any: those it gives begin at 32768.
+// Ports below the kernel's ephemeral range, which begins at 32768.
 const [firstPort, lastPort] = [10_000, 32_000];
 
 /** A port that is free, and stays so until the program is started. */

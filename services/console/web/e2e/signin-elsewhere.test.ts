@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "vite
 import { Apart } from "./apart";
 import { dialog, expect, launch, open, picture, rowNames, signedIn } from "./kit";
 
-// The page's people sign in at an issuer of another site, as with a company's own.
+// Users sign in at an issuer on another site, like that of a company.
 let apart: Apart;
 let browser: Browser;
 
@@ -36,7 +36,7 @@ const login = async (page: Page, button = "Log in"): Promise<void> => {
   await page.getByRole("button", { name: button }).click();
 };
 
-/** A page of somebody who has signed in at the issuer. */
+/** A page of a user who signed in at the issuer. */
 async function signIn(at = "/w/demo/secrets"): Promise<Page> {
   const page = await newPage();
   await page.goto(apart.url + at);
@@ -159,7 +159,7 @@ describe("a session that the issuer ends", () => {
     ]);
     await closed.getByRole("heading", { name: "Company login" }).waitFor();
     await closed.close();
-    await ended.getByText("Go on in the window that was opened.").waitFor();
+    await ended.getByText("Continue in the window that opened.").waitFor();
     await picture(page, "elsewhere-session-ended");
     const [popup] = await Promise.all([
       page.context().waitForEvent("page"),
@@ -171,7 +171,7 @@ describe("a session that the issuer ends", () => {
     expect(await page.getByLabel("Description").inputValue()).toBe("kept");
     await page.getByLabel("Secret value").fill("another value, long enough");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
   });
 });
 
@@ -191,19 +191,19 @@ describe("an answer of the issuer that is not right", () => {
 
   test("with another state is refused, and its code is not exchanged", async () => {
     apart.issuer.tamper = (answer) => answer.set("state", "another");
-    expect(await refusal()).toBe("The answer is not of the sign-in that was begun here.");
+    expect(await refusal()).toBe("The response does not belong to this sign-in.");
     expect(asked("token")).toEqual([]);
   });
 
   test("of another issuer is refused, and its code is not exchanged", async () => {
     apart.issuer.tamper = (answer) => answer.set("iss", "https://elsewhere.test");
-    expect(await refusal()).toBe("The answer is of another issuer.");
+    expect(await refusal()).toBe("The response comes from another issuer.");
     expect(asked("token")).toEqual([]);
   });
 
   test("with another nonce is refused", async () => {
     apart.issuer.wrong = { nonce: "another" };
-    expect(await refusal()).toBe("The issuer's answer is not of the sign-in that was begun here.");
+    expect(await refusal()).toBe("The response does not belong to this sign-in.");
   });
 
   test("with a code that is none is refused", async () => {
@@ -212,12 +212,12 @@ describe("an answer of the issuer that is not right", () => {
   });
 
   test("that says no is put in words", async () => {
-    expect(await refusal("Refuse")).toBe("The issuer refused to sign you in. It says: Not in working hours");
+    expect(await refusal("Refuse")).toBe("The issuer denied the sign-in. The issuer reports: Not in working hours");
   });
 
   test.each([
-    ["temporarily_unavailable", "cannot sign anybody in now"],
-    ["invalid_scope", "Whoever runs Keyward has to look"],
+    ["temporarily_unavailable", "Sign-in is temporarily unavailable"],
+    ["invalid_scope", "Ask your Keyward administrators"],
   ])("such as %s is put in words", async (error, words) => {
     apart.issuer.tamper = (answer) => {
       answer.delete("code");
@@ -230,7 +230,7 @@ describe("an answer of the issuer that is not right", () => {
     const page = await newPage();
     await page.route(`${apart.issuer.url}/**`, (route) => route.abort());
     await page.goto(apart.url);
-    await page.getByText("The issuer, where people sign in, cannot be reached.").waitFor();
+    await page.getByText("Could not reach the sign-in service (issuer).").waitFor();
   });
 });
 

@@ -28,7 +28,7 @@ describe("sign-in", () => {
     await first.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
     const second = await (await kit.context()).newPage();
     await second.goto(link);
-    await second.getByText("This link was used already").waitFor();
+    await second.getByText("This link has already been used").waitFor();
     await picture(second, "sign-in-used-link");
   });
 
@@ -94,6 +94,6 @@ describe("a session that ends", () => {
 
     await page.getByLabel("Secret value").fill("another value, long enough");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
   });
 });

@@ -59,7 +59,7 @@ describe("an owner looks after versions", () => {
     await page.getByRole("tab", { name: "Change logs" }).click();
     const entry = page.locator(".entry").filter({ hasText: "the partner was not ready" });
     await entry.getByText("Made version 1 current again").waitFor();
-    await choose(page, "What was done", "Version made current again");
+    await choose(page, "Action", "Version made current again");
     expect(await page.locator(".entry").count()).toBe(1);
   });
 
@@ -92,7 +92,7 @@ describe("an owner looks after versions", () => {
     await told(page, "Version 1 of halted is disabled");
     await page.locator(".page-title").getByText("Disabled").waitFor();
     await page.getByRole("tab", { name: "Overview" }).click();
-    await page.getByText("Version 1, the current one, is disabled").waitFor();
+    await page.getByText("Version 1, the current version, is disabled").waitFor();
     await picture(page, "secret-disabled");
     await go(page, "/w/demo/secrets?q=halted");
     await rowNames(page);
@@ -106,7 +106,7 @@ describe("an owner looks after versions", () => {
     await store("worn", 2);
     const page = await open("worn");
     await ask(page, 1, "Destroy");
-    await dialog(page).getByText("for good").waitFor();
+    await dialog(page).getByText("permanently destroyed").waitFor();
     await dialog(page).getByText("Last used").waitFor();
     expect(await dialog(page).getByRole("checkbox").count()).toBe(0);
     await dialog(page)
@@ -136,7 +136,7 @@ describe("an owner looks after versions", () => {
     await dialog(page).getByLabel("Reason").fill("it leaked");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
     await dialog(page)
-      .getByLabel(/although it is in use/)
+      .getByLabel(/even though it is in use/)
       .check();
     await dialog(page).getByLabel("Reason").fill(" ");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
@@ -145,14 +145,14 @@ describe("an owner looks after versions", () => {
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of burnt is destroyed");
     await page.getByRole("tab", { name: "Overview" }).click();
-    await page.getByText("Version 1, the current one, is destroyed").waitFor();
+    await page.getByText("Version 1, the current version, is destroyed").waitFor();
     await page.getByText("None. The stored value was destroyed").waitFor();
     expect(await page.getByLabel("Masked value").count()).toBe(0);
     await picture(page, "secret-destroyed");
     await page.getByRole("button", { name: "New value" }).click();
     await page.getByText("Generate for me").click();
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "Version 2 of burnt is in use");
+    await told(page, "Version 2 of burnt is now current");
     await page.getByLabel("encrypted representation", { exact: true }).waitFor();
   });
 
@@ -165,11 +165,11 @@ describe("an owner looks after versions", () => {
       .fill("late");
     await kit.server.addEndpoint("late-user", { encryption: encryptedWith("late") });
     await confirm(page, "Destroy").click();
-    await dialog(page).getByText("1 endpoint refers to the secret").waitFor();
+    await dialog(page).getByText("1 endpoint references the secret").waitFor();
     await picture(page, "version-destroy-refused");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
     await dialog(page)
-      .getByLabel(/although it is in use/)
+      .getByLabel(/even though it is in use/)
       .check();
     await dialog(page).getByLabel("Reason").fill("it leaked");
     await confirm(page, "Destroy").click();
@@ -182,11 +182,11 @@ describe("an owner looks after versions", () => {
     await ask(page, 1, "Restore");
     await act("raced", 2, "restore");
     await confirm(page, "Restore").click();
-    const conflict = page.getByRole("dialog", { name: /Somebody changed this secret/ });
+    const conflict = page.getByRole("dialog", { name: /Someone else changed this secret/ });
     await conflict.getByRole("cell", { name: "version 2" }).waitFor();
     await conflict.getByRole("cell", { name: "version 1" }).waitFor();
     await picture(page, "version-conflict");
-    await conflict.getByRole("button", { name: "Save mine over it" }).click();
+    await conflict.getByRole("button", { name: "Overwrite with mine" }).click();
     await told(page, "Version 1 of raced is current");
     expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/raced")).toMatchObject({ currentVersion: 1 });
   });
@@ -210,12 +210,12 @@ describe("a new value", () => {
     await page.getByRole("button", { name: "New value" }).click();
     await dialog(page).getByText("A new value affects 1 endpoint").waitFor();
     await page.getByText("Generate for me").click();
-    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    await page.getByRole("radio", { name: "Keep the current version" }).check();
     await dialog(page).getByText("Nothing changes yet").waitFor();
     expect(await dialog(page).getByText("A new value affects").count()).toBe(0);
     await picture(page, "secret-keep-current");
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "version 1 stays in use");
+    await told(page, "Endpoints keep using version 1");
     await page.getByRole("tab", { name: "Versions" }).click();
     await row(page, 2).getByText("Enabled").waitFor();
     await row(page, 1).getByText("Current").waitFor();
@@ -235,14 +235,14 @@ describe("reminders to rotate", () => {
     await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("Generate for me").click();
     await page.getByText("More: labels, rotation").click();
-    await page.getByLabel("Remind to rotate").fill("4000");
-    await dialog(page).getByText("Whole days, from 1 to 3,650").waitFor();
+    await page.getByLabel("Rotation reminder").fill("4000");
+    await dialog(page).getByText("Enter a whole number of days from 1 to 3,650").waitFor();
     expect(await page.getByRole("button", { name: "SAVE" }).isDisabled()).toBe(true);
     await picture(page, "store-more");
-    await page.getByLabel("Remind to rotate").fill("30");
+    await page.getByLabel("Rotation reminder").fill("30");
     await page.getByRole("button", { name: "SAVE" }).click();
     await page.getByRole("link", { name: "View details" }).click();
-    await page.getByText("Reminds to rotate every 30 days").waitFor();
+    await page.getByText("Reminder every 30 days").waitFor();
     expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/due-stored")).toMatchObject({
       rotationPeriod: "2592000s",
     });
@@ -253,12 +253,12 @@ describe("reminders to rotate", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/due-edited" });
     const edit = async (days: string) => {
       await page.getByRole("button", { name: "Edit", exact: true }).click();
-      await page.getByLabel("Remind to rotate").fill(days);
+      await page.getByLabel("Rotation reminder").fill(days);
       await page.getByRole("button", { name: "Save" }).click();
       await dialog(page).waitFor({ state: "detached" });
     };
     await edit("1");
-    await page.getByText("Reminds to rotate every day").waitFor();
+    await page.getByText("Reminder every day").waitFor();
     await page
       .locator(".page-title")
       .getByText(/Rotation due in \d+ hours/)
@@ -371,9 +371,9 @@ describe("nonce budgets", () => {
     await budget(page).getByText("268,435,456 of 4,294,967,296 values (6.2%)").waitFor();
     await budget(page).getByText("At least 1/16 of the budget is used").waitFor();
     await budget(page)
-      .getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/)
+      .getByText(/At the current rate, it is used up .*\(in 4 weeks\)/)
       .waitFor();
-    await budget(page).getByText("The version encrypts nothing more").waitFor();
+    await budget(page).getByText("The version no longer encrypts").waitFor();
     await picture(page, "nonce-budget-warning");
   });
 });

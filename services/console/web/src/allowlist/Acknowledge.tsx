@@ -10,17 +10,18 @@ import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
 import "./allowlist.css";
 import { inAYear } from "./presets";
+import { rich, t } from "../text/t";
 import { flagWords } from "./words";
 
 const flags = () => shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
-/** What an unsafe choice means, in the words of the contract. */
+/** The meaning of an unsafe choice, as the contract states it. */
 export const flagMeaning = (flag: string): string =>
   (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
 
 type Direction = "request" | "response";
 
-/** An unsafe choice that is made and not acknowledged, with the directions that make it. */
+/** An unsafe choice that is not acknowledged, with the directions that it applies to. */
 export interface Missing {
   flag: string;
   directions: Direction[];
@@ -29,7 +30,7 @@ export interface Missing {
 /** Unsafe choices that only a super admin may acknowledge: they break the promise that a key cannot be read. */
 export const ofSuperAdmins = (flag: string): boolean => flag === "FLAG_CONFLICTING_KEY_USES";
 
-/** The unsafe choices that a save was refused for and that are not acknowledged since. */
+/** The unsafe choices that the server rejected and that are still not acknowledged. */
 export function missingFlags(problem: Problem | undefined, encryption: Json): Missing[] {
   const missing: Missing[] = [];
   for (const { field, description } of problem?.violations ?? []) {
@@ -64,7 +65,7 @@ function acknowledge(encryption: Json, { flag, directions }: Missing, reason: st
   );
 }
 
-/** Offers to acknowledge what the server found unsafe, with a reason and an end. */
+/** Lets the user acknowledge what the server found unsafe, with a reason and an end date. */
 export function Acknowledge({
   problem,
   encryption,
@@ -79,20 +80,19 @@ export function Acknowledge({
   const missing = missingFlags(problem, encryption);
   if (missing.length === 0) return null;
   return (
-    <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
-      <p>
-        If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops
-        encrypting when the acknowledgement expires.
-      </p>
+    <Notice tone="warn" icon={<AlertIcon size={18} />} title={t("ack.title")}>
+      <p>{t("ack.words")}</p>
       <ul className="unsafe-choices">
         {missing.map((m, i) => (
           <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
             <p>
-              <b>{flagWords(m.flag)}</b>
-              {m.directions[0] === "response" && " in responses"}: <Words text={flagMeaning(m.flag)} />
+              {rich(m.directions[0] === "response" ? "ack.choiceInResponses" : "ack.choice", {
+                flag: flagWords(m.flag),
+                meaning: <Words text={flagMeaning(m.flag)} />,
+              })}
             </p>
             {ofSuperAdmins(m.flag) && !admin ? (
-              <p>Ask a super admin to save the endpoint, or the partner to issue another key.</p>
+              <p>{t("ack.askAdmin")}</p>
             ) : asked === m.flag ? (
               <Answer
                 flag={m.flag}
@@ -106,10 +106,10 @@ export function Acknowledge({
               <Button
                 size="xs"
                 variant="default"
-                aria-label={`Acknowledge ${flagWords(m.flag)}…`}
+                aria-label={t("ack.openFor", { flagWords: flagWords(m.flag) })}
                 onClick={() => setAsked(m.flag)}
               >
-                Acknowledge…
+                {t("ack.open")}
               </Button>
             )}
           </li>
@@ -119,7 +119,7 @@ export function Acknowledge({
   );
 }
 
-/** Asks why an unsafe choice is accepted, and until when. `before` is what was said of another. */
+/** Asks for the reason and the end date of an acknowledgement. `before` is the reason given for another choice. */
 export function Answer({
   flag,
   before,
@@ -133,14 +133,14 @@ export function Answer({
   const [until, setUntil] = useState<unknown>(inAYear);
   const ready = reason.trim() !== "" && typeof until === "string";
   const answer = (form: HTMLFormElement | null) => {
-    // What was pressed is gone then; what is left to do is to save.
+    // The pressed button disappears, and saving is the next step.
     form?.querySelector<HTMLElement>("[type=submit]")?.focus();
     onAnswer(reason.trim(), String(until));
   };
   return (
-    <div className="two unsafe-fields" role="group" aria-label={`Acknowledge ${flagWords(flag)}`}>
+    <div className="two unsafe-fields" role="group" aria-label={t("ack.dialogTitle", { flagWords: flagWords(flag) })}>
       <TextInput
-        label="Reason"
+        label={t("ui.reason")}
         withAsterisk
         maxLength={512}
         value={reason}
@@ -148,7 +148,7 @@ export function Answer({
         onChange={(e) => setReason(e.currentTarget.value)}
         onKeyDown={(e) => {
           if (e.key !== "Enter") return;
-          // Not yet the save.
+          // Enter must not submit the form around this field.
           e.preventDefault();
           if (ready) answer(e.currentTarget.form);
         }}
@@ -156,13 +156,13 @@ export function Answer({
       <Group align="end" gap="xs" wrap="nowrap">
         <DateInput
           field={{ name: "expire_time", json: "expireTime", words: "", required: true }}
-          title="Accepted until"
+          title={t("ack.until")}
           value={until}
           onChange={setUntil}
           path=""
         />
         <Button variant="default" disabled={!ready} onClick={(e) => answer(e.currentTarget.form)}>
-          Acknowledge
+          {t("ack.submit")}
         </Button>
       </Group>
     </div>

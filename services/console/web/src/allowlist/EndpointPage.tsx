@@ -26,6 +26,7 @@ import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
 import { Warnings } from "./Warnings";
+import { rich, t } from "../text/t";
 import {
   directionWords,
   expiryWords,
@@ -38,15 +39,15 @@ import {
 } from "./words";
 
 const all = [
-  ["overview", "Overview"],
-  ["encryption", "Encryption"],
-  ["test", "Test"],
-  ["integrate", "Integrate"],
-  ["verification", "Verification"],
-  ["history", "Change logs"],
+  ["overview", t("endpoint.tab.overview")],
+  ["encryption", t("endpoint.tab.encryption")],
+  ["test", t("endpoint.tab.test")],
+  ["integrate", t("endpoint.tab.integrate")],
+  ["verification", t("endpoint.tab.verification")],
+  ["history", t("ui.changeLogs")],
 ] as const;
 
-/** How often an endpoint is read anew while a proof is waited for, in milliseconds. */
+/** The interval for refetching an endpoint while it waits for a proof, in milliseconds. */
 const waiting = 5_000;
 
 /** One endpoint: what it is, how it is protected, and whose it is. */
@@ -61,7 +62,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   });
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
-  // What a member may not ask for is not offered.
+  // Members do not see what they cannot request.
   const tabs = all
     .filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value))
     .filter(([value]) => value !== "test" || endpoint.data?.encryption);
@@ -69,8 +70,8 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const data = endpoint.data;
   return (
     <div className="page">
-      <nav className="crumbs" aria-label="Breadcrumb">
-        <Link to={paths.endpoints(workspace)}>Allowlist</Link>
+      <nav className="crumbs" aria-label={t("ui.breadcrumb")}>
+        <Link to={paths.endpoints(workspace)}>{t("endpoints.title")}</Link>
         <ChevronRightIcon size={14} />
       </nav>
       <header className="page-head">
@@ -141,16 +142,16 @@ function Gone({ id, tab }: { id: string; tab: string }) {
   return (
     <Empty
       icon={<GlobeIcon size={26} />}
-      title="There is no such endpoint"
+      title={t("endpoint.missing.title")}
       action={
         manage && (
           <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>
-            Look at its change log
+            {t("ui.viewChangeLog")}
           </Link>
         )
       }
     >
-      It was deleted, or it never existed.
+      {t("ui.deletedOrNever")}
     </Empty>
   );
 }
@@ -166,22 +167,22 @@ function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string
         leftSection={<PencilIcon size={16} />}
         onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}
       >
-        Edit
+        {t("ui.edit")}
       </Button>
       {verified && !active && (
         <Button leftSection={<PowerIcon size={16} />} loading={actions.busy} onClick={() => actions.activate(endpoint)}>
-          Activate
+          {t("endpoint.activate")}
         </Button>
       )}
-      <RowMenu label="More actions">
+      <RowMenu label={t("ui.moreActions")}>
         {admin && !verified && (
           <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>
-            Approve
+            {t("endpoint.approve")}
           </Menu.Item>
         )}
         {active && (
           <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>
-            Deactivate
+            {t("endpoint.deactivate")}
           </Menu.Item>
         )}
         <Menu.Item
@@ -189,14 +190,14 @@ function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string
           className="danger"
           onClick={() => actions.ask("delete", endpoint)}
         >
-          Delete
+          {t("ui.delete")}
         </Menu.Item>
       </RowMenu>
     </div>
   );
 }
 
-/** What is left to do before an endpoint is in use. */
+/** The steps that remain before an endpoint is active. */
 function NextStep({
   endpoint,
   id,
@@ -212,23 +213,19 @@ function NextStep({
   const degraded = endpoint.verification?.health === "HEALTH_DEGRADED";
   if (degraded) {
     return (
-      <Notice tone="bad" title="The proof is not in place any more">
-        <p>
-          The endpoint stays in use until <FullTime value={endpoint.verification?.graceTime} />. Publish the proof again
-          before that.
-        </p>
+      <Notice tone="bad" title={t("endpoint.proofMissing.title")}>
+        <p>{rich("endpoint.proofMissing.words", { time: <FullTime value={endpoint.verification?.graceTime} /> })}</p>
       </Notice>
     );
   }
   if (endpoint.state === "STATE_ACTIVE" || !manage) return null;
   if (isVerified(endpoint.verification)) {
     return (
-      <Notice
-        title={endpoint.state === "STATE_INACTIVE" ? "This endpoint is switched off" : "Verified, and not yet in use"}
-      >
+      <Notice title={endpoint.state === "STATE_INACTIVE" ? t("endpoint.off.title") : t("endpoint.ready.title")}>
         <p>
-          {endpoint.state === "STATE_INACTIVE" && endpoint.stateReason ? `${endpoint.stateReason}. ` : ""}Activate it
-          when the platform may talk to it.
+          {endpoint.state === "STATE_INACTIVE" && endpoint.stateReason
+            ? t("endpoint.ready.after", { reason: endpoint.stateReason })
+            : t("endpoint.ready.words")}
         </p>
       </Notice>
     );
@@ -237,7 +234,7 @@ function NextStep({
   return (
     <Notice
       tone="warn"
-      title="Not verified yet"
+      title={t("endpoint.unverified.title")}
       action={
         <Button
           size="xs"
@@ -246,14 +243,11 @@ function NextStep({
             admin ? actions.ask("approve", endpoint) : navigate(paths.endpoint(workspace, id, "verification"))
           }
         >
-          {admin ? "Approve" : "Verify"}
+          {admin ? t("endpoint.approve") : t("endpoint.verify")}
         </Button>
       }
     >
-      <p>
-        It can be used once it is established that it is the partner's: by a proof that the partner publishes, or by a
-        super admin's approval.
-      </p>
+      <p>{t("endpoint.unverified.words")}</p>
     </Notice>
   );
 }
@@ -262,13 +256,16 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="columns">
       <div className="stack">
-        <Card title="Request">
+        <Card title={t("endpoint.request")}>
           <dl className="facts">
-            <Fact term="URL">
-              <span className="mono wrap-anywhere">{endpoint.url}</span> <Copy text={endpoint.url ?? ""} what="URL" />
-              {endpoint.urlPublicReason && <p className="dimmed">Public: {endpoint.urlPublicReason}</p>}
+            <Fact term={t("endpoint.url")}>
+              <span className="mono wrap-anywhere">{endpoint.url}</span>{" "}
+              <Copy text={endpoint.url ?? ""} what={t("endpoint.url")} />
+              {endpoint.urlPublicReason && (
+                <p className="dimmed">{t("endpoint.urlPublic", { urlPublicReason: endpoint.urlPublicReason })}</p>
+              )}
             </Fact>
-            <Fact term="Methods">
+            <Fact term={t("endpoint.methods")}>
               <span className="tags">
                 {endpoint.methods?.map((m) => (
                   <span key={m} className="tag quiet mono">
@@ -277,21 +274,25 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
                 ))}
               </span>
             </Fact>
-            <Fact term="Content type">
-              {endpoint.contentType ? <code>{endpoint.contentType}</code> : <span className="dimmed">Not set</span>}
+            <Fact term={t("endpoint.contentType")}>
+              {endpoint.contentType ? (
+                <code>{endpoint.contentType}</code>
+              ) : (
+                <span className="dimmed">{t("ui.notSet")}</span>
+              )}
             </Fact>
           </dl>
         </Card>
-        <Parameters title="Headers" list={endpoint.headers} />
-        <Parameters title="Query parameters" list={endpoint.queryParameters} />
+        <Parameters title={t("endpoint.headers")} list={endpoint.headers} />
+        <Parameters title={t("endpoint.queryParameters")} list={endpoint.queryParameters} />
         {(endpoint.bodyValues?.length ?? 0) > 0 && (
-          <Card title="Values put into the body">
+          <Card title={t("endpoint.bodyValues")}>
             <dl className="view">
               {endpoint.bodyValues?.map((b) => (
                 <div key={b.path}>
                   <dt className="mono">{b.path}</dt>
                   <dd>
-                    <SecretRefView value={(b.secret ?? {}) as Json} />
+                    <SecretRefView value={b.secret ?? {}} />
                   </dd>
                 </div>
               ))}
@@ -299,39 +300,39 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
           </Card>
         )}
       </div>
-      <Card title="About">
+      <Card title={t("endpoint.about")}>
         <dl className="facts">
-          <Fact term="Description">
+          <Fact term={t("endpoint.description")}>
             {endpoint.description ? (
               <span className="prose" dir="auto">
                 {endpoint.description}
               </span>
             ) : (
-              <span className="dimmed">None</span>
+              <span className="dimmed">{t("ui.none")}</span>
             )}
           </Fact>
-          <Fact term="Verified">
+          <Fact term={t("endpoint.verified")}>
             {isVerified(endpoint.verification) ? (
               <>
                 <VerificationTag verification={endpoint.verification} />{" "}
                 <FullTime value={endpoint.verification?.time} />
               </>
             ) : (
-              <span className="dimmed">Not yet</span>
+              <span className="dimmed">{t("ui.notYet")}</span>
             )}
           </Fact>
-          <Fact term="Labels">
+          <Fact term={t("endpoint.labels")}>
             <Labels labels={endpoint.labels} />
           </Fact>
-          <Fact term="Last updated">
+          <Fact term={t("ui.lastUpdated")}>
             <FullTime value={endpoint.updateTime} />
           </Fact>
-          <Fact term="Created">
+          <Fact term={t("ui.created")}>
             <FullTime value={endpoint.createTime} />
           </Fact>
-          <Fact term="Resource name">
+          <Fact term={t("ui.resourceName")}>
             <code className="wrap-anywhere">{endpoint.name}</code>{" "}
-            <Copy text={endpoint.name ?? ""} what="resource name" />
+            <Copy text={endpoint.name ?? ""} what={t("ui.what.resourceName")} />
           </Fact>
         </dl>
       </Card>
@@ -349,7 +350,9 @@ function Parameters({ title, list }: { title: string; list: ParameterJson[] | un
             <dt className="mono">{p.name}</dt>
             <dd>
               {p.secret ? <SecretRefView value={p.secret as Json} /> : <code className="wrap-anywhere">{p.value}</code>}
-              {p.publicReason && <p className="dimmed">Public: {p.publicReason}</p>}
+              {p.publicReason && (
+                <p className="dimmed">{t("endpoint.paramPublic", { publicReason: p.publicReason })}</p>
+              )}
             </dd>
           </div>
         ))}
@@ -361,7 +364,7 @@ function Parameters({ title, list }: { title: string; list: ParameterJson[] | un
 function TestTab({ name }: { name: string }) {
   return (
     <div className="stack">
-      <Card title="Test">
+      <Card title={t("endpoint.tab.test")}>
         <TryOut name={name} />
       </Card>
       <Diagnose name={name} />
@@ -375,8 +378,8 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
   const legacy = legacyOf(encryption);
   if (!encryption) {
     return (
-      <Empty icon={<ShieldCheckIcon size={26} />} title="Bodies are sent as they are">
-        No encryption or signature is configured for this endpoint.
+      <Empty icon={<ShieldCheckIcon size={26} />} title={t("endpoint.plain.title")}>
+        {t("endpoint.plain.words")}
       </Empty>
     );
   }
@@ -386,7 +389,7 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
         <Notice
           tone={legacy.some((l) => l.over) ? "bad" : "warn"}
           icon={<AlertIcon size={18} />}
-          title="This endpoint makes unsafe choices"
+          title={t("endpoint.unsafe.title")}
         >
           {legacy.map((l) => (
             <p key={l.flag + l.expires + l.reason}>
@@ -396,25 +399,23 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
         </Notice>
       )}
       <div className="columns even">
-        <Card title="Requests">
-          <MessageView type="keyward.allowlist.v1.Profile" value={(encryption.request ?? {}) as Json} />
+        <Card title={t("encryption.requests")}>
+          <MessageView type="keyward.allowlist.v1.Profile" value={encryption.request ?? {}} />
         </Card>
-        <Card title="Responses">
+        <Card title={t("encryption.responses")}>
           {encryption.response ? (
-            <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} />
+            <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response} />
           ) : (
             <p className="dimmed">
-              {!isEncrypted(encryption.request)
-                ? "Not encrypted, and not signed."
-                : "As requests are, without the signature."}
+              {!isEncrypted(encryption.request) ? t("endpoint.plainResponse") : t("endpoint.responseSame")}
             </p>
           )}
         </Card>
       </div>
       {(encryption.alsoUsedFor?.length ?? 0) > 0 && (
-        <Card title="Keys with other uses" words="Declared here, and made by the configurations of other endpoints.">
+        <Card title={t("encryption.otherUses")} words={t("endpoint.otherUsesWords")}>
           {encryption.alsoUsedFor?.map((use, i) => (
-            <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use as Json} />
+            <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use} />
           ))}
         </Card>
       )}

@@ -30,6 +30,7 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
 import "./allowlist.css";
+import { t } from "../text/t";
 import {
   protections,
   isVerified,
@@ -41,7 +42,7 @@ import {
   VerificationTag,
 } from "./words";
 
-/** The partners' endpoints that the platform may talk to. */
+/** The partner endpoints that services can call. */
 export function EndpointsPage() {
   const { workspace, manage } = useAccess();
   const [params, change] = useParams();
@@ -51,7 +52,7 @@ export function EndpointsPage() {
     orderBy: (params.get("sort") ?? "name") as Sort,
   };
   const unsafe = params.get("unsafe") ?? "";
-  // Taken once, so that all pages of a list are of the same one.
+  // Computed once, so that all pages of a list use the same time.
   const legacyExpiresBefore = useMemo(() => legacyBefore(unsafe), [unsafe]);
   const size = Number(params.get("size") ?? 50);
   const pages = usePages();
@@ -67,17 +68,15 @@ export function EndpointsPage() {
   const empty = list?.length === 0 && pages.number === 0 && !endpoints.isPlaceholderData;
   const add = manage && (
     <Button leftSection={<PlusIcon size={16} />} onClick={() => navigate(paths.newEndpoint(workspace))}>
-      Add endpoint
+      {t("endpoints.add")}
     </Button>
   );
   return (
     <div className="page">
       <header className="page-head">
         <div>
-          <h1>Allowlist</h1>
-          <p className="dimmed">
-            The partners' endpoints that the platform may talk to, and how what goes there is protected.
-          </p>
+          <h1>{t("endpoints.title")}</h1>
+          <p className="dimmed">{t("endpoints.words")}</p>
         </div>
         {add}
       </header>
@@ -85,26 +84,26 @@ export function EndpointsPage() {
         <Search
           value={filter.query}
           onChange={(q) => change({ q })}
-          label="Search by name"
+          label={t("ui.searchByName")}
           busy={endpoints.isFetching && endpoints.isPlaceholderData}
         />
         <Select
-          aria-label="State"
+          aria-label={t("endpoints.state")}
           w={150}
           value={filter.state ?? ""}
           onChange={(s) => change({ state: s ?? "" })}
           data={[
-            { value: "", label: "All states" },
+            { value: "", label: t("endpoints.allStates") },
             ...Object.entries(states).map(([value, [label]]) => ({ value, label })),
           ]}
         />
         <Select
-          aria-label="Unsafe choices"
+          aria-label={t("endpoints.unsafe")}
           w={218}
           value={unsafe}
           onChange={(u) => change({ unsafe: u ?? "" })}
           data={[
-            { value: "", label: "Safe and unsafe" },
+            { value: "", label: t("endpoints.unsafeAll") },
             ...Object.entries(unsafeFilters).map(([value, { label }]) => ({ value, label })),
           ]}
         />
@@ -116,20 +115,18 @@ export function EndpointsPage() {
         filter.query || filter.state || unsafe ? (
           <Empty
             icon={<SearchIcon size={26} />}
-            title="Nothing found"
+            title={t("ui.nothingFound")}
             action={
               <Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>
-                Show all endpoints
+                {t("endpoints.showAll")}
               </Button>
             }
           >
-            No endpoint of this workspace matches what you look for.
+            {t("endpoints.noMatch")}
           </Empty>
         ) : (
-          <EmptyWorkspace icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
-            {manage
-              ? "Add the first partner's endpoint. It can be used once it is proven to be the partner's."
-              : "An owner of the workspace adds them."}
+          <EmptyWorkspace icon={<GlobeIcon size={26} />} title={t("endpoints.empty.title")} action={add}>
+            {manage ? t("endpoints.empty.words") : t("endpoints.empty.member")}
           </EmptyWorkspace>
         )
       ) : (
@@ -170,22 +167,22 @@ function Table({ endpoints, stale, order, onOrder, actions }: TableProps) {
   return (
     <div className="table-frame">
       <table className="table endpoints" aria-busy={!endpoints || stale} data-stale={stale || undefined}>
-        <caption className="sr-only">Endpoints</caption>
+        <caption className="sr-only">{t("endpoints.table")}</caption>
         <thead>
           <tr>
-            <SortHeader name="Endpoint" by="name" order={order} onOrder={onOrder} />
+            <SortHeader name={t("endpoints.column.name")} by="name" order={order} onOrder={onOrder} />
             <th scope="col" className="wide-only">
-              URL
+              {t("endpoints.column.url")}
             </th>
-            <th scope="col">State</th>
-            <th scope="col">Verification</th>
+            <th scope="col">{t("endpoints.state")}</th>
+            <th scope="col">{t("endpoints.column.verification")}</th>
             <th scope="col" className="mid-only">
-              Protection
+              {t("endpoints.column.protection")}
             </th>
-            <SortHeader name="Last updated" by="update_time" order={order} onOrder={onOrder} />
+            <SortHeader name={t("ui.lastUpdated")} by="update_time" order={order} onOrder={onOrder} />
             {manage && (
               <th scope="col" className="actions">
-                <span className="sr-only">Actions</span>
+                <span className="sr-only">{t("ui.actions")}</span>
               </th>
             )}
           </tr>
@@ -212,7 +209,7 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
   const used = protections(endpoint.encryption);
   return (
     <tr>
-      <th scope="row" data-label="Endpoint">
+      <th scope="row" data-label={t("endpoints.column.name")}>
         <Link to={paths.endpoint(workspace, id)} className="row-link two-lines">
           {endpoint.displayName && <Ellipsis text={endpoint.displayName} />}
           <span className={endpoint.displayName ? "dimmed small" : undefined}>
@@ -224,27 +221,27 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
         <span className="methods">{endpoint.methods?.join(" ")}</span>
         <Ellipsis text={endpoint.url?.replace(/^https:\/\//, "")} hint={endpoint.url} mono />
       </td>
-      <td data-label="State">
+      <td data-label={t("endpoints.state")}>
         <StateTag state={endpoint.state} />
       </td>
-      <td data-label="Verification">
+      <td data-label={t("endpoints.column.verification")}>
         <VerificationTag verification={endpoint.verification} />
       </td>
-      <td className="mid-only" data-label="Protection">
+      <td className="mid-only" data-label={t("endpoints.column.protection")}>
         <span className="tags">
           {used.map((a) => (
             <Tagged key={a} text={a} />
           ))}
           <LegacyTags encryption={endpoint.encryption} below />
-          {!endpoint.encryption && <span className="dimmed">None</span>}
+          {!endpoint.encryption && <span className="dimmed">{t("ui.none")}</span>}
         </span>
       </td>
-      <td data-label="Last updated">
+      <td data-label={t("ui.lastUpdated")}>
         <Time value={endpoint.updateTime} />
       </td>
       {manage && (
         <td className="actions">
-          <RowMenu label={`Actions for ${id}`}>
+          <RowMenu label={t("ui.actionsFor", { id })}>
             <RowItems endpoint={endpoint} actions={actions} />
           </RowMenu>
         </td>
@@ -261,34 +258,34 @@ function RowItems({ endpoint, actions }: { endpoint: EndpointJson; actions: Endp
   return (
     <>
       <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id))}>
-        Details
+        {t("ui.details")}
       </Menu.Item>
       <Menu.Item leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>
-        Edit
+        {t("ui.edit")}
       </Menu.Item>
       {!isVerified(endpoint.verification) && (
         <Menu.Item
           leftSection={<ShieldCheckIcon size={16} />}
           onClick={() => navigate(paths.endpoint(workspace, id, "verification"))}
         >
-          Verify
+          {t("endpoint.verify")}
         </Menu.Item>
       )}
       {endpoint.state === "STATE_ACTIVE" && (
         <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>
-          Deactivate
+          {t("endpoint.deactivate")}
         </Menu.Item>
       )}
       {endpoint.state !== "STATE_ACTIVE" && isVerified(endpoint.verification) && (
         <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.activate(endpoint)}>
-          Activate
+          {t("endpoint.activate")}
         </Menu.Item>
       )}
       <Menu.Item
         leftSection={<ClockIcon size={16} />}
         onClick={() => navigate(paths.endpoint(workspace, id, "history"))}
       >
-        Change logs
+        {t("ui.changeLogs")}
       </Menu.Item>
       <Menu.Divider />
       <Menu.Item
@@ -296,7 +293,7 @@ function RowItems({ endpoint, actions }: { endpoint: EndpointJson; actions: Endp
         className="danger"
         onClick={() => actions.ask("delete", endpoint)}
       >
-        Delete
+        {t("ui.delete")}
       </Menu.Item>
     </>
   );

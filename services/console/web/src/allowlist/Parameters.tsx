@@ -2,9 +2,10 @@ import { ActionIcon, Button, SegmentedControl, TextInput } from "@mantine/core";
 import { useId } from "react";
 import type { BodyValueJson, ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { SecretPicker } from "../secrets/SecretPicker";
-import { useField, useFinding } from "../shape/findings";
+import { useField, useViolation } from "../shape/violations";
 import { PlusIcon, TrashIcon } from "../ui/icons";
 import { carriesCredential, hostOf, mayStandUnder } from "./draft";
+import { t } from "../text/t";
 import { PublicReason } from "./PublicReason";
 
 interface ListProps<T> {
@@ -13,16 +14,19 @@ interface ListProps<T> {
   url: string;
 }
 
+type ParameterKind = "header" | "query";
+
 /** Headers or query parameters: each a value that everyone sees, or a stored credential. */
 export function Parameters({
+  kind,
   title,
   path,
   url,
   value,
   onChange,
-}: ListProps<ParameterJson> & { title: string; path: string }) {
+}: ListProps<ParameterJson> & { kind: ParameterKind; title: string; path: string }) {
   const heading = useId();
-  const finding = useFinding(path);
+  const violation = useViolation(path);
   const put = (i: number, next: ParameterJson) => onChange(value.map((p, j) => (i === j ? next : p)));
   return (
     <div className="block" role="group" aria-labelledby={heading} data-path={path}>
@@ -31,9 +35,9 @@ export function Parameters({
           {title}
         </div>
       </div>
-      {finding && (
+      {violation && (
         <p className="field-error" role="alert">
-          {finding}
+          {violation}
         </p>
       )}
       <div className="list">
@@ -42,7 +46,7 @@ export function Parameters({
             key={i}
             parameter={p}
             index={i}
-            what={title}
+            kind={kind}
             path={`${path}[${i}]`}
             host={hostOf(url)}
             onChange={(next) => put(i, next)}
@@ -57,7 +61,7 @@ export function Parameters({
             leftSection={<PlusIcon size={14} />}
             onClick={() => onChange([...value, { name: "", value: "" }])}
           >
-            Add {title.toLowerCase().replace(/s$/, "")}
+            {t(`params.${kind}.add`)}
           </Button>
         )}
       </div>
@@ -68,16 +72,16 @@ export function Parameters({
 interface ItemProps {
   parameter: ParameterJson;
   index: number;
-  what: string;
+  kind: ParameterKind;
   path: string;
   host: string | undefined;
   onChange: (parameter: ParameterJson) => void;
   onRemove: () => void;
 }
 
-function Parameter({ parameter, index, what, path, host, onChange, onRemove }: ItemProps) {
+function Parameter({ parameter, index, kind, path, host, onChange, onRemove }: ItemProps) {
   const name = parameter.name ?? "";
-  const one = `${what.replace(/s$/, "")} ${index + 1}`;
+  const n = index + 1;
   const must = carriesCredential(name);
   const secret = Boolean(parameter.secret) || (must && parameter.publicReason === undefined);
   const nameField = useField(`${path}.name`);
@@ -99,8 +103,8 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
       <div className="list-body parameter">
         <TextInput
           {...nameField}
-          aria-label={`Name of ${one.toLowerCase()}`}
-          placeholder={what === "Headers" ? "X-Client" : "name"}
+          aria-label={t(`params.${kind}.name`, { n })}
+          placeholder={kind === "header" ? "X-Client" : "name"}
           classNames={{ input: "mono" }}
           maxLength={64}
           spellCheck={false}
@@ -110,20 +114,20 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
         />
         <SegmentedControl
           size="xs"
-          aria-label={`Where ${one.toLowerCase()} comes from`}
+          aria-label={t(`params.${kind}.source`, { n })}
           value={secret ? "secret" : "value"}
           onChange={(v) =>
             onChange(v === "secret" ? { name, secret: {} } : { name, value: "", ...(must && { publicReason: "" }) })
           }
           data={[
-            { value: "value", label: "Value", disabled: must && !mayStandUnder(name) },
-            { value: "secret", label: "Secret" },
+            { value: "value", label: t("params.value"), disabled: must && !mayStandUnder(name) },
+            { value: "secret", label: t("params.secret") },
           ]}
         />
         {secret ? (
           <div {...valueField}>
             <SecretPicker
-              label={one}
+              label={t(`params.${kind}.secret`, { n })}
               usage="USAGE_CREDENTIAL"
               host={host}
               value={parameter.secret?.name}
@@ -134,8 +138,8 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
         ) : (
           <TextInput
             {...valueField}
-            aria-label={`Value of ${one.toLowerCase()}`}
-            placeholder="Everyone who sees the endpoint sees this"
+            aria-label={t(`params.${kind}.value`, { n })}
+            placeholder={t("params.valuePlaceholder")}
             classNames={{ input: "mono" }}
             maxLength={1024}
             spellCheck={false}
@@ -147,15 +151,14 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
         )}
         {must && secret && (
           <p className="field-hint">
-            This name usually carries a credential, so it takes a stored secret
-            {mayStandUnder(name) ? ", or a value that is public" : " only"}.
+            {mayStandUnder(name) ? t("params.mustBeSecretOrPublic") : t("params.mustBeSecret")}
           </p>
         )}
         {!secret && (
           <PublicReason
             path={`${path}.public_reason`}
             about={[path, `${path}.value`]}
-            what={`the value of ${one.toLowerCase()}`}
+            what={t(`params.${kind}.what`, { n })}
             value={parameter.publicReason}
             onChange={(publicReason) => onChange({ ...parameter, publicReason })}
           />
@@ -165,8 +168,8 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
         <ActionIcon
           variant="subtle"
           color="gray"
-          aria-label={`Remove ${one.toLowerCase()}`}
-          data-hint="Remove"
+          aria-label={t(`params.${kind}.remove`, { n })}
+          data-hint={t("ui.remove")}
           onClick={onRemove}
         >
           <TrashIcon size={15} />
@@ -179,18 +182,18 @@ function Parameter({ parameter, index, what, path, host, onChange, onRemove }: I
 /** Credentials that go into the JSON of each body before it is encrypted. */
 export function BodyValues({ url, value, onChange }: ListProps<BodyValueJson>) {
   const heading = useId();
-  const finding = useFinding("endpoint.body_values");
+  const violation = useViolation("endpoint.body_values");
   return (
     <div className="block" role="group" aria-labelledby={heading} data-path="endpoint.body_values">
       <div className="block-head">
         <div className="block-title" id={heading}>
-          Values put into the body
+          {t("params.bodyTitle")}
         </div>
-        <p className="help">Credentials that are put into each JSON body before it is encrypted.</p>
+        <p className="help">{t("params.bodyWords")}</p>
       </div>
-      {finding && (
+      {violation && (
         <p className="field-error" role="alert">
-          {finding}
+          {violation}
         </p>
       )}
       <div className="list">
@@ -212,7 +215,7 @@ export function BodyValues({ url, value, onChange }: ListProps<BodyValueJson>) {
             leftSection={<PlusIcon size={14} />}
             onClick={() => onChange([...value, { path: "$.", secret: {} }])}
           >
-            Add body value
+            {t("params.addBody")}
           </Button>
         )}
       </div>
@@ -246,8 +249,8 @@ function BodyValue({
       <div className="list-body pair">
         <TextInput
           {...pathField}
-          aria-label={`Path of body value ${index + 1}`}
-          placeholder="$.auth.apiKey"
+          aria-label={t("params.bodyPath", { index: index + 1 })}
+          placeholder={t("params.bodyPlaceholder")}
           classNames={{ input: "mono" }}
           maxLength={256}
           spellCheck={false}
@@ -256,7 +259,7 @@ function BodyValue({
         />
         <div {...secretField}>
           <SecretPicker
-            label={`Body value ${index + 1}`}
+            label={t("params.bodyValue", { index: index + 1 })}
             usage="USAGE_CREDENTIAL"
             host={host}
             value={body.secret?.name}
@@ -269,8 +272,8 @@ function BodyValue({
         <ActionIcon
           variant="subtle"
           color="gray"
-          aria-label={`Remove body value ${index + 1}`}
-          data-hint="Remove"
+          aria-label={t("params.removeBody", { index: index + 1 })}
+          data-hint={t("ui.remove")}
           onClick={onRemove}
         >
           <TrashIcon size={15} />

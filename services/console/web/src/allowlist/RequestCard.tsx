@@ -1,11 +1,12 @@
 import { Autocomplete, Checkbox, Textarea, TextInput } from "@mantine/core";
 import { idRules } from "../api/names";
-import { useField } from "../shape/findings";
+import { useField } from "../shape/violations";
 import { CheckIcon, CrossIcon } from "../ui/icons";
 import { LabelsField } from "../ui/LabelsField";
 import { Card, Notice } from "../ui/parts";
 import type { Draft } from "./draft";
 import { BodyValues, Parameters } from "./Parameters";
+import { t } from "../text/t";
 import { PublicReason } from "./PublicReason";
 
 interface Props {
@@ -26,13 +27,13 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
   const descriptionField = useField("endpoint.description");
   const { error: labelsError, ...labelsField } = useField("endpoint.labels");
   return (
-    <Card title="About">
+    <Card title={t("endpoint.about")}>
       <div className="two">
         <TextInput
           {...nameField}
-          label="Display name"
-          description="For people. Optional."
-          placeholder="Example Bank payments"
+          label={t("endpoint.displayName")}
+          description={t("request.displayNameHelp")}
+          placeholder={t("request.displayNamePlaceholder")}
           maxLength={128}
           value={draft.displayName}
           onChange={(e) => onChange({ ...draft, displayName: e.currentTarget.value })}
@@ -41,16 +42,16 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
           <div>
             <TextInput
               {...idField}
-              label="Name"
-              description="For machines; it cannot be changed later."
-              placeholder="example-bank"
+              label={t("request.name")}
+              description={t("request.nameHelp")}
+              placeholder={t("request.namePlaceholder")}
               withAsterisk
               maxLength={128}
               spellCheck={false}
               autoComplete="off"
               classNames={{ input: "mono" }}
               value={id}
-              error={taken ? "There is an endpoint of this name already." : idField.error}
+              error={taken ? t("request.nameTaken") : idField.error}
               onChange={(e) => onId(e.currentTarget.value)}
             />
             {id !== "" && (
@@ -65,7 +66,8 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
                   ))}
                 {idRules(id).every((r) => r.kept) && (
                   <li data-state="kept">
-                    <CheckIcon size={13} />A name that can be used
+                    <CheckIcon size={13} />
+                    {t("request.nameValid")}
                   </li>
                 )}
               </ul>
@@ -73,8 +75,8 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
           </div>
         ) : (
           <TextInput
-            label="Name"
-            description="It cannot be changed."
+            label={t("request.name")}
+            description={t("request.nameFixed")}
             readOnly
             classNames={{ input: "mono" }}
             value={id}
@@ -83,7 +85,7 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
       </div>
       <Textarea
         {...descriptionField}
-        label="Description"
+        label={t("endpoint.description")}
         autosize
         minRows={2}
         maxRows={6}
@@ -100,18 +102,18 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
-/** What is sent, and where to. */
+/** What is sent and where. */
 export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?: string }) {
   const urlField = useField("endpoint.url");
   const methodsField = useField("endpoint.methods");
   const typeField = useField("endpoint.content_type");
   return (
-    <Card title="Request" words="Where it goes, and what goes with every request.">
+    <Card title={t("endpoint.request")} words={t("request.words")}>
       <TextInput
         {...urlField}
-        label="URL"
-        description="Absolute, https, without query. A path that ends in /* stands for everything below it."
-        placeholder="https://api.partner.example/v2/payments"
+        label={t("endpoint.url")}
+        description={t("request.urlHelp")}
+        placeholder={t("request.urlPlaceholder")}
         withAsterisk
         type="url"
         spellCheck={false}
@@ -124,21 +126,18 @@ export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?
       <PublicReason
         path="endpoint.url_public_reason"
         about={["endpoint.url"]}
-        what="the URL"
+        what={t("request.urlWhat")}
         value={draft.urlPublicReason}
         onChange={(urlPublicReason) => onChange({ ...draft, urlPublicReason })}
       />
       {urlBefore !== undefined && urlBefore !== draft.url && (
         <Notice tone="warn">
-          <p>
-            Another host, port or scheme undoes the verification, and may another path. The endpoint is then pending
-            until it is verified again.
-          </p>
+          <p>{t("request.urlWarning")}</p>
         </Notice>
       )}
       <Checkbox.Group
         {...methodsField}
-        label="Methods"
+        label={t("endpoint.methods")}
         withAsterisk
         value={draft.methods}
         onChange={(chosen) => onChange({ ...draft, methods: methods.filter((m) => chosen.includes(m)) })}
@@ -151,9 +150,9 @@ export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?
       </Checkbox.Group>
       <Autocomplete
         {...typeField}
-        label="Content type"
-        description="Of bodies before encryption."
-        placeholder="application/json"
+        label={t("endpoint.contentType")}
+        description={t("request.contentTypeHelp")}
+        placeholder={t("request.contentTypePlaceholder")}
         w={320}
         data={["application/json", "application/xml", "text/xml", "text/plain", "application/x-www-form-urlencoded"]}
         maxLength={256}
@@ -161,14 +160,16 @@ export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?
         onChange={(contentType) => onChange({ ...draft, contentType })}
       />
       <Parameters
-        title="Headers"
+        kind="header"
+        title={t("endpoint.headers")}
         path="endpoint.headers"
         url={draft.url}
         value={draft.headers}
         onChange={(headers) => onChange({ ...draft, headers })}
       />
       <Parameters
-        title="Query parameters"
+        kind="query"
+        title={t("endpoint.queryParameters")}
         path="endpoint.query_parameters"
         url={draft.url}
         value={draft.queryParameters}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { carriesCredential, changed, draftOf, endpointOf, hostOf, mayStandUnder, show } from "./draft";
 import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
-import { placeWords } from "./FindingSummary";
+import { placeWords } from "./ViolationSummary";
 import { Problem } from "../api/problem";
 import { shape } from "../gen/shape";
 import { flagMeaning, missingFlags, ofSuperAdmins } from "./Acknowledge";

@@ -3,9 +3,9 @@ import { withField, type Json } from "../shape/value";
 /** The acknowledgement of a literal that looks like a secret and is public. */
 export const publicLiteral = "FLAG_PUBLIC_LITERAL";
 
-/** Whether the server refused a value that it would take with an acknowledgement, by what it said. */
-export const mayBePublic = (finding: string | undefined): boolean =>
-  /acknowledge that it is public/.test(finding ?? "");
+/** Whether the server would accept a rejected value with an acknowledgement, judging by the violation. */
+export const mayBePublic = (violation: string | undefined): boolean =>
+  /acknowledge that it is public/.test(violation ?? "");
 
 type Direction = "request" | "response";
 

@@ -13,7 +13,7 @@ export function useCaller() {
   });
 }
 
-/** What the caller may do in one workspace. The servers decide; this only hides what they would refuse. */
+/** What the caller may do in one workspace. The servers decide; this only hides what they would deny. */
 export interface Access {
   workspace: string;
   /** Owner or super admin: all of secrets, and changes of endpoints. */

@@ -48,7 +48,7 @@ export const createSecret = (
     body: secret,
   });
 
-/** Whether a name is taken, as far as one page of names that hold it tells. */
+/** Whether a name is taken, judging by one page of names that contain it. */
 export async function isTaken(workspace: string, id: string): Promise<boolean> {
   const { secrets } = await listSecrets(workspace, { query: id, pageSize: 1000 });
   return (secrets ?? []).some((s) => idOf(s.name) === id);
@@ -60,7 +60,7 @@ export const updateSecret = (
   options: { updateMask: string; requestId: string; reason?: string; keepCurrent?: boolean },
 ) => call<SecretJson>("PATCH", secret.name, { query: options, body: secret });
 
-/** Replaces the purpose of a KEY after a mistake, as a super admin. */
+/** Replaces the wrong purpose of a KEY, as a super admin. */
 export const replacePurpose = (
   name: string,
   options: { chains: string[]; minCost?: string; reason: string; etag?: string; requestId: string },

@@ -22,12 +22,13 @@ import { Hints } from "../ui/Hint";
 import { Toasts } from "../ui/toast";
 import { Boundary } from "./Boundary";
 import { LeaveDialog } from "./LeaveDialog";
+import { t } from "../text/t";
 import { Main } from "./Main";
 
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
-      // Pages of lists come and go while somebody looks for something; none is kept for long.
+      // Searching fetches many pages of lists, so none is cached for long.
       gcTime: 20_000,
       staleTime: 2_000,
       retry: (failures, error) =>
@@ -39,7 +40,7 @@ const queries = new QueryClient({
 
 /**
  * Lists open where they belong, not at the end of the document: inside the dialog or the
- * part of the page that they are of, which is where screen readers look for them.
+ * part of the page that they belong to, where screen readers expect them.
  */
 const choices = {
   shadow: "md",
@@ -48,10 +49,10 @@ const choices = {
   transitionProps: { duration: 80 },
 };
 
-/** What components do here: nothing that needs a style element, and short transitions. */
+/** Defaults of components: nothing that needs a style element, and short transitions. */
 const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
   components: {
-    // The head of a dialog is no banner of the page.
+    // The header of a dialog is not a banner of the page.
     // Locking the scroll bar would inject a style element; theme/base.css does it.
     Modal: Modal.extend({
       defaultProps: {
@@ -59,7 +60,7 @@ const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
         centered: false,
         yOffset: "6dvh",
         transitionProps: { duration: 120 },
-        closeButtonProps: { "aria-label": "Close" },
+        closeButtonProps: { "aria-label": t("ui.close") },
         attributes: { header: { role: "none" } },
         padding: "lg",
         radius: "lg",

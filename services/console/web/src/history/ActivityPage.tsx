@@ -4,9 +4,10 @@ import { listEndpointHistory } from "../api/allowlist";
 import { endpointName, secretName } from "../api/names";
 import { listSecretHistory } from "../api/vault";
 import { useParams } from "../app/router";
+import { t } from "../text/t";
 import { History } from "./History";
 
-/** All changes of a workspace, those of what was deleted since included. */
+/** All changes of a workspace, including those of deleted resources. */
 export function ActivityPage() {
   const { workspace } = useAccess();
   const [params, change] = useParams();
@@ -15,11 +16,8 @@ export function ActivityPage() {
     <div className="page">
       <header className="page-head">
         <div>
-          <h1>Activity</h1>
-          <p className="dimmed">
-            Every change in this workspace. Entries are never altered, and they remain after a secret or endpoint is
-            deleted.
-          </p>
+          <h1>{t("activity.title")}</h1>
+          <p className="dimmed">{t("activity.words")}</p>
         </div>
       </header>
       <Tabs
@@ -28,8 +26,8 @@ export function ActivityPage() {
         keepMounted={false}
       >
         <Tabs.List>
-          <Tabs.Tab value="secrets">Secrets</Tabs.Tab>
-          <Tabs.Tab value="endpoints">Allowlist</Tabs.Tab>
+          <Tabs.Tab value="secrets">{t("secrets.title")}</Tabs.Tab>
+          <Tabs.Tab value="endpoints">{t("endpoints.title")}</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="secrets">
           <History

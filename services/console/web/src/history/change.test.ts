@@ -64,7 +64,7 @@ describe("an entry of a change log", () => {
       secret: "workspaces/demo/secrets/a",
       chains: ["raw > A(iv=random/12,tag=16)", "raw > B"],
     };
-    expect(titleOf(sealed)).toBe("Purpose sealed by the first use");
+    expect(titleOf(sealed)).toBe("Purpose sealed by first use");
     expect(diffsOf(sealed)).toEqual([{ field: "Used for", from: "", to: "raw > A(iv=random/12,tag=16), raw > B" }]);
     expect(haystack(sealed)).toContain("raw > b");
     const replaced: Change = { action: "ACTION_PURPOSE_REPLACED", oldChains: ["raw > B"], chains: ["raw > C"] };
@@ -82,9 +82,9 @@ describe("an entry of a change log", () => {
     expect(titleOf({ action: "ACTION_PURPOSES_REPORTED", endpoint: "workspaces/demo/endpoints/a" })).toBe(
       "Recorded what its secrets are used for",
     );
-    expect(actionOf("ACTION_EQUAL_VALUE_REFUSED").words).toBe("Refused: another secret has the same value");
+    expect(actionOf("ACTION_EQUAL_VALUE_REFUSED").words).toBe("Rejected: another secret has the same value");
     expect(titleOf({ action: "ACTION_UPDATED", changedFields: ["shared"] })).toBe(
-      "Shared with the endpoints of other hosts",
+      "Shared with endpoints of other hosts",
     );
   });
 

@@ -5,16 +5,14 @@ import { CopyBlock } from "../ui/Copy";
 import { Card } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { TabList } from "../ui/TabList";
+import { t } from "../text/t";
 import { filled, policyLines, programs, type Program } from "./programs";
 
 /** How a service calls the endpoint: programs, and the role that they need. */
 export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="stack">
-      <Card
-        title="Call it from a service"
-        words="The service has Keyward encrypt a message, sends it to the partner as it is, and has the answer decrypted. It never sees a key."
-      >
+      <Card title={t("integrate.title")} words={t("integrate.words")}>
         <Tabs defaultValue={programs[0]?.name} keepMounted={false}>
           <TabList>
             {programs.map((p) => (
@@ -29,18 +27,10 @@ export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
             </Tabs.Panel>
           ))}
         </Tabs>
-        {endpoint.state !== "STATE_ACTIVE" && (
-          <p className="dimmed">Until the endpoint is active, Keyward answers ENDPOINT_NOT_ACTIVE.</p>
-        )}
-        <p className="dimmed">
-          If the partner calls you, decrypt its request or verify its signature with the kind REQUEST, and answer with
-          the exchange that Decrypt returns.
-        </p>
+        {endpoint.state !== "STATE_ACTIVE" && <p className="dimmed">{t("integrate.inactive")}</p>}
+        <p className="dimmed">{t("integrate.incoming")}</p>
       </Card>
-      <Card
-        title="The role that is needed"
-        words="Sender, of this endpoint alone. Ask the people who run Keyward for it."
-      >
+      <Card title={t("integrate.roleTitle")} words={t("integrate.roleWords")}>
         <Text program={policyLines} endpoint={endpoint} />
       </Card>
     </div>

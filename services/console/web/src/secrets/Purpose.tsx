@@ -17,6 +17,7 @@ import { useAction } from "../ui/useAction";
 import { useStillWrong } from "../ui/useStillWrong";
 import { Chains } from "./Chains";
 import { chainsError, chainsIn, purposeWords, replaceable, shareable } from "./purpose";
+import { rich, t } from "../text/t";
 import { sharedWarning } from "./usage";
 
 /** What a key is used for. */
@@ -27,42 +28,39 @@ export function PurposeCard({ secret }: { secret: SecretJson }) {
   const { name, words, warn } = purposeWords(secret);
   const close = () => setDialog(undefined);
   return (
-    <Card title="Purpose" words="A key serves one purpose, since one use may reveal what another protects.">
+    <Card title={t("purpose.title")} words={t("purpose.words")}>
       {warn ? (
         <Notice tone="warn" icon={<AlertIcon />} title={name}>
           <p>{words}</p>
         </Notice>
       ) : (
         <p>
-          <b>{name}</b>
-          {purpose?.sealTime && (
-            <>
-              {" since "}
-              <FullTime value={purpose.sealTime} />
-            </>
-          )}
-          {". "}
-          <span className="dimmed">{words}</span>
+          {rich(purpose?.sealTime ? "purpose.stateSince" : "purpose.stateWords", {
+            name,
+            words,
+            time: <FullTime value={purpose?.sealTime} />,
+            dim: (c) => <span className="dimmed">{c}</span>,
+          })}
         </p>
       )}
       <dl className="facts">
         {(purpose?.chains?.length ?? 0) > 0 && (
-          <Fact term="Used for">
+          <Fact term={t("secret.usedFor")}>
             <Chains chains={purpose?.chains} />
             {purpose?.conflicting && (
               <Tag tone="warn" icon={<AlertIcon size={13} />}>
-                Conflicting uses
+                {t("purpose.conflict")}
               </Tag>
             )}
           </Fact>
         )}
         {(purpose?.host || secret.shared) && (
-          <Fact term="Serves">
-            {secret.shared ? "Shared: endpoints of any host" : <code className="wrap-anywhere">{purpose?.host}</code>}
+          <Fact term={t("purpose.serves")}>
+            {secret.shared ? t("purpose.shared") : <code className="wrap-anywhere">{purpose?.host}</code>}
           </Fact>
         )}
         {Number(purpose?.minCost ?? 0) > 0 && (
-          <Fact term="Derived with">At least {Number(purpose?.minCost).toLocaleString("en")} iterations</Fact>
+          <Fact term={t("purpose.derived")}>{t("purpose.iterations", { minCost: Number(purpose?.minCost) })}</Fact>
         )}
       </dl>
       {admin && <Actions secret={secret} onAsk={setDialog} />}
@@ -77,12 +75,12 @@ function Actions({ secret, onAsk }: { secret: SecretJson; onAsk: (what: "replace
     <Group gap="xs">
       {replaceable(secret) && (
         <Button size="xs" variant="default" onClick={() => onAsk("replace")}>
-          Replace purpose…
+          {t("purpose.replaceOpen")}
         </Button>
       )}
       {shareable(secret) && (
         <Button size="xs" variant="default" onClick={() => onAsk("share")}>
-          Share…
+          {t("purpose.shareOpen")}
         </Button>
       )}
     </Group>
@@ -124,9 +122,9 @@ function ReplacePurpose({ secret, onClose }: Props) {
   useUnsaved(text !== before || cost !== "" || reason !== "", busy);
   const replace = () =>
     run(async () => {
-      // Findings count lines, so that each is one chain.
+      // Violations count lines, so that each is one chain.
       setText(chains.join("\n"));
-      // What changed in the meantime is read, so that it shows before the next attempt.
+      // Concurrent changes are fetched, so that they show before the next attempt.
       await replacePurpose(secret.name ?? "", {
         chains,
         minCost: cost.trim() || undefined,
@@ -134,11 +132,11 @@ function ReplacePurpose({ secret, onClose }: Props) {
         etag: secret.etag,
         requestId: crypto.randomUUID(),
       }).finally(renew);
-      toast(`The purpose of ${idOf(secret.name)} is replaced.`);
+      toast(t("purpose.replaced", { id: idOf(secret.name) }));
       onClose();
     });
   return (
-    <Dialog onClose={onClose} title="Replace purpose" size={620}>
+    <Dialog onClose={onClose} title={t("purpose.replaceTitle")} size={620}>
       <form
         ref={form}
         className="stack"
@@ -149,15 +147,17 @@ function ReplacePurpose({ secret, onClose }: Props) {
         }}
       >
         <p>
-          After a mistake in a configuration, such as a wrong padding. This is possible until a message was opened with{" "}
-          <b className="mono wrap-anywhere">{idOf(secret.name)}</b>, or 20 were made.
+          {rich("purpose.replaceWords", {
+            id: idOf(secret.name),
+            strong: (c) => <b className="mono wrap-anywhere">{c}</b>,
+          })}
         </p>
         <Notice tone="warn" icon={<AlertIcon />}>
-          <p>Endpoints that use the key for the old purpose fail until they are saved with the new one.</p>
+          <p>{t("purpose.replaceEffect")}</p>
         </Notice>
         <Textarea
-          label="Used for"
-          description="One chain per line, as a test of the encryption lists them."
+          label={t("secret.usedFor")}
+          description={t("purpose.chainsHelp")}
           withAsterisk
           autosize
           minRows={3}
@@ -171,18 +171,22 @@ function ReplacePurpose({ secret, onClose }: Props) {
           onChange={(e) => setText(e.currentTarget.value)}
         />
         <TextInput
-          label="Least iterations"
-          description={`Of PBKDF2 in these chains. Empty: ${Number(secret.purpose?.minCost ?? 0) > 0 ? `at least ${Number(secret.purpose?.minCost).toLocaleString("en")}, as before` : "as before"}.`}
+          label={t("purpose.leastIterations")}
+          description={
+            Number(secret.purpose?.minCost ?? 0) > 0
+              ? t("purpose.iterationsKeepCount", { count: Number(secret.purpose?.minCost) })
+              : t("purpose.iterationsKeep")
+          }
           inputMode="numeric"
           autoComplete="off"
           maxLength={19}
           value={cost}
-          error={costs ? violationOf(error, "min_cost") : "A whole number."}
+          error={costs ? violationOf(error, "min_cost") : t("purpose.wholeNumber")}
           onChange={(e) => setCost(e.currentTarget.value)}
         />
         <TextInput
-          label="Reason"
-          description="For the change log."
+          label={t("ui.reason")}
+          description={t("ui.reasonRequired")}
           withAsterisk
           maxLength={512}
           value={reason}
@@ -192,10 +196,10 @@ function ReplacePurpose({ secret, onClose }: Props) {
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" color="red" loading={busy} disabled={!ready}>
-            Replace
+            {t("purpose.replaceSubmit")}
           </Button>
         </Group>
       </form>
@@ -203,7 +207,7 @@ function ReplacePurpose({ secret, onClose }: Props) {
   );
 }
 
-/** Lets a key serve the endpoints of several hosts, for good. */
+/** Lets a key serve endpoints of several hosts, permanently. */
 function ShareKey({ secret, onClose }: Props) {
   const [reason, setReason] = useState("");
   const { run, busy, error, form } = useAction();
@@ -215,11 +219,11 @@ function ShareKey({ secret, onClose }: Props) {
         { name: secret.name ?? "", etag: secret.etag, shared: true },
         { updateMask: "shared", requestId: crypto.randomUUID(), reason: reason.trim() },
       ).finally(renew);
-      toast(`${idOf(secret.name)} is shared.`);
+      toast(t("purpose.sharedDone", { id: idOf(secret.name) }));
       onClose();
     });
   return (
-    <Dialog onClose={onClose} title="Share key" size={520}>
+    <Dialog onClose={onClose} title={t("purpose.shareTitle")} size={520}>
       <form
         ref={form}
         className="stack"
@@ -230,15 +234,17 @@ function ShareKey({ secret, onClose }: Props) {
         }}
       >
         <p>
-          Endpoints of other hosts may use <b className="mono wrap-anywhere">{idOf(secret.name)}</b> too, for the same
-          purpose.
+          {rich("purpose.shareWords", {
+            id: idOf(secret.name),
+            strong: (c) => <b className="mono wrap-anywhere">{c}</b>,
+          })}
         </p>
-        <Notice tone="warn" icon={<AlertIcon />} title="This cannot be undone">
+        <Notice tone="warn" icon={<AlertIcon />} title={t("purpose.shareFinal")}>
           <p>{sharedWarning}</p>
         </Notice>
         <TextInput
-          label="Reason"
-          description="Optional, for the change log."
+          label={t("ui.reason")}
+          description={t("ui.reasonOptional")}
           maxLength={512}
           data-autofocus
           value={reason}
@@ -248,10 +254,10 @@ function ShareKey({ secret, onClose }: Props) {
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" color="red" loading={busy}>
-            Share
+            {t("purpose.shareSubmit")}
           </Button>
         </Group>
       </form>

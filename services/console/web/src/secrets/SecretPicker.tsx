@@ -10,12 +10,13 @@ import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
 import { inOrder } from "../ui/order";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
+import { t } from "../text/t";
 import { storable, usages, type KnownUsage } from "./usage";
 
 interface Props {
   /** The resource name of what is chosen. */
   value: string | undefined;
-  /** Told of the choice, and of the value if that was stored from here just now. */
+  /** Called with the choice, and with the value if it was just stored from here. */
   onChange: (name: string, stored?: StoredValue) => void;
   label: string;
   /** The only use that fits here. */
@@ -45,7 +46,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     placeholderData: (before) => before,
   });
   const errorId = useId();
-  const invitation = `Choose a stored ${usages[usage].name.toLowerCase()}…`;
+  const invitation = t("picker.choose", { name: usages[usage].inline });
   const choose = (name: string) => {
     combobox.closeDropdown();
     if (name === "") setStoring(true);
@@ -72,28 +73,28 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
             <ChevronDownIcon size={14} />
           </button>
         </Combobox.Target>
-        <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
+        <Combobox.Dropdown role="dialog" aria-label={t("picker.title")}>
           {combobox.dropdownOpened && (
             <Combobox.Search
               component={TextInput}
               value={typed}
               onChange={(e) => setTyped(e.currentTarget.value)}
-              aria-label="Search secrets"
-              placeholder="Search by name"
+              aria-label={t("picker.search")}
+              placeholder={t("ui.searchByName")}
               maxLength={128}
               rightSection={found.isFetching && <Loader size={14} />}
             />
           )}
-          <Combobox.Options aria-label="Secrets" className="picker-options">
+          <Combobox.Options aria-label={t("secrets.title")} className="picker-options">
             {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
             {found.data?.secrets?.length === 0 && (
               <Combobox.Empty>
-                {typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}
+                {typed ? t("picker.noMatch") : t("picker.none", { name: usages[usage].inline })}
               </Combobox.Empty>
             )}
-            {found.error && <Combobox.Empty>The secrets could not be loaded</Combobox.Empty>}
+            {found.error && <Combobox.Empty>{t("picker.failed")}</Combobox.Empty>}
           </Combobox.Options>
           <Combobox.Footer>
             {storable(admin).includes(usage) ? (
@@ -104,12 +105,10 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
                 leftSection={<PlusIcon size={14} />}
                 onClick={() => choose("")}
               >
-                Store new secret
+                {t("picker.store")}
               </Button>
             ) : (
-              <span className="field-hint">
-                Only a super admin can store {article(usages[usage].name.toLowerCase())}.
-              </span>
+              <span className="field-hint">{t("picker.admin")}</span>
             )}
           </Combobox.Footer>
         </Combobox.Dropdown>
@@ -131,8 +130,6 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
   );
 }
 
-const article = (words: string): string => `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;
-
 function SecretOption({ secret, host, active }: { secret: SecretJson; host?: string; active: boolean }) {
   const foreign = host !== undefined && !(secret.allowedHosts ?? []).includes(host);
   return (
@@ -142,7 +139,9 @@ function SecretOption({ secret, host, active }: { secret: SecretJson; host?: str
         <span className="row-tags">
           <SecretTags secret={secret} />
         </span>
-        <small dir="auto">{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
+        <small dir="auto">
+          {foreign ? (host ? t("picker.foreign", { host }) : t("picker.foreignUnnamed")) : secret.description}
+        </small>
       </div>
     </Combobox.Option>
   );

@@ -22,15 +22,16 @@ import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
 import { Stored } from "./Stored";
 import { exposedWarning, sharedWarning, storable, usages, type KnownUsage } from "./usage";
+import { t } from "../text/t";
 import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
   onClose: () => void;
-  /** What it is for, where the place that asks allows one use only. */
+  /** The usage, if only one is allowed here. */
   usage?: KnownUsage;
-  /** The host that a credential is wanted for. */
+  /** The host that needs the credential. */
   host?: string;
-  /** Told of the stored secret, and whether its value was generated. Then the dialog closes by itself, unless the vault notes something about the value. */
+  /** Called with the stored secret and whether its value was generated. Then the dialog closes by itself, unless the vault notes something about the value. */
   onStored?: (secret: SecretJson, generated: boolean) => void;
 }
 
@@ -43,18 +44,18 @@ export function StoreSecret({ onClose, ...rest }: Props) {
   };
   const done = (secret: SecretJson, generated: boolean) => {
     rest.onStored?.(secret, generated);
-    // Whoever is asked to choose a secret goes on, unless there is something to know of the value.
+    // The user returns to the picker, unless the vault reports something about the value.
     if (!rest.onStored || secret.valueFacts?.notes?.length || secret.valueFacts?.convertedFrom) {
       setStored(secret);
       return;
     }
-    if (secret.valueFacts) toast(`${idOf(secret.name)} is stored. Taken for: ${takenFor(secret.valueFacts)}.`);
+    if (secret.valueFacts) toast(t("store.done", { id: idOf(secret.name), takenFor: takenFor(secret.valueFacts) }));
     close();
   };
   return (
     <Dialog
       onClose={close}
-      title={stored ? "Stored" : "Store New Secret"}
+      title={stored ? t("stored.title") : t("secrets.store.title")}
       shows={stored}
       size={620}
       closeOnClickOutside={false}
@@ -78,7 +79,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const cache = useQueryClient();
   const value = useRef<ValueHandle>(null);
   const [id, setId] = useState("");
-  // What it is cannot be changed later, so nothing is chosen beforehand.
+  // The usage is permanent, so none is preselected.
   const [usage, setUsage] = useState(only);
   const [hosts, setHosts] = useState<string[]>(host ? [host] : []);
   const [description, setDescription] = useState("");
@@ -142,7 +143,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       noValidate
       onSubmit={(e) => {
         e.preventDefault();
-        // The form around the place that asked, an endpoint's, is not meant.
+        // The submit must not reach the endpoint's form around this dialog.
         e.stopPropagation();
         if (ready) void save();
       }}
@@ -159,11 +160,11 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       />
       {usage === "USAGE_CREDENTIAL" && <HostsField value={hosts} onChange={setHosts} error={hostsError(error)} />}
       {exposed && (
-        <Notice tone="bad" icon={<AlertIcon size={18} />} title="This key can be computed">
+        <Notice tone="bad" icon={<AlertIcon size={18} />} title={t("secret.computable")}>
           <p>{exposedWarning}</p>
           <TextInput
-            label="Reason"
-            description="For the change log."
+            label={t("ui.reason")}
+            description={t("ui.reasonRequired")}
             withAsterisk
             maxLength={512}
             value={reason}
@@ -185,8 +186,8 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />
       )}
       <Textarea
-        label="Description"
-        description="Optional. People can read it, and the change log keeps it. Never enter a value here."
+        label={t("secret.description")}
+        description={t("store.descriptionHelp")}
         autosize
         minRows={2}
         maxRows={6}
@@ -196,13 +197,13 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         onChange={(e) => setDescription(e.currentTarget.value)}
       />
       <details className="more-fields">
-        <summary>More: labels, rotation{usage === "USAGE_KEY" && ", sharing"}</summary>
+        <summary>{usage === "USAGE_KEY" ? t("store.moreKey") : t("store.more")}</summary>
         <div className="stack">
           <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
           <RotationField value={days} onChange={setDays} error={violationOf(error, "secret.rotation_period")} />
           {usage === "USAGE_KEY" && (
             <Switch
-              label="Shared by the endpoints of several hosts"
+              label={t("store.shared")}
               description={sharedWarning}
               checked={shared}
               error={violationOf(error, "secret.shared")}
@@ -214,10 +215,10 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" disabled={busy} onClick={onCancel}>
-          Cancel
+          {t("ui.cancel")}
         </Button>
         <Button type="submit" loading={busy} disabled={!ready}>
-          SAVE
+          {t("store.save")}
         </Button>
       </Group>
     </form>
@@ -243,15 +244,15 @@ function NameField({
   return (
     <div>
       <TextInput
-        label="Secret Name"
-        description="It cannot be changed later. Example: payment-api-key"
+        label={t("store.name")}
+        description={t("store.nameHelp")}
         withAsterisk
         autoComplete="off"
         spellCheck={false}
         maxLength={128}
         classNames={{ input: "mono" }}
         value={value}
-        error={taken ? "A secret with this name already exists." : error}
+        error={taken ? t("store.nameTaken") : error}
         aria-describedby="name-rules"
         onChange={(e) => onChange(e.currentTarget.value)}
       />
@@ -260,7 +261,7 @@ function NameField({
           <li key={rule.words} data-state={value === "" ? "open" : rule.kept ? "kept" : "broken"}>
             {value !== "" && !rule.kept ? <CrossIcon size={13} /> : <CheckIcon size={13} />}
             {rule.words}
-            {value !== "" && <span className="sr-only">{rule.kept ? " – kept" : " – not kept"}</span>}
+            {value !== "" && <span className="sr-only">– {rule.kept ? t("store.kept") : t("store.notKept")}</span>}
           </li>
         ))}
       </ul>
@@ -272,11 +273,11 @@ function UsageField({ value, onChange }: { value: KnownUsage | undefined; onChan
   const { admin } = useAccess();
   return (
     <Radio.Group
-      label="What is it?"
-      description="It cannot be changed later."
+      label={t("store.kind")}
+      description={t("store.kindHelp")}
       withAsterisk
       value={value ?? null}
-      onChange={(u) => onChange(u as KnownUsage)}
+      onChange={(u) => onChange(u)}
     >
       <div className="choices">
         {storable(admin).map((key) => (

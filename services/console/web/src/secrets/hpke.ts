@@ -48,7 +48,7 @@ export interface Context {
 
 /** Begins a message to a public key. `ephemeral` is for known answers; it must be fresh otherwise. */
 export async function begin(recipient: Bytes, info: Bytes, ephemeral?: CryptoKeyPair): Promise<Context> {
-  const pair = ephemeral ?? ((await crypto.subtle.generateKey("X25519", false, ["deriveBits"])) as CryptoKeyPair);
+  const pair = ephemeral ?? (await crypto.subtle.generateKey("X25519", false, ["deriveBits"]));
   const enc = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
   const publicKey = await crypto.subtle.importKey("raw", recipient, "X25519", false, []);
   // WebCrypto refuses a result of zeros, which keys of small order have.

@@ -51,7 +51,7 @@ describe("chains", () => {
       "Line 2 must have at most 512 characters.",
     );
     expect(chainsError(problem({ field: "chains[0]", description: "does not match regex pattern `^[ -~]+$`" }))).toBe(
-      "Line 1 must hold letters, digits and signs of ASCII only.",
+      "Line 1 can contain only ASCII letters, digits, and signs.",
     );
     expect(
       chainsError(

@@ -5,7 +5,7 @@ import type { SealedValueJson } from "../gen/keyward/vault/v1/resources_pb";
 import { canSeal, infoOf, type Place, type Plain, seal, sealingKey } from "./seal";
 import { pairOf } from "./testing";
 
-/** What the tests of the vault and of the Go client hold to as well. */
+/** The vectors that the tests of the vault and of the Go client use too. */
 interface KnownAnswers {
   keyId: string;
   publicKey: string;

@@ -9,7 +9,7 @@ export interface Plain {
   text: boolean;
 }
 
-/** What a sealed value is bound to: the vault opens it for nothing else. */
+/** What a sealed value is bound to. The vault opens it for nothing else. */
 export interface Place {
   /** The resource name of the secret. */
   secret: string;

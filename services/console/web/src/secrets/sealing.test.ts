@@ -27,13 +27,13 @@ describe("whether a value can be sealed", () => {
       "that is not known",
       undefined,
       new Problem(0, ""),
-      { words: "The sealing keys cannot be read. The server cannot be reached.", required: undefined },
+      { words: "Could not load the sealing keys. Cannot reach the server.", required: undefined },
     ],
     [
       "that was known before",
       { sealing: { required: true }, key },
       new Problem(0, ""),
-      { words: "The sealing keys cannot be read. The server cannot be reached.", required: true },
+      { words: "Could not load the sealing keys. Cannot reach the server.", required: true },
     ],
   ])("it cannot, and %s", (_, data, error, want) => {
     expect(unsealable({ data, error })).toEqual(want);

@@ -1,10 +1,10 @@
 import { TextInput } from "@mantine/core";
-import { useField } from "./findings";
+import { useField } from "./violations";
 import type { InputProps } from "./input";
 import { Words } from "./Help";
 import { lead } from "./words";
 
-/** A day. It ends with its last second, in the time of whoever chooses it. */
+/** A day. It ends with its last second in the user's time zone. */
 export function DateInput({ field, title, value, onChange, path }: InputProps) {
   const own = useField(path);
   const at = typeof value === "string" ? new Date(value) : undefined;

@@ -4,17 +4,18 @@ import { shape } from "../gen/shape";
 import { PlusIcon, TrashIcon } from "../ui/icons";
 import { LengthsProvider, lengthsIn, useKeyLengths } from "./decoding";
 import { FieldInput } from "./FieldInput";
-import { useFinding, useFindingBelow, useMapFinding } from "./findings";
+import { useViolation, useViolationBelow, useMapViolation } from "./violations";
 import { Help } from "./Help";
 import { MessageProvider, type MessageProps } from "./input";
 import type { FieldShape } from "./shape";
 import { UsageProvider, usageIn, useUsage } from "./usage";
 import { begin, isSet, withField, type Json } from "./value";
+import { t } from "../text/t";
 import { entriesOf, noneOf, titleOf } from "./words";
 
 /**
- * An editor for any message, drawn from the shape of the proto. What is optional and not
- * there is a button that adds it, so that one sees what is set and what could be.
+ * An editor for any message, built from the shape of the proto. An optional field that is not
+ * set appears as a button that adds it, so that users see what is set and what could be.
  */
 export function MessageEditor({ type, value, onChange, path }: MessageProps) {
   const entries = entriesOf(type);
@@ -103,18 +104,18 @@ export function FieldEditor({ type, name, value, onChange, path }: MessageProps 
   );
 }
 
-/** Whether the control of a field shows itself what was found wrong with it. */
-const showsFindings = (field: FieldShape): boolean =>
+/** Whether the control of a field shows its own violations. */
+const showsViolations = (field: FieldShape): boolean =>
   !isBlock(field) || (field.message === "keyward.allowlist.v1.SecretRef" && !field.repeated && !field.map);
 
-/** Fields that are more than one control: those are added and taken away as a whole. */
+/** Fields that are more than one control: these are added and removed as a whole. */
 const isBlock = (field: FieldShape): boolean =>
   Boolean(field.message || field.repeated || field.map) &&
   field.message !== "google.protobuf.Timestamp" &&
   field.message !== "google.protobuf.Duration";
 
 function AddField({ type, field, path, onAdd }: { type: string; field: FieldShape; path: string; onAdd: () => void }) {
-  const finding = useFindingBelow(path);
+  const violation = useViolationBelow(path);
   return (
     <div data-path={path}>
       <Button
@@ -126,9 +127,9 @@ function AddField({ type, field, path, onAdd }: { type: string; field: FieldShap
       >
         {titleOf(type, field.name)}
       </Button>
-      {finding && (
+      {violation && (
         <p className="field-error" role="alert">
-          {finding}
+          {violation}
         </p>
       )}
     </div>
@@ -147,9 +148,9 @@ interface RowProps {
 function FieldRow({ type, field, value, onChange, path }: RowProps) {
   const title = titleOf(type, field.name);
   const heading = useId();
-  const own = useFinding(...(showsFindings(field) ? [] : [path]));
-  const inMap = useMapFinding(path);
-  const finding = field.map ? inMap : own;
+  const own = useViolation(...(showsViolations(field) ? [] : [path]));
+  const inMap = useMapViolation(path);
+  const violation = field.map ? inMap : own;
   if (!isBlock(field)) return <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />;
   const removable = !field.required && !field.minItems;
   return (
@@ -166,16 +167,16 @@ function FieldRow({ type, field, value, onChange, path }: RowProps) {
             color="gray"
             leftSection={<TrashIcon size={13} />}
             onClick={() => onChange(undefined)}
-            aria-label={`Remove ${title}`}
+            aria-label={t("shape.remove", { title })}
           >
-            Remove
+            {t("ui.remove")}
           </Button>
         )}
       </div>
       <FieldInput field={field} title={title} value={value} onChange={onChange} path={path} />
-      {finding && (
+      {violation && (
         <p className="field-error" role="alert">
-          {finding}
+          {violation}
         </p>
       )}
     </div>
@@ -197,9 +198,9 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
   const chosen = fields.find((f) => value[f.json] !== undefined && value[f.json] !== null);
   const title = titleOf(type, name);
   const heading = useId();
-  const finding = useFinding(
+  const violation = useViolation(
     `${path}.${name}`,
-    ...(chosen && !showsFindings(chosen) ? [`${path}.${chosen.name}`] : []),
+    ...(chosen && !showsViolations(chosen) ? [`${path}.${chosen.name}`] : []),
   );
   const choose = (next: string) => {
     const without = fields.reduce((v, f) => withField(v, f.json, undefined), value);
@@ -210,7 +211,7 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
     ...(oneof?.required ? [] : [{ value: "", label: noneOf(type, name) }]),
     ...fields.map((f) => ({ value: f.name, label: titleOf(type, f.name) })),
   ];
-  // A choice without an alternative is none.
+  // A single option needs no control.
   const only = options.length === 1 && chosen;
   return (
     <div className="block" role="group" aria-labelledby={heading} data-path={`${path}.${name}`}>
@@ -226,9 +227,9 @@ function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) 
         ) : (
           <Select aria-label={title} value={chosen?.name ?? ""} onChange={(v) => choose(v ?? "")} data={options} />
         ))}
-      {finding && (
+      {violation && (
         <p className="field-error" role="alert">
-          {finding}
+          {violation}
         </p>
       )}
       {chosen && (

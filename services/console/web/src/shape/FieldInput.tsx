@@ -2,13 +2,14 @@ import { Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { shape } from "../gen/shape";
 import { SecretRefInput } from "./SecretRefInput";
 import { DateInput } from "./DateInput";
-import { useBeside, useField } from "./findings";
+import { useBeside, useField } from "./violations";
 import { useMessageInput, type InputProps } from "./input";
 import { ListInput } from "./ListInput";
 import { MapInput } from "./MapInput";
 import { NumberField } from "./NumberField";
 import type { Json } from "./value";
 import { enumWords, lead, mayBeUnset, unsetWords } from "./words";
+import { t } from "../text/t";
 import { Words } from "./Help";
 
 /** The control for one field, whatever its type. */
@@ -67,7 +68,7 @@ function EnumInput(props: InputProps) {
     <Select
       {...described(props)}
       {...own}
-      placeholder="Choose…"
+      placeholder={t("ui.choose")}
       value={data.some((d) => d.value === current) ? current : null}
       onChange={(v) => onChange(v === unset ? undefined : v)}
       data={data}
@@ -125,7 +126,7 @@ function ScalarInput(props: InputProps) {
         {...common}
         value={String(value ?? 0)}
         onChange={(v) => onChange(Number(v) || undefined)}
-        data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))}
+        data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? t("shape.default") : String(c) }))}
       />
     );
   }

@@ -1,6 +1,7 @@
 import { ActionIcon, Button } from "@mantine/core";
 import { ArrowDownIcon, ArrowUpIcon, PlusIcon, TrashIcon } from "../ui/icons";
 import type { ItemsProps } from "./input";
+import { t } from "../text/t";
 import { beginOne } from "./value";
 
 const one = (title: string): string => title.replace(/ies$/, "y").replace(/s$/, "");
@@ -35,8 +36,8 @@ export function ListInput({ field, title, value, onChange, path, Item }: ItemsPr
                 <ActionIcon
                   variant="subtle"
                   color="gray"
-                  aria-label={`Move ${name} ${i + 1} up`}
-                  data-hint="Move up"
+                  aria-label={t("shape.up", { name, i: i + 1 })}
+                  data-hint={t("shape.moveUp")}
                   onClick={() => raise(i)}
                 >
                   <ArrowUpIcon size={15} />
@@ -46,8 +47,8 @@ export function ListInput({ field, title, value, onChange, path, Item }: ItemsPr
                 <ActionIcon
                   variant="subtle"
                   color="gray"
-                  aria-label={`Move ${name} 1 down`}
-                  data-hint="Move down"
+                  aria-label={t("shape.down", { name })}
+                  data-hint={t("shape.moveDown")}
                   onClick={() => raise(1)}
                 >
                   <ArrowDownIcon size={15} />
@@ -57,8 +58,8 @@ export function ListInput({ field, title, value, onChange, path, Item }: ItemsPr
                 <ActionIcon
                   variant="subtle"
                   color="gray"
-                  aria-label={`Remove ${name} ${i + 1}`}
-                  data-hint="Remove"
+                  aria-label={t("shape.removeItem", { name, i: i + 1 })}
+                  data-hint={t("ui.remove")}
                   onClick={() => remove(i)}
                 >
                   <TrashIcon size={15} />
@@ -76,7 +77,7 @@ export function ListInput({ field, title, value, onChange, path, Item }: ItemsPr
           leftSection={<PlusIcon size={14} />}
           onClick={() => onChange([...items, beginOne(field)])}
         >
-          Add {name.toLowerCase()}
+          {t("shape.add", { name: name.toLowerCase() })}
         </Button>
       )}
     </div>

@@ -1,8 +1,9 @@
 import { ActionIcon, Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { PlusIcon, TrashIcon } from "../ui/icons";
-import { useField } from "./findings";
+import { useField } from "./violations";
 import type { ItemsProps } from "./input";
+import { t } from "../text/t";
 import { beginOne, firstKey, type Json } from "./value";
 
 /** A map: each pair with its name, and a button for the next. */
@@ -40,8 +41,8 @@ export function MapInput(props: ItemsProps) {
               <ActionIcon
                 variant="subtle"
                 color="gray"
-                aria-label={`Remove ${name} ${key}`}
-                data-hint="Remove"
+                aria-label={t("shape.removeEntry", { name, key })}
+                data-hint={t("ui.remove")}
                 onClick={() => set(entries.filter((_, j) => j !== i))}
               >
                 <TrashIcon size={15} />
@@ -58,7 +59,7 @@ export function MapInput(props: ItemsProps) {
           leftSection={<PlusIcon size={14} />}
           onClick={() => set([...entries, [firstKey(field, map), beginOne(field)]])}
         >
-          Add {name.toLowerCase()}
+          {t("shape.add", { name: name.toLowerCase() })}
         </Button>
       )}
     </div>
@@ -78,22 +79,22 @@ interface KeyProps {
 /** The name of a pair. Taken over when it is right and free. */
 function KeyInput({ name, value, taken, pattern, path, onChange }: KeyProps) {
   const [typed, setTyped] = useState<string>();
-  const { error: finding, ...own } = useField(path ?? "");
+  const { error: violation, ...own } = useField(path ?? "");
   const shown = typed ?? value;
   const wrong = taken(shown)
-    ? "There is one of this name already."
+    ? t("shape.nameTaken")
     : pattern && shown && !new RegExp(pattern).test(shown)
-      ? "Not a name that can stand here."
+      ? t("shape.nameInvalid")
       : undefined;
   return (
     <TextInput
       {...(path ? own : {})}
-      aria-label={`Name of ${name.toLowerCase()}`}
-      placeholder="Name"
+      aria-label={t("shape.nameOf", { name: name.toLowerCase() })}
+      placeholder={t("request.name")}
       classNames={{ input: "mono" }}
       spellCheck={false}
       value={shown}
-      error={wrong ?? finding}
+      error={wrong ?? violation}
       onChange={(e) => {
         const next = e.currentTarget.value;
         setTyped(next);

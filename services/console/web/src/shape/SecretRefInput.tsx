@@ -4,11 +4,12 @@ import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
 import type { KnownUsage } from "../secrets/usage";
 import { decodingOfStored, useKeyLengths, type StoredValue } from "./decoding";
-import { useField } from "./findings";
+import { useField } from "./violations";
 import { UseDecoding } from "./UseDecoding";
 import { useUsage } from "./usage";
 import { NumberField } from "./NumberField";
 import { withField, type Json } from "./value";
+import { t } from "../text/t";
 import { enumWords, inSentence } from "./words";
 
 interface Props {
@@ -55,14 +56,17 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
         />
         {usage !== "USAGE_CREDENTIAL" && (
           <Select
-            aria-label={`How ${title.toLowerCase()} is stored`}
+            aria-label={t("preset.howStored", { title: title.toLowerCase() })}
             className="ref-decoding"
             {...decodingField}
             value={current}
             onChange={(v) => onChange(withField(value, "decoding", v === raw ? undefined : v))}
             data={values.slice(1).map((v) => ({
               value: v.name,
-              label: v.name === raw ? "Raw bytes" : `Stored as ${inSentence(enumWords(decoding, v.name))}`,
+              label:
+                v.name === raw
+                  ? t("shape.raw")
+                  : t("shape.storedAs", { form: inSentence(enumWords(decoding, v.name)) }),
             }))}
           />
         )}
@@ -75,15 +79,15 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
       {detailed ? (
         <NumberField
           {...versionField}
-          label="Version"
-          description="Pins one version. If empty, the endpoint uses the current version, and rotations take effect."
+          label={t("history.version")}
+          description={t("shape.versionHelp")}
           w={280}
           value={(value.version as number) || undefined}
           onChange={(v) => onChange(withField(value, "version", v || undefined))}
         />
       ) : (
         <button type="button" className="text-button" onClick={() => setAsked(true)}>
-          Uses the current version. Pin a version
+          {t("shape.pin")}
         </button>
       )}
     </div>

@@ -6,6 +6,7 @@ import { shape } from "../gen/shape";
 import { day } from "../ui/time";
 import type { FieldShape } from "./shape";
 import { isSet, type Json } from "./value";
+import { t } from "../text/t";
 import { entriesOf, enumWords, inSentence, sentence, titleOf } from "./words";
 
 /** Any message, to be read: what is set, and nothing else. */
@@ -69,10 +70,10 @@ function OneView({ field, value }: { field: FieldShape; value: unknown }) {
     const [only, ...others] = inner?.fields ?? [];
     // A message of one field reads as that field.
     if (only && others.length === 0) return <FieldView field={only} value={(value as Json)[only.json]} />;
-    return inner?.fields.length ? <MessageView type={field.message} value={value as Json} /> : <>Yes</>;
+    return inner?.fields.length ? <MessageView type={field.message} value={value as Json} /> : <>{t("ui.yes")}</>;
   }
   if (field.enum) return <>{enumWords(field.enum, String(value))}</>;
-  if (field.scalar === "bool") return <>{value ? "Yes" : "No"}</>;
+  if (field.scalar === "bool") return <>{value ? t("ui.yes") : t("ui.no")}</>;
   if (field.scalar === "number") return <>{String(value)}</>;
   return (
     <code className="prose" dir="auto">
@@ -86,16 +87,16 @@ export function SecretRefView({ value }: { value: Json }) {
   const { manage } = useAccess();
   const name = String(value.name ?? "");
   const parsed = parseName(name);
-  if (!manage || !parsed) return <span className="dimmed">A stored secret</span>;
+  if (!manage || !parsed) return <span className="dimmed">{t("shape.storedSecret")}</span>;
   const decoding = String(value.decoding ?? "").replace("DECODING_", "");
   return (
     <span>
       <Link to={paths.secret(parsed.workspace, parsed.id)} className="mono wrap-anywhere">
         {parsed.id}
       </Link>
-      {value.version ? <span className="dimmed">, version {String(value.version)}</span> : null}
+      {value.version ? <span className="dimmed">{t("shape.version", { version: String(value.version) })}</span> : null}
       {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? (
-        <span className="dimmed">, stored as {inSentence(sentence(decoding))}</span>
+        <span className="dimmed">{t("shape.viewStoredAs", { sentence: inSentence(sentence(decoding)) })}</span>
       ) : null}
     </span>
   );

@@ -8,7 +8,7 @@ export type Json = Record<string, unknown>;
 export function isSet(field: FieldShape, value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false || value === 0) return false;
   if (field.repeated) return (value as unknown[]).length > 0;
-  if (field.map) return Object.keys(value as Json).length > 0;
+  if (field.map) return Object.keys(value).length > 0;
   if (field.enum) return shape.enums[field.enum]?.values[0]?.name !== value;
   return true;
 }
@@ -83,5 +83,8 @@ function prunedField(field: FieldShape, value: unknown): unknown {
 export function collect(value: unknown, name: string): unknown[] {
   if (Array.isArray(value)) return value.flatMap((v) => collect(v, name));
   if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, v]) => (key === name ? [v] : []).concat(collect(v, name) as never[]));
+  return Object.entries(value).flatMap(([key, v]: [string, unknown]) => [
+    ...(key === name ? [v] : []),
+    ...collect(v, name),
+  ]);
 }

@@ -1,27 +1,28 @@
 // How names of the proto read on the page. What is not here reads as its name does.
 import { shape } from "../gen/shape";
+import { t } from "../text/t";
 import type { EnumShape, FieldShape } from "./shape";
 
 const titles: Record<string, string> = {
-  "Encryption.also_used_for": "Other key uses",
-  "Profile.kind": "How it is encrypted",
-  "Profile.plain": "Not encrypted",
-  "Profile.allow_legacy": "Acknowledged unsafe choices",
-  "Cipher.key": "Key",
-  "Cipher.iv": "Initialization vector",
-  "SharedKey.keys": "Shared keys",
-  "Iv.bytes": "Length in bytes",
-  "Selection.part": "What is encrypted",
-  "Envelope.body": "Layout of the body",
-  "Envelope.json": "JSON template",
-  "Envelope.text": "Text template",
-  "Profile.nested_jws": "Signed inside",
-  "Signing.scheme": "How it is signed",
-  "Signing.mac": "Message authentication code",
-  "Mac.algorithm": "Algorithm",
-  "Part.piece": "Piece",
-  "LegacyAcknowledgement.flag": "Unsafe choice",
-  "LegacyAcknowledgement.expire_time": "Accepted until",
+  "Encryption.also_used_for": t("shape.title.alsoUsedFor"),
+  "Profile.kind": t("shape.title.kind"),
+  "Profile.plain": t("encryption.none"),
+  "Profile.allow_legacy": t("shape.title.unsafe"),
+  "Cipher.key": t("shape.title.key"),
+  "Cipher.iv": t("shape.title.iv"),
+  "SharedKey.keys": t("shape.title.keys"),
+  "Iv.bytes": t("shape.title.bytes"),
+  "Selection.part": t("shape.title.part"),
+  "Envelope.body": t("shape.title.body"),
+  "Envelope.json": t("shape.title.json"),
+  "Envelope.text": t("shape.title.text"),
+  "Profile.nested_jws": t("shape.title.nestedJws"),
+  "Signing.scheme": t("shape.title.scheme"),
+  "Signing.mac": t("shape.title.mac"),
+  "Mac.algorithm": t("shape.title.algorithm"),
+  "Part.piece": t("shape.title.piece"),
+  "LegacyAcknowledgement.flag": t("shape.title.flag"),
+  "LegacyAcknowledgement.expire_time": t("ack.until"),
 };
 
 /** Words that keep their own spelling. */
@@ -87,7 +88,7 @@ export function titleOf(message: string, name: string): string {
 
 /** What it is called that none of a oneof is chosen. */
 export const noneOf = (message: string, name: string): string =>
-  `${local(message)}.${name}` === "Profile.kind" ? "Signed only" : "None";
+  `${local(message)}.${name}` === "Profile.kind" ? t("shape.signedOnly") : t("ui.none");
 
 /** Words as they stand inside a sentence: "hexadecimal", but "PEM". */
 export const inSentence = (words: string): string =>
@@ -124,7 +125,7 @@ export function unsetWords(type: string, words: string): string {
     /\b([A-Z][A-Z0-9_]*) \(the default\)/.exec(words)?.[1];
   const value = shape.enums[type]?.values.find((v) => stripped(shape.enums[type], v.name) === named);
   const found = value ? enumWords(type, value.name) : defaultWords(type);
-  return found && !found.endsWith(".") ? `Default (${found})` : "Default";
+  return found && !found.endsWith(".") ? t("shape.defaultIs", { found }) : t("shape.default");
 }
 
 /** Whether the unset value of an enum may be chosen. */

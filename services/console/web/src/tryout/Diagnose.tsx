@@ -2,7 +2,7 @@ import { Button, SegmentedControl, Textarea, TextInput } from "@mantine/core";
 import { useRef, useState } from "react";
 import { diagnoseSample } from "../api/allowlist";
 import { violationOf } from "../api/problem";
-import { FindingSummary, placeWords } from "../allowlist/FindingSummary";
+import { ViolationSummary, placeWords } from "../allowlist/ViolationSummary";
 import type {
   DiagnoseSampleResponseJson,
   MessageContextJson,
@@ -10,22 +10,23 @@ import type {
 } from "../gen/keyward/allowlist/v1/service_pb";
 import { base64 } from "../api/base64";
 import { AlertIcon, SearchIcon, ShieldCheckIcon, UploadIcon } from "../ui/icons";
-import { Card, Notice, plural } from "../ui/parts";
+import { Card, Notice } from "../ui/parts";
 import { useAction } from "../ui/useAction";
 import { encoded, headersOf } from "./bytes";
+import { rich, t } from "../text/t";
 import { Fits } from "./KeysFit";
 
 /** What was signed besides the body: the fields of a MessageContext, and what each is called. */
 const contexts = [
-  ["method", "Method", "POST"],
-  ["path", "Path", "/v1/hooks/payment"],
-  ["query", "Query", "id=7&retry=1"],
-  ["time", "When it was signed", "2026-01-31T12:00:00Z"],
+  ["method", t("diagnose.method"), "POST"],
+  ["path", t("diagnose.path"), "/v1/hooks/payment"],
+  ["query", t("diagnose.query"), "id=7&retry=1"],
+  ["time", t("diagnose.time"), "2026-01-31T12:00:00Z"],
 ] as const;
 
 /**
- * Finds out why a message of the partner does not open, for who knows what it holds, or why
- * its signature is not accepted.
+ * Finds out why a message with known plaintext does not decrypt, or why
+ * its signature is rejected.
  */
 export function Diagnose({ name }: { name: string }) {
   const [kind, setKind] = useState<MessageKindJson>("MESSAGE_KIND_RESPONSE");
@@ -55,40 +56,37 @@ export function Diagnose({ name }: { name: string }) {
       );
     });
   return (
-    <Card
-      title="Diagnose"
-      words="A message of the partner does not open, and you know what it holds, or its signature is not accepted? This tries variants of the configuration with the live keys. At most 10 an hour, each on the change log."
-    >
+    <Card title={t("diagnose.title")} words={t("diagnose.words")}>
       <SegmentedControl
         className="start"
         size="xs"
-        aria-label="What is wrong"
+        aria-label={t("diagnose.problem")}
         value={signature ? "signature" : "plaintext"}
         onChange={(w) => {
           setSignature(w === "signature");
           setResult(undefined);
         }}
         data={[
-          { value: "plaintext", label: "It does not open" },
-          { value: "signature", label: "Its signature is not accepted" },
+          { value: "plaintext", label: t("diagnose.open") },
+          { value: "signature", label: t("diagnose.verify") },
         ]}
       />
       <SegmentedControl
         className="start"
         size="xs"
-        aria-label="Which message it is"
+        aria-label={t("diagnose.message")}
         value={kind}
-        onChange={(k) => setKind(k as MessageKindJson)}
+        onChange={(k) => setKind(k)}
         data={[
-          { value: "MESSAGE_KIND_RESPONSE", label: "A response" },
-          { value: "MESSAGE_KIND_REQUEST", label: "A request" },
+          { value: "MESSAGE_KIND_RESPONSE", label: t("diagnose.response") },
+          { value: "MESSAGE_KIND_REQUEST", label: t("diagnose.request") },
         ]}
       />
       <div className="field">
         <Textarea
-          label="What the partner sent"
-          description="The body as it came."
-          placeholder={file ? `The file ${file.name}` : undefined}
+          label={t("diagnose.sample")}
+          description={t("diagnose.sampleHelp")}
+          placeholder={file ? t("diagnose.file", { name: file.name }) : undefined}
           disabled={Boolean(file)}
           withAsterisk
           classNames={{ input: "mono" }}
@@ -107,18 +105,18 @@ export function Diagnose({ name }: { name: string }) {
             leftSection={<UploadIcon size={14} />}
             onClick={() => input.current?.click()}
           >
-            {file ? "Another file" : "From a file"}
+            {file ? t("diagnose.otherFile") : t("diagnose.fromFile")}
           </Button>
           {file && (
             <Button size="xs" variant="subtle" color="gray" onClick={() => setFile(undefined)}>
-              Without {file.name}
+              {t("diagnose.without", { name: file.name })}
             </Button>
           )}
         </div>
         <input
           ref={input}
           type="file"
-          aria-label="File with what the partner sent"
+          aria-label={t("diagnose.fileLabel")}
           className="sr-only"
           tabIndex={-1}
           onChange={(e) => {
@@ -128,8 +126,8 @@ export function Diagnose({ name }: { name: string }) {
         />
       </div>
       <Textarea
-        label="Headers that came with it"
-        description={`One a line, as Name: value. ${signature ? "With that of the signature." : "Only where a part or the signature is in one."}`}
+        label={t("diagnose.headers")}
+        description={signature ? t("diagnose.headersHelpSignature") : t("diagnose.headersHelp")}
         withAsterisk={signature}
         classNames={{ input: "mono" }}
         autosize
@@ -142,8 +140,8 @@ export function Diagnose({ name }: { name: string }) {
       />
       {!signature && (
         <Textarea
-          label="What it holds"
-          description="The whole plaintext, byte for byte."
+          label={t("diagnose.plaintext")}
+          description={t("diagnose.plaintextHelp")}
           withAsterisk
           classNames={{ input: "mono" }}
           autosize
@@ -157,9 +155,7 @@ export function Diagnose({ name }: { name: string }) {
       )}
       {signature && (
         <fieldset className="two plain-fieldset">
-          <legend className="field-hint">
-            What was signed besides, where that is so. Empty: as the endpoint's URL has it, and now.
-          </legend>
+          <legend className="field-hint">{t("diagnose.signed")}</legend>
           {contexts.map(([field, label, placeholder]) => (
             <TextInput
               key={field}
@@ -177,8 +173,8 @@ export function Diagnose({ name }: { name: string }) {
         </fieldset>
       )}
       <TextInput
-        label="Why it is diagnosed"
-        description="For the change log."
+        label={t("diagnose.reason")}
+        description={t("ui.reasonRequired")}
         withAsterisk
         maxLength={512}
         value={reason}
@@ -193,10 +189,10 @@ export function Diagnose({ name }: { name: string }) {
           disabled={!ready}
           onClick={() => void go()}
         >
-          Diagnose
+          {t("diagnose.title")}
         </Button>
       </div>
-      <FindingSummary problem={error} />
+      <ViolationSummary problem={error} />
       {result && <Found result={result} signature={signature} />}
     </Card>
   );
@@ -205,24 +201,18 @@ export function Diagnose({ name }: { name: string }) {
 function Found({ result, signature }: { result: DiagnoseSampleResponseJson; signature: boolean }) {
   if (result.unusableKeys?.length) {
     return (
-      <Notice tone="bad" icon={<AlertIcon size={18} />} title="A key cannot be used">
+      <Notice tone="bad" icon={<AlertIcon size={18} />} title={t("diagnose.keyUnusable")}>
         <Fits keys={result.unusableKeys} />
-        <p>Nothing was tried.</p>
+        <p>{t("diagnose.nothingTried")}</p>
       </Notice>
     );
   }
-  const tried = `${plural(result.tried ?? 0, "variant")} tried.`;
+  const tried = t("diagnose.tried", { count: result.tried ?? 0 });
   const differences = result.differences ?? [];
   if (!result.found) {
     return (
-      <Notice
-        tone="warn"
-        title={signature ? "No variant accepts the signature" : "No variant opens it to this plaintext"}
-      >
-        <p>
-          {tried} Check that {signature ? "body and headers are as they came" : "the whole plaintext is right"} and that
-          the partner uses the same key.
-        </p>
+      <Notice tone="warn" title={signature ? t("diagnose.noneVerifies") : t("diagnose.noneOpens")}>
+        <p>{signature ? t("diagnose.checkSignature", { tried }) : t("diagnose.checkPlaintext", { tried })}</p>
       </Notice>
     );
   }
@@ -231,19 +221,22 @@ function Found({ result, signature }: { result: DiagnoseSampleResponseJson; sign
       <Notice
         tone="good"
         icon={<ShieldCheckIcon size={18} />}
-        title={signature ? "The configuration accepts the signature as it is" : "The configuration opens it as it is"}
+        title={signature ? t("diagnose.verifies") : t("diagnose.opens")}
       >
-        <p>{tried} Nothing has to be changed.</p>
+        <p>{t("diagnose.noChange", { tried })}</p>
       </Notice>
     );
   }
   return (
-    <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title="Found: the partner does it differently">
-      <ul className="finding-list">
+    <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={t("diagnose.found")}>
+      <ul className="violation-list">
         {differences.map((d) => (
           <li key={d.field}>
-            <b>{placeWords(d.field ?? "")}</b> is <code>{d.configured || "not set"}</code> here;{" "}
-            <code>{d.works || "not set"}</code> works.
+            {rich("diagnose.difference", {
+              place: placeWords(d.field ?? ""),
+              configured: d.configured || t("diagnose.notSet"),
+              works: d.works || t("diagnose.notSet"),
+            })}
           </li>
         ))}
       </ul>

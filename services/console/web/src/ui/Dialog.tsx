@@ -25,7 +25,7 @@ const starts = [
 
 /**
  * A dialog. The focus starts at its first field and returns to what opened the dialog. It is
- * not closed while its form is being saved, nor with something unsaved before one is asked.
+ * not closed while its form is saving, and asks first if it has unsaved changes.
  */
 export function Dialog({ title, of, onClose, shows, children, ...modal }: Props) {
   const [held] = useState<Held>(() => ({ unsaved: false, busy: false }));
@@ -42,7 +42,7 @@ export function Dialog({ title, of, onClose, shows, children, ...modal }: Props)
     };
   }, [held]);
   const close = () => {
-    // Escape is heard by those below as well.
+    // The dialogs below receive Escape too.
     if (open.at(-1) !== held || held.busy) return;
     if (held.unsaved) ask(onClose);
     else onClose();

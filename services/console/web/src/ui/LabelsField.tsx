@@ -1,10 +1,11 @@
+import { t } from "../text/t";
 import { TagsInput } from "@mantine/core";
 
 const rule = /^[a-z][a-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}$/;
 
 export type LabelMap = Record<string, string>;
 
-/** Labels, typed as `key=value`. What is not one is not taken. */
+/** Labels, typed as `key=value`. Anything else is dropped. */
 export function LabelsField({
   value,
   onChange,
@@ -20,8 +21,8 @@ export function LabelsField({
   };
   return (
     <TagsInput
-      label="Labels"
-      description="To filter by. Type key=value and press Enter."
+      label={t("secret.labels")}
+      description={t("labels.help")}
       placeholder={Object.keys(value).length === 0 ? "team=payments" : undefined}
       value={Object.entries(value).map(([k, v]) => (v ? `${k}=${v}` : k))}
       onChange={change}
@@ -44,9 +45,9 @@ export function HostsField({
 }) {
   return (
     <TagsInput
-      label="Allowed hosts"
+      label={t("secret.allowedHosts")}
       withAsterisk
-      description="The only hosts it is ever sent to, on port 443 unless you add another one, as in api.partner.example:8443. Press Enter after each."
+      description={t("hosts.help")}
       placeholder={value.length === 0 ? "api.partner.example" : undefined}
       value={value}
       onChange={(hosts) => onChange(hosts.map((h) => h.trim().toLowerCase()).filter(Boolean))}

@@ -2,6 +2,7 @@ import { ActionIcon, Select } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import { Problem } from "../api/problem";
 import { entryState, navigate, usePlace } from "../app/router";
+import { t } from "../text/t";
 import { ChevronLeftIcon, ChevronRightIcon } from "./icons";
 
 export const pageSizes = ["25", "50", "100"];
@@ -37,11 +38,12 @@ export function usePages() {
   };
 }
 
-/** Begins again where the server no longer knows a page. */
+/** Returns to the first page if the server rejects the page token. */
 export function useFirstAgain({ token, first }: ReturnType<typeof usePages>, error: unknown): void {
   const unknown = Boolean(token) && error instanceof Problem && error.reason === "INVALID_PAGE_TOKEN";
   useEffect(() => {
     if (unknown) first();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- first is a new function at each rendering
   }, [unknown]);
 }
 
@@ -55,7 +57,7 @@ interface Props {
 
 export function Pager({ pages, size, count, nextToken, onSize }: Props) {
   const nav = useRef<HTMLElement>(null);
-  // What was pressed may be gone on the other page: the focus goes to the head of the list.
+  // The pressed button may not exist on the other page, so the focus moves to the table.
   const turn = (go: () => void) => {
     const table = nav.current?.parentElement?.querySelector("table");
     go();
@@ -65,21 +67,21 @@ export function Pager({ pages, size, count, nextToken, onSize }: Props) {
   const from = pages.number * size + 1;
   if (pages.number === 0 && !nextToken && count <= 25) return null;
   return (
-    <nav ref={nav} className="pager" aria-label="Pages">
+    <nav ref={nav} className="pager" aria-label={t("pager.label")}>
       <Select
         size="xs"
         w={116}
-        aria-label="Rows on a page"
-        data={pageSizes.map((s) => ({ value: s, label: `${s} a page` }))}
+        aria-label={t("pager.rows")}
+        data={pageSizes.map((s) => ({ value: s, label: t("pager.size", { s }) }))}
         value={String(size)}
         onChange={(s) => s && onSize(s)}
       />
       <span className="dimmed" aria-live="polite">
-        {count > 0 ? `${from.toLocaleString("en")}–${(from + count - 1).toLocaleString("en")}` : "No more"}
+        {count > 0 ? t("pager.range", { from, to: from + count - 1 }) : t("pager.end")}
       </span>
       <ActionIcon
         variant="default"
-        aria-label="Previous page"
+        aria-label={t("pager.previous")}
         disabled={pages.number === 0}
         onClick={() => turn(pages.back)}
       >
@@ -87,7 +89,7 @@ export function Pager({ pages, size, count, nextToken, onSize }: Props) {
       </ActionIcon>
       <ActionIcon
         variant="default"
-        aria-label="Next page"
+        aria-label={t("pager.next")}
         disabled={!nextToken}
         onClick={() => nextToken && turn(() => pages.next(nextToken))}
       >

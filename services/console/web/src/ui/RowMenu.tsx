@@ -1,5 +1,6 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { t } from "../text/t";
 import { DotsIcon } from "./icons";
 
 /**
@@ -23,7 +24,7 @@ export function RowMenu({ label, children }: { label: string; children: ReactNod
       variant="subtle"
       color="gray"
       aria-label={label}
-      data-hint="Actions"
+      data-hint={t("ui.actions")}
       aria-haspopup="menu"
       aria-expanded={opened ?? false}
       onClick={() => setOpened(true)}

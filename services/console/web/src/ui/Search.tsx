@@ -1,8 +1,9 @@
 import { CloseButton, Kbd, Loader, TextInput } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
+import { t } from "../text/t";
 import { SearchIcon } from "./icons";
 
-/** How long typing has to rest before the server is asked. */
+/** How long typing must pause before a request is sent, in milliseconds. */
 const rest = 80;
 
 interface Props {
@@ -12,7 +13,7 @@ interface Props {
   busy?: boolean;
 }
 
-/** A search that asks as one types. The key `/` goes to it from anywhere on the page. */
+/** A search that queries as the user types. The key `/` goes to it from anywhere on the page. */
 export function Search({ value, onChange, label, busy }: Props) {
   const [typed, setTyped] = useState(value);
   const input = useRef<HTMLInputElement>(null);
@@ -68,7 +69,7 @@ export function Search({ value, onChange, label, busy }: Props) {
       leftSection={busy ? <Loader size={14} /> : <SearchIcon size={16} />}
       rightSection={
         typed ? (
-          <CloseButton size="sm" aria-label="Clear search" onClick={() => setTyped("")} />
+          <CloseButton size="sm" aria-label={t("search.clear")} onClick={() => setTyped("")} />
         ) : (
           <Kbd size="xs">/</Kbd>
         )

@@ -1,4 +1,6 @@
-const names = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+import { locale } from "../text/t";
+
+const names = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 
 /** Names in the order that people expect: `key-2`, `Key-9`, `key-10`. */
 export const byName = (a: string, b: string): number => names.compare(a, b) || (a < b ? -1 : 1);

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { InfoIcon } from "./icons";
+import { t } from "../text/t";
 import { byName } from "./order";
 
 export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
@@ -14,7 +15,7 @@ export function Tag({ tone = "quiet", icon, children }: { tone?: Tone; icon?: Re
   );
 }
 
-/** What there is when there is nothing, and what to do about it. `whole`: the page is nothing else. */
+/** The placeholder of an empty list, with what to do. `whole`: it is the entire page. */
 export function Empty({
   icon,
   title,
@@ -132,7 +133,7 @@ export function Card({
 
 export function Labels({ labels }: { labels: Record<string, string> | undefined }) {
   const entries = Object.entries(labels ?? {}).sort(([a], [b]) => byName(a, b));
-  if (entries.length === 0) return <span className="dimmed">None</span>;
+  if (entries.length === 0) return <span className="dimmed">{t("ui.none")}</span>;
   return (
     <span className="label-list">
       {entries.map(([key, value]) => (
@@ -144,6 +145,3 @@ export function Labels({ labels }: { labels: Record<string, string> | undefined 
     </span>
   );
 }
-
-export const plural = (n: number, one: string, many = `${one}s`): string =>
-  `${n.toLocaleString("en")} ${n === 1 ? one : many}`;

@@ -2,8 +2,8 @@ import { useState } from "react";
 import type { Problem } from "../api/problem";
 
 /**
- * A refusal without what it says of fields that were changed since. `sent` is what the fields'
- * paths are of, as the API has it; a refusal that says nothing else is gone with the last.
+ * An error without the violations of fields that changed since. `sent` is the object that
+ * the paths refer to, in the JSON of the API. An error without violations left disappears.
  */
 export function useStillWrong(problem: Problem | undefined, sent: unknown): Problem | undefined {
   const [refused, setRefused] = useState({ problem, sent });

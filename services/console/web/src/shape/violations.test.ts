@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { upwards } from "./findings";
+import { upwards } from "./violations";
 
 test("a path is below others, whatever its keys hold", () => {
   expect(upwards('endpoint.headers["X.Y"].keys[0].name')).toEqual([
