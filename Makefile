@@ -57,8 +57,9 @@ check-gen: console-gen ## Generate, and fail if that changes anything.
 breaking: $(BIN)/buf ## Compare the contract with the newest release tag.
 	tools/breaking
 
-lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
+lint: $(BIN)/golangci-lint $(BIN)/buf $(WEB)/node_modules/.package-lock.json ## Run the linters. Needs Node 20 and npm.
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && golangci-lint run ./...) || exit 1; done
+	@echo "lint $(WEB)" && cd $(WEB) && npm run --silent lint
 
 fuzz: ## Fuzz every target for FUZZTIME (10s).
 	tools/fuzz $(or $(FUZZTIME),10s)
