@@ -250,7 +250,7 @@ describe("the tab", () => {
       viewport: { width, height: 860 },
       at: "/w/demo/endpoints/program/integrate",
     });
-    await page.getByText("context is what is signed").waitFor();
+    await page.getByText("context holds what is signed").waitFor();
     expect(await axeFindings(page)).toEqual([]);
     expect(await overflow(page)).toBe(0);
     await picture(page, `${size}-integrate`);
