@@ -79,8 +79,9 @@ check-gen: console-gen docs-gen ## Generate, and fail if that changes anything.
 breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking
 
-lint: words $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
+lint: words $(BIN)/golangci-lint $(BIN)/buf $(WEB)/node_modules/.package-lock.json ## Run the linters. Needs Node 20 and npm.
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && golangci-lint run ./...) || exit 1; done
+	@echo "lint $(WEB)" && cd $(WEB) && npm run --silent lint
 
 # The words of docs/glossary.md. Each kind of file has its prose; see tools/lint/words.
 words: $(BIN)/words ## Check the words of comments, texts and pages.
