@@ -2837,13 +2837,15 @@ export declare const ThrowawayKeySchema: GenMessage<ThrowawayKey, {jsonType: Thr
 /**
  * A Snippet is a program that processes the message of a dry run: it verifies the signature,
  * decrypts with the first key of each list, and prints the plaintext. It needs only the standard
- * library of its language. OpenPGP, and scrypt in Java, have no snippet.
+ * library of its language and, in Python, the package cryptography. OpenPGP, and scrypt in Java,
+ * have no snippet.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
 export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
   /**
-   * `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), or
+   * `python` (3.9 or newer, with the package cryptography).
    *
    * @generated from field: string language = 1;
    */
@@ -2860,13 +2862,15 @@ export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
 /**
  * A Snippet is a program that processes the message of a dry run: it verifies the signature,
  * decrypts with the first key of each list, and prints the plaintext. It needs only the standard
- * library of its language. OpenPGP, and scrypt in Java, have no snippet.
+ * library of its language and, in Python, the package cryptography. OpenPGP, and scrypt in Java,
+ * have no snippet.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
 export declare type SnippetJson = {
   /**
-   * `node` (Node.js 20 or newer, without packages) or `java` (17 or newer, one class).
+   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), or
+   * `python` (3.9 or newer, with the package cryptography).
    *
    * @generated from field: string language = 1;
    */
