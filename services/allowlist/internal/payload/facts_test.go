@@ -102,13 +102,13 @@ func TestAFitSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			Decoding: "HEX",
 		}},
 		{"RAW", payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, payload.Fit{
-			Cause: "Read as RAW, the secret is a key of 33 bytes, and 32 are needed. The value ends with a line end: store it again without that, and read it as RAW.",
+			Cause: "Read as RAW, the secret is a key of 33 bytes, and 32 are needed. The value ends with a line break: store it again without the line break, and read it as RAW.",
 		}},
 		{"RAW", payload.Facts{Kind: keyform.KindText}, payload.Fit{
 			Cause: "Read as RAW, the secret is not a key of 32 bytes. Store a key of that length as a new version.",
 		}},
 		{"RAW", payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "EC-P256"}, payload.Fit{
-			Cause: "The secret holds a public key (EC-P256), and a key that both sides share is needed.",
+			Cause: "The secret holds a public key (EC-P256), but a key that both sides share is needed.",
 		}},
 	} {
 		c := config(t, strings.Replace(gcm, "_HEX", "_"+tt.decoding, 1)+mac)

@@ -19,7 +19,7 @@ func theAnswer(err error) string {
 	if !ok {
 		return "not a fault"
 	}
-	want := &fault.Error{Kind: fault.InvalidArgument, Reason: payload.DecryptionFailed, Message: "what came from the partner does not open"}
+	want := &fault.Error{Kind: fault.InvalidArgument, Reason: payload.DecryptionFailed, Message: "the partner's data failed to decrypt"}
 	return cmp.Diff(want, f, cmpopts.IgnoreUnexported(fault.Error{}))
 }
 

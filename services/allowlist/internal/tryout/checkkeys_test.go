@@ -68,8 +68,8 @@ func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 	const signs = `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } keys { name: "secret:public" } headers { key: "X-Signature" value: "${signature}" } } }`
 	const wraps = `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" } } } response { plain {} }`
 	for text, want := range map[string]string{
-		signs: "The secret holds no private key: signatures are verified with it, and cannot be made.",
-		wraps: "The secret holds no private key: messages are encrypted with it, and cannot be opened.",
+		signs: "The secret holds no private key: it can verify signatures, but not create them.",
+		wraps: "The secret holds no private key: it can encrypt messages, but not decrypt them.",
 		strings.ReplaceAll(signs, "secret:public", "secret:pair"): "",
 	} {
 		got, err := checkDraft(t, k, allowlisttest.NameOf("-"), text)
@@ -190,7 +190,7 @@ func TestADiagnosisNamesKeysThatNothingCanUse(t *testing.T) {
 		Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request, Body: []byte("a.b.c.d.e"), Plaintext: []byte("known to all"), Reason: "does not open",
 	})
 	allowlisttest.Must(t, err)
-	want := "The secret holds a public key, and the private key is needed."
+	want := "The secret holds a public key, but the private key is needed."
 	if keys := answer.GetUnusableKeys(); answer.GetFound() || answer.GetTried() != 0 || len(keys) != 1 || keys[0].GetCause() != want || keys[0].GetField() != "request.jose.keys[0]" || keys[0].GetSecret() != allowlisttest.Workspace+"/secrets/public" {
 		t.Errorf("DiagnoseSample = %v", answer)
 	}

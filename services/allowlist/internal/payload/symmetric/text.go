@@ -6,10 +6,10 @@ import (
 	"math"
 )
 
-// alphanumeric are the characters of random texts.
+// alphanumeric contains the characters of random strings.
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// RandomText fills dst with random characters, each as likely as the others.
+// RandomText fills dst with uniformly distributed random characters.
 func RandomText(random io.Reader, dst []byte) error {
 	const fair = 256 - 256%len(alphanumeric)
 	for len(dst) > 0 {
@@ -28,5 +28,5 @@ func RandomText(random io.Reader, dst []byte) error {
 	return nil
 }
 
-// TextBits returns the whole random bits of n random characters.
+// TextBits returns the random bits of n random characters, rounded down.
 func TextBits(n int) int { return int(float64(n) * math.Log2(float64(len(alphanumeric)))) }
