@@ -37,7 +37,7 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 			continue
 		}
 		allowlisttest.Must(t, err)
-		want := "Read as RAW, the secret is a key of 64 bytes, and 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX."
+		want := "Read as RAW, the secret is a key of 64 bytes, but 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX."
 		if fit := got.GetKeys()[0]; got.GetFits() || got.GetRoundTrip() || fit.GetFits() || fit.GetCause() != want || fit.GetDecoding() != "HEX" {
 			t.Errorf("CheckKeys = %v", got)
 		}
@@ -173,7 +173,7 @@ func TestALaterVersionThatDoesNotFitIsToldToOwnersOnly(t *testing.T) {
 	}
 	check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
 	allowlisttest.Must(t, err)
-	if fit := check.GetKeys()[0]; check.GetFits() || !strings.HasPrefix(fit.GetCause(), "Read as RAW, the secret is a key of 16 bytes, and 32 are needed.") {
+	if fit := check.GetKeys()[0]; check.GetFits() || !strings.HasPrefix(fit.GetCause(), "Read as RAW, the secret is a key of 16 bytes, but 32 are needed.") {
 		t.Errorf("CheckKeys = %v", check)
 	}
 }
