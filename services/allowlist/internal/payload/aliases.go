@@ -16,7 +16,7 @@ import (
 type (
 	// Usage is the usage that a secret must be stored with.
 	Usage = message.Usage
-	// A Reference is a secret that has to be resolved.
+	// A Reference is a secret that must be resolved.
 	Reference = message.Reference
 	// A Key is one version of a resolved secret.
 	Key = message.Key

@@ -168,7 +168,7 @@ func noEcho(t *testing.T, err error) {
 
 // A canary in a string of a configuration may be refused or accepted, but a refusal does not
 // repeat it.
-func TestNoFindingRepeatsInput(t *testing.T) {
+func TestNoViolationRepeatsInput(t *testing.T) {
 	t.Parallel()
 	full := "request { " + cbc + fields("", "$.a", "$."+canary) + `envelope { blobs { key: "` + canary + `" value { parts {} } } text: "` + canary + `${" content_type: "` + canary + `" } ` +
 		strings.Replace(mac, "X-Signature", canary+" ", 1) + " } response { " + gcm + `envelope { json: "` + canary + `" } }`

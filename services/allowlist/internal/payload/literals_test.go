@@ -13,7 +13,7 @@ const pasted = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92
 
 // Configurations that were saved before literals were checked continue to work, and can be
 // diagnosed.
-func TestStoredLiteralsAreNotLookedAtAgain(t *testing.T) {
+func TestStoredLiteralsAreNotCheckedAgain(t *testing.T) {
 	t.Parallel()
 	pb := message(t, `request { `+gcm+` envelope { json: "{\"apiKey\":\"`+pasted+`\",\"data\":\"${data}\"}" } }`)
 	_, err := payload.Parse(pb, "acme", now)

@@ -23,7 +23,7 @@ func signs(input string) string {
 }
 
 // The stage at which a message of the partner fails is reported by name, without any other detail.
-func TestEachStageIsTold(t *testing.T) {
+func TestEachStageIsReported(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	tests := []struct{ name, profile, body, stage string }{
@@ -152,7 +152,7 @@ func TestWhatASignatureCoversMustBeKnown(t *testing.T) {
 }
 
 // A trace receives each step, in order, with its result.
-func TestTracesTellTheSteps(t *testing.T) {
+func TestTracesReceiveTheSteps(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	tests := map[string]string{

@@ -16,7 +16,7 @@ import (
 
 // If any single field of a valid configuration is changed, Parse reports what is wrong, or the
 // accepted configuration works: it encrypts and decrypts, or refuses with a reason.
-func TestEveryFieldMayBeAnother(t *testing.T) {
+func TestEveryFieldMayBeChanged(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t).with("key3", keyA[:48])
 	accepted, tried := 0, 0

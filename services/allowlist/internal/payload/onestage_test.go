@@ -183,7 +183,7 @@ func TestRSAWithoutAuthenticationStopsAtOneStage(t *testing.T) {
 }
 
 // Authenticated messages report the stage at which they fail, as before.
-func TestAMessageUnderAMACTellsItsStage(t *testing.T) {
+func TestAMessageUnderAMACReportsItsStage(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	p := legacyPipeline(t, `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { `+ref+` } mac { algorithm: ALGORITHM_HMAC_SHA256 `+secretAt("key", "b", "HEX")+` input: "${data}" } }

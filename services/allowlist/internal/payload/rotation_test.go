@@ -59,7 +59,7 @@ func TestVersionsBeforeTheRotationOpen(t *testing.T) {
 }
 
 // A version before the newest may have been of a different kind.
-func TestAVersionThatIsNotUsableIsPassedOver(t *testing.T) {
+func TestAnUnusableVersionIsSkipped(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	profiles := map[string]string{

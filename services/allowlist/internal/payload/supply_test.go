@@ -227,7 +227,7 @@ func TestAnswersAreUnderTheKeyOfWhatTheyAnswer(t *testing.T) {
 }
 
 // Parts in a header belong to the whole message, and parts in the string of a value to the value.
-func TestPartsAreMadeAnewWhereTheyStand(t *testing.T) {
+func TestPartsAreGeneratedPerMessageOrValue(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	body := `{"a":"one","b":"two"}`

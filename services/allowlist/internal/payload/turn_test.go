@@ -99,7 +99,7 @@ func (c *counted) stop() {
 
 // A message that is canceled while it waits is neither encrypted nor reported as failing to
 // decrypt.
-func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
+func TestCanceledMessagesLeaveTheQueue(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	q := slowwork.NewQueue(0) // whose turn never comes

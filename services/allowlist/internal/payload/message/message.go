@@ -58,7 +58,7 @@ const (
 	ExposedKeyUsage
 )
 
-// A Reference is a secret that has to be resolved.
+// A Reference is a secret that must be resolved.
 type Reference struct {
 	// Secret is the secret's resource name.
 	Secret string

@@ -17,9 +17,10 @@ import (
 //     first step of a key that another endpoint derives from the same KEY; 33 tests of an
 //     endpoint that signs `${body}` reveal all of scrypt with 32 bytes.
 //   - A digest that includes the secret may be another endpoint's derived key.
-//   - A signature by a private key, deterministic or not, is valid wherever that key signs, and a
-//     partner cannot tell a test from a message. Encryption does not hide a signature
-//     (a nested JWS, OpenPGP), because the owner names the key that it is encrypted to.
+//   - A signature by a private key, deterministic or not, is valid for every receiver that trusts
+//     that key, and a partner cannot tell a test from a message. Encryption does not hide a
+//     signature inside it (a nested JWS, OpenPGP), because the owner names the key that it is
+//     encrypted to.
 //
 // A signature over a ciphertext with a random IV would be harmless. But whether the signed string
 // contains the random bytes depends on the template, on the envelope, and on what the body

@@ -259,7 +259,7 @@ func (b blockBox) Seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
 
 func (b blockBox) Open(dst, iv, sealed, _ []byte) ([]byte, bool) {
 	size := b.block.BlockSize()
-	// The library panics on what is not a multiple of the block size.
+	// The library panics if the length is not a multiple of the block size.
 	if len(sealed)%size != 0 {
 		return dst, false
 	}

@@ -14,7 +14,7 @@ func RandomText(random io.Reader, dst []byte) error {
 	const fair = 256 - 256%len(alphanumeric)
 	for len(dst) > 0 {
 		if _, err := io.ReadFull(random, dst); err != nil {
-			return fmt.Errorf("generate text: %w", err)
+			return fmt.Errorf("generate random string: %w", err)
 		}
 		n := 0
 		for _, b := range dst {
