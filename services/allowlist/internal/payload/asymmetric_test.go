@@ -92,7 +92,7 @@ func TestJOSEHeadersCarryFingerprints(t *testing.T) {
 	}
 	p := legacyPipeline(t, jwe("rsa", "${certificate_sha256}"))
 	if _, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences())}); !fault.Is(err, payload.KeyNotUsable) {
-		t.Errorf("Encrypt with the fingerprint of a certificate that there is not: %v", err)
+		t.Errorf("Encrypt with the fingerprint of a missing certificate: %v", err)
 	}
 }
 
@@ -116,13 +116,13 @@ func TestWhatIsSignedInsideIsVerified(t *testing.T) {
 				continue
 			}
 			if _, err := another.decrypt(t, p, sent); payload.Stage(err) != "sign inside" {
-				t.Errorf("%s %s: Decrypt of what another key signed: %v at %q", alg, name, err, payload.Stage(err))
+				t.Errorf("%s %s: Decrypt of a message signed by another key: %v at %q", alg, name, err, payload.Stage(err))
 			}
 		}
 	}
 	bare, signed := legacyPipeline(t, gcm), legacyPipeline(t, gcm+inside("RS256", "rsa2", "PEM"))
 	if _, err := s.decrypt(t, signed, s.encrypt(t, bare, "body")); payload.Stage(err) != "sign inside" {
-		t.Errorf("Decrypt of what is not signed: %v at %q", err, payload.Stage(err))
+		t.Errorf("Decrypt of an unsigned message: %v at %q", err, payload.Stage(err))
 	}
 }
 

@@ -28,8 +28,8 @@ func card() string {
 
 var cardPaths = []string{"payer.pan", "cvv", "expiry"}
 
-// bareFields is what one would write by hand for the same bytes: AES-GCM, gjson
-// to find and sjson to replace.
+// bareFields is the handwritten code for the same bytes: AES-GCM, gjson to find and sjson to
+// replace.
 func bareFields(aead cipher.AEAD, body []byte) ([]byte, error) {
 	for _, path := range cardPaths {
 		value := gjson.GetBytes(body, path).Raw
@@ -75,9 +75,8 @@ func bareAEAD(b *testing.B) cipher.AEAD {
 	return aead
 }
 
-// BenchmarkFields prints the time of the engine, of the same by hand, and how
-// fast the engine is in comparison. The engine's time includes decoding the key
-// and making the cipher, for each message.
+// BenchmarkFields reports the time of the engine, the time of handwritten code, and their ratio.
+// The engine's time includes decoding the key and creating the cipher for each message.
 func BenchmarkFields(b *testing.B) {
 	p := pipeline(b, gcm+fields("", "$.payer.pan", "$.cvv", "$.expiry"))
 	keys := resolve(p.EncryptReferences())
@@ -104,7 +103,7 @@ func BenchmarkFields(b *testing.B) {
 	})
 }
 
-// compare runs both in turns, so that both see the same machine.
+// compare runs both alternately, so that both run under the same conditions.
 func compare(b *testing.B, engine, bare func() error) {
 	b.Helper()
 	b.ReportAllocs()
@@ -159,7 +158,7 @@ func BenchmarkEncrypt(b *testing.B) {
 	}
 }
 
-// BenchmarkLarge shows that memory is the output and one scratch.
+// BenchmarkLarge shows that the memory consists of the output and one scratch buffer.
 func BenchmarkLarge(b *testing.B) {
 	body := []byte(`{"a":"` + strings.Repeat("0123456789abcdef", 1<<18) + `","b":1}`)
 	for name, profile := range map[string]string{"whole": gcm, "fields": gcm + fields("", "$.a")} {
@@ -184,9 +183,9 @@ func queued(q *slowwork.Queue) func(context.Context) slowwork.Turn {
 	return func(ctx context.Context) slowwork.Turn { return q.For(ctx, slowwork.Share{}) }
 }
 
-// BenchmarkLightBesideSlow prints how long a light message takes while 16 others derive
-// their keys with 2,000,000 iterations, without turns and with them: the median, the
-// 90th and the 99th percentile.
+// BenchmarkLightBesideSlow reports how long a light message takes while 16 others derive their
+// keys with 2,000,000 iterations, without turns and with them: the median, the 90th, and the 99th
+// percentile.
 func BenchmarkLightBesideSlow(b *testing.B) {
 	for name, next := range map[string]func(context.Context) slowwork.Turn{
 		"alone": nil, "without turns": func(context.Context) slowwork.Turn { return nil }, "with turns": queued(slowwork.NewQueue(slowwork.Places())),
@@ -212,7 +211,7 @@ func BenchmarkLightBesideSlow(b *testing.B) {
 			}
 			light := pipeline(b, gcm)
 			keys, body := resolve(light.EncryptReferences()), []byte(card())
-			// One each millisecond, whether or not the one before is done, as calls come.
+			// Start one each millisecond, like independent calls, even if the previous one is not done.
 			took := make([]time.Duration, b.N)
 			begun := time.Now()
 			for i := range took {

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// algorithms are all with the length of their key.
+// algorithms contains all algorithms with the length of their keys.
 var algorithms = []struct {
 	name string
 	key  int
@@ -37,7 +37,7 @@ var algorithms = []struct {
 	{"TRIPLE_DES_ECB", 16},
 }
 
-// under returns a cipher with a shared key; rest is what else it has.
+// under returns a cipher with a shared key. The parameter rest contains its other fields.
 func under(algorithm, rest string) string {
 	return `cipher { algorithm: ALGORITHM_` + algorithm + ` shared_key { ` + ref + ` } ` + rest + ` } `
 }
@@ -144,7 +144,7 @@ func TestAssociatedDataIsAuthenticated(t *testing.T) {
 		if _, err := s.decrypt(t, other, sent); !fault.Is(err, payload.DecryptionFailed) || payload.Stage(err) != "decrypt" {
 			t.Errorf("%s: Decrypt with other associated data: %v", algorithm, err)
 		}
-		// What is sent is taken from the message, wherever it stands in it.
+		// Sent associated data is taken from the message, at any position.
 		for _, parts := range [][]string{{"IV", "AAD"}, {"AAD", "IV"}} {
 			envelope := `envelope { ` + blobOf("c", "BASE64", "CIPHERTEXT") + blobOf("n", "HEX", parts...) + blobOf("t", "HEX", "TAG") + ` text: "${c}:${n}:${t}" }`
 			writes, reads := legacyPipeline(t, under(algorithm, `aad { sent: "ours" }`)+envelope), legacyPipeline(t, under(algorithm, `aad { sent: "" }`)+envelope)

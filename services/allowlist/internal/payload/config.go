@@ -18,42 +18,43 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 )
 
-// redacted stands in the place of a reference for callers who may not see secrets.
+// redacted replaces a reference for callers who may not see secrets.
 const redacted = "set"
 
 // formatProto marks stored bytes as a serialized Encryption message.
 const formatProto = 1
 
-// A Direction is the kind of a message.
+// A Direction is the direction of a message.
 type Direction int
 
 // The directions.
 const (
-	// Request is a message that asks, whoever sends it.
+	// Request is a message that expects an answer, regardless of its sender.
 	Request Direction = iota
-	// Response is a message that answers.
+	// Response is a message that answers a request.
 	Response
 )
 
 // A Config is a checked and compiled configuration.
 type Config struct {
 	compiled  *compile.Config
-	pipelines [2]*Pipeline // by Direction
+	pipelines [2]*Pipeline // indexed by Direction
 }
 
-// newConfig returns a configuration that was compiled.
+// newConfig returns a compiled configuration.
 func newConfig(c *compile.Config) *Config {
 	return &Config{compiled: c, pipelines: [2]*Pipeline{{plan: c.Plans[Request]}, {plan: c.Plans[Response]}}}
 }
 
-// Parse checks and compiles the configuration of an endpoint in the workspace, an
-// id without the `workspaces/` in front, as of now. All violations come back at once as one
-// [fault.Error], under the gravest reason of DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD and
-// LEGACY_NOT_ACKNOWLEDGED; violations name fields from `encryption` on. The message is
-// copied.
+// Parse checks and compiles the configuration of an endpoint at the time now. The workspace is an
+// ID without the `workspaces/` prefix. Parse copies the message.
 //
-// Beside violations the configuration is returned as well, for [Config.References] and
-// [Config.CheckFacts] only: so that what its secrets have against it can be told along.
+// It reports all violations at once as one [fault.Error] with the most severe reason of
+// DIRECT_KEY_NOT_SUPPORTED, INVALID_FIELD, and LEGACY_NOT_ACKNOWLEDGED. Violations name fields
+// starting at `encryption`.
+//
+// If there are violations, Parse also returns the configuration, but only for [Config.References]
+// and [Config.CheckFacts], so that the caller can report problems with its secrets as well.
 func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
 	f := &compile.Violations{Workspace: workspace, Now: now}
 	config := newConfig(compile.Encryption(f, pb))
@@ -63,9 +64,9 @@ func Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config
 	return config, nil
 }
 
-// Variant is [Parse] for a variant of a configuration that is stored. Its literals are not
-// looked at again: those that were saved before there was such a look work on. A signature may
-// be of any time.
+// Variant is [Parse] for a variant of a stored configuration. It does not check literals, so that
+// literals that were saved before this check existed continue to work. A signature may have any
+// timestamp.
 func Variant(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Config, error) {
 	f := &compile.Violations{Workspace: workspace, Now: now, Trusted: true}
 	config := newConfig(compile.Encryption(f, pb))
@@ -75,8 +76,8 @@ func Variant(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Conf
 	return config, nil
 }
 
-// Load compiles a configuration that [Config.Marshal] wrote. It does not look at
-// the time: an acknowledgement that has expired since shows when it is needed.
+// Load compiles a configuration that [Config.Marshal] wrote. It does not check the time: an
+// acknowledgement that has expired since fails when it is needed.
 func Load(stored []byte) (*Config, error) {
 	if len(stored) == 0 || stored[0] != formatProto {
 		return nil, errors.New("load encryption: unknown format")
@@ -88,7 +89,7 @@ func Load(stored []byte) (*Config, error) {
 	f := &compile.Violations{Stored: true}
 	config := newConfig(compile.Encryption(f, pb))
 	if err := f.Fault(); err != nil {
-		// Not a fault: what the store holds is no mistake of the caller.
+		// Not a fault: a bad stored value is not a mistake of the caller.
 		return nil, fmt.Errorf("load encryption: %s", err.Reason)
 	}
 	return config, nil
@@ -103,18 +104,18 @@ func (c *Config) Marshal() ([]byte, error) {
 	return b, nil
 }
 
-// Proto returns a copy of the configuration as it was given.
+// Proto returns a copy of the original configuration.
 func (c *Config) Proto() *allowlistv1.Encryption { return proto.CloneOf(c.compiled.Proto) }
 
-// Redacted returns a copy in which each reference reads `set`.
+// Redacted returns a copy in which each reference is replaced by `set`.
 func (c *Config) Redacted() *allowlistv1.Encryption {
 	pb := c.Proto()
 	describe.EachReference(pb, func(_ string, ref *allowlistv1.SecretRef) { ref.Name = redacted })
 	return pb
 }
 
-// Secrets returns the resource names of all secrets that the configuration
-// refers to, each once, in order.
+// Secrets returns the resource names of all secrets that the configuration refers to, without
+// duplicates, in order.
 func (c *Config) Secrets() []string {
 	var names []string
 	describe.EachReference(c.compiled.Proto, func(_ string, ref *allowlistv1.SecretRef) { names = append(names, ref.GetName()) })
@@ -122,8 +123,8 @@ func (c *Config) Secrets() []string {
 	return slices.Compact(names)
 }
 
-// References returns every reference of the configuration with the usage that its
-// secret must have, each place once, in the order of the proto.
+// References returns every reference of the configuration with the usage that its secret must
+// have, each place once, in the order of the proto.
 func (c *Config) References() []message.Reference {
 	var refs []message.Reference
 	describe.EachReference(c.compiled.Proto, func(path string, ref *allowlistv1.SecretRef) {
@@ -136,14 +137,14 @@ func (c *Config) References() []message.Reference {
 	return refs
 }
 
-// An UnsafeChoice is one that the configuration makes and acknowledges.
+// An UnsafeChoice is an unsafe choice that the configuration makes and acknowledges.
 type UnsafeChoice struct {
 	Flag        allowlistv1.LegacyAcknowledgement_Flag
 	Expires     time.Time
 	DecryptOnly bool
 }
 
-// Legacy returns the unsafe choices of the configuration, those of requests first.
+// Legacy returns the unsafe choices of the configuration, requests first.
 func (c *Config) Legacy() []UnsafeChoice { return acknowledged(c.compiled.Proto) }
 
 // acknowledged returns the unsafe choices that a configuration acknowledges.
@@ -157,8 +158,9 @@ func acknowledged(pb *allowlistv1.Encryption) []UnsafeChoice {
 	return choices
 }
 
-// AcknowledgedUntil returns when the acknowledgements end of a configuration that
-// [Config.Marshal] wrote; none where it cannot be read. It does not compile it.
+// AcknowledgedUntil returns when the acknowledgements of a configuration that [Config.Marshal]
+// wrote expire. It returns nothing if the configuration cannot be read. It does not compile the
+// configuration.
 func AcknowledgedUntil(stored []byte) []time.Time {
 	pb := new(allowlistv1.Encryption)
 	if len(stored) == 0 || stored[0] != formatProto || proto.Unmarshal(stored[1:], pb) != nil {
@@ -171,10 +173,11 @@ func AcknowledgedUntil(stored []byte) []time.Time {
 	return ends
 }
 
-// defaultGrace is for how long after a rotation the version before is good if nothing is said.
+// defaultGrace is how long the previous version stays valid after a rotation, unless configured
+// otherwise.
 const defaultGrace = 24 * time.Hour
 
-// Grace returns for how long after a rotation the version before is good.
+// Grace returns how long the previous version stays valid after a rotation.
 func (c *Config) Grace() time.Duration {
 	if c.compiled.Proto.GetRotationGrace() == nil {
 		return defaultGrace
@@ -182,12 +185,12 @@ func (c *Config) Grace() time.Duration {
 	return c.compiled.Proto.GetRotationGrace().AsDuration()
 }
 
-// Pipeline returns the compiled form of one direction. A response that is not
-// configured is protected as requests are, without the signing.
+// Pipeline returns the compiled form of one direction. A response that is not configured is
+// protected like a request, but not signed.
 func (c *Config) Pipeline(d Direction) *Pipeline { return c.pipelines[d] }
 
-// Privileged returns the flags that the configuration acknowledges although only a super admin
-// may, as errors name them.
+// Privileged returns the acknowledged flags that only a super admin may acknowledge, as errors
+// name them.
 func (c *Config) Privileged() string {
 	var flags []allowlistv1.LegacyAcknowledgement_Flag
 	for _, choice := range c.Legacy() {
@@ -198,11 +201,12 @@ func (c *Config) Privileged() string {
 	return compile.FlagNames(flags)
 }
 
-// KeyPurposes returns the purposes of the KEY secrets of a configuration, by their names.
+// KeyPurposes returns the purposes of the KEY secrets of a configuration, keyed by secret name.
 func (c *Config) KeyPurposes() map[string]purpose.Purpose { return maps.Clone(c.compiled.Purposes) }
 
-// OnlySigns reports whether a KEY secret serves signatures of messages alone, in this and, since
-// all have the same purpose, in every configuration.
+// OnlySigns reports whether a KEY secret is only used for message signatures in this
+// configuration. Because all configurations with the KEY have the same purpose, this then holds
+// for all of them.
 func (c *Config) OnlySigns(secret string) bool {
 	rest := proto.CloneOf(c.compiled.Proto)
 	for _, profile := range []*allowlistv1.Profile{rest.GetRequest(), rest.GetResponse()} {

@@ -67,8 +67,8 @@ func TestUnknownFieldsAreRefused(t *testing.T) {
 
 const canary = "c4n4ry-4711-c4n4ry"
 
-// Whatever position of whatever message a key is pasted into where a reference
-// belongs, it is refused before all else, and comes back in no form.
+// A key that is pasted into any position of a reference in any message is refused before all other
+// checks, and no error repeats it in any form.
 func TestKeysInPlaceOfReferencesAreRefused(t *testing.T) {
 	t.Parallel()
 	pasted := []string{
@@ -93,8 +93,8 @@ func TestKeysInPlaceOfReferencesAreRefused(t *testing.T) {
 	}
 }
 
-// eachPosition builds, for each place below a message type where a reference may
-// stand, a message with nothing but that place filled.
+// eachPosition builds, for each place below a message type where a reference may occur, a message
+// in which only that place is filled.
 func eachPosition(of protoreflect.MessageType, visit func(root protoreflect.Message, ref *allowlistv1.SecretRef)) {
 	refName := new(allowlistv1.SecretRef).ProtoReflect().Descriptor().FullName()
 	var descend func(d protoreflect.MessageDescriptor, way []protoreflect.FieldDescriptor)
@@ -121,7 +121,7 @@ func eachPosition(of protoreflect.MessageType, visit func(root protoreflect.Mess
 	descend(of.Descriptor(), nil)
 }
 
-// referencesIn finds references by their type, wherever they stand.
+// referencesIn finds references by their type, wherever they are.
 func referencesIn(m proto.Message) []*allowlistv1.SecretRef {
 	var refs []*allowlistv1.SecretRef
 	var visit func(m protoreflect.Message)
@@ -166,9 +166,9 @@ func noEcho(t *testing.T, err error) {
 	}
 }
 
-// A canary in any text of a configuration may be refused or accepted, but a
-// refusal does not repeat it.
-func TestNoFindingRepeatsInput(t *testing.T) {
+// A canary in a string of a configuration may be refused or accepted, but a refusal does not
+// repeat it.
+func TestNoViolationRepeatsInput(t *testing.T) {
 	t.Parallel()
 	full := "request { " + cbc + fields("", "$.a", "$."+canary) + `envelope { blobs { key: "` + canary + `" value { parts {} } } text: "` + canary + `${" content_type: "` + canary + `" } ` +
 		strings.Replace(mac, "X-Signature", canary+" ", 1) + " } response { " + gcm + `envelope { json: "` + canary + `" } }`
@@ -255,7 +255,7 @@ func TestReferencesCarryVersions(t *testing.T) {
 	if diff := cmp.Diff(wantEncrypt, p.EncryptReferences(), anyPurpose); diff != "" {
 		t.Errorf("EncryptReferences (-want +got):\n%s", diff)
 	}
-	// Only what follows the current version has versions before it.
+	// Only references to the current version include versions before it.
 	a.Previous = true
 	wantDecrypt := []payload.Reference{a, {Secret: "workspaces/acme/secrets/b", Version: 7, Field: cipher + "[1]"}}
 	wantDecrypt = append(wantDecrypt, payload.Reference{Secret: "workspaces/acme/secrets/b", Previous: true, Field: signing + "[0]"})

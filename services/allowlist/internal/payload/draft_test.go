@@ -40,7 +40,7 @@ func TestWhatIsMalformedDoesNotHideWhatItsKeysAre(t *testing.T) {
 	for _, text := range []string{"", "response { " + raw + " }", "request {}"} {
 		c, err := payload.Parse(message(t, text), "acme", now)
 		if err == nil || c.CheckFacts(func(payload.Reference) (payload.Facts, bool) { return payload.Facts{Bytes: 16}, true }) != nil {
-			t.Errorf("Parse(%q) = %v, want findings, and none of its keys", text, err)
+			t.Errorf("Parse(%q) = %v, want violations, and none of its keys", text, err)
 		}
 	}
 }

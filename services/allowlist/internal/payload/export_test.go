@@ -1,7 +1,7 @@
 package payload
 
-// LimitWork lets a message make so much work only, so that tests of the limit are quick.
+// LimitWork limits the work of a message, so that tests of the limit are fast.
 func (p *Pipeline) LimitWork(n int) { p.plan.WorkLimit = n }
 
-// ValidJSON is what looks at plaintexts of JSON.
+// ValidJSON exports the check for JSON plaintexts.
 func ValidJSON(plaintext []byte) bool { return validJSON(plaintext) }

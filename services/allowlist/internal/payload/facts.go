@@ -9,9 +9,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// CheckFacts returns what the keys themselves have against the configuration: all of it
-// at once as one KEY_NOT_USABLE, whose violations name fields from `encryption` on, or
-// nil. A reference of which nothing is known is taken on trust.
+// CheckFacts checks the facts of the keys against the configuration. It returns nil or one
+// KEY_NOT_USABLE error with all violations, which name fields starting at `encryption`. References
+// with unknown facts are accepted.
 func (c *Config) CheckFacts(known func(message.Reference) (keyfit.Facts, bool)) error {
 	f := new(compile.Violations)
 	first := Fit{Field: "response", Cause: publicOnly}
@@ -34,7 +34,8 @@ func (c *Config) CheckFacts(known func(message.Reference) (keyfit.Facts, bool)) 
 	return err
 }
 
-// keys returns all keys of the configuration, in its order. Without a request there is none.
+// keys returns all keys of the configuration, in its order. It returns nothing if there is no
+// request.
 func (c *Config) keys() []describe.Key {
 	if c.compiled.Proto.GetRequest() == nil {
 		return nil
@@ -46,11 +47,11 @@ func (c *Config) keys() []describe.Key {
 	return all
 }
 
-// publicOnly is the violation of a request that is mirrored although no key here can open it.
-const publicOnly = "Responses need keys of their own: those of the request are public, and cannot open what comes back. If responses are not encrypted, set plain {}."
+// publicOnly is the violation of a mirrored request that no configured key can decrypt.
+const publicOnly = "Responses need separate keys: the keys of the request are public and cannot decrypt responses. If responses are not encrypted, set plain {}."
 
-// unopenable reports whether who mirrors a request cannot open it: with the partner's public
-// key alone one can encrypt what one cannot read.
+// unopenable reports whether the request is mirrored and cannot be decrypted. With only the
+// partner's public key, one can encrypt messages but not read them.
 func (c *Config) unopenable(known func(message.Reference) (keyfit.Facts, bool)) bool {
 	if c.compiled.Proto.GetResponse() != nil {
 		return false
@@ -75,9 +76,9 @@ func (c *Config) reference(key describe.Key) message.Reference {
 	return ref
 }
 
-// KeyBytes returns the lengths that a symmetric key may have where the configuration uses the
-// secret, in this version or the current one if it is 0, as the key of a cipher without a
-// derivation. None: it does not.
+// KeyBytes returns the lengths that the symmetric key in the secret may have where the
+// configuration uses this version of it, or the current one if version is 0, as the key of a
+// cipher without a derivation. It returns nothing if the configuration does not use it this way.
 func (c *Config) KeyBytes(secret string, version uint32) []int {
 	var lengths []int
 	for _, key := range c.keys() {

@@ -49,20 +49,20 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a public key with another response", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid + "} response { " + strings.Replace(gcm, "secrets/a", "secrets/b", 1), payload.Facts{Algorithm: "RSA-2048"}, ""},
 		{"hexadecimal under BASE64", strings.Replace(gcm, "_HEX", "_BASE64", 1), payload.Facts{Kind: keyform.KindText, Forms: []keyform.Form{{Decoding: keyform.Hex, Bytes: 32}, {Decoding: keyform.Base64, Bytes: 48}}}, shared},
 		{"hexadecimal", gcm, payload.Facts{Kind: keyform.KindText, Forms: []keyform.Form{{Decoding: keyform.Base64, Bytes: 48}, {Decoding: keyform.Hex, Bytes: 32}}}, ""},
-		{"a text that is no key", gcm, payload.Facts{Kind: keyform.KindText}, shared},
+		{"a string that is not a key", gcm, payload.Facts{Kind: keyform.KindText}, shared},
 		{"a final line end", raw, payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, shared},
-		{"a text for an HMAC", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 }`), payload.Facts{Kind: keyform.KindText}, ""},
+		{"a string for an HMAC", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 }`), payload.Facts{Kind: keyform.KindText}, ""},
 		{"P-521 for ES256", signed(`jws { algorithm: ALGORITHM_ES256 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, signing},
 		{"an encrypted key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText, Problem: "The private key is encrypted."}, signing},
 		{"no key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText}, signing},
-		{"what is a key once it is decoded", strings.Replace(signed(`jws { algorithm: ALGORITHM_RS256 }`), "_RAW", "_HEX", 1), payload.Facts{Kind: keyform.KindText}, ""},
+		{"a key once decoded", strings.Replace(signed(`jws { algorithm: ALGORITHM_RS256 }`), "_RAW", "_HEX", 1), payload.Facts{Kind: keyform.KindText}, ""},
 		{"an OpenPGP key for RSA", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindPGPPrivateKey}, signing},
 		{"an OpenPGP key for a cipher", gcm, payload.Facts{Kind: keyform.KindPGPPublicKey}, shared},
 		{"an OpenPGP key", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPrivateKey}, ""},
 		{"an RSA key for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "RSA-2048"}, "encryption.request.pgp.keys[0]"},
-		{"a text for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindText}, "encryption.request.pgp.keys[0]"},
+		{"a string for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindText}, "encryption.request.pgp.keys[0]"},
 		{"a public OpenPGP key that is mirrored", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPublicKey}, "encryption.response"},
-		{"a public OpenPGP key with a clear answer", "pgp { " + named("a", "RAW") + " } } response { plain {} ", payload.Facts{Kind: keyform.KindPGPPublicKey}, ""},
+		{"a public OpenPGP key with a plain response", "pgp { " + named("a", "RAW") + " } } response { plain {} ", payload.Facts{Kind: keyform.KindPGPPublicKey}, ""},
 		{"a certificate that is mirrored", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid, payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, "encryption.response"},
 		{"a public key that verifies", signed(`asymmetric { algorithm: ALGORITHM_ED25519 }`), payload.Facts{Algorithm: "Ed25519"}, ""},
 	}
@@ -98,17 +98,17 @@ func TestAFitSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	}{
 		{"HEX", payload.Facts{Kind: keyform.KindText, Forms: forms}, payload.Fit{}},
 		{"BASE64", payload.Facts{Kind: keyform.KindText, Forms: forms}, payload.Fit{
-			Cause:    "Read as BASE64, the secret is a key of 48 bytes, and 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX.",
+			Cause:    "Read as BASE64, the secret is a key of 48 bytes, but 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX.",
 			Decoding: "HEX",
 		}},
 		{"RAW", payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, payload.Fit{
-			Cause: "Read as RAW, the secret is a key of 33 bytes, and 32 are needed. The value ends with a line end: store it again without that, and read it as RAW.",
+			Cause: "Read as RAW, the secret is a key of 33 bytes, but 32 are needed. The value ends with a line break: store it again without the line break, and read it as RAW.",
 		}},
 		{"RAW", payload.Facts{Kind: keyform.KindText}, payload.Fit{
 			Cause: "Read as RAW, the secret is not a key of 32 bytes. Store a key of that length as a new version.",
 		}},
 		{"RAW", payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "EC-P256"}, payload.Fit{
-			Cause: "The secret holds a public key (EC-P256), and a key that both sides share is needed.",
+			Cause: "The secret holds a public key (EC-P256), but a key that both sides share is needed.",
 		}},
 	} {
 		c := config(t, strings.Replace(gcm, "_HEX", "_"+tt.decoding, 1)+mac)

@@ -43,7 +43,7 @@ func TestFieldsReplaceSelectedValuesOnly(t *testing.T) {
 		{"the same name elsewhere", []string{"$.a.a"}, `{"b":{"a":1},"a":{"b":{"a":2},"a":3}}`, `{"b":{"a":1},"a":{"b":{"a":2},"a":#}}`},
 		{"a name is not an index", []string{"$.a[0]", "$.b['0']"}, `{"a":[1],"b":{"0":2}}`, `{"a":[#],"b":{"0":#}}`},
 		{"the order of the paths does not matter", []string{"$.c", "$.a"}, `{"a":1,"b":2,"c":3}`, `{"a":#,"b":2,"c":#}`},
-		{"members that no path goes through may stand twice", []string{"$.a"}, `{"a":1,"b":2,"b":3}`, `{"a":#,"b":2,"b":3}`},
+		{"members outside all paths may occur twice", []string{"$.a"}, `{"a":1,"b":2,"b":3}`, `{"a":#,"b":2,"b":3}`},
 	}
 	for _, cipher := range []string{gcm, cbc} {
 		for _, test := range tests {
@@ -91,7 +91,7 @@ func TestBodiesThatDoNotGoWithTheSelectionAreRefused(t *testing.T) {
 		{"a comma too many", `{"a":1,"b":2,}`, ""},
 		{"a leading zero", `{"a":01,"b":2}`, ""},
 		{"half of a document", `{"a":1,"b":2`, ""},
-		{"an escape that is none", `{"a":1,"b":2,"c":"\x"}`, ""},
+		{"an invalid escape", `{"a":1,"b":2,"c":"\x"}`, ""},
 		{"a control character", "{\"a\":1,\"b\":2,\"c\":\"\n\"}", ""},
 		{"not UTF-8", "{\"a\":1,\"b\":2,\"c\":\"\xff\"}", ""},
 		{"a byte order mark", "\ufeff{\"a\":1,\"b\":2}", ""},

@@ -10,21 +10,21 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// A Fit says whether a KEY fits its place, by what the vault tells of it.
+// A Fit says whether a KEY fits its place, according to the facts that the vault reports.
 type Fit struct {
-	// Field is the place, such as `request.cipher.shared_key.keys[0]`.
+	// Field is the path of the reference, such as `request.cipher.shared_key.keys[0]`.
 	Field string
 	// Secret is the resource name of the secret.
 	Secret string
-	// Cause is what is wrong and what to do, as sentences. Empty: nothing is known against it.
+	// Cause says in sentences what is wrong and what to do. It is empty if no problem is known.
 	Cause string
-	// Decoding is the one that would fit, such as `HEX`, if another one does.
+	// Decoding is a different decoding that would fit, such as `HEX`, if there is one.
 	Decoding string
-	// Note says what a key that fits is good for, as a sentence, if that is one direction only.
+	// Note says in a sentence what a key that fits can do, if it only works in one direction.
 	Note string
 }
 
-// unusable returns the refusal of a key that does not fit, for callers who may see secrets.
+// unusable returns the error for a key that does not fit, for callers who may see secrets.
 func (f Fit) unusable() *fault.Error {
 	err := message.UnusableKey(f.Field)
 	if f.Secret != "" {
@@ -33,7 +33,7 @@ func (f Fit) unusable() *fault.Error {
 	return err.With("cause", f.Cause)
 }
 
-// Fits returns what the vault's facts say of each KEY, in the order of the configuration.
+// Fits checks each KEY against the vault's facts, in the order of the configuration.
 func (c *Config) Fits(known func(message.Reference) (keyfit.Facts, bool)) []Fit {
 	at := make(map[string]int)
 	for i, ref := range c.References() {
@@ -57,10 +57,10 @@ func (c *Config) Fits(known func(message.Reference) (keyfit.Facts, bool)) []Fit 
 	return all
 }
 
-// oneSided says what a public key is good for in its place.
+// oneSided says what a public key can do in its place.
 func oneSided(key describe.Key) string {
 	if strings.Contains(key.Field, ".signing.") || strings.Contains(key.Field, ".nested_jws.") {
-		return "The secret holds no private key: signatures are verified with it, and cannot be made."
+		return "The secret holds no private key: it can verify signatures, but not create them."
 	}
-	return "The secret holds no private key: messages are encrypted with it, and cannot be opened."
+	return "The secret holds no private key: it can encrypt messages, but not decrypt them."
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// Whatever message comes in, Parse accepts or gives a fault, and what it accepts
-// works both ways and survives storage.
+// Parse accepts any message or returns a fault. An accepted configuration works in both directions
+// and survives storage.
 func FuzzParse(f *testing.F) {
 	for _, profile := range []string{
 		gcmTwo + mac, cbc, gcm + fields("", "$.a", "$.b[*]"), blobs(three + `json: '{"i":"${i}","x":["${t}","${c}"]}'`),
@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 		c, err := payload.Parse(pb, "acme", now)
 		if err != nil {
 			if _, ok := fault.From(err); !ok {
-				t.Errorf("Parse: %v, which is no fault", err)
+				t.Errorf("Parse: %v, which is not a fault", err)
 			}
 			lookAtKeys(t, c)
 			return
@@ -58,33 +58,33 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// lookAtKeys has facts of all kinds compared with a configuration, which may be malformed.
+// lookAtKeys compares facts of all kinds with a configuration, which may be malformed.
 func lookAtKeys(t *testing.T, c *payload.Config) {
 	t.Helper()
 	c.References()
 	for _, facts := range []payload.Facts{{Bytes: 24}, {Algorithm: "RSA-2048"}, {Algorithm: "EC-P256", Private: true}} {
 		err := c.CheckFacts(func(payload.Reference) (payload.Facts, bool) { return facts, true })
 		if _, ok := fault.From(err); err != nil && !ok {
-			t.Errorf("CheckFacts: %v, which is no fault", err)
+			t.Errorf("CheckFacts: %v, which is not a fault", err)
 		}
 	}
 }
 
-// bothWays encrypts with one pipeline and decrypts with the other, if the keys
-// and the body go with them.
+// bothWays encrypts with one pipeline and decrypts with the other, if the keys and the body are
+// compatible with them.
 func bothWays(t *testing.T, to, from *payload.Pipeline, body []byte) {
 	t.Helper()
 	sent, err := encryptWith(to, now, rand.Reader, resolve(to.EncryptReferences()), body)
 	if err != nil {
 		if _, ok := fault.From(err); !ok {
-			t.Errorf("Encrypt: %v, which is no fault", err)
+			t.Errorf("Encrypt: %v, which is not a fault", err)
 		}
 		return
 	}
 	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(from.DecryptReferences()), Body: sent.Body, Headers: came(sent.Headers)}
 	opened, err := from.Decrypt(in)
 	if fault.Is(err, payload.KeyNotUsable) {
-		return // the other keys have decodings of their own
+		return // the other keys have different decodings
 	}
 	if err != nil || !bytes.Contains(opened.Body, []byte(`"a":`)) {
 		t.Errorf("Decrypt(Encrypt(%s)) = %s, %v", body, opened.Body, err)
@@ -105,8 +105,8 @@ func FuzzJSONTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, template, body string) { tryTemplate(t, "json", template, body) })
 }
 
-// tryTemplate parses a configuration with a template. What is accepted is read
-// back from what it writes.
+// tryTemplate parses a configuration with a template. An accepted template can read the messages
+// that it writes.
 func tryTemplate(t *testing.T, kind, template, body string) {
 	t.Helper()
 	pb := message(t, "request { "+blobs(three)+" }")
@@ -126,7 +126,7 @@ func tryTemplate(t *testing.T, kind, template, body string) {
 	}
 }
 
-// Whatever a partner sends, Decrypt opens it or gives the one answer.
+// Decrypt decrypts any message of a partner or returns the single error.
 func FuzzDecrypt(f *testing.F) {
 	profiles := []string{
 		gcm, gcmTwo, cbc, gcm + fields("", "$.a", "$.b[*].c"), cbc + fields("value_form: VALUE_FORM_STRING missing: MISSING_SKIP", "$[*]"),
@@ -157,7 +157,7 @@ func FuzzDecrypt(f *testing.F) {
 	})
 }
 
-// Whatever a sender sends, Encrypt refuses it, or Decrypt gives it back.
+// Encrypt refuses any body of a sender, or Decrypt returns it.
 func FuzzFields(f *testing.F) {
 	for _, seed := range []string{`{"a":1,"b":[{"c":"x"}]}`, ` {"b":[{"c":{}},{"c":[]}],"a":null} `, `{"a":"\ud800"}`, `{"a":1,"a":2}`, `[]`, "{\"a\":\"\u2028\\u0000\"}"} {
 		f.Add([]byte(seed))

@@ -14,14 +14,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
-// stayOpen is a writer whose end is that of another one.
+// stayOpen is a writer that does not close the underlying one.
 type stayOpen struct{ io.Writer }
 
 // Close does nothing.
 func (stayOpen) Close() error { return nil }
 
-// inflating returns an OpenPGP message that holds the number 1 behind n blanks, in
-// base64.
+// inflating returns an OpenPGP message in base64 that contains the number 1 after n spaces.
 func inflating(t testing.TB, key string, n int) string {
 	t.Helper()
 	list, err := openpgp.ReadArmoredKeyRing(strings.NewReader(key))

@@ -12,18 +12,18 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// maxInsertions is how many values one insertion puts into a body.
+// maxInsertions is the maximum number of values that one insertion puts into a body.
 const maxInsertions = 16
 
-// An Insertion puts texts into JSON bodies, before they are encrypted. It is
-// immutable and may be used from many goroutines.
+// An Insertion inserts strings into JSON bodies before they are encrypted. It is immutable and
+// safe for concurrent use.
 type Insertion struct {
 	texts    []string // the paths as configured
 	compiled *jsonbytes.Insertion
 }
 
-// NewInsertion compiles the paths of values: `$` and then `.name` or `['name']`. All
-// violations come back at once as one [fault.Error], whose violations name fields as
+// NewInsertion compiles the paths of values: `$` and then `.name` or `['name']`. It reports all
+// violations at once as one [fault.Error], whose violations name fields such as
 // `body_values[0].path`.
 func NewInsertion(texts []string) (*Insertion, error) {
 	f := new(compile.Violations)
@@ -37,7 +37,7 @@ func NewInsertion(texts []string) (*Insertion, error) {
 		}
 		for j, other := range paths[:i] {
 			if other != nil && parsed.Overlaps(other) {
-				f.Add(at, fmt.Sprintf("must not be the place of body_values[%d], nor lie inside it, nor hold it", j))
+				f.Add(at, fmt.Sprintf("must not be, contain, or be inside the place of body_values[%d]", j))
 				break
 			}
 		}
@@ -52,26 +52,26 @@ func NewInsertion(texts []string) (*Insertion, error) {
 	return &Insertion{texts: texts, compiled: jsonbytes.NewInsertion(paths...)}, nil
 }
 
-// Insert returns the body with the values, which are in the order of the paths, as
-// JSON strings in their places. What is there is replaced; what is not is added as the
-// last member of its object, which must be there. All else keeps its exact bytes.
+// Insert returns the body with the values inserted as JSON strings at their paths. The values must
+// be in the order of the paths. An existing value is replaced. A missing one is added as the last
+// member of its object, which must exist. Everything else keeps its exact bytes.
 //
-// It fails with BODY_NOT_ENCRYPTABLE if the body is not JSON or has no place for a
-// value, and with KEY_NOT_USABLE if a value is not UTF-8. The result is the caller's,
-// to zero once it is encrypted.
+// It fails with BODY_NOT_ENCRYPTABLE if the body is not JSON or has no place for a value, and with
+// KEY_NOT_USABLE if a value is not UTF-8. The caller owns the result and zeroes it after
+// encryption.
 func (n *Insertion) Insert(body []byte, values []sensitive.Bytes) ([]byte, error) {
 	texts := make([][]byte, len(values))
 	for i, value := range values {
 		if texts[i] = value.Reveal(); !utf8.Valid(texts[i]) {
-			return nil, fault.New(fault.FailedPrecondition, message.KeyNotUsable, "a referenced credential is not a text")
+			return nil, fault.New(fault.FailedPrecondition, message.KeyNotUsable, "a referenced credential is not a UTF-8 string")
 		}
 	}
 	out, noPlace, err := n.compiled.Insert(body, texts)
 	switch {
 	case errors.Is(err, jsonbytes.ErrNoPlace):
-		return nil, message.NotEncryptable("the object that is to hold an inserted value is missing", n.texts[noPlace])
+		return nil, message.NotEncryptable("the object for an inserted value is missing from the body", n.texts[noPlace])
 	case errors.Is(err, jsonbytes.ErrDuplicate):
-		return nil, message.NotEncryptable("the body names a member twice on the way to an inserted value", "")
+		return nil, message.NotEncryptable("the body has a duplicate member on the path of an inserted value", "")
 	case err != nil:
 		return nil, message.NotEncryptable("the body is not JSON, or nests deeper than 128 levels", "")
 	}

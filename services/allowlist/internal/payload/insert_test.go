@@ -39,8 +39,8 @@ func TestValuesGoWhereTheirPathsLead(t *testing.T) {
 		{"a value is replaced", `{"key": null, "b":1}`, []string{"$.key"}, `{"key": "v0", "b":1}`},
 		{"an object is replaced", `{"key":{"a":[1,2]}}`, []string{"$.key"}, `{"key":"v0"}`},
 		{"a missing member is added at the end", "{\"b\" : 1.0 \n}", []string{"$.key"}, "{\"b\" : 1.0,\"key\":\"v0\" \n}"},
-		{"an empty object gets its first", "{ }", []string{"$.key"}, `{"key":"v0" }`},
-		{"two are added to one object", `{}`, []string{"$.a", "$.b"}, `{"a":"v0","b":"v1"}`},
+		{"an empty object gets its first member", "{ }", []string{"$.key"}, `{"key":"v0" }`},
+		{"two members are added to one object", `{}`, []string{"$.a", "$.b"}, `{"a":"v0","b":"v1"}`},
 		{"one replaced and one added", `{"b":0}`, []string{"$.a", "$.b"}, `{"b":"v1","a":"v0"}`},
 		{"below", `{"auth":{"id":7},"x":[]}`, []string{"$.auth.key"}, `{"auth":{"id":7,"key":"v0"},"x":[]}`},
 		{
@@ -51,7 +51,7 @@ func TestValuesGoWhereTheirPathsLead(t *testing.T) {
 		{"a name in quotes", `{"a b":{}}`, []string{`$['a b']['c\'"\n']`}, `{"a b":{"c'\"\n":"v0"}}`},
 		{"an escaped name is the same name", `{"\u006bey":1}`, []string{"$.key"}, `{"\u006bey":"v0"}`},
 		{"numbers keep their spelling", `{"n":1.0e+2,"key":0}`, []string{"$.key"}, `{"n":1.0e+2,"key":"v0"}`},
-		{"other members may stand twice", `{"x":1,"x":2}`, []string{"$.key"}, `{"x":1,"x":2,"key":"v0"}`},
+		{"other members may occur twice", `{"x":1,"x":2}`, []string{"$.key"}, `{"x":1,"x":2,"key":"v0"}`},
 	} {
 		values := credentials("v0", "v1", "v2", "v3")[:len(tt.paths)]
 		got, err := insertion(t, tt.paths...).Insert([]byte(tt.body), values)
@@ -61,7 +61,7 @@ func TestValuesGoWhereTheirPathsLead(t *testing.T) {
 	}
 	got, err := insertion(t, "$.k").Insert([]byte(`{}`), credentials("a\"b\\c\n\x01ü"))
 	if want := `{"k":"a\"b\\c\n\u0001ü"}`; err != nil || string(got) != want {
-		t.Errorf("Insert of what needs escaping = %s, %v, want %s", got, err, want)
+		t.Errorf("Insert of a value that needs escaping = %s, %v, want %s", got, err, want)
 	}
 }
 
@@ -72,13 +72,13 @@ func TestBodiesWithoutAPlaceAreRefused(t *testing.T) {
 		{"no JSON", `key=value`, ""},
 		{"two values", `{} {}`, ""},
 		{"half an object", `{"auth":{`, ""},
-		{"half an object behind the place", `{"auth":{"key":1`, ""},
+		{"half an object after the place", `{"auth":{"key":1`, ""},
 		{"no UTF-8", "{\"a\":\"\xff\"}", ""},
-		{"a member twice on the way", `{"auth":{},"auth":{}}`, ""},
+		{"a duplicate member on the path", `{"auth":{},"auth":{}}`, ""},
 		{"too deep", strings.Repeat("[", 200) + strings.Repeat("]", 200), ""},
 		{"a text", `"auth"`, "$.auth.key"},
 		{"an array", `[{"auth":{}}]`, "$.auth.key"},
-		{"no object to hold it", `{}`, "$.auth.key"},
+		{"no object for it", `{}`, "$.auth.key"},
 		{"an array in its place", `{"auth":[]}`, "$.auth.key"},
 		{"null in its place", `{"auth":null}`, "$.auth.key"},
 	} {
@@ -92,7 +92,7 @@ func TestBodiesWithoutAPlaceAreRefused(t *testing.T) {
 		}
 	}
 	if _, err := insertion(t, "$.k").Insert([]byte(`{}`), credentials("\xff")); !fault.Is(err, payload.KeyNotUsable) {
-		t.Errorf("Insert of bytes that are no text = %v, want KEY_NOT_USABLE", err)
+		t.Errorf("Insert of bytes that are not UTF-8 = %v, want KEY_NOT_USABLE", err)
 	}
 }
 

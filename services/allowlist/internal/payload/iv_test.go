@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// The pieces of the tables below.
+// Fragments for the tables below.
 var (
 	staticIV    = `iv { source: SOURCE_STATIC ` + secretAt("secret", "iv", "HEX") + ` }`
 	onlyCT      = `envelope { ` + blobOf("data", "HEX", "CIPHERTEXT") + `} `
@@ -80,8 +80,8 @@ func TestTheEndOfAFieldIsTheIV(t *testing.T) {
 	}
 }
 
-// Two values never have the same key and IV under a mode that this gives away; where
-// CBC merely shows equal beginnings it has to be acknowledged.
+// Two values never have the same key and IV in a mode that this would break. If CBC merely reveals
+// equal beginnings, it must be acknowledged.
 func TestKeyAndIVAreNotUsedTwice(t *testing.T) {
 	t.Parallel()
 	sessionGCM := func(iv string) string { return sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")+"} "+iv) }
@@ -173,7 +173,7 @@ func TestAcknowledgementsMayBeForDecryptionOnly(t *testing.T) {
 	}
 }
 
-// The MAC is what is told apart: a changed ciphertext never reaches the padding.
+// The MAC is checked first: a changed ciphertext never reaches the padding.
 func TestTheMACIsCheckedBeforeDecryption(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -200,7 +200,7 @@ func TestTheMACIsCheckedBeforeDecryption(t *testing.T) {
 	}
 }
 
-// flipped changes the third character of a text within its encoding.
+// flipped changes the third character of a string within its encoding.
 func flipped(text string) string {
 	b := []byte(text)
 	if b[2] == '0' {
@@ -228,7 +228,7 @@ func TestTextIVsAreLettersAndDigits(t *testing.T) {
 	for c := range 256 {
 		letter := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		if letter != (seen[byte(c)] > 20) || !letter && seen[byte(c)] != 0 {
-			t.Errorf("%q stands %d times in 6400 characters", rune(c), seen[byte(c)])
+			t.Errorf("%q occurs %d times in 6400 characters", rune(c), seen[byte(c)])
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestAPlaintextThatIsNoJSONDoesNotOpen(t *testing.T) {
 			case opens && (err != nil || string(got) != body):
 				t.Errorf("Decrypt of %q = %q, %v", body, got, err)
 			case !opens && (theAnswer(err) != "" || payload.Stage(err) != stage || got != nil):
-				t.Errorf("Decrypt of %q = %q, %v at %q, want the one answer at %q", body, got, err, payload.Stage(err), stage)
+				t.Errorf("Decrypt of %q = %q, %v at %q, want the single error at %q", body, got, err, payload.Stage(err), stage)
 			}
 			if other := open(t, p, payload.Output{Body: []byte(sent)}); other != body {
 				t.Errorf("Decrypt of %q without a content type = %q", body, other)
@@ -56,8 +56,8 @@ func TestAPlaintextThatIsNoJSONDoesNotOpen(t *testing.T) {
 	}
 }
 
-// The partner encrypts under a random IV that it does not send, and we decrypt under zeros:
-// all but the first block is right.
+// The partner encrypts under a random IV that it does not send, and we decrypt under zeros: all
+// but the first block is correct.
 func TestAnIVThatIsNotTheirsDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -70,7 +70,7 @@ func TestAnIVThatIsNotTheirsDoesNotOpen(t *testing.T) {
 	}
 }
 
-// Who sees that a message does not open cannot tell a wrong padding from what is no JSON.
+// An observer who sees that a message fails cannot tell wrong padding from invalid JSON.
 func TestNoJSONIsNoOracle(t *testing.T) {
 	t.Parallel()
 	s, in := newSafe(t), ciphertexts(t)
@@ -86,15 +86,16 @@ func TestNoJSONIsNoOracle(t *testing.T) {
 	}
 	for _, answer := range answers[1:] {
 		if diff := cmp.Diff(answers[0], answer); diff != "" {
-			t.Errorf("failures are told apart (-one +another):\n%s", diff)
+			t.Errorf("failures differ (-one +another):\n%s", diff)
 		}
 	}
 	if got, err := s.opensJSON(t, p, in["good"]); err != nil || string(got) != `{"a":1}` {
-		t.Errorf("Decrypt of a good message = %q, %v", got, err)
+		t.Errorf("Decrypt of a valid message = %q, %v", got, err)
 	}
 }
 
-// A plaintext that is signed and is no JSON is a wrong signature, as what does not open is.
+// A signed plaintext that is not JSON fails as a wrong signature, like messages that fail to
+// decrypt.
 func TestNoJSONUnderASignatureIsAWrongSignature(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -130,13 +131,13 @@ func TestChangesThatGoUnnoticedAreWarnedOf(t *testing.T) {
 		{"bodies of JSON", cbc, true, nil},
 		{"bodies of anything", cbc, false, []string{request}},
 		{"values of JSON", cbc + fields("", "$.a"), false, nil},
-		{"values of text", cbc + text, true, []string{request}},
+		{"values of strings", cbc + text, true, []string{request}},
 		{"values of a form", cbc + form, true, []string{request}},
 		{"an object", cbc + `selection { object { path: "$.a" } } `, false, nil},
 		{"the answer", gcm + "} response { " + strings.Replace(cbc, "secrets/a", "secrets/b", 1), false, []string{response}},
 		{"both", cbc + "} response { " + cbc, false, []string{request, response}},
-		{"signed, and the answer is not", cbc + mac, false, []string{request}},
-		{"signed, and the answer is clear", cbc + mac + "} response { plain {} ", false, nil},
+		{"signed, and the response is not", cbc + mac, false, []string{request}},
+		{"signed, and the response is plain", cbc + mac + "} response { plain {} ", false, nil},
 		{"a signature over something else", cbc + strings.Replace(mac, "headers", `input: "${timestamp}" headers`, 1) + "} response { plain {} ", false, []string{request}},
 	} {
 		c, err := acknowledged(t, "request { "+tt.profiles+" }")
@@ -147,7 +148,7 @@ func TestChangesThatGoUnnoticedAreWarnedOf(t *testing.T) {
 		for _, w := range c.Warnings(tt.json) {
 			got = append(got, w.Field)
 			if !strings.HasSuffix(w.Description, ".") {
-				t.Errorf("%s: %q is no sentence", tt.name, w.Description)
+				t.Errorf("%s: %q is not a sentence", tt.name, w.Description)
 			}
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -11,8 +11,9 @@ import (
 
 const pasted = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92"
 
-// What was saved before literals were looked at works on, and can be diagnosed.
-func TestStoredLiteralsAreNotLookedAtAgain(t *testing.T) {
+// Configurations that were saved before literals were checked continue to work, and can be
+// diagnosed.
+func TestStoredLiteralsAreNotCheckedAgain(t *testing.T) {
 	t.Parallel()
 	pb := message(t, `request { `+gcm+` envelope { json: "{\"apiKey\":\"`+pasted+`\",\"data\":\"${data}\"}" } }`)
 	_, err := payload.Parse(pb, "acme", now)
@@ -51,10 +52,10 @@ func TestAcknowledgedLiteralsAreNamedByTheirFields(t *testing.T) {
 	}
 	const ack = request + ".allow_legacy[0]"
 	checkMistakes(t, []mistake{
-		{"what is not acknowledged", aad, direct, []string{request + ".cipher.aad.text"}},
+		{"not acknowledged", aad, direct, []string{request + ".cipher.aad.text"}},
 		{"no field", public(""), direct, []string{ack + ".fields", request + ".cipher.aad.text"}},
 		{"another field", public(`fields: "envelope.json"`), direct, []string{ack + ".fields[0]", request + ".cipher.aad.text"}},
-		{"one that needs none", public(`fields: ["cipher.aad.text", "envelope.json"]`), invalid, []string{ack + ".fields[1]"}},
+		{"a literal that needs no acknowledgement", public(`fields: ["cipher.aad.text", "envelope.json"]`), invalid, []string{ack + ".fields[1]"}},
 		{"of one direction", public(`fields: "cipher.aad.text" decrypt_only: true`), invalid, []string{ack + ".decrypt_only"}},
 		{
 			"fields of another choice", under("AES_256_CBC", "") + `allow_legacy { flag: FLAG_UNAUTHENTICATED_CBC reason: "x" expire_time { seconds: 1830000000 } fields: "cipher" }`,

@@ -17,13 +17,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// signs returns a signing of an input with an HMAC.
+// signs returns a signing that signs an input with an HMAC.
 func signs(input string) string {
 	return `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + refB + ` input: ` + prototextString(input) + ` headers { key: "X-Id" value: "${id}" } headers { key: "X-Time" value: "${timestamp}" } headers { key: "X-Sig" value: "${signature}" } } `
 }
 
-// Where a message of the partner stops is told by name, and nothing else of it.
-func TestEachStageIsTold(t *testing.T) {
+// The stage at which a message of the partner fails is reported by name, without any other detail.
+func TestEachStageIsReported(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	tests := []struct{ name, profile, body, stage string }{
@@ -66,7 +66,7 @@ func TestSignedMessagesAreVerifiedBeforeTheyAreOpened(t *testing.T) {
 		p := legacyPipeline(t, kind+signs("${id}.${timestamp}.${body}"))
 		sent := s.encrypt(t, p, "body")
 		if sent.ID == "" || !sent.Time.Equal(now.AddDate(0, 0, 1)) {
-			t.Errorf("Encrypt drew the id %q and took the time %v", sent.ID, sent.Time)
+			t.Errorf("Encrypt generated the ID %q and took the time %v", sent.ID, sent.Time)
 		}
 		out, err := s.decrypt(t, p, sent)
 		if err != nil || string(out.Body) != "body" || out.ID != sent.ID || !out.Time.Equal(sent.Time.Truncate(time.Second)) {
@@ -94,12 +94,12 @@ func TestSignedMessagesAreVerifiedBeforeTheyAreOpened(t *testing.T) {
 		}
 	}
 	if _, err := pipeline(t, gcm).Verify(payload.Input{Now: now}); !fault.Is(err, payload.SignatureInvalid) {
-		t.Errorf("Verify of what is not signed: %v", err)
+		t.Errorf("Verify of an unsigned message: %v", err)
 	}
 }
 
-// A signature over the plaintext is verified behind the decryption. Its answer is the
-// same for bad padding and a bad signature: else it would open CBC.
+// A signature over the plaintext is verified after decryption. The error is the same for bad
+// padding and a bad signature. Otherwise, an attacker could decrypt CBC.
 func TestSignaturesOfThePlaintextHaveOneAnswer(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -107,7 +107,7 @@ func TestSignaturesOfThePlaintextHaveOneAnswer(t *testing.T) {
 	sent := s.encrypt(t, p, `{"a":"x"}`)
 	s.opens(t, p, sent, `{"a":"x"}`)
 	if len(p.VerifyReferences()) != 2 {
-		t.Errorf("Verify needs %v, want what Decrypt needs", p.VerifyReferences())
+		t.Errorf("Verify needs %v, want the references of Decrypt", p.VerifyReferences())
 	}
 	messages := map[string]bool{}
 	for i := range sent.Body[:len(sent.Body)-2] {
@@ -122,7 +122,7 @@ func TestSignaturesOfThePlaintextHaveOneAnswer(t *testing.T) {
 		}
 	}
 	if len(messages) != 1 {
-		t.Errorf("there are %d answers: %v", len(messages), messages)
+		t.Errorf("there are %d different errors: %v", len(messages), messages)
 	}
 }
 
@@ -147,12 +147,12 @@ func TestWhatASignatureCoversMustBeKnown(t *testing.T) {
 	p := pipeline(t, signs("${json:$.a}"))
 	_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte(`{"b":1}`)})
 	if f, ok := fault.From(err); !ok || f.Reason != payload.BodyNotEncryptable || f.Metadata["path"] != "$.a" {
-		t.Errorf("Encrypt without a value that is signed: %v", err)
+		t.Errorf("Encrypt without a signed value: %v", err)
 	}
 }
 
-// Who looks is told of each step, in order, with its result.
-func TestTracesTellTheSteps(t *testing.T) {
+// A trace receives each step, in order, with its result.
+func TestTracesReceiveTheSteps(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	tests := map[string]string{
@@ -175,7 +175,7 @@ func TestTracesTellTheSteps(t *testing.T) {
 			},
 		})
 		if got := strings.Join(stages, " "); err != nil || out.Body == nil || !sameWords(got, want) {
-			t.Errorf("Encrypt under %s told of %s, %v, want %s", profile, got, err, want)
+			t.Errorf("Encrypt under %s traced %s, %v, want %s", profile, got, err, want)
 		}
 	}
 }
@@ -187,9 +187,9 @@ func sameWords(a, b string) bool {
 	return slices.Equal(one, other)
 }
 
-// What a partner sends costs a bounded amount of work, however many values have a
-// wrapped key or a salt of their own.
-// Each value that opens costs, and one more than the limit allows is not looked at.
+// The work of a partner's message is bounded, regardless of how many values have a separate
+// wrapped key or salt. Each decrypted value costs work, and the first value over the limit is not
+// processed.
 func TestTheWorkOfManyValuesIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -213,13 +213,13 @@ func TestTheWorkOfManyValuesIsBounded(t *testing.T) {
 			t.Errorf("Encrypt of %d values with a derivation each: %v, want it refused: %v", n, err, want != "")
 		}
 	}
-	// The first does not open; that is known after one derivation.
+	// The first value fails to decrypt, which is known after one derivation.
 	if _, err := s.decrypt(t, derived, payload.Output{Body: []byte(list(9, `"%072x"`))}); payload.Stage(err) != "decrypt" {
-		t.Errorf("Decrypt of values that do not open: %v", err)
+		t.Errorf("Decrypt of values that fail to decrypt: %v", err)
 	}
 }
 
-// A body of 16 MiB takes less than 64 MiB besides what comes out.
+// A body of 16 MiB takes less than 64 MiB in addition to the result.
 func TestLargeBodiesTakeBoundedMemory(t *testing.T) {
 	body := []byte(`{"a":"` + strings.Repeat("0123456789abcdef", 1<<20) + `"}`)
 	s := newSafe(t)
@@ -243,10 +243,10 @@ func TestLargeBodiesTakeBoundedMemory(t *testing.T) {
 			t.Errorf("%s: Decrypt gave another body", name)
 		}
 		if extra := encrypt - uint64(len(sent.Body)); extra > 64<<20 {
-			t.Errorf("%s: Encrypt takes %d MiB besides the result", name, extra>>20)
+			t.Errorf("%s: Encrypt takes %d MiB in addition to the result", name, extra>>20)
 		}
 		if extra := decrypt - uint64(len(body)); extra > 64<<20 {
-			t.Errorf("%s: Decrypt takes %d MiB besides the result", name, extra>>20)
+			t.Errorf("%s: Decrypt takes %d MiB in addition to the result", name, extra>>20)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Randomness that ends early is an error, whatever is drawn.
+// Randomness that ends early is an error for all generated values.
 func TestShortRandomnessIsAnError(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)

@@ -9,7 +9,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// inLines is base64 in lines of n characters, each ended but perhaps the last.
+// inLines returns base64 in lines of n characters. All lines have a line end, except perhaps the
+// last.
 func inLines(text string, n int, end string, last bool) string {
 	var lines []string
 	for len(text) > n {
@@ -33,23 +34,23 @@ func TestBase64InLinesWorksInEveryPlace(t *testing.T) {
 		return under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "`+input+`" }`)
 	}
 	for name, profile := range map[string]string{
-		"a text":                   gcm + mime(""),
-		"a text with literals":     gcm + mime(`text: "v1:${data}."`),
-		"JSON":                     gcm + mime(`json: '{"d":"${data}","v":1}'`),
-		"fields":                   gcm + twoFields + mime(""),
-		"an object":                gcm + `selection { object { path: "$.a" } } ` + mime(`json: '{"d":"${data}"}'`),
-		"an object as a text":      gcm + `selection { object { path: "$.a" } } ` + mime(""),
-		"the outer encoding":       gcm + `envelope { encoding: ENCODING_BASE64_MIME }`,
-		"both":                     gcm + mime(`encoding: ENCODING_BASE64_MIME`),
-		"a MAC over the text":      authenticated("${d}") + `envelope { ` + apart + ` text: "${d}.${m}" }`,
-		"a MAC over the bytes":     authenticated("v1${d|raw}") + `envelope { ` + apart + ` json: '["${m}","${d}"]' }`,
-		"a wrapped key":            sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + strings.ReplaceAll(hybrid, "BASE64", "BASE64_MIME"),
-		"a blob behind fixed ones": sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + `envelope { ` + blobOf("i", "HEX", "IV") + blobOf("k", "BASE64", "WRAPPED_KEY") + blobOf("d", "BASE64_MIME", "CIPHERTEXT", "TAG") + ` text: "${i}${k}${d}" }`,
-		"a salted text":            sharedEVP + strings.Replace(salted, "BASE64", "BASE64_MIME", 1),
-		"RSA":                      `rsa_direct { oaep {} ` + named("rsa", "PEM") + ` } selection { object { path: "$.b" } } envelope { ` + blobOf("data", "BASE64_MIME", "CIPHERTEXT") + `}`,
-		"binary OpenPGP":           `pgp { ` + named("pgp", "RAW") + ` binary: true } envelope { ` + blobOf("data", "BASE64_MIME", "CIPHERTEXT") + `}`,
-		"the bytes themselves":     `envelope { ` + blobOf("data", "BASE64_MIME", "CIPHERTEXT") + ` json: '{"request":"${data}"}' }`,
-		"a digest that is the key": `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { digest { hash: HASH_SHA256 encoding: ENCODING_BASE64_MIME take: 32 } } } } ` + mime(""),
+		"a text":                  gcm + mime(""),
+		"a string with literals":  gcm + mime(`text: "v1:${data}."`),
+		"JSON":                    gcm + mime(`json: '{"d":"${data}","v":1}'`),
+		"fields":                  gcm + twoFields + mime(""),
+		"an object":               gcm + `selection { object { path: "$.a" } } ` + mime(`json: '{"d":"${data}"}'`),
+		"an object as a string":   gcm + `selection { object { path: "$.a" } } ` + mime(""),
+		"the outer encoding":      gcm + `envelope { encoding: ENCODING_BASE64_MIME }`,
+		"both":                    gcm + mime(`encoding: ENCODING_BASE64_MIME`),
+		"a MAC over the string":   authenticated("${d}") + `envelope { ` + apart + ` text: "${d}.${m}" }`,
+		"a MAC over the bytes":    authenticated("v1${d|raw}") + `envelope { ` + apart + ` json: '["${m}","${d}"]' }`,
+		"a wrapped key":           sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + strings.ReplaceAll(hybrid, "BASE64", "BASE64_MIME"),
+		"a blob after fixed ones": sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + `envelope { ` + blobOf("i", "HEX", "IV") + blobOf("k", "BASE64", "WRAPPED_KEY") + blobOf("d", "BASE64_MIME", "CIPHERTEXT", "TAG") + ` text: "${i}${k}${d}" }`,
+		"a salted string":         sharedEVP + strings.Replace(salted, "BASE64", "BASE64_MIME", 1),
+		"RSA":                     `rsa_direct { oaep {} ` + named("rsa", "PEM") + ` } selection { object { path: "$.b" } } envelope { ` + blobOf("data", "BASE64_MIME", "CIPHERTEXT") + `}`,
+		"binary OpenPGP":          `pgp { ` + named("pgp", "RAW") + ` binary: true } envelope { ` + blobOf("data", "BASE64_MIME", "CIPHERTEXT") + `}`,
+		"the bytes themselves":    `envelope { ` + blobOf("data", "BASE64_MIME", "CIPHERTEXT") + ` json: '{"request":"${data}"}' }`,
+		"a digest as the key":     `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { digest { hash: HASH_SHA256 encoding: ENCODING_BASE64_MIME take: 32 } } } } ` + mime(""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,11 +67,11 @@ func TestBase64InLinesWorksInEveryPlace(t *testing.T) {
 	}
 	form := legacyPipeline(t, gcm+`selection { form { names: "a" } } `+mime(""))
 	if got := open(t, form, encrypt(t, form, "a="+strings.Repeat("x", 200)+"&b=1")); got != "a="+strings.Repeat("x", 200)+"&b=1" {
-		t.Errorf("a form opens as %q", got)
+		t.Errorf("a form decrypts to %q", got)
 	}
 }
 
-// What other tools write is read, and white space that is no line end is not.
+// The output of other tools is accepted, but white space other than line ends is not.
 func TestBase64InLinesIsReadAsToolsWriteIt(t *testing.T) {
 	t.Parallel()
 	const body = `{"amount":1250.5,"note":"long enough for three lines of base64 in every tool's way, whatever it may be, and some more"}`
@@ -90,11 +91,11 @@ func TestBase64InLinesIsReadAsToolsWriteIt(t *testing.T) {
 		{"openssl enc -a, and PEM", inLines(text, 64, "\n", true), true},
 		{"one line", text, true},
 		{"one line without padding", strings.TrimRight(text, "="), true},
-		{"lines of no length", "\r" + inLines(text, 1, "\n\n", true), true},
-		{"a blank at the end of a line", inLines(text, 76, " \r\n", false), false},
+		{"empty lines", "\r" + inLines(text, 1, "\n\n", true), true},
+		{"a space at the end of a line", inLines(text, 76, " \r\n", false), false},
 		{"a tab in a line", text[:8] + "\t" + text[8:], false},
-		{"a byte that is missing", inLines(text[4:], 64, "\n", true), false},
-		{"line ends alone", strings.Repeat("\r\n", 1000), false},
+		{"a missing byte", inLines(text[4:], 64, "\n", true), false},
+		{"only line ends", strings.Repeat("\r\n", 1000), false},
 	} {
 		opens := func(p *payload.Pipeline, body string) bool {
 			got, err := decryptWith(p, now, resolve(p.DecryptReferences()), []byte(body))
@@ -104,15 +105,15 @@ func TestBase64InLinesIsReadAsToolsWriteIt(t *testing.T) {
 			return err == nil && len(got) > 0
 		}
 		if got := opens(whole, tt.text); got != tt.opens {
-			t.Errorf("%s as a text: opens %v, want %v", tt.name, got, tt.opens)
+			t.Errorf("%s as a string: decrypts %v, want %v", tt.name, got, tt.opens)
 		}
 		escaped := strings.NewReplacer("\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(tt.text)
 		if got := opens(inJSON, `{"d":"`+escaped+`"}`); got != tt.opens {
-			t.Errorf("%s in JSON: opens %v, want %v", tt.name, got, tt.opens)
+			t.Errorf("%s in JSON: decrypts %v, want %v", tt.name, got, tt.opens)
 		}
 	}
 	if strict := pipeline(t, gcm); whatOpens(strict, inLines(text, 76, "\r\n", false)) {
-		t.Error("base64 in lines opens where BASE64 is configured")
+		t.Error("base64 in lines decrypts where BASE64 is configured")
 	}
 }
 
@@ -139,6 +140,6 @@ func TestParseNamesWhereBase64InLinesCannotStand(t *testing.T) {
 		{name: "before a line end", profile: gcm + lines + ` text: "${i}\n${d}" }`, fields: []string{"envelope.text"}},
 		{name: "before a carriage return", profile: gcm + lines + ` text: "${i}\r\n${d}" }`, fields: []string{"envelope.text"}},
 		{name: "before a line end in JSON", profile: gcm + lines + ` json: '["${i}\\n${d}"]' }`, fields: []string{"envelope.json"}},
-		{name: "beside each other, whose lengths are not known", profile: gcm + lines + ` text: "${i}${d}" }`, fields: []string{"envelope.text"}},
+		{name: "adjacent, with unknown lengths", profile: gcm + lines + ` text: "${i}${d}" }`, fields: []string{"envelope.text"}},
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// The words of the tables below.
+// Short names for the tables below.
 const (
 	request = "encryption.request"
 	direct  = payload.DirectKeyNotSupported
@@ -20,10 +20,10 @@ const (
 	three   = `blobs { key: "c" value { parts { slot: SLOT_CIPHERTEXT } } } blobs { key: "i" value { parts { slot: SLOT_IV } encoding: ENCODING_HEX } } blobs { key: "t" value { parts { slot: SLOT_TAG } encoding: ENCODING_BASE64URL } } `
 )
 
-// twoOpen are blobs of which two have no fixed length.
+// twoOpen contains blobs, two of which have no fixed length.
 const twoOpen = three + `blobs { key: "a" value { parts { slot: SLOT_AAD } } }`
 
-// A mistake is a profile that is refused, with the reason and the fields named.
+// A mistake is a profile that is refused, with the reason and the named fields.
 type mistake struct {
 	name, profile string
 	reason        fault.Reason
@@ -76,7 +76,7 @@ func TestParseNamesWhatIsWrongWithCiphersAndReferences(t *testing.T) {
 	t.Parallel()
 	checkMistakes(t, []mistake{
 		{"an empty profile", ``, invalid, []string{request}},
-		{"a selection of what is left alone", mac + `selection { whole_body {} }`, invalid, []string{request + ".selection"}},
+		{"a selection of a plain profile", mac + `selection { whole_body {} }`, invalid, []string{request + ".selection"}},
 		{"a selection of nothing", gcm + `selection {}`, invalid, []string{request + ".selection"}},
 		{"no algorithm", `cipher { shared_key { ` + ref + ` } }`, invalid, []string{request + ".cipher.algorithm"}},
 		{"an unknown algorithm", `cipher { algorithm: 99 shared_key { ` + ref + ` } }`, invalid, []string{request + ".cipher.algorithm", request + ".cipher.algorithm"}},
@@ -98,7 +98,7 @@ func TestParseNamesWhatIsWrongWithAcknowledgements(t *testing.T) {
 	checkMistakes(t, []mistake{
 		{"CBC without acknowledgement", bareCBC, legacy, []string{request + ".allow_legacy"}},
 		{"CBC without acknowledgement, and more", bareCBC + `selection {} `, invalid, []string{request + ".allow_legacy", request + ".selection"}},
-		{"an acknowledgement of what is not done", gcm + ack, invalid, []string{request + ".allow_legacy[0].flag"}},
+		{"an acknowledgement of a choice that is not made", gcm + ack, invalid, []string{request + ".allow_legacy[0].flag"}},
 		{"an acknowledgement twice", cbc + ack, invalid, []string{request + ".allow_legacy[1].flag"}},
 		{"too many acknowledgements", cbc + strings.Repeat(ack, 16), invalid, []string{request + ".allow_legacy"}},
 		{"an acknowledgement of nothing", gcm + strings.Replace(ack, "FLAG_UNAUTHENTICATED_CBC", "FLAG_UNSPECIFIED", 1), invalid, []string{request + ".allow_legacy[0].flag"}},
@@ -135,22 +135,22 @@ func TestParseNamesWhatIsWrongWithEnvelopes(t *testing.T) {
 		{"blobs without a template", blobs(three), invalid, []string{request + ".envelope.text"}},
 		{"a blob that is not written", blobs(three + `text: "${i}.${t}"`), invalid, []string{request + ".envelope"}},
 		{"a blob that is written twice", blobs(three + `text: "${i}.${t}.${c}.${i}"`), invalid, []string{request + ".envelope.text"}},
-		{"a blob that there is not", blobs(three + `text: "${i}.${t}.${c}.${x}"`), invalid, []string{request + ".envelope.text"}},
+		{"an unknown blob", blobs(three + `text: "${i}.${t}.${c}.${x}"`), invalid, []string{request + ".envelope.text"}},
 		{"a placeholder without an end", blobs(`text: "${data}${"`), invalid, []string{request + ".envelope.text"}},
 		{"a template that is too long", blobs(`text: "` + strings.Repeat("x", 4090) + `${data}"`), invalid, []string{request + ".envelope.text"}},
 		{"blobs that touch", strings.Replace(gcm, "shared_key", `aad { sent: "x" } shared_key`, 1) + `envelope { ` + twoOpen + ` text: "${c}${a}:${i}:${t}" }`, invalid, []string{request + ".envelope.text"}},
-		{"an unclear literal after hexadecimal", blobs(strings.Replace(three, "parts { slot: SLOT_CIPHERTEXT }", "parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_HEX", 1) + `text: "${i}:${c}F${t}"`), invalid, []string{request + ".envelope.text"}},
-		{"an unclear literal after base64", blobs(three + `text: "${c}+${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
+		{"an ambiguous literal after hexadecimal", blobs(strings.Replace(three, "parts { slot: SLOT_CIPHERTEXT }", "parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_HEX", 1) + `text: "${i}:${c}F${t}"`), invalid, []string{request + ".envelope.text"}},
+		{"an ambiguous literal after base64", blobs(three + `text: "${c}+${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
 		{"padding as a literal", blobs(three + `text: "${c}=:${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
-		{"an unclear literal after base64url", blobs(strings.Replace(three, "parts { slot: SLOT_CIPHERTEXT }", "parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_BASE64URL", 1) + `text: "${c}-${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
-		{"an unclear literal in JSON", blobs(`json: '{"a":"${data}\\u0041"}'`), invalid, []string{request + ".envelope.json"}},
+		{"an ambiguous literal after base64url", blobs(strings.Replace(three, "parts { slot: SLOT_CIPHERTEXT }", "parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_BASE64URL", 1) + `text: "${c}-${t}:${i}"`), invalid, []string{request + ".envelope.text"}},
+		{"an ambiguous literal in JSON", blobs(`json: '{"a":"${data}\\u0041"}'`), invalid, []string{request + ".envelope.json"}},
 		{"blobs that touch in JSON", strings.Replace(gcm, "shared_key", `aad { sent: "x" } shared_key`, 1) + `envelope { ` + twoOpen + ` json: '["${c}${a}","${i}","${t}"]' }`, invalid, []string{request + ".envelope.json"}},
 		{"no JSON", blobs(`json: '{"a":"${data}",}'`), invalid, []string{request + ".envelope.json"}},
 		{"a blob outside of a string", blobs(`json: '{"a":${data}}'`), invalid, []string{request + ".envelope.json"}},
 		{"a blob in a name", blobs(`json: '{"${data}":"a"}'`), invalid, []string{request + ".envelope.json"}},
 		{"a name twice in JSON", blobs(`json: '{"a":"${data}","\\u0061":1}'`), invalid, []string{request + ".envelope.json"}},
 		{"half of a character in JSON", blobs(`json: '["${data}","\\ud800"]'`), invalid, []string{request + ".envelope.json"}},
-		{"a content type that is none", blobs(`content_type: "text/plain\r\nX: y"`), invalid, []string{request + ".envelope.content_type"}},
+		{"an invalid content type", blobs(`content_type: "text/plain\r\nX: y"`), invalid, []string{request + ".envelope.content_type"}},
 	})
 }
 
@@ -164,10 +164,10 @@ func TestParseNamesWhatIsWrongWithSigning(t *testing.T) {
 		{"no header", gcm + `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + refB + ` }`, invalid, []string{request + ".signing.headers"}},
 		{"a header twice", strings.Replace(header("X-Stamp", "${signature}"), "headers", `headers { key: "x-stamp" value: "x" } headers`, 1), invalid, []string{request + `.signing.headers["x-stamp"]`}},
 		{"a header that frames the message", header("Content-Length", "${signature}"), invalid, []string{request + ".signing.headers"}},
-		{"a header name that is no token", header("X Signature", "${signature}"), invalid, []string{request + ".signing.headers"}},
+		{"a header name that is not a token", header("X Signature", "${signature}"), invalid, []string{request + ".signing.headers"}},
 		{"a header without signature", header("X-Stamp", "sha256="), invalid, []string{request + ".signing.headers"}},
 		{"a header with two signatures", header("X-Signature", "${signature}${signature}"), invalid, []string{request + `.signing.headers["X-Signature"]`}},
 		{"a header with another placeholder", header("X-Signature", "${body}${signature}"), invalid, []string{request + `.signing.headers["X-Signature"]`}},
-		{"a header that begins with a blank", header("X-Signature", " ${signature}"), invalid, []string{request + `.signing.headers["X-Signature"]`}},
+		{"a header that begins with a space", header("X-Signature", " ${signature}"), invalid, []string{request + `.signing.headers["X-Signature"]`}},
 	})
 }

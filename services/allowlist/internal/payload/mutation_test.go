@@ -14,9 +14,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// Whatever single field of a good configuration is another, Parse says what is wrong,
-// or what it accepts works: it encrypts and opens, or refuses with a reason.
-func TestEveryFieldMayBeAnother(t *testing.T) {
+// If any single field of a valid configuration is changed, Parse reports what is wrong, or the
+// accepted configuration works: it encrypts and decrypts, or refuses with a reason.
+func TestEveryFieldMayBeChanged(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t).with("key3", keyA[:48])
 	accepted, tried := 0, 0
@@ -34,7 +34,7 @@ func TestEveryFieldMayBeAnother(t *testing.T) {
 			c, err := payload.Parse(mutated, "acme", now)
 			if err != nil {
 				if _, ok := fault.From(err); !ok {
-					t.Errorf("%s: Parse: %v, which is no fault", field, err)
+					t.Errorf("%s: Parse: %v, which is not a fault", field, err)
 				}
 				return
 			}
@@ -47,7 +47,7 @@ func TestEveryFieldMayBeAnother(t *testing.T) {
 	}
 }
 
-// works fails unless a body opens again, or is refused with a reason.
+// works fails unless a body decrypts again, or is refused with a reason.
 func works(t *testing.T, s safe, p *payload.Pipeline, field string) {
 	t.Helper()
 	body := `{"a":"0123456789","b":"x"}`
@@ -68,8 +68,7 @@ func works(t *testing.T, s safe, p *payload.Pipeline, field string) {
 	}
 }
 
-// eachMutation changes one scalar after another below a message, calls visit, and
-// restores it.
+// eachMutation changes one scalar after another below a message, calls visit, and restores it.
 func eachMutation(pb *allowlistv1.Encryption, visit func(field string)) {
 	var below func(path string, m protoreflect.Message)
 	below = func(path string, m protoreflect.Message) {
@@ -106,7 +105,7 @@ func eachMutation(pb *allowlistv1.Encryption, visit func(field string)) {
 func mutate(at string, m protoreflect.Message, field protoreflect.FieldDescriptor, values []protoreflect.Value, visit func(string)) {
 	had, before := m.Has(field), m.Get(field)
 	if one := field.ContainingOneof(); !had && one != nil && m.WhichOneof(one) != nil {
-		return // it would take the other's place, which is a mutation of its own
+		return // it would replace the other one, which is a separate mutation
 	}
 	for _, value := range values {
 		m.Set(field, value)

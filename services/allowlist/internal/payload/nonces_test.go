@@ -18,17 +18,17 @@ func randomBits(t testing.TB, profile string) int {
 	return payload.RandomBits(message(t, "request { "+profile+" }").GetRequest())
 }
 
-// TestRandomBitsOfEveryAlgorithmAndIV fails for an algorithm or a source that it does not
-// know: what is added to the contract has to be thought of here.
+// TestRandomBitsOfEveryAlgorithmAndIV fails for an algorithm or a source that it does not know, so
+// that additions to the contract are considered here.
 func TestRandomBitsOfEveryAlgorithmAndIV(t *testing.T) {
 	t.Parallel()
-	// The IV's bytes of each algorithm.
+	// The IV length of each algorithm in bytes.
 	ivs := map[string]int{
 		"AES_128_GCM": 12, "AES_192_GCM": 12, "AES_256_GCM": 12, "CHACHA20_POLY1305": 12,
 		"AES_128_CBC": 16, "AES_192_CBC": 16, "AES_256_CBC": 16, "AES_128_CTR": 16, "AES_192_CTR": 16, "AES_256_CTR": 16,
 		"AES_128_ECB": 0, "AES_192_ECB": 0, "AES_256_ECB": 0, "TRIPLE_DES_CBC": 8, "TRIPLE_DES_ECB": 0, "UNSPECIFIED": 0,
 	}
-	// The random bits of each source, by those bytes.
+	// The random bits of each source, by IV length.
 	all, none := map[int]int{0: 0, 8: 64, 12: 96, 16: 128}, map[int]int{}
 	sources := map[string]map[int]int{
 		"UNSPECIFIED": all, "RANDOM": all, "IN_PLAINTEXT": all,
@@ -136,7 +136,7 @@ func TestRandomBitsOfEveryJSONWebEncryption(t *testing.T) {
 	}
 }
 
-// A taken is what was taken from a budget.
+// A taken records values that were taken from a budget.
 type taken struct {
 	Use          payload.UsedKey
 	Bits, Values int
@@ -155,11 +155,11 @@ func TestEncryptTakesEachValueFromTheBudgetOfItsKey(t *testing.T) {
 	}{
 		{"a body is one value", gcm, []taken{{Bits: 96, Values: 1}}},
 		{"two fields are two", gcm + twoFields, []taken{{Bits: 96, Values: 2}}},
-		{"fields that are not there are none", gcm + fields("missing: MISSING_SKIP", "$.x"), nil},
+		{"missing fields do not count", gcm + fields("missing: MISSING_SKIP", "$.x"), nil},
 		{"two fields in CBC", under("AES_256_CBC", "") + twoFields, []taken{{Bits: 128, Values: 2}}},
 		{"two JSON Web Encryptions", dir("DIR") + twoFields, []taken{{Bits: 96, Values: 2}}},
 		{"two wrapped keys", dir("A256GCMKW") + twoFields, []taken{{Bits: 96, Values: 2}}},
-		{"what has no budget", dir("A256KW") + twoFields, nil},
+		{"no budget", dir("A256KW") + twoFields, nil},
 		{"a signature", mac, nil},
 	}
 	for _, tt := range tests {
@@ -196,7 +196,7 @@ func TestNothingIsEncryptedWithoutABudget(t *testing.T) {
 		}
 		in.Nonces = func(payload.UsedKey, int, int) error { return spent }
 		if out, err := p.Encrypt(in); !errors.Is(err, spent) || out.Body != nil {
-			t.Errorf("%s: with one that is used up Encrypt = %q, %v", profile, out.Body, err)
+			t.Errorf("%s: with an exhausted budget Encrypt = %q, %v", profile, out.Body, err)
 		}
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// blocks encrypts whole blocks under keyA and an IV of zeros, as only a holder of the
-// key can, and returns what stands in a message.
+// blocks encrypts whole blocks under keyA and an IV of zeros, as only a holder of the key can, and
+// returns them as they occur in a message.
 func blocks(t testing.TB, plaintext string) string {
 	t.Helper()
 	block, err := aes.NewCipher(unhex(t, keyA))
@@ -31,7 +31,7 @@ func blocks(t testing.TB, plaintext string) string {
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// ciphertexts are the messages under CBC by what is inside.
+// ciphertexts returns messages under CBC, keyed by their content.
 func ciphertexts(t testing.TB) map[string]string {
 	t.Helper()
 	return map[string]string{
@@ -46,8 +46,7 @@ func ciphertexts(t testing.TB) map[string]string {
 	}
 }
 
-// tells decrypts messages, all of which fail, and fails the test unless they do so in one
-// way.
+// tells decrypts messages that all fail, and fails the test unless they fail in the same way.
 func tells(t *testing.T, s safe, p *payload.Pipeline, reason fault.Reason, messages map[string]payload.Output) {
 	t.Helper()
 	for name, sent := range messages {
@@ -58,17 +57,17 @@ func tells(t *testing.T, s safe, p *payload.Pipeline, reason fault.Reason, messa
 			continue
 		}
 		if payload.Stage(err) != "decrypt" {
-			t.Errorf("%s: the stage is %q, want the one of all", name, payload.Stage(err))
+			t.Errorf("%s: the stage is %q, want the same as for all", name, payload.Stage(err))
 		}
 		for other, again := range messages {
 			if _, second := s.decrypt(t, p, again); second == nil || second.Error() != err.Error() {
-				t.Errorf("%q and %q are told apart: %v, %v", name, other, err, second)
+				t.Errorf("%q and %q differ: %v, %v", name, other, err, second)
 			}
 		}
 	}
 }
 
-// bodies puts ciphertexts where a profile expects them.
+// bodies places ciphertexts where a profile expects them.
 func bodies(format string, ciphertexts map[string]string, names ...string) map[string]payload.Output {
 	all := make(map[string]payload.Output, len(names))
 	for _, name := range names {
@@ -92,7 +91,7 @@ func TestAMessageThatNothingAuthenticatesStopsAtOneStage(t *testing.T) {
 		"the first of two":       {cbc + fields("", "$.v", "$.w"), `{"v":"%","w":"` + in["good"] + `"}`, wrong},
 		"the second of two":      {cbc + fields("", "$.v", "$.w"), `{"v":"` + in["good"] + `","w":"%"}`, wrong},
 		"an object":              {cbc + `selection { object { path: "$.v" } } `, `{"v":"%"}`, wrong},
-		"a signature inside":     {cbc + jws, "%", append([]string{"good"}, wrong...)},
+		"a nested signature":     {cbc + jws, "%", append([]string{"good"}, wrong...)},
 		"before a wrong layout":  {cbc + fields("", "$.v", "$.w"), `{"v":"%","w":"!"}`, append([]string{"good"}, wrong...)},
 		"before no text at all":  {cbc + fields("", "$.v", "$.w"), `{"v":"%","w":4}`, append([]string{"good"}, wrong...)},
 		"before a short message": {cbc + fields("", "$.v", "$.w"), `{"v":"%","w":"AAAA"}`, append([]string{"good"}, wrong...)},
@@ -103,7 +102,7 @@ func TestAMessageThatNothingAuthenticatesStopsAtOneStage(t *testing.T) {
 		})
 	}
 	if _, err := s.decrypt(t, legacyPipeline(t, cbc+fields("", "$.v")), payload.Output{Body: []byte(`{"v":"!"}`)}); payload.Stage(err) != "decode" {
-		t.Errorf("what stops before a key is used: %v, want the stage decode", err)
+		t.Errorf("a message that fails before a key is used: %v, want the stage decode", err)
 	}
 }
 
@@ -155,7 +154,7 @@ func number(t testing.TB, s safe, block []byte) []byte {
 	return c.FillBytes(make([]byte, key.Size()))
 }
 
-// padded returns a block of PKCS #1 v1.5 around a message, with a first byte of its own.
+// padded returns a PKCS #1 v1.5 block around a message, with the given first byte.
 func padded(first byte, message string) []byte {
 	block := append([]byte{0, first}, bytes.Repeat([]byte{7}, 256-3-len(message))...)
 	return append(append(block, 0), message...)
@@ -183,8 +182,8 @@ func TestRSAWithoutAuthenticationStopsAtOneStage(t *testing.T) {
 	tells(t, s, hybrids, payload.DecryptionFailed, messages)
 }
 
-// What is authenticated tells where it stops, as before.
-func TestAMessageUnderAMACTellsItsStage(t *testing.T) {
+// Authenticated messages report the stage at which they fail, as before.
+func TestAMessageUnderAMACReportsItsStage(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	p := legacyPipeline(t, `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { `+ref+` } mac { algorithm: ALGORITHM_HMAC_SHA256 `+secretAt("key", "b", "HEX")+` input: "${data}" } }
@@ -195,7 +194,7 @@ func TestAMessageUnderAMACTellsItsStage(t *testing.T) {
 	}
 }
 
-// worked is a turn that adds up the work that is done in it.
+// worked is a turn that adds up its work.
 type worked int
 
 func (w *worked) Begin(now, _ int) error {
@@ -205,7 +204,8 @@ func (w *worked) Begin(now, _ int) error {
 
 func (w *worked) End() {}
 
-// Time does not tell either: a value that does not open leaves the work for the others.
+// Timing reveals nothing either: after a value fails to decrypt, the others still take the same
+// work.
 func TestAWrongPaddingLeavesNoWorkUndone(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)

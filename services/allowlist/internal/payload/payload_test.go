@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// now is the moment of all tests.
+// now is the time in all tests.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 const (
@@ -24,7 +24,7 @@ const (
 	keyB = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 )
 
-// The pieces of configurations in proto text.
+// Fragments of configurations in proto text.
 const (
 	ref    = `keys { name: "workspaces/acme/secrets/a" decoding: DECODING_HEX }`
 	refB   = `keys { name: "workspaces/acme/secrets/b" decoding: DECODING_HEX }`
@@ -74,7 +74,7 @@ func resolve(refs []payload.Reference) payload.Keys {
 	return keys
 }
 
-// keysOf returns stored bytes as the keys of as many references.
+// keysOf returns stored bytes as the keys of the same number of references.
 func keysOf(stored ...sensitive.Bytes) payload.Keys {
 	keys := make(payload.Keys, len(stored))
 	for i, value := range stored {
@@ -101,7 +101,7 @@ func encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Output {
 	return message
 }
 
-// came returns headers as they come with a message.
+// came returns headers as they are received with a message.
 func came(headers []payload.Header) payload.Headers {
 	got := make(payload.Headers, len(headers))
 	for _, h := range headers {
@@ -147,7 +147,7 @@ func fields(rest string, paths ...string) string {
 	return text + " } } "
 }
 
-// prototextString quotes a text for proto text.
+// prototextString quotes a string for proto text.
 func prototextString(text string) string {
 	quoted := []byte{'"'}
 	for i := range len(text) {

@@ -14,53 +14,53 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
 )
 
-// A Pipeline protects the messages of one direction. It is immutable and may be
-// used from many goroutines.
+// A Pipeline protects the messages of one direction. It is immutable and safe for concurrent use.
 type Pipeline struct{ plan *compile.Plan }
 
-// EncryptReferences returns what [Pipeline.Encrypt] needs.
+// EncryptReferences returns the references that [Pipeline.Encrypt] needs.
 func (p *Pipeline) EncryptReferences() []message.Reference {
 	return message.References(p.plan.ToEncrypt)
 }
 
-// DecryptReferences returns what [Pipeline.Decrypt] needs: the keys that may open, in
-// the order in which they are tried, and those that may have signed.
+// DecryptReferences returns the references that [Pipeline.Decrypt] needs: the candidate decryption
+// keys, in the order in which they are tried, and the candidate verification keys.
 func (p *Pipeline) DecryptReferences() []message.Reference {
 	return message.References(p.plan.ToDecrypt)
 }
 
-// VerifyReferences returns what [Pipeline.Verify] needs: the keys that may have signed,
-// and where the plaintext was signed those of Decrypt. Empty if nothing is signed.
+// VerifyReferences returns the references that [Pipeline.Verify] needs: the candidate verification
+// keys, and the references of Decrypt if the signature covers the plaintext. It returns nothing if
+// messages are not signed.
 func (p *Pipeline) VerifyReferences() []message.Reference { return message.References(p.plan.ToVerify) }
 
 // Signs reports whether messages are signed.
 func (p *Pipeline) Signs() bool { return p.plan.Signer != nil }
 
-// NeedsExchange reports whether a message needs what it answers.
+// NeedsExchange reports whether a message needs the exchange of the message that it answers.
 func (p *Pipeline) NeedsExchange() bool { return p.plan.NeedsExchange }
 
-// AnswersOnce reports whether the exchange fixes key and IV, so that two different
+// AnswersOnce reports whether the exchange determines the key and the IV, so that two different
 // answers to one message must not be encrypted.
 func (p *Pipeline) AnswersOnce() bool { return p.plan.AnswersOnce }
 
-// Repeats reports whether the same answer to the same message is the same ciphertext. A
-// signature inside, which may be random or have a time, makes it another one.
+// Repeats reports whether encrypting the same answer to the same message again results in the same
+// ciphertext. A nested signature prevents this, because it may be random or contain a time.
 func (p *Pipeline) Repeats() bool { return p.plan.Nested == nil }
 
-// ShowsKey reports whether who has messages decrypted at will can learn the key, so
-// that tests and diagnoses with live keys are refused.
+// ShowsKey reports whether a caller that can have arbitrary messages decrypted could learn the
+// key. Tests and diagnoses with live keys are then refused.
 func (p *Pipeline) ShowsKey() bool { return p.plan.ShowsKey }
 
-// IsOracle reports whether what is made of chosen messages tells what another
-// configuration makes of the same secret, so that tests with live keys are refused: all
-// that is not encryption under a random IV.
+// IsOracle reports whether the output for chosen messages reveals what another configuration
+// computes from the same secret. This is so for everything except encryption under a random IV.
+// Tests with live keys are then refused.
 func (p *Pipeline) IsOracle() bool { return p.plan.Oracle }
 
 // begin begins a message with the keys that were resolved for needs.
 //
-// The message wipes the keys that are decoded and made for it. What libraries make of keys is kept
-// for the next message ([keys.Cache]), or erased by [memory.Do] where a step makes it: to run all of a message
-// within Do would take several times as long as the message.
+// The message wipes the keys that are decoded and derived for it. Objects that libraries build
+// from keys are cached for the next message ([keys.Cache]), or erased by [memory.Do] in the step
+// that creates them. Running all of a message within Do would take several times as long.
 func (p *Pipeline) begin(in message.Input, needs []message.Need, goesOut bool) (*message.Message, error) {
 	if in.Random == nil {
 		in.Random = rand.Reader
@@ -73,13 +73,12 @@ func (p *Pipeline) begin(in message.Input, needs []message.Need, goesOut bool) (
 	return message.New(in, ring, p.plan.WorkLimit), p.plan.CheckAcknowledged(in.Now, goesOut)
 }
 
-// Encrypt protects a body that goes out.
+// Encrypt protects an outgoing body.
 //
-// It fails with LEGACY_NOT_ACKNOWLEDGED if an acknowledgement has expired or is for
-// decryption only, with KEY_NOT_USABLE if a key does not decode or does not fit, with
-// BODY_NOT_ENCRYPTABLE if the body is not what the selection needs, with INVALID_FIELD
-// if the signature covers what the context does not have, with [ErrExchange], and as
-// [Input].Turn and [Input].Nonces do.
+// It fails with LEGACY_NOT_ACKNOWLEDGED if an acknowledgement has expired or is for decryption
+// only, with KEY_NOT_USABLE if a key does not decode or does not fit, with BODY_NOT_ENCRYPTABLE if
+// the body does not match the selection, with INVALID_FIELD if the signature covers something that
+// the context lacks, with [ErrExchange], and with the errors of [Input].Turn and [Input].Nonces.
 func (p *Pipeline) Encrypt(in message.Input) (message.Output, error) {
 	m, err := p.begin(in, p.plan.ToEncrypt, true)
 	if err != nil {
@@ -121,7 +120,7 @@ func (p *Pipeline) protect(m *message.Message, out *message.Output) error {
 			return message.NotEncryptable(unfit.Reason, unfit.Path)
 		}
 		if errors.Is(err, message.ErrTooMuchWork) {
-			return message.NotEncryptable("the selected values take too much work in all: each has a key, a signature or a slow derivation of its own", "")
+			return message.NotEncryptable("the selected values take too much work in total: each has a separate key, signature, or slow derivation", "")
 		}
 		return err
 	}
@@ -129,23 +128,22 @@ func (p *Pipeline) protect(m *message.Message, out *message.Output) error {
 	return err
 }
 
-// Decrypt opens a body that came in, which it leaves as it is, and verifies its
-// signature where the profile signs: before, unless it covers the plaintext. Where the
-// kind is a mere whole body the result may be large; it is the caller's.
+// Decrypt decrypts a received body, which it does not modify, and verifies its signature if the
+// profile signs messages. It verifies first, unless the signature covers the plaintext. The caller
+// owns the result, which may be large if the whole body is encrypted.
 //
-// It fails with LEGACY_NOT_ACKNOWLEDGED and KEY_NOT_USABLE as Encrypt does, with
-// SIGNATURE_INVALID, and with DECRYPTION_FAILED for whatever is wrong with the body;
-// [Stage] tells where.
+// It fails with LEGACY_NOT_ACKNOWLEDGED and KEY_NOT_USABLE like Encrypt, with SIGNATURE_INVALID,
+// and with DECRYPTION_FAILED for any problem with the body; [Stage] says where.
 func (p *Pipeline) Decrypt(in message.Input) (message.Output, error) {
 	return p.receive(in, p.plan.ToDecrypt, true)
 }
 
-// Verify checks the signature of a message that came in. It fails with
-// SIGNATURE_INVALID for whatever is wrong with it, and as Decrypt does where the
-// signature covers the plaintext. What is not signed does not verify.
+// Verify checks the signature of a received message. It fails with SIGNATURE_INVALID for any
+// problem with the signature, and like Decrypt if the signature covers the plaintext. Messages
+// without a signature do not verify.
 func (p *Pipeline) Verify(in message.Input) (message.Output, error) {
 	if p.plan.Signer == nil {
-		return message.Output{}, message.BadSignature("Messages of this kind are not signed by the configuration: kind may be another one.")
+		return message.Output{}, message.BadSignature("The configuration does not sign messages of this kind. Check whether kind is right.")
 	}
 	out, err := p.receive(in, p.plan.ToVerify, false)
 	if err == nil {
@@ -154,7 +152,7 @@ func (p *Pipeline) Verify(in message.Input) (message.Output, error) {
 	return out, err
 }
 
-// receive opens and verifies a message.
+// receive decrypts and verifies a message.
 func (p *Pipeline) receive(in message.Input, needs []message.Need, open bool) (message.Output, error) {
 	m, err := p.begin(in, needs, false)
 	if err != nil {
@@ -190,25 +188,25 @@ func (p *Pipeline) receive(in message.Input, needs []message.Need, open bool) (m
 	return out, nil
 }
 
-// notVerified returns the answer to a message whose signature is over a plaintext that does
-// not open: the one of a wrong signature, after about the same time. What tells bad
-// padding from a bad signature opens CBC.
+// notVerified returns the error for a message whose signature covers a plaintext that fails to
+// decrypt: the same as for a wrong signature, after about the same time. Telling bad padding from
+// a bad signature would let an attacker decrypt CBC.
 func (p *Pipeline) notVerified(m *message.Message, opened []byte, refused error) error {
 	if opened == nil {
 		opened = m.Body
 	}
 	err := p.plan.Signer.Verify(m, opened, true, new(message.Output))
 	if err != nil && message.Stage(err) == "" {
-		return err // about our side
+		return err // concerns our side
 	}
 	at, _ := errors.AsType[message.StageError](refused)
 	return message.NotSigned(at)
 }
 
-// open decrypts the selected values of a body. A body that is spoiled comes with the error.
+// open decrypts the selected values of a body. It returns a spoiled body together with the error.
 func (p *Pipeline) open(m *message.Message) ([]byte, error) {
 	opened, err := p.tryOpen(m)
-	if err == nil && m.JSON && p.plan.Whole && !validJSON(opened) { // of what is spoiled, too: see plaintext.go
+	if err == nil && m.JSON && p.plan.Whole && !validJSON(opened) { // also if spoiled: see plaintext.go
 		err = selection.ErrValue
 	}
 	switch {
@@ -247,8 +245,8 @@ func (p *Pipeline) tryOpen(m *message.Message) ([]byte, error) {
 	return p.plan.Selection.Decrypt(m.Body, envelope.NewParser(m, p.plan.Envelope, nested, opening))
 }
 
-// suffixes finds the ends of values that the encryption needs. They are not encrypted,
-// so that they are the same on both sides.
+// suffixes finds the ends of values that the encryption needs. They are not encrypted, so that
+// both sides see the same bytes.
 func (p *Pipeline) suffixes(m *message.Message) (err error) {
 	if p.plan.IvSuffix != nil {
 		if m.IvSuffix, err = p.plan.IvSuffix.Of(m.Body); err != nil {

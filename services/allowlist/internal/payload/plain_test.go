@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// both parses a configuration with the two profiles; without a response there is none.
+// both parses a configuration with the two profiles. The response may be empty.
 func both(t testing.TB, request, response string) *payload.Config {
 	t.Helper()
 	text := "request { " + request + " }"
@@ -85,7 +85,7 @@ func TestNothingIsDoneToAPlainDirection(t *testing.T) {
 	}{
 		"a selection": {gcm, "plain {} " + fields("", "$.a"), []string{at + "selection"}},
 		"an envelope": {gcm, `plain {} envelope { text: "${data}" }`, []string{at + "envelope"}},
-		"a signature inside": {
+		"a nested signature": {
 			gcm, `plain {} nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + named("b", "HEX") + ` }`, []string{at + "nested_jws"},
 		},
 		"all at once": {
@@ -93,7 +93,7 @@ func TestNothingIsDoneToAPlainDirection(t *testing.T) {
 			[]string{at + "selection", at + "envelope", at + "nested_jws"},
 		},
 		"neither direction":            {"plain {}", "plain {}", []string{"encryption"}},
-		"a question without an answer": {"plain {}", "", []string{"encryption"}},
+		"a request without a response": {"plain {}", "", []string{"encryption"}},
 	} {
 		text := "request { " + c.request + " }"
 		if c.response != "" {

@@ -10,13 +10,13 @@ import (
 
 // # Plaintexts of JSON
 //
-// Where nothing authenticates a message, one that was changed, or encrypted under another IV
-// than ours, opens all the same, with some bytes garbled. If the plaintext has to be JSON this
-// shows: most garbled texts do not parse. Such a message fails as one whose padding is wrong
-// does, with the same answer at the same stage, and a wrong padding is looked at in the same way:
-// so the look tells an attacker no more than the padding does.
+// If messages are not authenticated, a message that was changed, or encrypted under a different
+// IV, still decrypts, with some bytes garbled. If the plaintext must be JSON, this is noticed,
+// because most garbled plaintexts do not parse. Such a message fails like one with wrong padding,
+// with the same error at the same stage, and plaintexts with wrong padding are parsed, too. The
+// check therefore reveals no more to an attacker than the padding does.
 
-// IsJSON reports whether a content type is that of JSON in UTF-8: application/json, or one with
+// IsJSON reports whether a content type denotes JSON in UTF-8: application/json, or a type with
 // the suffix +json.
 func IsJSON(contentType string) bool {
 	media, parameters, _ := strings.Cut(contentType, ";")
@@ -35,26 +35,26 @@ func IsJSON(contentType string) bool {
 	return true
 }
 
-// validJSON reports whether a plaintext is JSON, maybe behind a byte order mark.
+// validJSON reports whether a plaintext is JSON, optionally after a byte order mark.
 func validJSON(plaintext []byte) bool {
 	return jsonbytes.Valid(bytes.TrimPrefix(plaintext, []byte("\xef\xbb\xbf")))
 }
 
-// A Warning tells of a weakness that a configuration may have for good reasons.
+// A Warning describes a weakness that a configuration may have for good reasons.
 type Warning struct {
-	// Field is the path of what is weak, from `encryption` on.
+	// Field is the path of the weak field, starting at `encryption`.
 	Field string
-	// Description is what may happen and what to do, as sentences.
+	// Description says in sentences what can happen and what to do.
 	Description string
 }
 
-// unnoticed is the warning of messages whose changes nothing shows.
-const unnoticed = "Nothing authenticates these messages: one that is changed on its way, or encrypted under another IV, may open " +
-	"with garbled bytes. Use an authenticated cipher such as AES-GCM, or sign what is sent. If the plaintext is JSON, set the " +
+// unnoticed is the warning about messages whose changes go unnoticed.
+const unnoticed = "Nothing authenticates these messages: a message that is changed in transit, or encrypted under another IV, may decrypt " +
+	"to garbled bytes. Use an authenticated cipher such as AES-GCM, or sign the messages. If the plaintext is JSON, set the " +
 	"content_type of the endpoint to application/json: then most garbled messages are refused."
 
-// Warnings returns what to know of the configuration before it is in use. JSON says that the
-// bodies are JSON.
+// Warnings returns the weaknesses to know about before the configuration is used. The parameter
+// json says that the bodies are JSON.
 func (c *Config) Warnings(json bool) []Warning {
 	var all []Warning
 	request, response := c.compiled.Request, c.compiled.Response

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
 )
 
-// anyPurpose is for tests that look at something else of references.
+// anyPurpose is for tests that check other fields of references.
 var anyPurpose = cmpopts.IgnoreFields(payload.Reference{}, "Purpose")
 
 // acknowledge acknowledges flags for a year.
@@ -48,7 +48,7 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"hex > AES-256-CBC(padding=pkcs7,iv=zero/16)",
 		},
 		{
-			"a derivation with its parameters, and an IV that comes of it", pbkdf2(`salt { `+secretAt("secret", "salt", "RAW")+` }`) + onlyCT, "a",
+			"a derivation with its parameters, and a derived IV", pbkdf2(`salt { `+secretAt("secret", "salt", "RAW")+` }`) + onlyCT, "a",
 			"raw > PBKDF2-SHA256(salt=secret,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)",
 		},
 		{"OpenSSL's", sharedEVP + salted, "pass", "raw > EVP-SHA256(salt=sent/8,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)"},
@@ -62,7 +62,7 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"hex > JWE(alg=A256KW,enc=A256GCM)",
 		},
 		{
-			"a MAC with a key of its own",
+			"a MAC with a separate key",
 			under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA512 input: "${data}" `+secretAt("key", "b", "HEX")+` }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + blobOf("m", "RAW", "MAC") + ` text: "${data}:${m}" }`,
 			"b", "hex > HMAC-SHA512(of=ciphertext)",
 		},
@@ -71,7 +71,7 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"rsa", "pem > SIGN-RSA-PSS-SHA256",
 		},
 		{
-			"a digest, by where the secret stands", `signing { secret_digest { hash: HASH_SHA512 } ` + named("b", "RAW") + ` input: "${body}|${secret|hex}|x${timestamp}" headers { key: "S" value: "${signature}" } }`,
+			"a digest, by the position of the secret", `signing { secret_digest { hash: HASH_SHA512 } ` + named("b", "RAW") + ` input: "${body}|${secret|hex}|x${timestamp}" headers { key: "S" value: "${signature}" } }`,
 			"b", "raw > SECRET-DIGEST-SHA512(*S|hex*)",
 		},
 		{
@@ -85,7 +85,7 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 	}
 }
 
-// What is public may be corrected at any time: it changes no purpose.
+// Public parts may be corrected at any time, because they do not change a purpose.
 func TestPublicPartsAreNoPartOfAPurpose(t *testing.T) {
 	t.Parallel()
 	signing := func(input, header string) string {
@@ -93,12 +93,12 @@ func TestPublicPartsAreNoPartOfAPurpose(t *testing.T) {
 	}
 	want := purposeOf(t, signing("${body}", "S"), "b")
 	if got := purposeOf(t, signing("${method}\\n${path}\\n${body|sha256|hex}", "X-Sig"), "b"); !slices.Equal(got, want) || len(got) != 1 {
-		t.Errorf("another text has the purpose %q, want %q", got, want)
+		t.Errorf("another input has the purpose %q, want %q", got, want)
 	}
 }
 
-// chains are one or more of each kind there is, found by taking all exposures of a KEY, and
-// the chains of further algorithms.
+// chains returns one or more chains of each kind: those of all exposures of a KEY, and the chains
+// of further algorithms.
 func chains(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -126,10 +126,10 @@ func chains(t *testing.T) []string {
 
 const saltedGCM = `envelope { ` + `blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } }`
 
-// TestEveryPairOfChainsIsRefusedOrHarmless does the algebra. Of two configurations with one
-// KEY, the vault refuses the second unless its purpose is the same text; so here it is enough
-// that no two chains have the same text. In one configuration, the pair needs a super admin's
-// acknowledgement unless a reason is on record why it is harmless.
+// TestEveryPairOfChainsIsRefusedOrHarmless checks all pairs. If two configurations use one KEY,
+// the vault refuses the second unless its purpose is the same string, so it is enough here that no
+// two chains are equal strings. In a single configuration, a pair needs a super admin's
+// acknowledgement unless there is a recorded reason why it is harmless.
 func TestEveryPairOfChainsIsRefusedOrHarmless(t *testing.T) {
 	t.Parallel()
 	all := chains(t)
@@ -157,7 +157,7 @@ func TestEveryPairOfChainsIsRefusedOrHarmless(t *testing.T) {
 	if conflicts < len(all) {
 		t.Errorf("%d pairs of %d chains conflict", conflicts, len(all))
 	}
-	for _, pair := range [][2]string{ // the attacks that purposes are there for
+	for _, pair := range [][2]string{ // the attacks that purposes prevent
 		{"hex > AES-256-GCM(iv=random/12,tag=16)", "hex > AES-256-CBC(padding=none,iv=zero/16)"},
 		{"raw > HMAC-SHA256(of=message)", "raw > SCRYPT(r=8,p=1,salt=secret,bytes=32) > AES-256-GCM(iv=random/12,tag=16)"},
 		{"raw > HMAC-SHA256(of=message)", "raw > PBKDF2-SHA256(salt=secret,bytes=32) > AES-256-GCM(iv=random/12,tag=16)"},
@@ -211,7 +211,7 @@ func TestDeclaredUsesBelongToThePurpose(t *testing.T) {
 	if diff := cmp.Diff(want, purposeOf(t, with("a", want[1]), "a")); diff != "" {
 		t.Errorf("the purpose (-want +got):\n%s", diff)
 	}
-	// The endpoint that makes the other use declares this one, and has the same purpose.
+	// The endpoint with the other use declares this one, and has the same purpose.
 	other := `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } ` + named("a", "HEX") + ` headers { key: "S" value: "${signature}" } } }` +
 		` also_used_for { key { name: "workspaces/acme/secrets/a" } chains: "` + want[0] + `" }`
 	if diff := cmp.Diff(want, purposeOf(t, other, "a")); diff != "" {
@@ -228,6 +228,6 @@ func TestDeclaredUsesBelongToThePurpose(t *testing.T) {
 	}
 	_, err := payload.Parse(message(t, with("a", "hex > AES-256-CBC(padding=none,iv=zero/16)")), "acme", now)
 	if reason, _ := found(t, err); reason != payload.LegacyNotAcknowledged {
-		t.Errorf("a declared use that opens another = %v", err)
+		t.Errorf("a declared use that is an oracle for another = %v", err)
 	}
 }

@@ -7,15 +7,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// Under PKCS #1 v1.5 another key takes the place of one that does not open. Were it
-// another each time, a message that is sent again and again would now and then seem to
-// open under CBC if its padding is wrong, and always or never if it is right, which is
-// the oracle of Bleichenbacher's attack.
+// With PKCS #1 v1.5, a random key replaces a key that fails to unwrap. If it were different each
+// time, a message that is sent repeatedly would sometimes seem to decrypt under CBC if its padding
+// is wrong, and always or never if it is right. This is the oracle of Bleichenbacher's attack.
 func TestAMessageSentAgainGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	for _, form := range []string{"RAW", "HEX", "BASE64", "ALPHANUMERIC"} {
-		// Under CTR whatever key it is opens to something, which shows the key.
+		// Under CTR, any key decrypts to some bytes, which reveals the key.
 		session := func(key string) string {
 			return sessionKey("AES_128_CTR", `form: FORM_`+form+` `+pkcs1, named(key, "PEM")) + hybridCBC
 		}
@@ -27,7 +26,7 @@ func TestAMessageSentAgainGetsTheSameAnswer(t *testing.T) {
 			first, err = s.decrypt(t, p, message)
 		}
 		if err != nil || string(first.Body) == "a body" {
-			t.Fatalf("%s: Decrypt = %q, %v, want other bytes", form, first.Body, err)
+			t.Fatalf("%s: Decrypt = %q, %v, want different bytes", form, first.Body, err)
 		}
 		for range 3 {
 			if again, err := s.decrypt(t, p, message); err != nil || !bytes.Equal(again.Body, first.Body) {
@@ -37,8 +36,8 @@ func TestAMessageSentAgainGetsTheSameAnswer(t *testing.T) {
 	}
 }
 
-// An answer whose key and IV are those of the question may be made twice only if it is the
-// same ciphertext. A signature inside may make it another one.
+// A response under the key and IV of the request may be encrypted twice only if the ciphertext is
+// the same. A nested signature may change it.
 func TestTheSameAnswerIsTheSameCiphertextUnlessItIsSignedInside(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -74,7 +73,8 @@ func TestTheSameAnswerIsTheSameCiphertextUnlessItIsSignedInside(t *testing.T) {
 	}
 }
 
-// Where nothing authenticates, nothing opens as nothing: it has to be there.
+// Without authentication, an empty value decrypts to an empty value, but a missing header is an
+// error.
 func TestAHeaderThatIsMissingIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// What was made before a rotation opens after it, where the scheme tells a wrong key
-// from a right one, and only there.
+// Messages from before a rotation decrypt after it if the scheme tells a wrong key from a right
+// one, and only then.
 func TestVersionsBeforeTheRotationOpen(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -36,7 +36,7 @@ func TestVersionsBeforeTheRotationOpen(t *testing.T) {
 		{"a key wrapped with AES", sessionKey("AES_128_CBC", aesKW, named("kek", "HEX")) + hybridCBC, "kek", keyA[:32], keyB[:32], true},
 		{"RSA itself", `rsa_direct { oaep {} ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A128CBC_HS256 ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
-		{"a signature inside", gcm + `nested_jws { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
+		{"a nested signature", gcm + `nested_jws { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"a signature", `signing { asymmetric { algorithm: ALGORITHM_RSA_PSS_SHA256 } ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"a pinned version", strings.Replace(gcm, "decoding", "version: 1 decoding", 1), "a", keyA, keyB, false},
 	}
@@ -58,8 +58,8 @@ func TestVersionsBeforeTheRotationOpen(t *testing.T) {
 	}
 }
 
-// A version before the newest may have been of another kind.
-func TestAVersionThatIsNotUsableIsPassedOver(t *testing.T) {
+// A version before the newest may have been of a different kind.
+func TestAnUnusableVersionIsSkipped(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	profiles := map[string]string{
@@ -73,13 +73,13 @@ func TestAVersionThatIsNotUsableIsPassedOver(t *testing.T) {
 		other := map[string]string{"rsa": s["rsa2"][0], "a": keyB, "b": keyA, "kek": keyB[:32]}[name]
 		s.with(name, other, "no key", s[name][0]).opens(t, p, sent, "body")
 		if _, err := s.with(name, "no key", s[name][0]).decrypt(t, p, sent); !fault.Is(err, payload.KeyNotUsable) {
-			t.Errorf("%s: Decrypt with a newest version that is no key: %v, want KEY_NOT_USABLE", name, err)
+			t.Errorf("%s: Decrypt with a newest version that is not a key: %v, want KEY_NOT_USABLE", name, err)
 		}
 	}
 }
 
-// Even a caller who hands in several versions does not have CBC tried with them: of a
-// wrong key one padding in 256 looks right.
+// Even if a caller passes several versions, CBC does not try them, because with a wrong key one
+// padding in 256 looks right.
 func TestCBCNeverTriesAnotherKey(t *testing.T) {
 	t.Parallel()
 	p := legacyPipeline(t, bareCBC)
@@ -107,7 +107,7 @@ func TestAllLiveKeysSignAList(t *testing.T) {
 	if got := strings.Count(sent.Headers[0].Value, "v1,"); got != 3 {
 		t.Errorf("there are %d signatures, want those of two versions and of another key: %s", got, sent.Headers[0].Value)
 	}
-	// Who has not rotated yet verifies with the old key.
+	// A partner that has not rotated yet verifies with the old key.
 	s.opens(t, p, sent, "body")
 	out, err := p.Verify(payload.Input{Now: now, Keys: s.keys(t, p.VerifyReferences()), Body: sent.Body, Headers: came(sent.Headers)})
 	if err != nil || string(out.Body) != "body" || len(out.Used) != 1 {

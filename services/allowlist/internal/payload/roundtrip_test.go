@@ -90,7 +90,7 @@ func TestGCMAgreesWithTheLibrary(t *testing.T) {
 	}
 }
 
-// The vectors are F.2.1, F.2.3 and F.2.5 of NIST SP 800-38A; a block of padding follows them.
+// The vectors are F.2.1, F.2.3, and F.2.5 of NIST SP 800-38A; a block of padding follows them.
 func TestCBCAgreesWithNIST(t *testing.T) {
 	t.Parallel()
 	plaintext := unhex(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710")
@@ -166,28 +166,28 @@ func TestEnvelopesAreReadAsTheyMayCome(t *testing.T) {
 		{"padding may be there", ``, sealed + "==", true},
 		{"padding may be missing", ``, sealed, true},
 		{"half of the padding may not", ``, sealed + "=", false},
-		{"white space may surround a text", ``, " \t" + sealed + "\r\n", true},
-		{"white space may not stand inside", ``, sealed[:8] + "\n" + sealed[8:], false},
+		{"white space may surround a string", ``, " \t" + sealed + "\r\n", true},
+		{"white space inside is refused", ``, sealed[:8] + "\n" + sealed[8:], false},
 		{"another alphabet is refused", ``, strings.ReplaceAll(sealed, "+", "-"), false},
 		{"unused bits must be zero", ``, sealed[:len(sealed)-1] + "x==", false},
 		{"nothing is refused", ``, "", false},
-		{"a literal must be there", `text: "v1:${data}"`, sealed, false},
-		{"a literal at the end must be there", `text: "${data}:"`, sealed, false},
+		{"a literal must be present", `text: "v1:${data}"`, sealed, false},
+		{"a literal at the end must be present", `text: "${data}:"`, sealed, false},
 		{"a literal must be the same", `text: "v1:${data}"`, "v2:" + sealed, false},
 		{"white space at the ends of a template does not count", `text: "\n<${data}>\n"`, "<" + sealed + ">", true},
 		{"hexadecimal may be upper case", three + `text: "${n}|${c}"`, strings.ToUpper(sealedHex) + "|", true},
 		{"a part must have its length", three + `text: "${n}|${c}"`, sealedHex + "00|", false},
-		{"JSON may be laid out anew", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, "\n{ \"v\":1,\t\"c\" : [ \"\" ], \"n\":\"" + sealedHex + "\" }\n", true},
+		{"JSON may be reformatted", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, "\n{ \"v\":1,\t\"c\" : [ \"\" ], \"n\":\"" + sealedHex + "\" }\n", true},
 		{"JSON strings may be escaped", `json: '{"d":"${data}"}'`, `{"\u0064":"` + strings.ReplaceAll(sealed, "w", `\u0077`) + `"}`, true},
 		{"PHP escapes slashes", `json: '{"u":"a/b","d":"${data}"}'`, `{"u":"a\/b","d":"` + sealed + `"}`, true},
-		{"a member that is too many is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[""],"v":1,"w":1}`, false},
+		{"an extra member is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[""],"v":1,"w":1}`, false},
 		{"a missing member is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[""]}`, false},
-		{"a member that stands twice is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[""],"v":1,"v":1}`, false},
+		{"a duplicate member is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[""],"v":1,"v":1}`, false},
 		{"another literal is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[""],"v":2}`, false},
 		{"a list that is too long is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":["",""],"v":1}`, false},
 		{"a list that is too short is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":"` + sealedHex + `","c":[],"v":1}`, false},
 		{"another type is refused", three + `json: '{"n":"${n}","c":["${c}"],"v":1}'`, `{"n":["` + sealedHex + `"],"c":[""],"v":1}`, false},
-		{"text behind JSON is refused", `json: '{"d":"${data}"}'`, `{"d":"` + sealed + `"}x`, false},
+		{"text after JSON is refused", `json: '{"d":"${data}"}'`, `{"d":"` + sealed + `"}x`, false},
 		{"a byte order mark is refused", `json: '{"d":"${data}"}'`, "\ufeff" + `{"d":"` + sealed + `"}`, false},
 	}
 	for _, test := range tests {
@@ -247,11 +247,11 @@ func TestResponseMirrorsRequestWithoutSigning(t *testing.T) {
 	p := c.Pipeline(payload.Response)
 	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(p.DecryptReferences()), Body: []byte("answer"), Headers: came(sent.Headers)}
 	if got, err := p.Decrypt(in); err != nil || string(got.Body) != "answer" {
-		t.Errorf("a body that is only signed opens as %q, %v", got.Body, err)
+		t.Errorf("a body that is only signed decrypts to %q, %v", got.Body, err)
 	}
 	in.Body = []byte("another")
 	if got, err := p.Decrypt(in); !fault.Is(err, payload.SignatureInvalid) || got.Body != nil {
-		t.Errorf("a body that was changed opens as %q, %v", got.Body, err)
+		t.Errorf("a changed body decrypts to %q, %v", got.Body, err)
 	}
 }
 

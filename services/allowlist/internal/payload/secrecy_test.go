@@ -24,8 +24,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// exposures are configurations that between them have a reference in every position
-// there is. They send as much as a configuration can.
+// exposures returns configurations that together have a reference in every possible position. They
+// send as much as a configuration can.
 func exposures() []string {
 	hkdf := `derivation { hkdf {} salt { ` + secretAt("secret", "salt", "RAW") + ` } }`
 	return []string{
@@ -52,12 +52,12 @@ func exposures() []string {
 	}
 }
 
-// plaintext begins with a block that who attacks knows.
+// plaintext begins with a block that the attacker knows.
 const plaintext = "0123456789abcdef and what follows it"
 
-// The bytes of a KEY reach no output, neither as they are nor in an encoding, nor so
-// that who knows all other secrets and the plaintext can compute them. Where they do,
-// the position takes a PARAMETER.
+// The bytes of a KEY reach no output: neither as they are, nor encoded, nor in a form from which
+// they can be computed with all other secrets and the plaintext. Otherwise, the position takes a
+// PARAMETER.
 func TestKeysReachNoOutput(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{}
@@ -76,7 +76,7 @@ func TestKeysReachNoOutput(t *testing.T) {
 			covered[place] = true
 			secret := stored(t, s, ref)
 			if ref.Usage == payload.KeyUsage && stands(secret, outputs) {
-				t.Errorf("%s: the secret of %s stands in the output", profile, place)
+				t.Errorf("%s: the secret of %s occurs in the output", profile, place)
 			}
 			var others [][]byte
 			for _, other := range c.References() {
@@ -92,12 +92,12 @@ func TestKeysReachNoOutput(t *testing.T) {
 			}
 		}
 	}
-	// The computation works, and it is why the IV is a parameter.
+	// The computation works, which is why the IV is a parameter.
 	if diff := cmp.Diff(map[string]bool{"cipher.iv.secret": true}, computed); diff != "" {
 		t.Errorf("positions whose secret can be computed (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(positions())), slices.Sorted(maps.Keys(covered))); diff != "" {
-		t.Errorf("positions that are tried (-want +got):\n%s", diff)
+		t.Errorf("tested positions (-want +got):\n%s", diff)
 	}
 }
 
@@ -111,8 +111,8 @@ func TestParametersAreWhatIsSentOrComputable(t *testing.T) {
 	}
 }
 
-// positions are all places below a profile where a reference may stand, by reflection,
-// with the usage that the engine gives them.
+// positions returns all places below a profile where a reference may occur, found by reflection,
+// with the usage that the engine assigns to them.
 func positions() map[string]payload.Usage {
 	found := map[string]payload.Usage{}
 	eachPosition(new(allowlistv1.Encryption).ProtoReflect().Type(), func(m protoreflect.Message, ref *allowlistv1.SecretRef) {
@@ -134,8 +134,8 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// stored returns the bytes of the secret that a reference names, for a private key the
-// end of its DER, which is private.
+// stored returns the bytes of the secret that a reference names. For a private key, it returns the
+// end of its DER encoding, which is private.
 func stored(t *testing.T, s safe, ref payload.Reference) []byte {
 	t.Helper()
 	text := []byte(s[strings.TrimPrefix(ref.Secret, "workspaces/acme/secrets/")][0])
@@ -150,13 +150,13 @@ func stored(t *testing.T, s safe, ref payload.Reference) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return packet[58:86] // of the scalar of an EdDSA key, behind the public point
+		return packet[58:86] // of the scalar of an EdDSA key, after the public point
 	}
 	return text
 }
 
-// decodings returns all that can be read out of a message: its texts, what they decode
-// to, and what the texts in that decode to.
+// decodings returns everything that can be read from a message: its strings, their decoded forms,
+// and the decoded forms of the strings in those.
 func decodings(sent payload.Output) [][]byte {
 	texts := [][]byte{sent.Body}
 	for _, h := range sent.Headers {
@@ -176,8 +176,7 @@ func decodings(sent payload.Output) [][]byte {
 	return texts
 }
 
-// stands reports whether 8 bytes of a secret stand in an output, forwards or
-// backwards.
+// stands reports whether an output contains 8 bytes of a secret, forward or backward.
 func stands(secret []byte, outputs [][]byte) bool {
 	backwards := bytes.Clone(secret)
 	slices.Reverse(backwards)
@@ -193,8 +192,8 @@ func stands(secret []byte, outputs [][]byte) bool {
 	return false
 }
 
-// computable reports whether a secret comes out of some block of an output, the known
-// plaintext and another secret as a key: what an IV is to CBC, and a counter to CTR.
+// computable reports whether a secret can be computed from some block of an output, the known
+// plaintext, and another secret as a key, like an IV in CBC and a counter in CTR.
 func computable(secret []byte, others, outputs [][]byte) bool {
 	if len(secret) < aes.BlockSize {
 		return false

@@ -17,8 +17,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// A safe holds secrets by the last part of their names: of each the versions, the
-// newest first.
+// A safe holds the versions of secrets, newest first, by the last part of the secret's name.
 type safe map[string][]string
 
 // newSafe returns the secrets that most tests need.
@@ -58,7 +57,7 @@ func (s safe) with(name string, versions ...string) safe {
 	return changed
 }
 
-// keys resolves references. Those that are live get all versions, which count down.
+// keys resolves references. References with previous versions get all versions, which count down.
 func (s safe) keys(t testing.TB, refs []payload.Reference) payload.Keys {
 	t.Helper()
 	keys := make(payload.Keys, len(refs))
@@ -86,7 +85,7 @@ func (s safe) encrypt(t testing.TB, p *payload.Pipeline, body string) payload.Ou
 	return out
 }
 
-// decrypt opens what was protected.
+// decrypt decrypts a protected message.
 func (s safe) decrypt(t testing.TB, p *payload.Pipeline, sent payload.Output) (payload.Output, error) {
 	t.Helper()
 	return p.Decrypt(payload.Input{
@@ -94,7 +93,7 @@ func (s safe) decrypt(t testing.TB, p *payload.Pipeline, sent payload.Output) (p
 	})
 }
 
-// opens fails unless what was protected opens to the body.
+// opens fails unless the protected message decrypts to the body.
 func (s safe) opens(t testing.TB, p *payload.Pipeline, sent payload.Output, body string) {
 	t.Helper()
 	out, err := s.decrypt(t, p, sent)

@@ -57,7 +57,7 @@ func TestSessionKeysAreWrappedInEachForm(t *testing.T) {
 	}
 }
 
-// A profile whose key is the partner's public one encrypts, and our private one opens.
+// A profile with the partner's public key encrypts, and one with our private key decrypts.
 func TestThePublicKeyEncryptsAndThePrivateOneOpens(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -95,15 +95,15 @@ func TestAnyOfSeveralKeysUnwraps(t *testing.T) {
 	}
 }
 
-// Of a wrapped key that does not open under PKCS #1 v1.5 nothing is told but that the
-// message does not open.
+// If a wrapped key fails to unwrap with PKCS #1 v1.5, the error only says that the message fails
+// to decrypt.
 func TestBadPKCS1IsAnsweredLikeABadBody(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	for _, form := range []string{"RAW", "ALPHANUMERIC", "BASE64", "HEX"} {
 		p := legacyPipeline(t, sessionKey("AES_128_GCM", `form: FORM_`+form+` `+pkcs1, named("rsa", "PEM"))+hybrid)
 		sent := s.encrypt(t, p, "body")
-		// In the middle of the wrapped key, so that it stays less than the modulus.
+		// Change the middle of the wrapped key, so that it stays less than the modulus.
 		copy(sent.Body[100:], "////")
 		_, err := s.decrypt(t, p, sent)
 		if !fault.Is(err, payload.DecryptionFailed) || payload.Stage(err) != "decrypt" {
@@ -136,12 +136,12 @@ func TestAKeyIsChosenByItsFingerprint(t *testing.T) {
 	p := legacyPipeline(t, sessionKey("AES_128_GCM", oaep, named("rsa", "PEM"))+strings.Replace(envelope, `{"key"`, `{"f":"${f}","key"`, 1))
 	_, err := p.Encrypt(payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences())})
 	if !fault.Is(err, payload.KeyNotUsable) {
-		t.Errorf("Encrypt with the fingerprint of a certificate that there is not: %v", err)
+		t.Errorf("Encrypt with the fingerprint of a missing certificate: %v", err)
 	}
 }
 
-// A wrapped key is cut off by the length of the key that opens it, even if others
-// have another length.
+// A wrapped key is cut by the length of the key that unwraps it, even if other keys have a
+// different length.
 func TestWrappedKeysAreCutByTheirLength(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t).with("rsa3", rsaKey(t, 3072))
@@ -173,12 +173,12 @@ func TestAgreedKeysOpen(t *testing.T) {
 		clear(raw[:32])
 		_, err = s.decrypt(t, p, payload.Output{Body: []byte(base64.RawURLEncoding.EncodeToString(raw))})
 		if payload.Stage(err) != "unwrap" {
-			t.Errorf("%s: Decrypt with a point that is none: %v at %q, want the stage unwrap", curve, err, payload.Stage(err))
+			t.Errorf("%s: Decrypt with an invalid point: %v at %q, want the stage unwrap", curve, err, payload.Stage(err))
 		}
 	}
 }
 
-// The answer to a message is under its key, whichever side asked.
+// The response to a message is encrypted under its key, whichever side sent the request.
 func TestAnswersAreUnderTheKeyOfWhatTheyAnswer(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -222,13 +222,12 @@ func TestAnswersAreUnderTheKeyOfWhatTheyAnswer(t *testing.T) {
 		}
 	}
 	if sent := s.encrypt(t, legacyPipeline(t, request), "question"); sent.Exchange.Key != nil {
-		t.Error("a message whose answer does not need its key gives it away")
+		t.Error("a message whose response does not need its key reveals it")
 	}
 }
 
-// What stands in a header is of the whole message, what stands in a value's text of
-// the value.
-func TestPartsAreMadeAnewWhereTheyStand(t *testing.T) {
+// Parts in a header belong to the whole message, and parts in the string of a value to the value.
+func TestPartsAreGeneratedPerMessageOrValue(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	body := `{"a":"one","b":"two"}`
@@ -254,7 +253,7 @@ func TestPartsAreMadeAnewWhereTheyStand(t *testing.T) {
 		t.Fatal(err)
 	}
 	if one, _, _ := strings.Cut(members["a"], "."); strings.HasPrefix(members["b"], one) {
-		t.Error("two values have the same wrapped key in their texts")
+		t.Error("two values have the same wrapped key in their strings")
 	}
 
 	none := legacyPipeline(t, sessionKey("AES_128_GCM", oaep, named("rsa", "PEM"))+fields("missing: MISSING_SKIP", "$.x")+`envelope { `+blobs+`text: "${d}" headers { key: "X-Key" value: "${k}" } }`)

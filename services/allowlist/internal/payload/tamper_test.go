@@ -13,13 +13,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// theAnswer is the one error that bad data from a partner may give.
+// theAnswer is the only error that bad data from a partner may cause.
 func theAnswer(err error) string {
 	f, ok := fault.From(err)
 	if !ok {
 		return "not a fault"
 	}
-	want := &fault.Error{Kind: fault.InvalidArgument, Reason: payload.DecryptionFailed, Message: "what came from the partner does not open"}
+	want := &fault.Error{Kind: fault.InvalidArgument, Reason: payload.DecryptionFailed, Message: "the partner's data failed to decrypt"}
 	return cmp.Diff(want, f, cmpopts.IgnoreUnexported(fault.Error{}))
 }
 
@@ -61,8 +61,8 @@ func TestEveryChangedByteIsNoticed(t *testing.T) {
 
 func second(_ []byte, err error) error { return err }
 
-// The answers must not tell padding from length from encoding, or they would
-// open the ciphertext byte by byte.
+// The errors must not distinguish padding, length, and encoding. Otherwise, an attacker could
+// decrypt the ciphertext byte by byte.
 func TestCBCGivesOneAnswer(t *testing.T) {
 	t.Parallel()
 	p := pipeline(t, cbc)
@@ -77,7 +77,7 @@ func TestCBCGivesOneAnswer(t *testing.T) {
 		changed[len(changed)-17] ^= byte(i) // the last byte of the padding, after decryption
 		_, err := decryptWith(p, now, keys, []byte(base64.StdEncoding.EncodeToString(changed)))
 		if err == nil {
-			continue // this byte made good padding
+			continue // this byte results in valid padding
 		}
 		if diff := theAnswer(err); diff != "" {
 			t.Fatalf("Decrypt with padding changed by %d: %s", i, diff)
@@ -94,6 +94,6 @@ func TestCBCGivesOneAnswer(t *testing.T) {
 		}
 	}
 	if len(causes) != 1 {
-		t.Errorf("the causes tell lengths and paddings apart: %v", causes)
+		t.Errorf("the causes distinguish lengths and paddings: %v", causes)
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
-// slowly is a profile with a derivation of so many iterations and a salt that is sent.
+// slowly returns a profile with a derivation with the given iterations and a salt that is sent.
 func slowly(iterations int) string {
 	return `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + fmt.Sprintf(` derivation { pbkdf2 { iterations: %d } `, iterations) + sentSalt + `} } } envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT", "TAG") + `}`
 }
 
-// Slow messages of all calls are done one after another where there is one place, and
-// each gives its place back, also one that does not open.
+// If only one turn is available, slow messages of all calls are processed one after another. Each
+// returns its turn, even if it fails to decrypt.
 func TestSlowMessagesTakeTurns(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -97,16 +97,17 @@ func (c *counted) stop() {
 	}
 }
 
-// What waits and is cancelled is neither encrypted nor said not to open.
-func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
+// A message that is canceled while it waits is neither encrypted nor reported as failing to
+// decrypt.
+func TestCanceledMessagesLeaveTheQueue(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	q := slowwork.NewQueue(0) // whose turn never comes
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
 	for name, profile := range map[string]string{
-		"a slow derivation":                      slowly(150_000),
-		"two keys, of which either may be right": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
+		"a slow derivation":  slowly(150_000),
+		"two candidate keys": strings.Replace(slowly(150_000), named("pass", "RAW"), named("pass", "RAW")+named("kek", "RAW"), 1),
 	} {
 		p := legacyPipeline(t, profile)
 		in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: s.keys(t, p.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, slowwork.Share{})}
@@ -121,6 +122,6 @@ func TestCancelledMessagesLeaveTheQueue(t *testing.T) {
 	light := pipeline(t, gcm)
 	in := payload.Input{Nonces: payload.Uncounted, Now: now, Keys: resolve(light.EncryptReferences()), Body: []byte("body"), Turn: q.For(ctx, slowwork.Share{})}
 	if _, err := light.Encrypt(in); err != nil {
-		t.Errorf("Encrypt of what is light: %v", err)
+		t.Errorf("Encrypt of a light message: %v", err)
 	}
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// StageKey is where a message stops that was not made or opened since a key cannot be used.
+// StageKey is the stage of a message that was not encrypted or decrypted because a key cannot be
+// used.
 const StageKey = "key"
 
-// Unusable returns the key that an error of a pipeline refuses, with why, and false for all
-// other errors.
+// Unusable returns the key that a pipeline error refuses, with the cause, and false for all other
+// errors.
 func Unusable(err error) (Fit, bool) {
 	e, ok := errors.AsType[*message.KeyError](err)
 	if !ok {
@@ -21,8 +22,8 @@ func Unusable(err error) (Fit, bool) {
 	return Fit{Field: e.Field, Secret: e.Secret, Cause: e.Cause()}, true
 }
 
-// Explained returns the refusal of a key with the secret and the cause, for callers who may see
-// secrets; other errors as they are.
+// Explained adds the secret and the cause to an error that refuses a key, for callers who may see
+// secrets. It returns other errors unchanged.
 func Explained(err error) error {
 	if fit, ok := Unusable(err); ok {
 		return fit.unusable().Because(err)
@@ -31,8 +32,8 @@ func Explained(err error) error {
 }
 
 // Hopeless returns the keys of [Pipeline.DecryptReferences] that no variant of the configuration
-// can use: what is no key pair where one is needed, the public part of one that opens messages,
-// and a key pair where a shared key is needed.
+// can use: a value that is not a key pair where one is needed, the public part of a key pair that
+// decrypts messages, and a key pair where a shared key is needed.
 func (p *Pipeline) Hopeless(keys message.Keys) []Fit {
 	var all []Fit
 	for i, n := range p.plan.ToDecrypt {

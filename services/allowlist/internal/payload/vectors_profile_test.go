@@ -317,7 +317,7 @@ func (n neutral) signing(t *testing.T) *allowlistv1.Signing {
 	return s
 }
 
-// asked is a profile whose messages are answered under their own key.
+// asked returns a profile whose messages are answered under their own key.
 func asked() *allowlistv1.Profile {
 	return &allowlistv1.Profile{
 		Kind: &allowlistv1.Profile_Cipher{Cipher: &allowlistv1.Cipher{

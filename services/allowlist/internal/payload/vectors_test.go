@@ -18,7 +18,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
-// A vector is what another tool made, in a vocabulary that is neither's own.
+// A vector is a message that another tool created, in a neutral vocabulary.
 type vector struct {
 	ID        string
 	Secrets   map[string]struct{ Value, Decode string }
@@ -133,17 +133,17 @@ func (v *vector) checkOpens(t *testing.T, p *payload.Pipeline) {
 	v.checkPlaintext(t, string(out.Body))
 }
 
-// checkSample encrypts a body that is made up: what the configuration needs to be switched on.
+// checkSample encrypts a sample body, as is required to activate the configuration.
 func (v *vector) checkSample(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
 	body := tryout.SampleBody(v.Profile.profile(t, v.ref))
 	if _, err := p.Encrypt(v.input(t, p.EncryptReferences(), string(body), nil)); err != nil && !payload.OneSided(err) {
-		t.Errorf("Encrypt of the made-up body %s: %v", body, err)
+		t.Errorf("Encrypt of the sample body %s: %v", body, err)
 	}
 }
 
-// checkRoundTrip encrypts the plaintext and opens the result. What takes no randomness
-// gives the very bytes of the other tool.
+// checkRoundTrip encrypts the plaintext and decrypts the result. Encryption without randomness
+// returns the same bytes as the other tool.
 func (v *vector) checkRoundTrip(t *testing.T, p *payload.Pipeline) {
 	t.Helper()
 	sent, err := p.Encrypt(v.input(t, p.EncryptReferences(), v.document(t), nil))
@@ -170,8 +170,8 @@ func (v *vector) checkRoundTrip(t *testing.T, p *payload.Pipeline) {
 	v.checkPlaintext(t, string(out.Body))
 }
 
-// publicOnly reports whether a vector has the partner's public key only where a
-// private one would sign.
+// publicOnly reports whether a vector has only the partner's public key where a private key would
+// sign.
 func (v *vector) publicOnly() bool { return v.Profile.Nested.JWS.Ref == "verify" }
 
 // document returns the body that is encrypted.
@@ -183,14 +183,14 @@ func (v *vector) document(t *testing.T) string {
 	return replaceObject(t, v.Output.Body, v.Profile.Select.Path, v.Plaintext)
 }
 
-// checkPlaintext compares what was opened with the plaintext. Values that travel
-// as text come back as strings.
+// checkPlaintext compares the decrypted message with the plaintext. Values that are sent as text
+// come back as strings.
 func (v *vector) checkPlaintext(t *testing.T, got string) {
 	t.Helper()
 	want := v.document(t)
 	if v.Profile.Select.ValueForm == "string" || v.Profile.Select.Mode == "object" {
 		if !sameButStrings(t, want, got) {
-			t.Errorf("the plaintext is %s, want %s but for strings", got, want)
+			t.Errorf("the plaintext is %s, want %s except for strings", got, want)
 		}
 		return
 	}
@@ -199,19 +199,19 @@ func (v *vector) checkPlaintext(t *testing.T, got string) {
 	}
 }
 
-// pipeline maps the vector's profile to a configuration. One that needs an
-// acknowledgement is refused without.
+// pipeline maps the vector's profile to a configuration. A configuration that needs an
+// acknowledgement is refused without it.
 func (v *vector) pipeline(t *testing.T) *payload.Pipeline {
 	t.Helper()
 	pb := &allowlistv1.Encryption{Request: v.Profile.profile(t, v.ref)}
 	profile, direction := pb.GetRequest(), payload.Request
 	if v.Profile.IV.Source == "peer_flipped" {
-		// The profile is of an answer, and needs one that it answers.
+		// This is the profile of a response, which needs a request profile.
 		pb = &allowlistv1.Encryption{Request: asked(), Response: profile}
 		direction = payload.Response
 	}
 	_, err := payload.Parse(pb, "acme", now)
-	// What is hostile is not what its receiver chose.
+	// The receiver did not choose the settings of a hostile message.
 	if wanted := v.RequiresAllowLegacy && v.ID != "neg-jwe-zip-bomb"; fault.Is(err, payload.LegacyNotAcknowledged) != wanted {
 		t.Errorf("Parse without acknowledgement: %v, want one to be needed: %v", err, wanted)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// refused checks that profiles are refused with these fields, acknowledged as they are.
+// refused checks that profiles are refused with these fields although they are acknowledged.
 func refused(t *testing.T, tests []mistake) {
 	t.Helper()
 	for _, test := range tests {
@@ -29,7 +29,7 @@ func refused(t *testing.T, tests []mistake) {
 	}
 }
 
-// numbered repeats a text, with a number in the place of #.
+// numbered repeats a string, with a number in place of #.
 func numbered(text string, n int) string {
 	all := ""
 	for i := range n {
@@ -46,29 +46,29 @@ func TestParseNamesWhatIsWrongWithKeys(t *testing.T) {
 	const derivation = "cipher.shared_key.derivation"
 	salt := `salt { ` + secretAt("secret", "salt", "RAW") + ` } `
 	refused(t, []mistake{
-		{name: "a derivation of nothing", profile: shared("", ""), fields: []string{derivation}},
+		{name: "a derivation without a function", profile: shared("", ""), fields: []string{derivation}},
 		{name: "PBKDF2 without a salt", profile: shared("pbkdf2 { iterations: 1000 }", ""), fields: []string{derivation + ".salt"}},
 		{name: "scrypt without a salt", profile: shared("scrypt { n: 1024 }", ""), fields: []string{derivation + ".salt"}},
 		{name: "a digest with a salt", profile: shared("digest { hash: HASH_SHA256 } "+salt, ""), fields: []string{derivation + ".salt"}},
 		{name: "a digest of another length", profile: shared("digest { hash: HASH_SHA1 }", ""), fields: []string{derivation + ".digest.take"}},
-		{name: "a digest that is taken too short", profile: shared("digest { hash: HASH_SHA512 take: 16 }", ""), fields: []string{derivation + ".digest.take"}},
+		{name: "a digest that is truncated too much", profile: shared("digest { hash: HASH_SHA512 take: 16 }", ""), fields: []string{derivation + ".digest.take"}},
 		{name: "a digest without a hash", profile: shared("digest {}", ""), fields: []string{derivation + ".digest.hash"}},
 		{name: "PBKDF2 with MD5", profile: shared("pbkdf2 { hash: HASH_MD5 iterations: 1000 } "+salt, ""), fields: []string{derivation + ".pbkdf2.hash"}},
 		{name: "PBKDF2 without iterations", profile: shared("pbkdf2 {} "+salt, ""), fields: []string{derivation + ".pbkdf2.iterations"}},
 		{name: "scrypt of more than 64 MiB", profile: shared("scrypt { n: 65536 r: 16 } "+salt, ""), fields: []string{derivation + ".scrypt.n"}},
-		{name: "scrypt with a cost that is no power of two", profile: shared("scrypt { n: 1000 } "+salt, ""), fields: []string{derivation + ".scrypt.n"}},
+		{name: "scrypt with a cost that is not a power of two", profile: shared("scrypt { n: 1000 } "+salt, ""), fields: []string{derivation + ".scrypt.n"}},
 		{name: "a salt that is too short", profile: shared("hkdf {} salt { sent_bytes: 4 }", "") + `envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT") + ` }`, fields: []string{derivation + ".salt.sent_bytes"}},
 		{name: "a salt that is not sent", profile: shared("hkdf {} "+sentSalt, ""), fields: []string{"envelope.blobs"}},
-		{name: "a salt that there is not", profile: shared("hkdf {}", "") + `envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT") + ` }`, fields: []string{"envelope.blobs"}},
-		{name: "a session key with a length of its own", profile: sessionKey("AES_128_GCM", "bytes: 32 "+oaep, named("rsa", "PEM")) + hybrid, fields: []string{"cipher.session_key.bytes"}},
-		{name: "a session key that is too short to derive of", profile: sessionKey("AES_128_GCM", "bytes: 8 derivation { hkdf {} } "+oaep, named("rsa", "PEM")) + hybrid, fields: []string{"cipher.session_key.bytes"}},
+		{name: "a missing salt", profile: shared("hkdf {}", "") + `envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT") + ` }`, fields: []string{"envelope.blobs"}},
+		{name: "a session key with a separate length", profile: sessionKey("AES_128_GCM", "bytes: 32 "+oaep, named("rsa", "PEM")) + hybrid, fields: []string{"cipher.session_key.bytes"}},
+		{name: "a session key that is too short to derive from", profile: sessionKey("AES_128_GCM", "bytes: 8 derivation { hkdf {} } "+oaep, named("rsa", "PEM")) + hybrid, fields: []string{"cipher.session_key.bytes"}},
 		{name: "a session key that is not wrapped", profile: sessionKey("AES_128_GCM", "", named("rsa", "PEM")) + hybrid, fields: []string{"cipher.session_key"}},
 		{name: "a session key that is not sent", profile: sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")), fields: []string{"envelope.blobs"}},
 		{name: "two keys under PKCS #1", profile: sessionKey("AES_128_GCM", pkcs1, named("rsa", "PEM")+named("rsa2", "PEM")) + hybrid, fields: []string{"cipher.session_key.keys"}},
 		{name: "a form that AES cannot wrap", profile: sessionKey("AES_256_GCM", "form: FORM_BASE64 "+aesKW, named("kek", "HEX")) + hybrid, fields: []string{"cipher.session_key.form"}},
 		{name: "OAEP with MD5", profile: sessionKey("AES_256_GCM", "rsa_oaep { hash: HASH_MD5 mgf1_hash: HASH_MD5 } ", named("rsa", "PEM")) + hybrid, fields: []string{"cipher.session_key.rsa_oaep.hash", "cipher.session_key.rsa_oaep.mgf1_hash"}},
 		{name: "an agreed key without a derivation", profile: `cipher { algorithm: ALGORITHM_AES_256_GCM ecdh { curve: CURVE_X25519 ` + named("x25519", "PEM") + ` } } envelope { ` + blobOf("data", "HEX", "EPHEMERAL_KEY", "IV", "CIPHERTEXT", "TAG") + `}`, fields: []string{"cipher.ecdh.derivation"}},
-		{name: "an agreed key on no curve", profile: `cipher { algorithm: ALGORITHM_AES_256_GCM ecdh { derivation { hkdf {} } ` + named("x25519", "PEM") + ` } } envelope { ` + blobOf("data", "HEX", "EPHEMERAL_KEY", "IV", "CIPHERTEXT", "TAG") + `}`, fields: []string{"cipher.ecdh.curve"}},
+		{name: "an agreed key without a curve", profile: `cipher { algorithm: ALGORITHM_AES_256_GCM ecdh { derivation { hkdf {} } ` + named("x25519", "PEM") + ` } } envelope { ` + blobOf("data", "HEX", "EPHEMERAL_KEY", "IV", "CIPHERTEXT", "TAG") + `}`, fields: []string{"cipher.ecdh.curve"}},
 		{name: "an exchange key in a request", profile: `cipher { algorithm: ALGORITHM_AES_256_GCM exchange_key {} }`, fields: []string{"cipher.exchange_key"}},
 		{name: "RSA without padding", profile: `rsa_direct { ` + named("rsa", "PEM") + ` }`, fields: []string{"rsa_direct"}},
 		{name: "two keys for RSA and PKCS #1", profile: `rsa_direct { pkcs1_v15 {} ` + named("rsa", "PEM") + named("rsa2", "PEM") + ` }`, fields: []string{"rsa_direct.keys"}},
@@ -98,21 +98,21 @@ func TestParseNamesWhatIsWrongWithCiphers(t *testing.T) {
 		{name: "a derived IV without a derivation", profile: under("AES_256_CBC", `iv { source: SOURCE_DERIVED }`) + onlyCT, fields: []string{"cipher.iv.source"}},
 		{name: "the peer's IV without its key", profile: under("AES_256_CBC", `iv { source: SOURCE_PEER_FLIPPED }`) + onlyCT, fields: []string{"cipher.iv.source"}},
 		{name: "an IV in the plaintext of CTR", profile: under("AES_256_CTR", `iv { source: SOURCE_IN_PLAINTEXT }`) + onlyCT, fields: []string{"cipher.iv.source"}},
-		{name: "an IV of the key that is sent", profile: under("AES_256_CBC", `iv { source: SOURCE_KEY_PREFIX }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
-		{name: "an IV in the plaintext that is sent", profile: under("AES_256_CBC", `iv { source: SOURCE_IN_PLAINTEXT }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
-		{name: "a derived IV that is sent, of a salt that is not", profile: strings.ReplaceAll(sharedEVP, sentSalt, `salt { `+secretAt("secret", "salt", "HEX")+` } `) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a sent IV that is the beginning of the key", profile: under("AES_256_CBC", `iv { source: SOURCE_KEY_PREFIX }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a sent IV that is in the plaintext", profile: under("AES_256_CBC", `iv { source: SOURCE_IN_PLAINTEXT }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a sent IV that is derived with a salt that is not sent", profile: strings.ReplaceAll(sharedEVP, sentSalt, `salt { `+secretAt("secret", "salt", "HEX")+` } `) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "associated data for CBC", profile: under("AES_256_CBC", `aad { text: "x" }`), fields: []string{"cipher.aad"}},
-		{name: "associated data of nothing", profile: under("AES_256_GCM", `aad {}`), fields: []string{"cipher.aad"}},
+		{name: "associated data without a source", profile: under("AES_256_GCM", `aad {}`), fields: []string{"cipher.aad"}},
 		{name: "too long associated data", profile: under("AES_256_GCM", `aad { text: "`+strings.Repeat("x", 1025)+`" }`), fields: []string{"cipher.aad"}},
 		{name: "associated data of the end of a field that is too long", profile: under("AES_256_GCM", `aad { field_suffix { path: "$.b" bytes: 65 } }`) + fields("", "$.a"), fields: []string{"cipher.aad.field_suffix.bytes"}},
-		{name: "associated data that are not sent", profile: under("AES_256_GCM", `aad { sent: "" }`), fields: []string{"envelope.blobs"}},
+		{name: "associated data that is not sent", profile: under("AES_256_GCM", `aad { sent: "" }`), fields: []string{"envelope.blobs"}},
 		{name: "a MAC for GCM", profile: under("AES_256_GCM", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${d}" }`) + `envelope { ` + blobOf("d", "HEX", "IV", "CIPHERTEXT", "TAG", "MAC") + ` text: "${d}" }`, fields: []string{"cipher.mac", "cipher.mac.input"}},
 		{name: "a MAC over itself", profile: macOf("${d}${m}"), fields: []string{"cipher.mac.input"}},
 		{name: "a MAC over nothing", profile: macOf("x"), fields: []string{"cipher.mac.input"}},
-		{name: "a MAC over a blob that there is not", profile: macOf("${x}"), fields: []string{"cipher.mac.input"}},
+		{name: "a MAC over an unknown blob", profile: macOf("${x}"), fields: []string{"cipher.mac.input"}},
 		{name: "a MAC without its IV", profile: under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${c}" }`) + `envelope { ` + blobOf("c", "HEX", "CIPHERTEXT") + blobOf("i", "HEX", "IV") + blobOf("m", "HEX", "MAC") + ` text: "${c}.${i}.${m}" }`, fields: []string{"cipher.mac.input"}},
 		{name: "a MAC with its own key that lacks the wrapped key", profile: sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")+`} mac { algorithm: ALGORITHM_HMAC_SHA256 `+secretAt("key", "b", "HEX")+` input: "${d}"`) + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("d", "HEX", "IV", "CIPHERTEXT") + blobOf("m", "HEX", "MAC") + ` text: "${k}.${d}.${m}" }`, fields: []string{"cipher.mac.input"}},
-		{name: "a MAC of no algorithm", profile: strings.Replace(macOf("${d}"), "algorithm: ALGORITHM_HMAC_SHA256 ", "", 1), fields: []string{"cipher.mac.algorithm"}},
+		{name: "a MAC without an algorithm", profile: strings.Replace(macOf("${d}"), "algorithm: ALGORITHM_HMAC_SHA256 ", "", 1), fields: []string{"cipher.mac.algorithm"}},
 		{name: "a MAC that is not sent", profile: under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${data}" }`), fields: []string{"envelope.blobs"}},
 	})
 }
@@ -127,7 +127,7 @@ func TestParseNamesWhatIsWrongWithOtherKinds(t *testing.T) {
 	}
 	rs256 := "algorithm: ALGORITHM_RS256 "
 	refused(t, []mistake{
-		{name: "a JWE of no algorithm", profile: `jose { content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + ` }`, fields: []string{"jose"}},
+		{name: "a JWE without an algorithm", profile: `jose { content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + ` }`, fields: []string{"jose"}},
 		{name: "a JWE without keys", profile: `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM }`, fields: []string{"jose.keys"}},
 		{name: "a JWE with blobs", profile: jwe("") + `envelope { ` + blobOf("d", "HEX", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "a JWE that is not written", profile: jwe("") + `envelope { text: "x" }`, fields: []string{"envelope"}},
@@ -139,7 +139,7 @@ func TestParseNamesWhatIsWrongWithOtherKinds(t *testing.T) {
 		{name: "a bad name of a member", profile: jwe(`header { key: "a b" value: "x" }`), fields: []string{"jose.header"}},
 		{name: "another placeholder in a member", profile: jwe(`header { key: "kid" value: "${x}" }`), fields: []string{`jose.header["kid"]`}},
 		{name: "the fingerprint of a shared key", profile: `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` header { key: "kid" value: "${public_key_sha256}" } }`, fields: []string{`jose.header["kid"]`}},
-		{name: "a nested signature of no algorithm", profile: nested(""), fields: []string{"nested_jws.jws"}},
+		{name: "a nested signature without an algorithm", profile: nested(""), fields: []string{"nested_jws.jws"}},
 		{name: "a nested signature of an unencoded payload", profile: nested(rs256 + "unencoded_payload: true"), fields: []string{"nested_jws.jws.unencoded_payload"}},
 		{name: "OpenPGP without keys", profile: `pgp {}`, fields: []string{"pgp.keys"}},
 		{name: "OpenPGP with an IV", profile: `pgp { ` + named("pgp", "RAW") + ` } envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
@@ -164,12 +164,12 @@ func TestParseNamesWhatIsWrongWithHeadersAndEncodings(t *testing.T) {
 		{name: "nine headers", profile: gcm + `envelope { ` + numbered(`headers { key: "X#" value: "x" } `, 9) + `}`, fields: []string{"envelope.headers"}},
 		{name: "nine blobs", profile: gcm + `envelope { ` + numbered(`blobs { key: "b#" value { parts { slot: SLOT_IV } } } `, 9) + `}`, fields: []string{"envelope.blobs", "envelope.blobs", "envelope.blobs", "envelope.blobs", "envelope.text"}},
 		{name: "a literal of 65 bytes", profile: gcm + `envelope { ` + blobOf("data", "HEX", `"`+strings.Repeat("x", 65)+`"`, "IV", "CIPHERTEXT", "TAG") + `}`, fields: []string{`envelope.blobs["data"].parts[0].literal`}},
-		{name: "two parts without a length", profile: under("AES_256_GCM", `aad { sent: "x" }`) + `envelope { ` + blobOf("data", "HEX", "IV", "AAD", "CIPHERTEXT", "TAG") + `}`, fields: []string{`envelope.blobs["data"].parts`}},
+		{name: "two parts of variable length", profile: under("AES_256_GCM", `aad { sent: "x" }`) + `envelope { ` + blobOf("data", "HEX", "IV", "AAD", "CIPHERTEXT", "TAG") + `}`, fields: []string{`envelope.blobs["data"].parts`}},
 		{name: "a tolerance of two days", profile: mac[:len(mac)-2] + ` tolerance { seconds: 172800 } }`, fields: []string{"signing.tolerance"}},
 		{name: "an encoding of a JWS", profile: `signing { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } encoding: ENCODING_HEX }`, fields: []string{"signing.encoding"}},
 		{name: "one key's fingerprint in a list", profile: `signing { jws { algorithm: ALGORITHM_RS256 header { key: "kid" value: "${public_key_sha256}" } } ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signatures}" } list { item: "${signature}" separator: "," } }`, fields: []string{"signing.jws.header"}},
-		{name: "an asymmetric signature of no algorithm", profile: `signing { asymmetric {} ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } }`, fields: []string{"signing.asymmetric.algorithm"}},
-		{name: "a digest of no hash", profile: `signing { secret_digest {} ` + named("a", "RAW") + ` input: "${secret}" headers { key: "S" value: "${signature}" } }`, fields: []string{"signing.secret_digest.hash"}},
+		{name: "an asymmetric signature without an algorithm", profile: `signing { asymmetric {} ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } }`, fields: []string{"signing.asymmetric.algorithm"}},
+		{name: "a digest without a hash", profile: `signing { secret_digest {} ` + named("a", "RAW") + ` input: "${secret}" headers { key: "S" value: "${signature}" } }`, fields: []string{"signing.secret_digest.hash"}},
 	})
 }
 

@@ -8,8 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// A small body can have many values. Where each costs a key or a signature of its own,
-// there may be fewer.
+// A small body can have many values. If each needs a separate key or signature, fewer are allowed.
 func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -18,7 +17,7 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 		name, profile string
 		most          int
 	}{
-		{"a signature inside", gcm + ` nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 20},
+		{"a nested signature", gcm + ` nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 20},
 		{"OpenPGP", `pgp { ` + named("pgp-pub", "RAW") + ` }`, 2},
 		{"a wrapped key", sessionKey("AES_128_GCM", oaep, named("rsa-pub", "PEM")) + inText, 200},
 		{"a JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`, 200},
@@ -36,8 +35,8 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 	}
 }
 
-// Where the signature is over the plaintext, all that a caller is told is the same
-// whether the message opens or not.
+// If the signature covers the plaintext, the caller gets the same error whether or not the message
+// decrypts.
 func TestWhetherAMessageOpensDoesNotShowBeforeItsSignature(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -57,9 +56,9 @@ func TestWhetherAMessageOpensDoesNotShowBeforeItsSignature(t *testing.T) {
 		keys payload.Keys
 		want fault.Reason
 	}{
-		"another path":             {"/b", keys, payload.SignatureInvalid},
-		"no path":                  {"", keys, fault.InvalidField},
-		"a key that is not usable": {"/a", s.with("b", "").keys(t, p.DecryptReferences()), payload.KeyNotUsable},
+		"another path":    {"/b", keys, payload.SignatureInvalid},
+		"no path":         {"", keys, fault.InvalidField},
+		"an unusable key": {"/a", s.with("b", "").keys(t, p.DecryptReferences()), payload.KeyNotUsable},
 	} {
 		for _, body := range [][]byte{sent.Body, broken} {
 			if err := opens(body, tt.path, tt.keys); !fault.Is(err, tt.want) {

@@ -33,7 +33,7 @@ func hexBody(parts ...wycheproof.Hex) []byte {
 	return body
 }
 
-// pipelines makes each pipeline once: a file has many tests and few configurations.
+// pipelines creates each pipeline once: a file has many tests and few configurations.
 type pipelines map[string]*payload.Pipeline
 
 func (p pipelines) of(t *testing.T, profile string) *payload.Pipeline {
@@ -49,8 +49,8 @@ type cipherTest struct {
 	Key, Iv, Aad, Msg, Ct, Tag wycheproof.Hex
 }
 
-// check opens the body, and where it can be made seals it: the associated data is part of
-// the configuration when sealing and of the body when opening.
+// check decrypts the body, and encrypts the plaintext if that is possible. The associated data is
+// part of the configuration when encrypting and of the body when decrypting.
 func (tt cipherTest) check(t *testing.T, p *payload.Pipeline, body []byte, seals bool) {
 	t.Helper()
 	keys := keysOf(sensitive.New(tt.Key))
@@ -75,7 +75,7 @@ func TestWycheproofAEAD(t *testing.T) {
 	type group struct{ IvSize, KeySize int }
 	for _, file := range []struct {
 		name, algorithm string
-		least           int // tests with an IV of a length that is taken
+		least           int // tests with an IV of an accepted length
 	}{{"aes_gcm_test.json", "AES_%d_GCM", 150}, {"chacha20_poly1305_test.json", "CHACHA20_POLY1305", 300}} {
 		t.Run(file.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +94,7 @@ func TestWycheproofAEAD(t *testing.T) {
 				tt.check(t, p, hexBody(tt.Iv, tt.Aad, tt.Ct, tt.Tag), len(tt.Aad) == 0)
 			})
 			if tried < file.least {
-				t.Errorf("only %d tests have a length of the IV that is taken", tried)
+				t.Errorf("only %d tests have an accepted IV length", tried)
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func TestWycheproofCBC(t *testing.T) {
 	})
 }
 
-// TestWycheproofHMAC takes whole tags only: one that is cut off is refused.
+// TestWycheproofHMAC uses full tags only: truncated tags are refused.
 func TestWycheproofHMAC(t *testing.T) {
 	t.Parallel()
 	type group struct{ TagSize int }

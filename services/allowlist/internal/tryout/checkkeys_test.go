@@ -37,7 +37,7 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 			continue
 		}
 		allowlisttest.Must(t, err)
-		want := "Read as RAW, the secret is a key of 64 bytes, and 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX."
+		want := "Read as RAW, the secret is a key of 64 bytes, but 32 are needed. Read as HEX, it is a key of 32 bytes: set the decoding to HEX."
 		if fit := got.GetKeys()[0]; got.GetFits() || got.GetRoundTrip() || fit.GetFits() || fit.GetCause() != want || fit.GetDecoding() != "HEX" {
 			t.Errorf("CheckKeys = %v", got)
 		}
@@ -68,8 +68,8 @@ func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 	const signs = `request { signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA256 } keys { name: "secret:public" } headers { key: "X-Signature" value: "${signature}" } } }`
 	const wraps = `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" } } } response { plain {} }`
 	for text, want := range map[string]string{
-		signs: "The secret holds no private key: signatures are verified with it, and cannot be made.",
-		wraps: "The secret holds no private key: messages are encrypted with it, and cannot be opened.",
+		signs: "The secret holds no private key: it can verify signatures, but not create them.",
+		wraps: "The secret holds no private key: it can encrypt messages, but not decrypt them.",
 		strings.ReplaceAll(signs, "secret:public", "secret:pair"): "",
 	} {
 		got, err := checkDraft(t, k, allowlisttest.NameOf("-"), text)
@@ -173,7 +173,7 @@ func TestALaterVersionThatDoesNotFitIsToldToOwnersOnly(t *testing.T) {
 	}
 	check, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
 	allowlisttest.Must(t, err)
-	if fit := check.GetKeys()[0]; check.GetFits() || !strings.HasPrefix(fit.GetCause(), "Read as RAW, the secret is a key of 16 bytes, and 32 are needed.") {
+	if fit := check.GetKeys()[0]; check.GetFits() || !strings.HasPrefix(fit.GetCause(), "Read as RAW, the secret is a key of 16 bytes, but 32 are needed.") {
 		t.Errorf("CheckKeys = %v", check)
 	}
 }
@@ -190,7 +190,7 @@ func TestADiagnosisNamesKeysThatNothingCanUse(t *testing.T) {
 		Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request, Body: []byte("a.b.c.d.e"), Plaintext: []byte("known to all"), Reason: "does not open",
 	})
 	allowlisttest.Must(t, err)
-	want := "The secret holds a public key, and the private key is needed."
+	want := "The secret holds a public key, but the private key is needed."
 	if keys := answer.GetUnusableKeys(); answer.GetFound() || answer.GetTried() != 0 || len(keys) != 1 || keys[0].GetCause() != want || keys[0].GetField() != "request.jose.keys[0]" || keys[0].GetSecret() != allowlisttest.Workspace+"/secrets/public" {
 		t.Errorf("DiagnoseSample = %v", answer)
 	}

@@ -13,11 +13,11 @@ import (
 
 const (
 	maxAcknowledgements = 16
-	// maxAcknowledgedYears is how far away an acknowledgement may end.
+	// maxAcknowledgedYears is the maximum number of years until an acknowledgement expires.
 	maxAcknowledgedYears = 2
 )
 
-// An acknowledgement accepts an unsafe choice until a moment.
+// An acknowledgement accepts an unsafe choice until it expires.
 type acknowledgement struct {
 	flag        allowlistv1.LegacyAcknowledgement_Flag
 	expires     time.Time
@@ -45,7 +45,7 @@ func (f *Violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 		case ack.GetFlag() == 0:
 			f.Add(at+".flag", "is required")
 		case seen[ack.GetFlag()]:
-			f.Add(at+".flag", "must be acknowledged once only: "+flagName(ack.GetFlag()))
+			f.Add(at+".flag", "must be acknowledged only once: "+flagName(ack.GetFlag()))
 		case ack.GetFlag() != publicLiteral && !slices.Contains(made, ack.GetFlag()):
 			f.Add(at+".flag", "must be a choice that the profile makes, which "+flagName(ack.GetFlag())+" is not")
 		}
@@ -56,7 +56,7 @@ func (f *Violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 		})
 	}
 	for _, flag := range made {
-		// What was saved before this was asked for goes on.
+		// Configurations that were saved before this was required continue to work.
 		if !seen[flag] && (!f.Stored || flag != conflict) {
 			f.addLegacy(path, flag)
 		}
@@ -64,7 +64,7 @@ func (f *Violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 	return accepted
 }
 
-// acknowledgement checks the reason and the end of one acknowledgement.
+// acknowledgement checks the reason and the expiry of one acknowledgement.
 func (f *Violations) acknowledgement(at string, ack *allowlistv1.LegacyAcknowledgement) {
 	if reason := ack.GetReason(); reason == "" || len([]rune(reason)) > 512 {
 		f.Add(at+".reason", "must have 1-512 characters")
@@ -80,8 +80,8 @@ func (f *Violations) acknowledgement(at string, ack *allowlistv1.LegacyAcknowled
 	}
 }
 
-// CheckAcknowledged fails once an acknowledgement has expired, and for what goes out
-// where it is for what comes in only.
+// CheckAcknowledged fails if an acknowledgement has expired, and for outgoing messages if it only
+// covers incoming ones.
 func (p *Plan) CheckAcknowledged(now time.Time, goesOut bool) error {
 	var refused []allowlistv1.LegacyAcknowledgement_Flag
 	for _, ack := range p.acknowledged {
@@ -93,5 +93,5 @@ func (p *Plan) CheckAcknowledged(now time.Time, goesOut bool) error {
 		return nil
 	}
 	return fault.New(fault.FailedPrecondition, message.LegacyNotAcknowledged,
-		"the acknowledgement of an unsafe choice has expired, or is not for what goes out").With("flags", FlagNames(refused))
+		"the acknowledgement of an unsafe choice has expired, or does not cover outgoing messages").With("flags", FlagNames(refused))
 }

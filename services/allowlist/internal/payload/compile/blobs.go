@@ -18,7 +18,7 @@ const (
 )
 
 // noLines is the violation of base64 in lines where a header is written.
-const noLines = "must not be BASE64_MIME in a header, which has no lines"
+const noLines = "must not be BASE64_MIME in a header, which cannot have line breaks"
 
 // blobs checks and compiles the blobs and the parts in them.
 func (c *profile) blobs() *envelope.Blobs {
@@ -44,7 +44,7 @@ func (c *profile) blobs() *envelope.Blobs {
 	return b
 }
 
-// blobPath returns the path of a blob, with its name if that can be one.
+// blobPath returns the path of a blob, with its name if the name is valid.
 func blobPath(path, name string) string {
 	if !template.ValidName(name) {
 		return path
@@ -78,7 +78,7 @@ func (c *profile) checkBlob(path string, d describe.Blob, pb *allowlistv1.Blob) 
 		}
 	}
 	if d.Encoding == template.Raw && !c.rawAllowed(d) {
-		c.Add(path+".encoding", "must not be RAW where only text can stand, for bytes that are no text")
+		c.Add(path+".encoding", "must not be RAW for binary data where only text is allowed")
 	}
 	if d.Encoding == template.Base64MIME && c.Envelope.InHeader(d.Name) {
 		c.Add(path+".encoding", noLines)
@@ -94,15 +94,15 @@ func blobOf(d describe.Blob) envelope.Blob {
 	made := envelope.Blob{Name: d.Name, Codec: template.NewCodec(d.Encoding)}
 	for _, part := range d.Parts[:min(maxParts, len(d.Parts))] {
 		if !isSlot(part.Slot) {
-			part.Slot = describe.SlotLiteral // anything, so that the rest can be looked at
+			part.Slot = describe.SlotLiteral // arbitrary, so that the rest can be checked
 		}
 		made.Pieces = append(made.Pieces, envelope.Piece{Slot: part.Slot, Literal: []byte(part.Literal)})
 	}
 	return made
 }
 
-// rawAllowed reports whether a blob may be written as it is: anywhere if it is text,
-// else in a body that is no JSON.
+// rawAllowed reports whether a blob may be written as it is: anywhere if it is text, and otherwise
+// only in a body that is not JSON.
 func (c *profile) rawAllowed(d describe.Blob) bool {
 	part := c.pb.GetSelection()
 	if !c.Envelope.JSON && part.GetFields() == nil && part.GetObject() == nil && part.GetForm() == nil && !c.Envelope.InHeader(d.Name) {
@@ -126,7 +126,7 @@ func (c *profile) rawAllowed(d describe.Blob) bool {
 	return true
 }
 
-// textResult reports whether what is made of a value is text by itself.
+// textResult reports whether the protected form of a value is text.
 func (c *profile) textResult() bool {
 	switch c.Kind {
 	case describe.KindNone:
@@ -138,7 +138,7 @@ func (c *profile) textResult() bool {
 	}
 }
 
-// count checks that each part stands where it must and nowhere else.
+// count checks that each part occurs where it must and nowhere else.
 func (c *profile) count(path string, b *envelope.Blobs) {
 	var count [envelope.Slots]int
 	for _, blob := range b.List {
@@ -159,9 +159,9 @@ func (c *profile) count(path string, b *envelope.Blobs) {
 		case need == describe.Required && n != 1:
 			c.Add(path, fmt.Sprintf("must hold %s exactly once", slotName(slot)))
 		case need == describe.Optional && n > 1:
-			c.Add(path, fmt.Sprintf("must hold %s once at most", slotName(slot)))
+			c.Add(path, fmt.Sprintf("must hold %s at most once", slotName(slot)))
 		case need == describe.Forbidden && n > 0:
-			c.Add(path, fmt.Sprintf("must not hold %s: there is none, or it must not be sent", slotName(slot)))
+			c.Add(path, fmt.Sprintf("must not hold %s: the configuration has none, or it must not be sent", slotName(slot)))
 			b.Sizes[slot] = 0 // one violation is enough
 		}
 	}
@@ -170,8 +170,8 @@ func (c *profile) count(path string, b *envelope.Blobs) {
 // slotName returns a slot as the configuration names it.
 func slotName(slot describe.Slot) string { return strings.TrimPrefix(slot.String(), "SLOT_") }
 
-// openPiece returns the piece of a blob whose length is what the others leave, or -1,
-// and checks that there is one at most.
+// openPiece returns the piece of a blob that takes the bytes that the other pieces leave, or -1.
+// It checks that there is at most one.
 func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) int {
 	open, wrapped := -1, -1
 	for i, piece := range b.Pieces {
@@ -180,7 +180,7 @@ func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) 
 			wrapped = i
 		case piece.Slot == describe.SlotLiteral || all.Sizes[piece.Slot] != describe.Unknown:
 		case open >= 0:
-			c.Add(path+".parts", "must hold one part at most whose length is not fixed")
+			c.Add(path+".parts", "must hold at most one part of variable length")
 		default:
 			open = i
 		}

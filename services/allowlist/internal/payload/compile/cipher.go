@@ -14,13 +14,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// The limits of what is configured.
+// The limits of a configuration.
 const (
 	maxKeys      = 4
 	maxAADBytes  = 1024
 	minSession   = 16
 	maxSession   = 64
-	exactlyOne   = "must hold exactly 1 key, since a wrong one could not be told from a right one"
+	exactlyOne   = "must hold exactly 1 key, since a wrong one could not be distinguished from the right one"
 	oneToFour    = "must hold 1-4 keys"
 	mustBeUnset  = "must be unset"
 	mustBeKnown  = "must be a known algorithm"
@@ -32,7 +32,7 @@ const (
 	maxSaltBytes = 64
 )
 
-// sources returns the sources of a list of keys, which must be 1-4, or exactly 1.
+// sources returns the sources of a list of keys, which must have 1-4 elements, or exactly 1.
 func (c *profile) sources(list string, one bool) []*message.Source {
 	field, keys := c.path+"."+list, c.List(list)
 	switch {
@@ -41,7 +41,7 @@ func (c *profile) sources(list string, one bool) []*message.Source {
 	case one && len(keys) > 1:
 		c.Add(field, exactlyOne)
 	}
-	made := make([]*message.Source, max(1, len(keys))) // at least one, so that the rest can be looked at
+	made := make([]*message.Source, max(1, len(keys))) // at least one, so that the rest can be checked
 	made[0] = new(message.Source)
 	for i, key := range keys {
 		made[i] = message.NewSource(key)
@@ -49,7 +49,7 @@ func (c *profile) sources(list string, one bool) []*message.Source {
 	return made
 }
 
-// source returns the source of a key that stands alone; nil: there is none.
+// source returns the source of a single key, or nil if the field is unset.
 func (c *profile) source(field string) *message.Source {
 	key, ok := c.Profile.Key(field)
 	if !ok {
@@ -81,15 +81,15 @@ func (c *profile) cipher(path string) *kind.Cipher {
 	return s
 }
 
-// padding checks padding and tag.
+// padding checks the padding and the tag.
 func (c *profile) padding(path string, d *describe.Cipher) {
 	if !d.Suite.Blocks() && c.pb.GetCipher().GetPadding() != allowlistv1.Cipher_PADDING_UNSPECIFIED {
-		c.Add(path+".padding", "must be unset but for CBC and ECB")
+		c.Add(path+".padding", "must be unset except for CBC and ECB")
 	}
 	switch tag := d.TagBytes; {
 	case tag == 0:
 	case d.Suite.Mode != symmetric.ModeGCM:
-		c.Add(path+".tag_bytes", "must be unset but for GCM")
+		c.Add(path+".tag_bytes", "must be unset except for GCM")
 	case tag < 12 || tag > symmetric.MaxTag:
 		c.Add(path+".tag_bytes", "must be from 12 to 16")
 	case tag < symmetric.MaxTag && d.Suite.IV != 12:
@@ -97,7 +97,7 @@ func (c *profile) padding(path string, d *describe.Cipher) {
 	}
 }
 
-// key checks and compiles where the cipher's key comes from.
+// key checks and compiles the source of the cipher's key.
 func (c *profile) key(path string, s *kind.Cipher) {
 	s.Supply, s.KeyBytes = &kind.SharedKey{Keys: []*message.Source{new(message.Source)}}, s.Suite.Key
 	if d := c.Cipher.Derivation; d != nil {

@@ -1,9 +1,9 @@
-// Package compile checks a configuration as a whole and makes a [Plan] of each direction: what is
-// done to its messages.
+// Package compile checks a configuration as a whole and compiles each direction into a [Plan],
+// which says how its messages are processed.
 //
-// It reads the description of a configuration (package describe) and reports everything that is
-// wrong with it at once ([Violations]). Each part of a profile has a file: the cipher, the IV, the
-// blobs, the envelope, JOSE and OpenPGP, the signing.
+// It reads the description of a configuration (package describe) and reports all problems at once
+// ([Violations]). Each part of a profile has a file: the cipher, the IV, the blobs, the envelope,
+// JOSE and OpenPGP, and the signing.
 package compile
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
 )
 
-// Config is a configuration that was compiled.
+// Config is a compiled configuration.
 type Config struct {
 	Proto *allowlistv1.Encryption
 	// Request and response describe the directions, and plans are their compiled forms.
@@ -32,8 +32,8 @@ type Config struct {
 	exposed           map[string]bool
 }
 
-// Encryption checks a configuration and compiles it. If there are violations, the
-// result is not to be used.
+// Encryption checks a configuration and compiles it. If there are violations, the result must not
+// be used.
 func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
 	c := &Config{Proto: new(allowlistv1.Encryption), Plans: [2]*Plan{new(Plan), new(Plan)}}
 	if pb == nil {
@@ -65,7 +65,7 @@ func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
 	request := f.profile(root+".request", pb.GetRequest(), c.Request, answer)
 	c.Plans[0] = request
 	if c.Request.Idle() && (pb.GetResponse() == nil || c.Response.Idle()) {
-		f.Add(root, "must encrypt or sign in one direction at least")
+		f.Add(root, "must encrypt or sign in at least one direction")
 	}
 	if answer != nil {
 		f.answer(c.Request, c.Response)
@@ -85,7 +85,7 @@ func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
 	return c
 }
 
-// Purposed says of a reference what its secret is used for in the configuration.
+// Purposed adds to a reference the purpose of its secret in the configuration.
 func (c *Config) Purposed(ref *message.Reference) {
 	if ref.Usage != message.KeyUsage {
 		return
@@ -97,10 +97,10 @@ func (c *Config) Purposed(ref *message.Reference) {
 	ref.Purpose = c.Purposes[ref.Secret]
 }
 
-// maxGrace is for how long after a rotation the version before may be good.
+// maxGrace is the maximum time that the previous version may stay valid after a rotation.
 const maxGrace = 30 * 24 * time.Hour
 
-// grace checks for how long previous versions are good.
+// grace checks how long previous versions stay valid.
 func (f *Violations) grace(pb *allowlistv1.Encryption) {
 	grace := pb.GetRotationGrace()
 	if grace != nil && (!grace.IsValid() || grace.AsDuration() < 0 || grace.AsDuration() > maxGrace) {
@@ -108,8 +108,7 @@ func (f *Violations) grace(pb *allowlistv1.Encryption) {
 	}
 }
 
-// answer checks that the message a response answers has what the response needs of it:
-// one key of the right length.
+// answer checks that the request provides what its response needs: one key of the right length.
 func (f *Violations) answer(request, response *describe.Profile) {
 	if response.Cipher == nil || response.Cipher.Key != describe.KeyExchanged {
 		return
@@ -135,15 +134,15 @@ type profile struct {
 	path      string
 	plan      *Plan
 	selection selection.Selection
-	// response says that it is of the direction that answers, and answered that the
-	// answer to it needs its key.
+	// response says that this is the profile of responses, and answered that the response to this
+	// direction needs its key.
 	response, answered bool
-	// taken are the headers that the envelope has, in lower case.
+	// taken contains the headers of the envelope, in lower case.
 	taken map[string]bool
 }
 
-// profile checks and compiles the profile of one direction; answer describes what answers it,
-// if there is a profile of its own.
+// profile checks and compiles the profile of one direction. The parameter answer describes its
+// response, if that has a profile.
 func (f *Violations) profile(path string, pb *allowlistv1.Profile, described, answer *describe.Profile) *Plan {
 	c := &profile{
 		Violations: f, Profile: described, pb: pb, path: path, plan: &Plan{acknowledged: f.legacy(path, pb)},
@@ -159,9 +158,9 @@ func (f *Violations) profile(path string, pb *allowlistv1.Profile, described, an
 		c.kind()
 		c.plan.NeedsExchange = c.Cipher != nil && c.Cipher.Key == describe.KeyExchanged
 	case pb.GetSelection() != nil:
-		f.Add(path+".selection", "must be unset where nothing is done to what is selected")
+		f.Add(path+".selection", "must be unset if the profile does not change the selected values")
 	case c.Signing == nil:
-		f.Add(path, "must have a kind of encryption, a nested JWS, a signing, or several of them; plain if it is not encrypted on purpose")
+		f.Add(path, "must have encryption, a nested JWS, signing, or several of them; set plain if messages are intentionally not encrypted")
 	}
 	if c.Signing != nil {
 		c.plan.Signer = c.signing(path + ".signing")
@@ -170,9 +169,9 @@ func (f *Violations) profile(path string, pb *allowlistv1.Profile, described, an
 	return c.plan.finish()
 }
 
-// nothingBeside refuses what would be done to the bodies of a plain direction.
+// nothingBeside refuses fields that would change the bodies of a plain direction.
 func (c *profile) nothingBeside() {
-	const unset = "must be unset beside plain, which leaves the body as it is"
+	const unset = "must be unset with plain, which leaves the body as it is"
 	if c.pb.GetSelection() != nil {
 		c.Add(c.path+".selection", unset)
 	}
@@ -184,7 +183,7 @@ func (c *profile) nothingBeside() {
 	}
 }
 
-// kind checks and compiles what is done to the selected values, with its envelope.
+// kind checks and compiles the encryption of the selected values, with its envelope.
 func (c *profile) kind() {
 	var parts *envelope.Blobs
 	switch c.Kind {
@@ -249,7 +248,7 @@ func (c *profile) selected(field string) selection.Selection {
 	return made
 }
 
-// suffix compiles the way to a value whose last bytes are taken.
+// suffix compiles the path of a value whose last bytes are used.
 func (c *profile) suffix(field, text string, n int) *suffix {
 	path, ok := jsonbytes.ParsePath(text)
 	switch {
@@ -258,7 +257,7 @@ func (c *profile) suffix(field, text string, n int) *suffix {
 	case !ok || !path.Exact():
 		c.Add(field, "must be a path of at most 256 bytes: $ and then .name, ['name'] or [index]")
 	case c.selection != nil && c.selection.Covers(path):
-		c.Add(field, "must not lead to what is encrypted")
+		c.Add(field, "must not be the path of an encrypted value")
 	default:
 		return &suffix{path: text, lookup: jsonbytes.NewLookup(path), bytes: n}
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
 )
 
-// maxChains and maxChainBytes bound the purpose of one KEY.
+// maxChains and maxChainBytes limit the purpose of one KEY.
 const (
 	maxChains     = 16
 	maxChainBytes = 512
 )
 
-// declared checks what a configuration declares that its keys are used for elsewhere.
+// declared checks the uses elsewhere that a configuration declares for its keys.
 func (f *Violations) declared(pb *allowlistv1.Encryption) {
 	made := purpose.Made(pb)
 	for i, declared := range pb.GetAlsoUsedFor() {

@@ -30,7 +30,7 @@ func (c *profile) envelope(b *envelope.Blobs) {
 	}
 	e, wrong := c.templates(holes)
 	if len(wrong) > 0 && b.Sizes[describe.SlotWrapped] == describe.Unknown && b.Has[describe.SlotWrapped] {
-		// The texts may be told apart once the length of the wrapped key is known.
+		// The strings may be distinguishable once the length of the wrapped key is known.
 		n := b.Sizes
 		n[describe.SlotWrapped] = 0
 		for i := range b.List {
@@ -46,15 +46,14 @@ func (c *profile) envelope(b *envelope.Blobs) {
 	c.surroundings(e)
 }
 
-// found adds violations that were made before it was clear that they count.
+// found adds violations that were collected before it was clear whether they apply.
 func (c *profile) found(wrong [][2]string) {
 	for _, violation := range wrong {
 		c.Add(violation[0], violation[1])
 	}
 }
 
-// templates compiles the templates of the envelope, and returns what is wrong with them
-// by field.
+// templates compiles the templates of the envelope, and returns their violations by field.
 func (c *profile) templates(holes []template.Hole) (*envelope.Envelope, [][2]string) {
 	path, d := c.path+".envelope.text", c.Envelope
 	e := &envelope.Envelope{Holes: len(holes)}
@@ -83,7 +82,7 @@ func (c *profile) templates(holes []template.Hole) (*envelope.Envelope, [][2]str
 	return e, wrong
 }
 
-// heldBy returns the holes that stand in the body and in headers, sorted.
+// heldBy returns the holes that occur in the body and in headers, sorted.
 func heldBy(e *envelope.Envelope) []int {
 	held := e.Body.Holes()
 	for _, h := range e.Headers {
@@ -93,7 +92,7 @@ func heldBy(e *envelope.Envelope) []int {
 	return held
 }
 
-// once checks that each hole stands in the envelope once.
+// once checks that each hole occurs in the envelope exactly once.
 func (c *profile) once(e *envelope.Envelope, holes []template.Hole) {
 	if held := heldBy(e); len(held) != len(holes) || len(slices.Compact(held)) != len(holes) {
 		c.Add(c.path+".envelope", "must hold each blob exactly once, in the body or in a header")
@@ -114,14 +113,14 @@ func (c *profile) surroundings(e *envelope.Envelope) {
 		codec := template.NewCodec(c.Envelope.Outer)
 		e.Outer = &codec
 		if part != nil && part.GetWholeBody() == nil {
-			c.Add(path+".encoding", "must be unset but for whole bodies")
+			c.Add(path+".encoding", "must be unset except for whole bodies")
 		}
 	}
 	c.plan.Envelope = e
 	c.plan.ContentType = c.contentType(path + ".content_type")
 }
 
-// contentType returns the content type of what is sent.
+// contentType returns the content type of the sent message.
 func (c *profile) contentType(field string) string {
 	given, part := c.pb.GetEnvelope().GetContentType(), c.pb.GetSelection()
 	switch {
@@ -141,7 +140,7 @@ func (c *profile) contentType(field string) string {
 	}
 }
 
-// headerPath returns the path of a header that is added, with its name if that can be one.
+// headerPath returns the path of an added header, with its name if the name is valid.
 func headerPath(field, name string) string {
 	if !validHeaderName(strings.ToLower(name)) {
 		return field
@@ -159,18 +158,18 @@ func (c *profile) headerNames(field string, headers map[string]string) {
 		folded := strings.ToLower(name)
 		switch {
 		case !validHeaderName(folded):
-			c.Add(field, "must have names of 1-64 letters, digits, - and _, and not of a header that HTTP itself needs")
+			c.Add(field, "must have names of 1-64 letters, digits, - and _, other than those of headers that HTTP needs")
 		case seen[folded] || c.taken[folded]:
-			c.Add(headerPath(field, name), "must name each header once, whatever the case, and none that the envelope has")
+			c.Add(headerPath(field, name), "must name each header once, ignoring case, and none that the envelope has")
 		}
 		seen[folded] = true
 	}
 	c.taken = seen
 }
 
-// ReservedHeader reports whether a header, in whatever case, frames the message or
-// names its receiver. What a configuration adds to a message may not be one: it could
-// send what was approved for one host to another. Some servers read `_` as `-`.
+// ReservedHeader reports whether a header frames the message or names its receiver. Case is
+// ignored. A configuration must not add such a header to a message, because it could redirect a
+// message that was approved for one host to another. Some servers read `_` as `-`.
 func ReservedHeader(name string) bool {
 	switch strings.ReplaceAll(strings.ToLower(name), "_", "-") {
 	case "connection", "content-encoding", "content-length", "content-type", "expect", "host",

@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// iv checks and compiles where the IV comes from.
+// iv checks and compiles the source of the IV.
 func (c *profile) iv(field string, s *kind.Cipher) {
 	iv := c.pb.GetCipher().GetIv()
 	if s.Suite.Mode == symmetric.ModeECB {
@@ -23,18 +23,18 @@ func (c *profile) iv(field string, s *kind.Cipher) {
 	}
 	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.Suite)
 	if static := s.IVSource == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
-		c.Add(field+".secret", "must be given for STATIC, and for nothing else")
+		c.Add(field+".secret", "must be set if, and only if, the source is STATIC")
 	} else if static {
 		s.StaticIV = c.source("cipher.iv.secret")
 	}
 	if suffix := s.IVSource == allowlistv1.Iv_SOURCE_FIELD_SUFFIX; suffix != (iv.GetFieldSuffix() != "") {
-		c.Add(field+".field_suffix", "must be given for FIELD_SUFFIX, and for nothing else")
+		c.Add(field+".field_suffix", "must be set if, and only if, the source is FIELD_SUFFIX")
 	} else if suffix {
 		c.plan.IvSuffix = c.suffix(field+".field_suffix", iv.GetFieldSuffix(), s.Suite.IV)
 	}
 	c.ivSource(field+".source", s)
 	if s.Suite.Counter() && c.PairReused() {
-		c.Add(field+".source", "must not let two values have the same key and IV: under this mode that gives both away")
+		c.Add(field+".source", "must not let two values have the same key and IV: this mode then reveals both")
 	}
 }
 
@@ -53,22 +53,22 @@ func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
 	}
 }
 
-// ivSource checks that the source goes with the mode and the key.
+// ivSource checks that the source is compatible with the mode and the key.
 func (c *profile) ivSource(field string, s *kind.Cipher) {
 	switch s.IVSource {
 	case allowlistv1.Iv_SOURCE_KEY_PREFIX, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
 		if s.Suite.Mode != symmetric.ModeCBC {
-			c.Add(field, "must be another for a mode that is not CBC")
+			c.Add(field, "must be a different source for a mode other than CBC")
 		}
 		c.plan.ShowsKey = s.IVSource == allowlistv1.Iv_SOURCE_KEY_PREFIX
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		if c.Cipher.Derivation == nil || c.Cipher.Derivation.Function == keys.Digest {
-			c.Add(field, "must be another without a derivation that can make more than a key")
+			c.Add(field, "must be a different source without a derivation that can derive more than a key")
 		}
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
 		c.plan.AnswersOnce = true
 		if c.Cipher.Key != describe.KeyExchanged {
-			c.Add(field, "must be another without an exchange key")
+			c.Add(field, "must be a different source without an exchange key")
 		}
 	}
 }
@@ -80,7 +80,7 @@ func (c *profile) aad(field string, s *kind.Cipher) {
 		return
 	}
 	if !s.Suite.AEAD() {
-		c.Add(field, "must be unset but for GCM and ChaCha20-Poly1305")
+		c.Add(field, "must be unset except for GCM and ChaCha20-Poly1305")
 	}
 	switch c.pb.GetCipher().GetAad().GetSource().(type) {
 	case *allowlistv1.AssociatedData_FieldSuffix:
@@ -98,7 +98,7 @@ func (c *profile) aad(field string, s *kind.Cipher) {
 	}
 }
 
-// mac checks and compiles the MAC over what was encrypted.
+// mac checks and compiles the MAC over the ciphertext.
 func (c *profile) mac(path string, s *kind.Cipher) {
 	d := c.Cipher.MAC
 	s.Mac, s.MacKey = &symmetric.MAC{Hash: d.Hash}, c.source("cipher.mac.key")
@@ -111,9 +111,9 @@ func (c *profile) mac(path string, s *kind.Cipher) {
 	}
 }
 
-// macInput splits what is authenticated into literals and blobs. Apart says that the MAC
-// has a key of its own: then it has to cover what the cipher's key is made of too, or
-// anybody could have the same ciphertext opened with another key.
+// macInput splits the input of the MAC into literals and blobs. The parameter apart says that the
+// MAC has a separate key. It must then also cover everything that the cipher's key is derived
+// from. Otherwise, anyone could have the same ciphertext decrypted with a different key.
 func macInput(b *envelope.Blobs, text string, apart bool) (inputs []symmetric.MACInput, wrong string) {
 	if text == "" || len(text) > maxMACInput {
 		return nil, "must have 1-256 bytes"
@@ -149,7 +149,7 @@ func macInput(b *envelope.Blobs, text string, apart bool) (inputs []symmetric.MA
 	}
 	for _, slot := range []describe.Slot{describe.SlotWrapped, describe.SlotEphemeral, describe.SlotSalt} {
 		if apart && b.Has[slot] && !held[slot] {
-			return nil, "must hold, with a key of its own, all blobs that the cipher's key is made of"
+			return nil, "must hold all blobs that the cipher's key is derived from, because the MAC has a separate key"
 		}
 	}
 	return inputs, ""

@@ -29,14 +29,14 @@ func (c *profile) jose(path string) *kind.JWE {
 	if d.Derivation != nil {
 		e.Derivation = c.derivation(d.Derivation)
 		if !e.Shared() {
-			c.Add(path+".derivation", "must be unset but for keys that both sides share")
+			c.Add(path+".derivation", "must be unset except for keys that both sides share")
 		}
 		if e.Derivation.Sent > 0 {
 			c.Add(path+".derivation.salt", "must be a secret: there is no part to send it in")
 		}
 	}
 	if len(c.pb.GetEnvelope().GetBlobs()) > 0 {
-		c.Add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have names of their own")
+		c.Add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have fixed names")
 	}
 	e.Compact = c.joseEnvelope()
 	e.RandomBits = safety.RandomBits(c.Profile)
@@ -45,7 +45,7 @@ func (c *profile) jose(path string) *kind.JWE {
 }
 
 // joseEnvelope compiles the envelope of a JWE, and reports whether it holds the compact
-// serialization rather than its parts.
+// serialization instead of the separate parts.
 func (c *profile) joseEnvelope() (compact bool) {
 	const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	chars := base64url
@@ -94,7 +94,7 @@ func (c *profile) joseHeader(field string, header map[string]string, shared bool
 		case len(header[name]) > maxHeaderBytes:
 			c.Add(member, "must have at most 256 bytes")
 		case strings.Contains(rest, "${"):
-			c.Add(member, "must hold no placeholder but ${public_key_sha256} and ${certificate_sha256}")
+			c.Add(member, "must hold no placeholders except ${public_key_sha256} and ${certificate_sha256}")
 		case shared && rest != header[name]:
 			c.Add(member, "must not hold the fingerprint of a key that both sides share")
 		}
@@ -105,13 +105,13 @@ func (c *profile) joseHeader(field string, header map[string]string, shared bool
 func (c *profile) jws(path string, j jose.JWS) jose.JWS {
 	if wrong := j.Check(); wrong != "" {
 		c.Add(path, wrong)
-		return jose.JWS{Alg: "RS256"} // any, so that the rest can be looked at
+		return jose.JWS{Alg: "RS256"} // arbitrary, so that the rest can be checked
 	}
 	c.joseHeader(path+".header", j.Header, j.KeyBytes() > 0)
 	return j
 }
 
-// nestedJWS checks and compiles a signature inside; nil: there is none.
+// nestedJWS checks and compiles a nested signature. It returns nil without one.
 func (c *profile) nestedJWS(path string) *signing.Nested {
 	if c.Nested == nil {
 		return nil

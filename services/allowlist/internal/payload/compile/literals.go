@@ -12,8 +12,8 @@ import (
 
 const publicLiteral = allowlistv1.LegacyAcknowledgement_FLAG_PUBLIC_LITERAL
 
-// PublicLiterals returns the fields of a profile, named from the profile on, with literals
-// that may be secrets and may be public: what an acknowledgement of PUBLIC_LITERAL names.
+// PublicLiterals returns the fields of a profile whose literals could be secret or public: the
+// fields that an acknowledgement of PUBLIC_LITERAL names. The paths start at the profile.
 func PublicLiterals(profile *allowlistv1.Profile) []string {
 	var fields []string
 	for _, found := range literal.Message("", profile) {
@@ -25,8 +25,8 @@ func PublicLiterals(profile *allowlistv1.Profile) []string {
 	return slices.Compact(fields)
 }
 
-// literals refuses literals that may be secrets, unless they are acknowledged. It looks at
-// all strings, wherever they stand.
+// literals refuses literals that could be secret, unless they are acknowledged. It checks all
+// strings, wherever they are.
 func (f *Violations) literals(pb *allowlistv1.Encryption) {
 	if f.Stored || f.Trusted {
 		return
@@ -42,8 +42,8 @@ func (f *Violations) literals(pb *allowlistv1.Encryption) {
 	}
 }
 
-// acknowledgedLiterals adds the fields that a profile acknowledges, and checks that each is
-// one that needs it.
+// acknowledgedLiterals adds the fields that a profile acknowledges, and checks that each needs an
+// acknowledgement.
 func (f *Violations) acknowledgedLiterals(path string, profile *allowlistv1.Profile, public map[string]bool) {
 	for i, ack := range profile.GetAllowLegacy() {
 		field := fmt.Sprintf("%s.allow_legacy[%d].fields", path, i)

@@ -9,35 +9,35 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
 )
 
-// A Plan is a profile that was compiled: what is done to the messages of one direction. It is
-// immutable and may be used from many goroutines.
+// A Plan is a compiled profile: it says how the messages of one direction are processed. It is
+// immutable and safe for concurrent use.
 type Plan struct {
 	acknowledged []acknowledgement
 
-	// Without a kind the body stays as it is, and these are unset.
+	// Without a kind, the body stays as it is, and these fields are unset.
 	Kind        kind.Kind
-	Nested      *signing.Nested // nil: nothing is signed inside
+	Nested      *signing.Nested // nil if there is no nested signature
 	Selection   selection.Selection
-	Whole       bool // all of the body is selected
+	Whole       bool // the whole body is selected
 	Envelope    *envelope.Envelope
 	ContentType string
 	IvSuffix    *suffix
 	AadSuffix   *suffix
 
-	Signer *signing.Signer // nil: not signed
+	Signer *signing.Signer // nil if messages are not signed
 
-	// What each of the calls needs.
+	// The needs of each call.
 	ToEncrypt, ToDecrypt, ToVerify []message.Need
 	NeedsExchange, AnswersOnce     bool
 	ShowsKey, Oracle               bool
-	// OneStage says that what came in stops at one stage once a key was used.
+	// OneStage says that received messages fail at a single stage once a key was used.
 	OneStage bool
 
-	// WorkLimit is how much work a message may make; 0: as much as any.
+	// WorkLimit is the maximum work of a message; 0 means the general limit.
 	WorkLimit int
 }
 
-// finish collects what the plan needs, once its parts are there.
+// finish collects the needs of the plan, once its parts are complete.
 func (p *Plan) finish() *Plan {
 	p.ToEncrypt, p.ToDecrypt, p.ToVerify = nil, nil, nil
 	if p.Kind != nil {
@@ -53,7 +53,7 @@ func (p *Plan) finish() *Plan {
 	sign, verify := p.Signer.Needs()
 	p.ToEncrypt, p.ToDecrypt, p.ToVerify = append(p.ToEncrypt, sign...), append(p.ToDecrypt, verify...), verify
 	if p.Kind != nil && p.Signer.Compiled != nil && p.Signer.Compiled.NeedsPlaintext() {
-		p.ToVerify = p.ToDecrypt // what is signed has to be opened
+		p.ToVerify = p.ToDecrypt // the signed plaintext must be decrypted
 	}
 	return p
 }

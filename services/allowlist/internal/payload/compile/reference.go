@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
-// root is what the fields of a configuration are named from.
+// root is the first element of the paths of a configuration's fields.
 const root = describe.Root
 
 // references checks all references.
@@ -29,8 +29,8 @@ func (f *Violations) references(pb *allowlistv1.Encryption) {
 	})
 }
 
-// known refuses what this version does not know. A field that is ignored could
-// be the one that was to protect the message.
+// known refuses fields and values that this version does not know. An ignored field could be the
+// one that protects the message.
 func (f *Violations) known(pb *allowlistv1.Encryption) {
 	describe.Walk(root, pb.ProtoReflect(), func(path string, m protoreflect.Message) {
 		if len(m.GetUnknown()) > 0 {

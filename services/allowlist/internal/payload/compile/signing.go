@@ -42,8 +42,8 @@ func (c *profile) signing(path string) *signing.Signer {
 	return s
 }
 
-// scheme checks how the signature is made, and returns any scheme where there is none, so that
-// the rest can be looked at.
+// scheme checks the signature scheme. If it is missing, it returns an arbitrary one, so that the
+// rest can be checked.
 func (c *profile) scheme(path string) signature.Scheme {
 	d := c.Signing
 	switch scheme := c.pb.GetSigning().GetScheme().(type) {
@@ -62,7 +62,7 @@ func (c *profile) scheme(path string) signature.Scheme {
 	case *allowlistv1.Signing_Jws:
 		jws := c.jws(path+".jws", *d.JWS)
 		if d.List != nil && describe.HoldsFingerprint(jws.Header) {
-			c.Add(path+".jws.header", "must not hold the fingerprint of a key in a list, whose signatures are by several")
+			c.Add(path+".jws.header", "must not hold the fingerprint of a key in a list, whose signatures are by several keys")
 		}
 		if c.pb.GetSigning().GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
 			c.Add(path+".encoding", "must be unset for a JWS")

@@ -10,19 +10,19 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// Violations collects what is wrong with a configuration. Fields are named by the
-// proto's names, by list positions and by the keys of maps ([finding.Entry]).
+// Violations collects the violations of a configuration. Fields are named by the names of the
+// proto, by list positions, and by the keys of maps.
 type Violations struct {
 	Workspace string
 	Now       time.Time
-	// Stored turns off what depends on the time and the workspace: it was
-	// checked when the configuration was saved.
+	// Stored turns off the checks that depend on the time and the workspace. They were made when the
+	// configuration was saved.
 	Stored bool
-	// Trusted turns off the search for secrets among literals: they were looked at when
-	// the configuration was saved that this one is a variant of.
+	// Trusted turns off the search for secrets in literals. They were checked when the original of
+	// this variant was saved.
 	Trusted bool
 
-	// conflicting says that a KEY is in chains of which one may open another.
+	// conflicting says that a KEY has chains of which one may be an oracle for another.
 	conflicting bool
 
 	All       []fault.Violation
@@ -31,14 +31,14 @@ type Violations struct {
 	flags     []allowlistv1.LegacyAcknowledgement_Flag
 }
 
-// Add notes a malformed field. The description never repeats what the field holds, but for
-// the name of a placeholder or function that there is not.
+// Add records a malformed field. The description never repeats the value of the field, except for
+// the name of an unknown placeholder or function.
 func (f *Violations) Add(field, description string) {
 	f.invalid = true
 	f.All = append(f.All, fault.Violation{Field: field, Description: description})
 }
 
-// addDirectKey notes something that is no reference where one belongs.
+// addDirectKey records a value that is not a reference where one is required.
 func (f *Violations) addDirectKey(field string) {
 	f.directKey = true
 	f.All = append(f.All, fault.Violation{
@@ -47,7 +47,7 @@ func (f *Violations) addDirectKey(field string) {
 	})
 }
 
-// addLegacy notes an unsafe choice that is not acknowledged.
+// addLegacy records an unsafe choice that is not acknowledged.
 func (f *Violations) addLegacy(field string, flag allowlistv1.LegacyAcknowledgement_Flag) {
 	f.flags = append(f.flags, flag)
 	f.All = append(f.All, fault.Violation{
@@ -56,8 +56,8 @@ func (f *Violations) addLegacy(field string, flag allowlistv1.LegacyAcknowledgem
 	})
 }
 
-// Fault returns all violations under the gravest reason, or nil if there are none. The
-// flags of choices that are not acknowledged are named in any case.
+// Fault returns all violations with the most severe reason, or nil without violations. It always
+// lists the flags of choices that are not acknowledged.
 func (f *Violations) Fault() *fault.Error {
 	var err *fault.Error
 	switch {

@@ -1,5 +1,5 @@
-// Package derive makes keys of secrets as a configuration says, within the work that a message may
-// make, and caches the keys of slow derivations.
+// Package derive derives keys from secrets as a configuration specifies, within the work limit of
+// a message, and caches the keys of slow derivations.
 package derive
 
 import (
@@ -19,31 +19,35 @@ import (
 //
 // # Cached keys
 //
-// PBKDF2 and scrypt are slow on purpose: 600,000 iterations take 0.1 s. Where the salt
-// is always the same, so is the key, and it is cached; a salt that is sent makes
-// another key each time, and nothing is cached. What the cache costs in safety
-// is little: the key lives in memory beside the compiled configuration, longer than the
-// secret it is made of lives in the vault's client, but it is found only by who has the
-// secret again, and it is zeroed when another takes its place or it has been unused for as long
-// as the client keeps secrets. It is found by a keyed
-// hash of the secret, so that the secret is not kept, and not by an unkeyed one, which
-// would let who reads the memory try passphrases without the slow derivation.
+// PBKDF2 and scrypt are slow on purpose: 600,000 iterations take 0.1 s. If the salt is constant,
+// so is the key, and it is cached. A salt that is sent results in a different key each time, and
+// nothing is cached.
+//
+// The cache costs little security. The key is in memory next to the compiled configuration, longer
+// than the secret that it is derived from is in the vault's client. But only a caller that has the
+// secret again finds it, and it is zeroed when another key replaces it, or when it has been unused
+// for as long as the client keeps secrets.
+//
+// The cache key is a keyed hash of the secret, so that the secret itself is not kept. With an
+// unkeyed hash, an attacker who reads the memory could try passphrases without the slow
+// derivation.
 type Deriver struct {
 	keys.Derivation
 	work int // for as many bytes as the hash has
-	// Sent is the length of a salt that is generated and sent, salt the secret that has one.
+	// Sent is the length of a salt that is generated and sent. Salt is the secret that contains a
+	// salt.
 	Sent int
 	Salt *message.Source
 
-	// hashKey is the key of the keyed hash that finds derived keys.
+	// hashKey returns the key of the keyed hash that identifies derived keys.
 	hashKey func() ([sha256.Size]byte, error)
 	derived keys.Cache[[]byte]
 }
 
-// New returns the deriver of a derivation that has been checked.
+// New returns a deriver for a derivation that has been checked.
 func New(d keys.Derivation) *Deriver {
 	made := &Deriver{Derivation: d, hashKey: sync.OnceValues(newHashKey)}
-	// The room of a copy is exact, so that all of it is erased.
+	// The capacity of a copy is exact, so that all of it is erased.
 	made.derived.Copy = func(key []byte) []byte { return append(make([]byte, 0, len(key)), key...) }
 	made.derived.Erase = func(key []byte) { clear(key) }
 	switch d.Function {
@@ -77,7 +81,7 @@ func (d *Deriver) Key(m *message.Message, secret, salt []byte, n int) ([]byte, e
 		if m.Left > 0 {
 			m.Left--
 		}
-		// What hashes once costs nothing that counts.
+		// The cost of a single hash is negligible.
 		if err := m.SpendInPieces(max(0, work-1), d.piece(), m.Left*work); err != nil {
 			return nil, err
 		}
@@ -95,7 +99,7 @@ func (d *Deriver) Key(m *message.Message, secret, salt []byte, n int) ([]byte, e
 	}
 	if key, ok := d.derived.Find(&of); ok {
 		m.End()
-		return m.Own(key), nil // another message made it while this one waited
+		return m.Own(key), nil // another message derived it while this one waited
 	}
 	key, err := d.make(m, secret, salt, n)
 	if err == nil {
@@ -104,7 +108,7 @@ func (d *Deriver) Key(m *message.Message, secret, salt []byte, n int) ([]byte, e
 	return key, err
 }
 
-// rounds returns how often n bytes take the work. The longer hashes take about twice as
+// rounds returns how often the work is done for n bytes. The longer hashes take about twice as
 // long.
 func (d *Deriver) rounds(n int) int {
 	if d.Function != keys.PBKDF2 && d.Function != keys.EVPBytesToKey {
@@ -114,7 +118,7 @@ func (d *Deriver) rounds(n int) int {
 	return (n + size - 1) / size * d.round()
 }
 
-// round returns how much work one iteration is.
+// round returns the work of one iteration.
 func (d *Deriver) round() int {
 	if d.Hash.Size() > sha256.Size {
 		return 2
@@ -122,7 +126,7 @@ func (d *Deriver) round() int {
 	return 1
 }
 
-// piece returns how much work is done without a pause.
+// piece returns the amount of work that is done without a pause.
 func (d *Deriver) piece() int {
 	if d.Function == keys.Scrypt {
 		return d.work // it cannot be interrupted
@@ -130,7 +134,8 @@ func (d *Deriver) piece() int {
 	return keys.Piece * d.round()
 }
 
-// make derives a key in its turn, which ends then: what follows is light.
+// make derives a key in the turn of the message, and then ends the turn, because the remaining
+// work is light.
 func (d *Deriver) make(m *message.Message, secret, salt []byte, n int) ([]byte, error) {
 	defer m.End()
 	var key []byte
@@ -144,7 +149,7 @@ func (d *Deriver) make(m *message.Message, secret, salt []byte, n int) ([]byte, 
 	return m.Own(key), nil
 }
 
-// hash returns the keyed hash of a secret with its salt, and of how much is derived.
+// hash returns the keyed hash of a secret, its salt, and the number of derived bytes.
 func (d *Deriver) hash(secret, salt []byte, n int) (of [sha256.Size]byte, err error) {
 	key, err := d.hashKey()
 	if err != nil {

@@ -73,7 +73,7 @@ func TestKeysOfSentSaltsAreNotCached(t *testing.T) {
 		}
 	}
 	if isCached(t, d, "secret", "salt", 32) {
-		t.Error("a key of a salt that is sent is cached")
+		t.Error("a key with a sent salt is cached")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestWorkGrowsWithWhatIsDerived(t *testing.T) {
 	}
 }
 
-// The contract says how many values of one message may take what.
+// The contract documents how many values of each kind one message may have.
 func TestAMessageMayMakeTheWorkThatTheContractSays(t *testing.T) {
 	t.Parallel()
 	if message.WorkLimit != 10_000_000 || message.WorkLimit/message.PublicKeyWork != 10_000 || message.WorkLimit/message.PrivateKeyWork != 1_000 || message.WorkLimit/message.PgpWork != 100 {

@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// recorded is a turn that notes what it is asked for and when it ends.
+// recorded is a turn that records its requests and its end.
 type recorded []string
 
 func (r *recorded) Begin(now, later int) error {
@@ -53,8 +53,8 @@ func TestWhatIsLightDoesNotWaitForATurn(t *testing.T) {
 	}
 }
 
-// What a message is going to take is told before it begins: the pieces of a derivation,
-// and those of the values to come, as far as a message may go.
+// The expected work of a message is announced before it begins: the pieces of a derivation, and
+// those of the remaining values, up to the limit of a message.
 func TestSlowWorkIsAnnouncedAndDoneInPieces(t *testing.T) {
 	t.Parallel()
 	var log recorded
@@ -92,8 +92,8 @@ func (g *gone) Begin(int, int) error {
 
 func (*gone) End() {}
 
-// Who went away gets neither a key nor a verdict on the message, and work that has begun
-// ends.
+// A caller that has gone away gets neither a key nor a result for the message, and work that has
+// begun ends.
 func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
 	t.Parallel()
 	for _, pieces := range []gone{0, 1, 2} {
@@ -102,7 +102,7 @@ func TestAMessageWhoseTurnDoesNotComeFails(t *testing.T) {
 			t.Errorf("derive = %x, %v", key, err)
 		}
 		if isCached(t, d, "secret", "", 32) || pieces != -1 {
-			t.Errorf("what was not derived is cached, or was asked for %d times more", pieces)
+			t.Errorf("a key that was not derived is cached, or was requested %d times more", pieces)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func (m meanwhile) Begin(int, int) error {
 
 func (meanwhile) End() {}
 
-// Of messages that wait for the same key one derives it.
+// If several messages wait for the same key, one of them derives it.
 func TestAKeyThatAnotherMessageDerivedMeanwhileIsTaken(t *testing.T) {
 	t.Parallel()
 	d := slowDeriver(101_000)

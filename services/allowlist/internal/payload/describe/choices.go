@@ -13,30 +13,30 @@ type Scope int
 const (
 	Always     Scope = iota // the same for all messages
 	PerMessage              // one for all values of a message
-	PerValue                // another for each value
+	PerValue                // different for each value
 )
 
-// Idle reports whether nothing is done to messages: they are plain and not signed, or are
-// those of a response that follows such a request.
+// Idle reports whether messages are left unchanged: they are plain and not signed, or they are the
+// responses to such requests and have no profile.
 func (p *Profile) Idle() bool {
 	return p.pb == nil || p.Kind == KindPlain && p.Signing == nil
 }
 
-// Single reports whether a message has one selected value at most.
+// Single reports whether a message has at most one selected value.
 func (p *Profile) Single() bool {
 	switch part := p.pb.GetSelection().GetPart().(type) {
 	case *allowlistv1.Selection_Fields:
 		paths := part.Fields.GetPaths()
 		return len(paths) == 1 && !strings.Contains(paths[0], "[*]")
 	case *allowlistv1.Selection_Form:
-		return false // a name may stand in a form many times
+		return false // a name may occur in a form several times
 	default:
 		return true
 	}
 }
 
-// PartScope returns how often a part is generated: what stands in a header is of the
-// whole message, and what stands in a value's text is of the value.
+// PartScope returns how often a part is generated: a part in a header belongs to the whole
+// message, and a part in the string of a value belongs to the value.
 func (p *Profile) PartScope(slot Slot) Scope {
 	if p.Single() {
 		return PerValue
@@ -51,7 +51,7 @@ func (p *Profile) PartScope(slot Slot) Scope {
 	return PerValue
 }
 
-// GeneratedKey returns how often the cipher has a key that was generated.
+// GeneratedKey returns how often the cipher's key is generated.
 func (p *Profile) GeneratedKey() Scope {
 	switch {
 	case p.Cipher != nil && p.Cipher.Key == KeySession:
@@ -63,7 +63,7 @@ func (p *Profile) GeneratedKey() Scope {
 	}
 }
 
-// FreshKey returns how often the cipher has another key, by itself or by its salt.
+// FreshKey returns how often the cipher's key changes, by itself or because of its salt.
 func (p *Profile) FreshKey() Scope {
 	fresh := p.GeneratedKey()
 	if d := p.Derivation(); d != nil && d.SentSalt > 0 {
@@ -72,7 +72,7 @@ func (p *Profile) FreshKey() Scope {
 	return fresh
 }
 
-// ivSource returns where the cipher's IV comes from.
+// ivSource returns the source of the cipher's IV.
 func (p *Profile) ivSource() allowlistv1.Iv_Source {
 	if p.Cipher == nil {
 		return allowlistv1.Iv_SOURCE_RANDOM
@@ -80,7 +80,7 @@ func (p *Profile) ivSource() allowlistv1.Iv_Source {
 	return p.Cipher.IV.Source
 }
 
-// freshIV returns how often the cipher has another IV by the IV's own source.
+// freshIV returns how often the cipher's IV changes because of the source of the IV itself.
 func (p *Profile) freshIV() Scope {
 	switch p.ivSource() {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
@@ -99,11 +99,11 @@ func (p *Profile) freshIV() Scope {
 	}
 }
 
-// PairReused reports whether two values may be encrypted under the same key and IV.
-// For a counter mode that is the end of it; CBC shows equal beginnings.
+// PairReused reports whether two values may be encrypted under the same key and IV. This breaks a
+// counter mode completely; CBC reveals equal beginnings.
 //
-// A salt makes an IV that is derived with it fresh, but not one from elsewhere: it may
-// have 8 bytes only.
+// A salt makes an IV fresh that is derived with it, but not an IV from elsewhere, because the salt
+// may have only 8 bytes.
 func (p *Profile) PairReused() bool {
 	key := p.GeneratedKey()
 	switch p.ivSource() {
@@ -114,21 +114,21 @@ func (p *Profile) PairReused() bool {
 	return key != PerValue && p.freshIV() != PerValue
 }
 
-// Authenticated reports whether a wrong key or a changed ciphertext is told from a
-// right one under the cipher's own key.
+// Authenticated reports whether a wrong key or a changed ciphertext is detected with the cipher's
+// own key.
 func (p *Profile) Authenticated() bool {
 	c := p.Cipher
 	return c != nil && (c.Suite.AEAD() || c.MAC != nil && !c.MAC.OwnKey)
 }
 
-// Bare reports whether the cipher encrypts and does not authenticate. An IV that is the end
-// of another value is not under the MAC.
+// Bare reports whether the cipher encrypts and does not authenticate. A MAC does not cover an IV
+// that is the end of another value.
 func (p *Profile) Bare() bool {
 	c := p.Cipher
 	return c != nil && !c.Suite.AEAD() && (c.MAC == nil || c.IV.Source == allowlistv1.Iv_SOURCE_FIELD_SUFFIX)
 }
 
-// PKCS1v15 reports whether something is encrypted with RSA and PKCS #1 v1.5.
+// PKCS1v15 reports whether anything is encrypted with RSA and PKCS #1 v1.5 padding.
 func (p *Profile) PKCS1v15() bool {
 	switch {
 	case p.Cipher != nil:
@@ -140,7 +140,8 @@ func (p *Profile) PKCS1v15() bool {
 	}
 }
 
-// Parsed reports whether a plaintext has to be JSON, where bodies are JSON or not.
+// Parsed reports whether a plaintext must be JSON. The parameter json says whether bodies are
+// JSON.
 func (p *Profile) Parsed(json bool) bool {
 	switch part := p.pb.GetSelection().GetPart().(type) {
 	case *allowlistv1.Selection_Fields:
@@ -154,7 +155,7 @@ func (p *Profile) Parsed(json bool) bool {
 	}
 }
 
-// Signed reports whether a signature covers what is encrypted.
+// Signed reports whether a signature covers the encrypted values.
 func (p *Profile) Signed() bool {
 	if p.Nested != nil || p.Signing == nil {
 		return p.Nested != nil

@@ -10,50 +10,49 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// A KeySource is where the secret comes from that a cipher's key is made of.
+// A KeySource is the source of the secret that a cipher's key is derived from.
 type KeySource int
 
 // The sources.
 const (
 	KeyMissing   KeySource = iota
-	KeyShared              // both sides hold it
+	KeyShared              // both sides have it
 	KeySession             // it is generated and sent, wrapped
 	KeyAgreed              // both sides agree on it
 	KeyExchanged           // it is the key of the message that this one answers
 )
 
-// A Cipher is a symmetric cipher with all that it takes.
+// A Cipher is a symmetric cipher with all its settings.
 type Cipher struct {
 	Algorithm allowlistv1.Cipher_Algorithm
 	Suite     symmetric.Suite
-	// Padding and TagBytes are as configured, whether or not the algorithm has them: PKCS #7 and
-	// 0 where the configuration says nothing.
+	// Padding and TagBytes are as configured, whether or not the algorithm has them. They default to
+	// PKCS #7 and 0.
 	Padding  symmetric.Padding
 	TagBytes int
 	Key      KeySource
-	// Session is set for KeySession, Curve and the name that the contract has for it for
-	// KeyAgreed.
+	// Session is set for KeySession. Curve and its name in the contract are set for KeyAgreed.
 	Session   *Session
 	Curve     keys.Curve
 	CurveName string
-	// Derivation is nil where the secret is the key.
+	// Derivation is nil if the secret is the key.
 	Derivation *Derivation
 	IV         IVRule
-	// MAC is what authenticates the ciphertext; nil: nothing, or the cipher itself.
+	// MAC authenticates the ciphertext. It is nil if nothing does, or the cipher itself.
 	MAC *MAC
 	AAD AAD
 }
 
-// An IVRule says where an IV comes from.
+// An IVRule defines the source of an IV.
 type IVRule struct {
-	// Source is RANDOM where the configuration says nothing. ECB has none: then Bytes is 0.
+	// Source defaults to RANDOM. ECB has no IV: then Bytes is 0.
 	Source allowlistv1.Iv_Source
 	Bytes  int
 	// Suffix is the path of the value whose end is the IV, for FIELD_SUFFIX.
 	Suffix string
 }
 
-// Generated reports whether the IV is random: each message or value has another.
+// Generated reports whether the IV is random and therefore different for each message or value.
 func (i IVRule) Generated() bool {
 	switch i.Source {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT, allowlistv1.Iv_SOURCE_IN_PLAINTEXT:
@@ -62,35 +61,36 @@ func (i IVRule) Generated() bool {
 	return false
 }
 
-// Sent reports whether the IV has to be sent in a part of its own.
+// Sent reports whether the IV must be sent in a separate part.
 func (i IVRule) Sent() bool {
 	return i.Generated() && i.Source != allowlistv1.Iv_SOURCE_IN_PLAINTEXT
 }
 
-// A MAC authenticates what was encrypted.
+// A MAC authenticates a ciphertext.
 type MAC struct {
-	// Algorithm is the name that the contract has for it, such as `HMAC_SHA256`.
+	// Algorithm is the contract's name of the algorithm, such as `HMAC_SHA256`.
 	Algorithm string
 	Hash      crypto.Hash
-	// OwnKey says that the MAC has a key of its own, and not the cipher's.
+	// OwnKey says that the MAC has a separate key instead of the cipher's.
 	OwnKey bool
-	// Input is the template of what is authenticated.
+	// Input is the template of the authenticated string.
 	Input string
 }
 
-// AAD are the associated data of a cipher. The zero AAD is none.
+// AAD is the associated data of a cipher. The zero AAD means that there is no associated data.
 type AAD struct {
-	// Given says that there are associated data.
+	// Given says that there is associated data.
 	Given bool
-	// Text is what is always the same; Sent says that it stands in a part.
+	// Text is the constant associated data. Sent says that it is sent in a part.
 	Text string
 	Sent bool
-	// Suffix is the path of the value whose end they are, and Bytes how many there are of it.
+	// Suffix is the path of the value whose last bytes are the associated data, and Bytes is their
+	// number.
 	Suffix string
 	Bytes  int
 }
 
-// A Wrap is how a session key is encrypted.
+// A Wrap is the encryption of a session key.
 type Wrap int
 
 // The wraps.
@@ -101,7 +101,7 @@ const (
 	WrapAES           // AES Key Wrap
 )
 
-// A SessionForm is what of a session key is wrapped.
+// A SessionForm is the form in which a session key is wrapped.
 type SessionForm int
 
 // The forms.
@@ -112,10 +112,10 @@ const (
 	FormHex
 )
 
-// String returns the name that the contract has for the form, in lower case.
+// String returns the contract's name of the form in lower case.
 func (f SessionForm) String() string { return [...]string{"raw", "alphanumeric", "base64", "hex"}[f] }
 
-// WrappedLen returns the length of what is wrapped for a key of n bytes.
+// WrappedLen returns the number of bytes to wrap for a key of n bytes.
 func (f SessionForm) WrappedLen(n int) int {
 	switch f {
 	case FormBase64:
@@ -167,7 +167,7 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 	return c
 }
 
-// fitKey says how many bytes the derivation makes: a key, and the IV if that is derived, too.
+// fitKey sets the number of bytes to derive: a key, and the IV if it is derived, too.
 func (c *Cipher) fitKey() {
 	d := c.Derivation
 	if d == nil {
@@ -175,7 +175,7 @@ func (c *Cipher) fitKey() {
 	}
 	d.KeyBytes = c.Suite.Key
 	if d.Function == keys.Digest && c.Suite.TripleDES {
-		// A digest of 16 bytes is a key of two of Triple DES's three.
+		// A digest of 16 bytes is a two-key Triple DES key.
 		if _, wrong := d.Check(16); wrong == "" {
 			d.KeyBytes = 16
 		}

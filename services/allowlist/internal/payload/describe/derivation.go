@@ -7,26 +7,26 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// A Derivation is how a key is made of a secret.
+// A Derivation describes how a key is derived from a secret.
 type Derivation struct {
 	keys.Derivation
-	// Field is where the derivation stands, such as `request.cipher.shared_key.derivation`.
+	// Field is the path of the derivation, such as `request.cipher.shared_key.derivation`.
 	Field string
-	// EncodingName is the name that the contract has for the encoding of a digest, such as
-	// `BASE64_MIME`; empty for all other derivations.
+	// EncodingName is the contract's name of the encoding of a digest, such as `BASE64_MIME`. It is
+	// empty for all other derivations.
 	EncodingName string
-	// SentSalt is the length of a salt that is generated and sent; 0: there is none. SecretSalt
-	// says that the salt is a secret instead, which is in [Profile.Keys].
+	// SentSalt is the length of a salt that is generated and sent, or 0. SecretSalt says that the
+	// salt is a secret instead, which is listed in [Profile.Keys].
 	SentSalt   int
 	SecretSalt bool
-	// Salted says that there is a salt at all.
+	// Salted says that there is a salt of any kind.
 	Salted bool
-	// KeyBytes is the length of the cipher's key, and Bytes that of all that is derived: the
-	// key and, behind it, the IV if that is derived, too.
+	// KeyBytes is the length of the cipher's key. Bytes is the total length of the derived bytes: the
+	// key, followed by the IV if it is derived, too.
 	KeyBytes, Bytes int
 }
 
-// HashCalls estimates how often a derivation calls its hash.
+// HashCalls estimates how often a derivation calls its hash function.
 func (d *Derivation) HashCalls() int64 {
 	if d == nil {
 		return 0
@@ -43,10 +43,10 @@ func (d *Derivation) HashCalls() int64 {
 	}
 }
 
-// DerivationOf describes a derivation wherever it stands.
+// DerivationOf describes a derivation at any place.
 func DerivationOf(pb *allowlistv1.Derivation) *Derivation { return derivationOf("", pb) }
 
-// derivationOf describes a derivation; nil: there is none.
+// derivationOf describes a derivation. It returns nil if pb is nil.
 func derivationOf(field string, pb *allowlistv1.Derivation) *Derivation {
 	if pb == nil {
 		return nil
@@ -62,14 +62,14 @@ func derivationOf(field string, pb *allowlistv1.Derivation) *Derivation {
 }
 
 // parameters returns the parameters of a derivation, with the defaults filled in. Without a
-// function it is the zero value.
+// function, it returns the zero value.
 func parameters(pb *allowlistv1.Derivation) keys.Derivation {
 	switch function := pb.GetFunction().(type) {
 	case *allowlistv1.Derivation_Digest:
 		encodings := map[allowlistv1.Encoding]keys.Encoding{
 			allowlistv1.Encoding_ENCODING_HEX: keys.EncodeHex, allowlistv1.Encoding_ENCODING_HEX_UPPER: keys.EncodeHexUpper,
 			allowlistv1.Encoding_ENCODING_BASE64: keys.EncodeBase64, allowlistv1.Encoding_ENCODING_BASE64URL: keys.EncodeBase64URL,
-			// No key is longer than a line.
+			// No key is longer than a line of MIME base64.
 			allowlistv1.Encoding_ENCODING_BASE64_MIME: keys.EncodeBase64,
 		}
 		return keys.Derivation{

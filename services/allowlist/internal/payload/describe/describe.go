@@ -1,18 +1,18 @@
-// Package describe says what a configuration means: which keys there are and what each has
-// to be, how the cipher's key is derived, which cipher works with which IV, what is
-// authenticated and signed, and where the parts of a message stand.
+// Package describe determines what a configuration means: its keys and their requirements, how the
+// cipher's key is derived, which cipher works with which IV, what is authenticated and signed, and
+// where the parts of a message are placed.
 //
-// It is the one reading of the configuration's proto. The compiler, the purposes of keys, the
-// dry run, the variants of a diagnosis and the snippets read a [Profile] and not the proto.
-// Defaults are filled in, so that readers never look at an unset field.
+// Only this package interprets the configuration's proto. The compiler, the purposes of keys, the
+// dry run, the variants of a diagnosis, and the snippets read a [Profile] instead of the proto.
+// Defaults are filled in, so that readers never see an unset field.
 //
-// # What it promises
+// # Promises
 //
-// A description is read-only and shares nothing with its readers but the references of the
-// proto. It is total: a configuration that is not valid has a description, too, and what is
-// missing or unknown is the zero value. Whether a configuration is allowed is not said here.
+// A description is read-only and shares nothing with its readers except for the references of the
+// proto. It is total: an invalid configuration has a description, too, and missing or unknown
+// settings are zero values. The description does not say whether a configuration is allowed.
 //
-// A new cipher needs nothing here: its sizes come from package symmetric.
+// A new cipher needs no change here: its sizes come from package symmetric.
 package describe
 
 import (
@@ -25,36 +25,36 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A Kind is what a profile does to the values that it selects.
+// A Kind is the encryption of the selected values.
 type Kind int
 
 // The kinds.
 const (
-	KindNone    Kind = iota // nothing, but perhaps a nested signature
-	KindPlain               // nothing, on purpose
+	KindNone    Kind = iota // none, but perhaps a nested signature
+	KindPlain               // intentionally none
 	KindCipher              // a symmetric cipher
 	KindRSA                 // RSA over the values themselves
 	KindJWE                 // JSON Web Encryption
 	KindPGP                 // OpenPGP
-	KindUnknown             // of a later version of the contract
+	KindUnknown             // from a later version of the contract
 )
 
 // A Profile describes one direction.
 type Profile struct {
-	// Path is where the profile stands, such as `request`.
+	// Path is the path of the profile, such as `request`.
 	Path string
 	Kind Kind
-	// Keys are all references, in the order of the contract.
+	// Keys contains all references, in the order of the contract.
 	Keys []Key
 
-	// Of these the one of the Kind is set.
+	// Only the field of the Kind is set.
 	Cipher *Cipher
 	RSA    *RSA
 	JWE    *JWE
 	PGP    *PGP
-	// Nested is the signature inside of what is encrypted; nil: there is none.
+	// Nested is the signature inside the ciphertext, or nil.
 	Nested *jose.JWS
-	// Signing is the signature of the message; nil: there is none.
+	// Signing is the signature of the message, or nil.
 	Signing *Signing
 
 	Envelope Envelope
@@ -64,8 +64,8 @@ type Profile struct {
 	pb *allowlistv1.Profile
 }
 
-// Of describes a profile that stands at a path, such as `request`. A nil profile describes
-// messages that stay as they are.
+// Of describes the profile at a path, such as `request`. A nil profile describes messages that
+// stay unchanged.
 func Of(path string, pb *allowlistv1.Profile) *Profile {
 	p := &Profile{Path: path, pb: pb, Certificate: sendsCertificate(pb)}
 	switch kind := pb.GetKind().(type) {
@@ -99,8 +99,8 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	return p
 }
 
-// Directions describes both directions of a configuration. A response that is not configured
-// is protected as requests are, without the signing: it is described at the path `request`.
+// Directions describes both directions of a configuration. A response that is not configured is
+// protected like a request, but not signed; its description has the path `request`.
 func Directions(pb *allowlistv1.Encryption) (request, response *Profile) {
 	request = Of("request", pb.GetRequest())
 	if pb.GetResponse() != nil {
@@ -119,8 +119,8 @@ func (p *Profile) Key(field string) (Key, bool) {
 	return Key{}, false
 }
 
-// List returns the keys of a list of the profile, such as `signing.keys`, or the one that stands
-// alone at a field.
+// List returns the keys of a list of the profile, such as `signing.keys`, or the single key at a
+// field.
 func (p *Profile) List(field string) []Key {
 	var list []Key
 	for _, key := range p.Keys {
@@ -131,7 +131,7 @@ func (p *Profile) List(field string) []Key {
 	return list
 }
 
-// Derivation returns how the key of the cipher or of the JWE is derived; nil: it is not.
+// Derivation returns the derivation of the key of the cipher or of the JWE, or nil.
 func (p *Profile) Derivation() *Derivation {
 	switch {
 	case p.Cipher != nil:
@@ -143,9 +143,9 @@ func (p *Profile) Derivation() *Derivation {
 	}
 }
 
-// RSA is RSA over the values themselves.
+// RSA encrypts the values themselves with RSA.
 type RSA struct {
-	// OAEP is nil for PKCS #1 v1.5, and where the padding is missing.
+	// OAEP is nil for PKCS #1 v1.5, and if the padding is missing.
 	OAEP     *keys.OAEP
 	PKCS1v15 bool
 }
@@ -153,7 +153,7 @@ type RSA struct {
 // A JWE is a JSON Web Encryption.
 type JWE struct {
 	jose.JWE
-	// Derivation is that of a key that both sides share; nil: the secret is the key.
+	// Derivation is the derivation of a shared key. It is nil if the secret is the key.
 	Derivation *Derivation
 }
 
@@ -165,23 +165,23 @@ type PGP struct{ Binary, Signs bool }
 
 // A Signing is the signature of a message.
 type Signing struct {
-	// Scheme is nil if there is none, or if it is unknown.
+	// Scheme is nil if the scheme is missing or unknown.
 	Scheme signature.Scheme
-	// Algorithm is the name that the contract has for the scheme's algorithm or hash, such as
-	// `HMAC_SHA256`; empty for a JWS.
+	// Algorithm is the contract's name of the scheme's algorithm or hash, such as `HMAC_SHA256`. It
+	// is empty for a JWS.
 	Algorithm string
-	// SecretDigest says that the scheme is a digest with the secret in it.
+	// SecretDigest says that the scheme is a digest that includes the secret.
 	SecretDigest bool
-	// Hash is that of the scheme; 0 for Ed25519 and a JWS.
+	// Hash is the hash of the scheme, or 0 for Ed25519 and a JWS.
 	Hash crypto.Hash
 	// JWS is set if the scheme is a detached JSON Web Signature.
 	JWS *jose.JWS
 	// Shared says that the keys are bytes that both sides share.
 	Shared bool
-	// Input is the template of what is signed, and Headers are the templates of the headers.
+	// Input is the template of the signed string, and Headers are the templates of the headers.
 	Input    string
 	Headers  map[string]string
 	Encoding template.Encoding
-	// List is set where each key makes a signature.
+	// List is set if each key makes a signature.
 	List *signature.List
 }

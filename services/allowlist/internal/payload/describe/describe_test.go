@@ -24,7 +24,7 @@ func described(t *testing.T, text string) (*describe.Profile, *allowlistv1.Profi
 	return describe.Of("request", pb), pb
 }
 
-// profiles are profiles that refer to a secret in each place there is.
+// profiles returns profiles that together refer to a secret in every possible place.
 func profiles() map[string]string {
 	return map[string]string{
 		"shared key": `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "a" } keys { name: "b" }
@@ -79,7 +79,7 @@ func TestWhatAKeyHasToBe(t *testing.T) {
 			keyfit.Requirement{Symmetric: true, Bytes: []int{24, 16}}, 24,
 		},
 		{
-			"a key that another is derived of is anything",
+			"a key for a derivation has no requirement",
 			`cipher { algorithm: ALGORITHM_AES_192_GCM shared_key { keys { name: "a" } derivation { hkdf {} } } }`, "cipher.shared_key.keys[0]",
 			keyfit.Requirement{}, 0,
 		},
@@ -110,7 +110,7 @@ func TestWhatAKeyHasToBe(t *testing.T) {
 			`signing { asymmetric { algorithm: ALGORITHM_ECDSA_P384_SHA384_DER } keys { name: "a" } }`, "signing.keys[0]",
 			keyfit.Requirement{Pairs: []string{"EC-P384"}}, 0,
 		},
-		{"OpenPGP has keys of its own", `pgp { keys { name: "a" } }`, "pgp.keys[0]", keyfit.Requirement{PGP: true}, 0},
+		{"OpenPGP has its own kind of keys", `pgp { keys { name: "a" } }`, "pgp.keys[0]", keyfit.Requirement{PGP: true}, 0},
 	}
 	for _, test := range tests {
 		p, _ := described(t, test.profile)

@@ -27,16 +27,16 @@ const (
 	SlotPublicKey   = allowlistv1.Part_SLOT_PUBLIC_KEY_SHA256
 )
 
-// Unknown is the length of a part that differs by message.
+// Unknown is the length of a part whose length differs by message.
 const Unknown = -1
 
 // fingerprintBytes is the length of a SHA-256 fingerprint.
 const fingerprintBytes = 32
 
-// DefaultBlob is the name of the blob that is there when none is given.
+// DefaultBlob is the name of the default blob, which is used if none is configured.
 const DefaultBlob = "data"
 
-// A Need says how often a part stands in the blobs.
+// A Need says how often a part must occur in the blobs.
 type Need int
 
 // The needs.
@@ -46,25 +46,25 @@ const (
 	Required
 )
 
-// A Place is how often a part stands in the blobs of a profile, and how long it is.
+// A Place says how often a part must occur in the blobs of a profile, and how long it is.
 type Place struct {
 	Need Need
 	Size int // or Unknown
 }
 
-// An Envelope says how the parts of a value are put together. A JWE has no blobs.
+// An Envelope describes how the parts of a value are combined. A JWE has no blobs.
 type Envelope struct {
-	// Places say which parts there are. Those that are absent are forbidden.
+	// Places contains the possible parts. All other parts are forbidden.
 	Places map[Slot]Place
-	// Blobs are ordered by name. There is at least one, unless the profile is a JWE or does
-	// nothing to bodies.
+	// Blobs is ordered by name. There is at least one, unless the profile is a JWE or does not change
+	// bodies.
 	Blobs []Blob
-	// JSON says that Body is the template of a JSON document, and not of a text.
+	// JSON says that Body is the template of a JSON document, and not of plain text.
 	JSON bool
 	Body string
-	// Headers are the templates of headers, by name.
+	// Headers contains the templates of headers, by name.
 	Headers map[string]string
-	// Outer encodes the finished body once more. Raw is the body itself.
+	// Outer encodes the finished body once more. Raw leaves it unchanged.
 	Outer template.Encoding
 }
 
@@ -75,7 +75,7 @@ type Blob struct {
 	Parts    []Part
 }
 
-// A Part is a part of a blob: what stands in a slot, or a literal.
+// A Part is a part of a blob: a slot or a literal.
 type Part struct {
 	Slot    Slot // SlotLiteral for a literal
 	Literal string
@@ -94,7 +94,7 @@ func (b Blob) Size() int {
 	return total
 }
 
-// TextLen returns the length of a blob's text as it is read, or [Unknown].
+// TextLen returns the length of an encoded blob as it is read, or [Unknown].
 func (b Blob) TextLen() int {
 	codec, size := template.NewCodec(b.Encoding), b.Size()
 	if size == Unknown || !codec.FixedLen() {
@@ -103,7 +103,7 @@ func (b Blob) TextLen() int {
 	return codec.EncodedLen(size)
 }
 
-// Blob returns the blob of a name.
+// Blob returns the blob with a name.
 func (e Envelope) Blob(name string) (Blob, bool) {
 	for _, b := range e.Blobs {
 		if b.Name == name {
@@ -113,7 +113,7 @@ func (e Envelope) Blob(name string) (Blob, bool) {
 	return Blob{}, false
 }
 
-// Sends reports whether a part stands in a blob.
+// Sends reports whether a blob contains a part.
 func (e Envelope) Sends(slot Slot) bool {
 	return slices.ContainsFunc(e.Blobs, func(b Blob) bool {
 		return slices.ContainsFunc(b.Parts, func(p Part) bool { return p.Slot == slot })
@@ -170,7 +170,7 @@ func (p *Profile) envelope() Envelope {
 	return e
 }
 
-// defaultBlob describes the blob of a profile that gives none.
+// defaultBlob describes the blob of a profile that configures none.
 func (p *Profile) defaultBlob(e Envelope) Blob {
 	b := Blob{Name: DefaultBlob, Encoding: template.Base64}
 	if p.PGP != nil && !p.PGP.Binary || p.pb.GetKind() == nil && p.Nested != nil {
@@ -184,7 +184,7 @@ func (p *Profile) defaultBlob(e Envelope) Blob {
 	return b
 }
 
-// places returns which parts the blobs hold.
+// places returns the parts that the blobs may contain.
 func (p *Profile) places() map[Slot]Place {
 	switch {
 	case p.Cipher != nil:
@@ -198,7 +198,7 @@ func (p *Profile) places() map[Slot]Place {
 	}
 }
 
-// places returns which parts the blobs of a cipher hold.
+// places returns the parts that the blobs of a cipher may contain.
 func (c *Cipher) places() map[Slot]Place {
 	all := map[Slot]Place{SlotCiphertext: {Required, Unknown}}
 	if c.Suite.Tag > 0 {
@@ -208,7 +208,7 @@ func (c *Cipher) places() map[Slot]Place {
 	case c.IV.Sent():
 		all[SlotIV] = Place{Required, c.IV.Bytes}
 	case c.IV.Source == allowlistv1.Iv_SOURCE_STATIC, c.IV.Source == allowlistv1.Iv_SOURCE_ZERO,
-		// With a salt of the owner's choice it could be a piece of another endpoint's key.
+		// With a salt that the owner chooses, it could be a piece of another endpoint's key.
 		c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED && c.Derivation != nil && c.Derivation.SentSalt > 0:
 		all[SlotIV] = Place{Optional, c.IV.Bytes}
 	}
@@ -233,14 +233,14 @@ func (c *Cipher) places() map[Slot]Place {
 	return all
 }
 
-// Protects reports whether a profile does anything to bodies, as opposed to signing them or
-// leaving them plain.
+// Protects reports whether a profile changes bodies, as opposed to only signing them or leaving
+// them plain.
 func Protects(pb *allowlistv1.Profile) bool {
 	_, plain := pb.GetKind().(*allowlistv1.Profile_Plain)
 	return !plain && (pb.GetKind() != nil || pb.GetEnvelope() != nil || pb.GetNestedJws() != nil)
 }
 
-// InHeader reports whether a blob stands in a header.
+// InHeader reports whether a header contains a blob.
 func (e Envelope) InHeader(blob string) bool {
 	for _, value := range e.Headers {
 		if strings.Contains(value, "${"+blob+"}") {

@@ -11,48 +11,48 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
-// A Role is what a key does in a message.
+// A Role is the role of a key in a message.
 type Role int
 
 // The roles.
 const (
-	// Encrypts is that of the keys of a cipher, and of the keys that session keys are wrapped
+	// Encrypts is the role of the keys of a cipher, and of the keys that session keys are wrapped
 	// with or agreed on.
 	Encrypts Role = iota
-	// Signs is that of the keys of a signature, around a message or inside of it.
+	// Signs is the role of the keys of a signature, around a message or inside it.
 	Signs
-	// Authenticates is that of a MAC's own key.
+	// Authenticates is the role of the separate key of a MAC.
 	Authenticates
-	// Unlocks is that of the passphrase of other keys.
+	// Unlocks is the role of the passphrase of other keys.
 	Unlocks
-	// IV is that of an IV that is always the same.
+	// IV is the role of a static IV.
 	IV
-	// Salt is that of a salt that is always the same.
+	// Salt is the role of a constant salt.
 	Salt
 )
 
-// A Key is a reference to a secret, with what the secret has to be.
+// A Key is a reference to a secret, with the requirements for the secret.
 type Key struct {
-	// Field is where the reference stands, such as `request.cipher.shared_key.keys[0]`. Keys of
-	// one list have the same List, such as `request.cipher.shared_key.keys`; of a key that
-	// stands alone it is the field itself.
+	// Field is the path of the reference, such as `request.cipher.shared_key.keys[0]`. Keys of one
+	// list have the same List, such as `request.cipher.shared_key.keys`. For a single key, List is
+	// the field itself.
 	Field, List string
-	// Secret is the resource name of the secret, and Version 0 for the current one.
+	// Secret is the resource name of the secret. Version is 0 for the current version.
 	Secret  string
 	Version uint32
-	// Decoding is how the stored bytes become the key.
+	// Decoding says how the stored bytes are decoded to the key.
 	Decoding keyform.Decoding
 	Role     Role
-	// Requirement is what the decoded key has to be.
+	// Requirement is the requirement for the decoded key.
 	Requirement keyfit.Requirement
-	// Usual is the length that a new key has, for keys that both sides share; 0: any.
+	// Usual is the length of a new key, for keys that both sides share; 0 means any length.
 	Usual int
 }
 
-// Shared reports whether both sides have the bytes of the key: it is no pair.
+// Shared reports whether both sides have the bytes of the key, that is, it is not a key pair.
 func (k Key) Shared() bool { return len(k.Requirement.Pairs) == 0 && !k.Requirement.PGP }
 
-// usualKEK is the length of a new key for AES Key Wrap, which takes three.
+// usualKEK is the length of a new key for AES Key Wrap, which accepts three lengths.
 const usualKEK = 32
 
 // keys describes all references of a profile.
@@ -93,7 +93,7 @@ func (l *lister) list(field string, refs []*allowlistv1.SecretRef, role Role, re
 	}
 }
 
-// one adds a key that stands alone, if there is one.
+// one adds a single key, if there is one.
 func (l *lister) one(field string, ref *allowlistv1.SecretRef, role Role, usual int) {
 	if ref == nil {
 		return
@@ -153,11 +153,11 @@ func (l *lister) jwe(p *Profile) {
 	l.salt("jose", p.pb.GetJose().GetDerivation())
 }
 
-// ofJWE returns what the keys of a JSON Web Encryption have to be.
+// ofJWE returns the requirement for the keys of a JSON Web Encryption.
 func ofJWE(j jose.JWE) keyfit.Requirement { return ofAlgorithm(j.Alg, j.KeyBytes()) }
 
-// ofJWS returns what the keys of a JSON Web Signature have to be. Shared ones may be longer
-// than a new one.
+// ofJWS returns the requirement for the keys of a JSON Web Signature. Shared keys may be longer
+// than a new key.
 func ofJWS(j jose.JWS) (required keyfit.Requirement, usual int) {
 	if n := j.KeyBytes(); n > 0 {
 		return keyfit.Requirement{Symmetric: true}, n
@@ -165,8 +165,8 @@ func ofJWS(j jose.JWS) (required keyfit.Requirement, usual int) {
 	return ofAlgorithm(j.Alg, 0), 0
 }
 
-// ofAlgorithm returns what the keys of an algorithm of RFC 7518 have to be; shared ones have
-// so many bytes.
+// ofAlgorithm returns the requirement for the keys of an algorithm of RFC 7518. The parameter
+// shared is the length of shared keys in bytes.
 func ofAlgorithm(alg string, shared int) keyfit.Requirement {
 	switch {
 	case shared > 0:
@@ -184,7 +184,7 @@ func ofAlgorithm(alg string, shared int) keyfit.Requirement {
 	}
 }
 
-// ofScheme returns what the keys of a signature have to be.
+// ofScheme returns the requirement for the keys of a signature.
 func ofScheme(scheme signature.Scheme) (required keyfit.Requirement, usual int) {
 	switch scheme := scheme.(type) {
 	case signature.RSA:

@@ -5,12 +5,12 @@ import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 // A Selection says which values of a body are protected. The zero Selection is the whole body.
 type Selection struct {
 	Part SelectedPart
-	// Paths are those of the fields, or the one of the object.
+	// Paths contains the paths of the fields, or the path of the object.
 	Paths []string
-	// Names are the names of the parameters of a form.
+	// Names contains the names of the parameters of a form.
 	Names []string
-	// Strings says that fields are protected without their quotes, and SkipEmpty that those
-	// that are empty stay as they are.
+	// Strings says that fields are protected without their quotes, and SkipEmpty that empty fields
+	// stay as they are.
 	Strings, SkipEmpty bool
 }
 
@@ -42,5 +42,5 @@ func (p *Profile) Selection() Selection {
 	}
 }
 
-// Protects reports whether the profile does anything to bodies, as [Protects] does.
+// Protects reports whether the profile changes bodies, like [Protects].
 func (p *Profile) Protects() bool { return Protects(p.pb) }

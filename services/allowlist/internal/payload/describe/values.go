@@ -21,7 +21,7 @@ const (
 	CertificatePlaceholder = "${certificate_sha256}"
 )
 
-// Mirrored returns the profile of a response that is not configured: that of the request,
+// Mirrored returns the profile of a response that is not configured: the profile of the request
 // without its signing.
 func Mirrored(request *allowlistv1.Profile) *allowlistv1.Profile {
 	unsigned := proto.CloneOf(request)
@@ -31,7 +31,7 @@ func Mirrored(request *allowlistv1.Profile) *allowlistv1.Profile {
 	return unsigned
 }
 
-// DecodingOf returns how the stored bytes of a reference become the key.
+// DecodingOf returns how the stored bytes of a reference are decoded to the key.
 func DecodingOf(ref *allowlistv1.SecretRef) keyform.Decoding {
 	switch ref.GetDecoding() {
 	case allowlistv1.Decoding_DECODING_HEX:
@@ -49,12 +49,12 @@ func DecodingOf(ref *allowlistv1.SecretRef) keyform.Decoding {
 	}
 }
 
-// name returns the name that the contract has for an enum's value, without its prefix.
+// name returns the contract's name of an enum value, without its prefix.
 func name(value fmt.Stringer, prefix string) string {
 	return strings.TrimPrefix(value.String(), prefix)
 }
 
-// Hash returns a hash function; unset is the one given.
+// Hash returns a hash function. The parameter unset is the default.
 func Hash(pb allowlistv1.Hash, unset crypto.Hash) crypto.Hash {
 	switch pb {
 	case allowlistv1.Hash_HASH_MD5:
@@ -72,7 +72,7 @@ func Hash(pb allowlistv1.Hash, unset crypto.Hash) crypto.Hash {
 	}
 }
 
-// MACHash returns the hash of an HMAC; that of an unknown one is SHA-256.
+// MACHash returns the hash of an HMAC. It is SHA-256 for an unknown algorithm.
 func MACHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
 	switch a {
 	case allowlistv1.Mac_ALGORITHM_HMAC_SHA1:
@@ -88,7 +88,7 @@ func MACHash(a allowlistv1.Mac_Algorithm) crypto.Hash {
 	}
 }
 
-// OAEPOf returns the options of RSAES-OAEP; nil for none.
+// OAEPOf returns the options of RSAES-OAEP, or nil.
 func OAEPOf(pb *allowlistv1.RsaOaep) *keys.OAEP {
 	if pb == nil {
 		return nil
@@ -96,7 +96,7 @@ func OAEPOf(pb *allowlistv1.RsaOaep) *keys.OAEP {
 	return &keys.OAEP{Hash: Hash(pb.GetHash(), crypto.SHA256), MGF1: Hash(pb.GetMgf1Hash(), 0), Label: pb.GetLabel()}
 }
 
-// EncodingOf returns an encoding; unset is the one given.
+// EncodingOf returns an encoding. The parameter unset is the default.
 func EncodingOf(pb allowlistv1.Encoding, unset template.Encoding) template.Encoding {
 	switch pb {
 	case allowlistv1.Encoding_ENCODING_HEX:
@@ -145,7 +145,7 @@ func signingOf(pb *allowlistv1.Signing) *Signing {
 	return s
 }
 
-// asymmetric returns the scheme of an algorithm, nil if it is unknown.
+// asymmetric returns the scheme of an algorithm, or nil if it is unknown.
 func asymmetric(a allowlistv1.Asymmetric_Algorithm) signature.Scheme {
 	switch a {
 	case allowlistv1.Asymmetric_ALGORITHM_RSA_PKCS1V15_SHA256:
@@ -172,7 +172,7 @@ func asymmetric(a allowlistv1.Asymmetric_Algorithm) signature.Scheme {
 	return nil
 }
 
-// curveOf returns the algorithm of the keys that sign with ECDSA over a hash.
+// curveOf returns the algorithm of the keys that sign a hash with ECDSA.
 func curveOf(hash crypto.Hash) string {
 	if hash == crypto.SHA384 {
 		return "EC-P384"
@@ -202,13 +202,13 @@ func jweOf(path string, pb *allowlistv1.Jose) *JWE {
 	return j
 }
 
-// SharedJose reports whether both sides share the key of a key management, as RFC 7518 names
-// it.
+// SharedJose reports whether both sides share the key of a key management algorithm, which is
+// named as in RFC 7518.
 func SharedJose(alg string) bool {
 	return !strings.HasPrefix(alg, "RSA") && !strings.HasPrefix(alg, "ECDH")
 }
 
-// joseName returns an algorithm as RFC 7518 names it.
+// joseName returns the RFC 7518 name of an algorithm.
 func joseName(name, prefix string) string {
 	name = strings.TrimPrefix(name, prefix)
 	switch name {
@@ -235,7 +235,7 @@ func issuedAt(pb allowlistv1.IssuedAt) jose.IssuedAt {
 	}
 }
 
-// HoldsFingerprint reports whether members of a JOSE header hold the fingerprint of a key.
+// HoldsFingerprint reports whether any member of a JOSE header contains the fingerprint of a key.
 func HoldsFingerprint(header map[string]string) bool {
 	for _, value := range header {
 		if strings.Contains(value, PublicKeyPlaceholder) || strings.Contains(value, CertificatePlaceholder) {

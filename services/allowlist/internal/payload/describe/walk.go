@@ -11,12 +11,12 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// Root is what the fields of a configuration are named from.
+// Root is the first element of the paths of a configuration's fields.
 const Root = "encryption"
 
-// Walk visits a message and all messages inside it, in the order of the proto.
-// References are found by their type, so that one which a later version of the
-// configuration adds cannot be forgotten.
+// Walk visits a message and all messages inside it, in the order of the proto. References are
+// found by their type, so that a reference that a later version of the configuration adds cannot
+// be forgotten.
 func Walk(path string, m protoreflect.Message, visit func(path string, m protoreflect.Message)) {
 	visit(path, m)
 	fields := m.Descriptor().Fields()
@@ -55,8 +55,8 @@ func sortedKeys(m protoreflect.Map) []protoreflect.MapKey {
 	return keys
 }
 
-// EachReference visits all references of a configuration, each with the path of its field from
-// `encryption` on.
+// EachReference visits all references of a configuration, each with the path of its field, which
+// starts at `encryption`.
 func EachReference(pb *allowlistv1.Encryption, visit func(path string, ref *allowlistv1.SecretRef)) {
 	Walk(Root, pb.ProtoReflect(), func(path string, m protoreflect.Message) {
 		if ref, ok := m.Interface().(*allowlistv1.SecretRef); ok {

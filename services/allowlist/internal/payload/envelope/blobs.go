@@ -9,16 +9,16 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// MaxBlobs is how many blobs there may be.
+// MaxBlobs is the maximum number of blobs.
 const MaxBlobs = 8
 
-// Slots is how many kinds of parts there are, and one for the literals.
+// Slots is the number of kinds of parts, plus one for literals.
 const Slots = int(describe.SlotPublicKey) + 1
 
 // Parts are the pieces of one encrypted value, by slot.
 type Parts [Slots][]byte
 
-// Sizes are the lengths of parts, by slot; [describe.Unknown] where it differs by message.
+// Sizes are the lengths of parts, by slot: [describe.Unknown] if the length differs by message.
 type Sizes [Slots]int
 
 // A Piece is a part of a blob, or a literal.
@@ -32,20 +32,19 @@ type Blob struct {
 	Name   string
 	Pieces []Piece
 	Codec  template.Codec
-	// Open is the piece whose length is what the others leave, or -1.
+	// Open is the piece that takes the bytes that the others leave, or -1.
 	Open int
 }
 
-// Blobs are those of one envelope. They say how parts are put together, and not what
-// they are.
+// Blobs describes the blobs of one envelope. It says how parts are combined, but not what they
+// are.
 type Blobs struct {
 	List []Blob
-	// Sizes are the lengths that are known beforehand.
+	// Sizes holds the lengths that are known in advance.
 	Sizes Sizes
-	// Has tells which slots stand in a blob.
+	// Has says which slots occur in a blob.
 	Has [Slots]bool
-	// Cuts says that the length of the wrapped key has to be known to cut a blob or the
-	// template.
+	// Cuts says that the length of the wrapped key must be known to cut a blob or the template.
 	Cuts bool
 }
 
@@ -70,7 +69,7 @@ func (b *Blob) size(n *Sizes) int {
 	return total
 }
 
-// textLen returns the length of the blob's text as it is written, or [describe.Unknown].
+// textLen returns the length of the encoded blob as it is written, or [describe.Unknown].
 func (b *Blob) textLen(n *Sizes) int {
 	if size := b.size(n); size != describe.Unknown {
 		return b.Codec.EncodedLen(size)
@@ -78,7 +77,7 @@ func (b *Blob) textLen(n *Sizes) int {
 	return describe.Unknown
 }
 
-// FixedLen returns the length of the blob's text as it is read, or [describe.Unknown].
+// FixedLen returns the length of the encoded blob as it is read, or [describe.Unknown].
 func (b *Blob) FixedLen(n *Sizes) int {
 	if !b.Codec.FixedLen() {
 		return describe.Unknown
@@ -86,7 +85,7 @@ func (b *Blob) FixedLen(n *Sizes) int {
 	return b.textLen(n)
 }
 
-// A scratch is memory that is used again and again. It serves one message.
+// A scratch is memory that is reused for the values of one message.
 type scratch struct{ memory []byte }
 
 // room returns n bytes of the scratch memory.
@@ -101,7 +100,7 @@ func (s *scratch) room(n int) []byte {
 // Wipe zeroes the scratch memory, which may hold plaintext.
 func (s *scratch) Wipe() { clear(s.memory[:cap(s.memory)]) }
 
-// A Packer puts the parts of one value after another into blobs.
+// A Packer packs the parts of each value into blobs, one value after another.
 type Packer struct {
 	*Blobs
 	scratch
@@ -109,8 +108,8 @@ type Packer struct {
 	ends [MaxBlobs]int // where the blobs end in raw
 }
 
-// Begin makes room for parts of these lengths and returns the place of the ciphertext,
-// which has the length of a tag to spare behind it.
+// Begin makes room for parts of these lengths and returns the place of the ciphertext, which has
+// spare capacity for a tag after it.
 func (p *Packer) Begin(n *Sizes) (ciphertext []byte) {
 	total, at := 0, 0
 	for i := range p.List {
@@ -127,11 +126,11 @@ func (p *Packer) Begin(n *Sizes) (ciphertext []byte) {
 	return p.raw[at:at:len(p.raw)]
 }
 
-// errPart means that a part is not there, or has another length than its place.
+// errPart means that a part is missing, or that its length differs from that of its place.
 var errPart = errors.New("a part does not fit its place")
 
-// Finish puts all parts but the ciphertext into their places. Each fills its own: what
-// stood there before may be of another value.
+// Finish copies all parts except for the ciphertext to their places. Each part must fill its
+// place, because the previous bytes there may belong to another value.
 func (p *Packer) Finish(n *Sizes, parts *Parts) error {
 	at := 0
 	for i := range p.List {
@@ -163,13 +162,12 @@ func (p *Packer) Bytes(blob int) []byte {
 	return p.raw[start:p.ends[blob]]
 }
 
-// AppendText appends the text of a blob.
+// AppendText appends the encoded form of a blob.
 func (p *Packer) AppendText(dst []byte, blob int) []byte {
 	return p.List[blob].Codec.AppendEncoded(dst, p.Bytes(blob))
 }
 
-// TextLen returns the length of the texts of all blobs, with room for the escapes of line
-// ends in JSON.
+// TextLen returns the total length of all encoded blobs, with room for escaped line ends in JSON.
 func (b *Blobs) TextLen(n *Sizes) int {
 	total := 0
 	for i := range b.List {
@@ -182,24 +180,23 @@ func (b *Blobs) TextLen(n *Sizes) int {
 	return total
 }
 
-// Lengths fills in the lengths of the texts of the blobs as they are read, as far as they
-// are known.
+// Lengths fills in the lengths of the encoded blobs as they are read, as far as they are known.
 func (b *Blobs) Lengths(n *Sizes, lengths []int) {
 	for i := range b.List {
 		lengths[i] = b.List[i].FixedLen(n)
 	}
 }
 
-// An Unpacker takes the texts of blobs apart.
+// An Unpacker decodes blobs and cuts them into parts.
 type Unpacker struct {
 	*Blobs
 	scratch
 	Raw  [MaxBlobs][]byte
-	Free []byte // behind all that was decoded, with a tag
+	Free []byte // follows the decoded bytes and a tag
 }
 
-// Unpack decodes the texts of all blobs and puts the parts in them into p. N has the lengths
-// that are known. Behind all there is room for a plaintext if wanted.
+// Unpack decodes all blobs and writes their parts to p. N has the known lengths. If spare is set,
+// there is room for a plaintext after the decoded bytes.
 func (u *Unpacker) Unpack(found [][]byte, n *Sizes, p *Parts, spare bool) bool {
 	size := symmetric.MaxTag
 	for i, text := range found {
@@ -223,8 +220,8 @@ func (u *Unpacker) Unpack(found [][]byte, n *Sizes, p *Parts, spare bool) bool {
 	return true
 }
 
-// Sealed returns the ciphertext with the tag behind it. If the tag stood elsewhere this
-// overwrites what stands there, so that all other parts are done with by then.
+// Sealed returns the ciphertext followed by the tag. If the tag was elsewhere, this overwrites the
+// bytes after the ciphertext, so all other parts must be done with by then.
 func (u *Unpacker) Sealed(p *Parts) []byte {
 	ciphertext, tag := p[describe.SlotCiphertext], p[describe.SlotTag]
 	n := len(ciphertext)

@@ -1,6 +1,6 @@
-// Package envelope writes protected values into bodies and headers, and reads them from there: how
-// the parts of a value are put together (blobs) and where the texts of blobs stand (templates).
-// What the parts are is decided by a [Sealing] and an [Opening].
+// Package envelope writes protected values into bodies and headers, and reads them from there.
+// Blobs define how the parts of a value are combined, and templates define where the encoded blobs
+// are placed. A [Sealing] and an [Opening] decide what the parts are.
 package envelope
 
 import (
@@ -11,14 +11,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// An Envelope says how protected bytes are written and read. What they are is not its
-// business: it fills holes with texts.
+// An Envelope says how protected bytes are written and read. It fills holes with strings, and does
+// not know what the bytes are.
 type Envelope struct {
 	Holes int
 	Body  *template.Template
-	// Headers are those that hold something, and those that are sent only.
+	// Headers contains the headers that hold protected bytes, and those that are only sent.
 	Headers []HeaderTemplate
-	// Outer encodes the finished body once more, if it is set.
+	// Outer encodes the finished body once more, if set.
 	Outer *template.Codec
 }
 
@@ -26,18 +26,18 @@ type Envelope struct {
 type HeaderTemplate struct {
 	Name   string
 	Value  *template.Template
-	Filled bool // it holds something, so that it is read
+	Filled bool // it holds protected bytes, and is therefore read
 }
 
-// A writer is what the selection seals values with.
+// A writer is the sealer of the selection.
 type writer struct {
 	*message.Message
 	envelope *Envelope
-	nested   *signing.Nesting // nil: nothing is signed inside
+	nested   *signing.Nesting // nil if there is no nested signature
 	sealing  Sealing
-	// fill is the sealing's appendText, made once.
+	// fill is the AppendText method of the sealing, bound once.
 	fill   func(dst []byte, hole int) []byte
-	sealed int // how many values
+	sealed int // number of values
 }
 
 func NewWriter(m *message.Message, e *Envelope, n *signing.Nesting, s Sealing) *writer {
@@ -56,7 +56,7 @@ func (w *writer) SealedLen(n int) int {
 	return n
 }
 
-// innerLen returns the length of a text before its outer encoding.
+// innerLen returns the length of a string before its outer encoding.
 func (w *writer) innerLen(n int) int {
 	if w.nested != nil {
 		n = w.nested.Len(n)
@@ -92,7 +92,7 @@ func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 		w.Traced("envelope", "envelope written", out[start:])
 		return out, nil
 	}
-	// Of a whole body: there is one.
+	// The value is a whole body: there is only one.
 	inner, ok := w.envelope.Body.Append(make([]byte, 0, w.innerLen(n)), w.fill)
 	if !ok {
 		return nil, notText()
@@ -102,30 +102,30 @@ func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// notText is the refusal of bytes that a JSON string or a header cannot hold.
+// notText returns the error for bytes that a JSON string or a header cannot hold.
 func notText() error {
-	return message.NotEncryptable("the bytes cannot stand in the envelope as they are: they are not text", "")
+	return message.NotEncryptable("the bytes cannot be placed in the envelope as they are: they are not text", "")
 }
 
-// WriteHeaders returns the headers, which hold what is of the whole message: it is the
-// same for the last value as for all.
+// WriteHeaders returns the headers. They only hold parts of the whole message, which are the same
+// for the last value as for all others.
 func (w *writer) WriteHeaders() ([]message.Header, error) {
 	var headers []message.Header
 	for _, h := range w.envelope.Headers {
 		if h.Filled && w.sealed == 0 {
-			continue // nothing is there to open
+			continue // there is nothing to decrypt
 		}
 		value, ok := h.Value.Append(nil, w.fill)
 		if !ok || !ValidHeaderText(string(value)) {
-			return nil, message.NotEncryptable("the bytes cannot stand in a header as they are", "")
+			return nil, message.NotEncryptable("the bytes cannot be placed in a header as they are", "")
 		}
 		headers = append(headers, message.Header{Name: h.Name, Value: string(value)})
 	}
 	return headers, nil
 }
 
-// ValidHeaderText reports whether a text can be the value of a header: a line break in
-// one would begin another.
+// ValidHeaderText reports whether a string can be the value of a header. A line break in it would
+// begin another header.
 func ValidHeaderText(value string) bool {
 	if strings.TrimSpace(value) != value {
 		return false
@@ -138,17 +138,17 @@ func ValidHeaderText(value string) bool {
 	return true
 }
 
-// A parser is what the selection opens values with.
+// A parser is the opener of the selection.
 type parser struct {
 	*message.Message
 	envelope *Envelope
 	nested   *signing.Nesting
 	opening  Opening
 	outer    scratch
-	inner    []byte // what was signed inside
+	inner    []byte // payload of the nested signature
 	text     []byte
 	found    [][]byte // by hole
-	reading  Reading  // read, made once
+	reading  Reading  // the read method, bound once
 }
 
 func NewParser(m *message.Message, e *Envelope, n *signing.Nesting, o Opening) *parser {
@@ -183,7 +183,7 @@ func (p *parser) Open(text []byte) ([]byte, error) {
 	return p.inner, err
 }
 
-// read finds the texts of the holes in the headers and in the text.
+// read finds the strings of the holes in the headers and in the body.
 func (p *parser) read(lengths []int) ([][]byte, error) {
 	for _, h := range p.envelope.Headers {
 		if !h.Filled {

@@ -9,11 +9,12 @@ import (
 	"github.com/keyward/keyward/pkg/keyform"
 )
 
-// Against returns what the facts of a key that is read so have against the requirement, and the decoding that would fit.
+// Against checks the facts of a key that is read with a decoding against the requirement. It
+// returns the cause if the key does not fit, and a decoding that would fit, if any.
 func (r Requirement) Against(read keyform.Decoding, facts Facts) (cause, decoding string) {
 	switch {
 	case r.Symmetric && facts.Pair():
-		return "The secret holds " + facts.Holds() + ", and a key that both sides share is needed.", ""
+		return "The secret holds " + facts.Holds() + ", but a key that both sides share is needed.", ""
 	case r.Sized():
 		return r.againstLength(read, facts)
 	case r.PGP:
@@ -43,7 +44,7 @@ func (r Requirement) againstLength(read keyform.Decoding, facts Facts) (cause, d
 	case size == 0:
 		cause = "Read as " + read.String() + ", the secret is not a key of " + Listed(r.Bytes) + " bytes."
 	default:
-		cause = fmt.Sprintf("Read as %s, the secret is a key of %d bytes, and %s are needed.", read, size, Listed(r.Bytes))
+		cause = fmt.Sprintf("Read as %s, the secret is a key of %d bytes, but %s are needed.", read, size, Listed(r.Bytes))
 	}
 	for _, form := range facts.Forms {
 		if fits(form.Bytes) && form.Decoding != read {
@@ -51,12 +52,12 @@ func (r Requirement) againstLength(read keyform.Decoding, facts Facts) (cause, d
 		}
 	}
 	if facts.LineEnd {
-		return cause + " The value ends with a line end: store it again without that, and read it as RAW.", ""
+		return cause + " The value ends with a line break: store it again without the line break, and read it as RAW.", ""
 	}
 	return cause + " Store a key of that length as a new version.", ""
 }
 
-// againstPair returns what is wrong with a key that has to be one of a pair.
+// againstPair returns what is wrong with a key that must be part of a pair.
 func (r Requirement) againstPair(read keyform.Decoding, facts Facts) string {
 	need := " The configuration needs " + strings.Join(r.Pairs, " or ") + "."
 	if r.Pairs[0] == "RSA" {
@@ -72,7 +73,7 @@ func (r Requirement) againstPair(read keyform.Decoding, facts Facts) string {
 		if !asItIs(read) {
 			return "" // the decoded value may be a key
 		}
-		return "The secret holds no key that is recognized." + need + " Store it in PEM."
+		return "The secret holds no recognized key." + need + " Store it in PEM."
 	case facts.Algorithm == "":
 		return ""
 	case isRSA && slices.Contains(r.Pairs, "RSA"):
@@ -95,12 +96,12 @@ func (Requirement) againstPGP(read keyform.Decoding, facts Facts) string {
 	case facts.Pair() && !facts.PGP():
 		return "The secret holds " + facts.Holds() + "." + need
 	case facts.Kind == keyform.KindText && asItIs(read):
-		return "The secret holds no key that is recognized." + need + " Store it as it was exported, with its armor."
+		return "The secret holds no recognized key." + need + " Store it as it was exported, with its armor."
 	}
 	return ""
 }
 
-// Listed returns lengths as one writes them.
+// Listed returns lengths as a list in words.
 func Listed(lengths []int) string {
 	texts := make([]string, len(lengths))
 	for i, n := range lengths {

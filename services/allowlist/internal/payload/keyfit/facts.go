@@ -2,25 +2,26 @@ package keyfit
 
 import "github.com/keyward/keyward/pkg/keyform"
 
-// Facts are what the vault tells of a key without telling the key. Zero is not told.
+// Facts is the metadata that the vault reports about a key without revealing the key. A zero field
+// is unknown.
 type Facts struct {
-	// Kind is what the value is. Text and bytes hold no key pair.
+	// Kind is the kind of the value. Text and bytes are not a key pair.
 	Kind keyform.Kind
 	// Bytes is the length of a key that was stored as bytes.
 	Bytes int
 	// Algorithm is the kind and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
 	// `Ed25519` and `X25519`.
 	Algorithm string
-	// Private says that the asymmetric key is a private one.
+	// Private says that the asymmetric key is a private key.
 	Private bool
-	// Fingerprint is that of the public key.
+	// Fingerprint is the fingerprint of the public key.
 	Fingerprint string
-	// Problem is why a value that looks like a key pair is none, as a sentence.
+	// Problem says in a sentence why a value that looks like a key pair is not valid.
 	Problem string
-	// Forms are how the value can be read as a key of a usual length. They are set only
-	// where the lengths were asked for.
+	// Forms contains the ways to read the value as a key of a usual length. It is set only if the
+	// lengths were requested.
 	Forms []keyform.Form
-	// LineEnd says that the value is such a key but for its final line end.
+	// LineEnd says that the value would be such a key without its final line end.
 	LineEnd bool
 }
 
@@ -39,7 +40,7 @@ func (f Facts) Pair() bool {
 	}
 }
 
-// Public reports whether the value is the public part of a key pair alone.
+// Public reports whether the value is only the public part of a key pair.
 func (f Facts) Public() bool {
 	switch f.Kind {
 	case keyform.KindPublicKey, keyform.KindCertificate, keyform.KindPGPPublicKey:
@@ -51,7 +52,7 @@ func (f Facts) Public() bool {
 	}
 }
 
-// Holds says what the value is, as what a sentence ends with.
+// Holds describes the value in words that can end a sentence.
 func (f Facts) Holds() string {
 	what := map[keyform.Kind]string{
 		keyform.KindPrivateKey: "a private key", keyform.KindPublicKey: "a public key", keyform.KindCertificate: "a certificate",

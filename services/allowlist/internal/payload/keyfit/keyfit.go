@@ -1,15 +1,15 @@
-// Package keyfit says what a key has to be for its place in a configuration, and whether what
-// is known of a key goes with that.
+// Package keyfit defines the requirements that a key must meet for its place in a configuration,
+// and checks the facts of a key against them.
 package keyfit
 
-// A Requirement is what a key has to be. The zero Requirement is anything.
+// A Requirement describes an acceptable key. The zero Requirement accepts any key.
 type Requirement struct {
-	// Symmetric keys have one of the lengths, if there are any.
+	// A symmetric key must have one of the lengths in Bytes, if any are given.
 	Symmetric bool
 	Bytes     []int
-	// Pairs are the algorithms of asymmetric keys, RSA without its size.
+	// Pairs contains the accepted algorithms of asymmetric keys, RSA without its size.
 	Pairs []string
-	// PGP says that it is an OpenPGP key.
+	// PGP says that the key must be an OpenPGP key.
 	PGP bool
 }
 

@@ -20,42 +20,42 @@ import (
 // maxIV is the length of the longest IV.
 const maxIV = 16
 
-// Cipher is a profile's cipher with all that it takes.
+// Cipher is a profile's cipher with everything that it needs.
 type Cipher struct {
 	Layout     *envelope.Blobs
 	Suite      symmetric.Suite
 	Supply     supply
-	Derivation *derive.Deriver // nil: the secret is the key
+	Derivation *derive.Deriver // nil if the secret is the key
 	KeyBytes   int             // of the cipher's key, before the IV that is derived with it
 	IVSource   allowlistv1.Iv_Source
 	StaticIV   *message.Source
-	Mac        *symmetric.MAC  // nil: there is none
-	MacKey     *message.Source // nil: the cipher's own
-	// Aad are the associated data that are always the same; of what is sent, the ones
-	// that are written.
+	Mac        *symmetric.MAC  // may be nil
+	MacKey     *message.Source // nil for the cipher's own key
+	// Aad is the constant associated data. If associated data is sent, this is the value that is sent
+	// in outgoing messages.
 	Aad []byte
-	// How often the secret, the salt and the IV are generated.
+	// How often the secret, the salt, and the IV are generated.
 	SecretScope, SaltScope, IvScope describe.Scope
-	// RandomBits tell two values apart, and counted is the key that has a budget for them;
-	// nil: there is none.
+	// RandomBits is the number of random bits that distinguish two values. Counted is the key that
+	// has a budget for them, or nil.
 	RandomBits int
 	Counted    *message.Source
-	// Answered says that the answer needs the key and the IV.
+	// Answered says that the response needs the key and the IV.
 	Answered bool
-	// Bare says that nothing authenticates what is encrypted.
+	// Bare says that nothing authenticates the ciphertext.
 	Bare bool
-	// boxes are those of keys that serve more than one message.
+	// boxes caches the boxes of keys that are used for more than one message.
 	boxes keys.Cache[symmetric.Box]
 }
 
-// A keyed box is a key with what can be done with it.
+// A keyed is a key with its box.
 type keyed struct {
 	held
-	key []byte // and behind it the IV that was derived
+	key []byte // followed by the derived IV
 	box symmetric.Box
 }
 
-// key makes the box of a secret.
+// key creates the box for a secret.
 func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) {
 	k := keyed{held: from, key: from.secret}
 	if s.Derivation != nil {
@@ -93,7 +93,7 @@ func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) 
 	}
 }
 
-// lasting reports whether one key serves many messages.
+// lasting reports whether one key is used for many messages.
 func (s *Cipher) lasting() bool {
 	_, shared := s.Supply.(*SharedKey)
 	return shared && (s.Derivation == nil || s.Derivation.Sent == 0)
@@ -107,7 +107,7 @@ func (s *Cipher) own(k *keyed) []byte {
 	return k.key
 }
 
-// deriveIV returns the IV where it is not random and does not travel.
+// deriveIV writes the IV to dst if it is neither random nor sent.
 func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
 	switch s.IVSource {
 	case allowlistv1.Iv_SOURCE_STATIC:
@@ -147,14 +147,14 @@ func (s *Cipher) randomIV() bool {
 	return false
 }
 
-// note keeps what the answer to the message needs.
+// note keeps the key and the IV if the response needs them.
 func (s *Cipher) note(m *message.Message, k *keyed, iv []byte) {
 	if s.Answered {
 		m.Answer = message.Exchange{Key: bytes.Clone(s.own(k)), IV: bytes.Clone(iv)}
 	}
 }
 
-// eachDerives reports whether each value has a derivation of its own.
+// eachDerives reports whether each value has a separate derivation.
 func (s *Cipher) eachDerives() bool {
 	return s.Derivation != nil && s.keyPerValue()
 }
@@ -174,10 +174,10 @@ type encrypting struct {
 	sizes envelope.Sizes
 	iv    [maxIV]byte
 	tag   [symmetric.MaxTag]byte
-	ivs   []byte // that were generated and are not used yet
-	fresh bool   // the key is for the value to come
-	// before and secrets are how many keys the message owned before it had the cipher's secret,
-	// and with it.
+	ivs   []byte // generated and not used yet
+	fresh bool   // the key is for the next value
+	// before and secrets are the numbers of keys that the message owned before and after it got the
+	// cipher's secret.
 	before, secrets int
 }
 
@@ -205,8 +205,8 @@ func (e *encrypting) Prepare(values int) error {
 	return e.rekey(true)
 }
 
-// randomIVs fills the IVs of all values at once, or fails: a short read would leave
-// predictable ones.
+// randomIVs fills the IVs of all values at once, or fails: a short read would leave predictable
+// IVs.
 func (e *encrypting) randomIVs() error {
 	if e.IVSource == allowlistv1.Iv_SOURCE_RANDOM_TEXT {
 		return symmetric.RandomText(e.m.Random, e.ivs)
@@ -217,7 +217,8 @@ func (e *encrypting) randomIVs() error {
 	return nil
 }
 
-// rekey generates what is of each value, and first all.
+// rekey generates the secret and the salt that are specific to each value, and the first time also
+// those of the whole message.
 func (e *encrypting) rekey(first bool) error {
 	from, changed := e.keyed.held, first
 	if first || e.SecretScope == describe.PerValue {
@@ -227,7 +228,7 @@ func (e *encrypting) rekey(first bool) error {
 			return err
 		}
 		e.secrets = e.m.Owns()
-		e.m.Traced("key", "secret that the key is made of", from.secret)
+		e.m.Traced("key", "secret that the key is derived from", from.secret)
 		changed = true
 	}
 	if d := e.Derivation; d != nil && d.Sent > 0 && (first || e.SaltScope == describe.PerValue) {
@@ -251,7 +252,7 @@ func (e *encrypting) rekey(first bool) error {
 	return err
 }
 
-// keyPerValue reports whether each value has a key of its own.
+// keyPerValue reports whether each value has a separate key.
 func (s *Cipher) keyPerValue() bool {
 	return s.SecretScope == describe.PerValue || s.SaltScope == describe.PerValue
 }
@@ -281,12 +282,12 @@ func (e *encrypting) Seal(value []byte) error {
 	sealed, err := e.keyed.box.Seal(place, iv, value, e.associated())
 	switch {
 	case errors.Is(err, symmetric.ErrPlaintext):
-		return message.NotEncryptable("what is encrypted must be whole blocks of the cipher, without padding", "")
+		return message.NotEncryptable("without padding, the plaintext must be a multiple of the cipher's block size", "")
 	case err != nil:
 		return fmt.Errorf("encrypt: %w", err)
 	}
-	// The tag comes out behind the ciphertext, where another part may belong: it is put
-	// aside before the others take their places.
+	// The tag is written after the ciphertext, where another part may belong. It is saved before the
+	// other parts are written.
 	copy(e.tag[:], sealed[e.sizes[describe.SlotCiphertext]:])
 	e.parts[describe.SlotTag] = e.tag[:e.Suite.Tag]
 	e.parts[describe.SlotIV] = iv
@@ -315,7 +316,7 @@ func (e *encrypting) nextIV() ([]byte, error) {
 	return iv, nil
 }
 
-// associated returns the associated data of what goes out.
+// associated returns the associated data of an outgoing message.
 func (e *encrypting) associated() []byte {
 	if e.m.AadSuffix != nil {
 		return e.m.AadSuffix
@@ -323,7 +324,7 @@ func (e *encrypting) associated() []byte {
 	return e.Aad
 }
 
-// authenticate puts all parts into their places, and then the MAC over them.
+// authenticate writes all parts to their places, and then the MAC over them.
 func (e *encrypting) authenticate() error {
 	e.parts[describe.SlotMAC] = make([]byte, e.Mac.Hash.Size())
 	if err := e.Finish(&e.sizes, &e.parts); err != nil {
@@ -345,7 +346,7 @@ func (e *encrypting) authenticate() error {
 	return e.Finish(&e.sizes, &e.parts)
 }
 
-// Needs returns what a cipher needs.
+// Needs returns the keys that a cipher needs.
 func (s *Cipher) Needs() (encrypt, decrypt []message.Need) {
 	previous := s.authenticates()
 	if session, ok := s.Supply.(*Session); ok {
@@ -369,12 +370,12 @@ func (s *Cipher) Needs() (encrypt, decrypt []message.Need) {
 	return encrypt, decrypt
 }
 
-// authenticates reports whether a wrong key is told from a right one.
+// authenticates reports whether a wrong key can be distinguished from the right one.
 func (s *Cipher) authenticates() bool {
 	return s.Suite.AEAD() || s.Mac != nil && s.MacKey == nil
 }
 
-// blind reports whether a session key that does not unwrap becomes a random one.
+// blind reports whether a session key that fails to unwrap is replaced by a random one.
 func (s *Session) blind() bool {
 	w, ok := s.Wrap.(RSAWrap)
 	return ok && w.Oaep == nil

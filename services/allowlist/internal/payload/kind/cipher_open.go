@@ -23,13 +23,13 @@ func (s *Cipher) Opening(m *message.Message) (envelope.Opening, error) {
 	d := &decrypting{Cipher: s, m: m, Unpacker: envelope.Unpacker{Blobs: s.Layout}, from: opener, before: m.Owns()}
 	d.trial = s.Suite.AEAD() && len(m.Ring.Candidates(s.Supply.Sources())) > 1
 	if s.constant() {
-		// Keys that are not usable are told before the message is looked at.
+		// Unusable keys are reported before the message is parsed.
 		return d, d.rekey(new(envelope.Parts))
 	}
 	return d, nil
 }
 
-// constant reports whether the key takes nothing of the message.
+// constant reports whether the key does not depend on the message.
 func (s *Cipher) constant() bool {
 	if s.Derivation != nil && s.Derivation.Sent > 0 {
 		return false
@@ -48,12 +48,12 @@ type decrypting struct {
 	m     *message.Message
 	from  supplyOpener
 	trial bool // several keys may be tried
-	// before is how many keys the message owned before it had those of the cipher.
+	// before is the number of keys that the message owned before it got those of the cipher.
 	before int
 
 	keyed []keyed
-	of    [3][]byte // the parts that the keys were made of
-	// What a value takes; kept here so that values do not allocate.
+	of    [3][]byte // the parts that the keys were derived from
+	// Scratch memory of a value; it is here so that values do not allocate.
 	lengths [envelope.MaxBlobs]int
 	sizes   envelope.Sizes
 	parts   envelope.Parts
@@ -64,7 +64,7 @@ func (d *decrypting) Open(read envelope.Reading) ([]byte, error) {
 	if !d.Cuts {
 		return d.openWith(read, describe.Unknown)
 	}
-	// A wrapped key that has to be cut off is as long as one of our keys.
+	// A wrapped key that has to be cut from a blob is as long as one of our keys.
 	err := error(message.ErrEnvelope)
 	for _, size := range d.from.wrappedSizes() {
 		var value []byte
@@ -96,7 +96,8 @@ func (d *decrypting) openWith(read envelope.Reading, wrapped int) ([]byte, error
 	return d.decrypt(found, &d.parts)
 }
 
-// rekey makes the keys that may open a value, unless they are those of the value before.
+// rekey derives the candidate keys for a value, unless they are the same as for the previous
+// value.
 func (d *decrypting) rekey(p *envelope.Parts) error {
 	of := [...][]byte{p[describe.SlotWrapped], p[describe.SlotEphemeral], p[describe.SlotSalt]}
 	if d.keyed != nil && slices.EqualFunc(of[:], d.of[:], bytes.Equal) {
@@ -109,7 +110,7 @@ func (d *decrypting) rekey(p *envelope.Parts) error {
 		return err
 	}
 	if !d.authenticates() {
-		// Without authentication a wrong key could not be told from a right one.
+		// Without authentication, a wrong key could not be distinguished from the right one.
 		secrets = secrets[:1]
 	}
 	for _, secret := range secrets {
@@ -117,7 +118,7 @@ func (d *decrypting) rekey(p *envelope.Parts) error {
 		switch {
 		case errors.Is(err, message.ErrTooMuchWork), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 			fault.Is(err, fault.RateLimited):
-			return err // no other key would do better
+			return err // all other keys would fail, too
 		case err != nil && secret.of.Superseded():
 			continue
 		case err != nil:
@@ -131,7 +132,7 @@ func (d *decrypting) rekey(p *envelope.Parts) error {
 	return nil
 }
 
-// decrypt opens the parts of a value with the first key that does.
+// decrypt decrypts the parts of a value with the first key that succeeds.
 func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) {
 	keys := d.keyed
 	if d.Mac != nil {
@@ -146,8 +147,8 @@ func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) 
 	aad := d.associated(p)
 	sealed := d.Sealed(p)
 
-	// One key opens in place. Of several, each may spoil its output, so that this lies
-	// behind what is opened.
+	// A single key decrypts in place. If there are several, a failed attempt may overwrite its
+	// output, which is therefore placed after the ciphertext.
 	dst := sealed[:0]
 	if d.trial {
 		dst = d.Free
@@ -174,8 +175,8 @@ func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) 
 	return nil, message.ErrCipher
 }
 
-// associated returns the associated data of what came in. What stands in a part may be
-// overwritten by the tag, and is copied.
+// associated returns the associated data of a received message. If it is in a part, it is copied,
+// because the tag may overwrite it.
 func (d *decrypting) associated(p *envelope.Parts) []byte {
 	switch {
 	case d.Has[describe.SlotAAD]:
@@ -187,7 +188,8 @@ func (d *decrypting) associated(p *envelope.Parts) []byte {
 	}
 }
 
-// authentic checks the MAC, and returns the keys that may open what it authenticates.
+// authentic checks the MAC, and returns the candidate keys for the ciphertext that it
+// authenticates.
 func (d *decrypting) authentic(found [][]byte, p *envelope.Parts) ([]keyed, error) {
 	text := func(h hash.Hash, blob int) { h.Write(found[blob]) }
 	raw := func(blob int) []byte { return d.Raw[blob] }

@@ -6,7 +6,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// Coded is a kind whose result is one piece of bytes, the ciphertext.
+// Coded is a kind whose result is a single byte string, the ciphertext.
 type Coded struct {
 	*envelope.Blobs
 	Begin coding
@@ -22,7 +22,7 @@ type coding interface {
 // An encoder returns the ciphertext of a value, and fills in the other parts.
 type encoder func(value []byte, p *envelope.Parts) ([]byte, error)
 
-// A decoder returns the value of parts. What it returns may be theirs.
+// A decoder returns the value of the parts. The result may share memory with them.
 type decoder func(p *envelope.Parts) ([]byte, error)
 
 // Needs implements [Kind].
@@ -53,7 +53,7 @@ func (e *encoding) TextLen(n int) int {
 	return e.Packer.TextLen(&sizes)
 }
 
-// sizesFor returns the lengths of the parts with a ciphertext of n bytes.
+// sizesFor returns the lengths of the parts for a ciphertext of n bytes.
 func (e *encoding) sizesFor(n int) envelope.Sizes {
 	sizes := e.Packer.Sizes
 	sizes[describe.SlotCiphertext] = n
@@ -107,7 +107,7 @@ func (d *decodedValues) Wipe() {
 	d.Unpacker.Wipe()
 }
 
-// Plain writes the bytes themselves.
+// Plain writes the bytes unchanged.
 type Plain struct{}
 
 func (Plain) needs() (encrypt, decrypt []message.Need) { return nil, nil }

@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signing"
 )
 
-// The texts that a JWE is made of, in the order of its holes.
+// The strings that a JWE consists of, in the order of its holes.
 const (
 	HoleCompact = iota
 	HoleProtected
@@ -26,10 +26,10 @@ const (
 type JWE struct {
 	Options    jose.JWE
 	Keys       []*message.Source
-	Derivation *derive.Deriver // of a shared key; nil: the secret is the key
+	Derivation *derive.Deriver // of a shared key; nil if the secret is the key
 	Compact    bool            // the envelope holds the compact serialization
-	// RandomBits tell two values apart, and counted is the key that has a budget for them;
-	// nil: there is none.
+	// RandomBits is the number of random bits that distinguish two values. Counted is the key that
+	// has a budget for them, or nil.
 	RandomBits int
 	Counted    *message.Source
 }
@@ -85,7 +85,8 @@ type joseSealing struct {
 
 func (s *joseSealing) Prepare(values int) error { return s.m.Count(s.Counted, s.RandomBits, values) }
 
-// TextLen is a little generous: the header and the wrapped key differ by the key.
+// TextLen overestimates a little, because the lengths of the header and the wrapped key depend on
+// the key.
 func (s *joseSealing) TextLen(n int) int { return n + n/3 + 1400 }
 
 func (s *joseSealing) Seal(value []byte) error {

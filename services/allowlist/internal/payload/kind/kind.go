@@ -1,10 +1,10 @@
-// Package kind holds what a profile does to a selected value: a symmetric cipher, RSA, JSON Web
-// Encryption, OpenPGP, or nothing.
+// Package kind implements the encryption of selected values: a symmetric cipher, RSA, JSON Web
+// Encryption, OpenPGP, or none.
 //
-// A [Kind] begins a message that goes out (an [envelope.Sealing]) or came in (an
-// [envelope.Opening]). Of a symmetric [Cipher], a supply says where the secret comes from that its
-// key is made of: it is shared, sent along, agreed on, or known from the exchange. Package derive
-// makes the key of it, and package symmetric works with that key.
+// A [Kind] begins an outgoing message (an [envelope.Sealing]) or a received one (an
+// [envelope.Opening]). For a symmetric [Cipher], a supply provides the secret that its key is
+// derived from: the secret is shared, sent along, agreed on, or known from the exchange. Package
+// derive derives the key, and package symmetric works with it.
 package kind
 
 import (
@@ -12,13 +12,12 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// A Kind is what a profile does to the selected values, between the selection and the
-// envelope.
+// A Kind is the encryption of the selected values, between the selection and the envelope.
 type Kind interface {
-	// Sealing and opening begin a message.
+	// Sealing begins an outgoing message, and Opening a received one.
 	Sealing(m *message.Message) (envelope.Sealing, error)
 	Opening(m *message.Message) (envelope.Opening, error)
-	// Needs returns what it takes to encrypt and to decrypt. Versions before the current one
-	// are welcome where a wrong key is told from a right one.
+	// Needs returns the keys that are needed to encrypt and to decrypt. Versions before the current
+	// one are accepted if the scheme tells a wrong key from a right one.
 	Needs() (encrypt, decrypt []message.Need)
 }

@@ -84,10 +84,11 @@ func (o *OpenPGP) decoder(m *message.Message) (decoder, error) {
 			value, which, err = pgp.Decrypt(m.Now, private, passphrase, verifiers, p[describe.SlotCiphertext])
 			return value, err
 		})
-		m.Tried = m.Tried || !errors.Is(err, pgp.ErrMessage) // which is told before a key is used
+		m.Tried = m.Tried || !errors.Is(err, pgp.ErrMessage) // which is returned before a key is used
 		switch {
 		case err == nil:
-			// What one value may inflate to, all of a message may: there can be many.
+			// The limit of one inflated value applies to the whole message, because there can be many
+			// values.
 			if inflated += max(0, len(value)-len(p[describe.SlotCiphertext])); inflated > pgp.MaxInflated {
 				clear(value)
 				return nil, message.ErrCipher

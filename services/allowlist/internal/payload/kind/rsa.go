@@ -15,7 +15,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// RSA is RSA over the bytes themselves.
+// RSA encrypts the bytes themselves with RSA.
 type RSA struct {
 	Wrap RSAWrap
 	Keys []*message.Source
@@ -32,7 +32,7 @@ func (r *RSA) encoder(m *message.Message) (encoder, error) {
 		ciphertext, err := r.Wrap.encrypt(m, r.Keys[0], value, p)
 		switch {
 		case errors.Is(err, keys.ErrLength):
-			return nil, message.NotEncryptable("what is encrypted is longer than the RSA key takes", "")
+			return nil, message.NotEncryptable("the plaintext is too long for the RSA key", "")
 		case err == nil && r.Certificate && p[describe.SlotCertificate] == nil:
 			return nil, r.Keys[0].Unusable(message.ErrNoCertificate)
 		}
@@ -69,7 +69,7 @@ func (r *RSA) decoder(m *message.Message) (decoder, error) {
 	}, nil
 }
 
-// RSAWrap is RSA with one of its paddings; oaep is nil for PKCS #1 v1.5.
+// RSAWrap is RSA with one of its paddings. Oaep is nil for PKCS #1 v1.5.
 type RSAWrap struct{ Oaep *keys.OAEP }
 
 func (w RSAWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error {
@@ -81,7 +81,7 @@ func (w RSAWrap) seal(m *message.Message, s *message.Source, key []byte, p *enve
 	return err
 }
 
-// encrypt encrypts for the public key of a source, and tells its fingerprints.
+// encrypt encrypts for the public key of a source, and writes its fingerprints to the parts.
 func (w RSAWrap) encrypt(m *message.Message, s *message.Source, plaintext []byte, p *envelope.Parts) ([]byte, error) {
 	if err := m.Spend(message.PublicKeyWork); err != nil {
 		return nil, err
@@ -156,8 +156,8 @@ func (u rsaUnwrap) open(key crypto.PrivateKey, wrapped []byte, n int) ([]byte, e
 	return keys.PKCS1v15{}.UnwrapKey(key, wrapped, n)
 }
 
-// decrypt opens what was encrypted itself. Under PKCS #1 v1.5 this is an oracle in time:
-// whoever has a partner that wants it acknowledges that.
+// decrypt decrypts directly encrypted bytes. With PKCS #1 v1.5, this is a timing oracle. Owners
+// whose partner requires it acknowledge that.
 func (u rsaUnwrap) decrypt(key crypto.PrivateKey, encrypted []byte) ([]byte, error) {
 	if u.Oaep != nil {
 		return u.Oaep.Unwrap(key, encrypted)
@@ -165,14 +165,14 @@ func (u rsaUnwrap) decrypt(key crypto.PrivateKey, encrypted []byte) ([]byte, err
 	return keys.PKCS1v15{}.Decrypt(key, encrypted)
 }
 
-// chosen returns the keys that the fingerprints which came choose: all, if none came.
+// chosen returns the keys that the received fingerprints select, or all keys if none was received.
 func (u rsaUnwrap) chosen(p *envelope.Parts) []private {
 	var chosen []private
 	for _, private := range u.privates {
 		if of := p[describe.SlotPublicKey]; of != nil && subtle.ConstantTimeCompare(of, private.info.PublicSHA256[:]) == 0 {
 			continue
 		}
-		// Of a private key without its certificate the fingerprint is not known.
+		// The fingerprint is unknown for a private key without its certificate.
 		of, certificate := p[describe.SlotCertificate], private.info.CertificateSHA256
 		if of != nil && certificate != nil && subtle.ConstantTimeCompare(of, certificate[:]) == 0 {
 			continue
@@ -182,15 +182,15 @@ func (u rsaUnwrap) chosen(p *envelope.Parts) []private {
 	return chosen
 }
 
-// A private is a private key that may open.
+// A private is a private key that may decrypt the message.
 type private struct {
 	message.Candidate
 	key  crypto.PrivateKey
 	info keyform.Info
 }
 
-// privatesOf returns the private keys of all versions of the sources. Of several sources
-// some may be public keys, which only encrypt.
+// privatesOf returns the private keys of all versions of the sources. If there are several
+// sources, some may be public keys, which can only encrypt.
 func privatesOf(m *message.Message, sources []*message.Source) ([]private, error) {
 	var all []private
 	var unusable error

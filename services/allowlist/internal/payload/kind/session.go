@@ -24,21 +24,21 @@ type Session struct {
 	Keys  []*message.Source
 }
 
-// A wrap encrypts session keys for who has another key.
+// A wrap encrypts session keys with another key.
 type wrap interface {
-	// seal wraps for what goes out, and fills in the parts that travel.
+	// seal wraps the key of an outgoing message, and fills in the parts that are sent.
 	seal(m *message.Message, s *message.Source, key []byte, p *envelope.Parts) error
 	opener(m *message.Message, sources []*message.Source) (wrapOpener, error)
 }
 
-// A wrapOpener unwraps what came in.
+// A wrapOpener unwraps the session key of a received message.
 type wrapOpener interface {
 	wrappedSizes() []int
-	// unwrap returns what was wrapped, of n bytes, for each key that opens it.
+	// unwrap returns the wrapped secret of n bytes, for each key that unwraps it.
 	unwrap(m *message.Message, p *envelope.Parts, n int) ([]held, error)
 }
 
-// Sources returns the keys, the one that encrypts first.
+// Sources returns the keys, the encrypting one first.
 func (s *Session) Sources() []*message.Source { return s.Keys }
 
 func (s *Session) generate(m *message.Message, p *envelope.Parts) (held, error) {
@@ -117,7 +117,7 @@ func (w AESWrap) unwrap(m *message.Message, p *envelope.Parts, _ int) ([]held, e
 	return nil, message.ErrUnwrap
 }
 
-// generateSession returns a key of n bytes and what is wrapped of it.
+// generateSession returns a key of n bytes and its form that is wrapped.
 func generateSession(random io.Reader, f describe.SessionForm, n int) (key, wrapped []byte, err error) {
 	key = make([]byte, n)
 	if f == describe.FormAlphanumeric {
@@ -136,11 +136,11 @@ func generateSession(random io.Reader, f describe.SessionForm, n int) (key, wrap
 	}
 }
 
-// readSession returns the key that was wrapped. What is not of the form becomes no error but
-// other bytes, always the same for it, so that nothing tells it from a key that opens
-// nothing; see [keys.PKCS1v15.UnwrapKey].
+// readSession returns the key that was wrapped. If the bytes do not have the form, it returns no
+// error but different bytes, always the same ones for the same input. This makes the case
+// indistinguishable from a key that decrypts nothing; see [keys.PKCS1v15.UnwrapKey].
 func readSession(f describe.SessionForm, wrapped []byte, n int) []byte {
-	key := make([]byte, n+1) // one more, to see what is too long
+	key := make([]byte, n+1) // one more, to detect a key that is too long
 	var got int
 	var err error
 	switch f {

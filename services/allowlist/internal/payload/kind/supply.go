@@ -10,40 +10,39 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// A held secret is what a cipher's key may be made of.
+// A held is a secret that a cipher's key may be derived from.
 type held struct {
 	secret []byte
-	// of is the version that it came from or was unwrapped with, zero for an exchange.
+	// of is the version that the secret came from or was unwrapped with. It is zero for an exchange.
 	of message.Candidate
 }
 
-// A supply is where the secret comes from that a cipher's key is made of.
+// A supply provides the secret that a cipher's key is derived from.
 type supply interface {
-	// generate returns the secret for what goes out, and fills in the parts that travel
-	// with it. The message owns it.
+	// generate returns the secret of an outgoing message, and fills in the parts that are sent with
+	// it. The message owns the secret.
 	generate(m *message.Message, p *envelope.Parts) (held, error)
-	// opener prepares the keys that may open one message.
+	// opener prepares the candidate keys of one message.
 	opener(m *message.Message) (supplyOpener, error)
-	// Sources are the references, the one that encrypts first.
+	// Sources returns the references, the encrypting one first.
 	Sources() []*message.Source
 }
 
-// A supplyOpener finds the secrets of what came in.
+// A supplyOpener finds the candidate secrets of a received message.
 type supplyOpener interface {
-	// secrets returns those that may be right, in the order to try them. The message
-	// owns them.
+	// secrets returns the candidate secrets, in the order to try them. The message owns them.
 	secrets(m *message.Message, p *envelope.Parts) ([]held, error)
-	// wrappedSizes are the lengths that a wrapped key may have.
+	// wrappedSizes returns the lengths that a wrapped key may have.
 	wrappedSizes() []int
 }
 
-// noSizes is for supplies that wrap nothing.
+// noSizes is for supplies that do not wrap a key.
 var noSizes = [...]int{describe.Unknown}
 
-// SharedKey is a key that both sides hold.
+// SharedKey is a key that both sides have.
 type SharedKey struct{ Keys []*message.Source }
 
-// Sources returns the keys, the one that encrypts first.
+// Sources returns the keys, the encrypting one first.
 func (s *SharedKey) Sources() []*message.Source { return s.Keys }
 
 func (s *SharedKey) generate(m *message.Message, _ *envelope.Parts) (held, error) {
@@ -65,13 +64,13 @@ func sharedSecret(m *message.Message, v message.Candidate) (held, error) {
 	return held{secret: secret, of: v}, err
 }
 
-// Agreed is a key that is agreed on, with an ephemeral key of the sender.
+// Agreed is a key that both sides agree on with an ephemeral key of the sender.
 type Agreed struct {
 	Curve keys.Curve
 	Keys  []*message.Source
 }
 
-// Sources returns the keys, the one that encrypts first.
+// Sources returns the keys, the encrypting one first.
 func (s *Agreed) Sources() []*message.Source { return s.Keys }
 
 func (s *Agreed) generate(m *message.Message, p *envelope.Parts) (held, error) {
@@ -96,7 +95,7 @@ func (s *Agreed) opener(m *message.Message) (supplyOpener, error) {
 	return &agreement{Agreed: s, privates: privates}, err
 }
 
-// agreement finds the agreed keys of one message.
+// agreement computes the agreed keys of one message.
 type agreement struct {
 	*Agreed
 	privates []private
@@ -125,7 +124,7 @@ func (a *agreement) secrets(m *message.Message, p *envelope.Parts) ([]held, erro
 // Exchanged is the key of the message that this one answers.
 type Exchanged struct{}
 
-// Sources returns the keys, the one that encrypts first.
+// Sources returns no keys.
 func (Exchanged) Sources() []*message.Source { return nil }
 
 func (Exchanged) generate(m *message.Message, _ *envelope.Parts) (held, error) {

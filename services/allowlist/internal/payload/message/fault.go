@@ -2,8 +2,8 @@ package message
 
 import "github.com/keyward/keyward/pkg/fault"
 
-// NotEncryptable returns the refusal of a body. Path is the configured path that
-// the body does not go with, or empty.
+// NotEncryptable returns the error for a body that cannot be encrypted. Path is the configured
+// path that does not match the body, or empty.
 func NotEncryptable(message, path string) *fault.Error {
 	err := fault.New(fault.InvalidArgument, BodyNotEncryptable, message)
 	if path != "" {

@@ -13,27 +13,27 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
 
-// What may be wrong with a key besides what package keys finds.
+// Errors of a key in addition to those of package keys.
 var (
-	ErrNoCertificate = errors.New("the key is no certificate, whose fingerprint is sent")
-	ErrPublicKey     = errors.New("the key is a public one, and a private one is needed")
+	ErrNoCertificate = errors.New("the key has no certificate, whose fingerprint must be sent")
+	ErrPublicKey     = errors.New("the key is public, but a private key is needed")
 )
 
-// OneSided reports whether an error of [Pipeline.Encrypt] or [Pipeline.Decrypt] is that of a
-// sound key which belongs to the other side: the partner's public key, with which we neither
-// open nor sign, or our private key without the certificate whose fingerprint the partner
-// sends. One direction of an endpoint often has only such keys.
+// OneSided reports whether an error of [Pipeline.Encrypt] or [Pipeline.Decrypt] concerns a valid
+// key that belongs to the other side: the partner's public key, which can neither decrypt nor
+// sign, or our private key without the certificate whose fingerprint the partner sends. An
+// endpoint often has only such keys for one direction.
 func OneSided(err error) bool {
 	return errors.Is(err, ErrPublicKey) || errors.Is(err, ErrNoCertificate) || errors.Is(err, pgp.ErrPublic)
 }
 
-// A Source is a key of a configuration with all that was parsed of it before. Pipelines know
+// A Source is a key of a configuration with the cached results of parsing it. Pipelines identify
 // their sources by address.
 type Source struct {
 	Reference
 	Decoding    keyform.Decoding
 	Requirement keyfit.Requirement
-	// Opens says that the private part of the key opens messages.
+	// Opens says that the private part of the key decrypts messages.
 	Opens    bool
 	privates keys.Cache[parsed[crypto.PrivateKey]]
 	publics  keys.Cache[parsed[crypto.PublicKey]]
@@ -54,10 +54,10 @@ func NewSource(key describe.Key) *Source {
 	}
 }
 
-// UsageAt returns the usage of the secret that stands at a path of a configuration, such
-// as `encryption.request.cipher.iv.secret`. What is sent as it
-// is, an IV or a salt, is a parameter: whoever knows the cipher's key could read it
-// out of the ciphertext even where it is not sent.
+// UsageAt returns the usage of the secret at a path of a configuration, such as
+// `encryption.request.cipher.iv.secret`. A secret that is sent as it is, an IV or a salt, is a
+// parameter: anyone with the cipher's key could compute it from the ciphertext even if it is not
+// sent.
 func UsageAt(path string) Usage {
 	if strings.HasSuffix(path, ".iv.secret") || strings.HasSuffix(path, ".salt.secret") {
 		return ParameterUsage
@@ -65,8 +65,8 @@ func UsageAt(path string) Usage {
 	return KeyUsage
 }
 
-// PrivateKey returns the private key of a version. Like public, it keeps the parsed key until it
-// has been unused for a while.
+// PrivateKey returns the private key of a version. Like PublicKey, it caches the parsed key until
+// the key has been unused for a while.
 func (m *Message) PrivateKey(v Candidate) (crypto.PrivateKey, keyform.Info, error) {
 	text, err := m.Bytes(v)
 	if err != nil {
@@ -86,7 +86,7 @@ func (m *Message) PrivateKey(v Candidate) (crypto.PrivateKey, keyform.Info, erro
 	return p.key, p.info, nil
 }
 
-// PublicKey returns the public key of a version, or the one that its private key belongs to.
+// PublicKey returns the public key of a version, or the public part of its private key.
 func (m *Message) PublicKey(v Candidate) (crypto.PublicKey, keyform.Info, error) {
 	text, err := m.Bytes(v)
 	if err != nil {
@@ -103,13 +103,13 @@ func (m *Message) PublicKey(v Candidate) (crypto.PublicKey, keyform.Info, error)
 }
 
 // A Need is a source that a step needs, and whether its versions before the current one are
-// welcome.
+// accepted.
 type Need struct {
 	*Source
 	AcceptPrevious bool
 }
 
-// NeedFirst returns the key that a list begins with: the one for what goes out.
+// NeedFirst returns the first key of a list, which is used for outgoing messages.
 func NeedFirst(sources []*Source) []Need {
 	if len(sources) == 0 {
 		return nil
@@ -126,8 +126,8 @@ func NeedAll(sources []*Source, previous bool) []Need {
 	return needs
 }
 
-// References returns what has to be resolved. Only what follows the current version
-// has versions before it.
+// References returns the references to resolve. Only references to the current version include
+// versions before it.
 func References(needs []Need) []Reference {
 	refs := make([]Reference, len(needs))
 	for i, n := range needs {
@@ -142,7 +142,7 @@ type ring struct {
 	needs []Need
 	keys  Keys
 	Used  []UsedKey
-	// decoded are the keys that were decoded so far.
+	// decoded contains the keys that were decoded so far.
 	decoded []decoded
 }
 
@@ -152,7 +152,7 @@ type decoded struct {
 	key         []byte
 }
 
-// NewRing returns the ring of the keys that were resolved for needs.
+// NewRing returns a ring with the keys that were resolved for needs.
 func NewRing(needs []Need, keys Keys) (ring, error) {
 	r := ring{needs: needs, keys: keys}
 	if len(keys) != len(needs) || slices.ContainsFunc(keys, func(versions []Key) bool { return len(versions) == 0 }) {
@@ -161,20 +161,20 @@ func NewRing(needs []Need, keys Keys) (ring, error) {
 	return r, nil
 }
 
-// Newest returns the version of a source that is used for what goes out.
+// Newest returns the version of a source that is used for outgoing messages.
 func (r *ring) Newest(s *Source) Candidate {
 	at := r.at(s)
 	return Candidate{Source: s, Key: r.keys[at][0], need: at}
 }
 
-// First returns the newest version of a source, and notes its use.
+// First returns the newest version of a source, and records its use.
 func (r *ring) First(s *Source) Candidate {
 	v := r.Newest(s)
 	r.Use(v)
 	return v
 }
 
-// Use notes that a version protected the message or opened it.
+// Use records that a version protected or decrypted the message.
 func (r *ring) Use(v Candidate) {
 	use := UsedKey{Reference: v.need, Version: v.Key.Version}
 	if !slices.Contains(r.Used, use) {
@@ -186,15 +186,15 @@ func (r *ring) at(s *Source) int {
 	return slices.IndexFunc(r.needs, func(n Need) bool { return n.Source == s })
 }
 
-// A Candidate is one version of a source, which may be the right one of several.
+// A Candidate is one version of a source, possibly the right one of several.
 type Candidate struct {
 	*Source
 	Key         Key
 	need, index int
 }
 
-// Superseded reports whether a newer version is there. One that is not usable is passed over
-// then: the secret may have been of another kind before.
+// Superseded reports whether a newer version exists. An unusable version is skipped then, because
+// the secret may have been of a different kind before.
 func (v Candidate) Superseded() bool { return v.index > 0 }
 
 // Candidates returns all versions of all sources, in the order to try them.
@@ -209,8 +209,8 @@ func (r *ring) Candidates(sources []*Source) []Candidate {
 	return all
 }
 
-// Bytes returns the key that a version holds, decoded once for the message, which owns it:
-// callers neither change nor keep it.
+// Bytes returns the key of a version. The message decodes it once and owns it: callers must
+// neither change nor keep it.
 func (m *Message) Bytes(v Candidate) ([]byte, error) {
 	for _, d := range m.Ring.decoded {
 		if d.need == v.need && d.index == v.index {
@@ -233,8 +233,8 @@ func (m *Message) Optional(s *Source) ([]byte, error) {
 	return m.Bytes(m.Ring.First(s))
 }
 
-// Usable returns what take makes of each version of the sources that can be used, with the
-// versions. It fails with the newest version that cannot.
+// Usable calls take for each version of the sources, and returns the results of the usable
+// versions together with these versions. It fails if the newest version of a source is not usable.
 func Usable[Made any](m *Message, sources []*Source, take func(Candidate) (Made, error)) (made []Made, of []Candidate, err error) {
 	all := m.Ring.Candidates(sources)
 	made, of = make([]Made, 0, len(all)), all[:0]

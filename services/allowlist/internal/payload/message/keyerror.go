@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
-// A KeyError is why the key of a source cannot be used. Senders do not learn it.
+// A KeyError says why the key of a source cannot be used. It is not shown to senders.
 type KeyError struct {
 	*Source
 	Err error
@@ -22,18 +22,18 @@ func (e *KeyError) Error() string { return e.Err.Error() }
 
 func (e *KeyError) Unwrap() error { return e.Err }
 
-// Unusable returns the refusal of a key.
+// Unusable returns the error for a key that cannot be used.
 func (s *Source) Unusable(err error) error {
 	return UnusableKey(s.Field).Because(&KeyError{Source: s, Err: err})
 }
 
-// UnusableKey returns the refusal of the key at a field.
+// UnusableKey returns the error for the key at a field.
 func UnusableKey(field string) *fault.Error {
 	return fault.New(fault.FailedPrecondition, KeyNotUsable, "a referenced secret is not a key for this algorithm").
 		With("field", field)
 }
 
-// Cause says why the key cannot be used and what to do, as sentences.
+// Cause says in sentences why the key cannot be used and what to do.
 func (e *KeyError) Cause() string {
 	read := "Read as " + e.Decoding.String() + ", "
 	problem, isProblem := errors.AsType[*keyform.Problem](e.Err)
@@ -41,20 +41,20 @@ func (e *KeyError) Cause() string {
 	case isProblem:
 		return problem.Error()
 	case errors.Is(e.Err, keyform.ErrDecoding):
-		return "The secret is not written in " + e.Decoding.String() + ". Set the decoding to what it is written in, or store it again."
+		return "The secret is not valid " + e.Decoding.String() + ". Set the decoding to the actual encoding, or store it again."
 	case errors.Is(e.Err, keys.ErrSize), errors.Is(e.Err, jose.ErrKey) && e.Requirement.Symmetric:
 		if e.Requirement.Sized() {
-			return read + "the secret is not a key of " + keyfit.Listed(e.Requirement.Bytes) + " bytes. Set the decoding to what it is written in, or store a key of that length."
+			return read + "the secret is not a key of " + keyfit.Listed(e.Requirement.Bytes) + " bytes. Set the decoding to the actual encoding, or store a key of that length."
 		}
 		return read + "the secret is empty or too short for the algorithm. Store a longer one."
 	case errors.Is(e.Err, ErrNoCertificate):
 		return "The secret holds no certificate, whose fingerprint is sent. Store the key together with its certificate."
 	case errors.Is(e.Err, ErrPublicKey), errors.Is(e.Err, pgp.ErrPublic):
-		return "The secret holds a public key, and the private key is needed."
+		return "The secret holds a public key, but the private key is needed."
 	case errors.Is(e.Err, pgp.ErrKey):
-		return "The secret is not an OpenPGP key that can be used, or the passphrase does not open it."
+		return "The secret is not an OpenPGP key that can be used, or the passphrase does not unlock it."
 	case errors.Is(e.Err, signature.ErrKey):
-		return read + "the secret is not a key for this signature: of another kind, curve or size."
+		return read + "the secret is not a key for this signature, because its kind, curve, or size differs."
 	default:
 		return read + "the secret is not a key of a kind and size that the configuration can use."
 	}

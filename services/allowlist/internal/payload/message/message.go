@@ -1,11 +1,12 @@
-// Package message holds one message on its way: what comes in with it ([Input]) and out of it
-// ([Output]), its keys, the work that it may make, and the stages at which it may stop.
+// Package message represents one message during processing: its [Input] and [Output], its keys,
+// the work that it may cause, and the stages at which it may fail.
 //
 // # Keys
 //
-// A key has two forms: the value that was resolved, and what is made of it for a cipher. A [Message]
-// decodes each value once, and owns the decoded key and all keys that are made for it; it wipes
-// them when it is done ([Message.Close]). What libraries make of a key is cached by its [Source].
+// A key has two forms: the value that was resolved, and the objects that a cipher needs. A
+// [Message] decodes each value once, and owns the decoded key and all keys that are generated or
+// derived for it. It wipes them when it is done ([Message.Close]). Objects that libraries build
+// from a key are cached by its [Source].
 package message
 
 import (
@@ -22,56 +23,57 @@ import (
 )
 
 const (
-	// leastUnused is the shortest time that what is made of a key is kept without use.
+	// leastUnused is the shortest time that objects built from a key are cached without use.
 	leastUnused = time.Second
-	// WorkLimit is how much work one message may make, in iterations of a hash, about
-	// two seconds. Without it a partner's message of 65,536 values, each with a salt or a
-	// wrapped key of its own, would keep a processor busy for hours.
+	// WorkLimit is the maximum work of one message in iterations of a hash, about two seconds.
+	// Without it, a partner's message of 65,536 values, each with a separate salt or wrapped key,
+	// would keep a processor busy for hours.
 	WorkLimit = 10_000_000
-	// lightWork is how much a message does without waiting for a turn, about 4 ms: two
-	// private keys. What takes more could otherwise, a few at a time, take all processors
-	// from all others.
+	// lightWork is the work that a message does without waiting for a turn, about 4 ms: two private
+	// keys. Otherwise, a few messages that take more could together take all processors from all
+	// other messages.
 	lightWork = 20_000
-	// PrivateKeyWork is what the private key of a pair costs once, and what the public one does, in the same
-	// unit; and an OpenPGP message, whose key block is read, checked and perhaps unlocked.
+	// PrivateKeyWork is the work of one operation with the private key of a pair, in the same unit,
+	// and PublicKeyWork that with the public key. PgpWork is the work of an OpenPGP message, whose
+	// key block is read, checked, and perhaps unlocked.
 	PrivateKeyWork = 10_000
 	PublicKeyWork  = 1_000 // see PrivateKeyWork
 	PgpWork        = 100_000
 )
 
-// ErrTooMuchWork means that a message has more values that cost than it may.
-var ErrTooMuchWork = errors.New("the values of the message take too much work in all")
+// ErrTooMuchWork means that a message has too many expensive values.
+var ErrTooMuchWork = errors.New("the values of the message take too much work in total")
 
-// A Usage is what a secret must be stored for.
+// A Usage is the usage that a secret must be stored with.
 type Usage int
 
 // The usages of secrets in an encryption configuration.
 const (
-	// KeyUsage is that of what must stay secret.
+	// KeyUsage is the usage of keys, which must stay secret.
 	KeyUsage Usage = iota
-	// ParameterUsage is that of what may be sent: static IVs and salts.
+	// ParameterUsage is the usage of values that may be sent: static IVs and salts.
 	ParameterUsage
-	// ExposedKeyUsage is that of keys whose beginning is sent, or can be computed from what
-	// is sent.
+	// ExposedKeyUsage is the usage of keys whose beginning is sent, or can be computed from the
+	// message.
 	ExposedKeyUsage
 )
 
-// A Reference is a secret that has to be resolved.
+// A Reference is a secret that must be resolved.
 type Reference struct {
 	// Secret is the secret's resource name.
 	Secret string
 	// Version is the version to use; 0 is the current one.
 	Version uint32
-	// Usage is what the secret must be stored for.
+	// Usage is the usage that the secret must be stored with.
 	Usage Usage
-	// Purpose is what the configuration uses a KEY for, with all its references.
+	// Purpose is the purpose of a KEY in the configuration, over all its references.
 	Purpose purpose.Purpose
-	// Previous says that the versions before the current one are welcome too, as long as
-	// the rotation's grace lasts: the scheme tells a wrong key from a right one.
+	// Previous says that the versions before the current one are accepted too during the grace period
+	// of a rotation, because the scheme tells a wrong key from a right one.
 	Previous bool
-	// Field is where the reference stands in the configuration, such as
-	// `request.cipher.shared_key.keys[0]`. A response that mirrors the request names
-	// the request's fields.
+	// Field is the path of the reference in the configuration, such as
+	// `request.cipher.shared_key.keys[0]`. A response that mirrors the request names the fields of
+	// the request.
 	Field string
 }
 
@@ -81,145 +83,146 @@ type Key struct {
 	Version uint32
 }
 
-// Keys are what was resolved, in the order of the references: of each the versions to
-// try, the newest first, at least one. Whoever resolved them zeroes them; nothing here
-// keeps them.
+// Keys holds the resolved keys, in the order of the references: for each reference the versions to
+// try, newest first, at least one. The resolving caller zeroes them; this package does not keep
+// them.
 type Keys [][]Key
 
-// Headers are those that came with a message, by name in lower case.
+// Headers holds the headers of a received message, keyed by name in lower case.
 type Headers map[string]string
 
 // A Header is an HTTP header field.
 type Header struct{ Name, Value string }
 
-// A Context is what is known of a message besides its body and headers. All of it is
-// optional; a signature may need some.
+// A Context holds the properties of a message other than its body and headers. All are optional,
+// but a signature may need some.
 type Context struct {
-	// Time is the time to sign, or to compare with. Zero: now.
+	// Time is the time to sign or to compare with. Zero means now.
 	Time                          time.Time
 	ID, Method, Host, Path, Query string
 }
 
-// An Exchange is what the answer to a message needs of it: the key and the IV that it
-// was encrypted with. It is as secret as a key, and the caller's to zero.
+// An Exchange is the state of a message that its response needs: the key and the IV that it was
+// encrypted with. It is as secret as a key. The caller zeroes it.
 type Exchange struct{ Key, IV []byte }
 
-// A Trace is told of each step of an encryption, with its result. What it is given of
-// keys and plaintext it may look at only, and not keep.
+// A Trace receives each step of an encryption with its result. It may read the keys and plaintext
+// that it receives, but must not keep them.
 type Trace func(stage, detail string, value []byte)
 
-// An Input is a message with all that it takes to protect or to open it.
+// An Input is a message with everything that is needed to protect or decrypt it.
 type Input struct {
 	Now     time.Time
-	Random  io.Reader // for Encrypt; nil: the system's
+	Random  io.Reader // for Encrypt; nil means that of the system
 	Keys    Keys
 	Body    []byte
 	Headers Headers // for Decrypt and Verify
 	Context Context
-	// ContentType is the one of the body, for signatures over it.
+	// ContentType is the content type of the body, for signatures that cover it.
 	ContentType string
-	// JSON says that plaintexts are JSON: a whole body that is none does not open.
+	// JSON says that plaintexts are JSON: a whole body that is not JSON fails to decrypt.
 	JSON bool
-	// Exchange is that of the message which this one answers.
+	// Exchange is the exchange of the message that this one answers.
 	Exchange *Exchange
-	// Trace is nil where nobody looks.
+	// Trace is nil if no trace is needed.
 	Trace Trace
-	// Nonces counts the values that Encrypt protects. Without it, nothing is encrypted under
-	// a key that has a budget.
+	// Nonces counts the values that Encrypt protects. Without it, nothing is encrypted under a key
+	// that has a budget.
 	Nonces Nonces
-	// Turn waits until slow work may begin; nil: it may at once. What is light never waits.
+	// Turn waits until slow work may begin. If it is nil, slow work begins immediately. Light work
+	// never waits.
 	Turn slowwork.Turn
-	// KeepUnused is how long derived keys, and what is made of keys, are kept without use; a
-	// second at least.
+	// KeepUnused is how long derived keys and objects built from keys are cached without use, at
+	// least one second.
 	KeepUnused time.Duration
 }
 
-// CacheFor returns how long what is made of keys is cached without use.
+// CacheFor returns how long objects built from keys are cached without use.
 func (in *Input) CacheFor() time.Duration { return max(in.KeepUnused, leastUnused) }
 
 // A UsedKey is a key that was used.
 type UsedKey struct {
-	Reference int // in the references of the call
+	Reference int // index in the references of the call
 	Version   uint32
 }
 
-// An Output is a message that was protected, opened or verified.
+// An Output is a message that was protected, decrypted, or verified.
 type Output struct {
 	// Body may share memory with the input's.
 	Body []byte
-	// Headers are those of the envelope and the signature, ordered by name.
+	// Headers contains the headers of the envelope and the signature, ordered by name.
 	Headers []Header
-	// ContentType is empty where the body keeps its own.
+	// ContentType is empty if the body keeps its content type.
 	ContentType string
-	// Exchange is set where an answer needs it.
+	// Exchange is set if a response needs it.
 	Exchange Exchange
-	// Used are the keys that protected the message or opened it.
+	// Used contains the keys that protected or decrypted the message.
 	Used []UsedKey
-	// ID and Time are those that were signed, as far as there are such.
+	// ID and Time are the signed ID and time, if any.
 	ID   string
 	Time time.Time
 }
 
-// errKeys is a mistake of the caller's program.
-var errKeys = errors.New("payload: the keys are not those of the references")
+// errKeys means a bug in the caller.
+var errKeys = errors.New("payload: the keys do not match the references")
 
-// ErrExchange means that a message needs what it answers, and the exchange does not
-// have it.
+// ErrExchange means that a message needs the key or the IV of the message that it answers, and the
+// exchange lacks it.
 var ErrExchange = errors.New("payload: the exchange lacks the key or the IV")
 
-// A Message is what the steps of protecting or opening one message share.
+// A Message is the state that the steps of protecting or decrypting one message share.
 type Message struct {
 	Input
 	Ring ring
 	Work int
-	// limit is how much work there may be; 0: workLimit.
+	// limit is the maximum work; 0 means WorkLimit.
 	limit int
-	// Left is how many values there still are that each have a derivation of their own.
+	// Left is the number of remaining values with a separate derivation each.
 	Left int
-	// rest is what remains of work that is done in pieces, and later what follows it.
+	// rest is the remaining work of a task that is done in pieces, and later the work that follows
+	// it.
 	rest, later int
 	// begun says that the message has had a turn.
 	begun bool
-	// suffixes are the ends of values of the body that are the IV and the associated
-	// data, where the configuration says so.
+	// IvSuffix and AadSuffix are the ends of values of the body that are used as the IV and the
+	// associated data, if configured.
 	IvSuffix, AadSuffix []byte
-	// Answer is what an answer needs, if one is to be made.
+	// Answer is the exchange for the response, if the response needs one.
 	Answer Exchange
-	// Tried says that a key was used on what came in.
+	// Tried says that a key was used on the received message.
 	Tried bool
-	// Spoiled says that a value did not open where nothing authenticates. The message goes on
-	// with what there is and fails at its end, so that a wrong padding takes the path and the
-	// time of a wrong structure.
+	// Spoiled says that an unauthenticated value failed to decrypt. Processing continues with the
+	// available bytes and fails at the end, so that wrong padding takes the same path and the same
+	// time as a wrong structure.
 	Spoiled bool
-	// owned are the keys that were made for the message. They are wiped when it is done, if not
-	// before.
+	// owned contains the keys that were created for the message. They are wiped when it is done, or
+	// earlier.
 	owned [][]byte
-	// room is for the keys of most messages, which take no memory of their own then.
+	// room holds the keys of most messages without a separate allocation.
 	room struct {
 		owned   [4][]byte
 		decoded [2]decoded
 	}
 }
 
-// New returns a message with its resolved keys. Limit is how much work there may be; 0: as
-// much as any.
+// New returns a message with its resolved keys. Limit is the maximum work; 0 means WorkLimit.
 func New(in Input, ring ring, limit int) *Message {
 	m := &Message{Input: in, Ring: ring, limit: limit}
 	m.owned, m.Ring.decoded = m.room.owned[:0], m.room.decoded[:0]
 	return m
 }
 
-// Own has a key wiped when the message is done, or is released. It is the one way to wipe keys:
-// what is decoded is owned, too ([message.bytes]).
+// Own registers a key to be wiped when the message is done, or when the key is released. This is
+// the only way to wipe keys: decoded keys are owned, too ([Message.Bytes]).
 func (m *Message) Own(key []byte) []byte {
 	m.owned = append(m.owned, key)
 	return key
 }
 
-// Owns returns how many keys the message owns, for release.
+// Owns returns the number of keys that the message owns, for Release.
 func (m *Message) Owns() int { return len(m.owned) }
 
-// Release wipes all keys but the first ones, which the message goes on with.
+// Release wipes all keys after the first ones, which the message continues to use.
 func (m *Message) Release(first int) {
 	for _, key := range m.owned[first:] {
 		clear(key)
@@ -236,13 +239,13 @@ func (m *Message) Close() {
 	}
 }
 
-// Spend notes work that is about to be done, in iterations of a hash, and fails where it
-// is too much in all. A message that has not been light waits for its turn, and keeps it
-// until it does more, or ends.
+// Spend records work that is about to be done, in iterations of a hash. It fails if the total is
+// too much. A message that is no longer light waits for its turn, and keeps it until it does more
+// work, or ends.
 func (m *Message) Spend(work int) error { return m.SpendInPieces(work, work, 0) }
 
-// SpendInPieces is spend for work that calls pause after each piece, and has as much
-// again later.
+// SpendInPieces is Spend for work that calls Pause after each piece. The parameter later is the
+// work that follows.
 func (m *Message) SpendInPieces(work, piece, later int) error {
 	limit := cmp.Or(m.limit, WorkLimit)
 	if m.Work += work; m.Work > limit {
@@ -257,8 +260,8 @@ func (m *Message) SpendInPieces(work, piece, later int) error {
 	return m.Pause(piece)
 }
 
-// Pause ends a piece of work and waits until the next may begin. It fails when the caller
-// went away meanwhile, and with RATE_LIMITED when all would not be done in time.
+// Pause ends a piece of work and waits until the next may begin. It fails if the caller has gone
+// away meanwhile, and with RATE_LIMITED if the work cannot be completed in time.
 func (m *Message) Pause(piece int) error {
 	if m.rest == 0 {
 		return nil
@@ -267,7 +270,7 @@ func (m *Message) Pause(piece int) error {
 	m.rest -= now
 	err := m.Turn.Begin(now, m.rest+m.later)
 	if late, ok := errors.AsType[*slowwork.LateError](err); ok {
-		return fault.Exhausted("", "there is too much slow work for the request to be done at its deadline", late.Wait)
+		return fault.Exhausted("", "too much slow work is queued to complete this request before its deadline", late.Wait)
 	}
 	return err
 }
@@ -279,21 +282,21 @@ func (m *Message) End() {
 	}
 }
 
-// Traced tells who looks of a step.
+// Traced reports a step to the trace, if there is one.
 func (m *Message) Traced(stage, detail string, value []byte) {
 	if m.Trace != nil {
 		m.Trace(stage, detail, value)
 	}
 }
 
-// A StageError is where a message of the partner stopped. It is for the endpoint's owners
-// and the log; what the caller gets is the same for all.
+// A StageError is the stage at which a message of the partner failed. It is for the owners of the
+// endpoint and the log. Callers get the same error for all stages.
 type StageError string
 
 func (s StageError) Error() string { return fmt.Sprintf("stage: %s", string(s)) }
 
-// The stages. Padding and tag are one even here, and where nothing authenticates all that
-// comes after a key was used is [errCipher]; see [safety.Unauthenticated].
+// The stages. Padding and tag are a single stage even here. If nothing authenticates the message,
+// everything after the first use of a key is [ErrCipher]; see [safety.Unauthenticated].
 const (
 	ErrSelect     = StageError("select")
 	ErrEnvelope   = StageError("envelope")
@@ -307,7 +310,7 @@ const (
 	errSignature  = StageError("signature")
 )
 
-// Stages returns all that [Stage] may return.
+// Stages returns all values that [Stage] can return.
 func Stages() []string {
 	all := []StageError{
 		ErrSelect, ErrEnvelope, ErrDecode, ErrUnwrap, ErrDerive, ErrMAC, ErrCipher, ErrSignInside, ErrValue, errSignature,
@@ -319,8 +322,8 @@ func Stages() []string {
 	return names
 }
 
-// Stage returns the stage at which a message of the partner stopped, as
-// MessageFailure.stage names it; empty for all other errors.
+// Stage returns the stage at which a message of the partner failed, as MessageFailure.stage names
+// it. It is empty for all other errors.
 func Stage(err error) string {
 	if s, ok := errors.AsType[StageError](err); ok {
 		return string(s)
@@ -328,7 +331,7 @@ func Stage(err error) string {
 	return ""
 }
 
-// A Misfit is a signature that is not right, with what is wrong with it.
+// A Misfit is an invalid signature, with the cause.
 type Misfit struct{ cause string }
 
 func (Misfit) Error() string { return errSignature.Error() }
@@ -336,8 +339,8 @@ func (Misfit) Error() string { return errSignature.Error() }
 // Unwrap returns the stage.
 func (Misfit) Unwrap() error { return errSignature }
 
-// Cause returns what was wrong with a message that stopped at a [Stage], as
-// MessageFailure.cause has it; empty where that is not told.
+// Cause returns what was wrong with a message that failed at a [Stage], as MessageFailure.cause
+// reports it. It is empty if the cause is not reported.
 func Cause(err error) string {
 	if m, ok := errors.AsType[Misfit](err); ok {
 		return m.cause
@@ -345,15 +348,15 @@ func Cause(err error) string {
 	return ""
 }
 
-// NotOpened returns the one answer for a partner's data that does not open.
+// NotOpened returns the single error for a partner's data that fails to decrypt.
 func NotOpened(stage error) *fault.Error {
-	return fault.New(fault.InvalidArgument, DecryptionFailed, "what came from the partner does not open").Because(stage)
+	return fault.New(fault.InvalidArgument, DecryptionFailed, "the partner's data failed to decrypt").Because(stage)
 }
 
-// BadSignature is notSigned with what is wrong with the signature.
+// BadSignature is NotSigned with the cause.
 func BadSignature(cause string) *fault.Error { return NotSigned(Misfit{cause}) }
 
-// NotSigned returns the one answer for a signature that is not right.
+// NotSigned returns the single error for an invalid signature.
 func NotSigned(stage error) *fault.Error {
-	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing, is not right, or is of another time").Because(stage)
+	return fault.New(fault.InvalidArgument, SignatureInvalid, "the signature is missing or invalid, or its time is not accepted").Because(stage)
 }

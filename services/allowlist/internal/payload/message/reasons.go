@@ -5,7 +5,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// The reasons that this package gives, besides INVALID_FIELD.
+// The reasons that this package returns, in addition to INVALID_FIELD.
 const (
 	DirectKeyNotSupported              = violation.DirectKey
 	LegacyNotAcknowledged              = violation.Legacy

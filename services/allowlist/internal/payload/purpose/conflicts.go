@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A class is what the bytes of a KEY meet first. Whether one chain can be an oracle for
-// another follows from it.
+// A class is the first cryptographic operation on the bytes of a KEY. It determines whether one
+// chain can be an oracle for another.
 type class int
 
 // The classes.
@@ -23,7 +23,7 @@ const (
 	classPGP           // OpenPGP, whose key blocks have subkeys for their purposes
 )
 
-// classOf returns the class of a chain, or classUnknown for what is no chain.
+// classOf returns the class of a chain, or classUnknown if the string is not a chain.
 func classOf(chain string) class {
 	steps := strings.Split(chain, stepSeparator)
 	decodings := []string{"raw", "hex", "base64", "base64url", "whsec", "pem"}
@@ -38,7 +38,7 @@ func classOf(chain string) class {
 	return classUnknown
 }
 
-// IsChain reports whether a text is a chain.
+// IsChain reports whether a string is a chain.
 func IsChain(text string) bool { return classOf(text) != classUnknown }
 
 type classPrefix struct {
@@ -46,7 +46,7 @@ type classPrefix struct {
 	class  class
 }
 
-// classes returns the classes by the beginnings of steps.
+// classes returns the classes by the prefixes of steps.
 func classes() []classPrefix {
 	return []classPrefix{
 		{"AES-", classBlock},
@@ -71,33 +71,34 @@ func classes() []classPrefix {
 	}
 }
 
-// harmless are the pairs of classes that one KEY may have both of, each with the reason.
-// Pairs that are absent conflict.
+// harmless returns the pairs of classes that one KEY may combine, each with the reason. All other
+// pairs conflict.
 func harmless() map[[2]class]string {
 	return map[[2]class]string{
-		{classBlock, classMAC}:     "outputs of a block cipher tell nothing of those of an HMAC under the same key, nor the other way round",
+		{classBlock, classMAC}:     "outputs of a block cipher reveal nothing about those of an HMAC under the same key, and vice versa",
 		{classBlock, classSlow}:    "the derived key is independent of the key itself: both are outputs of pseudorandom functions",
-		{classBlock, classHash}:    "a hash of the key is not found by encrypting under the key",
-		{classBlock, classDigest}:  "a hash that the key goes into is not found by encrypting under the key, nor the key from the hash",
-		{classMAC, classHash}:      "the inputs of the hash inside HMAC begin with the masked key, never with the key as a derivation has it",
-		{classSlow, classHash}:     "as for HMAC, which these derivations are made of",
-		{classDigest, classDigest}: "both are sent, so each shows only what it is",
-		{classSign, classSign}:     "one key may sign in several formats: what is signed differs",
+		{classBlock, classHash}:    "a hash of the key cannot be computed by encrypting under the key",
+		{classBlock, classDigest}:  "a hash that includes the key cannot be computed by encrypting under the key, nor the key from the hash",
+		{classMAC, classHash}:      "the inputs of the hash inside HMAC begin with the masked key, never with the unmasked key that a derivation hashes",
+		{classSlow, classHash}:     "as for HMAC, which these derivations are built on",
+		{classDigest, classDigest}: "both are sent, so each reveals only itself",
+		{classSign, classSign}:     "one key may sign in several formats, because the signed strings differ",
 		{classPGP, classPGP}:       "OpenPGP keys have subkeys for encryption and signatures",
 	}
 }
 
-// Conflict reports whether of two chains of one KEY one may be an oracle for the other:
+// Conflict reports whether one of two chains of a KEY may be an oracle for the other:
 //
-//   - HMAC under a KEY is the core of PBKDF2, scrypt and HKDF of the KEY: messages that are
+//   - HMAC under a KEY is the core of PBKDF2, scrypt, and HKDF of the KEY: messages that are
 //     signed on demand compute the derived key.
 //   - Two modes of a block cipher under one key: bare CBC or ECB encrypts single blocks, and
-//     so opens GCM and CTR.
-//   - Derivations of one KEY share beginnings, or one shows as an IV what is the key of another.
-//   - A digest that is sent may be the very key that a digest derives. It may also be the key
+//     can therefore be used to decrypt GCM and CTR.
+//   - Derivations of one KEY share prefixes, or one of them sends as an IV the bytes that are the
+//     key of another.
+//   - A digest that is sent may be equal to the key that a digest derives. It may also be the key
 //     of an HMAC, which hashes keys that are longer than its block.
-//   - RSA decryption opens what any other use of the pair wraps, and signs what PKCS #1
-//     v1.5 pads.
+//   - RSA decryption decrypts the keys that any other use of the pair wraps, and creates
+//     signatures with PKCS #1 v1.5 padding.
 func Conflict(a, b string) bool {
 	if a == b {
 		return false
@@ -105,7 +106,7 @@ func Conflict(a, b string) bool {
 	return Harmless(a, b) == ""
 }
 
-// Harmless returns why one KEY may have both chains; empty: it must not.
+// Harmless returns why one KEY may have both chains. It is empty if the KEY must not.
 func Harmless(a, b string) string {
 	return harmless()[[2]class{min(classOf(a), classOf(b)), max(classOf(a), classOf(b))}]
 }

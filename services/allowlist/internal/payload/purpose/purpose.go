@@ -1,23 +1,22 @@
-// Package purpose says what the keys of a configuration are used for, and which uses of one key
-// must not go together.
+// Package purpose determines what the keys of a configuration are used for, and which uses of one
+// key must not be combined.
 //
-// A chain is everything that is done to the stored bytes of a KEY until something leaves
-// that depends on them: decoding, derivation, wrap or agreement, cipher with its mode and IV
-// rule, MAC, digest, signature. It is written as steps:
+// A chain is the sequence of all operations on the stored bytes of a KEY until an output that
+// depends on them: decoding, derivation, wrap or agreement, cipher with its mode and IV rule, MAC,
+// digest, signature. It is written as steps:
 //
 //	hex > AES-256-GCM(iv=random/12,tag=16)
 //	raw > PBKDF2-SHA256(salt=sent/16,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)
 //	pem > RSA-OAEP(SHA256,mgf1=SHA1) > session(raw/32) > AES-256-GCM(iv=random/12,tag=16)
 //	raw > SECRET-DIGEST-SHA256(*S)
 //
-// What is public is left out: URLs, bodies, templates around a signature, headers. So they
-// can be corrected without changing the purpose of a key.
+// Public settings are omitted: URLs, bodies, templates around a signature, and headers. They can
+// therefore be corrected without changing the purpose of a key.
 //
-// The purpose of a KEY is the set of the chains that a configuration has for it, with those
-// that it declares for others (`also_used_for`). The vault compares purposes as wholes: no
-// KEY serves two, since one chain may be an oracle for another. This package is the one
-// place that says what the chains of a configuration are, and which of them one KEY
-// must not have both of.
+// The purpose of a KEY is the set of the chains that a configuration has for it, together with
+// those that it declares for others (`also_used_for`). The vault compares purposes as a whole: no
+// KEY has two purposes, because one chain may be an oracle for another. Only this package decides
+// what the chains of a configuration are, and which of them one KEY must not combine.
 package purpose
 
 import (
@@ -35,13 +34,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// A Purpose is what a KEY is used for. The zero Purpose is none.
+// A Purpose is what a KEY is used for. The zero Purpose has no chains.
 type Purpose struct {
-	// Chains are the chains, sorted, each once, in lines. As text, purposes can be compared.
+	// Chains contains the chains, one per line, sorted and without duplicates. It is a string so that
+	// purposes are comparable.
 	Chains string
-	// Cost is the least work of the derivations among them, in iterations; 0: there is none.
+	// Cost is the least work of the derivations in the chains, in iterations, or 0 without derivations.
 	Cost uint64
-	// Digest is the SHA-256 of Chains: what the vault is asked for.
+	// Digest is the SHA-256 hash of Chains, which requests to the vault contain.
 	Digest string
 }
 
@@ -53,7 +53,7 @@ func (p Purpose) List() []string {
 	return strings.Split(p.Chains, "\n")
 }
 
-// add returns the purpose with another chain.
+// add returns the purpose with an additional chain.
 func (p Purpose) add(chain string, cost uint64) Purpose {
 	chains := p.List()
 	if !slices.Contains(chains, chain) {
@@ -69,7 +69,7 @@ func (p Purpose) add(chain string, cost uint64) Purpose {
 	return p
 }
 
-// A Set holds the purposes of the KEY secrets of a configuration, by their resource names.
+// A Set maps the resource names of the KEY secrets of a configuration to their purposes.
 type Set map[string]Purpose
 
 // Of returns the purposes of all KEY secrets of a configuration, which need not be valid.
@@ -83,7 +83,7 @@ func Of(pb *allowlistv1.Encryption) Set {
 	return found
 }
 
-// Made returns the purposes without what the configuration declares for others.
+// Made returns the purposes without the chains that the configuration declares for others.
 func Made(pb *allowlistv1.Encryption) Set {
 	made := make(Set)
 	request, response := describe.Of("request", pb.GetRequest()), describe.Of("response", pb.GetResponse())
@@ -92,8 +92,8 @@ func Made(pb *allowlistv1.Encryption) Set {
 	return made
 }
 
-// Exposed returns the secrets whose bytes show: the keys of ciphers whose IV is the beginning
-// of the key.
+// Exposed returns the secrets whose bytes are exposed: the keys of ciphers whose IV is the
+// beginning of the key.
 func Exposed(pb *allowlistv1.Encryption) map[string]bool {
 	found := make(map[string]bool)
 	for _, p := range []*describe.Profile{describe.Of("request", pb.GetRequest()), describe.Of("response", pb.GetResponse())} {
@@ -107,7 +107,7 @@ func Exposed(pb *allowlistv1.Encryption) map[string]bool {
 	return found
 }
 
-// OfProfile returns the purposes of KEY secrets in one profile alone.
+// OfProfile returns the purposes of the KEY secrets of a single profile.
 func OfProfile(p *describe.Profile) Set {
 	found := make(Set)
 	found.profile(p, nil)
@@ -120,7 +120,8 @@ func (s Set) add(secret, chain string, cost uint64) {
 	}
 }
 
-// each adds a chain for all keys of a list. Asymmetric ones are read as PEM, whatever is said.
+// each adds a chain for all keys of a list. Asymmetric keys are always read as PEM, regardless of
+// the configured decoding.
 func (s Set) each(list []describe.Key, cost uint64, steps ...string) {
 	for _, key := range list {
 		decoding := strings.ToLower(key.Decoding.String())
@@ -131,7 +132,7 @@ func (s Set) each(list []describe.Key, cost uint64, steps ...string) {
 	}
 }
 
-// profile adds the chains of one direction. Answer describes what answers it.
+// profile adds the chains of one direction. The parameter answer describes its response.
 func (s Set) profile(p, answer *describe.Profile) {
 	switch p.Kind {
 	case describe.KindCipher:
@@ -180,7 +181,7 @@ func (s Set) cipher(p, answer *describe.Profile) {
 	}
 }
 
-// answered returns what the key of a request does besides for the answer.
+// answered returns the additional use of a request's key in the response.
 func answered(answer *describe.Profile) string {
 	if answer == nil || answer.Cipher == nil || answer.Cipher.Key != describe.KeyExchanged {
 		return ""
@@ -206,7 +207,7 @@ func (s Set) jwe(p *describe.Profile) {
 // jwsStep returns the step of a JSON Web Signature.
 func jwsStep(j jose.JWS) string { return "JWS-" + j.Alg }
 
-// signingStep returns the step of what signs a message.
+// signingStep returns the step of a message signature.
 func signingStep(d *describe.Signing) string {
 	switch {
 	case d.JWS != nil:
@@ -220,7 +221,7 @@ func signingStep(d *describe.Signing) string {
 	}
 }
 
-// stepSeparator stands between the steps of a chain, and in none of them.
+// stepSeparator separates the steps of a chain. No step contains it.
 const stepSeparator = " > "
 
 func chained(decoding string, steps ...string) string {
@@ -257,8 +258,8 @@ func cipherStep(c *describe.Cipher) string {
 	}
 }
 
-// derivationStep returns the step of a derivation of so many bytes, and its cost; none
-// without a derivation.
+// derivationStep returns the step of a derivation of the given number of bytes, and its cost. It
+// returns nothing without a derivation.
 func derivationStep(d *describe.Derivation, bytes int) (step string, cost uint64) {
 	if d == nil || d.Function == 0 {
 		return "", 0
@@ -298,7 +299,7 @@ func derivationStep(d *describe.Derivation, bytes int) (step string, cost uint64
 	return step + "(" + strings.Join(options, ",") + ")", cost
 }
 
-// hashName returns the name of a hash as chains have it.
+// hashName returns the name of a hash as it is written in chains.
 func hashName(h crypto.Hash) string { return strings.ReplaceAll(h.String(), "-", "") }
 
 // rsaStep returns the step of RSA encryption; nil is PKCS #1 v1.5.
@@ -316,11 +317,11 @@ func rsaStep(o *keys.OAEP) string {
 	return step + ")"
 }
 
-// digestOf stands for a label of the owner's choice, which could hold anything.
+// digestOf represents a label that the owner chooses, which could contain anything.
 func digestOf(label string) string {
 	sum := sha256.Sum256([]byte(label))
 	return fmt.Sprintf("%x", sum[:8])
 }
 
-// dashed returns a name of the contract as chains have it.
+// dashed returns a name of the contract as it is written in chains.
 func dashed(name string) string { return strings.ReplaceAll(name, "_", "-") }

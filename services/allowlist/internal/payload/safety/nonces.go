@@ -6,15 +6,15 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// maxRandomBits is where random bits are no longer told apart: no budget is left by then.
+// maxRandomBits is the largest number of random bits that is reported. Larger numbers make no
+// difference, because no budget applies by then.
 const maxRandomBits = 256
 
-// RandomBits returns how many random bits tell two values apart that a profile encrypts
-// under a KEY, up to 256: those of the IV and those of the salt or the session key that
-// makes another key for each message or value. It is 0 where no KEY encrypts anything
-// under an IV or a key that is random. Public keys and exchange keys count as none: each
-// message has an agreed, wrapped or exchanged key of its own. This is the one place that
-// decides it.
+// RandomBits returns the number of random bits that distinguish two values that a profile encrypts
+// under a KEY, up to 256: those of the IV, and those of the salt or the session key that results
+// in a different key for each message or value. It is 0 if no KEY encrypts anything under a random
+// IV or a random key. Public keys and exchange keys do not count: each message has a separate key
+// that is agreed on, wrapped, or taken from the exchange. Only this function decides the number.
 func RandomBits(p *describe.Profile) int {
 	switch p.Kind {
 	case describe.KindCipher:
@@ -60,7 +60,7 @@ func sessionBits(s *describe.Session) int {
 	return 8 * s.Bytes
 }
 
-// ivBits returns the random bits of an IV that are its own.
+// ivBits returns the random bits of the IV itself.
 func ivBits(iv describe.IVRule) int {
 	switch {
 	case !iv.Generated():
@@ -72,8 +72,8 @@ func ivBits(iv describe.IVRule) int {
 	}
 }
 
-// jweBits returns the random bits of a JSON Web Encryption under a shared key. Where GCM
-// wraps the content key, the IV of the wrap is all that is random under the shared key.
+// jweBits returns the random bits of a JSON Web Encryption under a shared key. If GCM wraps the
+// content key, only the IV of the wrap is random under the shared key.
 func jweBits(j *describe.JWE) int {
 	iv, key := 8*16, 8*32
 	switch j.Enc {

@@ -32,7 +32,7 @@ func ciphers(f func(*allowlistv1.Cipher, bool)) {
 	}
 }
 
-// safeSources and safeModes are all that a live test may have: what is not in here is refused.
+// safeSources and safeModes are the only sources and modes of a live test. All others are refused.
 var (
 	safeSources = map[allowlistv1.Iv_Source]bool{
 		allowlistv1.Iv_SOURCE_UNSPECIFIED: true, allowlistv1.Iv_SOURCE_RANDOM: true, allowlistv1.Iv_SOURCE_RANDOM_TEXT: true,
@@ -91,17 +91,17 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 			p := proto.CloneOf(kind)
 			p.Signing = signing
 			if !safety.Oracle(describe.Of("request", p)) {
-				t.Errorf("what signs is no oracle: %v", p)
+				t.Errorf("a signing profile is not an oracle: %v", p)
 			}
 		}
 		p := proto.CloneOf(kind)
 		p.NestedJws = &allowlistv1.NestedJws{}
 		if !safety.Oracle(describe.Of("request", p)) {
-			t.Errorf("what signs inside is no oracle: %v", p)
+			t.Errorf("a profile with a nested signature is not an oracle: %v", p)
 		}
 	}
 	signed := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
 	if !safety.Oracle(describe.Of("request", signed)) {
-		t.Error("OpenPGP that signs is no oracle")
+		t.Error("OpenPGP that signs is not an oracle")
 	}
 }

@@ -1,7 +1,7 @@
-// Package safety is the table of what a profile gives away: which of its choices are unsafe and
-// have to be acknowledged ([UnsafeChoices]), what owners learn who test it with live keys
-// ([Oracle]), what observers learn from where messages stop ([Unauthenticated]), and for how
-// many values a key is good ([RandomBits]).
+// Package safety determines what a profile reveals: which of its choices are unsafe and must be
+// acknowledged ([UnsafeChoices]), what owners learn from tests with live keys ([Oracle]), what
+// observers learn from the stages at which messages fail ([Unauthenticated]), and how many values
+// a key may encrypt ([RandomBits]).
 //
-// It reads descriptions and no messages.
+// It reads descriptions, not messages.
 package safety

@@ -15,14 +15,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// The least work that derives a key of a passphrase.
+// The least work that is acceptable to derive a key from a passphrase.
 const (
 	minPBKDF2Iterations = 600_000
 	minScryptCost       = 16_384
 )
 
-// UnsafeChoices returns what a profile has to acknowledge, sorted, each once. This is
-// the one place that decides it.
+// UnsafeChoices returns the choices that a profile has to acknowledge, sorted and without
+// duplicates. Only this function decides it.
 func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledgement_Flag {
 	p := describe.Of("", profile)
 	c := p.Cipher
@@ -54,7 +54,7 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 			flags = append(flags, rule.flag)
 		}
 	}
-	// Derivations are found by their type, wherever they stand.
+	// Derivations are found by their type, wherever they are.
 	describe.Walk("", profile.ProtoReflect(), func(_ string, m protoreflect.Message) {
 		if d, ok := m.Interface().(*allowlistv1.Derivation); ok {
 			flags = append(flags, unsafeDerivation(describe.DerivationOf(d))...)
@@ -64,14 +64,14 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 	return slices.Compact(flags)
 }
 
-// OfSuperAdmins returns the flags that only a super admin may acknowledge: what breaks the
-// promise that a key cannot be read.
+// OfSuperAdmins returns the flags that only a super admin may acknowledge: the choices that break
+// the promise that a key cannot be read.
 func OfSuperAdmins() []allowlistv1.LegacyAcknowledgement_Flag {
 	return []allowlistv1.LegacyAcknowledgement_Flag{allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES}
 }
 
-// staticIV reports whether equal beginnings of two values show because of their IVs.
-// Zero bytes and the beginning of the key have flags of their own.
+// staticIV reports whether the IVs reveal that two values have equal beginnings. Zero bytes and
+// the beginning of the key have separate flags.
 func staticIV(p *describe.Profile) bool {
 	switch p.Cipher.IV.Source {
 	case allowlistv1.Iv_SOURCE_ZERO, allowlistv1.Iv_SOURCE_KEY_PREFIX:
@@ -83,9 +83,9 @@ func staticIV(p *describe.Profile) bool {
 	}
 }
 
-// weakDigest reports whether a signature, a checksum or a MAC rests on MD5, or a
-// signature or a checksum on SHA-1. A digest in the input counts whatever is made of it:
-// two messages that have the same have the same signature.
+// weakDigest reports whether a signature, a checksum, or a MAC depends on MD5, or a signature or a
+// checksum on SHA-1. A digest in the input counts, however it is processed: two messages with the
+// same digest have the same signature.
 func weakDigest(p *describe.Profile) bool {
 	if p.Cipher != nil && p.Cipher.MAC != nil && p.Cipher.MAC.Hash == crypto.MD5 {
 		return true
@@ -109,7 +109,7 @@ func unsafeDerivation(d *describe.Derivation) []allowlistv1.LegacyAcknowledgemen
 	if evp || d.Function == keys.PBKDF2 && d.Iterations < minPBKDF2Iterations || d.Function == keys.Scrypt && d.N < minScryptCost {
 		flags = append(flags, allowlistv1.LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS)
 	}
-	// No salt at all is one that is always the same.
+	// No salt at all counts as a constant salt.
 	if (evp || slow) && d.SentSalt == 0 {
 		flags = append(flags, allowlistv1.LegacyAcknowledgement_FLAG_STATIC_SALT)
 	}

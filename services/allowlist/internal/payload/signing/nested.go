@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// Nested is a JSON Web Signature inside of what is encrypted.
+// Nested is a JSON Web Signature inside the ciphertext.
 type Nested struct {
 	Jws  jose.JWS
 	Keys []*message.Source
@@ -23,12 +23,12 @@ type Nested struct {
 type Nesting struct {
 	*Nested
 	options jose.JWS // with the fingerprints of the key
-	key     any      // that signs
-	public  []any    // that verify
+	key     any      // for signing
+	public  []any    // for verifying
 	of      []message.Candidate
 }
 
-// Signing begins a message that goes out.
+// Signing begins an outgoing message.
 func (n *Nested) Signing(m *message.Message) (*Nesting, error) {
 	if n == nil {
 		return nil, nil
@@ -43,7 +43,7 @@ func (n *Nested) Signing(m *message.Message) (*Nesting, error) {
 	return made, err
 }
 
-// Verifying begins a message that came in.
+// Verifying begins a received message.
 func (n *Nested) Verifying(m *message.Message) (*Nesting, error) {
 	if n == nil {
 		return nil, nil
@@ -55,7 +55,7 @@ func (n *Nested) Verifying(m *message.Message) (*Nesting, error) {
 	return &Nesting{Nested: n, options: n.Jws, public: public, of: of}, err
 }
 
-// Len returns about how long the JWS around n bytes is.
+// Len returns the approximate length of the JWS around size bytes.
 func (n *Nesting) Len(size int) int {
 	const header, signature = 300, 700
 	return header + base64.RawURLEncoding.EncodedLen(size) + signature
@@ -91,8 +91,8 @@ func (n *Nesting) Verify(m *message.Message, compact []byte) ([]byte, error) {
 	return value, nil
 }
 
-// JoseKey returns a key as package jose takes it: the bytes of a shared one, a private
-// or a public one.
+// JoseKey returns a key in the form that package jose takes: the bytes of a shared key, a private
+// key, or a public key.
 func JoseKey(m *message.Message, v message.Candidate, shared, private bool) (any, keyform.Info, error) {
 	if shared {
 		key, err := m.Bytes(v)
@@ -104,7 +104,7 @@ func JoseKey(m *message.Message, v message.Candidate, shared, private bool) (any
 	return m.PublicKey(v)
 }
 
-// Fingerprinted returns header members with the fingerprints of the key in them.
+// Fingerprinted returns the header members with the fingerprints of the key filled in.
 func Fingerprinted(s *message.Source, header map[string]string, info keyform.Info) (map[string]string, error) {
 	if !describe.HoldsFingerprint(header) {
 		return header, nil

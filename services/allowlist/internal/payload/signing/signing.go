@@ -1,5 +1,5 @@
-// Package signing signs and verifies messages, and the values inside of what is encrypted, with the
-// keys of a message. How signatures are made is in packages signature and jose.
+// Package signing signs and verifies messages, and the values inside ciphertexts, with the keys of
+// a message. Packages signature and jose implement the signatures.
 package signing
 
 import (
@@ -18,14 +18,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// idBytes is how many random bytes an id has.
+// idBytes is the number of random bytes of an ID.
 const idBytes = 16
 
-// SignedString is the detail of the step of [Trace] that shows what is signed, with
-// [signature.Hidden] in the place of secrets.
+// SignedString is the detail of the [Trace] step that shows the signed string, with
+// [signature.Hidden] in place of secrets.
 const SignedString = "string that is signed"
 
-// A Signer signs the messages of a direction, and verifies them.
+// A Signer signs and verifies the messages of one direction.
 type Signer struct {
 	Config   signature.Config
 	Compiled *signature.Signer
@@ -34,7 +34,7 @@ type Signer struct {
 	List     bool // all keys sign
 }
 
-// Needs returns what it takes to sign and to verify.
+// Needs returns the keys that are needed to sign and to verify.
 func (s *Signer) Needs() (sign, verify []message.Need) {
 	verify = message.NeedAll(s.Keys, true)
 	if s.List {
@@ -67,12 +67,12 @@ func (s *Signer) withFingerprints(from *message.Source, info keyform.Info) (*sig
 	config.Scheme = jws
 	made, wrong := signature.New(config)
 	if len(wrong) > 0 {
-		return nil, fmt.Errorf("make signer: %s", wrong[0].Text)
+		return nil, fmt.Errorf("create signer: %s", wrong[0].Text)
 	}
 	return made, nil
 }
 
-// Sign returns the headers that carry the signature of a message that goes out.
+// Sign adds the headers that carry the signature of an outgoing message.
 func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 	signing := s.Keys[:1]
 	if s.List {
@@ -129,7 +129,7 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 	return nil
 }
 
-// message returns what is signed.
+// message returns the message to sign.
 func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool) signature.Message {
 	at := m.Context.Time
 	if at.IsZero() {
@@ -142,11 +142,11 @@ func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool)
 	}
 }
 
-// refused returns the refusal of what cannot be signed or verified as it is.
+// refused returns the error for a message that cannot be signed or verified as it is.
 func (s *Signer) refused(err error) error {
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok {
 		if path, ofBody := strings.CutPrefix(wanting.Name, "json:"); ofBody {
-			return message.NotEncryptable("a value that is signed is missing", path)
+			return message.NotEncryptable("a signed value is missing", path)
 		}
 		return fault.Fields(fault.Violation{Field: "context." + wanting.Name, Description: "is required: the signature covers it"})
 	}
@@ -154,13 +154,12 @@ func (s *Signer) refused(err error) error {
 	case errors.Is(err, signature.ErrKey):
 		return s.Keys[0].Unusable(err)
 	case errors.Is(err, signature.ErrTooLong):
-		return message.NotEncryptable("what is signed is longer than 64 MiB", "")
+		return message.NotEncryptable("the string to sign is longer than 64 MiB", "")
 	}
 	return err
 }
 
-// Verify checks the signature of a message that came in, which has this plaintext if it
-// is known.
+// Verify checks the signature of a received message, whose plaintext is given if known.
 func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *message.Output) error {
 	all, of, err := message.Usable(m, s.Keys, func(v message.Candidate) (any, error) {
 		key, _, err := s.key(m, v, false)
@@ -174,14 +173,14 @@ func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *m
 		return value, ok
 	})
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
-		return message.BadSignature("The plaintext, of which a value is signed, is not known.")
+		return message.BadSignature("A value of the plaintext is signed, but the plaintext is not known.")
 	}
 	wrong, _ := errors.AsType[*signature.InvalidError](err)
 	switch {
 	case wrong != nil:
 		return message.BadSignature(wrong.Cause)
 	case errors.Is(err, signature.ErrTooLong):
-		return message.BadSignature("What is signed is longer than 64 MiB.")
+		return message.BadSignature("The signed string is longer than 64 MiB.")
 	case err != nil:
 		return s.refused(err)
 	}

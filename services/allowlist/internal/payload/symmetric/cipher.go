@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:gosec // Partners use it; it has to be acknowledged as TRIPLE_DES.
+	"crypto/des" //nolint:gosec // Partners use it; it must be acknowledged as TRIPLE_DES.
 	"errors"
 	"fmt"
 
@@ -15,15 +15,15 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// MaxTag is the length of a whole tag.
+// MaxTag is the length of a full tag.
 const MaxTag = 16
 
-// A Mode is a way to use a block cipher, or the one stream cipher.
+// A Mode is a mode of operation of a block cipher, or the only stream cipher.
 type Mode int
 
 // The modes.
 const (
-	ModeNone Mode = iota // of an unknown algorithm
+	ModeNone Mode = iota // for an unknown algorithm
 	ModeGCM
 	ModeChaCha
 	ModeCBC
@@ -42,7 +42,7 @@ type Suite struct {
 	IVInPlaintext bool
 }
 
-// SuiteOf returns the suite of a cipher. An unknown algorithm has mode none.
+// SuiteOf returns the suite of a cipher. An unknown algorithm has no mode.
 func SuiteOf(c *allowlistv1.Cipher) Suite {
 	s := algorithm(c.GetAlgorithm())
 	s.Padding = PaddingOf(c.GetPadding())
@@ -59,7 +59,7 @@ func SuiteOf(c *allowlistv1.Cipher) Suite {
 	return s
 }
 
-// algorithm returns the suite of an algorithm with the usual IV and tag.
+// algorithm returns the suite of an algorithm with the usual sizes of IV and tag.
 func algorithm(a allowlistv1.Cipher_Algorithm) Suite {
 	const block = aes.BlockSize
 	switch a {
@@ -101,10 +101,10 @@ func algorithm(a allowlistv1.Cipher_Algorithm) Suite {
 // AEAD reports whether the mode authenticates.
 func (s Suite) AEAD() bool { return s.Mode == ModeGCM || s.Mode == ModeChaCha }
 
-// Blocks reports whether the mode takes whole blocks only.
+// Blocks reports whether the mode only takes whole blocks.
 func (s Suite) Blocks() bool { return s.Mode == ModeCBC || s.Mode == ModeECB }
 
-// Counter reports whether a key and IV that are used twice give the plaintexts away.
+// Counter reports whether the mode reveals plaintexts if a key and IV are used twice.
 func (s Suite) Counter() bool { return s.AEAD() || s.Mode == ModeCTR }
 
 // BlockSize returns the length of a block.
@@ -135,22 +135,21 @@ func (s Suite) SealedLen(n int) int {
 	return n
 }
 
-// ErrPlaintext means that a plaintext is not whole blocks and there is no padding.
-var ErrPlaintext = errors.New("the plaintext is not whole blocks")
+// ErrPlaintext means that a plaintext is not a multiple of the block size and there is no padding.
+var ErrPlaintext = errors.New("the plaintext is not a multiple of the block size")
 
-// A Box is a suite with a key. It may be used for many values, also at the same time. IVs
-// have the suite's length: the library panics on others. Where sealing and opening leave
-// something of the key behind, they do so within [memory.Do].
+// A Box is a suite with a key. It may be used for many values and is safe for concurrent use. IVs
+// must have the suite's length, because the library panics on others. If Seal and Open leave
+// traces of the key in memory, they run within [memory.Do].
 type Box interface {
 	// Seal appends ciphertext and tag. The plaintext must not overlap dst.
 	Seal(dst, iv, plaintext, aad []byte) ([]byte, error)
-	// Open appends the plaintext. It may overwrite dst up to its capacity even if
-	// it fails; dst may begin where sealed begins. Where only the padding is wrong it
-	// appends what there is.
+	// Open appends the plaintext. It may overwrite dst up to its capacity even if it fails; dst may
+	// begin where sealed begins. If only the padding is wrong, it appends the decrypted bytes.
 	Open(dst, iv, sealed, aad []byte) ([]byte, bool)
 }
 
-// NewBox returns the box for a key.
+// NewBox returns a box with the key.
 func (s Suite) NewBox(key []byte) (Box, error) {
 	if s.TripleDES && len(key) == 16 {
 		key = append(bytes.Clone(key), key[:8]...)
@@ -191,13 +190,13 @@ func (s Suite) block(key []byte) (cipher.Block, error) {
 
 func wrapCipher(err error) error {
 	if err != nil {
-		return fmt.Errorf("make cipher: %w", err)
+		return fmt.Errorf("create cipher: %w", err)
 	}
 	return nil
 }
 
-// erasing is a box that leaves something of its key behind: on the stack, or in an object for
-// each value, as the modes of blocks do.
+// erasing wraps a box that leaves traces of its key in memory: on the stack, or, like the block
+// modes, in an object for each value.
 type erasing struct{ Box }
 
 func (b erasing) Seal(dst, iv, plaintext, aad []byte) (sealed []byte, err error) {
@@ -260,7 +259,7 @@ func (b blockBox) Seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
 
 func (b blockBox) Open(dst, iv, sealed, _ []byte) ([]byte, bool) {
 	size := b.block.BlockSize()
-	// The library panics on what is not a multiple of the block size.
+	// The library panics if the length is not a multiple of the block size.
 	if len(sealed)%size != 0 {
 		return dst, false
 	}
@@ -281,7 +280,7 @@ func (b blockBox) Open(dst, iv, sealed, _ []byte) ([]byte, bool) {
 	if !ok {
 		n = len(opened)
 	}
-	// A plaintext behind its IV moves to where it belongs.
+	// A plaintext that follows its IV is moved to its final place.
 	return append(dst[:start], opened[:n]...), ok
 }
 

@@ -8,23 +8,24 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 )
 
-// A MAC authenticates what was encrypted.
+// A MAC authenticates a ciphertext.
 type MAC struct {
 	Hash  crypto.Hash
 	Input []MACInput
 }
 
-// A MACInput is a literal, or a blob: its text, or its bytes before encoding.
+// A MACInput is a literal or a blob, which is included in its encoded form or as its bytes before
+// encoding.
 type MACInput struct {
 	Literal string
 	Blob    int // NoBlob for a literal
 	Raw     bool
 }
 
-// NoBlob is the blob of a literal.
+// NoBlob is the value of Blob for a literal.
 const NoBlob = -1
 
-// Sum returns the MAC of blobs. Text writes a blob's text, and raw returns its bytes.
+// Sum returns the MAC of blobs. Text writes the encoded form of a blob, and raw returns its bytes.
 func (a *MAC) Sum(key []byte, text func(h hash.Hash, blob int), raw func(blob int) []byte) []byte {
 	var h hash.Hash
 	memory.Do(func() { h = hmac.New(a.Hash.New, key) })
@@ -41,7 +42,7 @@ func (a *MAC) Sum(key []byte, text func(h hash.Hash, blob int), raw func(blob in
 	return h.Sum(nil)
 }
 
-// Check reports whether a MAC that came was made with the key.
+// Check reports whether a received MAC is valid under the key.
 func (a *MAC) Check(key, came []byte, text func(h hash.Hash, blob int), raw func(blob int) []byte) bool {
 	return hmac.Equal(a.Sum(key, text, raw), came)
 }

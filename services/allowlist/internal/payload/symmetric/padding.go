@@ -6,20 +6,20 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// A Padding fills a plaintext up to whole blocks.
+// A Padding extends a plaintext to whole blocks.
 type Padding int
 
 // The paddings.
 const (
 	NoPadding   Padding = iota
-	PKCS7               // as many bytes as are missing, each with their number
-	ZeroPadding         // zeros, none where the blocks are whole
+	PKCS7               // as many bytes as are missing, each with that number as its value
+	ZeroPadding         // zeros; none if the plaintext is whole blocks
 )
 
-// String returns the name that the contract has for the padding, in lower case.
+// String returns the contract's name of the padding in lower case.
 func (p Padding) String() string { return [...]string{"none", "pkcs7", "zero"}[p] }
 
-// PaddingOf returns a padding; unset is PKCS #7.
+// PaddingOf returns a padding. The default is PKCS #7.
 func PaddingOf(pb allowlistv1.Cipher_Padding) Padding {
 	switch pb {
 	case allowlistv1.Cipher_PADDING_NONE:
@@ -57,9 +57,9 @@ func (p Padding) append(dst, b []byte, block int) []byte {
 	return dst
 }
 
-// unpaddedLen returns the length of b, whole blocks, without its padding. For PKCS #7
-// it takes the same time whatever the padding is, so that time does not tell where it
-// is wrong. The other paddings cannot be wrong.
+// unpaddedLen returns the length of b, which consists of whole blocks, without its padding. For
+// PKCS #7, it takes the same time for all paddings, so that the time does not reveal where the
+// padding is wrong. The other paddings cannot be wrong.
 func (p Padding) unpaddedLen(b []byte, block int) (int, bool) {
 	switch p {
 	case ZeroPadding:

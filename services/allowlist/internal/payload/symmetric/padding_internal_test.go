@@ -23,7 +23,7 @@ func TestPaddingIsToldWhateverItIs(t *testing.T) {
 		}
 		for _, last := range []byte{0, byte(block) + 1, 255} {
 			if n, ok := PKCS7.unpaddedLen(bytes.Repeat([]byte{last}, 2*block), block); ok {
-				t.Errorf("unpaddedLen of nothing but %d = %d", last, n)
+				t.Errorf("unpaddedLen of only %d = %d", last, n)
 			}
 		}
 	}

@@ -6,15 +6,15 @@ import (
 	"math"
 )
 
-// alphanumeric are the characters of random texts.
+// alphanumeric contains the characters of random strings.
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// RandomText fills dst with random characters, each as likely as the others.
+// RandomText fills dst with uniformly distributed random characters.
 func RandomText(random io.Reader, dst []byte) error {
 	const fair = 256 - 256%len(alphanumeric)
 	for len(dst) > 0 {
 		if _, err := io.ReadFull(random, dst); err != nil {
-			return fmt.Errorf("generate text: %w", err)
+			return fmt.Errorf("generate random string: %w", err)
 		}
 		n := 0
 		for _, b := range dst {
@@ -28,5 +28,5 @@ func RandomText(random io.Reader, dst []byte) error {
 	return nil
 }
 
-// TextBits returns the whole random bits of n random characters.
+// TextBits returns the random bits of n random characters, rounded down.
 func TextBits(n int) int { return int(float64(n) * math.Log2(float64(len(alphanumeric)))) }
