@@ -24,13 +24,7 @@ cd "$(dirname "$0")/.."
 umask 022
 
 mkdir -p "$root/usr/bin" "$root/etc/ssl/certs" "$root/etc/keyward"
-<<<<<<< HEAD
 deploy/build-program.sh "$program" "$root/usr/bin/$program"
-=======
-# Memory that held keys is erased: see pkg/memory.
-GOEXPERIMENT=runtimesecret CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
-	-o "$root/usr/bin/$program" "./services/cmd/$program"
->>>>>>> words-f
 # One name for the entry point of all images.
 ln -sf "usr/bin/$program" "$root/keyward"
 

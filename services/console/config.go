@@ -20,7 +20,6 @@ const scopeOpenID = "openid"
 //   - issue access tokens that are JWTs for the audience that the services require, and that are
 //     valid for at most an hour. Opaque tokens cannot be verified.
 type Config struct {
-<<<<<<< HEAD
 	// Issuer is the issuer's URL, exactly as in its tokens. Required.
 	Issuer string `yaml:"issuer" json:"issuer"`
 	// ClientID is the page's client ID at the issuer. Required.
@@ -30,18 +29,6 @@ type Config struct {
 	Scopes []string `yaml:"scopes" json:"scopes"`
 	// Audience is sent with the request as `audience`, for issuers that need it to
 	// issue an access token for an API. Default none.
-=======
-	// Issuer is the issuer's URL, as in the `iss` claim of its tokens. Required.
-	Issuer string `yaml:"issuer" json:"issuer"`
-	// ClientID is the page's client ID at the issuer. Required.
-	ClientID string `yaml:"client_id" json:"clientId"`
-	// Scopes are the scopes that the page requests. They must include `openid`. With
-	// `offline_access`, most issuers return the refresh token with which the page renews its tokens.
-	// Default: openid.
-	Scopes []string `yaml:"scopes" json:"scopes"`
-	// Audience, if not empty, is sent with the request as `audience`, for issuers that need it to
-	// select the API of the access token.
->>>>>>> words-f
 	Audience string `yaml:"audience" json:"audience"`
 	// Standalone means that the issuer is the program itself, in which people sign in with links.
 	Standalone bool `yaml:"-" json:"standalone"`

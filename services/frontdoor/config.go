@@ -16,31 +16,19 @@ import (
 type Config struct {
 	// Listen is the address of the HTTPS port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-<<<<<<< HEAD
 	// TLS is the certificate that the gateway presents to its callers. Required.
 	TLS Files `yaml:"tls"`
 	// AllowedHosts are the host names that requests may be addressed to. Default any.
-=======
-	// TLS is the certificate of the HTTPS port. Required.
-	TLS Files `yaml:"tls"`
-	// AllowedHosts are the host names that requests may be addressed to. Default: any.
->>>>>>> words-f
 	AllowedHosts []string `yaml:"allowed_hosts"`
 	// Vault is the vault's gRPC address, such as `vault.internal:9443`. Required.
 	Vault string `yaml:"vault"`
 	// Allowlist is the allowlist's gRPC address. Required.
 	Allowlist string `yaml:"allowlist"`
-<<<<<<< HEAD
 	// VaultServerName is the name that the vault's certificate must have: a host name or a
 	// SPIFFE ID, `spiffe://…`. Default the host of the address.
-=======
-	// VaultServerName is the name that the vault's certificate must contain: a host name or a SPIFFE
-	// ID, `spiffe://…`. Default: the host of the address.
->>>>>>> words-f
 	VaultServerName string `yaml:"vault_server_name"`
 	// AllowlistServerName is the same for the allowlist. Default the host of the address.
 	AllowlistServerName string `yaml:"allowlist_server_name"`
-<<<<<<< HEAD
 	// Client is the certificate that the gateway presents to the services. Their policy
 	// gives its SPIFFE ID the role `proxy`. Required.
 	Client ClientConfig `yaml:"client"`
@@ -56,36 +44,14 @@ type Config struct {
 	// Limits are the bounds on the resources that clients can use.
 	Limits Limits `yaml:"limits"`
 	// Metrics is the address of the metrics and who may read them.
-=======
-	// Client is the certificate that the door presents to the services. Their policy gives its SPIFFE
-	// ID the role `proxy`. Required.
-	Client ClientConfig `yaml:"client"`
-	// CA is the file with the authorities of the services' certificates. Required, unless
-	// client.workload_api also provides authorities.
-	CA string `yaml:"ca"`
-	// Console configures the web page and its issuer. Nil disables the page.
-	Console *console.Config `yaml:"console"`
-	// ReloadInterval is the time between two polls of all these files. A change takes effect after
-	// two polls, for new connections. Default: 1 s.
-	ReloadInterval time.Duration `yaml:"reload_interval"`
-	// Limits are the limits of clients.
-	Limits Limits `yaml:"limits"`
-	// Metrics is the address of the metrics port and its access.
->>>>>>> words-f
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
 }
 
 // Limits are the limits of clients.
 type Limits struct {
-<<<<<<< HEAD
 	// BodyBytes is the total size of the bodies of requests under way. One address gets at
 	// most as much as it leaves free for the others. Processing a body takes about five times
 	// its size in memory. At least 2 MiB; 0 means no bound. Default 128 MiB.
-=======
-	// BodyBytes is the maximum total size of the bodies of pending requests. One address may use at
-	// most as much as remains for the others. Processing a body takes about five times its size in
-	// memory. At least 2 MiB; 0 means no limit. Default: 128 MiB.
->>>>>>> words-f
 	BodyBytes *int64 `yaml:"body_bytes"`
 }
 
@@ -123,13 +89,8 @@ type Files struct {
 // A ClientConfig is the source of the certificate for the services: files, or a Workload API.
 type ClientConfig struct {
 	Files `yaml:",inline"`
-<<<<<<< HEAD
 	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
 	// that provides the certificate with its key in place of files.
-=======
-	// WorkloadAPI is the address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`,
-	// that provides the certificate and its key instead of files.
->>>>>>> words-f
 	WorkloadAPI string `yaml:"workload_api"`
 }
 
