@@ -77,7 +77,7 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 		},
 		"Stripe: the body was parsed and written again": {
 			ours: stripe, theirs: stripe, key: "whsec_test", signed: "{\n  \"id\": \"evt_1\",\n  \"amount\": 1\n}", sent: `{"id":"evt_1","amount":1}`,
-			want: "body: as sent -> indented by two blanks",
+			want: "body: as sent -> indented by two spaces",
 		},
 		"Stripe: an event of yesterday is sent again": {
 			ours: stripe, theirs: stripe, key: "whsec_test", ago: 26 * time.Hour,
@@ -113,7 +113,7 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 		},
 		"Plaid: the body is indented, and the signature a JWS": {
 			ours: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,
-			key:  ecKey(t), decoding: [2]string{"PEM", "PEM"}, signed: "{\n  \"a\": 1\n}", sent: `{"a":1}`, want: "body: as sent -> indented by two blanks",
+			key:  ecKey(t), decoding: [2]string{"PEM", "PEM"}, signed: "{\n  \"a\": 1\n}", sent: `{"a":1}`, want: "body: as sent -> indented by two spaces",
 			theirs: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,
 		},
 		"Square: the URL is signed, too": {
@@ -361,7 +361,7 @@ func TestWhatNoConfigurationCanSignIsRefusedWithTheCause(t *testing.T) {
 	_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "paypal", Endpoint: e})
 	allowlisttest.WantError(t, "a signature over a CRC-32", err, codes.InvalidArgument, "INVALID_FIELD")
 	v := servertest.Violations(err)
-	if len(v) == 0 || v[0].Field != "endpoint.encryption.request.signing.input" || !strings.HasPrefix(v[0].Description, "must hold no function crc32; there are base64, ") {
+	if len(v) == 0 || v[0].Field != "endpoint.encryption.request.signing.input" || !strings.HasPrefix(v[0].Description, "must not use the unknown function crc32; available: base64, ") {
 		t.Errorf("violations = %v, want the function and those that there are", v)
 	}
 }

@@ -113,33 +113,33 @@ func (d door) decrypt(t testing.TB, body string) (string, error) {
 	return string(got), err
 }
 
-func must(t testing.TB, s selection.Selection, findings []selection.Violation) selection.Selection {
+func must(t testing.TB, s selection.Selection, violations []selection.Violation) selection.Selection {
 	t.Helper()
-	if len(findings) > 0 {
-		t.Fatalf("findings: %v", findings)
+	if len(violations) > 0 {
+		t.Fatalf("violations: %v", violations)
 	}
 	return s
 }
 
 func fieldsOf(t testing.TB, c selection.FieldsConfig) door {
 	t.Helper()
-	s, findings := selection.NewFields(c)
-	return door{must(t, s, findings), "<", ">"}
+	s, violations := selection.NewFields(c)
+	return door{must(t, s, violations), "<", ">"}
 }
 
 func formOf(t testing.TB, c selection.FormConfig) door {
 	t.Helper()
-	s, findings := selection.NewForm(c)
-	return door{must(t, s, findings), "<", ">"}
+	s, violations := selection.NewForm(c)
+	return door{must(t, s, violations), "<", ">"}
 }
 
 func objectOf(t testing.TB, path string, document bool) door {
 	t.Helper()
-	s, findings := selection.NewObject(path, document)
+	s, violations := selection.NewObject(path, document)
 	if document {
-		return door{must(t, s, findings), `{"v":"`, `"}`}
+		return door{must(t, s, violations), `{"v":"`, `"}`}
 	}
-	return door{must(t, s, findings), "<", ">"}
+	return door{must(t, s, violations), "<", ">"}
 }
 
 // x returns the digits of a text.
@@ -261,17 +261,17 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{name: "a path that does not parse", object: "$", want: []string{"path"}},
 		{name: "a path with a wildcard", object: "$.a[*]", want: []string{"path"}},
 	} {
-		var findings []selection.Violation
+		var violations []selection.Violation
 		switch {
 		case test.fields != nil:
-			_, findings = selection.NewFields(selection.FieldsConfig{Paths: test.fields})
+			_, violations = selection.NewFields(selection.FieldsConfig{Paths: test.fields})
 		case test.form != nil:
-			_, findings = selection.NewForm(selection.FormConfig{Names: test.form})
+			_, violations = selection.NewForm(selection.FormConfig{Names: test.form})
 		default:
-			_, findings = selection.NewObject(test.object, true)
+			_, violations = selection.NewObject(test.object, true)
 		}
 		var got []string
-		for _, f := range findings {
+		for _, f := range violations {
 			got = append(got, f.Field)
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {

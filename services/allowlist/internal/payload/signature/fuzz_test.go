@@ -28,7 +28,7 @@ func FuzzNew(f *testing.F) {
 			if separator != "" {
 				c.List = &signature.List{Item: item, Separator: separator}
 			}
-			if s, findings := signature.New(c); len(findings) == 0 {
+			if s, violations := signature.New(c); len(violations) == 0 {
 				checkRoundTrip(t, s, id)
 			}
 		}

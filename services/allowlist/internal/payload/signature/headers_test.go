@@ -276,8 +276,8 @@ func TestHeadersThatAreNoneAreFound(t *testing.T) {
 	} {
 		c := over("")
 		tt.change(&c)
-		if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != tt.field || findings[0].Text == "" {
-			t.Errorf("New with %s: %v, want one about %s", tt.name, findings, tt.field)
+		if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != tt.field || violations[0].Text == "" {
+			t.Errorf("New with %s: %v, want one about %s", tt.name, violations, tt.field)
 		}
 	}
 }
@@ -294,12 +294,12 @@ func list(item, separator, value string) func(*signature.Config) {
 
 func TestAllFindingsComeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, findings := signature.New(signature.Config{
+	_, violations := signature.New(signature.Config{
 		Scheme: signature.NewHMAC(crypto.SHA256), Input: "${nothing}", Encoding: template.Raw,
 		Headers: map[string]string{"X": "none"}, List: &signature.List{},
 	})
 	var fields []string
-	for _, f := range findings {
+	for _, f := range violations {
 		fields = append(fields, f.Field)
 	}
 	if diff := cmp.Diff([]string{"input", "encoding", "list.item", "list.separator", "headers"}, fields); diff != "" {

@@ -149,17 +149,17 @@ func TestAnInputHasAnEnd(t *testing.T) {
 func TestTheSecretEntersADigestOnly(t *testing.T) {
 	t.Parallel()
 	c := over("${secret}|${body}")
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "input" {
-		t.Errorf("New of a MAC over the secret: %v, want one about the input", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "input" {
+		t.Errorf("New of a MAC over the secret: %v, want one about the input", violations)
 	}
 	c = over("${body}")
 	c.Scheme = signature.SecretDigest{Hash: crypto.SHA256}
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "input" {
-		t.Errorf("New of a digest without the secret: %v, want one about the input", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "input" {
+		t.Errorf("New of a digest without the secret: %v, want one about the input", violations)
 	}
 	c.Input, c.Headers["X-Key"] = "${secret}", "${secret}"
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "headers" {
-		t.Errorf("New with the secret in a header: %v, want one about the headers", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "headers" {
+		t.Errorf("New with the secret in a header: %v, want one about the headers", violations)
 	}
 }
 
@@ -170,9 +170,9 @@ func TestInputsThatAreNoneAreFound(t *testing.T) {
 		"${body|hex|hex|hex|hex|hex}", "${json:}", "${json:$}", "${json:a}", "${json:$.a[*]}", "${json:$['a}b']}", "${json:$['a|hex']}",
 		strings.Repeat("${body}", 33), "${body}" + strings.Repeat("x", 1024),
 	} {
-		_, findings := signature.New(over(input))
-		if len(findings) != 1 || findings[0].Field != "input" || findings[0].Text == "" {
-			t.Errorf("New with input %q: %v, want one about the input", input, findings)
+		_, violations := signature.New(over(input))
+		if len(violations) != 1 || violations[0].Field != "input" || violations[0].Text == "" {
+			t.Errorf("New with input %q: %v, want one about the input", input, violations)
 		}
 	}
 }

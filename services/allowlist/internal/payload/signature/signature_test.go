@@ -232,8 +232,8 @@ func TestASignatureOfRawBytesIsNotSent(t *testing.T) {
 	t.Parallel()
 	c := over("")
 	c.Encoding = template.Raw
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "encoding" {
-		t.Errorf("New with RAW: %v, want one about the encoding", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "encoding" {
+		t.Errorf("New with RAW: %v, want one about the encoding", violations)
 	}
 	c.Scheme = signature.JWS{JWS: jose.JWS{Alg: "RS256"}}
 	compile(t, c) // it has its own encoding

@@ -163,9 +163,9 @@ func pair(t testing.TB, file string) (private, public any) {
 
 func compile(t testing.TB, c signature.Config) *signature.Signer {
 	t.Helper()
-	s, findings := signature.New(c)
-	if len(findings) > 0 {
-		t.Fatalf("New: %v", findings)
+	s, violations := signature.New(c)
+	if len(violations) > 0 {
+		t.Fatalf("New: %v", violations)
 	}
 	return s
 }

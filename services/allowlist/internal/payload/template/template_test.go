@@ -50,9 +50,9 @@ func compile(kind, text string) (*template.Template, string) {
 
 func mustCompile(t testing.TB, kind, text string) *template.Template {
 	t.Helper()
-	compiled, finding := compile(kind, text)
-	if finding != "" {
-		t.Fatalf("%s template %q: %s", kind, text, finding)
+	compiled, violation := compile(kind, text)
+	if violation != "" {
+		t.Fatalf("%s template %q: %s", kind, text, violation)
 	}
 	return compiled
 }
@@ -177,11 +177,11 @@ func TestTouchingHolesNeedTheirLengths(t *testing.T) {
 
 func TestUnclearTemplatesAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ name, kind, text, finding string }{
+	for _, test := range []struct{ name, kind, text, violation string }{
 		{"a placeholder that does not end", "text", "${hex", "the form"},
 		{"a placeholder with a strange name", "text", "${Hex}", "the form"},
 		{"a placeholder without a name", "text", "${}", "the form"},
-		{"an unknown name", "text", "${other}", "must hold no name other; there are hex, base64"},
+		{"an unknown name", "text", "${other}", "must not use the unknown name other; available: hex, base64"},
 		{"a name twice", "text", "${hex}.${hex}", "twice"},
 		{"two open holes that touch", "text", "${hex}${base64}", "a literal between"},
 		{"an open hole beside what does not matter", "text", "${hex}${*}", "a literal between"},
@@ -195,14 +195,14 @@ func TestUnclearTemplatesAreRefused(t *testing.T) {
 		{"a text that is too long", "text", strings.Repeat("x", 4097), "4,096"},
 		{"what is no JSON", "json", `{"a":${hex}}`, "JSON"},
 		{"a placeholder in a name", "json", `{"${hex}":1}`, "not in names"},
-		{"a member twice", "json", `{"a":"${hex}","\u0061":1}`, "name a member twice"},
-		{"half of a character", "json", `["${hex}","\ud800"]`, "whole characters"},
-		{"half of a character in a name", "json", `{"\ud800":"${hex}"}`, "whole characters"},
+		{"a member twice", "json", `{"a":"${hex}","\u0061":1}`, "duplicate members"},
+		{"half of a character", "json", `["${hex}","\ud800"]`, "half of a surrogate pair"},
+		{"half of a character in a name", "json", `{"\ud800":"${hex}"}`, "half of a surrogate pair"},
 		{"holes that touch in a string", "json", `["${hex}${base64}"]`, "a literal between"},
-		{"an unknown name in JSON", "json", `["${other}"]`, "must hold no name other; there are hex, base64"},
+		{"an unknown name in JSON", "json", `["${other}"]`, "must not use the unknown name other; available: hex, base64"},
 	} {
-		if _, finding := compile(test.kind, test.text); !strings.Contains(finding, test.finding) {
-			t.Errorf("%s: finding %q, want one with %q", test.name, finding, test.finding)
+		if _, violation := compile(test.kind, test.text); !strings.Contains(violation, test.violation) {
+			t.Errorf("%s: violation %q, want one with %q", test.name, violation, test.violation)
 		}
 	}
 }
@@ -233,8 +233,8 @@ func FuzzJSON(f *testing.F) {
 // message upsets it.
 func tryTemplate(t *testing.T, kind, text, message string) {
 	t.Helper()
-	tmpl, finding := compile(kind, text)
-	if finding != "" {
+	tmpl, violation := compile(kind, text)
+	if violation != "" {
 		return
 	}
 	before := []byte(message)
