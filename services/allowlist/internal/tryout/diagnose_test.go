@@ -310,7 +310,7 @@ func TestWhatHappensToABodyOnItsWayIsDiagnosed(t *testing.T) {
 	body := []byte(strings.Replace(allowlisttest.Sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	sent, _ := partnerSends(t, values, gcm, body)
 	for want, received := range map[string]string{
-		"body: as sent -> the content of a JSON string":     `"` + strings.ReplaceAll(string(sent), "/", `\/`) + `"` + "\n",
+		"body: as sent -> the content of a JSON string":                `"` + strings.ReplaceAll(string(sent), "/", `\/`) + `"` + "\n",
 		"body: as sent -> each space in it as +, which a form decoded": strings.ReplaceAll(string(sent), "+", " "),
 	} {
 		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{

@@ -109,7 +109,7 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 		},
 		"PHP: slashes are escaped": {
 			ours: hmacSHA256 + inHeader, theirs: hmacSHA256 + inHeader, key: "k", signed: `{"url":"https:\/\/a.example\/\u00e9"}`, sent: `{"url": "https://a.example/é"}`,
-			want: `body: as sent -> minified, with \/ for / and \u for what is not ASCII (json_encode of PHP)`,
+			want: `body: as sent -> minified, with \/ for / and \u for non-ASCII characters (json_encode of PHP)`,
 		},
 		"Plaid: the body is indented, and the signature a JWS": {
 			ours: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,

@@ -46,11 +46,11 @@ func (c *collector) forms(body []byte) {
 			c.addBody(body, indented.Bytes(), "indented by two spaces")
 		}
 		c.addBody(body, spaced(minified), `with spaces after : and , and no others`)
-		c.addBody(body, spaced(escaped(minified, false)), `with spaces after : and ,, and \u for what is not ASCII (json.dumps of Python)`)
-		c.addBody(body, escaped(minified, true), `minified, with \/ for / and \u for what is not ASCII (json_encode of PHP)`)
+		c.addBody(body, spaced(escaped(minified, false)), `with spaces after : and ,, and \u for non-ASCII characters (json.dumps of Python)`)
+		c.addBody(body, escaped(minified, true), `minified, with \/ for / and \u for non-ASCII characters (json_encode of PHP)`)
 		c.addBody(body, unescaped(minified), `minified, with / for \/ and letters for \u (JSON.stringify)`)
 		c.addBody(body, spaced(sorted), "with spaces after : and ,, members sorted by name")
-		c.addBody(body, escaped(sorted, false), `minified, members sorted by name, \u for what is not ASCII`)
+		c.addBody(body, escaped(sorted, false), `minified, members sorted by name, \u for non-ASCII characters`)
 	}
 	lf := bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
 	c.addBody(body, lf, "with LF for CR LF")
