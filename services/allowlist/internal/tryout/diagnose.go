@@ -39,8 +39,8 @@ type Complaint struct {
 // plaintext. The endpoint may be in any state: owners need a diagnosis before they switch an
 // endpoint on, and the answer reveals nothing about its host.
 //
-// It fails with RATE_LIMITED if the workspace, or any caller for a KEY, has made too many calls.
-// It refuses configurations that could reveal a key or need an exchange.
+// It fails with RATE_LIMITED after too many calls for the workspace or for one of its KEYs. It
+// refuses configurations that could reveal a key or need an exchange.
 func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, error) {
 	e, config, err := tr.saved(ctx, c.Endpoint)
 	if err != nil {

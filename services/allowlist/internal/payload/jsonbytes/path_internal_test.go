@@ -102,7 +102,7 @@ func FuzzPath(f *testing.F) {
 		}
 		canonical := p.String()
 		if len(canonical) > MaxPathBytes {
-			return // shorter as it was written
+			return // the original path is shorter
 		}
 		again, ok := ParsePath(canonical)
 		if !ok || !cmp.Equal(p, again, cmp.AllowUnexported(segment{})) {

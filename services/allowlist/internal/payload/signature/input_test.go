@@ -14,8 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
-// TestInputsAreRendered compares inputs with what they must be, through the MAC that
-// both get.
+// TestInputsAreRendered compares inputs with their expected strings by their MACs.
 func TestInputsAreRendered(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ input, want string }{
@@ -42,7 +41,7 @@ func TestInputsAreRendered(t *testing.T) {
 		key := []any{[]byte("k")}
 		got, want := sign(t, compile(t, over(tt.input)), key, webhook()), sign(t, compile(t, over("${body}")), key, wantOver)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("input %q: another signature than that of the text written out", tt.input)
+			t.Errorf("input %q: the signature differs from that of the expected string", tt.input)
 		}
 	}
 }
@@ -61,7 +60,7 @@ func TestFunctionsWorkOnLongValuesPieceByPiece(t *testing.T) {
 		wantOver.Body = want
 		key := []any{[]byte("k")}
 		if diff := cmp.Diff(sign(t, compile(t, over("")), key, wantOver), sign(t, compile(t, over(input)), key, m)); diff != "" {
-			t.Errorf("input %q: another signature than that of the text written out", input)
+			t.Errorf("input %q: the signature differs from that of the expected string", input)
 		}
 	}
 }
@@ -92,7 +91,7 @@ func TestWhatTheInputNeedsMustBeKnown(t *testing.T) {
 		if _, err := s.Sign(nil, key, m); !errors.As(err, &missing) || missing.Name != name {
 			t.Errorf("Sign over %s = %v, want that %s is missing", input, err, name)
 		}
-		// Whether the signature is right or not.
+		// Regardless of whether the signature is valid.
 		for _, value := range []string{sent["X-Signature"], "00"} {
 			missing = nil
 			if _, err := s.Verify(key, m, received(map[string]string{"x-signature": value})); !errors.As(err, &missing) || missing.Name != name {

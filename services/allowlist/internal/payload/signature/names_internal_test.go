@@ -9,7 +9,7 @@ func TestWhatAnAnswerListsThereIs(t *testing.T) {
 	t.Parallel()
 	for _, name := range functionNames() {
 		if _, ok := newFunction(name); !ok {
-			t.Errorf("there is no function %s", name)
+			t.Errorf("unknown function %s", name)
 		}
 	}
 	for _, name := range inputNames() {

@@ -19,7 +19,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A vector is a signature that another tool made, in a vocabulary that is neither's own.
+// A vector is a signature from another tool, in a vocabulary that is neither ours nor the
+// tool's.
 type vector struct {
 	ID      string
 	Secrets map[string]struct{ Value, Decode string }

@@ -10,7 +10,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// bodiesOf returns the other forms of a body, by what is said of them.
+// bodiesOf returns the other forms of a body by their descriptions.
 func bodiesOf(add func(c *collector)) map[string]string {
 	c := &collector{path: "request", profile: new(allowlistv1.Profile)}
 	add(c)
@@ -59,7 +59,7 @@ func TestADamagedBodyIsRepaired(t *testing.T) {
 	}
 }
 
-// Whatever is done to a JSON body leaves what it says as it is.
+// All forms of a JSON body have the same meaning.
 func FuzzForms(f *testing.F) {
 	for _, seed := range []string{`{"b":"a/é\u00fc\"\\","a":[1.50,null]}`, `"\ud83d"`, "\xff", `[]`, `"\u0000\/"`, "{}\n"} {
 		f.Add([]byte(seed))

@@ -3,11 +3,11 @@
 //
 // # Guarantees
 //
-// An answer is a variant, or says that no variant fits, and nothing else: not how far a variant came,
-// and not whether a tag or padding was right. So a caller without the whole plaintext learns
-// only that its guess was wrong, and a caller without a message and its whole signature learns
-// nothing about any signature. No generated signature leaves the package. The number of tried
-// variants depends on the profile and on the message as it was sent, not on its encrypted
+// An answer is a variant, or says that no variant fits, and nothing else: not how far a variant
+// came, and not whether a tag or padding was right. So a caller without the whole plaintext
+// learns only that its guess was wrong, and a caller without a message and its whole signature
+// learns nothing about any signature. No generated signature leaves the package. The number of
+// tried variants depends on the profile and on the message as it was sent, not on its encrypted
 // content.
 //
 // # Variants

@@ -19,7 +19,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// problem is a message that does not open, under a profile in proto text with one key.
+// problem is a message that fails to decrypt, under a profile in proto text with one key.
 func problem(t *testing.T, profile string, body string) diagnosis.Case {
 	t.Helper()
 	p := new(allowlistv1.Profile)
@@ -65,7 +65,7 @@ func TestWhoGoesAwayIsNotWaitedFor(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if answer := diagnosis.Find(cancelled, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
-		t.Errorf("Find for nobody = %+v", answer)
+		t.Errorf("Find with a canceled context = %+v", answer)
 	}
 }
 

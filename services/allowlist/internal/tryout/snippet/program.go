@@ -33,7 +33,7 @@ type program struct {
 
 // A constant is a value at the beginning of a program.
 type constant struct {
-	// Type is `bytes`, `text` or `headers`.
+	// Type is `bytes`, `text`, or `headers`.
 	Comment, Type, Name, Value string
 }
 
