@@ -32,7 +32,7 @@ type fields struct {
 // selection.
 func NewFields(c FieldsConfig) (Selection, []Violation) {
 	if n := len(c.Paths); n == 0 || n > jsonbytes.MaxPaths {
-		return nil, []Violation{{"paths", "must hold 1-64 paths"}}
+		return nil, []Violation{{"paths", "must have 1-64 paths"}}
 	}
 	var violations []Violation
 	paths := make([]jsonbytes.Path, len(c.Paths))
@@ -40,12 +40,12 @@ func NewFields(c FieldsConfig) (Selection, []Violation) {
 		field := fmt.Sprintf("paths[%d]", i)
 		p, ok := jsonbytes.ParsePath(text)
 		if !ok {
-			violations = append(violations, Violation{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index] or [*]"})
+			violations = append(violations, Violation{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index], or [*]"})
 			continue
 		}
 		for j, other := range paths[:i] {
 			if other != nil && p.Overlaps(other) {
-				violations = append(violations, Violation{field, fmt.Sprintf("must not select what paths[%d] may select, nor lie inside it", j)})
+				violations = append(violations, Violation{field, fmt.Sprintf("must not overlap paths[%d]", j)})
 				break
 			}
 		}

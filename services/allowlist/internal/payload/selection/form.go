@@ -37,7 +37,7 @@ type form struct {
 // selection.
 func NewForm(c FormConfig) (Selection, []Violation) {
 	if n := len(c.Names); n == 0 || n > maxNames {
-		return nil, []Violation{{"names", "must hold 1-64 names"}}
+		return nil, []Violation{{"names", "must have 1-64 names"}}
 	}
 	var violations []Violation
 	f := &form{c, make(map[string]int, len(c.Names))}

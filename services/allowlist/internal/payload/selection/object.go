@@ -15,7 +15,7 @@ type object struct {
 func NewObject(path string, document bool) (Selection, []Violation) {
 	p, ok := jsonbytes.ParsePath(path)
 	if !ok || !p.Exact() {
-		return nil, []Violation{{"path", "must be a path of at most 256 bytes: $ and then .name, ['name'] or [index]"}}
+		return nil, []Violation{{"path", "must be a path of at most 256 bytes: $ and then .name, ['name'], or [index]"}}
 	}
 	return &object{path, p, jsonbytes.NewSet(p), document}, nil
 }
