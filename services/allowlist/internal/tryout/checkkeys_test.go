@@ -58,7 +58,7 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 }
 
 // One URL may be the partner's for both directions: its webhooks are verified with a public key.
-func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
+func TestACheckReportsTheUseOfAPublicKey(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
@@ -80,7 +80,7 @@ func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 	}
 }
 
-func TestACheckOfADraftRefusesWhatSavingWould(t *testing.T) {
+func TestACheckOfADraftRefusesInvalidDrafts(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Secret(t, "key", allowlisttest.KeyOf(1)...)

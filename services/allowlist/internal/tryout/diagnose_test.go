@@ -183,7 +183,7 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	}
 }
 
-func TestADiagnosisTellsNothingToWhoDoesNotKnowThePlaintext(t *testing.T) {
+func TestADiagnosisRevealsNothingWithoutThePlaintext(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
@@ -266,7 +266,7 @@ func TestAPlaintextThatCouldBeMetByChanceIsRefused(t *testing.T) {
 	allowlisttest.WantError(t, "a plaintext of 7 bytes", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
-func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
+func TestInvalidDiagnosesAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
@@ -300,7 +300,7 @@ func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatHappensToABodyOnItsWayIsDiagnosed(t *testing.T) {
+func TestDamagedBodiesAreDiagnosed(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)

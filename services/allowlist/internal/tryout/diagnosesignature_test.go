@@ -319,7 +319,7 @@ func TestADiagnosisOfASignatureKeepsToTheSealedPurposeOfACipherKey(t *testing.T)
 	}
 }
 
-func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
+func TestInvalidDiagnosesOfSignaturesAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Owner.Create(t, "sealed", allowlisttest.Draft(k.Secret(t, "key")))
@@ -351,7 +351,7 @@ func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
 
 // PayPal signs the CRC-32 of the body, which is not supported. Saving such an endpoint is
 // refused with the list of available functions.
-func TestWhatNoConfigurationCanSignIsRefusedWithTheCause(t *testing.T) {
+func TestUnsupportedSignaturesAreRefusedWithTheCause(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	allowlisttest.KeySecret(t, k, "cert", ecKey(t))

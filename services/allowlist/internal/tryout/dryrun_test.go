@@ -43,7 +43,7 @@ func throwaway(t *testing.T, s tryout.Sample) tryout.Result {
 	return result
 }
 
-func TestThrowawayKeysOpenWhatPresetsMakeOfThem(t *testing.T) {
+func TestThrowawayKeysDecryptMessagesOfPresets(t *testing.T) {
 	t.Parallel()
 	for _, preset := range presets(t) {
 		if slow := regexp.MustCompile(`(?i)rsa|ALGORITHM_[RP]S`); slow.MatchString(preset.GetEncryption().String()) {
@@ -74,7 +74,7 @@ func TestThrowawayKeysOpenWhatPresetsMakeOfThem(t *testing.T) {
 
 const shared = `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" decoding: DECODING_HEX } } } `
 
-func TestWhatComesBackInAnotherFormIsOpenedToo(t *testing.T) {
+func TestEquivalentFormsCountAsRestored(t *testing.T) {
 	t.Parallel()
 	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC padding: PADDING_%s shared_key { keys { name: "workspaces/acme/secrets/a" } } } `
 	tests := []struct {

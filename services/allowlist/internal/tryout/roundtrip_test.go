@@ -52,7 +52,7 @@ func TestKeysOfPresetsMakeARoundTrip(t *testing.T) {
 	}
 }
 
-func TestSamplesFitWhatIsSelected(t *testing.T) {
+func TestSamplesFitTheSelection(t *testing.T) {
 	t.Parallel()
 	bare := `cipher { algorithm: ALGORITHM_AES_256_CBC padding: PADDING_NONE shared_key { keys { name: "workspaces/acme/secrets/a" } } } `
 	suffixed := `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "workspaces/acme/secrets/a" } } iv { source: SOURCE_FIELD_SUFFIX field_suffix: "$.meta.at" } } `
@@ -92,7 +92,7 @@ MCowBQYDK2VuAyEACe8mKSM/Gbtb4qU5iLgtJ/6Llm+sCwRkmMi4vSWufmQ=
 )
 
 // A round trip reports problems with keys, and nothing else.
-func TestARoundTripTellsWhatIsWrongWithKeys(t *testing.T) {
+func TestARoundTripReportsProblemsWithKeys(t *testing.T) {
 	t.Parallel()
 	const (
 		hmac    = `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/m" } headers { key: "X-Sig" value: "${signature}" } } `

@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
+func TestADryRunShowsTheMessageOfADraft(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	got := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{
@@ -87,7 +87,7 @@ func TestADryRunOfAnEndpointLeavesCredentialsAndTheLogAlone(t *testing.T) {
 	}
 }
 
-func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
+func TestLiveKeysRequireASavedConfigurationAndAreLogged(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))

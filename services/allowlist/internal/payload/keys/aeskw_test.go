@@ -38,7 +38,7 @@ func TestKeyWrapIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestKeyWrapRefusesWhatItCannotHold(t *testing.T) {
+func TestKeyWrapRefusesInvalidLengths(t *testing.T) {
 	t.Parallel()
 	kek := make([]byte, 16)
 	for _, n := range []int{0, 8, 15, 17, 20, 4 << 10, 1 << 20} {

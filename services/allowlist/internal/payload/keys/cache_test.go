@@ -53,7 +53,7 @@ func TestAnObjectThatCannotBeMadeIsNotKept(t *testing.T) {
 	}
 }
 
-func TestWhatIsDroppedIsErasedAndCallersHaveTheirOwn(t *testing.T) {
+func TestDroppedObjectsAreErasedAndCallersGetCopies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var kept [][]byte

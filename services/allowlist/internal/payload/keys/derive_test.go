@@ -16,7 +16,7 @@ const passphrase = "correct horse battery staple"
 
 // The digests were computed with Python's hashlib, those of EVP_BytesToKey with `openssl enc -P`
 // of OpenSSL 3.0.19 and, for many iterations, its libcrypto.
-func TestDeriveMakesWhatOthersMake(t *testing.T) {
+func TestDeriveMatchesOtherTools(t *testing.T) {
 	t.Parallel()
 	evp := func(hash crypto.Hash) keys.Derivation {
 		return keys.Derivation{Function: keys.EVPBytesToKey, Hash: hash, Iterations: 1}

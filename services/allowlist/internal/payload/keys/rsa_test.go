@@ -38,7 +38,7 @@ func wrappers() []wrapper {
 	}
 }
 
-func TestRSAOpensWhatItWrapped(t *testing.T) {
+func TestRSAUnwrapsWrappedKeys(t *testing.T) {
 	t.Parallel()
 	key, other := newRSA(t, 2048), newRSA(t, 2048)
 	for _, w := range wrappers() {

@@ -204,7 +204,7 @@ func TestOpenersAreWiped(t *testing.T) {
 	}
 }
 
-func TestSelectionsKnowWhatTheyCover(t *testing.T) {
+func TestCoversReportsSelectedPaths(t *testing.T) {
 	t.Parallel()
 	fields := fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a.b", "$.c[*]"}})
 	for _, test := range []struct {

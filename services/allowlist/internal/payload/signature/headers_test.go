@@ -162,7 +162,7 @@ func TestTimesAreSignedAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestWhatStandsTwiceMustAgree(t *testing.T) {
+func TestRepeatedValuesMustAgree(t *testing.T) {
 	t.Parallel()
 	c := over("${timestamp}.${id}.${body}")
 	c.Headers["X-Time"], c.Headers["X-Time-Ms"], c.Headers["X-Request"] = "${timestamp}", "${timestamp_ms}", "${id}/${timestamp}"
@@ -181,7 +181,7 @@ func TestWhatStandsTwiceMustAgree(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsSignedIsVouchedFor(t *testing.T) {
+func TestOnlySignedValuesAreVerified(t *testing.T) {
 	t.Parallel()
 	c := over("${body}")
 	c.Headers["X-Time"], c.Headers["X-Id"] = "${timestamp}", "${id}"

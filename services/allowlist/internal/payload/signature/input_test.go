@@ -65,7 +65,7 @@ func TestFunctionsWorkOnLongValuesPieceByPiece(t *testing.T) {
 	}
 }
 
-func TestWhatTheInputNeedsMustBeKnown(t *testing.T) {
+func TestValuesOfTheInputMustBeKnown(t *testing.T) {
 	t.Parallel()
 	for input, forget := range map[string]func(*signature.Message){
 		"${plaintext}":         func(m *signature.Message) { m.PlaintextKnown = false },
@@ -176,7 +176,7 @@ func TestInputsThatAreNoneAreFound(t *testing.T) {
 	}
 }
 
-func TestNeedsAreTold(t *testing.T) {
+func TestNeedsAreReported(t *testing.T) {
 	t.Parallel()
 	withID := over("${body}")
 	withID.Headers["X-Id"] = "${id}"

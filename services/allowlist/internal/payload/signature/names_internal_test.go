@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestWhatAnAnswerListsThereIs(t *testing.T) {
+func TestListedNamesExist(t *testing.T) {
 	t.Parallel()
 	for _, name := range functionNames() {
 		if _, ok := newFunction(name); !ok {

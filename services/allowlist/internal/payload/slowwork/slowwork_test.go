@@ -234,7 +234,7 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 }
 
 // A message of another workspace is done in time, though the queue is full.
-func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
+func TestAFullQueueRefusesOnlyTheWorkspaceThatFilledIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := slowwork.NewQueue(1)
@@ -259,7 +259,7 @@ func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
 	})
 }
 
-func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
+func TestCanceledCallersLeaveTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := slowwork.NewQueue(1)
@@ -297,7 +297,7 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 }
 
 // Places are neither lost nor created when callers leave at the moment of their turn.
-func TestPlacesAreKeptWhateverHappens(t *testing.T) {
+func TestNoPlaceIsLost(t *testing.T) {
 	t.Parallel()
 	q := slowwork.NewQueue(2)
 	var now atomic.Int32

@@ -207,7 +207,7 @@ func TestUnclearTemplatesAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTextIsNotWrittenIntoJSON(t *testing.T) {
+func TestInvalidUTF8IsNotWrittenIntoJSON(t *testing.T) {
 	t.Parallel()
 	tmpl := mustCompile(t, "json", `["${raw}"]`)
 	if got, ok := tmpl.Append(nil, func(dst []byte, _ int) []byte { return append(dst, 0xff) }); ok {
