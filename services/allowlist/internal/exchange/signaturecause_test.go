@@ -52,7 +52,7 @@ func TestOwnersLearnWhatIsWrongWithASignatureAndCallersDoNot(t *testing.T) {
 		{"half a byte", with("x-signature", "abc"), allowlisttest.Request, "The signature is not written in the configured encoding."},
 		{"an old message", signedAt(fmt.Sprint(at.Add(-10 * time.Minute).Unix())), allowlisttest.Request, "ago, outside the tolerance of 5m0s."},
 		{"a clock that is fast", signedAt(fmt.Sprint(at.Add(time.Hour).Unix())), allowlisttest.Request, "ahead, outside the tolerance of 5m0s."},
-		{"milliseconds", signedAt(fmt.Sprint(at.UnixMilli())), allowlisttest.Request, "it may be in milliseconds"},
+		{"milliseconds", signedAt(fmt.Sprint(at.UnixMilli())), allowlisttest.Request, "If it is in milliseconds"},
 		{"another signature", with("x-signature", strings.Repeat("0", 64)), allowlisttest.Request, "The signature does not match"},
 		{"a kind that is not signed", without(""), allowlisttest.Response, "Messages of this kind are not signed"},
 	} {

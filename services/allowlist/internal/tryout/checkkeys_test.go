@@ -33,7 +33,7 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 	for _, name := range []string{allowlisttest.NameOf("-"), allowlisttest.NameOf("orders")} {
 		got, err := checkDraft(t, k, name, rawCipher)
 		if name != allowlisttest.NameOf("-") {
-			allowlisttest.WantError(t, "CheckKeys of an endpoint that is not there", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
+			allowlisttest.WantError(t, "CheckKeys of a missing endpoint", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
 			continue
 		}
 		allowlisttest.Must(t, err)
@@ -58,7 +58,7 @@ func TestTheKeysOfADraftAreCheckedWithoutABinding(t *testing.T) {
 }
 
 // One URL may be the partner's for both directions: its webhooks are verified with a public key.
-func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
+func TestACheckReportsTheUseOfAPublicKey(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
@@ -80,7 +80,7 @@ func TestACheckSaysWhatAPublicKeyIsGoodFor(t *testing.T) {
 	}
 }
 
-func TestACheckOfADraftRefusesWhatSavingWould(t *testing.T) {
+func TestACheckOfADraftRefusesInvalidDrafts(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Secret(t, "key", allowlisttest.KeyOf(1)...)
@@ -93,10 +93,10 @@ func TestACheckOfADraftRefusesWhatSavingWould(t *testing.T) {
 		text, reason, field string
 		code                codes.Code
 	}{
-		"a secret that is not there": {strings.Replace(rawCipher, "secret:key", "secret:none", 1), "SECRET_NOT_FOUND", allowlisttest.SharedKeys + "[0].name", codes.NotFound},
-		"another usage":              {strings.Replace(rawCipher, "secret:key", "secret:iv", 1), "USAGE_NOT_ALLOWED", allowlisttest.SharedKeys + "[0].name", codes.FailedPrecondition},
-		"a malformed configuration":  {"request { plain {} }", "INVALID_FIELD", "endpoint.encryption", codes.InvalidArgument},
-		"an answer that cannot be opened": {
+		"a missing secret":          {strings.Replace(rawCipher, "secret:key", "secret:none", 1), "SECRET_NOT_FOUND", allowlisttest.SharedKeys + "[0].name", codes.NotFound},
+		"another usage":             {strings.Replace(rawCipher, "secret:key", "secret:iv", 1), "USAGE_NOT_ALLOWED", allowlisttest.SharedKeys + "[0].name", codes.FailedPrecondition},
+		"a malformed configuration": {"request { plain {} }", "INVALID_FIELD", "endpoint.encryption", codes.InvalidArgument},
+		"an answer that cannot be decrypted": {
 			`request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:public" decoding: DECODING_PEM } } }`,
 			"KEY_NOT_USABLE", "endpoint.encryption.response", codes.FailedPrecondition,
 		},
@@ -120,7 +120,7 @@ func TestTheKeysOfASavedEndpointMakeARoundTripThatStaysNowhere(t *testing.T) {
 	k.Owner.Create(t, "orders", allowlisttest.Draft(secret))
 	k.Owner.Create(t, "bare", allowlisttest.Draft())
 	bound, logged := len(k.Held(t, secret)), len(k.Owner.History(t, allowlisttest.NameOf("orders")))
-	for range 12 { // more than there are trials
+	for range 12 { // more than the quota of trials
 		got, err := k.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf("orders")})
 		allowlisttest.Must(t, err)
 		if !got.GetFits() || !got.GetRoundTrip() || len(got.GetKeys()) != 1 || got.GetKeys()[0].GetField() != "request.cipher.shared_key.keys[0]" || got.GetKeys()[0].GetSecret() != secret {
@@ -129,7 +129,7 @@ func TestTheKeysOfASavedEndpointMakeARoundTripThatStaysNowhere(t *testing.T) {
 	}
 	allowlisttest.Must(t, k.Allowlist.Flush(t.Context()))
 	if now := len(k.Held(t, secret)); now != bound || len(k.Owner.History(t, allowlisttest.NameOf("orders"))) != logged || k.Stored(t, "trial") != 0 {
-		t.Errorf("there are %d bindings after %d, or entries on the log, or quotas spent", now, bound)
+		t.Errorf("%d bindings after %d, or entries in the log, or quotas spent", now, bound)
 	}
 	if uses := k.Owner.Counts(t, "orders"); len(uses) != 0 || k.Version(t, secret+"/versions/1").GetUseCount() != 0 {
 		t.Errorf("checks count as uses: %v", uses)
@@ -144,7 +144,7 @@ func TestTheKeysOfASavedEndpointMakeARoundTripThatStaysNowhere(t *testing.T) {
 	allowlisttest.WantError(t, "CheckKeys without the vault", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 }
 
-// A version that is stored later may not fit: no save looked at it.
+// A version that is stored later may not fit, because no save checked it.
 func TestALaterVersionThatDoesNotFitIsToldToOwnersOnly(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -161,7 +161,7 @@ func TestALaterVersionThatDoesNotFitIsToldToOwnersOnly(t *testing.T) {
 	}, "the new version is not used")
 	allowlisttest.WantError(t, "Encrypt", refusal, codes.FailedPrecondition, "KEY_NOT_USABLE")
 	if m := servertest.Metadata(refusal); m["cause"] != "" || m["secret"] != "" || m["field"] != "request.cipher.shared_key.keys[0]" {
-		t.Errorf("the sender is told %v", m)
+		t.Errorf("the sender gets %v", m)
 	}
 	f := k.Owner.Get(t, "orders").GetRecentFailures()[0]
 	if f.GetStage() != "key" || !strings.HasPrefix(f.GetCause(), "Read as RAW, the secret is not a key of 32 bytes.") || len(f.GetVersions()) != 1 || f.GetVersions()[0] != secret+"/versions/2" {

@@ -16,31 +16,31 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// tick is what the time of an answer that found nothing is rounded up to, so that it does
-// not tell how far the variants came.
+// tick is the unit to which the time of an unsuccessful answer is rounded up, so that it does
+// not reveal how far the variants came.
 const tick = time.Second
 
-// A Complaint is a message that does not open, or does not verify.
+// A Complaint is a message that fails to decrypt or to verify.
 type Complaint struct {
 	Endpoint  endpoint.Name
 	Direction payload.Direction
 	Body      []byte
 	Headers   payload.Headers
-	// Plaintext is what it is known to hold.
+	// Plaintext is the known plaintext of the message.
 	Plaintext []byte
-	// Signature complains of the signature instead. Context is what it covers besides.
+	// Signature diagnoses the signature instead. Context is the other data that it covers.
 	Signature bool
 	Context   payload.Context
-	// Author goes into the change log, with the reason.
+	// Author is recorded in the change log, with the reason.
 	Author changelog.Author
 }
 
-// Diagnose finds out which variant of an endpoint's configuration opens a message to a
-// plaintext that is known. The endpoint may be in any state: who sets one up wants to know
-// before it is in use, and what is found out says nothing about its host.
+// Diagnose finds the variant of an endpoint's configuration that decrypts a message to a known
+// plaintext. The endpoint may be in any state: owners need a diagnosis before they switch an
+// endpoint on, and the answer reveals nothing about its host.
 //
-// It fails with RATE_LIMITED where the workspace, or one for a KEY, has asked too often, and
-// refuses what can show a key or needs an exchange.
+// It fails with RATE_LIMITED after too many calls for the workspace or for one of its KEYs. It
+// refuses configurations that could reveal a key or need an exchange.
 func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, error) {
 	e, config, err := tr.saved(ctx, c.Endpoint)
 	if err != nil {
@@ -54,7 +54,7 @@ func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, 
 	if c.Signature {
 		refs = config.Pipeline(c.Direction).VerifyReferences()
 	}
-	// The log comes first: whatever is found out is on it.
+	// Write the log first, so that every answer is on it.
 	trial := endpoint.Trial{
 		Endpoint: e, Action: endpoint.ActionDiagnosed, Author: c.Author,
 		Subjects: append(keysOf(e, refs), c.Endpoint.Parent()),
@@ -75,8 +75,8 @@ func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, 
 	}
 	problem.Sealed = make(map[string]bool)
 	for i, ref := range refs {
-		// Of a key that does nothing but sign, who has a whole signature learns no more than
-		// whether it is right, whatever is varied.
+		// If a key only signs, a caller with a whole signature learns only whether it is right,
+		// whatever setting varies.
 		problem.Sealed[ref.Secret] = keys[i][0].Sealed && (!c.Signature || !config.OnlySigns(ref.Secret))
 	}
 	problem.Key = func(other payload.Reference) []payload.Key {
@@ -92,7 +92,7 @@ func (tr *Tester) Diagnose(ctx context.Context, c Complaint) (diagnosis.Answer, 
 	return settled(ctx, problem)
 }
 
-// problem returns what is to be found out.
+// problem returns the case to diagnose.
 func (tr *Tester) problem(e endpoint.Endpoint, config *payload.Config, c Complaint) (diagnosis.Case, error) {
 	pb, path := config.Proto(), "request"
 	profile := pb.GetRequest()
@@ -102,13 +102,13 @@ func (tr *Tester) problem(e endpoint.Endpoint, config *payload.Config, c Complai
 	pipeline := config.Pipeline(c.Direction)
 	switch {
 	case c.Signature && !pipeline.Signs():
-		return diagnosis.Case{}, fault.Field("signature", "must be unset: messages of this kind are not signed by the configuration")
+		return diagnosis.Case{}, fault.Field("signature", "must be unset: the configuration does not sign messages of this kind")
 	case !c.Signature && !protects(profile):
-		return diagnosis.Case{}, fault.Field("signature", "must be set: messages of this kind are only signed, and what is wrong with a signature is found with it")
+		return diagnosis.Case{}, fault.Field("signature", "must be set: the configuration only signs messages of this kind")
 	case pipeline.ShowsKey():
-		return diagnosis.Case{}, fault.Field("name", "must be of an endpoint whose IV does not come of the key, which it would show")
+		return diagnosis.Case{}, fault.Field("name", "must be an endpoint whose IV is not derived from the key: a diagnosis would reveal the key")
 	case pipeline.NeedsExchange():
-		return diagnosis.Case{}, fault.Field("kind", "must be that of messages which open without what they answer")
+		return diagnosis.Case{}, fault.Field("kind", "must be a kind of message that decrypts without its request")
 	}
 	return diagnosis.Case{
 		Path: path, Profile: profile, Workspace: c.Endpoint.Workspace, Now: tr.now(),
@@ -117,17 +117,16 @@ func (tr *Tester) problem(e endpoint.Endpoint, config *payload.Config, c Complai
 	}, nil
 }
 
-// protects reports whether a profile does more than sign.
+// protects reports whether a profile does more than sign messages.
 func protects(p *allowlistv1.Profile) bool {
 	return payload.Protects(p)
 }
 
-// longest ends what takes longer than its estimate said, by the server's clock: a message of
-// many values, each with a slow derivation of its own. It is less than the deadline of a
-// call.
+// longest ends a diagnosis that exceeds its estimate by the server's clock, such as a message
+// with many values, each with its own slow derivation. It is less than the deadline of a call.
 const longest = 6 * time.Second
 
-// settled diagnoses, and lets who found nothing wait for the next tick.
+// settled runs the diagnosis. If it finds nothing, it waits for the next tick.
 func settled(ctx context.Context, problem diagnosis.Case) (diagnosis.Answer, error) {
 	begun := time.Now()
 	answer := diagnosis.Find(ctx, problem)

@@ -46,8 +46,8 @@ func blob(parts, encoding string) string {
 	return `envelope { blobs { key: "data" value { ` + text + ` encoding: ENCODING_` + encoding + ` } } text: "${data}" }`
 }
 
-// complaints are what partners' engineers get wrong: what is configured, what the
-// partner does, and what is said about it.
+// complaints are common mistakes of partners' engineers: the configuration, the partner's
+// behavior, and the expected diagnosis.
 func complaints() map[string]struct{ ours, theirs, want string } {
 	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` }`
 	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` }`
@@ -139,8 +139,8 @@ func suffixed(configuration, suffix string) string {
 	return regexp.MustCompile(`"secret:(\w+)"`).ReplaceAllString(configuration, `"secret:${1}`+suffix+`"`)
 }
 
-// partnerSends returns what a partner with the same secrets sends, which has its own idea of
-// the configuration.
+// partnerSends returns the message of a partner that has the same secrets and another
+// understanding of the configuration.
 func partnerSends(t testing.TB, values map[string]string, text string, body []byte) (sent []byte, headers map[string]string) {
 	t.Helper()
 	config, err := payload.Parse(allowlisttest.EncryptionOf(t, text), strings.TrimPrefix(allowlisttest.Workspace, "workspaces/"), time.Now())
@@ -183,7 +183,7 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	}
 }
 
-func TestADiagnosisTellsNothingToWhoDoesNotKnowThePlaintext(t *testing.T) {
+func TestADiagnosisRevealsNothingWithoutThePlaintext(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
@@ -224,7 +224,7 @@ func TestDiagnosesAreOnTheChangeLogAndCounted(t *testing.T) {
 	sent := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "a sample"})
 	diagnose := func(workspaceOf allowlisttest.Client, name string) error {
 		_, err := workspaceOf.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-			Name: name, Body: sent.GetBody(), Plaintext: []byte(allowlisttest.Sample), Reason: "it does not open",
+			Name: name, Body: sent.GetBody(), Plaintext: []byte(allowlisttest.Sample), Reason: "it does not decrypt",
 		})
 		return err
 	}
@@ -250,7 +250,7 @@ func TestDiagnosesAreOnTheChangeLogAndCounted(t *testing.T) {
 	}
 	allowlisttest.WantError(t, "a diagnosis by a super admin", diagnose(k.Admin, allowlisttest.NameOf("orders")), codes.ResourceExhausted, "RATE_LIMITED")
 	history := k.Owner.History(t, allowlisttest.NameOf("orders"))
-	if n := len(history); n != 12 || history[0].GetAction() != allowlistv1.EndpointChange_ACTION_DIAGNOSED || history[0].GetReason() != "it does not open" {
+	if n := len(history); n != 12 || history[0].GetAction() != allowlistv1.EndpointChange_ACTION_DIAGNOSED || history[0].GetReason() != "it does not decrypt" {
 		t.Errorf("the change log has %d entries and ends with %v", n, history[0])
 	}
 	k.Clock.Advance(6 * time.Minute)
@@ -266,7 +266,7 @@ func TestAPlaintextThatCouldBeMetByChanceIsRefused(t *testing.T) {
 	allowlisttest.WantError(t, "a plaintext of 7 bytes", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
-func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
+func TestInvalidDiagnosesAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
@@ -278,8 +278,8 @@ func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 		name, reason string
 		code         codes.Code
 	}{
-		"an endpoint that is not there": {allowlisttest.NameOf("none"), "ENDPOINT_NOT_FOUND", codes.NotFound},
-		"no encryption":                 {allowlisttest.NameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
+		"a missing endpoint": {allowlisttest.NameOf("none"), "ENDPOINT_NOT_FOUND", codes.NotFound},
+		"no encryption":      {allowlisttest.NameOf("nothing"), "ENCRYPTION_NOT_CONFIGURED", codes.FailedPrecondition},
 		"signatures only": {
 			k.Configured(t, "signed", `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:passphrase" } headers { key: "X-S" value: "${signature}" } } }`),
 			"INVALID_FIELD", codes.InvalidArgument,
@@ -300,7 +300,7 @@ func TestWhatCannotBeDiagnosedIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatHappensToABodyOnItsWayIsDiagnosed(t *testing.T) {
+func TestDamagedBodiesAreDiagnosed(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
@@ -310,8 +310,8 @@ func TestWhatHappensToABodyOnItsWayIsDiagnosed(t *testing.T) {
 	body := []byte(strings.Replace(allowlisttest.Sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	sent, _ := partnerSends(t, values, gcm, body)
 	for want, received := range map[string]string{
-		"body: as sent -> the text inside the quotes of a JSON string":     `"` + strings.ReplaceAll(string(sent), "/", `\/`) + `"` + "\n",
-		"body: as sent -> each blank in it as +, which a form has decoded": strings.ReplaceAll(string(sent), "+", " "),
+		"body: as sent -> the content of a JSON string":                `"` + strings.ReplaceAll(string(sent), "/", `\/`) + `"` + "\n",
+		"body: as sent -> each space in it as +, which a form decoded": strings.ReplaceAll(string(sent), "+", " "),
 	} {
 		found, differences, tried := k.Diagnosed(t, &allowlistv1.DiagnoseSampleRequest{
 			Name: ours, Kind: allowlisttest.Request, Body: []byte(received), Plaintext: body,

@@ -22,15 +22,15 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// A signatureMistake is what an engineer got wrong about a partner's signature.
+// A signatureMistake is a common mistake about a partner's signature.
 type signatureMistake struct {
-	// ours is what is configured, and theirs what the partner does: a signing without key.
+	// ours is the configured signing, and theirs that of the partner, without keys.
 	ours, theirs string
-	// key is the secret as it was stored, and partner as the partner has it, if it is another.
+	// key is the stored secret, and partner the partner's secret if it differs.
 	key, partner string
 	// decoding are ours and the partner's.
 	decoding [2]string
-	// signed is the body that was signed, and sent the one that came.
+	// signed is the signed body, and sent the received body.
 	signed, sent string
 	// ago is how old the message is.
 	ago  time.Duration
@@ -59,15 +59,15 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 	values := complaintValues(t)
 	return map[string]signatureMistake{
 		"nothing is wrong": {ours: github, theirs: github, key: "it's a secret"},
-		"Adyen: the key is hexadecimal and was used as text": {
+		"Adyen: the key is hexadecimal but was used as text": {
 			ours: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`, theirs: hmacSHA256 + inHeader + `encoding: ENCODING_BASE64`,
 			key: hexKey, decoding: [2]string{"RAW", "HEX"}, want: "request.signing.keys.decoding: RAW -> HEX",
 		},
-		"Standard Webhooks: base64 behind whsec_ was used as text": {
+		"Standard Webhooks: base64 after whsec_ was used as text": {
 			ours: webhook, theirs: webhook, key: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", decoding: [2]string{"RAW", "WHSEC"},
 			want: "request.signing.keys.decoding: RAW -> WHSEC",
 		},
-		"Stripe: whsec_ was decoded, and is text": {
+		"Stripe: whsec_ was decoded, but is text": {
 			ours: stripe, theirs: stripe, key: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", decoding: [2]string{"WHSEC", "RAW"},
 			want: "request.signing.keys.decoding: WHSEC -> RAW",
 		},
@@ -77,7 +77,7 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 		},
 		"Stripe: the body was parsed and written again": {
 			ours: stripe, theirs: stripe, key: "whsec_test", signed: "{\n  \"id\": \"evt_1\",\n  \"amount\": 1\n}", sent: `{"id":"evt_1","amount":1}`,
-			want: "body: as sent -> indented by two blanks",
+			want: "body: as sent -> indented by two spaces",
 		},
 		"Stripe: an event of yesterday is sent again": {
 			ours: stripe, theirs: stripe, key: "whsec_test", ago: 26 * time.Hour,
@@ -109,11 +109,11 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 		},
 		"PHP: slashes are escaped": {
 			ours: hmacSHA256 + inHeader, theirs: hmacSHA256 + inHeader, key: "k", signed: `{"url":"https:\/\/a.example\/\u00e9"}`, sent: `{"url": "https://a.example/é"}`,
-			want: `body: as sent -> minified, with \/ for / and \u for what is not ASCII (json_encode of PHP)`,
+			want: `body: as sent -> minified, with \/ for / and \u for non-ASCII characters (json_encode of PHP)`,
 		},
 		"Plaid: the body is indented, and the signature a JWS": {
 			ours: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,
-			key:  ecKey(t), decoding: [2]string{"PEM", "PEM"}, signed: "{\n  \"a\": 1\n}", sent: `{"a":1}`, want: "body: as sent -> indented by two blanks",
+			key:  ecKey(t), decoding: [2]string{"PEM", "PEM"}, signed: "{\n  \"a\": 1\n}", sent: `{"a":1}`, want: "body: as sent -> indented by two spaces",
 			theirs: `jws { algorithm: ALGORITHM_ES256 } headers { key: "Plaid-Verification" value: "${signature}" } input: "${body|sha256|hex}" `,
 		},
 		"Square: the URL is signed, too": {
@@ -128,7 +128,7 @@ func signatureMistakes(t testing.TB) map[string]signatureMistake {
 			ours: fmt.Sprintf(payu, "SHA512"), theirs: fmt.Sprintf(payu, "MD5"), key: "eCwWELxi", signed: `{"key":"gtKFFx","amount":"10.00"}`,
 			want: "request.signing.secret_digest.hash: SHA512 -> MD5",
 		},
-		"WeChat Pay: a line end behind the body is signed": {
+		"WeChat Pay: a line end after the body is signed": {
 			ours: fmt.Sprintf(wechat, ""), theirs: fmt.Sprintf(wechat, `\n`), key: values["rsa"], decoding: [2]string{"PEM", "PEM"},
 			want: `request.signing.input: ${timestamp}\n${id}\n${body} -> ${timestamp}\n${id}\n${body}\n`,
 		},
@@ -259,8 +259,8 @@ func TestADiagnosisOfASignatureTellsNothingToWhoDoesNotHaveOne(t *testing.T) {
 	}
 }
 
-// A complaint about a signature usually comes after the first message, which sealed the purpose
-// of the KEY: with the wrong decoding, hash or line end.
+// Complaints about a signature usually follow the first message, which sealed the purpose of the
+// KEY with the wrong decoding, hash, or line end.
 func TestADiagnosisOfASignatureGoesOnAfterTheFirstMessage(t *testing.T) {
 	t.Parallel()
 	const key = "44782def547aaa06c910c43932b1eb0c"
@@ -319,7 +319,7 @@ func TestADiagnosisOfASignatureKeepsToTheSealedPurposeOfACipherKey(t *testing.T)
 	}
 }
 
-func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
+func TestInvalidDiagnosesOfSignaturesAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Owner.Create(t, "sealed", allowlisttest.Draft(k.Secret(t, "key")))
@@ -334,7 +334,7 @@ func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
 			&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Kind: allowlisttest.Request, Plaintext: []byte(allowlisttest.Sample)}, "signature",
 		},
 		"a plaintext": {&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Plaintext: []byte(allowlisttest.Sample)}, "plaintext"},
-		"a time that is none": {
+		"an invalid time": {
 			&allowlistv1.DiagnoseSampleRequest{Name: allowlisttest.NameOf("hooks"), Signature: true, Context: &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}}, "context.time",
 		},
 	} {
@@ -349,9 +349,9 @@ func TestWhatCannotBeDiagnosedOfASignatureIsRefused(t *testing.T) {
 	allowlisttest.WantError(t, "a diagnosis by a member", err, codes.PermissionDenied, "PERMISSION_DENIED")
 }
 
-// PayPal signs the CRC-32 of the body, which is not known here: that is refused before an
-// endpoint is saved, with what there is.
-func TestWhatNoConfigurationCanSignIsRefusedWithTheCause(t *testing.T) {
+// PayPal signs the CRC-32 of the body, which is not supported. Saving such an endpoint is
+// refused with the list of available functions.
+func TestUnsupportedSignaturesAreRefusedWithTheCause(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	allowlisttest.KeySecret(t, k, "cert", ecKey(t))
@@ -361,7 +361,7 @@ func TestWhatNoConfigurationCanSignIsRefusedWithTheCause(t *testing.T) {
 	_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "paypal", Endpoint: e})
 	allowlisttest.WantError(t, "a signature over a CRC-32", err, codes.InvalidArgument, "INVALID_FIELD")
 	v := servertest.Violations(err)
-	if len(v) == 0 || v[0].Field != "endpoint.encryption.request.signing.input" || !strings.HasPrefix(v[0].Description, "must hold no function crc32; there are base64, ") {
-		t.Errorf("violations = %v, want the function and those that there are", v)
+	if len(v) == 0 || v[0].Field != "endpoint.encryption.request.signing.input" || !strings.HasPrefix(v[0].Description, "must not use the unknown function crc32; available: base64, ") {
+		t.Errorf("violations = %v, want the function and the available ones", v)
 	}
 }

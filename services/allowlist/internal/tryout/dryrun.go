@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
-// A Sample is a message to try a configuration on.
+// A Sample is a message to test a configuration with.
 type Sample struct {
 	Config      *payload.Config
 	Direction   payload.Direction
@@ -25,24 +25,23 @@ type Sample struct {
 	Body        []byte
 	ContentType string
 	Context     payload.Context
-	// Turn and Nonces are as in [payload.Input]; throw-away keys are not counted.
+	// Turn and Nonces are as in [payload.Input]. Throwaway keys are not counted.
 	Turn   slowwork.Turn
 	Nonces payload.Nonces
 }
 
-// A Result is what a configuration made of a sample.
+// A Result is the outcome of a dry run.
 type Result struct {
 	payload.Output
 	Steps []Step
-	// Opened reports whether our own decryption gave the sample back.
+	// Opened reports whether our own decryption restored the sample.
 	Opened bool
-	// Keys and Programs are there with throw-away keys only.
+	// Keys and Programs are set with throwaway keys only.
 	Keys     []snippet.Key
 	Programs []snippet.Program
 }
 
-// DryRun tries a configuration with keys that it makes. It fails as
-// [payload.Pipeline.Encrypt] does.
+// DryRun tests a configuration with generated keys. It fails like [payload.Pipeline.Encrypt].
 func DryRun(s Sample) (Result, error) {
 	s.Nonces = payload.Uncounted
 	profile := s.profile()
@@ -71,9 +70,9 @@ func DryRun(s Sample) (Result, error) {
 	return result, nil
 }
 
-// LiveDryRun tries a configuration with the keys that resolve returns for references. It fails
-// as [payload.Pipeline.Encrypt] does; where the message cannot be opened again, because
-// the private key is the partner's alone, it is not opened.
+// LiveDryRun tests a configuration with the keys that resolve returns for references. It fails
+// like [payload.Pipeline.Encrypt]. If only the partner has the private key, so that we cannot
+// decrypt the message, it skips decryption.
 func LiveDryRun(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) (Result, error) {
 	exchange, _, err := makeExchange(s.profile())
 	if err != nil {
@@ -100,10 +99,10 @@ func LiveDryRun(s Sample, resolve func([]payload.Reference) (payload.Keys, error
 	return Result{Output: out, Steps: r.steps, Opened: opened}, nil
 }
 
-// A keySource returns the keys for references.
+// A keySource returns keys for references.
 type keySource func([]payload.Reference) payload.Keys
 
-// keysFor returns throw-away keys for references, by where they stand.
+// keysFor returns throwaway keys for references, by field.
 func keysFor(made []snippet.Key) keySource {
 	return func(refs []payload.Reference) payload.Keys {
 		keys := make(payload.Keys, len(refs))
@@ -118,8 +117,8 @@ func keysFor(made []snippet.Key) keySource {
 	}
 }
 
-// profile returns the profile of the sample's direction. A response that is not configured is
-// a request without its signing.
+// profile returns the profile of the sample's direction. A response without a profile uses the
+// profile of the request without its signing.
 func (s Sample) profile() *describe.Profile {
 	request, response := describe.Directions(s.Config.Proto())
 	if s.Direction == payload.Response {
@@ -149,7 +148,7 @@ func (s Sample) contentType(out payload.Output) string {
 	return s.ContentType
 }
 
-// opens reports whether our own decryption gives the sample back.
+// opens reports whether our own decryption restores the sample.
 func (s Sample) opens(out payload.Output, keys keySource, exchange *payload.Exchange) bool {
 	opened, err := s.reopen(out, keys, exchange)
 	if err != nil {
@@ -160,7 +159,7 @@ func (s Sample) opens(out payload.Output, keys keySource, exchange *payload.Exch
 	return bytes.Equal(opened.Body, s.Body) || s.sameValues(opened.Body, keys, exchange)
 }
 
-// reopen decrypts what came out of a sample.
+// reopen decrypts the output for a sample.
 func (s Sample) reopen(out payload.Output, keys keySource, exchange *payload.Exchange) (payload.Output, error) {
 	pipeline := s.Config.Pipeline(s.Direction)
 	in := s.input(keys(pipeline.DecryptReferences()), bytes.Clone(out.Body), exchange)
@@ -173,9 +172,9 @@ func (s Sample) reopen(out payload.Output, keys keySource, exchange *payload.Exc
 	return pipeline.Decrypt(in)
 }
 
-// sameValues reports whether the selected values of a body are those of the sample. A
-// value that is not a string comes back as one where a profile takes texts, and a form's
-// value may be percent-encoded in another way.
+// sameValues reports whether the selected values of a body equal those of the sample. If the
+// profile seals strings, a value that is not a string comes back as one, and a form's value may
+// be percent-encoded differently.
 func (s Sample) sameValues(body []byte, keys keySource, exchange *payload.Exchange) bool {
 	of := func(body []byte) (values [][]byte) {
 		again := s
@@ -201,8 +200,8 @@ func (s Sample) sameValues(body []byte, keys keySource, exchange *payload.Exchan
 	return same
 }
 
-// makeExchange makes up what a response needs of the request that it answers, nil if
-// that is nothing, and returns it as throw-away keys too.
+// makeExchange generates the parts of a request that its response needs, and also returns them
+// as throwaway keys. It returns nil if the response needs nothing.
 func makeExchange(profile *describe.Profile) (*payload.Exchange, []snippet.Key, error) {
 	c := profile.Cipher
 	if c == nil || c.Key != describe.KeyExchanged {
@@ -211,7 +210,7 @@ func makeExchange(profile *describe.Profile) (*payload.Exchange, []snippet.Key, 
 	e := &payload.Exchange{Key: make([]byte, c.Suite.Key), IV: make([]byte, c.IV.Bytes)}
 	for _, part := range [][]byte{e.Key, e.IV} {
 		if _, err := io.ReadFull(rand.Reader, part); err != nil {
-			return nil, nil, fmt.Errorf("make up exchange: %w", err)
+			return nil, nil, fmt.Errorf("generate exchange: %w", err)
 		}
 	}
 	return e, []snippet.Key{

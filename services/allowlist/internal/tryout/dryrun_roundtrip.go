@@ -7,15 +7,15 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// RoundTrip encrypts a sample with the keys that resolve returns for references, and opens
-// what came out, and returns why the keys cannot work: nil if they can, as far as that can be
-// told. It tells nothing of what came out, and keeps nothing. It fails with a [SampleError] if
-// nothing is wrong with the keys and the configuration does not go with the sample.
+// RoundTrip encrypts a sample with the keys that resolve returns for references, decrypts the
+// output, and returns why the keys cannot work, or nil if they can, as far as it can tell. It
+// reveals nothing of the output, and keeps nothing. It fails with a [SampleError] if the keys
+// are not at fault and the configuration does not fit the sample.
 //
-// What says nothing of the keys is passed over: keys of which one side has only the public
-// part, an expired acknowledgement, and a message for another key than ours.
+// Errors that say nothing about the keys are ignored: keys of which we have only the public
+// part, an expired acknowledgement, and a message to a key that is not ours.
 func RoundTrip(s Sample, resolve func([]payload.Reference) (payload.Keys, error)) error {
-	s.Nonces = payload.Uncounted // what is made never leaves
+	s.Nonces = payload.Uncounted // the output never leaves
 	exchange, _, err := makeExchange(s.profile())
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func RoundTrip(s Sample, resolve func([]payload.Reference) (payload.Keys, error)
 	}
 	defer wipe(out.Exchange)
 	if unfit != nil {
-		out.Body = s.Body // which does not open; but the keys are looked at before
+		out.Body = s.Body // it does not decrypt, but its keys are checked first
 	}
 	if keys, err = resolve(pipeline.DecryptReferences()); err != nil {
 		return err
@@ -48,10 +48,10 @@ func RoundTrip(s Sample, resolve func([]payload.Reference) (payload.Keys, error)
 	return sampleError(unfit)
 }
 
-// A SampleError is why a configuration does not encrypt a sample.
+// A SampleError describes why a configuration does not encrypt a sample.
 type SampleError struct{ cause *fault.Error }
 
-// Error says why, without the sample.
+// Error returns the reason without the sample.
 func (e *SampleError) Error() string {
 	text := e.cause.Message
 	if path := e.cause.Metadata["path"]; path != "" {
@@ -63,7 +63,7 @@ func (e *SampleError) Error() string {
 	return text
 }
 
-// sampleError returns the error of an encryption if it is about what was to be encrypted.
+// sampleError returns the error of an encryption if the plaintext caused it.
 func sampleError(err error) error {
 	if f, ok := fault.From(err); ok && f.Kind == fault.InvalidArgument {
 		return &SampleError{cause: f}
@@ -71,12 +71,12 @@ func sampleError(err error) error {
 	return nil
 }
 
-// given returns keys whatever the references are.
+// given returns the same keys for any references.
 func given(keys payload.Keys) keySource {
 	return func([]payload.Reference) payload.Keys { return keys }
 }
 
-// cause returns an error that says something of the keys, or of our side.
+// cause returns an error if it is about the keys or our side.
 func cause(err error) error {
 	f, ok := fault.From(err)
 	switch {

@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// maxSteps is how many steps are told; a body may have thousands of values.
+	// maxSteps is the maximum number of reported steps; a body may have thousands of values.
 	maxSteps = 200
-	// maxShown is how many bytes of a result are shown, and maxSigned of a string that is
-	// signed.
+	// maxShown is the maximum number of bytes shown of a result, and maxSigned that of a signed
+	// string.
 	maxShown  = 64
 	maxSigned = 4096
 )
 
 // A Step is one step of an encryption.
 type Step struct {
-	// Stage and Detail say what was done.
+	// Stage and Detail describe the step.
 	Stage, Detail string
 	// Bytes is the length of the result.
 	Bytes int
-	// Value is the beginning of the result in hexadecimal, where it may be seen.
+	// Value is the beginning of the result in hexadecimal, if it may be shown.
 	Value string
-	// Signed is the beginning of a string that is signed, where it may be seen.
+	// Signed is the beginning of the signed string, if it may be shown.
 	Signed string
 }
 
-// A recorder writes down the steps of an encryption.
+// A recorder records the steps of an encryption.
 type recorder struct {
-	values bool // results may be seen
+	values bool // whether results may be shown
 	steps  []Step
 }
 
@@ -51,8 +51,7 @@ func (r *recorder) record(stage, detail string, value []byte) {
 	r.steps = append(r.steps, step)
 }
 
-// readable returns the beginning of a text, with `\xNN` in the place of bytes that are not
-// UTF-8.
+// readable returns the beginning of text, with `\xNN` for bytes that are not UTF-8.
 func readable(text []byte) string {
 	var b strings.Builder
 	for read := 0; read < min(len(text), maxSigned); {

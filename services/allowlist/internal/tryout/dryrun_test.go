@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
-// sampleFor returns a sample for a profile of requests in proto text.
+// sampleFor returns a sample for a request profile in proto text.
 func sampleFor(t *testing.T, profile, body string) tryout.Sample {
 	t.Helper()
 	pb := new(allowlistv1.Encryption)
@@ -43,11 +43,11 @@ func throwaway(t *testing.T, s tryout.Sample) tryout.Result {
 	return result
 }
 
-func TestThrowawayKeysOpenWhatPresetsMakeOfThem(t *testing.T) {
+func TestThrowawayKeysDecryptMessagesOfPresets(t *testing.T) {
 	t.Parallel()
 	for _, preset := range presets(t) {
 		if slow := regexp.MustCompile(`(?i)rsa|ALGORITHM_[RP]S`); slow.MatchString(preset.GetEncryption().String()) {
-			continue // making RSA keys takes long; the programs' tests have them
+			continue // generating RSA keys is slow; the tests of the programs cover them
 		}
 		t.Run(preset.GetId(), func(t *testing.T) {
 			t.Parallel()
@@ -58,12 +58,12 @@ func TestThrowawayKeysOpenWhatPresetsMakeOfThem(t *testing.T) {
 			for _, direction := range directions {
 				result := throwaway(t, sampleOf(t, preset.GetEncryption(), direction))
 				if !result.Opened {
-					t.Errorf("direction %d: our own decryption does not give the sample back", direction)
+					t.Errorf("direction %d: our own decryption does not restore the sample", direction)
 				}
 				fields := make(map[string]bool)
 				for _, key := range result.Keys {
 					if fields[key.Field] || len(key.Stored) == 0 {
-						t.Errorf("direction %d: the key of %s stands there twice, or is empty", direction, key.Field)
+						t.Errorf("direction %d: the key of %s is duplicated or empty", direction, key.Field)
 					}
 					fields[key.Field] = true
 				}
@@ -74,7 +74,7 @@ func TestThrowawayKeysOpenWhatPresetsMakeOfThem(t *testing.T) {
 
 const shared = `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" decoding: DECODING_HEX } } } `
 
-func TestWhatComesBackInAnotherFormIsOpenedToo(t *testing.T) {
+func TestEquivalentFormsCountAsRestored(t *testing.T) {
 	t.Parallel()
 	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC padding: PADDING_%s shared_key { keys { name: "workspaces/acme/secrets/a" } } } `
 	tests := []struct {
@@ -85,7 +85,7 @@ func TestWhatComesBackInAnotherFormIsOpenedToo(t *testing.T) {
 		{"a number that comes back as a string", shared + `selection { fields { paths: "$.n" value_form: VALUE_FORM_STRING } }`, `{"n": 12.50}`, true},
 		{"a form's value that is percent-encoded in another way", shared + `selection { form { names: "n" } }`, "n=%61+b&m=%61", true},
 		{"zeros that padding loses", strings.ReplaceAll(cbc, "%s", "ZERO"), "a text\x00", false},
-		{"what ends in no zeros", strings.ReplaceAll(cbc, "%s", "ZERO"), "a text", true},
+		{"a value without trailing zeros", strings.ReplaceAll(cbc, "%s", "ZERO"), "a text", true},
 	}
 	for _, tt := range tests {
 		if got := throwaway(t, sampleFor(t, tt.profile, tt.body)).Opened; got != tt.want {
@@ -110,7 +110,7 @@ func TestAPlainDirectionIsShownAsItIs(t *testing.T) {
 			t.Errorf("DryRun with %d keys = %s, opened %v, keys %v", keys, result.Body, result.Opened, result.Keys)
 		}
 		if len(result.Programs) == 0 {
-			t.Error("there is no program that reads it")
+			t.Error("no program for it")
 		}
 	}
 }
@@ -185,7 +185,7 @@ MCowBQYDK2VuAyEACe8mKSM/Gbtb4qU5iLgtJ/6Llm+sCwRkmMi4vSWufmQ=
 		return payload.Keys{{{Value: sensitive.New([]byte(public)), Version: 1}}}, nil
 	})
 	if err != nil || result.Opened || len(result.Body) == 0 {
-		t.Errorf("LiveDryRun = opened %v, %v, want a message that is not opened", result.Opened, err)
+		t.Errorf("LiveDryRun = opened %v, %v, want a message that is not decrypted", result.Opened, err)
 	}
 }
 

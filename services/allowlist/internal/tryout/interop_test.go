@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
-// A printing is a program with what it has to print.
+// A printing is a program with its expected output.
 type printing struct {
 	name, code string
 	want       []byte
@@ -34,7 +34,7 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 				continue
 			}
 			if !result.Opened {
-				t.Errorf("%s: our own decryption does not give the sample back", name)
+				t.Errorf("%s: our own decryption does not restore the sample", name)
 			}
 			if len(result.Programs) == 0 && preset.GetId() != "openpgp" {
 				t.Errorf("%s has no program", name)
@@ -52,13 +52,13 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 	judge(t, programs["node"], partnertest.RunNode(t, sourcesOf(programs["node"])))
 	judge(t, programs["python"], partnertest.RunPython(t, sourcesOf(programs["python"])))
 	if _, err := exec.LookPath("javac"); err != nil {
-		t.Log("there is no JDK: the programs in Java are not run")
+		t.Log("no JDK found: skipping the programs in Java")
 		return
 	}
 	judge(t, programs["java"], partnertest.RunJava(t, sourcesOf(programs["java"])))
 }
 
-// awkward are samples with what a program must not stumble over.
+// awkward are samples that a program must handle correctly despite their unusual content.
 func awkward(t *testing.T) map[string]tryout.Sample {
 	t.Helper()
 	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
@@ -79,11 +79,11 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 	}
 }
 
-// judge checks what programs printed.
+// judge checks the output of the programs.
 func judge(t *testing.T, programs []printing, printed [][]byte) {
 	t.Helper()
 	if len(printed) != len(programs)+1 || len(programs) < 50 {
-		t.Fatalf("%d programs printed %d texts, and this:\n%s", len(programs), len(printed)-1, printed[len(printed)-1])
+		t.Fatalf("%d programs printed %d plaintexts, and this:\n%s", len(programs), len(printed)-1, printed[len(printed)-1])
 	}
 	for i, p := range programs {
 		if !sameDocument(p.want, printed[i]) {

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// Known returns what the vault tells of keys as package payload asks for it.
+// Known returns the vault's facts about keys in the form that package payload uses.
 func Known(of endpoint.FactsOf) func(payload.Reference) (payload.Facts, bool) {
 	return func(ref payload.Reference) (payload.Facts, bool) {
 		facts, ok := of(ref.Secret, ref.Version)
@@ -21,9 +21,10 @@ func Fit(keys []payload.Fit) bool {
 	return !slices.ContainsFunc(keys, func(f payload.Fit) bool { return f.Cause != "" })
 }
 
-// CheckKeys tells of each key of an endpoint whether it fits: by what the vault tells of it, and
-// if all fit so, by [Tester.RoundTrip]. Nothing is bound, counted, logged or sealed. It fails as
-// the vault does where a key is not available, and with SAMPLE_NOT_ENCRYPTABLE.
+// CheckKeys reports for each key of an endpoint whether it fits: first by the vault's facts
+// about it, and then, if all keys fit, with [Tester.RoundTrip]. Nothing is bound, counted,
+// logged, or sealed. CheckKeys fails like the vault does if a key is not available, and with
+// SAMPLE_NOT_ENCRYPTABLE.
 func (tr *Tester) CheckKeys(ctx context.Context, name endpoint.Name, given []byte) ([]payload.Fit, error) {
 	e, config, err := tr.saved(ctx, name)
 	if err != nil {

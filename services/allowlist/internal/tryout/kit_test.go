@@ -39,7 +39,7 @@ func presets(t *testing.T) []*allowlistv1.Preset {
 		}
 		for _, setting := range p.GetSettings() {
 			if setting.GetDefaultValue() == "" {
-				use.Settings[setting.GetName()] = "$.text" // a path, and as good a key id as any
+				use.Settings[setting.GetName()] = "$.text" // a path, which is also a valid key ID
 			}
 		}
 		draft, err := library.Parse(&allowlistv1.Encryption{Preset: use}, "acme", now)
@@ -51,7 +51,7 @@ func presets(t *testing.T) []*allowlistv1.Preset {
 	return all
 }
 
-// sampleOf returns a sample that a configuration finds what it selects in.
+// sampleOf returns a sample that contains the values that a configuration selects.
 func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direction) tryout.Sample {
 	t.Helper()
 	config, err := payload.Parse(pb, "acme", now)
@@ -68,7 +68,7 @@ func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direct
 	}
 }
 
-// sameDocument reports whether two texts are the same, the same JSON or the same form. A
+// sameDocument reports whether two documents are identical, the same JSON, or the same form. A
 // value that was a number may have come back as a string.
 func sameDocument(want, got []byte) bool {
 	if string(want) == string(got) {

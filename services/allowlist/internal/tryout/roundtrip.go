@@ -13,17 +13,17 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
-// ReasonSample is the reason for a configuration that encrypts no sample.
+// ReasonSample means that the configuration does not encrypt any available sample.
 const ReasonSample fault.Reason = "SAMPLE_NOT_ENCRYPTABLE"
 
-// RoundTrip encrypts and signs a message with an endpoint's own keys, opens and verifies it
-// again where our keys can, and returns why that cannot work, or nil. Each profile of the
-// configuration makes one, of a body that is made up or, if that does not fit, of the given one.
-// Nothing of the messages is shown, and nothing is counted.
+// RoundTrip encrypts and signs a message with an endpoint's own keys, decrypts and verifies it
+// if our keys can, and returns why that fails, or nil. Each profile of the configuration
+// processes one message. Its body is generated or, if the generated one does not fit, given by
+// the caller. The messages are never revealed, and nothing is counted.
 //
-// It fails with KEY_NOT_USABLE, which names secret and cause, with SAMPLE_NOT_ENCRYPTABLE if
-// neither body fits, and as the vault does where a key is not available (VERSION_DISABLED,
-// VAULT_UNAVAILABLE and others).
+// RoundTrip fails with KEY_NOT_USABLE, which names the secret and the cause, with
+// SAMPLE_NOT_ENCRYPTABLE if neither body fits, and like the vault does if a key is not available
+// (VERSION_DISABLED, VAULT_UNAVAILABLE, and others).
 func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []byte) error {
 	if !e.Encryption.Configured() {
 		return nil
@@ -41,7 +41,7 @@ func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []by
 	for _, direction := range []payload.Direction{payload.Request, payload.Response} {
 		profile, own := profiles[direction]
 		if !own {
-			continue // it mirrors the request, which made its round trip
+			continue // it mirrors the request, which has made its round trip
 		}
 		made := Sample{
 			Config: config, Direction: direction, Now: tr.now(), Body: SampleBody(profile), ContentType: e.ContentType,
@@ -54,14 +54,14 @@ func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []by
 	return nil
 }
 
-// roundTrip makes the round trip of the sample that was made up or, if that does not fit, of the
-// given body.
+// roundTrip makes the round trip of the generated sample or, if that does not fit, of the given
+// body.
 func roundTrip(made Sample, given []byte, resolve func([]payload.Reference) (payload.Keys, error)) error {
 	err := RoundTrip(made, resolve)
 	if unfit, is := errors.AsType[*SampleError](err); !is {
 		return err
 	} else if len(given) == 0 {
-		return notEncryptable("A made-up body does not fit the configuration (" + unfit.Error() + "). Send a sample of your own.")
+		return notEncryptable("A generated body does not fit the configuration (" + unfit.Error() + "). Send a sample of your own.")
 	}
 	made.Body = given
 	err = RoundTrip(made, resolve)
@@ -72,11 +72,11 @@ func roundTrip(made Sample, given []byte, resolve func([]payload.Reference) (pay
 }
 
 func notEncryptable(cause string) error {
-	return fault.New(fault.FailedPrecondition, ReasonSample, "the configuration does not encrypt the sample, or needs one").
+	return fault.New(fault.FailedPrecondition, ReasonSample, "the configuration does not encrypt the sample, or requires you to send one").
 		With("field", "sample").With("cause", cause)
 }
 
-// sampleContext returns the context of a message that is made up.
+// sampleContext returns the context of a generated message.
 func sampleContext(e endpoint.Endpoint) payload.Context {
 	path, _ := e.URL.Path()
 	known := payload.Context{ID: exchange.NewMessageID(), Path: path, Query: "sample=1"}

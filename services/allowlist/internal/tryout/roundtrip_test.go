@@ -52,7 +52,7 @@ func TestKeysOfPresetsMakeARoundTrip(t *testing.T) {
 	}
 }
 
-func TestSamplesFitWhatIsSelected(t *testing.T) {
+func TestSamplesFitTheSelection(t *testing.T) {
 	t.Parallel()
 	bare := `cipher { algorithm: ALGORITHM_AES_256_CBC padding: PADDING_NONE shared_key { keys { name: "workspaces/acme/secrets/a" } } } `
 	suffixed := `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "workspaces/acme/secrets/a" } } iv { source: SOURCE_FIELD_SUFFIX field_suffix: "$.meta.at" } } `
@@ -65,7 +65,7 @@ func TestSamplesFitWhatIsSelected(t *testing.T) {
 		"the longest end of a field": `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } } aad { field_suffix { path: "$.at" bytes: 64 } } }
 			selection { fields { paths: "$.v" } }`,
 		"a form": shared + `selection { form { names: "card" names: "pin" } }`,
-		"what is signed of the body": `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/a" } input: "${json:$.order.id}.${method}.${path}.${query}.${id}"
+		"the signed part of the body": `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/a" } input: "${json:$.order.id}.${method}.${path}.${query}.${id}"
 			headers { key: "X-Sig" value: "${signature}" } headers { key: "X-Id" value: "${id}" } }`,
 	} {
 		s := sampleFor(t, profile, "")
@@ -91,8 +91,8 @@ MCowBQYDK2VuAyEACe8mKSM/Gbtb4qU5iLgtJ/6Llm+sCwRkmMi4vSWufmQ=
 `
 )
 
-// A round trip tells what is wrong with keys, and of nothing else.
-func TestARoundTripTellsWhatIsWrongWithKeys(t *testing.T) {
+// A round trip reports problems with keys, and nothing else.
+func TestARoundTripReportsProblemsWithKeys(t *testing.T) {
 	t.Parallel()
 	const (
 		hmac    = `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/m" } headers { key: "X-Sig" value: "${signature}" } } `

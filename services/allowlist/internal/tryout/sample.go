@@ -13,19 +13,19 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// The values that are made up. What ends in a time is long enough for all suffixes.
+// The generated values. A value that ends in a time is long enough for all suffixes.
 const (
 	text  = "4111 1111 \"1111\" 1111 é"
 	stamp = "2026-11-23T12:00:00.000000000Z, 2026-11-23T12:00:00.000000000Z, 2026-11-23T12:00:00.000000000Z"
 	// whole is a multiple of all block lengths.
 	whole = 32
-	// maxList is how long a list may become for the sake of an index.
+	// maxList is the maximum length of a list that is created for an index.
 	maxList = 1000
 )
 
-// SampleBody returns a body for a profile. It holds nothing of an endpoint but the names that its
-// configuration has, so that it can be encrypted with live keys. For some profiles there is none
-// that fits, such as two paths that contradict each other; then it is one that is refused.
+// SampleBody returns a body for a profile. It contains nothing of an endpoint except the names
+// in its configuration, so that live keys may encrypt it. No body fits some profiles, such as
+// one with two contradictory paths; for these, SampleBody returns one that is refused.
 func SampleBody(pb *allowlistv1.Profile) []byte {
 	p := describe.Of("", pb)
 	selection := p.Selection()
@@ -57,8 +57,8 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 	return body
 }
 
-// besides yields the paths of what is signed, and of what an IV or associated data are taken
-// from, with values.
+// besides yields the paths of the signed values, and of the values that an IV or associated data
+// are taken from, with sample values.
 func besides(p *describe.Profile) iter.Seq2[string, string] {
 	return func(yield func(path, value string) bool) {
 		if p.Signing != nil {
@@ -81,12 +81,12 @@ func besides(p *describe.Profile) iter.Seq2[string, string] {
 	}
 }
 
-// unpadded reports whether what is encrypted has to be whole blocks.
+// unpadded reports whether the plaintext must consist of whole blocks.
 func unpadded(p *describe.Profile) bool {
 	return p.Cipher != nil && p.Cipher.Suite.Blocks() && p.Cipher.Suite.Padding == symmetric.NoPadding
 }
 
-// inBlocks returns a document with spaces behind it, up to whole blocks if it needs them.
+// inBlocks returns a document, followed by spaces up to whole blocks if the profile needs them.
 func inBlocks(p *describe.Profile, body []byte) []byte {
 	for unpadded(p) && len(body)%whole != 0 {
 		body = append(body, ' ')
@@ -98,7 +98,7 @@ func formValue(p *describe.Profile) string {
 	return string(inBlocks(p, []byte(`{"amount":"10.50","to":"Jörg & Co"}`)))
 }
 
-// field returns the value of a selected field, which is encrypted with its quotes or without.
+// field returns the value of a selected field, which is encrypted with or without its quotes.
 func field(p *describe.Profile, unquoted bool) string {
 	switch {
 	case !unpadded(p):
@@ -110,7 +110,7 @@ func field(p *describe.Profile, unquoted bool) string {
 	}
 }
 
-// inner returns the object that is selected.
+// inner returns the selected object.
 func inner(p *describe.Profile) map[string]any {
 	if unpadded(p) {
 		return map[string]any{"pan": strings.Repeat("4", whole-len(`{"pan":""}`))}
@@ -118,8 +118,8 @@ func inner(p *describe.Profile) map[string]any {
 	return map[string]any{"pan": "4111111111111111", "cvv": 123}
 }
 
-// put returns a document with a value at a path, and objects and lists on the way to it. What is
-// in the way is replaced.
+// put returns a document with a value at a path, and creates the objects and lists on the way.
+// It replaces conflicting values.
 func put(document any, at string, value any) any {
 	path, ok := jsonbytes.ParsePath(at)
 	if !ok {
@@ -128,7 +128,7 @@ func put(document any, at string, value any) any {
 	return along(document, path.Steps(), value)
 }
 
-// along returns what is at a place with a value at the end of some steps.
+// along returns node with a value at the end of the steps.
 func along(node any, steps []string, value any) any {
 	if len(steps) == 0 {
 		return value

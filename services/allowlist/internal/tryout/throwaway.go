@@ -16,13 +16,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
-// makeKeys makes the keys of a profile, in the order of its references. Now is when keys that
-// say so were made.
+// makeKeys generates the keys of a profile, in the order of its references. Now is the creation
+// time of keys that carry one.
 //
-// They stand for the secrets of a configuration, to try it without anything that is worth
-// keeping: each is generated for one call and has the kind and length that its place needs. A
-// key is made as one would store it in the vault: a text that decodes as the reference says.
-// One secret that is used in several places has one value.
+// The keys replace the secrets of a configuration, to test it without valuable keys: each is
+// generated for one call and has the kind and length that its place needs. A key is encoded as
+// an owner would store it in the vault: a string that decodes as the reference says. A secret
+// that is used in several places has one value.
 func makeKeys(random io.Reader, now time.Time, profile *describe.Profile) ([]snippet.Key, error) {
 	m := maker{random: random, now: now, certified: profile.Certificate, made: make(map[identity]snippet.Key)}
 	for _, k := range profile.Keys {
@@ -32,15 +32,15 @@ func makeKeys(random io.Reader, now time.Time, profile *describe.Profile) ([]sni
 			}
 		}
 	}
-	// Keys of a fixed length come first: a secret that is used twice may have any length
-	// in the second place.
+	// Keys of a fixed length come first, because a secret that is used twice may accept any
+	// length in its second place.
 	order := slices.Clone(profile.Keys)
 	slices.SortStableFunc(order, func(a, b describe.Key) int { return -cmp.Compare(min(a.Usual, 1), min(b.Usual, 1)) })
 	made := make(map[string]snippet.Key, len(order))
 	for _, k := range order {
 		key, err := m.key(k)
 		if err != nil {
-			return nil, fmt.Errorf("make key for %s: %w", k.Field, err)
+			return nil, fmt.Errorf("generate key for %s: %w", k.Field, err)
 		}
 		key.Field = k.Field
 		made[k.Field] = key
@@ -52,7 +52,7 @@ func makeKeys(random io.Reader, now time.Time, profile *describe.Profile) ([]sni
 	return keys, nil
 }
 
-// An identity is what makes two references one secret with one value.
+// An identity identifies a secret. References with the same identity get the same value.
 type identity struct {
 	secret   string
 	version  uint32
@@ -60,7 +60,7 @@ type identity struct {
 	kind     string
 }
 
-// kindOf names what a key has to be: "" for bytes that both sides share.
+// kindOf returns the kind of a key: "" for bytes that both sides share.
 func kindOf(k describe.Key) string {
 	if k.Requirement.PGP {
 		return "OpenPGP"
@@ -71,23 +71,23 @@ func kindOf(k describe.Key) string {
 	return k.Requirement.Pairs[0]
 }
 
-// A maker remembers what it has made.
+// A maker generates keys and remembers them.
 type maker struct {
 	random     io.Reader
 	now        time.Time
-	certified  bool   // the fingerprint of a certificate is sent
+	certified  bool   // messages contain the fingerprint of a certificate
 	passphrase []byte // of OpenPGP keys, nil if they are not locked
 	made       map[identity]snippet.Key
 }
 
-// lock makes the passphrase, which has to be there before the keys that it locks.
+// lock generates the passphrase, which must exist before the keys that it locks.
 func (m *maker) lock(k describe.Key) error {
 	key, err := m.key(k)
 	m.passphrase = key.Bytes
 	return err
 }
 
-// key returns the key for a reference, made now or before.
+// key returns the key for a reference, and generates it on first use.
 func (m *maker) key(k describe.Key) (snippet.Key, error) {
 	id := identity{k.Secret, k.Version, k.Decoding, kindOf(k)}
 	if known, ok := m.made[id]; ok && (k.Usual == 0 || k.Usual == len(known.Bytes)) {
@@ -102,10 +102,10 @@ func (m *maker) key(k describe.Key) (snippet.Key, error) {
 	return key, nil
 }
 
-// anyBytes is the length of a shared key where any will do.
+// anyBytes is the length of a shared key where any length is accepted.
 const anyBytes = 32
 
-// generate makes a key.
+// generate generates a key.
 func (m *maker) generate(k describe.Key) (snippet.Key, error) {
 	asText := k.Decoding == keyform.Raw || k.Decoding == keyform.PEM
 	switch {
@@ -127,14 +127,14 @@ func (m *maker) generate(k describe.Key) (snippet.Key, error) {
 	return key, err
 }
 
-// secret generates n bytes; those that are stored as they are consist of letters and digits.
+// secret generates n bytes. Bytes that are stored undecoded consist of letters and digits.
 func (m *maker) secret(n int, asText bool) ([]byte, error) {
 	secret := make([]byte, n)
 	if _, err := io.ReadFull(m.random, secret); err != nil {
 		return nil, fmt.Errorf("generate a key: %w", err)
 	}
 	if asText {
-		const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678901" // 64, so that each byte is worth as much
+		const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678901" // 64 characters, so that each is equally likely
 		for i, b := range secret {
 			secret[i] = characters[b%64]
 		}
@@ -142,7 +142,7 @@ func (m *maker) secret(n int, asText bool) ([]byte, error) {
 	return secret, nil
 }
 
-// encoded returns bytes as one would store them to be decoded so.
+// encoded returns the bytes, encoded so that decoding restores them.
 func encoded(decoding keyform.Decoding, key []byte) []byte {
 	switch decoding {
 	case keyform.Hex:
@@ -158,7 +158,7 @@ func encoded(decoding keyform.Decoding, key []byte) []byte {
 	}
 }
 
-// pemOf returns a pair with its PEM, and with a certificate if one is needed.
+// pemOf returns a key pair with its PEM, and with a certificate if one is needed.
 func (m *maker) pemOf(pair privateKey) (snippet.Key, []byte, error) {
 	key, err := encode(pair)
 	if err != nil {

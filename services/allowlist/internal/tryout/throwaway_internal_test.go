@@ -17,7 +17,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// made makes the keys of a profile in proto text, by their fields.
+// made generates the keys of a profile in proto text, by their fields.
 func made(t *testing.T, text string) map[string]snippet.Key {
 	t.Helper()
 	profile := new(allowlistv1.Profile)
@@ -96,7 +96,7 @@ func TestOneSecretHasOneValue(t *testing.T) {
 		"cipher.mac.key": true, "signing.keys[0]": true, "cipher.shared_key.keys[1]": false, "cipher.shared_key.keys[2]": false, "signing.keys[1]": false,
 	} {
 		if bytes.Equal(got[field].Stored, first) != same {
-			t.Errorf("%s is %q beside %q, want the same: %v", field, got[field].Stored, first, same)
+			t.Errorf("%s is %q, the other is %q, want equal: %v", field, got[field].Stored, first, same)
 		}
 	}
 }

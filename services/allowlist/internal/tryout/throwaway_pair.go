@@ -21,11 +21,11 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
-// rsaBits is the size of RSA keys: the least that is taken, since making a larger one
+// rsaBits is the size of RSA keys: the smallest accepted size, because generating a larger key
 // takes seconds.
 const rsaBits = 2048
 
-// pair makes a key pair. Pairs come from the library's own randomness.
+// pair generates a key pair. The library uses its own randomness.
 func (m *maker) pair(algorithm string) (privateKey, error) {
 	switch algorithm {
 	case "RSA":
@@ -40,14 +40,14 @@ func (m *maker) pair(algorithm string) (privateKey, error) {
 		_, private, err := ed25519.GenerateKey(m.random)
 		return private, err
 	default:
-		return nil, fmt.Errorf("no pair of %s", algorithm)
+		return nil, fmt.Errorf("cannot generate a key pair for %s", algorithm)
 	}
 }
 
-// A privateKey is any that has a public part.
+// A privateKey is any private key with a public part.
 type privateKey interface{ Public() crypto.PublicKey }
 
-// encode returns the DER of a pair.
+// encode returns the DER of a key pair.
 func encode(pair privateKey) (snippet.Key, error) {
 	private, err := x509.MarshalPKCS8PrivateKey(pair)
 	if err != nil {
@@ -60,10 +60,10 @@ func encode(pair privateKey) (snippet.Key, error) {
 	return snippet.Key{Private: private, Public: public}, nil
 }
 
-// validity is how long a certificate says that it is good for.
+// validity is the validity period of a certificate.
 const validity = 24 * time.Hour
 
-// certificate returns a certificate of a pair that it has signed itself.
+// certificate returns a self-signed certificate of a key pair.
 func (m *maker) certificate(pair crypto.Signer) ([]byte, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "throw-away key"},
@@ -71,19 +71,19 @@ func (m *maker) certificate(pair crypto.Signer) ([]byte, error) {
 	}
 	der, err := x509.CreateCertificate(m.random, template, template, pair.Public(), pair)
 	if err != nil {
-		return nil, fmt.Errorf("make certificate: %w", err)
+		return nil, fmt.Errorf("create certificate: %w", err)
 	}
 	return der, nil
 }
 
-// openPGP makes a key block, locked if there is a passphrase.
+// openPGP generates a key block, locked if there is a passphrase.
 func (m *maker) openPGP() ([]byte, error) {
 	config := &packet.Config{
 		Rand: m.random, Time: func() time.Time { return m.now }, Algorithm: packet.PubKeyAlgoEdDSA, DefaultCipher: packet.CipherAES256,
 	}
 	entity, err := openpgp.NewEntity("Throw-away key", "", "", config)
 	if err != nil {
-		return nil, fmt.Errorf("make OpenPGP key: %w", err)
+		return nil, fmt.Errorf("generate OpenPGP key: %w", err)
 	}
 	var out bytes.Buffer
 	armored, err := armor.Encode(&out, openpgp.PrivateKeyType, nil)

@@ -98,7 +98,7 @@ func TestDiagnosesAreCountedByKey(t *testing.T) {
 	sent := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(allowlisttest.Sample), LiveKeys: true, Reason: "a sample"})
 	diagnose := func(id string) error {
 		_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
-			Name: allowlisttest.NameOf(id), Body: sent.GetBody(), Plaintext: []byte(allowlisttest.Sample), Reason: "it does not open",
+			Name: allowlisttest.NameOf(id), Body: sent.GetBody(), Plaintext: []byte(allowlisttest.Sample), Reason: "it does not decrypt",
 		})
 		return err
 	}
@@ -108,14 +108,14 @@ func TestDiagnosesAreCountedByKey(t *testing.T) {
 	allowlisttest.WantError(t, "the eleventh diagnosis", diagnose("refunds"), codes.ResourceExhausted, "RATE_LIMITED")
 	k.Restart(t)
 	allowlisttest.WantError(t, "a diagnosis after a restart", diagnose("orders"), codes.ResourceExhausted, "RATE_LIMITED")
-	allowlisttest.Must(t, k.Live(t, allowlisttest.NameOf("orders"))) // has a quota of its own
+	allowlisttest.Must(t, k.Live(t, allowlisttest.NameOf("orders"))) // has its own quota
 	k.Secret(t, "else")
 	k.Owner.Create(t, "else", allowlisttest.Draft(allowlisttest.Workspace+"/secrets/else"))
 	allowlisttest.WantError(t, "a diagnosis of another key", diagnose("else"), codes.ResourceExhausted, "RATE_LIMITED")
 }
 
-// own creates an endpoint with a configuration in which NAME stands for its id, and has the
-// vault generate the secrets that it names: a key serves one thing.
+// own creates an endpoint with a configuration in which NAME is replaced by its ID, and lets the
+// vault generate the secrets that it names, because a key has a single purpose.
 func own(t testing.TB, k *allowlisttest.Kit, id, text string) string {
 	t.Helper()
 	text = strings.ReplaceAll(text, "NAME", id)
@@ -130,7 +130,8 @@ func own(t testing.TB, k *allowlisttest.Kit, id, text string) string {
 	return k.Configured(t, id, text)
 }
 
-// What a live test may not show is refused in one way, and the log has nothing of it.
+// Live tests that would reveal a key are refused with the same error, and leave nothing in the
+// log.
 func TestLiveTestsOfOraclesAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)

@@ -16,33 +16,33 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 )
 
-// A Test is a sample to try a configuration on.
+// A Test is a sample to test a configuration with.
 type Test struct {
-	// Endpoint may have the id [resource.Any], for one that does not exist, if there is
-	// a draft.
+	// Endpoint may have the ID [resource.Any] if there is a draft, for an endpoint that does not
+	// exist.
 	Endpoint endpoint.Name
-	// Draft is the configuration to try, or nil for the endpoint's.
+	// Draft is the configuration to test, or nil for the endpoint's configuration.
 	Draft     *allowlistv1.Encryption
 	Direction payload.Direction
 	Body      []byte
 	Context   payload.Context
-	// Live uses the endpoint's own keys. Author goes into the change log then, with the
+	// Live uses the endpoint's own keys. Author is then recorded in the change log with the
 	// reason, which is required.
 	Live   bool
 	Author changelog.Author
 }
 
-// A Tested is what would be sent, and how it came about.
+// A Tested is the message that would be sent, and the steps that produced it.
 type Tested struct {
 	Result
 	// Query are the endpoint's query parameters.
 	Query []payload.Header
-	// Config is what was tried.
+	// Config is the tested configuration.
 	Config *payload.Config
 }
 
-// Test tries a configuration. What an endpoint adds to its messages is there, with the
-// word REDACTED in the place of credentials.
+// Test tests a configuration. The output includes the parameters that an endpoint adds to its
+// messages, with the word REDACTED in place of credentials.
 func (tr *Tester) Test(ctx context.Context, t Test) (Tested, error) {
 	if err := t.check(); err != nil {
 		return Tested{}, err
@@ -77,7 +77,7 @@ func (tr *Tester) Test(ctx context.Context, t Test) (Tested, error) {
 	return Tested{Result: result, Query: t.redacted(e.Query), Config: config}, nil
 }
 
-// check looks at what can be asked for together.
+// check refuses combinations of fields that are not allowed.
 func (t Test) check() error {
 	switch {
 	case t.Draft == nil && t.Endpoint.ID == resource.Any:
@@ -85,14 +85,14 @@ func (t Test) check() error {
 	case !t.Live:
 		return nil
 	case t.Draft != nil:
-		return fault.Field("live_keys", "must be unset with a configuration that is not saved")
+		return fault.Field("live_keys", "must be unset with a draft configuration")
 	case t.Author.Reason == "":
 		return fault.Field("reason", "is required with live keys")
 	}
 	return nil
 }
 
-// configuration returns what is tried, and the endpoint that it is for, if there is one.
+// configuration returns the configuration to test, and its endpoint if there is one.
 func (tr *Tester) configuration(ctx context.Context, t Test) (endpoint.Endpoint, *payload.Config, error) {
 	if t.Draft == nil {
 		return tr.saved(ctx, t.Endpoint)
@@ -105,12 +105,12 @@ func (tr *Tester) configuration(ctx context.Context, t Test) (endpoint.Endpoint,
 	return e, config, err
 }
 
-// live tries a sample with the endpoint's own keys, as far as their quotas go, once that is on
-// the change log. It refuses what tells of the keys.
+// live tests a sample with the endpoint's own keys, within their quotas, after recording that in
+// the change log. It refuses samples whose output would reveal information about the keys.
 func (tr *Tester) live(ctx context.Context, e endpoint.Endpoint, sample Sample, author changelog.Author) (Result, error) {
 	pipeline := sample.Config.Pipeline(sample.Direction)
 	if pipeline.IsOracle() {
-		return Result{}, fault.Field("live_keys", "must be unset: live tests are only for messages that are encrypted under a random IV and not signed; test with throw-away keys")
+		return Result{}, fault.Field("live_keys", "must be unset: live tests are allowed only for unsigned messages that are encrypted with a random IV; test with throwaway keys")
 	}
 	err := tr.endpoints.Try(ctx, endpoint.Trial{
 		Endpoint: e, Action: endpoint.ActionTested, Author: author,
@@ -125,7 +125,7 @@ func (tr *Tester) live(ctx context.Context, e endpoint.Endpoint, sample Sample, 
 	return LiveDryRun(sample, resolve)
 }
 
-// filled returns the body of a request with what stands for the credentials in it.
+// filled returns the body of a request with placeholders in place of its credentials.
 func filled(e endpoint.Endpoint, t Test) ([]byte, error) {
 	if t.Direction != payload.Request || len(e.BodyValues) == 0 {
 		return t.Body, nil
@@ -142,8 +142,8 @@ func filled(e endpoint.Endpoint, t Test) ([]byte, error) {
 	return insertion.Insert(t.Body, values)
 }
 
-// redacted returns an endpoint's headers or query parameters without credentials, which
-// are of requests alone.
+// redacted returns an endpoint's headers or query parameters without credentials. Only requests
+// have these.
 func (t Test) redacted(parameters []endpoint.Parameter) []payload.Header {
 	fields := make([]payload.Header, 0, len(parameters))
 	for _, p := range parameters {
@@ -157,7 +157,8 @@ func (t Test) redacted(parameters []endpoint.Parameter) []payload.Header {
 	return fields
 }
 
-// merged returns an endpoint's own headers and those of the message, which replace them.
+// merged returns an endpoint's own headers and those of the message. The latter override the
+// former.
 func merged(own, message []payload.Header) []payload.Header {
 	headers := slices.DeleteFunc(own, func(h payload.Header) bool {
 		return slices.ContainsFunc(message, func(m payload.Header) bool { return strings.EqualFold(m.Name, h.Name) })

@@ -1,25 +1,26 @@
-// Package tryout tries configurations: what they make of a sample, and what is wrong with
-// one whose messages do not open. Nothing is sent, and no endpoint has to be in use.
+// Package tryout tests configurations: what they do to a sample, and what is wrong with a
+// configuration whose messages fail to decrypt. Nothing is sent, and endpoints need not be in
+// use.
 //
-// With throw-away keys everything is shown, for a draft as well as for what is saved. The
-// endpoint's own keys are used only as they are saved, only with a reason, and only after that
-// is on the change log and taken from the quota of each KEY; then nothing is shown from which
-// they follow.
+// With throwaway keys, the package shows everything, for drafts and for saved configurations.
+// The endpoint's own keys are used only with the saved configuration and a reason, and only
+// after the use is in the change log and counted against the quota of each KEY. Then the package
+// shows nothing that would reveal the keys.
 //
-// Before an endpoint is switched on its keys make a round trip, of which nothing is shown
-// but why it fails ([Tester.RoundTrip]).
+// Before an endpoint is switched on, its keys make a round trip, which reveals only why it fails
+// ([Tester.RoundTrip]).
 //
-// # Where things are
+// # Layout
 //
-// The files of this package are the calls (try.go, diagnose.go, roundtrip.go, keycheck.go), the
-// dry run of one message (dryrun*.go), the keys that it generates (throwaway*.go), and made-up
-// bodies (sample.go). Two packages below know nothing of endpoints and of the vault:
+// The files of this package contain the calls (try.go, diagnose.go, roundtrip.go, keycheck.go),
+// the dry run of one message (dryrun*.go), the generated keys (throwaway*.go), and the generated
+// bodies (sample.go). Two packages below it do not know about endpoints and the vault:
 //
-//	tryout ┬→ diagnosis   finds out which variant of a profile opens a message
-//	       └→ snippet     writes programs that open a message
+//	tryout ┬→ diagnosis   finds the variant of a profile that decrypts a message
+//	       └→ snippet     writes programs that decrypt a message
 //
-// Package diagnosis is apart because it has a promise of its own, about what an answer reveals,
-// and because the variants are as much code as all else here.
+// Package diagnosis is separate because it makes its own guarantee about what an answer reveals,
+// and because the variants are as much code as the rest of this package.
 package tryout
 
 import (
@@ -41,7 +42,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// A Tester tries configurations. It may be used from many goroutines.
+// A Tester tests configurations. It is safe for concurrent use.
 type Tester struct {
 	endpoints *endpoint.Registry
 	vault     *vaultclient.Vault
@@ -51,12 +52,12 @@ type Tester struct {
 	now       func() time.Time
 }
 
-// Options are what a Tester works with. All are required.
+// Options are the dependencies of a Tester. All are required.
 type Options struct {
 	Endpoints *endpoint.Registry
 	Vault     *vaultclient.Vault
 	Presets   *preset.Library
-	// Turns is where slow messages wait.
+	// Turns is the queue of slow messages.
 	Turns *slowwork.Queue
 	// Nonces counts the values that live keys encrypt.
 	Nonces *nonce.Ledger
@@ -88,14 +89,14 @@ func notConfigured() error {
 	return fault.New(fault.FailedPrecondition, exchange.ReasonNotConfigured, "the endpoint has no configuration to encrypt or sign messages")
 }
 
-// draft compiles a configuration that is not saved.
+// draft compiles an unsaved configuration.
 func (tr *Tester) draft(pb *allowlistv1.Encryption, workspace string) (*payload.Config, error) {
 	draft, err := tr.presets.Parse(pb, workspace, tr.now())
 	return draft.Config(), err
 }
 
-// resolve returns the keys of an endpoint for references, with what the vault says of their
-// purposes now. The caller zeroes them.
+// resolve returns the keys of an endpoint for references, with their current purposes in the
+// vault. The caller zeroes the keys.
 func (tr *Tester) resolve(ctx context.Context, e endpoint.Endpoint, config *payload.Config, refs []payload.Reference) ([][]vaultclient.Key, error) {
 	wants := make([]vaultclient.Want, len(refs))
 	for i, ref := range refs {
@@ -125,7 +126,8 @@ func (tr *Tester) resolve(ctx context.Context, e endpoint.Endpoint, config *payl
 	return keys, nil
 }
 
-// liveKeys returns what resolves keys of an endpoint, and how to zero what was resolved.
+// liveKeys returns a function that resolves keys of an endpoint, and one that zeroes all
+// resolved keys.
 func (tr *Tester) liveKeys(ctx context.Context, e endpoint.Endpoint, config *payload.Config) (resolve func([]payload.Reference) (payload.Keys, error), zero func()) {
 	var resolved [][]vaultclient.Key
 	return func(refs []payload.Reference) (payload.Keys, error) {
@@ -138,7 +140,7 @@ func (tr *Tester) liveKeys(ctx context.Context, e endpoint.Endpoint, config *pay
 	}, func() { vaultclient.Zero(resolved...) }
 }
 
-// payloadKeys returns the resolved keys of several references as package payload takes them.
+// payloadKeys converts the resolved keys of several references for package payload.
 func payloadKeys(found [][]vaultclient.Key) payload.Keys {
 	keys := make(payload.Keys, len(found))
 	for i, versions := range found {
@@ -147,7 +149,7 @@ func payloadKeys(found [][]vaultclient.Key) payload.Keys {
 	return keys
 }
 
-// versionsOf returns resolved keys as package payload takes them.
+// versionsOf converts the resolved keys of one reference for package payload.
 func versionsOf(keys []vaultclient.Key) []payload.Key {
 	versions := make([]payload.Key, len(keys))
 	for i, key := range keys {
@@ -156,8 +158,8 @@ func versionsOf(keys []vaultclient.Key) []payload.Key {
 	return versions
 }
 
-// keysOf returns the uids of the KEYs that references of an endpoint lead to, each once.
-// All versions of a secret are one KEY.
+// keysOf returns the uids of the KEYs that references of an endpoint resolve to, without
+// duplicates. All versions of a secret are one KEY.
 func keysOf(e endpoint.Endpoint, refs ...[]payload.Reference) []string {
 	var uids []string
 	for _, ref := range slices.Concat(refs...) {

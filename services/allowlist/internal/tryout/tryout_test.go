@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
+func TestADryRunShowsTheMessageOfADraft(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	got := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{
@@ -45,7 +45,7 @@ func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
 	for _, key := range got.GetKeys() {
 		fields[key.GetField()] = key.GetValue()
 		if !strings.HasPrefix(key.GetSecret(), allowlisttest.Workspace+"/secrets/") {
-			t.Errorf("the key of %s stands for %q", key.GetField(), key.GetSecret())
+			t.Errorf("the key of %s replaces %q", key.GetField(), key.GetSecret())
 		}
 	}
 	if len(fields) != 2 || !strings.HasPrefix(fields["request.cipher.session_key.keys[0]"], "-----BEGIN PRIVATE KEY-----") || len(fields["request.signing.keys[0]"]) != 64 {
@@ -53,7 +53,7 @@ func TestADryRunShowsWhatADraftMakesOfASample(t *testing.T) {
 	}
 	for _, language := range []string{"node", "java", "python"} {
 		if !slices.ContainsFunc(got.GetSnippets(), func(s *allowlistv1.Snippet) bool { return s.GetLanguage() == language && s.GetCode() != "" }) {
-			t.Errorf("there is no program in %s", language)
+			t.Errorf("no program in %s", language)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestADryRunOfAnEndpointLeavesCredentialsAndTheLogAlone(t *testing.T) {
 		t.Errorf("TestEncryption = %s, opened %v", got.GetBody(), got.GetOpened())
 	}
 	if after := len(k.Owner.History(t, allowlisttest.NameOf("orders"))); after != before {
-		t.Errorf("a dry run with throw-away keys is on the change log")
+		t.Errorf("a dry run with throwaway keys is in the change log")
 	}
 	answer := k.Owner.MustTest(t, &allowlistv1.TestEncryptionRequest{Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Response, Body: []byte(`{}`)})
 	if string(answer.GetBody()) != `{}` || allowlisttest.HeadersOf(answer.GetHeaders())["authorization"] != "" || len(answer.GetQueryParameters()) != 0 {
@@ -87,7 +87,7 @@ func TestADryRunOfAnEndpointLeavesCredentialsAndTheLogAlone(t *testing.T) {
 	}
 }
 
-func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
+func TestLiveKeysRequireASavedConfigurationAndAreLogged(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))
@@ -124,7 +124,7 @@ func TestLiveKeysAreForWhatIsSavedAndLeaveATrace(t *testing.T) {
 	opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Body: got.GetBody()})
 	allowlisttest.Must(t, err)
 	if string(opened.GetBody()) != allowlisttest.Sample {
-		t.Errorf("Decrypt of what live keys made = %s", opened.GetBody())
+		t.Errorf("Decrypt of a message with live keys = %s", opened.GetBody())
 	}
 	k.SecretIn(t, allowlisttest.Workspace, "prefix", vaultv1.Usage_USAGE_EXPOSED_KEY, allowlisttest.KeyOf(1)[:16]...)
 	k.Secret(t, "ecb", allowlisttest.KeyOf(1)[:16]...)

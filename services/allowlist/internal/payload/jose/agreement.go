@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// A curve is one of those that JOSE agrees on (RFC 7518 section 6.2, RFC 8037).
+// A curve is a curve for JOSE key agreement (RFC 7518 section 6.2, RFC 8037).
 type curve struct {
 	keys.Curve
 	kty, crv   string
@@ -64,7 +64,7 @@ func agreedName(c ecdh.Curve) string {
 	return ""
 }
 
-// agree draws an ephemeral key and agrees with the partner's. It returns the shared
+// agree generates an ephemeral key and agrees with the partner's key. It returns the shared
 // secret, and the ephemeral public key as a JSON Web Key.
 func agree(random io.Reader, key any) (secret []byte, epk map[string]string, err error) {
 	c, err := curveOf(key)
@@ -78,7 +78,7 @@ func agree(random io.Reader, key any) (secret []byte, epk map[string]string, err
 	epk = map[string]string{"kty": c.kty, "crv": c.crv}
 	if c.kty == "EC" {
 		epk["y"] = encoding.EncodeToString(point[1+c.coordinate:])
-		point = point[1 : 1+c.coordinate] // without the mark of an uncompressed point
+		point = point[1 : 1+c.coordinate] // without the byte that marks an uncompressed point
 	}
 	epk["x"] = encoding.EncodeToString(point)
 	return secret, epk, nil
@@ -98,7 +98,8 @@ func agreed(key any, epk []byte) ([]byte, error) {
 	return secret, keyError(err)
 }
 
-// readPoint reads a JSON Web Key of the curve. Whether it is a point of it shows later.
+// readPoint reads a JSON Web Key of the curve. It does not check that the point is on the curve;
+// the key agreement does.
 func (c curve) readPoint(epk []byte) ([]byte, error) {
 	jwk, err := readObject(epk)
 	if err != nil {
@@ -118,8 +119,8 @@ func (c curve) readPoint(epk []byte) ([]byte, error) {
 	return append(append([]byte{4}, x...), y...), nil
 }
 
-// concatKDF makes a key of n bytes for the algorithm of the shared secret (RFC 7518
-// section 4.6.2).
+// concatKDF derives a key of n bytes for the algorithm from the shared secret (RFC 7518 section
+// 4.6.2).
 func concatKDF(secret []byte, alg string, apu, apv []byte, n int) []byte {
 	var info []byte
 	for _, field := range [][]byte{[]byte(alg), apu, apv} {

@@ -5,13 +5,13 @@ import (
 	"encoding/base64"
 )
 
-// encoding is base64url without padding that has one text for each value.
+// encoding is base64url without padding. It accepts exactly one encoding of each value.
 var encoding = base64.RawURLEncoding.Strict()
 
 // encodedLen returns the length of n bytes in base64url.
 func encodedLen(n int) int { return base64.RawURLEncoding.EncodedLen(n) }
 
-// decode appends what text stands for to dst. With lenient it may hold `+`, `/` and
+// decode appends the decoded text to dst. If lenient is set, the text may hold `+`, `/`, and
 // padding.
 func decode(dst, text []byte, lenient bool) ([]byte, error) {
 	if lenient {
@@ -28,7 +28,7 @@ func decode(dst, text []byte, lenient bool) ([]byte, error) {
 	return dst, nil
 }
 
-// decodeLenient translates and decodes in pieces, so that a long text is not copied.
+// decodeLenient translates and decodes in pieces, to avoid copying a long text.
 func decodeLenient(dst, text []byte) ([]byte, error) {
 	text = bytes.TrimRight(text, "=")
 	var piece [4096]byte
@@ -51,8 +51,8 @@ func decodeLenient(dst, text []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// encodeInPlace turns the last n bytes of text into the base64url text that fills it:
-// text is encodedLen(n) long.
+// encodeInPlace encodes the last n bytes of text as base64url into text, whose length must be
+// encodedLen(n).
 func encodeInPlace(text []byte, n int) {
 	var piece [3072]byte // a multiple of 3: no padding inside
 	for from, to := len(text)-n, 0; from < len(text); {

@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// BenchmarkSharedKey encrypts and opens 1 KiB with a shared key, beside go-jose.
+// BenchmarkSharedKey encrypts and decrypts 1 KiB with a shared key, and compares with go-jose.
 func BenchmarkSharedKey(b *testing.B) {
 	key, plaintext := secret[:32], make([]byte, 1024)
 	j := jose.JWE{Alg: "dir", Enc: "A256GCM", Header: map[string]string{"kid": "k-1"}}

@@ -19,7 +19,7 @@ func allocated() uint64 {
 	return m.TotalAlloc
 }
 
-func TestALargeMessageIsWrittenAndReadInOneBuffer(t *testing.T) { // alone: it counts what is allocated
+func TestALargeMessageIsWrittenAndReadInOneBuffer(t *testing.T) { // not parallel: the test counts allocations
 	plaintext := make([]byte, 4<<20)
 	for _, enc := range []string{"A256GCM", "A128CBC-HS256"} {
 		for _, lenient := range []bool{false, true} {
@@ -49,7 +49,7 @@ func TestALargeMessageIsWrittenAndReadInOneBuffer(t *testing.T) { // alone: it c
 	}
 }
 
-func TestACompressedMessageIsRefusedUnopened(t *testing.T) { // alone: it counts what is allocated
+func TestACompressedMessageIsRefusedUnopened(t *testing.T) { // not parallel: the test counts allocations
 	var bomb bytes.Buffer
 	w, err := flate.NewWriter(&bomb, flate.BestCompression)
 	if err != nil {

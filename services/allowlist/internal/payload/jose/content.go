@@ -39,7 +39,7 @@ func contentOf(enc string) (content, bool) {
 	return content{}, false
 }
 
-// ivBytes returns the length of the IV that is written.
+// ivBytes returns the length of the IV to write.
 func (c content) ivBytes(gcm int) int {
 	switch {
 	case c.mac != 0:
@@ -50,12 +50,12 @@ func (c content) ivBytes(gcm int) int {
 	return gcm
 }
 
-// reads reports whether an IV of n bytes is accepted, with the compatibility gcm.
+// reads reports whether an IV of n bytes is accepted when GCMIVBytes is gcm.
 func (c content) reads(n, gcm int) bool {
 	return n == c.ivBytes(0) || n == c.ivBytes(gcm)
 }
 
-// ciphertextLen returns the length of the ciphertext of n bytes.
+// ciphertextLen returns the length of the ciphertext for n bytes of plaintext.
 func (c content) ciphertextLen(n int) int {
 	if c.mac != 0 {
 		return n + aes.BlockSize - n%aes.BlockSize
@@ -63,8 +63,7 @@ func (c content) ciphertextLen(n int) int {
 	return n
 }
 
-// aead returns the cipher with its key, for IVs of n bytes. The key has the right
-// length.
+// aead returns the cipher with its key, for IVs of n bytes. The key must have the right length.
 func (c content) aead(key []byte, n int) (cipher.AEAD, error) {
 	return memory.Erased(func() (cipher.AEAD, error) { return c.newAEAD(key, n) })
 }
@@ -84,8 +83,8 @@ func (c content) newAEAD(key []byte, n int) (cipher.AEAD, error) {
 	return &cbcHMAC{block: block, hash: c.mac, key: key[:len(key)/2]}, nil
 }
 
-// A cbcHMAC is AES in CBC mode with an HMAC behind it (RFC 7518 section 5.2), as a
-// [cipher.AEAD]. It borrows its key.
+// A cbcHMAC is AES in CBC mode followed by an HMAC (RFC 7518 section 5.2), as a [cipher.AEAD].
+// It borrows its key.
 type cbcHMAC struct {
 	block cipher.Block
 	hash  crypto.Hash
@@ -97,10 +96,10 @@ var errTag = errors.New("the tag is wrong")
 // NonceSize returns the length of the IV.
 func (c *cbcHMAC) NonceSize() int { return aes.BlockSize }
 
-// Overhead returns how much longer a message becomes at most.
+// Overhead returns the maximum number of bytes that sealing adds to a message.
 func (c *cbcHMAC) Overhead() int { return aes.BlockSize + len(c.key) }
 
-// Seal appends ciphertext and tag to dst.
+// Seal appends the ciphertext and the tag to dst.
 func (c *cbcHMAC) Seal(dst, iv, plaintext, aad []byte) []byte {
 	start := len(dst)
 	dst = append(dst, plaintext...)
@@ -113,8 +112,8 @@ func (c *cbcHMAC) Seal(dst, iv, plaintext, aad []byte) []byte {
 	return append(dst, c.tag(iv, ciphertext, aad)...)
 }
 
-// Open appends the plaintext to dst, which may be the beginning of sealed. The tag
-// is checked first.
+// Open appends the plaintext to dst, which may be the beginning of sealed. It checks the tag
+// before it decrypts.
 func (c *cbcHMAC) Open(dst, iv, sealed, aad []byte) ([]byte, error) {
 	n := len(sealed) - len(c.key)
 	if n < aes.BlockSize || n%aes.BlockSize != 0 {
@@ -127,7 +126,8 @@ func (c *cbcHMAC) Open(dst, iv, sealed, aad []byte) ([]byte, error) {
 	dst = append(dst, sealed[:n]...)
 	plaintext := dst[start:]
 	memory.Do(func() { cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plaintext, plaintext) })
-	// Whoever knows the key padded it wrongly: nothing is to be hidden from them.
+	// The tag is valid, so the sender knows the key and chose this padding. An error reveals
+	// nothing to them.
 	fill := int(plaintext[n-1])
 	if fill == 0 || fill > aes.BlockSize {
 		return nil, errTag
@@ -140,8 +140,8 @@ func (c *cbcHMAC) Open(dst, iv, sealed, aad []byte) ([]byte, error) {
 	return dst[:start+n-fill], nil
 }
 
-// tag returns the first half of the MAC over associated data, IV, ciphertext and the
-// length of the first in bits.
+// tag returns the first half of the MAC over the associated data, the IV, the ciphertext, and
+// the length of the associated data in bits.
 func (c *cbcHMAC) tag(iv, ciphertext, aad []byte) []byte {
 	var mac hash.Hash
 	memory.Do(func() { mac = hmac.New(c.hash.New, c.key) })

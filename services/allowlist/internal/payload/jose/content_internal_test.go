@@ -39,7 +39,7 @@ func TestContentCiphersMatchRFC7518(t *testing.T) {
 
 func TestConcatKDFMatchesRFC7518(t *testing.T) {
 	t.Parallel()
-	// Appendix C: Z of the two keys there.
+	// Appendix C: Z of the two keys in its example.
 	z := unhex(t, "9e56d91d817135d372834283bf84269cfb316ea3da806a48f6daa7798cfe90c4")
 	got := concatKDF(z, "A128GCM", []byte("Alice"), []byte("Bob"), 16)
 	if want := unhex(t, "56aa8deaf8236d205c2228cd71a7101a"); !bytes.Equal(got, want) {

@@ -23,18 +23,18 @@ var now = time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
 
 const sample = `{"customer":"C-1029","note":"naïve ₹ café 🎯","amount":1250.5}`
 
-// secret is where shared keys are cut from.
+// secret is the source of shared keys of any length.
 var secret = []byte(strings.Repeat("0123456789abcdef", 4))
 
 var contents = []string{"A128GCM", "A192GCM", "A256GCM", "A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512"}
 
-// A pair is the key that writes and the one that reads.
+// A pair is the key to write with and the key to read with.
 type pair struct {
 	name        string
 	write, read any
 }
 
-// keyRing holds a pair of each kind, made once.
+// keyRing holds a pair of each kind, generated once.
 var keyRing = sync.OnceValue(func() map[string]pair {
 	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))
 	p256 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
@@ -71,7 +71,7 @@ func managements(enc string) map[string][]pair {
 	}
 }
 
-// signings returns the key that signs and the one that verifies for each `alg`.
+// signings returns the signing key and the verification key for each `alg`.
 func signings() map[string]pair {
 	ring := keyRing()
 	swap := func(p pair) pair { return pair{p.name, p.read, p.write} }
@@ -93,7 +93,7 @@ func encrypt(t testing.TB, j jose.JWE, key any, plaintext string) string {
 	return string(message)
 }
 
-// decrypt opens a compact message.
+// decrypt decrypts a compact message.
 func decrypt(j jose.JWE, message string, keys ...any) (string, int, error) {
 	parts, err := jose.Split([]byte(message))
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// named reports whether the error is one of those that messages are refused with.
+// named reports whether the error is one of the documented errors for refused messages.
 func named(err error) bool {
 	for _, one := range []error{jose.ErrMessage, jose.ErrUnwrap, jose.ErrDecrypt, jose.ErrSignature} {
 		if errors.Is(err, one) {
@@ -18,7 +18,7 @@ func named(err error) bool {
 	return false
 }
 
-// FuzzDecrypt holds that any message is opened or refused, under each kind of algorithm.
+// FuzzDecrypt checks that any message is decrypted or refused, under each kind of algorithm.
 func FuzzDecrypt(f *testing.F) {
 	ecKey := storedKey(f, "keys/ec_priv.pem")
 	profiles := []struct {
@@ -45,7 +45,7 @@ func FuzzDecrypt(f *testing.F) {
 	})
 }
 
-// FuzzHeader holds the same of any protected header.
+// FuzzHeader checks the same for any protected header.
 func FuzzHeader(f *testing.F) {
 	ecKey := storedKey(f, "keys/ec_priv.pem")
 	j := jose.JWE{Alg: "ECDH-ES", Enc: "A256GCM"}
@@ -65,11 +65,11 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// FuzzVerify holds that any signature is valid or refused.
+// FuzzVerify checks that any signature is valid or refused.
 func FuzzVerify(f *testing.F) {
 	for alg, p := range signings() {
 		if alg[0] != 'H' {
-			continue // other keys are new in every process
+			continue // other keys differ in every process
 		}
 		compact, err := jose.JWS{Alg: alg}.Sign(now, rand.Reader, p.write, []byte(sample))
 		if err != nil {
@@ -93,13 +93,13 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzRoundTrip holds that what is written is read, and only in that way.
+// FuzzRoundTrip checks that every written message can be read, and in only one way.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte(sample), "k-1", true)
 	f.Add([]byte{}, "", false)
 	f.Fuzz(func(t *testing.T, plaintext []byte, kid string, cbc bool) {
 		if len(kid) > 1024 {
-			return // a header may become longer than is read
+			return // the header may exceed the limit for reading
 		}
 		j := jose.JWE{Alg: "dir", Enc: "A256GCM", Header: map[string]string{"kid": kid}}
 		if cbc {

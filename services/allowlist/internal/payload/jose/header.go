@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// A header is a protected header that was read, or another JSON object.
+// A header is a protected header from a message, or another JSON object.
 type header map[string]json.RawMessage
 
-// readHeader reads the base64url text of a protected header.
+// readHeader reads a protected header in base64url.
 func readHeader(text []byte, lenient bool) (header, error) {
 	if len(text) > maxHeader {
 		return nil, ErrMessage
@@ -25,8 +25,8 @@ func readHeader(text []byte, lenient bool) (header, error) {
 	return readObject(object)
 }
 
-// readObject reads a JSON object. encoding/json alone would take the last of several
-// members of a name, and names in any case; a header must mean the same to everyone.
+// readObject reads a JSON object. encoding/json alone would take the last of several members
+// with the same name, and match names in any case. A header must mean the same to every reader.
 func readObject(text []byte) (header, error) {
 	if !utf8.Valid(text) {
 		return nil, ErrMessage
@@ -60,7 +60,7 @@ func readObject(text []byte) (header, error) {
 	return h, nil
 }
 
-// text returns a member that is a string.
+// text returns the value of a string member.
 func (h header) text(name string) (string, error) {
 	var s *string
 	if err := json.Unmarshal(h[name], &s); err != nil || s == nil {
@@ -69,19 +69,19 @@ func (h header) text(name string) (string, error) {
 	return *s, nil
 }
 
-// is reports whether a member is this string.
+// is reports whether a member is the string value.
 func (h header) is(name, value string) bool {
 	s, err := h.text(name)
 	return err == nil && s == value
 }
 
-// has reports whether the member is there.
+// has reports whether the member exists.
 func (h header) has(name string) bool {
 	_, ok := h[name]
 	return ok
 }
 
-// bytes returns a member that is base64url of n bytes; of any number if n is negative.
+// bytes returns the value of a base64url member of n bytes, or of any length if n is negative.
 func (h header) bytes(name string, n int) ([]byte, error) {
 	s, err := h.text(name)
 	if err != nil {
@@ -94,11 +94,11 @@ func (h header) bytes(name string, n int) ([]byte, error) {
 	return b, nil
 }
 
-// A headerText is a protected header that is being written. Members stand in the order
-// in which they are added, since there are signatures that must come out byte for byte.
+// A headerText builds a protected header. It keeps members in the order in which they are added,
+// because some signatures must be reproduced byte for byte.
 type headerText struct{ json bytes.Buffer }
 
-// newHeaderText begins with the algorithm.
+// newHeaderText returns a header that begins with the algorithm.
 func newHeaderText(alg string) *headerText {
 	w := &headerText{}
 	w.json.WriteByte('{')
@@ -116,7 +116,7 @@ func (w *headerText) add(name string, value any) *headerText {
 	return w
 }
 
-// addAll adds the members in the order of their names, and the time.
+// addAll adds the members in the order of their names, then the time.
 func (w *headerText) addAll(members map[string]string, issued IssuedAt, now time.Time) {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		w.add(name, members[name])
@@ -129,8 +129,8 @@ func (w *headerText) addAll(members map[string]string, issued IssuedAt, now time
 	}
 }
 
-// write writes a JSON value. What is written are texts, numbers and maps of texts, so
-// that there is no error.
+// write writes a JSON value: a string, a number, or a map of strings. Encoding these cannot
+// fail.
 func (w *headerText) write(value any) {
 	e := json.NewEncoder(&w.json)
 	e.SetEscapeHTML(false)
@@ -144,18 +144,18 @@ func (w *headerText) bytes() []byte {
 	return w.json.Bytes()
 }
 
-// checkMembers returns a finding about members that a configuration adds to a header,
-// or "". Reserved are those that the package writes itself or that change what a
-// message means.
+// checkMembers returns the violation in the members that a configuration adds to a header, or
+// "". The reserved members are those that the package writes itself or that change the meaning
+// of a message.
 func checkMembers(members map[string]string, issued IssuedAt, reserved ...string) string {
 	for name, value := range members {
 		switch {
 		case slices.Contains(reserved, name):
-			return "a member is one that the algorithms set or that changes the meaning of a message"
+			return "must not add a reserved header member: one that the algorithms set or that changes the meaning of a message"
 		case name == "iat" && issued != NoTime:
-			return "iat is there already, by issued_at"
+			return "must not add iat, which issued_at already sets"
 		case !utf8.ValidString(name) || !utf8.ValidString(value):
-			return "a member is not UTF-8"
+			return "must have header members in UTF-8"
 		}
 	}
 	return ""

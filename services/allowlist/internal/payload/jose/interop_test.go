@@ -15,10 +15,10 @@ import (
 	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
-// These tests need node and what `make interop` installs. What we write, the partner's tools read, and the other
-// way round.
+// These tests need node and the packages that `make interop` installs. The partner's tools read
+// our messages, and we read theirs.
 
-// A job is one for jose.mjs of the partner.
+// A job is a job for jose.mjs of the partner.
 type job struct {
 	Op        string `json:"op"`
 	Alg       string `json:"alg,omitempty"`
@@ -34,7 +34,7 @@ type job struct {
 	File        string `json:"file,omitempty"`
 }
 
-// partnerDoes does jobs with the partner's tools.
+// partnerDoes runs jobs with the partner's tools.
 func partnerDoes(t *testing.T, jobs ...job) []string {
 	t.Helper()
 	var results []string
@@ -64,7 +64,7 @@ func TestInteropNodeJoseOpensAndIsOpened(t *testing.T) {
 	for _, enc := range contents {
 		for alg, pairs := range managements(enc) {
 			if alg == "RSA1_5" {
-				continue // the tool has given it up
+				continue // the tool no longer supports it
 			}
 			for _, p := range pairs {
 				j := jose.JWE{Alg: alg, Enc: enc, Header: map[string]string{"kid": "k"}}
@@ -82,7 +82,7 @@ func TestInteropNodeJoseOpensAndIsOpened(t *testing.T) {
 	results := partnerDoes(t, jobs...)
 	for i, try := range tries {
 		if got := results[2*i]; got != sample {
-			t.Errorf("%s, %s, %s: jose opens what Encrypt made as %q", try.Alg, try.Enc, try.name, got)
+			t.Errorf("%s, %s, %s: jose decrypts the output of Encrypt as %q", try.Alg, try.Enc, try.name, got)
 		}
 		if got, _, err := decrypt(try.JWE, results[2*i+1], try.read); err != nil || got != sample {
 			t.Errorf("%s, %s, %s: Decrypt of %.60q = %q, %v", try.Alg, try.Enc, try.name, results[2*i+1], got, err)
@@ -143,7 +143,7 @@ func TestInteropMastercardOpensAndIsOpened(t *testing.T) {
 	theirs := jose.JWE{Alg: "RSA-OAEP-256", Enc: "A256GCM", GCMIVBytes: 16, Lenient: true}
 	files := job{Certificate: filepath.Join(folder, "rsa_cert.pem"), File: filepath.Join(folder, "rsa_priv.pem")}
 	var jobs []job
-	const times = 20 // until a slash stands everywhere
+	const times = 20 // until every part contains a slash
 	for i := range 2 * times {
 		j := files
 		j.Op, j.Text = "cardEncrypt", sample
@@ -156,7 +156,7 @@ func TestInteropMastercardOpensAndIsOpened(t *testing.T) {
 	for i, got := range partnerDoes(t, jobs...) {
 		if i < times {
 			if got != sample {
-				t.Errorf("Mastercard's library opens what Encrypt made as %q", got)
+				t.Errorf("Mastercard's library decrypts the output of Encrypt as %q", got)
 			}
 			continue
 		}
@@ -168,6 +168,6 @@ func TestInteropMastercardOpensAndIsOpened(t *testing.T) {
 		}
 	}
 	if strict > 0 {
-		t.Errorf("%d messages of Mastercard's library opened as if they were conforming", strict)
+		t.Errorf("%d messages of Mastercard's library were decrypted as if they conformed to the RFC", strict)
 	}
 }

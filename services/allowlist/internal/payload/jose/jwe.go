@@ -9,39 +9,38 @@ import (
 	"time"
 )
 
-// A JWE says how content is encrypted. It is a value and may be used from many
-// goroutines.
+// A JWE says how content is encrypted. It is a value and is safe for concurrent use.
 type JWE struct {
 	// Alg and Enc are the algorithms, by their names in RFC 7518, such as `RSA-OAEP-256`
 	// and `A256GCM`.
 	Alg, Enc string
-	// Header has further members of the protected header. `apu` and `apv` take part in a
+	// Header holds additional members of the protected header. `apu` and `apv` are inputs of the
 	// key agreement.
 	Header map[string]string
 	// IssuedAt says whether the header carries the time.
 	IssuedAt IssuedAt
-	// GCMIVBytes is the length of GCM's IV that is written: 0 for 12, or 16, which is
-	// against the RFC. With 16 both are read.
+	// GCMIVBytes is the length of the GCM IV to write: 0 for 12, or 16, which violates the RFC.
+	// With 16, both lengths are read.
 	GCMIVBytes int
-	// Lenient reads `+`, `/` and padding in base64url.
+	// Lenient accepts `+`, `/`, and padding in base64url.
 	Lenient bool
 }
 
-// Check returns what is not possible in the options, or "". A JWE that was not checked
-// answers with [ErrOptions].
+// Check returns what is wrong with the options, or "". A JWE that fails Check returns
+// [ErrOptions] from every call.
 func (j JWE) Check() string {
 	m, ok := managementOf(j.Alg)
 	if !ok {
-		return "the key management is not known"
+		return "must have a known key management algorithm"
 	}
 	c, ok := contentOf(j.Enc)
 	switch {
 	case !ok:
-		return "the content encryption is not known"
+		return "must have a known content encryption algorithm"
 	case j.GCMIVBytes != 0 && j.GCMIVBytes != 12 && j.GCMIVBytes != 16:
-		return "an IV of GCM has 12 or 16 bytes"
+		return "must have a GCM IV of 12 or 16 bytes"
 	case j.GCMIVBytes == 16 && c.mac != 0:
-		return "the length of GCM's IV is without effect under CBC"
+		return "must not set a GCM IV length with a CBC content encryption"
 	}
 	for _, name := range []string{"apu", "apv"} {
 		value, there := j.Header[name]
@@ -49,16 +48,16 @@ func (j JWE) Check() string {
 			continue
 		}
 		if m.method != agreement {
-			return "apu and apv belong to ECDH-ES"
+			return "must have apu and apv with ECDH-ES only"
 		}
 		if _, err := decode(nil, []byte(value), false); err != nil {
-			return "apu and apv are base64url"
+			return "must have apu and apv in base64url"
 		}
 	}
 	return checkMembers(j.Header, j.IssuedAt, "alg", "enc", "zip", "crit", "b64", "epk", "iv", "tag", "p2s", "p2c")
 }
 
-// KeyBytes returns the length of the shared key, or 0 where the keys are a pair.
+// KeyBytes returns the length of the shared key, or 0 if the algorithm uses a key pair.
 func (j JWE) KeyBytes() int {
 	m, _ := managementOf(j.Alg)
 	switch m.method {
@@ -71,12 +70,12 @@ func (j JWE) KeyBytes() int {
 	return 0
 }
 
-// Parts are the parts of a message in base64url, as they stand in it.
+// Parts are the base64url parts of a message, undecoded.
 type Parts struct {
 	Protected, EncryptedKey, IV, Ciphertext, Tag []byte
 }
 
-// Split returns the parts of a compact serialization. They are pieces of it.
+// Split returns the parts of a compact serialization. They alias it.
 func Split(compact []byte) (Parts, error) {
 	if bytes.Count(compact, []byte(".")) != 4 {
 		return Parts{}, ErrMessage
@@ -85,9 +84,9 @@ func Split(compact []byte) (Parts, error) {
 	return Parts{p[0], p[1], p[2], p[3], p[4]}, nil
 }
 
-// Encrypt returns the compact serialization of the plaintext, encrypted for the key: the
-// partner's public key, or the shared one. Content keys and IVs are drawn from random;
-// the standard library draws ephemeral keys and the padding of RSA from its own source.
+// Encrypt returns the compact serialization of the plaintext, encrypted to the key: the
+// partner's public key, or the shared key. Content keys and IVs are generated from random. The
+// standard library generates ephemeral keys and the padding of RSA from its own source.
 func (j JWE) Encrypt(now time.Time, random io.Reader, key any, plaintext []byte) ([]byte, error) {
 	s, err := j.scheme()
 	if err != nil {
@@ -102,7 +101,7 @@ func (j JWE) Encrypt(now time.Time, random io.Reader, key any, plaintext []byte)
 	defer clear(contentKey)
 	iv := make([]byte, s.ivBytes(j.GCMIVBytes))
 	if _, err := io.ReadFull(random, iv); err != nil {
-		return nil, fmt.Errorf("draw an iv: %w", err)
+		return nil, fmt.Errorf("generate an iv: %w", err)
 	}
 	aead, err := s.aead(contentKey, len(iv))
 	if err != nil {
@@ -111,8 +110,7 @@ func (j JWE) Encrypt(now time.Time, random io.Reader, key any, plaintext []byte)
 	return s.write(aead, w.bytes(), encryptedKey, iv, plaintext), nil
 }
 
-// write encrypts the plaintext into the message that it returns, which is one buffer of
-// its exact size.
+// write encrypts the plaintext and returns the message in one buffer of its exact size.
 func (c content) write(aead cipher.AEAD, header, encryptedKey, iv, plaintext []byte) []byte {
 	n := c.ciphertextLen(len(plaintext))
 	size := len("....") + encodedLen(n)
@@ -124,8 +122,8 @@ func (c content) write(aead cipher.AEAD, header, encryptedKey, iv, plaintext []b
 	out = encoding.AppendEncode(append(out, '.'), encryptedKey)
 	out = encoding.AppendEncode(append(out, '.'), iv)
 	out = append(out, '.')
-	// Ciphertext and tag are sealed to where the text of the one will end, and then
-	// encoded to where they belong.
+	// Seal the ciphertext and the tag at the end of the space for their encoded text, then
+	// encode them in place.
 	text := out[len(out) : len(out)+encodedLen(n)]
 	sealed := aead.Seal(text[:len(text)-n][len(text)-n:], iv, plaintext, aad)
 	tag := bytes.Clone(sealed[n:])
@@ -133,14 +131,14 @@ func (c content) write(aead cipher.AEAD, header, encryptedKey, iv, plaintext []b
 	return encoding.AppendEncode(append(out[:len(out)+len(text)], '.'), tag)
 }
 
-// Decrypt opens a message with the first of the keys that opens it, and returns which
-// one that was: our private keys, or shared ones. The plaintext is the caller's.
+// Decrypt decrypts a message with the first key that fits, and returns the position of that key.
+// The keys are our private keys, or shared ones. The caller owns the plaintext.
 func (j JWE) Decrypt(keys []any, p Parts) (plaintext []byte, which int, err error) {
 	m, err := j.read(p)
 	if err != nil {
 		return nil, 0, err
 	}
-	failure := ErrKey // if there are none
+	failure := ErrKey // without keys
 	for i, key := range keys {
 		plaintext, err := m.open(key)
 		switch {
@@ -151,7 +149,7 @@ func (j JWE) Decrypt(keys []any, p Parts) (plaintext []byte, which int, err erro
 				failure = err
 			}
 		case errors.Is(err, ErrDecrypt):
-			failure = err // it came further
+			failure = err // it got further than the other keys
 		default:
 			return nil, 0, err
 		}
@@ -159,7 +157,7 @@ func (j JWE) Decrypt(keys []any, p Parts) (plaintext []byte, which int, err erro
 	return nil, 0, failure
 }
 
-// A message is one whose header and lengths are as the options say.
+// A message is an incoming message whose header and lengths match the options.
 type message struct {
 	scheme
 	header       header
@@ -169,7 +167,7 @@ type message struct {
 	buffer       []byte
 }
 
-// read reads everything but the ciphertext.
+// read reads everything except the ciphertext.
 func (j JWE) read(p Parts) (*message, error) {
 	s, err := j.scheme()
 	if err != nil {
@@ -199,8 +197,8 @@ func (j JWE) read(p Parts) (*message, error) {
 	return m, nil
 }
 
-// open opens the message with the key. All attempts use one buffer; what an attempt
-// leaves there is decoded again for the next one.
+// open decrypts the message with the key. All attempts share one buffer; the next attempt
+// decodes into it again.
 func (m *message) open(key any) ([]byte, error) {
 	contentKey, err := m.unwrap(key)
 	if err != nil {

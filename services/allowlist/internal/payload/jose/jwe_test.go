@@ -83,7 +83,7 @@ func TestImpossibleOptionsAreFound(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if tt.j.Check() == "" {
-			t.Errorf("%s: Check finds nothing", tt.name)
+			t.Errorf("%s: Check reports no violation", tt.name)
 		}
 		if _, err := tt.j.Encrypt(now, rand.Reader, secret[:32], nil); !errors.Is(err, jose.ErrOptions) {
 			t.Errorf("%s: Encrypt = %v, want ErrOptions", tt.name, err)
@@ -143,7 +143,7 @@ func TestTheFirstKeyThatOpensIsNamed(t *testing.T) {
 			if alg == "dir" || alg == "RSA1_5" || alg == "ECDH-ES" && p.name == "P-256" {
 				want = jose.ErrDecrypt
 			}
-			// That a number is greater than a modulus is for all to see.
+			// Anyone can see that a number is greater than a modulus.
 			tooLarge := alg == "RSA1_5" && errors.Is(err, jose.ErrUnwrap)
 			if !errors.Is(err, want) && !tooLarge {
 				t.Errorf("%s %s: Decrypt with wrong keys = %v, want %v", alg, p.name, err, want)
@@ -152,8 +152,8 @@ func TestTheFirstKeyThatOpensIsNamed(t *testing.T) {
 	}
 }
 
-// managementsOfAnother returns a private key of the right kind, and not the right one,
-// for each algorithm. For agreements that is a key of P-256.
+// managementsOfAnother returns a wrong private key of the right kind for each algorithm. For
+// agreements, it is a P-256 key.
 func managementsOfAnother(t *testing.T) map[string]any {
 	t.Helper()
 	rsaKey, ecKey := storedKey(t, "keys/rsa_priv.pem"), storedKey(t, "keys/ec_priv.pem")
@@ -189,7 +189,7 @@ func TestAWrappedKeyThatDoesNotOpenEndsLikeOneThatDoes(t *testing.T) {
 
 func TestAContentKeyOfAnotherLengthIsRefused(t *testing.T) {
 	t.Parallel()
-	// Whoever has the wrapping key could choose another cipher than the pinned one.
+	// A sender with the wrapping key could choose another cipher than the pinned one.
 	for _, tt := range []struct{ pinned, used string }{{"A128GCM", "A256GCM"}, {"A256GCM", "A128GCM"}, {"A192GCM", "A128CBC-HS256"}} {
 		header := `{"alg":"A128KW","enc":"` + tt.pinned + `"}`
 		contentKey := secret[:jose.JWE{Alg: "dir", Enc: tt.used}.KeyBytes()]
@@ -211,7 +211,7 @@ func TestNothingOfAChangedMessageOpens(t *testing.T) {
 			j := jose.JWE{Alg: alg, Enc: enc}
 			message := encrypt(t, j, pairs[0].write, sample)
 			step := 1
-			switch { // what one try costs
+			switch { // the cost of one attempt
 			case strings.HasPrefix(alg, "RSA"):
 				step = 29
 			case strings.HasPrefix(alg, "ECDH"):
@@ -264,7 +264,7 @@ func TestMessagesThatAreNotAsTheOptionsSayAreRefused(t *testing.T) {
 		"crit":                  `{"alg":"dir","enc":"A256GCM","crit":["exp"],"exp":1}`,
 		"crit that is empty":    `{"alg":"dir","enc":"A256GCM","crit":[]}`,
 		"an array":              `["alg","dir","enc","A256GCM"]`,
-		"something behind it":   `{"alg":"dir","enc":"A256GCM"}{}`,
+		"trailing data":         `{"alg":"dir","enc":"A256GCM"}{}`,
 		"half an object":        `{"alg":"dir","enc":"A256GCM"`,
 		"bytes not UTF-8":       "{\"alg\":\"dir\",\"enc\":\"A256GCM\",\"kid\":\"\xff\"}",
 		"nothing":               ``,
@@ -285,7 +285,7 @@ func TestMessagesThatAreNotAsTheOptionsSayAreRefused(t *testing.T) {
 		"base64":                      with(3, strings.Repeat("+/", 40)),
 		"a line end":                  with(3, part[3]+"\n"),
 		"a blank":                     with(3, " "+part[3]),
-		"bits behind the last byte":   with(4, part[4][:21]+"B"),
+		"bits after the last byte":    with(4, part[4][:21]+"B"),
 		"an encrypted key of a book":  with(1, strings.Repeat("A", 1<<20)),
 		"a header with a line end":    with(0, part[0]+"\r\n"),
 		"the JSON serialization":      `{"protected":"` + part[0] + `","iv":"` + part[2] + `","ciphertext":"` + part[3] + `","tag":"` + part[4] + `"}`,
@@ -317,7 +317,7 @@ func TestHostileEphemeralKeysAreRefused(t *testing.T) {
 		{"none", "P-256", ``},
 		{"null", "P-256", `null`},
 		{"a text", "P-256", `"point"`},
-		{"a point beside the curve", "P-256", `{"kty":"EC","crv":"P-256","x":"` + zero + `","y":"` + zero + `"}`},
+		{"a point off the curve", "P-256", `{"kty":"EC","crv":"P-256","x":"` + zero + `","y":"` + zero + `"}`},
 		{"a point with half of it", "P-256", `{"kty":"EC","crv":"P-256","x":"` + zero + `"}`},
 		{"short coordinates", "P-256", `{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}`},
 		{"a coordinate moved to the other", "P-256", `{"kty":"EC","crv":"P-256","x":"` + zero + `AA","y":"AA"}`},
@@ -359,7 +359,7 @@ func TestAPeersMistakesAreReadWhereTheyAreExpected(t *testing.T) {
 		t.Errorf("the IV has %d bytes, want 16", len(unb64(t, iv)))
 	}
 	sloppy := strings.Split(strings.NewReplacer("-", "+", "_", "/").Replace(good), ".")
-	sloppy[0] = good[:strings.IndexByte(good, '.')] // associated data are taken as they stand
+	sloppy[0] = good[:strings.IndexByte(good, '.')] // associated data are used verbatim
 	for i := 1; i < len(sloppy); i++ {
 		sloppy[i] += strings.Repeat("=", (4-len(sloppy[i])%4)%4)
 	}

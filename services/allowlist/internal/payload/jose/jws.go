@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// A JWS says how a payload is signed. It is a value and may be used from many
-// goroutines.
+// A JWS says how a payload is signed. It is a value and is safe for concurrent use.
 type JWS struct {
 	// Alg is the algorithm, by its name in RFC 7518 or RFC 8037, such as `RS256`.
 	Alg string
-	// Header has further members of the protected header.
+	// Header holds additional members of the protected header.
 	Header map[string]string
 	// IssuedAt says whether the header carries the time.
 	IssuedAt IssuedAt
-	// Unencoded signs the payload as it is (RFC 7797). For detached signatures only.
+	// Unencoded signs the payload without encoding it (RFC 7797). It is allowed for detached
+	// signatures only.
 	Unencoded bool
 }
 
-// Check returns what is not possible in the options, or "". A JWS that was not checked
-// answers with [ErrOptions].
+// Check returns what is wrong with the options, or "". A JWS that fails Check returns
+// [ErrOptions] from every call.
 func (j JWS) Check() string {
 	if _, ok := signingOf(j.Alg); !ok {
-		return "the algorithm is not known"
+		return "must have a known algorithm"
 	}
 	return checkMembers(j.Header, j.IssuedAt, "alg", "crit", "b64")
 }
 
-// KeyBytes returns the least length of the shared key, or 0 where the keys are a pair or the
-// algorithm is unknown.
+// KeyBytes returns the minimum length of the shared key, or 0 if the algorithm uses a key pair
+// or is unknown.
 func (j JWS) KeyBytes() int {
 	if s, ok := signingOf(j.Alg); ok && s.method == macs {
 		return s.hash.Size()
@@ -40,8 +40,8 @@ func (j JWS) KeyBytes() int {
 	return 0
 }
 
-// Sign returns the compact serialization of the payload with its signature: by our
-// private key, or the shared one. It fails with [ErrOptions] for unencoded payloads.
+// Sign returns the compact serialization of the payload with its signature, made with our
+// private key or the shared key. It fails with [ErrOptions] for unencoded payloads.
 func (j JWS) Sign(now time.Time, random io.Reader, key any, payload []byte) ([]byte, error) {
 	s, err := j.signing()
 	if err != nil || j.Unencoded {
@@ -58,8 +58,8 @@ func (j JWS) Sign(now time.Time, random io.Reader, key any, payload []byte) ([]b
 	return encoding.AppendEncode(append(out, '.'), signature), nil
 }
 
-// SignDetached returns the serialization of a signature whose payload travels apart:
-// the compact one with nothing between its dots (RFC 7515 appendix F).
+// SignDetached returns the serialization of a detached signature: the compact serialization with
+// nothing between its dots (RFC 7515 appendix F).
 func (j JWS) SignDetached(now time.Time, random io.Reader, key any, payload []byte) ([]byte, error) {
 	s, err := j.signing()
 	if err != nil {
@@ -73,20 +73,20 @@ func (j JWS) SignDetached(now time.Time, random io.Reader, key any, payload []by
 	return encoding.AppendEncode(append(in.head, '.'), signature), nil
 }
 
-// WriteSigningInput writes what [JWS.SignDetached] signs (RFC 7515 section 5.1).
+// WriteSigningInput writes the input that [JWS.SignDetached] signs (RFC 7515 section 5.1).
 func (j JWS) WriteSigningInput(w io.Writer, now time.Time, payload []byte) {
 	j.detached(now, payload).writeTo(w)
 }
 
-// detached returns the input of a signature whose payload travels apart.
+// detached returns the input of a detached signature.
 func (j JWS) detached(now time.Time, payload []byte) input {
 	head := append(encoding.AppendEncode(nil, j.protected(now)), '.')
 	return input{head: head, payload: payload, encode: !j.Unencoded}
 }
 
-// Verify returns the payload of a compact serialization that one of the keys has signed,
-// and which one that was: the partner's public keys, or shared ones. The payload is the
-// caller's.
+// Verify returns the payload of a compact serialization that one of the keys has signed, and the
+// position of that key. The keys are the partner's public keys, or shared ones. The caller owns
+// the payload.
 func (j JWS) Verify(keys []any, compact []byte) (payload []byte, which int, err error) {
 	if j.Unencoded {
 		return nil, 0, ErrOptions
@@ -104,8 +104,8 @@ func (j JWS) Verify(keys []any, compact []byte) (payload []byte, which int, err 
 	return payload, which, nil
 }
 
-// VerifyDetached checks a signature of a payload that travelled apart, and returns which
-// of the keys has made it.
+// VerifyDetached verifies a detached signature of a payload, and returns the position of the key
+// that signed it.
 func (j JWS) VerifyDetached(keys []any, text, payload []byte) (which int, err error) {
 	head, nothing, signature, err := cut(text)
 	if err != nil || len(nothing) > 0 {
@@ -114,7 +114,7 @@ func (j JWS) VerifyDetached(keys []any, text, payload []byte) (which int, err er
 	return j.verify(keys, head, signature, input{head: text[:len(head)+1], payload: payload, encode: !j.Unencoded})
 }
 
-// signing returns the algorithm if the options are possible.
+// signing returns the algorithm if the options are valid.
 func (j JWS) signing() (signing, error) {
 	if j.Check() != "" {
 		return signing{}, ErrOptions
@@ -175,8 +175,8 @@ func (j JWS) verify(keys []any, head, encoded []byte, in input) (which int, err 
 	return 0, ErrSignature
 }
 
-// acceptsEncoding reports whether the header says of the payload's encoding what the
-// options say, and declares it as critical (RFC 7797 section 6).
+// acceptsEncoding reports whether the header declares the configured encoding of the payload,
+// and declares it as critical (RFC 7797 section 6).
 func (j JWS) acceptsEncoding(h header) bool {
 	if !j.Unencoded {
 		return !h.has("b64") && !h.has("crit")
@@ -189,14 +189,15 @@ func (j JWS) acceptsEncoding(h header) bool {
 	return b64 != nil && !*b64 && slices.Equal(crit, []string{"b64"})
 }
 
-// An input is what is signed: head, and behind it the payload, encoded if it says so.
+// An input is the signed bytes: head, followed by the payload, which is encoded if encoded is
+// set.
 type input struct {
 	head, payload []byte
 	encode        bool
 }
 
-// writeTo writes the input without making a copy of the payload. The writers are hashes
-// and buffers, which do not fail.
+// writeTo writes the input without copying the payload. The writers are hashes and buffers,
+// which do not fail.
 func (in input) writeTo(w io.Writer) {
 	_, _ = w.Write(in.head)
 	if !in.encode {

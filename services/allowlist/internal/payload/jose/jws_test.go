@@ -66,7 +66,7 @@ func TestTheKeyThatSignedIsNamed(t *testing.T) {
 	for alg, p := range signings() {
 		other, ok := wrong[alg[:1]]
 		if alg == "ES384" || alg == "EdDSA" {
-			other, ok = p.read, false // there is no other key of the kind
+			other, ok = p.read, false // no other key of this kind
 		}
 		j := jose.JWS{Alg: alg}
 		compact, err := j.Sign(now, rand.Reader, p.write, []byte(sample))
@@ -105,7 +105,7 @@ func TestKeysThatDoNotFitSignNothing(t *testing.T) {
 		name, alg    string
 		sign, verify any
 	}{
-		{"a public key's text under RS256", "RS256", text, text},
+		{"a public key's PEM under RS256", "RS256", text, text},
 		{"a public key under HS256", "HS256", ring["RSA"].write, ring["RSA"].write},
 		{"a shared key that is too short", "HS256", secret[:31], secret[:31]},
 		{"a shared key that is too short for SHA-512", "HS512", secret[:63], secret[:63]},
@@ -141,7 +141,7 @@ func TestSignaturesThatAreNotAsTheOptionsSayAreRefused(t *testing.T) {
 		name, compact string
 		want          error
 	}{
-		{"as it should be", good, nil},
+		{"a valid message", good, nil},
 		{"members that mean nothing", hs256(`{ "typ":"JWT", "jwk":{"kty":"oct"}, "alg":"HS256" }`, payload), nil},
 		{"no signature", b64(`{"alg":"none"}`) + "." + payload + ".", jose.ErrMessage},
 		{"another alg", hs256(`{"alg":"HS512"}`, payload), jose.ErrMessage},
@@ -196,12 +196,12 @@ func TestDetachedSignaturesAreAsTheOptionsSay(t *testing.T) {
 	}{
 		{"encoded", encoded, detach(`{"alg":"HS256"}`, b64(sample)), nil},
 		{"encoded where it should not be", unencoded, detach(`{"alg":"HS256"}`, b64(sample)), jose.ErrMessage},
-		{"encoded as it says", unencoded, detach(`{"alg":"HS256","b64":true,"crit":["b64"]}`, b64(sample)), jose.ErrMessage},
+		{"encoded as declared", unencoded, detach(`{"alg":"HS256","b64":true,"crit":["b64"]}`, b64(sample)), jose.ErrMessage},
 		{"b64 is null", unencoded, detach(`{"alg":"HS256","b64":null,"crit":["b64"]}`, b64(sample)), jose.ErrMessage},
 		{"b64 is a text", unencoded, detach(`{"alg":"HS256","b64":"false","crit":["b64"]}`, b64(sample)), jose.ErrMessage},
 		{"b64 is not critical", unencoded, detach(`{"alg":"HS256","b64":false}`, b64(sample)), jose.ErrMessage},
 		{"something else is critical too", unencoded, detach(`{"alg":"HS256","b64":false,"crit":["b64","exp"]}`, b64(sample)), jose.ErrMessage},
-		{"the payload is there", encoded, hs256(`{"alg":"HS256"}`, b64(sample)), jose.ErrMessage},
+		{"a payload that is not detached", encoded, hs256(`{"alg":"HS256"}`, b64(sample)), jose.ErrMessage},
 		{"of another payload", encoded, detach(`{"alg":"HS256"}`, b64("other")), jose.ErrSignature},
 	}
 	for _, tt := range tests {
@@ -214,15 +214,15 @@ func TestDetachedSignaturesAreAsTheOptionsSay(t *testing.T) {
 func TestImpossibleOptionsSignNothing(t *testing.T) {
 	t.Parallel()
 	for name, j := range map[string]jose.JWS{
-		"none":                     {Alg: "none"},
-		"an unknown alg":           {Alg: "ES512"},
-		"no alg":                   {},
-		"crit among the members":   {Alg: "HS256", Header: map[string]string{"crit": "x"}},
-		"alg among the members":    {Alg: "HS256", Header: map[string]string{"alg": "none"}},
-		"a member that is no text": {Alg: "HS256", Header: map[string]string{"kid": "\xff"}},
+		"none":                       {Alg: "none"},
+		"an unknown alg":             {Alg: "ES512"},
+		"no alg":                     {},
+		"crit among the members":     {Alg: "HS256", Header: map[string]string{"crit": "x"}},
+		"alg among the members":      {Alg: "HS256", Header: map[string]string{"alg": "none"}},
+		"a member that is not UTF-8": {Alg: "HS256", Header: map[string]string{"kid": "\xff"}},
 	} {
 		if j.Check() == "" {
-			t.Errorf("%s: Check finds nothing", name)
+			t.Errorf("%s: Check reports no violation", name)
 		}
 		if _, err := j.Sign(now, rand.Reader, secret[:32], nil); !errors.Is(err, jose.ErrOptions) {
 			t.Errorf("%s: Sign = %v, want ErrOptions", name, err)

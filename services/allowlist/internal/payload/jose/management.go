@@ -13,11 +13,11 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// A method is a way to come to the content key.
+// A method is a way to determine the content key.
 type method int
 
 const (
-	direct    method = iota // the shared key is it
+	direct    method = iota // the shared key is the content key
 	keyWrap                 // AES Key Wrap
 	gcmWrap                 // AES-GCM
 	oaep                    // RSAES-OAEP
@@ -25,16 +25,16 @@ const (
 	agreement               // ECDH-ES, with AES Key Wrap if there are wrapBytes
 )
 
-// The lengths of IV and tag where GCM wraps a key.
+// The lengths of the IV and the tag when GCM wraps a key.
 const (
 	wrapIVBytes  = 12
 	wrapTagBytes = 16
 )
 
-// A management is an algorithm for the content key (RFC 7518 section 4).
+// A management is a key management algorithm (RFC 7518 section 4).
 type management struct {
 	method    method
-	wrapBytes int         // of the AES key that wraps
+	wrapBytes int         // length of the wrapping AES key
 	hash      crypto.Hash // of OAEP
 }
 
@@ -67,12 +67,12 @@ func managementOf(alg string) (management, bool) {
 	return management{}, false
 }
 
-// bare reports whether a message has no encrypted key.
+// bare reports whether messages have no encrypted key.
 func (m management) bare() bool {
 	return m.method == direct || m.method == agreement && m.wrapBytes == 0
 }
 
-// A scheme is both algorithms of a JWE whose options are possible.
+// A scheme is both algorithms of a JWE with valid options.
 type scheme struct {
 	JWE
 	management
@@ -88,8 +88,8 @@ func (j JWE) scheme() (scheme, error) {
 	return scheme{j, m, c}, nil
 }
 
-// wrap returns a content key, which is the caller's, and the encrypted key. It adds to
-// the header what the other side needs.
+// wrap returns a content key, which the caller owns, and the encrypted key. It adds the
+// parameters that the recipient needs to the header.
 func (s scheme) wrap(random io.Reader, key any, w *headerText) (contentKey, encryptedKey []byte, err error) {
 	if s.bare() {
 		contentKey, err = s.secret(random, key, w, s.keyBytes)
@@ -97,7 +97,7 @@ func (s scheme) wrap(random io.Reader, key any, w *headerText) (contentKey, encr
 	}
 	contentKey = make([]byte, s.keyBytes)
 	if _, err := io.ReadFull(random, contentKey); err != nil {
-		return nil, nil, fmt.Errorf("draw a content key: %w", err)
+		return nil, nil, fmt.Errorf("generate a content key: %w", err)
 	}
 	switch s.method {
 	case oaep:
@@ -120,8 +120,8 @@ func (s scheme) wrap(random io.Reader, key any, w *headerText) (contentKey, encr
 	return contentKey, encryptedKey, keyError(err)
 }
 
-// secret returns a symmetric key of n bytes: a copy of the shared one, or the one agreed
-// on.
+// secret returns a symmetric key of n bytes: a copy of the shared key, or the result of the key
+// agreement.
 func (s scheme) secret(random io.Reader, key any, w *headerText, n int) ([]byte, error) {
 	if s.method != agreement {
 		return shared(key, n)
@@ -135,7 +135,7 @@ func (s scheme) secret(random io.Reader, key any, w *headerText, n int) ([]byte,
 	return s.derive(secret, func(name string) ([]byte, error) { return decode(nil, []byte(s.Header[name]), false) }, n)
 }
 
-// derive makes the key of n bytes of what was agreed on; party tells apu and apv.
+// derive derives a key of n bytes from the agreed secret; party returns apu and apv.
 func (s scheme) derive(secret []byte, party func(name string) ([]byte, error), n int) ([]byte, error) {
 	apu, err := party("apu")
 	if err != nil {
@@ -152,7 +152,7 @@ func (s scheme) derive(secret []byte, party func(name string) ([]byte, error), n
 	return concatKDF(secret, name, apu, apv, n), nil
 }
 
-// unwrap returns the content key of a message, which is the caller's.
+// unwrap returns the content key of a message. The caller owns it.
 func (m *message) unwrap(key any) (contentKey []byte, err error) {
 	if m.bare() {
 		return m.secret(key, m.keyBytes)
@@ -161,7 +161,8 @@ func (m *message) unwrap(key any) (contentKey []byte, err error) {
 	case oaep:
 		contentKey, err = keys.OAEP{Hash: m.hash}.Unwrap(key, m.encryptedKey)
 	case pkcs1v15:
-		// Another key stands for one that does not open; the content then does not.
+		// UnwrapKey returns a different key if the encrypted key fails to decrypt. The content
+		// then fails to decrypt, too.
 		contentKey, err = keys.PKCS1v15{}.UnwrapKey(key, m.encryptedKey, m.keyBytes)
 	default:
 		var wrapping []byte
@@ -184,7 +185,7 @@ func (m *message) unwrap(key any) (contentKey []byte, err error) {
 	return contentKey, nil
 }
 
-// secret is as that of a scheme.
+// secret is like the method of scheme.
 func (m *message) secret(key any, n int) ([]byte, error) {
 	if m.method != agreement {
 		return shared(key, n)
@@ -219,7 +220,7 @@ func wrapGCM(random io.Reader, wrapping, contentKey []byte, w *headerText) ([]by
 	}
 	iv := make([]byte, wrapIVBytes)
 	if _, err := io.ReadFull(random, iv); err != nil {
-		return nil, fmt.Errorf("draw an iv: %w", err)
+		return nil, fmt.Errorf("generate an iv: %w", err)
 	}
 	sealed := aead.Seal(nil, iv, contentKey, nil)
 	encryptedKey, tag := sealed[:len(contentKey)], sealed[len(contentKey):]
@@ -258,7 +259,7 @@ func gcm(key []byte) (cipher.AEAD, error) {
 	})
 }
 
-// keyError turns the errors of package keys into ours. Others are not the caller's.
+// keyError converts the errors of package keys. Callers cannot cause any other errors.
 func keyError(err error) error {
 	switch {
 	case errors.Is(err, keys.ErrUnwrap):

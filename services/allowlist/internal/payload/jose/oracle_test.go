@@ -30,14 +30,14 @@ func TestGoJoseAndTheEngineOpenEachOther(t *testing.T) {
 						parsed, err := library.ParseEncryptedCompact(encrypt(t, j, p.write, plaintext),
 							[]library.KeyAlgorithm{library.KeyAlgorithm(alg)}, []library.ContentEncryption{library.ContentEncryption(enc)})
 						if err != nil {
-							t.Fatalf("go-jose does not parse what Encrypt made: %v", err)
+							t.Fatalf("go-jose does not parse the output of Encrypt: %v", err)
 						}
 						if got, err := parsed.Decrypt(p.read); err != nil || string(got) != plaintext {
-							t.Errorf("go-jose opens what Encrypt made as %d bytes, %v, want %d", len(got), err, len(plaintext))
+							t.Errorf("go-jose decrypts the output of Encrypt as %d bytes, %v, want %d", len(got), err, len(plaintext))
 						}
 						message := theirs(t, alg, enc, p, plaintext)
 						if got, _, err := decrypt(j, message, p.read); err != nil || got != plaintext {
-							t.Errorf("Decrypt of what go-jose made = %d bytes, %v, want %d", len(got), err, len(plaintext))
+							t.Errorf("Decrypt of the output of go-jose = %d bytes, %v, want %d", len(got), err, len(plaintext))
 						}
 					}
 				})
@@ -78,20 +78,20 @@ func TestGoJoseAndTheEngineVerifyEachOther(t *testing.T) {
 			}
 			parsed, err := library.ParseSignedCompact(string(compact), algs)
 			if err != nil {
-				t.Fatalf("%s: go-jose does not parse what Sign made: %v", alg, err)
+				t.Fatalf("%s: go-jose does not parse the output of Sign: %v", alg, err)
 			}
 			if got, err := parsed.Verify(p.read); err != nil || string(got) != payload {
-				t.Errorf("%s: go-jose verifies what Sign made as %q, %v", alg, got, err)
+				t.Errorf("%s: go-jose verifies the output of Sign as %q, %v", alg, got, err)
 			}
 			detached, err := j.SignDetached(now, rand.Reader, p.write, []byte(payload))
 			if err != nil {
 				t.Fatalf("%s: SignDetached: %v", alg, err)
 			}
 			if parsed, err = library.ParseDetached(string(detached), []byte(payload), algs); err != nil {
-				t.Fatalf("%s: go-jose does not parse what SignDetached made: %v", alg, err)
+				t.Fatalf("%s: go-jose does not parse the output of SignDetached: %v", alg, err)
 			}
 			if err := parsed.DetachedVerify([]byte(payload), p.read); err != nil {
-				t.Errorf("%s: go-jose does not verify what SignDetached made: %v", alg, err)
+				t.Errorf("%s: go-jose does not verify the output of SignDetached: %v", alg, err)
 			}
 			checkTheirs(t, j, p, payload)
 		}
@@ -114,14 +114,14 @@ func checkTheirs(t *testing.T, j jose.JWS, p pair, payload string) {
 		t.Fatal(err)
 	}
 	if got, _, err := j.Verify([]any{p.read}, []byte(compact)); err != nil || string(got) != payload {
-		t.Errorf("%s: Verify of what go-jose made = %q, %v", j.Alg, got, err)
+		t.Errorf("%s: Verify of the output of go-jose = %q, %v", j.Alg, got, err)
 	}
 	detached, err := object.DetachedCompactSerialize()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := j.VerifyDetached([]any{p.read}, []byte(detached), []byte(payload)); err != nil {
-		t.Errorf("%s: VerifyDetached of what go-jose made: %v", j.Alg, err)
+		t.Errorf("%s: VerifyDetached of the output of go-jose: %v", j.Alg, err)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestGoJoseAndTheEngineAgreeOnUnencodedPayloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := parsed.DetachedVerify([]byte(sample), p.write); err != nil {
-		t.Errorf("go-jose does not verify what SignDetached made: %v", err)
+		t.Errorf("go-jose does not verify the output of SignDetached: %v", err)
 	}
 	s, err := library.NewSigner(library.SigningKey{Algorithm: library.PS256, Key: p.read}, (&library.SignerOptions{}).WithBase64(false))
 	if err != nil {
@@ -153,6 +153,6 @@ func TestGoJoseAndTheEngineAgreeOnUnencodedPayloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := j.VerifyDetached([]any{p.write}, []byte(detached), []byte(sample)); err != nil {
-		t.Errorf("VerifyDetached of what go-jose made: %v", err)
+		t.Errorf("VerifyDetached of the output of go-jose: %v", err)
 	}
 }

@@ -67,7 +67,7 @@ func signingOf(alg string) (signing, bool) {
 	return signing{}, false
 }
 
-// curve returns the curve of ECDSA with the hash.
+// curve returns the ECDSA curve that belongs to the hash.
 func (s signing) curve() elliptic.Curve {
 	if s.hash == crypto.SHA384 {
 		return elliptic.P384()
@@ -118,7 +118,7 @@ func (s signing) signPrivately(random io.Reader, key any, in input) ([]byte, err
 	return nil, ErrKey
 }
 
-// verify reports whether the signature of the input is by the key.
+// verify reports whether the signature of the input was made with the key.
 func (s signing) verify(key any, in input, signature []byte) (bool, error) {
 	switch k := key.(type) {
 	case []byte:
@@ -144,11 +144,11 @@ func (s signing) verify(key any, in input, signature []byte) (bool, error) {
 	return false, ErrKey
 }
 
-// pss has the salt as long as the hash, in both directions (RFC 7518 section 3.5).
+// pss uses a salt as long as the hash, for signing and verifying (RFC 7518 section 3.5).
 var pss = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 
-// signECDSA returns r and s behind each other, each as long as the order of the curve
-// (RFC 7518 section 3.4).
+// signECDSA returns r followed by s, each as long as the order of the curve (RFC 7518 section
+// 3.4).
 func (s signing) signECDSA(random io.Reader, key *ecdsa.PrivateKey, in input) ([]byte, error) {
 	a, b, err := ecdsa.Sign(random, key, s.digest(nil, in))
 	if err != nil {

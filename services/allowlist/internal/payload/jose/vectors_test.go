@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// A vector is what another tool made, in a vocabulary that is neither's own.
+// A vector is the output of another tool, in a vocabulary that is neither ours nor the tool's.
 type vector struct {
 	ID      string
 	Secrets map[string]struct{ Value, Decode string }
@@ -79,11 +79,11 @@ func TestVectorsOfOtherToolsOpen(t *testing.T) {
 		}
 	}
 	if count < 8 {
-		t.Errorf("there are %d vectors", count)
+		t.Errorf("found %d vectors", count)
 	}
 }
 
-// message finds the message in the body: it is the text, or the longest member.
+// message finds the message in the body: the whole text, or the longest member.
 func (v vector) message(t *testing.T) string {
 	t.Helper()
 	if !strings.HasPrefix(v.Output.Body, "{") {
@@ -102,7 +102,7 @@ func (v vector) message(t *testing.T) string {
 	return longest
 }
 
-// verify opens the JWS that was inside.
+// verify verifies the nested JWS.
 func (v vector) verify(t *testing.T, alg, ref, compact string) (string, error) {
 	t.Helper()
 	public, _, err := keyform.ParsePublic(stored(t, v.Secrets[ref].Value))
@@ -134,6 +134,6 @@ func TestDetachedSignaturesOfOtherToolsComeOutByteForByte(t *testing.T) {
 		}
 	}
 	if count == 0 {
-		t.Error("there are no vectors")
+		t.Error("no vectors found")
 	}
 }

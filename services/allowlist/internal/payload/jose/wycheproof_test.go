@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// wycheproofKey returns a JSON Web Key and the algorithm that it is for.
+// wycheproofKey returns a JSON Web Key and its algorithm.
 func wycheproofKey(t *testing.T, jwk json.RawMessage) (key any, alg string) {
 	t.Helper()
 	var named struct{ Alg string }
@@ -27,8 +27,8 @@ func wycheproofKey(t *testing.T, jwk json.RawMessage) (key any, alg string) {
 	return parsed.Key, named.Alg
 }
 
-// wycheproofText returns a message that is a text; those in the JSON serialization are
-// not for this package.
+// wycheproofText returns a message that is a string. This package does not read messages in the
+// JSON serialization.
 func wycheproofText(raw json.RawMessage) (string, bool) {
 	var text string
 	err := json.Unmarshal(raw, &text)
@@ -55,7 +55,7 @@ func TestWycheproofJWE(t *testing.T) {
 		switch {
 		case strings.Contains(alg, "192"): // we have AES Key Wrap with 128 and 256 bits
 			if options.Check() == "" {
-				t.Errorf("%v: %s is taken", tt, alg)
+				t.Errorf("%v: %s is accepted", tt, alg)
 			}
 			return
 		case tt.Comment == "Figure170": // compressed
@@ -80,7 +80,7 @@ func TestWycheproofJWE(t *testing.T) {
 		}
 	})
 	if opened < 50 {
-		t.Errorf("only %d messages open", opened)
+		t.Errorf("only %d messages decrypt", opened)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestWycheproofJWS(t *testing.T) {
 		wanted := tt.Valid()
 		switch tt.Comment {
 		case "rejectWrongUse", "rejectWrongKeyOps":
-			return // what a key is for is said by the configuration, not by the key
+			return // the configuration determines the use of a key, not the key
 		case "Figure20":
 			alg = "PS384" // the key says PS256, the message of RFC 7520 section 4.2 has PS384
 		case "Figure27":
@@ -109,7 +109,7 @@ func TestWycheproofJWS(t *testing.T) {
 		case "InvalidCharacterInsertedInHeader", "InvalidCharacterInsertedInPayload":
 			wanted = false // the vectors want a `?` passed over; RFC 7515 section 2 does not
 		case "invalidBase64Padding", "invalidBase64PaddingInPayload":
-			wanted = true // the padding got lost in the file: their text is that of ValidMac
+			wanted = true // the file lacks the padding: the text is that of ValidMac
 		}
 		text, ok := wycheproofText(tt.JWS)
 		if !ok {

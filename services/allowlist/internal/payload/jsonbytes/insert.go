@@ -5,26 +5,25 @@ import (
 	"unicode/utf8"
 )
 
-// An Insertion puts texts into documents. It is immutable and may be used from many
-// goroutines.
+// An Insertion inserts strings into documents. It is immutable and safe for concurrent use.
 type Insertion struct {
 	paths []Path
 	set   *Set
 }
 
-// NewInsertion returns the insertion at paths of which each is [Path.Members] and no
-// two overlap, at most [MaxPaths].
+// NewInsertion returns the insertion at the given paths, at most [MaxPaths]. Each must satisfy
+// [Path.Members], and no two may overlap.
 func NewInsertion(paths ...Path) *Insertion {
 	return &Insertion{paths: paths, set: NewSet(paths...)}
 }
 
-// Insert returns the body with the texts, which are UTF-8 and in the order of the
-// paths, as JSON strings in their places. What is there is replaced; what is not is
-// added as the last member of its object, which must be there. The result is new
-// memory, and of the texts no other copy is left behind.
+// Insert returns the body with the strings, which are UTF-8 and in the order of the paths,
+// inserted as JSON strings. An existing value is replaced. A missing one is added as the last
+// member of its object, which must exist. The result is new memory, and no other copy of the
+// strings is left behind.
 //
-// The error is [ErrNotJSON], [ErrDuplicate] or [ErrNoPlace]; with the last one noPlace
-// is the path.
+// The error is [ErrNotJSON], [ErrDuplicate], or [ErrNoPlace]; with ErrNoPlace, noPlace is the
+// position of the path.
 func (n *Insertion) Insert(body []byte, texts [][]byte) (out []byte, noPlace int, err error) {
 	w := inserter{Scanner: Scanner{text: body}, insertion: n, err: ErrNotJSON}
 	if !utf8.Valid(body) || !w.walk(0, n.set.all()) || !w.End() {
@@ -33,7 +32,8 @@ func (n *Insertion) Insert(body []byte, texts [][]byte) (out []byte, noPlace int
 	if missing := n.set.all() &^ w.placed; missing != 0 {
 		return nil, bits.TrailingZeros64(missing), ErrNoPlace
 	}
-	// Sized before, so that no half of a text is left behind by a growing slice.
+	// The size is computed first, so that growing the slice leaves no partial copy of a string
+	// behind.
 	size := len(body)
 	for _, text := range texts {
 		size += len(`,"":""`) + 6*(MaxPathBytes+len(text))
@@ -41,35 +41,35 @@ func (n *Insertion) Insert(body []byte, texts [][]byte) (out []byte, noPlace int
 	return w.splice(make([]byte, 0, size), texts), -1, nil
 }
 
-// An edit is where in a body a text goes.
+// An edit is the place of one string in a body.
 type edit struct {
 	path int
-	// The text takes the place of what stands from start to end.
+	// The string replaces the bytes from start to end.
 	start, end int
-	// before is what comes before it; the member's name comes between unless the
-	// text takes the place of another value.
+	// before is inserted in front of the string. The member's name follows it unless the string
+	// replaces another value.
 	before string
 	named  bool
 }
 
-// An inserter finds the places of texts in one pass that also checks that the body
-// is JSON.
+// An inserter finds the places of the strings in one pass, which also checks that the body is
+// JSON.
 type inserter struct {
 	Scanner
 	insertion *Insertion
 
 	edits  []edit // in the order of the body
-	placed uint64 // the paths that have their place
-	err    error  // why it failed, if it fails
+	placed uint64 // the paths whose place was found
+	err    error  // the cause of a failure
 }
 
-// walk reads a value to which the paths in alive have led.
+// walk reads a value that the paths in alive lead to.
 func (w *inserter) walk(depth int, alive uint64) bool {
 	switch {
 	case alive == 0:
 		return w.Value()
 	case alive&w.insertion.set.steps[depth].ends != 0:
-		// The paths do not overlap, so that it is one path's alone.
+		// The paths do not overlap, so exactly one path ends here.
 		w.Peek()
 		start := w.i
 		ok := w.Value()
@@ -82,9 +82,8 @@ func (w *inserter) walk(depth int, alive uint64) bool {
 	}
 }
 
-// walkObject reads an object, and finds a place for the members that it lacks. A
-// name that stands twice in it is refused if a path goes through it: receivers do
-// not agree on which one counts.
+// walkObject reads an object, and finds a place for its missing members. It refuses a duplicate
+// name if a path goes through it, because receivers disagree on which one counts.
 func (w *inserter) walkObject(depth int, alive uint64) bool {
 	last, before := w.i+1, ""
 	seen := uint64(0)
@@ -116,7 +115,7 @@ func (w *inserter) place(e edit) {
 	w.placed |= 1 << e.path
 }
 
-// splice appends the body with the edits made.
+// splice appends the body with the edits applied.
 func (w *inserter) splice(out []byte, texts [][]byte) []byte {
 	done := 0
 	for _, e := range w.edits {

@@ -40,7 +40,7 @@ func TestDocumentsWithoutAPlaceAreRefused(t *testing.T) {
 		{"no JSON", `key=value`, jsonbytes.ErrNotJSON, -1},
 		{"too deep", strings.Repeat("[", 200) + strings.Repeat("]", 200), jsonbytes.ErrNotJSON, -1},
 		{"a name twice on the way", `{"b":{},"b":{}}`, jsonbytes.ErrDuplicate, -1},
-		{"no object to hold it", `{}`, jsonbytes.ErrNoPlace, 1},
+		{"no object for the value", `{}`, jsonbytes.ErrNoPlace, 1},
 		{"an array in its place", `{"b":[]}`, jsonbytes.ErrNoPlace, 1},
 	}
 	for _, test := range tests {

@@ -5,24 +5,24 @@ import (
 	"unicode/utf8"
 )
 
-// A step holds what the segments of all paths select at one depth. Paths are
-// bits: at most 64 are alive at a time, and which are is one number.
+// A step holds what the segments of all paths select at one depth. Each path is a bit. At most
+// 64 paths are alive at a time, so one number represents them.
 type step struct {
 	names   map[string]uint64
 	indexes map[int]uint64
 	any     uint64
-	// ends are the paths that have no segment here: they select what was reached.
+	// ends are the paths that have no segment at this depth: they select the value reached.
 	ends uint64
 }
 
-// A Set is paths that are looked for together, in one pass. It is immutable and may be
-// used from many goroutines.
+// A Set is a set of paths that are located together, in one pass. It is immutable and safe for
+// concurrent use.
 type Set struct {
 	count int
 	steps []step // by depth
 }
 
-// NewSet arranges at most [MaxPaths] paths, no two of which overlap.
+// NewSet returns the set of at most [MaxPaths] paths, no two of which overlap.
 func NewSet(paths ...Path) *Set {
 	depth := 0
 	for _, p := range paths {
@@ -52,18 +52,18 @@ func NewSet(paths ...Path) *Set {
 // all returns the bits of all paths.
 func (s *Set) all() uint64 { return 1<<s.count - 1 }
 
-// A Span is where a selected value stands in a body.
+// A Span is the place of a selected value in a body.
 type Span struct {
 	Start, End int
 	// Path is the position of its path in the set.
 	Path int
 }
 
-// Locate finds what the paths select, at most limit values, in one pass that also
-// checks that the body is JSON. The spans are in the order of the body and do not
-// overlap. Missing is the first path that selects nothing, or -1.
+// Locate finds the values that the paths select, at most limit, in one pass that also checks
+// that the body is JSON. The spans are in the order of the body and do not overlap. Missing is
+// the first path that selects nothing, or -1.
 //
-// The error is [ErrNotJSON], [ErrDuplicate] or [ErrTooMany].
+// The error is [ErrNotJSON], [ErrDuplicate], or [ErrTooMany].
 func (s *Set) Locate(body []byte, limit int) (spans []Span, missing int, err error) {
 	l := locator{Scanner: Scanner{text: body}, set: s, limit: limit, err: ErrNotJSON}
 	if !utf8.Valid(body) || !l.walk(0, s.all()) || !l.End() {
@@ -83,10 +83,10 @@ type locator struct {
 
 	spans []Span
 	hit   uint64 // the paths that have selected something
-	err   error  // why it failed, if it fails
+	err   error  // the cause of a failure
 }
 
-// walk reads a value to which the paths in alive have led.
+// walk reads a value that the paths in alive lead to.
 func (l *locator) walk(depth int, alive uint64) bool {
 	if alive == 0 {
 		return l.Value()
@@ -107,8 +107,8 @@ func (l *locator) walk(depth int, alive uint64) bool {
 	}
 }
 
-// walkObject reads an object. A name that stands twice in it is refused if a
-// path goes through it: receivers do not agree on which one counts.
+// walkObject reads an object. It refuses a duplicate name if a path goes through it, because
+// receivers disagree on which one counts.
 func (l *locator) walkObject(depth int, alive uint64) bool {
 	here := &l.set.steps[depth]
 	named := uint64(0)
@@ -134,8 +134,7 @@ func (l *locator) walkObject(depth int, alive uint64) bool {
 	})
 }
 
-// record reads a selected value. The paths do not overlap, so that it is one
-// path's alone.
+// record reads a selected value. The paths do not overlap, so exactly one path selects it.
 func (l *locator) record(path uint64) bool {
 	start := l.i
 	if len(l.spans) == l.limit {
@@ -150,15 +149,15 @@ func (l *locator) record(path uint64) bool {
 	return true
 }
 
-// A Lookup finds the value of one path without wildcard. It is immutable and may be
-// used from many goroutines.
+// A Lookup finds the value of one path without wildcards. It is immutable and safe for
+// concurrent use.
 type Lookup struct{ set *Set }
 
-// NewLookup returns the lookup of a path that is [Path.Exact].
+// NewLookup returns the lookup of a path that satisfies [Path.Exact].
 func NewLookup(p Path) *Lookup { return &Lookup{NewSet(p)} }
 
-// Value returns the JSON text of the value, a part of body. There is none in what is
-// not JSON, nor where a name stands twice on the way.
+// Value returns the JSON text of the value, which aliases body. It reports false if the value is
+// missing, the body is not JSON, or a name on the way occurs twice.
 func (l *Lookup) Value(body []byte) (value []byte, ok bool) {
 	spans, _, err := l.set.Locate(body, 1)
 	if err != nil || len(spans) == 0 {

@@ -37,7 +37,7 @@ func TestValuesAreLocatedInTheOrderOfTheBody(t *testing.T) {
 		{"an element", `[0,[1,2]]`, []string{"$[1][0]"}, []string{"1"}, -1},
 		{"all elements and members", `{"a":[1,{"b":2}],"c":3}`, []string{"$.a[*]", "$.c"}, []string{"1", `{"b":2}`, "3"}, -1},
 		{"an escaped name", `{"\u0061":true}`, []string{"$.a"}, []string{"true"}, -1},
-		{"what is missing is told", `{"a":1}`, []string{"$.a", "$.b", "$.c"}, []string{"1"}, 1},
+		{"a missing value is reported", `{"a":1}`, []string{"$.a", "$.b", "$.c"}, []string{"1"}, 1},
 		{"a wildcard over nothing is missing", `{"a":[]}`, []string{"$.a[*]"}, nil, 0},
 		{"a name is not an index", `{"0":1}`, []string{"$[0]"}, nil, 0},
 		{"a scalar has nothing", `7`, []string{"$.a"}, nil, 0},
@@ -63,12 +63,12 @@ func TestUnclearDocumentsAreRefused(t *testing.T) {
 		{"no JSON", `a=1`, jsonbytes.ErrNotJSON},
 		{"something behind", `{"a":[1]} 2`, jsonbytes.ErrNotJSON},
 		{"no UTF-8", "{\"a\":[1],\"b\":\"\xff\"}", jsonbytes.ErrNotJSON},
-		{"too deep beside the paths", `{"b":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, jsonbytes.ErrNotJSON},
+		{"too deep off the paths", `{"b":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, jsonbytes.ErrNotJSON},
 		{"a name twice on the way", `{"a":[],"a":[1]}`, jsonbytes.ErrDuplicate},
 		{"a name twice, once escaped", `{"a":[1],"\u0061":[1]}`, jsonbytes.ErrDuplicate},
 		{"a name twice under a wildcard", `{"a":{"x":1,"x":2}}`, jsonbytes.ErrDuplicate},
-		{"half of a character in a name", `{"a":{"\ud800":1}}`, jsonbytes.ErrNotJSON},
-		{"more than wanted", `{"a":[1,2,3]}`, jsonbytes.ErrTooMany},
+		{"half of a surrogate pair in a name", `{"a":{"\ud800":1}}`, jsonbytes.ErrNotJSON},
+		{"more than the limit", `{"a":[1,2,3]}`, jsonbytes.ErrTooMany},
 	}
 	set := jsonbytes.NewSet(paths(t, "$.a[*]")...)
 	for _, test := range tests {
@@ -77,7 +77,7 @@ func TestUnclearDocumentsAreRefused(t *testing.T) {
 		}
 	}
 	if _, _, err := set.Locate([]byte(`{"b":1,"b":2,"a":[]}`), 2); err != nil {
-		t.Errorf("Locate = %v where a name stands twice off the way", err)
+		t.Errorf("Locate = %v with a duplicate name off the paths", err)
 	}
 }
 
@@ -88,12 +88,12 @@ func TestSingleValuesAreLookedUp(t *testing.T) {
 		ok               bool
 	}{
 		{"a string", `{"a":[{"b":"q\"\u00e9"}]}`, `q"é`, true},
-		{"a number as it is written", `{"a":[{"b":1.50}]}`, `1.50`, true},
-		{"an object as it is written", `{"a":[{"b":{ "c": 1 }}]}`, `{ "c": 1 }`, true},
+		{"a number verbatim", `{"a":[{"b":1.50}]}`, `1.50`, true},
+		{"an object verbatim", `{"a":[{"b":{ "c": 1 }}]}`, `{ "c": 1 }`, true},
 		{"a missing value", `{"a":[]}`, ``, false},
 		{"a name twice", `{"a":[{"b":1,"b":2}]}`, ``, false},
 		{"half a document", `{"a":[{"b":1}]`, ``, false},
-		{"half of a character", `{"a":[{"b":"\ud800"}]}`, ``, false},
+		{"half of a surrogate pair", `{"a":[{"b":"\ud800"}]}`, ``, false},
 	}
 	lookup := jsonbytes.NewLookup(paths(t, "$.a[0].b")[0])
 	for _, test := range tests {
@@ -108,7 +108,7 @@ func TestSingleValuesAreLookedUp(t *testing.T) {
 	}
 }
 
-// What is located is what a JSON library finds.
+// Locate must find the same values as a JSON library.
 func FuzzLocate(f *testing.F) {
 	for _, seed := range []string{`{"a":{"b":[1,"x"]},"c":null}`, `{"a":{"b":{}},"c":[[]]} `, `{"\u0061":{"b":0}}`, `{"a":1,"a":{"b":2}}`, `{"a":{"b":"\ud800"}}`} {
 		f.Add([]byte(seed))
@@ -121,7 +121,7 @@ func FuzzLocate(f *testing.F) {
 		}
 		var whole struct{ A, C json.RawMessage }
 		var members map[string]json.RawMessage
-		_ = json.Unmarshal(body, &members) // what is no object has no members
+		_ = json.Unmarshal(body, &members) // a value that is not an object has no members
 		whole.A, whole.C = members["a"], members["c"]
 		members = nil
 		_ = json.Unmarshal(whole.A, &members)

@@ -11,15 +11,15 @@ import (
 
 // The limits of paths.
 const (
-	// MaxPaths is how many paths a [Set] holds.
+	// MaxPaths is the maximum number of paths in a [Set].
 	MaxPaths = 64
-	// MaxPathBytes is how long the text of a path may be.
+	// MaxPathBytes is the maximum length of a path's text.
 	MaxPathBytes = 256
-	// maxIndexDigits keeps indexes far above what a body can hold and far below overflow.
+	// maxIndexDigits allows indexes far above what a body can hold and far below overflow.
 	maxIndexDigits = 9
 )
 
-// A segmentKind is what a segment selects by.
+// A segmentKind is the way in which a segment selects values.
 type segmentKind int
 
 const (
@@ -40,7 +40,7 @@ type segment struct {
 // array and the values of an object.
 type Path []segment
 
-// ParsePath parses a path. It takes no white space, no double quotes and no bare `$`.
+// ParsePath parses a path. It accepts no white space, no double quotes, and no bare `$`.
 func ParsePath(text string) (Path, bool) {
 	if text == "" || len(text) > MaxPathBytes || text[0] != '$' || !utf8.ValidString(text) {
 		return nil, false
@@ -69,8 +69,8 @@ func ParsePath(text string) (Path, bool) {
 	return p, len(p) > 0
 }
 
-// cutShorthand cuts a name that follows a dot: a letter, `_` or a character
-// beyond ASCII, then also digits.
+// cutShorthand cuts a name that follows a dot: a letter, `_`, or a non-ASCII character, followed
+// by these or digits.
 func cutShorthand(text string) (s segment, rest string, ok bool) {
 	i := 0
 	for i < len(text) {
@@ -97,8 +97,8 @@ func cutIndex(text string) (s segment, rest string, ok bool) {
 	return segment{kind: byIndex, index: n}, text[i+1:], err == nil
 }
 
-// cutQuotedName cuts a name with its closing quote and bracket. The escapes are
-// those of JSON, with `\'` in the place of `\"`.
+// cutQuotedName cuts a name with its closing quote and bracket. The escapes are those of JSON,
+// with `\'` instead of `\"`.
 func cutQuotedName(text string) (s segment, rest string, ok bool) {
 	var raw []byte
 	for i := 0; i < len(text); i++ {
@@ -124,7 +124,7 @@ func cutQuotedName(text string) (s segment, rest string, ok bool) {
 	return segment{}, "", false
 }
 
-// unquotedName reads a name as what stands between the quotes of a JSON string.
+// unquotedName reads a name as the content of a JSON string.
 func unquotedName(raw []byte) (string, bool) {
 	quoted := append(append([]byte{'"'}, raw...), '"')
 	s := Scanner{text: quoted}
@@ -172,8 +172,8 @@ func (p Path) Steps() []string {
 	return steps
 }
 
-// Overlaps reports whether some document holds a value that p selects and that is,
-// or lies inside, or holds, one that q selects.
+// Overlaps reports whether, in some document, a value that p selects is, contains, or is
+// contained in a value that q selects.
 func (p Path) Overlaps(q Path) bool {
 	for i := range min(len(p), len(q)) {
 		a, b := p[i], q[i]
@@ -189,7 +189,7 @@ func (p Path) Members() bool {
 	return !slices.ContainsFunc(p, func(s segment) bool { return s.kind != byName })
 }
 
-// Exact reports whether the path selects one value at most: it has no wildcard.
+// Exact reports whether the path selects at most one value, because it has no wildcard.
 func (p Path) Exact() bool {
 	return !slices.ContainsFunc(p, func(s segment) bool { return s.kind == byAny })
 }

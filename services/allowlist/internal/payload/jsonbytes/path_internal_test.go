@@ -31,7 +31,7 @@ func TestPathsAreParsed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPathIsRefused(t *testing.T) {
+func TestInvalidPathsAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []string{
 		"", "$", "a", "$a", "$.", "$..a", "$.*", "$.1", "$.a-b", "$.a b", "$ .a", "$.a ", "$[", "$[]", "$[*", "$[a]",
@@ -73,7 +73,7 @@ func TestOverlapIsSeen(t *testing.T) {
 	}
 }
 
-func TestKindsOfPathsAreTold(t *testing.T) {
+func TestKindsOfPathsAreReported(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		text           string
@@ -102,7 +102,7 @@ func FuzzPath(f *testing.F) {
 		}
 		canonical := p.String()
 		if len(canonical) > MaxPathBytes {
-			return // shorter as it was written
+			return // the original path is shorter
 		}
 		again, ok := ParsePath(canonical)
 		if !ok || !cmp.Equal(p, again, cmp.AllowUnexported(segment{})) {

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// appendUnquoted appends what [Unquote] returns.
+// appendUnquoted appends the result of [Unquote].
 func appendUnquoted(dst, raw []byte) ([]byte, bool) {
 	for {
 		i := bytes.IndexByte(raw, '\\')
@@ -28,9 +28,9 @@ func appendUnquoted(dst, raw []byte) ([]byte, bool) {
 	}
 }
 
-// Unquote returns the characters of a JSON string, given what stands between its
-// quotes, as a [Scanner] returns it. Without escapes it copies nothing. It refuses
-// half of a surrogate pair: it is no character, and a replacement would change the text.
+// Unquote returns the characters of a JSON string, given its content between the quotes, as a
+// [Scanner] returns it. If there are no escapes, it copies nothing. It refuses half of a
+// surrogate pair: it is not a character, and a replacement would change the string.
 func Unquote(raw []byte) ([]byte, bool) {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw, true
@@ -38,8 +38,8 @@ func Unquote(raw []byte) ([]byte, bool) {
 	return appendUnquoted(make([]byte, 0, len(raw)), raw)
 }
 
-// Text returns the text of a JSON value: of a string its characters, of others the
-// value as it stands.
+// Text returns the text of a JSON value: the characters of a string, and any other value
+// verbatim.
 func Text(value []byte) ([]byte, bool) {
 	if value[0] != '"' {
 		return value, true
@@ -47,7 +47,7 @@ func Text(value []byte) ([]byte, bool) {
 	return Unquote(value[1 : len(value)-1])
 }
 
-// unescaped returns the character that stands behind a backslash as c.
+// unescaped returns the character that c represents after a backslash.
 func unescaped(c byte) byte {
 	switch c {
 	case 'b':
@@ -65,8 +65,8 @@ func unescaped(c byte) byte {
 	}
 }
 
-// codePoint reads four digits and, if they are the first half of a surrogate
-// pair, the second half. It returns the number of bytes read, or 0.
+// codePoint reads four digits and, if they are the first half of a surrogate pair, the second
+// half. It returns the number of bytes read, or 0.
 func codePoint(raw []byte) (rune, int) {
 	r, ok := hex4(raw)
 	switch {
@@ -112,7 +112,7 @@ func AppendQuoted(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// AppendEscaped appends what stands between the quotes of a JSON string.
+// AppendEscaped appends text, escaped as the content of a JSON string, without quotes.
 func AppendEscaped(dst, text []byte) []byte {
 	const digits = "0123456789abcdef"
 	for {
@@ -141,9 +141,8 @@ func AppendEscaped(dst, text []byte) []byte {
 	}
 }
 
-// EscapeTail replaces the end of dst, from start, by what stands between the quotes of
-// a JSON string with this text. It refuses what is not UTF-8. What needs no escaping,
-// such as base64, stays where it is.
+// EscapeTail escapes the end of dst, from start, as the content of a JSON string. It reports
+// false if that is not UTF-8. Text that needs no escaping, such as base64, is not moved.
 func EscapeTail(dst []byte, start int) ([]byte, bool) {
 	text := dst[start:]
 	switch {

@@ -6,13 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects may nest, so that a body of nothing
-// but brackets cannot exhaust the stack.
+// MaxDepth is the maximum depth of nested arrays and objects, so that a body of nothing but
+// brackets cannot exhaust the stack.
 const MaxDepth = 128
 
-// A Scanner reads JSON text from front to back. Its methods report whether the text
-// was as it has to be; after a false nothing more is to be read. That the text is
-// UTF-8 is for the caller to see to.
+// A Scanner reads JSON text from front to back. Its methods report whether the text was valid;
+// after a false, do not read on. The caller must check that the text is UTF-8.
 type Scanner struct {
 	text  []byte
 	i     int
@@ -68,8 +67,8 @@ func (s *Scanner) Value() bool {
 	}
 }
 
-// Object reads an object. Member reads the value of each member, of which it
-// gets the name as it stands between the quotes.
+// Object reads an object. It calls member with the name of each member, as it appears between
+// the quotes; member reads the value.
 func (s *Scanner) Object(member func(name []byte) bool) bool {
 	return s.list('{', '}', func(int) bool {
 		if s.Peek() != '"' {
@@ -80,10 +79,10 @@ func (s *Scanner) Object(member func(name []byte) bool) bool {
 	})
 }
 
-// Array reads an array. Element reads each element, of which it gets the position.
+// Array reads an array. It calls element with the position of each element; element reads it.
 func (s *Scanner) Array(element func(i int) bool) bool { return s.list('[', ']', element) }
 
-// list reads what stands between two brackets, separated by commas.
+// list reads the comma-separated items between two brackets.
 func (s *Scanner) list(open, end byte, item func(i int) bool) bool {
 	if !s.take(open) || s.depth == MaxDepth {
 		return false
@@ -104,7 +103,7 @@ func (s *Scanner) list(open, end byte, item func(i int) bool) bool {
 	return s.take(end)
 }
 
-// Quoted reads a string and returns what stands between its quotes.
+// Quoted reads a string and returns its content between the quotes.
 func (s *Scanner) Quoted() (raw []byte, ok bool) {
 	if !s.take('"') {
 		return nil, false
@@ -125,8 +124,8 @@ func (s *Scanner) Quoted() (raw []byte, ok bool) {
 	}
 }
 
-// plainLen returns how many bytes come before the next quote, backslash or
-// control character. It looks at eight bytes at a time: ciphertexts are long.
+// plainLen returns the number of bytes before the next quote, backslash, or control character.
+// It processes eight bytes at a time because ciphertexts are long.
 func plainLen(text []byte) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -147,7 +146,7 @@ func plainLen(text []byte) int {
 	return i
 }
 
-// escape skips a backslash and what belongs to it.
+// escape skips a backslash and the rest of its escape sequence.
 func (s *Scanner) escape() bool {
 	if s.i+2 > len(s.text) {
 		return false
@@ -166,7 +165,7 @@ func (s *Scanner) escape() bool {
 	}
 }
 
-// Scalar reads a number, true, false or null and returns it.
+// Scalar reads a number, true, false, or null and returns it.
 func (s *Scanner) Scalar() (raw []byte, ok bool) {
 	c := s.Peek()
 	start := s.i

@@ -10,7 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-func TestValidJSONIsTold(t *testing.T) {
+func TestValidReportsJSON(t *testing.T) {
 	t.Parallel()
 	tests := []string{
 		`{}`, `[]`, `""`, `0`, `-0`, `-1.5E+10`, `1e5`, `true`, `false`, `null`, ` [ 1 , { "a" : "b" } ] `, `"\u00e9\ud83c\udfaf"`, `"\ud800"`, `"é"`,

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// semiblock is the unit of AES Key Wrap, half of a block.
+	// semiblock is the unit of AES Key Wrap, half a block.
 	semiblock = 8
-	// maxWrapped bounds the work that a message can ask for; six rounds go over all
-	// of it. The longest key that is wrapped anywhere has 64 bytes.
+	// maxWrapped bounds the work that a message can cause: AES Key Wrap makes six passes over
+	// the input. The longest key that any partner wraps has 64 bytes.
 	maxWrapped = 4 << 10
 )
 
-// keyWrapIV stands in front of the key while it is wrapped, and must be there again when
-// it is unwrapped (RFC 3394 section 2.2.3.1).
+// keyWrapIV is prepended to the key before wrapping. Unwrapping must restore it (RFC 3394
+// section 2.2.3.1).
 const keyWrapIV uint64 = 0xa6a6a6a6a6a6a6a6
 
-// WrapAES wraps a key with AES Key Wrap (RFC 3394) under a key of 16, 24 or 32 bytes, or
-// fails with [ErrKey]. The wrapped key has 8 bytes more. It fails with [ErrLength] if the
-// key is shorter than 16 bytes or not a multiple of 8.
+// WrapAES wraps a key with AES Key Wrap (RFC 3394) under a key of 16, 24, or 32 bytes, or fails
+// with [ErrKey]. The wrapped key is 8 bytes longer. WrapAES fails with [ErrLength] if the key is
+// shorter than 16 bytes or not a multiple of 8.
 func WrapAES(wrapping, key []byte) ([]byte, error) {
 	block, err := memory.Erased(func() (cipher.Block, error) { return aes.NewCipher(wrapping) })
 	if err != nil {
@@ -34,8 +34,8 @@ func WrapAES(wrapping, key []byte) ([]byte, error) {
 	}
 	wrapped := make([]byte, semiblock+len(key))
 	copy(wrapped[semiblock:], key)
-	// The first half of b is the register A of the RFC, in which a check value is
-	// carried through all rounds.
+	// The first half of b is the register A of the RFC, which carries a check value through all
+	// rounds.
 	var b [aes.BlockSize]byte
 	binary.BigEndian.PutUint64(b[:], keyWrapIV)
 	step := uint64(0)
@@ -52,8 +52,8 @@ func WrapAES(wrapping, key []byte) ([]byte, error) {
 	return wrapped, nil
 }
 
-// UnwrapAES returns the key that was wrapped, or [ErrUnwrap] if it was not wrapped under
-// this key or has been changed.
+// UnwrapAES returns the unwrapped key, or [ErrUnwrap] if it was wrapped under another key or has
+// been changed.
 func UnwrapAES(wrapping, wrapped []byte) ([]byte, error) {
 	block, err := memory.Erased(func() (cipher.Block, error) { return aes.NewCipher(wrapping) })
 	if err != nil {
@@ -85,7 +85,7 @@ func UnwrapAES(wrapping, wrapped []byte) ([]byte, error) {
 	return key, nil
 }
 
-// xorStep numbers the steps, so that none can be taken for another.
+// xorStep mixes in the step number, so that no step can replace another.
 func xorStep(b *[aes.BlockSize]byte, step uint64) {
 	a := binary.BigEndian.Uint64(b[:])
 	binary.BigEndian.PutUint64(b[:], a^step)

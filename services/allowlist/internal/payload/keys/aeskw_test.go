@@ -9,14 +9,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// TestKeyWrapIsThatOfTheRFC takes the vectors of RFC 3394 section 4.
+// TestKeyWrapIsThatOfTheRFC uses the vectors of RFC 3394 section 4.
 func TestKeyWrapIsThatOfTheRFC(t *testing.T) {
 	t.Parallel()
 	const kek, data = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
 		"00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f"
 	for _, tt := range []struct {
 		name      string
-		kek, data int // how many bytes
+		kek, data int // number of bytes
 		want      string
 	}{
 		{"4.1", 16, 16, "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5"},
@@ -38,7 +38,7 @@ func TestKeyWrapIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
-func TestKeyWrapRefusesWhatItCannotHold(t *testing.T) {
+func TestKeyWrapRefusesInvalidLengths(t *testing.T) {
 	t.Parallel()
 	kek := make([]byte, 16)
 	for _, n := range []int{0, 8, 15, 17, 20, 4 << 10, 1 << 20} {
@@ -97,7 +97,7 @@ func FuzzUnwrapAES(f *testing.F) {
 			return
 		}
 		if again, err := keys.WrapAES(kek, key); err != nil || !bytes.Equal(again, wrapped) {
-			t.Fatalf("WrapAES of what opened = %x, %v, want %x", again, err, wrapped)
+			t.Fatalf("WrapAES of the unwrapped key = %x, %v, want %x", again, err, wrapped)
 		}
 	})
 }

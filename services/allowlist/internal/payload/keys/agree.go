@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 )
 
-// A Curve is one on which two sides agree on a key (NIST SP 800-56A, RFC 7748).
+// A Curve is an elliptic curve for key agreement (NIST SP 800-56A, RFC 7748).
 type Curve int
 
 const (
@@ -22,7 +22,7 @@ const (
 	P384
 )
 
-// std returns the library's curve, nil for an unknown one.
+// std returns the library's curve, or nil for an unknown one.
 func (c Curve) std() ecdh.Curve {
 	switch c {
 	case X25519:
@@ -36,8 +36,8 @@ func (c Curve) std() ecdh.Curve {
 	}
 }
 
-// EphemeralLen returns the length in bytes of an ephemeral public key: for X25519 its 32,
-// for the others that of the uncompressed point (SEC 1 section 2.3.3). It is 0 for an
+// EphemeralLen returns the length in bytes of an ephemeral public key: 32 for X25519, and the
+// length of the uncompressed point (SEC 1 section 2.3.3) for the other curves. It is 0 for an
 // unknown curve.
 func (c Curve) EphemeralLen() int {
 	switch c {
@@ -52,9 +52,10 @@ func (c Curve) EphemeralLen() int {
 	}
 }
 
-// Encapsulate draws an ephemeral key and agrees with the receiver's public key on a
-// shared secret, which is not a key yet: a derivation makes one of it. It fails with
-// [ErrKey] if the public key is not of the curve, or such that the secret would be zero.
+// Encapsulate generates an ephemeral key and agrees with the receiver's public key on a shared
+// secret. The shared secret is not a key yet; a derivation must produce the key from it.
+// Encapsulate fails with [ErrKey] if the public key belongs to another curve, or would produce a
+// shared secret of zero.
 func (c Curve) Encapsulate(random io.Reader, public crypto.PublicKey) (ephemeral, shared []byte, err error) {
 	static, ok := c.public(public)
 	if !ok {
@@ -62,7 +63,7 @@ func (c Curve) Encapsulate(random io.Reader, public crypto.PublicKey) (ephemeral
 	}
 	own, err := static.Curve().GenerateKey(random)
 	if err != nil {
-		return nil, nil, fmt.Errorf("draw ephemeral key: %w", err)
+		return nil, nil, fmt.Errorf("generate an ephemeral key: %w", err)
 	}
 	shared, err = own.ECDH(static)
 	if err != nil {
@@ -71,9 +72,9 @@ func (c Curve) Encapsulate(random io.Reader, public crypto.PublicKey) (ephemeral
 	return own.PublicKey().Bytes(), shared, nil
 }
 
-// Decapsulate returns the shared secret of the receiver's private key and an ephemeral
-// public key. It fails with [ErrUnwrap] if that is not a point of the curve, or such that
-// the secret would be zero, and with [ErrKey] if the private key is not of the curve.
+// Decapsulate returns the shared secret of the receiver's private key and an ephemeral public
+// key. It fails with [ErrUnwrap] if the public key is not a point of the curve, or would produce
+// a shared secret of zero, and with [ErrKey] if the private key belongs to another curve.
 func (c Curve) Decapsulate(private crypto.PrivateKey, ephemeral []byte) ([]byte, error) {
 	return memory.Erased(func() ([]byte, error) { return c.decapsulate(private, ephemeral) })
 }
@@ -94,8 +95,9 @@ func (c Curve) decapsulate(private crypto.PrivateKey, ephemeral []byte) ([]byte,
 	return shared, nil
 }
 
-// public returns the key as the library agrees with it. PEM does not say what a key of a
-// NIST curve is for; it is parsed as one for signatures.
+// public returns the key in the form that the library's key agreement takes. PEM does not say
+// whether a key of a NIST curve is for agreement or for signatures; such keys are parsed as
+// signature keys.
 func (c Curve) public(key crypto.PublicKey) (*ecdh.PublicKey, bool) {
 	if signing, ok := key.(*ecdsa.PublicKey); ok {
 		converted, err := signing.ECDH()
@@ -105,7 +107,7 @@ func (c Curve) public(key crypto.PublicKey) (*ecdh.PublicKey, bool) {
 	return own, ok && own.Curve() == c.std()
 }
 
-// private is as public.
+// private is like public, for private keys.
 func (c Curve) private(key crypto.PrivateKey) (*ecdh.PrivateKey, bool) {
 	if signing, ok := key.(*ecdsa.PrivateKey); ok {
 		converted, err := signing.ECDH()

@@ -50,12 +50,12 @@ func TestBothSidesAgree(t *testing.T) {
 		}
 		again, _, err := tt.curve.Encapsulate(rand.Reader, tt.key.Public())
 		if err != nil || bytes.Equal(again, ephemeral) {
-			t.Errorf("%s: an ephemeral key comes twice", tt.name)
+			t.Errorf("%s: an ephemeral key repeats", tt.name)
 		}
 	}
 }
 
-// TestX25519IsThatOfTheRFC takes the vectors of RFC 7748 section 6.1.
+// TestX25519IsThatOfTheRFC uses the vectors of RFC 7748 section 6.1.
 func TestX25519IsThatOfTheRFC(t *testing.T) {
 	t.Parallel()
 	const want = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"
@@ -102,15 +102,15 @@ func TestAgreementRefusesOtherKeys(t *testing.T) {
 			t.Errorf("%s: Decapsulate = %v, want ErrKey", tt.name, err)
 		}
 	}
-	for _, key := range []crypto.PublicKey{nil, x25519} { // a private key is no public one
+	for _, key := range []crypto.PublicKey{nil, x25519} { // a private key is not a public one
 		if _, _, err := keys.X25519.Encapsulate(rand.Reader, key); !errors.Is(err, keys.ErrKey) {
 			t.Errorf("Encapsulate for %T = %v, want ErrKey", key, err)
 		}
 	}
 }
 
-// TestAgreementRefusesPointsThatGiveNothing are those that would let a partner choose the
-// shared secret, or find out about the private key.
+// TestAgreementRefusesPointsThatGiveNothing tries points that would let a partner choose the
+// shared secret, or learn about the private key.
 func TestAgreementRefusesPointsThatGiveNothing(t *testing.T) {
 	t.Parallel()
 	x25519, p256 := newX25519(t), newEC(t, elliptic.P256())

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// BenchmarkParse says what a message pays for a key that is kept as text.
+// BenchmarkParse measures the cost per message of parsing a key that is stored as text.
 func BenchmarkParse(b *testing.B) {
 	rsaKey, ecKey := newRSA(b, 2048), newEC(b, elliptic.P256())
 	large := newRSA(b, 4096)
@@ -42,7 +42,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkRSA compares: what stands beside the cost of parsing.
+// BenchmarkRSA measures RSA, for comparison with the cost of parsing.
 func BenchmarkRSA(b *testing.B) {
 	key := newRSA(b, 2048)
 	oaep := keys.OAEP{Hash: crypto.SHA256}

@@ -8,38 +8,38 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 )
 
-// maxCached is how many objects a [Cache] keeps: keys times their versions, as far as they
-// are in use.
+// maxCached is the maximum number of objects in a [Cache]: the keys times their versions, as far
+// as they are in use.
 const maxCached = 8
 
-// A Cache keeps what is made of keys, such as a cipher or a derived key, until it has been
-// unused for a while. The zero Cache is empty. It may be used from many goroutines.
+// A Cache keeps objects that are built from keys, such as a cipher or a derived key, until they
+// have been unused for a while. The zero Cache is empty. It is safe for concurrent use.
 //
-// What libraries make of a key holds the key, or what is as good, and has no way to wipe it.
-// If each message made its own, each would leave one behind; see package memory for what it
-// costs to have that erased.
+// An object that a library builds from a key holds the key, or an equivalent of it, and has no
+// way to wipe it. If each message built its own object, each would leave one in memory. Package
+// memory explains what erasing that costs.
 type Cache[Object any] struct {
-	// Copy returns what a caller gets of an object, and Erase zeroes an object that is dropped.
-	// Both may be nil: then callers share the object, and garbage collection erases it.
+	// Copy returns the copy of an object that a caller gets, and Erase zeroes an object that is
+	// dropped. Both may be nil: then callers share the object, and garbage collection erases it.
 	Copy  func(Object) Object
 	Erase func(Object)
 
 	mutex   sync.Mutex
 	entries [maxCached]cached[Object]
 	next    int
-	// expiring says that a call of expire is to come.
+	// expiring reports whether a call of expire is scheduled.
 	expiring bool
 }
 
 type cached[Object any] struct {
 	of     [sha256.Size]byte
 	object Object
-	used   time.Time // zero: there is none
+	used   time.Time // zero for an empty entry
 }
 
-// Get returns the object of a key, which build makes if it is not there. The object is kept until
-// it has not been used for as long as unused. It is found by the SHA-256 of the key, which tells
-// no more than the object itself.
+// Get returns the object of a key, and calls build if it is not cached. The object is cached
+// until it has been unused for the duration unused. The cache looks it up by the SHA-256 of the
+// key, which reveals no more than the object itself does.
 func (c *Cache[Object]) Get(key []byte, unused time.Duration, build func() (Object, error)) (Object, error) {
 	var of [sha256.Size]byte
 	memory.Do(func() { of = sha256.Sum256(key) })
@@ -55,7 +55,7 @@ func (c *Cache[Object]) Get(key []byte, unused time.Duration, build func() (Obje
 	return object, err
 }
 
-// Find returns the object of a hash that its caller made of a key.
+// Find returns the object for a hash that the caller computed from a key.
 func (c *Cache[Object]) Find(of *[sha256.Size]byte) (object Object, ok bool) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -73,7 +73,7 @@ func (c *Cache[Object]) Find(of *[sha256.Size]byte) (object Object, ok bool) {
 	return object, false
 }
 
-// Keep keeps an object in the place of the oldest, until it has not been used for as long as
+// Keep stores an object in place of the oldest one, until it has been unused for the duration
 // unused.
 func (c *Cache[Object]) Keep(of *[sha256.Size]byte, object Object, unused time.Duration) {
 	c.mutex.Lock()
@@ -99,7 +99,7 @@ func (c *Cache[Object]) drop(e *cached[Object]) {
 	*e = cached[Object]{}
 }
 
-// expire drops unused objects, and schedules itself again while others are left.
+// expire drops unused objects, and schedules itself again while others remain.
 func (c *Cache[Object]) expire(unused time.Duration) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -110,7 +110,7 @@ func (c *Cache[Object]) expire(unused time.Duration) {
 		case e.used.IsZero():
 		case left <= 0:
 			c.drop(e)
-			memory.Used() // what libraries made of the key is garbage now
+			memory.Used() // the objects that libraries built from the key are garbage now
 		case next == 0 || left < next:
 			next = left
 		}

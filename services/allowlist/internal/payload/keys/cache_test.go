@@ -37,7 +37,7 @@ func TestAnObjectIsMadeOnceAndForgottenWhenUnused(t *testing.T) {
 		for i := range 8 {
 			get(string(rune('a'+i)), 5+i)
 		}
-		get("one", 13) // others have taken its place
+		get("one", 13) // others have replaced it
 	})
 }
 
@@ -53,7 +53,7 @@ func TestAnObjectThatCannotBeMadeIsNotKept(t *testing.T) {
 	}
 }
 
-func TestWhatIsDroppedIsErasedAndCallersHaveTheirOwn(t *testing.T) {
+func TestDroppedObjectsAreErasedAndCallersGetCopies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var kept [][]byte
@@ -73,7 +73,7 @@ func TestWhatIsDroppedIsErasedAndCallersHaveTheirOwn(t *testing.T) {
 		}
 		clear(got)
 		if again, _ := cache.Find(&of); string(again) != "key" {
-			t.Errorf("what a caller zeroes is zeroed in the cache: %q", again)
+			t.Errorf("zeroing a caller's copy zeroed the cache: %q", again)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
@@ -84,7 +84,7 @@ func TestWhatIsDroppedIsErasedAndCallersHaveTheirOwn(t *testing.T) {
 			cache.Keep(&[32]byte{byte(i)}, []byte("new"), time.Minute)
 		}
 		if oldest := kept[len(kept)-9]; !bytes.Equal(oldest, make([]byte, 3)) {
-			t.Errorf("a key that lost its place was not erased: %q", oldest)
+			t.Errorf("a key that was replaced was not erased: %q", oldest)
 		}
 	})
 }

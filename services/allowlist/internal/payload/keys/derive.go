@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/hkdf"
-	_ "crypto/md5"  //nolint:gosec // G501: for derivations that partners fixed long ago
-	_ "crypto/sha1" //nolint:gosec // G505: for the same, and unbroken in OAEP and HMAC
+	_ "crypto/md5"  //nolint:gosec // G501: existing partner derivations use MD5
+	_ "crypto/sha1" //nolint:gosec // G505: as for MD5; SHA-1 is unbroken in OAEP and HMAC
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/base64"
@@ -15,13 +15,13 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
-// A Function is a way to derive a key.
+// A Function is a key derivation function.
 type Function int
 
 const (
-	// Digest is a plain digest of the secret, in an encoding, whole or its beginning.
+	// Digest is a plain digest of the secret, encoded, and possibly truncated.
 	Digest Function = iota + 1
-	// EVPBytesToKey is OpenSSL's derivation, as in `openssl enc` and CryptoJS.
+	// EVPBytesToKey is OpenSSL's derivation, which `openssl enc` and CryptoJS use.
 	EVPBytesToKey
 	// PBKDF2 is PBKDF2 with HMAC (RFC 8018 section 5.2).
 	PBKDF2
@@ -31,15 +31,15 @@ const (
 	HKDF
 )
 
-// An Encoding says how a digest becomes characters, whose bytes are the key.
+// An Encoding turns a digest into characters. The bytes of the characters are the key.
 type Encoding int
 
 const (
-	// EncodeRaw leaves the bytes as they are.
+	// EncodeRaw leaves the digest as it is.
 	EncodeRaw Encoding = iota
-	// EncodeHex writes lower-case hexadecimal.
+	// EncodeHex writes lowercase hexadecimal.
 	EncodeHex
-	// EncodeHexUpper writes upper-case hexadecimal.
+	// EncodeHexUpper writes uppercase hexadecimal.
 	EncodeHexUpper
 	// EncodeBase64 writes base64 with padding.
 	EncodeBase64
@@ -47,36 +47,36 @@ const (
 	EncodeBase64URL
 )
 
-// A Derivation makes a key of another secret value. Fields that its function does not
-// name are not looked at.
+// A Derivation derives a key from another secret value. It ignores the fields that its function
+// does not use.
 type Derivation struct {
 	Function Function
-	// Hash is that of Digest, EVPBytesToKey, PBKDF2 and HKDF.
+	// Hash is the hash of Digest, EVPBytesToKey, PBKDF2, and HKDF.
 	Hash crypto.Hash
-	// Iterations is how often EVPBytesToKey and PBKDF2 hash.
+	// Iterations is the number of hash iterations of EVPBytesToKey and PBKDF2.
 	Iterations int
-	// N, R and P are the cost, block size and parallelisation of Scrypt.
+	// N, R, and P are the cost, block size, and parallelization of Scrypt.
 	N, R, P int
-	// Info is that of HKDF.
+	// Info is the info of HKDF.
 	Info string
-	// Encoding and Take are those of Digest: how many bytes, or characters, of its
-	// beginning are the key; 0 means all.
+	// Encoding and Take belong to Digest. The key is the first Take bytes, or characters, of the
+	// encoded digest; 0 means all of it.
 	Encoding Encoding
 	Take     int
 }
 
-// Piece is how many iterations of a hash are done without a pause, about 10 ms.
+// Piece is the number of hash iterations to run without a pause, about 10 ms.
 const Piece = 50_000
 
-// Derive returns n bytes derived from the secret: the key, and behind it the IV of those
-// who derive that too. A Digest takes no salt; the others may have an empty one. It
-// fails with [ErrParameters] where Check has a finding.
+// Derive returns n bytes derived from the secret: the key, followed by the IV for partners that
+// derive it, too. A Digest takes no salt; the other functions accept an empty one. Derive fails
+// with [ErrParameters] if Check reports a violation.
 func (d Derivation) Derive(secret, salt []byte, n int) ([]byte, error) {
 	return d.DeriveInPieces(secret, salt, n, func() error { return nil })
 }
 
-// DeriveInPieces is Derive, which calls pause between two pieces of [Piece] iterations,
-// and ends with the error that it returns. Scrypt has no pauses.
+// DeriveInPieces is like Derive, but calls pause between two pieces of [Piece] iterations, and
+// returns its error if it fails. Scrypt does not pause.
 func (d Derivation) DeriveInPieces(secret, salt []byte, n int, pause func() error) ([]byte, error) {
 	p := pace{pause: pause}
 	if _, finding := d.Check(n); finding != "" {
@@ -102,7 +102,7 @@ func (d Derivation) DeriveInPieces(secret, salt []byte, n int, pause func() erro
 	return key, nil
 }
 
-// digest returns the beginning of the encoded digest. Check has compared the lengths.
+// digest returns the beginning of the encoded digest. Check has already compared the lengths.
 func (d Derivation) digest(secret []byte) []byte {
 	h := d.Hash.New()
 	h.Write(secret)
@@ -116,8 +116,8 @@ func (d Derivation) digest(secret []byte) []byte {
 	return encoded
 }
 
-// evpBytesToKey hashes the digest before, the secret and the salt until there are enough
-// bytes; each digest is itself hashed until it has been so Iterations times.
+// evpBytesToKey hashes the previous digest, the secret, and the salt until there are enough
+// bytes. Each digest is hashed Iterations times in all.
 func (d Derivation) evpBytesToKey(secret, salt []byte, n int, p *pace) ([]byte, error) {
 	h := d.Hash.New()
 	size := h.Size()
@@ -161,7 +161,7 @@ func (e Encoding) encode(b []byte) []byte {
 	}
 }
 
-// encodedLen returns the length of n encoded bytes, or -1 for an unknown encoding.
+// encodedLen returns the encoded length of n bytes, or -1 for an unknown encoding.
 func (e Encoding) encodedLen(n int) int {
 	switch e {
 	case EncodeRaw:

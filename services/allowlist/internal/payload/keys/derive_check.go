@@ -7,28 +7,28 @@ import (
 	"slices"
 )
 
-// What a derivation may make and cost.
+// The limits of a derivation's output and cost.
 const (
 	maxDerived    = 128
 	maxIterations = 2_000_000
 	maxScryptN    = 1 << 16
 	maxScryptR    = 32
 	maxScryptP    = 4
-	// scrypt holds 128 * N * R bytes at once.
+	// scrypt holds 128 * N * R bytes in memory at once.
 	maxScryptBytes = 64 << 20
 	maxInfo        = 256
 )
 
-// Check says what keeps the derivation from making n bytes: the name of the parameter,
-// `function` for the whole, and a finding about it. Both are empty if it can.
-func (d Derivation) Check(n int) (parameter, finding string) {
+// Check returns why the derivation cannot produce n bytes: the name of the parameter, or
+// `function` for the derivation as a whole, and the violation. Both are empty if it can.
+func (d Derivation) Check(n int) (parameter, violation string) {
 	switch {
 	case n < 1 || n > maxDerived:
-		return "function", "cannot make a key of this length"
+		return "function", "must derive a key of a supported length"
 	case d.Function < Digest || d.Function > HKDF:
 		return "function", "must be a known function"
 	case d.Function != Scrypt && !d.takesHash():
-		return "hash", "must be a hash that the function takes"
+		return "hash", "must be a hash that the function supports"
 	}
 	switch d.Function {
 	case Digest:
@@ -47,8 +47,8 @@ func (d Derivation) Check(n int) (parameter, finding string) {
 	return "", ""
 }
 
-// takesHash reports whether the function may have the hash. HMAC with MD5 is not broken,
-// but no partner asks for it either.
+// takesHash reports whether the function supports the hash. HMAC with MD5 is not broken, but no
+// partner requires it.
 func (d Derivation) takesHash() bool {
 	if d.Hash == crypto.MD5 {
 		return d.Function == Digest || d.Function == EVPBytesToKey
@@ -56,7 +56,7 @@ func (d Derivation) takesHash() bool {
 	return slices.Contains([]crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512}, d.Hash)
 }
 
-func (d Derivation) checkDigest(n int) (parameter, finding string) {
+func (d Derivation) checkDigest(n int) (parameter, violation string) {
 	length := d.Encoding.encodedLen(d.Hash.Size())
 	switch {
 	case length < 0:
@@ -66,12 +66,12 @@ func (d Derivation) checkDigest(n int) (parameter, finding string) {
 	case d.Take > 0 && d.Take != n:
 		return "take", fmt.Sprintf("must be %d, the length of the key", n)
 	case d.Take == 0 && length != n:
-		return "take", fmt.Sprintf("makes a key of %d bytes where %d are needed", length, n)
+		return "take", fmt.Sprintf("must be set: the digest has %d bytes, but the key has %d", length, n)
 	}
 	return "", ""
 }
 
-func (d Derivation) checkScrypt() (parameter, finding string) {
+func (d Derivation) checkScrypt() (parameter, violation string) {
 	switch {
 	case d.N < 2 || d.N > maxScryptN || bits.OnesCount(uint(d.N)) != 1:
 		return "n", "must be a power of two from 2 to 65,536"
@@ -80,7 +80,7 @@ func (d Derivation) checkScrypt() (parameter, finding string) {
 	case d.P < 1 || d.P > maxScryptP:
 		return "p", "must be from 1 to 4"
 	case 128*d.N*d.R > maxScryptBytes:
-		return "n", "must not take more than 64 MiB, which are 128 * n * r bytes"
+		return "n", "must not need more than 64 MiB of memory (128 * n * r bytes)"
 	}
 	return "", ""
 }

@@ -14,9 +14,9 @@ import (
 
 const passphrase = "correct horse battery staple"
 
-// The digests were made with Python's hashlib, those of EVP_BytesToKey with
-// `openssl enc -P` of OpenSSL 3.0.19 and, for many iterations, its libcrypto.
-func TestDeriveMakesWhatOthersMake(t *testing.T) {
+// The digests were computed with Python's hashlib, those of EVP_BytesToKey with `openssl enc -P`
+// of OpenSSL 3.0.19 and, for many iterations, its libcrypto.
+func TestDeriveMatchesOtherTools(t *testing.T) {
 	t.Parallel()
 	evp := func(hash crypto.Hash) keys.Derivation {
 		return keys.Derivation{Function: keys.EVPBytesToKey, Hash: hash, Iterations: 1}
@@ -142,17 +142,17 @@ func TestCheckNamesTheParameterThatCannotWork(t *testing.T) {
 		{"no iterations of EVP_BytesToKey", keys.Derivation{Function: keys.EVPBytesToKey, Hash: crypto.MD5}, 16, "iterations"},
 		{"a cost that is not a power of two", with(scrypt, func(d *keys.Derivation) { d.N = 16383 }), 16, "n"},
 		{"a cost of one", with(scrypt, func(d *keys.Derivation) { d.N = 1 }), 16, "n"},
-		{"the least number as cost", with(scrypt, func(d *keys.Derivation) { d.N = math.MinInt }), 16, "n"},
+		{"the smallest number as cost", with(scrypt, func(d *keys.Derivation) { d.N = math.MinInt }), 16, "n"},
 		{"more memory than allowed", with(scrypt, func(d *keys.Derivation) { d.N, d.R = 65536, 9 }), 16, "n"},
 		{"no block size", with(scrypt, func(d *keys.Derivation) { d.R = 0 }), 16, "r"},
 		{"no parallelisation", with(scrypt, func(d *keys.Derivation) { d.P = 0 }), 16, "p"},
-		{"too much parallelisation", with(scrypt, func(d *keys.Derivation) { d.P = 5 }), 16, "p"},
+		{"too much parallelization", with(scrypt, func(d *keys.Derivation) { d.P = 5 }), 16, "p"},
 		{"a long info", with(hkdf, func(d *keys.Derivation) { d.Info = strings.Repeat("i", 257) }), 16, "info"},
 		{"an unknown encoding", with(digest, func(d *keys.Derivation) { d.Encoding = keys.EncodeBase64URL + 1 }), 16, "encoding"},
 		{"a digest that is longer than the key", digest, 16, "take"},
 		{"a digest that is shorter than the key", digest, 48, "take"},
 		{"less of the digest than the key", with(digest, func(d *keys.Derivation) { d.Take = 16 }), 32, "take"},
-		{"more than there is", with(digest, func(d *keys.Derivation) { d.Take = 33 }), 33, "take"},
+		{"more than the digest", with(digest, func(d *keys.Derivation) { d.Take = 33 }), 33, "take"},
 		{"less than nothing", with(digest, func(d *keys.Derivation) { d.Take = -1 }), 32, "take"},
 		{"the digits of a digest for its bytes", with(digest, func(d *keys.Derivation) { d.Encoding = keys.EncodeHex }), 32, "take"},
 	}
@@ -160,7 +160,7 @@ func TestCheckNamesTheParameterThatCannotWork(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got, finding := tt.derivation.Check(tt.n); got != tt.want || finding == "" {
-				t.Errorf("Check = %q, %q, want a finding about %q", got, finding, tt.want)
+				t.Errorf("Check = %q, %q, want a violation of %q", got, finding, tt.want)
 			}
 			if key, err := tt.derivation.Derive([]byte("secret"), nil, tt.n); !errors.Is(err, keys.ErrParameters) || key != nil {
 				t.Errorf("Derive = %x, %v, want ErrParameters", key, err)
@@ -169,7 +169,8 @@ func TestCheckNamesTheParameterThatCannotWork(t *testing.T) {
 	}
 }
 
-// TestLongerDerivationBeginsWithTheShorterOne is what an IV behind the key relies on.
+// TestLongerDerivationBeginsWithTheShorterOne checks the property that an IV derived after the
+// key relies on.
 func TestLongerDerivationBeginsWithTheShorterOne(t *testing.T) {
 	t.Parallel()
 	for name, d := range map[string]keys.Derivation{

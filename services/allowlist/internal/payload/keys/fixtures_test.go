@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// block returns a PEM block; it takes what the functions that make DER return.
+// block returns a PEM block. Its parameters are the results of the functions that produce DER.
 func block(typ string, der []byte, err error) []byte {
 	if err != nil {
 		panic(err) // of a test's own key
@@ -31,7 +31,7 @@ func spki(key any) []byte {
 	return block("PUBLIC KEY", der, err)
 }
 
-// certificate is long expired, which must not matter.
+// certificate returns a certificate that has long expired, which must not matter.
 func certificate(key crypto.Signer) []byte {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "partner"}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// private is what all private keys of the standard library can do.
+// private is the interface of all private keys of the standard library.
 type private interface {
 	Public() crypto.PublicKey
 	Equal(key crypto.PrivateKey) bool

@@ -6,8 +6,8 @@ import (
 	"encoding/binary"
 )
 
-// pbkdf2 is PBKDF2 with HMAC. The standard library's cannot be interrupted, and takes
-// most of a second for what partners ask.
+// pbkdf2 is PBKDF2 with HMAC. The implementation of the standard library cannot be interrupted,
+// and takes most of a second at the iteration counts that partners require.
 func (d Derivation) pbkdf2(secret, salt []byte, n int, p *pace) ([]byte, error) {
 	prf := hmac.New(d.Hash.New, secret)
 	size := prf.Size()

@@ -30,7 +30,7 @@ func TestPBKDF2IsThatOfTheStandardLibrary(t *testing.T) {
 	}
 }
 
-// Work goes in pieces, and ends between two of them.
+// Derivations run in pieces, and can end between two of them.
 func TestDerivationsCanBeInterrupted(t *testing.T) {
 	t.Parallel()
 	enough := errors.New("enough")

@@ -16,10 +16,10 @@ import (
 type OAEP struct {
 	// Hash is the hash of the label.
 	Hash crypto.Hash
-	// MGF1 is the hash of the mask generation; zero means Hash. Java's
-	// `OAEPWithSHA-256AndMGF1Padding` has SHA-1 here.
+	// MGF1 is the hash of the mask generation function. Zero means Hash. Java's
+	// `OAEPWithSHA-256AndMGF1Padding` uses SHA-1 here.
 	MGF1 crypto.Hash
-	// Label is empty almost everywhere.
+	// Label is the OAEP label. Almost all partners leave it empty.
 	Label string
 }
 
@@ -34,8 +34,8 @@ func (o OAEP) options() (*rsa.OAEPOptions, error) {
 	return options, nil
 }
 
-// Wrap encrypts key, which may be any short message. It fails with [ErrKey] if public
-// is not an RSA key, and with [ErrLength] if the message is too long for it.
+// Wrap encrypts key, which may be any short message. It fails with [ErrKey] if public is not an
+// RSA key, and with [ErrLength] if the message is too long for the key.
 func (o OAEP) Wrap(random io.Reader, public crypto.PublicKey, key []byte) ([]byte, error) {
 	options, err := o.options()
 	if err != nil {
@@ -49,7 +49,7 @@ func (o OAEP) Wrap(random io.Reader, public crypto.PublicKey, key []byte) ([]byt
 	return wrapped, wrapError(err)
 }
 
-// Unwrap decrypts what Wrap made.
+// Unwrap decrypts the output of Wrap.
 func (o OAEP) Unwrap(private crypto.PrivateKey, wrapped []byte) ([]byte, error) {
 	options, err := o.options()
 	if err != nil {
@@ -69,42 +69,42 @@ func (o OAEP) Unwrap(private crypto.PrivateKey, wrapped []byte) ([]byte, error) 
 
 // PKCS1v15 is RSAES-PKCS1-v1_5 (RFC 8017 section 7.2).
 //
-// An answer that tells good padding from bad lets whoever may send messages decrypt any
-// other and sign with the key (Bleichenbacher 1998). With [PKCS1v15.UnwrapKey] there is
-// no such answer as long as the caller goes on with whatever key it returns. With
-// [PKCS1v15.Decrypt] there is, in time if not in words; it exists for partners whose
-// bodies are encrypted so.
+// An answer that distinguishes good padding from bad lets any sender of messages decrypt any
+// other message and sign with the key (Bleichenbacher 1998). [PKCS1v15.UnwrapKey] gives no such
+// answer as long as the caller continues with whatever key it returns. [PKCS1v15.Decrypt] gives
+// one, in its time if not in its error. It exists for partners that encrypt bodies this way.
 type PKCS1v15 struct{}
 
-// Wrap is as [OAEP.Wrap]. The library draws the padding from its own source.
+// Wrap is like [OAEP.Wrap]. The library generates the padding from its own source.
 func (PKCS1v15) Wrap(random io.Reader, public crypto.PublicKey, key []byte) ([]byte, error) {
 	recipient, ok := public.(*rsa.PublicKey)
 	if !ok {
 		return nil, ErrKey
 	}
-	wrapped, err := rsa.EncryptPKCS1v15(random, recipient, key) //nolint:staticcheck // SA1019: deprecated, and what the partner speaks
+	wrapped, err := rsa.EncryptPKCS1v15(random, recipient, key) //nolint:staticcheck // SA1019: deprecated, but required by partners
 	return wrapped, wrapError(err)
 }
 
-// UnwrapKey returns the wrapped key of n bytes, at least 16. If the padding is wrong or
-// the key has another length it returns n other bytes, in the same time: nothing opens
-// with them. A key that is itself a text may then turn out not to be one, which must
-// not be answered in another way either.
+// UnwrapKey returns the wrapped key of n bytes, at least 16. If the padding is wrong or the key
+// has another length, it returns n other bytes in the same time. Nothing decrypts with these. If
+// the key itself is text, the other bytes may turn out not to be a valid key; the caller must
+// not answer that differently either.
 //
-// The other bytes look random to who does not have the private key, but are always the
-// same for the same message (as in draft-irtf-cfrg-rsa-guidance). Were they drawn, a
-// message under CBC alone that is sent a thousand times would now and then seem to
-// open if its padding is wrong, and always or never if it is right.
+// The other bytes look random without the private key, but are always the same for the same
+// message (as in draft-irtf-cfrg-rsa-guidance). If they were random, a message under CBC alone,
+// sent a thousand times, would occasionally seem to decrypt if its padding is wrong, but always
+// or never if it is right.
 //
-// It fails only for what everybody can see: [ErrUnwrap] if wrapped is not as long as the
-// modulus or greater, [ErrKey] if private is not an RSA key, [ErrParameters] for n.
+// UnwrapKey fails only for publicly visible reasons: [ErrUnwrap] if wrapped is not as long as
+// the modulus or is greater, [ErrKey] if private is not an RSA key, and [ErrParameters] for an
+// invalid n.
 func (PKCS1v15) UnwrapKey(private crypto.PrivateKey, wrapped []byte, n int) ([]byte, error) {
 	recipient, err := rsaFor(private, wrapped)
 	if err != nil {
 		return nil, err
 	}
-	// Fewer bytes could be guessed, and with them whether the padding was right. The
-	// padding itself takes eleven.
+	// An attacker could guess fewer bytes, and then learn whether the padding was right. The
+	// padding itself takes eleven bytes.
 	if n < 16 || n > recipient.Size()-11 {
 		return nil, ErrParameters
 	}
@@ -118,7 +118,7 @@ func unwrapKey(recipient *rsa.PrivateKey, wrapped []byte, n int) ([]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
 	}
-	err = rsa.DecryptPKCS1v15SessionKey(nil, recipient, wrapped, key) //nolint:staticcheck // SA1019: deprecated, and what the partner speaks
+	err = rsa.DecryptPKCS1v15SessionKey(nil, recipient, wrapped, key) //nolint:staticcheck // SA1019: deprecated, but required by partners
 	if err != nil {
 		clear(key)
 		return nil, ErrUnwrap
@@ -126,14 +126,14 @@ func unwrapKey(recipient *rsa.PrivateKey, wrapped []byte, n int) ([]byte, error)
 	return key, nil
 }
 
-// Decrypt returns the message that was encrypted, or [ErrUnwrap] whatever is wrong.
+// Decrypt returns the decrypted message, or [ErrUnwrap] for any failure.
 func (PKCS1v15) Decrypt(private crypto.PrivateKey, encrypted []byte) ([]byte, error) {
 	recipient, err := rsaFor(private, encrypted)
 	if err != nil {
 		return nil, err
 	}
 	message, err := memory.Erased(func() ([]byte, error) {
-		return rsa.DecryptPKCS1v15(nil, recipient, encrypted) //nolint:staticcheck // SA1019: deprecated, and what the partner speaks
+		return rsa.DecryptPKCS1v15(nil, recipient, encrypted) //nolint:staticcheck // SA1019: deprecated, but required by partners
 	})
 	if err != nil {
 		return nil, ErrUnwrap
@@ -141,8 +141,8 @@ func (PKCS1v15) Decrypt(private crypto.PrivateKey, encrypted []byte) ([]byte, er
 	return message, nil
 }
 
-// rsaFor returns the private key if it can have been meant by what is encrypted: what
-// the library pads with zeros on the left is not.
+// rsaFor returns the private key if the length of the ciphertext fits it. The library would pad
+// a short ciphertext with zeros on the left; rsaFor refuses it.
 func rsaFor(private crypto.PrivateKey, encrypted []byte) (*rsa.PrivateKey, error) {
 	key, ok := private.(*rsa.PrivateKey)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// wrapper is what both paddings of RSA can do with a message of any length.
+// wrapper is the interface of both RSA paddings for messages of any length.
 type wrapper struct {
 	name   string
 	wrap   func(public crypto.PublicKey, message []byte) ([]byte, error)
@@ -38,7 +38,7 @@ func wrappers() []wrapper {
 	}
 }
 
-func TestRSAOpensWhatItWrapped(t *testing.T) {
+func TestRSAUnwrapsWrappedKeys(t *testing.T) {
 	t.Parallel()
 	key, other := newRSA(t, 2048), newRSA(t, 2048)
 	for _, w := range wrappers() {
@@ -73,7 +73,7 @@ func TestRSARefusesKeysOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	other := newEC(t, elliptic.P256())
 	for _, w := range wrappers() {
-		for _, public := range []crypto.PublicKey{nil, other.Public(), newRSA(t, 2048)} { // a private key is no public one
+		for _, public := range []crypto.PublicKey{nil, other.Public(), newRSA(t, 2048)} { // a private key is not a public one
 			if got, err := w.wrap(public, []byte("m")); !errors.Is(err, keys.ErrKey) || got != nil {
 				t.Errorf("%s: wrap for %T = %x, %v, want ErrKey", w.name, public, got, err)
 			}
@@ -89,7 +89,7 @@ func TestRSARefusesKeysOfOtherKinds(t *testing.T) {
 	}
 }
 
-// TestHashesOfOAEPAreLookedAt makes sure that none of the options is lost on the way.
+// TestHashesOfOAEPAreLookedAt checks that no option is ignored.
 func TestHashesOfOAEPAreLookedAt(t *testing.T) {
 	t.Parallel()
 	key := newRSA(t, 2048)
@@ -122,8 +122,8 @@ func TestHashesOfOAEPAreLookedAt(t *testing.T) {
 	}
 }
 
-// TestWrongPaddingGivesAnotherKey is the defence against Bleichenbacher's attack: the
-// caller cannot tell.
+// TestWrongPaddingGivesAnotherKey tests the defense against Bleichenbacher's attack: the caller
+// cannot see the difference.
 func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 	t.Parallel()
 	key := newRSA(t, 2048)
@@ -146,7 +146,7 @@ func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 		{"a shorter key than expected", wrapped, 24, ""},
 		{"a longer key than expected", oaep, 245, ""},
 		{"other padding", oaep, 16, ""},
-		{"a number as small as can be", append(make([]byte, 255), 2), 16, ""},
+		{"the smallest number", append(make([]byte, 255), 2), 16, ""},
 		{"zero", make([]byte, 256), 16, ""},
 	} {
 		got, err := keys.PKCS1v15{}.UnwrapKey(key, tt.wrapped, tt.n)
@@ -163,7 +163,7 @@ func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 		for _, key := range []*rsa.PrivateKey{key, newRSA(t, 2048)} {
 			got, err := keys.PKCS1v15{}.UnwrapKey(key, wrapped, 16)
 			if err != nil && !errors.Is(err, keys.ErrUnwrap) || err == nil && others[string(got)] {
-				t.Errorf("UnwrapKey of another message or with another key = %x, %v, which there was before", got, err)
+				t.Errorf("UnwrapKey of another message or with another key = %x, %v, which is not new", got, err)
 			}
 			others[string(got)] = err == nil
 		}

@@ -71,7 +71,7 @@ func TestWycheproofOAEP(t *testing.T) {
 			all := parser{}
 			wycheproof.Each(t, "rsa_"+file+"_test.json", func(g rsaGroup, tt rsaTest) {
 				if g.KeySize > 4096 && g.Sha != g.MgfSha {
-					return // the same three keys, a tenth of a second each time
+					return // the same three keys; parsing takes a tenth of a second
 				}
 				key, err := all.parse(g.PrivateKeyPem)
 				if g.KeySize < 2048 {
@@ -95,7 +95,7 @@ func checkOpened(t *testing.T, tt rsaTest, got []byte, err error) {
 	t.Helper()
 	switch {
 	case err == nil && (tt.Invalid() || !bytes.Equal(got, tt.Msg)):
-		t.Errorf("%v opens as %x", tt, got)
+		t.Errorf("%v decrypts as %x", tt, got)
 	case err != nil && tt.Valid():
 		t.Errorf("%v: %v", tt, err)
 	case err != nil && (!errors.Is(err, keys.ErrUnwrap) || got != nil):
@@ -122,8 +122,8 @@ func TestWycheproofPKCS1v15(t *testing.T) {
 	}
 }
 
-// checkSessionKey makes sure that a wrong padding gives another key, always the same, and
-// shows in nothing else.
+// checkSessionKey checks that a wrong padding produces another key, always the same, and has no
+// other visible effect.
 func checkSessionKey(t *testing.T, g rsaGroup, tt rsaTest, key crypto.PrivateKey) {
 	t.Helper()
 	n := 16
@@ -163,7 +163,7 @@ func TestWycheproofHKDF(t *testing.T) {
 			}
 		})
 		if made < 50 {
-			t.Errorf("%s: only %d tests have parameters that are taken", file, made)
+			t.Errorf("%s: only %d tests have accepted parameters", file, made)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestWycheproofPBKDF2(t *testing.T) {
 			}
 		})
 		if made < 50 {
-			t.Errorf("%s: only %d tests have parameters that are taken", file, made)
+			t.Errorf("%s: only %d tests have accepted parameters", file, made)
 		}
 	}
 }
@@ -220,7 +220,7 @@ func TestWycheproofAESKeyWrap(t *testing.T) {
 	})
 }
 
-// ecdhTest has keys as numbers, points, DER or PEM, by the file.
+// ecdhTest has keys as numbers, points, DER, or PEM, depending on the file.
 type ecdhTest struct {
 	wycheproof.Case
 	Public, Private string
@@ -258,8 +258,8 @@ func TestWycheproofECDHPoints(t *testing.T) {
 	}
 }
 
-// checkAgreed takes each answer to what is `acceptable`, but for the two that are ours:
-// a shared secret of zeros is refused, and compressed points are not read.
+// checkAgreed accepts either result for `acceptable` cases, except for two rules of ours: a
+// shared secret of zeros is refused, and compressed points are not read.
 func checkAgreed(t *testing.T, tt ecdhTest, got []byte, err error) {
 	t.Helper()
 	refused := tt.Invalid() || slices.Contains(tt.Flags, "ZeroSharedSecret") || slices.Contains(tt.Flags, "CompressedPoint")
@@ -271,8 +271,8 @@ func checkAgreed(t *testing.T, tt ecdhTest, got []byte, err error) {
 	}
 }
 
-// TestWycheproofStoredKeys agrees with keys that are stored, as PEM and as DER, on both
-// sides; X25519 and P-256 do not show which side drew its key for the occasion.
+// TestWycheproofStoredKeys uses stored keys, as PEM and as DER, on both sides. X25519 and P-256
+// do not reveal which side generated its key for one exchange.
 func TestWycheproofStoredKeys(t *testing.T) {
 	t.Parallel()
 	for file, curve := range map[string]keys.Curve{

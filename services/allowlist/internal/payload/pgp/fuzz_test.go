@@ -36,7 +36,7 @@ func stored(t testing.TB) pair {
 	return pairOf(t, list[0])
 }
 
-// FuzzDecrypt holds that no message makes the package fail in another way than it says.
+// FuzzDecrypt checks that every message decrypts or fails with a documented error.
 func FuzzDecrypt(f *testing.F) {
 	key := stored(f)
 	body := literal(f, []byte(sample))
@@ -52,7 +52,7 @@ func FuzzDecrypt(f *testing.F) {
 	})
 }
 
-// FuzzContent does the same with what only a sender who encrypts for us can send.
+// FuzzContent does the same for content that only a sender who encrypts to us can send.
 func FuzzContent(f *testing.F) {
 	key := stored(f)
 	body := literal(f, []byte(sample))
@@ -70,7 +70,7 @@ func FuzzContent(f *testing.F) {
 	})
 }
 
-// FuzzKey holds that any key block is refused or used.
+// FuzzKey checks that any key block is refused or usable.
 func FuzzKey(f *testing.F) {
 	good := stored(f)
 	f.Add(good.public)

@@ -127,11 +127,11 @@ func TestHostileMessagesAreRefused(t *testing.T) {
 		message []byte
 		want    error
 	}{
-		{"compressed content opens", reencrypt(t, compressed(t, body), key), nil},
-		{"a message for several opens", reencrypt(t, body, slices.Concat(slices.Repeat([]pair{other}, 15), []pair{key})...), nil},
+		{"compressed content is decrypted", reencrypt(t, compressed(t, body), key), nil},
+		{"a message to several keys is decrypted", reencrypt(t, body, slices.Concat(slices.Repeat([]pair{other}, 15), []pair{key})...), nil},
 		{"a message for too many", reencrypt(t, body, slices.Repeat([]pair{key}, 20)...), pgp.ErrMessage},
-		{"a message for somebody else", reencrypt(t, body, other), pgp.ErrUnwrap},
-		{"a message for nobody", reencrypt(t, body), pgp.ErrUnwrap},
+		{"a message to another key", reencrypt(t, body, other), pgp.ErrUnwrap},
+		{"a message to no key", reencrypt(t, body), pgp.ErrUnwrap},
 		{"no message", nil, pgp.ErrMessage},
 		{"not encrypted at all", body, pgp.ErrMessage},
 		{"not encrypted but compressed", compressed(t, body), pgp.ErrMessage},
@@ -194,7 +194,7 @@ func TestAMessageWithoutIntegrityProtectionIsRefused(t *testing.T) {
 	}
 }
 
-func TestCompressedContentIsBounded(t *testing.T) { // alone: it counts what is allocated
+func TestCompressedContentIsBounded(t *testing.T) { // not parallel: the test counts allocations
 	key := newPair(t, nil)
 	fits := reencrypt(t, compressed(t, literal(t, make([]byte, 1<<20))), key)
 	if got, _, err := pgp.Decrypt(now, [][]byte{key.private}, nil, nil, fits); err != nil || len(got) != 1<<20 {
@@ -229,7 +229,7 @@ func TestUnusableKeysAreRefused(t *testing.T) {
 		"a key cut short":           good.private[:len(good.private)/2],
 		"RSA of 1,024 bits":         short.private,
 		"a block of too many keys":  many,
-		"a lock that takes 2 TiB":   locked(t, 31, 1, 1),
+		"a lock that needs 2 TiB":   locked(t, 31, 1, 1),
 		"a lock that takes an hour": locked(t, 16, 255, 1),
 	}
 	for name, block := range blocks {
@@ -268,13 +268,13 @@ func locked(t *testing.T, memory, passes, lanes byte) []byte {
 	}
 	block := pairOf(t, key.entity).private
 	if _, _, err := pgp.Decrypt(now, [][]byte{block}, []byte("p"), nil, encrypt(t, pgp.Message{}, key, nil, nil)); err != nil {
-		t.Fatalf("the key does not open with the numbers of the RFC: %v", err)
+		t.Fatalf("the key cannot be unlocked with the parameters of the RFC: %v", err)
 	}
-	// Passes, lanes and memory stand behind each other once in each packet.
+	// Passes, lanes, and memory are adjacent bytes, and occur once in each packet.
 	return bytes.ReplaceAll(block, []byte{3, 4, 16}, []byte{passes, lanes, memory})
 }
 
-func TestALargeMessageTakesLittleMemory(t *testing.T) { // alone: it counts what is allocated
+func TestALargeMessageTakesLittleMemory(t *testing.T) { // not parallel: the test counts allocations
 	key := newPair(t, nil)
 	plaintext := bytes.Repeat([]byte(strings.Repeat("0123456789abcdef", 64)), 4<<10)
 	before := allocated()
@@ -286,8 +286,7 @@ func TestALargeMessageTakesLittleMemory(t *testing.T) { // alone: it counts what
 	if err != nil || !bytes.Equal(got, plaintext) {
 		t.Fatalf("Decrypt: %v", err)
 	}
-	// The message once; the packets in it, and the plaintext. Pieces that come and go are
-	// counted too.
+	// The message once, its packets, and the plaintext. Temporary pieces count, too.
 	if limit := uint64(5 * len(plaintext)); encrypting > limit || decrypting > limit {
 		t.Errorf("4 MiB took %d MiB to encrypt and %d MiB to decrypt", encrypting>>20, decrypting>>20)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
-// These tests need node and what `make interop` installs. What we write, OpenPGP.js reads, and the other way
-// round, with keys that it has made.
+// These tests need node and the packages that `make interop` installs. OpenPGP.js reads our
+// messages, and we read its messages, with keys that it has generated.
 
 // A job is one for openpgp.mjs of the partner.
 type job struct {
@@ -53,7 +53,7 @@ func TestInteropOpenPGPJSOpensAndIsOpened(t *testing.T) {
 		kinds[i].Op = "generate"
 	}
 	keys := do(kinds...)
-	current := time.Now() // the keys were made just now
+	current := time.Now() // the keys are new
 	var jobs []job
 	for i, kind := range kinds {
 		kind.Key = keys[i]
@@ -82,7 +82,7 @@ func TestInteropOpenPGPJSOpensAndIsOpened(t *testing.T) {
 		j := jobs[i]
 		if j.Op == "decrypt" {
 			if got != sample {
-				t.Errorf("%+v: OpenPGP.js opens what Encrypt made as %q", kinds[i/6], got)
+				t.Errorf("%+v: OpenPGP.js decrypts the output of Encrypt as %q", kinds[i/6], got)
 			}
 			continue
 		}
@@ -95,7 +95,7 @@ func TestInteropOpenPGPJSOpensAndIsOpened(t *testing.T) {
 		}
 		opened, _, err := pgp.Decrypt(time.Now(), [][]byte{[]byte(j.Key)}, []byte(j.Passphrase), verifiers, []byte(got))
 		if err != nil || string(opened) != sample {
-			t.Errorf("%+v: Decrypt of what OpenPGP.js made = %q, %v", kinds[i/6], opened, err)
+			t.Errorf("%+v: Decrypt of the output of OpenPGP.js = %q, %v", kinds[i/6], opened, err)
 		}
 	}
 }

@@ -18,25 +18,25 @@ const (
 	tagPublicSubkey = 14
 )
 
-// The bounds of a key block. A private RSA key of 8,192 bits takes 3.6 KB.
+// The limits of a key block. A private RSA key of 8,192 bits takes 3.6 KB.
 const (
-	maxKeys     = 8 // with subkeys
+	maxKeys     = 8 // including subkeys
 	maxKeyBytes = 8 << 10
-	minRSABits  = 2047 // some tools draw one bit less
+	minRSABits  = 2047 // some tools generate one bit less
 	maxRSABits  = 8192
 )
 
-// The most work of Argon2 that unlocking a key may ask for: the second of the choices
-// that RFC 9106 recommends, 64 MiB. The numbers in a key could ask for 2 TiB.
+// The maximum work of Argon2 to unlock a key: the second recommended option of RFC 9106, 64 MiB.
+// The parameters in a key could require 2 TiB.
 const (
 	maxArgonPasses    = 4
 	maxArgonLanes     = 16
-	maxArgonMemoryLog = 16 // of KiB
+	maxArgonMemoryLog = 16 // in KiB
 )
 
 // readKey reads the first key of a key block, armored or binary.
 func readKey(block []byte) (*openpgp.Entity, error) {
-	if len(block) > 0 && block[0]&0x80 == 0 { // every packet begins with that bit
+	if len(block) > 0 && block[0]&0x80 == 0 { // every packet begins with this bit
 		armored, err := armor.Decode(bytes.NewReader(block))
 		if err != nil || armored.Type != openpgp.PublicKeyType && armored.Type != openpgp.PrivateKeyType {
 			return nil, ErrKey
@@ -55,8 +55,8 @@ func readKey(block []byte) (*openpgp.Entity, error) {
 	return list[0], nil
 }
 
-// checkPackets looks at the packets of a key block before the library reads what is in
-// them, which can be made to take time and memory without end.
+// checkPackets checks the packets of a key block before the library parses their contents. A
+// crafted block could otherwise make the library use unlimited time and memory.
 func checkPackets(block []byte) error {
 	r := packet.NewOpaqueReader(bytes.NewReader(block))
 	for n := 0; ; {
@@ -76,18 +76,18 @@ func checkPackets(block []byte) error {
 	}
 }
 
-// checkKey refuses keys whose size, or whose lock, is not that of an honest one.
+// checkKey refuses keys whose size or lock exceeds that of an honest key.
 func checkKey(p *packet.OpaquePacket) error {
 	content := p.Contents
 	if len(content) == 0 || len(content) > maxKeyBytes {
 		return ErrKey
 	}
-	// A secret key begins as the public key does.
+	// A secret key begins with the fields of the public key.
 	beginning := &packet.OpaquePacket{Tag: tagPublicKey, Contents: content}
 	parsed, _ := beginning.Parse()
 	public, ok := parsed.(*packet.PublicKey)
 	if !ok {
-		return nil // of no kind that is known: the library passes it over
+		return nil // of an unknown kind: the library skips it
 	}
 	if bits, err := public.BitLength(); err != nil || isRSA(public) && (bits < minRSABits || bits > maxRSABits) {
 		return ErrKey
@@ -114,17 +114,16 @@ func isRSA(key *packet.PublicKey) bool {
 	return false
 }
 
-// checkLock refuses a lock of a secret key (RFC 9580 section 5.5.3) that takes more
-// memory to open than there should be. What it does not understand it leaves to the
-// library.
+// checkLock refuses a lock of a secret key (RFC 9580 section 5.5.3) that needs too much memory
+// to unlock. It leaves unknown locks to the library.
 func checkLock(lock []byte, v6 bool) error {
 	const aead, argon2 = 253, 4
-	if len(lock) == 0 || lock[0] != aead { // Argon2 goes with AEAD only
+	if len(lock) == 0 || lock[0] != aead { // Argon2 is used with AEAD only
 		return nil
 	}
 	skip := 3 // the usage, the cipher, the mode
 	if v6 {
-		skip += 2 // the lengths of all and of the next
+		skip += 2 // the lengths of all parameters and of the next field
 	}
 	if len(lock) < skip+1 || lock[skip] != argon2 {
 		return nil

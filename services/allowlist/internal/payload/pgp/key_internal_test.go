@@ -39,7 +39,7 @@ func TestKeysAreBounded(t *testing.T) {
 		{"half a packet", rsaPacket(2048)[:100], ErrKey},
 	}
 	for _, tt := range tests {
-		if err := checkPackets(tt.block); err != tt.want { //nolint:errorlint // there is nothing around it
+		if err := checkPackets(tt.block); err != tt.want { //nolint:errorlint // nothing surrounds it
 			t.Errorf("%s: checkPackets = %v, want %v", tt.name, err, tt.want)
 		}
 	}

@@ -1,26 +1,26 @@
-// Package pgp writes and reads OpenPGP messages: encrypted for one key, signed inside if
-// wanted, as ASCII armor or binary.
+// Package pgp writes and reads OpenPGP messages. A message is encrypted to one key, optionally
+// signed inside, and written as ASCII armor or binary.
 //
-// Messages are written as the recipient's key prefers: AEAD (RFC 9580) where the
-// key announces it, otherwise with a modification detection code (RFC 4880), always with
-// AES, never compressed. Messages without integrity protection, messages for
-// passphrases and unencrypted ones are not read.
+// Messages follow the preferences of the recipient's key: AEAD (RFC 9580) if the key announces
+// it, otherwise a modification detection code (RFC 4880). They always use AES and are never
+// compressed. Messages without integrity protection, messages for passphrases, and unencrypted
+// messages are not read.
 //
 // # Hostile messages
 //
-// Whoever has the public key can send what they like, so that reading is bounded: by the
-// number of keys a message says it is for, of signatures in it and of layers of
-// compression, and by [MaxInflated] for compressed content. This is why the package
-// walks through the packets of a message itself and leaves only ciphers, keys and
-// signatures to go-crypto, whose own reader sets no such bounds. Nothing inside is
-// looked at before the integrity of the whole is certain.
+// Anyone with the public key can send any message, so reading is bounded: by the number of
+// recipient keys that a message names, of signatures in it, and of layers of compression, and by
+// [MaxInflated] for compressed content. This is why the package walks through the packets of a
+// message itself and leaves only ciphers, keys, and signatures to go-crypto, whose own reader
+// sets no such bounds. Nothing inside a message is processed before the integrity of the whole
+// is certain.
 //
 // # Keys
 //
-// A key is a key block, armored or binary. A private key may be locked with a passphrase;
-// then every call that needs it pays for unlocking it, which is meant to be slow: up to
-// a tenth of a second. Keys whose numbers ask for more work or memory than any honest
-// one are refused.
+// A key is a key block, armored or binary. A private key may be locked with a passphrase. Then
+// every call that needs it also pays for unlocking it, which is slow by design: up to a tenth of
+// a second. Keys whose parameters require more work or memory than those of any honest key are
+// refused.
 package pgp
 
 import (
@@ -36,27 +36,27 @@ import (
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
 
-// Why a message is not written or not accepted. The errors tell the stage and nothing of
-// the message or the key.
+// The reasons why a message is not written or not accepted. The errors name the stage and reveal
+// nothing about the message or the key.
 var (
-	// ErrKey means that a key block does not parse, is not of the needed kind, has expired
-	// or does not open with the passphrase.
+	// ErrKey means that a key block does not parse, is of the wrong kind, has expired, or cannot
+	// be unlocked with the passphrase.
 	ErrKey = errors.New("the key is not usable")
-	// ErrPublic is an [ErrKey] of a key block that is public where a private one is needed.
+	// ErrPublic is an [ErrKey] for a public key block that must be private.
 	ErrPublic = fmt.Errorf("%w: it is a public key", ErrKey)
 	// ErrMessage means that the message is not an encrypted OpenPGP message.
 	ErrMessage = errors.New("the message is not an encrypted message")
-	// ErrUnwrap means that the message is for none of the keys.
-	ErrUnwrap = errors.New("no key opens the message")
-	// ErrDecrypt means that the content does not open, or is not what may stand there.
-	ErrDecrypt = errors.New("the content does not open")
-	// ErrSignature means that none of the verifying keys has signed.
+	// ErrUnwrap means that the message is not encrypted to any of the keys.
+	ErrUnwrap = errors.New("no key decrypts the message")
+	// ErrDecrypt means that the content fails to decrypt, or is not permitted content.
+	ErrDecrypt = errors.New("the content cannot be decrypted")
+	// ErrSignature means that the message is not signed by any of the verifying keys.
 	ErrSignature = errors.New("the signature is not valid")
 )
 
-// A Message says how a message is written. Both forms are read.
+// A Message says how a message is written. Both forms can be read.
 type Message struct {
-	// Binary leaves the ASCII armor away.
+	// Binary omits the ASCII armor.
 	Binary bool
 }
 
@@ -68,8 +68,8 @@ type Signer struct {
 	Passphrase []byte
 }
 
-// Encrypt returns the plaintext encrypted for the recipient's key block, public or
-// private, and signed by the signer if it is not nil.
+// Encrypt returns the plaintext encrypted to the recipient's key block, public or private, and
+// signed by the signer if it is not nil.
 func (m Message) Encrypt(now time.Time, random io.Reader, recipient []byte, signer *Signer, plaintext []byte) ([]byte, error) {
 	to, err := readKey(recipient)
 	if err != nil {
@@ -87,7 +87,7 @@ func (m Message) Encrypt(now time.Time, random io.Reader, recipient []byte, sign
 		}
 		from = append(from, key)
 	}
-	// Room for packets, a signature, and the lines of the armor: 65 characters for 48
+	// Room for the packets, a signature, and the lines of the armor: 65 characters for every 48
 	// bytes.
 	var out bytes.Buffer
 	out.Grow((len(plaintext)+4096)/48*65 + 256)
@@ -102,9 +102,9 @@ func (m Message) Encrypt(now time.Time, random io.Reader, recipient []byte, sign
 	return out.Bytes(), nil
 }
 
-// settings returns what the library is to do. What is not set here is as careful as it
-// should be: no weak hashes, no MD5, SHA-1 only in old self-signatures, RSA from 2,047
-// bits, no unauthenticated messages.
+// settings returns the configuration of the library. The remaining defaults are strict enough:
+// no weak hashes, no MD5, SHA-1 only in old self-signatures, RSA keys of at least 2,047 bits,
+// and no unauthenticated messages.
 func settings(now time.Time, random io.Reader) *packet.Config {
 	return &packet.Config{
 		Rand:          random,
@@ -134,7 +134,7 @@ func write(w io.Writer, to *openpgp.Entity, from []*openpgp.Entity, config *pack
 	if err != nil {
 		return err
 	}
-	// The ciphers make copies of what they are given at once.
+	// The ciphers copy each write immediately.
 	for piece := range slices.Chunk(plaintext, 64<<10) {
 		if _, err := content.Write(piece); err != nil {
 			return err

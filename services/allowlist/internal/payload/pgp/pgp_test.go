@@ -27,7 +27,8 @@ type pair struct {
 	private, public []byte
 }
 
-// newPair makes a key at a time long past; change may alter how.
+// newPair generates a key pair with a creation time in the distant past; change may modify the
+// configuration.
 func newPair(t testing.TB, change func(*packet.Config)) pair {
 	t.Helper()
 	config := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return now.AddDate(-1, 0, 0) }}
@@ -147,7 +148,7 @@ func TestVectorsOfOtherToolsOpen(t *testing.T) {
 		}
 	}
 	if count == 0 {
-		t.Error("there are no vectors")
+		t.Error("no vectors found")
 	}
 }
 
@@ -199,11 +200,11 @@ func TestOnlyAVerifiersSignatureCounts(t *testing.T) {
 	}{
 		{"the verifier signed", signed(signer), [][]byte{signer.public}, nil},
 		{"the second verifier signed", signed(signer), [][]byte{other.public, signer.public}, nil},
-		{"nobody asks who signed", signed(other), nil, nil},
-		{"somebody else signed", signed(other), [][]byte{signer.public}, pgp.ErrSignature},
+		{"no verifier is given", signed(other), nil, nil},
+		{"another key signed", signed(other), [][]byte{signer.public}, pgp.ErrSignature},
 		{"our own key signed", signed(key), [][]byte{signer.public}, pgp.ErrSignature},
 		{"nobody signed", encrypt(t, pgp.Message{}, key, nil, []byte(sample)), [][]byte{signer.public}, pgp.ErrSignature},
-		{"it was signed for somebody else", forwarded(), [][]byte{signer.public}, pgp.ErrSignature},
+		{"it was signed for another recipient", forwarded(), [][]byte{signer.public}, pgp.ErrSignature},
 		{"the signer's clock is ahead by four minutes", late(4 * time.Minute), [][]byte{signer.public}, nil},
 		{"it was signed in an hour", late(time.Hour), [][]byte{signer.public}, pgp.ErrSignature},
 	}

@@ -10,21 +10,21 @@ import (
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
 
-// MaxInflated is how long the plaintext of a compressed message may be.
+// MaxInflated is the maximum length of the plaintext of a compressed message.
 const MaxInflated = 32 << 20
 
-// The bounds of what a message may hold.
+// The limits of a message.
 const (
 	maxRecipients = 16
 	maxSignatures = 8
 )
 
-// skew is how far the clock of a signer may be ahead of ours.
+// skew is how far a signer's clock may be ahead of ours.
 const skew = 5 * time.Minute
 
-// Decrypt opens a message with one of the private key blocks, and returns which one that
-// was. The passphrase unlocks those that are locked. With verifiers, public key blocks,
-// one of them must have signed inside; without, signatures are not looked at.
+// Decrypt decrypts a message with one of the private key blocks, and returns the position of
+// that key. The passphrase unlocks locked keys. If verifiers, which are public key blocks, are
+// given, one of them must have signed inside; otherwise signatures are ignored.
 func Decrypt(now time.Time, keys [][]byte, passphrase []byte, verifiers [][]byte, message []byte) (plaintext []byte, which int, err error) {
 	ours, err := readKeys(keys)
 	if err != nil {
@@ -38,7 +38,7 @@ func Decrypt(now time.Time, keys [][]byte, passphrase []byte, verifiers [][]byte
 	if err != nil {
 		return nil, 0, err
 	}
-	// The library draws nothing when it reads.
+	// The library needs no randomness to read.
 	r := &reading{keys: ours, passphrase: passphrase, config: settings(now.Add(skew), nil)}
 	content, which, err := r.open(packet.NewReader(binary), len(message))
 	if err != nil {
@@ -64,8 +64,8 @@ func readKeys(blocks [][]byte) (openpgp.EntityList, error) {
 	return list, nil
 }
 
-// unarmored returns the packets of a message in either form. Around the armor there is
-// only white space: nothing that is not read.
+// unarmored returns the packets of a message in either form. Only white space may surround the
+// armor, so that no part of the message goes unread.
 func unarmored(message []byte) (io.Reader, error) {
 	if len(message) > 0 && message[0]&0x80 != 0 {
 		return bytes.NewReader(message), nil
@@ -91,8 +91,8 @@ type reading struct {
 	config     *packet.Config
 }
 
-// open returns the packets inside the encrypted data, whose integrity is checked, and
-// whose key opened them. Size is that of the message.
+// open returns the packets inside the encrypted data after checking its integrity, and the
+// position of the key that decrypted it. Size is the size of the message.
 func (r *reading) open(packets *packet.Reader, size int) (content []byte, which int, err error) {
 	var wrapped []*packet.EncryptedKey
 	for n := 0; ; n++ {
@@ -103,7 +103,7 @@ func (r *reading) open(packets *packet.Reader, size int) (content []byte, which 
 		switch p := p.(type) {
 		case *packet.EncryptedKey:
 			wrapped = append(wrapped, p)
-		case *packet.SymmetricKeyEncrypted: // for somebody with a passphrase
+		case *packet.SymmetricKeyEncrypted: // for the holder of a passphrase
 		case *packet.SymmetricallyEncrypted:
 			if !p.IntegrityProtected {
 				return nil, 0, ErrMessage
@@ -117,12 +117,12 @@ func (r *reading) open(packets *packet.Reader, size int) (content []byte, which 
 	}
 }
 
-// decrypt tries our keys for those that the message names, and opens the data with the
-// first session key that comes out.
+// decrypt tries our keys for the recipients that the message names, and decrypts the data with
+// the first session key that it finds.
 func (r *reading) decrypt(wrapped []*packet.EncryptedKey, data packet.EncryptedDataPacket, size int) (content []byte, which int, err error) {
 	for which, entity := range r.keys {
 		for _, w := range wrapped {
-			// An old message may be for a key that has expired since.
+			// The key of an old message may have expired since.
 			for _, key := range entity.DecryptionKeys(w.KeyId, time.Time{}, r.config) {
 				if key.PrivateKey == nil {
 					return nil, 0, ErrPublic
@@ -141,8 +141,8 @@ func (r *reading) decrypt(wrapped []*packet.EncryptedKey, data packet.EncryptedD
 	return nil, 0, ErrUnwrap
 }
 
-// readAll decrypts the data and checks them to the end. It keeps nothing of them
-// otherwise.
+// readAll decrypts the data and checks its integrity to the end. On failure, it keeps no
+// plaintext.
 func readAll(data packet.EncryptedDataPacket, w *packet.EncryptedKey, size int) ([]byte, error) {
 	defer clear(w.Key)
 	stream, err := data.Decrypt(w.CipherFunc, w.Key)
@@ -159,8 +159,8 @@ func readAll(data packet.EncryptedDataPacket, w *packet.EncryptedKey, size int) 
 	return content.Bytes(), nil
 }
 
-// read returns the plaintext of the packets, signed by one of the verifiers if there
-// are any. Entity is whose key opened them.
+// read returns the plaintext of the packets. If there are verifiers, one of them must have
+// signed it. Entity owns the key that decrypted the message.
 func (r *reading) read(content []byte, entity *openpgp.Entity, verifiers openpgp.EntityList) ([]byte, error) {
 	if err := checkContent(content); err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (r *reading) read(content []byte, entity *openpgp.Entity, verifiers openpgp
 	limit, recipients := int64(MaxInflated), false
 	config := *r.config
 	config.MaxDecompressedMessageSize = &limit
-	config.CheckIntendedRecipients = &recipients // the library cannot: to it this is not encrypted
+	config.CheckIntendedRecipients = &recipients // the library cannot check this: it takes the packets for an unencrypted message
 	message, err := openpgp.ReadMessage(bytes.NewReader(content), verifiers, nil, &config)
 	if err != nil {
 		return nil, ErrDecrypt
@@ -183,8 +183,8 @@ func (r *reading) read(content []byte, entity *openpgp.Entity, verifiers openpgp
 	return plaintext.Bytes(), nil
 }
 
-// signed reports whether a verifier signed the message, and for this recipient if the
-// signature says for whom.
+// signed reports whether a verifier signed the message, and did so for this recipient if the
+// signature names recipients.
 func signed(message *openpgp.MessageDetails, recipient *openpgp.Entity) bool {
 	if !message.IsVerified || message.SignatureError != nil || message.Signature == nil || message.SignedBy == nil {
 		return false
@@ -200,13 +200,12 @@ func signed(message *openpgp.MessageDetails, recipient *openpgp.Entity) bool {
 	return false
 }
 
-// checkContent looks at the packets in front of the literal data before the library
-// does, which takes any number of signatures, and layers of compression around each
-// other.
+// checkContent checks the packets before the literal data, because the library accepts any
+// number of signatures and of nested layers of compression.
 func checkContent(content []byte) error {
 	packets := packet.NewReader(bytes.NewReader(content))
 	compressed := false
-	for range maxSignatures + 2 { // the signatures, the compression and the data
+	for range maxSignatures + 2 { // the signatures, the compression, and the data
 		p, err := packets.Next()
 		if err != nil {
 			return ErrDecrypt

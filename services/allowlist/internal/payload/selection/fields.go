@@ -8,17 +8,17 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
-// A FieldsConfig selects values inside a JSON body. Each is replaced by a JSON string
-// that holds its sealed text.
+// A FieldsConfig selects values inside a JSON body. Each is replaced by a JSON string that holds
+// its sealed text.
 type FieldsConfig struct {
-	// Paths are 1-64 paths of which no two overlap.
+	// Paths are 1-64 paths, no two of which overlap.
 	Paths []string
-	// Text takes the characters of strings, and makes strings of all that is opened.
-	// Else values are taken and come back as their JSON text.
+	// Text seals the characters of strings, and turns every opened value into a string. Without
+	// it, values are sealed and restored as their JSON text.
 	Text bool
-	// Optional lets a path select nothing.
+	// Optional allows a path to select nothing.
 	Optional bool
-	// SkipEmpty leaves empty strings as they are.
+	// SkipEmpty leaves empty strings unchanged.
 	SkipEmpty bool
 }
 
@@ -28,30 +28,31 @@ type fields struct {
 	set   *jsonbytes.Set
 }
 
-// NewFields compiles a selection of values. If there are findings, it is not to be used.
+// NewFields compiles a selection of values. If there are violations, it returns no usable
+// selection.
 func NewFields(c FieldsConfig) (Selection, []Violation) {
 	if n := len(c.Paths); n == 0 || n > jsonbytes.MaxPaths {
-		return nil, []Violation{{"paths", "must hold 1-64 paths"}}
+		return nil, []Violation{{"paths", "must have 1-64 paths"}}
 	}
-	var findings []Violation
+	var violations []Violation
 	paths := make([]jsonbytes.Path, len(c.Paths))
 	for i, text := range c.Paths {
 		field := fmt.Sprintf("paths[%d]", i)
 		p, ok := jsonbytes.ParsePath(text)
 		if !ok {
-			findings = append(findings, Violation{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index] or [*]"})
+			violations = append(violations, Violation{field, "must be a path of at most 256 bytes: $ and then .name, ['name'], [index], or [*]"})
 			continue
 		}
 		for j, other := range paths[:i] {
 			if other != nil && p.Overlaps(other) {
-				findings = append(findings, Violation{field, fmt.Sprintf("must not select what paths[%d] may select, nor lie inside it", j)})
+				violations = append(violations, Violation{field, fmt.Sprintf("must not overlap paths[%d]", j)})
 				break
 			}
 		}
 		paths[i] = p
 	}
-	if len(findings) > 0 {
-		return nil, findings
+	if len(violations) > 0 {
+		return nil, violations
 	}
 	return &fields{c, paths, jsonbytes.NewSet(paths...)}, nil
 }
@@ -95,7 +96,7 @@ func (f *fields) Encrypt(body []byte, s Sealer) ([]byte, error) {
 	return append(out, body[done:]...), nil
 }
 
-// worked returns the spans without those that stay as they are. It uses their memory.
+// worked returns the spans without those that stay unchanged. It reuses their memory.
 func (f *fields) worked(body []byte, spans []jsonbytes.Span) []jsonbytes.Span {
 	if !f.SkipEmpty {
 		return spans
@@ -109,14 +110,14 @@ func (f *fields) worked(body []byte, spans []jsonbytes.Span) []jsonbytes.Span {
 	return kept
 }
 
-// seal appends the JSON string that stands for a value.
+// seal appends the JSON string that replaces a value.
 func (f *fields) seal(dst, value []byte, s Sealer) ([]byte, error) {
 	if !f.Text {
 		return appendSealed(dst, value, s)
 	}
 	text, ok := jsonbytes.Text(value)
 	if !ok {
-		return nil, &BodyError{Reason: "a selected string holds half of a character"}
+		return nil, &BodyError{Reason: "a selected string contains half of a surrogate pair"}
 	}
 	defer wipeCopy(text, value)
 	return appendSealed(dst, text, s)
@@ -145,7 +146,7 @@ func (f *fields) Decrypt(body []byte, o Opener) ([]byte, error) {
 		case !f.Text && jsonbytes.Valid(value):
 			out = append(out, value...)
 		default:
-			fits = false // the others are opened all the same: time does not tell which it was
+			fits = false // open the others anyway, so that the time does not reveal which one it was
 		}
 		done = v.End
 	}
@@ -166,12 +167,12 @@ func appendSealed(dst, value []byte, s Sealer) ([]byte, error) {
 	}
 	dst, ok := jsonbytes.EscapeTail(dst, start)
 	if !ok {
-		return nil, &BodyError{Reason: "what is to stand in a JSON string is not a text"}
+		return nil, &BodyError{Reason: "the text for a JSON string is not UTF-8"}
 	}
 	return append(dst, '"'), nil
 }
 
-// openString opens what stands in a JSON string.
+// openString opens the content of a JSON string.
 func openString(value []byte, o Opener) ([]byte, error) {
 	if value[0] != '"' {
 		return nil, ErrSelect
@@ -183,15 +184,15 @@ func openString(value []byte, o Opener) ([]byte, error) {
 	return o.Open(text)
 }
 
-// wipeCopy zeroes text if it is a copy and not, with or without the quotes, value
-// itself, which is the caller's.
+// wipeCopy zeroes text if it is a copy, and not value itself, with or without the quotes, which
+// belongs to the caller.
 func wipeCopy(text, value []byte) {
 	if len(text) > 0 && len(value) > 1 && &text[0] != &value[0] && &text[0] != &value[1] {
 		clear(text)
 	}
 }
 
-// bodyError says why a body has no values.
+// bodyError returns why the values cannot be located in a body.
 func bodyError(err error) *BodyError {
 	switch {
 	case errors.Is(err, jsonbytes.ErrTooMany):
@@ -203,7 +204,7 @@ func bodyError(err error) *BodyError {
 	}
 }
 
-// withPath says in a refusal which path it is about.
+// withPath adds the path to a refusal.
 func withPath(err error, path string) error {
 	var r *BodyError
 	if errors.As(err, &r) {

@@ -17,59 +17,59 @@ const (
 // A FormConfig selects values of a form body (URL Standard,
 // `application/x-www-form-urlencoded`).
 type FormConfig struct {
-	// Names are 1-64 names; each pair with one of them is selected.
+	// Names are 1-64 names. Every pair with one of these names is selected.
 	Names []string
-	// Optional lets a name be missing.
+	// Optional allows a name to be missing.
 	Optional bool
-	// SkipEmpty leaves empty values as they are.
+	// SkipEmpty leaves empty values unchanged.
 	SkipEmpty bool
 }
 
-// A form selects values of a form. What is sealed is the decoded value; a value that
-// is no UTF-8 is taken as it is, so that a receiver gets the bytes that were meant and
-// not replacement characters. A name without `=` has an empty value.
+// A form selects values of a form. The decoded value is sealed. A value that is not UTF-8 is
+// sealed as it is, so that the receiver gets the original bytes instead of replacement
+// characters. A name without `=` has an empty value.
 type form struct {
 	FormConfig
 	names map[string]int // positions
 }
 
-// NewForm compiles a selection of a form's values. If there are findings, it is not to
-// be used.
+// NewForm compiles a selection of form values. If there are violations, it returns no usable
+// selection.
 func NewForm(c FormConfig) (Selection, []Violation) {
 	if n := len(c.Names); n == 0 || n > maxNames {
-		return nil, []Violation{{"names", "must hold 1-64 names"}}
+		return nil, []Violation{{"names", "must have 1-64 names"}}
 	}
-	var findings []Violation
+	var violations []Violation
 	f := &form{c, make(map[string]int, len(c.Names))}
 	for i, name := range c.Names {
 		field := fmt.Sprintf("names[%d]", i)
 		if name == "" || len(name) > maxNameBytes {
-			findings = append(findings, Violation{field, "must have 1-256 bytes"})
+			violations = append(violations, Violation{field, "must have 1-256 bytes"})
 		} else if j := slices.Index(c.Names, name); j < i {
-			findings = append(findings, Violation{field, fmt.Sprintf("must not be the same as names[%d]", j)})
+			violations = append(violations, Violation{field, fmt.Sprintf("must not be the same as names[%d]", j)})
 		}
 		f.names[name] = i
 	}
-	if len(findings) > 0 {
-		return nil, findings
+	if len(violations) > 0 {
+		return nil, violations
 	}
 	return f, nil
 }
 
-// Single is false, since a name may stand in a form many times.
+// Single is false because a name may occur many times in a form.
 func (f *form) Single() bool { return false }
 
-// Covers is true: nothing in a form is at the end of a path.
+// Covers is true because paths do not lead into a form.
 func (f *form) Covers(jsonbytes.Path) bool { return true }
 
-// A pair is where a selected value stands in a body.
+// A pair is the place of a selected value in a body.
 type pair struct {
 	start, end int
-	bare       bool // there is no `=`
+	bare       bool // the pair has no `=`
 }
 
-// locate finds the selected values in the order of the body. Missing is the first name
-// that is not there, or -1. It reports false if there are too many.
+// locate finds the selected values in the order of the body. Missing is the first missing name,
+// or -1. It reports false if there are too many values.
 func (f *form) locate(body []byte) (pairs []pair, missing int, ok bool) {
 	seen := make([]bool, len(f.Names))
 	var buffer [maxNameBytes]byte
@@ -79,7 +79,7 @@ func (f *form) locate(body []byte) (pairs []pair, missing int, ok bool) {
 			end = start + n
 		}
 		name, _, found := bytes.Cut(body[start:end], []byte{'='})
-		// A name three times as long as a configured one cannot be one.
+		// A name longer than three times the longest configured name cannot match one.
 		if len(name) <= 3*maxNameBytes {
 			if i, selected := f.names[string(appendDecoded(buffer[:0], name))]; selected {
 				if len(pairs) == MaxValues {
@@ -113,7 +113,7 @@ func (f *form) Encrypt(body []byte, s Sealer) ([]byte, error) {
 	}
 	size := len(body)
 	for _, v := range pairs {
-		// One character of base64 in twenty is written as three.
+		// One base64 character in twenty is percent-encoded as three.
 		n := s.SealedLen(v.end - v.start)
 		size += n + n/8 + 8 - (v.end - v.start)
 	}
@@ -132,14 +132,14 @@ func (f *form) Encrypt(body []byte, s Sealer) ([]byte, error) {
 	return append(out, body[done:]...), nil
 }
 
-// seal appends the text that stands for a value of a form.
+// seal appends the text that replaces a value of a form.
 func seal(dst, raw []byte, s Sealer) ([]byte, error) {
 	value := decoded(raw)
 	defer wipeCopy(value, raw)
 	return s.Seal(dst, value)
 }
 
-// begin appends the `=` that a name without one lacks.
+// begin appends the `=` if the pair has none.
 func (v pair) begin(dst []byte) []byte {
 	if v.bare {
 		return append(dst, '=')

@@ -24,7 +24,7 @@ func TestFormsReplaceSelectedValuesOnly(t *testing.T) {
 		{"names in any spelling", selection.FormConfig{Names: ab}, "b%20c=1&%61=2&b+c=3", "b%20c=%3C31%3E&%61=%3C32%3E&b+c=%3C33%3E", ""},
 		{"values are decoded and written as a form does", selection.FormConfig{Names: ab[:1]}, "a=%c3%bc+%41%2f*", "a=%3C" + x("ü A/*") + "%3E", "a=%C3%BC+A%2F*"},
 		{"a value with equals signs", selection.FormConfig{Names: ab[:1]}, "a=b=c", "a=%3C" + x("b=c") + "%3E", "a=b%3Dc"},
-		{"bytes that are no text", selection.FormConfig{Names: ab[:1]}, "a=%FF%00", "a=%3Cff00%3E", ""},
+		{"bytes that are not text", selection.FormConfig{Names: ab[:1]}, "a=%FF%00", "a=%3Cff00%3E", ""},
 		{"an empty value", selection.FormConfig{Names: ab[:1]}, "a=&x=1", "a=%3C%3E&x=1", ""},
 		{"a name without a value", selection.FormConfig{Names: ab[:1]}, "a&x=1", "a=%3C%3E&x=1", "a=&x=1"},
 		{"empty values may stay", selection.FormConfig{Names: ab[:1], SkipEmpty: true}, "a=&a&a=1", "a=&a&a=%3C31%3E", ""},
@@ -62,7 +62,7 @@ func TestFormsWithoutTheNamesAreRefused(t *testing.T) {
 	}
 }
 
-// The tables were made with URLSearchParams of Node.js 20.
+// The tables were generated with URLSearchParams of Node.js 20.
 func TestFormsAreWrittenAsBrowsersDo(t *testing.T) {
 	t.Parallel()
 	d := formOf(t, selection.FormConfig{Names: []string{"k"}})
@@ -96,8 +96,7 @@ func TestFormsAreReadAsBrowsersDo(t *testing.T) {
 	}
 }
 
-// Whatever a sender sends, other pairs keep their bytes, and what is opened is what
-// was sealed.
+// For any body, other pairs keep their bytes, and opened values equal the sealed ones.
 func FuzzForm(f *testing.F) {
 	for _, seed := range []string{"a=1&b=2&c", "&&a=%41+%zz&=&b", "a=%FF%00&%62=%", "a&a=&b=+", "x=%3&a=%C3%BC"} {
 		f.Add([]byte(seed))

@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
 )
 
-// What Node.js writes and reads as forms, pair by pair.
+// Node.js and this package read each other's forms, pair by pair.
 const script = `
 const values = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
 const written = new URLSearchParams(values.map((value) => ['k', value])).toString();
@@ -21,10 +21,10 @@ process.stdout.write(JSON.stringify({ written, read }));
 
 func TestInteropOfFormsWithNode(t *testing.T) {
 	t.Parallel()
-	// What is read of these is UTF-8; Node.js would replace other bytes.
+	// These values are UTF-8; Node.js would replace other bytes.
 	const chars = "%+=&4z1 \x00\n~*é🎯"
 	values := []string{""}
-	for i := 0; len(values[i]) < 3; i++ { // texts of up to three bytes and one more character
+	for i := 0; len(values[i]) < 3; i++ { // strings of up to three bytes and one more character
 		for _, c := range chars {
 			values = append(values, values[i]+string(c))
 		}

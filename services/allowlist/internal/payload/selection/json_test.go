@@ -83,7 +83,7 @@ func TestSealedTextsAreQuoted(t *testing.T) {
 		d.begin = "\xff"
 		var refusal *selection.BodyError
 		if sealed, err := d.encrypt(t, `{"a":1}`); !errors.As(err, &refusal) || refusal.Path != "$.a" {
-			t.Errorf("Encrypt to what is no text = %q, %v, want a refusal", sealed, err)
+			t.Errorf("Encrypt to bytes that are not text = %q, %v, want a refusal", sealed, err)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestNumberOfValuesIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever a sender sends is refused, or comes back as it was.
+// Any body is refused, or restored as it was.
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{`{"a":1,"b":[{"c":"x"}]}`, ` {"b":[{"c":{}},{"c":""}],"a":null} `, `{"a":"\ud800"}`, `{"a":1,"a":2}`, `[]`, "{\"a\":\"\u2028\\u0000\"}"} {
 		f.Add([]byte(seed))

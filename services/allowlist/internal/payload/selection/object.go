@@ -9,13 +9,13 @@ type object struct {
 	document bool
 }
 
-// NewObject selects one value of a JSON body, whatever its type; what is sealed is its
-// JSON text as it stands. What takes its place is a JSON document, or else a text, which
-// becomes a string. If there are findings, the selection is not to be used.
+// NewObject selects one value of a JSON body, of any type, and seals its exact JSON text. The
+// value is replaced by a JSON document if document is set, and otherwise by text, which becomes
+// a string. If there are violations, NewObject returns no usable selection.
 func NewObject(path string, document bool) (Selection, []Violation) {
 	p, ok := jsonbytes.ParsePath(path)
 	if !ok || !p.Exact() {
-		return nil, []Violation{{"path", "must be a path of at most 256 bytes: $ and then .name, ['name'] or [index]"}}
+		return nil, []Violation{{"path", "must be a path of at most 256 bytes: $ and then .name, ['name'], or [index]"}}
 	}
 	return &object{path, p, jsonbytes.NewSet(p), document}, nil
 }

@@ -2,8 +2,8 @@ package selection
 
 import "bytes"
 
-// decoded returns the bytes that a name or value of a form stands for. If that is what
-// it looks like, nothing is copied.
+// decoded returns the bytes that a name or value of a form represents. If they equal the raw
+// bytes, it copies nothing.
 func decoded(raw []byte) []byte {
 	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
 		return raw
@@ -11,8 +11,8 @@ func decoded(raw []byte) []byte {
 	return appendDecoded(make([]byte, 0, len(raw)), raw)
 }
 
-// appendDecoded appends the bytes that raw stands for: `+` is a blank, and a `%` without
-// two digits behind it is itself (URL Standard, application/x-www-form-urlencoded
+// appendDecoded appends the bytes that raw represents: `+` is a space, and a `%` that is not
+// followed by two digits represents itself (URL Standard, application/x-www-form-urlencoded
 // parsing).
 func appendDecoded(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); i++ {
@@ -43,9 +43,9 @@ func digit(c byte) int {
 	}
 }
 
-// encodeTail replaces the end of dst, from start, by how a form writes these bytes (URL
-// Standard, application/x-www-form-urlencoded percent-encode set). It works from the
-// back, so that a long text needs no second place.
+// encodeTail percent-encodes the end of dst, from start, for a form (URL Standard,
+// application/x-www-form-urlencoded percent-encode set). It works from the end, so that a long
+// text needs no second buffer.
 func encodeTail(dst []byte, start int) []byte {
 	extra := 0
 	for _, c := range dst[start:] {
@@ -73,7 +73,7 @@ func encodeTail(dst []byte, start int) []byte {
 	return dst
 }
 
-// plain reports whether a form writes the byte as itself.
+// plain reports whether a form writes the byte unencoded.
 func plain(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':

@@ -1,13 +1,13 @@
-// Package selection knows which part of a body is encrypted: the whole of it, values
-// of a JSON document, one value that becomes the envelope, or values of a form.
+// Package selection selects the part of a body to encrypt: the whole body, values of a JSON
+// document, one value that becomes the envelope, or values of a form.
 //
-// A [Selection] finds its values, has each of them sealed or opened by its caller, and
-// puts the result in the value's place. It knows nothing of keys, ciphers or
-// envelopes: what is sealed is a text, or for [NewObject] perhaps a JSON document, and
-// how that has to be quoted where it stands is the selection's business.
+// A [Selection] finds its values, has its caller seal or open each of them, and replaces the
+// value with the result. It does not know about keys, ciphers, or envelopes. A sealed value is
+// text, or possibly a JSON document for [NewObject]; the selection quotes it as its place
+// requires.
 //
-// All that is not selected keeps its exact bytes. A body in which the selection is not
-// clear is refused and never passed on.
+// Everything that is not selected keeps its exact bytes. A body with an ambiguous selection is
+// refused and never passed on.
 package selection
 
 import (
@@ -16,74 +16,74 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
-// MaxValues is how many values of one body may be selected. It bounds how far a small
-// body of many values can grow.
+// MaxValues is the maximum number of selected values in one body. It bounds how much a small
+// body with many values can grow.
 const MaxValues = 65536
 
-// A Selection is the part of a body that is encrypted. It is immutable and may be used
-// from many goroutines.
+// A Selection is the part of a body to encrypt. It is immutable and safe for concurrent use.
 type Selection interface {
-	// Encrypt returns the body with its values sealed. It fails with a [BodyError], or with
-	// an error of the sealer.
+	// Encrypt returns the body with its values sealed. It fails with a [BodyError], or with an
+	// error of the sealer.
 	Encrypt(body []byte, s Sealer) ([]byte, error)
-	// Decrypt returns the body with its values opened. It fails with [ErrSelect] or
-	// [ErrValue], or with an error of the opener. Of a whole body the result is what the
-	// opener returned; else the opener is wiped. Body keeps its bytes.
+	// Decrypt returns the body with its values opened. It fails with [ErrSelect] or [ErrValue],
+	// or with an error of the opener. For a whole body, the result is the value that the opener
+	// returned; otherwise Decrypt wipes the opener. Body is not modified.
 	Decrypt(body []byte, o Opener) ([]byte, error)
-	// Single reports whether no body has more than one value.
+	// Single reports whether every body has at most one value.
 	Single() bool
-	// Covers reports whether a path may lead to a selected value, into one or around one.
+	// Covers reports whether a path may lead to a selected value, inside one, or to a value that
+	// contains one.
 	Covers(p jsonbytes.Path) bool
 }
 
-// A Sealer seals the values of one message, one after the other.
+// A Sealer seals the values of one message, one after another.
 type Sealer interface {
-	// Prepare tells how many values there will be. It comes before all else.
+	// Prepare announces the number of values. It is called first.
 	Prepare(values int) error
-	// SealedLen returns how long the text for a value of n bytes becomes.
+	// SealedLen returns the length of the sealed text for a value of n bytes.
 	SealedLen(n int) int
-	// Seal appends the text that stands for a value.
+	// Seal appends the sealed text of a value.
 	Seal(dst, value []byte) ([]byte, error)
 }
 
 // An Opener opens the values of one message.
 type Opener interface {
-	// Prepare tells how many values there are. It comes before all else.
+	// Prepare announces the number of values. It is called first.
 	Prepare(values int) error
-	// Open returns the value that a text stands for, good until the next call. The text
-	// keeps its bytes.
+	// Open returns the value that a sealed text represents, valid until the next call. The text
+	// is not modified.
 	Open(text []byte) ([]byte, error)
-	// Wipe zeroes what the opener holds of values, the one returned last included.
+	// Wipe zeroes all values that the opener holds, including the most recent one.
 	Wipe()
 }
 
-// A BodyError says why a body cannot be encrypted.
+// A BodyError describes why a body cannot be encrypted.
 type BodyError struct {
-	// Reason is a constant sentence.
+	// Reason is a constant phrase.
 	Reason string
-	// Path is the configured path, or name, that the body does not go with, or empty.
+	// Path is the configured path or name that the body does not match, or empty.
 	Path string
 }
 
 func (e *BodyError) Error() string { return "selection: " + e.Reason }
 
-// What may be wrong with a body that came in.
+// The errors of incoming bodies.
 var (
-	// ErrSelect means that the values cannot be found in it.
-	ErrSelect = errors.New("selection: the body does not have the values")
-	// ErrValue means that what was opened does not fit in where it stands.
-	ErrValue = errors.New("selection: an opened value does not fit in")
+	// ErrSelect means that the values cannot be located in the body.
+	ErrSelect = errors.New("selection: the values cannot be located in the body")
+	// ErrValue means that an opened value is not valid in its place.
+	ErrValue = errors.New("selection: an opened value is not valid in its place")
 )
 
-// A Violation is what is wrong with a configuration.
+// A Violation is an error in a configuration.
 type Violation struct {
-	// Field names what is meant inside the configuration, such as `paths[1]`.
+	// Field is the field inside the configuration, such as `paths[1]`.
 	Field string
-	// Text says what must be. It repeats nothing of the configuration.
+	// Text says what the field must be. It repeats nothing of the configuration.
 	Text string
 }
 
-// Whole selects the whole body, whatever it is.
+// Whole selects the whole body, whatever its content.
 func Whole() Selection { return whole{} }
 
 type whole struct{}

@@ -19,12 +19,12 @@ var (
 	errOpen = errors.New("the opener fails")
 )
 
-// A hand seals a value as its hexadecimal digits between two texts, and opens what
-// looks so. It checks that it is used as promised.
+// A hand seals a value as its hexadecimal digits between two strings, and opens such text. It
+// checks that its methods are called as documented.
 type hand struct {
 	t           testing.TB
 	begin, end  string
-	left        int // values to come, -1 before they are known
+	left        int // remaining values, -1 before the number is known
 	wiped, fail bool
 	opened      []byte
 }
@@ -56,7 +56,7 @@ func (h *hand) Open(text []byte) ([]byte, error) {
 	h.count()
 	digits, ok := bytes.CutPrefix(text, []byte(h.begin))
 	digits, also := bytes.CutSuffix(digits, []byte(h.end))
-	clear(h.opened) // what was returned before is not good any more
+	clear(h.opened) // the previous value is no longer valid
 	value, err := hex.AppendDecode(nil, digits)
 	if !ok || !also || err != nil {
 		return nil, errOpen
@@ -72,12 +72,12 @@ func (h *hand) Wipe() {
 
 func (h *hand) count() {
 	if h.left <= 0 {
-		h.t.Errorf("there are more values than were prepared, or none was")
+		h.t.Errorf("more values than prepared, or Prepare was not called")
 	}
 	h.left--
 }
 
-// A door is a selection with the texts that its values are sealed between.
+// A door is a selection with the strings that surround its sealed values.
 type door struct {
 	selection.Selection
 	begin, end string
@@ -113,36 +113,36 @@ func (d door) decrypt(t testing.TB, body string) (string, error) {
 	return string(got), err
 }
 
-func must(t testing.TB, s selection.Selection, findings []selection.Violation) selection.Selection {
+func must(t testing.TB, s selection.Selection, violations []selection.Violation) selection.Selection {
 	t.Helper()
-	if len(findings) > 0 {
-		t.Fatalf("findings: %v", findings)
+	if len(violations) > 0 {
+		t.Fatalf("violations: %v", violations)
 	}
 	return s
 }
 
 func fieldsOf(t testing.TB, c selection.FieldsConfig) door {
 	t.Helper()
-	s, findings := selection.NewFields(c)
-	return door{must(t, s, findings), "<", ">"}
+	s, violations := selection.NewFields(c)
+	return door{must(t, s, violations), "<", ">"}
 }
 
 func formOf(t testing.TB, c selection.FormConfig) door {
 	t.Helper()
-	s, findings := selection.NewForm(c)
-	return door{must(t, s, findings), "<", ">"}
+	s, violations := selection.NewForm(c)
+	return door{must(t, s, violations), "<", ">"}
 }
 
 func objectOf(t testing.TB, path string, document bool) door {
 	t.Helper()
-	s, findings := selection.NewObject(path, document)
+	s, violations := selection.NewObject(path, document)
 	if document {
-		return door{must(t, s, findings), `{"v":"`, `"}`}
+		return door{must(t, s, violations), `{"v":"`, `"}`}
 	}
-	return door{must(t, s, findings), "<", ">"}
+	return door{must(t, s, violations), "<", ">"}
 }
 
-// x returns the digits of a text.
+// x returns the hexadecimal digits of a string.
 func x(text string) string { return hex.EncodeToString([]byte(text)) }
 
 func TestWholeBodiesAreSealed(t *testing.T) {
@@ -204,7 +204,7 @@ func TestOpenersAreWiped(t *testing.T) {
 	}
 }
 
-func TestSelectionsKnowWhatTheyCover(t *testing.T) {
+func TestCoversReportsSelectedPaths(t *testing.T) {
 	t.Parallel()
 	fields := fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a.b", "$.c[*]"}})
 	for _, test := range []struct {
@@ -256,22 +256,22 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		{name: "no names", form: []string{}, want: []string{"names"}},
 		{name: "65 names", form: names(65), want: []string{"names"}},
 		{name: "64 names", form: names(64)},
-		{name: "names that are none", form: []string{"", strings.Repeat("n", 257)}, want: []string{"names[0]", "names[1]"}},
+		{name: "invalid names", form: []string{"", strings.Repeat("n", 257)}, want: []string{"names[0]", "names[1]"}},
 		{name: "a name twice", form: []string{"a", "b", "a"}, want: []string{"names[2]"}},
 		{name: "a path that does not parse", object: "$", want: []string{"path"}},
 		{name: "a path with a wildcard", object: "$.a[*]", want: []string{"path"}},
 	} {
-		var findings []selection.Violation
+		var violations []selection.Violation
 		switch {
 		case test.fields != nil:
-			_, findings = selection.NewFields(selection.FieldsConfig{Paths: test.fields})
+			_, violations = selection.NewFields(selection.FieldsConfig{Paths: test.fields})
 		case test.form != nil:
-			_, findings = selection.NewForm(selection.FormConfig{Names: test.form})
+			_, violations = selection.NewForm(selection.FormConfig{Names: test.form})
 		default:
-			_, findings = selection.NewObject(test.object, true)
+			_, violations = selection.NewObject(test.object, true)
 		}
 		var got []string
-		for _, f := range findings {
+		for _, f := range violations {
 			got = append(got, f.Field)
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {

@@ -58,7 +58,7 @@ func (s RSA) verify(key any, in *signed, signatures [][]byte) bool {
 // SHA-384. Keys are [*ecdsa.PrivateKey] and [*ecdsa.PublicKey].
 type ECDSA struct {
 	Hash crypto.Hash
-	// P1363 writes r and s behind each other; unset, in DER.
+	// P1363 writes r followed by s. Without it, the signature is in DER.
 	P1363 bool
 }
 

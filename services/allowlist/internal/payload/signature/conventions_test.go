@@ -85,7 +85,7 @@ func TestKnownAnswersOfPartnersDocuments(t *testing.T) {
 			},
 			"hush",
 			signature.Message{Body: []byte(`{"id":820982911946154508}`)},
-			// As openssl dgst -sha256 -hmac hush -binary makes it of the body.
+			// The output of openssl dgst -sha256 -hmac hush -binary for the body.
 			map[string]string{"X-Shopify-Hmac-Sha256": "qBvrsZF7RfB1iS6BX6IHqJTp5L911P7intnPeTPsH0I="},
 		},
 		{
@@ -96,7 +96,7 @@ func TestKnownAnswersOfPartnersDocuments(t *testing.T) {
 				Headers: map[string]string{"X-Request": "${id};${timestamp_ms};${signature}"},
 			},
 			"hush", webhook(),
-			// As openssl makes it of the input written out.
+			// The output of openssl for the assembled input.
 			map[string]string{"X-Request": "msg_1;1767366245678;AKLGb3NSIVlKRf57vT9cTlZC2goFw9c9G76LU8A5T68="},
 		},
 	}

@@ -2,8 +2,8 @@ package signature
 
 import (
 	"crypto"
-	_ "crypto/md5"  //nolint:gosec // partners fixed checksums with MD5 long ago; the caller makes who configures one acknowledge it
-	_ "crypto/sha1" //nolint:gosec // as MD5
+	_ "crypto/md5"  //nolint:gosec // existing partners require MD5 checksums; the caller requires an acknowledgement
+	_ "crypto/sha1" //nolint:gosec // as for MD5
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/base64"
@@ -12,15 +12,15 @@ import (
 	"io"
 )
 
-// A function transforms a value on its way into the input, without holding all of it.
+// A function transforms a value on its way into the input, without buffering all of it.
 type function struct {
 	name string
-	// open returns what takes the value and writes its transformation to w; when
-	// closed, the end of it.
+	// open returns a writer that takes the value and writes its transformation to w; closing it
+	// writes the rest.
 	open func(w io.Writer) io.WriteCloser
-	// encodes says that the value grows, up to twice its length.
+	// encodes says that the value may grow, to at most twice its length.
 	encodes bool
-	// hash is that of a digest.
+	// hash is the hash of a digest function.
 	hash crypto.Hash
 }
 
@@ -29,7 +29,7 @@ func functionNames() []string {
 	return []string{"base64", "base64url", "hex", "hex_upper", "lower", "upper", "md5", "sha1", "sha256", "sha384", "sha512"}
 }
 
-// newFunction returns the function of a name.
+// newFunction returns the named function.
 func newFunction(name string) (f function, ok bool) {
 	switch name {
 	case "base64":
@@ -67,13 +67,13 @@ func digest(h crypto.Hash) function {
 	return function{hash: h, open: func(w io.Writer) io.WriteCloser { return digester{h.New(), w} }}
 }
 
-// through has nothing left when it is closed.
+// through is a writer with nothing to flush when it is closed.
 type through struct{ io.Writer }
 
 // Close does nothing.
 func (through) Close() error { return nil }
 
-// A digester passes on the digest of what is written to it.
+// A digester writes the digest of its input.
 type digester struct {
 	hash.Hash
 	w io.Writer
@@ -85,14 +85,14 @@ func (d digester) Close() error {
 	return err
 }
 
-// letters passes on what is written to it with the case of ASCII letters changed.
+// letters writes its input with the case of ASCII letters changed.
 type letters struct {
 	w io.Writer
-	// first is the first of the 26 letters that are changed, a or A.
+	// first is the first of the 26 letters to change, a or A.
 	first byte
 }
 
-// Write changes a copy, piece by piece.
+// Write converts a copy, piece by piece.
 func (l letters) Write(text []byte) (int, error) {
 	var piece [512]byte
 	for rest := text; len(rest) > 0; {

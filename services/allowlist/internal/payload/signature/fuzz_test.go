@@ -11,8 +11,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// FuzzNew compiles any configuration. What compiles signs, what is signed verifies, and
-// nothing but text that HTTP can carry stands in a header.
+// FuzzNew compiles any configuration. A valid configuration signs messages that verify, and
+// writes only headers that HTTP can carry.
 func FuzzNew(f *testing.F) {
 	f.Add("${id}.${timestamp}.${body}", "${signatures}", "${id}", "v1,${signature}", " ", "msg_1")
 	f.Add("${timestamp_ms|hex}${json:$.amount}", "t=${timestamp_ms},${signatures}", "${*}", "v1=${signature}", ",", "a")
@@ -28,7 +28,7 @@ func FuzzNew(f *testing.F) {
 			if separator != "" {
 				c.List = &signature.List{Item: item, Separator: separator}
 			}
-			if s, findings := signature.New(c); len(findings) == 0 {
+			if s, violations := signature.New(c); len(violations) == 0 {
 				checkRoundTrip(t, s, id)
 			}
 		}
@@ -61,7 +61,7 @@ func checkRoundTrip(t *testing.T, s *signature.Signer, id string) {
 	}
 }
 
-// FuzzVerify reads any headers. Without the key nobody makes one that is good.
+// FuzzVerify reads any headers. Without the key, no input may verify.
 func FuzzVerify(f *testing.F) {
 	f.Add("msg_1", "1767366245", "v1,AAAA v1,BBBB", "t=1767366245,v1=00,v0=11", "2026-01-02T15:04:05Z", `id="a",s="AA=="`, []byte("{}"))
 	f.Add("", "-1", "  ", "t=,,", "2026-01-02T15:04:05.5+01:00", `id="",s=""`, []byte(nil))

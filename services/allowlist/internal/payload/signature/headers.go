@@ -12,7 +12,8 @@ import (
 // The limits of headers.
 const (
 	maxTemplate = 256
-	// maxValue bounds a header that is read: a list of a dozen long RSA signatures.
+	// maxValue bounds a header that is read. It is enough for a list of a dozen long RSA
+	// signatures.
 	maxValue = 16 << 10
 	// maxSignatures bounds how often each key is tried on a message.
 	maxSignatures = 16
@@ -21,7 +22,7 @@ const (
 // headers are the compiled templates of all headers.
 type headers struct {
 	all []header
-	// carries says what stands in one of them.
+	// carries says which values the headers contain.
 	carries [carriedCount]bool
 	idChars template.Charset
 	codec   template.Codec
@@ -30,7 +31,7 @@ type headers struct {
 	separator string
 }
 
-// A header is the compiled template of one.
+// A header is the compiled template of one header.
 type header struct {
 	name, lower string
 	text        string
@@ -38,69 +39,69 @@ type header struct {
 	holes       []int
 }
 
-// The holes of a header are the texts that it may carry, and then the signature.
+// The holes of a header are the values that it may carry, followed by the signature.
 const signatureHole = carriedCount
 
 // newHeaders compiles the headers and the list of a configuration.
 func newHeaders(c Config) (*headers, []Violation) {
-	var findings []Violation
+	var violations []Violation
 	h := &headers{codec: template.NewCodec(c.Encoding)}
 	single := template.Hole{Name: "signature", Chars: h.codec.Chars()}
 	if _, ok := c.Scheme.(JWS); ok {
-		// Two texts in base64url and the two dots of what is detached.
+		// Two base64url strings and the two dots of a detached signature.
 		h.codec, single.Chars = template.NewCodec(template.Raw), template.Chars(base64urlChars+".")
 	} else if c.Encoding == template.Raw {
-		findings = append(findings, Violation{Field: "encoding", Text: "must be one that makes text"})
+		violations = append(violations, Violation{Field: "encoding", Text: "must be an encoding that produces text"})
 	}
 	sent := single
 	if c.List != nil {
-		findings = append(findings, h.list(c.List, single)...)
-		// Whatever stands in a list: it is the end of the header.
+		violations = append(violations, h.list(c.List, single)...)
+		// A list may contain any characters, because it is at the end of the header.
 		sent = template.Hole{Name: "signatures", Chars: template.AnyChars()}
 	}
-	if header, finding := h.compile(c.Headers, sent); finding != "" {
-		findings = append(findings, Violation{Field: "headers", Header: header, Text: finding})
+	if header, violation := h.compile(c.Headers, sent); violation != "" {
+		violations = append(violations, Violation{Field: "headers", Header: header, Text: violation})
 	}
-	if len(findings) > 0 {
-		return nil, findings
+	if len(violations) > 0 {
+		return nil, violations
 	}
 	return h, nil
 }
 
 const base64urlChars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
-// list compiles a list of such signatures.
-func (h *headers) list(l *List, signature template.Hole) (findings []Violation) {
-	item, finding := template.Text(l.Item, []template.Hole{signature})
+// list compiles a list of signatures.
+func (h *headers) list(l *List, signature template.Hole) (violations []Violation) {
+	item, violation := template.Text(l.Item, []template.Hole{signature})
 	switch {
-	case finding != "":
-		findings = append(findings, Violation{Field: "list.item", Text: finding})
+	case violation != "":
+		violations = append(violations, Violation{Field: "list.item", Text: violation})
 	case len(item.Holes()) != 1:
-		findings = append(findings, Violation{Field: "list.item", Text: "must have ${signature} exactly once"})
+		violations = append(violations, Violation{Field: "list.item", Text: "must have ${signature} exactly once"})
 	case !printable(l.Item):
-		findings = append(findings, Violation{Field: "list.item", Text: onlyPrintable})
+		violations = append(violations, Violation{Field: "list.item", Text: onlyPrintable})
 	}
 	literals := strings.NewReplacer("${signature}", "", "${*}", "").Replace(l.Item)
 	foreign := func(c rune) bool { return !signature.Chars.Has(byte(c)) && !strings.ContainsRune(literals, c) }
 	if !strings.ContainsFunc(l.Separator, foreign) || strings.ContainsFunc(l.Separator, unprintable) {
-		findings = append(findings, Violation{Field: "list.separator", Text: "must hold a character that no item can hold, and visible ones or blanks only"})
+		violations = append(violations, Violation{Field: "list.separator", Text: "must contain a character that no item can contain, and only visible characters or spaces"})
 	}
 	h.item, h.separator = item, l.Separator
-	return findings
+	return violations
 }
 
-const onlyPrintable = "must have at most 256 visible characters and inner blanks"
+const onlyPrintable = "must have at most 256 visible characters and inner spaces"
 
-// printable reports whether a text may stand in a header.
+// printable reports whether a string may be in a header.
 func printable(text string) bool {
 	return len(text) <= maxTemplate && strings.TrimSpace(text) == text && !strings.ContainsFunc(text, unprintable)
 }
 
 func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
-// compile compiles the templates of the headers. Wrong is the header that the finding is
-// about, or empty if it is about all.
-func (h *headers) compile(templates map[string]string, signature template.Hole) (wrong, finding string) {
+// compile compiles the templates of the headers. Wrong is the header with the violation, or
+// empty if the violation concerns all headers.
+func (h *headers) compile(templates map[string]string, signature template.Hole) (wrong, violation string) {
 	h.idChars = idChars(templates)
 	var holes []template.Hole
 	for i, name := range carriedNames()[:id] {
@@ -109,9 +110,9 @@ func (h *headers) compile(templates map[string]string, signature template.Hole) 
 	holes = append(holes, template.Hole{Name: nameID, Chars: h.idChars}, signature)
 	signatures := 0
 	for _, name := range slices.Sorted(maps.Keys(templates)) {
-		t, finding := template.Text(templates[name], holes)
-		if finding != "" {
-			return name, finding
+		t, violation := template.Text(templates[name], holes)
+		if violation != "" {
+			return name, violation
 		}
 		if !printable(templates[name]) {
 			return name, onlyPrintable
@@ -127,12 +128,12 @@ func (h *headers) compile(templates map[string]string, signature template.Hole) 
 		h.all = append(h.all, made)
 	}
 	if signatures != 1 {
-		return "", "must have ${" + signature.Name + "} exactly once in all"
+		return "", "must have ${" + signature.Name + "} exactly once in all headers"
 	}
 	return "", ""
 }
 
-// write writes the headers with one signature, or with a list any number.
+// write writes the headers with one signature, or with any number of signatures in a list.
 func (h *headers) write(texts *carried, signatures [][]byte) []Header {
 	fill := func(dst []byte, hole int) []byte {
 		switch {
@@ -146,7 +147,7 @@ func (h *headers) write(texts *carried, signatures [][]byte) []Header {
 	}
 	made := make([]Header, len(h.all))
 	for i := range h.all {
-		value, _ := h.all[i].template.Append(nil, fill) // nothing is escaped in a text
+		value, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
 		made[i] = Header{Name: h.all[i].name, Value: string(value)}
 	}
 	return made
@@ -163,12 +164,13 @@ func (h *headers) appendList(dst []byte, signatures [][]byte) []byte {
 	return dst
 }
 
-// read reads the headers of a message. What stands in two of them must be the same.
+// read reads the headers of a message. A value that occurs in two headers must be the same in
+// both.
 func (h *headers) read(value func(name string) (string, bool)) (texts carried, signatures [][]byte, err error) {
 	var found [signatureHole + 1][]byte
 	for i := range h.all {
 		if len(h.all[i].holes) == 0 {
-			continue // it is sent and not looked at
+			continue // sent, but not checked
 		}
 		text, ok := value(h.all[i].lower)
 		if !ok {
@@ -182,19 +184,20 @@ func (h *headers) read(value func(name string) (string, bool)) (texts carried, s
 				continue
 			}
 			if texts[hole] != nil && !bytes.Equal(texts[hole], found[hole]) {
-				return texts, nil, invalid("Two headers have a different ${%s}.", carriedNames()[hole])
+				return texts, nil, invalid("Two headers have different values for ${%s}.", carriedNames()[hole])
 			}
 			texts[hole] = found[hole]
 		}
 	}
 	if h.carries[id] && !isID(texts[id], &h.idChars) {
-		return texts, nil, invalid("The id in the header is empty, or has characters that an id cannot have.")
+		return texts, nil, invalid("The ID in the header is empty or contains characters that are not allowed in an ID.")
 	}
 	signatures, err = h.signatures(found[signatureHole])
 	return texts, signatures, err
 }
 
-// signatures returns the signatures in the text of one or of a list, which must be few.
+// signatures returns the signatures in the header value: one, or those of a list, which may have
+// only a few.
 func (h *headers) signatures(text []byte) ([][]byte, error) {
 	if h.item == nil {
 		signature, ok := h.codec.AppendDecoded(nil, text)

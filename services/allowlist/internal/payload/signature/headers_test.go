@@ -26,11 +26,11 @@ func TestAListLetsARotationTakeItsTime(t *testing.T) {
 			want int
 			err  error
 		}{
-			{"who has the old key only", []any{before}, 0, nil},
-			{"who has the new key only", []any{after}, 0, nil},
-			{"who has both, the new one first", []any{after, before}, 0, nil},
-			{"who has another key too", []any{foreign, before}, 1, nil},
-			{"who has none of them", []any{foreign}, 0, signature.ErrInvalid},
+			{"a receiver with the old key only", []any{before}, 0, nil},
+			{"a receiver with the new key only", []any{after}, 0, nil},
+			{"a receiver with both, the new one first", []any{after, before}, 0, nil},
+			{"a receiver with another key, too", []any{foreign, before}, 1, nil},
+			{"a receiver with neither key", []any{foreign}, 0, signature.ErrInvalid},
 		} {
 			got, err := s.Verify(tt.keys, webhook(), both)
 			if !errors.Is(err, tt.err) || got.Key != tt.want {
@@ -68,9 +68,9 @@ func TestListsAreReadWithPatience(t *testing.T) {
 	}{
 		{"one", good, hex, true},
 		{"other versions before it", "v0,AAAA v2,%% v1a,abcd " + good, "v0=00,v2=%%," + hex, true},
-		{"other versions behind it", good + " v1a,abcd", hex + ",v0=00", true},
+		{"other versions after it", good + " v1a,abcd", hex + ",v0=00", true},
 		{"another signature before it", "v1,AAAA " + good, "v1=00," + hex, true},
-		{"what does not decode before it", "v1,A v1,*** v1, " + good, "v1=0,v1=zz,v1=," + hex, true},
+		{"undecodable text before it", "v1,A v1,*** v1, " + good, "v1=0,v1=zz,v1=," + hex, true},
 		{"white space around", "  " + good + "  ", " " + hex + " ", true},
 		{"white space between", "v1,AAAA   " + good, "v1=00 , \t" + hex, true},
 		{"the header twice", good + ", " + good, hex + ", t=1767366245," + hex, true},
@@ -162,7 +162,7 @@ func TestTimesAreSignedAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestWhatStandsTwiceMustAgree(t *testing.T) {
+func TestRepeatedValuesMustAgree(t *testing.T) {
 	t.Parallel()
 	c := over("${timestamp}.${id}.${body}")
 	c.Headers["X-Time"], c.Headers["X-Time-Ms"], c.Headers["X-Request"] = "${timestamp}", "${timestamp_ms}", "${id}/${timestamp}"
@@ -181,7 +181,7 @@ func TestWhatStandsTwiceMustAgree(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsSignedIsVouchedFor(t *testing.T) {
+func TestOnlySignedValuesAreVerified(t *testing.T) {
 	t.Parallel()
 	c := over("${body}")
 	c.Headers["X-Time"], c.Headers["X-Id"] = "${timestamp}", "${id}"
@@ -190,11 +190,11 @@ func TestOnlyWhatIsSignedIsVouchedFor(t *testing.T) {
 	sent["X-Id"] = "msg_2"
 	got, err := s.Verify(key, webhook(), received(sent))
 	if diff := cmp.Diff(signature.Verified{}, got); diff != "" || err != nil {
-		t.Errorf("Verify with an id that nobody has signed = %v, (-want +got):\n%s", err, diff)
+		t.Errorf("Verify with an unsigned ID = %v, (-want +got):\n%s", err, diff)
 	}
 	sent["X-Time"] = "1767360000"
 	if _, err := s.Verify(key, webhook(), received(sent)); !errors.Is(err, signature.ErrInvalid) {
-		t.Errorf("Verify of an old time that nobody has signed = %v, want ErrInvalid", err)
+		t.Errorf("Verify of an old unsigned time = %v, want ErrInvalid", err)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestAnIDEndsWhereTheHeaderGoesOn(t *testing.T) {
 	m.ID = `a"b`
 	var unusable *signature.ValueError
 	if _, err := s.Sign(nil, key, m); !errors.As(err, &unusable) || unusable.Name != "id" {
-		t.Errorf("Sign with an id that holds its end = %v, want that the id is not usable", err)
+		t.Errorf("Sign with an ID that contains its end = %v, want an unusable ID", err)
 	}
 	for _, id := range []string{"", "two words", "é", strings.Repeat("x", 129)} {
 		headers := map[string]string{"x-request": `id="` + id + `";t=1767366245`, "x-signature": "00"}
@@ -247,13 +247,13 @@ func TestHeadersThatAreNoneAreFound(t *testing.T) {
 	}{
 		{"no signature", header("v1"), "headers"},
 		{"the signature twice", header("${signature}.${signature}"), "headers"},
-		{"a list where there is none", header("${signatures}"), "headers"},
+		{"a list that is not configured", header("${signatures}"), "headers"},
 		{"another placeholder", header("${signature}${body}"), "headers"},
 		{"a function", header("${signature|hex}"), "headers"},
 		{"a placeholder that is not closed", header("${signature"), "headers"},
 		{"two placeholders that touch", header("${timestamp}${signature}"), "headers"},
-		{"a literal that a time may hold", header("${timestamp}0${signature}"), "headers"},
-		{"a literal that the signature may hold", header("${signature}a"), "headers"},
+		{"a literal that a time may contain", header("${timestamp}0${signature}"), "headers"},
+		{"a literal that the signature may contain", header("${signature}a"), "headers"},
 		{"a line end", header("a\r\nb: ${signature}"), "headers"},
 		{"a character beyond ASCII", header("é${signature}"), "headers"},
 		{"a blank in front", header(" ${signature}"), "headers"},
@@ -262,22 +262,22 @@ func TestHeadersThatAreNoneAreFound(t *testing.T) {
 			c.Input, c.Headers["X-Time"] = "${timestamp_ms}", "${timestamp}"
 		}, "input"},
 		{"the signature in two headers", func(c *signature.Config) { c.Headers["X-Second"] = "${signature}" }, "headers"},
-		{"a list that goes on", list("v1=${signature}", ",", "${signatures};t=${timestamp}"), "headers"},
-		{"one signature beside a list", list("v1=${signature}", ",", "${signature}"), "headers"},
+		{"a list that continues", list("v1=${signature}", ",", "${signatures};t=${timestamp}"), "headers"},
+		{"one signature in addition to a list", list("v1=${signature}", ",", "${signature}"), "headers"},
 		{"an item without signature", list("v1", ",", "${signatures}"), "list.item"},
 		{"an item with two signatures", list("${signature},${signature}", ";", "${signatures}"), "list.item"},
 		{"an item with a time", list("${timestamp}.${signature}", ";", "${signatures}"), "list.item"},
 		{"an item with a line end", list("a\n${signature}", ";", "${signatures}"), "list.item"},
 		{"an empty separator", list("v1=${signature}", "", "${signatures}"), "list.separator"},
-		{"a separator that an item holds", list("v1,${signature}", ",", "${signatures}"), "list.separator"},
-		{"a separator that a signature may hold", list("v1,${signature}", "a", "${signatures}"), "list.separator"},
+		{"a separator that an item contains", list("v1,${signature}", ",", "${signatures}"), "list.separator"},
+		{"a separator that a signature may contain", list("v1,${signature}", "a", "${signatures}"), "list.separator"},
 		{"a separator that is a line end", list("v1,${signature}", "\n", "${signatures}"), "list.separator"},
 		{"a separator beyond ASCII", list("v1,${signature}", "é", "${signatures}"), "list.separator"},
 	} {
 		c := over("")
 		tt.change(&c)
-		if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != tt.field || findings[0].Text == "" {
-			t.Errorf("New with %s: %v, want one about %s", tt.name, findings, tt.field)
+		if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != tt.field || violations[0].Text == "" {
+			t.Errorf("New with %s: %v, want one about %s", tt.name, violations, tt.field)
 		}
 	}
 }
@@ -294,12 +294,12 @@ func list(item, separator, value string) func(*signature.Config) {
 
 func TestAllFindingsComeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, findings := signature.New(signature.Config{
+	_, violations := signature.New(signature.Config{
 		Scheme: signature.NewHMAC(crypto.SHA256), Input: "${nothing}", Encoding: template.Raw,
 		Headers: map[string]string{"X": "none"}, List: &signature.List{},
 	})
 	var fields []string
-	for _, f := range findings {
+	for _, f := range violations {
 		fields = append(fields, f.Field)
 	}
 	if diff := cmp.Diff([]string{"input", "encoding", "list.item", "list.separator", "headers"}, fields); diff != "" {

@@ -16,28 +16,28 @@ const (
 	maxInputBytes   = 1024
 	maxPlaceholders = 32
 	maxFunctions    = 4
-	// maxWork bounds the bytes that all functions and the scheme go through.
+	// maxWork bounds the total number of bytes that all functions and the scheme process.
 	maxWork = 64 << 20
 )
 
-// An input is the compiled template of what is signed.
+// An input is the compiled template of the signed string.
 type input struct {
-	// literals surround the placeholders; there is one more.
+	// literals surround the placeholders; there is one more literal than placeholders.
 	literals     [][]byte
 	placeholders []placeholder
 }
 
-// A placeholder is a value and what is done to it.
+// A placeholder is a value and the functions to apply to it.
 type placeholder struct {
-	// name is as in the template, with the path where there is one.
+	// name is the name in the template, including the path of `json:`.
 	name string
 	// lookup finds the value of `json:` and a path.
 	lookup    *jsonbytes.Lookup
 	functions []function
 }
 
-// parseInput compiles a template, or returns what is wrong with it.
-func parseInput(text string) (in *input, finding string) {
+// parseInput compiles a template, or returns the violation in it.
+func parseInput(text string) (in *input, violation string) {
 	if len(text) > maxInputBytes {
 		return nil, "must have at most 1,024 bytes"
 	}
@@ -53,29 +53,29 @@ func parseInput(text string) (in *input, finding string) {
 		}
 		inside, rest, closed := strings.Cut(rest, "}")
 		if !closed {
-			return nil, "must have the form ${name} or ${name|function} wherever ${ stands"
+			return nil, "must have the form ${name} or ${name|function} wherever it contains ${"
 		}
-		p, finding := parsePlaceholder(inside)
-		if finding != "" {
-			return nil, finding
+		p, violation := parsePlaceholder(inside)
+		if violation != "" {
+			return nil, violation
 		}
 		in.placeholders = append(in.placeholders, p)
 		text = rest
 	}
 	if n := len(in.placeholders); n == 0 || n > maxPlaceholders {
-		return nil, "must hold 1-32 placeholders"
+		return nil, "must have 1-32 placeholders"
 	}
 	return in, ""
 }
 
-// parsePlaceholder parses what stands between the braces.
-func parsePlaceholder(text string) (p placeholder, finding string) {
+// parsePlaceholder parses the content of the braces.
+func parsePlaceholder(text string) (p placeholder, violation string) {
 	names := strings.Split(text, "|")
 	p.name = names[0]
 	if path, ok := strings.CutPrefix(p.name, nameJSON); ok {
 		parsed, ok := jsonbytes.ParsePath(path)
 		if !ok || !parsed.Exact() {
-			return p, "must have behind json: a path such as $.a['b'][0], without [*], | and }"
+			return p, "must have a path such as $.a['b'][0] after json:, without [*], |, and }"
 		}
 		p.lookup = jsonbytes.NewLookup(parsed)
 	} else if !knownName(p.name) {
@@ -95,12 +95,12 @@ func parsePlaceholder(text string) (p placeholder, finding string) {
 	return p, ""
 }
 
-// inputNames returns the names of the placeholders that there are.
+// inputNames returns the names of all placeholders.
 func inputNames() []string {
 	return append(carriedNames(), nameBody, namePlaintext, nameJSON+"$.a", nameSecret, nameMethod, nameHost, namePath, nameQuery, nameContentType)
 }
 
-// knownName reports whether there is a placeholder of the name.
+// knownName reports whether a placeholder with this name exists.
 func knownName(name string) bool {
 	switch name {
 	case nameBody, namePlaintext, nameSecret, nameMethod, nameHost, namePath, nameQuery, nameContentType:
@@ -109,7 +109,7 @@ func knownName(name string) bool {
 	return position(name) >= 0
 }
 
-// position returns which of the texts that a header may carry has the name, or -1.
+// position returns the position of the named value among those that a header may carry, or -1.
 func position(name string) int {
 	for i, carried := range carriedNames() {
 		if carried == name {
@@ -119,9 +119,9 @@ func position(name string) int {
 	return -1
 }
 
-// WeakDigest reports whether the template of an input takes a digest with MD5 or SHA-1 of
-// something, of which others with the same digest can be made. It is false for what is no
-// template.
+// WeakDigest reports whether the template of an input takes an MD5 or SHA-1 digest of a value
+// for which an attacker could find another value with the same digest. It is false for an
+// invalid template.
 func WeakDigest(text string) bool {
 	in, _ := parseInput(text)
 	if in == nil {
@@ -137,7 +137,7 @@ func WeakDigest(text string) bool {
 	return false
 }
 
-// has reports whether a name stands in the input.
+// has reports whether the input uses a name.
 func (in *input) has(name string) bool {
 	for _, p := range in.placeholders {
 		if p.name == name {
@@ -147,7 +147,7 @@ func (in *input) has(name string) bool {
 	return false
 }
 
-// bare reports whether the input is one value as it is.
+// bare reports whether the input is a single value without functions.
 func (in *input) bare() bool {
 	return len(in.placeholders) == 1 && len(in.placeholders[0].functions) == 0 &&
 		len(in.literals[0]) == 0 && len(in.literals[1]) == 0
@@ -188,7 +188,7 @@ func (p *placeholder) value(m *Message, texts *carried) ([]byte, bool) {
 	return m.context(p.name)
 }
 
-// work returns the most bytes that a value of n bytes has on its way.
+// work returns the maximum number of bytes that a value of n bytes has along the way.
 func (p *placeholder) work(n int) int {
 	most := n
 	for _, f := range p.functions {
@@ -207,13 +207,13 @@ type signed struct {
 	input  *input
 	time   time.Time
 	values [][]byte
-	// work is how many bytes the input has at most, or goes through.
+	// work is the maximum number of bytes that the input has or processes.
 	work int
 
-	// keepUnused is that of the message.
+	// keepUnused is KeepUnused of the message.
 	keepUnused time.Duration
 
-	// What has been put together stays, for the next key.
+	// The assembled input and its digest, cached for the next key.
 	whole, sum []byte
 }
 
@@ -230,7 +230,7 @@ func (s *signed) writeTo(w io.Writer, secret []byte) {
 	_, _ = w.Write(s.input.literals[len(s.values)])
 }
 
-// show writes the input with [Hidden] in the place of the secret.
+// show writes the input with [Hidden] in place of the secret.
 func (s *signed) show(w *bytes.Buffer) {
 	for i := range s.values {
 		w.Write(s.input.literals[i])
@@ -252,11 +252,11 @@ func (p *placeholder) writeTo(w io.Writer, value []byte) {
 	}
 	_, _ = w.Write(value)
 	for _, stage := range stages {
-		_ = stage.Close() // the first passes on what it still holds to the second
+		_ = stage.Close() // the first writes its remaining bytes to the second
 	}
 }
 
-// digest returns the digest of the input, always by the hash of the scheme.
+// digest returns the digest of the input, always with the hash of the scheme.
 func (s *signed) digest(hash crypto.Hash) []byte {
 	if s.sum == nil {
 		h := hash.New()
@@ -266,7 +266,7 @@ func (s *signed) digest(hash crypto.Hash) []byte {
 	return s.sum
 }
 
-// bytes returns the input itself. It may be the message's body.
+// bytes returns the input itself. It may alias the message's body.
 func (s *signed) bytes() []byte {
 	if s.input.bare() {
 		return s.values[0]
@@ -280,9 +280,9 @@ func (s *signed) bytes() []byte {
 	return s.whole
 }
 
-// Shape returns where in the template of an input the secret stands: `S` with its functions
-// for each placeholder of the secret, and `*` for whatever else stands before, between and
-// behind them. What is public may change without changing the shape.
+// Shape returns where the template of an input uses the secret: `S` with its functions for each
+// placeholder of the secret, and `*` for anything else before, between, and after them. Public
+// parts may change without changing the shape.
 func Shape(text string) string {
 	in, _ := parseInput(text)
 	if in == nil {

@@ -14,8 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
-// TestInputsAreRendered compares inputs with what they must be, through the MAC that
-// both get.
+// TestInputsAreRendered compares inputs with their expected strings by their MACs.
 func TestInputsAreRendered(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ input, want string }{
@@ -42,7 +41,7 @@ func TestInputsAreRendered(t *testing.T) {
 		key := []any{[]byte("k")}
 		got, want := sign(t, compile(t, over(tt.input)), key, webhook()), sign(t, compile(t, over("${body}")), key, wantOver)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("input %q: another signature than that of the text written out", tt.input)
+			t.Errorf("input %q: the signature differs from that of the expected string", tt.input)
 		}
 	}
 }
@@ -61,12 +60,12 @@ func TestFunctionsWorkOnLongValuesPieceByPiece(t *testing.T) {
 		wantOver.Body = want
 		key := []any{[]byte("k")}
 		if diff := cmp.Diff(sign(t, compile(t, over("")), key, wantOver), sign(t, compile(t, over(input)), key, m)); diff != "" {
-			t.Errorf("input %q: another signature than that of the text written out", input)
+			t.Errorf("input %q: the signature differs from that of the expected string", input)
 		}
 	}
 }
 
-func TestWhatTheInputNeedsMustBeKnown(t *testing.T) {
+func TestValuesOfTheInputMustBeKnown(t *testing.T) {
 	t.Parallel()
 	for input, forget := range map[string]func(*signature.Message){
 		"${plaintext}":         func(m *signature.Message) { m.PlaintextKnown = false },
@@ -92,7 +91,7 @@ func TestWhatTheInputNeedsMustBeKnown(t *testing.T) {
 		if _, err := s.Sign(nil, key, m); !errors.As(err, &missing) || missing.Name != name {
 			t.Errorf("Sign over %s = %v, want that %s is missing", input, err, name)
 		}
-		// Whether the signature is right or not.
+		// Regardless of whether the signature is valid.
 		for _, value := range []string{sent["X-Signature"], "00"} {
 			missing = nil
 			if _, err := s.Verify(key, m, received(map[string]string{"x-signature": value})); !errors.As(err, &missing) || missing.Name != name {
@@ -149,17 +148,17 @@ func TestAnInputHasAnEnd(t *testing.T) {
 func TestTheSecretEntersADigestOnly(t *testing.T) {
 	t.Parallel()
 	c := over("${secret}|${body}")
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "input" {
-		t.Errorf("New of a MAC over the secret: %v, want one about the input", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "input" {
+		t.Errorf("New of a MAC over the secret: %v, want one about the input", violations)
 	}
 	c = over("${body}")
 	c.Scheme = signature.SecretDigest{Hash: crypto.SHA256}
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "input" {
-		t.Errorf("New of a digest without the secret: %v, want one about the input", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "input" {
+		t.Errorf("New of a digest without the secret: %v, want one about the input", violations)
 	}
 	c.Input, c.Headers["X-Key"] = "${secret}", "${secret}"
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "headers" {
-		t.Errorf("New with the secret in a header: %v, want one about the headers", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "headers" {
+		t.Errorf("New with the secret in a header: %v, want one about the headers", violations)
 	}
 }
 
@@ -170,14 +169,14 @@ func TestInputsThatAreNoneAreFound(t *testing.T) {
 		"${body|hex|hex|hex|hex|hex}", "${json:}", "${json:$}", "${json:a}", "${json:$.a[*]}", "${json:$['a}b']}", "${json:$['a|hex']}",
 		strings.Repeat("${body}", 33), "${body}" + strings.Repeat("x", 1024),
 	} {
-		_, findings := signature.New(over(input))
-		if len(findings) != 1 || findings[0].Field != "input" || findings[0].Text == "" {
-			t.Errorf("New with input %q: %v, want one about the input", input, findings)
+		_, violations := signature.New(over(input))
+		if len(violations) != 1 || violations[0].Field != "input" || violations[0].Text == "" {
+			t.Errorf("New with input %q: %v, want one about the input", input, violations)
 		}
 	}
 }
 
-func TestNeedsAreTold(t *testing.T) {
+func TestNeedsAreReported(t *testing.T) {
 	t.Parallel()
 	withID := over("${body}")
 	withID.Headers["X-Id"] = "${id}"

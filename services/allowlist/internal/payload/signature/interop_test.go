@@ -17,8 +17,8 @@ import (
 	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
-// These tests need node, openssl and what `make interop` installs. What Sign makes, they verify; what they make,
-// Verify takes.
+// These tests need node, openssl, and the packages that `make interop` installs. They verify the
+// output of Sign, and Verify accepts their output.
 
 // A job is one for webhooks.mjs of the partner.
 type job struct {
@@ -57,7 +57,7 @@ func TestInteropStandardWebhooks(t *testing.T) {
 			t.Errorf("job %d: the partner says %q, want %q", i, results[i], want)
 		}
 	}
-	m.ID = "" // of a message that comes in, the caller knows none
+	m.ID = "" // the caller does not know the ID of an incoming message
 	theirs := map[string]string{"webhook-id": "msg_2", "webhook-timestamp": sent["webhook-timestamp"], "webhook-signature": results[3]}
 	if got, err := s.Verify(both, m, received(theirs)); err != nil || got.Key != 1 || got.ID != "msg_2" {
 		t.Errorf("Verify of the partner's signature = %+v, %v, want key 1 and id msg_2", got, err)
@@ -96,7 +96,7 @@ func TestInteropOpensslSignatures(t *testing.T) {
 	}
 }
 
-// checkOpenssl has openssl verify what Sign makes, and Verify what openssl makes.
+// checkOpenssl verifies the output of Sign with openssl, and the output of openssl with Verify.
 func checkOpenssl(t *testing.T, name string, s *signature.Signer, key string, flags []string) {
 	t.Helper()
 	folder, codec := t.TempDir(), template.NewCodec(template.Base64)
@@ -122,6 +122,6 @@ func checkOpenssl(t *testing.T, name string, s *signature.Signer, key string, fl
 	theirs := codec.AppendEncoded(nil, tool("-sign", key))
 	sent := map[string]string{"x-signature": string(theirs), "x-time": "1767366245"}
 	if _, err := s.Verify([]any{public}, webhook(), received(sent)); err != nil {
-		t.Errorf("%s: Verify of what openssl made = %v", name, err)
+		t.Errorf("%s: Verify of the output of openssl = %v", name, err)
 	}
 }

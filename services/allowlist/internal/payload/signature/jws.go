@@ -10,8 +10,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// JWS is a detached JSON Web Signature (RFC 7515 appendix F) with the input as its
-// payload. Keys are those of the other schemes, by the algorithm.
+// JWS is a detached JSON Web Signature (RFC 7515 appendix F) with the input as its payload. Its
+// keys are those of the other schemes, depending on the algorithm.
 type JWS struct{ jose.JWS }
 
 func (s JWS) sign(random io.Reader, key any, in *signed) ([]byte, error) {

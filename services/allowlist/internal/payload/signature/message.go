@@ -9,29 +9,28 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A Message is what is signed, and what is known of it. What is empty is not known, but
-// for the bodies and the query.
+// A Message is the signed message and its context. An empty field is unknown, except for the
+// bodies and the query.
 type Message struct {
-	// Body is what is sent.
+	// Body is the body that is sent.
 	Body []byte
 	// Plaintext is the body before encryption, if it is known.
 	Plaintext      []byte
 	PlaintextKnown bool
-	// Time is the time to sign, or to compare with.
+	// Time is the time of signing, or the time to compare with.
 	Time time.Time
-	// ID is the message's id: 1-128 printable ASCII characters, but not the one that
+	// ID is the message's ID: 1-128 printable ASCII characters, except the character that
 	// follows it in a header.
 	ID string
-	// Of the request: Host without port, Path with a leading slash, Query without a
-	// question mark.
+	// The request: Host has no port, Path has a leading slash, and Query has no question mark.
 	Method, Host, Path, Query string
-	// ContentType is that of Body.
+	// ContentType is the content type of Body.
 	ContentType string
-	// KeepUnused is how long objects that are made of keys are kept without use.
+	// KeepUnused is how long objects that are built from keys are cached without use.
 	KeepUnused time.Duration
 }
 
-// The names of placeholders, besides `json:` and a path.
+// The names of placeholders, in addition to `json:` and a path.
 const (
 	nameBody        = "body"
 	namePlaintext   = "plaintext"
@@ -45,7 +44,7 @@ const (
 	nameJSON        = "json:"
 )
 
-// What a header may carry besides the signature, by position.
+// The values that a header may carry in addition to the signature, by position.
 const (
 	timestamp = iota
 	timestampMS
@@ -54,12 +53,12 @@ const (
 	carriedCount
 )
 
-// carriedNames returns the placeholders of what a header may carry.
+// carriedNames returns the placeholders of the values that a header may carry.
 func carriedNames() []string {
 	return []string{"timestamp", "timestamp_ms", "timestamp_rfc3339", nameID}
 }
 
-// carried are the texts that a header may carry, nil where there is none.
+// carried holds the values that a header may carry; a missing value is nil.
 type carried [carriedCount][]byte
 
 const (
@@ -71,7 +70,7 @@ const (
 	maxRFC3339 = 35
 )
 
-// text returns the time in one of its forms, or the id.
+// text returns the time in one of its forms, or the ID.
 func (m *Message) text(i int) ([]byte, bool) {
 	if i == id {
 		text := []byte(m.ID)
@@ -92,8 +91,8 @@ func (m *Message) text(i int) ([]byte, bool) {
 	}
 }
 
-// context returns what the call says of the message under a name, nothing for the
-// names that are not of the context.
+// context returns the value that the call provides for a name, or nothing for names that are not
+// part of the context.
 func (m *Message) context(name string) ([]byte, bool) {
 	var text string
 	switch name {
@@ -117,8 +116,8 @@ func (m *Message) context(name string) ([]byte, bool) {
 	return []byte(text), text != "" && visible(text)
 }
 
-// visible reports whether a text has no control characters. Nothing that HTTP sends in
-// its head has; and in an input of lines, a line end could make of one value two.
+// visible reports whether a string has no control characters. HTTP sends none in its head, and
+// in an input of lines, a line end could split one value into two.
 func visible(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] == 0x7f {
@@ -128,7 +127,7 @@ func visible(text string) bool {
 	return true
 }
 
-// timeChars returns the characters that a time may hold.
+// timeChars returns the characters that a time may contain.
 func timeChars(i int) template.Charset {
 	if i == timestampRFC3339 {
 		return template.Chars("0123456789-:.+TZ")
@@ -136,8 +135,8 @@ func timeChars(i int) template.Charset {
 	return template.Chars("0123456789")
 }
 
-// idChars returns the characters that an id may hold: the printable ones without those
-// that end it in one of the headers.
+// idChars returns the characters that an ID may contain: the printable ones except those that
+// end it in one of the headers.
 func idChars(templates map[string]string) template.Charset {
 	var ends, all []byte
 	for _, text := range templates {
@@ -153,7 +152,7 @@ func idChars(templates map[string]string) template.Charset {
 	return template.Chars(string(all))
 }
 
-// isID reports whether a text is an id of these characters.
+// isID reports whether text is an ID of these characters.
 func isID(text []byte, chars *template.Charset) bool {
 	for _, c := range text {
 		if !chars.Has(c) {
@@ -163,8 +162,8 @@ func isID(text []byte, chars *template.Charset) bool {
 	return len(text) > 0 && len(text) <= maxID
 }
 
-// time returns the time that headers carry, or the zero time if none does. It fails if
-// one cannot be read or is further from now than the tolerance, or if two differ.
+// time returns the time that the headers carry, or the zero time if none does. It fails if a
+// time is invalid or outside the tolerance, or if two times differ.
 func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, err error) {
 	for i, text := range c[:id] {
 		if text == nil {
@@ -172,7 +171,7 @@ func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, 
 		}
 		at, ok := parseTime(i, string(text))
 		if !ok {
-			return time.Time{}, invalid("What stands for ${%s} in the header is no such time.", carriedNames()[i])
+			return time.Time{}, invalid("The value of ${%s} in the header is not a valid time.", carriedNames()[i])
 		}
 		if off := now.Sub(at); off.Abs() > tolerance {
 			return time.Time{}, outside(i, off, tolerance)
@@ -187,16 +186,16 @@ func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, 
 	return sent, nil
 }
 
-// farOff is a difference of times that no clock has: the unit is another one.
+// farOff is a difference that no clock has: the time is in another unit.
 const farOff = 10 * 365 * 24 * time.Hour
 
-// outside says of a time that it is not within the tolerance.
+// outside returns the error for a time outside the tolerance.
 func outside(i int, off, tolerance time.Duration) error {
 	switch {
 	case off.Abs() > farOff && i == timestamp:
-		return invalid("The time in the header is outside the tolerance by years: it may be in milliseconds, for ${timestamp_ms}.")
+		return invalid("The time in the header is outside the tolerance by years. If it is in milliseconds, use ${timestamp_ms}.")
 	case off.Abs() > farOff && i == timestampMS:
-		return invalid("The time in the header is outside the tolerance by years: it may be in seconds, for ${timestamp}.")
+		return invalid("The time in the header is outside the tolerance by years. If it is in seconds, use ${timestamp}.")
 	case off < 0:
 		return invalid("The time in the header is %v ahead, outside the tolerance of %v.", -off.Round(time.Second), tolerance)
 	default:
@@ -210,7 +209,7 @@ func parseTime(i int, text string) (time.Time, bool) {
 		at, err := time.Parse(time.RFC3339, text)
 		return at.UTC(), err == nil && len(text) <= maxRFC3339
 	}
-	// Without a sign: ParseUint takes none.
+	// ParseUint accepts no sign.
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || len(text) > timeDigits {
 		return time.Time{}, false

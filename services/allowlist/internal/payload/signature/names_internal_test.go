@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-func TestWhatAnAnswerListsThereIs(t *testing.T) {
+func TestListedNamesExist(t *testing.T) {
 	t.Parallel()
 	for _, name := range functionNames() {
 		if _, ok := newFunction(name); !ok {
-			t.Errorf("there is no function %s", name)
+			t.Errorf("unknown function %s", name)
 		}
 	}
 	for _, name := range inputNames() {
-		if _, finding := parsePlaceholder(name); finding != "" {
-			t.Errorf("${%s} %s", name, finding)
+		if _, violation := parsePlaceholder(name); violation != "" {
+			t.Errorf("${%s} %s", name, violation)
 		}
 	}
 }
@@ -24,15 +24,15 @@ func TestAnUnknownNameIsAnsweredWithThoseThatThereAre(t *testing.T) {
 	const names = "timestamp, timestamp_ms, timestamp_rfc3339, id, body, plaintext, json:$.a, secret, method, host, path, query, content_type"
 	const functions = "base64, base64url, hex, hex_upper, lower, upper, md5, sha1, sha256, sha384, sha512"
 	for text, want := range map[string]string{
-		"${timestmp}.${body}":                 "must hold no name timestmp; there are " + names,
-		"${body|crc32}":                       "must hold no function crc32; there are " + functions,
-		"${00112233445566778899aabbccddeeff}": "must hold no name of this kind; there are " + names,
-		"${a0011223344}":                      "must hold no name of this kind; there are " + names,
-		"${Body}":                             "must hold no name Body; there are " + names,
+		"${timestmp}.${body}":                 "must not use the unknown name timestmp; available: " + names,
+		"${body|crc32}":                       "must not use the unknown function crc32; available: " + functions,
+		"${00112233445566778899aabbccddeeff}": "must not use an unknown name; available: " + names,
+		"${a0011223344}":                      "must not use an unknown name; available: " + names,
+		"${Body}":                             "must not use the unknown name Body; available: " + names,
 	} {
-		_, findings := New(Config{Scheme: NewHMAC(5), Input: text, Headers: map[string]string{"X-S": "${signature}"}, Encoding: 2})
-		if !slices.ContainsFunc(findings, func(f Violation) bool { return f.Field == "input" && f.Text == want }) {
-			t.Errorf("New(%s) = %v, want %q", text, findings, want)
+		_, violations := New(Config{Scheme: NewHMAC(5), Input: text, Headers: map[string]string{"X-S": "${signature}"}, Encoding: 2})
+		if !slices.ContainsFunc(violations, func(f Violation) bool { return f.Field == "input" && f.Text == want }) {
+			t.Errorf("New(%s) = %v, want %q", text, violations, want)
 		}
 	}
 }

@@ -11,20 +11,20 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// A Scheme is a way to make a signature of an input.
+// A Scheme is a way to sign an input.
 type Scheme interface {
 	// sign returns the signature of an input under a key, or [ErrKey].
 	sign(random io.Reader, key any, in *signed) ([]byte, error)
-	// verifies reports whether a key is one to verify with.
+	// verifies reports whether the scheme can verify with a key.
 	verifies(key any) bool
-	// verify reports whether one of the signatures is that of the input under the key.
+	// verify reports whether one of the signatures of the input is valid under the key.
 	verify(key any, in *signed, signatures [][]byte) bool
 }
 
-// HMAC is a message authentication code (RFC 2104). [NewHMAC] makes one.
+// HMAC is a message authentication code (RFC 2104). Create one with [NewHMAC].
 type HMAC struct {
 	hash crypto.Hash
-	// made are the codes of keys that were used before.
+	// made caches the codes of recently used keys.
 	made *keys.Cache[*codes]
 }
 
@@ -53,10 +53,11 @@ func (HMAC) sum(h hash.Hash, in *signed) []byte {
 	return h.Sum(nil)
 }
 
-// maxCodes is how many messages sign with a key at the same time without another code.
+// maxCodes is the number of messages that can sign with a key concurrently without creating
+// another code.
 const maxCodes = 8
 
-// codes are message authentication codes of one key that no message uses at the moment.
+// codes are the idle message authentication codes of one key.
 type codes struct {
 	mutex sync.Mutex
 	free  []hash.Hash
@@ -74,7 +75,7 @@ func (c *codes) take() hash.Hash {
 	return h
 }
 
-// give takes a code back, without what was signed.
+// give takes a code back and resets it.
 func (c *codes) give(h hash.Hash) {
 	h.Reset()
 	c.mutex.Lock()
@@ -90,7 +91,7 @@ func (s HMAC) verify(key any, in *signed, signatures [][]byte) bool {
 	return equal(s, key, in, signatures)
 }
 
-// SecretDigest is a digest of an input that holds the secret.
+// SecretDigest is a digest of an input that contains the secret.
 type SecretDigest struct{ Hash crypto.Hash }
 
 func (s SecretDigest) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
@@ -111,8 +112,8 @@ func (s SecretDigest) verify(key any, in *signed, signatures [][]byte) bool {
 	return equal(s, key, in, signatures)
 }
 
-// shared returns a key that both sides hold. How long it has to be is up to the
-// partner, as it is with everybody's webhooks; but there must be one.
+// shared returns a key that both sides hold. The partner chooses its length, as with all
+// webhooks, but it must not be empty.
 func shared(key any) ([]byte, bool) {
 	secret, ok := key.([]byte)
 	return secret, ok && len(secret) > 0
@@ -123,7 +124,7 @@ func isShared(key any) bool {
 	return ok
 }
 
-// equal makes the signature again and compares, in the same time for all.
+// equal computes the signature again and compares it in constant time.
 func equal(s Scheme, key any, in *signed, signatures [][]byte) bool {
 	want, err := s.sign(nil, key, in)
 	if err != nil {

@@ -1,34 +1,33 @@
-// Package signature signs messages in headers and verifies such signatures, in the
-// many ways that HTTP APIs and webhooks have of doing so.
+// Package signature signs messages in headers and verifies such signatures, for the many
+// conventions of HTTP APIs and webhooks.
 //
-// A [Config] says what is signed, by a template such as `${id}.${timestamp}.${body}`,
-// how, by a [Scheme], and how the headers look that carry the signature. [New]
-// compiles it, or tells all that is wrong with it; the [Signer] is immutable and may be
-// used from many goroutines.
+// A [Config] contains the template of the signed string, such as `${id}.${timestamp}.${body}`,
+// the [Scheme] that signs it, and the templates of the headers that carry the signature. [New]
+// compiles it, or returns all its violations. The [Signer] is immutable and safe for concurrent
+// use.
 //
-// # What is signed
+// # Signing
 //
-// Templates are rendered straight into a hash where the scheme takes one, so that a
-// body is not copied. Ed25519 and JWS read the whole input: for them it is put together
-// in memory, unless it is the bare body.
+// Templates are rendered directly into a hash if the scheme uses one, so that the body is not
+// copied. Ed25519 and JWS read the whole input, which is assembled in memory unless it is the
+// bare body.
 //
-// # What is verified
+// # Verification
 //
-// A header that carries a placeholder must be there and match its template, white
-// space at its ends aside. Of a repeated header the values are joined by a comma and a
-// blank (RFC 9110 section 5.3), which matches lists that are separated by commas and
-// hardly anything else. Times and ids enter the input with the very characters that
-// they have in the header. In a list what does not look like one of our signatures is
-// ignored, but not more than a few that do are tried.
+// A header with a placeholder must exist and match its template, except for white space at its
+// ends. The values of a repeated header are joined by a comma and a space (RFC 9110 section
+// 5.3). The result matches comma-separated lists and hardly anything else. Times and IDs enter
+// the input with the exact characters from the header. Items of a list that do not look like our
+// signatures are ignored, and only a few of the others are tried.
 //
-// Whatever is wrong with a message is [ErrInvalid], one answer for all; an [InvalidError]
-// says what it was, for the owners of the endpoint. Keys and the call's context are checked
-// before the message is looked at, so that what is said of them tells nothing of it.
+// Every fault of a message is reported as [ErrInvalid]. An [InvalidError] names the cause, for
+// the owners of the endpoint. Keys and the call's context are checked before the message, so
+// that errors about them reveal nothing about it.
 //
-// That a message comes only once is for the caller to see to, by [Verified.ID].
+// The caller must detect replays, with [Verified.ID].
 //
-// The package knows nothing of configurations on the wire, of the vault or of
-// endpoints; time and randomness are parameters.
+// The package does not know about configurations on the wire, the vault, or endpoints. Time and
+// randomness are parameters.
 package signature
 
 import (
@@ -42,23 +41,22 @@ import (
 )
 
 var (
-	// ErrInvalid says that a message's signature is missing, is not right, or is of
-	// another time.
+	// ErrInvalid means that a message's signature is missing, wrong, or from another time.
 	ErrInvalid = errors.New("the signature is not valid")
-	// ErrKey says that a key is not one for the scheme, or that there is none.
-	ErrKey = errors.New("the key does not fit the scheme of the signature")
-	// ErrTooLong says that the input to be signed has more than 64 MiB.
-	ErrTooLong = errors.New("the input of the signature is too long")
+	// ErrKey means that a key does not fit the scheme, or that there are no keys.
+	ErrKey = errors.New("the key does not fit the signature scheme")
+	// ErrTooLong means that the input to sign has more than 64 MiB.
+	ErrTooLong = errors.New("the input to sign is too long")
 )
 
 // An InvalidError is [ErrInvalid] with its cause.
 type InvalidError struct {
-	// Cause is a sentence. It names headers and placeholders as they are configured, and says
-	// nothing of what the message holds but how far its time is off.
+	// Cause is a sentence. It names headers and placeholders as they are configured, and reveals
+	// nothing about the message except how far its time is off.
 	Cause string
 }
 
-// Error says what all of them say.
+// Error returns the same text for all causes.
 func (*InvalidError) Error() string { return ErrInvalid.Error() }
 
 // Unwrap returns [ErrInvalid].
@@ -68,10 +66,9 @@ func invalid(format string, args ...any) error {
 	return &InvalidError{Cause: fmt.Sprintf(format, args...)}
 }
 
-// A ValueError says that something that the template needs is not known, or cannot
-// stand where it is needed.
+// A ValueError means that a value that the template needs is unknown, or not valid in its place.
 type ValueError struct {
-	// Name is the placeholder's, such as `path` or `json:$.amount`.
+	// Name is the placeholder's name, such as `path` or `json:$.amount`.
 	Name string
 }
 
@@ -80,49 +77,48 @@ func (e *ValueError) Error() string { return "no usable value for " + e.Name }
 
 // A Config says how messages are signed.
 type Config struct {
-	// Scheme is how the signature is made.
+	// Scheme computes the signature.
 	Scheme Scheme
-	// Input is the template of what is signed. Empty: `${body}`.
+	// Input is the template of the signed string. Empty means `${body}`.
 	Input string
-	// Headers are the templates of the headers to add, by name. Names are not checked
-	// here.
+	// Headers are the templates of the headers to add, by name. The names are not checked here.
 	Headers map[string]string
-	// Encoding is how the signature is written. It does not matter for a [JWS].
+	// Encoding is the encoding of the signature. A [JWS] ignores it.
 	Encoding template.Encoding
-	// List is set if the signatures of all keys are sent.
+	// List is set to send the signatures of all keys.
 	List *List
-	// Tolerance is how far the time in a header may be from the time of verification,
-	// in both directions.
+	// Tolerance is the maximum difference between the time in a header and the time of
+	// verification, in both directions.
 	Tolerance time.Duration
 }
 
-// A List is how several signatures stand in one header.
+// A List is the format of several signatures in one header.
 type List struct {
-	// Item is the template of one, such as `v1,${signature}`.
+	// Item is the template of one signature, such as `v1,${signature}`.
 	Item string
-	// Separator stands between two.
+	// Separator separates two items.
 	Separator string
 }
 
-// A Violation is something that is wrong with a configuration.
+// A Violation is an error in a configuration.
 type Violation struct {
-	// Field is the place: `input`, `headers`, `encoding`, `list.item` or `list.separator`.
+	// Field is `input`, `headers`, `encoding`, `list.item`, or `list.separator`.
 	Field string
-	// Header is the name of the header that is wrong, if one alone is.
+	// Header is the name of the header with the violation, if it concerns only one.
 	Header string
-	// Text says what must be. It does not repeat what is there.
+	// Text says what the field must be. It does not repeat its value.
 	Text string
 }
 
-// A Header is one that is sent with a message.
+// A Header is a header to send with a message.
 type Header struct{ Name, Value string }
 
-// A Verified is what a good signature vouches for.
+// A Verified holds the facts that a valid signature covers.
 type Verified struct {
-	// ID and Time are those in the headers, if the signature covers them.
+	// ID and Time are the values in the headers, if the signature covers them.
 	ID   string
 	Time time.Time
-	// Key is the position of the key that fits.
+	// Key is the position of the matching key.
 	Key int
 }
 
@@ -132,24 +128,24 @@ type Signer struct {
 	input     *input
 	headers   *headers
 	tolerance time.Duration
-	// needed are the times and the id that stand in the input or in a header.
+	// needed are the times and the ID that the input or a header contains.
 	needed [carriedCount]bool
 }
 
-// New compiles a configuration. If there are findings, there is no signer.
+// New compiles a configuration. If there are violations, it returns no signer.
 func New(c Config) (*Signer, []Violation) {
-	var findings []Violation
-	in, finding := parseInput(c.Input)
-	if finding != "" {
-		findings = append(findings, Violation{Field: "input", Text: finding})
+	var violations []Violation
+	in, violation := parseInput(c.Input)
+	if violation != "" {
+		violations = append(violations, Violation{Field: "input", Text: violation})
 	}
 	h, wrong := newHeaders(c)
-	findings = append(findings, wrong...)
+	violations = append(violations, wrong...)
 	if in == nil || h == nil {
-		return nil, findings
+		return nil, violations
 	}
-	if finding := compare(in, h, c.Scheme); finding != "" {
-		return nil, []Violation{{Field: "input", Text: finding}}
+	if violation := compare(in, h, c.Scheme); violation != "" {
+		return nil, []Violation{{Field: "input", Text: violation}}
 	}
 	s := &Signer{scheme: c.Scheme, input: in, headers: h, tolerance: c.Tolerance}
 	for i, name := range carriedNames() {
@@ -158,22 +154,22 @@ func New(c Config) (*Signer, []Violation) {
 	return s, nil
 }
 
-// compare returns what is wrong with an input, given the scheme and the headers.
+// compare returns the violation in an input, given the scheme and the headers.
 func compare(in *input, h *headers, scheme Scheme) string {
 	if _, digest := scheme.(SecretDigest); digest != in.has(nameSecret) {
-		return "must hold ${secret} with a secret digest, and only then"
+		return "must contain ${secret} if and only if the scheme is a secret digest"
 	}
 	anyTime := h.carries[timestamp] || h.carries[timestampMS] || h.carries[timestampRFC3339]
 	for i, name := range carriedNames()[:id] {
 		if anyTime && in.has(name) && !h.carries[i] {
-			return "must hold the time in the form in which a header carries it"
+			return "must use the same form of the time as the headers"
 		}
 	}
 	return ""
 }
 
-// NeedsPlaintext reports whether the input holds the plaintext or values of it. Then a
-// message has to be opened before its signature can be verified.
+// NeedsPlaintext reports whether the input contains the plaintext or values of it. Such a
+// message must be decrypted before its signature can be verified.
 func (s *Signer) NeedsPlaintext() bool {
 	for _, p := range s.input.placeholders {
 		if p.name == namePlaintext || p.lookup != nil {
@@ -183,14 +179,14 @@ func (s *Signer) NeedsPlaintext() bool {
 	return false
 }
 
-// NeedsID reports whether a message that is signed needs an id.
+// NeedsID reports whether a message to sign needs an ID.
 func (s *Signer) NeedsID() bool { return s.needed[id] }
 
-// Sign returns the headers that carry the signature of a message: with a list those
-// of all keys, else that of the first. Keys are []byte for [HMAC] and [SecretDigest],
-// else private keys.
+// Sign returns the headers that carry the signature of a message: with a list, the signatures of
+// all keys, and otherwise that of the first key. Keys are []byte for [HMAC] and [SecretDigest],
+// and private keys for the other schemes.
 //
-// It fails with a [*ValueError], [ErrKey] or [ErrTooLong].
+// It fails with a [*ValueError], [ErrKey], or [ErrTooLong].
 func (s *Signer) Sign(random io.Reader, keys []any, m Message) ([]Header, error) {
 	if len(keys) == 0 {
 		return nil, ErrKey
@@ -218,7 +214,7 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) ([]Header, error)
 	return s.headers.write(&texts, signatures), nil
 }
 
-// fill sets the texts that the headers or the input need and that were not read from a header.
+// fill sets the values that the headers or the input need and that were not read from a header.
 func (s *Signer) fill(m *Message, texts *carried) error {
 	for i, name := range carriedNames() {
 		if !s.needed[i] || texts[i] != nil {
@@ -233,13 +229,12 @@ func (s *Signer) fill(m *Message, texts *carried) error {
 	return nil
 }
 
-// Verify verifies the signature of a message under any of the keys: []byte for [HMAC]
-// and [SecretDigest], else public keys. Header returns the value of a header, asked
-// for in lower case. The message's time is the one that the time in a header is
-// compared with.
+// Verify verifies the signature of a message under any of the keys: []byte for [HMAC] and
+// [SecretDigest], and public keys for the other schemes. Header returns the value of a header by
+// its lowercase name. The time in a header is compared with the message's time.
 //
-// It fails with [ErrKey] if any key is not of the scheme, with a [*ValueError] if the
-// context lacks something, else with [ErrInvalid].
+// Verify fails with [ErrKey] if any key does not fit the scheme, with a [*ValueError] if the
+// context lacks a value, and otherwise with [ErrInvalid].
 func (s *Signer) Verify(keys []any, m Message, header func(name string) (string, bool)) (Verified, error) {
 	if err := s.check(keys, &m); err != nil {
 		return Verified{}, err
@@ -249,7 +244,7 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 		return Verified{}, err
 	}
 	if s.input.has(nameID) && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
-		return Verified{}, invalid("The id in the header is not the one of the call's context.")
+		return Verified{}, invalid("The ID in the header differs from the ID in the call's context.")
 	}
 	sent, err := texts.time(m.Time, s.tolerance)
 	if err != nil {
@@ -260,21 +255,21 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 	}
 	in, err := s.input.signed(&m, &texts)
 	if err != nil {
-		return Verified{}, invalid("The string that is signed cannot be put together: %s.", err)
+		return Verified{}, invalid("The signed string cannot be assembled: %s.", err)
 	}
 	for i, key := range keys {
 		if s.scheme.verify(key, in, signatures) {
 			return s.verified(i, sent, &texts), nil
 		}
 	}
-	return Verified{}, invalid("The signature does not match: the key, the string that is signed or the algorithm is another one.")
+	return Verified{}, invalid("The signature does not match: the key, the signed string, or the algorithm differs.")
 }
 
-// Hidden stands in the place of secrets in a [Signer.SignedString].
+// Hidden replaces secrets in a [Signer.SignedString].
 const Hidden = "‹secret›"
 
-// SignedString returns the string that is signed of a message: of a JWS its signing input. In
-// the place of a secret, with the functions on it, it has [Hidden]. It fails as Sign does.
+// SignedString returns the signed string of a message; for a JWS, its signing input. Secrets,
+// with the functions on them, are replaced by [Hidden]. It fails like Sign does.
 func (s *Signer) SignedString(m Message) ([]byte, error) {
 	var texts carried
 	if err := s.fill(&m, &texts); err != nil {
@@ -293,7 +288,7 @@ func (s *Signer) SignedString(m Message) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// check checks what a verification needs besides the message.
+// check checks the preconditions of a verification that do not depend on the message.
 func (s *Signer) check(keys []any, m *Message) error {
 	if len(keys) == 0 {
 		return ErrKey
@@ -319,8 +314,8 @@ func (s *Signer) check(keys []any, m *Message) error {
 	return nil
 }
 
-// verified tells what a signature covers. What stands in a header and not in the input
-// anybody can have changed.
+// verified returns the facts that a signature covers. Anyone could have changed a header value
+// that is not in the input.
 func (s *Signer) verified(key int, sent time.Time, texts *carried) Verified {
 	v := Verified{Key: key}
 	if s.headers.carries[id] && s.input.has(nameID) {

@@ -29,7 +29,7 @@ type party struct {
 	private, public any
 }
 
-// parties returns all schemes, each with a key of its own.
+// parties returns all schemes, each with its own key.
 func parties(t testing.TB) []party {
 	t.Helper()
 	rsaKey, rsaPublic := pair(t, "../testdata/keys/rsa2_priv.pem")
@@ -74,7 +74,7 @@ func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-// config is one that carries all that can be carried, under the scheme.
+// config returns a configuration whose headers carry every possible value, under the scheme.
 func (p *party) config() signature.Config {
 	input := "${id}.${timestamp}.${method}.${body}"
 	if _, ok := p.scheme.(signature.SecretDigest); ok {
@@ -86,7 +86,7 @@ func (p *party) config() signature.Config {
 	}
 }
 
-func TestEverySchemeVerifiesWhatItSignsAndNothingElse(t *testing.T) {
+func TestEverySchemeVerifiesItsOwnSignaturesOnly(t *testing.T) {
 	t.Parallel()
 	for _, p := range parties(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestKeysThatDoNotFitAreOurFault(t *testing.T) {
 			if _, err := s.Sign(rand.Reader, []any{key}, webhook()); !errors.Is(err, signature.ErrKey) {
 				t.Errorf("%s: Sign with a %T = %v, want ErrKey", p.name, key, err)
 			}
-			// Whatever the message, and beside a key that would do.
+			// For any message, and even next to a valid key.
 			for _, headers := range []map[string]string{sent, {}} {
 				if _, err := s.Verify([]any{p.public, key}, webhook(), received(headers)); !errors.Is(err, signature.ErrKey) {
 					t.Errorf("%s: Verify with a %T = %v, want ErrKey", p.name, key, err)
@@ -232,8 +232,8 @@ func TestASignatureOfRawBytesIsNotSent(t *testing.T) {
 	t.Parallel()
 	c := over("")
 	c.Encoding = template.Raw
-	if _, findings := signature.New(c); len(findings) != 1 || findings[0].Field != "encoding" {
-		t.Errorf("New with RAW: %v, want one about the encoding", findings)
+	if _, violations := signature.New(c); len(violations) != 1 || violations[0].Field != "encoding" {
+		t.Errorf("New with RAW: %v, want one about the encoding", violations)
 	}
 	c.Scheme = signature.JWS{JWS: jose.JWS{Alg: "RS256"}}
 	compile(t, c) // it has its own encoding

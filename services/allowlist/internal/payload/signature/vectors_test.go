@@ -19,7 +19,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A vector is a signature that another tool made, in a vocabulary that is neither's own.
+// A vector is a signature from another tool, in a vocabulary that is neither ours nor the
+// tool's.
 type vector struct {
 	ID      string
 	Secrets map[string]struct{ Value, Decode string }
@@ -163,9 +164,9 @@ func pair(t testing.TB, file string) (private, public any) {
 
 func compile(t testing.TB, c signature.Config) *signature.Signer {
 	t.Helper()
-	s, findings := signature.New(c)
-	if len(findings) > 0 {
-		t.Fatalf("New: %v", findings)
+	s, violations := signature.New(c)
+	if len(violations) > 0 {
+		t.Fatalf("New: %v", violations)
 	}
 	return s
 }

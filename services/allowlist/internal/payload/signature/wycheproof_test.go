@@ -23,7 +23,7 @@ func TestWycheproofMACs(t *testing.T) {
 		c.Scheme = signature.NewHMAC(hash)
 		s := compile(t, c)
 		wycheproof.Each(t, "hmac_"+file+"_test.json", func(g group, tt test) {
-			// Some tags are cut short, which is right for them; ours are whole.
+			// Some tags are truncated, which is valid for the vectors. Ours are never truncated.
 			want := tt.Valid() && g.TagSize == 8*hash.Size()
 			checkWycheproof(t, s, file+" "+tt.String(), []byte(tt.Key), tt.Msg, tt.Tag, want)
 		})
@@ -71,7 +71,7 @@ func TestWycheproofSignatures(t *testing.T) {
 	}
 }
 
-// TestWycheproofPSSWithAnotherSaltIsRefused holds PSS to the length of the salt.
+// TestWycheproofPSSWithAnotherSaltIsRefused checks that PSS requires the configured salt length.
 func TestWycheproofPSSWithAnotherSaltIsRefused(t *testing.T) {
 	t.Parallel()
 	type group struct{ PublicKeyDer wycheproof.Hex }
@@ -95,7 +95,7 @@ func TestWycheproofPSSWithAnotherSaltIsRefused(t *testing.T) {
 	}
 }
 
-// checkWycheproof verifies a signature that comes in a header.
+// checkWycheproof verifies a signature in a header.
 func checkWycheproof(t *testing.T, s *signature.Signer, what string, key any, msg, sig []byte, want bool) {
 	t.Helper()
 	headers := received(map[string]string{"x-signature": hex.EncodeToString(sig)})

@@ -3,20 +3,20 @@ package slowwork
 import "time"
 
 const (
-	// assumed is how much work is done in a second until it is measured.
+	// assumed is the amount of work per second before the first measurement.
 	assumed = 5_000_000
-	// telling is the least work whose time tells something.
+	// telling is the least work whose duration is a useful measurement.
 	telling = 40_000
-	// minWait is the least time to wait that a refusal tells.
+	// minWait is the shortest wait that a refusal reports.
 	minWait = time.Second
 )
 
-// A speed is how much work a place does in a second, as the last pieces show.
+// A speed is the amount of work per second of one place, measured on recent pieces.
 type speed float64
 
 func newSpeed() speed { return assumed }
 
-// measure takes a piece of work into account, by an eighth.
+// measure adds a measurement with a weight of one eighth.
 func (s *speed) measure(work int, took time.Duration) {
 	if work < telling || took <= 0 {
 		return
@@ -25,9 +25,9 @@ func (s *speed) measure(work int, took time.Duration) {
 	*s += (seen - *s) / 8
 }
 
-// inTime refuses a message that has so much work before it if that will not be done at
-// the deadline. The messages of its endpoint come first if it has just come; later it is
-// the first itself.
+// inTime refuses a message if its remaining work cannot be done by the deadline. If the message
+// has just arrived (first), the other messages of its endpoint run before it; later it is the
+// first itself.
 func (q *Queue) inTime(m *message, work int, first bool) error {
 	deadline, ok := m.ctx.Deadline()
 	if !ok {
@@ -40,13 +40,13 @@ func (q *Queue) inTime(m *message, work int, first bool) error {
 	return &LateError{Wait: max(takes-left, minWait)}
 }
 
-// A LateError says that work would not be done at its deadline, and when to try again.
+// A LateError means that work cannot be done by its deadline. It says when to try again.
 type LateError struct{ Wait time.Duration }
 
-func (*LateError) Error() string { return "the work would not be done at its deadline" }
+func (*LateError) Error() string { return "the work cannot be done by its deadline" }
 
-// takes estimates how long it takes until work of a message is done. Of each other flow,
-// no more is done meanwhile than for the message's own.
+// takes estimates the time until the work of a message is done. Meanwhile, no other flow gets
+// more work done than the flow of the message.
 func (q *Queue) takes(m *message, work int, first bool) time.Duration {
 	workspace := q.all.flow(m.who.Workspace)
 	own := work
@@ -57,7 +57,7 @@ func (q *Queue) takes(m *message, work int, first bool) time.Duration {
 	return time.Duration(float64(all) / float64(q.speed) / float64(max(1, q.places)) * float64(time.Second))
 }
 
-// until returns how much work is done until that of one flow is.
+// until returns how much work is done in all until own work of the named flow is done.
 func (g *group) until(name string, own int) int {
 	all := own
 	for other, f := range g.flows {

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// A group shares work out among its flows, by start-time fair queuing: each flow has a
-// clock of the work that was done for it, and the one that is furthest behind is next.
-// Who comes after a pause begins at the group's time: nothing is saved up, and what a
-// flow is ahead of the others is remembered until they have caught up.
+// A group shares work among its flows by start-time fair queuing. Each flow has a clock that
+// counts the work done for it, and the flow that is furthest behind is next. A flow that returns
+// after a pause begins at the group's time, so idle time earns no credit. A flow that is ahead
+// of the others stays on record until they have caught up.
 type group struct {
 	time  uint64
 	flows map[string]*flow
@@ -20,10 +20,10 @@ type flow struct {
 	group
 	line  line
 	clock uint64
-	owes  int // work that was announced and not done
+	owes  int // announced work that is not done yet
 }
 
-// flow returns a flow, which begins now if there is none.
+// flow returns the named flow, and creates one that begins now if it does not exist.
 func (g *group) flow(name string) *flow {
 	f := g.flows[name]
 	if f == nil {
@@ -36,7 +36,7 @@ func (g *group) flow(name string) *flow {
 	return f
 }
 
-// join returns a flow to which a message is added.
+// join adds a message to a flow and returns the flow.
 func (g *group) join(name string) *flow {
 	f := g.flow(name)
 	if !f.waits() {
@@ -45,7 +45,7 @@ func (g *group) join(name string) *flow {
 	return f
 }
 
-// next returns the flow that is next of those that wait.
+// next returns the waiting flow that is next.
 func (g *group) next() *flow {
 	var next *flow
 	for _, f := range g.flows {
@@ -56,8 +56,8 @@ func (g *group) next() *flow {
 	return next
 }
 
-// serve notes that work is about to be done for a flow, and forgets the flows that have
-// nothing before them and nothing behind.
+// serve records that work is about to be done for a flow, and forgets the flows that are neither
+// waiting nor ahead of the others.
 func (g *group) serve(name string, work int) {
 	served := g.flow(name)
 	g.time = max(g.time, served.clock)
@@ -82,8 +82,7 @@ func (f *flow) waits() bool {
 	return false
 }
 
-// before reports whether a flow comes before another, by its first message if they are
-// equal.
+// before reports whether a flow comes before another. Ties are broken by their first messages.
 func (f *flow) before(other *flow) bool {
 	if f.clock != other.clock {
 		return f.clock < other.clock
@@ -91,7 +90,7 @@ func (f *flow) before(other *flow) bool {
 	return f.oldest() < other.oldest()
 }
 
-// oldest returns the serial of the message that waits for the longest.
+// oldest returns the serial number of the message that has waited longest.
 func (f *flow) oldest() uint64 {
 	oldest := uint64(1<<64 - 1)
 	if len(f.line) > 0 {
@@ -103,7 +102,7 @@ func (f *flow) oldest() uint64 {
 	return oldest
 }
 
-// A line is the messages that wait, in the order in which they came.
+// A line is a queue of waiting messages in the order of their arrival.
 type line []*message
 
 func (l line) first() *message { return l[0] }

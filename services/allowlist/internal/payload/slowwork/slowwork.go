@@ -1,22 +1,23 @@
-// Package slowwork bounds how much slow work a process does at once, and shares it out.
+// Package slowwork limits the amount of concurrent slow work in a process, and shares it fairly.
 //
-// Some configurations make a message slow on purpose: PBKDF2 with two million iterations
-// takes most of a second. A few such messages at once would take all processors, and
-// all others would wait for them. So slow work waits in a [Queue] until it is its
-// turn; there are fewer places than processors, and callers with little work never queue.
+// Some configurations make messages slow on purpose: PBKDF2 with two million iterations takes
+// most of a second. A few such messages at once would occupy all processors, and all other
+// messages would wait for them. So slow work waits for its turn in a [Queue], which has fewer
+// places than there are processors. Callers with little work never queue.
 //
 // # Order
 //
-// Workspaces have equal shares of the work, and in each its endpoints have: whose
-// messages have had the least is next. The messages of one endpoint go in the order in
-// which they came. Long work is done in pieces, and each waits for its turn, so that a
-// workspace waits for a piece of each other one at most, whatever the others have queued.
+// Workspaces get equal shares of the work, and so do the endpoints of each workspace. The next
+// message belongs to the endpoint that has received the least. The messages of one endpoint run
+// in the order of their arrival. Long work is done in pieces, each of which waits for its turn.
+// So a workspace waits for at most one piece of each other workspace, whatever the others have
+// queued.
 //
-// # What comes too late
+// # Deadlines
 //
-// The queue measures how fast work is done. A message that would not be done at its
-// deadline is refused at once with a [LateError], and so is one of
-// which that turns out between two pieces: work that ends too late is work for nothing.
+// The queue measures how fast work is done. It refuses a message that cannot be done by its
+// deadline with a [LateError]: immediately on arrival, or between two pieces as soon as that is
+// clear. Work that ends too late is wasted.
 package slowwork
 
 import (
@@ -27,65 +28,65 @@ import (
 	"time"
 )
 
-// A Turn is the place in line of one message. It is for one goroutine.
+// A Turn is the place of one message in the queue. It is not safe for concurrent use.
 type Turn interface {
-	// Begin ends the work before, waits until more may begin, and fails when the caller
-	// went away, or with a [LateError]. Work is given in any unit that is
-	// the same for all: now is what begins, later what will follow.
+	// Begin ends the previous piece of work and waits until the next may begin. It fails if the
+	// caller went away, or with a [LateError]. Now is the work that begins, and later is the
+	// work that will follow, in any unit that all callers share.
 	Begin(now, later int) error
-	// End ends the work, if any is under way.
+	// End ends the work in progress, if any.
 	End()
 }
 
-// A Share is whom a message is for.
+// A Share identifies the workspace and endpoint of a message.
 type Share struct{ Workspace, Endpoint string }
 
-// A Queue lets work begin in turn. It may be used from many goroutines.
+// A Queue schedules work in turns. It is safe for concurrent use.
 type Queue struct {
 	mutex   sync.Mutex
-	places  int // in all
+	places  int // total number
 	free    int
-	serial  uint64 // how many have come
+	serial  uint64 // number of arrivals
 	waiting int
 	speed   speed
-	all     group // of workspaces
+	all     group // the flows of the workspaces
 }
 
-// Places returns how many places leave room for others on this machine: three quarters of
-// its processors, and one at least.
+// Places returns the number of places that leaves processors for other work on this machine:
+// three quarters of the processors, and at least one.
 func Places() int { return max(1, runtime.GOMAXPROCS(0)*3/4) }
 
-// NewQueue returns a queue with so many places.
+// NewQueue returns a queue with the given number of places.
 func NewQueue(places int) *Queue {
 	return &Queue{places: places, free: places, speed: newSpeed()}
 }
 
-// For returns the turn of a message whose caller goes away when ctx ends.
+// For returns the turn of a message. Its caller goes away when ctx ends.
 func (q *Queue) For(ctx context.Context, who Share) Turn {
 	return &message{queue: q, ctx: ctx, who: who}
 }
 
-// Waiting returns how many wait.
+// Waiting returns the number of waiting messages.
 func (q *Queue) Waiting() int {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	return q.waiting
 }
 
-// A message is a [Turn]. The queue's mutex guards all that is not constant.
+// A message is a [Turn]. The queue's mutex guards all fields that are not constant.
 type message struct {
 	queue  *Queue
-	ctx    context.Context //nolint:containedctx // a turn is of one request, as its context is
+	ctx    context.Context //nolint:containedctx // a turn belongs to one request, like its context
 	who    Share
 	serial uint64
-	owes   int // work that was announced and not done
-	now    int // the piece that waits or is under way
+	owes   int // announced work that is not done yet
+	now    int // the piece that waits or is in progress
 	begun  time.Time
 	called chan struct{}
 	state  state
 }
 
-// A state is what a message does.
+// A state is the current activity of a message.
 type state int
 
 const (
@@ -123,7 +124,7 @@ func (m *message) End() {
 	q.call()
 }
 
-// join puts a message into the line, and returns what is closed when it is its turn.
+// join puts a message into the queue, and returns a channel that is closed when its turn comes.
 func (q *Queue) join(m *message, now, later int) (called <-chan struct{}, err error) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
@@ -145,7 +146,7 @@ func (q *Queue) join(m *message, now, later int) (called <-chan struct{}, err er
 	return m.called, nil
 }
 
-// leave takes a message out of the line, or ends its work.
+// leave removes a message from the queue, or ends its work.
 func (q *Queue) leave(m *message) {
 	switch m.state {
 	case waits:
@@ -158,7 +159,7 @@ func (q *Queue) leave(m *message) {
 	m.state = away
 }
 
-// owe notes how much work a message has before it.
+// owe records how much work a message still has to do.
 func (q *Queue) owe(m *message, work int) {
 	more := work - m.owes
 	if more == 0 {
@@ -170,7 +171,7 @@ func (q *Queue) owe(m *message, work int) {
 	workspace.flow(m.who.Endpoint).owes += more
 }
 
-// call lets those whose turn it is begin.
+// call starts the messages whose turn it is.
 func (q *Queue) call() {
 	for q.free > 0 && q.waiting > 0 {
 		endpoint := q.all.next().next()

@@ -46,7 +46,7 @@ func TestNoMoreWorkThanPlacesIsUnderWay(t *testing.T) {
 		}
 		all.Wait()
 		if most.Load() != 3 || q.Waiting() != 0 {
-			t.Errorf("%d at once, and %d wait at the end, want 3 and none", most.Load(), q.Waiting())
+			t.Errorf("%d at once, and %d wait at the end, want 3 and 0", most.Load(), q.Waiting())
 		}
 	})
 }
@@ -57,8 +57,8 @@ type job struct {
 	pieces, work        int
 }
 
-// order returns the pieces of jobs, which come one after another while a first one is
-// under way, in the order in which they are done.
+// order returns the pieces of jobs in the order in which they are done. The jobs arrive one
+// after another while a first one is in progress.
 func order(t *testing.T, jobs ...job) (done []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestWorkIsSharedOut(t *testing.T) {
 	}
 }
 
-// Whatever a workspace has queued, another one waits for one piece of it before each of
-// its own.
+// Regardless of the messages that one workspace has queued, another workspace waits for one of
+// its pieces before each of its own.
 func TestALightWorkspaceIsNotDelayedByAHeavyOne(t *testing.T) {
 	t.Parallel()
 	const piece = 50_000
@@ -140,13 +140,13 @@ func TestALightWorkspaceIsNotDelayedByAHeavyOne(t *testing.T) {
 		for ; done[last] != "light"; last-- {
 		}
 		if last > 24 {
-			t.Errorf("beside %d messages: %d pieces were done before the 12 of another workspace", messages, last)
+			t.Errorf("with %d other messages: %d pieces were done before the 12 of another workspace", messages, last)
 		}
 	}
 }
 
-// What was done for a workspace while it was alone is not held against it, and what it
-// did not use is not saved up.
+// Work that was done for a workspace while it was alone does not count against it, and unused
+// shares are not saved up.
 func TestTheTimeAloneDoesNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,12 +174,12 @@ func TestTheTimeAloneDoesNotCount(t *testing.T) {
 		alone.End()
 		all.Wait()
 		if at := slices.Index(done, "a"); at < 0 || at > 2 {
-			t.Errorf("order %q: who was alone waits for %d pieces", done, at)
+			t.Errorf("order %q: the workspace that was alone waits for %d pieces", done, at)
 		}
 	})
 }
 
-// A clock makes work take a second for each million.
+// A clock lets a million units of work take one second.
 func worked(next slowwork.Turn, pieces int) error {
 	for left := pieces - 1; left >= 0; left-- {
 		if err := next.Begin(100_000, left*100_000); err != nil {
@@ -222,7 +222,7 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		// Another endpoint's share may come before one that was let in, so that it is late.
+		// Another endpoint's share may run before an admitted message, which is then late.
 		if done.Load() < 4 || done.Load() > 5 || late.Load() > 1 {
 			t.Errorf("%d done, %d refused at once, %d late; want 4 or 5 of 2 s in the 11 s, and one late at most",
 				done.Load(), refused.Load(), late.Load())
@@ -234,7 +234,7 @@ func TestWhatCannotBeDoneInTimeIsRefusedAtOnce(t *testing.T) {
 }
 
 // A message of another workspace is done in time, though the queue is full.
-func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
+func TestAFullQueueRefusesOnlyTheWorkspaceThatFilledIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := slowwork.NewQueue(1)
@@ -259,7 +259,7 @@ func TestAFullQueueRefusesOnlyThoseWhoFilledIt(t *testing.T) {
 	})
 }
 
-func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
+func TestCanceledCallersLeaveTheQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := slowwork.NewQueue(1)
@@ -277,11 +277,11 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 		leave()
 		for range 3 {
 			if err := <-failed; !errors.Is(err, context.Canceled) {
-				t.Errorf("a turn of who went away: %v", err)
+				t.Errorf("a turn of a caller that went away: %v", err)
 			}
 		}
 		if err := q.For(ctx, slowwork.Share{}).Begin(1, 0); !errors.Is(err, context.Canceled) || q.Waiting() != 0 {
-			t.Errorf("a turn of who is not there: %v, and %d wait", err, q.Waiting())
+			t.Errorf("a turn of a caller that is gone: %v, and %d wait", err, q.Waiting())
 		}
 		first.End()
 		first.End() // once is all that counts
@@ -296,8 +296,8 @@ func TestWhoGoesAwayLeavesTheQueue(t *testing.T) {
 	})
 }
 
-// Places are neither lost nor made where callers leave just as they are called.
-func TestPlacesAreKeptWhateverHappens(t *testing.T) {
+// Places are neither lost nor created when callers leave at the moment of their turn.
+func TestNoPlaceIsLost(t *testing.T) {
 	t.Parallel()
 	q := slowwork.NewQueue(2)
 	var now atomic.Int32

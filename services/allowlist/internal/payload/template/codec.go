@@ -16,28 +16,28 @@ const (
 	Base64 Encoding = iota
 	// Base64URL is written without padding (RFC 4648 section 5).
 	Base64URL
-	// Hex is lower-case hexadecimal.
+	// Hex is lowercase hexadecimal.
 	Hex
-	// HexUpper is upper-case hexadecimal.
+	// HexUpper is uppercase hexadecimal.
 	HexUpper
 	// Raw is the bytes themselves.
 	Raw
-	// Base64MIME is base64 with padding in lines of 76 characters, with CR LF between two
-	// (RFC 2045 section 6.8).
+	// Base64MIME is base64 with padding in lines of 76 characters, separated by CR LF (RFC 2045
+	// section 6.8).
 	Base64MIME
 )
 
 const (
-	// lineBytes is how many bytes a full line of Base64MIME holds, lineEnd what ends it.
+	// lineBytes is the number of bytes in a full line of Base64MIME, and lineEnd terminates it.
 	lineBytes = 76 / 4 * 3
 	lineEnd   = "\r\n"
 )
 
-// A Codec writes bytes as text and reads them back. It reads exactly one text for given
-// bytes, but for padding (base64), case (hexadecimal) and line ends (Base64MIME).
+// A Codec encodes bytes as text and decodes them. It accepts exactly one encoding of given
+// bytes, except for padding (base64), case (hexadecimal), and line ends (Base64MIME).
 type Codec struct {
 	encoding Encoding
-	// The three are set for base64 only.
+	// These three are set for base64 only.
 	write, padded, bare *base64.Encoding
 }
 
@@ -67,8 +67,8 @@ func (c Codec) EncodedLen(n int) int {
 	}
 }
 
-// FixedLen reports whether all texts for bytes of one length that the codec reads are as
-// long as the one it writes, but for padding.
+// FixedLen reports whether all accepted encodings of n bytes are as long as the one that the
+// codec writes, except for padding.
 func (c Codec) FixedLen() bool { return c.encoding != Base64MIME }
 
 // AppendEncoded appends the text for b.
@@ -98,10 +98,10 @@ func (c Codec) AppendEncoded(dst, b []byte) []byte {
 	}
 }
 
-// chunk is how many bytes are encoded at a time: whole groups and lines of every encoding.
+// chunk is the number of bytes to encode at a time: whole groups and lines of every encoding.
 const chunk = 54 * lineBytes
 
-// WriteEncoded writes the text for b into a hash, without making all of it.
+// WriteEncoded writes the text for b into a hash, without building all of it.
 func (c Codec) WriteEncoded(h hash.Hash, b []byte) {
 	var text []byte
 	for {
@@ -117,7 +117,7 @@ func (c Codec) WriteEncoded(h hash.Hash, b []byte) {
 	}
 }
 
-// AppendDecoded appends the bytes of a text.
+// AppendDecoded appends the decoded bytes of text.
 func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 	switch c.encoding {
 	case Raw:
@@ -126,10 +126,10 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 		dst, err := hex.AppendDecode(dst, text)
 		return dst, err == nil
 	}
-	// The library skips line ends, which are not part of the other encodings.
+	// The library skips line ends, which the other encodings do not allow.
 	ends := bytes.Count(text, []byte{'\n'}) + bytes.Count(text, []byte{'\r'})
 	if ends > 0 && (c.encoding != Base64MIME || ends == len(text)) {
-		return dst, false // nothing is written as lines of nothing
+		return dst, false // the encoding of no bytes has no lines
 	}
 	encoding := c.bare
 	if (len(text)-ends)%4 == 0 {
@@ -139,7 +139,7 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 	return dst, err == nil
 }
 
-// MaxDecodedLen returns the greatest number of bytes that a text of n characters holds.
+// MaxDecodedLen returns the maximum number of bytes in n encoded characters.
 func (c Codec) MaxDecodedLen(n int) int {
 	switch c.encoding {
 	case Raw:
@@ -151,7 +151,7 @@ func (c Codec) MaxDecodedLen(n int) int {
 	}
 }
 
-// Chars returns the characters that a text which the codec reads may hold.
+// Chars returns the characters that the codec accepts.
 func (c Codec) Chars() Charset {
 	const digits, letters = "0123456789", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	switch c.encoding {
@@ -171,7 +171,7 @@ func (c Codec) Chars() Charset {
 // A Charset is a set of bytes.
 type Charset [4]uint64
 
-// Chars returns the set of the bytes of chars.
+// Chars returns the set of the bytes in chars.
 func Chars(chars string) Charset {
 	var s Charset
 	for i := range len(chars) {
@@ -186,12 +186,12 @@ func AnyChars() Charset { return Charset{^uint64(0), ^uint64(0), ^uint64(0), ^ui
 // Has reports whether c is in the set.
 func (s Charset) Has(c byte) bool { return s[c>>6]>>(c&63)&1 != 0 }
 
-// needEscaping reports whether a text of these characters may need escaping in a JSON
-// string, or not be UTF-8.
+// needEscaping reports whether a string of these characters may need escaping in a JSON string,
+// or not be UTF-8.
 func (s Charset) needEscaping() bool {
 	return s[0]&(1<<0x20-1) != 0 || s.Has('"') || s.Has('\\') || s[2]|s[3] != 0
 }
 
-// holdSpace reports whether white space in a text of these characters says something.
-// Where it may hold line ends but no blank, they do not: it is base64 in lines.
+// holdSpace reports whether white space in a string of these characters is significant. A set
+// with line ends but no space is base64 in lines, where it is not.
 func (s Charset) holdSpace() bool { return s.Has(' ') }

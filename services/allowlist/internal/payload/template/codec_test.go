@@ -22,7 +22,7 @@ func TestBytesAreWrittenInEveryEncoding(t *testing.T) {
 		}
 		for _, char := range []byte(want) {
 			if !c.Chars().Has(char) {
-				t.Errorf("encoding %d writes %q, which it may not hold", e, char)
+				t.Errorf("encoding %d writes %q, which Chars does not contain", e, char)
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func TestHashedTextsAreTheWrittenOnes(t *testing.T) {
 			h := sha256.New()
 			c.WriteEncoded(h, b[:n])
 			if want := sha256.Sum256(c.AppendEncoded(nil, b[:n])); !bytes.Equal(h.Sum(nil), want[:]) {
-				t.Errorf("encoding %d, %d bytes: another text is hashed than written", e, n)
+				t.Errorf("encoding %d, %d bytes: the hashed text differs from the written text", e, n)
 			}
 		}
 	}
@@ -126,7 +126,7 @@ func FuzzCodec(f *testing.F) {
 		}
 		for _, char := range text {
 			if !c.Chars().Has(char) {
-				t.Errorf("encoding %d reads %q, which it may not hold", e%byte(last+1), char)
+				t.Errorf("encoding %d reads %q, which Chars does not contain", e%byte(last+1), char)
 			}
 		}
 		again, ok := c.AppendDecoded(nil, c.AppendEncoded(nil, b))

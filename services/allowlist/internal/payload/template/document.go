@@ -7,8 +7,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
-// A documentReader reads a JSON document: in any layout and order, but with the
-// members of the template and no others.
+// A documentReader reads a JSON document in any layout and order, with exactly the members of
+// the template.
 type documentReader struct{ root *node }
 
 func (r *documentReader) read(text []byte, found [][]byte, lengths []int) bool {
@@ -16,13 +16,12 @@ func (r *documentReader) read(text []byte, found [][]byte, lengths []int) bool {
 	return utf8.Valid(text) && m.match(r.root) && m.End()
 }
 
-// A node is what a value in a template has to look like. Exactly one of its parts is
-// set.
+// A node describes a value in a template. Exactly one of its fields is set.
 type node struct {
 	members  map[string]*node
 	elements []*node
 	text     *pattern
-	// scalar is a number, true, false or null, compared as it is written.
+	// scalar is a number, true, false, or null, compared verbatim.
 	scalar []byte
 }
 
@@ -33,7 +32,7 @@ type matcher struct {
 	lengths []int
 }
 
-// match reads the next value and finds the holes in it.
+// match reads the next value and finds its holes.
 func (m *matcher) match(n *node) bool {
 	switch {
 	case n.members != nil:
@@ -79,25 +78,25 @@ func (m *matcher) matchObject(n *node) bool {
 // A parser turns a template, which is valid JSON, into nodes.
 type parser struct {
 	*jsonbytes.Scanner
-	holes   []Hole
-	finding string
+	holes     []Hole
+	violation string
 }
 
-// newDocumentReader returns the reader of a template, or what is wrong with it. The
-// template is valid JSON, and its placeholders are those of the holes.
-func newDocumentReader(document string, holes []Hole) (r *documentReader, finding string) {
+// newDocumentReader returns the reader of a template, or the violation in it. The template must
+// be valid JSON, and its placeholders must name the holes.
+func newDocumentReader(document string, holes []Hole) (r *documentReader, violation string) {
 	p := &parser{Scanner: jsonbytes.Scan([]byte(document)), holes: holes}
 	root := p.node()
-	if p.finding != "" {
-		return nil, p.finding
+	if p.violation != "" {
+		return nil, p.violation
 	}
 	return &documentReader{root}, ""
 }
 
-// fail notes the first thing that is wrong. It returns false, to end the reading.
-func (p *parser) fail(finding string) bool {
-	if p.finding == "" {
-		p.finding = finding
+// fail records the first violation. It returns false, which ends the reading.
+func (p *parser) fail(violation string) bool {
+	if p.violation == "" {
+		p.violation = violation
 	}
 	return false
 }
@@ -110,7 +109,7 @@ func (p *parser) node() *node {
 		n := &node{elements: []*node{}}
 		p.Array(func(int) bool {
 			n.elements = append(n.elements, p.node())
-			return p.finding == ""
+			return p.violation == ""
 		})
 		return n
 	case '"':
@@ -127,27 +126,27 @@ func (p *parser) objectNode() *node {
 		name, ok := jsonbytes.Unquote(raw)
 		switch {
 		case !ok:
-			return p.fail("must hold whole characters only")
+			return p.fail("must not contain half of a surrogate pair")
 		case bytes.Contains(raw, []byte("${")):
-			return p.fail("must hold placeholders in values only, not in names")
+			return p.fail("must have placeholders in values only, not in names")
 		case n.members[string(name)] != nil:
-			return p.fail("must not name a member twice")
+			return p.fail("must not have duplicate members")
 		}
 		n.members[string(name)] = p.node()
-		return p.finding == ""
+		return p.violation == ""
 	})
 	return n
 }
 
-// stringNode splits the string as it is written: a placeholder is written out, so an
-// escaped `$` is a way to have one as a literal.
+// stringNode splits the raw string. A placeholder is always written without escapes, so an
+// escaped `$` is a literal.
 func (p *parser) stringNode() *node {
 	raw, _ := p.Quoted()
 	literals, names, _ := split(string(raw))
 	for i, literal := range literals {
 		text, ok := jsonbytes.Unquote([]byte(literal))
 		if !ok {
-			p.fail("must hold whole characters only")
+			p.fail("must not contain half of a surrogate pair")
 			return nil
 		}
 		literals[i] = string(text)
@@ -156,9 +155,9 @@ func (p *parser) stringNode() *node {
 	for i, name := range names {
 		places[i] = holeAt(p.holes, name)
 	}
-	text, finding := newPattern(literals, places, p.holes)
-	if finding != "" {
-		p.fail(finding)
+	text, violation := newPattern(literals, places, p.holes)
+	if violation != "" {
+		p.fail(violation)
 	}
 	return &node{text: text}
 }

@@ -2,32 +2,31 @@ package template
 
 import "bytes"
 
-// The findings of a pattern.
+// The violations of a pattern.
 const (
 	holesTouch     = "must have a literal between two placeholders, unless all but one of them have a fixed length"
-	literalUnclear = "must go on after a placeholder with a character that its encoding cannot hold"
+	literalUnclear = "must continue after a placeholder with a character that its encoding cannot contain"
 )
 
-// A pattern is a text with holes in it, as it is read: literal, run, literal, and so
-// on. Only the first and the last literal may be empty. It matches a text in one way
-// at most.
+// A pattern is a template as it is read: literal, run, literal, and so on. Only the first and
+// the last literal may be empty. A pattern matches a string in at most one way.
 type pattern struct {
 	literals [][]byte
 	runs     []run
 }
 
-// newPattern makes the pattern of a split text. If it could match in more than one
-// way, finding says so.
-func newPattern(literals []string, places []int, holes []Hole) (p *pattern, finding string) {
+// newPattern returns the pattern of a split template, or a violation if the pattern could match
+// in more than one way.
+func newPattern(literals []string, places []int, holes []Hole) (p *pattern, violation string) {
 	p = &pattern{literals: [][]byte{[]byte(literals[0])}}
 	for i := 0; i < len(places); {
 		end := i + 1
 		for end < len(places) && literals[end] == "" {
 			end++
 		}
-		r, finding := newRun(places[i:end], holes, literals[end])
-		if finding != "" {
-			return nil, finding
+		r, violation := newRun(places[i:end], holes, literals[end])
+		if violation != "" {
+			return nil, violation
 		}
 		p.runs = append(p.runs, r)
 		p.literals = append(p.literals, []byte(literals[end]))
@@ -44,16 +43,17 @@ func (p *pattern) match(text []byte, found [][]byte, lengths []int) bool {
 	return ok && len(text) == 0
 }
 
-// A run is holes that stand behind each other.
+// A run is a sequence of adjacent holes.
 type run struct {
 	holes []int
-	// open is the position of the hole whose end is found by what follows the run, or
-	// -1 if all are cut by their lengths.
+	// open is the position of the hole whose end is found by the literal after the run, or -1 if
+	// the lengths determine the ends of all holes.
 	open int
 }
 
-// newRun makes a run that is followed by a literal, or by the end if that is empty.
-func newRun(places []int, holes []Hole, next string) (r run, finding string) {
+// newRun returns a run that is followed by a literal, or by the end of the template if the
+// literal is empty.
+func newRun(places []int, holes []Hole, next string) (r run, violation string) {
 	mayHold := func(at int) bool { return at == wild || holes[at].Chars.Has(next[0]) }
 	if len(places) == 1 && (next == "" || !mayHold(places[0])) {
 		return run{holes: places}, ""
@@ -79,7 +79,7 @@ func newRun(places []int, holes []Hole, next string) (r run, finding string) {
 	return r, ""
 }
 
-// match finds the run at the beginning of text and returns what stands behind next.
+// match finds the run at the beginning of text and returns the text after next.
 func (r *run) match(text, next []byte, found [][]byte, lengths []int) (rest []byte, ok bool) {
 	before, behind := r.holes, []int(nil)
 	if r.open >= 0 {
@@ -103,8 +103,8 @@ func (r *run) match(text, next []byte, found [][]byte, lengths []int) (rest []by
 	return bytes.CutPrefix(text, next)
 }
 
-// end returns where the text of the open hole ends, or -1. Behind it stand holes of so
-// many bytes, and then next.
+// end returns the end of the open hole's text, or -1. The hole is followed by behind bytes of
+// other holes, and then by next.
 func (r *run) end(text, next []byte, behind int) int {
 	switch {
 	case behind < 0 || behind > len(text):
@@ -118,7 +118,7 @@ func (r *run) end(text, next []byte, behind int) int {
 	}
 }
 
-// sum returns how many bytes the texts of fixed holes have, or -1 if that is not known.
+// sum returns the total length of fixed holes, or -1 if it is unknown.
 func sum(places, lengths []int) int {
 	total := 0
 	for _, at := range places {
@@ -130,7 +130,7 @@ func sum(places, lengths []int) int {
 	return total
 }
 
-// cutAll cuts the texts of fixed holes.
+// cutAll cuts the values of fixed holes.
 func cutAll(places []int, text []byte, found [][]byte, lengths []int) (rest []byte, ok bool) {
 	if n := sum(places, lengths); n < 0 || n > len(text) {
 		return nil, false
@@ -141,12 +141,12 @@ func cutAll(places []int, text []byte, found [][]byte, lengths []int) (rest []by
 	return text, true
 }
 
-// A textReader reads a text. Partners' tools end texts with a line end: ASCII white
-// space around the text is ignored, and so is white space at the ends of the template,
-// except where it may belong to a hole.
+// A textReader reads messages of a plain template. Partners' tools append line ends, so it
+// ignores ASCII white space around the message and at the ends of the template, except where
+// the white space may belong to a hole.
 type textReader struct {
 	exact, trimmed *pattern
-	left, right    bool // whether white space is ignored
+	left, right    bool // ignore white space
 }
 
 func newTextReader(p *pattern, holes []Hole) *textReader {
@@ -177,12 +177,12 @@ func (r *textReader) read(text []byte, found [][]byte, lengths []int) bool {
 	if r.right {
 		trimmed = bytes.TrimRight(trimmed, asciiSpace)
 	}
-	// A hole with an empty text may leave a blank of the template at the end, where
-	// trimming takes it for white space.
+	// If the last hole is empty, a space of the template may be at the end, where trimming would
+	// remove it.
 	return r.trimmed.match(trimmed, found, lengths) || r.exact.match(text, found, lengths)
 }
 
-// TrimSpace removes the ASCII white space around a text.
+// TrimSpace removes the ASCII white space around text.
 func TrimSpace(text []byte) []byte { return bytes.Trim(text, asciiSpace) }
 
 const asciiSpace = " \t\r\n\v\f"

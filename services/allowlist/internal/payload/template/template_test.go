@@ -11,8 +11,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// The holes of the tables: two texts of any length, two of a fixed one, and one that
-// holds anything.
+// The holes of the tables: two of any length, two of a fixed length, and one that accepts any
+// characters.
 const (
 	hexHole = iota
 	base64Hole
@@ -36,7 +36,7 @@ func holes() []template.Hole {
 	}
 }
 
-// filled are texts of the holes.
+// filled are the values of the holes.
 var filled = []string{"c0ffee", "QUI+/w==", "00fF", "aGk=", "r\"a\\w\n${hex}", " #: ", "QUI+\r\n/w=="}
 
 var lengths = []int{-1, -1, 4, 4, -1, 4, -1}
@@ -50,16 +50,16 @@ func compile(kind, text string) (*template.Template, string) {
 
 func mustCompile(t testing.TB, kind, text string) *template.Template {
 	t.Helper()
-	compiled, finding := compile(kind, text)
-	if finding != "" {
-		t.Fatalf("%s template %q: %s", kind, text, finding)
+	compiled, violation := compile(kind, text)
+	if violation != "" {
+		t.Fatalf("%s template %q: %s", kind, text, violation)
 	}
 	return compiled
 }
 
 func fill(dst []byte, hole int) []byte { return append(dst, filled[hole]...) }
 
-// want returns what reading finds of filled holes.
+// want returns the values that Read should find.
 func want(tmpl *template.Template) []string {
 	found := make([]string, len(filled))
 	for _, at := range tmpl.Holes() {
@@ -89,16 +89,16 @@ func TestTemplatesAreWrittenAndRead(t *testing.T) {
 		{"a fixed hole before an open one", "text", "${fixed_hex}${base64}", "00fFQUI+/w=="},
 		{"fixed holes around an open one", "text", "${fixed_base64}${hex}${fixed_hex}.", "aGk=c0ffee00fF."},
 		{"nothing but fixed holes", "text", "<${fixed_hex}${fixed_base64}0${base64}", "<00fFaGk=0QUI+/w=="},
-		{"a fixed hole before what it may hold", "text", "${fixed_raw}:${hex}", " #: :c0ffee"},
-		{"a hole that holds anything, at the end", "text", "${hex}.${raw}", "c0ffee.r\"a\\w\n${hex}"},
-		{"a text that does not matter", "text", "${*}.${hex}.${*}", ".c0ffee."},
-		{"a text that does not matter beside fixed holes", "text", "${*}${fixed_hex};${hex}", "00fF;c0ffee"},
-		{"lines behind a fixed hole", "text", "${fixed_hex}${lines}:${hex}", "00fFQUI+\r\n/w==:c0ffee"},
+		{"a fixed hole before characters that it may contain", "text", "${fixed_raw}:${hex}", " #: :c0ffee"},
+		{"a hole of any characters, at the end", "text", "${hex}.${raw}", "c0ffee.r\"a\\w\n${hex}"},
+		{"an ignored string", "text", "${*}.${hex}.${*}", ".c0ffee."},
+		{"an ignored string next to fixed holes", "text", "${*}${fixed_hex};${hex}", "00fF;c0ffee"},
+		{"lines after a fixed hole", "text", "${fixed_hex}${lines}:${hex}", "00fFQUI+\r\n/w==:c0ffee"},
 		{"lines in JSON", "json", `["${lines}"]`, `["QUI+\r\n/w=="]`},
 		{"JSON in its own layout", "json", "{\"a\" : \"${hex}\",\n\"b\":[1.0,null,{}]}", "{\"a\" : \"c0ffee\",\n\"b\":[1.0,null,{}]}"},
 		{"JSON with literals in strings", "json", `["<${hex}>","\u0024{hex}\u00e9\"","${*}"]`, `["<c0ffee>","\u0024{hex}\u00e9\"",""]`},
 		{"JSON that is a string", "json", `"${fixed_hex}${base64}"`, `"00fFQUI+/w=="`},
-		{"JSON with what needs escaping", "json", `{"a":"${raw}","b":"${fixed_raw}"}`, `{"a":"r\"a\\w\n${hex}","b":" #: "}`},
+		{"JSON that needs escaping", "json", `{"a":"${raw}","b":"${fixed_raw}"}`, `{"a":"r\"a\\w\n${hex}","b":" #: "}`},
 	} {
 		tmpl := mustCompile(t, test.kind, test.text)
 		got, ok := tmpl.Append([]byte("before"), fill)
@@ -127,18 +127,18 @@ func TestMessagesAreReadAsTheirSendersWriteThem(t *testing.T) {
 	}{
 		{"a line end is ignored", "text", "${hex}", "c0ffee\r\n", true},
 		{"white space around is ignored", "text", " ${hex}.${base64}", "\t c0ffee.QUI+/w== ", true},
-		{"white space inside is not", "text", "${hex}.${base64}", "c0ffee. QUI+/w==", true}, // what decodes it sees that
-		{"white space may belong to a hole that holds any", "text", "${hex}.${raw}", "c0ffee.x ", true},
+		{"white space inside is not", "text", "${hex}.${base64}", "c0ffee. QUI+/w==", true}, // decoding detects that
+		{"white space may belong to a hole of any characters", "text", "${hex}.${raw}", "c0ffee.x ", true},
 		{"line ends around lines are ignored, and blanks", "text", "${lines}", " \r\nQUI+\n/w==\r\n\t", true},
 		{"lines between literals", "text", "a:${lines}.${hex}", "a:\nQUI+\n/w==\n.c0ffee\n", true},
-		{"an empty text before a blank at the end", "text", "${hex} ${base64}", "c0ffee ", true},
+		{"an empty value before a space at the end", "text", "${hex} ${base64}", "c0ffee ", true},
 		{"a wrong literal at the beginning", "text", "v1,${hex}", "v2,c0ffee", false},
 		{"a wrong literal in between", "text", "${hex}::${base64}", "c0ffee:!QUI=", false},
 		{"a missing literal", "text", "${hex}.${base64}", "c0ffee", false},
-		{"something behind the end", "text", "${hex}.", "c0ffee.x", false},
+		{"trailing text", "text", "${hex}.", "c0ffee.x", false},
 		{"too short for its fixed holes", "text", "${fixed_hex}${hex}${fixed_base64}", "00fFaGk", false},
 		{"unpadded base64 where a literal ends it", "text", "${fixed_base64}.${hex}", "aGk.c0ffee", true},
-		{"what does not matter may be long", "text", "${*}.${hex}", "some thing.c0ffee", true},
+		{"an ignored string may be long", "text", "${*}.${hex}", "some thing.c0ffee", true},
 		{"members in another order", "json", `{"a":"${hex}","b":[1,"x"]}`, "{ \"b\" : [ 1, \"\\u0078\" ], \"\\u0061\":\"c0ff\\u0065e\" }\n", true},
 		{"a member too many", "json", `{"a":"${hex}"}`, `{"a":"c0ffee","b":1}`, false},
 		{"a member too few", "json", `{"a":"${hex}","b":1}`, `{"a":"c0ffee"}`, false},
@@ -148,11 +148,11 @@ func TestMessagesAreReadAsTheirSendersWriteThem(t *testing.T) {
 		{"a number written in another way", "json", `["${hex}",1.0]`, `["c0ffee",1]`, false},
 		{"another kind of value", "json", `["${hex}",[]]`, `["c0ffee",{}]`, false},
 		{"a number for a string", "json", `["${hex}"]`, `[7]`, false},
-		{"a number for what does not matter", "json", `["${*}"]`, `[7]`, false},
-		{"any string for what does not matter", "json", `["${*}"]`, `["\n7"]`, true},
+		{"a number for an ignored string", "json", `["${*}"]`, `[7]`, false},
+		{"any string for an ignored string", "json", `["${*}"]`, `["\n7"]`, true},
 		{"white space inside a string", "json", `["${hex}","x"]`, `["c0ffee","x "]`, false},
-		{"something behind a document", "json", `["${hex}"]`, `["c0ffee"]]`, false},
-		{"half of a character", "json", `["${hex}"]`, `["\ud800"]`, false},
+		{"trailing text after a document", "json", `["${hex}"]`, `["c0ffee"]]`, false},
+		{"half of a surrogate pair", "json", `["${hex}"]`, `["\ud800"]`, false},
 		{"no UTF-8", "json", `["${*}"]`, "[\"\xff\"]", false},
 		{"no JSON", "json", `["${hex}"]`, `c0ffee`, false},
 	} {
@@ -171,43 +171,43 @@ func TestTouchingHolesNeedTheirLengths(t *testing.T) {
 		}
 	}
 	if found, ok := read(mustCompile(t, "text", "${fixed_hex}.${base64}"), "00fF.QUI=", nil); !ok {
-		t.Errorf("Read without lengths = %q, %v, where a literal tells the end", found, ok)
+		t.Errorf("Read without lengths = %q, %v, where a literal marks the end", found, ok)
 	}
 }
 
 func TestUnclearTemplatesAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ name, kind, text, finding string }{
+	for _, test := range []struct{ name, kind, text, violation string }{
 		{"a placeholder that does not end", "text", "${hex", "the form"},
 		{"a placeholder with a strange name", "text", "${Hex}", "the form"},
 		{"a placeholder without a name", "text", "${}", "the form"},
-		{"an unknown name", "text", "${other}", "must hold no name other; there are hex, base64"},
+		{"an unknown name", "text", "${other}", "must not use the unknown name other; available: hex, base64"},
 		{"a name twice", "text", "${hex}.${hex}", "twice"},
 		{"two open holes that touch", "text", "${hex}${base64}", "a literal between"},
-		{"an open hole beside what does not matter", "text", "${hex}${*}", "a literal between"},
-		{"a literal that the hole may hold", "text", "${hex}a${base64}", "cannot hold"},
-		{"a literal that a fixed hole behind may hold", "text", "${hex}${fixed_base64}+", "cannot hold"},
-		{"a literal behind a hole that holds anything", "text", "${raw}.", "cannot hold"},
-		{"a line end behind lines", "text", "${lines}\n${hex}", "cannot hold"},
-		{"a carriage return behind lines", "text", "${lines}\r\n${hex}", "cannot hold"},
-		{"a line end behind lines in JSON", "json", `["${lines}\n${hex}"]`, "cannot hold"},
-		{"an open hole beside lines", "text", "${hex}${lines}", "a literal between"},
-		{"a text that is too long", "text", strings.Repeat("x", 4097), "4,096"},
-		{"what is no JSON", "json", `{"a":${hex}}`, "JSON"},
+		{"an open hole next to an ignored string", "text", "${hex}${*}", "a literal between"},
+		{"a literal that the hole may contain", "text", "${hex}a${base64}", "cannot contain"},
+		{"a literal that a following fixed hole may contain", "text", "${hex}${fixed_base64}+", "cannot contain"},
+		{"a literal after a hole of any characters", "text", "${raw}.", "cannot contain"},
+		{"a line end after lines", "text", "${lines}\n${hex}", "cannot contain"},
+		{"a carriage return after lines", "text", "${lines}\r\n${hex}", "cannot contain"},
+		{"a line end after lines in JSON", "json", `["${lines}\n${hex}"]`, "cannot contain"},
+		{"an open hole next to lines", "text", "${hex}${lines}", "a literal between"},
+		{"a template that is too long", "text", strings.Repeat("x", 4097), "4,096"},
+		{"a template that is not JSON", "json", `{"a":${hex}}`, "JSON"},
 		{"a placeholder in a name", "json", `{"${hex}":1}`, "not in names"},
-		{"a member twice", "json", `{"a":"${hex}","\u0061":1}`, "name a member twice"},
-		{"half of a character", "json", `["${hex}","\ud800"]`, "whole characters"},
-		{"half of a character in a name", "json", `{"\ud800":"${hex}"}`, "whole characters"},
+		{"a member twice", "json", `{"a":"${hex}","\u0061":1}`, "duplicate members"},
+		{"half of a surrogate pair", "json", `["${hex}","\ud800"]`, "half of a surrogate pair"},
+		{"half of a surrogate pair in a name", "json", `{"\ud800":"${hex}"}`, "half of a surrogate pair"},
 		{"holes that touch in a string", "json", `["${hex}${base64}"]`, "a literal between"},
-		{"an unknown name in JSON", "json", `["${other}"]`, "must hold no name other; there are hex, base64"},
+		{"an unknown name in JSON", "json", `["${other}"]`, "must not use the unknown name other; available: hex, base64"},
 	} {
-		if _, finding := compile(test.kind, test.text); !strings.Contains(finding, test.finding) {
-			t.Errorf("%s: finding %q, want one with %q", test.name, finding, test.finding)
+		if _, violation := compile(test.kind, test.text); !strings.Contains(violation, test.violation) {
+			t.Errorf("%s: violation %q, want one with %q", test.name, violation, test.violation)
 		}
 	}
 }
 
-func TestWhatIsNoTextIsNotWrittenIntoJSON(t *testing.T) {
+func TestInvalidUTF8IsNotWrittenIntoJSON(t *testing.T) {
 	t.Parallel()
 	tmpl := mustCompile(t, "json", `["${raw}"]`)
 	if got, ok := tmpl.Append(nil, func(dst []byte, _ int) []byte { return append(dst, 0xff) }); ok {
@@ -229,12 +229,12 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, message string) { tryTemplate(t, "json", text, message) })
 }
 
-// tryTemplate compiles a text. What is accepted reads back what it writes, and no
-// message upsets it.
+// tryTemplate compiles a template. A valid template reads what it writes, and no message makes
+// it panic.
 func tryTemplate(t *testing.T, kind, text, message string) {
 	t.Helper()
-	tmpl, finding := compile(kind, text)
-	if finding != "" {
+	tmpl, violation := compile(kind, text)
+	if violation != "" {
 		return
 	}
 	before := []byte(message)

@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// damages adds what commonly happens to an encrypted body on its way: it is put into the
-// quotes of a JSON string, or read as a form, in which `+` is a blank.
+// damages adds common corruptions of an encrypted body in transit: it was quoted as a JSON
+// string, or decoded as a form, in which `+` is a space.
 func (c *collector) damages(body []byte) {
 	var text string
 	if json.Unmarshal(body, &text) == nil {
-		c.addBody(body, []byte(text), "the text inside the quotes of a JSON string")
+		c.addBody(body, []byte(text), "the content of a JSON string")
 	}
-	c.addBody(body, withPlus(body), "each blank in it as +, which a form has decoded")
+	c.addBody(body, withPlus(body), "each space in it as +, which a form decoded")
 }
 
-// broken are strings of a JSON document that could be base64 with blanks for `+`.
+// broken matches strings of a JSON document that could be base64 with spaces for `+`.
 var broken = regexp.MustCompile(`"[A-Za-z0-9/= ]{16,}"`)
 
-// withPlus returns a body with `+` for blanks: in JSON only where base64 may stand.
+// withPlus returns a body with `+` for spaces; in JSON, only where base64 is possible.
 func withPlus(body []byte) []byte {
 	plus := func(text []byte) []byte { return bytes.ReplaceAll(text, []byte(" "), []byte("+")) }
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
@@ -31,8 +31,8 @@ func withPlus(body []byte) []byte {
 	return plus(body)
 }
 
-// forms adds the forms of a body that are commonly signed in the place of the body as it was
-// sent: what a program makes of it that parses it and writes it again.
+// forms adds the forms of a body that partners commonly sign instead of the body as it was sent:
+// the output of a program that parses it and writes it again.
 func (c *collector) forms(body []byte) {
 	if text, ended := bytes.CutSuffix(body, []byte("\n")); ended {
 		c.addBody(body, bytes.TrimSuffix(text, []byte("\r")), "without the line end at its end")
@@ -43,14 +43,14 @@ func (c *collector) forms(body []byte) {
 		c.addBody(body, minified, "minified")
 		c.addBody(body, sorted, "minified, members sorted by name")
 		if indented := new(bytes.Buffer); json.Indent(indented, minified, "", "  ") == nil {
-			c.addBody(body, indented.Bytes(), "indented by two blanks")
+			c.addBody(body, indented.Bytes(), "indented by two spaces")
 		}
-		c.addBody(body, spaced(minified), `with blanks behind : and , and no others`)
-		c.addBody(body, spaced(escaped(minified, false)), `with blanks behind : and ,, and \u for what is not ASCII (json.dumps of Python)`)
-		c.addBody(body, escaped(minified, true), `minified, with \/ for / and \u for what is not ASCII (json_encode of PHP)`)
+		c.addBody(body, spaced(minified), `with spaces after : and , and no others`)
+		c.addBody(body, spaced(escaped(minified, false)), `with spaces after : and ,, and \u for non-ASCII characters (json.dumps of Python)`)
+		c.addBody(body, escaped(minified, true), `minified, with \/ for / and \u for non-ASCII characters (json_encode of PHP)`)
 		c.addBody(body, unescaped(minified), `minified, with / for \/ and letters for \u (JSON.stringify)`)
-		c.addBody(body, spaced(sorted), "with blanks behind : and ,, members sorted by name")
-		c.addBody(body, escaped(sorted, false), `minified, members sorted by name, \u for what is not ASCII`)
+		c.addBody(body, spaced(sorted), "with spaces after : and ,, members sorted by name")
+		c.addBody(body, escaped(sorted, false), `minified, members sorted by name, \u for non-ASCII characters`)
 	}
 	lf := bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
 	c.addBody(body, lf, "with LF for CR LF")
@@ -58,8 +58,8 @@ func (c *collector) forms(body []byte) {
 	c.addBody(body, append(bytes.Clone(body), '\n'), "with a line end at its end")
 }
 
-// sortedMembers returns JSON with the members of objects sorted by name, and numbers as they
-// stand; nil if that cannot be done.
+// sortedMembers returns JSON with the members of objects sorted by name and with numbers
+// verbatim, or nil if that fails.
 func sortedMembers(minified []byte) []byte {
 	d := json.NewDecoder(bytes.NewReader(minified))
 	d.UseNumber()
@@ -73,8 +73,8 @@ func sortedMembers(minified []byte) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// inStrings returns minified JSON, with each byte outside of strings, and each character
-// inside, written by a function; an escape such as `\n` or `\u00e9` is one character.
+// inStrings returns minified JSON after applying outside to each byte outside of strings, and
+// inside to each character in a string. An escape such as `\n` or `\u00e9` is one character.
 func inStrings(minified []byte, outside, inside func(out, character []byte) []byte) []byte {
 	out := make([]byte, 0, len(minified)+len(minified)/4)
 	quoted := false
@@ -104,7 +104,7 @@ func inStrings(minified []byte, outside, inside func(out, character []byte) []by
 
 func asIs(out, character []byte) []byte { return append(out, character...) }
 
-// spaced returns minified JSON with a blank behind each colon and comma.
+// spaced returns minified JSON with a space after each colon and comma.
 func spaced(minified []byte) []byte {
 	return inStrings(minified, func(out, character []byte) []byte {
 		if out = append(out, character...); character[0] == ':' || character[0] == ',' {
@@ -114,8 +114,8 @@ func spaced(minified []byte) []byte {
 	}, asIs)
 }
 
-// escaped returns minified JSON with `\u` for what is not ASCII, and with `\/` if slashes are
-// escaped, too.
+// escaped returns minified JSON with `\u` escapes for non-ASCII characters, and with `\/` if
+// slashes is set.
 func escaped(minified []byte, slashes bool) []byte {
 	return inStrings(minified, asIs, func(out, character []byte) []byte {
 		r, _ := utf8.DecodeRune(character)
@@ -133,8 +133,8 @@ func escaped(minified []byte, slashes bool) []byte {
 	})
 }
 
-// unescaped returns minified JSON in which only that is escaped which has to be. Halves of
-// pairs of `\u` stay as they are.
+// unescaped returns minified JSON with only the required escapes. Halves of `\u` surrogate pairs
+// stay unchanged.
 func unescaped(minified []byte) []byte {
 	return inStrings(minified, asIs, func(out, character []byte) []byte {
 		if string(character) == `\/` {

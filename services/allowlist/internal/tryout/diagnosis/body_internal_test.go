@@ -10,7 +10,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// bodiesOf returns the other forms of a body, by what is said of them.
+// bodiesOf returns the other forms of a body by their descriptions.
 func bodiesOf(add func(c *collector)) map[string]string {
 	c := &collector{path: "request", profile: new(allowlistv1.Profile)}
 	add(c)
@@ -27,15 +27,15 @@ func TestABodyIsTakenAsProgramsWriteItAgain(t *testing.T) {
 		c.forms([]byte(`{"b" : "a/é😀\u00fc\"\\",` + "\r\n" + `"a": 1.50}`))
 	})
 	want := map[string]string{
-		"minified":                                 `{"b":"a/é😀\u00fc\"\\","a":1.50}`,
-		"minified, members sorted by name":         `{"a":1.50,"b":"a/é😀ü\"\\"}`,
-		"indented by two blanks":                   "{\n  \"b\": \"a/é😀\\u00fc\\\"\\\\\",\n  \"a\": 1.50\n}",
-		"with blanks behind : and , and no others": `{"b": "a/é😀\u00fc\"\\", "a": 1.50}`,
-		`with blanks behind : and ,, and \u for what is not ASCII (json.dumps of Python)`: `{"b": "a/\u00e9\ud83d\ude00\u00fc\"\\", "a": 1.50}`,
-		`minified, with \/ for / and \u for what is not ASCII (json_encode of PHP)`:       `{"b":"a\/\u00e9\ud83d\ude00\u00fc\"\\","a":1.50}`,
-		`minified, with / for \/ and letters for \u (JSON.stringify)`:                     `{"b":"a/é😀ü\"\\","a":1.50}`,
-		"with blanks behind : and ,, members sorted by name":                              `{"a": 1.50, "b": "a/é😀ü\"\\"}`,
-		`minified, members sorted by name, \u for what is not ASCII`:                      `{"a":1.50,"b":"a/\u00e9\ud83d\ude00\u00fc\"\\"}`,
+		"minified":                                `{"b":"a/é😀\u00fc\"\\","a":1.50}`,
+		"minified, members sorted by name":        `{"a":1.50,"b":"a/é😀ü\"\\"}`,
+		"indented by two spaces":                  "{\n  \"b\": \"a/é😀\\u00fc\\\"\\\\\",\n  \"a\": 1.50\n}",
+		"with spaces after : and , and no others": `{"b": "a/é😀\u00fc\"\\", "a": 1.50}`,
+		`with spaces after : and ,, and \u for non-ASCII characters (json.dumps of Python)`: `{"b": "a/\u00e9\ud83d\ude00\u00fc\"\\", "a": 1.50}`,
+		`minified, with \/ for / and \u for non-ASCII characters (json_encode of PHP)`:      `{"b":"a\/\u00e9\ud83d\ude00\u00fc\"\\","a":1.50}`,
+		`minified, with / for \/ and letters for \u (JSON.stringify)`:                       `{"b":"a/é😀ü\"\\","a":1.50}`,
+		"with spaces after : and ,, members sorted by name":                                 `{"a": 1.50, "b": "a/é😀ü\"\\"}`,
+		`minified, members sorted by name, \u for non-ASCII characters`:                     `{"a":1.50,"b":"a/\u00e9\ud83d\ude00\u00fc\"\\"}`,
 		"with LF for CR LF":          `{"b" : "a/é😀\u00fc\"\\",` + "\n" + `"a": 1.50}`,
 		"with a line end at its end": `{"b" : "a/é😀\u00fc\"\\",` + "\r\n" + `"a": 1.50}` + "\n",
 	}
@@ -47,9 +47,9 @@ func TestABodyIsTakenAsProgramsWriteItAgain(t *testing.T) {
 func TestADamagedBodyIsRepaired(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]map[string]string{
-		`"q\/83=="`: {"the text inside the quotes of a JSON string": "q/83=="},
-		`q/8 3 a==`: {"each blank in it as +, which a form has decoded": "q/8+3+a=="},
-		`{"d": "aaaa bbbb cccc dd==", "note": "as is"}`: {"each blank in it as +, which a form has decoded": `{"d": "aaaa+bbbb+cccc+dd==", "note": "as is"}`},
+		`"q\/83=="`: {"the content of a JSON string": "q/83=="},
+		`q/8 3 a==`: {"each space in it as +, which a form decoded": "q/8+3+a=="},
+		`{"d": "aaaa bbbb cccc dd==", "note": "as is"}`: {"each space in it as +, which a form decoded": `{"d": "aaaa+bbbb+cccc+dd==", "note": "as is"}`},
 		`q/83==`: {},
 		`""`:     {},
 	} {
@@ -59,7 +59,7 @@ func TestADamagedBodyIsRepaired(t *testing.T) {
 	}
 }
 
-// Whatever is done to a JSON body leaves what it says as it is.
+// All forms of a JSON body have the same meaning.
 func FuzzForms(f *testing.F) {
 	for _, seed := range []string{`{"b":"a/é\u00fc\"\\","a":[1.50,null]}`, `"\ud83d"`, "\xff", `[]`, `"\u0000\/"`, "{}\n"} {
 		f.Add([]byte(seed))
@@ -72,7 +72,7 @@ func FuzzForms(f *testing.F) {
 			c.damages(body)
 		}) {
 			var got any
-			if valid && works != "the text inside the quotes of a JSON string" && works != "each blank in it as +, which a form has decoded" {
+			if valid && works != "the content of a JSON string" && works != "each space in it as +, which a form decoded" {
 				if err := json.Unmarshal([]byte(form), &got); err != nil || !reflect.DeepEqual(got, want) {
 					t.Errorf("%q %s is %q, %v", body, works, form, err)
 				}

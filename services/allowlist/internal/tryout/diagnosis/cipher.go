@@ -27,7 +27,7 @@ func (c *collector) lengths() {
 	}
 }
 
-// values adds what a selected value may be turned into.
+// values adds the other forms of selected values.
 func (c *collector) values() {
 	fields := c.profile.GetSelection().GetFields()
 	if fields == nil {
@@ -75,7 +75,7 @@ func (c *collector) cipher() {
 	c.macs(cipher)
 }
 
-// ivs adds the other places that an IV may come from.
+// ivs adds the other sources of an IV.
 func (c *collector) ivs(cipher *allowlistv1.Cipher) {
 	const group, field = "iv source", "cipher.iv.source"
 	if !hasIV(cipher) {
@@ -88,7 +88,7 @@ func (c *collector) ivs(cipher *allowlistv1.Cipher) {
 		}
 	}
 	if !sends(c.profile, describe.SlotIV) {
-		for i, place := range []string{"RANDOM, in front of the ciphertext", "RANDOM, behind the ciphertext"} {
+		for i, place := range []string{"RANDOM, before the ciphertext", "RANDOM, after the ciphertext"} {
 			c.add(group, field, configured, place, func(p *allowlistv1.Profile) {
 				from(p, allowlistv1.Iv_SOURCE_RANDOM)
 				insert(p, describe.SlotIV, i == 1)
@@ -109,7 +109,8 @@ func (c *collector) ivs(cipher *allowlistv1.Cipher) {
 	}
 }
 
-// algorithms adds the other modes with the same key, and the other keys in the same mode.
+// algorithms adds the other modes with the same key size, and the other key sizes in the same
+// mode.
 func (c *collector) algorithms(cipher *allowlistv1.Cipher) {
 	configured := name(cipher.GetAlgorithm(), "ALGORITHM_", "")
 	size, mode, isAES := aes(configured)
@@ -130,7 +131,7 @@ func (c *collector) algorithms(cipher *allowlistv1.Cipher) {
 	}
 }
 
-// aes returns the size and the mode of AES. Of Triple DES the size is none.
+// aes returns the key size and the mode of AES. For Triple DES the size is empty.
 func aes(algorithm string) (size, mode string, ok bool) {
 	rest, ok := strings.CutPrefix(algorithm, "AES_")
 	size, mode, _ = strings.Cut(rest, "_")
@@ -143,7 +144,7 @@ func aes(algorithm string) (size, mode string, ok bool) {
 // hasIV reports whether a cipher has an IV.
 func hasIV(c *allowlistv1.Cipher) bool { return symmetric.SuiteOf(c).Mode != symmetric.ModeECB }
 
-// fit takes away what an algorithm does not have, and adds what it has to have.
+// fit removes settings that an algorithm does not have, and adds those that it requires.
 func fit(p *allowlistv1.Profile) {
 	c := p.GetCipher()
 	switch {
@@ -176,7 +177,7 @@ func fit(p *allowlistv1.Profile) {
 	drop(p, describe.SlotAAD)
 }
 
-// macs adds the other algorithms of a MAC, and the other form of what it is over.
+// macs adds the other MAC algorithms, and the other form of the MAC input.
 func (c *collector) macs(cipher *allowlistv1.Cipher) {
 	mac := cipher.GetMac()
 	if mac == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
-// What a variant takes, by estimate: compiling it, reading a byte, opening something with
-// a private key, and one round of a hash in a slow derivation.
+// The estimated cost of a variant: compiling it, reading a byte, decrypting with a private key,
+// and one round of a hash in a slow derivation.
 const (
 	costCompile = 100 * time.Microsecond
 	costByte    = 10 * time.Nanosecond
@@ -19,7 +19,7 @@ const (
 	costRound   = 400 * time.Nanosecond
 )
 
-// costOf estimates how long a variant takes for a message of so many bytes with one
+// costOf estimates how long a variant takes for a message of the given number of bytes with one
 // value.
 func costOf(p *describe.Profile, bytes int) time.Duration {
 	cost := costCompile + time.Duration(bytes)*costByte

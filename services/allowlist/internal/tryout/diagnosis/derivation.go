@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// derivationOf returns where a profile holds how it derives its key.
+// derivationOf returns a pointer to the key derivation of a profile.
 func derivationOf(p *allowlistv1.Profile) **allowlistv1.Derivation {
 	switch key := p.GetCipher().GetKey().(type) {
 	case *allowlistv1.Cipher_SharedKey:
@@ -25,7 +25,7 @@ func derivationOf(p *allowlistv1.Profile) **allowlistv1.Derivation {
 	return new(*allowlistv1.Derivation)
 }
 
-// derivationField returns where the derivation stands, or would stand.
+// derivationField returns the field of the derivation, whether it is set or not.
 func (c *collector) derivationField() string {
 	if c.described.Cipher == nil {
 		return c.path + ".jose.derivation"
@@ -40,7 +40,7 @@ func (c *collector) derivationField() string {
 	}
 }
 
-// derivable reports whether the key is made of a secret, and so could be derived.
+// derivable reports whether the key comes from a secret, and so could be derived.
 func (c *collector) derivable() bool {
 	if cipher := c.described.Cipher; cipher != nil {
 		return cipher.Key != describe.KeyMissing && cipher.Key != describe.KeyExchanged
@@ -48,7 +48,7 @@ func (c *collector) derivable() bool {
 	return c.described.JWE != nil && c.described.JWE.Shared()
 }
 
-// derivations adds the other ways to make the key of the secret, the cheap ones first.
+// derivations adds the other ways to derive the key from the secret, the cheap ones first.
 func (c *collector) derivations() {
 	if !c.derivable() {
 		return
@@ -69,7 +69,7 @@ func (c *collector) derivations() {
 	}
 }
 
-// derivation adds one derivation, with what else it takes.
+// derivation adds one derivation, with the other settings that it requires.
 func (c *collector) derivation(configured, d *allowlistv1.Derivation, besides func(*allowlistv1.Profile), differences ...Difference) {
 	all := append([]Difference{{c.derivationField(), derivationName(configured), derivationName(d)}}, differences...)
 	c.addAll("derivation", func(p *allowlistv1.Profile) {
@@ -80,7 +80,7 @@ func (c *collector) derivation(configured, d *allowlistv1.Derivation, besides fu
 	}, all...)
 }
 
-// digests adds none, and the plain digests that make a key of the right length.
+// digests adds no derivation, and the plain digests that produce a key of the right length.
 func (c *collector) digests(configured *allowlistv1.Derivation) {
 	if c.profile.GetCipher().GetEcdh() == nil {
 		c.derivation(configured, nil, func(p *allowlistv1.Profile) {
@@ -155,7 +155,7 @@ func pbkdf2(hash allowlistv1.Hash, iterations uint32) *allowlistv1.Derivation {
 	return &allowlistv1.Derivation{Function: &allowlistv1.Derivation_Pbkdf2{Pbkdf2: &allowlistv1.Pbkdf2{Hash: hash, Iterations: iterations}}}
 }
 
-// salted returns the derivations of people's tools that take a salt, the dear ones last.
+// salted returns the derivations of common tools that take a salt, the expensive ones last.
 func salted() []*allowlistv1.Derivation {
 	all := []*allowlistv1.Derivation{
 		evp(allowlistv1.Hash_HASH_MD5), evp(allowlistv1.Hash_HASH_SHA256), hkdf(),
@@ -168,9 +168,9 @@ func salted() []*allowlistv1.Derivation {
 	return all
 }
 
-// opensslSalted adds what `openssl enc` and CryptoJS make of a passphrase: the text
-// `Salted__` and a salt of 8 bytes in front of the ciphertext, and the IV derived with
-// the key.
+// opensslSalted adds the format that `openssl enc` and CryptoJS use with a passphrase: the
+// string `Salted__` and a salt of 8 bytes before the ciphertext, and the IV derived with the
+// key.
 func (c *collector) opensslSalted(configured *allowlistv1.Derivation) {
 	was := layoutName(c.profile.GetEnvelope().GetText(), c.profile.GetEnvelope().GetBlobs())
 	parts := []*allowlistv1.Part{
@@ -189,7 +189,7 @@ func (c *collector) opensslSalted(configured *allowlistv1.Derivation) {
 	}
 }
 
-// derivationName writes a derivation without its salt.
+// derivationName returns the name of a derivation without its salt.
 func derivationName(pb *allowlistv1.Derivation) string {
 	if pb == nil {
 		return "none"

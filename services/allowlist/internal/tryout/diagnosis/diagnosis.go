@@ -1,26 +1,27 @@
-// Package diagnosis finds out in which variant of a profile a message holds a plaintext
-// that is known, byte for byte, or its signature verifies.
+// Package diagnosis finds the variant of a profile under which a message decrypts to a known
+// plaintext, byte for byte, or under which its signature verifies.
 //
-// # What it tells
+// # Guarantees
 //
-// It answers with a variant, or that there is none, and with nothing else: not how far a
-// variant came, not whether a tag or a padding was right. So who does not know the whole
-// plaintext learns that this was not it, and no more; and who does not have a message with its
-// whole signature learns nothing of any. No signature is made that leaves. How many variants are tried depends
-// on the profile and on the message as it was sent, not on what is encrypted in it.
+// An answer is a variant, or says that no variant fits, and nothing else: not how far a variant
+// came, and not whether a tag or padding was right. So a caller without the whole plaintext
+// learns only that its guess was wrong, and a caller without a message and its whole signature
+// learns nothing about any signature. No generated signature leaves the package. The number of
+// tried variants depends on the profile and on the message as it was sent, not on its encrypted
+// content.
 //
 // # Variants
 //
-// A variant is a profile with changes: what a partner may mean who says that a
-// message is encrypted as the profile has it, and whose message does not open. Most
-// misunderstandings are about one setting, such as hexadecimal for base64, a tag in front
-// or MGF1 with SHA-1; some are about two.
+// A variant is a profile with changes: a configuration that a partner may mean when it claims to
+// use the profile, but its message fails to decrypt. Most misunderstandings concern one setting,
+// such as hexadecimal for base64, a tag before the ciphertext, or MGF1 with SHA-1. Some concern
+// two.
 //
-// [variantsOf] is for messages that do not open, and [signatureVariants] for those whose
+// [variantsOf] is for messages that fail to decrypt, and [signatureVariants] for messages whose
 // signature does not verify. A variant may also read the body of the message in another form.
-// The variants know nothing of keys. They look at a message only to see which characters it
-// could be split at, which forms its body has, and which of its headers could be meant.
-// Whether a variant makes sense the compiler says.
+// The variants do not depend on keys. They depend on a message only for the characters at which
+// it could be split, the forms of its body, and the headers that could be meant. The compiler
+// decides whether a variant is valid.
 package diagnosis
 
 import (
@@ -40,53 +41,55 @@ import (
 )
 
 const (
-	// maxVariants is how many variants are tried.
+	// maxVariants is the maximum number of tried variants.
 	maxVariants = 2000
-	// effort is how much time they may take, by estimate.
+	// effort is the maximum estimated time of all variants.
 	effort = 2 * time.Second
 )
 
-// A Case is a message that does not open.
+// A Case is a message that fails to decrypt or to verify.
 type Case struct {
-	// Path is where the profile stands, `request` or `response`.
+	// Path is the field of the profile, `request` or `response`.
 	Path      string
 	Profile   *allowlistv1.Profile
 	Workspace string
 	Now       time.Time
 	Body      []byte
 	Headers   payload.Headers
-	// Plaintext is what it is known to hold.
+	// Plaintext is the known plaintext of the message.
 	Plaintext []byte
 	// Signature looks for the variant under which the signature verifies instead. Context and
-	// ContentType are what it covers besides.
+	// ContentType are other data that it covers.
 	Signature   bool
 	Context     payload.Context
 	ContentType string
-	// Turn returns where a slow variant waits.
+	// Turn returns the turn in which a slow variant waits.
 	Turn func() slowwork.Turn
-	// Late reports whether it takes too long already; nil: it never does.
+	// Late reports whether the search has taken too long. Nil means never.
 	Late func() bool
-	// Sealed are the secrets whose purpose is sealed and that no variant may use for another.
+	// Sealed are the secrets whose purpose is sealed, and which no variant may use for another
+	// purpose.
 	Sealed map[string]bool
-	// Key returns the versions of a key, the newest first; none if it is not to be had.
+	// Key returns the versions of a key, the newest first, or nothing if the key is unavailable.
 	Key func(payload.Reference) []payload.Key
 }
 
-// An Answer is what was found.
+// An Answer is the result of a search.
 type Answer struct {
-	// Found says that a variant opens the message to exactly the plaintext, or that the
+	// Found says that a variant decrypts the message to exactly the plaintext, or that the
 	// signature verifies under it.
 	Found bool
-	// Differences are those of the variant, none if the profile itself opens it.
+	// Differences are the changes of the variant, or nil if the profile itself decrypts the
+	// message.
 	Differences []Difference
-	// Tried is how many variants were tried.
+	// Tried is the number of tried variants.
 	Tried int
-	// Unusable are the keys that no variant can use. If there are any, none was tried.
+	// Unusable are the keys that no variant can use. If there are any, no variant was tried.
 	Unusable []payload.Fit
 }
 
-// Find tries the variants of a profile, the likelier first, until one opens the message,
-// the effort is spent, it is late or the context ends.
+// Find tries the variants of a profile, the likelier ones first, until one fits, the effort is
+// spent, Late reports true, or the context ends.
 func Find(ctx context.Context, c Case) Answer {
 	var answer Answer
 	left := effort
@@ -112,7 +115,7 @@ func Find(ctx context.Context, c Case) Answer {
 	return answer
 }
 
-// variants returns what is tried.
+// variants returns the variants to try.
 func (c Case) variants() iter.Seq[variant] {
 	if c.Signature {
 		return signatureVariants(c.Path, c.Profile, c.Body, c.Headers)
@@ -120,7 +123,8 @@ func (c Case) variants() iter.Seq[variant] {
 	return variantsOf(c.Path, c.Profile, c.Body)
 }
 
-// prepare compiles a variant and collects its keys. What does not compile makes no sense.
+// prepare compiles a variant and collects its keys. It reports false for a variant that does not
+// compile.
 func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.Keys, bool) {
 	acknowledge(profile, c.Now)
 	config, err := payload.Variant(&allowlistv1.Encryption{Request: profile}, c.Workspace, c.Now)
@@ -148,7 +152,8 @@ func (c Case) prepare(profile *allowlistv1.Profile) (*payload.Pipeline, payload.
 	return pipeline, keys, true
 }
 
-// keepsPurposes reports whether a variant uses no key whose purpose is sealed for another.
+// keepsPurposes reports whether a variant uses no key whose purpose is sealed for another
+// purpose.
 func (c Case) keepsPurposes(profile *allowlistv1.Profile) bool {
 	configured := payload.ProfilePurposes(c.Profile)
 	for secret, purpose := range payload.ProfilePurposes(profile) {
@@ -159,7 +164,7 @@ func (c Case) keepsPurposes(profile *allowlistv1.Profile) bool {
 	return true
 }
 
-// fits reports whether a variant opens the message to the plaintext, or verifies its
+// fits reports whether a variant decrypts the message to the plaintext, or verifies its
 // signature.
 func (c Case) fits(pipeline *payload.Pipeline, keys payload.Keys, v *variant) bool {
 	in := payload.Input{
@@ -176,8 +181,8 @@ func (c Case) fits(pipeline *payload.Pipeline, keys payload.Keys, v *variant) bo
 	return subtle.ConstantTimeCompare(out.Body, c.Plaintext) == 1
 }
 
-// verifies reports whether the signature of a message verifies. Of a variant for any time it
-// says how far off the time is.
+// verifies reports whether the signature of a message verifies. For a variant that accepts any
+// time, it records how far off the time is.
 func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant) bool {
 	out, err := pipeline.Verify(in)
 	if err != nil {
@@ -198,7 +203,7 @@ func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant)
 	return true
 }
 
-// acknowledge accepts all unsafe choices of a variant: the partner has made them.
+// acknowledge accepts all unsafe choices of a variant, because the partner has made them.
 func acknowledge(profile *allowlistv1.Profile, now time.Time) {
 	profile.AllowLegacy = nil
 	for _, flag := range payload.UnsafeChoices(profile) {

@@ -19,7 +19,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// problem is a message that does not open, under a profile in proto text with one key.
+// problem is a message that fails to decrypt, under a profile in proto text with one key.
 func problem(t *testing.T, profile string, body string) diagnosis.Case {
 	t.Helper()
 	p := new(allowlistv1.Profile)
@@ -36,7 +36,7 @@ func problem(t *testing.T, profile string, body string) diagnosis.Case {
 
 const gcm = `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } } }`
 
-func TestHowManyAreTriedDoesNotDependOnWhatIsInAMessage(t *testing.T) {
+func TestTheNumberOfVariantsDoesNotDependOnThePlaintext(t *testing.T) {
 	t.Parallel()
 	tried := diagnosis.Find(t.Context(), problem(t, gcm, strings.Repeat("A", 200))).Tried
 	if tried < 100 || tried > 2000 {
@@ -60,16 +60,16 @@ func TestSlowDerivationsLeaveRoomForFewVariants(t *testing.T) {
 	}
 }
 
-func TestWhoGoesAwayIsNotWaitedFor(t *testing.T) {
+func TestACanceledSearchEnds(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if answer := diagnosis.Find(cancelled, problem(t, gcm, "AAAA")); answer.Tried != 0 || answer.Found {
-		t.Errorf("Find for nobody = %+v", answer)
+		t.Errorf("Find with a canceled context = %+v", answer)
 	}
 }
 
-func TestWhatTakesTooLongIsLeft(t *testing.T) {
+func TestALateSearchEnds(t *testing.T) {
 	t.Parallel()
 	p := problem(t, gcm, "AAAA")
 	asked := 0
@@ -116,7 +116,7 @@ func TestBase64InLinesIsFound(t *testing.T) {
 
 // Once the purpose of a key is sealed, a diagnosis tries other layouts and nothing else with it:
 // another mode or derivation would be an oracle for the sealed one.
-func TestAKeyWhosePurposeIsSealedIsTriedForNothingElse(t *testing.T) {
+func TestAKeyWithASealedPurposeIsTriedForThatPurposeOnly(t *testing.T) {
 	t.Parallel()
 	const secret = "workspaces/acme/secrets/a"
 	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "` + secret + `" } %s } }

@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// writeOut writes the envelope out where a profile leaves it away, so that it can be
+// writeOut sets the default envelope explicitly if a profile omits it, so that it can be
 // changed.
 func writeOut(p *allowlistv1.Profile) {
 	if p.GetJose() != nil || len(p.GetEnvelope().GetBlobs()) > 0 {
@@ -54,8 +54,8 @@ func encodingName(e allowlistv1.Encoding) string {
 	return name(e, "ENCODING_", "BASE64")
 }
 
-// reads reports whether what is configured reads all that an encoding writes:
-// hexadecimal comes in either case, and base64 in lines may have one line.
+// reads reports whether the configured encoding also reads everything that e writes: hexadecimal
+// is read in either case, and base64 in lines may have only one line.
 func reads(configured, e allowlistv1.Encoding) bool {
 	switch configured {
 	case allowlistv1.Encoding_ENCODING_HEX_UPPER:
@@ -67,8 +67,8 @@ func reads(configured, e allowlistv1.Encoding) bool {
 	}
 }
 
-// encodings adds other encodings of the blobs, of all at once and of each, and of the
-// finished body.
+// encodings adds other encodings of the blobs, for all blobs at once and for each one, and of
+// the finished body.
 func (c *collector) encodings() {
 	const group = "encoding"
 	names := blobNames(c.profile)
@@ -107,11 +107,11 @@ func (c *collector) encodings() {
 	}
 }
 
-// encode sets the encoding of a blob. An IV that is written as it is, is a text.
+// encode sets the encoding of a blob. An unencoded IV must be text.
 func encode(p *allowlistv1.Profile, name string, e allowlistv1.Encoding) {
 	blob := p.GetEnvelope().GetBlobs()[name]
 	if blob == nil {
-		return // another change has put it into a blob with others
+		return // another change has moved it into a blob with other parts
 	}
 	blob.Encoding = e
 	if e == allowlistv1.Encoding_ENCODING_RAW && len(blob.GetParts()) == 1 && blob.GetParts()[0].GetSlot() == describe.SlotIV {
@@ -127,7 +127,7 @@ func iv(p *allowlistv1.Profile) *allowlistv1.Iv {
 	return p.GetCipher().GetIv()
 }
 
-// common returns the encodings of blobs as one text.
+// common returns the encodings of the blobs as one string.
 func (c *collector) common(names []string) string {
 	var texts []string
 	for _, name := range names {
@@ -136,7 +136,7 @@ func (c *collector) common(names []string) string {
 	return strings.Join(slices.Compact(texts), ", ")
 }
 
-// layouts adds other orders of the parts, and other ways to set them apart.
+// layouts adds other orders of the parts, and other ways to separate them.
 func (c *collector) layouts(body []byte) {
 	for _, name := range blobNames(c.profile) {
 		c.orders(name)
@@ -146,7 +146,7 @@ func (c *collector) layouts(body []byte) {
 	}
 }
 
-// group is that of all changes of where the parts stand.
+// layoutGroup is the group of all changes to the places of the parts.
 const layoutGroup = "layout"
 
 // orders adds the other orders of the parts of one blob. Literals keep their places.
@@ -172,7 +172,7 @@ func (c *collector) orders(name string) {
 	}
 }
 
-// partNames writes the parts of a blob.
+// partNames lists the parts of a blob.
 func partNames(parts []*allowlistv1.Part) string {
 	words := make([]string, len(parts))
 	for i, part := range parts {
@@ -184,7 +184,7 @@ func partNames(parts []*allowlistv1.Part) string {
 	return strings.Join(words, " ")
 }
 
-// permutations yields all orders of n places but the first.
+// permutations yields all orders of n places except the original one.
 func permutations(n int) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
 		order := make([]int, n)
@@ -196,7 +196,7 @@ func permutations(n int) func(yield func([]int) bool) {
 	}
 }
 
-// next makes the next order, or reports that there is none.
+// next advances to the next order, or reports that it was the last.
 func next(order []int) bool {
 	i := len(order) - 2
 	for i >= 0 && order[i] > order[i+1] {
@@ -214,8 +214,8 @@ func next(order []int) bool {
 	return true
 }
 
-// separations adds the layouts of a text of IV, ciphertext and tag: together in one blob,
-// and apart by the characters that the message could be split at.
+// separations adds the layouts of IV, ciphertext, and tag in a text: together in one blob, and
+// separated by the characters at which the message could be split.
 func (c *collector) separations(text string, body []byte) {
 	set := ivCiphertextTag(c.profile)
 	if set == nil {
@@ -259,8 +259,8 @@ func (c *collector) separations(text string, body []byte) {
 	}
 }
 
-// ivCiphertextTag returns the parts of a message if they are these, in the body, and
-// nothing else.
+// ivCiphertextTag returns the parts of a message if they are an IV, a ciphertext, and possibly a
+// tag, all in the body.
 func ivCiphertextTag(p *allowlistv1.Profile) []describe.Slot {
 	var found []describe.Slot
 	for _, blob := range p.GetEnvelope().GetBlobs() {
@@ -292,8 +292,7 @@ func apart(set []describe.Slot) [][]describe.Slot {
 	return groups
 }
 
-// separators returns the characters, of those that people set parts apart with, that
-// stand in a message.
+// separators returns the commonly used separators that occur in a message.
 func separators(body []byte) []string {
 	var found []string
 	for _, separator := range []string{":", ".", ",", "|", ";", "$", "-"} {
@@ -304,7 +303,7 @@ func separators(body []byte) []string {
 	return found
 }
 
-// layoutName writes a text template with the parts in the place of the blobs.
+// layoutName returns a plain template with the parts in place of the blobs.
 func layoutName(text string, blobs map[string]*allowlistv1.Blob) string {
 	for name, blob := range blobs {
 		text = strings.ReplaceAll(text, "${"+name+"}", "["+partNames(blob.GetParts())+"]")
@@ -312,7 +311,7 @@ func layoutName(text string, blobs map[string]*allowlistv1.Blob) string {
 	return text
 }
 
-// drop removes a part, and the blob that it stands in alone.
+// drop removes a part, and its blob if the part is alone in it.
 func drop(p *allowlistv1.Profile, slot describe.Slot) {
 	e := p.GetEnvelope()
 	for name, blob := range e.GetBlobs() {
@@ -340,8 +339,8 @@ func drop(p *allowlistv1.Profile, slot describe.Slot) {
 	}
 }
 
-// without removes a hole from a text, with what sets it apart from the one before, or
-// from the one behind if it is the first.
+// without removes a hole from a template, with the separator before it, or the separator after
+// it if the hole is the first.
 func without(text, hole string) string {
 	before, behind, _ := strings.Cut(text, hole)
 	if i := strings.LastIndexByte(before, '}'); i >= 0 {
@@ -353,7 +352,7 @@ func without(text, hole string) string {
 	return before + behind
 }
 
-// insert puts a part in front of the ciphertext, or behind it.
+// insert puts a part before or after the ciphertext.
 func insert(p *allowlistv1.Profile, slot describe.Slot, behind bool) {
 	for _, blob := range p.GetEnvelope().GetBlobs() {
 		for i, at := range blob.GetParts() {
@@ -369,7 +368,7 @@ func insert(p *allowlistv1.Profile, slot describe.Slot, behind bool) {
 	}
 }
 
-// sends reports whether a part stands in a blob.
+// sends reports whether a blob contains a part.
 func sends(p *allowlistv1.Profile, slot describe.Slot) bool {
 	return describe.Of("", p).Envelope.Sends(slot)
 }

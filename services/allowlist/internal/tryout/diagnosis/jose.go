@@ -6,7 +6,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// The ways to manage a content key that go with the same key.
+// managements returns the groups of key management algorithms that work with the same key.
 func managements() [][]allowlistv1.Jose_KeyManagement {
 	return [][]allowlistv1.Jose_KeyManagement{
 		{
@@ -22,7 +22,7 @@ func managements() [][]allowlistv1.Jose_KeyManagement {
 	}
 }
 
-// jose adds the other algorithms of a JWE, and what peers do against the RFC.
+// jose adds the other algorithms of a JWE, and the common deviations of peers from the RFC.
 func (c *collector) jose() {
 	j := c.profile.GetJose()
 	if j == nil {
@@ -66,7 +66,7 @@ func (c *collector) jose() {
 	}
 }
 
-// nested adds the other algorithms of a signature inside, and none.
+// nested adds the other algorithms of a signature inside, and no signature.
 func (c *collector) nested() {
 	nested := c.profile.GetNestedJws()
 	if nested == nil {
@@ -88,7 +88,7 @@ func (c *collector) nested() {
 	}
 }
 
-// sameKey reports whether two algorithms of RFC 7518 go with the same key.
+// sameKey reports whether two algorithms of RFC 7518 work with the same key.
 func sameKey(a, b string) bool {
 	isRSA := func(name string) bool { return name[:2] == "RS" || name[:2] == "PS" }
 	return isRSA(a) && isRSA(b) || a[:2] == "HS" && b[:2] == "HS"

@@ -20,7 +20,7 @@ func name(value fmt.Stringer, prefix, unset string) string {
 
 func decodingName(d allowlistv1.Decoding) string { return name(d, "DECODING_", "RAW") }
 
-// hashName returns a hash as the contract names it.
+// hashName returns the name of a hash in the API.
 func hashName(h crypto.Hash) string { return strings.ReplaceAll(h.String(), "-", "") }
 
 // A listed is a list of references.
@@ -29,8 +29,7 @@ type listed struct {
 	of    func(*allowlistv1.Profile) []*allowlistv1.SecretRef
 }
 
-// symmetricKeys are the places of keys that both sides share, whose decoding may be
-// another.
+// symmetricKeys returns the lists of shared keys, whose decoding may differ.
 func symmetricKeys() []listed {
 	return []listed{
 		{"cipher.shared_key.keys", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef { return p.GetCipher().GetSharedKey().GetKeys() }},
@@ -61,7 +60,7 @@ func one(ref *allowlistv1.SecretRef) []*allowlistv1.SecretRef {
 	return []*allowlistv1.SecretRef{ref}
 }
 
-// decodings adds other ways to read the stored keys, the same for all keys of a list.
+// decodings adds other decodings of the stored keys, the same for all keys of a list.
 func (c *collector) decodings() {
 	for _, list := range symmetricKeys() {
 		refs := list.of(c.profile)
@@ -77,7 +76,7 @@ func (c *collector) decodings() {
 			allowlistv1.Decoding_DECODING_HEX, allowlistv1.Decoding_DECODING_BASE64, allowlistv1.Decoding_DECODING_RAW,
 			allowlistv1.Decoding_DECODING_BASE64URL, allowlistv1.Decoding_DECODING_WHSEC, allowlistv1.Decoding_DECODING_PEM,
 		} {
-			// PEM reads a text without the white space around it.
+			// PEM reads text and ignores the white space around it.
 			works := decodingName(d)
 			if works == configured {
 				continue
@@ -91,7 +90,7 @@ func (c *collector) decodings() {
 	}
 }
 
-// asymmetric adds other paddings of RSA, and other forms of the key in it.
+// asymmetric adds other RSA paddings, and other forms of the key inside them.
 func (c *collector) asymmetric() {
 	session, direct := c.profile.GetCipher().GetSessionKey(), c.profile.GetRsaDirect()
 	switch {
@@ -122,7 +121,7 @@ func (c *collector) asymmetric() {
 		allowlistv1.SessionKey_FORM_BASE64, allowlistv1.SessionKey_FORM_HEX, allowlistv1.SessionKey_FORM_RAW,
 	} {
 		works := name(form, "FORM_", "RAW")
-		// Letters and digits are read as any other bytes.
+		// Letters and digits are read like any other bytes.
 		if works == configured || works == "RAW" && configured == "ALPHANUMERIC" {
 			continue
 		}

@@ -17,16 +17,16 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
-// anyTime is the tolerance of a variant that takes a message of any time that a clock had: ten
-// years. A time in another unit is further away.
+// anyTime is the tolerance of a variant that accepts any time of a real clock: ten years. A time
+// in another unit is further away.
 const anyTime = 10 * 365 * 24 * time.Hour
 
-// toleranceField ends the field of the difference of such a variant.
+// toleranceField is the end of the field that such a variant changes.
 const toleranceField = ".signing.tolerance"
 
-// signatureVariants returns the variants of a profile whose signature does not verify: the profile
-// itself, then those with one change of its signing, the likelier ones first, then those with
-// two. Headers are those of the message, by name in lower case.
+// signatureVariants returns the variants of a profile whose signature does not verify: the
+// profile itself, then those with one change to its signing, the likelier ones first, then those
+// with two. Headers are the headers of the message by lowercase name.
 func signatureVariants(path string, profile *allowlistv1.Profile, body []byte, headers map[string]string) iter.Seq[variant] {
 	base := proto.CloneOf(profile)
 	s := base.GetSigning()
@@ -49,7 +49,7 @@ func signatureVariants(path string, profile *allowlistv1.Profile, body []byte, h
 
 const bodyInput = "${body}"
 
-// encrypts reports whether the body that is sent is another one than the plaintext.
+// encrypts reports whether the sent body differs from the plaintext.
 func encrypts(p *allowlistv1.Profile) bool {
 	return p.GetKind() != nil || p.GetEnvelope() != nil || p.GetNestedJws() != nil
 }
@@ -59,7 +59,7 @@ func (c *collector) signing(group, field, configured, works string, apply func(*
 	c.add(group, "signing."+field, configured, works, func(p *allowlistv1.Profile) { apply(p.GetSigning()) })
 }
 
-// signingKeys adds other ways to read the keys that both sides share.
+// signingKeys adds other decodings of shared keys.
 func (c *collector) signingKeys() {
 	s := c.profile.GetSigning()
 	if !c.described.Signing.Shared || len(s.GetKeys()) == 0 {
@@ -86,7 +86,7 @@ func (c *collector) signingKeys() {
 	}
 }
 
-// signingEncoding adds the other encodings of the signature. Upper case and padding do not
+// signingEncoding adds the other encodings of the signature. Uppercase and padding do not
 // matter.
 func (c *collector) signingEncoding() {
 	if c.profile.GetSigning().GetJws() != nil {
@@ -102,7 +102,7 @@ func (c *collector) signingEncoding() {
 	}
 }
 
-// timePlaceholder is the time in a template.
+// timePlaceholder matches the time in a template.
 var timePlaceholder = regexp.MustCompile(`\$\{(timestamp|timestamp_ms|timestamp_rfc3339)([|}])`)
 
 // times adds the other units of the time, and any time.
@@ -130,22 +130,22 @@ func (c *collector) times() {
 	})
 }
 
-// input adds another template of what is signed.
+// input adds another template of the signed string.
 func (c *collector) input(group, works string) {
 	c.signing(group, "input", shown(c.profile.GetSigning().GetInput()), shown(works), func(s *allowlistv1.Signing) { s.Input = works })
 }
 
-// shown returns a template with its line ends visible.
+// shown returns a template with visible line ends.
 func shown(template string) string {
 	return strings.NewReplacer("\r", `\r`, "\n", `\n`, `\`, `\\`).Replace(template)
 }
 
-// lineEnds adds other line ends in what is signed.
+// lineEnds adds other line ends in the signed string.
 func (c *collector) lineEnds() {
 	const group = "line ends"
 	text := c.profile.GetSigning().GetInput()
 	if typed := strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(text); typed != text {
-		c.input(group, typed) // a backslash and a letter in the place of the character
+		c.input(group, typed) // a backslash and a letter instead of the character
 	}
 	lf := strings.ReplaceAll(text, "\r\n", "\n")
 	if cut, ended := strings.CutSuffix(lf, "\n"); ended {
@@ -161,7 +161,8 @@ func (c *collector) lineEnds() {
 	}
 }
 
-// inputs adds the body alone or behind the URL, and other encodings of what is put into the string.
+// inputs adds the body alone or after the URL, and other encodings of values in the signed
+// string.
 func (c *collector) inputs() {
 	text := c.profile.GetSigning().GetInput()
 	for _, spelling := range [][2]string{{"|hex}", "|hex_upper}"}, {"|hex_upper}", "|hex}"}, {"|hex}", "|base64}"}, {"|base64}", "|hex}"}, {"|base64}", "|base64url}"}, {"|base64url}", "|base64}"}} {
@@ -173,7 +174,7 @@ func (c *collector) inputs() {
 	}
 }
 
-// hashes adds the other algorithms that go with the same keys.
+// hashes adds the other algorithms that work with the same keys.
 func (c *collector) hashes() {
 	const group = "algorithm"
 	switch scheme := c.profile.GetSigning().GetScheme().(type) {
@@ -205,7 +206,7 @@ func (c *collector) hashes() {
 	}
 }
 
-// family returns the part of an asymmetric algorithm's name that its keys go with.
+// family returns the part of an asymmetric algorithm's name that determines its keys.
 func family(algorithm string) string {
 	family, curve, _ := strings.Cut(algorithm, "_")
 	if family == "ECDSA" {
@@ -214,7 +215,7 @@ func family(algorithm string) string {
 	return family
 }
 
-// jwsAlgorithms adds the other algorithms of a detached JWS, and its payload as it is.
+// jwsAlgorithms adds the other algorithms of a detached JWS, and its unencoded payload.
 func (c *collector) jwsAlgorithms(jws *allowlistv1.Jws) {
 	configured := name(jws.GetAlgorithm(), "ALGORITHM_", "")
 	for a := allowlistv1.Jws_ALGORITHM_UNSPECIFIED + 1; int(a) < len(allowlistv1.Jws_Algorithm_name); a++ {

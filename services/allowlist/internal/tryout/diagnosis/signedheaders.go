@@ -9,10 +9,10 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// maxHeaders is how many other forms of one header are tried.
+// maxHeaders is the maximum number of tried forms of one header.
 const maxHeaders = 8
 
-// placeholders are the holes of headers, with the texts that could stand there.
+// placeholders replaces the holes of headers with patterns for their possible values.
 var placeholders = strings.NewReplacer(
 	regexp.QuoteMeta("${signature}"), `[A-Za-z0-9+/=_.-]{16,}`,
 	regexp.QuoteMeta("${signatures}"), `.{16,}`,
@@ -23,17 +23,17 @@ var placeholders = strings.NewReplacer(
 	regexp.QuoteMeta("${*}"), `.*`,
 )
 
-// could reports whether a value could be that of a header with a template.
+// could reports whether a value could match the template of a header.
 func could(template, value string) bool {
 	pattern, err := regexp.Compile("^" + placeholders.Replace(regexp.QuoteMeta(template)) + "$")
 	return err == nil && pattern.MatchString(value)
 }
 
-// namedHeader is a name that may be configured.
+// namedHeader matches a name that may be configured.
 var namedHeader = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// signedHeaders adds other headers of the message in the place of one that is missing, and
-// other forms of the one that carries the signature.
+// signedHeaders adds other headers of the message in place of a missing one, and other forms of
+// the header that carries the signature.
 func (c *collector) signedHeaders(sent map[string]string) {
 	configured := c.profile.GetSigning().GetHeaders()
 	taken := make(map[string]bool)
@@ -55,7 +55,7 @@ func (c *collector) signedHeaders(sent map[string]string) {
 	}
 }
 
-// headerForms adds those forms of a header that could be meant.
+// headerForms adds the possible forms of a header.
 func (c *collector) headerForms(header, text string, candidates []string, sent map[string]string) {
 	added := 0
 	for _, other := range candidates {
@@ -73,11 +73,11 @@ func (c *collector) headerForms(header, text string, candidates []string, sent m
 	}
 }
 
-// labelled is a signature behind a word such as `sha256=` or `v1,`.
-var labelled = regexp.MustCompile(`^([A-Za-z0-9_-]{1,16}[=,:]) ?[A-Za-z0-9+/=_.-]{16,}$`)
+// labeled matches a signature after a label such as `sha256=` or `v1,`.
+var labeled = regexp.MustCompile(`^([A-Za-z0-9_-]{1,16}[=,:]) ?[A-Za-z0-9+/=_.-]{16,}$`)
 
-// formsOf returns the template of a header and those that its value could have instead: the
-// signature alone, or behind another word.
+// formsOf returns the template of a header, and those that its value could match instead: the
+// signature alone, or after another label.
 func formsOf(text, value string) []string {
 	const alone = "${signature}"
 	forms := []string{text}
@@ -87,7 +87,7 @@ func formsOf(text, value string) []string {
 	if text != alone {
 		forms = append(forms, alone)
 	}
-	if label := labelled.FindStringSubmatch(value); label != nil && label[1]+alone != text {
+	if label := labeled.FindStringSubmatch(value); label != nil && label[1]+alone != text {
 		forms = append(forms, label[1]+alone)
 	}
 	return forms

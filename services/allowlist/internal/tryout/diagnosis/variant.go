@@ -11,11 +11,11 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
-// A Difference is a setting that a variant changes.
+// A Difference is a changed setting of a variant.
 type Difference struct {
-	// Field is where it stands, such as `response.cipher.padding`.
+	// Field is the path of the setting, such as `response.cipher.padding`.
 	Field string
-	// Configured and Works are what stands there and what the variant has, such as
+	// Configured is the value in the profile, and Works the value in the variant, such as
 	// `PKCS7` and `ZERO`.
 	Configured, Works string
 }
@@ -28,19 +28,19 @@ type variant struct {
 	Differences []Difference
 }
 
-// A change is one setting, or a few that only make sense together. Of a group a variant
-// has one change at most.
+// A change is one setting, or a few that only make sense together. A variant has at most one
+// change of a group.
 type change struct {
 	group       string
 	differences []Difference
 	apply       func(*allowlistv1.Profile)
-	// body replaces that of the message; nil: it stays.
+	// body replaces the body of the message, unless it is nil.
 	body []byte
 }
 
-// variantsOf returns the variants of a profile that stands at a path: the profile itself, then
-// those with one change, the likelier ones first, then those with two. Signing is left
-// away: what does not open is not helped by it.
+// variantsOf returns the variants of a profile at a path: the profile itself, then those with
+// one change, the likelier ones first, then those with two. Signing is omitted because it does
+// not affect decryption.
 func variantsOf(path string, profile *allowlistv1.Profile, body []byte) iter.Seq[variant] {
 	base := proto.CloneOf(profile)
 	base.Signing = nil
@@ -48,7 +48,7 @@ func variantsOf(path string, profile *allowlistv1.Profile, body []byte) iter.Seq
 	return combined(base, body, changes(path, base, body))
 }
 
-// combined returns a profile, those with one change, and those with two.
+// combined returns a profile, its variants with one change, and those with two.
 func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[variant] {
 	return func(yield func(variant) bool) {
 		if !yield(with(base, body)) {
@@ -59,7 +59,7 @@ func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[var
 				return
 			}
 		}
-		// Pairs in the order of how likely both are together.
+		// Pairs, ordered by how likely both changes are together.
 		for sum := 1; sum < 2*len(all); sum++ {
 			for i := max(0, sum-len(all)+1); i < sum-i; i++ {
 				a, b := all[i], all[sum-i]
@@ -71,7 +71,7 @@ func combined(base *allowlistv1.Profile, body []byte, all []change) iter.Seq[var
 	}
 }
 
-// with returns a profile with changes.
+// with returns a variant of a profile with changes.
 func with(base *allowlistv1.Profile, body []byte, changes ...change) variant {
 	v := variant{Profile: proto.CloneOf(base), Body: body}
 	for _, c := range changes {
@@ -80,13 +80,13 @@ func with(base *allowlistv1.Profile, body []byte, changes ...change) variant {
 		} else {
 			c.apply(v.Profile)
 		}
-		v.Profile = proto.CloneOf(v.Profile) // what one change put there is all variants', and the next one may change it
+		v.Profile = proto.CloneOf(v.Profile) // variants share the values that a change sets, and the next change may modify them
 		v.Differences = append(v.Differences, c.differences...)
 	}
 	return v
 }
 
-// changes returns what may be different in a profile, the likelier first.
+// changes returns the possible changes to a profile, the likelier ones first.
 func changes(path string, p *allowlistv1.Profile, body []byte) []change {
 	c := &collector{path: path, profile: p, described: describe.Of(path, p)}
 	c.damages(body)
@@ -116,7 +116,7 @@ func (c *collector) add(group, field, configured, works string, apply func(*allo
 	c.addAll(group, apply, c.difference(field, configured, works))
 }
 
-// addAll adds a change of several fields; those that are as configured are left away.
+// addAll adds a change of several fields, without those that equal the configuration.
 func (c *collector) addAll(group string, apply func(*allowlistv1.Profile), differences ...Difference) {
 	differences = slices.DeleteFunc(differences, func(d Difference) bool { return d.Configured == d.Works })
 	if len(differences) > 0 {
@@ -124,7 +124,7 @@ func (c *collector) addAll(group string, apply func(*allowlistv1.Profile), diffe
 	}
 }
 
-// addBody adds another form of the body, unless that is the same.
+// addBody adds another form of the body, unless it is the same.
 func (c *collector) addBody(body, other []byte, works string) {
 	same := func(known change) bool { return known.body != nil && bytes.Equal(known.body, other) }
 	if len(other) > 0 && !bytes.Equal(body, other) && !slices.ContainsFunc(c.all, same) {

@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 )
 
-// profiles are those of all presets, and one that leaves everything away.
+// profiles returns the profiles of all presets, and one with only defaults.
 func profiles(t *testing.T) map[string]*allowlistv1.Profile {
 	t.Helper()
 	library, err := preset.New()
@@ -39,7 +39,7 @@ func parse(t *testing.T, text string) *allowlistv1.Profile {
 	return p
 }
 
-// enough is how many variants tests look at: all with one change, and some with two.
+// enough is how many variants the tests check: all with one change, and some with two.
 const enough = 150
 
 func all(p *allowlistv1.Profile, body string) []variant {
@@ -85,7 +85,7 @@ func TestVariantsAreTheSameEachTime(t *testing.T) {
 		a, b := all(p, "a:b"), all(p, "a:b")
 		for i := range a {
 			if fmt.Sprint(a[i].Differences) != fmt.Sprint(b[i].Differences) || !proto.Equal(a[i].Profile, b[i].Profile) {
-				t.Fatalf("%s: variant %d is another one the second time: %v and %v", id, i, a[i].Differences, b[i].Differences)
+				t.Fatalf("%s: variant %d differs the second time: %v and %v", id, i, a[i].Differences, b[i].Differences)
 			}
 		}
 	}
@@ -115,7 +115,7 @@ func TestAMessageIsSplitWhereItCanBe(t *testing.T) {
 	}
 	for _, separator := range []string{":", ".", "|"} {
 		if !separated("a"+separator+"b", separator) || separated("ab", separator) {
-			t.Errorf("a message is split at %q where it does not stand there, or not where it does", separator)
+			t.Errorf("a message without %q is split at it, or one with it is not", separator)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func TestACipherWithoutATagSendsNone(t *testing.T) {
 	t.Error("CBC for GCM is not tried")
 }
 
-// What is configured reads some of what others write without being changed.
+// Some configured encodings also read messages in other encodings, without a change.
 func TestEncodingsThatAreReadAnywayAreNoVariants(t *testing.T) {
 	t.Parallel()
 	const lines = "BASE64_MIME, base64 in lines"

@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// partName returns the variable of a part, or nothing if programs do not look at it.
+// partName returns the variable of a part, or nothing if programs ignore it.
 func partName(slot describe.Slot) string {
 	return map[describe.Slot]string{
 		describe.SlotIV: "iv", describe.SlotCiphertext: "ciphertext", describe.SlotTag: "tag", describe.SlotSalt: "salt",
@@ -17,10 +17,10 @@ func partName(slot describe.Slot) string {
 	}[slot]
 }
 
-// rsaBytes is the length of what the throw-away RSA keys encrypt.
+// rsaBytes is the ciphertext length of the throwaway RSA keys.
 const rsaBytes = 256
 
-// size returns the length of a part, or [describe.Unknown] where it differs by message.
+// size returns the length of a part, or [describe.Unknown] if it differs between messages.
 func size(part describe.Part) int {
 	if part.Slot == describe.SlotWrapped && part.Size == describe.Unknown {
 		return rsaBytes
@@ -28,8 +28,8 @@ func size(part describe.Part) int {
 	return part.Size
 }
 
-// textLen returns the length of a blob's text if that is always the same, which base64 in
-// lines need not be, or [describe.Unknown].
+// textLen returns the length of a blob's text if it is constant, or [describe.Unknown]. The
+// length of base64 in lines may vary.
 func (p *program) textLen(name string) int {
 	blob, ok := p.Profile.Envelope.Blob(name)
 	if !ok {
@@ -50,7 +50,7 @@ func (p *program) textLen(name string) int {
 	return codec.EncodedLen(total)
 }
 
-// needed reports whether a program looks at the text of a hole.
+// needed reports whether a program uses the text of a hole.
 func (p *program) needed(name string) bool {
 	if p.Profile.JWE != nil {
 		return true
@@ -62,7 +62,7 @@ func (p *program) needed(name string) bool {
 	return slices.ContainsFunc(blob.Parts, func(part describe.Part) bool { return partName(part.Slot) != "" })
 }
 
-// decodeBlobs decodes the blobs and takes their parts apart.
+// decodeBlobs writes the code that decodes the blobs and separates their parts.
 func (p *program) decodeBlobs() {
 	for _, blob := range p.Profile.Envelope.Blobs {
 		text := p.texts[blob.Name]
@@ -80,8 +80,8 @@ func (p *program) decodeBlobs() {
 	}
 }
 
-// cut cuts the parts of a blob out of its bytes. What stands behind the one part whose
-// length is open is counted from the end.
+// cut writes the code that separates the parts of a blob. Parts after the one part of unknown
+// length are counted from the end.
 func (p *program) cut(blob string, parts []describe.Part) {
 	open := slices.IndexFunc(parts, func(part describe.Part) bool { return size(part) == describe.Unknown })
 	behind := 0
@@ -103,7 +103,7 @@ func (p *program) cut(blob string, parts []describe.Part) {
 	}
 }
 
-// partsOf names the parts of a blob.
+// partsOf lists the parts of a blob.
 func partsOf(blob describe.Blob) string {
 	words := make([]string, len(blob.Parts))
 	for i, part := range blob.Parts {

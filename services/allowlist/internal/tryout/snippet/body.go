@@ -7,8 +7,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
-// openBody opens the selected values of the body, into a variable `plaintext` of text,
-// or of bytes where all of the body is opened.
+// openBody writes the code that decrypts the selected values of the body into a variable
+// `plaintext`: a string, or bytes if the whole body is encrypted.
 func (p *program) openBody() error {
 	body := p.constant("body")
 	if len(*p.lines) > 0 {
@@ -45,7 +45,7 @@ func (p *program) openObject(body, at string) error {
 	return nil
 }
 
-// replace writes a string with a part of it replaced, wherever that stands.
+// replace writes a string with all occurrences of a part of it replaced.
 func (p *program) replace(text, part, by string) string {
 	return p.phrase("replace", fields{"text": text, "part": part, "by": by})
 }
@@ -71,8 +71,8 @@ func (p *program) openFields(body string, selection describe.Selection) error {
 	return nil
 }
 
-// steps returns the steps of a path. A member whose name is that of the wildcard is more
-// than the programs know.
+// steps returns the steps of a path. Programs do not support a member whose name is that of the
+// wildcard.
 func steps(text string) ([]string, error) {
 	path, ok := jsonbytes.ParsePath(text)
 	if !ok || strings.Contains(text, "'*'") {
@@ -81,11 +81,11 @@ func steps(text string) ([]string, error) {
 	return path.Steps(), nil
 }
 
-// openValue writes the function that opens one protected value, of a variable `text`.
+// openValue writes the function that decrypts one protected value in a variable `text`.
 func (p *program) openValue() error {
 	source := "text"
 	if outer := p.encodingOf(p.Profile.Envelope.Outer); outer != p.raw {
-		p.say("The whole is encoded once more.")
+		p.say("The whole value is encoded again.")
 		source = p.letText("inner", p.encode(p.raw, p.decode(outer, source)))
 	}
 	value, err := p.openKind(source)
@@ -101,7 +101,7 @@ func (p *program) openValue() error {
 	return nil
 }
 
-// openKind writes how what is encrypted is opened.
+// openKind writes the decryption of one kind.
 func (p *program) openKind(source string) (string, error) {
 	switch {
 	case p.Profile.JWE != nil:

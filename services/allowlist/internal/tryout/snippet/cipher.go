@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
-// decrypt writes a symmetric cipher, from the parts to the value.
+// decrypt writes a symmetric decryption, from the parts to the value.
 func (p *program) decrypt(c *describe.Cipher) (string, error) {
 	key, derivedIV, err := p.cipherKey(c)
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *program) cipherCall(s symmetric.Suite, key, iv, aad string) string {
 	}
 }
 
-// iv writes where the IV comes from; derived is the one that came with the key.
+// iv writes the source of the IV; derived is the IV that was derived with the key.
 func (p *program) iv(rule describe.IVRule, key, derived string) (string, error) {
 	switch {
 	case rule.Bytes == 0:
@@ -78,7 +78,7 @@ func (p *program) iv(rule describe.IVRule, key, derived string) (string, error) 
 		if err != nil {
 			return "", err
 		}
-		p.say("The IV of the request, every bit flipped.")
+		p.say("The IV of the request with every bit flipped.")
 		return p.let("iv", p.call("flipped", iv)), nil
 	case allowlistv1.Iv_SOURCE_FIELD_SUFFIX:
 		return p.suffix("iv", rule.Suffix, rule.Bytes)
@@ -87,7 +87,7 @@ func (p *program) iv(rule describe.IVRule, key, derived string) (string, error) 
 	}
 }
 
-// associated writes where the associated data come from.
+// associated writes the source of the associated data.
 func (p *program) associated(a describe.AAD) (string, error) {
 	switch {
 	case !a.Given:
@@ -130,13 +130,13 @@ func (p *program) checkMAC(m *describe.MAC, key string) error {
 			pieces = append(pieces, p.blob(name, raw))
 		}
 	}
-	p.say("The MAC, before anything is decrypted.")
+	p.say("Verify the MAC before decrypting anything.")
 	sum := p.call("hmac", p.hash(m.Hash), key, p.concat(pieces))
-	p.check(p.call("same", sum, p.parts[describe.SlotMAC]), "the MAC is not right")
+	p.check(p.call("same", sum, p.parts[describe.SlotMAC]), "the MAC is wrong")
 	return nil
 }
 
-// blob writes the text of a blob, or its bytes before encoding.
+// blob writes the text of a blob, or its decoded bytes.
 func (p *program) blob(name string, raw bool) string {
 	if !raw {
 		return p.utf8(p.texts[name])

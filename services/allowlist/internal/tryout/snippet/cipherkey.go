@@ -7,13 +7,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// The prefixes that make a SubjectPublicKeyInfo (RFC 5280) of the bytes of a public key.
+// The prefixes that turn the bytes of a public key into a SubjectPublicKeyInfo (RFC 5280).
 const (
 	spkiX25519 = "302a300506032b656e032100"
 	spkiP256   = "3059301306072a8648ce3d020106082a8648ce3d030107034200"
 )
 
-// cipherKey writes where the cipher's key comes from, and the IV if it is derived too.
+// cipherKey writes the source of the cipher's key, and of the IV if that is derived, too.
 func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 	var secret string
 	switch c.Key {
@@ -47,7 +47,7 @@ func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 
 func (p *program) sessionKey(s *describe.Session) (string, error) {
 	const field = "cipher.session_key.keys[0]"
-	p.say("The session key, which is wrapped.")
+	p.say("Unwrap the session key.")
 	wrapped := p.parts[describe.SlotWrapped]
 	var unwrapped string
 	if s.Wrap == describe.WrapAES {
@@ -81,11 +81,11 @@ func (p *program) agreedKey(curve keys.Curve) (string, error) {
 	if curve == keys.P256 {
 		prefix = spkiP256
 	}
-	p.say("The secret that both sides agree on, and the key that is made of it.")
+	p.say("The agreed secret, and the key that is derived from it.")
 	return p.let("agreed", p.call("agree", p.quote(prefix), key, p.parts[describe.SlotEphemeral])), nil
 }
 
-// decryptRSA writes RSA with OAEP, or with PKCS #1 v1.5 if that is nil.
+// decryptRSA writes RSA decryption with OAEP, or with PKCS #1 v1.5 if oaep is nil.
 func (p *program) decryptRSA(key string, oaep *keys.OAEP, encrypted string) string {
 	if oaep == nil {
 		return p.call("decryptPkcs1", key, encrypted)
@@ -140,7 +140,7 @@ func (p *program) digestKey(d keys.Derivation, secret string) string {
 	return key
 }
 
-// sha returns a hash of the SHA-2 family by its bits.
+// sha returns a SHA-2 hash by its number of bits.
 func sha(bits string) crypto.Hash {
 	switch bits {
 	case "384":

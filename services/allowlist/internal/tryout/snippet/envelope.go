@@ -10,14 +10,14 @@ import (
 	"unicode"
 )
 
-// envelope finds the texts of the holes in a text and in the headers.
+// envelope writes the code that finds the values of the holes in the source and in the headers.
 func (p *program) envelope(source string) error {
 	e, before := p.Profile.Envelope, len(*p.lines)
-	p.say("What stands in the envelope.")
+	p.say("The values in the envelope.")
 	said := len(*p.lines)
 	defer func() {
 		if len(*p.lines) == said {
-			*p.lines = (*p.lines)[:before] // nothing but what is there already
+			*p.lines = (*p.lines)[:before] // the source is the only hole
 		}
 	}()
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
@@ -30,17 +30,17 @@ func (p *program) envelope(source string) error {
 	return nil
 }
 
-// document finds the texts of the holes in the strings of a JSON document.
+// document writes the code that finds the values of the holes in the strings of a JSON document.
 func (p *program) document(template, source string) error {
 	if strings.Contains(template, `\u0024`) {
-		return errBeyond // a brace behind it would be taken for a hole
+		return errBeyond // a brace after it would be read as a hole
 	}
 	d := json.NewDecoder(strings.NewReader(template))
 	d.UseNumber()
 	return p.node(d, source, nil)
 }
 
-// node goes through the next value of a template.
+// node processes the next value of a template.
 func (p *program) node(d *json.Decoder, source string, path []string) error {
 	token, err := d.Token()
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *program) node(d *json.Decoder, source string, path []string) error {
 	return nil
 }
 
-// template finds the texts of the holes of a template in a text.
+// template writes the code that finds the values of the holes of a template in a text.
 func (p *program) template(template, text string) {
 	literals, names := split(template)
 	switch {
@@ -84,7 +84,7 @@ func (p *program) template(template, text string) {
 		switch name := names[0]; {
 		case name == "*" || !p.needed(name):
 		case !strings.ContainsAny(text, "(["):
-			p.texts[name] = text // a variable already
+			p.texts[name] = text // already a variable
 		default:
 			p.texts[name] = p.letText(camel(name)+"Text", text)
 		}
@@ -110,7 +110,8 @@ func (p *program) template(template, text string) {
 	p.find(found, variables, pattern.String(), text)
 }
 
-// find finds the texts of holes, if there are any, with a regular expression.
+// find writes the code that finds the values of holes, if there are any, with a regular
+// expression.
 func (p *program) find(holes, variables []string, pattern, text string) {
 	if len(holes) == 0 {
 		return
@@ -134,7 +135,8 @@ func split(template string) (literals, names []string) {
 	}
 }
 
-// camel returns the name of a hole as steps write it: `session_key` is sessionKey.
+// camel returns the camel-case name of a hole, which steps use: `session_key` becomes
+// sessionKey.
 func camel(name string) string {
 	words := strings.Split(name, "_")
 	for i, word := range words {

@@ -9,13 +9,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
-// The texts that a JWE is made of, in the order of its compact serialization.
+// jweHoles returns the parts of a JWE in the order of its compact serialization.
 func jweHoles() []string { return []string{"protected", "encrypted_key", "iv", "ciphertext", "tag"} }
 
-// part is what a part of a compact serialization matches.
+// part matches a part of a compact serialization.
 const part = `([^.]*)`
 
-// openJWE writes a JSON Web Encryption (RFC 7516).
+// openJWE writes the decryption of a JSON Web Encryption (RFC 7516).
 func (p *program) openJWE(source string) (string, error) {
 	j := p.Profile.JWE
 	if err := p.envelope(source); err != nil {
@@ -43,7 +43,7 @@ func (p *program) openJWE(source string) (string, error) {
 	return p.let("opened", p.call("gcm", contentKey, iv, ciphertext, tag, aad)), nil
 }
 
-// contentKey writes how a JWE's content key is found.
+// contentKey writes the source of a JWE's content key.
 func (p *program) contentKey(j *describe.JWE) (string, error) {
 	encrypted := p.decode(inBase64URL, p.texts["encrypted_key"])
 	wrap, wrapped := strings.CutPrefix(j.Alg, "ECDH-ES+")
@@ -67,7 +67,7 @@ func (p *program) contentKey(j *describe.JWE) (string, error) {
 	}
 }
 
-// sharedContentKey writes how the content key comes of a key that both sides share.
+// sharedContentKey writes how the content key is obtained from a shared key.
 func (p *program) sharedContentKey(j *describe.JWE, encrypted string) (string, error) {
 	key, err := p.sharedKey(p.at("jose.keys[0]"), "sharedKey")
 	if err != nil {
@@ -104,8 +104,8 @@ func (p *program) unwrapRSA(oaep *keys.OAEP, encrypted string) (string, error) {
 	return p.let("contentKey", p.decryptRSA(key, oaep, encrypted)), nil
 }
 
-// agreedContentKey writes ECDH-ES (RFC 7518 section 4.6), for a key of n bytes. The throw-away
-// key is of P-256.
+// agreedContentKey writes ECDH-ES (RFC 7518 section 4.6), for a key of n bytes. The throwaway
+// key is on P-256.
 func (p *program) agreedContentKey(j *describe.JWE, name, algorithm string, n int) (string, error) {
 	private, err := p.privateKey(p.at("jose.keys[0]"))
 	if err != nil {
@@ -123,20 +123,20 @@ func (p *program) agreedContentKey(j *describe.JWE, name, algorithm string, n in
 	return p.let(name, p.call("concatKdf", agreed, p.quote(algorithm), party("apu"), party("apv"), number(n))), nil
 }
 
-// verifyNested writes the signature inside, and returns what it signs.
+// verifyNested writes the verification of the signature inside, and returns its payload.
 func (p *program) verifyNested(signed string) (string, error) {
-	p.say("What was encrypted is a JSON Web Signature around the value.")
+	p.say("The plaintext is a JSON Web Signature of the value.")
 	names := p.match([]string{"signedHeader", "signedPayload", "signature"}, "^"+part+`\.`+part+`\.`+part+"$", p.encode(inUTF8, signed))
 	data := p.utf8(names[0], p.quote("."), names[1])
 	good, err := p.verifyJWS(*p.Profile.Nested, p.at("nested_jws.keys[0]"), "innerKey", data, p.decode(inBase64URL, names[2]))
 	if err != nil {
 		return "", err
 	}
-	p.check(good, "the signature inside is not right")
+	p.check(good, "the signature inside is not valid")
 	return p.let("value", p.decode(inBase64URL, names[1])), nil
 }
 
-// verifyJWS writes the condition that a signature of RFC 7518 is right.
+// verifyJWS writes the condition that a signature of RFC 7518 is valid.
 func (p *program) verifyJWS(j jose.JWS, field, name, data, signature string) (string, error) {
 	if bits, ok := strings.CutPrefix(j.Alg, "HS"); ok {
 		key, err := p.sharedKey(field, name)

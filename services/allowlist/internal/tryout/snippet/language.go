@@ -13,20 +13,21 @@ import (
 //go:embed node java python
 var folders embed.FS
 
-// languages are the folders, in the order in which programs are shown.
+// languages returns the folders, in the order in which programs are shown.
 func languages() []string { return []string{"node", "java", "python"} }
 
-// schemes are the files of a library, in the order in which a program holds their functions.
+// schemes returns the files of a library, in the order in which a program contains their
+// functions.
 func schemes() []string {
 	return []string{"json", "digest", "derivation", "key", "cipher", "signature"}
 }
 
-// A language writes programs. All that it knows is in its folder:
+// A language writes programs. Everything about it is in its folder:
 //
-//   - phrases.tmpl holds a template for each expression and statement
-//   - program.tmpl puts a program together
-//   - imports lists what a program may import, one a line
-//   - one file for each scheme holds the functions that programs call
+//   - phrases.tmpl has a template for each expression and statement
+//   - program.tmpl assembles a program
+//   - imports lists the available imports, one per line
+//   - one file for each scheme has the functions that programs call
 type language struct {
 	name      string
 	templates *template.Template
@@ -52,7 +53,7 @@ func newLanguage(name string) (*language, error) {
 	return l, nil
 }
 
-// read returns an embedded file, or nothing if there is none.
+// read returns an embedded file, or nothing if it does not exist.
 func read(name string) string {
 	text, err := folders.ReadFile(name)
 	if err != nil {
@@ -61,7 +62,7 @@ func read(name string) string {
 	return string(text)
 }
 
-// phrase writes a template.
+// phrase executes a template.
 func (l *language) phrase(name string, data any) (string, error) {
 	var s strings.Builder
 	if err := l.templates.ExecuteTemplate(&s, name, data); err != nil {
@@ -70,7 +71,8 @@ func (l *language) phrase(name string, data any) (string, error) {
 	return s.String(), nil
 }
 
-// functionsOfTemplates are the functions that templates call, besides those of the library.
+// functionsOfTemplates returns the functions that templates call, in addition to those of the
+// library.
 func functionsOfTemplates() template.FuncMap {
 	return template.FuncMap{
 		"add":    func(a, b int) int { return a + b },
@@ -89,7 +91,7 @@ func functionsOfTemplates() template.FuncMap {
 	}
 }
 
-// place writes a place in bytes. A negative one counts from their end.
+// place writes a position in bytes. A negative one counts from the end.
 func place(bytes string, at int) string {
 	if at < 0 {
 		return fmt.Sprintf("%s.length - %d", bytes, -at)
@@ -109,7 +111,7 @@ func snake(name string) string {
 	return s.String()
 }
 
-// escape writes a string as it stands between quotes, in all languages here.
+// escape writes the content of a quoted string, in all languages here.
 func escape(text, quote string) string {
 	var s strings.Builder
 	for _, r := range text {

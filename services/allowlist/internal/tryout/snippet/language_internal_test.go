@@ -40,7 +40,7 @@ func TestEveryLanguageHasTheSamePhrases(t *testing.T) {
 	}
 	want := phrases("node")
 	if len(want) < 30 {
-		t.Fatalf("there are %d phrases", len(want))
+		t.Fatalf("found %d phrases", len(want))
 	}
 	for _, name := range languages() {
 		if got := phrases(name); !slices.Equal(got, want) {
@@ -57,7 +57,7 @@ func TestNoStringLeavesItsQuotes(t *testing.T) {
 	}
 	for _, text := range []string{"", `"`, `'`, `\`, `\"`, `\u000a`, "${x}`*/ // <!--", "\r\n\t\x00\x7f\u2028\u2029", "é🎯", all.String()} {
 		for _, name := range []string{"java", "python"} {
-			// What these take between double quotes, Go does too.
+			// Go accepts everything that these accept between double quotes.
 			if got, err := strconv.Unquote(quoted(t, load(t, name), text)); err != nil || got != text {
 				t.Errorf("%s reads %.40q as %.40q, %v", name, text, got, err)
 			}
@@ -90,7 +90,7 @@ func TestAProgramGetsTheFunctionsThatItCallsAndThoseTheyCall(t *testing.T) {
 		"node": "pick( cbcHmac( verifyPss(", "java": "pick( cbcHmac( verifyPss(", "python": "pick( cbc_hmac( verify_pss(",
 	} {
 		if got := functions(load(t, name).library, code); len(got) < 6 {
-			t.Errorf("the library of %s does not hold its functions: %q", name, got)
+			t.Errorf("the library of %s lacks functions: %q", name, got)
 		}
 	}
 }

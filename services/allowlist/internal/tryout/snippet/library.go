@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// declaration is how a function begins, in all languages here.
+// declaration matches the beginning of a function, in all languages here.
 var declaration = regexp.MustCompile(`(?m)^(?:function|def|  static [\w<>\[\], ]+?) (\w+)\(`)
 
-// literals are the strings in a constant.
+// literals matches the strings in a constant.
 var literals = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'`)
 
 // declares reports whether a library has a function.
@@ -21,8 +21,8 @@ func declares(library, name string) bool {
 	return false
 }
 
-// functions returns the functions of a library that code calls, and those that they call
-// in turn, in the order of the library. In a library a blank line ends a function.
+// functions returns the library functions that code calls, and those that they call in turn, in
+// the order of the library. In a library, a blank line ends a function.
 func functions(library, code string) []string {
 	all := strings.Split(strings.TrimRight(library, "\n"), "\n\n")
 	at := make(map[string]int, len(all))
@@ -47,7 +47,8 @@ func functions(library, code string) []string {
 	return kept
 }
 
-// A name is called unless it is one of an object, and referred to in Java behind two colons.
+// call matches a called name, except for the methods of an object, and a Java method reference
+// after two colons.
 var call = regexp.MustCompile(`(\.)?\b(\w+)\(|::(\w+)`)
 
 // called returns the functions that code calls or refers to.
@@ -61,11 +62,11 @@ func called(code string) []string {
 	return names
 }
 
-// word is a name in code.
+// word matches a name in code.
 var word = regexp.MustCompile(`\w+`)
 
-// imported returns those of the imports whose last name code uses. A blank line separates
-// groups, of which the empty ones go.
+// imported returns the imports whose last name occurs in code. A blank line separates groups;
+// empty groups are removed.
 func imported(imports, code string) string {
 	used := make(map[string]bool)
 	for _, name := range word.FindAllString(code, -1) {

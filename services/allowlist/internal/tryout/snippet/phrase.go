@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// An encoding is a way to write bytes as a string. Templates are named after it.
+// An encoding is a way to write bytes as a string. Templates have the same names.
 type encoding string
 
 // The encodings.
@@ -21,11 +21,11 @@ const (
 	// inLines is base64 in lines.
 	inLines encoding = "lines"
 	inUTF8  encoding = "utf8"
-	// inLatin1 is for bytes that are no text.
+	// inLatin1 is for bytes that are not text.
 	inLatin1 encoding = "latin1"
 )
 
-// encodingOf returns an encoding of the configuration. Raw is the one of the body.
+// encodingOf returns an encoding of the configuration. Raw is the encoding of the body.
 func (p *program) encodingOf(e template.Encoding) encoding {
 	switch e {
 	case template.Base64URL:
@@ -43,7 +43,7 @@ func (p *program) encodingOf(e template.Encoding) encoding {
 	}
 }
 
-// fields are what a template writes.
+// fields are the data of a template.
 type fields = map[string]any
 
 // phrase writes an expression or a statement in the program's language.
@@ -70,7 +70,8 @@ func (p *program) say(text string) {
 	p.line(p.phrase("comment", text))
 }
 
-// let declares bytes, and letText a string. They return its name in the language.
+// let declares bytes, and letText a string. They return the name of the variable in the
+// language.
 func (p *program) let(name, value string) string { return p.declare("bytes", name, value) }
 
 func (p *program) letText(name, value string) string { return p.declare("text", name, value) }
@@ -81,8 +82,8 @@ func (p *program) declare(typ, name, value string) string {
 	return name
 }
 
-// match adds the lines that find the groups of a regular expression in a string, and returns
-// the names of the variables.
+// match adds lines that match the groups of a regular expression in a string, and returns the
+// names of the variables.
 func (p *program) match(names []string, pattern, text string) []string {
 	for i := range names {
 		names[i] = p.name(names[i])
@@ -91,12 +92,12 @@ func (p *program) match(names []string, pattern, text string) []string {
 	return names
 }
 
-// check adds the line that fails unless a condition holds.
+// check adds a line that fails unless a condition holds.
 func (p *program) check(condition, otherwise string) {
 	p.line(p.phrase("check", fields{"condition": condition, "otherwise": otherwise}))
 }
 
-// call writes the call of a function of the library, which some languages may lack.
+// call writes the call of a library function, which some languages may lack.
 func (p *program) call(function string, arguments ...string) string {
 	name := p.phrase("function", function)
 	if p.err == nil && !declares(p.library, name) {
@@ -105,10 +106,10 @@ func (p *program) call(function string, arguments ...string) string {
 	return name + "(" + strings.Join(arguments, ", ") + ")"
 }
 
-// opened writes the call of the function that opens a protected value.
+// opened writes the call of the function that decrypts a protected value.
 func (p *program) opened(text string) string { return p.phrase("function", "open") + "(" + text + ")" }
 
-// inDocument writes the call of a function that looks at a path of a JSON document.
+// inDocument writes the call of a function that takes a path of a JSON document.
 func (p *program) inDocument(function, document string, path []string) string {
 	return p.call(function, append([]string{document}, p.quoteAll(path)...)...)
 }
@@ -128,7 +129,7 @@ func (p *program) quoteAll(texts []string) []string {
 	return quoted
 }
 
-// decode reads a string, and encode writes bytes as one.
+// decode writes the decoding of a string, and encode the encoding of bytes.
 func (p *program) decode(e encoding, text string) string {
 	if e == inUTF8 {
 		return p.utf8(text)
@@ -140,15 +141,16 @@ func (p *program) encode(e encoding, bytes string) string {
 	return p.phrase("encode "+string(e), bytes)
 }
 
-// utf8 writes the bytes of strings, one behind the other.
+// utf8 writes the concatenated bytes of strings.
 func (p *program) utf8(texts ...string) string { return p.phrase("decode utf8", texts) }
 
-// slice cuts bytes. A negative place counts from the end, and 0 as the second is the end.
+// slice writes a slice of bytes. A negative position counts from the end, and a second position
+// of 0 is the end.
 func (p *program) slice(bytes string, from, to int) string {
 	return p.phrase("slice", fields{"bytes": bytes, "from": from, "to": to})
 }
 
-// concat writes bytes one behind the other.
+// concat writes the concatenation of bytes.
 func (p *program) concat(bytes []string) string {
 	if len(bytes) == 1 {
 		return bytes[0]

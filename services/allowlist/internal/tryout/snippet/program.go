@@ -12,29 +12,28 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
-// A program is one that is being written.
+// A program is a program under construction.
 type program struct {
 	*language
 	Message
 	constants []constant
-	// opens are the lines of the function that opens a value; none if nothing is
-	// protected. main are those that call it.
+	// opens are the lines of the function that decrypts a value, or empty if nothing is
+	// protected. main are the lines that call it.
 	opens, main []string
-	lines       *[]string // where lines go now
+	lines       *[]string // the destination of new lines
 
-	// raw is how the body's bytes are a string.
+	// raw is the encoding in which the body's bytes are a string.
 	raw encoding
-	// texts are the variables of what stands in the holes of the envelope, and parts
-	// those of the parts in them.
+	// The variables of the holes of the envelope, and of the parts in them.
 	texts map[string]string
 	parts map[describe.Slot]string
 	// err is the first error of a phrase or a call.
 	err error
 }
 
-// A constant is a value that a program begins with.
+// A constant is a value at the beginning of a program.
 type constant struct {
-	// Type is `bytes`, `text` or `headers`.
+	// Type is `bytes`, `text`, or `headers`.
 	Comment, Type, Name, Value string
 }
 
@@ -46,7 +45,7 @@ func newProgram(l *language, m Message) *program {
 	return p
 }
 
-// holdsBytes reports whether a blob is written as it is, and so may be no text.
+// holdsBytes reports whether a blob is not encoded, and so may not be text.
 func (p *program) holdsBytes() bool {
 	if p.Profile.Cipher == nil && p.Profile.RSA == nil {
 		return false
@@ -56,7 +55,8 @@ func (p *program) holdsBytes() bool {
 		slices.ContainsFunc(p.Body, func(b byte) bool { return b > unicode.MaxASCII })
 }
 
-// wholeText reports whether the body is a text with blobs, which may be no text at all.
+// wholeText reports whether the body is a plain template with blobs, which may contain bytes
+// that are not text.
 func (p *program) wholeText() bool {
 	return !p.Profile.Envelope.JSON && p.Profile.Selection().Part == describe.WholeBody
 }
@@ -77,13 +77,13 @@ func (p *program) source() (string, error) {
 	})
 }
 
-// write writes all lines.
+// write writes all lines of the program.
 func (p *program) write() error {
 	body := p.quote(string(p.Body))
 	if p.raw == inLatin1 {
 		body = p.encode(inLatin1, p.decode(inBase64, p.quote(base64Of(p.Body))))
 	}
-	p.keep(constant{Comment: "The body, as it was received.", Type: "text", Name: "body", Value: body})
+	p.keep(constant{Comment: "The received body.", Type: "text", Name: "body", Value: body})
 	if p.Profile.Protects() {
 		p.lines = &p.opens
 		if err := p.openValue(); err != nil {
@@ -93,7 +93,7 @@ func (p *program) write() error {
 	p.lines = &p.main
 	steps := []func() error{p.verifySignature, p.openBody}
 	if s := p.Profile.Signing; s != nil && (strings.Contains(s.Input, "${plaintext") || strings.Contains(s.Input, "${json:")) {
-		slices.Reverse(steps) // what is signed has to be opened
+		slices.Reverse(steps) // the signed value must be decrypted first
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -105,7 +105,7 @@ func (p *program) write() error {
 	return nil
 }
 
-// keepHeaders makes a constant of the headers, behind the others.
+// keepHeaders adds a constant with the headers after the others.
 func (p *program) keepHeaders() {
 	if len(p.Headers) == 0 {
 		return
@@ -115,13 +115,13 @@ func (p *program) keepHeaders() {
 	for i, h := range p.Headers {
 		all[i] = header{p.quote(h.Name), p.quote(h.Value)}
 	}
-	p.keep(constant{Comment: "The headers that came with it.", Type: "headers", Name: "headers", Value: p.phrase("headers", all)})
+	p.keep(constant{Comment: "The received headers.", Type: "headers", Name: "headers", Value: p.phrase("headers", all)})
 }
 
-// textual reports whether the plaintext is a variable of text.
+// textual reports whether the plaintext is a string variable.
 func (p *program) textual() bool { return p.Profile.Selection().Part != describe.WholeBody }
 
-// sharedKey makes a constant of a key that both sides have, and returns its name.
+// sharedKey adds a constant with a shared key, and returns its name.
 func (p *program) sharedKey(field, name string) (string, error) {
 	key, err := p.key(field)
 	if err != nil {
@@ -141,7 +141,7 @@ func (p *program) sharedKey(field, name string) (string, error) {
 	return p.keep(constant{Comment: inPlaceOf(key), Type: "bytes", Name: name, Value: p.decode(encoded, p.quote(text))}), nil
 }
 
-// privateKey makes a constant of the private part of a pair, and publicKey one of the
+// privateKey adds a constant with the private part of a key pair, and publicKey one with the
 // public part. They return its name.
 func (p *program) privateKey(field string) (string, error) {
 	key, err := p.key(field)
@@ -164,7 +164,7 @@ func (p *program) pair(comment, name, typ string, der []byte) string {
 	return p.keep(constant{Comment: comment, Type: "text", Name: name, Value: p.phrase("pem", text)})
 }
 
-// keep keeps a constant, once, and returns its name in the language.
+// keep adds a constant once, and returns its name in the language.
 func (p *program) keep(c constant) string {
 	c.Name = p.constant(c.Name)
 	if !slices.ContainsFunc(p.constants, func(known constant) bool { return known.Name == c.Name }) {
@@ -173,7 +173,8 @@ func (p *program) keep(c constant) string {
 	return c.Name
 }
 
-// code returns what may name functions and classes: all but the strings of constants.
+// code returns the source that may name functions and classes: everything except the strings of
+// constants.
 func (p *program) code() string {
 	lines := slices.Concat(p.opens, p.main)
 	for _, c := range p.constants {
@@ -182,7 +183,7 @@ func (p *program) code() string {
 	return strings.Join(lines, "\n")
 }
 
-// inPlaceOf says what a key is in the configuration.
+// inPlaceOf describes the role of a key in the configuration.
 func inPlaceOf(key Key) string {
 	if key.Secret == "" {
 		return key.Field

@@ -11,13 +11,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 )
 
-// signingKey is the field of the key that signs, and its name in programs.
+// signingKey is the field of the signing key, and its name in programs.
 const (
 	signingField = "signing.keys[0]"
 	signingKey   = "signingKey"
 )
 
-// verifySignature writes the check of the signature in the headers.
+// verifySignature writes the verification of the signature in the headers.
 func (p *program) verifySignature() error {
 	s := p.Profile.Signing
 	if s == nil {
@@ -38,11 +38,11 @@ func (p *program) verifySignature() error {
 	if err != nil {
 		return err
 	}
-	p.check(good, "the signature is not right")
+	p.check(good, "the signature is not valid")
 	return nil
 }
 
-// signatureHeaders finds what the headers carry.
+// signatureHeaders writes the code that finds the values in the headers.
 func (p *program) signatureHeaders(s *describe.Signing) {
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		literals, holes := split(s.Headers[name])
@@ -72,14 +72,14 @@ func (p *program) signatureHeaders(s *describe.Signing) {
 	}
 }
 
-// firstOfList finds one signature of a list, that of the first key.
+// firstOfList writes the code that finds the signature of the first key in a list.
 func (p *program) firstOfList(list *signature.List) string {
 	literals, _ := split(strings.ReplaceAll(list.Item, "${*}", ""))
 	first := p.letText("first", p.phrase("first", fields{"text": p.texts["signatures"], "separator": list.Separator}))
 	return p.match([]string{"signature"}, "^"+regexp.QuoteMeta(literals[0])+"(.*)"+regexp.QuoteMeta(literals[1])+"$", first)[0]
 }
 
-// verify writes the condition that a signature in a text is right.
+// verify writes the condition that a signature in a string is valid.
 func (p *program) verify(s *describe.Signing, text string) (string, error) {
 	if s.JWS != nil {
 		return p.verifyDetached(*s.JWS, text)
@@ -115,8 +115,8 @@ func (p *program) verifyAsymmetric(scheme signature.Scheme, key, given string) (
 	}
 }
 
-// verifyDetached writes the condition that a detached JWS is right (RFC 7515 appendix F,
-// RFC 7797 for a payload that is not encoded).
+// verifyDetached writes the condition that a detached JWS is valid (RFC 7515 appendix F, RFC
+// 7797 for an unencoded payload).
 func (p *program) verifyDetached(j jose.JWS, text string) (string, error) {
 	names := p.match([]string{"signedHeader", "signatureText"}, "^"+part+`\.\.`+part+"$", text)
 	payload := "signed"

@@ -8,10 +8,10 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 )
 
-// A signedPiece is a piece of what is signed: a text, or bytes.
+// A signedPiece is a piece of the signed input: a string, or bytes.
 type signedPiece struct{ text, bytes string }
 
-// signed writes what is signed, as bytes.
+// signed writes the signed input as bytes.
 func (p *program) signed(s *describe.Signing) (string, error) {
 	input := s.Input
 	if input == "" {
@@ -39,7 +39,7 @@ func (p *program) signed(s *describe.Signing) (string, error) {
 	return p.joined(pieces), nil
 }
 
-// joined writes pieces behind each other, texts as one.
+// joined writes the concatenation of pieces, joining adjacent strings.
 func (p *program) joined(pieces []signedPiece) string {
 	var all, texts []string
 	flush := func() {
@@ -60,7 +60,7 @@ func (p *program) joined(pieces []signedPiece) string {
 	return p.concat(all)
 }
 
-// asBytes writes a piece as bytes, and asText as a text.
+// asBytes writes a piece as bytes, and asText as a string.
 func (p *program) asBytes(piece signedPiece) string {
 	if piece.bytes == "" {
 		return p.utf8(piece.text)
@@ -75,7 +75,7 @@ func (p *program) asText(piece signedPiece) string {
 	return p.encode(inUTF8, piece.bytes)
 }
 
-// signedValue writes a value that is signed.
+// signedValue writes a signed value.
 func (p *program) signedValue(name string) (signedPiece, error) {
 	switch path, ofPlaintext := strings.CutPrefix(name, "json:"); {
 	case ofPlaintext:
@@ -106,7 +106,7 @@ func (p *program) signedValue(name string) (signedPiece, error) {
 	}
 }
 
-// known returns a value that both sides know of a message.
+// known returns a value of a message that both sides know.
 func (p *program) known(name string) string {
 	at, now := p.Context, p.Context.Time.UTC()
 	return map[string]string{
@@ -115,7 +115,7 @@ func (p *program) known(name string) string {
 	}[name]
 }
 
-// applied writes a function of a template.
+// applied writes the call of a template function.
 func (p *program) applied(function string, value signedPiece) signedPiece {
 	switch function {
 	case "base64":

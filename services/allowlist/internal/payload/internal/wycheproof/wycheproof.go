@@ -14,13 +14,13 @@ import (
 	"github.com/c2sp/wycheproof"
 )
 
-// A Case is what all tests have; test types embed it.
+// A Case holds the fields that all tests share. Test types embed it.
 type Case struct {
 	ID      int `json:"tcId"`
 	Comment string
 	Flags   []string
-	// Result is `valid`, `invalid` or `acceptable`: one that a library may take, being
-	// right, and may refuse, being out of use or weak.
+	// Result is `valid`, `invalid`, or `acceptable`. A library may accept an acceptable case
+	// because it is correct, and may refuse it because it is obsolete or weak.
 	Result string
 }
 
@@ -35,7 +35,7 @@ func (c Case) String() string {
 	return fmt.Sprintf("test %d (%s %s; %s)", c.ID, c.Result, strings.Join(c.Flags, ","), c.Comment)
 }
 
-// Hex are bytes, in hexadecimal in the vectors.
+// Hex is a byte string that the vectors write in hexadecimal.
 type Hex []byte
 
 // UnmarshalText reads hexadecimal.

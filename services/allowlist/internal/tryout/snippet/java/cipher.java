@@ -45,12 +45,12 @@
     return Arrays.copyOf(plaintext, end);
   }
 
-  /** AES-CBC with HMAC (RFC 7518 section 5.2): the first half of the key is the MAC's. */
+  /** AES-CBC with HMAC (RFC 7518 section 5.2). The first half of the key is the MAC key. */
   static byte[] cbcHmac(String hash, byte[] key, byte[] iv, byte[] ciphertext, byte[] tag, byte[] aad) throws Exception {
     int half = key.length / 2;
     byte[] bits = ByteBuffer.allocate(8).putLong(aad.length * 8L).array();
     byte[] sum = hmac(hash, Arrays.copyOf(key, half), concat(aad, iv, ciphertext, bits));
-    if (!same(Arrays.copyOf(sum, half), tag)) throw new GeneralSecurityException("the tag is not right");
+    if (!same(Arrays.copyOf(sum, half), tag)) throw new GeneralSecurityException("the tag is wrong");
     return cbc(Arrays.copyOfRange(key, half, key.length), iv, ciphertext, "pkcs7");
   }
 

@@ -8,7 +8,7 @@
     return Arrays.copyOf(key, size);
   }
 
-  /** PBKDF2 of bytes; the one of the JDK takes a text only. */
+  /** PBKDF2 of bytes. The implementation of the JDK takes characters only. */
   static byte[] pbkdf2(String hash, byte[] secret, byte[] salt, int iterations, int size) throws Exception {
     String name = "Hmac" + hash.replace("-", "");
     Mac mac = Mac.getInstance(name);

@@ -15,7 +15,7 @@
     return mac.doFinal(data);
   }
 
-  /** Compares without telling by the time where two values differ. */
+  /** Compares two values in constant time. */
   static boolean same(byte[] a, byte[] b) {
     return MessageDigest.isEqual(a, b);
   }

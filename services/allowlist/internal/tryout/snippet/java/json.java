@@ -3,7 +3,7 @@
     return unquoted(raw(json, path));
   }
 
-  /** All strings at a path of a JSON document; "*" stands for every element. */
+  /** All strings at a path of a JSON document; "*" matches every element. */
   static List<String> find(String json, String... path) {
     List<String> found = List.of(json);
     for (String step : path) {
@@ -18,13 +18,13 @@
     return found.stream().map(Open::unquoted).toList();
   }
 
-  /** The exact text of the value at a path of a JSON document. */
+  /** The exact JSON text of the value at a path of a document. */
   static String raw(String json, String... path) {
     for (String step : path) json = members(json).get(step);
     return json;
   }
 
-  /** The members of a JSON object, or the elements of an array, in their exact texts. */
+  /** The members of a JSON object, or the elements of an array, as exact JSON text. */
   static Map<String, String> members(String json) {
     Map<String, String> found = new LinkedHashMap<>();
     int depth = 0, start = 0;
@@ -45,7 +45,7 @@
     return found;
   }
 
-  /** A text as a JSON string. */
+  /** Text, quoted as a JSON string. */
   static String quoted(String text) {
     StringBuilder json = new StringBuilder("\"");
     for (char c : text.toCharArray()) {
@@ -62,7 +62,7 @@
     return json.append('"').toString();
   }
 
-  /** What a JSON string holds; other values are their text. */
+  /** The content of a JSON string, or the JSON text of any other value. */
   static String unquoted(String json) {
     if (!json.startsWith("\"")) return json;
     StringBuilder text = new StringBuilder();
@@ -88,7 +88,7 @@
     return text.toString();
   }
 
-  /** A form with the values of these names opened. */
+  /** A form with the values of these names decrypted. */
   static String openForm(String form, String... names) throws Exception {
     List<String> pairs = new ArrayList<>();
     for (String pair : form.split("&")) {

@@ -3,7 +3,7 @@
     return ByteBuffer.allocate(4).putInt(n).array();
   }
 
-  /** What stands between the lines of a PEM. */
+  /** The content of a PEM block. */
   static byte[] der(String pem) {
     return Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
   }
@@ -16,7 +16,7 @@
     return KeyFactory.getInstance(algorithm).generatePublic(new X509EncodedKeySpec(der(pem)));
   }
 
-  /** RSAES-OAEP. The hash of MGF1 may be another one. */
+  /** RSAES-OAEP. MGF1 may use another hash. */
   static byte[] decryptOaep(String pem, String hash, String mgf1Hash, byte[] label, byte[] encrypted) throws Exception {
     Cipher cipher = Cipher.getInstance("RSA/ECB/OAEPPadding");
     cipher.init(Cipher.DECRYPT_MODE, privateKey("RSA", pem), new OAEPParameterSpec(
@@ -25,8 +25,8 @@
   }
 
   /**
-   * RSAES-PKCS1-v1_5. A server that opens what strangers send must not tell whether the
-   * padding was good.
+   * RSAES-PKCS1-v1_5. A server that decrypts messages from strangers must not reveal
+   * whether the padding was good.
    */
   static byte[] decryptPkcs1(String pem, byte[] encrypted) throws Exception {
     Cipher cipher = Cipher.getInstance("RSA/ECB/PKCS1Padding");
@@ -43,7 +43,7 @@
 
   /**
    * The secret that our private key and the sender's ephemeral public key agree on. The
-   * prefix makes a SubjectPublicKeyInfo of the bytes of a public key.
+   * prefix turns the bytes of a public key into a SubjectPublicKeyInfo.
    */
   static byte[] agree(String prefix, String pem, byte[] ephemeral) throws Exception {
     String algorithm = ephemeral.length == 32 ? "XDH" : "EC";

@@ -14,7 +14,7 @@
     return verify(Signature.getInstance(hash.replace("-", "") + "withECDSA"), publicKey("EC", pem), data, signature);
   }
 
-  /** ECDSA with the signature as r and s behind each other. */
+  /** ECDSA with the signature as r followed by s. */
   static boolean verifyEcdsaP1363(String hash, String pem, byte[] data, byte[] signature) throws Exception {
     return verify(Signature.getInstance(hash.replace("-", "") + "withECDSAinP1363Format"), publicKey("EC", pem), data, signature);
   }

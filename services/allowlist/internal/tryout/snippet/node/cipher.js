@@ -42,13 +42,13 @@ function decryptBlocks(algorithm, key, iv, ciphertext, padding) {
   return plaintext.subarray(0, end);
 }
 
-// AES-CBC with HMAC (RFC 7518 section 5.2): the first half of the key is the MAC's.
+// AES-CBC with HMAC (RFC 7518 section 5.2). The first half of the key is the MAC key.
 function cbcHmac(hash, key, iv, ciphertext, tag, aad) {
   const half = key.length / 2;
   const bits = Buffer.alloc(8);
   bits.writeBigUInt64BE(BigInt(aad.length * 8));
   const sum = hmac(hash, key.subarray(0, half), Buffer.concat([aad, iv, ciphertext, bits])).subarray(0, half);
-  if (!same(sum, tag)) throw new Error('the tag is not right');
+  if (!same(sum, tag)) throw new Error('the tag is wrong');
   return cbc(key.subarray(half), iv, ciphertext, 'pkcs7');
 }
 

@@ -6,7 +6,7 @@ function hmac(hash, key, data) {
   return crypto.createHmac(hash, key).update(data).digest();
 }
 
-// Compares without telling by the time where two values differ.
+// Compares two values in constant time.
 function same(a, b) {
   return a.length === b.length && crypto.timingSafeEqual(a, b);
 }

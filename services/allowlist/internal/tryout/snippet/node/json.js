@@ -3,7 +3,7 @@ function pick(json, ...path) {
   return path.reduce((value, step) => value[step], JSON.parse(json));
 }
 
-// All strings at a path of a JSON document; '*' stands for every element.
+// All strings at a path of a JSON document; '*' matches every element.
 function find(json, ...path) {
   return path.reduce((found, step) => found.flatMap((value) => {
     if (step === '*') return Object.values(value ?? {});
@@ -11,12 +11,12 @@ function find(json, ...path) {
   }), [JSON.parse(json)]);
 }
 
-// The exact text of the value at a path of a JSON document.
+// The exact JSON text of the value at a path of a document.
 function raw(json, ...path) {
   return path.reduce((value, step) => members(value).get(step), json);
 }
 
-// The members of a JSON object, or the elements of an array, in their exact texts.
+// The members of a JSON object, or the elements of an array, as exact JSON text.
 function members(json) {
   const found = new Map();
   let depth = 0, start = 0, name;
@@ -33,17 +33,17 @@ function members(json) {
   return found;
 }
 
-// A text as a JSON string.
+// Text, quoted as a JSON string.
 function quoted(text) {
   return JSON.stringify(text);
 }
 
-// What a JSON string holds; other values are their text.
+// The content of a JSON string, or the JSON text of any other value.
 function unquoted(json) {
   return json.startsWith('"') ? JSON.parse(json) : json;
 }
 
-// A form with the values of these names opened.
+// A form with the values of these names decrypted.
 function openForm(form, ...names) {
   const decode = (text) => decodeURIComponent(text.replaceAll('+', ' '));
   return form.split('&').map((pair) => {

@@ -1,4 +1,4 @@
-// RSAES-OAEP. The hash of MGF1 may be another one, which node:crypto has no option for.
+// RSAES-OAEP. MGF1 may use another hash, for which node:crypto has no option.
 function decryptOaep(privateKey, hash, mgf1Hash, label, encrypted) {
   const block = decryptRsa(privateKey, encrypted);
   const size = digest(hash, '').length;
@@ -6,11 +6,11 @@ function decryptOaep(privateKey, hash, mgf1Hash, label, encrypted) {
   const data = mask(block.subarray(1 + size), mgf1Hash, seed);
   const end = data.indexOf(1, size);
   const good = block[0] === 0 && same(data.subarray(0, size), digest(hash, label)) && end >= 0 && data.subarray(size, end).every((b) => b === 0);
-  if (!good) throw new Error('it is not padded with OAEP and these hashes');
+  if (!good) throw new Error('the padding is not OAEP with these hashes');
   return data.subarray(end + 1);
 }
 
-// MGF1 (RFC 8017 appendix B.2.1) of a seed, combined with data.
+// MGF1 (RFC 8017 appendix B.2.1) of a seed, XORed with data.
 function mask(data, hash, seed) {
   const blocks = [];
   for (let i = 0; blocks.length * digest(hash, '').length < data.length; i++) {
@@ -21,11 +21,11 @@ function mask(data, hash, seed) {
 }
 
 // RSAES-PKCS1-v1_5: two fixed bytes, padding without zeros, a zero, the plaintext. A
-// server that opens what strangers send must not tell whether the padding was good.
+// server that decrypts messages from strangers must not reveal whether the padding was good.
 function decryptPkcs1(privateKey, encrypted) {
   const block = decryptRsa(privateKey, encrypted);
   const end = block.indexOf(0, 2);
-  if (block[0] !== 0 || block[1] !== 2 || end < 10) throw new Error('it is not padded with PKCS #1 v1.5');
+  if (block[0] !== 0 || block[1] !== 2 || end < 10) throw new Error('the padding is not PKCS #1 v1.5');
   return block.subarray(end + 1);
 }
 
@@ -40,7 +40,7 @@ function unwrapAes(key, wrapped) {
 }
 
 // The secret that our private key and the sender's ephemeral public key agree on. The
-// prefix makes a SubjectPublicKeyInfo of the bytes of a public key.
+// prefix turns the bytes of a public key into a SubjectPublicKeyInfo.
 function agree(prefix, privateKey, ephemeral) {
   const key = Buffer.concat([Buffer.from(prefix, 'hex'), ephemeral]);
   return crypto.diffieHellman({

@@ -12,7 +12,7 @@ function verifyEcdsa(hash, publicKey, data, signature) {
   return crypto.verify(hash, data, publicKey, signature);
 }
 
-// ECDSA with the signature as r and s behind each other.
+// ECDSA with the signature as r followed by s.
 function verifyEcdsaP1363(hash, publicKey, data, signature) {
   return crypto.verify(hash, data, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature);
 }

@@ -25,7 +25,7 @@ def triple_des_cbc(key, iv, ciphertext, pad):
 def triple_des_ecb(key, ciphertext, pad):
     return decrypt_blocks(triple_des(key), modes.ECB(), ciphertext, pad)
 
-# Triple DES, which newer versions of the package keep in another place.
+# Triple DES, which newer versions of the package have in another module.
 def triple_des(key):
     try:
         from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -42,15 +42,15 @@ def decrypt_blocks(algorithm, mode, ciphertext, pad):
         return plaintext
     size = plaintext[-1]
     if not 1 <= size <= algorithm.block_size // 8 or plaintext[-size:] != bytes([size]) * size:
-        raise ValueError("the padding is not right")
+        raise ValueError("the padding is wrong")
     return plaintext[:-size]
 
-# AES-CBC with HMAC (RFC 7518 section 5.2): the first half of the key is the MAC's.
+# AES-CBC with HMAC (RFC 7518 section 5.2). The first half of the key is the MAC key.
 def cbc_hmac(name, key, iv, ciphertext, tag, aad):
     half = len(key) // 2
     mac = hmac(name, key[:half], aad + iv + ciphertext + (len(aad) * 8).to_bytes(8, "big"))
     if not same(mac[:half], tag):
-        raise ValueError("the tag is not right")
+        raise ValueError("the tag is wrong")
     return cbc(key[half:], iv, ciphertext, "pkcs7")
 
 # The same bytes with every bit flipped.

@@ -4,6 +4,6 @@ def digest(name, data):
 def hmac(name, key, data):
     return hmac_digest(key, data, name)
 
-# Compares without telling by the time where two values differ.
+# Compares two values in constant time.
 def same(a, b):
     return compare_digest(a, b)

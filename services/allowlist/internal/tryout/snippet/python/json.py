@@ -2,7 +2,7 @@
 def pick(document, *path):
     return unquoted(raw(document, *path))
 
-# All strings at a path of a JSON document; "*" stands for every element.
+# All strings at a path of a JSON document; "*" matches every element.
 def find(document, *path):
     found = [document]
     for step in path:
@@ -13,13 +13,13 @@ def find(document, *path):
         found = following
     return [unquoted(value) for value in found]
 
-# The exact text of the value at a path of a JSON document.
+# The exact JSON text of the value at a path of a document.
 def raw(document, *path):
     for step in path:
         document = members(document)[step]
     return document
 
-# The members of a JSON object, or the elements of an array, in their exact texts.
+# The members of a JSON object, or the elements of an array, as exact JSON text.
 def members(document):
     found, depth, start, name = {}, 0, 0, None
     for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[^"]', document, re.DOTALL):
@@ -37,15 +37,15 @@ def members(document):
             depth -= 1
     return found
 
-# A text as a JSON string.
+# Text, quoted as a JSON string.
 def quoted(text):
     return json.dumps(text, ensure_ascii=False)
 
-# What a JSON string holds; other values are their text.
+# The content of a JSON string, or the JSON text of any other value.
 def unquoted(value):
     return json.loads(value) if value.startswith('"') else value
 
-# A form with the values of these names opened.
+# A form with the values of these names decrypted.
 def open_form(form, *names):
     pairs = []
     for pair in form.split("&"):

@@ -4,13 +4,13 @@ def private_key(pem):
 def public_key(pem):
     return serialization.load_pem_public_key(pem.encode())
 
-# RSAES-OAEP. The hash of MGF1 may be another one.
+# RSAES-OAEP. MGF1 may use another hash.
 def decrypt_oaep(pem, name, mgf1_name, label, encrypted):
     oaep = padding.OAEP(padding.MGF1(hash_of(mgf1_name)), hash_of(name), label)
     return private_key(pem).decrypt(encrypted, oaep)
 
-# RSAES-PKCS1-v1_5. A server that opens what strangers send must not tell whether the
-# padding was good.
+# RSAES-PKCS1-v1_5. A server that decrypts messages from strangers must not reveal
+# whether the padding was good.
 def decrypt_pkcs1(pem, encrypted):
     return private_key(pem).decrypt(encrypted, padding.PKCS1v15())
 
@@ -19,7 +19,7 @@ def unwrap_aes(key, wrapped):
     return keywrap.aes_key_unwrap(key, wrapped)
 
 # The secret that our private key and the sender's ephemeral public key agree on. The
-# prefix makes a SubjectPublicKeyInfo of the bytes of a public key.
+# prefix turns the bytes of a public key into a SubjectPublicKeyInfo.
 def agree(prefix, pem, ephemeral):
     ours = private_key(pem)
     theirs = serialization.load_der_public_key(bytes.fromhex(prefix) + ephemeral)

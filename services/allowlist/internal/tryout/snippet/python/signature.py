@@ -9,7 +9,7 @@ def verify_pss(name, pem, data, signature):
 def verify_ecdsa(name, pem, data, signature):
     return verified(public_key(pem), signature, data, ec.ECDSA(hash_of(name)))
 
-# ECDSA with the signature as r and s behind each other.
+# ECDSA with the signature as r followed by s.
 def verify_ecdsa_p1363(name, pem, data, signature):
     half = len(signature) // 2
     r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
