@@ -190,7 +190,7 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 				}, "messages go on")
 				allowlisttest.WantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
 			}
-			wantOff(t, k, "orders", "number was given to another value")
+			wantOff(t, k, "orders", "its number belongs to another value")
 			if body, err = settled(t, k, "early"); err != nil || !allowlisttest.Opens(t, 1, body) {
 				t.Errorf("a message under a version that came back is refused: %v", err)
 			}
@@ -221,7 +221,7 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 	putBack(t, k, backup)
 	_, err := settled(t, k, "orders")
 	allowlisttest.WantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
-	wantOff(t, k, "orders", "pins is gone")
+	wantOff(t, k, "orders", "pins no longer exists")
 	if len(k.Held(t, secret)) != 1 {
 		t.Error("the secret can be deleted under the endpoint")
 	}
@@ -279,7 +279,7 @@ func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 		_, err = settled(t, k, "orders")
 		return err != nil
 	}, "messages go on")
-	wantOff(t, k, "orders", "number was given to another value")
+	wantOff(t, k, "orders", "its number belongs to another value")
 }
 
 // What somebody stores under the name of a secret that a backup does not know is no
@@ -331,7 +331,7 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 			_, err := settled(t, k, "orders")
 			return err != nil
 		}, "messages go on")
-		wantOff(t, k, "orders", "for another use")
+		wantOff(t, k, "orders", "has another use")
 		if held := k.Held(t, secret); len(held) != 1 {
 			t.Errorf("the key has %d bindings, want that of the other workload alone", len(held))
 		}
@@ -367,7 +367,7 @@ func TestAKeyIsNotBoundAgainForOtherSenders(t *testing.T) {
 			_, err = k.Allowlist.Reconcile(t.Context())
 			allowlisttest.Must(t, err)
 		}
-		wantOff(t, k, "late", "for another use")
+		wantOff(t, k, "late", "has another use")
 		if held := k.Held(t, secret); len(held) != 1 || held[0].GetReferrer() != allowlisttest.NameOf("early") {
 			t.Errorf("the bindings are %v, want that of the early endpoint alone", held)
 		}
