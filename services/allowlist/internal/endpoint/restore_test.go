@@ -96,7 +96,7 @@ func TestARestoredVaultIsReconciledAtOnce(t *testing.T) {
 		held := k.Held(t, secret)
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "the binding is not back")
-	wantOff(t, k, "late", "gone")
+	wantOff(t, k, "late", "no longer exists")
 }
 
 func TestBindingsThatAreBackInAWorkspaceWithoutEndpointsAreGivenUp(t *testing.T) {
@@ -300,7 +300,7 @@ func TestASecretOfTheSameNameIsNotBoundAgain(t *testing.T) {
 			}
 			return err != nil
 		}, "messages go on")
-		wantOff(t, k, "orders", "gone")
+		wantOff(t, k, "orders", "no longer exists")
 		if held := k.Held(t, secret); len(held) != 0 {
 			t.Errorf("the other secret of the name is bound: %v", held)
 		}
