@@ -119,7 +119,7 @@ func (r restoration) agrees(when string) {
 	r.t.Helper()
 	eventually(r.t, patience, "allowlist and vault agree "+when, func(context.Context) error {
 		return errors.Join(r.encrypts("payments"), r.encrypts("early"),
-			r.off("pins", "a version that the endpoint pins is gone"), r.off("late", "a secret that the endpoint refers to is gone"))
+			r.off("pins", "a version that the endpoint pins no longer exists"), r.off("late", "a secret that the endpoint refers to no longer exists"))
 	})
 }
 

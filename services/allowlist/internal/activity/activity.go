@@ -1,14 +1,14 @@
-// Package activity counts how the versions of secrets are used for endpoints, and
-// remembers what of a partner's did not open.
+// Package activity counts the uses of secret versions by endpoints, and remembers messages of
+// partners that failed to decrypt or verify.
 //
-// Counting costs a message two atomic additions and no write to the store: a [Meter]
-// keeps what happened since the last flush in memory. [Meter.Flush], each minute and
-// at the end, adds it to the totals in the store and reports it to the vault, which
-// shows it to who wants to destroy a version. A crash loses a minute of counts, and a
-// report whose answer was lost is sent again under its id, so that it counts once.
+// Counting costs a message two atomic additions and no write to the store: a [Meter] keeps the
+// counts since the last flush in memory. [Meter.Flush], each minute and at the end, adds them to
+// the totals in the store and reports them to the vault, which shows them to owners who want to
+// destroy a version. A crash loses a minute of counts. A report whose response was lost is sent
+// again under its ID, so that it counts once.
 //
-// [Failures] are kept in memory only. They hold where a message stopped, its length and
-// its hash: nothing of keys or plaintext.
+// [Failures] are in memory only. They hold the stage where a message failed, its length, and its
+// hash, and nothing about keys or plaintext.
 package activity
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A Key is a version of a secret in use for an endpoint.
+// A Key is a version of a secret that an endpoint uses.
 type Key struct {
 	// Endpoint is the uid of the endpoint.
 	Endpoint string
@@ -28,27 +28,27 @@ type Key struct {
 	Version     uint32
 }
 
-// A Total is how often a key was used.
+// A Total is the number of uses of a key.
 type Total struct {
 	Key
 
-	// Used counts the messages that it protected or opened, Failed those that did not
-	// open with it as the only or the last one tried.
+	// Used counts the messages that the key protected, decrypted, or verified. Failed counts the
+	// messages that failed to decrypt or verify with it as the only or the last key tried.
 	Used, Failed uint64
-	// Opened counts those of the used that opened a message which came in. It is reported,
-	// and not kept.
+	// Opened counts the part of Used that decrypted or verified an incoming message. It is reported,
+	// and not stored.
 	Opened uint64
-	// Last is when it was last used with success.
+	// Last is the time of the last successful use.
 	Last time.Time
 }
 
-// A tally is what happened since the last flush.
+// A tally holds the counts since the last flush.
 type tally struct {
 	used, failed, opened atomic.Uint64
 	last                 atomic.Int64 // nanoseconds since 1970
 }
 
-// A Meter counts. It may be used from many goroutines.
+// A Meter counts uses. It is safe for concurrent use.
 type Meter struct {
 	kv     kv.Store
 	report Report
@@ -57,12 +57,11 @@ type Meter struct {
 	mu      sync.RWMutex
 	tallies map[Key]*tally
 
-	flushing sync.Mutex // held by a flush
+	flushing sync.Mutex // held during a flush
 	unsent   []batch
 }
 
-// New returns a meter that keeps its totals in a store. Report is called by
-// [Meter.Flush].
+// New returns a meter that stores its totals in a store. [Meter.Flush] calls report.
 func New(store kv.Store, report Report, now func() time.Time) *Meter {
 	return &Meter{kv: store, report: report, now: now, tallies: make(map[Key]*tally)}
 }
@@ -75,7 +74,7 @@ func (m *Meter) Used(k Key) {
 	})
 }
 
-// Opened counts a message that a key opened or verified.
+// Opened counts a message that a key decrypted or verified.
 func (m *Meter) Opened(k Key) {
 	m.count(k, func(t *tally) {
 		t.last.Store(m.now().UnixNano())
@@ -84,11 +83,11 @@ func (m *Meter) Opened(k Key) {
 	})
 }
 
-// Failed counts a message that did not open or verify.
+// Failed counts a message that failed to decrypt or verify.
 func (m *Meter) Failed(k Key) { m.count(k, func(t *tally) { t.failed.Add(1) }) }
 
-// count adds to the tally of a key. The lock keeps take away meanwhile: what is added
-// to a tally that was taken would be lost.
+// count adds to the tally of a key. The lock excludes take in the meantime: counts that are added
+// to a taken tally would be lost.
 func (m *Meter) count(k Key, add func(*tally)) {
 	m.mu.RLock()
 	t := m.tallies[k]
@@ -108,8 +107,7 @@ func (m *Meter) count(k Key, add func(*tally)) {
 	add(t)
 }
 
-// take returns what happened since it was called last, without the keys that nothing
-// happened to; those are forgotten.
+// take returns the counts since its last call. It omits and forgets keys without uses.
 func (m *Meter) take() []Total {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,19 +16,19 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/activity"
 )
 
-// at is the time of all tests.
+// at is the time in all tests.
 var at = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 
-// A desk is a meter over a real store, with a vault that can be away.
+// A desk is a meter with a real store, and a vault that can be unreachable.
 type desk struct {
 	*activity.Meter
 
 	path  string
 	store *boltkv.DB
 	away  bool
-	// refused is a workspace whose reports are never taken.
+	// refused is a workspace whose reports are never accepted.
 	refused string
-	sent    map[string][]activity.Total // by the id of the report
+	sent    map[string][]activity.Total // by the ID of the report
 	now     time.Time
 }
 
@@ -56,7 +56,7 @@ func (d *desk) report(_ context.Context, workspace, id string, uses []activity.T
 		return activity.ErrRefused
 	}
 	if workspace != "workspaces/w" || d.away {
-		return errors.New("the vault is away")
+		return errors.New("the vault is unreachable")
 	}
 	return nil
 }
@@ -110,10 +110,10 @@ func TestReportThatWasNotAnsweredIsSentAgainUnderItsID(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.Used(key("e", "a", 1))
-	d.Used(key("f", "a", 1)) // the vault does not hear which endpoint it was
+	d.Used(key("f", "a", 1)) // the vault does not learn the endpoint
 	d.away = true
 	if err := d.Flush(t.Context()); err == nil {
-		t.Error("Flush says nothing of a vault that is away")
+		t.Error("Flush returns no error for an unreachable vault")
 	}
 	d.away = false
 	d.flush(t)

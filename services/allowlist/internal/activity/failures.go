@@ -10,35 +10,35 @@ import (
 )
 
 const (
-	// remembered is how many failures are kept of one endpoint, and watched of how many
-	// endpoints: those that something failed at last.
+	// remembered is the number of failures that are kept for one endpoint. watched is the number of
+	// endpoints with kept failures; those whose last failure is oldest are dropped.
 	remembered = 16
 	watched    = 1024
 )
 
-// A Failure is a message of a partner that did not open or verify.
+// A Failure is a message of a partner that failed to decrypt or verify.
 type Failure struct {
 	Time time.Time
-	// Stage is where it stopped.
+	// Stage is the stage that failed.
 	Stage string
 	// Bytes is the length of the body and Hash its SHA-256.
 	Bytes int
 	Hash  [32]byte
 	// Versions are the resource names of the versions that were tried.
 	Versions []string
-	// Request is the id of the request.
+	// Request is the ID of the request.
 	Request string
-	// Cause is what was wrong, as a sentence, where that may be told.
+	// Cause is the cause as a sentence, if it may be revealed.
 	Cause string
 }
 
-// Failures remembers the last failures of endpoints. It may be used from many goroutines.
+// Failures remembers the last failures of endpoints. It is safe for concurrent use.
 type Failures struct {
 	mu   sync.Mutex
 	last *lru.Cache[string, []Failure] // by the endpoint's uid, the newest last
 }
 
-// NewFailures returns an empty memory.
+// NewFailures returns an empty Failures.
 func NewFailures() (*Failures, error) {
 	last, err := lru.New[string, []Failure](watched)
 	if err != nil {
@@ -56,7 +56,7 @@ func (f *Failures) Add(endpoint string, failure Failure) {
 	f.last.Add(endpoint, known[max(0, len(known)-remembered):])
 }
 
-// Of returns the failures of an endpoint, the newest first.
+// Of returns the failures of an endpoint, newest first.
 func (f *Failures) Of(endpoint string) []Failure {
 	f.mu.Lock()
 	defer f.mu.Unlock()

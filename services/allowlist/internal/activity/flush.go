@@ -13,18 +13,19 @@ import (
 const Interval = time.Minute
 
 const (
-	// reported is how many uses one report holds.
+	// reported is the maximum number of uses in one report.
 	reported = 30
-	// maxUnsent is how many reports are kept for a vault that is away; then the oldest
-	// are dropped.
+	// maxUnsent is the maximum number of reports that are kept while the vault is unreachable; above
+	// it, the oldest are dropped.
 	maxUnsent = 256
 )
 
-// ErrRefused is in the chain of the error for a report that the vault will never take.
-var ErrRefused = errors.New("usage: the vault refuses the report")
+// ErrRefused is in the error chain for a report that the vault will never accept.
+var ErrRefused = errors.New("activity: the vault refused the report")
 
-// A Report tells the vault of uses of secrets of one workspace, `workspaces/{workspace}`.
-// A report that is sent again under its id counts once. What is not [ErrRefused] is.
+// A Report reports uses of secrets of one workspace, `workspaces/{workspace}`, to the vault. A
+// report that is sent again under its ID counts once. A report that fails is sent again, unless
+// the error is [ErrRefused].
 type Report func(ctx context.Context, workspace, id string, uses []Total) error
 
 // A batch is a report that waits to be sent.
@@ -33,9 +34,8 @@ type batch struct {
 	uses          []Total
 }
 
-// Flush saves and reports what was counted since the last one. What cannot be reported
-// is kept and sent with the next flush; what is refused is dropped, so that it holds up
-// nothing else.
+// Flush saves and reports the counts since the last flush. Reports that cannot be sent are kept
+// for the next flush; refused ones are dropped, so that they do not block others.
 func (m *Meter) Flush(ctx context.Context) error {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
@@ -61,7 +61,7 @@ func (m *Meter) send(ctx context.Context) error {
 	return errors.Join(refused...)
 }
 
-// batches divides uses into reports. The vault does not hear which endpoint it was.
+// batches divides uses into reports. The vault does not learn the endpoint.
 func batches(deltas []Total) []batch {
 	byWorkspace := make(map[string]map[Key]Total)
 	for _, delta := range deltas {
@@ -94,8 +94,8 @@ func batches(deltas []Total) []batch {
 	return all
 }
 
-// Run flushes at each interval until the context ends. Failures go to the given function.
-// The last flush is the caller's, when no message is under way any more.
+// Run flushes at each interval until the context ends, and passes errors to failed. The caller
+// makes the last flush, when no messages are in progress.
 func (m *Meter) Run(ctx context.Context, failed func(error)) {
 	ticker := time.NewTicker(Interval)
 	defer ticker.Stop()

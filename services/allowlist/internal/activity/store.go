@@ -25,9 +25,10 @@ const (
 )
 
 const (
-	// together is how many totals one transaction changes.
+	// together is the number of totals that one transaction changes.
 	together = 32
-	// most is how many totals are read of one endpoint, and shown how many is shown.
+	// most is the maximum number of totals that are read for one endpoint, and shown the maximum
+	// number that is returned.
 	most  = 4096
 	shown = 64
 )
@@ -87,7 +88,7 @@ func encode(t Total) []byte {
 	return binary.BigEndian.AppendUint64(value, uint64(t.Last.UnixNano()))
 }
 
-var errFormat = errors.New("usage: unknown format")
+var errFormat = errors.New("activity: unknown format")
 
 func decode(value []byte) (Total, error) {
 	if len(value) != length || value[0] != format {
@@ -100,7 +101,7 @@ func decode(value []byte) (Total, error) {
 	return t, nil
 }
 
-// parse reads a key back.
+// parse parses a stored key.
 func parse(stored []byte) (k Key, err error) {
 	rest := stored[len(kv.NewKey(space)):]
 	for _, text := range []*string{&k.Endpoint, &k.Secret, &k.UID} {
@@ -113,8 +114,8 @@ func parse(stored []byte) (k Key, err error) {
 	return k, err
 }
 
-// Totals returns how the keys of an endpoint were used up to the last flush and since,
-// the last used first, at most 64.
+// Totals returns the uses of the keys of an endpoint, including those since the last flush, most
+// recently used first, at most 64.
 func (m *Meter) Totals(ctx context.Context, endpoint string) ([]Total, error) {
 	all, err := m.saved(ctx, endpoint)
 	if err != nil {
@@ -168,7 +169,7 @@ func (m *Meter) saved(ctx context.Context, endpoint string) (map[Key]Total, erro
 	return all, err
 }
 
-// Forget drops the counts of an endpoint that was deleted.
+// Forget deletes the counts of a deleted endpoint.
 func (m *Meter) Forget(ctx context.Context, endpoint string) error {
 	m.mu.Lock()
 	for k := range m.tallies {

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// closed are the ranges that are not reachable all over the Internet, or lead
-// elsewhere than they say: the special-purpose registries of IANA, and what the
-// clouds added to them.
+// closed holds the ranges that are not reachable all over the Internet, or that lead to another
+// address: the special-purpose registries of IANA, and the additions of cloud providers.
 var closed = prefixes(
 	"0.0.0.0/8",        // this network; 0.0.0.0 connects to the machine itself
 	"10.0.0.0/8",       // private
@@ -22,7 +21,7 @@ var closed = prefixes(
 	"172.16.0.0/12",    // private
 	"192.0.0.0/24",     // protocol assignments, and a metadata address in it
 	"192.0.2.0/24",     // documentation
-	"192.31.196.0/24",  // AS112: whoever is nearest answers
+	"192.31.196.0/24",  // AS112: the nearest server answers
 	"192.52.193.0/24",  // multicast tunnels
 	"192.88.99.0/24",   // 6to4 relays
 	"192.168.0.0/16",   // private
@@ -33,7 +32,7 @@ var closed = prefixes(
 	"224.0.0.0/4",      // multicast
 	"240.0.0.0/4",      // reserved, and the broadcast address
 
-	// Of IPv6 only 2000::/3 is given out; see Check. These are parts of it.
+	// Of IPv6, only 2000::/3 is allocated; see Check. These are parts of it.
 	"2001::/23",         // protocol assignments: Teredo, benchmarking, ORCHID
 	"2001:db8::/32",     // documentation
 	"2002::/16",         // 6to4
@@ -43,15 +42,15 @@ var closed = prefixes(
 )
 
 var (
-	global = netip.MustParsePrefix("2000::/3")     // all that is given out of IPv6
+	global = netip.MustParsePrefix("2000::/3")     // all allocated IPv6 addresses
 	nat64  = netip.MustParsePrefix("64:ff9b::/96") // IPv4 through a translator
 )
 
-// ownFor is how long the machine's own addresses are remembered.
+// ownFor is the time for which the machine's own addresses are cached.
 const ownFor = 5 * time.Second
 
-// Check returns an error with ErrForbidden in its chain if an address must not be
-// connected to.
+// Check returns an error with ErrForbidden in its chain if connections to an address are
+// forbidden.
 func (g *Guard) Check(addr netip.Addr) error {
 	switch {
 	case !addr.IsValid(), addr.Zone() != "", addr.Is4In6():
@@ -83,14 +82,14 @@ func (g *Guard) opened(addr netip.Addr) bool {
 	return slices.ContainsFunc(g.open, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// isISATAP reports whether the second half of an IPv6 address carries an IPv4
-// address in the way of RFC 5214.
+// isISATAP reports whether the second half of an IPv6 address contains an IPv4 address as RFC 5214
+// defines.
 func isISATAP(addr netip.Addr) bool {
 	b := addr.As16()
 	return b[8]&^0x02 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
-// isOwn reports whether an address is the machine's. Without knowing, it fails.
+// isOwn reports whether an address belongs to the machine. It fails if that cannot be determined.
 func (g *Guard) isOwn(addr netip.Addr) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,9 +109,9 @@ func (g *Guard) isOwn(addr netip.Addr) (bool, error) {
 	return g.ours[addr], nil
 }
 
-// parseHost returns the address that a host is, or the name, in lower case and
-// without a final dot. What is neither, and what some programs take for an
-// address though it is not the usual spelling of one, is refused.
+// parseHost parses a host as an address or a name, in lower case and without a final dot. It
+// refuses hosts that are neither, and unusual spellings that some programs interpret as an
+// address.
 func parseHost(host string) (addr netip.Addr, name string, err error) {
 	bare := host
 	if inner, ok := strings.CutPrefix(host, "["); ok {

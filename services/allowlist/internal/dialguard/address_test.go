@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
-// own is the machine's address in these tests: one that would pass otherwise.
+// own is the machine's address in these tests, which would otherwise be allowed.
 const own = "192.0.1.77"
 
 func ownAddresses() ([]net.Addr, error) {
@@ -21,8 +21,8 @@ func ownAddresses() ([]net.Addr, error) {
 	}, nil
 }
 
-// A resolver is a DNS: names, each with the answers to one question after another,
-// the last one for good.
+// A resolver is a fake DNS: names, each with the answers to successive queries. The last answer
+// repeats.
 type resolver struct {
 	names map[string][][]string
 
@@ -51,7 +51,7 @@ func (r *resolver) LookupNetIP(_ context.Context, network, host string) ([]netip
 	return found, nil
 }
 
-// closedAddresses are those that no call may reach.
+// closedAddresses are addresses that no call may reach.
 var closedAddresses = []struct{ name, addr string }{
 	{"unspecified", "0.0.0.0"},
 	{"unspecified, which connects to the machine itself on some systems", "0.1.2.3"},
@@ -126,8 +126,8 @@ var closedAddresses = []struct{ name, addr string }{
 	{"multicast of version 6", "ff02::1"},
 	{"multicast of version 6, global", "ff0e::1"},
 	{"segment routing", "5f00::1"},
-	{"not given out", "4000::1"},
-	{"not given out, high", "e000::1"},
+	{"not allocated", "4000::1"},
+	{"not allocated, high", "e000::1"},
 }
 
 func TestClosedAddressesAreRefused(t *testing.T) {

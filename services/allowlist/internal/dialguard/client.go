@@ -9,36 +9,34 @@ import (
 	"time"
 )
 
-// ErrTooLarge is returned by reads of a body beyond [HTTPOptions.MaxBody].
+// ErrTooLarge is returned by reads of a body that exceeds [HTTPOptions.MaxBody].
 var ErrTooLarge = errors.New("the body is larger than allowed")
 
-// maxHeader is the size of the largest head of an answer, in bytes.
+// maxHeader is the maximum size of the header of a response in bytes.
 const maxHeader = 16 << 10
 
-// HTTPOptions are what a client is bounded by.
+// HTTPOptions are the limits of a client.
 type HTTPOptions struct {
-	// Roots are the authorities that servers' certificates must come from. Nil:
-	// those of the system.
+	// Roots are the authorities of servers' certificates. If nil, those of the system are used.
 	Roots *x509.CertPool
-	// Timeout is how long a request may take, with the reading of its answer.
-	// Required.
+	// Timeout is the maximum time of a request, including reading the response. Required.
 	Timeout time.Duration
-	// MaxBody is the size of the largest body that can be read, in bytes. Required.
+	// MaxBody is the maximum size of a response body in bytes. Required.
 	MaxBody int64
 }
 
-// HTTPClient returns a client that reaches what the guard lets pass. It speaks
-// HTTPS only, verifies certificates, and gives back redirects as they are. It sends
-// no cookies and no credentials from a URL. Connections are used once. Bodies come
-// as they were sent: nothing is decompressed.
+// HTTPClient returns a client that connects only to addresses that the guard allows. It uses only
+// HTTPS, verifies certificates, and returns redirects without following them. It sends no cookies
+// and no credentials from a URL. Connections are used once. Bodies are returned as they were sent:
+// nothing is decompressed.
 //
-// The client's errors repeat the URL that was asked for. They are not for logs.
+// The client's errors repeat the requested URL. Do not log them.
 func (g *Guard) HTTPClient(o HTTPOptions) *http.Client {
 	return &http.Client{
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &bounded{most: o.MaxBody, next: &http.Transport{
-			Proxy:                  nil, // not even one that the environment names
+			Proxy:                  nil, // not even one from the environment
 			DialContext:            g.DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
 			TLSHandshakeTimeout:    o.Timeout,
@@ -50,13 +48,13 @@ func (g *Guard) HTTPClient(o HTTPOptions) *http.Client {
 	}
 }
 
-// bounded is a transport for plain requests over HTTPS with answers up to a size.
+// bounded is a transport for simple requests over HTTPS that limits the size of responses.
 type bounded struct {
 	next http.RoundTripper
 	most int64
 }
 
-// RoundTrip sends a request, unless it is none that the client is for.
+// RoundTrip sends a request, unless the client does not support it.
 func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" || req.URL.User != nil {
 		if req.Body != nil {
@@ -72,13 +70,13 @@ func (b *bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// boundedBody is a body that fails where it grows too large.
+// boundedBody is a body that fails when it exceeds the limit.
 type boundedBody struct {
 	io.ReadCloser
 	left int64
 }
 
-// Read reads up to the bound, and one byte more to see whether there is any.
+// Read reads up to the limit, and one byte more to detect a longer body.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]

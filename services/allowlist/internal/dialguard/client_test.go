@@ -20,7 +20,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
-// A partner is an HTTPS server that counts its callers.
+// A partner is an HTTPS server that counts its requests.
 type partner struct {
 	*httptest.Server
 	calls atomic.Int32
@@ -37,14 +37,13 @@ func newPartner(t *testing.T, handle http.HandlerFunc, configure ...func(*tls.Co
 	for _, change := range configure {
 		change(p.TLS)
 	}
-	p.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // refusals are what is tested
+	p.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // the tests provoke refusals
 	p.StartTLS()
 	t.Cleanup(p.Close)
 	return p
 }
 
-// client returns a client that trusts the partner, through a guard that is open to
-// some ranges.
+// client returns a client that trusts the partner, with a guard that opens some ranges.
 func (p *partner) client(bound time.Duration, open ...string) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(p.Certificate())
@@ -79,7 +78,7 @@ func TestTheClientReachesWhatIsOpenOnly(t *testing.T) {
 	t.Parallel()
 	p := newPartner(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 	if code, body, err := get(t, p.client(soon, loopback), p.URL); code != http.StatusOK || string(body) != "hello" || err != nil {
-		t.Errorf("GET of what is open = %d %q, %v", code, body, err)
+		t.Errorf("GET in an open range = %d %q, %v", code, body, err)
 	}
 	p.calls.Store(0)
 	_, port, _ := net.SplitHostPort(p.Listener.Addr().String())
@@ -88,7 +87,7 @@ func TestTheClientReachesWhatIsOpenOnly(t *testing.T) {
 		"https://2130706433:" + port, "https://0x7f.1:" + port, "https://127.1:" + port, "https://127.0.0.1.:" + port,
 		"https://１２７.0.0.1:" + port, "https://ⓛocalhost:" + port,
 	} {
-		// Not every machine has an address for the name of the machine itself.
+		// Not every machine has an address for its own name.
 		if _, _, err := get(t, p.client(soon), url); !errors.Is(err, dialguard.ErrForbidden) && !errors.Is(err, dialguard.ErrUnresolved) {
 			t.Errorf("GET %s = %v, want it refused", url, err)
 		}
@@ -117,7 +116,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// It cannot run beside others: it changes the environment.
+// It cannot run in parallel: it changes the environment.
 func TestNoProxyOfTheEnvironmentIsAsked(t *testing.T) {
 	proxy := newPartner(t, func(http.ResponseWriter, *http.Request) {})
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"} {
@@ -128,7 +127,7 @@ func TestNoProxyOfTheEnvironmentIsAsked(t *testing.T) {
 		t.Errorf("GET = %v", err)
 	}
 	if _, _, err := get(t, p.client(soon, loopback), "https://none.invalid/"); !errors.Is(err, dialguard.ErrUnresolved) {
-		t.Errorf("GET of a name that is none = %v, want ErrUnresolved", err)
+		t.Errorf("GET of an invalid name = %v, want ErrUnresolved", err)
 	}
 	if n := proxy.calls.Load(); n != 0 {
 		t.Errorf("the proxy was asked %d times", n)
@@ -148,9 +147,9 @@ func TestAnswersAreBounded(t *testing.T) {
 		err    error // nil: none
 		any    bool  // any error will do
 	}{
-		{"a body of the greatest size", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1024)) }, 1024, nil, false},
+		{"a body of the maximum size", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1024)) }, 1024, nil, false},
 		{"one byte more", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1025)) }, 1024, dialguard.ErrTooLarge, false},
-		{"a body without end", func(w http.ResponseWriter, r *http.Request) {
+		{"an endless body", func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {
 					return
@@ -164,7 +163,7 @@ func TestAnswersAreBounded(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb.Bytes())
 		}, bomb.Len(), nil, false},
-		{"a head too large", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 64<<10)) }, 0, nil, true},
+		{"a header that is too large", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 64<<10)) }, 0, nil, true},
 	} {
 		p := newPartner(t, tt.handle)
 		_, body, err := get(t, p.client(soon, loopback), p.URL)
@@ -176,7 +175,7 @@ func TestAnswersAreBounded(t *testing.T) {
 
 func TestTimeIsBounded(t *testing.T) {
 	t.Parallel()
-	// A server that ended its answer when the client goes away might be read to the end.
+	// If the server ended its response when the client disconnects, the client might read to the end.
 	ended := make(chan struct{})
 	for _, tt := range []struct {
 		name   string

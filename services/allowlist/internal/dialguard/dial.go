@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// connectBound is how long one address may take to answer.
+	// connectBound is the maximum time to connect to one address.
 	connectBound = 3 * time.Second
-	// connectMost is how many addresses of a host are tried. A host that has
-	// hundreds is not worth the time, or means harm.
+	// connectMost is the maximum number of addresses of a host that are tried. A host with hundreds
+	// of addresses is not worth the time, or is malicious.
 	connectMost = 4
 )
 
-// DialContext connects to a `host:port` over TCP. Each address that the host
-// resolves to is judged, and the one that is connected to is judged again.
+// DialContext connects to a `host:port` over TCP. It checks each address that the host resolves
+// to, and checks the address again when it connects.
 func (g *Guard) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -42,8 +42,8 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	return nil, fmt.Errorf("connect: %w", errors.Join(failures...))
 }
 
-// Control is for [net.Dialer.ControlContext]: it refuses the address that is about
-// to be connected to, whatever it was resolved from. Only TCP passes.
+// Control is for [net.Dialer.ControlContext]: it checks the address right before the connection,
+// however it was resolved. It allows only TCP.
 func (g *Guard) Control(_ context.Context, network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
 		return forbidden()
@@ -55,10 +55,9 @@ func (g *Guard) Control(_ context.Context, network, address string, _ syscall.Ra
 	return g.Check(target.Addr())
 }
 
-// NewResolver returns a resolver that asks the given DNS servers in turn, or those
-// of the system if there are none. It never hands a name to the C library, which
-// takes odd spellings for addresses. What it asks is not subject to a guard: the
-// servers are the operator's choice.
+// NewResolver returns a resolver that asks the given DNS servers in turn, or by default those of
+// the system. It never passes a name to the C library, which interprets odd spellings as
+// addresses. Its queries are not subject to a guard: the operator chooses the servers.
 func NewResolver(servers ...netip.AddrPort) *net.Resolver {
 	if len(servers) == 0 {
 		return &net.Resolver{PreferGo: true}

@@ -1,34 +1,33 @@
-// Package dialguard keeps calls to other people's hosts off the networks that are
-// none of theirs.
+// Package dialguard prevents calls to partners' hosts from reaching internal networks.
 //
-// Whoever can name a URL that a server then calls can make the server reach what
-// only it can reach: its own ports, the machines beside it, the metadata service
-// of its cloud. A [Guard] refuses such calls. It judges addresses, never names, and
-// it judges the address that is connected to: a name that resolves to something
-// harmless when it is looked at and to something else when it is called gains
-// nothing.
+// Anyone who can choose a URL that a server then calls can make the server reach addresses that
+// only it can reach: its own ports, neighboring machines, the metadata service of its cloud
+// (server-side request forgery). A [Guard] refuses such calls. It checks addresses, never names,
+// and it checks the address of the connection: a name that resolves to a harmless address when it
+// is checked and to another one when it is called gains nothing.
 //
 // # Promises
 //
-//   - Only addresses that are reachable all over the Internet pass. Refused are
-//     private, loopback, link-local, shared (carrier-grade NAT), multicast,
-//     broadcast, unspecified, documentation, benchmarking and reserved ranges, the
-//     metadata addresses of clouds, the machine's own addresses, and each way of
-//     writing an IPv4 address inside an IPv6 one; the list is in address.go.
-//   - Addresses with a zone, and names that some programs read as an IPv4 address
-//     in an odd spelling (`2130706433`, `0x7f.1`), are refused as they are.
-//   - Only [Options.Open] opens a range, and nothing but that range. An IPv6
-//     address that stands for an IPv4 one stays closed in any case, except by
-//     NAT64, where the prefix and the IPv4 address must both pass.
-//   - [Guard.HTTPClient] follows no redirect, asks no proxy, takes no plain HTTP,
-//     and bounds time, headers and body.
+//   - Only addresses that are reachable all over the Internet are allowed.
+//     Refused are private, loopback, link-local, shared (carrier-grade NAT),
+//     multicast, broadcast, unspecified, documentation, benchmarking, and
+//     reserved ranges, the metadata addresses of clouds, the machine's own
+//     addresses, and each way of embedding an IPv4 address in an IPv6 one;
+//     the list is in address.go.
+//   - Addresses with a zone, and names that some programs interpret as an IPv4
+//     address in an odd spelling (`2130706433`, `0x7f.1`), are refused.
+//   - Only [Options.Open] opens a range, and only that range. An IPv6 address
+//     that embeds an IPv4 one always stays closed, except for NAT64, where the
+//     prefix and the IPv4 address must both be allowed.
+//   - [Guard.HTTPClient] follows no redirects, uses no proxy and no plain HTTP,
+//     and limits time, headers, and body.
 //
 // No error names the host or the address.
 //
 // # Fit
 //
-// [Guard.Resolve] tells which addresses of a host would pass, for those who connect
-// by themselves. They are protected only if they connect to one of these.
+// [Guard.Resolve] returns the allowed addresses of a host, for callers that connect by themselves.
+// They are protected only if they connect to one of these.
 package dialguard
 
 import (
@@ -43,26 +42,26 @@ import (
 )
 
 var (
-	// ErrForbidden is in the chain of the error for an address, or a host all of
-	// whose addresses, must not be connected to.
+	// ErrForbidden is in the error chain for a forbidden address, or for a host that has only
+	// forbidden addresses.
 	ErrForbidden = errors.New("the address must not be connected to")
-	// ErrUnresolved is in the chain of the error for a host without an address.
+	// ErrUnresolved is in the error chain for a host without addresses.
 	ErrUnresolved = errors.New("the host does not resolve")
 )
 
-// resolveBound is how long the resolving of one host may take.
+// resolveBound is the maximum time to resolve one host.
 const resolveBound = 5 * time.Second
 
-// A Resolver finds the addresses of names. [*net.Resolver] is one.
+// A Resolver looks up the addresses of names. [*net.Resolver] is a Resolver.
 type Resolver interface {
 	// LookupNetIP returns the addresses of a host. The network is `ip4` or `ip6`.
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// Options are what a guard works with. The zero Options open nothing and resolve
-// as the system says.
+// Options are the settings of a guard. The zero Options open no range and use the resolver of the
+// system.
 type Options struct {
-	// Open are the ranges that may be connected to though the guard's rules say no.
+	// Open holds ranges that are allowed although the guard's rules would refuse them.
 	Open []netip.Prefix
 	// Resolver, if not nil, resolves names.
 	Resolver Resolver
@@ -70,8 +69,7 @@ type Options struct {
 	Own func() ([]net.Addr, error)
 }
 
-// A Guard judges addresses before they are connected to. It may be used from many
-// goroutines.
+// A Guard checks addresses before connections are made. It is safe for concurrent use.
 type Guard struct {
 	open     []netip.Prefix
 	resolver Resolver
@@ -94,13 +92,13 @@ func New(o Options) *Guard {
 	return g
 }
 
-// Resolve returns those addresses of a host that may be connected to, the IPv4 ones
-// first. The host is an IP address, in brackets or not, or a DNS name in its ASCII
-// form. A name is taken as it is: no search list of the system completes it.
+// Resolve returns the allowed addresses of a host, IPv4 addresses first. The host is an IP
+// address, in brackets or not, or a DNS name in its ASCII form. A name is used unchanged: no
+// search list of the system completes it.
 //
-// It fails with ErrForbidden if there are addresses but none passes, and if the
-// host is neither an address nor a name; with ErrUnresolved if there are none; and
-// with the context's error if that has ended.
+// It fails with ErrForbidden if the host has addresses but none is allowed, and if the host is
+// neither an address nor a name; with ErrUnresolved if it has no addresses; and with the context's
+// error if that has ended.
 func (g *Guard) Resolve(ctx context.Context, host string) (allowed []netip.Addr, err error) {
 	addr, name, err := parseHost(host)
 	if err != nil {
@@ -127,14 +125,14 @@ func (g *Guard) Resolve(ctx context.Context, host string) (allowed []netip.Addr,
 	return allowed, nil
 }
 
-// lookUp returns all addresses of a name. The two families are asked for apart,
-// because only so can an IPv4 address be told from an IPv6 one that maps it.
+// lookUp returns all addresses of a name. It asks for the two families separately, because
+// otherwise an IPv4 address cannot be distinguished from an IPv6 address that maps it.
 func (g *Guard) lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	bounded, cancel := context.WithTimeout(ctx, resolveBound)
 	defer cancel()
 	var v4, v6 []netip.Addr
 	var families sync.WaitGroup
-	// A family that fails has no addresses: the other one may have.
+	// A family that fails has no addresses: the other one may have some.
 	families.Go(func() { v4, _ = g.resolver.LookupNetIP(bounded, "ip4", name+".") })
 	families.Go(func() { v6, _ = g.resolver.LookupNetIP(bounded, "ip6", name+".") })
 	families.Wait()

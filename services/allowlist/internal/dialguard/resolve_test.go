@@ -41,7 +41,7 @@ func TestNamesOfClosedAddressesAreRefused(t *testing.T) {
 
 func TestNameTricksAreRefused(t *testing.T) {
 	t.Parallel()
-	// A name that got as far as the DNS would pass.
+	// A name that reached the DNS would be allowed.
 	guard := dialguard.New(dialguard.Options{Resolver: everything("93.184.215.14"), Own: ownAddresses})
 	for _, tt := range []struct{ name, host string }{
 		{"a decimal address", "2130706433"},
@@ -153,7 +153,7 @@ func TestRebindingGainsNothing(t *testing.T) {
 	if conn != nil || !errors.Is(err, dialguard.ErrForbidden) {
 		t.Errorf("DialContext = %v, want ErrForbidden", err)
 	}
-	// And where somebody else resolves, the address that is connected to decides.
+	// If the caller resolves the name by itself, the address of the connection decides.
 	dialer := net.Dialer{ControlContext: guard.Control}
 	if conn, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String()); conn != nil || !errors.Is(err, dialguard.ErrForbidden) {
 		t.Errorf("dialing with Control = %v, want ErrForbidden", err)
@@ -170,7 +170,7 @@ func FuzzResolve(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// All names resolve to what is refused, so only a public address gets here.
+		// All names resolve to refused addresses, so only a public address gets here.
 		addr, parsed := netip.ParseAddr(strings.Trim(host, "[]."))
 		if parsed != nil || len(allowed) != 1 || allowed[0] != addr || guard.Check(addr) != nil {
 			t.Errorf("Resolve(%q) = %v", host, allowed)

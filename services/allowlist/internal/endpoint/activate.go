@@ -5,22 +5,21 @@ import (
 	"errors"
 )
 
-// activations is how often an activation begins again because the endpoint changed while
-// its keys were tried.
+// activations is the number of attempts of an activation if the endpoint changes while its keys
+// are tested.
 const activations = 3
 
-// unproven is the error of an edit that would switch on an endpoint in a state whose keys
-// were not tried yet.
+// unproven is the error of an edit that would activate an endpoint in a state whose keys were not
+// tested.
 type unproven struct{ Endpoint }
 
-func (unproven) Error() string { return "endpoint: the keys of this state were not tried" }
+func (unproven) Error() string { return "endpoint: the keys of this state were not tested" }
 
-// Activate switches an endpoint on, after prove has found nothing against the very state
-// that goes into use; its errors are returned as they are. Prove may take its time: it runs
-// outside of any transaction, and not at all for an endpoint that is on or may not be.
+// Activate activates an endpoint after prove has accepted exactly the state that becomes active.
+// It returns the errors of prove unchanged. Prove may be slow: it runs outside of any transaction.
+// It does not run for an endpoint that is already active or may not be activated.
 //
-// It fails with ENDPOINT_NOT_VERIFIED, and with SECRET_NOT_FOUND if the endpoint lost a
-// secret.
+// It fails with ENDPOINT_NOT_VERIFIED, and with SECRET_NOT_FOUND if the endpoint lost a secret.
 func (r *Registry) Activate(ctx context.Context, name Name, etag string, call Call, prove func(context.Context, Endpoint) error) (Endpoint, error) {
 	var proven Endpoint
 	for range activations {
@@ -32,7 +31,7 @@ func (r *Registry) Activate(ctx context.Context, name Name, etag string, call Ca
 		proven = asked.Endpoint
 		if err := prove(ctx, proven); err != nil {
 			if now, failed := r.Get(ctx, name); failed == nil && !now.sameState(proven) {
-				continue // it may have failed because of that
+				continue // the change may have caused the failure
 			}
 			return Endpoint{}, err
 		}
@@ -40,7 +39,7 @@ func (r *Registry) Activate(ctx context.Context, name Name, etag string, call Ca
 	return Endpoint{}, contention()
 }
 
-// switchOn returns the edit that switches an endpoint on in the state that was proven.
+// switchOn returns the edit that activates an endpoint in the state that was proven.
 func switchOn(proven Endpoint) func(Endpoint) (Endpoint, error) {
 	return func(e Endpoint) (Endpoint, error) {
 		switch {
@@ -58,7 +57,7 @@ func switchOn(proven Endpoint) func(Endpoint) (Endpoint, error) {
 	}
 }
 
-// sameState reports whether nothing of an endpoint changed in between.
+// sameState reports whether the two states of an endpoint are the same.
 func (e Endpoint) sameState(other Endpoint) bool {
 	return e.UID == other.UID && e.Revision == other.Revision
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// pending returns a registry with one endpoint that may be switched on.
+// pending returns a registry with one endpoint that can be activated.
 func pending(t *testing.T) (*Registry, Name) {
 	t.Helper()
 	r := registryOf(t, 0)
@@ -35,7 +35,7 @@ func TestTheStateThatGoesIntoUseIsTheOneThatWasProven(t *testing.T) {
 	e, err := r.Activate(t.Context(), name, "", Call{}, func(ctx context.Context, e Endpoint) error {
 		proven = append(proven, e.Description)
 		if len(proven) == 1 {
-			return describe(ctx, r, name, "changed meanwhile") // which no transaction around this would let through
+			return describe(ctx, r, name, "changed meanwhile") // a surrounding transaction would not allow this
 		}
 		return nil
 	})
@@ -44,7 +44,7 @@ func TestTheStateThatGoesIntoUseIsTheOneThatWasProven(t *testing.T) {
 	}
 	_, err = r.Activate(t.Context(), name, "", Call{}, func(context.Context, Endpoint) error { return errors.New("asked again") })
 	if err != nil {
-		t.Errorf("Activate of what is on = %v", err)
+		t.Errorf("Activate of an active endpoint = %v", err)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestAnEndpointThatIsNotProvenStaysOff(t *testing.T) {
 			t.Errorf("%s: Activate = %v, the endpoint is %s after %d calls, want %d", name, err, e.State, calls, c.want)
 		}
 		if err != nil && !errors.Is(err, wrong) && !fault.Is(err, fault.Contention) {
-			t.Errorf("%s: Activate = %v, want what is wrong, or CONTENTION", name, err)
+			t.Errorf("%s: Activate = %v, want the violation, or CONTENTION", name, err)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// approved creates an endpoint that may be switched on.
+// approved creates an endpoint that can be activated.
 func approved(t testing.TB, k *allowlisttest.Kit, id string, e *allowlistv1.Endpoint) {
 	t.Helper()
 	k.Owner.Create(t, id, e)
@@ -20,7 +20,7 @@ func approved(t testing.TB, k *allowlisttest.Kit, id string, e *allowlistv1.Endp
 	allowlisttest.Must(t, err)
 }
 
-// What the vault tells of a key does not show everything: these keys are saved.
+// The facts of the vault about a key do not show everything: these keys are saved.
 func TestAnEndpointWhoseKeysCannotWorkIsNotSwitchedOn(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -57,13 +57,13 @@ func TestAnEndpointWhoseKeysCannotWorkIsNotSwitchedOn(t *testing.T) {
 	servertest.MustNotHold(t, "the log", k.Env.Log.String(), canary)
 }
 
-// An endpoint that is in use encrypts at least one body.
+// An active endpoint can encrypt at least one body.
 func TestAnEndpointThatEncryptsNothingIsNotSwitchedOn(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
 	e := allowlisttest.Draft()
-	// No body that is made up has an object where a list is.
+	// No generated body has an object in the place of a list.
 	e.Encryption = allowlisttest.EncryptionOf(t, `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:key" } } } selection { fields { paths: "$.a.b" paths: "$.a[0].c" } } }`)
 	approved(t, k, "orders", e)
 	activate := func(sample string) error {
@@ -81,16 +81,16 @@ func TestAnEndpointThatEncryptsNothingIsNotSwitchedOn(t *testing.T) {
 	}
 	_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: allowlisttest.Encrypted(secret)}, "encryption")
 	allowlisttest.Must(t, err)
-	allowlisttest.Must(t, activate("not looked at: a made-up body fits"))
-	allowlisttest.Must(t, activate("nor is it where the endpoint is on"))
+	allowlisttest.Must(t, activate("not examined: a generated body fits"))
+	allowlisttest.Must(t, activate("nor for an active endpoint"))
 }
 
-func TestARoundTripIsNoUseAndStaysNowhere(t *testing.T) {
+func TestARoundTripIsNotCountedOrStored(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
 	approved(t, k, "orders", allowlisttest.Draft(secret))
-	for range 12 { // more than there are trials
+	for range 12 { // more than the quota of trials
 		allowlisttest.Must(t, k.Owner.Activate(t, "orders"))
 		_, err := k.Owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 		allowlisttest.Must(t, err)
@@ -118,7 +118,7 @@ func TestARoundTripIsNoUseAndStaysNowhere(t *testing.T) {
 	}
 }
 
-func TestAnActivationTellsWhyAKeyIsNotToBeHad(t *testing.T) {
+func TestAnActivationReportsWhyAKeyIsUnavailable(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)
@@ -129,24 +129,24 @@ func TestAnActivationTellsWhyAKeyIsNotToBeHad(t *testing.T) {
 
 	k.Disable(t, secret, 1)
 	allowlisttest.WantError(t, "ActivateEndpoint with a disabled version", k.Owner.Activate(t, "orders"), codes.FailedPrecondition, "VERSION_DISABLED")
-	allowlisttest.Must(t, k.Owner.Activate(t, "on")) // is on: nothing is tried
+	allowlisttest.Must(t, k.Owner.Activate(t, "on")) // already active: no key is tested
 	k.Enable(t, secret, 1)
 	k.VaultServer.Stop()
 	err := k.Owner.Activate(t, "orders")
 	allowlisttest.WantError(t, "ActivateEndpoint without the vault", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 	if !servertest.Retryable(err) {
-		t.Error("VAULT_UNAVAILABLE does not ask to try again")
+		t.Error("VAULT_UNAVAILABLE has no retry delay")
 	}
 	allowlisttest.Must(t, k.Owner.Activate(t, "on"))
-	allowlisttest.WantError(t, "ActivateEndpoint of what is not verified", k.Owner.Activate(t, "unproven"), codes.FailedPrecondition, "ENDPOINT_NOT_VERIFIED")
+	allowlisttest.WantError(t, "ActivateEndpoint of an unverified endpoint", k.Owner.Activate(t, "unproven"), codes.FailedPrecondition, "ENDPOINT_NOT_VERIFIED")
 	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders"), Etag: "7"})
-	allowlisttest.WantError(t, "ActivateEndpoint of another state", err, codes.Aborted, "ETAG_MISMATCH")
+	allowlisttest.WantError(t, "ActivateEndpoint with an old etag", err, codes.Aborted, "ETAG_MISMATCH")
 	k.StartVault(t)
 	allowlisttest.Eventually(t, func() bool { return k.Owner.Activate(t, "orders") == nil }, "the endpoint is not switched on with the vault back")
 }
 
-// A partner's public key is sound, although nothing that it is for can be opened here.
-func TestKeysOfTheOtherSideAreNoCause(t *testing.T) {
+// A partner's public key is valid, although messages to it cannot be decrypted here.
+func TestPublicKeysOfThePartnerAreNotTheCause(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	for _, id := range []string{"encrypts", "verifies"} {

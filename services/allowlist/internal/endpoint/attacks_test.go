@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// asked is an endpoint with a configuration, and with whatever flags its owner acknowledges.
+// asked returns an endpoint with a configuration, and with the flags that its owner acknowledges.
 func asked(t testing.TB, k *allowlisttest.Kit, text string) *allowlistv1.Endpoint {
 	t.Helper()
 	e := allowlisttest.Draft()
@@ -100,8 +100,8 @@ func TestASecondEndpointIsNoOracleForTheFirst(t *testing.T) {
 	}
 }
 
-// An owner who points a configuration whose IV is the beginning of the key at a KEY would have
-// its senders compute that.
+// If a configuration whose IV is the beginning of the key could refer to a KEY, the senders of the
+// endpoint could compute that beginning.
 func TestAKeyWhoseBeginningIsTheIVIsAnExposedOne(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -122,8 +122,8 @@ func TestAKeyWhoseBeginningIsTheIVIsAnExposedOne(t *testing.T) {
 	allowlisttest.WantError(t, "an exposed key as any other", err, codes.FailedPrecondition, "USAGE_NOT_ALLOWED")
 }
 
-// With one key on the endpoints of two partners, the sender of one opens what was captured of
-// the other.
+// If the endpoints of two partners had one key, the senders of one could decrypt captured messages
+// of the other.
 func TestAKeyServesTheEndpointsOfOneHost(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -150,9 +150,9 @@ func TestAKeyServesTheEndpointsOfOneHost(t *testing.T) {
 	servertest.MustNotHold(t, "what members see", prototext.Format(k.Member.Get(t, "other")), secret)
 }
 
-// A mistake in a configuration burns no key: claims end with their bindings, and a purpose that
-// was sealed by a first message can be replaced until one was opened.
-func TestAMistakeBurnsNoKey(t *testing.T) {
+// A mistake in a configuration does not make a key unusable: claims end with their bindings, and a
+// purpose that was sealed by a first message can be replaced until a message was decrypted.
+func TestAMistakeDoesNotMakeAKeyUnusable(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")
@@ -183,7 +183,7 @@ func TestAMistakeBurnsNoKey(t *testing.T) {
 	}
 }
 
-// Nor do the senders of one endpoint open what was captured of another one, at the same host.
+// Nor can the senders of one endpoint decrypt captured messages of another one at the same host.
 func TestAKeyServesEndpointsOfTheSameSenders(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)

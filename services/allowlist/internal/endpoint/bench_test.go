@@ -17,8 +17,8 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 )
 
-// registryOf returns a registry of n endpoints of one workspace: half of them of a URL
-// each, half of everything below one, on a tenth as many hosts.
+// registryOf returns a registry of n endpoints of one workspace: half of them have a plain URL,
+// and half a wildcard, on a tenth as many hosts.
 func registryOf(b testing.TB, n int) *Registry {
 	b.Helper()
 	folder := b.TempDir()
@@ -47,7 +47,7 @@ func registryOf(b testing.TB, n int) *Registry {
 	return r
 }
 
-// fill makes the endpoint of a number, and switches it on.
+// fill creates the endpoint with a number, and activates it.
 func fill(ctx context.Context, r *Registry, i int) error {
 	u, err := ParseURL(urlOf(i))
 	if err != nil {
@@ -75,8 +75,8 @@ func check(tb testing.TB, err error) {
 	}
 }
 
-// BenchmarkAtScale compares the cost of questions to a registry of 100 endpoints with
-// that at 100,000. The two take turns, so that what else the machine does is equal.
+// BenchmarkAtScale compares the cost of questions to registries of 100 and of 100,000 endpoints.
+// The two take turns, so that other load on the machine affects both equally.
 func BenchmarkAtScale(b *testing.B) {
 	const few, many = 100, 100_000
 	small, large := registryOf(b, few), registryOf(b, many)

@@ -10,8 +10,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// bindAll binds what is used. It fails with all that is wrong with the save: what was
-// found before, what the vault refuses, and what the keys have against the configuration.
+// bindAll binds all secrets that the endpoint uses. It fails with every violation of the save:
+// those found in the request, the refusals of the vault, and keys that do not fit the
+// configuration.
 func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs []Need) ([]Reference, error) {
 	bound := make(map[Need]vaultclient.Binding, len(needs))
 	wrong := violation.Merge(s.call.Wrong)
@@ -41,7 +42,7 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs [
 	return references, wrong
 }
 
-// boundFacts returns what was told of keys when they were bound.
+// boundFacts returns the facts about keys that the vault returned when they were bound.
 func boundFacts(bound map[Need]vaultclient.Binding) FactsOf {
 	return func(secret string, version uint32) (vaultclient.Facts, bool) {
 		for need, b := range bound {
@@ -53,7 +54,7 @@ func boundFacts(bound map[Need]vaultclient.Binding) FactsOf {
 	}
 }
 
-// bindRequest returns what the vault is asked for a use of the endpoint as it will be.
+// bindRequest returns the request to the vault for one use by the endpoint with these settings.
 func (s Settings) bindRequest(n Need, name Name, operation string) vaultclient.BindRequest {
 	asked := n.bindRequest(name, operation)
 	if s.Encryption.KeyBytes != nil && n.key() {
@@ -62,7 +63,8 @@ func (s Settings) bindRequest(n Need, name Name, operation string) vaultclient.B
 	return asked
 }
 
-// refusal reports whether the vault has something against a use, as opposed to trouble.
+// refusal reports whether an error means that the vault refuses a use, rather than that the call
+// failed.
 func refusal(err error) bool {
 	f, ok := fault.From(err)
 	return ok && f.Kind != fault.Unavailable
@@ -72,7 +74,7 @@ func (r *Registry) bind(ctx context.Context, need Need, name Name, operation str
 	return r.vault.Bind(ctx, need.bindRequest(name, operation))
 }
 
-// bindRequest returns what the vault is asked for.
+// bindRequest returns the request to the vault.
 func (n Need) bindRequest(name Name, operation string) vaultclient.BindRequest {
 	return vaultclient.BindRequest{
 		Secret: n.Secret, Version: n.Version, Usage: n.usage(), Host: cmp.Or(n.Host, n.Partner), Port: n.Port,
@@ -81,7 +83,7 @@ func (n Need) bindRequest(name Name, operation string) vaultclient.BindRequest {
 	}
 }
 
-// chains returns what a key is used for.
+// chains returns the chains of operations that a key is used for.
 func (n Need) chains() []string {
 	if n.Chains == "" {
 		return nil
@@ -89,8 +91,8 @@ func (n Need) chains() []string {
 	return strings.Split(n.Chains, "\n")
 }
 
-// placed adds to a refusal of the vault where in the request the secret stands. A
-// credential that does not is refused because of the URL.
+// placed adds to a refusal of the vault the fields of the request that refer to the secret. A
+// credential that no field refers to is refused because of the URL.
 func placed(err error, need Need, places Places) error {
 	f, _ := fault.From(err)
 	fields := places.of(need)
@@ -103,15 +105,15 @@ func placed(err error, need Need, places Places) error {
 	return f
 }
 
-// requirement says what a reference must be that the vault refuses.
+// requirement returns what a reference that the vault refused must be.
 func requirement(refused fault.Reason, need Need) string {
 	switch refused {
 	case vaultclient.ReasonSecretNotFound:
-		return "must be a secret that exists"
+		return "must be an existing secret"
 	case vaultclient.ReasonVersionNotFound:
-		return "must be a version that exists"
+		return "must be an existing version"
 	case vaultclient.ReasonVersionDisabled, vaultclient.ReasonVersionDestroyed:
-		return "must be a version that is enabled"
+		return "must be an enabled version"
 	case vaultclient.ReasonUsageNotAllowed:
 		return "must be a secret of usage " + need.usage().String()
 	case vaultclient.ReasonHostNotAllowed:
@@ -119,10 +121,10 @@ func requirement(refused fault.Reason, need Need) string {
 	case vaultclient.ReasonKeyPurposeFixed:
 		return "must be another secret: this one serves another purpose"
 	case vaultclient.ReasonKeyPurposeUnknown:
-		return "must be another secret: what this one is used for was never recorded"
+		return "must be another secret: the purpose of this one was never recorded"
 	case vaultclient.ReasonKeyNotShared:
-		return "must be another secret, or be shared by a super admin: this one serves the endpoints of another host, or of other senders"
+		return "must be another secret, or be shared by a super admin: this one serves endpoints with another host, or with other senders"
 	default:
-		return "must refer to a secret that can be used so"
+		return "must refer to a secret that can be used for this"
 	}
 }

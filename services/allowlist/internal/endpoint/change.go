@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 )
 
-// The fields of an endpoint that can be changed, as a mask and the log name them.
+// The fields of an endpoint that can be changed, as update masks and the change log name them.
 const (
 	FieldDisplayName = "display_name"
 	FieldDescription = "description"
@@ -41,14 +41,14 @@ const (
 
 // A Change is an update: the fields to change and their new values.
 type Change struct {
-	// Fields names the fields to take from Settings.
+	// Fields are the names of the fields to take from Settings.
 	Fields   []string
 	Settings Settings
 	// Etag, if not empty, must be the current one.
 	Etag string
 }
 
-// apply returns the endpoint as the change makes it.
+// apply returns the endpoint after the change.
 func (c Change) apply(before Endpoint) Endpoint {
 	e := before
 	for _, field := range c.Fields {
@@ -79,10 +79,10 @@ func (c Change) apply(before Endpoint) Endpoint {
 	return e.rebound(before, c.refers())
 }
 
-// moved returns the endpoint at a URL. Another URL is nothing that anyone has
-// vouched for yet, unless what was proven is the whole host.
+// moved returns the endpoint with a URL. A new URL is unverified, unless the proof covers the
+// whole host.
 func (e Endpoint) moved(to URL) Endpoint {
-	if to == (URL{}) || e.Verification.covers(e.URL, to) { // without one, it is not saved
+	if to == (URL{}) || e.Verification.covers(e.URL, to) { // a save without one is refused
 		e.URL = to
 		return e
 	}
@@ -98,9 +98,9 @@ func (c Change) refers() bool {
 		saved(FieldHeaders, refersTo(c.Settings.Headers)) || saved(FieldQuery, refersTo(c.Settings.Query))
 }
 
-// rebound returns the endpoint, changed from what it was before. Unless it refers to
-// the same secrets for the same uses, its secrets need to be bound anew: the operation
-// is empty. So they are if one was lost and references are saved again.
+// rebound returns the endpoint, changed from its state before. If its secrets must be bound again,
+// its operation is empty. They must be unless it refers to the same secrets for the same uses, and
+// also if one was lost and references are saved again.
 func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
 	mends := again && before.Lost
 	if !mends && bytes.Equal(e.Encryption.Stored, before.Encryption.Stored) && slices.Equal(e.needs(), before.needs()) {
@@ -113,7 +113,7 @@ func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
 	return e
 }
 
-// detail is what the change log keeps of a change beside the names of fields.
+// detail is the part of a change that the change log keeps in addition to the names of fields.
 type detail struct {
 	OldDescription string            `json:"old_description,omitempty"`
 	NewDescription string            `json:"new_description,omitempty"`
@@ -124,8 +124,8 @@ type detail struct {
 	Secrets        []string          `json:"secrets,omitempty"`
 }
 
-// difference returns the names of the fields in which two states of an endpoint
-// differ, and what the log keeps of it.
+// difference returns the names of the fields in which two states of an endpoint differ, and the
+// detail for the change log.
 func difference(old, e Endpoint) ([]string, detail) {
 	var fields []string
 	var d detail

@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
-// A Verdict says whether something may be talked to, or why not.
+// A Verdict says whether a request is allowed, or why not.
 type Verdict string
 
 // The verdicts; CheckUrlResponse of the contract explains them.
@@ -26,38 +26,38 @@ const (
 	NotServed        Verdict = "NOT_SERVED"
 )
 
-// A Question is whether a method and URL may be talked to.
+// A Question asks whether a request with a method and URL is allowed.
 type Question struct {
 	Workspace, Method, URL string
-	// Serves, if not nil, are the ids of the only endpoints that the caller may use.
+	// Serves, if not nil, holds the IDs of the only endpoints that the caller may use.
 	Serves []string
-	// Resolve asks for the addresses that may be connected to.
+	// Resolve asks for the addresses that the caller may connect to.
 	Resolve bool
 }
 
-// An Answer is what was found.
+// An Answer is the result of a check.
 type Answer struct {
 	Verdict Verdict
-	// Endpoint is the most specific endpoint that the URL is of; the zero Name for none.
+	// Endpoint is the most specific endpoint that matches the URL, or the zero Name.
 	Endpoint Name
-	// URL is the URL as it was compared; the zero URL if it is none.
+	// URL is the normalized URL that was compared, or the zero URL if the URL is invalid.
 	URL URL
 	// Addresses are those that passed the guard.
 	Addresses []netip.Addr
 }
 
-// Check tells whether a method and URL may be talked to, and by which endpoint. A
-// URL is of the endpoint with the same URL, or else of the one with the longest path
-// that ends in `/*` and holds it. Several endpoints may have one URL; then the
-// first, by name, that allows the request speaks for them.
+// Check reports whether a request with a method and URL is allowed, and by which endpoint. A URL
+// matches the endpoint with the same URL, or else the endpoint with the longest path that ends in
+// `/*` and covers it. If several endpoints have that URL, the first one by name that allows the
+// request decides.
 //
-// What is found in memory counts only if the store agrees. Check fails with
-// CONTENTION where changes keep coming in between. A host is resolved for what is
-// allowed only, so that nobody can have names looked up that are no partner's.
+// A match in memory counts only if the store agrees. Check fails with CONTENTION if changes keep
+// interfering. It resolves hosts only of allowed requests, so that callers cannot have arbitrary
+// names looked up.
 func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 	url, err := ParseTarget(q.URL)
 	if err != nil {
-		return Answer{Verdict: InvalidURL}, nil //nolint:nilerr // the verdict is the answer
+		return Answer{Verdict: InvalidURL}, nil //nolint:nilerr // the answer is the verdict
 	}
 	for _, name := range r.matches.late() {
 		if err := r.followMatch(ctx, name); err != nil {
@@ -84,7 +84,7 @@ func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 	return Answer{}, contention()
 }
 
-// agrees reports whether the store knows an endpoint as the matcher does.
+// agrees reports whether the store and the matcher agree about an endpoint.
 func (r *Registry) agrees(ctx context.Context, name Name, seen facts) (bool, error) {
 	e, err := r.present(ctx, name)
 	if err != nil || e == nil {
@@ -94,7 +94,7 @@ func (r *Registry) agrees(ctx context.Context, name Name, seen facts) (bool, err
 	return now.url == seen.url && now.active == seen.active && slices.Equal(now.methods, seen.methods), nil
 }
 
-// present returns an endpoint, or nil if it is not there.
+// present returns an endpoint, or nil if it does not exist.
 func (r *Registry) present(ctx context.Context, name Name) (*Endpoint, error) {
 	var e *Endpoint
 	err := r.kv.View(ctx, func(reader kv.Reader) (err error) {
@@ -104,26 +104,25 @@ func (r *Registry) present(ctx context.Context, name Name) (*Endpoint, error) {
 	return e, err
 }
 
-// followMatch makes the matcher, and what is known of unsafe choices, agree with the
-// store about a name.
+// followMatch updates the matcher and the index of unsafe choices from the store for one name.
 func (r *Registry) followMatch(ctx context.Context, name Name) error {
 	err := r.matches.set(name, func() (*Endpoint, error) {
 		e, err := r.present(ctx, name)
 		if err == nil {
 			r.sharing.set(name, e)
 			r.differs.changed()
-			r.legacy.set(name, e) // one at a time, as the matcher: the newest look wins
+			r.legacy.set(name, e) // one at a time, like the matcher: the newest state wins
 		}
 		return e, err
 	})
 	if err != nil {
-		return fmt.Errorf("look at what changed: %w", err)
+		return fmt.Errorf("read changed endpoint: %w", err)
 	}
 	return nil
 }
 
-// withAddresses adds to an answer the addresses that may be connected to, if it was
-// asked for them and there is something to allow.
+// withAddresses adds the addresses that the caller may connect to, if the question asks for them
+// and the request is allowed.
 func (r *Registry) withAddresses(ctx context.Context, q Question, a Answer) (Answer, error) {
 	if !q.Resolve || a.Verdict != Allowed {
 		return a, nil

@@ -27,7 +27,7 @@ func check(t testing.TB, c allowlisttest.Client, method, url string) *allowlistv
 	return resp
 }
 
-// verdict is the verdict and the id of the endpoint of an answer.
+// verdict returns the verdict and the ID of the endpoint of a response.
 func verdict(resp *allowlistv1.CheckUrlResponse) string {
 	text := strings.TrimPrefix(resp.GetVerdict().String(), "VERDICT_")
 	if resp.GetEndpoint() != "" {
@@ -55,8 +55,8 @@ func TestAURLIsAllowedByTheMostSpecificEndpointOrNot(t *testing.T) {
 		{"an unknown path", "GET", "https://api.partner.example/v2", "NO_ENDPOINT", "https://api.partner.example/v2"},
 		{"an unknown host", "GET", "https://partner.example/v1/orders", "NO_ENDPOINT", "https://partner.example/v1/orders"},
 		{"an international host", "POST", "https://xn--bcher-kva.example", "ALLOWED book", "https://xn--bcher-kva.example/"},
-		{"the first of one URL that allows", "POST", "https://twin.example/", "ALLOWED twin-b", "https://twin.example/"},
-		{"of one URL none allows", "DELETE", "https://twin.example/", "METHOD_NOT_ALLOWED twin-a", "https://twin.example/"},
+		{"the first with one URL that allows", "POST", "https://twin.example/", "ALLOWED twin-b", "https://twin.example/"},
+		{"none with one URL allows", "DELETE", "https://twin.example/", "METHOD_NOT_ALLOWED twin-a", "https://twin.example/"},
 		{"plain HTTP", "GET", "http://api.partner.example/v1/orders", "INVALID_URL", ""},
 		{"user information", "GET", "https://me:word@api.partner.example/v1/orders", "INVALID_URL", ""},
 		{"no URL", "GET", "orders", "INVALID_URL", ""},
@@ -79,7 +79,7 @@ func TestAURLIsAllowedByTheMostSpecificEndpointOrNot(t *testing.T) {
 	}
 }
 
-func TestNarrowedSendersAreToldWhatTheyDoNotServe(t *testing.T) {
+func TestNarrowedSendersSeeWhichEndpointsTheyDoNotServe(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Active(t, "all", allowlisttest.At("https://api.partner.example/*"))
@@ -88,10 +88,10 @@ func TestNarrowedSendersAreToldWhatTheyDoNotServe(t *testing.T) {
 	k.Active(t, "a-refunds", allowlisttest.At("https://api.partner.example/refunds"))
 	narrow := k.As(t, k.Env.EndpointSender(t, "acme", "refunds", "all"))
 	for _, tt := range []struct{ name, method, url, want string }{
-		{"one that it serves", "POST", "https://api.partner.example/x", "ALLOWED all"},
-		{"one of two that it serves", "POST", "https://api.partner.example/refunds", "ALLOWED refunds"},
-		{"a method that it may not use", "GET", "https://api.partner.example/refunds", "METHOD_NOT_ALLOWED refunds"},
-		{"another's, although it serves what lies above", "POST", "https://api.partner.example/orders", "NOT_SERVED orders"},
+		{"a served endpoint", "POST", "https://api.partner.example/x", "ALLOWED all"},
+		{"one of two served endpoints", "POST", "https://api.partner.example/refunds", "ALLOWED refunds"},
+		{"a method that is not allowed", "GET", "https://api.partner.example/refunds", "METHOD_NOT_ALLOWED refunds"},
+		{"another endpoint, although the caller serves the one above", "POST", "https://api.partner.example/orders", "NOT_SERVED orders"},
 		{"none", "POST", "https://b.example/", "NO_ENDPOINT"},
 	} {
 		if got := verdict(check(t, narrow, tt.method, tt.url)); got != tt.want {
@@ -143,8 +143,8 @@ func TestAnUnsureStoreAllowsNothing(t *testing.T) {
 	k := allowlisttest.New(t)
 	k.Active(t, "all", allowlisttest.At("https://api.partner.example/*"))
 	req := &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "POST", Url: "https://api.partner.example/orders"}
-	failure := errors.New("the disk is gone for a moment")
-	// The commit goes through, but nobody learns of it, nor can look.
+	failure := errors.New("the disk fails for a moment")
+	// The commit succeeds, but its result is lost, and the store cannot be read.
 	k.Store.FailReplies(failure)
 	k.Store.FailViews(failure)
 	_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{
@@ -156,7 +156,7 @@ func TestAnUnsureStoreAllowsNothing(t *testing.T) {
 	k.Store.FailReplies(nil)
 	k.Store.FailViews(nil)
 	if got := verdict(check(t, k.Sender, "POST", req.GetUrl())); got != "NOT_ACTIVE orders" {
-		t.Errorf("CheckUrl = %s, want the endpoint whose save nobody learnt of", got)
+		t.Errorf("CheckUrl = %s, want the endpoint whose save had no response", got)
 	}
 }
 
@@ -209,7 +209,7 @@ func resolving(t testing.TB, hosts map[string][]string) string {
 				resp.Answer = append(resp.Answer, &dns.AAAA{Hdr: header, AAAA: ip})
 			}
 		}
-		_ = w.WriteMsg(resp) // who asked may be gone
+		_ = w.WriteMsg(resp) // the caller may have gone away
 	})}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.ActivateAndServe() }()

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// A Credential refers to a secret that is sent as it is. The zero Credential is none.
+// A Credential refers to a secret that is sent unchanged. The zero Credential refers to nothing.
 type Credential struct {
 	// Secret is the resource name of the secret.
 	Secret string `json:"secret"`
@@ -16,15 +16,15 @@ type Credential struct {
 	Version uint32 `json:"version,omitempty"`
 }
 
-// A BodyValue is a credential inside the JSON bodies of requests.
+// A BodyValue is a credential in the JSON bodies of requests.
 type BodyValue struct {
-	// Path is where in the body.
+	// Path is the place in the body.
 	Path       string     `json:"path"`
 	Credential Credential `json:"credential"`
 }
 
-// Credentials returns what the headers, query parameters and body values refer to,
-// each once.
+// Credentials returns the credentials of the headers, query parameters, and body values, without
+// duplicates.
 func (s Settings) Credentials() []Credential {
 	var all []Credential
 	for _, p := range slices.Concat(s.Headers, s.Query) {
@@ -46,42 +46,45 @@ func refersTo(parameters []Parameter) bool {
 	return slices.ContainsFunc(parameters, func(p Parameter) bool { return p.Credential != (Credential{}) })
 }
 
-// A Need is what an endpoint needs a secret for: a key, unless something else is said.
+// A Need is a secret and the use that an endpoint makes of it. It is a key unless a field says
+// otherwise.
 type Need struct {
 	// Secret is the resource name of the secret.
 	Secret string `json:"secret"`
-	// Version is the version that is meant, or 0 for the current one.
+	// Version is the version, or 0 for the current one.
 	Version uint32 `json:"version,omitempty"`
-	// Host is where a credential is sent; empty for all else.
+	// Host is the host that a credential is sent to; empty for other uses.
 	Host string `json:"host,omitempty"`
-	// Port is the port of Host. Endpoints that were saved before ports were kept tell none.
+	// Port is the port of Host. It is 0 for endpoints that were saved before ports were recorded.
 	Port uint16 `json:"port,omitempty"`
 	// Parameter says that the secret may become visible, such as a static IV.
 	Parameter bool `json:"parameter,omitempty"`
-	// Exposed says that what is sent gives the key away.
+	// Exposed says that messages reveal the key.
 	Exposed bool `json:"exposed,omitempty"`
-	// Chains are what a key is used for, in lines, and Cost is the least work of derivations
-	// among them. Endpoints that were saved before purposes were kept tell none.
+	// Chains are the chains of operations that a key is used for, one per line, and Cost is the least
+	// work of their derivations. They are empty for endpoints that were saved before purposes were
+	// recorded.
 	Chains string `json:"chains,omitempty"`
 	Cost   uint64 `json:"cost,omitempty"`
-	// Conflicting says that a super admin acknowledged that a chain may open another.
+	// Conflicting says that a super admin acknowledged that one chain can decrypt messages of
+	// another.
 	Conflicting bool `json:"conflicting,omitempty"`
-	// Partner is the endpoint's host, for a key. It has no port: a key is sent nowhere, and the
-	// same partner answers on all ports of a host.
+	// Partner is the endpoint's host, for a key. It has no port: a key is not sent, and the same
+	// partner answers on all ports of a host.
 	Partner string `json:"partner,omitempty"`
 }
 
 func (n Need) credential() bool { return n.Host != "" }
 
-// destination returns where a credential is sent, as allowed_hosts name it.
+// destination returns the destination of a credential, in the form of allowed_hosts.
 func (n Need) destination() string {
 	return destination.Destination{Host: n.Host, Port: n.Port}.String()
 }
 
-// key reports whether the use is that of a KEY, which has a purpose.
+// key reports whether the use is of a KEY, which has a purpose.
 func (n Need) key() bool { return n.usage() == vaultclient.UsageKey }
 
-// unreported reports whether the use is that of a KEY, saved before purposes were kept.
+// unreported reports whether the use is of a KEY and was saved before purposes were recorded.
 func (n Need) unreported() bool { return n.key() && n.Chains == "" }
 
 func (n Need) usage() vaultclient.Usage {
@@ -97,11 +100,11 @@ func (n Need) usage() vaultclient.Usage {
 	}
 }
 
-// portless reports whether the use is that of a credential, saved before ports were kept.
+// portless reports whether the use is of a credential and was saved before ports were recorded.
 func (n Need) portless() bool { return n.credential() && n.Port == 0 }
 
-// needs returns what has to be bound for the settings, each once, in order. Without a URL,
-// of which there is a finding then, nobody knows what credentials are for.
+// needs returns the needs to bind for the settings, sorted, without duplicates. If the URL is
+// invalid, which is a violation, credentials are left out: their destination is unknown.
 func (s Settings) needs() []Need {
 	all, to := slices.Clone(s.Encryption.Needs), s.URL.Destination()
 	for i := range all {
@@ -114,7 +117,7 @@ func (s Settings) needs() []Need {
 			all = append(all, Need{Secret: c.Secret, Version: c.Version, Host: to.Host, Port: to.Port})
 		}
 	}
-	// A secret is for one purpose, so this tells all uses apart.
+	// A secret has one purpose, so this order distinguishes all uses.
 	slices.SortFunc(all, func(a, b Need) int {
 		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Host, b.Host),
 			cmp.Compare(a.usage(), b.usage()))
@@ -122,7 +125,7 @@ func (s Settings) needs() []Need {
 	return slices.Compact(all)
 }
 
-// secretsOf returns the names of the secrets in uses, each once.
+// secretsOf returns the names of the secrets in needs, without duplicates.
 func secretsOf(needs []Need) []string {
 	var secrets []string
 	for _, need := range needs {
@@ -131,8 +134,8 @@ func secretsOf(needs []Need) []string {
 	return slices.Compact(secrets)
 }
 
-// Places says at which fields of a request each secret is referred to: by the encryption
-// for a use, and as a credential.
+// Places holds the fields of a request that refer to each secret: by the encryption for a use, and
+// as a credential.
 type Places struct {
 	Keys        map[Need][]string
 	Credentials map[Credential][]string
@@ -142,6 +145,6 @@ func (p Places) of(n Need) []string {
 	if n.credential() {
 		return p.Credentials[Credential{Secret: n.Secret, Version: n.Version}]
 	}
-	n.Partner = "" // as the configuration knows it
+	n.Partner = "" // the configuration does not know the partner
 	return p.Keys[n]
 }

@@ -76,7 +76,7 @@ func TestReferencesToCredentialsAreCheckedWhenSaved(t *testing.T) {
 			refused, "USAGE_NOT_ALLOWED",
 			[]string{"endpoint.encryption.request.cipher.shared_key.keys[0].name"},
 		},
-		{"what is not there", headers(allowlisttest.Referring("a", allowlisttest.Workspace+"/secrets/none")), codes.NotFound, "SECRET_NOT_FOUND", []string{"endpoint.headers[0].secret.name"}},
+		{"a missing secret", headers(allowlisttest.Referring("a", allowlisttest.Workspace+"/secrets/none")), codes.NotFound, "SECRET_NOT_FOUND", []string{"endpoint.headers[0].secret.name"}},
 	} {
 		e := allowlisttest.Draft()
 		tt.change(e)
@@ -138,7 +138,7 @@ func TestACredentialIsBoundForTheHostOfItsEndpoint(t *testing.T) {
 		allowlisttest.Must(t, err)
 		bound(move.host, move.port)
 	}
-	// The host that the endpoint has left may go, the one that it is on may not.
+	// The old host of the endpoint can be removed, but not the current one.
 	allowlisttest.WantError(t, "removing a host in use", allowHosts(t, k, secret, allowlisttest.Partner), codes.FailedPrecondition, "SECRET_IN_USE")
 	_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: "https://new.example/"})
 	allowlisttest.Must(t, err)
@@ -157,8 +157,8 @@ func TestTheHostIsCheckedAgainWithEachMessage(t *testing.T) {
 	k := allowlisttest.New(t)
 	secret := k.Credential(t, "token", "sesame", allowlisttest.Partner, "other.example")
 	k.Active(t, "orders", allowlisttest.Equipped(k.Secret(t, "key"), secret))
-	// Somebody with the allowlist's identity gives up the binding, so that the host can
-	// go, and holds another one, so that the value can be resolved all the same.
+	// A caller with the allowlist's identity gives up the binding, so that the host can be removed,
+	// and creates another one, so that the value can still be resolved.
 	_, err := k.Bindings.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 		Name: secret, Usage: vaultv1.Usage_USAGE_CREDENTIAL, Host: "other.example", Port: 443, Referrer: allowlisttest.NameOf("ghost"), OperationId: "ghost",
 	})
@@ -170,10 +170,10 @@ func TestTheHostIsCheckedAgainWithEachMessage(t *testing.T) {
 		}
 	}
 	allowlisttest.Must(t, allowHosts(t, k, secret, "other.example"))
-	allowlisttest.Eventually(t, func() bool { // what is kept in memory may be a moment old
+	allowlisttest.Eventually(t, func() bool { // cached data may be slightly old
 		_, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(`{"auth":{}}`)})
 		return servertest.Reason(err) == "HOST_NOT_ALLOWED" && status.Code(err) == codes.FailedPrecondition
-	}, "a credential is sent to a host that it may not be sent to")
+	}, "a credential is sent to a host that is not allowed")
 }
 
 func TestALostCredentialSwitchesTheEndpointOffUntilItIsSavedAgain(t *testing.T) {
@@ -188,7 +188,7 @@ func TestALostCredentialSwitchesTheEndpointOffUntilItIsSavedAgain(t *testing.T) 
 	allowlisttest.Eventually(t, func() bool {
 		_, err = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte(`{"auth":{}}`)})
 		return servertest.Reason(err) == "ENDPOINT_NOT_ACTIVE"
-	}, "Encrypt with a credential that is gone = %v", err)
+	}, "Encrypt with a deleted credential = %v", err)
 	k.Credential(t, "token", "another", allowlisttest.Partner)
 	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 	allowlisttest.WantError(t, "ActivateEndpoint with another secret of the name", err, codes.NotFound, "SECRET_NOT_FOUND")
@@ -219,7 +219,7 @@ func TestACrashInASaveOfCredentialsLeavesNothingDanglingAndNoPhantom(t *testing.
 			k.Steps.Set(crashAt(tt.step, tt.nth))
 			e := allowlisttest.Equipped(key, b)
 			e.Name = allowlisttest.NameOf("orders")
-			_, _ = k.Owner.Update(t, e, "headers", "query_parameters", "body_values") // where it ends is the step's affair
+			_, _ = k.Owner.Update(t, e, "headers", "query_parameters", "body_values") // the step decides where it ends
 			k.Server.Stop()
 			k.Steps.Set(nil)
 			k.Start(t)

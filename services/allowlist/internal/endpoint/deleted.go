@@ -11,27 +11,28 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// maxDeleted is how many deleted secrets wait to be looked at. What comes beyond is left
-// to the next comparison.
+// maxDeleted is the maximum number of deleted secrets that wait to be processed. The next
+// comparison finds any others.
 const maxDeleted = 10_000
 
 // An incarnation identifies a secret.
 type incarnation struct{ secret, uid string }
 
-// A deletedSecrets holds the secrets that the vault said were deleted, until the endpoints have
-// been looked at.
-type missing struct {
+// A deletedSecrets holds the secrets that the vault reported as deleted, until the endpoints have
+// been checked.
+type deletedSecrets struct {
 	mu      sync.Mutex
 	secrets map[incarnation]bool
-	kick    chan struct{} // holds one element while there are some
+	kick    chan struct{} // holds one element while secrets wait
 }
 
-func newDeletedSecrets() *missing {
-	return &missing{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)}
+func newDeletedSecrets() *deletedSecrets {
+	return &deletedSecrets{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)}
 }
 
-// SecretDeleted says that a secret was deleted in the vault. It returns at once; [Registry.Run]
-// switches off what refers to it. Only a super admin's force deletes what is referred to.
+// SecretDeleted reports that a secret was deleted in the vault. It returns at once; [Registry.Run]
+// switches off the endpoints that refer to it. A secret that is referred to can be deleted only by
+// force, by a super admin.
 func (r *Registry) SecretDeleted(secret, uid string) {
 	r.tombstone.mu.Lock()
 	defer r.tombstone.mu.Unlock()
@@ -41,11 +42,11 @@ func (r *Registry) SecretDeleted(secret, uid string) {
 	r.tombstone.secrets[incarnation{secret, uid}] = true
 	select {
 	case r.tombstone.kick <- struct{}{}:
-	default: // it is known
+	default: // already signaled
 	}
 }
 
-func (g *missing) take() map[incarnation]bool {
+func (g *deletedSecrets) take() map[incarnation]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	secrets := g.secrets
@@ -68,9 +69,9 @@ func (r *Registry) runDeleted(ctx context.Context, every Intervals) {
 	}
 }
 
-// loseAll switches the endpoints off that refer to secrets which are gone. It reads
-// all endpoints of their workspaces: but secrets that were never bound, which are
-// almost all that get deleted, cost one look each.
+// loseAll switches off the endpoints that refer to deleted secrets. It reads all endpoints of
+// their workspaces. Secrets that were never bound, which are most of the deleted ones, cost one
+// read each.
 func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]bool) error {
 	workspaces := make(map[string]bool)
 	for l := range secrets {
@@ -116,7 +117,7 @@ func (r *Registry) wasBound(ctx context.Context, secret string) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look for secret: %w", err)
+		return false, fmt.Errorf("read secret: %w", err)
 	}
 	return true, nil
 }

@@ -1,22 +1,21 @@
-// Package endpoint holds the registry of the allowlist: what an endpoint is, who
-// vouches for it, when it is in use, and which secrets it keeps alive.
+// Package endpoint is the registry of the allowlist: the endpoints, their verification, their
+// states, and their references to secrets.
 //
-// A [Registry] turns each operation into one transaction of the underlying
-// [kv.Store], so operations are atomic and appear in one order to all callers.
-// Each change appends its entry to the change log in that same transaction. The
-// one exception is a save that changes the references to secrets: two stores
-// cannot commit together, so it is a small protocol, described in save.go.
+// A [Registry] turns each operation into one transaction of the underlying [kv.Store], so
+// operations are atomic and appear in one order to all callers. Each change appends its entry to
+// the change log in the same transaction. The one exception is a save that changes the references
+// to secrets: two stores cannot commit together, so such a save follows a small protocol, which
+// save.go describes.
 //
 // # States
 //
-// A new endpoint is PENDING. A super admin approves it, or a proof is found, which
-// records the verification and leaves the state alone; a verified endpoint can be
-// activated, deactivated and activated again. A change of the URL undoes the
-// verification, unless that covers the new URL too, and makes it PENDING. A proof is
-// looked for again (proof.go): an endpoint that lost it is switched off by the
-// system, after a grace, and needs to be verified again. One that lost a secret,
-// because a super admin deleted it by force, is switched off at once and stays off
-// until what refers to it is saved again.
+// A new endpoint is PENDING. Approval by a super admin, or a proof, verifies it; this does not
+// change the state. A verified endpoint can be activated, deactivated, and activated again. A
+// change of the URL undoes the verification, unless the proof covers the new URL too, and makes
+// the endpoint PENDING. The proof is checked again from time to time (proof.go): an endpoint that
+// lost its proof is switched off by the system after a grace period, and must be verified again.
+// An endpoint that lost a secret, because a super admin deleted it by force, is switched off at
+// once and stays off until its references are saved again.
 //
 //	PENDING ──approve or verify, activate──▶ ACTIVE ◀──activate, deactivate──▶ INACTIVE
 //	   ▲                                       │                                  │
@@ -24,18 +23,17 @@
 //
 // # Saves
 //
-// A save answers with everything that is wrong with it, at once: what was found in the
-// request, what the vault has against the secrets, and what the keys have against the
-// configuration. It asks the vault by binding, and gives up what it bound if anything is
-// wrong; save.go says how.
+// A save returns all violations at once: those in the request, the refusals of the vault, and keys
+// that do not fit the configuration. It asks the vault by binding, and gives up its bindings if
+// there is any violation; see save.go.
 //
 // # Questions
 //
-// [Registry.Check] tells whether a method and URL may be talked to, and by which
-// endpoint. It costs the same however many endpoints there are; match.go says how.
+// [Registry.Check] reports whether a request with a method and URL is allowed, and by which
+// endpoint. Its cost does not depend on the number of endpoints; see match.go.
 //
-// The package knows nothing of protocols, of permissions or of cryptography: a
-// compiled configuration is bytes with the names of the secrets it refers to.
+// The package knows nothing about protocols, permissions, or cryptography: a compiled
+// configuration is bytes with the names of the secrets that it refers to.
 package endpoint
 
 import (
@@ -46,7 +44,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// A State says what may be done with an endpoint.
+// A State says whether an endpoint can be used.
 type State string
 
 // The states, as stored.
@@ -56,31 +54,31 @@ const (
 	Inactive State = "INACTIVE"
 )
 
-// An Endpoint is a partner's HTTP endpoint that the platform may talk to.
+// An Endpoint is a partner's HTTP endpoint that the platform may call.
 type Endpoint struct {
 	Settings
 	Name Name
-	// UID tells apart two lives of one name.
+	// UID identifies the incarnation of the name.
 	UID string
-	// Revision grows with each change of this life; it is the etag. It begins where
-	// no other life of the name does.
+	// Revision grows with each change of this incarnation; it is the etag. No other incarnation of
+	// the name begins with the same number.
 	Revision     uint64
 	State        State
 	StateReason  string
 	Verification Verification
-	// Checked is when the proof was last looked for; zero without a proof. It is no
-	// part of the state that the log commits to.
+	// Checked is the time of the last check of the proof; zero without a proof. It is not part of the
+	// state that the log commits to.
 	Checked time.Time
 	// Operation is the save that bound the references; empty without references.
 	Operation string
 	// References are the secrets that the endpoint refers to, as bound.
 	References []Reference
-	// Lost reports that a referenced secret is gone.
+	// Lost reports that a referenced secret no longer exists.
 	Lost             bool
 	Created, Updated time.Time
 }
 
-// Etag returns the revision as callers see it.
+// Etag returns the revision in the form that callers see.
 func (e Endpoint) Etag() string { return strconv.FormatUint(e.Revision, 10) }
 
 // SecretUID returns the uid that a referenced secret was bound with.
@@ -104,28 +102,28 @@ func (e Endpoint) VersionUID(secret string, version uint32) string {
 	return ""
 }
 
-// Portless reports whether a credential was bound before ports were kept, and its port is not
-// reported yet.
+// Portless reports whether a credential was bound before ports were recorded, and its port has not
+// been reported yet.
 func (e Endpoint) Portless(c Credential) bool {
 	return slices.ContainsFunc(e.References, func(r Reference) bool {
 		return r.Secret == c.Secret && r.Version == c.Version && r.portless()
 	})
 }
 
-// Exposes reports whether a secret was bound as a key that what is sent gives away. A KEY that
-// was bound before there was such a usage was not.
+// Exposes reports whether a secret was bound as a key that messages reveal. It is false for a KEY
+// that was bound before that usage existed.
 func (e Endpoint) Exposes(secret string) bool {
 	return slices.ContainsFunc(e.References, func(r Reference) bool { return r.Secret == secret && r.Exposed })
 }
 
-// Settings is what people decide about an endpoint.
+// Settings are the properties of an endpoint that people set.
 type Settings struct {
 	DisplayName string
 	Description string
 	Labels      map[string]string
 	Methods     []string
 	URL         URL
-	// URLPublicReason is why the URL is public although it looks like key material. It is
+	// URLPublicReason is the reason why the URL is public although it looks like key material. It is
 	// saved with the URL.
 	URLPublicReason string
 	Headers         []Parameter
@@ -135,37 +133,37 @@ type Settings struct {
 	BodyValues      []BodyValue
 }
 
-// An Encryption is a configuration that was checked and compiled elsewhere. The
-// zero Encryption is none.
+// An Encryption is a configuration that was checked and compiled elsewhere. The zero Encryption
+// means no configuration.
 type Encryption struct {
-	// Privileged are the flags that it acknowledges although only a super admin may, as errors
-	// name them. Only a request that saves it says so; it is not stored.
+	// Privileged holds the acknowledged flags that only a super admin may acknowledge, as errors name
+	// them. It is set only while a request saves them; it is not stored.
 	Privileged string
 	// Stored is the configuration in its stored form.
 	Stored []byte
-	// Needs are what it needs secrets for, each once.
+	// Needs are the uses of secrets, without duplicates.
 	Needs []Need
-	// Check, if not nil, says whether its keys are fit for it, from what the vault tells
-	// of them. It is there while the configuration is being saved, as is KeyBytes.
+	// Check, if not nil, checks that the keys fit the configuration, from the facts that the vault
+	// returns. It is set while the configuration is being saved, and so is KeyBytes.
 	Check func(of FactsOf) error
-	// KeyBytes returns the lengths that a KEY may have which a cipher takes as it is; none: it
-	// takes none so.
+	// KeyBytes returns the allowed lengths of a KEY that a cipher uses directly. It returns nothing
+	// for any other KEY.
 	KeyBytes func(secret string, version uint32) []int
 }
 
-// FactsOf returns what the vault tells of a version of a secret, and whether it was asked.
+// FactsOf returns the facts of the vault about a version of a secret, and whether the vault was
+// asked.
 type FactsOf func(secret string, version uint32) (vaultclient.Facts, bool)
 
-// Configured reports whether there is a configuration.
+// Configured reports whether the endpoint has a configuration.
 func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
 
-// A Reference is a secret as it was bound: for a use, and by the uid that the name
-// had in the vault.
+// A Reference is a secret as it was bound: the use, and the uid that the name had in the vault.
 type Reference struct {
 	Need
 	UID string `json:"uid"`
-	// VersionUID tells the version that is meant from others with its number. It is empty for
-	// the current version, and where it is not on record yet.
+	// VersionUID distinguishes the version from others with the same number. It is empty for the
+	// current version, and until it is recorded.
 	VersionUID string `json:"version_uid,omitempty"`
 	// Missing says that the endpoint was switched off because of this reference.
 	Missing bool `json:"gone,omitempty"`

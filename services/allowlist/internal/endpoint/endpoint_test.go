@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-func TestTheLifeOfAnEndpoint(t *testing.T) {
+func TestTheLifecycleOfAnEndpoint(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")
@@ -48,7 +48,7 @@ func TestTheLifeOfAnEndpoint(t *testing.T) {
 	allowlisttest.WantError(t, "GetEndpoint after deletion", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
 	again := k.Owner.Create(t, "orders", allowlisttest.Draft())
 	if again.GetUid() == created.GetUid() || again.GetEtag() == created.GetEtag() {
-		t.Errorf("the second life has uid %q and etag %q", again.GetUid(), again.GetEtag())
+		t.Errorf("the second incarnation has uid %q and etag %q", again.GetUid(), again.GetEtag())
 	}
 	actions := []allowlistv1.EndpointChange_Action{}
 	for _, change := range k.Owner.History(t, allowlisttest.NameOf("orders")) {
@@ -73,7 +73,7 @@ func TestStatesFollowTheirRules(t *testing.T) {
 	off, err := k.Owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
 	allowlisttest.Must(t, err)
 	if off.GetEndpoint().GetEtag() != before.GetEtag() {
-		t.Errorf("DeactivateEndpoint of what is not on = %v, want no change", off.GetEndpoint())
+		t.Errorf("DeactivateEndpoint of an inactive endpoint = %v, want no change", off.GetEndpoint())
 	}
 	approved, err := k.Admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: name})
 	allowlisttest.Must(t, err)
@@ -96,7 +96,7 @@ func TestStatesFollowTheirRules(t *testing.T) {
 	still, err := activate()
 	allowlisttest.Must(t, err)
 	if still.GetEndpoint().GetEtag() != on.GetEndpoint().GetEtag() {
-		t.Error("activating what is active changes it")
+		t.Error("activating an active endpoint changes it")
 	}
 	_, err = k.Owner.DeactivateEndpoint(t.Context(), &allowlistv1.DeactivateEndpointRequest{Name: name})
 	allowlisttest.Must(t, err)
@@ -132,10 +132,10 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 		want  []string // changed fields on the log; nil: refused
 	}{
 		{"one field", []string{"display_name"}, []string{"display_name"}},
-		{"name and etag, which identify", []string{"name", "etag", "description"}, []string{"description"}},
+		{"name and etag, which only identify", []string{"name", "etag", "description"}, []string{"description"}},
 		{"a label", []string{"labels.a"}, []string{"labels"}},
 		{"a leaf of the encryption", []string{"encryption.request.cipher.algorithm"}, []string{"encryption"}},
-		{"what is left", nil, []string{"methods", "headers", "query_parameters", "content_type"}},
+		{"the other fields", nil, []string{"methods", "headers", "query_parameters", "content_type"}},
 		{"an output-only field", []string{"state"}, nil},
 		{"everything", []string{"*"}, nil},
 		{"a field below another", []string{"methods.x"}, nil},
@@ -214,7 +214,7 @@ func TestRequestIDsMakeRetriesSafe(t *testing.T) {
 	again, err := k.Owner.CreateEndpoint(t.Context(), create)
 	allowlisttest.Must(t, err)
 	if got := again.GetEndpoint(); got.GetUid() != first.GetEndpoint().GetUid() || got.GetDescription() != "later" {
-		t.Errorf("the replay answers %v, want the current state of the same life", got)
+		t.Errorf("the replay answers %v, want the current state of the same incarnation", got)
 	}
 	create.Endpoint.Description = "other"
 	_, err = k.Owner.CreateEndpoint(t.Context(), create)
@@ -241,10 +241,10 @@ func TestRequestIDsMakeRetriesSafe(t *testing.T) {
 	}
 	k.Owner.Create(t, "orders", allowlisttest.Draft())
 	_, err = k.Owner.UpdateEndpoint(t.Context(), update)
-	allowlisttest.WantError(t, "a replay for a life that is over", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
+	allowlisttest.WantError(t, "a replay for an earlier incarnation", err, codes.NotFound, "ENDPOINT_NOT_FOUND")
 }
 
-func TestMalformedEndpointsAreRefusedWithAllFindings(t *testing.T) {
+func TestMalformedEndpointsAreRefusedWithAllViolations(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	foreign := k.SecretIn(t, "workspaces/other", "key", 1)
@@ -254,8 +254,8 @@ func TestMalformedEndpointsAreRefusedWithAllFindings(t *testing.T) {
 		reason string
 		fields []string
 	}{
-		{"no URL and no methods", func(e *allowlistv1.Endpoint) { e.Url, e.Methods = "", nil }, "INVALID_FIELD", []string{"endpoint.methods", "endpoint.url"}},
-		{"a URL in the clear", func(e *allowlistv1.Endpoint) { e.Url = "http://a.example" }, "INVALID_FIELD", []string{"endpoint.url"}},
+		{"no URL or methods", func(e *allowlistv1.Endpoint) { e.Url, e.Methods = "", nil }, "INVALID_FIELD", []string{"endpoint.methods", "endpoint.url"}},
+		{"a URL with plain HTTP", func(e *allowlistv1.Endpoint) { e.Url = "http://a.example" }, "INVALID_FIELD", []string{"endpoint.url"}},
 		{"a content type with a line break", func(e *allowlistv1.Endpoint) { e.ContentType = "a\r\nb: c" }, "INVALID_FIELD", []string{"endpoint.content_type"}},
 		{
 			"credentials in parameters, and a bad URL", func(e *allowlistv1.Endpoint) {
@@ -292,7 +292,7 @@ func TestMalformedEndpointsAreRefusedWithAllFindings(t *testing.T) {
 	e := allowlisttest.Draft(k.Secret(t, "key"))
 	e.Encryption.Request.GetCipher().Algorithm = allowlistv1.Cipher_ALGORITHM_AES_256_CBC
 	_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "bad", Endpoint: e})
-	allowlisttest.WantError(t, "CBC that nobody answers for", err, codes.FailedPrecondition, "LEGACY_NOT_ACKNOWLEDGED")
+	allowlisttest.WantError(t, "CBC without an acknowledgement", err, codes.FailedPrecondition, "LEGACY_NOT_ACKNOWLEDGED")
 	if got := servertest.Metadata(err)["flags"]; got != "UNAUTHENTICATED_CBC" {
 		t.Errorf("metadata flags = %q", got)
 	}
@@ -311,7 +311,7 @@ func TestMalformedNamesAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnEtagOfAnEarlierLifeDoesNotFit(t *testing.T) {
+func TestAnEtagOfAnEarlierIncarnationDoesNotMatch(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	first := k.Owner.Create(t, "orders", allowlisttest.Draft(k.Secret(t, "key")))
@@ -320,7 +320,7 @@ func TestAnEtagOfAnEarlierLifeDoesNotFit(t *testing.T) {
 	second := allowlisttest.Draft(k.Secret(t, "other"))
 	k.Owner.Create(t, "orders", second)
 	_, err = k.Owner.DeleteEndpoint(t.Context(), &allowlistv1.DeleteEndpointRequest{Name: allowlisttest.NameOf("orders"), Etag: first.GetEtag()})
-	allowlisttest.WantError(t, "DeleteEndpoint with the etag of an earlier life", err, codes.Aborted, "ETAG_MISMATCH")
+	allowlisttest.WantError(t, "DeleteEndpoint with the etag of an earlier incarnation", err, codes.Aborted, "ETAG_MISMATCH")
 }
 
 func TestHeadersThatNameTheReceiverAreRefused(t *testing.T) {

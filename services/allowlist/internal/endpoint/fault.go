@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// The reasons of the registry's own refusals; errors.proto explains them.
+// The reasons of the registry's errors; errors.proto explains them.
 const (
 	ReasonNotFound    fault.Reason = "ENDPOINT_NOT_FOUND"
 	ReasonExists      fault.Reason = "ENDPOINT_EXISTS"
@@ -18,14 +18,15 @@ const (
 )
 
 const (
-	// maxSecrets is how many secrets an endpoint may refer to in all: what a save remembers
-	// of them goes into one transaction.
+	// maxSecrets is the maximum number of secrets that an endpoint may refer to: the record of a save
+	// must fit in one transaction.
 	maxSecrets = 48
-	// maxVersions is how many versions of one secret it may name, as the vault has it.
+	// maxVersions is the maximum number of versions of one secret that an endpoint may name. It is
+	// the limit of the vault.
 	maxVersions = 16
 )
 
-// checkNeeds fails if uses, in order, are of more secrets or versions than a save can bind.
+// checkNeeds fails if sorted needs have more secrets or versions than a save can bind.
 func checkNeeds(needs []Need) error {
 	if len(secretsOf(needs)) > maxSecrets {
 		return fault.Field("endpoint", "must refer to at most 48 secrets in all")
@@ -67,19 +68,19 @@ func tooSoon(wait time.Duration) error {
 
 func secretGone() error {
 	return fault.New(fault.NotFound, vaultclient.ReasonSecretNotFound,
-		"a secret that the endpoint refers to is gone; save what refers to it again")
+		"a secret that the endpoint refers to no longer exists; save the references again")
 }
 
-// contention is the answer to a save whose intent is gone, or whose endpoint
-// became another one meanwhile.
+// contention is the error of a save whose intent no longer exists, or whose endpoint was changed
+// in the meantime.
 func contention() error {
 	return fault.New(fault.Aborted, fault.Contention,
-		"another save came in between, or this one took too long; nothing was changed").
+		"another save interfered, or this one took too long; nothing was changed").
 		Retry(100 * time.Millisecond)
 }
 
-// checkEtag reports a conflict if the caller has seen another revision than the
-// stored one. An empty etag means that the caller does not care.
+// checkEtag reports a conflict if the caller's revision differs from the stored one. An empty etag
+// matches any revision.
 func checkEtag(seen string, stored uint64) error {
 	current := strconv.FormatUint(stored, 10)
 	if seen == "" || seen == current {

@@ -9,13 +9,13 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// lateUses is how long after its end a message that was under way may still add to what
-// is kept of an endpoint.
+// lateUses is the time during which a message that was in progress when its endpoint was deleted
+// may still record a use.
 const lateUses = 5 * time.Minute
 
-// An usesCleanup is an endpoint that was deleted and whose uses are kept still. It is queued
-// in the transaction that deletes, so that no crash leaves any behind, and done twice:
-// at once, and when nothing can have been added any more.
+// A usesCleanup is a deleted endpoint whose uses are still stored. It is queued in the transaction
+// that deletes the endpoint, so that a crash leaves no uses behind. It is done twice: at once, and
+// again when no more uses can be recorded.
 type usesCleanup struct {
 	Due  time.Time `json:"due"`
 	Last bool      `json:"last,omitempty"`
@@ -27,12 +27,12 @@ func (r *Registry) queueCleanup(tx kv.Tx, uid string, f usesCleanup) error {
 		return err
 	}
 	if err := tx.Put(cleanupKey(uid), value); err != nil {
-		return fmt.Errorf("queue what to forget: %w", err)
+		return fmt.Errorf("queue cleanup of uses: %w", err)
 	}
 	return nil
 }
 
-// ForgetUses drops the uses of endpoints that were deleted, as far as that is due.
+// ForgetUses deletes the uses of deleted endpoints whose cleanup is due.
 func (r *Registry) ForgetUses(ctx context.Context) error {
 	return r.eachKey(ctx, cleanupSpace(), func(key []byte) error {
 		uid, err := lastText(cleanupSpace(), key)
@@ -62,7 +62,7 @@ func (r *Registry) readCleanup(ctx context.Context, uid string) (f usesCleanup, 
 	err = r.kv.View(ctx, func(reader kv.Reader) error {
 		value, err := reader.Get(cleanupKey(uid))
 		if err != nil {
-			return fmt.Errorf("read what to forget: %w", err)
+			return fmt.Errorf("read cleanups of uses: %w", err)
 		}
 		return decode(value, &f)
 	})

@@ -10,19 +10,19 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// A LogEntry is one change of an endpoint, as the change log keeps it.
+// A LogEntry is one change of an endpoint in the change log.
 type LogEntry struct {
 	changelog.Entry
 	OldDescription, NewDescription string
 	OldLabels, NewLabels           map[string]string
 	OldURL, NewURL                 string
-	// Secrets are those referred to after a change of the encryption.
+	// Secrets are the secrets that are referred to after a change of the encryption.
 	Secrets []string
 }
 
-// History returns the changes of an endpoint, or of all endpoints of a workspace
-// if the name's ID is [resource.Any], the newest first, all lives included. Before, if not
-// nil, is the sequence to stop short of. More reports whether there are older ones.
+// History returns the changes of an endpoint, or of all endpoints of a workspace if the name's ID
+// is [resource.Any], newest first, for all incarnations. If before is not nil, only changes with a
+// smaller sequence are returned. More reports whether older changes exist.
 func (r *Registry) History(ctx context.Context, name Name, before *uint64, limit int) (history []LogEntry, more bool, err error) {
 	q := changelog.Query{Resource: name.String(), Before: before, Limit: limit + 1}
 	if name.ID == resource.Any {

@@ -8,14 +8,14 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// intent is a save under way, as stored.
+// intent is the stored form of a save in progress.
 type intent struct {
 	Endpoint string    `json:"endpoint"`
 	Secrets  []string  `json:"secrets"`
 	Time     time.Time `json:"time"`
 }
 
-// intend writes an intent, and the secrets where reconcile will look for bindings.
+// intend writes an intent, and the secrets, so that reconcile looks for their bindings.
 func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
 	value, err := encode(i)
 	if err != nil {
@@ -32,7 +32,8 @@ func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
 	return nil
 }
 
-// consume deletes an intent. One that is gone, or too old, has lost the race.
+// consume deletes an intent. It fails if the intent no longer exists or is too old: another
+// operation won the race.
 func (r *Registry) consume(tx kv.Tx, operation string) error {
 	i, err := readIntent(tx, operation)
 	if errors.Is(err, kv.ErrNotFound) || (err == nil && r.overdue(i)) {

@@ -6,18 +6,18 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// The key space of the registry. Beside it in the same store live the spaces of
-// the packages changelog, replay, keyring and usage.
+// The key space of the registry. The same store holds the spaces of the packages changelog,
+// replay, keyring, and usage.
 //
-//	endpoint/{workspace}/{id}                    → the endpoint            record.go
-//	endpoint-by-update/{workspace}/{time}/{id}   → nothing                 record.go
-//	intent/{operation}                           → a save under way        intent.go
-//	unbind/{operation}                           → bindings to give up     unbind.go
-//	bound/{secret}                               → nothing                 reconcilebindings.go
-//	proof/{workspace}/{id}                       → when it is looked for   proof.go
-//	proof-due/{time}/{workspace}/{id}            → nothing                 proof.go
-//	farewell/{uid}                               → uses to forget          forget.go
-//	trial/{action}/{subject}                     → a quota of trials       trial.go
+//	endpoint/{workspace}/{id}                    → the endpoint             record.go
+//	endpoint-by-update/{workspace}/{time}/{id}   → empty                    record.go
+//	intent/{operation}                           → a save in progress       intent.go
+//	unbind/{operation}                           → bindings to give up      unbind.go
+//	bound/{secret}                               → empty                    reconcilebindings.go
+//	proof/{workspace}/{id}                       → time of the next check   proof.go
+//	proof-due/{time}/{workspace}/{id}            → empty                    proof.go
+//	farewell/{uid}                               → uses to delete           forget.go
+//	trial/{action}/{subject}                     → a quota of trials        trial.go
 //
 // Times are nanoseconds since 1970. A value starts with a byte for its format.
 
@@ -61,12 +61,12 @@ func dueKey(n Name, due time.Time) kv.Key {
 	return dueSpace().Uint(uint64(due.UnixNano())).Text(n.Workspace).Text(n.ID)
 }
 
-// dueUntil is where the keys of what is due at a time end.
+// dueUntil returns the end of the keys of proofs that are due at a time.
 func dueUntil(now time.Time) kv.Key { return dueSpace().Uint(uint64(now.UnixNano()) + 1) }
 
 func dueSpace() kv.Key { return kv.NewKey("proof-due") }
 
-// dueName reads the name back from the key of a proof that is due.
+// dueName parses the name in the key of a due proof.
 func dueName(key []byte) (Name, error) {
 	_, rest, err := kv.CutUint(key[len(dueSpace()):])
 	if err != nil {
@@ -80,7 +80,7 @@ func dueName(key []byte) (Name, error) {
 	return Name{Workspace: workspace, ID: id}, err
 }
 
-// endpointName reads the name back from an endpoint's key.
+// endpointName parses the name in an endpoint's key.
 func endpointName(key []byte) (Name, error) {
 	workspace, rest, err := kv.CutText(key[len(allEndpoints()):])
 	if err != nil {
@@ -90,7 +90,7 @@ func endpointName(key []byte) (Name, error) {
 	return Name{Workspace: workspace, ID: id}, err
 }
 
-// lastText reads the one text behind the prefix of a key.
+// lastText parses the single string that follows the prefix of a key.
 func lastText(prefix, key []byte) (string, error) {
 	text, _, err := kv.CutText(key[len(prefix):])
 	return text, err

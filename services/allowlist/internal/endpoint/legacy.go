@@ -12,22 +12,22 @@ import (
 
 // # Unsafe choices
 //
-// A configuration may make unsafe choices, each acknowledged until a time. After it,
-// messages are refused; so those who run the allowlist want to know beforehand. The
-// registry keeps in memory when the acknowledgements of each endpoint end, next to the
-// matcher and kept right as that is, so that metrics and lists cost the store nothing.
+// A configuration may make unsafe choices, each acknowledged until a time. After that time,
+// messages are refused, so operators need to know in advance. The registry caches the end times of
+// the acknowledgements of each endpoint, and updates them together with the matcher, so that
+// metrics and lists do not read the store.
 
-// expiresSoon is how long before its end an acknowledgement is spoken of.
+// expiresSoon is the time before its end at which an acknowledgement is reported.
 const expiresSoon = 30 * 24 * time.Hour
 
-// A legacy remembers when acknowledgements end, of the endpoints that have some.
+// A legacy holds the end times of acknowledgements by endpoint.
 type legacy struct {
 	of   func(stored []byte) []time.Time
 	mu   sync.Mutex
 	ends map[Name][]time.Time
 }
 
-// set makes it agree with an endpoint, or forgets one that is nil.
+// set updates the entry of an endpoint, or deletes it if e is nil.
 func (l *legacy) set(name Name, e *Endpoint) {
 	var ends []time.Time
 	if e != nil && e.Encryption.Configured() {
@@ -42,7 +42,7 @@ func (l *legacy) set(name Name, e *Endpoint) {
 	l.ends[name] = ends
 }
 
-// endsBefore reports whether an acknowledgement of an endpoint ends before a time.
+// endsBefore reports whether any acknowledgement of an endpoint ends before a time.
 func (l *legacy) endsBefore(name Name, before time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,11 +51,12 @@ func (l *legacy) endsBefore(name Name, before time.Time) bool {
 
 // An Acknowledged counts the acknowledgements of unsafe choices of all endpoints.
 type Acknowledged struct {
-	// Active have more than 30 days left, ExpiresSoon fewer, and Expired none.
+	// Active counts those with more than 30 days left, ExpiresSoon those with less, and Expired those
+	// that have ended.
 	Active, ExpiresSoon, Expired int
 }
 
-// Acknowledged counts the acknowledgements as they are now.
+// Acknowledged returns the current counts.
 func (r *Registry) Acknowledged() Acknowledged {
 	r.legacy.mu.Lock()
 	defer r.legacy.mu.Unlock()
@@ -95,7 +96,7 @@ func (r *Registry) showAcknowledged(metrics prometheus.Registerer) error {
 	return nil
 }
 
-// warnOfLegacy says in the log, once a day, that acknowledgements end.
+// warnOfLegacy logs a warning, once a day, if acknowledgements end soon.
 func (r *Registry) warnOfLegacy(ctx context.Context) {
 	today := r.now().UTC().Truncate(24 * time.Hour)
 	if !today.After(r.warned) {
@@ -103,7 +104,7 @@ func (r *Registry) warnOfLegacy(ctx context.Context) {
 	}
 	r.warned = today
 	if a := r.Acknowledged(); a.ExpiresSoon > 0 || a.Expired > 0 {
-		r.logger.WarnContext(ctx, "acknowledgements of unsafe choices end; list the endpoints with legacy_expires_before",
+		r.logger.WarnContext(ctx, "acknowledgements of unsafe choices end soon; list the endpoints with legacy_expires_before",
 			slog.Int("within_30_days", a.ExpiresSoon), slog.Int("expired", a.Expired))
 	}
 }

@@ -13,42 +13,42 @@ import (
 )
 
 const (
-	// maxExamined is how many endpoints one call looks at for its filters. A page
-	// that meets the bound is shorter than asked for.
+	// maxExamined is the maximum number of endpoints that one call examines for its filters. A page
+	// that reaches it is shorter than requested.
 	maxExamined = 2000
-	// maxPageBytes bounds the stored size of the endpoints on one page, so that an
-	// answer stays within what a client receives.
+	// maxPageBytes limits the stored size of the endpoints on one page, so that a response fits the
+	// message size that clients accept.
 	maxPageBytes = 1 << 20
 )
 
-// A Query says which endpoints of a workspace to list, and in which order.
+// A Query selects the endpoints of a workspace to list, and their order.
 type Query struct {
 	Workspace string
-	// Substring, if not empty, must be in the id, whatever the case.
+	// Substring, if not empty, must be in the ID. Case is ignored.
 	Substring string
-	// ByUpdate orders by update time, otherwise by name; Descending turns it round.
+	// ByUpdate sorts by update time instead of by name. Descending reverses the order.
 	ByUpdate, Descending bool
-	// State, if not empty, is the state to be in.
+	// State, if not empty, is the required state.
 	State State
-	// Label, if not empty, is the label to have, with LabelValue if AnyValue is false.
+	// Label, if not empty, is the required label, with LabelValue if AnyValue is false.
 	Label, LabelValue string
 	AnyValue          bool
-	// LegacyBefore, if not zero, is the time before which an acknowledgement is to end.
+	// LegacyBefore, if not zero, is a time before which an acknowledgement must end.
 	LegacyBefore time.Time
-	// Cursor is where the page before ended; empty for the first page.
+	// Cursor is the end of the previous page; empty for the first page.
 	Cursor []byte
-	// Limit is the greatest number of endpoints to return. It is required.
+	// Limit is the maximum number of endpoints to return. It is required.
 	Limit int
 }
 
-// A Page is a part of a list. An empty Cursor ends the list.
+// A Page is part of a list. The last page has an empty Cursor.
 type Page struct {
 	Endpoints []Endpoint
 	Cursor    []byte
 }
 
-// List returns a page of endpoints. It may be shorter than asked for, and even
-// empty, while its cursor is not.
+// List returns a page of endpoints. A page with a cursor may be shorter than requested, and even
+// empty.
 func (r *Registry) List(ctx context.Context, q Query) (Page, error) {
 	if q.Substring != "" && !q.ByUpdate {
 		return r.find(ctx, q)
@@ -94,7 +94,7 @@ func (r *Registry) find(ctx context.Context, q Query) (Page, error) {
 	return p, err
 }
 
-// addChecks adds to the endpoints when their proofs were last looked for.
+// addChecks adds to the endpoints the times of the last checks of their proofs.
 func (p Page) addChecks(reader kv.Reader) error {
 	for i := range p.Endpoints {
 		if err := addCheck(reader, &p.Endpoints[i]); err != nil {
@@ -104,8 +104,8 @@ func (p Page) addChecks(reader kv.Reader) error {
 	return nil
 }
 
-// scan answers from the keys of the order that is asked for. The cursor is the
-// last key without the prefix that the workspace and the order give.
+// scan answers from the keys in the requested order. The cursor is the last key without the prefix
+// of the workspace and the order.
 func (r *Registry) scan(reader kv.Reader, q Query) (Page, error) {
 	prefix := endpointSpace(q.Workspace)
 	if q.ByUpdate {
@@ -145,7 +145,7 @@ func (r *Registry) scan(reader kv.Reader, q Query) (Page, error) {
 	return page.page(), nil
 }
 
-// name reads the id from the part of a key that follows the prefix.
+// name parses the ID in the part of a key that follows the prefix.
 func (q Query) name(key []byte) (Name, error) {
 	if q.ByUpdate {
 		_, rest, err := kv.CutUint(key)
@@ -168,11 +168,10 @@ type collector struct {
 	end       bool
 }
 
-// offer takes a candidate and the cursor behind it, and reports whether the page
-// is full.
+// offer takes a candidate and the cursor that follows it, and reports whether the page is full.
 func (c *collector) offer(name Name, value, cursor []byte) (full bool, err error) {
 	if len(c.endpoints) == c.query.Limit || (c.bytes > 0 && c.bytes+len(value) > maxPageBytes) {
-		return true, nil // there is at least this one more
+		return true, nil // at least one more follows
 	}
 	c.cursor = append([]byte(nil), cursor...)
 	if !search.Matches(name.ID, strings.ToLower(c.query.Substring)) {
@@ -210,8 +209,7 @@ func (c *collector) page() Page {
 	return Page{Endpoints: c.endpoints, Cursor: c.cursor}
 }
 
-// fillIndexes puts all endpoints into the search index and the matcher. Nothing
-// changes them yet.
+// fillIndexes adds all endpoints to the search index and the matcher. It runs before any change.
 func (r *Registry) fillIndexes(ctx context.Context) error {
 	start := []byte(allEndpoints())
 	for {
@@ -255,10 +253,9 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 	}
 }
 
-// follow makes the search index and the matcher agree with the store about a name,
-// after a change of it.
+// follow updates the search index and the matcher from the store after a change of a name.
 func (r *Registry) follow(ctx context.Context, name Name) {
-	ctx = context.WithoutCancel(ctx) // the change is made, whether or not the caller still waits
+	ctx = context.WithoutCancel(ctx) // the change is committed even if the caller no longer waits
 	err := r.index.Set(name.Workspace, name.ID, func() (bool, error) {
 		e, err := r.present(ctx, name)
 		return e != nil, err
@@ -267,7 +264,7 @@ func (r *Registry) follow(ctx context.Context, name Name) {
 		r.logger.WarnContext(ctx, "search index is behind until the next start", slog.Any("error", err))
 	}
 	if err := r.followMatch(ctx, name); err != nil {
-		r.logger.WarnContext(ctx, "URLs are not checked until the change can be looked at", slog.Any("error", err))
+		r.logger.WarnContext(ctx, "URLs are not checked until the changed endpoint can be read", slog.Any("error", err))
 	}
 	r.wake() // the commit may have queued bindings
 }

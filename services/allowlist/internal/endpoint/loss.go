@@ -7,7 +7,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// lost returns the secrets because of which an endpoint is off, each once.
+// lost returns the secrets because of which an endpoint is off, without duplicates.
 func (e Endpoint) lost(held map[grant]bool) []string {
 	because := func(lost func(Reference) bool) []string {
 		var secrets []string
@@ -35,29 +35,28 @@ func (r *Registry) lose(ctx context.Context, e Endpoint, because Reference) (Rep
 
 // A loss is why an endpoint is switched off.
 type loss struct {
-	// state is for people who see the endpoint, reason for the change log.
+	// state is shown with the endpoint; reason goes into the change log.
 	state, reason string
 }
 
 var (
 	secretLost = loss{
-		"a secret that the endpoint refers to is gone, or for another use; save what refers to it again",
-		"a secret that the endpoint refers to is gone",
+		"a secret that the endpoint refers to no longer exists, or has another use; save the references again",
+		"a secret that the endpoint refers to no longer exists",
 	}
 	versionLost = loss{
-		"a version that the endpoint pins is gone, or its number was given to another value, as after a restore of the vault; save the endpoint with a version that is there",
-		"a version that the endpoint pins is gone",
+		"a version that the endpoint pins no longer exists, or its number belongs to another value after a restore of the vault; save the endpoint with an existing version",
+		"a version that the endpoint pins no longer exists",
 	}
 )
 
-// Lose switches an endpoint off because a secret that it refers to is gone,
-// unless it was saved with other references since e was read. It returns the
-// endpoint as it is now.
+// Lose switches an endpoint off because a secret that it refers to no longer exists, unless the
+// endpoint was saved with other references since e was read. It returns the current endpoint.
 func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 	return r.switchOff(ctx, e, secretLost, func(Reference) bool { return false })
 }
 
-// switchOff is Lose for any loss. Missing reports which references are lost, if that is known.
+// switchOff is Lose for any loss. If it is known which references are lost, missing reports them.
 func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing func(Reference) bool) (Endpoint, error) {
 	defer r.follow(ctx, e.Name)
 	var now Endpoint

@@ -8,20 +8,20 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// A matcher finds the endpoints of a URL among all of a workspace, in memory: one
-// look for the exact URL and one for each slash of its path, the longest first,
-// however many endpoints there are. A table by URL does what a tree of segments
-// would, because a wildcard stands at the end of a path only.
+// A matcher finds the endpoints of a URL among all endpoints of a workspace, in memory. A search
+// takes one lookup for the exact URL and one for each slash of its path, the longest path first,
+// however many endpoints exist. A table by URL is enough, without a tree of segments, because a
+// wildcard can only be at the end of a path.
 //
-// It follows the store as package search does: it is filled at start, and after each
-// change its maker looks at what the store now holds and tells the matcher, one maker
-// at a time. A name that could not be looked at is behind. Who asks brings
-// it up to date first, and looks at the store before relying on what is found: what
-// the matcher holds is a way to an endpoint and no permission.
+// The matcher follows the store as package search does: it is filled at the start, and after each
+// change the goroutine that made it reads the store and updates the matcher, one goroutine at a
+// time. A name whose state could not be read is behind; searches first bring it up to date. Before
+// relying on a match, callers read the store: a match is a way to find an endpoint, and not a
+// permission.
 type matcher struct {
-	// makers is held by set from before its look at the store.
+	// makers is held by set from before it reads the store.
 	makers sync.Mutex
-	// mu guards what follows, and is never held while anything else is waited for.
+	// mu guards the fields below. It is never held while waiting for anything else.
 	mu         sync.RWMutex
 	workspaces map[string]*board
 	behind     map[Name]bool
@@ -30,12 +30,12 @@ type matcher struct {
 // A board holds the endpoints of one workspace.
 type board struct {
 	facts map[string]facts // by id
-	// exact are the endpoints by their URL. Below are those whose URL ends in a
-	// wildcard, by the URL without its star.
+	// exact holds the endpoints by their URL. Below holds the endpoints whose URL ends in a wildcard,
+	// by the URL without its star.
 	exact, below map[string]*claims
 }
 
-// facts are what decides whether an endpoint allows something.
+// facts are the properties of an endpoint that decide whether it allows a request.
 type facts struct {
 	url     string
 	active  bool
@@ -46,8 +46,7 @@ func factsOf(e Endpoint) facts {
 	return facts{url: e.URL.text, active: e.State == Active, methods: e.Methods}
 }
 
-// The classes of endpoints among those of one URL, beside the methods that those in
-// use allow.
+// The classes of endpoints with one URL, in addition to the methods that the active ones allow.
 const (
 	anyClass    = ""
 	activeClass = "+"
@@ -61,14 +60,14 @@ func (f facts) classes() []string {
 	return append([]string{anyClass, activeClass}, f.methods...)
 }
 
-// claims are the endpoints of one URL, each under its classes, in the order of their
-// ids. Usually it is one; but no number of them makes the search longer.
+// claims are the endpoints of one URL, each under its classes, sorted by ID. Usually there is one,
+// but the number does not affect the time of a search.
 type claims struct{ keys btree.Set[string] }
 
 func claimKey(class, id string) string { return class + "\x00" + id }
 
-// first returns the first endpoint of a class, among those with the given ids only
-// unless they are nil.
+// first returns the first endpoint of a class. If among is not nil, only endpoints with these IDs
+// count.
 func (c *claims) first(class string, among []string) (id string, found bool) {
 	for _, id := range among {
 		if c.keys.Contains(claimKey(class, id)) {
@@ -89,8 +88,8 @@ func newMatcher() *matcher {
 	return &matcher{workspaces: make(map[string]*board), behind: make(map[Name]bool)}
 }
 
-// set makes the matcher agree with the store about a name. Present is called by one set at
-// a time and returns the endpoint as the store has it, or nil. Searches do not wait for it.
+// set updates the matcher from the store for one name. Present returns the stored endpoint, or
+// nil; only one set at a time calls it. Searches do not wait for it.
 func (x *matcher) set(name Name, present func() (*Endpoint, error)) error {
 	x.makers.Lock()
 	defer x.makers.Unlock()
@@ -128,7 +127,7 @@ func (x *matcher) late() []Name {
 	return names
 }
 
-// place returns the table that a URL belongs in, and its key there.
+// place returns the table for a URL, and the key in it.
 func (b *board) place(url string) (map[string]*claims, string) {
 	if strings.HasSuffix(url, wildcard) {
 		return b.below, strings.TrimSuffix(url, "*")
@@ -164,9 +163,9 @@ func (b *board) remove(id string) {
 	}
 }
 
-// find returns the endpoint that a request is of: of the most specific URL, the
-// first endpoint that allows it, or else the first of those that come closest. If
-// serves is not nil, the caller may use only these endpoints.
+// find returns the endpoint that matches a request: among the endpoints with the most specific
+// URL, the first one that allows the request, or else the first of the closest ones. If serves is
+// not nil, the caller may use only these endpoints.
 func (x *matcher) find(workspace string, url URL, method string, serves []string) (id string, f facts, v Verdict) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -195,7 +194,7 @@ func (x *matcher) find(workspace string, url URL, method string, serves []string
 	return "", facts{}, NoEndpoint
 }
 
-// closest returns the endpoints of the most specific URL that the given one is of.
+// closest returns the endpoints with the most specific URL that matches the given one.
 func (b *board) closest(url URL) *claims {
 	if c := b.exact[url.text]; c != nil {
 		return c
@@ -204,9 +203,9 @@ func (b *board) closest(url URL) *claims {
 	for end := len(url.text); end > root; {
 		slash := strings.LastIndexByte(url.text[:end], '/')
 		if mayClimb(url.text[slash+1 : end]) {
-			return nil // no folder above is sure to hold what this leads to
+			return nil // the segment may lead out of every folder above
 		}
-		// No endpoint has a longer URL, so that none needs to be looked for.
+		// No endpoint has a longer URL.
 		if slash < MaxURL {
 			if c := b.below[url.text[:slash+1]]; c != nil {
 				return c
@@ -217,13 +216,13 @@ func (b *board) closest(url URL) *claims {
 	return nil
 }
 
-// maxDecodings is how often a segment may be encoded over again before it is taken
-// for one that hides something.
+// maxDecodings is the number of nested encodings of a segment above which it is treated as hiding
+// something.
 const maxDecodings = 4
 
-// mayClimb reports whether a partner's server, or one before it, might read a segment
-// in normal form as one that leads out of its folder: it holds two dots once encoded
-// characters, and these again, are decoded and what follows a semicolon is dropped.
+// mayClimb reports whether a partner's server, or a proxy in front of it, might interpret a
+// normalized segment as one that leaves its folder: it contains the step `..` after encoded
+// characters are decoded, repeatedly, and everything after a semicolon is dropped.
 func mayClimb(segment string) bool {
 	for decodings := 0; strings.Contains(segment, "%"); decodings++ {
 		decoded := decodeOnce(segment)
@@ -242,7 +241,7 @@ func mayClimb(segment string) bool {
 	})
 }
 
-// decodeOnce decodes each percent-encoding, and leaves alone what is none.
+// decodeOnce decodes each valid percent-encoding, and leaves everything else unchanged.
 func decodeOnce(text string) string {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -20,15 +20,15 @@ func matching(t testing.TB, urls ...string) *matcher {
 	return x
 }
 
-func TestSearchesDoNotWaitForALookAtTheStore(t *testing.T) {
+func TestSearchesDoNotWaitForTheStore(t *testing.T) {
 	t.Parallel()
 	const url = "https://a.example/"
 	x := matching(t, url)
 	err := x.set(Name{"acme", "b"}, func() (*Endpoint, error) {
 		if id, _, _ := x.find("acme", parsed(t, url), "POST", nil); id != url {
-			t.Errorf("find during a look = %q", id)
+			t.Errorf("find during set = %q", id)
 		}
-		return nil, nil //nolint:nilnil // nil is the endpoint that is not there
+		return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,25 +55,25 @@ func TestTheMostSpecificURLWins(t *testing.T) {
 		{"the root", host, host + "/"},
 		{"the same, in another spelling", "HTTPS://API.example.:443/v1/./x/../%6Frders", host + "/v1/orders"},
 		{"a query and a fragment", host + "/v1/orders?x=/v1/#/..", host + "/v1/orders"},
-		{"a query right behind the host", host + "?/v1/orders", host + "/"},
+		{"a query right after the host", host + "?/v1/orders", host + "/"},
 		{"below the longer wildcard", host + "/v1/orders/7/lines", host + "/v1/orders/*"},
 		{"the folder of a wildcard itself", host + "/v1/orders/", host + "/v1/orders/*"},
 		{"below the shorter wildcard", host + "/v1/payments", host + "/v1/*"},
 		{"not below: the prefix ends within a segment", host + "/v10", ""},
 		{"not below: the folder without its slash", host + "/v1", ""},
 		{"another case of the path", host + "/V1/orders", ""},
-		{"a slash more", host + "//v1/orders", ""},
+		{"one more slash", host + "//v1/orders", ""},
 		{"an empty segment below", host + "/v1//orders", host + "/v1/*"},
-		{"an encoded slash is no slash", host + "/v1%2Forders", ""},
+		{"an encoded slash is not a slash", host + "/v1%2Forders", ""},
 		{"an encoded slash below", host + "/v1/a%2Fb", host + "/v1/*"},
 		{"a star is a character", host + "/v1/*", host + "/v1/*"},
 		{"an encoded star is another", host + "/v1/orders/%2a", host + "/v1/orders/%2A"},
 		{"dots that leave the wildcard", host + "/v1/../v2", ""},
 		{"another port", host + ":8443/any/thing", host + ":8443/*"},
-		{"a port that is not there", host + ":8444/", ""},
+		{"another port", host + ":8444/", ""},
 		{"a host above", "https://example/", ""},
 		{"a host below", "https://x.api.example/v1/orders", ""},
-		{"a host that begins so", "https://api.example.evil/v1/orders", ""},
+		{"a host with the same prefix", "https://api.example.evil/v1/orders", ""},
 		{"an IPv6 address", "https://[2001:DB8:0::1]/a", "https://[2001:db8::1]/a"},
 		{"everything of a host", "https://all.example", "https://all.example/*"},
 		{"above a deep wildcard", "https://deep.example/a/c", ""},
@@ -88,9 +88,9 @@ func TestTheMostSpecificURLWins(t *testing.T) {
 		{"dots with an encoded parameter", host + "/v1/..%3Badmin", ""},
 		{"dots with a space", host + "/v1/..%20/admin", ""},
 		{"dots with a null", host + "/v1/..%00/admin", ""},
-		{"encodings without end", host + "/v1/%2525252525252e", ""},
-		{"dots behind the safe part", host + "/v1/orders/a/..%2f..%2f..%2fadmin", ""},
-		{"dots that are a part of a name", host + "/v1/a..b/..c/d..", host + "/v1/*"},
+		{"too many encodings", host + "/v1/%2525252525252e", ""},
+		{"dots after the safe part", host + "/v1/orders/a/..%2f..%2f..%2fadmin", ""},
+		{"dots in a name", host + "/v1/a..b/..c/d..", host + "/v1/*"},
 		{"three dots", host + "/v1/...", host + "/v1/*"},
 		{"a percent sign that is a character", host + "/v1/100%25", host + "/v1/*"},
 		{"a parameter", host + "/v1/a;b=c", host + "/v1/*"},
@@ -125,7 +125,7 @@ func TestTargetsThatAreNoURLsOfEndpointsAreRefused(t *testing.T) {
 	}
 }
 
-// draws is a series of numbers that look random and are the same each time.
+// draws is a reproducible series of pseudorandom numbers.
 type draws uint64
 
 func (d *draws) below(n int) int {
@@ -133,7 +133,7 @@ func (d *draws) below(n int) int {
 	return int(uint64(*d)>>33) % n
 }
 
-// naive is what a matcher promises, said in the simplest way.
+// naive is the simplest implementation of a matcher.
 func naive(endpoints map[string]Endpoint, u URL, method string, serves []string) (string, Verdict) {
 	closest, best := -1, NoEndpoint
 	var chosen string
@@ -199,7 +199,7 @@ func TestTheMatcherAgreesWithTheSimplestOne(t *testing.T) {
 		err := x.set(Name{"acme", id}, func() (*Endpoint, error) {
 			e, ok := endpoints[id]
 			if !ok {
-				return nil, nil //nolint:nilnil // nil is the endpoint that is not there
+				return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 			}
 			return &e, nil
 		})
@@ -234,14 +234,14 @@ func FuzzParseTarget(f *testing.F) {
 		u, err := ParseTarget(text)
 		if err != nil {
 			if u != (URL{}) {
-				t.Errorf("ParseTarget(%q) = %q beside an error", text, u)
+				t.Errorf("ParseTarget(%q) = %q with an error", text, u)
 			}
 			return
 		}
 		if again, err := ParseTarget(u.String()); err != nil || again != u {
-			t.Errorf("ParseTarget(%q) = %q, and of that %q, %v", text, u, again, err)
+			t.Errorf("ParseTarget(%q) = %q, and again %q, %v", text, u, again, err)
 		}
-		// Where a text is the URL of an endpoint, both have one normal form.
+		// If a string is also the URL of an endpoint, both have the same normal form.
 		if e, err := ParseURL(text); err == nil && e != u {
 			t.Errorf("ParseURL(%q) = %q, ParseTarget = %q", text, e, u)
 		}

@@ -12,13 +12,13 @@ var errName = errors.New("must be workspaces/{workspace}/endpoints/{endpoint}")
 
 // A Name is the resource name of an endpoint.
 type Name struct {
-	// Workspace is the bare id of the workspace.
+	// Workspace is the ID of the workspace, without its collection.
 	Workspace string
-	// ID is the endpoint's id in it.
+	// ID is the endpoint's ID in the workspace.
 	ID string
 }
 
-// ParseName reads `workspaces/{workspace}/endpoints/{endpoint}`.
+// ParseName parses `workspaces/{workspace}/endpoints/{endpoint}`.
 func ParseName(text string) (Name, error) {
 	workspace, id, ok := resource.Cut(text, collection)
 	if !ok {
@@ -27,7 +27,7 @@ func ParseName(text string) (Name, error) {
 	return Name{Workspace: workspace, ID: id}, nil
 }
 
-// ParsePattern reads a name whose endpoint may be [resource.Any] for all.
+// ParsePattern parses a name whose endpoint may be [resource.Any], for all endpoints.
 func ParsePattern(text string) (Name, error) {
 	workspace, id, ok := resource.CutAny(text, collection)
 	if !ok {
@@ -36,7 +36,7 @@ func ParsePattern(text string) (Name, error) {
 	return Name{Workspace: workspace, ID: id}, nil
 }
 
-// NewName returns the name of an endpoint in a workspace that was parsed before.
+// NewName returns the name of an endpoint in a workspace whose ID is already parsed.
 func NewName(workspace, id string) (Name, error) {
 	if !resource.ValidID(id) {
 		return Name{}, resource.ErrID

@@ -4,10 +4,10 @@ import (
 	"strings"
 )
 
-// Wildcard is the end of a path that stands for everything below it.
+// wildcard is the end of a path that covers everything below it.
 const wildcard = "/*"
 
-// parsePath brings the path of an endpoint to its normal form.
+// parsePath normalizes the path of an endpoint.
 func parsePath(text string) (string, error) {
 	if stars := strings.Count(text, "*"); stars > 1 || (stars == 1 && !strings.HasSuffix(text, wildcard)) {
 		return "", errWildcard
@@ -15,7 +15,7 @@ func parsePath(text string) (string, error) {
 	return normalPath(text)
 }
 
-// normalPath brings a path that starts with a slash to its normal form.
+// normalPath normalizes a path that starts with a slash.
 func normalPath(text string) (string, error) {
 	encoded, err := normalEncoding(text)
 	if err != nil {
@@ -24,7 +24,7 @@ func normalPath(text string) (string, error) {
 	return removeDots(encoded), nil
 }
 
-// normalEncoding decodes what needs no percent-encoding, encodes what does, and
+// normalEncoding decodes characters that need no percent-encoding, encodes those that do, and
 // writes the digits in upper case (RFC 3986 section 6.2.2).
 func normalEncoding(text string) (string, error) {
 	var out strings.Builder

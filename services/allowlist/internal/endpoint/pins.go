@@ -12,16 +12,16 @@ import (
 
 // # Pinned versions
 //
-// A vault that is restored from a backup does not know the versions that were made after it,
-// and gives their numbers again, to other values. So a reference that names a version keeps the
-// uid that the vault told of it, and each message asks for the version with that uid. An
-// endpoint whose version is gone, or another one by now, is switched off: it never goes on
-// with another value because that has the same number.
+// A vault that is restored from a backup does not know the versions that were created after it,
+// and reuses their numbers for other values. So a reference that names a version keeps the uid
+// that the vault returned for it, and each message asks for the version with that uid. An endpoint
+// whose version no longer exists, or whose number now belongs to another version, is switched off:
+// it never continues with another value that has the same number.
 //
-// Endpoints that earlier releases saved keep no uids. The next comparison records them.
+// Endpoints that earlier releases saved have no uids. The next comparison records them.
 
-// LosePins switches an endpoint off if a version that it pins is gone, unless it was saved
-// since e was read. It returns the endpoint as it is now.
+// LosePins switches an endpoint off if a version that it pins no longer exists, unless the
+// endpoint was saved since e was read. It returns the current endpoint.
 func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 	if err := r.reconcilePins(ctx, e, func(Discrepancy) {}); err != nil {
 		return e, err
@@ -29,8 +29,9 @@ func (r *Registry) LosePins(ctx context.Context, e Endpoint) (Endpoint, error) {
 	return r.Get(ctx, e.Name)
 }
 
-// reconcilePins compares the versions that an endpoint pins with the vault's. It switches the
-// endpoint off if one is gone, and else records the uids that are not on record yet.
+// reconcilePins compares the versions that an endpoint pins with those of the vault. It switches
+// the endpoint off if one no longer exists. Otherwise it records the uids that are not recorded
+// yet.
 func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Discrepancy)) error {
 	references, missing := slices.Clone(e.References), make(map[Need]bool)
 	for i, ref := range references {
@@ -39,7 +40,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Di
 		}
 		uid, there, err := r.pinned(ctx, e, ref)
 		if errors.Is(err, errUnneeded) {
-			return nil // what is saved now was bound just now
+			return nil // the saved references were bound just now
 		}
 		if err != nil {
 			return err
@@ -55,7 +56,7 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Di
 		if slices.Equal(references, e.References) {
 			return nil
 		}
-		_, err := r.keepReported(ctx, e, references, "the uids of pinned versions are on record from now on")
+		_, err := r.keepReported(ctx, e, references, "the uids of pinned versions were recorded")
 		return err
 	}
 	now, err := r.switchOff(ctx, e, versionLost, func(ref Reference) bool { return missing[ref.Need] })
@@ -68,18 +69,18 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Di
 	return nil
 }
 
-// pinned asks the vault for the uid of the version that a reference names, and reports whether
-// it is there. Nothing is returned for one that is disabled or destroyed; it cannot be
+// pinned asks the vault for the uid of the version that a reference names, and reports whether the
+// version exists. It reports false for a version that is disabled or destroyed, which cannot be
 // resolved either.
 func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid string, there bool, err error) {
 	need := ref.Need
 	if need.credential() {
 		need.Port = e.URL.Destination().Port
 	}
-	b, err := r.bind(ctx, need, e.Name, e.Operation) // to repeat a binding changes nothing
+	b, err := r.bind(ctx, need, e.Name, e.Operation) // repeating a binding changes nothing
 	switch {
 	case fault.Is(err, vaultclient.ReasonVersionNotFound):
-		_, err := r.restore(ctx, e, ref) // the endpoint goes on to refer to the secret
+		_, err := r.restore(ctx, e, ref) // the endpoint still refers to the secret
 		return "", false, err
 	case fault.Is(err, vaultclient.ReasonVersionDisabled), fault.Is(err, vaultclient.ReasonVersionDestroyed):
 		return ref.VersionUID, true, nil

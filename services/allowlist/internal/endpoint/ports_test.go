@@ -16,8 +16,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// sending is an endpoint at a URL that encrypts under the secret `key` and sends a credential in
-// a header.
+// sending returns an endpoint with a URL that encrypts under the secret `key` and sends a
+// credential in a header.
 func sending(url string, ref *allowlistv1.SecretRef) *allowlistv1.Endpoint {
 	e := allowlisttest.Draft(allowlisttest.Workspace + "/secrets/key")
 	e.Url = url
@@ -33,7 +33,7 @@ func rotateToken(t testing.TB, k *allowlisttest.Kit, secret, text string, hosts 
 	return err
 }
 
-// authorization returns what a message of the endpoint carries, or the reason of the refusal.
+// authorization returns the credential of a message of the endpoint, or the reason of the refusal.
 func authorization(t testing.TB, k *allowlisttest.Kit, id string) string {
 	t.Helper()
 	sent, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte("{}")})
@@ -58,7 +58,7 @@ func TestAnOwnerDoesNotSendACredentialToAnotherPort(t *testing.T) {
 		allowlisttest.WantError(t, "an endpoint at "+url, err, codes.FailedPrecondition, "HOST_NOT_ALLOWED")
 		missing := servertest.Metadata(err)["host"]
 		if v := servertest.Violations(err); !strings.HasPrefix(missing, allowlisttest.Partner+":8") || len(v) != 1 || !strings.Contains(v[0].Description, "add "+missing+" ") {
-			t.Errorf("the refusal of %s says %q, %v", url, missing, v)
+			t.Errorf("the refusal of %s has %q, %v", url, missing, v)
 		}
 		_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: url})
 		allowlisttest.WantError(t, "a move to "+url, err, codes.FailedPrecondition, "HOST_NOT_ALLOWED")
@@ -66,7 +66,7 @@ func TestAnOwnerDoesNotSendACredentialToAnotherPort(t *testing.T) {
 	_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: "https://API.partner.example.:443/orders"})
 	allowlisttest.Must(t, err)
 
-	// With a value of theirs they may, but the value of version 1 does not come along.
+	// With a new value they may, but that does not include the value of version 1.
 	allowlisttest.Must(t, rotateToken(t, k, secret, "the value of version 2", allowlisttest.Partner, allowlisttest.Partner+":8443"))
 	pinned := sending("https://api.partner.example:8443/pinned", &allowlistv1.SecretRef{Name: secret, Version: 1})
 	_, err = k.Refusal(t, pinned)
@@ -78,14 +78,14 @@ func TestAnOwnerDoesNotSendACredentialToAnotherPort(t *testing.T) {
 	_, err = k.Secrets.RestoreSecretVersion(t.Context(), &vaultv1.RestoreSecretVersionRequest{Name: secret + "/versions/1"})
 	allowlisttest.WantError(t, "a restore of the version before", err, codes.FailedPrecondition, "SECRET_IN_USE")
 
-	// The allowlist answers whether a redirect may be followed: not without an endpoint there.
+	// The allowlist says whether a redirect may be followed: not if its target has no endpoint.
 	if got := verdict(check(t, k.Sender, "POST", "https://api.partner.example:8443/orders")); got != "NO_ENDPOINT" {
 		t.Errorf("a redirect to another port = %s", got)
 	}
 }
 
-// agePorts stops both programs, makes their stores those of releases that kept no ports, and
-// starts them again.
+// agePorts stops both programs, changes their stores to those of releases that recorded no ports,
+// and starts them again.
 func agePorts(t testing.TB, k *allowlisttest.Kit) {
 	t.Helper()
 	k.Server.Stop()
@@ -116,7 +116,8 @@ func agePorts(t testing.TB, k *allowlisttest.Kit) {
 	k.Start(t)
 }
 
-// countHosts makes the counters of bindings to hosts those of a release that kept no ports.
+// countHosts changes the counters of bindings to hosts to those of a release that recorded no
+// ports.
 func countHosts(t testing.TB, k *allowlisttest.Kit) {
 	t.Helper()
 	db, err := boltkv.Open(k.VaultConfig.Store, boltkv.Options{})
@@ -151,7 +152,7 @@ func countHosts(t testing.TB, k *allowlisttest.Kit) {
 	}))
 }
 
-// hostsOf returns the hosts of a secret and of its versions, the newest first.
+// hostsOf returns the hosts of a secret and of its versions, newest first.
 func hostsOf(t testing.TB, k *allowlisttest.Kit, secret string) (hosts []string, versions [][]string) {
 	t.Helper()
 	got, err := k.VaultSA.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: secret})
@@ -171,8 +172,8 @@ func changesOf(t testing.TB, k *allowlisttest.Kit, secret string) []*vaultv1.Sec
 	return list.GetChanges()
 }
 
-// An earlier kit has endpoints that earlier releases saved: `plain` on port 443, `other` on port
-// 8443, and `off` on port 9443, which is not in use. Their token has two versions.
+// newEarlierKit returns a kit with endpoints that earlier releases saved: `plain` on port 443,
+// `other` on port 8443, and `off` on port 9443, which is inactive. Their token has two versions.
 func newEarlierKit(t testing.TB) (k *allowlisttest.Kit, secret string) {
 	t.Helper()
 	k = allowlisttest.New(t)
@@ -200,7 +201,7 @@ func TestEndpointsOnOtherPortsGoOnAfterAnUpgrade(t *testing.T) {
 	if hosts, _ := hostsOf(t, k, secret); !slices.Equal(hosts, []string{allowlisttest.Partner}) {
 		t.Fatalf("the hosts of an earlier release are %v", hosts)
 	}
-	// Before the report, what there is works, and no other endpoint comes to a port.
+	// Before the report, existing endpoints work, and no other endpoint can be added to a port.
 	for _, id := range []string{"plain", "other"} {
 		if got := authorization(t, k, id); got != "the value of version 2" {
 			t.Errorf("a message of %s before the report carries %q", id, got)
@@ -221,7 +222,7 @@ func TestEndpointsOnOtherPortsGoOnAfterAnUpgrade(t *testing.T) {
 	_, err := k.Refusal(t, sending("https://api.partner.example:8443/new", ref))
 	allowlisttest.WantError(t, "another endpoint on the port before the report", err, codes.FailedPrecondition, "HOST_NOT_ALLOWED")
 
-	for range 2 { // the second time there is nothing to report
+	for range 2 { // the second time, nothing is left to report
 		_, err = k.Allowlist.Reconcile(t.Context())
 		allowlisttest.Must(t, err)
 		for _, id := range []string{"plain", "other"} {
@@ -265,7 +266,7 @@ func TestEndpointsOnOtherPortsGoOnAfterAnUpgrade(t *testing.T) {
 	allowlisttest.Must(t, allowHosts(t, k, secret, allowlisttest.Partner, allowlisttest.Partner+":9443"))
 }
 
-// The allowlist stops after the vault has heard of a port, and before it knows that.
+// The allowlist stops after the vault has received a port, and before it receives the response.
 func TestAReportThatIsCutShortIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	k, secret := newEarlierKit(t)
@@ -309,7 +310,8 @@ func tryRebind(t testing.TB, k *allowlisttest.Kit, secret string, b *vaultv1.Bin
 	return err
 }
 
-// An allowlist that was not upgraded reports nothing: what is bound goes on, and nothing comes.
+// An allowlist that was not upgraded reports nothing: existing bindings keep working, and no new
+// ones are added.
 func TestOnlyBindingsFromBeforeTheUpgradeAreReported(t *testing.T) {
 	t.Parallel()
 	k, secret := newEarlierKit(t)
@@ -331,7 +333,7 @@ func TestOnlyBindingsFromBeforeTheUpgradeAreReported(t *testing.T) {
 	k.Active(t, "new", sending("https://api.partner.example/new", &allowlistv1.SecretRef{Name: secret}))
 	for _, b := range k.Held(t, secret) {
 		if b.GetReferrer() == allowlisttest.NameOf("new") {
-			allowlisttest.WantError(t, "a report of a binding of now", tryRebind(t, k, secret, b, allowlisttest.Partner, 8443), codes.FailedPrecondition, "HOST_NOT_ALLOWED")
+			allowlisttest.WantError(t, "a report for a binding with a port", tryRebind(t, k, secret, b, allowlisttest.Partner, 8443), codes.FailedPrecondition, "HOST_NOT_ALLOWED")
 		}
 	}
 	if hosts, _ := hostsOf(t, k, secret); !slices.Equal(hosts, []string{allowlisttest.Partner}) {
@@ -363,7 +365,7 @@ func TestAPortIsNotReportedIntoHostsThatWereNamedSince(t *testing.T) {
 	}
 }
 
-func TestAVaultThatWasRestoredFromBeforeTheReportHearsItAgain(t *testing.T) {
+func TestAVaultThatWasRestoredFromBeforeTheReportReceivesItAgain(t *testing.T) {
 	t.Parallel()
 	k, _ := newEarlierKit(t)
 	k.VaultServer.Stop()

@@ -10,15 +10,15 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// Probe returns what the vault tells of the keys of an endpoint as it would be saved, of which
-// the URL and the encryption count, and binds nothing. It fails as the save would, but does not
-// look at whether the keys fit: that is for the caller. The id of the name may be
-// [resource.Any], for an endpoint that does not exist.
+// Probe returns the facts of the vault about the keys of an endpoint that would be saved with
+// these settings, and binds nothing. Only the URL and the encryption matter. Probe fails as the
+// save would, but does not check whether the keys fit: that is up to the caller. The ID of the
+// name may be [resource.Any], for an endpoint that does not exist.
 func (r *Registry) Probe(ctx context.Context, name Name, s Settings, call Call) (FactsOf, error) {
 	var old Endpoint
 	var err error
 	if name.ID == resource.Any {
-		name.ID = "e" + newID() // as a new endpoint, which nothing is bound for
+		name.ID = "e" + newID() // as a new endpoint, which has no bindings
 	} else if old, err = r.Get(ctx, name); err != nil {
 		return nil, err
 	}
@@ -32,8 +32,8 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, call Call) 
 	return r.probe(ctx, saving{operation: newID(), name: name, call: call}, s, needs)
 }
 
-// Facts returns what the vault tells of the keys of an endpoint as it is, for a configuration
-// that says what is to be told.
+// Facts returns the facts of the vault about the keys of an existing endpoint, for a configuration
+// that says which facts it needs.
 func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret string, version uint32) []int) (FactsOf, error) {
 	s := e.Settings
 	s.Headers, s.Query, s.BodyValues, s.Encryption.KeyBytes = nil, nil, nil, keyBytes
@@ -46,7 +46,7 @@ func (r *Registry) Facts(ctx context.Context, e Endpoint, keyBytes func(secret s
 	return r.probe(ctx, saving{operation: newID(), name: e.Name}, s, s.needs())
 }
 
-// probe asks the vault for all uses, and fails with all that it refuses.
+// probe asks the vault for all uses, and fails with all its refusals.
 func (r *Registry) probe(ctx context.Context, p saving, s Settings, needs []Need) (FactsOf, error) {
 	bindings := make(map[Need]vaultclient.Binding, len(needs))
 	wrong := violation.Merge(p.call.Wrong)

@@ -14,38 +14,36 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
-// # The life of a proof
+// # Rechecking proofs
 //
-// A proof that verified an endpoint is looked for again, for as long as the endpoint
-// rests on it:
+// The proof that verified an endpoint is checked again for as long as the verification depends on
+// it:
 //
-//	OK ──gone──▶ DEGRADED ──still gone when the grace is over──▶ not verified, INACTIVE
-//	▲               │
-//	└─────found─────┘
+//	OK ──missing──▶ DEGRADED ──still missing after the grace period──▶ not verified, INACTIVE
+//	▲                  │
+//	└──────found───────┘
 //
-// A degraded endpoint is in use as before; it is looked at more often. Each arrow is
-// a change like those that people make, with the system as its author. A look that
-// finds what was there before changes nothing about the endpoint: when it took place
-// is kept beside it.
+// A degraded endpoint stays in use, and is checked more often. Each arrow is a change like those
+// that people make, with the system as its author. A check that confirms the previous state does
+// not change the endpoint: the time of the check is stored separately.
 //
-// Which proofs are due is read from an index by time. So a round costs what is due
-// and no more, and what a crash interrupted is due still.
+// An index by time holds the due proofs. So the cost of a round depends only on the number of due
+// proofs, and proofs that a crash interrupted stay due.
 
 const (
-	// looksAtOnce is how many proofs a round looks for at the same time.
+	// looksAtOnce is the number of proofs that a round checks concurrently.
 	looksAtOnce = 8
-	// degradedShare is how many times as often the proof of a degraded endpoint is
-	// looked for.
+	// degradedShare is the factor by which the proof of a degraded endpoint is checked more often.
 	degradedShare = 24
 )
 
-// A proof says when the proof of an endpoint was looked for and when it will be.
+// A proof holds the times of the last and the next check of an endpoint's proof.
 type proof struct {
 	Checked time.Time `json:"checked"`
 	Due     time.Time `json:"due"`
 }
 
-// schedule notes that the proof of an endpoint was looked for now.
+// schedule records that the proof of an endpoint was checked now.
 func (r *Registry) schedule(tx kv.Tx, e Endpoint) error {
 	if err := unschedule(tx, e.Name); err != nil {
 		return err
@@ -88,8 +86,8 @@ func unschedule(tx kv.Tx, name Name) error {
 	return nil
 }
 
-// reschedule is the part of a commit that concerns the proof: what verifies an
-// endpoint anew, and each step of a proof's life, comes right from a look.
+// reschedule is the part of a commit that concerns the proof: a new verification, and each state
+// change of a proof, immediately follows a check.
 func (r *Registry) reschedule(tx kv.Tx, before, e Endpoint) error {
 	switch {
 	case before.Verification == e.Verification:
@@ -110,7 +108,7 @@ func readProof(reader kv.Reader, name Name) (proof, error) {
 	return p, decode(value, &p)
 }
 
-// addCheck adds to an endpoint when its proof was last looked for.
+// addCheck adds to an endpoint the time of the last check of its proof.
 func addCheck(reader kv.Reader, e *Endpoint) error {
 	if !e.Verification.Proven() {
 		return nil
@@ -120,8 +118,8 @@ func addCheck(reader kv.Reader, e *Endpoint) error {
 	return err
 }
 
-// jitter returns a time within a tenth of d, another one for each uid, so that what
-// was verified together does not stay together.
+// jitter returns a time within a tenth of d, different for each uid, so that endpoints that were
+// verified together are not always checked together.
 func jitter(d time.Duration, uid string) time.Duration {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(uid)) // never fails
@@ -131,12 +129,11 @@ func jitter(d time.Duration, uid string) time.Duration {
 
 func (r *Registry) runProofs(ctx context.Context, every Intervals) {
 	for wait(ctx, every.Sweep, nil) {
-		r.logFailure(ctx, "look for proofs", r.CheckProofs(ctx))
+		r.logFailure(ctx, "check proofs", r.CheckProofs(ctx))
 	}
 }
 
-// CheckProofs looks for the proofs that are due, and takes each endpoint a step
-// further where that is called for.
+// CheckProofs checks the due proofs, and changes the state of each endpoint where needed.
 func (r *Registry) CheckProofs(ctx context.Context) error {
 	start, end := []byte(dueSpace()), []byte(dueUntil(r.now()))
 	var failures []error
@@ -150,7 +147,7 @@ func (r *Registry) CheckProofs(ctx context.Context) error {
 		for _, name := range names {
 			looks.Go(func() error { return r.checkProof(ctx, name) })
 		}
-		// One that fails for a reason of ours does not keep the others from being looked at.
+		// A check that fails for an internal reason does not prevent the others.
 		if err := looks.Wait(); err != nil {
 			failures = append(failures, err)
 		}
@@ -180,7 +177,7 @@ func (r *Registry) due(ctx context.Context, start, end []byte) (names []Name, la
 	return names, last, err
 }
 
-// checkProof looks for the proof of one endpoint.
+// checkProof checks the proof of one endpoint.
 func (r *Registry) checkProof(ctx context.Context, name Name) error {
 	seen, err := r.Get(ctx, name)
 	if fault.Is(err, ReasonNotFound) || (err == nil && !seen.Verification.Proven()) {
@@ -192,13 +189,13 @@ func (r *Registry) checkProof(ctx context.Context, name Name) error {
 	v := seen.Verification
 	period, err := r.proofs.Check(ctx, verify.Method(v.Method), seen.subject(), v.Period)
 	if err != nil && !fault.Is(err, verify.ReasonFailed) {
-		return fmt.Errorf("look for proof: %w", err)
+		return fmt.Errorf("check proof: %w", err)
 	}
 	return r.conclude(ctx, seen, period, err == nil)
 }
 
-// conclude draws the consequences of a look at the proof of an endpoint as it was
-// seen then. What was verified otherwise meanwhile was looked at since.
+// conclude applies the result of a check of the endpoint state that was seen. It does nothing if
+// the endpoint was verified in another way in the meantime, because that included a newer check.
 func (r *Registry) conclude(ctx context.Context, seen Endpoint, period verify.Period, found bool) error {
 	defer r.follow(ctx, seen.Name)
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
@@ -215,8 +212,8 @@ func (r *Registry) conclude(ctx context.Context, seen Endpoint, period verify.Pe
 	})
 }
 
-// consequence returns an endpoint after a look at its proof. No action means that
-// there is nothing to change.
+// consequence returns an endpoint after a check of its proof. An empty action means that nothing
+// changes.
 func (r *Registry) consequence(e Endpoint, period verify.Period, found bool) (next Endpoint, action, reason string) {
 	v := &e.Verification
 	switch {
@@ -235,6 +232,6 @@ func (r *Registry) consequence(e Endpoint, period verify.Period, found bool) (ne
 		return e, "", ""
 	}
 	*v = Verification{}
-	e.State, e.StateReason = Inactive, "the proof of verification is gone; verify the endpoint again and activate it"
-	return e, ActionDeactivated, "the proof of verification was not found for the whole of the grace time"
+	e.State, e.StateReason = Inactive, "the proof of verification is missing; verify the endpoint again and activate it"
+	return e, ActionDeactivated, "the proof of verification was not found for the whole grace period"
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// Longer than the intervals with their jitter.
+// These are longer than the intervals with their jitter.
 const (
 	overADay   = 27 * time.Hour
 	overAnHour = 70 * time.Minute
 )
 
-// proven registers an endpoint, encrypted, verifies it by a proof and switches it on.
+// proven creates an endpoint with encryption, verifies it by a proof, and activates it.
 func proven(t testing.TB, k *allowlisttest.Kit, p *allowlisttest.Counterpart, id string, method allowlistv1.Verification_Method) {
 	t.Helper()
 	e := allowlisttest.Draft(k.Secret(t, id))
@@ -34,7 +34,7 @@ func proven(t testing.TB, k *allowlisttest.Kit, p *allowlisttest.Counterpart, id
 	allowlisttest.Must(t, err)
 }
 
-// later puts the clock forward and waits until the proof was looked for since.
+// later advances the clock and waits until the proof has been checked after that.
 func later(t testing.TB, k *allowlisttest.Kit, id string, d time.Duration) *allowlistv1.Endpoint {
 	t.Helper()
 	before := k.Owner.Get(t, id).GetVerification().GetCheckTime().AsTime()
@@ -43,7 +43,7 @@ func later(t testing.TB, k *allowlisttest.Kit, id string, d time.Duration) *allo
 	allowlisttest.Eventually(t, func() bool {
 		e = k.Owner.Get(t, id)
 		return e.GetVerification().GetCheckTime().AsTime().After(before) || e.GetVerification() == nil
-	}, "the proof of %s was not looked for", id)
+	}, "the proof of %s was not checked", id)
 	return e
 }
 
@@ -54,8 +54,8 @@ func wantHealth(t testing.TB, what string, e *allowlistv1.Endpoint, health allow
 	}
 }
 
-// wantInUse fails the test unless the sender can encrypt, or cannot because the
-// endpoint is not in use.
+// wantInUse fails the test unless the sender can encrypt, or cannot because the endpoint is not in
+// use.
 func wantInUse(t testing.TB, k *allowlisttest.Kit, id string, inUse bool) {
 	t.Helper()
 	_, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte("hello")})
@@ -71,7 +71,7 @@ const (
 	degraded = allowlistv1.Verification_HEALTH_DEGRADED
 )
 
-func TestTheLifeOfAProof(t *testing.T) {
+func TestTheLifecycleOfAProof(t *testing.T) {
 	t.Parallel()
 	for _, method := range proofs {
 		t.Run(method.String(), func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestTheLifeOfAProof(t *testing.T) {
 			after := later(t, k, "orders", overADay)
 			wantHealth(t, "a day later", after, healthy)
 			if diff := cmp.Diff(before, after, protocmp.Transform(), protocmp.IgnoreFields(after.GetVerification(), "check_time")); diff != "" {
-				t.Errorf("a look that finds the proof changes the endpoint:\n%s", diff)
+				t.Errorf("a check that finds the proof changes the endpoint:\n%s", diff)
 			}
 
 			p.Withdraw()
@@ -126,16 +126,16 @@ func TestTheLifeOfAProof(t *testing.T) {
 	}
 }
 
-// verified returns the challenge that an endpoint was verified by, which it no longer
-// shows: that of another one on the same host.
+// verified returns the challenge by which an endpoint was verified. The endpoint no longer shows
+// it, so this is the challenge of another endpoint on the same host.
 func verified(t testing.TB, k *allowlisttest.Kit, p *allowlisttest.Counterpart, id string) *allowlistv1.Challenge {
 	t.Helper()
 	k.Owner.Create(t, id+"-2", allowlisttest.At(p.URL("/"+id+"-2")))
 	return k.Owner.Get(t, id+"-2").GetChallenge()
 }
 
-// wantSteps compares the actions on the log, the oldest first; who made the steps of
-// a proof must be the system.
+// wantSteps compares the actions on the log, oldest first. The author of the steps of a proof must
+// be the system.
 func wantSteps(t testing.TB, k *allowlisttest.Kit, id string, want ...allowlistv1.EndpointChange_Action) {
 	t.Helper()
 	var got []allowlistv1.EndpointChange_Action
@@ -163,10 +163,10 @@ func TestADNSThatFailsDegradesToo(t *testing.T) {
 	p.Set(func() { p.Code = 0 })
 	_, err := k.Verify(t, "orders", allowlisttest.ByDNS)
 	allowlisttest.Must(t, err)
-	wantHealth(t, "verified by hand meanwhile", k.Owner.Get(t, "orders"), healthy)
+	wantHealth(t, "approved in the meantime", k.Owner.Get(t, "orders"), healthy)
 }
 
-func TestAProofStaysGoodForAsLongAsItStays(t *testing.T) {
+func TestAProofStaysValidWhileItStaysInPlace(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
 	proven(t, k, p, "orders", allowlisttest.ByWeb)
@@ -177,7 +177,7 @@ func TestAProofStaysGoodForAsLongAsItStays(t *testing.T) {
 	_, err := k.Verify(t, "orders-2", allowlisttest.ByWeb)
 	allowlisttest.WantFinding(t, "the same token for another endpoint", err, "EXPIRED")
 
-	// The partner changes to the token of today, which is good for weeks in its turn.
+	// The partner changes to the current token, which is then valid for weeks.
 	p.Publish(k.Owner.Get(t, "orders-2").GetChallenge())
 	wantHealth(t, "with the token of today", later(t, k, "orders", overADay), healthy)
 	last := k.Owner.History(t, allowlisttest.NameOf("orders"))[0]
@@ -189,7 +189,7 @@ func TestAProofStaysGoodForAsLongAsItStays(t *testing.T) {
 	wantHealth(t, "with the token that it replaced", later(t, k, "orders", overADay), degraded)
 }
 
-func TestOnlyProofsAreLookedForAgain(t *testing.T) {
+func TestOnlyProofsAreCheckedAgain(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
 	proven(t, k, p, "watched", allowlisttest.ByDNS)
@@ -212,7 +212,7 @@ func TestOnlyProofsAreLookedForAgain(t *testing.T) {
 		later(t, k, "watched", overADay)
 	}
 	if p.Reached() != before {
-		t.Error("a file was looked for that nothing rests on")
+		t.Error("a file was checked that no endpoint needs")
 	}
 	if diff := cmp.Diff(approved, k.Owner.Get(t, "approved"), protocmp.Transform()); diff != "" {
 		t.Errorf("an approved endpoint changed:\n%s", diff)
@@ -223,7 +223,7 @@ func TestOnlyProofsAreLookedForAgain(t *testing.T) {
 		}
 	}
 	if again := k.Owner.Create(t, "deleted", allowlisttest.At(p.URL("/deleted"))); again.GetVerification() != nil {
-		t.Errorf("the next life of a name is verified: %v", again.GetVerification())
+		t.Errorf("the next incarnation of a name is verified: %v", again.GetVerification())
 	}
 }
 
@@ -243,7 +243,7 @@ func count(t testing.TB, k *allowlisttest.Kit, space kv.Key) (n int) {
 	return n
 }
 
-func TestManyProofsAreLookedForInTurn(t *testing.T) {
+func TestManyProofsAreCheckedInTurn(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
 	const many = 40
@@ -263,5 +263,5 @@ func TestManyProofsAreLookedForInTurn(t *testing.T) {
 		return !slices.ContainsFunc(ids, func(id string) bool {
 			return k.Owner.Get(t, id).GetVerification().GetHealth() != degraded
 		})
-	}, "not all proofs were looked for")
+	}, "not all proofs were checked")
 }

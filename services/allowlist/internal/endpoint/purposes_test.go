@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// digesting is an endpoint whose messages carry the SHA-256 of a secret and nothing else.
+// digesting returns an endpoint whose messages contain only the SHA-256 of a secret.
 func digesting(k *allowlisttest.Kit, secret string) *allowlistv1.Endpoint {
 	e := allowlisttest.Draft()
 	e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{
@@ -32,7 +32,7 @@ func digesting(k *allowlisttest.Kit, secret string) *allowlistv1.Endpoint {
 	return e
 }
 
-// deriving is an endpoint that encrypts under the SHA-256 of a secret.
+// deriving returns an endpoint that encrypts under the SHA-256 of a secret.
 func deriving(secret string) *allowlistv1.Endpoint {
 	e := allowlisttest.Draft(secret)
 	e.Encryption.Request.GetCipher().GetSharedKey().Derivation = &allowlistv1.Derivation{
@@ -41,9 +41,9 @@ func deriving(secret string) *allowlistv1.Endpoint {
 	return e
 }
 
-// TestADigestThatIsSentIsNobodysKey does the algebra: what one endpoint sends is the very
-// key of the other. So no secret is used for both.
-func TestADigestThatIsSentIsNobodysKey(t *testing.T) {
+// TestADigestThatIsSentIsNoKey shows the attack: one endpoint sends the key of the other. So no
+// secret is used for both.
+func TestADigestThatIsSentIsNoKey(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	value := []byte("a secret that the partner gave us")
@@ -57,7 +57,7 @@ func TestADigestThatIsSentIsNobodysKey(t *testing.T) {
 	if want := sha256.Sum256(value); !bytes.Equal(key, want[:]) {
 		t.Fatalf("the digest is %x", key)
 	}
-	// The same value under another name is no way around it.
+	// The same value under another name does not circumvent this.
 	_, err = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("derives"), Body: []byte("hello")})
 	allowlisttest.WantError(t, "a message under the digest that was sent", err, codes.FailedPrecondition, "KEY_PURPOSE_FIXED")
 	k.Owner.Delete(t, "derives")
@@ -81,7 +81,7 @@ func TestADigestThatIsSentIsNobodysKey(t *testing.T) {
 			t.Errorf("%s: fields = %v, want %s", tt.name, fields, tt.field)
 		}
 	}
-	// Giving it up does not make it another: the digest is out.
+	// Giving up the binding does not help: the digest has been revealed.
 	k.Owner.Delete(t, "digests")
 	k.Settle(t, sent, 0)
 	_, err = k.Refusal(t, deriving(sent))
@@ -94,7 +94,7 @@ func TestOneConfigurationUsesAKeyInConflictingWaysForASuperAdminOnly(t *testing.
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")
 	conflicting := func() *allowlistv1.Endpoint {
-		e := deriving(secret) // by a digest, which the response sends
+		e := deriving(secret) // by a digest, which the response contains
 		e.Encryption.Response = digesting(k, secret).GetEncryption().GetRequest()
 		return e
 	}
@@ -120,7 +120,7 @@ func TestOneConfigurationUsesAKeyInConflictingWaysForASuperAdminOnly(t *testing.
 	if p := got.GetSecret().GetPurpose(); !p.GetConflicting() || !slices.Equal(p.GetChains(), purposes[0].GetChains()) {
 		t.Errorf("the vault shows %v", p)
 	}
-	// What is saved already an owner may leave as it is, and nothing more.
+	// An owner may leave an acknowledgement that is already saved as it is, and nothing more.
 	saved.Description = "both"
 	saved, err = k.Owner.Update(t, saved, "description", "encryption")
 	allowlisttest.Must(t, err)
@@ -144,7 +144,7 @@ func TestASaveThatIsRefusedFixesNoPurpose(t *testing.T) {
 		fields               []string
 	}{
 		{"a key", mistaken, "LEGACY_NOT_ACKNOWLEDGED", []string{legacy}},
-		{"what is not there", allowlisttest.Workspace + "/secrets/none", "SECRET_NOT_FOUND", []string{legacy, key}},
+		{"a missing secret", allowlisttest.Workspace + "/secrets/none", "SECRET_NOT_FOUND", []string{legacy, key}},
 		{"a parameter", iv, "USAGE_NOT_ALLOWED", []string{legacy, key}},
 		{"a credential", k.Credential(t, "token", "sesame", allowlisttest.Partner), "USAGE_NOT_ALLOWED", []string{legacy, key}},
 	} {
@@ -153,11 +153,11 @@ func TestASaveThatIsRefusedFixesNoPurpose(t *testing.T) {
 			t.Errorf("%s: %s at %v with %v, want %s at %v", tt.name, servertest.Reason(err), fields, servertest.Metadata(err), tt.reason, tt.fields)
 		}
 	}
-	// Nor does one that another secret is wrong with.
+	// Nor does a save that has a violation of another secret.
 	e := digesting(k, mistaken)
 	e.Headers = []*allowlistv1.Parameter{allowlisttest.Referring("X-Token", allowlisttest.Workspace+"/secrets/none")}
 	_, err := k.Refusal(t, e)
-	allowlisttest.WantError(t, "another secret that is not there", err, codes.NotFound, "SECRET_NOT_FOUND")
+	allowlisttest.WantError(t, "another missing secret", err, codes.NotFound, "SECRET_NOT_FOUND")
 	k.Settle(t, iv, 0)
 	k.Settle(t, mistaken, 0)
 	k.Owner.Create(t, "cipher", allowlisttest.Draft(mistaken))

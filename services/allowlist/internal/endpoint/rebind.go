@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// Restarted says that the vault was started again. It returns at once; [Registry.Run] compares
-// the endpoints with the bindings: the vault may have been restored from a backup.
+// Restarted reports that the vault was restarted. It returns at once; [Registry.Run] compares the
+// endpoints with the bindings: the vault may have been restored from a backup.
 func (r *Registry) Restarted() {
 	select {
 	case r.restarted <- struct{}{}:
-	default: // a comparison is due already
+	default: // a comparison is already due
 	}
 }
 
-// Rebind binds what an endpoint refers to again, as [Registry.Reconcile] does where a binding is
-// missing, or switches the endpoint off. It returns the endpoint as it is then.
+// Rebind binds the references of an endpoint again, as [Registry.Reconcile] does for a missing
+// binding, or switches the endpoint off. It returns the resulting endpoint.
 func (r *Registry) Rebind(ctx context.Context, e Endpoint) (Endpoint, error) {
 	if e.Lost {
 		return e, nil
@@ -33,12 +33,12 @@ func (r *Registry) Rebind(ctx context.Context, e Endpoint) (Endpoint, error) {
 	return r.Get(ctx, e.Name)
 }
 
-// errNoPolicy says that a KEY cannot be bound again before it is known who may send.
+// errNoPolicy means that a KEY cannot be bound again until the senders are known.
 var errNoPolicy = errors.New("the policy is not known yet")
 
-// sendersAgree reports whether an endpoint may be bound again to a KEY, as a save would find: all
-// endpoints that are bound to a KEY which is not shared have the same senders. It comes before
-// the binding, so that a crash leaves none that is not allowed.
+// sendersAgree reports whether an endpoint may be bound again to a KEY, by the rule of a save: all
+// endpoints that are bound to a KEY that is not shared have the same senders. The check precedes
+// the binding, so that a crash does not leave a forbidden one.
 func (r *Registry) sendersAgree(ctx context.Context, e Endpoint, ref Reference) (bool, error) {
 	others := r.sharing.others(ref.Secret, e.Name)
 	if !ref.key() || r.senders == nil || len(others) == 0 {

@@ -11,7 +11,7 @@ import (
 // A grant is a binding as a comparison sees it.
 type grant struct{ secret, uid, operation string }
 
-// A Repair is what a comparison found and put right.
+// A Repair is the kind of a difference that a comparison found, and how it was repaired.
 type Repair string
 
 // The repairs.
@@ -20,14 +20,14 @@ const (
 	GivenUp Repair = "GIVEN_UP"
 	// BoundAgain is a reference whose binding was missing.
 	BoundAgain Repair = "BOUND_AGAIN"
-	// SwitchedOff is an endpoint whose secret, or pinned version, is gone.
+	// SwitchedOff is an endpoint whose secret, or pinned version, no longer exists.
 	SwitchedOff Repair = "SWITCHED_OFF"
 	// StillLost is a reference of an endpoint that was switched off before and was not saved
 	// since. Only people can repair it.
 	StillLost Repair = "LOST"
 )
 
-// Repaired reports whether the comparison put the difference right.
+// Repaired reports whether the comparison repaired the difference.
 func (r Repair) Repaired() bool { return r != StillLost }
 
 // Loss reports whether an endpoint is off because of the difference.
@@ -36,36 +36,36 @@ func (r Repair) Loss() bool { return r == SwitchedOff || r == StillLost }
 // A Discrepancy is one difference between the endpoints and the bindings.
 type Discrepancy struct {
 	Repair Repair
-	// Secret and Referrer are the names of the secret and of what refers to it, or
-	// was bound to it.
+	// Secret and Referrer are the names of the secret and of the resource that refers to it, or was
+	// bound to it.
 	Secret, Referrer string
 }
 
-// Reconcile compares the bindings that the vault holds with the endpoints, both
-// ways, and repairs what differs: after a restored backup, or anything else that
-// the steps of a save do not foresee.
+// Reconcile compares the bindings of the vault with the endpoints, in both directions, and repairs
+// differences: after a restored backup, or any other event that the steps of a save do not
+// foresee.
 //
-//   - A binding that neither an endpoint nor an intent nor the queue knows is
+//   - A binding that belongs to no endpoint, intent, or entry of the queue is
 //     given up, if it is this allowlist's.
 //   - An endpoint whose binding is missing is bound again under the same
-//     operation. If the secret is gone, or the vault or the policy would refuse
-//     the save today, the endpoint is switched off.
-//   - An endpoint that pins a version which is gone is switched off; see pins.go.
+//     operation. If the secret no longer exists, or the vault or the policy would
+//     refuse the save today, the endpoint is switched off.
+//   - An endpoint that pins a version that no longer exists is switched off; see
+//     pins.go.
 //
-// The bindings are read before the own store is: a binding is made after its
-// intent was written, so what is unknown by then is not a save under way.
+// The bindings are read before the registry's own store: a binding is created after its intent is
+// written, so a binding that is still unknown then does not belong to a save in progress.
 //
-// What fails for one secret or endpoint does not keep the others from being
-// compared; only a vault out of reach ends the comparison. It tells each difference
-// once that is put right, and each loss that is left; the log says how many these are. One
-// comparison runs at a time.
+// A failure for one secret or endpoint does not prevent the comparison of the others; only an
+// unreachable vault ends it. Reconcile reports each difference once it is repaired, and each loss
+// that remains; it logs their numbers. One comparison runs at a time.
 func (r *Registry) Reconcile(ctx context.Context, report func(Discrepancy)) error {
 	r.reconciling.Lock()
 	defer r.reconciling.Unlock()
 	losses := 0
 	defer func() {
 		if losses > 0 {
-			r.logger.WarnContext(ctx, "endpoints are off because secrets or versions that they refer to are gone; save them again", slog.Int("losses", losses))
+			r.logger.WarnContext(ctx, "endpoints are off because secrets or versions that they refer to no longer exist; save them again", slog.Int("losses", losses))
 		}
 	}()
 	return r.reconcile(ctx, func(f Discrepancy) {
@@ -76,7 +76,7 @@ func (r *Registry) Reconcile(ctx context.Context, report func(Discrepancy)) erro
 	})
 }
 
-// Repair is [Registry.Reconcile] for who wants to know only how many differences were put right.
+// Repair is [Registry.Reconcile] for callers that need only the number of repaired differences.
 func (r *Registry) Repair(ctx context.Context) (repairs int, err error) {
 	err = r.Reconcile(ctx, func(f Discrepancy) {
 		if f.Repair.Repaired() {
@@ -95,16 +95,16 @@ func (r *Registry) reconcile(ctx context.Context, report func(Discrepancy)) erro
 	return errors.Join(err, r.reconcileEndpoints(ctx, seen, report))
 }
 
-// A comparison is what the first half of a reconciliation found for the second.
+// A comparison holds the results of the first half of a reconciliation for the second.
 type comparison struct {
 	held map[grant]bool
-	// portless are those of held that tell no port.
+	// portless holds the grants of held that have no port.
 	portless map[grant]bool
-	// unknown are the workspaces whose bindings could not be listed.
+	// unknown holds the workspaces whose bindings could not be listed.
 	unknown map[string]bool
 }
 
-// system is the author of what the registry does by itself, and why.
+// system returns the author of a change that the registry makes by itself, with its reason.
 func system(reason string) changelog.Author {
 	return changelog.Author{
 		Actor:  changelog.Actor{Subject: "system", Authentication: "system"},

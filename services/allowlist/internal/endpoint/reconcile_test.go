@@ -53,11 +53,11 @@ func TestReconcileGivesUpWhatABackupThatWasPutBackDoesNotKnow(t *testing.T) {
 	k.Server.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.Config.Store, backup, 0o600))
 	k.Start(t)
-	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, late)) == 0 }, "a secret is bound for an endpoint that is not there")
+	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, late)) == 0 }, "a secret is bound for an endpoint that does not exist")
 	_, err = k.Secrets.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: late})
 	allowlisttest.Must(t, err)
 	if n := len(k.Held(t, early)); n != 1 {
-		t.Errorf("the endpoint that is there has %d bindings", n)
+		t.Errorf("the existing endpoint has %d bindings", n)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestOneBadReferenceDoesNotKeepOthersFromBeingRestored(t *testing.T) {
 	k.Owner.Create(t, "bbb", allowlisttest.Draft(second))
 	operation := k.Held(t, second)[0].GetOperationId()
 
-	// The first endpoint's secret comes back as something that is no key.
+	// The first endpoint's secret is created again, but not as a key.
 	_, err := k.VaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: first, Force: true, Reason: "leaked"})
 	allowlisttest.Must(t, err)
 	k.SecretIn(t, allowlisttest.Workspace, "a", vaultv1.Usage_USAGE_PARAMETER)

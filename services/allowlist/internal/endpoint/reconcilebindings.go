@@ -12,9 +12,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// reconcileBindings goes through the bindings of all workspaces, gives up those that
-// nothing needs, and adds the others to held. It looks at what the vault holds, not at
-// what the own store says was bound: a backup that was put back does not know it all.
+// reconcileBindings reads the bindings of all workspaces, gives up those that are not needed, and
+// adds the others to held. It reads the bindings from the vault, and not the registry's own
+// records of them: a store that was restored from a backup does not know them all.
 func (r *Registry) reconcileBindings(ctx context.Context, found comparison, report func(Discrepancy)) error {
 	workspaces, failed := r.workspaces(ctx)
 	if ends(ctx, failed) {
@@ -53,9 +53,9 @@ func (r *Registry) reconcileBindings(ctx context.Context, found comparison, repo
 	return errors.Join(append(failures, r.forgetUnbound(ctx, found, kept))...)
 }
 
-// workspaces returns those of all endpoints, of all secrets that were ever bound, and those of
-// the vault, as `workspaces/{workspace}`: a vault that was restored from a backup may know
-// bindings of a workspace that is empty by now.
+// workspaces returns the workspaces of all endpoints, of all secrets that were ever bound, and of
+// the vault, as `workspaces/{workspace}`. A vault that was restored from a backup may have
+// bindings in a workspace that is empty by now.
 func (r *Registry) workspaces(ctx context.Context) ([]string, error) {
 	seen := make(map[string]bool)
 	theirs, err := r.vault.Workspaces(ctx)
@@ -85,8 +85,7 @@ func workspaceOf(secret string) string {
 	return workspace
 }
 
-// forgetUnbound takes secrets that nothing is bound to from the list of those that were
-// bound.
+// forgetUnbound removes secrets without bindings from the list of bound secrets.
 func (r *Registry) forgetUnbound(ctx context.Context, found comparison, kept map[string]bool) error {
 	return r.eachKey(ctx, boundSpace(), func(key []byte) error {
 		secret, err := lastText(boundSpace(), key)
@@ -97,11 +96,11 @@ func (r *Registry) forgetUnbound(ctx context.Context, found comparison, kept map
 	})
 }
 
-// needed reports whether an intent, the queue, or the referrer knows a binding.
+// needed reports whether an intent, the queue, or the referrer still needs a binding.
 func (r *Registry) needed(ctx context.Context, secret string, b vaultclient.Binding) (bool, error) {
 	name, err := ParseName(b.Referrer)
 	if err != nil {
-		return false, nil //nolint:nilerr // what is not an endpoint needs nothing
+		return false, nil //nolint:nilerr // only endpoints need bindings
 	}
 	needed := false
 	err = r.kv.View(ctx, func(reader kv.Reader) error {
@@ -114,7 +113,7 @@ func (r *Registry) needed(ctx context.Context, secret string, b vaultclient.Bind
 			if _, err := reader.Get(key); err == nil {
 				needed = true
 			} else if !errors.Is(err, kv.ErrNotFound) {
-				return fmt.Errorf("read binding's reason: %w", err)
+				return fmt.Errorf("read intent or unbinding: %w", err)
 			}
 		}
 		return nil
@@ -122,8 +121,8 @@ func (r *Registry) needed(ctx context.Context, secret string, b vaultclient.Bind
 	return needed, err
 }
 
-// forget takes a secret that nothing is bound to from the list to reconcile,
-// unless an intent that may have come meanwhile is about to bind it.
+// forget removes a secret without bindings from the list to reconcile, unless a new intent is
+// about to bind it.
 func (r *Registry) forget(ctx context.Context, secret string) error {
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		seen := 0
@@ -136,7 +135,7 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 				return err
 			}
 			if seen++; seen == batch {
-				return nil // a busy moment; the next comparison may forget it
+				return nil // the store is busy; the next comparison may forget it
 			}
 		}
 		return tx.Delete(boundKey(secret))

@@ -9,8 +9,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// reconcileEndpoints looks for endpoints that refer to what is not bound, reports what was not
-// kept yet when they were saved, and counts keys that serve several purposes.
+// reconcileEndpoints finds references that are not bound, reports purposes and ports that were not
+// recorded yet when their endpoints were saved, and counts keys that serve several purposes.
 func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, report func(Discrepancy)) error {
 	keys := make(census)
 	defer func() { r.mixed.Set(float64(len(keys.mixed()))) }()
@@ -47,7 +47,7 @@ func (r *Registry) reconcileEndpoints(ctx context.Context, found comparison, rep
 }
 
 // restoreMissing restores the references of an endpoint that are not bound, and reports whether
-// the endpoint is off now.
+// the endpoint is now off.
 func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found comparison, report func(Discrepancy)) (off bool, err error) {
 	for _, reference := range e.References {
 		if found.unknown[workspaceOf(reference.Secret)] || found.held[grant{reference.Secret, reference.UID, e.Operation}] {
@@ -68,9 +68,9 @@ func (r *Registry) restoreMissing(ctx context.Context, e Endpoint, found compari
 	return false, nil
 }
 
-// restore binds a reference again under the operation of its save, or switches
-// the endpoint off if the secret it knew is gone or may no longer be used so. It
-// returns which of the two, or nothing if the endpoint was saved again meanwhile.
+// restore binds a reference again under the operation of its save, or switches the endpoint off if
+// the secret no longer exists or may no longer be used for this. It returns which of the two, or
+// nothing if the endpoint was saved again in the meantime.
 func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference) (Repair, error) {
 	err := r.kv.Update(ctx, func(tx kv.Tx) error { return tx.Put(boundKey(reference.Secret), nil) })
 	if err != nil {
@@ -86,14 +86,14 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	switch {
 	case fault.Is(err, vaultclient.ReasonSecretNotFound), fault.Is(err, vaultclient.ReasonUsageNotAllowed),
 		fault.Is(err, vaultclient.ReasonHostNotAllowed), fault.Is(err, vaultclient.ReasonKeyPurposeFixed), fault.Is(err, vaultclient.ReasonKeyNotShared):
-		// A usage and a purpose never change: a secret of another one is another life of
-		// the name, or was taken for something else while nothing was bound.
+		// The usage and the purpose of a secret never change: a secret with another one is another
+		// incarnation, or was bound for another purpose while it had no binding.
 		return r.lose(ctx, e, reference)
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)
 	}
-	// A save may have replaced the operation meanwhile, and a secret of the same
-	// name may be another one: then this binding is not needed.
+	// In the meantime, a save may have replaced the operation, or the name may belong to another
+	// secret. Then this binding is not needed.
 	needed, err := r.needed(ctx, reference.Secret, vaultclient.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
 	if err != nil || needed {
 		return BoundAgain, err

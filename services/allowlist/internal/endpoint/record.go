@@ -13,7 +13,7 @@ import (
 // format is the first byte of each value in the registry's key space; JSON follows.
 const format = 1
 
-// A record is an endpoint as stored. Its name is in the key.
+// A record is the stored form of an endpoint. The name is in the key.
 type record struct {
 	UID          string            `json:"uid"`
 	Revision     uint64            `json:"revision"`
@@ -85,11 +85,11 @@ func read(r kv.Reader, name Name) (Endpoint, error) {
 	return e, addCheck(r, &e)
 }
 
-// find is read for those who expect that there may be none: it returns nil.
+// find is like read, but returns nil if the endpoint does not exist.
 func find(r kv.Reader, name Name) (*Endpoint, error) {
 	e, err := read(r, name)
 	if fault.Is(err, ReasonNotFound) {
-		return nil, nil //nolint:nilnil // nil is the endpoint that is not there
+		return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 	}
 	return &e, err
 }
@@ -102,8 +102,8 @@ func decodeEndpoint(name Name, value []byte) (Endpoint, error) {
 	return stored.endpoint(name), nil
 }
 
-// write puts an endpoint in the place of an older state of it, if there is one,
-// and returns the bytes for the change log to commit to.
+// write stores an endpoint, replacing its old state if that is not nil, and returns the bytes that
+// the change log commits to.
 func write(tx kv.Tx, old *Endpoint, e Endpoint) ([]byte, error) {
 	value, err := encode(e.record())
 	if err != nil {

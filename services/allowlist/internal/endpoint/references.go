@@ -22,41 +22,41 @@ const (
 	Unbound LinkState = "UNBOUND"
 	// Unneeded is a binding without a reference.
 	Unneeded LinkState = "UNNEEDED"
-	// Settling is the binding of a save under way, or one that waits to be given up.
+	// Settling is the binding of a save in progress, or one that waits to be given up.
 	Settling LinkState = "SETTLING"
-	// Mixed is a reference with its binding to a KEY that endpoints saved by earlier releases
-	// use for several purposes. It goes on working; store another key.
+	// Mixed is a reference with its binding to a KEY that endpoints saved by earlier releases use for
+	// several purposes. It continues to work; store another key.
 	Mixed LinkState = "MIXED"
 	// OtherSenders is a reference with its binding to a KEY that is not shared and that serves
-	// endpoints with different senders, who can open each other's messages. Give these the same
+	// endpoints with different senders, who can decrypt each other's messages. Give these the same
 	// senders, store another key, or ask a super admin to share this one.
 	OtherSenders LinkState = "SENDERS_DIFFER"
-	// Lost is the reference of an endpoint that is off because a secret of its, or a version that
-	// it pins, is gone.
+	// Lost is the reference of an endpoint that is off because one of its secrets, or a version that
+	// it pins, no longer exists.
 	Lost LinkState = "LOST"
 )
 
-// Sound reports whether all is well with the link.
+// Sound reports whether the link needs no attention.
 func (s LinkState) Sound() bool { return s == Bound || s == Settling }
 
-// A Link is what ties a secret to what refers to it.
+// A Link connects a secret and a resource that refers to it.
 type Link struct {
 	// Secret and Referrer are resource names.
 	Secret, Referrer string
 	State            LinkState
 }
 
-// reference is one of an endpoint, with what tells whether it is bound.
+// reference is a reference of an endpoint, with the data to find out whether it is bound.
 type reference struct {
 	referrer string
 	grant    grant
-	// lost says that the endpoint is off because of a loss, and gone that it is this one.
+	// lost says that the endpoint is off because of a loss, and missing that this reference is the
+	// lost one.
 	lost, missing bool
 }
 
-// Links tells every reference and every binding of this allowlist, by secret and
-// then by referrer, and changes nothing. It takes memory in proportion to the
-// references.
+// Links reports every reference and every binding of this allowlist, by secret and then by
+// referrer, and changes nothing. Its use of memory is proportional to the number of references.
 func (r *Registry) Links(ctx context.Context, report func(Link)) error {
 	workspaces, err := r.workspaces(ctx)
 	if err != nil {
@@ -80,7 +80,7 @@ func (r *Registry) Links(ctx context.Context, report func(Link)) error {
 	if err != nil {
 		return err
 	}
-	state := make(map[string]LinkState) // of what is bound, unless that is all there is to say
+	state := make(map[string]LinkState) // of bound references, if not Bound
 	for secret := range differing {
 		state[secret] = OtherSenders
 	}
@@ -100,7 +100,7 @@ func (r *Registry) Links(ctx context.Context, report func(Link)) error {
 	return nil
 }
 
-// references returns those of all endpoints by secret, and what their keys are for.
+// references returns the references of all endpoints by secret, and the purposes of their keys.
 func (r *Registry) references(ctx context.Context) (map[string][]reference, census, error) {
 	keys := make(census)
 	all := make(map[string][]reference)
@@ -124,7 +124,7 @@ func (r *Registry) references(ctx context.Context) (map[string][]reference, cens
 	return all, keys, err
 }
 
-// linksOf tells the links of one secret. Bound is the state of references that are bound.
+// linksOf reports the links of one secret. Bound is the state of references that are bound.
 func (r *Registry) linksOf(ctx context.Context, secret string, references []reference, bindings []vaultclient.Binding, bound LinkState, report func(Link)) error {
 	held := make(map[grant]bool)
 	for _, b := range bindings {
@@ -167,7 +167,7 @@ func (r *Registry) linksOf(ctx context.Context, secret string, references []refe
 	return nil
 }
 
-// bindings returns the bindings in a workspace that are this allowlist's.
+// bindings returns this allowlist's bindings in a workspace.
 func (r *Registry) bindings(ctx context.Context, workspace string) ([]vaultclient.Binding, error) {
 	all, err := r.vault.Bindings(ctx, workspace)
 	if err != nil {

@@ -21,48 +21,48 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
-// SaveBound is how long a save may take from its intent to its commit. An intent
-// that is older is taken for the remains of a crash.
+// SaveBound is the maximum time of a save from its intent to its commit. An older intent is
+// treated as the remains of a crash.
 const SaveBound = 5 * time.Second
 
-// Options are what a registry works with. All but Step are required.
+// Options are the dependencies and settings of a registry. All except Step are required.
 type Options struct {
 	Store   kv.Store
 	Log     *changelog.Log
 	Replays *replay.Ledger
 	Vault   *vaultclient.Vault
-	// Holder is who the vault knows this allowlist as. Bindings of others are left alone.
+	// Holder is the identity of this allowlist in the vault. Bindings of other holders are not
+	// touched.
 	Holder string
 	Logger *slog.Logger
 	Now    func() time.Time
-	// Guard finds the addresses of hosts that may be connected to.
+	// Guard resolves hosts to the addresses that callers may connect to.
 	Guard *dialguard.Guard
-	// Proofs makes challenges and looks for proofs.
+	// Proofs creates challenges and checks proofs.
 	Proofs *verify.Checker
-	// Recheck is the time between two looks for a proof, and Grace how long an
-	// endpoint without its proof stays in use.
+	// Recheck is the time between two checks of a proof. Grace is the time for which an endpoint
+	// without its proof stays in use.
 	Recheck, Grace time.Duration
-	// Metrics registers what there is to see.
+	// Metrics registers the metrics.
 	Metrics prometheus.Registerer
-	// Acknowledged returns when the acknowledgements of unsafe choices end that a stored
-	// configuration makes.
+	// Acknowledged returns the end times of the acknowledgements of unsafe choices in a stored
+	// configuration.
 	Acknowledged func(stored []byte) []time.Time
-	// DropUses drops what is kept of the uses of an endpoint that was deleted, by its
-	// uid. It is called again where a crash came in between.
+	// DropUses deletes the recorded uses of a deleted endpoint, by its uid. It is called again if a
+	// crash interrupted it.
 	DropUses func(ctx context.Context, uid string) error
-	// Needs returns what a stored configuration needs secrets for.
+	// Needs returns the needs of a stored configuration.
 	Needs func(stored []byte) ([]Need, error)
-	// Senders returns who may send for an endpoint; nil: all endpoints have the same senders.
+	// Senders returns the senders of an endpoint. If it is nil, all endpoints have the same senders.
 	Senders func(Name) []string
-	// PolicyKnown reports whether Senders answers by a policy. Required with Senders.
+	// PolicyKnown reports whether Senders uses a loaded policy. It is required with Senders.
 	PolicyKnown func() bool
-	// Step, if not nil, is called between the steps of a save and of an
-	// unbinding. Its error ends them on the spot, as if the process had died
-	// there; tests use it to crash anywhere.
+	// Step, if not nil, is called between the steps of a save and of an unbinding. An error from it
+	// ends them at once, as if the process had crashed; tests use it to crash at any step.
 	Step func(step string) error
 }
 
-// A Registry keeps endpoints. It may be used from many goroutines.
+// A Registry stores endpoints. It is safe for concurrent use.
 type Registry struct {
 	kv        kv.Store
 	log       *changelog.Log
@@ -80,11 +80,11 @@ type Registry struct {
 	grace     time.Duration
 	pace      *pace
 	kick      chan struct{} // holds one element while bindings wait to be given up
-	tombstone *missing
-	// restarted holds one element while a comparison is due because the vault was started again.
+	tombstone *deletedSecrets
+	// restarted holds one element while a comparison is due because the vault was restarted.
 	restarted chan struct{}
 	legacy    *legacy
-	warned    time.Time // the day of the last word about acknowledgements; the sweep's alone
+	warned    time.Time // the day of the last warning about acknowledgements; only the sweep uses it
 
 	dropUses func(ctx context.Context, uid string) error
 	needsOf  func(stored []byte) ([]Need, error)
@@ -95,11 +95,11 @@ type Registry struct {
 
 	policyKnown func() bool
 
-	reconciling sync.Mutex // held by a comparison
+	reconciling sync.Mutex // held during a comparison
 }
 
-// NewRegistry returns the registry that lives in a store. No save is under way
-// yet, so it takes every intent that it finds for the remains of a crash.
+// NewRegistry returns the registry in a store. No save can be in progress yet, so every existing
+// intent is treated as the remains of a crash.
 func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
 		kv: o.Store, log: o.Log, replays: o.Replays, vault: o.Vault, holder: o.Holder, logger: o.Logger,
@@ -126,19 +126,19 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// Call is what a change comes with beside the change itself.
+// Call holds the properties of a request in addition to the change itself.
 type Call struct {
 	// Author goes into the change log.
 	Author changelog.Author
-	// Request makes the change safe to repeat; the zero Request does not.
+	// Request makes the change idempotent; the zero Request does not.
 	Request replay.Request
-	// Places says where in the request each secret is referred to, so that a
-	// refusal of the vault can name the field.
+	// Places holds the fields of the request that refer to each secret, so that a refusal of the
+	// vault can name the field.
 	Places Places
-	// Wrong, if not nil, is what has been found wrong with the request. Then nothing is
-	// changed, and the answer is that together with what is wrong with the secrets.
+	// Wrong, if not nil, holds the violations that were found in the request. Then nothing is
+	// changed, and the call fails with these violations and those of the secrets.
 	Wrong error
-	// SuperAdmin says that the author may acknowledge what breaks the promise that a key
+	// SuperAdmin says that the author may acknowledge settings that break the promise that a key
 	// cannot be read.
 	SuperAdmin bool
 }
@@ -165,15 +165,15 @@ func (r *Registry) Create(ctx context.Context, name Name, s Settings, call Call)
 	})
 }
 
-// Update changes an endpoint. A change that changes nothing leaves no trace.
+// Update changes an endpoint. A change without effect is not recorded.
 func (r *Registry) Update(ctx context.Context, name Name, c Change, call Call) (Endpoint, error) {
 	return r.save(ctx, name, ActionUpdated, call, existing(c.Etag, func(e Endpoint) (Endpoint, error) {
 		return c.apply(e), nil
 	}))
 }
 
-// Approve records that the author vouches for the endpoint. An endpoint that is
-// verified already stays as it is.
+// Approve records that the author vouches for the endpoint. It has no effect on an endpoint that
+// is already verified.
 func (r *Registry) Approve(ctx context.Context, name Name, etag string, call Call) (Endpoint, error) {
 	return r.save(ctx, name, ActionApproved, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.Verification.Done() {
@@ -187,7 +187,7 @@ func (r *Registry) Approve(ctx context.Context, name Name, etag string, call Cal
 	}))
 }
 
-// Deactivate switches an endpoint off. One that is not on stays as it is.
+// Deactivate switches an endpoint off. It has no effect on an endpoint that is not active.
 func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, call Call) (Endpoint, error) {
 	return r.save(ctx, name, ActionDeactivated, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.State == Active {
@@ -243,11 +243,11 @@ func (r *Registry) remove(tx kv.Tx, old Endpoint, call Call) error {
 	return r.replays.Record(tx, call.Request, old.UID)
 }
 
-// An edit turns the present state of an endpoint, nil if there is none, into the
-// next. It may run more than once.
+// An edit turns the current state of an endpoint, or nil if it does not exist, into the next. It
+// may run more than once.
 type edit func(old *Endpoint) (Endpoint, error)
 
-// existing is an edit of an endpoint that must be there, and be as the caller saw it.
+// existing returns an edit of an endpoint that must exist, with the revision that the caller saw.
 func existing(etag string, change func(Endpoint) (Endpoint, error)) edit {
 	return func(old *Endpoint) (Endpoint, error) {
 		if old == nil {
@@ -260,8 +260,8 @@ func existing(etag string, change func(Endpoint) (Endpoint, error)) edit {
 	}
 }
 
-// commit writes the next state of an endpoint with all that belongs to it. If
-// nothing changed it writes nothing but the record of the request.
+// commit writes the next state of an endpoint with everything that belongs to it. If nothing
+// changed, it writes only the record of the request.
 func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, call Call) (Endpoint, error) {
 	before := Endpoint{}
 	if old != nil {
@@ -297,8 +297,8 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, ca
 	return e, r.replays.Record(tx, call.Request, e.UID)
 }
 
-// after returns now, or the next moment after earlier where the clock stands or
-// goes back: the times of one endpoint only grow.
+// after returns now, or the next instant after earlier if the clock did not advance: the times of
+// one endpoint only grow.
 func after(now, earlier time.Time) time.Time {
 	now = now.UTC().Round(0)
 	if !now.After(earlier) {
@@ -307,7 +307,7 @@ func after(now, earlier time.Time) time.Time {
 	return now
 }
 
-// newID draws an id for a life or an operation: 26 characters, 130 random bits.
+// newID generates an ID for an incarnation or an operation: 26 characters, 130 random bits.
 func newID() string { return strings.ToLower(rand.Text()) }
 
 func (r *Registry) step(name string) error {

@@ -22,8 +22,8 @@ import (
 // Until a port is reported, its endpoint continues to work. A report that is repeated after a
 // crash changes nothing. If a vault is restored from before the report, the report is repeated.
 
-// informed is an edit whose result knows what its keys are for, also where the endpoint was
-// saved before that was kept and the edit leaves its encryption alone.
+// informed returns an edit whose result has the purposes of its keys, even if the endpoint was
+// saved before purposes were recorded and the edit does not change its encryption.
 func (r *Registry) informed(change edit) edit {
 	return func(old *Endpoint) (Endpoint, error) {
 		e, err := change(old)
@@ -35,8 +35,8 @@ func (r *Registry) informed(change edit) edit {
 	}
 }
 
-// report tells the vault what it does not know of an endpoint's references, and returns the
-// endpoint as it is then.
+// report sends the vault the missing purposes and ports of an endpoint's references, and returns
+// the resulting endpoint.
 func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, report func(Discrepancy)) (Endpoint, error) {
 	references := slices.Clone(e.References)
 	purposes := r.reportPurposes(ctx, e, references)
@@ -54,21 +54,21 @@ func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, rep
 	}
 	if !slices.Equal(references, e.References) {
 		var err error
-		if e, err = r.keepReported(ctx, e, references, "the purposes of keys and the ports of credentials are on record from now on"); err != nil {
+		if e, err = r.keepReported(ctx, e, references, "the purposes of keys and the ports of credentials were recorded"); err != nil {
 			return e, err
 		}
 	}
 	return e, errors.Join(purposes, ports)
 }
 
-// reportPorts reports the ports of references whose bindings tell none, and writes them into the
-// references. It returns the secret of one that may no longer be sent there: its hosts were
-// changed before the report.
+// reportPorts reports the ports of references whose bindings have none, and writes them into the
+// references. It returns the secret of a reference that may no longer be sent there, because its
+// hosts were changed before the report.
 func (r *Registry) reportPorts(ctx context.Context, e Endpoint, references []Reference, found comparison) (refused string, err error) {
 	for i, ref := range references {
 		at := grant{ref.Secret, ref.UID, e.Operation}
 		if !ref.credential() || !found.held[at] || ref.Port != 0 && !found.portless[at] {
-			continue // what is not bound is bound again with its port
+			continue // an unbound reference is bound again with its port
 		}
 		b, err := r.bindReported(ctx, e, ref.Need)
 		if fault.Is(err, vaultclient.ReasonHostNotAllowed) {
@@ -77,14 +77,14 @@ func (r *Registry) reportPorts(ctx context.Context, e Endpoint, references []Ref
 		if err != nil {
 			return "", err
 		}
-		if b.Port != 0 { // a vault of an earlier release keeps none
+		if b.Port != 0 { // a vault of an earlier release records no port
 			references[i].Port = b.Port
 		}
 	}
 	return "", nil
 }
 
-// reportPurposes reports what keys are for whose bindings do not tell, and writes it into the
+// reportPurposes reports the purposes of keys whose bindings have none, and writes them into the
 // references.
 func (r *Registry) reportPurposes(ctx context.Context, e Endpoint, references []Reference) error {
 	if !slices.ContainsFunc(references, func(ref Reference) bool { return ref.unreported() }) {
@@ -97,7 +97,7 @@ func (r *Registry) reportPurposes(ctx context.Context, e Endpoint, references []
 	for i, ref := range references {
 		at := slices.IndexFunc(needs, func(n Need) bool { return n.key() && n.Secret == ref.Secret && n.Version == ref.Version })
 		if at < 0 || !ref.unreported() {
-			continue // nothing to say of it, such as of a key that is an exposed one by now
+			continue // nothing to report, such as for a key that is now exposed
 		}
 		need := needs[at]
 		need.Partner = e.URL.Destination().Host
@@ -118,8 +118,8 @@ func (r *Registry) bindReported(ctx context.Context, e Endpoint, need Need) (vau
 	return b, nil
 }
 
-// keepReported writes references with what is on record from now on, unless the endpoint was
-// saved meanwhile.
+// keepReported writes the references with the reported data, unless the endpoint was saved in the
+// meantime.
 func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Reference, reason string) (Endpoint, error) {
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
@@ -148,10 +148,10 @@ func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Re
 	return now, err
 }
 
-// A census counts what the keys of all endpoints are for.
+// A census holds the purposes of the keys of all endpoints.
 type census map[string]map[string]bool // the purposes by secret
 
-// count counts the keys of an endpoint.
+// count adds the keys of an endpoint.
 func (c census) count(e Endpoint) {
 	for _, ref := range e.References {
 		if ref.Chains == "" {

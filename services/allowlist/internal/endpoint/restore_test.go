@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// backUp returns the vault's data file. The vault is stopped meanwhile, as README.md says.
+// backUp returns the vault's data file. The vault is stopped in the meantime, as README.md says.
 func backUp(t testing.TB, k *allowlisttest.Kit) []byte {
 	t.Helper()
 	k.VaultServer.Stop()
@@ -26,7 +26,7 @@ func backUp(t testing.TB, k *allowlisttest.Kit) []byte {
 	return backup
 }
 
-// putBack restores the vault from a backup. Before it starts, meanwhile may do more.
+// putBack restores the vault from a backup. It calls meanwhile before the vault starts.
 func putBack(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...func()) {
 	t.Helper()
 	k.VaultServer.Stop()
@@ -37,14 +37,14 @@ func putBack(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...fun
 	k.StartVault(t)
 }
 
-// pinned is a draft that names a version of its secret.
+// pinned returns a draft that names a version of its secret.
 func pinned(secret string, version uint32) *allowlistv1.Endpoint {
 	e := allowlisttest.Draft(secret)
 	e.Encryption.Request.GetCipher().GetSharedKey().Keys[0].Version = version
 	return e
 }
 
-// created creates an endpoint and switches it on; the vault may just have been restarted.
+// created creates an endpoint and activates it; the vault may just have been restarted.
 func created(t testing.TB, k *allowlisttest.Kit, id string, e *allowlistv1.Endpoint) {
 	t.Helper()
 	allowlisttest.Eventually(t, func() bool {
@@ -53,11 +53,11 @@ func created(t testing.TB, k *allowlisttest.Kit, id string, e *allowlistv1.Endpo
 			t.Fatalf("CreateEndpoint(%s) = %v %v", id, err, servertest.Violations(err))
 		}
 		return err == nil
-	}, "CreateEndpoint(%s) does not get through", id)
+	}, "CreateEndpoint(%s) does not succeed", id)
 	k.Activate(t, id)
 }
 
-// settled encrypts until the answer is not that the vault is unavailable.
+// settled encrypts until the vault is available.
 func settled(t testing.TB, k *allowlisttest.Kit, id string) (body []byte, err error) {
 	t.Helper()
 	allowlisttest.Eventually(t, func() bool {
@@ -72,12 +72,12 @@ func settled(t testing.TB, k *allowlisttest.Kit, id string) (body []byte, err er
 	return body, err
 }
 
-// wantOff fails the test unless an endpoint is off for a reason that holds a text.
+// wantOff fails the test unless an endpoint is off for a reason that contains a string.
 func wantOff(t testing.TB, k *allowlisttest.Kit, id, reason string) {
 	t.Helper()
 	allowlisttest.Eventually(t, func() bool { return k.Owner.Get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s is still on", id)
 	if got := k.Owner.Get(t, id).GetStateReason(); !strings.Contains(got, reason) {
-		t.Errorf("%s is off because %q, want that to hold %q", id, got, reason)
+		t.Errorf("%s is off because %q, want that to contain %q", id, got, reason)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestARestoredVaultIsReconciledAtOnce(t *testing.T) {
 		held := k.Held(t, secret)
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "the binding is not back")
-	wantOff(t, k, "late", "gone")
+	wantOff(t, k, "late", "no longer exists")
 }
 
 func TestBindingsThatAreBackInAWorkspaceWithoutEndpointsAreGivenUp(t *testing.T) {
@@ -107,10 +107,10 @@ func TestBindingsThatAreBackInAWorkspaceWithoutEndpointsAreGivenUp(t *testing.T)
 	backup := backUp(t, k)
 	k.Owner.Delete(t, "orders")
 	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, secret)) == 0 }, "the binding is not given up")
-	_, err := k.Allowlist.Reconcile(t.Context()) // nothing in the store leads to the workspace now
+	_, err := k.Allowlist.Reconcile(t.Context()) // nothing in the store names the workspace now
 	allowlisttest.Must(t, err)
 	putBack(t, k, backup)
-	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, secret)) == 0 }, "a binding that nothing needs is back")
+	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, secret)) == 0 }, "an unneeded binding is back")
 }
 
 func TestAMessageBindsAgainWhatARestoredVaultDoesNotKnow(t *testing.T) {
@@ -134,7 +134,7 @@ func TestAMessageBindsAgainWhatARestoredVaultDoesNotKnow(t *testing.T) {
 		return len(held) == 1 && held[0].GetOperationId() == operation
 	}, "no message binds again")
 
-	// So does what tries the live keys.
+	// So do a live test and a diagnosis.
 	putBack(t, k, backup)
 	allowlisttest.Eventually(t, func() bool {
 		_, err := k.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
@@ -181,7 +181,7 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 				k.Start(t)
 			}
 			if tt.reconcile == 0 {
-				allowlisttest.Eventually(t, func() bool { // what is in memory serves for a moment
+				allowlisttest.Eventually(t, func() bool { // cached data is used for a moment
 					body, err = settled(t, k, "orders")
 					if err == nil && allowlisttest.Opens(t, 7, body) {
 						t.Fatal("a message is under another value with the number of the pinned version")
@@ -190,14 +190,14 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 				}, "messages go on")
 				allowlisttest.WantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
 			}
-			wantOff(t, k, "orders", "number was given to another value")
+			wantOff(t, k, "orders", "its number belongs to another value")
 			if body, err = settled(t, k, "early"); err != nil || !allowlisttest.Opens(t, 1, body) {
 				t.Errorf("a message under a version that came back is refused: %v", err)
 			}
 			_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 			allowlisttest.WantError(t, "ActivateEndpoint", err, codes.NotFound, "SECRET_NOT_FOUND")
 
-			// Its owner may say that the new value is meant.
+			// Its owner may choose the new value.
 			e := pinned(secret, 2)
 			e.Name = allowlisttest.NameOf("orders")
 			_, err = k.Owner.Update(t, e, "encryption")
@@ -205,7 +205,7 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 			_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 			allowlisttest.Must(t, err)
 			if body, err = settled(t, k, "orders"); err != nil || !allowlisttest.Opens(t, 7, body) {
-				t.Errorf("after the save, a message is not under the value that is there now: %v", err)
+				t.Errorf("after the save, a message is not under the current value: %v", err)
 			}
 		})
 	}
@@ -221,7 +221,7 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 	putBack(t, k, backup)
 	_, err := settled(t, k, "orders")
 	allowlisttest.WantError(t, "a message", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
-	wantOff(t, k, "orders", "pins is gone")
+	wantOff(t, k, "orders", "pins no longer exists")
 	if len(k.Held(t, secret)) != 1 {
 		t.Error("the secret can be deleted under the endpoint")
 	}
@@ -235,7 +235,7 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 		var found []allowlist.Discrepancy
 		allowlisttest.Must(t, allowlist.Reconcile(t.Context(), k.Config, nil, k.Env.Logger, func(f allowlist.Discrepancy) { found = append(found, f) }))
 		if len(found) != 1 || found[0].Repair != "LOST" || found[0].Secret != secret || found[0].Referrer != allowlisttest.NameOf("orders") {
-			t.Errorf("Reconcile tells %v, want the loss that is left", found)
+			t.Errorf("Reconcile reports %v, want the remaining loss", found)
 		}
 	}
 	k.Start(t)
@@ -258,7 +258,7 @@ func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 	k.Start(t)
 	_, err := settled(t, k, "orders")
 	allowlisttest.Must(t, err)
-	for range 2 { // the second time there is nothing to record
+	for range 2 { // the second time, nothing is left to record
 		repairs, err := k.Allowlist.Reconcile(t.Context())
 		if err != nil || repairs != 0 {
 			t.Errorf("Reconcile() = %d, %v, want no repair", repairs, err)
@@ -279,10 +279,10 @@ func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 		_, err = settled(t, k, "orders")
 		return err != nil
 	}, "messages go on")
-	wantOff(t, k, "orders", "number was given to another value")
+	wantOff(t, k, "orders", "its number belongs to another value")
 }
 
-// What somebody stores under the name of a secret that a backup does not know is no
+// A secret that is stored under the name of a secret that a backup does not contain is no
 // substitute for it.
 func TestASecretOfTheSameNameIsNotBoundAgain(t *testing.T) {
 	t.Parallel()
@@ -300,15 +300,15 @@ func TestASecretOfTheSameNameIsNotBoundAgain(t *testing.T) {
 			}
 			return err != nil
 		}, "messages go on")
-		wantOff(t, k, "orders", "gone")
+		wantOff(t, k, "orders", "no longer exists")
 		if held := k.Held(t, secret); len(held) != 0 {
 			t.Errorf("the other secret of the name is bound: %v", held)
 		}
 	}
 }
 
-// A KEY that the backup knows without a purpose may be claimed for another one before the
-// allowlist is back.
+// A KEY that has no purpose in the backup may be claimed for another one before the allowlist is
+// back.
 func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 	t.Parallel()
 	for _, reconcile := range []time.Duration{0, time.Hour} {
@@ -331,15 +331,15 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 			_, err := settled(t, k, "orders")
 			return err != nil
 		}, "messages go on")
-		wantOff(t, k, "orders", "for another use")
+		wantOff(t, k, "orders", "has another use")
 		if held := k.Held(t, secret); len(held) != 1 {
 			t.Errorf("the key has %d bindings, want that of the other workload alone", len(held))
 		}
 	}
 }
 
-// A KEY that was shared after the backup is not shared by now, so that the policy would refuse
-// a second endpoint with other senders.
+// A KEY that was shared after the backup is no longer shared, so that the policy would refuse a
+// second endpoint with other senders.
 func TestAKeyIsNotBoundAgainForOtherSenders(t *testing.T) {
 	t.Parallel()
 	for _, reconcile := range []time.Duration{0, time.Hour} {
@@ -367,7 +367,7 @@ func TestAKeyIsNotBoundAgainForOtherSenders(t *testing.T) {
 			_, err = k.Allowlist.Reconcile(t.Context())
 			allowlisttest.Must(t, err)
 		}
-		wantOff(t, k, "late", "for another use")
+		wantOff(t, k, "late", "has another use")
 		if held := k.Held(t, secret); len(held) != 1 || held[0].GetReferrer() != allowlisttest.NameOf("early") {
 			t.Errorf("the bindings are %v, want that of the early endpoint alone", held)
 		}

@@ -12,44 +12,43 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// # The life of a save
+// # The steps of a save
 //
-// An endpoint must never refer to a secret that can be deleted, and a binding
-// must not outlive what it was made for. The two facts live in two stores, so a
-// save that changes the references goes through these steps:
+// An endpoint must never refer to a secret that can be deleted, and a binding must not outlive the
+// reference that it was created for. The two facts are in two stores, so a save that changes the
+// references goes through these steps:
 //
 //	(a) begin   own store   an intent {operation, endpoint, secrets, time}
 //	(b) bind    vault       BindSecret for each secret and use, under the operation;
-//	                        what it tells of the keys must go with the configuration.
-//	                        What is refused is collected: the answer names all of it
+//	                        the facts that it returns must fit the configuration.
+//	                        Refusals are collected: the response lists them all
 //	(c) finish  own store   requires the intent; writes the endpoint with its
 //	                        references, deletes the intent, queues the bindings
-//	                        of the save before for unbinding, log, request id
+//	                        of the previous save for unbinding, log, request id
 //	(d) unbind  vault       UnbindSecret, at least once; unbind.go
 //
-// From (b) on the vault refuses to delete the secrets; so once (c) has committed,
-// nothing dangles. A save that fails after (a) is cancelled: the intent becomes
-// an entry of the unbinding queue, in one transaction of the own store. A save
-// that crashed leaves its intent, which the sweeper cancels when it is older than
-// SaveBound. Cancelling and finishing both consume the intent, so only one of
-// them happens: a save that was cancelled under its feet ends with CONTENTION. So
-// does one that finds, at (c), an endpoint that needs other bindings than it made:
-// another save has changed the references that it leaves alone, or the host.
+// From (b) on, the vault refuses to delete the secrets; so once (c) has committed, no reference
+// dangles. A save that fails after (a) is canceled: the intent becomes an entry of the unbinding
+// queue, in one transaction of the own store. A save that crashed leaves its intent, which the
+// sweeper cancels when it is older than SaveBound. Canceling and finishing both consume the
+// intent, so only one of them happens: a save that was canceled while it ran ends with CONTENTION.
+// So does a save that finds, at (c), an endpoint that needs other bindings than those it created:
+// another save has changed the host, or references that this save does not change.
 //
-// A BindSecret that is still on its way while its save is cancelled may arrive
-// after the unbinding. Therefore what was cancelled is unbound twice, the second
-// time when the deadline of such a call is over.
+// A BindSecret call that is still in flight while its save is canceled may arrive after the
+// unbinding. Therefore a canceled save is unbound twice, the second time when the deadline of such
+// a call has passed.
 //
-// A save that leaves the references alone is begin alone: one transaction.
+// A save that does not change the references needs only begin: one transaction.
 //
-// # Findings
+// # Violations
 //
-// A save answers with everything that is wrong with it. So one whose request is malformed
-// ([Call].Wrong) goes through (a) and (b) as well, with what can be read of it, to learn
-// what the vault has against its secrets; then it is cancelled as any other that fails.
-// What cannot be looked at, because the vault is out of reach, is left to the next save.
+// A save returns all violations at once. So a save whose request is malformed ([Call].Wrong) also
+// goes through (a) and (b), with the parts that can be parsed, to learn what the vault refuses
+// about its secrets; then it is canceled like any other save that fails. Checks that cannot be
+// made because the vault is unreachable are left to the next save.
 
-// A saving is one save on its way through the steps.
+// A saving is one save in progress.
 type saving struct {
 	operation string
 	name      Name
@@ -62,7 +61,7 @@ type saving struct {
 func (r *Registry) save(ctx context.Context, name Name, action string, call Call, change edit) (Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, SaveBound)
 	defer cancel()
-	// Also after an error: a commit whose answer was lost is a commit.
+	// Also after an error: a commit may have succeeded even if its result was lost.
 	defer r.follow(ctx, name)
 	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(call, change)), call: call}
 	e, needs, err := r.begin(ctx, s)
@@ -75,8 +74,8 @@ func (r *Registry) save(ctx context.Context, name Name, action string, call Call
 	return e, nil
 }
 
-// permitted is an edit that fails if it saves what only a super admin may acknowledge, for
-// another caller. What is saved already stays as it is.
+// permitted returns an edit that fails if it saves acknowledgements that only a super admin may
+// make, for another caller. Acknowledgements that are already saved stay as they are.
 func permitted(call Call, change edit) edit {
 	return func(old *Endpoint) (Endpoint, error) {
 		e, err := change(old)
@@ -88,8 +87,8 @@ func permitted(call Call, change edit) edit {
 	}
 }
 
-// begin applies the edit and, if that needs no new bindings, commits the result.
-// Otherwise it writes the intent and returns what to bind.
+// begin applies the edit and, if the result needs no new bindings, commits it. Otherwise it writes
+// the intent and returns the needs to bind.
 func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error) {
 	var saved Endpoint
 	var needs []Need
@@ -125,9 +124,9 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error
 	return saved, needs, err
 }
 
-// replayed returns the endpoint as it is now if the same request made it so
-// before, and nil if the request is new. The life that the request made may be
-// over: then there is no such endpoint, whoever has the name now.
+// replayed returns the current endpoint if the same request was already applied, and nil if the
+// request is new. If the incarnation that the request changed no longer exists, it fails with
+// ENDPOINT_NOT_FOUND, even if the name has been reused.
 func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
 	uid, seen, err := r.replays.Lookup(tx, s.call.Request)
 	if err != nil || !seen {
@@ -143,14 +142,14 @@ func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
 	return &e, nil
 }
 
-// rebind is steps (b) and (c), and the cancelling if they fail.
+// rebind is steps (b) and (c), and cancels the save if they fail.
 func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, needs []Need) (Endpoint, error) {
 	e, err := r.bindAndFinish(ctx, s, next, needs)
 	var crash *stopped
 	if err == nil || errors.As(err, &crash) {
 		return e, err
 	}
-	// The caller may be gone; what was bound must be given up all the same.
+	// The caller may have gone away; the bindings must be given up anyway.
 	cleanup, done := context.WithTimeout(context.WithoutCancel(ctx), SaveBound)
 	defer done()
 	if failed := r.cancel(cleanup, s.operation); failed != nil {
@@ -174,8 +173,8 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, n
 	return e, r.step("saved")
 }
 
-// finish commits the save, unless its intent is gone or its bindings are not those
-// that are needed by now.
+// finish commits the save, unless its intent no longer exists or the endpoint needs other bindings
+// by now.
 func (r *Registry) finish(ctx context.Context, s saving, references []Reference) (Endpoint, error) {
 	var saved Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) (err error) {
@@ -189,8 +188,8 @@ func (r *Registry) finish(ctx context.Context, s saving, references []Reference)
 }
 
 func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoint, error) {
-	// The same request may have been finished by another call meanwhile; then this
-	// one's bindings are not needed.
+	// Another call may have finished the same request in the meantime; then the bindings of this one
+	// are not needed.
 	if e, err := r.replayed(tx, s); err != nil {
 		return Endpoint{}, err
 	} else if e != nil {
@@ -204,7 +203,7 @@ func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoin
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if next.Operation != "" { // another save has bound the same meanwhile
+	if next.Operation != "" { // another save has bound the same references in the meantime
 		if err := r.retire(tx, s.operation); err != nil {
 			return Endpoint{}, err
 		}

@@ -20,8 +20,8 @@ import (
 
 var errCrash = errors.New("the test stops the save here")
 
-// crashAt fails the nth time that a step is reached, and every step after it, as
-// if the process were gone.
+// crashAt fails the nth time that a step is reached, and at every later step, as if the process
+// had crashed.
 func crashAt(step string, nth int) func(string) error {
 	var mu sync.Mutex
 	seen := 0
@@ -38,7 +38,7 @@ func crashAt(step string, nth int) func(string) error {
 	}
 }
 
-// secretsOf returns the secrets that an endpoint refers to; none if it is not there.
+// secretsOf returns the secrets that an endpoint refers to, or nothing if it does not exist.
 func secretsOf(t testing.TB, k *allowlisttest.Kit, id string) []string {
 	t.Helper()
 	resp, err := k.Owner.GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: allowlisttest.NameOf(id)})
@@ -53,7 +53,7 @@ func secretsOf(t testing.TB, k *allowlisttest.Kit, id string) []string {
 	return secrets
 }
 
-// consistent waits until the bindings are those that the endpoints need, one each.
+// consistent waits until the bindings are exactly those that the endpoints need.
 func consistent(t testing.TB, k *allowlisttest.Kit, secrets []string, endpoints ...string) {
 	t.Helper()
 	want := make(map[string]int)
@@ -131,7 +131,8 @@ func TestACrashAnywhereInACreateLeavesAllOrNothing(t *testing.T) {
 			k.Steps.Set(nil)
 			k.Restart(t)
 			consistent(t, k, []string{secret}, "orders")
-			// The caller who got no answer asks again, and it is there once.
+			// The caller, which got no response, repeats the request, and the endpoint is created only
+			// once.
 			created, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{
 				Parent: allowlisttest.Workspace, EndpointId: "orders", Endpoint: allowlisttest.Draft(secret), RequestId: "r1",
 			})
@@ -139,20 +140,20 @@ func TestACrashAnywhereInACreateLeavesAllOrNothing(t *testing.T) {
 			history, err := k.Owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: allowlisttest.NameOf("orders")})
 			allowlisttest.Must(t, err)
 			if len(history.GetChanges()) != 1 || history.GetChanges()[0].GetUid() != created.GetEndpoint().GetUid() {
-				t.Errorf("CreateEndpoint again = uid %s, want the one life of %v", created.GetEndpoint().GetUid(), history.GetChanges())
+				t.Errorf("CreateEndpoint again = uid %s, want the one incarnation of %v", created.GetEndpoint().GetUid(), history.GetChanges())
 			}
 			consistent(t, k, []string{secret}, "orders")
 		})
 	}
 }
 
-func TestASaveThatTakesTooLongIsCancelledAndSaysSo(t *testing.T) {
+func TestASaveThatTakesTooLongIsCanceledWithAnError(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "a")
 	k.Steps.Set(func(step string) error {
 		if step == "bound" {
-			k.Clock.Advance(6e9) // the sweeper may now take the intent for a dead one
+			k.Clock.Advance(6e9) // the sweeper may now treat the intent as dead
 		}
 		return nil
 	})
@@ -161,7 +162,7 @@ func TestASaveThatTakesTooLongIsCancelledAndSaysSo(t *testing.T) {
 	})
 	allowlisttest.WantError(t, "a save that takes too long", err, codes.Aborted, "CONTENTION")
 	if !servertest.Retryable(err) {
-		t.Error("CONTENTION does not ask to try again")
+		t.Error("CONTENTION has no retry delay")
 	}
 	k.Steps.Set(nil)
 	k.Settle(t, secret, 0)
@@ -245,7 +246,7 @@ func TestADeletionDuringASaveWins(t *testing.T) {
 	consistent(t, k, []string{a, b}, "orders")
 }
 
-func TestASecretCannotGoWhileASaveIsUnderWay(t *testing.T) {
+func TestASecretCannotBeDeletedDuringASave(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "a")
@@ -272,7 +273,7 @@ func TestASecretCannotGoWhileASaveIsUnderWay(t *testing.T) {
 		t.Errorf("violations = %v, want the field of the reference", v)
 	}
 	if _, err := k.Owner.GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: allowlisttest.NameOf("others")}); status.Code(err) != codes.NotFound {
-		t.Errorf("GetEndpoint of what was refused = %v, want NotFound", err)
+		t.Errorf("GetEndpoint of a refused endpoint = %v, want NotFound", err)
 	}
 }
 
@@ -312,7 +313,7 @@ func TestTheVaultsRefusalsNameTheField(t *testing.T) {
 		code         codes.Code
 		reason       string
 	}{
-		{"a secret that is not there", allowlisttest.Workspace + "/secrets/none", codes.NotFound, "SECRET_NOT_FOUND"},
+		{"a missing secret", allowlisttest.Workspace + "/secrets/none", codes.NotFound, "SECRET_NOT_FOUND"},
 		{"a parameter", k.SecretIn(t, allowlisttest.Workspace, "salt", vaultv1.Usage_USAGE_PARAMETER), codes.FailedPrecondition, "USAGE_NOT_ALLOWED"},
 	} {
 		_, err := k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{
@@ -340,7 +341,7 @@ func TestWithoutTheVaultNothingIsHalfSaved(t *testing.T) {
 	_, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: allowlisttest.Encrypted(other)}, "encryption")
 	allowlisttest.WantError(t, "UpdateEndpoint without a vault", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 	if !servertest.Retryable(err) {
-		t.Error("VAULT_UNAVAILABLE does not ask to try again")
+		t.Error("VAULT_UNAVAILABLE has no retry delay")
 	}
 	if got := secretsOf(t, k, "orders"); !slices.Equal(got, []string{secret}) {
 		t.Errorf("the endpoint refers to %v, want %s", got, secret)
@@ -350,12 +351,12 @@ func TestWithoutTheVaultNothingIsHalfSaved(t *testing.T) {
 	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Description: "works"}, "description")
 	allowlisttest.Must(t, err)
 
-	k.Restart(t) // it starts without the vault, too
+	k.Restart(t) // it also starts without the vault
 	k.Owner.Get(t, "orders")
 	allowlisttest.Eventually(t, func() bool { return strings.Contains(k.Env.Log.String(), "the vault cannot be reached") },
-		"the log says nothing of a vault that is down")
+		"the log does not mention the unreachable vault")
 	k.StartVault(t)
-	// A call waits for the connection that is being made: it is not refused between two attempts.
+	// A call waits for the connection in progress: it is not refused between two attempts.
 	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: allowlisttest.Encrypted(secret)}, "encryption")
 	allowlisttest.Must(t, err)
 	_, err = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})

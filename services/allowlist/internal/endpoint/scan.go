@@ -10,13 +10,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// ends reports whether an error is one that everything after it would meet, too.
+// ends reports whether an error would also affect all further calls.
 func ends(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || fault.Is(err, vaultclient.ReasonVaultUnavailable)
 }
 
-// eachKey calls fn for each key of a space, outside any transaction. It goes on after
-// an error, unless everything else would fail, too, and returns all.
+// eachKey calls fn for each key of a space, outside of any transaction. It continues after an
+// error, unless all further calls would fail, too, and returns all errors.
 func (r *Registry) eachKey(ctx context.Context, space kv.Key, fn func(key []byte) error) error {
 	var failures []error
 	start := []byte(space)

@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// differing remembers the KEY secrets whose endpoints have different senders.
+// differing holds the KEY secrets whose endpoints have different senders.
 type differing struct {
 	mu    sync.Mutex
 	known map[string]bool
@@ -32,7 +32,7 @@ func newDiffering() *differing {
 	})}
 }
 
-// set replaces what is known, and returns what is new.
+// set replaces the known secrets, and returns the new ones.
 func (d *differing) set(found []string) (fresh []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -45,7 +45,7 @@ func (d *differing) set(found []string) (fresh []string) {
 	return fresh
 }
 
-// changed makes a comparison due if the change of an endpoint may have put something right.
+// changed makes a comparison due if the change of an endpoint may have repaired a difference.
 func (d *differing) changed() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,12 +58,12 @@ func (d *differing) changed() {
 	}
 }
 
-// SendersChanged returns the channel that makes the registry compare senders: send to it,
-// without waiting, when another policy is in force.
+// SendersChanged returns the channel that makes the registry compare senders: send to it, without
+// blocking, when another policy is in force.
 func (r *Registry) SendersChanged() chan<- struct{} { return r.differs.kick }
 
-// runSenders compares senders whenever the policy changed, and now and then, since the vault
-// does not say when a KEY is shared.
+// runSenders compares senders whenever the policy has changed, and periodically, since the vault
+// does not report when a KEY is shared.
 func (r *Registry) runSenders(ctx context.Context, every Intervals) {
 	failures := 0
 	for {
@@ -81,16 +81,16 @@ func (r *Registry) runSenders(ctx context.Context, every Intervals) {
 	}
 }
 
-// CompareSenders looks for KEY secrets that are not shared and whose endpoints have different
-// senders by the policy in force. It logs those that it did not find the time before, and sets
-// the metric.
+// CompareSenders finds KEY secrets that are not shared and whose endpoints have different senders
+// under the policy in force. It logs those that the previous comparison did not find, and sets the
+// metric.
 func (r *Registry) CompareSenders(ctx context.Context) error {
 	found, err := r.differingSenders(ctx)
 	if err != nil {
 		return err
 	}
 	for _, secret := range r.differs.set(slices.Sorted(maps.Keys(found))) {
-		r.logger.WarnContext(ctx, "endpoints that use one key have different senders, who can open each other's messages; give them the same senders, store another key, or ask a super admin to share this one",
+		r.logger.WarnContext(ctx, "endpoints that use one key have different senders, who can decrypt each other's messages; give them the same senders, store another key, or ask a super admin to share this one",
 			slog.String("resource", secret), slog.Any("endpoints", found[secret]))
 	}
 	return nil
@@ -128,9 +128,9 @@ func (r *Registry) differingSenders(ctx context.Context) (map[string][]string, e
 	return found, nil
 }
 
-// isShared asks the vault whether a KEY that endpoints use may serve different senders. The
-// vault says so when a binding is repeated; to repeat one that is missing would make it, and so
-// is not done. A KEY that none of the endpoints is bound to is not shared.
+// isShared asks the vault whether a KEY that endpoints use may serve different senders. The vault
+// says so when a binding is repeated. To repeat a missing binding would create it, so that is not
+// done. A KEY that none of the endpoints is bound to is not shared.
 func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (shared, bound bool, err error) {
 	bindings, err := r.vault.BindingsOf(ctx, secret)
 	if fault.Is(err, vaultclient.ReasonSecretNotFound) {
@@ -160,14 +160,14 @@ func (r *Registry) isShared(ctx context.Context, secret string, names []Name) (s
 			return b.Shared, true, r.dropUnneeded(ctx, secret, b, e)
 		}
 		if _, refused := fault.From(err); !refused || ends(ctx, err) {
-			return false, false, fmt.Errorf("ask for key: %w", err)
+			return false, false, fmt.Errorf("repeat binding of key: %w", err)
 		}
 	}
 	return false, false, nil
 }
 
-// bindAgain repeats the binding of an endpoint's use, a CREDENTIAL's with the port of the
-// endpoint. What became of a version that the use names does not matter.
+// bindAgain repeats the binding of an endpoint's use; that of a CREDENTIAL with the port of the
+// endpoint. The state of a version that the use names does not matter.
 func (r *Registry) bindAgain(ctx context.Context, need Need, e Endpoint) (vaultclient.Binding, error) {
 	if need.credential() {
 		need.Port = e.URL.Destination().Port
@@ -180,7 +180,7 @@ func (r *Registry) bindAgain(ctx context.Context, need Need, e Endpoint) (vaultc
 	return b, err
 }
 
-// dropUnneeded gives up a binding that was repeated if a save replaced its operation meanwhile.
+// dropUnneeded gives up a repeated binding if a save replaced its operation in the meantime.
 func (r *Registry) dropUnneeded(ctx context.Context, secret string, b vaultclient.Binding, e Endpoint) error {
 	needed, err := r.needed(ctx, secret, vaultclient.Binding{UID: b.UID, Referrer: e.Name.String(), Operation: e.Operation})
 	if err != nil || needed {
@@ -192,5 +192,5 @@ func (r *Registry) dropUnneeded(ctx context.Context, secret string, b vaultclien
 	return errUnneeded
 }
 
-// errUnneeded says that an endpoint was saved while it was compared.
-var errUnneeded = errors.New("the endpoint was saved meanwhile")
+// errUnneeded means that an endpoint was saved while it was compared.
+var errUnneeded = errors.New("the endpoint was saved in the meantime")

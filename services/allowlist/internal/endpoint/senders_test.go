@@ -21,8 +21,8 @@ func wantDiffering(t testing.TB, k *allowlisttest.Kit, want float64, when string
 	allowlisttest.Eventually(t, func() bool { return k.Metric(t, differingSenders) == want }, "%s, the metric is not %v", when, want)
 }
 
-// A policy that changes after endpoints were saved gives one of them more senders than another
-// one with the same KEY has.
+// A policy change after endpoints were saved gives one of them more senders than another one with
+// the same KEY.
 func TestAPolicyThatGivesAKeyDifferentSendersIsShown(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -41,7 +41,7 @@ func TestAPolicyThatGivesAKeyDifferentSendersIsShown(t *testing.T) {
 			strings.Contains(line, allowlisttest.NameOf("one")) && strings.Contains(line, allowlisttest.NameOf("two"))
 	}
 	allowlisttest.Eventually(t, func() bool { return slices.ContainsFunc(k.Env.Log.Lines(), shown) }, "the log does not name the key and its endpoints")
-	// What there is goes on, and takes no new endpoint.
+	// The existing endpoints keep working, and no new endpoint can be added.
 	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("two"), Body: []byte("hello")})
 	_, err := k.Refusal(t, allowlisttest.Draft(secret))
 	allowlisttest.WantError(t, "a new endpoint of the key", err, codes.FailedPrecondition, "KEY_NOT_SHARED")

@@ -13,12 +13,12 @@ import (
 
 // # Keys and senders
 //
-// Whoever may send for one endpoint of a KEY can open what was captured of another one with
-// the same KEY. So all endpoints of a KEY that is not shared have the same senders. A save that
-// would break this is refused. A policy can break it later: that is shown (senders.go), but no
+// A sender of one endpoint of a KEY can decrypt captured messages of any other endpoint with the
+// same KEY. So all endpoints of a KEY that is not shared have the same senders. A save that would
+// break this is refused. A policy can break it later: that is reported (senders.go), but no
 // message is refused, since one more sender of one endpoint must not stop the others.
 
-// A sharing remembers which endpoints use which KEY secrets, kept right as the matcher is.
+// A sharing records which endpoints use which KEY secrets. It is updated like the matcher.
 type sharing struct {
 	mu   sync.Mutex
 	keys map[Name][]string
@@ -29,7 +29,7 @@ func newSharing() *sharing {
 	return &sharing{keys: make(map[Name][]string), uses: make(map[string]map[Name]bool)}
 }
 
-// set makes it agree with an endpoint, or forgets one that is nil.
+// set updates the entry of an endpoint, or deletes it if e is nil.
 func (s *sharing) set(name Name, e *Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *sharing) set(name Name, e *Endpoint) {
 	}
 }
 
-// others returns the endpoints besides one that use a KEY.
+// others returns the endpoints other than the named one that use a KEY.
 func (s *sharing) others(secret string, name Name) []Name {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *sharing) others(secret string, name Name) []Name {
 	return others
 }
 
-// shared returns the KEY secrets that several endpoints use, with these.
+// shared returns the KEY secrets that several endpoints use, with these endpoints.
 func (s *sharing) shared() map[string][]Name {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +80,8 @@ func (s *sharing) shared() map[string][]Name {
 	return found
 }
 
-// sameSenders fails, with all that is wrong, if another endpoint uses a KEY of a save that is
-// not shared, and has other senders.
+// sameSenders fails, with all violations, if another endpoint with other senders uses a KEY of a
+// save and the KEY is not shared.
 func (r *Registry) sameSenders(s saving, bound map[Need]vaultclient.Binding) error {
 	var wrong []error
 	for need, b := range bound {
@@ -101,5 +101,5 @@ func (r *Registry) sameSenders(s saving, bound map[Need]vaultclient.Binding) err
 
 func otherSenders() error {
 	return fault.New(fault.FailedPrecondition, vaultclient.ReasonKeyNotShared,
-		"a referenced key serves endpoints with other senders; store another key, or ask a super admin to share this one")
+		"a referenced key serves endpoints that have other senders; store another key, or ask a super admin to share this one")
 }

@@ -12,15 +12,14 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Intervals are how often the background tasks run.
+// Intervals are the intervals of the background tasks.
 type Intervals struct {
-	// Sweep is the time between two looks for intents that crashes left, and for
-	// proofs that are due.
+	// Sweep is the time between two checks for intents that crashes left, and for due proofs.
 	Sweep time.Duration
-	// Reconcile is the time between two comparisons with the vault; there is one, too, whenever
-	// the vault was started again. Zero: none.
+	// Reconcile is the time between two comparisons with the vault. A comparison also runs whenever
+	// the vault was restarted. Zero disables periodic comparisons.
 	Reconcile time.Duration
-	// Retry is the longest wait before something that failed is tried again.
+	// Retry is the longest wait before a failed task is tried again.
 	Retry time.Duration
 }
 
@@ -29,8 +28,8 @@ func DefaultIntervals() Intervals {
 	return Intervals{Sweep: 10 * time.Second, Reconcile: time.Hour, Retry: 5 * time.Second}
 }
 
-// Run does the background tasks until the context ends: it sweeps, unbinds,
-// reconciles, looks for proofs, compares senders, and switches off what lost its secret.
+// Run runs the background tasks until the context ends: it sweeps, unbinds, reconciles, checks
+// proofs, compares senders, and switches off endpoints that lost a secret.
 func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
@@ -58,11 +57,11 @@ func (r *Registry) runUnbind(ctx context.Context, every Intervals) {
 	for {
 		next, err := r.Unbind(ctx)
 		r.logFailure(ctx, "unbind", err)
-		pause := every.Sweep // nothing is lost if a kick is: the queue is looked at anyway
+		pause := every.Sweep // a lost kick loses nothing: the queue is read anyway
 		kick := r.kick
 		switch {
 		case err != nil:
-			// A vault that is down is not asked again by each save that comes.
+			// If the vault is down, new saves do not trigger another attempt.
 			failures, kick = failures+1, nil
 			pause = backOff(failures, every.Retry)
 		case !next.IsZero():
@@ -97,8 +96,8 @@ func (r *Registry) runReconcile(ctx context.Context, every Intervals) {
 	}
 }
 
-// backOff returns how long to wait after a number of failures in a row: 100 ms,
-// twice as long each time, at most the limit.
+// backOff returns the wait after a number of failures in a row: 100 ms, doubled each time, at most
+// the limit.
 func backOff(failures int, limit time.Duration) time.Duration {
 	const first = 100 * time.Millisecond
 	if failures > bits.Len64(uint64(limit/first)) {
@@ -107,8 +106,8 @@ func backOff(failures int, limit time.Duration) time.Duration {
 	return min(first<<(failures-1), limit)
 }
 
-// wait returns true when the time is over or there is a kick, and false when the
-// context has ended.
+// wait returns true when the time has passed or a kick arrives, and false when the context has
+// ended.
 func wait(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -121,8 +120,8 @@ func wait(ctx context.Context, d time.Duration, kick <-chan struct{}) bool {
 	return true
 }
 
-// Sweep cancels the intents that are older than a save may take. It changes the
-// own store only; the unbinding follows.
+// Sweep cancels the intents that are older than the maximum time of a save. It changes only the
+// own store; the unbinding follows.
 func (r *Registry) Sweep(ctx context.Context) error { return r.sweep(ctx, r.overdue) }
 
 func (r *Registry) sweep(ctx context.Context, dead func(intent) bool) error {
@@ -145,7 +144,7 @@ func (r *Registry) sweep(ctx context.Context, dead func(intent) bool) error {
 	}
 }
 
-// intents reads a batch of intents and returns those that are dead.
+// intents reads a batch of intents and returns the dead ones.
 func (r *Registry) intents(ctx context.Context, start []byte, dead func(intent) bool) (seen int, operations []string, last []byte, err error) {
 	within := kv.Range{Start: start, End: kv.After(intentSpace()), Limit: batch}
 	err = r.kv.View(ctx, func(reader kv.Reader) error {

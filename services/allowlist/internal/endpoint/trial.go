@@ -21,32 +21,32 @@ import (
 // transaction that logs the trial writes it, so that neither a restart nor a concurrent call
 // exceeds the allowance. The sweeper drops rows whose time has passed.
 
-// A subject has so many trials at once, and then one every so often.
+// A subject has trialBurst trials at once, and then one every trialEvery.
 const (
 	trialBurst = 10
 	trialEvery = 6 * time.Minute
 )
 
-// A trial is what is kept of the trials of a subject.
+// A trial is the stored state of a subject's quota.
 type trial struct {
-	// Full is when the subject has its whole allowance again.
+	// Full is the time when the subject has its full allowance again.
 	Full time.Time `json:"full"`
 }
 
-// A Trial is a use of an endpoint's keys by hand, which changes nothing.
+// A Trial is a manual use of an endpoint's keys, which changes nothing.
 type Trial struct {
-	// Endpoint is the state that was read before.
+	// Endpoint is the state that was read earlier.
 	Endpoint Endpoint
 	// Action is [ActionTested] or [ActionDiagnosed].
 	Action string
-	// Subjects are what has a quota: the uids of the KEYs that are used, among others.
+	// Subjects are the IDs that have a quota, such as the uids of the KEYs that are used.
 	Subjects []string
 	Author   changelog.Author
 }
 
-// Try puts a trial on the change log and takes it from the quotas of all its subjects, or
-// of none. It fails with RATE_LIMITED if one has no trial left, and with CONTENTION if the
-// endpoint is in another state by now. No key may be used before it returns.
+// Try adds a trial to the change log and takes it from the quotas of all its subjects, or of none.
+// It fails with RATE_LIMITED if a subject has no trial left, and with CONTENTION if the endpoint
+// is in another state by now. No key may be used before Try returns.
 func (r *Registry) Try(ctx context.Context, t Trial) error {
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		e := t.Endpoint
@@ -108,7 +108,7 @@ func (r *Registry) spendTrial(tx kv.Tx, t Trial) error {
 	return nil
 }
 
-// readTrial returns what is kept under a key, the zero trial if that is nothing.
+// readTrial returns the trial under a key, or the zero trial if it does not exist.
 func readTrial(reader kv.Reader, key kv.Key) (t trial, err error) {
 	value, err := reader.Get(key)
 	switch {
@@ -120,7 +120,7 @@ func readTrial(reader kv.Reader, key kv.Key) (t trial, err error) {
 	return t, decode(value, &t)
 }
 
-// forgetTrials drops what is kept of subjects that have their whole allowance again.
+// forgetTrials deletes the rows of subjects that have their full allowance again.
 func (r *Registry) forgetTrials(ctx context.Context) error {
 	return r.eachKey(ctx, trialSpace(), func(key []byte) error {
 		return r.kv.Update(ctx, func(tx kv.Tx) error {
@@ -133,7 +133,7 @@ func (r *Registry) forgetTrials(ctx context.Context) error {
 	})
 }
 
-// nameOf returns the resource name of a subject, which the caller may know: only who may see
+// nameOf returns the resource name of a subject. The caller may know it: only callers that may see
 // the secrets of an endpoint may try its keys.
 func nameOf(e Endpoint, subject string) string {
 	for _, r := range e.References {
@@ -152,5 +152,5 @@ func tooManyTrials(action, name string, wait time.Duration) error {
 	if !strings.Contains(name, "/secrets/") {
 		whose = "workspace"
 	}
-	return fault.Exhausted(name, "the "+whose+" has no "+trials+" left: it has 10 at once and one more every 6 minutes", wait)
+	return fault.Exhausted(name, "the "+whose+" has no "+trials+" left: 10 are allowed at once, and one more every 6 minutes", wait)
 }

@@ -12,21 +12,21 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// batch is how many records one look into the store takes at most.
+// batch is the maximum number of records that one scan of the store reads.
 const batch = 256
 
 // unbinding is an entry of the queue: the bindings of one operation that are no
 // longer needed. It stays until the vault has confirmed.
 type unbinding struct {
 	Secrets []string `json:"secrets"`
-	// Rounds is how often to unbind, the last time included.
+	// Rounds is the number of remaining rounds of unbinding.
 	Rounds int `json:"rounds"`
-	// NotBefore is when the next round is due.
+	// NotBefore is the time when the next round is due.
 	NotBefore time.Time `json:"not_before"`
 }
 
-// release queues the bindings of an endpoint's state that is no more, unless the
-// next state, saved by the given operation, still rests on them.
+// release queues the bindings of a replaced state of an endpoint, unless the next state, saved by
+// the given operation, still depends on them.
 func (r *Registry) release(tx kv.Tx, old *Endpoint, next string) error {
 	if old == nil || old.Operation == "" || old.Operation == next {
 		return nil
@@ -38,7 +38,7 @@ func (r *Registry) release(tx kv.Tx, old *Endpoint, next string) error {
 	return r.enqueue(tx, old.Operation, unbinding{Secrets: secretsOf(needs), Rounds: 1, NotBefore: r.now()})
 }
 
-// retire turns an intent, if it is still there, into an entry of the queue.
+// retire turns an intent, if it still exists, into an entry of the queue.
 func (r *Registry) retire(tx kv.Tx, operation string) error {
 	i, err := readIntent(tx, operation)
 	if errors.Is(err, kv.ErrNotFound) {
@@ -70,18 +70,17 @@ func (r *Registry) enqueue(tx kv.Tx, operation string, u unbinding) error {
 	return nil
 }
 
-// wake tells the worker that there may be something to unbind.
+// wake notifies the worker that there may be something to unbind.
 func (r *Registry) wake() {
 	select {
 	case r.kick <- struct{}{}:
-	default: // it has been told
+	default: // already notified
 	}
 }
 
-// Unbind works through the queue: it gives up what is due and returns when the
-// next entry falls due, or the zero time for an empty queue. An entry that fails
-// does not hold up the others, unless the vault is out of reach; it stays, and its
-// error is among those returned.
+// Unbind processes the queue: it gives up the bindings that are due and returns the time when the
+// next entry is due, or the zero time for an empty queue. An entry that fails does not delay the
+// others, unless the vault is unreachable; it stays, and its error is among those returned.
 func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 	var failures []error
 	start := []byte(unbindSpace())
@@ -96,7 +95,7 @@ func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 				failures = append(failures, err)
 			}
 			if fault.Is(err, vaultclient.ReasonVaultUnavailable) {
-				return next, errors.Join(failures...) // so would be all the others
+				return next, errors.Join(failures...) // all the others would fail, too
 			}
 			if !due.IsZero() && (next.IsZero() || due.Before(next)) {
 				next = due
@@ -133,8 +132,8 @@ func (r *Registry) queued(ctx context.Context, start []byte) (operations []strin
 	return operations, entries, err
 }
 
-// unbind does one round of an entry, if it is due, and returns when the next is
-// due, or the zero time if that was the last.
+// unbind does one round of an entry, if it is due, and returns the time of the next round, or the
+// zero time if that was the last.
 func (r *Registry) unbind(ctx context.Context, operation string, u unbinding) (time.Time, error) {
 	if u.NotBefore.After(r.now()) {
 		return u.NotBefore, nil
@@ -164,7 +163,7 @@ func (r *Registry) unbind(ctx context.Context, operation string, u unbinding) (t
 	return time.Time{}, nil
 }
 
-// logFailure reports trouble of a background task. The errors hold no names.
+// logFailure logs the failure of a background task. The errors contain no names.
 func (r *Registry) logFailure(ctx context.Context, task string, err error) {
 	if err != nil && ctx.Err() == nil {
 		r.logger.WarnContext(ctx, "background task will be retried", slog.String("task", task), slog.Any("error", err))

@@ -18,8 +18,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// rewrite opens the store of a stopped program, and changes the values of a space of keys. The
-// change gets JSON, and returns nil to leave a value as it is.
+// rewrite opens the store of a stopped program, and changes the values of a space of keys. Change
+// gets the decoded JSON, and returns nil to leave a value as it is.
 func rewrite(t testing.TB, file, space string, change func(key []byte, record map[string]any) map[string]any) {
 	t.Helper()
 	db, err := boltkv.Open(file, boltkv.Options{})
@@ -54,8 +54,8 @@ func rewrite(t testing.TB, file, space string, change func(key []byte, record ma
 	}))
 }
 
-// age stops both programs, removes from their stores what releases did not write that kept no
-// purposes, and starts them again. Between, change may do more.
+// age stops both programs, removes from their stores all data that releases without purposes did
+// not write, and starts them again. It calls change while they are stopped.
 func age(t testing.TB, k *allowlisttest.Kit, change func()) {
 	t.Helper()
 	k.Server.Stop()
@@ -103,7 +103,7 @@ func TestEndpointsSavedBeforeThereWerePurposesReportThemAtTheStart(t *testing.T)
 	if got := purposeState(t, k, secret); got != vaultv1.PurposeState_PURPOSE_STATE_UNKNOWN {
 		t.Errorf("before the report the state is %v", got)
 	}
-	// What there is works, and nobody else comes.
+	// The existing endpoint works, and no other one can be added.
 	opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("one"), Body: sent.GetBody()})
 	if err != nil || string(opened.GetBody()) != "hello" {
 		t.Errorf("Decrypt before the report = %q, %v", opened.GetBody(), err)
@@ -166,8 +166,8 @@ func TestAKeyThatWasUsedForSeveralPurposesGoesOnForThoseAlone(t *testing.T) {
 	}
 }
 
-// merge makes an endpoint of stopped programs refer to another secret, with an id of the same
-// length, as it could before purposes were kept.
+// merge makes an endpoint of stopped programs refer to another secret with an ID of the same
+// length, as was possible before purposes were recorded.
 func merge(t testing.TB, k *allowlisttest.Kit, endpoint, from, to string) {
 	t.Helper()
 	uids, operation := make(map[string]string), ""

@@ -8,30 +8,29 @@ import (
 	"github.com/keyward/keyward/pkg/destination"
 )
 
-// MaxURL is the length of the longest URL, in bytes, normalised.
+// MaxURL is the maximum length of a normalized URL in bytes.
 const MaxURL = 2048
 
-// The findings about a URL. None repeats it: people paste credentials into URLs.
+// The violations of a URL. None repeats it: people paste credentials into URLs.
 var (
 	errScheme   = errors.New("must be an absolute URL that starts with https://")
-	errUserInfo = errors.New("must not hold user information")
-	errQuery    = errors.New("must not hold a query or a fragment")
+	errUserInfo = errors.New("must not contain user information")
+	errQuery    = errors.New("must not contain a query or a fragment")
 	errHost     = destination.ErrHost
 	errPort     = destination.ErrPort
-	errPath     = errors.New("must have a path of URL characters with whole percent-encodings")
-	errWildcard = errors.New("must have no * except as the whole last segment of the path")
+	errPath     = errors.New("must have a path of URL characters with complete percent-encodings")
+	errWildcard = errors.New("must have no * except as the entire last segment of the path")
 	errURLSize  = errors.New("must be at most 2048 bytes")
 )
 
-// A URL is an absolute https URL in its one normal form, so that two URLs are the
-// same if and only if they are equal. The zero URL is none.
+// A URL is an absolute https URL in its normal form, so that two URLs are the same if and only if
+// they are equal. The zero URL is not a URL.
 type URL struct{ host, text string }
 
-// ParseURL reads the URL of an endpoint and brings it to its normal form: scheme
-// and host in lower case, an internationalised host in its ASCII form, no trailing
-// dot, no default port, no dot segments, no needless percent-encoding and upper-case
-// digits in the rest. A path that ends in `/*` stands for everything below it. User
-// information, query and fragment are refused.
+// ParseURL parses the URL of an endpoint and normalizes it: scheme and host in lower case, an
+// internationalized host in its ASCII form, no trailing dot, no default port, no dot segments, no
+// unnecessary percent-encoding, and upper-case digits in the remaining encodings. A path that ends
+// in `/*` covers everything below it. User information, query, and fragment are refused.
 func ParseURL(text string) (URL, error) {
 	if len(text) > MaxURL {
 		return URL{}, errURLSize
@@ -46,9 +45,9 @@ func ParseURL(text string) (URL, error) {
 	return u, err
 }
 
-// ParseTarget reads the URL of a request and brings it to the same normal form, so
-// that the two can be compared. Query and fragment are dropped, a `*` is a character
-// like others, and the length is the caller's affair.
+// ParseTarget parses the URL of a request and normalizes it in the same way, so that the two can
+// be compared. Query and fragment are dropped, a `*` is an ordinary character, and the caller
+// checks the length.
 func ParseTarget(text string) (URL, error) {
 	if end := strings.IndexAny(text, "?#"); end >= 0 {
 		text = text[:end]
@@ -62,7 +61,7 @@ func hasScheme(text string) bool {
 	return len(text) >= len(scheme) && strings.EqualFold(text[:len(scheme)], scheme)
 }
 
-// parseURL reads a URL without query and fragment, and its path by parse.
+// parseURL parses a URL without query and fragment, and its path with parse.
 func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 	if !hasScheme(text) {
 		return URL{}, errScheme
@@ -86,8 +85,7 @@ func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 // String returns the URL in its normal form.
 func (u URL) String() string { return u.text }
 
-// Path returns the path, and whether it stands for everything below it: then it ends
-// in `/*`.
+// Path returns the path, and whether it covers everything below it: then it ends in `/*`.
 func (u URL) Path() (path string, below bool) {
 	path = u.text[len(u.origin()):]
 	return path, strings.HasSuffix(path, wildcard)
@@ -97,8 +95,8 @@ func (u URL) Path() (path string, below bool) {
 // address, in brackets if it is of version 6.
 func (u URL) Host() string { return u.host }
 
-// Destination returns the host and port, as the vault compares them. That of the zero URL is
-// none.
+// Destination returns the host and port in the form that the vault compares. For the zero URL, it
+// is the zero Destination.
 func (u URL) Destination() destination.Destination {
 	if u == (URL{}) {
 		return destination.Destination{}

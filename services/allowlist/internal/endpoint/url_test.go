@@ -21,9 +21,9 @@ func TestURLsAreBroughtToTheirNormalForm(t *testing.T) {
 		{"dots cannot climb above the root", "https://a.example/../../a", "https://a.example/a"},
 		{"a final dot segment is a folder", "https://a.example/a/b/..", "https://a.example/a/"},
 		{"encoded dots are dots", "https://a.example/a/%2E%2e/b", "https://a.example/b"},
-		{"needless encoding is undone", "https://a.example/%41%7e", "https://a.example/A~"},
-		{"the rest is in upper case", "https://a.example/a%2fb%c3%a4", "https://a.example/a%2Fb%C3%A4"},
-		{"what is not ASCII is encoded", "https://a.example/ä", "https://a.example/%C3%A4"},
+		{"unnecessary encoding is removed", "https://a.example/%41%7e", "https://a.example/A~"},
+		{"other encodings are in upper case", "https://a.example/a%2fb%c3%a4", "https://a.example/a%2Fb%C3%A4"},
+		{"characters outside ASCII are encoded", "https://a.example/ä", "https://a.example/%C3%A4"},
 		{"double slashes are kept", "https://a.example//a//b", "https://a.example//a//b"},
 		{"an international host becomes ASCII", "https://BÜCHER.example/", "https://xn--bcher-kva.example/"},
 		{"full-width characters fold", "https://ａ.example/", "https://a.example/"},
@@ -31,7 +31,7 @@ func TestURLsAreBroughtToTheirNormalForm(t *testing.T) {
 		{"an IPv6 address is shortened", "https://[2001:DB8:0::1]:8443/", "https://[2001:db8::1]:8443/"},
 		{"a wildcard ends a path", "https://a.example/v1/*", "https://a.example/v1/*"},
 		{"a wildcard may be the whole path", "https://a.example/*", "https://a.example/*"},
-		{"an encoded star is no wildcard", "https://a.example/%2a", "https://a.example/%2A"},
+		{"an encoded star is not a wildcard", "https://a.example/%2a", "https://a.example/%2A"},
 	} {
 		got, err := ParseURL(tt.in)
 		if err != nil || got.String() != tt.want {
@@ -65,7 +65,7 @@ func TestURLsThatAreNotOfPartnersAreRefused(t *testing.T) {
 		{"an IPv6 address with a zone", "https://[fe80::1%25eth0]/", errHost},
 		{"an open bracket", "https://[::1/", errHost},
 		{"port zero", "https://a.example:0/", errPort},
-		{"a port that is too great", "https://a.example:65536/", errPort},
+		{"a port that is too large", "https://a.example:65536/", errPort},
 		{"a port with a sign", "https://a.example:+80/", errPort},
 		{"a space in the path", "https://a.example/a canary", errPath},
 		{"a line break", "https://a.example/a\r\ncanary", errPath},
@@ -77,10 +77,10 @@ func TestURLsThatAreNotOfPartnersAreRefused(t *testing.T) {
 		{"a star in the middle", "https://a.example/*/a", errWildcard},
 		{"two stars", "https://a.example/**", errWildcard},
 		{"too many bytes", "https://a.example/" + strings.Repeat("a", MaxURL), errURLSize},
-		{"too many bytes once encoded", "https://a.example/" + strings.Repeat("ä", 600), errURLSize},
+		{"too many bytes after encoding", "https://a.example/" + strings.Repeat("ä", 600), errURLSize},
 	} {
 		got, err := ParseURL(tt.in)
-		if err != tt.want { //nolint:errorlint // the very sentence is meant
+		if err != tt.want { //nolint:errorlint // exactly this error
 			t.Errorf("%s: ParseURL = %q, %v, want %v", tt.name, got, err, tt.want)
 		}
 	}
@@ -114,13 +114,13 @@ func FuzzParseURL(f *testing.F) {
 		u, err := ParseURL(text)
 		if err != nil {
 			if u != (URL{}) {
-				t.Errorf("ParseURL(%q) = %q beside an error", text, u)
+				t.Errorf("ParseURL(%q) = %q with an error", text, u)
 			}
 			return
 		}
 		again, err := ParseURL(u.String())
 		if err != nil || again != u {
-			t.Errorf("ParseURL(%q) = %q, and of that %q, %v", text, u, again, err)
+			t.Errorf("ParseURL(%q) = %q, and again %q, %v", text, u, again, err)
 		}
 		if to, err := destination.ParseAuthority(strings.TrimPrefix(u.origin(), scheme)); err != nil || to != u.Destination() {
 			t.Errorf("the destination of %q is %q, and of its authority %q, %v", u, u.Destination(), to, err)

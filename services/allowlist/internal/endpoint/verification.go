@@ -15,8 +15,8 @@ import (
 // vouched for. The others are the methods of package verify.
 const ByApproval = "manual"
 
-// VerifyEvery is the time between two looks for a proof that callers ask for, of
-// one endpoint: each is a call to somebody else's host.
+// VerifyEvery is the minimum time between two requested checks of the proof of one endpoint: each
+// is a call to another party's host.
 const VerifyEvery = 2 * time.Second
 
 // A Verification says how it was established that an endpoint is the partner's.
@@ -25,24 +25,23 @@ type Verification struct {
 	Method string    `json:"method"`
 	Actor  string    `json:"actor"`
 	Time   time.Time `json:"time"`
-	// Period is that of the token in the proof, which stays good for this endpoint.
+	// Period is the period of the token in the proof, which stays valid for this endpoint.
 	Period verify.Period `json:"period,omitempty"`
-	// Grace is when an endpoint whose proof is gone is switched off; zero while the
-	// proof is in place.
+	// Grace is the time when an endpoint whose proof is missing is switched off; zero while the proof
+	// is in place.
 	Grace time.Time `json:"grace,omitzero"`
 }
 
 // Done reports whether the endpoint is verified.
 func (v Verification) Done() bool { return v.Method != "" }
 
-// Proven reports whether the endpoint is verified by a proof, which is looked for
-// again.
+// Proven reports whether the endpoint is verified by a proof, which is checked again.
 func (v Verification) Proven() bool { return v.Done() && v.Method != ByApproval }
 
-// Degraded reports whether the proof was not there when last looked for.
+// Degraded reports whether the last check did not find the proof.
 func (v Verification) Degraded() bool { return !v.Grace.IsZero() }
 
-// covers reports whether what was established about one URL holds for another one.
+// covers reports whether the verification of one URL also applies to another.
 func (v Verification) covers(from, to URL) bool {
 	switch verify.Method(v.Method) {
 	case verify.DNS, verify.File:
@@ -62,8 +61,8 @@ func (e Endpoint) subject() verify.Subject {
 	return verify.Subject{Workspace: e.Name.Workspace, Host: e.URL.host, Origin: e.URL.origin(), URL: e.URL.text}
 }
 
-// Challenge returns what proves an endpoint. There is none while nothing needs to
-// be proven.
+// Challenge returns the challenge for a proof of an endpoint. It returns false while nothing needs
+// to be proven.
 func (r *Registry) Challenge(e Endpoint) (verify.Challenge, bool) {
 	if e.Verification.Done() && !e.Verification.Degraded() {
 		return verify.Challenge{}, false
@@ -71,9 +70,9 @@ func (r *Registry) Challenge(e Endpoint) (verify.Challenge, bool) {
 	return r.proofs.Challenge(e.subject()), true
 }
 
-// Verify looks for a proof and, if it is in place, records the verification in the
-// place of any other. It leaves the state alone, as Approve does. It fails with
-// VERIFICATION_FAILED, and with RATE_LIMITED if it was tried a moment ago.
+// Verify checks for a proof and, if it is in place, records the verification, replacing any other.
+// Like Approve, it does not change the state. It fails with VERIFICATION_FAILED, and with
+// RATE_LIMITED if the previous attempt was a moment ago.
 func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, etag string, call Call) (Endpoint, error) {
 	seen, err := r.Get(ctx, name)
 	if err != nil {
@@ -91,7 +90,7 @@ func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, 
 	}
 	return r.save(ctx, name, ActionVerified, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.UID != seen.UID || e.URL != seen.URL {
-			return Endpoint{}, contention() // the proof is one for something else
+			return Endpoint{}, contention() // the proof was for the previous state
 		}
 		e.Verification = Verification{
 			Method: string(method), Actor: call.Author.Actor.Subject, Time: r.now().UTC(), Period: period,
@@ -103,7 +102,7 @@ func (r *Registry) Verify(ctx context.Context, name Name, method verify.Method, 
 	}))
 }
 
-// A pace remembers when something was last done to endpoints, for so many of them.
+// A pace remembers when an action was last done for each of a limited number of endpoints.
 type pace struct {
 	every time.Duration
 	mu    sync.Mutex
@@ -115,12 +114,12 @@ func newPace(every time.Duration) *pace {
 	return &pace{every: every, last: last}
 }
 
-// take returns zero and remembers the moment if it is time, or else how long to wait.
+// take returns zero and records the time if the action may be done now, or else the time to wait.
 func (p *pace) take(name Name, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if last, known := p.last.Get(name); known {
-		// A clock that was put back does not lock anyone out.
+		// A clock that was set back does not lock anyone out.
 		if passed := now.Sub(last); passed >= 0 && passed < p.every {
 			return p.every - passed
 		}

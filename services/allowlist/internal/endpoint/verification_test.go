@@ -43,7 +43,7 @@ func TestEachProofVerifies(t *testing.T) {
 			t.Errorf("%s: VerifyEndpoint = %v with challenge %v, want PENDING and none", id, got.GetState(), got.GetChallenge())
 		}
 		if diff := cmp.Diff(got, k.Owner.Get(t, id), protocmp.Transform()); diff != "" {
-			t.Errorf("%s: GetEndpoint differs from the answer:\n%s", id, diff)
+			t.Errorf("%s: GetEndpoint differs from the response:\n%s", id, diff)
 		}
 		change := k.Owner.History(t, allowlisttest.NameOf(id))[0]
 		if change.GetAction() != allowlistv1.EndpointChange_ACTION_VERIFIED || change.GetActor().GetSubject() != k.Owner.Subject ||
@@ -62,7 +62,7 @@ func TestEachProofVerifies(t *testing.T) {
 	}
 	for _, e := range list.GetEndpoints() {
 		if !e.GetVerification().GetCheckTime().IsValid() {
-			t.Errorf("ListEndpoints does not say when the proof of %s was looked for", e.GetName())
+			t.Errorf("ListEndpoints does not say when the proof of %s was checked", e.GetName())
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestAWebTokenProvesTheFolderOfAWildcard(t *testing.T) {
 	allowlisttest.Must(t, err)
 }
 
-func TestWhatIsWrongWithAProofIsSaidInOneWord(t *testing.T) {
+func TestAFailedProofHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewPartnerKit(t)
 	k.Owner.Create(t, "orders", allowlisttest.At(p.URL("/orders")))
@@ -172,7 +172,7 @@ func TestProofsForOneWorkspaceProveNothingForAnother(t *testing.T) {
 	got, err := other.GetEndpoint(t.Context(), &allowlistv1.GetEndpointRequest{Name: create(other, "workspaces/other")})
 	allowlisttest.Must(t, err)
 	theirs, ours := got.GetEndpoint().GetChallenge(), k.Owner.Get(t, "a").GetChallenge()
-	// The file is served under every path, as by a host that many share.
+	// The file is served under every path, as on a host that many tenants share.
 	p.Publish(theirs)
 	p.Serve(func(w http.ResponseWriter, r *http.Request) {
 		if nonce := r.URL.Query().Get("keyward-nonce"); nonce != "" {
@@ -254,14 +254,14 @@ func TestAChangeOfTheURLUndoesWhatWasNotProven(t *testing.T) {
 	p.Publish(k.Owner.Get(t, "orders").GetChallenge())
 	for _, tt := range []struct {
 		name   string
-		method allowlistv1.Verification_Method // unspecified: approved by hand
+		method allowlistv1.Verification_Method // unspecified: approved by a super admin
 		url    string
 		keeps  bool
 	}{
-		{"the path, where the host was proven by its DNS", allowlisttest.ByDNS, p.URL("/other"), true},
-		{"the path, where the host was proven by a file", allowlisttest.ByFile, p.URL("/other/*"), true},
-		{"the path, where only the URL was proven", allowlisttest.ByWeb, p.URL("/other"), false},
-		{"the path, where somebody vouched", 0, p.URL("/other"), false},
+		{"the path, after DNS", allowlisttest.ByDNS, p.URL("/other"), true},
+		{"the path, after a file", allowlisttest.ByFile, p.URL("/other/*"), true},
+		{"the path, after a web token", allowlisttest.ByWeb, p.URL("/other"), false},
+		{"the path, after approval", 0, p.URL("/other"), false},
 		{"the same in another spelling", allowlisttest.ByWeb, strings.Replace(p.URL("/./orders"), "https", "HTTPS", 1), true},
 		{"the port, after DNS", allowlisttest.ByDNS, "https://" + allowlisttest.PartnerHost + "/orders", false},
 		{"the port, after a file", allowlisttest.ByFile, "https://" + allowlisttest.PartnerHost + ":1/orders", false},
@@ -307,7 +307,7 @@ func TestAProofForAURLThatChangedMeanwhileProvesNothing(t *testing.T) {
 		_, _ = io.WriteString(w, allowlisttest.AnswerTo(r.URL.Query().Get("keyward-nonce"), token))
 	})
 	_, err := k.Verify(t, "orders", allowlisttest.ByWeb)
-	allowlisttest.WantError(t, "VerifyEndpoint of what changes", err, codes.Aborted, "CONTENTION")
+	allowlisttest.WantError(t, "VerifyEndpoint of a changing endpoint", err, codes.Aborted, "CONTENTION")
 	if v := k.Owner.Get(t, "orders").GetVerification(); v != nil {
 		t.Errorf("the endpoint is verified: %v", v)
 	}
@@ -329,20 +329,20 @@ func TestVerifyingIsRefusedAsItsContractSays(t *testing.T) {
 	allowlisttest.WantError(t, "no such endpoint", verify(&allowlistv1.VerifyEndpointRequest{Name: allowlisttest.NameOf("none"), Method: allowlisttest.ByDNS}), codes.NotFound, "ENDPOINT_NOT_FOUND")
 	allowlisttest.WantError(t, "a stale etag", verify(&allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlisttest.ByDNS, Etag: "7"}), codes.Aborted, "ETAG_MISMATCH")
 	before := p.Asked()
-	allowlisttest.WantFinding(t, "the first look", verify(&allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlisttest.ByDNS}), "NOT_FOUND")
+	allowlisttest.WantFinding(t, "the first check", verify(&allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlisttest.ByDNS}), "NOT_FOUND")
 	if p.Asked() == before {
-		t.Error("the first look asks nobody")
+		t.Error("the first check makes no request")
 	}
 	before = p.Asked()
 	err := verify(&allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlisttest.ByFile})
-	allowlisttest.WantError(t, "a look right after the first", err, codes.ResourceExhausted, "RATE_LIMITED")
+	allowlisttest.WantError(t, "a check right after the first", err, codes.ResourceExhausted, "RATE_LIMITED")
 	if !servertest.Retryable(err) {
-		t.Error("it does not say when to try again")
+		t.Error("the error has no retry delay")
 	}
 	if p.Asked() != before {
-		t.Error("a look that is refused asks the partner")
+		t.Error("a refused check makes a request")
 	}
-	allowlisttest.WantFinding(t, "a look at another endpoint", verify(&allowlistv1.VerifyEndpointRequest{Name: allowlisttest.NameOf("other"), Method: allowlisttest.ByDNS}), "NOT_FOUND")
+	allowlisttest.WantFinding(t, "a check of another endpoint", verify(&allowlistv1.VerifyEndpointRequest{Name: allowlisttest.NameOf("other"), Method: allowlisttest.ByDNS}), "NOT_FOUND")
 	k.Clock.Advance(2 * time.Second)
-	allowlisttest.WantFinding(t, "a look two seconds later", verify(&allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlisttest.ByFile}), "NOT_FOUND")
+	allowlisttest.WantFinding(t, "a check two seconds later", verify(&allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlisttest.ByFile}), "NOT_FOUND")
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/keyward/keyward/pkg/workspace"
 )
 
-// Workspaces returns a page of the workspaces within reach with the numbers of their
-// endpoints, and the cursor of the next page, which is nil at the end only.
+// Workspaces returns a page of the workspaces within reach with the numbers of their endpoints,
+// and the cursor of the next page, which is nil only for the last page.
 func (r *Registry) Workspaces(ctx context.Context, reach workspace.Reach, cursor []byte, limit int) (found []workspace.Workspace, next []byte, err error) {
 	err = r.kv.View(ctx, func(reader kv.Reader) (err error) {
-		// There is one such key for each endpoint, and nothing under it that would have to be read.
+		// There is one such key for each endpoint, and its value need not be read.
 		found, next, err = workspace.List(reader, allUpdates(), reach, cursor, limit)
 		return err
 	})

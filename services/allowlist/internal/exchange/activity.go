@@ -11,20 +11,20 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// newStages returns the metric of the partners' messages that did not open or verify. The
-// stages are those of package payload: none comes from a message.
+// newStages returns the metric of the partners' messages that failed to decrypt or verify. The
+// stages are those of package payload: no message can add one.
 func newStages() *prometheus.CounterVec {
 	stages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "keyward_message_failures_total",
-		Help: "Messages of partners that did not open or verify, by the stage where they stopped.",
+		Help: "Messages of partners that failed to decrypt or verify, by the stage that failed.",
 	}, []string{"stage"})
 	for _, stage := range payload.Stages() {
-		stages.WithLabelValues(stage) // a first failure is an increase only if there was a zero
+		stages.WithLabelValues(stage) // a first failure counts as an increase only after a zero
 	}
 	return stages
 }
 
-// used counts a message that was protected, or with opened one that was opened or verified.
+// used counts a protected message or, if opened is true, a message that was decrypted or verified.
 func (p *Processor) used(l loaded, uses []payload.UsedKey, opened bool) {
 	count := p.uses.Used
 	if opened {
@@ -42,10 +42,10 @@ func (l loaded) keyOf(secret string, version uint32) activity.Key {
 	return activity.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
 }
 
-// failed counts and remembers a message of the partner that did not open or verify, for
-// the endpoint's owners, and returns the error of the call. Other errors are none of it;
-// nor is a message that may be under a current version which is disabled or destroyed:
-// then that is the answer, whatever else is wrong with it.
+// failed counts and remembers a message of the partner that failed to decrypt or verify, for the
+// endpoint's owners, and returns the error of the call. It does not count other errors. Nor does
+// it count a message that may need a current version that is disabled or destroyed: then that is
+// the error, whatever else is wrong with the message.
 func (p *Processor) failed(l loaded, m Message, err error) error {
 	stage := payload.Stage(err)
 	if stage == "" {
@@ -73,8 +73,8 @@ func (p *Processor) failed(l loaded, m Message, err error) error {
 	return refused(err)
 }
 
-// refused remembers a key that cannot be used, for the endpoint's owners, and returns the error
-// of the call, which does not say why.
+// refused remembers a key that cannot be used, for the endpoint's owners, and returns the error of
+// the call, which does not reveal the reason.
 func (p *Processor) refused(l loaded, m Message, err error) error {
 	if fit, ok := payload.Unusable(err); ok {
 		failure := p.failure(m, payload.StageKey, fit.Cause)
@@ -88,7 +88,7 @@ func (p *Processor) refused(l loaded, m Message, err error) error {
 	return refused(err)
 }
 
-// failure returns what is remembered of a message that stopped, without the versions of keys.
+// failure returns the record of a message that failed, without the versions of keys.
 func (p *Processor) failure(m Message, stage, cause string) activity.Failure {
 	return activity.Failure{
 		Time: p.now(), Stage: stage, Bytes: len(m.Body), Hash: sha256.Sum256(m.Body), Request: m.Request, Cause: cause,
@@ -99,8 +99,8 @@ func versionName(secret string, version uint32) string {
 	return secret + "/versions/" + strconv.FormatUint(uint64(version), 10)
 }
 
-// triedAt reports whether a message that stopped at a stage stopped at the key of a
-// reference: nothing says that the keys of other stages are wrong.
+// triedAt reports whether a message that failed at a stage failed at the key of a reference: a
+// failure says nothing about the keys of other stages.
 func triedAt(stage string, ref payload.Reference) bool {
 	if ref.Usage == payload.ParameterUsage {
 		return false

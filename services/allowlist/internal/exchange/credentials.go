@@ -13,16 +13,16 @@ import (
 
 // # Credentials
 //
-// What goes to the partner may carry credentials: in headers and query parameters,
-// and inside the JSON body, from where they go on into the encryption. They are of
-// requests alone, and for senders, who are to send them: nobody else calls Encrypt.
+// Messages to the partner may carry credentials: in headers and query parameters, and in the JSON
+// body, where they are encrypted with it. Only requests carry them, and only senders get them, who
+// are to send them: no one else calls Encrypt.
 //
-// The vault has checked host and port when the credential was bound, and does not let go
-// of those in use; the resolver checks them again with each message. A header or query
-// parameter is text in the end, which cannot be overwritten; what is resolved, and the
-// body that a credential was put into, are.
+// The vault checks the host and port when the credential is bound, and does not allow a host that
+// is in use to be removed; the resolver checks them again for each message. A header or query
+// parameter ends as a string, which cannot be overwritten. Resolved values, and bodies with an
+// inserted credential, are overwritten.
 
-// credentialWants returns what to resolve for the credentials that the message carries.
+// credentialWants returns the credentials to resolve for the message.
 func (l loaded) credentialWants() []vaultclient.Want {
 	wants := make([]vaultclient.Want, 0, len(l.credentials))
 	for _, c := range l.credentials {
@@ -44,8 +44,7 @@ func (l loaded) credential(c endpoint.Credential) (value sensitive.Bytes, carrie
 	return l.keys[len(l.references)+i][0].Value, true
 }
 
-// parameters returns the endpoint's headers and query parameters as the message
-// carries them.
+// parameters returns the endpoint's headers and query parameters for the message.
 func (l loaded) parameters() (headers, query []payload.Header, err error) {
 	if headers, err = l.carried(l.endpoint.Headers); err != nil {
 		return nil, nil, err
@@ -67,21 +66,21 @@ func (l loaded) carried(parameters []endpoint.Parameter) ([]payload.Header, erro
 		}
 		if !printable(value.Reveal()) {
 			return nil, fault.New(fault.FailedPrecondition, payload.KeyNotUsable,
-				"a referenced credential cannot stand in a header or query parameter: it is not printable ASCII")
+				"a referenced credential cannot be sent in a header or query parameter: it is not printable ASCII")
 		}
 		fields = append(fields, payload.Header{Name: p.Name, Value: string(value.Reveal())})
 	}
 	return fields, nil
 }
 
-// printable reports whether a text can be the value of a header: a line break in one
-// would begin another.
+// printable reports whether a string can be the value of a header: a line break would begin
+// another header.
 func printable(text []byte) bool {
 	return !bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// withBodyValues has a body encrypted, with the credentials in it that it is to carry,
-// and overwrites what it made for that, unless it is the result.
+// withBodyValues inserts the credentials into a body and encrypts it. It overwrites the body that
+// it made, unless that is the result.
 func (l loaded) withBodyValues(body []byte, encrypt func([]byte) (payload.Output, error)) (payload.Output, error) {
 	var paths []string
 	var values []sensitive.Bytes

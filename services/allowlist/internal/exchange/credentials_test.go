@@ -18,7 +18,7 @@ import (
 
 // the host of draft
 
-func TestSendersGetCredentialsAndNobodyElse(t *testing.T) {
+func TestOnlySendersGetCredentials(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	const canary = `Bearer "sesame-canary"`
@@ -93,7 +93,7 @@ func TestASignatureReplacesACredentialOfItsName(t *testing.T) {
 	if h := sent.GetHeaders(); len(h) != 1 || h[0].GetName() != "X-Signature" || h[0].GetValue() == "sesame" {
 		t.Errorf("headers = %v, want the signature alone", h)
 	}
-	// Without a cipher the body with its value is what goes out.
+	// Without a cipher, the body with its value is sent as it is.
 	if got := string(sent.GetBody()); got != `{"pin":"0042"}` {
 		t.Errorf("body = %s", got)
 	}
@@ -126,7 +126,7 @@ func TestCredentialsThatCannotBeSentAreRefused(t *testing.T) {
 			},
 		},
 		{
-			"a body that is no JSON", "sesame-canary", `amount=1`, "BODY_NOT_ENCRYPTABLE", "", codes.InvalidArgument,
+			"a body that is not JSON", "sesame-canary", `amount=1`, "BODY_NOT_ENCRYPTABLE", "", codes.InvalidArgument,
 			func(e *allowlistv1.Endpoint, s string) {
 				e.BodyValues = []*allowlistv1.BodyValue{allowlisttest.BodyValue("$.a", s)}
 			},

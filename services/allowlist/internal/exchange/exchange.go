@@ -1,23 +1,22 @@
-// Package exchange encrypts, decrypts and verifies single messages for endpoints.
+// Package exchange encrypts, decrypts, and verifies single messages for endpoints.
 //
-// Each message reads its endpoint anew, resolves the keys that the endpoint's
-// configuration refers to, and for a request the credentials that go with it, runs the
-// configuration's pipeline and zeroes what was resolved.
-// Nothing of a message is stored, but for a MAC of an answer that must be the only one; see
-// spent.go. What a message and its answer have in common,
-// the versions of the keys and where need be the key itself, travels with the caller
-// in a sealed token, the exchange; see token.go.
+// For each message, it reads the endpoint, resolves the keys of the endpoint's configuration and,
+// for a request, the credentials that go with it, runs the pipeline of the configuration, and
+// zeroes the resolved values. No part of a message is stored, except for a MAC of a response that
+// must be the only one; see spent.go. The state that a message and its response share, which is
+// the versions of the keys and, if needed, the key itself, travels with the caller in a sealed
+// token, the exchange; see token.go.
 //
-// The package fails closed: an endpoint that is not in use, a key that cannot be
-// resolved, a configuration that cannot be loaded: all refuse the message.
+// The package fails closed. It refuses the message if the endpoint is not in use, if a key cannot
+// be resolved, or if the configuration cannot be loaded.
 //
 // # Rotation
 //
-// What goes out is encrypted with the current version. What comes in opens with the
-// version that the exchange names; without one also with those that were current
-// before, within the grace of the configuration and where a wrong key is told from a
-// right one; these open also while the current version is disabled or destroyed, which
-// nothing goes out with. What opened it, the answer uses.
+// Outgoing messages are encrypted with the current version. Incoming messages are decrypted with
+// the version that the exchange names. Without an exchange, versions that were current earlier are
+// tried too, within the grace period of the configuration and if a wrong key can be distinguished
+// from the right one. These decrypt even while the current version is disabled or destroyed;
+// outgoing messages fail then. The response uses the version that decrypted the message.
 package exchange
 
 import (
@@ -45,37 +44,37 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// compiled is how many configurations are kept compiled.
+// compiled is the number of cached compiled configurations.
 const compiled = 1024
 
-// The reasons of the package's own refusals; errors.proto explains them.
+// The reasons of the package's errors; errors.proto explains them.
 const (
 	ReasonNotActive     fault.Reason = "ENDPOINT_NOT_ACTIVE"
 	ReasonNotConfigured fault.Reason = "ENCRYPTION_NOT_CONFIGURED"
 	ReasonInvalid       fault.Reason = "INVALID_EXCHANGE"
 )
 
-// Options are what a server works with. All are required.
+// Options are the dependencies and settings of a processor. All are required.
 type Options struct {
 	Endpoints *endpoint.Registry
 	Vault     *vaultclient.Vault
 	Keys      *keyring.Keyring
-	// Store remembers what was answered.
+	// Store records which exchanges were answered.
 	Store kv.Store
 	Now   func() time.Time
-	// Uses counts how keys are used, and Failures remembers what did not open.
+	// Uses counts the uses of keys. Failures remembers messages that failed to decrypt or verify.
 	Uses     *activity.Meter
 	Failures *activity.Failures
-	// Nonces counts the values that keys encrypt.
+	// Nonces counts the values that are encrypted with each key.
 	Nonces *nonce.Ledger
-	// Turns is where messages wait whose keys are slow to derive.
+	// Turns is the queue for messages whose keys are slow to derive.
 	Turns *slowwork.Queue
-	// KeepUnused is how long unused derived keys are kept.
+	// KeepUnused is the time for which unused derived keys are cached.
 	KeepUnused time.Duration
 	Metrics    prometheus.Registerer
 }
 
-// A Processor encrypts and decrypts. It may be used from many goroutines.
+// A Processor encrypts, decrypts, and verifies messages. It is safe for concurrent use.
 type Processor struct {
 	endpoints *endpoint.Registry
 	vault     *vaultclient.Vault
@@ -88,7 +87,7 @@ type Processor struct {
 	spent     *spent
 	nonces    *nonce.Ledger
 	turns     *slowwork.Queue
-	// keepUnused is how long unused derived keys are kept.
+	// keepUnused is the time for which unused derived keys are cached.
 	keepUnused time.Duration
 }
 
@@ -98,7 +97,7 @@ type revision struct {
 	revision uint64
 }
 
-// New returns a server for the endpoints of a registry.
+// New returns a processor for the endpoints of a registry.
 func New(o Options) (*Processor, error) {
 	configs, err := lru.New[revision, *payload.Config](compiled)
 	if err != nil {
@@ -119,54 +118,54 @@ func New(o Options) (*Processor, error) {
 	return p, nil
 }
 
-// Run removes what no longer needs to be remembered, until the context ends.
+// Run removes expired records of answered exchanges until the context ends.
 func (p *Processor) Run(ctx context.Context, logger *slog.Logger) { p.spent.run(ctx, logger) }
 
-// A Message is a body to encrypt, decrypt or verify.
+// A Message is a body to encrypt, decrypt, or verify.
 type Message struct {
 	Endpoint  endpoint.Name
 	Direction payload.Direction
-	// Caller is the subject of who asks; an exchange is good for them only.
+	// Caller is the subject of the caller. An exchange is valid only for the same caller.
 	Caller string
-	// Request is the id of the request, as in the log.
+	// Request is the ID of the request in the log.
 	Request string
 	Body    []byte
-	// Headers are those that came with the body.
+	// Headers are the headers that came with the body.
 	Headers payload.Headers
-	// Context is what the caller says of the message beside.
+	// Context is the caller's additional information about the message.
 	Context payload.Context
-	// Exchange is the token of the message that this one answers, or empty.
+	// Exchange is the token of the message that this one responds to, or empty.
 	Exchange string
 }
 
-// An Encrypted is what to send.
+// An Encrypted is a message to send.
 type Encrypted struct {
 	Body        []byte
 	Headers     []payload.Header
 	ContentType string
 	// Query are the endpoint's query parameters.
 	Query []payload.Header
-	// Exchange goes with the answer, if one is to be expected.
+	// Exchange is the token for the response, if one is expected.
 	Exchange string
 }
 
-// A Decrypted is what a partner sent, in the clear.
+// A Decrypted is a decrypted message of a partner.
 type Decrypted struct {
 	Body []byte
-	// Exchange goes with the answer, if one is to be made.
+	// Exchange is the token for the response, if one must be created.
 	Exchange string
 }
 
-// A Verified is what a good signature says.
+// A Verified is the data of a valid signature.
 type Verified struct {
-	// ID is the message's id, or empty, and Time that of the signature, or zero.
+	// ID is the message's ID, or empty. Time is the time of the signature, or zero.
 	ID   string
 	Time time.Time
 }
 
-// Encrypt encrypts and signs a body as the endpoint's configuration says. The
-// headers of the result begin with those of the endpoint itself. A request carries
-// the endpoint's credentials; see credentials.go.
+// Encrypt encrypts and signs a body according to the endpoint's configuration. The headers of the
+// result begin with those of the endpoint itself. A request carries the endpoint's credentials;
+// see credentials.go.
 func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	l, err := p.load(ctx, m, sealing, (*payload.Pipeline).EncryptReferences)
 	if err != nil {
@@ -192,7 +191,7 @@ func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	p.used(l, sent.Used, false)
 	e := Encrypted{
 		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: query,
-		// Without a cipher the body is what it was, and so is its type.
+		// Without a cipher, the body and its content type do not change.
 		ContentType: cmp.Or(sent.ContentType, l.endpoint.ContentType),
 	}
 	if m.Direction == payload.Request {
@@ -201,8 +200,8 @@ func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	return e, err
 }
 
-// encrypt encrypts a message. What the question has fixed key and IV of is noted as its one
-// answer before it leaves.
+// encrypt encrypts a message. A response whose key and IV the request fixed is recorded as the
+// only response before it is returned.
 func (p *Processor) encrypt(ctx context.Context, l loaded, in payload.Input) (payload.Output, error) {
 	sent, err := l.pipeline.Encrypt(in)
 	if err != nil || !l.pipeline.AnswersOnce() || in.Exchange == nil {
@@ -218,11 +217,11 @@ func (p *Processor) encrypt(ctx context.Context, l loaded, in payload.Input) (pa
 	return sent, nil
 }
 
-// NewMessageID draws the id of a message that comes without one.
+// NewMessageID generates the ID of a message that has none.
 func NewMessageID() string { return "msg_" + strings.ToLower(rand.Text()) }
 
-// withOwn returns the endpoint's own headers and those that were made, which replace
-// what the endpoint has under the same name.
+// withOwn returns the endpoint's own headers and the generated ones, which replace own headers
+// with the same name.
 func withOwn(own, made []payload.Header) []payload.Header {
 	headers := make([]payload.Header, 0, len(own)+len(made))
 	for _, h := range own {
@@ -233,8 +232,8 @@ func withOwn(own, made []payload.Header) []payload.Header {
 	return append(headers, made...)
 }
 
-// Decrypt decrypts a body as the endpoint's configuration says, and verifies its
-// signature where the configuration signs.
+// Decrypt decrypts a body according to the endpoint's configuration, and verifies its signature if
+// the configuration requires one.
 func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	l, err := p.load(ctx, m, opening, (*payload.Pipeline).DecryptReferences)
 	if err != nil {
@@ -254,8 +253,8 @@ func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	return d, err
 }
 
-// Verify verifies the signature of a message as the endpoint's configuration says. What
-// that does not sign does not verify.
+// Verify verifies the signature of a message according to the endpoint's configuration. It fails
+// if the configuration has no signature.
 func (p *Processor) Verify(ctx context.Context, m Message) (Verified, error) {
 	l, err := p.load(ctx, m, opening, (*payload.Pipeline).VerifyReferences)
 	if err != nil {
@@ -271,7 +270,7 @@ func (p *Processor) Verify(ctx context.Context, m Message) (Verified, error) {
 	return Verified{ID: verified.ID, Time: verified.Time}, nil
 }
 
-// input returns what a pipeline needs to know of a message.
+// input returns the input of a pipeline for a message.
 func (p *Processor) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: p.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
@@ -282,13 +281,13 @@ func (p *Processor) input(ctx context.Context, m Message, l loaded) payload.Inpu
 	}
 }
 
-// uids returns [endpoint.Endpoint.SecretUID] of an endpoint with such references. It keeps
-// nothing else of the endpoint, which is large.
+// uids returns [endpoint.Endpoint.SecretUID] of an endpoint with these references. It does not
+// retain the rest of the endpoint, which is large.
 func uids(references []endpoint.Reference) func(secret string) string {
 	return func(secret string) string { return endpoint.Endpoint{References: references}.SecretUID(secret) }
 }
 
-// ContextOf returns what is known of a message: what the caller says of it, or else the
+// ContextOf returns the context of a message: the values of the caller, or else those of the
 // endpoint.
 func ContextOf(e endpoint.Endpoint, c payload.Context) payload.Context {
 	if c.Method == "" && len(e.Methods) == 1 {
@@ -301,8 +300,8 @@ func ContextOf(e endpoint.Endpoint, c payload.Context) payload.Context {
 	return c
 }
 
-// refused returns the refusal of a message whose exchange does not hold what it needs
-// as that of any other exchange that is not right.
+// refused makes the error for an exchange that lacks needed data the same as for any other invalid
+// exchange.
 func refused(err error) error {
 	if errors.Is(err, payload.ErrExchange) {
 		return invalid()
@@ -310,7 +309,7 @@ func refused(err error) error {
 	return err
 }
 
-// wipe zeroes what the answer to a message needs of it.
+// wipe zeroes the key and the IV that an exchange holds for the response.
 func wipe(e payload.Exchange) {
 	clear(e.Key)
 	clear(e.IV)

@@ -24,14 +24,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// A flow is the partner of an endpoint whose answers are encrypted with the key of the
-// question, as WhatsApp Flows has it.
+// A flow is the partner of an endpoint whose responses are encrypted with the key of the request,
+// as WhatsApp Flows does.
 type flow struct {
 	private *rsa.PrivateKey
-	key, iv []byte // of the question
+	key, iv []byte // of the request
 }
 
-// startFlow makes an endpoint and the partner that has its public key.
+// startFlow creates an endpoint and the partner that has its public key.
 func startFlow(t testing.TB, k *allowlisttest.Kit) *flow {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -55,7 +55,7 @@ func (f *flow) gcm(t testing.TB) cipher.AEAD {
 	return aead
 }
 
-// ask returns a question of the partner.
+// ask returns a request of the partner.
 func (f *flow) ask(t testing.TB, text string) []byte {
 	t.Helper()
 	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, &f.private.PublicKey, f.key, nil)
@@ -69,7 +69,7 @@ func (f *flow) ask(t testing.TB, text string) []byte {
 	return body
 }
 
-// read opens an answer to the partner.
+// read decrypts a response to the partner.
 func (f *flow) read(t testing.TB, body []byte) string {
 	t.Helper()
 	sealed, err := base64.StdEncoding.DecodeString(string(body))
@@ -99,7 +99,7 @@ func TestAnAnswerIsEncryptedWithTheKeyOfItsQuestion(t *testing.T) {
 		t.Errorf("the partner reads %q", got)
 	}
 
-	// The same with us as the one who asks.
+	// The same with Keyward as the client.
 	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("flow"), Body: []byte("ping")})
 	heard, err := k.Open(t, "flow", sent.GetBody(), allowlisttest.Request)
 	allowlisttest.Must(t, err)
@@ -111,9 +111,9 @@ func TestAnAnswerIsEncryptedWithTheKeyOfItsQuestion(t *testing.T) {
 	})
 	allowlisttest.Must(t, err)
 	if string(opened.GetBody()) != "pong" {
-		t.Errorf("Decrypt of the answer = %q", opened.GetBody())
+		t.Errorf("Decrypt of the response = %q", opened.GetBody())
 	}
-	// Another question has another key.
+	// Another request has another key.
 	_, err = k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
 		Name: allowlisttest.NameOf("flow"), Body: answer.GetBody(),
 		Exchange: k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("flow"), Body: []byte("ping")}).GetExchange(),
@@ -126,7 +126,7 @@ func TestAQuestionIsNotAnsweredInTwoWays(t *testing.T) {
 	k := allowlisttest.New(t)
 	question := startFlow(t, k).ask(t, "ping")
 	answer := func(body string) (*allowlistv1.EncryptResponse, error) {
-		// A question that is sent again has the same key and IV.
+		// A request that is sent again has the same key and IV.
 		asked, err := k.Open(t, "flow", question, allowlisttest.Request)
 		allowlisttest.Must(t, err)
 		return k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{
@@ -166,7 +166,7 @@ func TestARestartForgetsNoAnswer(t *testing.T) {
 		t.Error("the same answer after a restart is another ciphertext")
 	}
 
-	// A crash between the note and the answer: the store has it, the sender does not.
+	// A crash between the record and the response: the store has it, and the sender does not.
 	partner.iv = []byte("another iv......")
 	asked, err = k.Open(t, "flow", partner.ask(t, "another ping"), allowlisttest.Request)
 	allowlisttest.Must(t, err)
@@ -199,7 +199,7 @@ func TestASessionKeyIsNowhereButInItsMessages(t *testing.T) {
 	asked, err := k.Open(t, "flow", question, allowlisttest.Request)
 	allowlisttest.Must(t, err)
 	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("flow"), Kind: allowlisttest.Response, Body: []byte(canary), Exchange: asked.GetExchange()})
-	question[len(question)/2] ^= 1 // in one of the three texts
+	question[len(question)/2] ^= 1 // in one of the three encoded parts
 	_, failed := k.Open(t, "flow", question, allowlisttest.Request)
 	allowlisttest.WantError(t, "Decrypt of a question that was changed", failed, codes.InvalidArgument, "DECRYPTION_FAILED")
 	sealed, err := base64.RawURLEncoding.DecodeString(asked.GetExchange())

@@ -11,19 +11,19 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// loaded is all that one message needs.
+// loaded holds everything that one message needs.
 type loaded struct {
 	endpoint    endpoint.Endpoint
 	pipeline    *payload.Pipeline
 	references  []payload.Reference
 	credentials []endpoint.Credential
-	// keys are those of the references, each with the versions to try, and then the
+	// keys are the keys of the references, each with the versions to try, followed by the
 	// credentials.
 	keys   [][]vaultclient.Key
 	pinned pin
 }
 
-// zero overwrites what was resolved.
+// zero overwrites the resolved values.
 func (l loaded) zero() {
 	vaultclient.Zero(l.keys...)
 	if l.pinned.exchange != nil {
@@ -52,16 +52,16 @@ func (l loaded) refused() error {
 	return nil
 }
 
-// versions returns the versions that an answer is to use, by the uids of their secrets:
-// where a reference follows the current version, the one that protected the message or
-// opened it, or 0 where several did.
+// versions returns the versions that a response must use, by the uids of their secrets: for a
+// reference that follows the current version, the version that protected or decrypted the message,
+// or 0 if several did.
 func (l loaded) versions(used []payload.UsedKey) map[string]uint32 {
 	versions := make(map[string]uint32, len(l.references))
 	for _, use := range used {
 		ref := l.references[use.Reference]
 		uid := l.endpoint.SecretUID(ref.Secret)
 		switch before, known := versions[uid]; {
-		case ref.Version != 0: // a version of its own needs no pin, and must not pin others
+		case ref.Version != 0: // a reference with a version needs no pin, and must not pin others
 		case known && before != use.Version:
 			versions[uid] = 0
 		default:
@@ -77,11 +77,11 @@ func (l loaded) versions(used []payload.UsedKey) map[string]uint32 {
 	return versions
 }
 
-// attempts is how often a message begins again because its endpoint had to be repaired.
+// attempts is the number of attempts for a message whose endpoint needs repair.
 const attempts = 3
 
-// load reads the endpoint and resolves its keys. Where they cannot be resolved because the
-// endpoint and the vault do not agree, it repairs that and begins again.
+// load reads the endpoint and resolves its keys. If they cannot be resolved because the endpoint
+// and the vault disagree, it repairs the endpoint and tries again.
 func (p *Processor) load(ctx context.Context, m Message, op operation, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
 	for range attempts {
 		if l, err = p.attempt(ctx, m, op, references); err == nil {
@@ -99,9 +99,9 @@ func (p *Processor) load(ctx context.Context, m Message, op operation, reference
 }
 
 // repair reports whether keys of an endpoint that could not be resolved may be resolved now. A
-// save that came in between may have given up the bindings of the state that was read. A
-// vault that was restored from a backup may lack bindings, which are made again, or secrets
-// and versions that the endpoint needs: then the endpoint is switched off.
+// concurrent save may have given up the bindings of the state that was read. A vault that was
+// restored from a backup may lack bindings, which are created again, or secrets and versions that
+// the endpoint needs: then the endpoint is switched off.
 func (p *Processor) repair(ctx context.Context, e endpoint.Endpoint, err error) (again bool, failed error) {
 	var now endpoint.Endpoint
 	unbound := errors.Is(err, vaultclient.ErrNotBound)
@@ -117,7 +117,7 @@ func (p *Processor) repair(ctx context.Context, e endpoint.Endpoint, err error) 
 	}
 	switch {
 	case failed != nil && unbound && !fault.Is(failed, endpoint.ReasonNotFound):
-		return false, errors.Join(err, failed) // why it is not bound is for the log
+		return false, errors.Join(err, failed) // the log shows why it is not bound
 	case failed != nil:
 		return false, failed
 	case now.UID != e.UID || now.Operation != e.Operation:
@@ -130,8 +130,8 @@ func (p *Processor) repair(ctx context.Context, e endpoint.Endpoint, err error) 
 	return false, err
 }
 
-// attempt reads the endpoint and resolves its keys. With an error, it returns what it
-// found before that, and nothing that needs to be zeroed.
+// attempt reads the endpoint and resolves its keys. With an error, it returns the data that it had
+// loaded, which needs no zeroing.
 func (p *Processor) attempt(ctx context.Context, m Message, op operation, references func(*payload.Pipeline) []payload.Reference) (l loaded, err error) {
 	if l.endpoint, err = p.endpoints.Get(ctx, m.Endpoint); err != nil {
 		return l, err
@@ -157,8 +157,8 @@ func (p *Processor) attempt(ctx context.Context, m Message, op operation, refere
 	return l, err
 }
 
-// wants returns the keys to resolve for the references of what goes out or came in. Where
-// one follows the current version, a version that the exchange pinned goes before.
+// wants returns the keys to resolve for the references of an outgoing or incoming message. For a
+// reference that follows the current version, a version that the exchange pinned takes precedence.
 func (l loaded) wants(config *payload.Config, incoming bool) []vaultclient.Want {
 	wants := make([]vaultclient.Want, 0, len(l.references)+len(l.credentials))
 	for _, reference := range l.references {
@@ -170,7 +170,7 @@ func (l loaded) wants(config *payload.Config, incoming bool) []vaultclient.Want 
 		if want.Version == 0 {
 			want.Version = l.pinned.versions[want.UID]
 		}
-		if reference.Previous { // without effect where there is a version
+		if reference.Previous { // has no effect on a reference with a version
 			want.Grace = config.Grace()
 		}
 		wants = append(wants, want)

@@ -55,7 +55,7 @@ func TestWhatIsEncryptedComesBack(t *testing.T) {
 		}
 	}
 	_, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("not ours")})
-	allowlisttest.WantError(t, "Decrypt of what is not ours", err, codes.InvalidArgument, "DECRYPTION_FAILED")
+	allowlisttest.WantError(t, "Decrypt of an invalid token", err, codes.InvalidArgument, "DECRYPTION_FAILED")
 }
 
 func TestWhatGoesWithEachRequestIsReturned(t *testing.T) {
@@ -111,7 +111,7 @@ func TestAnExchangePinsTheVersion(t *testing.T) {
 		t.Errorf("Decrypt = %q", opened.GetBody())
 	}
 
-	// The other way round: the partner asks, and is answered with the version it used.
+	// In the other direction: the partner sends a request, and the response uses the same version.
 	asked, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{
 		Name: allowlisttest.NameOf("orders"), Kind: allowlisttest.Request,
 		Body: k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("ask")}).GetBody(),
@@ -125,7 +125,7 @@ func TestAnExchangePinsTheVersion(t *testing.T) {
 	}
 }
 
-func TestAnExchangeIsGoodForItsCallerEndpointAndTime(t *testing.T) {
+func TestAnExchangeIsValidForItsCallerEndpointAndTime(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")
@@ -219,7 +219,7 @@ func TestForcedDeletionOfASecretSwitchesTheEndpointOff(t *testing.T) {
 	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 	allowlisttest.WantError(t, "ActivateEndpoint without its secret", err, codes.NotFound, "SECRET_NOT_FOUND")
 
-	// A secret of the same name is another one, until the encryption is saved again.
+	// A new secret of the same name is not used until the encryption is saved again.
 	k.Secret(t, "key")
 	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 	allowlisttest.WantError(t, "ActivateEndpoint with another secret of the name", err, codes.NotFound, "SECRET_NOT_FOUND")
@@ -240,7 +240,7 @@ func TestABindingThatIsMissingIsMadeAgainOrTheVaultIsUnavailable(t *testing.T) {
 	operation := k.Held(t, secret)[0].GetOperationId()
 	_, err := k.Bindings.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
 	allowlisttest.Must(t, err)
-	k.Store.FailUpdates(errors.New("no space left")) // to bind begins in the own store
+	k.Store.FailUpdates(errors.New("no space left")) // binding begins in the own store
 	_, err = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
 	allowlisttest.WantError(t, "Encrypt without a binding", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 	if !strings.Contains(k.Env.Log.String(), "no binding of this workload") {

@@ -14,11 +14,11 @@ import (
 
 const (
 	exhausted = "NONCE_BUDGET_EXHAUSTED"
-	// gcmBudget is how many values a key encrypts under GCM.
+	// gcmBudget is the number of values that a key may encrypt under GCM.
 	gcmBudget = 1 << 32
 )
 
-// nonces returns the budget of the newest version of a secret, as its owners see it.
+// nonces returns the budget of the latest version of a secret, as its owners see it.
 func nonces(t testing.TB, k *allowlisttest.Kit, secret string) *vaultv1.NonceBudget {
 	t.Helper()
 	res, err := k.Secrets.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: secret})
@@ -26,8 +26,8 @@ func nonces(t testing.TB, k *allowlisttest.Kit, secret string) *vaultv1.NonceBud
 	return res.GetVersions()[0].GetNonceBudget()
 }
 
-// spend uses up the budget of the first version but for a few values, as another resolver
-// of the same workload would.
+// spend uses up the budget of the first version except a few values, as another resolver of the
+// same workload would.
 func spend(t testing.TB, k *allowlisttest.Kit, secret string, left uint64) {
 	t.Helper()
 	got, err := k.Secrets.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: secret})
@@ -54,7 +54,7 @@ func TestABudgetEndsForAllEndpointsOfAKey(t *testing.T) {
 		_, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(id), Body: []byte(body)})
 		return err
 	}
-	for i := range 42 { // of the 63 that are left, two thirds in messages of two values
+	for i := range 42 { // the remaining 63, two thirds in messages of two values
 		id, body := "fields", `{"a":"1","b":"2"}`
 		if i%2 == 1 {
 			id, body = "refunds", "hello"
@@ -67,7 +67,7 @@ func TestABudgetEndsForAllEndpointsOfAKey(t *testing.T) {
 		err := encrypt(id, "hello")
 		allowlisttest.WantError(t, "Encrypt for "+id+" at the end", err, codes.FailedPrecondition, exhausted)
 		if got := servertest.Metadata(err)["budget"]; got != "4294967296" {
-			t.Errorf("the refusal for %s tells a budget of %q", id, got)
+			t.Errorf("the refusal for %s has a budget of %q", id, got)
 		}
 	}
 	allowlisttest.WantError(t, "Encrypt of two fields at the end", encrypt("fields", `{"a":"1","b":"2"}`), codes.FailedPrecondition, exhausted)

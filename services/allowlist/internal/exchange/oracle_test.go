@@ -24,7 +24,7 @@ func cbcOf(t testing.TB, plaintext string) string {
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// Owners and senders see that a message under CBC alone did not open, and not why.
+// Owners and senders see that a message under CBC without a MAC failed to decrypt, and not why.
 func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -41,7 +41,7 @@ func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 	} {
 		_, err := k.Open(t, "orders", []byte(v), allowlisttest.Request)
 		if err == nil {
-			t.Fatalf("%s: the message opens", name)
+			t.Fatalf("%s: the message decrypts", name)
 		}
 		f := k.Owner.Get(t, "orders").GetRecentFailures()[0]
 		answers = append(answers, err.Error())
@@ -49,7 +49,7 @@ func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 	}
 	for i := range answers {
 		if diff := cmp.Diff(answers[0]+stages[0], answers[i]+stages[i]); diff != "" {
-			t.Errorf("failures are told apart (-one +another):\n%s", diff)
+			t.Errorf("failures can be distinguished (-one +another):\n%s", diff)
 		}
 	}
 	if got := k.Labelled(t, "keyward_message_failures_total", "decrypt"); got != 4 {

@@ -10,14 +10,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// A message under an IV that is not ours opens with its first block garbled, which shows where
-// the content type says JSON.
+// A message under an unexpected IV decrypts with its first block garbled. This is detected if the
+// content type is JSON.
 func TestGarbledJSONIsRefusedAndAllElseIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Secret(t, "key", allowlisttest.KeyOf(1)...)
 	const text = `request { cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:key" } } iv { source: SOURCE_ZERO } } }`
-	garbled := []byte(cbcOf(t, `{"amount":100}`+strings.Repeat("\x02", 2))) // its IV is one block more
+	garbled := []byte(cbcOf(t, `{"amount":100}`+strings.Repeat("\x02", 2))) // its IV is one more block
 	for id, contentType := range map[string]string{"json": "application/json; charset=utf-8", "text": "text/plain"} {
 		k.Configured(t, id, text)
 		saved, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf(id), ContentType: contentType}, "content_type")

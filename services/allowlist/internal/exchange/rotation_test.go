@@ -66,16 +66,16 @@ func TestTheAnswerUsesTheVersionThatOpenedTheQuestion(t *testing.T) {
 	if !allowlisttest.Opens(t, 1, answer.GetBody()) {
 		t.Error("the answer is not encrypted with the version that the partner used")
 	}
-	// What an exchange pins is not mixed with what is live.
+	// Versions that an exchange pins are not mixed with the current ones.
 	sent, err := k.EncryptOrder(t)
 	allowlisttest.Must(t, err)
 	_, err = k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Body: old.GetBody(), Exchange: sent.GetExchange()})
 	allowlisttest.WantError(t, "Decrypt of another version than the exchange pins", err, codes.InvalidArgument, "DECRYPTION_FAILED")
 }
 
-// oneVersionOnly activates two endpoints that open messages with one version only: one
-// cannot tell a wrong key, and one has no grace after a rotation. It returns their
-// secrets, and a message of each.
+// oneVersionOnly activates two endpoints that decrypt messages with only one version: one cannot
+// detect a wrong key, and one has no grace period after a rotation. It returns their secrets, and
+// a message of each.
 func oneVersionOnly(t testing.TB, k *allowlisttest.Kit) (secret, other string, sent map[string][]byte) {
 	t.Helper()
 	secret = k.Secret(t, "key", allowlisttest.KeyOf(1)...)
@@ -93,7 +93,7 @@ func oneVersionOnly(t testing.TB, k *allowlisttest.Kit) (secret, other string, s
 	return secret, other, sent
 }
 
-func TestNoOtherVersionIsTriedWhereAWrongKeyIsNotToldFromARightOne(t *testing.T) {
+func TestNoOtherVersionIsTriedIfAWrongKeyCannotBeDetected(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret, other, sent := oneVersionOnly(t, k)
@@ -141,7 +141,7 @@ func TestAnAnswerMayBeSignedWithAnyVersionThatSignedItsQuestion(t *testing.T) {
 	}
 }
 
-func TestListsCarryTheSignaturesOfAllLiveVersions(t *testing.T) {
+func TestListsCarryTheSignaturesOfAllValidVersions(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key", allowlisttest.KeyOf(1)...)

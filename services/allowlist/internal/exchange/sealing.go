@@ -7,19 +7,19 @@ import (
 	"github.com/keyward/keyward/pkg/keyring"
 )
 
-// encoding is that of tokens.
+// encoding is the encoding of tokens.
 var encoding = base64.RawURLEncoding.Strict()
 
-// tokens seals and opens the texts of exchanges. Exchanges come at thousands a second, and
-// under one key of AES-GCM 2^32 of them are too many; a sealer has no such limit.
+// tokens seals and opens the contents of exchanges. Thousands of exchanges are sealed each second,
+// and one key of AES-GCM must not seal 2^32 of them; a sealer has no such limit.
 //
-// What the keyset sealed is opened for one lifetime after a start, so that an upgrade ends
-// no exchange that is under way. After that it is refused.
+// Tokens that the keyset sealed are accepted for one lifetime after a start, so that an upgrade
+// does not end exchanges in progress. After that, they are refused.
 type tokens struct {
 	sealer *keyring.Sealer
 	keys   *keyring.Keyring
 	now    func() time.Time
-	// until is when the keyset's are no longer good.
+	// until is the time when tokens of the keyset become invalid.
 	until time.Time
 }
 
@@ -28,7 +28,7 @@ func newTokens(keys *keyring.Keyring, now func() time.Time) (tokens, error) {
 	return tokens{sealer: sealer, keys: keys, now: now, until: now().Add(lifetime)}, err
 }
 
-// seal returns the token of a text.
+// seal returns the token with these contents.
 func (t tokens) seal(text []byte) (string, error) {
 	sealed, err := t.sealer.Seal(text, nil)
 	if err != nil {
@@ -37,7 +37,7 @@ func (t tokens) seal(text []byte) (string, error) {
 	return encoding.EncodeToString(sealed), nil
 }
 
-// open returns the text of a token, which is the caller's to zero.
+// open returns the contents of a token. The caller zeroes them.
 func (t tokens) open(token string) ([]byte, error) {
 	sealed, err := encoding.DecodeString(token)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 
 func fields(text string) []string { return strings.Fields(text) }
 
-// macOf returns a signature as [signed] makes it.
+// macOf returns a signature like that of [signed].
 func macOf(key []byte, context string, body []byte) string {
 	mac := hmac.New(sha256.New, key)
 	_, _ = mac.Write(append([]byte(context+"."), body...)) // never fails
@@ -43,17 +43,17 @@ func TestWhatIsSignedComesFromTheCallOrElseFromTheEndpoint(t *testing.T) {
 		want      string
 		violation string
 	}{
-		{name: "nothing is said", id: "orders", want: "POST api.partner.example/v1?"},
+		{name: "no context", id: "orders", want: "POST api.partner.example/v1?"},
 		{
-			"all is said", "orders", &allowlistv1.MessageContext{
+			"the complete context", "orders", &allowlistv1.MessageContext{
 				Time: timestamppb.New(at), Id: "msg_1", Method: "PATCH", Path: "/v1/a%20b", Query: "b=2&a=1", Host: "other.example",
 			}, "PATCH other.example/v1/a%20b?b=2&a=1", "",
 		},
 		{"an endpoint of several methods, and paths", "several", &allowlistv1.MessageContext{Method: "PUT", Path: "/v1/x"}, "PUT [2001:db8::1]/v1/x?", ""},
 		{"no method", "several", &allowlistv1.MessageContext{Path: "/v1/x"}, "", "context.method"},
 		{"no path", "several", &allowlistv1.MessageContext{Method: "PUT"}, "", "context.path"},
-		{"a path that does not begin", "orders", &allowlistv1.MessageContext{Path: "v1"}, "", "context.path"},
-		{"a time that is none", "orders", &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}, "", "context.time"},
+		{"a path without a slash", "orders", &allowlistv1.MessageContext{Path: "v1"}, "", "context.path"},
+		{"an invalid time", "orders", &allowlistv1.MessageContext{Time: &timestamppb.Timestamp{Nanos: -1}}, "", "context.time"},
 	} {
 		sent, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf(tt.id), Body: []byte("hello"), Context: tt.context})
 		if tt.violation != "" {

@@ -78,7 +78,7 @@ func TestOwnersLearnWhatIsWrongWithASignatureAndCallersDoNot(t *testing.T) {
 	}
 }
 
-// withoutRequestID returns the status of a call without what differs between any two.
+// withoutRequestID returns the status of a call without the request ID, which always differs.
 func withoutRequestID(t testing.TB, err error) *status.Status {
 	t.Helper()
 	st := status.Convert(err)
@@ -106,7 +106,7 @@ func TestADryRunShowsWhatIsSigned(t *testing.T) {
 			"POST\n/v1\n" + "25afc2c7c143e9212587233d22e33cb1571dce5c3d8d638f6d968914a194b1c0",
 		},
 		{
-			"bytes that are no text", `mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:mac" } headers { key: "X-S" value: "${signature}" }`,
+			"bytes that are not text", `mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:mac" } headers { key: "X-S" value: "${signature}" }`,
 			`{"amount":1}\xff`,
 		},
 		{
@@ -189,7 +189,7 @@ func TestAnEndpointThatOnlySignsDoesAllThatMessagesNeed(t *testing.T) {
 	allowlisttest.WantError(t, "a test with live keys", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
-func TestAURLThatIsTooLongHidesNoOtherFinding(t *testing.T) {
+func TestAURLThatIsTooLongHidesNoOtherViolation(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	e := allowlisttest.Draft()

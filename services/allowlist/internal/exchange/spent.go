@@ -19,28 +19,28 @@ import (
 )
 
 const (
-	// noted is how long an answer is remembered: longer than an exchange is good that
-	// begins, with the same question, while another one is.
+	// noted is the time for which a response is remembered. A second exchange with the same question
+	// may begin while the first one is valid, so this is longer than both lifetimes together.
 	noted = 2*lifetime + time.Minute
-	// sweepInterval is the time between two removals of what is over.
+	// sweepInterval is the time between two removals of expired records.
 	sweepInterval = time.Minute
-	// sweepBatch is how many records one transaction removes, with an index entry each.
+	// sweepBatch is the number of records that one transaction removes, with an index entry each.
 	sweepBatch = kv.MaxOps / 2
 
 	spentFormat = 1
 )
 
-// Spent remembers what was answered with a key and an IV that the question fixed. A
-// second answer that differs would repeat both, which under GCM gives both answers away,
-// and lets others be forged. The same answer again, as after a lost connection, is the
-// same ciphertext.
+// A spent remembers the responses to requests that fixed the key and the IV of the response. A
+// second, different response would repeat both, which under GCM reveals both responses and allows
+// others to be forged. The same response again, such as after a lost connection, is the same
+// ciphertext.
 //
-// An answer is noted durably before it leaves, so that neither a restart nor a crash
-// forgets it. The store holds MACs only, under a key of its own, since the question's key
-// or the answer could be guessed from a bare hash.
+// A response is recorded durably before it is returned, so that it survives restarts and crashes.
+// The store holds only MACs, under a separate key, since the key of the request or the response
+// could be guessed from a bare hash.
 //
 //	spent/{MAC of the question}                    → format, expiry, MAC of the answer
-//	spent-expiry/{expiry}{MAC of the question}     → nothing
+//	spent-expiry/{expiry}{MAC of the question}     → empty
 //
 // Expiries are in seconds since 1970.
 type spent struct {
@@ -49,18 +49,18 @@ type spent struct {
 	now func() time.Time
 }
 
-// An answer is what is encrypted with the key and the IV of a question. Of equal answers
-// the ciphertexts are equal.
+// An answer is the response that is encrypted with the key and the IV of a question, which is the
+// request. Equal answers have equal ciphertexts.
 type answer struct {
-	// endpoint and revision are those of the configuration.
+	// endpoint and revision identify the configuration.
 	endpoint string
 	revision uint64
 	body     []byte
-	// unique says that the ciphertext differs each time although the body does not.
+	// unique says that the ciphertext differs each time even if the body is the same.
 	unique bool
 }
 
-// note notes an answer, or refuses one that differs from what was answered before.
+// note records an answer, or refuses one that differs from an earlier answer.
 func (s *spent) note(ctx context.Context, x payload.Exchange, a answer) error {
 	question, text := s.mac("question", x.Key, x.IV), s.macOf(a)
 	expiry := uint64(s.now().Add(noted).Unix())
@@ -71,8 +71,8 @@ func (s *spent) note(ctx context.Context, x payload.Exchange, a answer) error {
 		}
 		if before != nil {
 			if s.good(before) && !hmac.Equal(before.text, text) {
-				return fault.New(fault.InvalidArgument, ReasonInvalid, "the message of this exchange was answered already").
-					At("exchange", "must be of a message that was not answered in another way")
+				return fault.New(fault.InvalidArgument, ReasonInvalid, "this exchange already has a different response").
+					At("exchange", "must belong to a request that has no other response yet")
 			}
 			if err := tx.Delete(spentExpiryKey(before.expiry, question)); err != nil {
 				return fmt.Errorf("delete expiry of answer: %w", err)
@@ -92,16 +92,16 @@ func (s *spent) note(ctx context.Context, x payload.Exchange, a answer) error {
 	return nil
 }
 
-// good reports whether a record still counts.
+// good reports whether a record has not expired.
 func (s *spent) good(r *record) bool { return uint64(s.now().Unix()) < r.expiry }
 
-// run removes what is over, at each interval until the context ends.
+// run removes expired records at each interval until the context ends.
 func (s *spent) run(ctx context.Context, logger *slog.Logger) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
-			logger.WarnContext(ctx, "answers that are over could not be removed", slog.Any("error", err))
+			logger.WarnContext(ctx, "expired records of answered exchanges could not be removed", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -111,7 +111,7 @@ func (s *spent) run(ctx context.Context, logger *slog.Logger) {
 	}
 }
 
-// sweep removes all that is over, in bounded transactions.
+// sweep removes all expired records, in bounded transactions.
 func (s *spent) sweep(ctx context.Context) error {
 	for {
 		removed := 0
@@ -125,7 +125,7 @@ func (s *spent) sweep(ctx context.Context) error {
 	}
 }
 
-// removeSome removes a few records that are over.
+// removeSome removes a few expired records.
 func (s *spent) removeSome(tx kv.Tx) (removed int, err error) {
 	space := kv.NewKey("spent-expiry")
 	over := kv.Range{Start: space, End: space.Uint(uint64(s.now().Unix()) + 1), Limit: sweepBatch}
@@ -141,7 +141,7 @@ func (s *spent) removeSome(tx kv.Tx) (removed int, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("read expiry of answer: %w", err)
 		}
-		// A record that was noted again has another expiry, and no longer this one.
+		// A record that was renewed has another expiry, and must not be removed.
 		if err := errors.Join(tx.Delete(spentKey(question)), tx.Delete(key)); err != nil {
 			return 0, fmt.Errorf("delete answer: %w", err)
 		}
@@ -158,7 +158,7 @@ func (s *spent) macOf(a answer) []byte {
 	return s.mac("answer", []byte(a.endpoint), revision, a.body)
 }
 
-// mac returns the MAC of parts, each of which follows its length.
+// mac returns the MAC of parts, each prefixed with its length.
 func (s *spent) mac(use string, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, s.key[:])
 	write(h, []byte(use))
@@ -175,7 +175,7 @@ func write(h hash.Hash, part []byte) {
 	h.Write(part)
 }
 
-// A record is an answer as it is stored.
+// A record is the stored form of an answer.
 type record struct {
 	expiry uint64
 	text   []byte

@@ -15,7 +15,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// A desk is a memory of answers over a real store.
+// A desk is a record of answers in a real store.
 type desk struct {
 	*spent
 	store *kvtest.FaultyStore
@@ -34,7 +34,7 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// start is what a start makes of the same store.
+// start opens the same store as after a restart.
 func (d *desk) start() {
 	d.spent = &spent{kv: d.store, key: [32]byte{1}, now: func() time.Time { return d.at }}
 }
@@ -48,7 +48,7 @@ func (d *desk) answer(t *testing.T, key string, a answer) error {
 	return err
 }
 
-// count counts all that is stored.
+// count counts all records in the store.
 func (d *desk) count(t *testing.T) (records int) {
 	t.Helper()
 	err := d.store.View(t.Context(), func(r kv.Reader) error {
@@ -112,9 +112,9 @@ func TestAnAnswerThatWasLostIsSpent(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	pong, other := answer{body: []byte("pong")}, answer{body: []byte("other")}
-	d.store.FailReplies(errStore) // it is noted, and nobody hears of it
+	d.store.FailReplies(errStore) // it is recorded, and the response is lost
 	if !errors.Is(d.answer(t, "the key", pong), errStore) {
-		t.Fatal("an answer is given that may not be noted")
+		t.Fatal("an answer is returned that could not be recorded")
 	}
 	d.store.FailReplies(nil)
 	d.start()
@@ -126,7 +126,7 @@ func TestAnAnswerThatWasLostIsSpent(t *testing.T) {
 	}
 	d.store.FailCommits(errStore)
 	if !errors.Is(d.answer(t, "another key", pong), errStore) {
-		t.Error("an answer is given that is not noted")
+		t.Error("an answer is returned that is not recorded")
 	}
 }
 
@@ -163,16 +163,16 @@ func TestAnswersAreForgottenAndRemoved(t *testing.T) {
 		t.Error("an answer that was given again is forgotten with the first")
 	}
 	if err := d.answer(t, "b", other); err != nil {
-		t.Errorf("the answer to a question that is over = %v", err)
+		t.Errorf("the answer to an expired question = %v", err)
 	}
 	d.at = d.at.Add(noted)
-	if err := d.answer(t, "a", other); err != nil { // over, but not removed yet
-		t.Errorf("the answer to a question that is over = %v", err)
+	if err := d.answer(t, "a", other); err != nil { // expired, but not removed yet
+		t.Errorf("the answer to an expired question = %v", err)
 	}
 	sweep(2)
 }
 
-func TestExchangesOfAnEarlierReleaseAreGoodForOneLifetime(t *testing.T) {
+func TestExchangesOfAnEarlierReleaseAreValidForOneLifetime(t *testing.T) {
 	t.Parallel()
 	store := newDesk(t).store
 	folder := t.TempDir()
@@ -216,7 +216,7 @@ func TestExchangesOfAnEarlierReleaseAreGoodForOneLifetime(t *testing.T) {
 	opens("another use of the keyset", encode(another), false)
 	opens("nothing", "", false)
 	opens("a byte", encode([]byte{1}), false)
-	opens("what is no base64url", "!", false)
+	opens("invalid base64url", "!", false)
 	at = at.Add(lifetime)
 	opens("the keyset's after a lifetime", encode(old), false)
 	opens("ours after a lifetime", mine, true) // its own expiry is inside

@@ -20,7 +20,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// slowly creates an active endpoint, each of whose values takes a derivation of its own.
+// slowly creates an active endpoint that needs a separate derivation for each value.
 func slowly(t testing.TB, k *allowlisttest.Kit, parent, id string, iterations int) string {
 	t.Helper()
 	key := k.SecretIn(t, parent, id, vaultv1.Usage_USAGE_KEY, []byte("correct horse battery staple")...)
@@ -44,8 +44,8 @@ func slowly(t testing.TB, k *allowlisttest.Kit, parent, id string, iterations in
 	return name
 }
 
-// What would not be done at its deadline is refused at once, and told when to come again:
-// it is neither a deadline that passed nor a message that does not open.
+// A message that would miss its deadline is refused at once, with the time to wait. The error is
+// neither an expired deadline nor a failure to decrypt.
 func TestSlowMessagesThatWouldBeTooLateAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -68,14 +68,14 @@ func TestSlowMessagesThatWouldBeTooLateAreRefused(t *testing.T) {
 		cancel()
 		allowlisttest.WantError(t, method+" of ten million iterations in half a second", err, codes.ResourceExhausted, "RATE_LIMITED")
 		if !servertest.Retryable(err) {
-			t.Errorf("%s: the time to wait is not told", method)
+			t.Errorf("%s: the error has no retry delay", method)
 		}
 	}
 }
 
-// BenchmarkBesideSlowWork prints how long a message of 600,000 iterations takes: alone,
-// and while another endpoint, of the same workspace or another, keeps 24 messages of
-// five times 2,000,000 under way; and what became of those within their 10 s.
+// BenchmarkBesideSlowWork prints the time of a message of 600,000 iterations: alone, and while
+// another endpoint, of the same workspace or another, keeps 24 messages of five times 2,000,000 in
+// progress. It also prints the results of those within their 10 s.
 func BenchmarkBesideSlowWork(b *testing.B) {
 	for _, bb := range []struct{ name, parent string }{{"alone", ""}, {"of one workspace", allowlisttest.Workspace}, {"of two", "workspaces/other"}} {
 		b.Run(bb.name, func(b *testing.B) {
@@ -110,7 +110,7 @@ func BenchmarkBesideSlowWork(b *testing.B) {
 	}
 }
 
-// floodFor makes a slow message after another until ctx ends, and waits as it is told to.
+// floodFor sends one slow message after another until ctx ends, and waits as the errors ask.
 func floodFor(ctx context.Context, k *allowlisttest.Kit, name string, o *outcomes) {
 	for ctx.Err() == nil {
 		begun := time.Now()
@@ -129,7 +129,7 @@ func floodFor(ctx context.Context, k *allowlisttest.Kit, name string, o *outcome
 	}
 }
 
-// outcomes counts what calls ended with, and how long they took in all.
+// outcomes counts the results of calls, and their total time.
 type outcomes struct {
 	mutex sync.Mutex
 	took  map[codes.Code][]time.Duration

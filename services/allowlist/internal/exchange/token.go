@@ -13,35 +13,34 @@ import (
 )
 
 const (
-	// lifetime is how long an exchange is good.
+	// lifetime is the time for which an exchange is valid.
 	lifetime = 15 * time.Minute
-	// tokenFormat is the format of what is sealed in an exchange.
+	// tokenFormat is the format of the contents of an exchange.
 	tokenFormat = 2
-	// tokenUse binds the sealed text to its use.
+	// tokenUse binds the sealed contents to their use.
 	tokenUse = "exchange"
-	// maxPart is the length of the longest key or IV in an exchange.
+	// maxPart is the maximum length of the key or the IV in an exchange.
 	maxPart = 255
 )
 
-// An operation says which message began an exchange, and so which may end it.
+// An operation is the operation that began an exchange, which determines the one that may end it.
 type operation string
 
 const (
-	// sealing is an exchange that Encrypt(REQUEST) begins and Decrypt(RESPONSE) ends.
+	// sealing exchanges begin with Encrypt(REQUEST) and end with Decrypt(RESPONSE).
 	sealing operation = "encrypted"
-	// opening is an exchange that Decrypt(REQUEST) begins and Encrypt(RESPONSE) ends.
+	// opening exchanges begin with Decrypt(REQUEST) and end with Encrypt(RESPONSE).
 	opening operation = "decrypted"
 )
 
-// A token is an exchange in the clear, but for the key and the IV of the message. It is
-// sealed under a key of the allowlist, so a caller neither reads nor makes one; see
-// sealing.go.
+// A token is the plaintext of an exchange, without the key and the IV of the message. It is sealed
+// under a key of the allowlist, so callers can neither read nor create one; see sealing.go.
 //
 //	exchange = base64url(sealer.Seal(text))
 //	text     = format, length of the key, key, length of the IV, IV, JSON of token
 //
-// Format and lengths are a byte each. The key and the IV are there where an answer
-// needs them; they stay out of the JSON, whose encoder leaves copies behind.
+// The format and the lengths are one byte each. The key and the IV are present if a response needs
+// them. They are not part of the JSON, because its encoder leaves copies in memory.
 type token struct {
 	// Endpoint is the uid of the endpoint.
 	Endpoint string    `json:"e"`
@@ -49,19 +48,19 @@ type token struct {
 	Begun    operation `json:"b"`
 	// Versions are the versions of the keys used, by the uid of the secret.
 	Versions map[string]uint32 `json:"v,omitempty"`
-	// Expires is in seconds since 1970.
+	// Expires is the end of the exchange in seconds since 1970.
 	Expires int64 `json:"x"`
 }
 
-// A pin is what an exchange says of the message that began it.
+// A pin is the data in an exchange about the message that began it.
 type pin struct {
-	// versions are those to use, by the uid of the secret; 0 is whatever is live.
+	// versions are the versions to use, by the uid of the secret; 0 is the current version.
 	versions map[string]uint32
-	// exchange is what the message left for its answer; nil without an exchange.
+	// exchange is the state of the message for its response; nil without an exchange.
 	exchange *payload.Exchange
 }
 
-// seal makes the exchange that a message begins.
+// seal creates the exchange that a message begins.
 func (p *Processor) seal(l loaded, caller string, begun operation, message payload.Output) (string, error) {
 	rest, err := json.Marshal(token{
 		Endpoint: l.endpoint.UID, Caller: caller, Begun: begun,
@@ -86,8 +85,8 @@ func (p *Processor) seal(l loaded, caller string, begun operation, message paylo
 	return sealed, nil
 }
 
-// open returns what the exchange of a message pins; nothing without an exchange. Op is the
-// message's own operation: it ends what the other one begins.
+// open returns the pin of a message's exchange, or the zero pin without an exchange. Op is the
+// message's own operation: it ends exchanges that the other operation begins.
 func (p *Processor) open(m Message, e endpoint.Endpoint, op operation) (pin, error) {
 	if m.Exchange == "" {
 		return pin{}, nil
@@ -108,7 +107,7 @@ func (p *Processor) open(m Message, e endpoint.Endpoint, op operation) (pin, err
 
 var errToken = errors.New("decode exchange: unknown format")
 
-// parseToken reads the text of an exchange. The key and the IV are parts of it.
+// parseToken parses the contents of an exchange. The key and the IV in the result alias text.
 func parseToken(text []byte) (t token, left payload.Exchange, err error) {
 	if len(text) == 0 || text[0] != tokenFormat {
 		return t, left, errToken
@@ -123,9 +122,9 @@ func parseToken(text []byte) (t token, left payload.Exchange, err error) {
 	return t, left, json.Unmarshal(rest, &t)
 }
 
-// invalid is one answer for all that can be wrong with an exchange.
+// invalid returns the same error for every problem with an exchange.
 func invalid() error {
 	return fault.New(fault.InvalidArgument, ReasonInvalid,
-		"the exchange is not one of ours, is of another endpoint or caller, or has expired").
-		At("exchange", "must be what the matching request returned, at most 15 minutes ago")
+		"the exchange is invalid, belongs to another endpoint or caller, or has expired").
+		At("exchange", "must be the exchange that the matching request returned, at most 15 minutes ago")
 }

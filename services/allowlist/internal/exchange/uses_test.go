@@ -52,11 +52,11 @@ func TestUsesOfKeysAreCountedAndReported(t *testing.T) {
 	headers := allowlisttest.HeadersOf(sent.GetHeaders())
 	delete(headers, "authorization")
 	if !opened(headers, sent.GetBody()) {
-		t.Error("the version before does not open")
+		t.Error("the previous version does not decrypt")
 	}
 	before := k.Owner.Counts(t, "orders")
 	if opened(nil, sent.GetBody()) || opened(headers, []byte("hello")) {
-		t.Error("a message without its signature opens")
+		t.Error("a message without its signature decrypts")
 	}
 	used := k.Owner.Get(t, "orders").GetKeyUses()
 	totals := make(map[string]*allowlistv1.KeyUse)
@@ -126,7 +126,7 @@ func TestADeletedEndpointLeavesNoCountsBehind(t *testing.T) {
 	}, "the deleted endpoint is never forgotten")
 	wantCounts(t, "the other endpoint", k.Owner.Counts(t, "kept"), "key/1=1,0")
 
-	// A crash right after the deletion forgets nothing of that.
+	// The cleanup survives a crash right after the deletion.
 	k.Owner.Delete(t, "kept")
 	k.Restart(t)
 	allowlisttest.Eventually(t, func() bool { return k.Stored(t, "use") == 0 }, "the totals stay after a restart")
@@ -155,7 +155,7 @@ func TestOwnersSeeWhereMessagesOfThePartnerStopped(t *testing.T) {
 	} {
 		_, err := k.Open(t, "orders", tt.body, tt.kind)
 		if err == nil {
-			t.Fatalf("%s: the message opens", tt.stage)
+			t.Fatalf("%s: the message decrypts", tt.stage)
 		}
 		e := k.Owner.Get(t, "orders")
 		f := e.GetRecentFailures()[0]

@@ -31,8 +31,8 @@ func refusedFor(t testing.TB, k *allowlisttest.Kit, id, reason string) {
 	allowlisttest.WantError(t, "Encrypt for "+id, err, codes.FailedPrecondition, reason)
 }
 
-// rotated makes the endpoint orders, and two messages of it: one from before a rotation and
-// one from after it.
+// rotated creates the endpoint orders, and two messages of it: one from before a rotation and one
+// from after it.
 func rotated(t testing.TB, k *allowlisttest.Kit) (secret string, before, after *allowlistv1.EncryptResponse) {
 	t.Helper()
 	secret = k.Orders(t)
@@ -63,7 +63,7 @@ func TestNothingGoesOutWithACurrentVersionThatIsDisabledAndWhatCameBeforeOpens(t
 	_, err = k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("orders"), Body: after.GetBody(), Exchange: after.GetExchange()})
 	allowlisttest.WantError(t, "Decrypt of its answer", err, codes.FailedPrecondition, "VERSION_DISABLED")
 	if failures := k.Owner.Get(t, "orders").GetRecentFailures(); len(failures) != 0 {
-		t.Errorf("the partner is told of as failing: %v", failures)
+		t.Errorf("the partner is reported as failing: %v", failures)
 	}
 	k.Enable(t, secret, 2)
 	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 2) }, "a version that was enabled is not in use")
@@ -71,7 +71,7 @@ func TestNothingGoesOutWithACurrentVersionThatIsDisabledAndWhatCameBeforeOpens(t
 	allowlisttest.Must(t, err)
 }
 
-func TestADisabledVersionIsTriedByNobody(t *testing.T) {
+func TestADisabledVersionIsNotTried(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret, before, after := rotated(t, k)
@@ -93,14 +93,14 @@ func TestADisabledVersionIsTriedByNobody(t *testing.T) {
 	refusedFor(t, k, "orders", "VERSION_DESTROYED")
 }
 
-func TestARestoredVersionIsLive(t *testing.T) {
+func TestARestoredVersionIsUsed(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret, before, after := rotated(t, k)
 	_, err := k.Secrets.RestoreSecretVersion(t.Context(), &vaultv1.RestoreSecretVersionRequest{Name: allowlisttest.Numbered(secret, 1)})
 	allowlisttest.Must(t, err)
 	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 1) }, "a version that was restored is not in use")
-	for _, body := range [][]byte{before.GetBody(), after.GetBody()} { // the other one is of the grace now
+	for _, body := range [][]byte{before.GetBody(), after.GetBody()} { // the other one is in the grace period now
 		_, err := k.Open(t, "orders", body, allowlisttest.Request)
 		allowlisttest.Must(t, err)
 	}
@@ -129,7 +129,7 @@ func TestAVersionThatIsReferredToByNumberRefusesWhileItIsDisabled(t *testing.T) 
 	_, err := k.Open(t, "pinned", sent.GetBody(), allowlisttest.Request)
 	allowlisttest.WantError(t, "Decrypt", err, codes.FailedPrecondition, "VERSION_DISABLED")
 
-	// It is not referred to anew, and the secret can be by its current version.
+	// The version cannot be referred to again, but the current version of the secret can.
 	fields, err := k.Refusal(t, e)
 	allowlisttest.WantError(t, "CreateEndpoint of a disabled version", err, codes.FailedPrecondition, "VERSION_DISABLED")
 	if !slices.Equal(fields, []string{allowlisttest.SharedKeys + "[0].name"}) {

@@ -12,27 +12,27 @@ import (
 	"github.com/keyward/keyward/pkg/keyform"
 )
 
-// The shapes of secrets.
+// The patterns of secrets.
 var (
 	privateKey = regexp.MustCompile(`(?i)-----\s*BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1`)
 	// The header of a JWS or JWE is a JSON object, which begins with `{"`.
 	jwt    = regexp.MustCompile(`ey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+`)
 	bearer = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])bearer\s+([A-Za-z0-9+/=_.~-]{4,})`)
-	// Other schemes are words of prose, too.
+	// Other schemes are also ordinary words.
 	schemes = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])(?:token|api-?key)\s+([A-Za-z0-9+/=_.~-]{8,})`)
 	basic   = regexp.MustCompile(`(?i)(?:^|[^A-Za-z])basic\s+([A-Za-z0-9+/=_-]{4,})`)
 	public  = regexp.MustCompile(`-----BEGIN (?:[A-Z0-9 ]*PUBLIC KEY|CERTIFICATE|X509 CERTIFICATE)-----[^-]*-----END [A-Z0-9 ]+-----`)
-	// A pair is `name=value`, `name: value` or `"name":"value"` inside a text.
+	// A pair is `name=value`, `name: value`, or `"name":"value"` in a string.
 	pair = regexp.MustCompile(`([A-Za-z][A-Za-z0-9_.-]{1,63})["']?\s*[=:]\s*["']?([^\s"'&;,]+)`)
-	// An element is that of XML.
+	// An element is an XML element.
 	element = regexp.MustCompile(`<([A-Za-z][A-Za-z0-9_.:-]{1,63})(?:\s[^>]*)?>([^<>]+)<`)
 )
 
-// deepest is how many JSON documents or percent-encodings may be inside each other.
+// deepest is the maximum nesting of JSON documents or percent-encodings that is examined.
 const deepest = 3
 
-// Text looks at a literal or a template with `${…}`, in which pairs of a name and a value
-// and the members of JSON count, too.
+// Text classifies a literal or a template with `${…}`. It also examines pairs of a name and a
+// value, and the members of JSON.
 func Text(text string) Kind { return textAt(text, 0) }
 
 func textAt(text string, depth int) Kind {
@@ -56,11 +56,10 @@ func textAt(text string, depth int) Kind {
 	return kind
 }
 
-// Prose looks at words for people, in which `bearer token` and `password: see below` are
-// no secrets.
+// Prose classifies prose, in which `bearer token` and `password: see below` are not secrets.
 func Prose(text string) Kind { return worst(raw(text), credential(text, 16)) }
 
-// raw looks at the shape of a text alone.
+// raw classifies a string by its shape only.
 func raw(text string) Kind {
 	switch {
 	case privateKey.MatchString(text):
@@ -75,8 +74,8 @@ func raw(text string) Kind {
 	return None
 }
 
-// credential looks for what follows `Bearer` and has as many characters, and for what
-// follows `Basic` and has a colon when it is decoded.
+// credential finds values that follow `Bearer` and have at least that many characters, and values
+// that follow `Basic` and contain a colon after decoding.
 func credential(text string, least int) Kind {
 	for _, found := range bearer.FindAllStringSubmatch(text, -1) {
 		if len(found[1]) >= least && (least < 16 || strings.ContainsAny(found[1], "0123456789")) {
@@ -96,7 +95,7 @@ func credential(text string, least int) Kind {
 	return None
 }
 
-// pairs looks at the pairs of a name and a value inside a text.
+// pairs classifies the pairs of a name and a value in a string.
 func pairs(text string) Kind {
 	kind := None
 	for _, found := range slices.Concat(pair.FindAllStringSubmatch(text, -1), element.FindAllStringSubmatch(text, -1)) {
@@ -107,7 +106,7 @@ func pairs(text string) Kind {
 	return kind
 }
 
-// withoutExempt takes out the values of pairs that are thumbprints.
+// withoutExempt removes the values of pairs that are thumbprints.
 func withoutExempt(text string) string {
 	for _, found := range pair.FindAllStringSubmatch(text, -1) {
 		if exempt(found[1], found[2]) {
@@ -117,7 +116,7 @@ func withoutExempt(text string) string {
 	return text
 }
 
-// member looks at a value of a JSON document and all that is inside.
+// member classifies a value of a JSON document and everything in it.
 func member(name string, value any, depth int) Kind {
 	kind := None
 	switch value := value.(type) {
@@ -137,11 +136,11 @@ func member(name string, value any, depth int) Kind {
 	return kind
 }
 
-// withoutPublic takes out public keys and certificates, which are no secrets. One that
-// cannot be parsed stays: anything could be under its label.
+// withoutPublic removes public keys and certificates, which are not secrets. A block that cannot
+// be parsed stays: its label may be false.
 func withoutPublic(text string) string {
 	return public.ReplaceAllStringFunc(text, func(armored string) string {
-		// Templates have line ends as `\n`.
+		// Templates write line ends as `\n`.
 		block, _ := pem.Decode([]byte(strings.ReplaceAll(armored, `\n`, "\n")))
 		if block != nil && isPublic(block.Bytes) {
 			return " "
@@ -150,7 +149,7 @@ func withoutPublic(text string) string {
 	})
 }
 
-// isPublic reports whether DER is that of a public key or a certificate, of any kind.
+// isPublic reports whether DER encodes a public key or a certificate of any kind.
 func isPublic(der []byte) bool {
 	switch keyform.Look(der).Kind {
 	case keyform.KindPublicKey, keyform.KindCertificate:
@@ -160,7 +159,7 @@ func isPublic(der []byte) bool {
 	}
 }
 
-// decoded returns what base64 or base64url stands for, padded or not; empty if it is
+// decoded decodes base64 or base64url, padded or not. The result is empty if the string is
 // neither.
 func decoded(text string) string {
 	text = strings.TrimRight(text, "=")

@@ -44,7 +44,7 @@ func publics(t *testing.T) (key, certificate string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func TestTextsWithSecretsAreFound(t *testing.T) {
+func TestStringsWithSecretsAreFound(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, text string
@@ -92,7 +92,7 @@ func TestTextsWithSecretsAreFound(t *testing.T) {
 	}
 }
 
-func TestTextsWithoutSecretsPass(t *testing.T) {
+func TestStringsWithoutSecretsPass(t *testing.T) {
 	t.Parallel()
 	key, certificate := publics(t)
 	for _, text := range []string{
@@ -187,7 +187,7 @@ func TestProseMayTalkOfSecrets(t *testing.T) {
 	}
 }
 
-// Of random keys, nearly all are found in each encoding, and hexadecimal always.
+// Nearly all random keys are found in each encoding, and all in hexadecimal.
 func TestRandomKeysAreFound(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{16, 24, 32, 64} {

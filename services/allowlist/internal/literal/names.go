@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// A class is what names say about the values under them.
+// A class is what a name says about its value.
 type class int
 
 const (
@@ -15,10 +15,10 @@ const (
 	signature       // computed for each message: public if it has a placeholder
 	secret          // usually a secret, such as an API key
 	password        // always a secret
-	scheme          // always a secret, behind the name of a scheme
+	scheme          // always a secret, after the name of a scheme
 )
 
-// kind is that of a literal under a name of the class.
+// kind returns the kind of a literal under a name of the class.
 func (c class) kind() Kind {
 	switch c {
 	case ordinary:
@@ -30,9 +30,9 @@ func (c class) kind() Kind {
 	}
 }
 
-// The names, in lower case and without separators. One with a prefix `*` is the end of
-// others: `*key` is `apikey`, too. All others are whole names or the last of their words: `sig`
-// is `X-Sig`, but not `design`.
+// The names, in lower case and without separators. A name with the prefix `*` also matches the end
+// of other names: `*key` matches `apikey`. Other names match a whole name or its last words: `sig`
+// matches `X-Sig`, but not `design`.
 var names = map[class][]string{
 	scheme: {"*authorization", "*authorisation", "cookie", "setcookie"},
 	password: {
@@ -43,9 +43,8 @@ var names = map[class][]string{
 	signature: {"*signature", "sig", "sign", "hmac", "mac"},
 }
 
-// Sensitive reports whether a header, query parameter or member of this name usually
-// carries a secret. Case and separators do not matter: `X-Api-Key`, `apikey` and `api_key`
-// are the same.
+// Sensitive reports whether a header, query parameter, or member with this name usually carries a
+// secret. Case and separators do not matter: `X-Api-Key`, `apikey`, and `api_key` are the same.
 func Sensitive(name string) bool { return classOf(name) != ordinary }
 
 func classOf(name string) class {
@@ -71,7 +70,7 @@ func classOf(name string) class {
 			return class
 		}
 	}
-	// A password stays one, whatever follows: `password2`, `secretValue`.
+	// A password remains one, whatever follows: `password2`, `secretValue`.
 	if slices.ContainsFunc(words, func(w string) bool {
 		return slices.Contains([]string{"password", "passwd", "passphrase", "secret", "credential", "bearer"}, strings.TrimRight(w, "0123456789"))
 	}) {
@@ -98,20 +97,20 @@ func wordsOf(name string) []string {
 	return strings.Fields(spaced.String())
 }
 
-// decoration is a word at the end of a name that says nothing of what the value is, as in
+// decoration matches a word at the end of a name that says nothing about the value, as in
 // `X-Api-Key-Prod` and `apiKeyV2`.
 var decoration = regexp.MustCompile(`^(value|header|prod|production|test|uat|live|sandbox|v?[0-9]+)$`)
 
 var (
 	placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
-	// A piece is a word of a template with what follows it.
+	// A piece is a word of a template with the separator that follows it.
 	piece = regexp.MustCompile(`([^\s"'=:;,\x00]+)("?[\s=:]?)`)
-	// What a value may begin with: a word, or the name of a scheme such as HMAC-SHA256.
+	// A value may begin with a word, or the name of a scheme such as HMAC-SHA256.
 	announced = regexp.MustCompile(`^([A-Za-z]{1,12}|[A-Z0-9]+(-[A-Z0-9]+)+)$`)
 )
 
-// holds reports whether the value under a name of the class is a literal. What is computed
-// for each message is not: `sha256=${signature}`, `Signature keyId="7",sig="${signature}"`.
+// holds reports whether the value under a name of the class is a literal. Values that are computed
+// for each message are not: `sha256=${signature}`, `Signature keyId="7",sig="${signature}"`.
 func (c class) holds(value string) bool {
 	computed := placeholder.ReplaceAllString(value, "\x00")
 	switch {
@@ -134,8 +133,8 @@ func (c class) holds(value string) bool {
 	return false
 }
 
-// exempt reports whether a value is a SHA-1 thumbprint or the serial number of a certificate
-// under a name that says so: 20 bytes, which is the length of no cipher's key.
+// exempt reports whether a value is a SHA-1 thumbprint or the serial number of a certificate under
+// a name that says so: it has 20 bytes, and no cipher has a key of that length.
 func exempt(name, value string) bool {
 	words := wordsOf(name)
 	whole := strings.Join(words, "")

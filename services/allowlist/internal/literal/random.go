@@ -13,11 +13,11 @@ import (
 // a quarter of the pairs in random text are common.
 
 const (
-	// minBase64 is how many characters of base64 128 bits are.
+	// minBase64 is the number of base64 characters of 128 bits.
 	minBase64 = 22
 	// fewest is the number of different characters below which a string is too regular for a key.
 	fewestHex, fewestBase64 = 5, 10
-	// wordly is the share of common pairs from which on a string consists of words.
+	// wordly is the minimum share of common pairs in a string of words.
 	wordly = 0.6
 	// changing is the minimum share of changes between kinds of characters in random text.
 	changing = 0.32
@@ -25,14 +25,14 @@ const (
 
 var (
 	uuid = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b`)
-	// Hexadecimal as it is, and in bytes or groups with separators.
+	// Hexadecimal without separators, and in bytes or groups with separators.
 	hexRuns  = regexp.MustCompile(`[0-9A-Fa-f]{32,}`)
 	hexBytes = regexp.MustCompile(`(?i)(?:(?:0x|\\x)?[0-9a-f]{2}[:\-, \n]{1,2}){15,}(?:0x|\\x)?[0-9a-f]{2}`)
 	hexWords = regexp.MustCompile(`(?i)(?:[0-9a-f]{4}[\- \n]){7,}[0-9a-f]{4}|(?:[0-9a-f]{8}[\- \n]){3,}[0-9a-f]{8}`)
 	runs     = regexp.MustCompile(`[A-Za-z0-9+/_-]{22,}={0,2}`)
 )
 
-// common are the pairs of letters that names are made of: nine in ten of the pairs in the
+// common holds the pairs of letters that are common in names: nine in ten of the pairs in the
 // vocabulary of this repository.
 var common = pairsOf("ab ac ad ag ai al am an ap ar as at au av ay ba be bi bl bo ca ce ch ci ck cl co cr ct cu da dd de di do ds " +
 	"ea ec ed ee ef eg el em en ep er es et ev ex fa fe ff fi fl fo ge gi gn gr gs ha he hi ho ia ic id ie if ig il im in io ip ir is " +
@@ -48,7 +48,7 @@ func pairsOf(list string) map[string]bool {
 	return pairs
 }
 
-// material reports whether a text holds 128 bits or more that look random.
+// material reports whether a string contains 128 bits or more that look random.
 func material(text string) bool {
 	text = uuid.ReplaceAllString(text, " ")
 	for _, run := range hexRuns.FindAllString(text, -1) {
@@ -72,14 +72,14 @@ func material(text string) bool {
 	return false
 }
 
-// padded reports whether a run, with what follows it, is base64 that ends in padding, which
-// no name does.
+// padded reports whether a run and the rest after it are base64 that ends in padding, which names
+// never do.
 func padded(run, rest string) bool {
 	return strings.HasSuffix(run, "=") && len(run)%4 == 0 && (rest == "" || strings.ContainsAny(rest[:1], " \n\r\t\"',;:&)]}"))
 }
 
-// token reports whether a run of base64's characters looks random. With more separators than
-// base64 has, it is a path or a name with dashes, of which each part counts by itself.
+// token reports whether a run of base64 characters looks random. If the run has more separators
+// than base64 has, it is a path or a name with dashes, and each part is examined separately.
 func token(run string) bool {
 	if len(run) < minBase64 {
 		return false
@@ -94,12 +94,12 @@ func token(run string) bool {
 			return false
 		}
 	}
-	// Names often have letters of one case only, which base64 never has.
+	// Names often have letters of only one case; base64 never does.
 	return hasLower(run) && hasUpper(run) && distinct(run) >= fewestBase64 && random(run)
 }
 
-// random reports whether a run changes between letters and digits, and from small letters to
-// capitals, more often than names do, or whether fewer of its pairs of letters are common.
+// random reports whether a run changes between letters and digits, and from lower case to upper
+// case, more often than names do, or whether fewer of its pairs of letters are common.
 func random(run string) bool {
 	letters, known, changes := 0, 0, 0
 	for i := range len(run) - 1 {
@@ -119,7 +119,7 @@ func random(run string) bool {
 		return true
 	}
 	if letters < 4 {
-		return count(run, "0123456789") < len(run)*3/4 // a date or a number with a few letters is none
+		return count(run, "0123456789") < len(run)*3/4 // such as a date or a number with a few letters
 	}
 	return float64(known) < wordly*float64(letters)
 }

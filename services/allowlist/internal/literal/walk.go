@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// A rule is how the strings of a field are looked at, if not as a [Text].
+// A rule says how the strings of a field are examined, if not with [Text].
 type rule int
 
 const (
@@ -20,17 +20,17 @@ const (
 	asItIs // checked elsewhere
 )
 
-// rules are those of the fields that are no text, by their full name. All others are: also
-// those that a later version adds.
+// rules holds the rules of fields that are not examined with [Text], by their full name. All other
+// fields are, including those that later versions add.
 var rules = map[protoreflect.FullName]rule{
-	// References and ids, which must be names of what there is.
+	// References and IDs, which must name existing resources.
 	"keyward.allowlist.v1.SecretRef.name": asItIs,
 	"keyward.allowlist.v1.PresetUse.id":   asItIs,
 	"keyward.allowlist.v1.Endpoint.name":  asItIs,
 	"keyward.allowlist.v1.Endpoint.etag":  asItIs,
-	// Paths of other fields, which must be those of findings.
+	// Paths of other fields, which must be paths of violations.
 	"keyward.allowlist.v1.LegacyAcknowledgement.fields": asItIs,
-	// Words for people.
+	// Prose.
 	"keyward.allowlist.v1.Endpoint.display_name":        asProse,
 	"keyward.allowlist.v1.Endpoint.description":         asProse,
 	"keyward.allowlist.v1.Endpoint.labels":              asProse,
@@ -40,11 +40,11 @@ var rules = map[protoreflect.FullName]rule{
 	"keyward.allowlist.v1.PresetUse.legacy_reason":      asProse,
 }
 
-// parameter is the message whose name says what its value is.
+// parameter is the message with a name that describes its value.
 const parameter protoreflect.FullName = "keyward.allowlist.v1.Parameter"
 
-// Message looks at every string of a message and of the messages inside it, in the order of
-// the proto. Path is that of the message.
+// Message examines every string of a message and of the messages in it, in the order of the proto.
+// Path is the path of the message.
 func Message(path string, m proto.Message) []Match {
 	var w walker
 	w.message(path, m.ProtoReflect())
@@ -119,8 +119,8 @@ func (r rule) classify(text string) Kind {
 	}
 }
 
-// entries looks at a map. A text in it stands under its key as a parameter does, unless it
-// is prose.
+// entries examines a map. A string in it has its key as its name, like a parameter, unless it is
+// prose.
 func (w *walker) entries(path string, field protoreflect.FieldDescriptor, entries protoreflect.Map) {
 	texts := make(map[string]protoreflect.Value, entries.Len())
 	entries.Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
@@ -141,7 +141,8 @@ func (w *walker) entries(path string, field protoreflect.FieldDescriptor, entrie
 	}
 }
 
-// parameter looks at a header or query parameter. One that refers to a secret has no value.
+// parameter examines a header or query parameter. A parameter that refers to a secret has no
+// value.
 func (w *walker) parameter(path string, m protoreflect.Message) {
 	text := func(field protoreflect.Name) string { return m.Get(m.Descriptor().Fields().ByName(field)).String() }
 	w.add(path+".public_reason", Prose(text("public_reason")))

@@ -12,17 +12,17 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/literal"
 )
 
-// unlooked are the fields in which a private key is not found here.
+// unlooked holds the fields in which this package does not look for private keys.
 var unlooked = []protoreflect.FullName{
-	"keyward.allowlist.v1.SecretRef.name",               // found as no reference
-	"keyward.allowlist.v1.PresetUse.id",                 // must be the id of a preset
-	"keyward.allowlist.v1.LegacyAcknowledgement.fields", // must be the field of a finding
-	"keyward.allowlist.v1.Endpoint.name",                // is of the path of the request
+	"keyward.allowlist.v1.SecretRef.name",               // refused as a reference
+	"keyward.allowlist.v1.PresetUse.id",                 // must be the ID of a preset
+	"keyward.allowlist.v1.LegacyAcknowledgement.fields", // must be the field of a violation
+	"keyward.allowlist.v1.Endpoint.name",                // comes from the path of the request
 	"keyward.allowlist.v1.Endpoint.etag",                // is not stored
 }
 
-// Every string that an endpoint has or will have is looked at: those of each message are
-// filled, one at a time, with a private key.
+// Every current and future string of an endpoint is examined: the test fills the strings of each
+// message, one at a time, with a private key.
 func TestEveryStringOfAnEndpointIsLookedAt(t *testing.T) {
 	t.Parallel()
 	seen := make(map[protoreflect.FullName]bool)
@@ -78,7 +78,7 @@ func fill(m protoreflect.MessageDescriptor, field protoreflect.FieldDescriptor) 
 	return filled.Interface()
 }
 
-func TestFindingsNameFieldsAndRepeatNothing(t *testing.T) {
+func TestMatchesNameFieldsAndRepeatNothing(t *testing.T) {
 	t.Parallel()
 	encryption := &allowlistv1.Encryption{Request: &allowlistv1.Profile{
 		Envelope: &allowlistv1.Envelope{

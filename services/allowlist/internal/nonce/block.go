@@ -10,40 +10,40 @@ import (
 )
 
 const (
-	// least is the size of the first block, and of the smallest.
+	// least is the size of the first block, and the minimum size.
 	least = 64
-	// share is the part of a budget that one block is at most. There are two at most: 1/64
-	// of the budget is lost when the process dies.
+	// share limits a block to 1/share of a budget. A process holds at most two blocks: 1/64 of the
+	// budget is lost when it dies.
 	share = 128
-	// leastAhead is how long a block is to last at least.
+	// leastAhead is the minimum time that a block should last.
 	leastAhead = 10 * time.Second
-	// How long the vault is left alone after it refused, and after it could not be asked.
+	// The pauses after the vault refused, and after it could not be reached.
 	exhaustedPause = 10 * time.Second
 	failedPause    = time.Second
 )
 
-// A block is the nonces of one version that are in memory.
+// A block holds the cached nonces of one version.
 type block struct {
 	mu sync.Mutex
-	// left is how many there are, and size how many there were after the last call.
+	// left is the number of nonces. size is their number after the last call.
 	left, size uint64
-	// bits is the smallest number of random bits that the vault has heard of from here; 0:
-	// of none.
+	// bits is the smallest number of random bits that this ledger has reported to the vault, or 0 if
+	// it has reported none.
 	bits int
-	// taken is how many were taken since granted, when the vault granted the last ones.
+	// taken is the number of nonces that were taken since granted, the time of the last grant.
 	taken   uint64
 	granted time.Time
-	// used and budget are the version's, as the vault told last.
+	// used and budget are the last values of the version that the vault returned.
 	used, budget uint64
-	// call is under way to the vault; nil: none is.
+	// call is the call to the vault in progress, or nil.
 	call *call
-	// exhausted is the vault's refusal at the end of the budget. Neither after it nor after
-	// another failure is the vault asked before again, unless a message has to wait for it.
+	// exhausted is the vault's refusal at the end of the budget. After it, or after another failure,
+	// the vault is not asked before again, unless a message must wait for it.
 	exhausted error
 	again     time.Time
 }
 
-// A call is a question to the vault that messages wait for.
+// A call is a request to the vault that messages wait for.
 type call struct {
 	bits int
 	done chan struct{}
@@ -55,14 +55,14 @@ func (b *block) covers(bits int, values uint64) bool {
 	return b.bits != 0 && bits >= b.bits && values <= b.left
 }
 
-// rate returns how many values are taken in a second. A burst of less than that is no rate
-// yet.
+// rate returns the number of values that are taken per second. A burst of less than a second
+// counts as a second.
 func (b *block) rate(now time.Time) float64 {
 	return float64(b.taken) / max(now.Sub(b.granted), time.Second).Seconds()
 }
 
-// low reports whether more is to be fetched: half is used, or what is left does not last
-// alone at the present rate.
+// low reports whether to fetch more: half is used, or the rest does not last for the time alone at
+// the current rate.
 func (b *block) low(alone time.Duration, now time.Time) bool {
 	if b.left < b.size/2 {
 		return true
@@ -71,7 +71,7 @@ func (b *block) low(alone time.Duration, now time.Time) bool {
 	return float64(b.left) < lasts
 }
 
-// next returns the size of the next block: what lasts ahead at the present rate.
+// next returns the size of the next block, which lasts for the time ahead at the current rate.
 func (b *block) next(bits int, ahead time.Duration, now time.Time) uint64 {
 	most := max(1, budget.Of(bits)/share)
 	expected := b.rate(now) * ahead.Seconds()
@@ -81,7 +81,7 @@ func (b *block) next(bits int, ahead time.Duration, now time.Time) uint64 {
 	return min(most, max(least, uint64(expected)))
 }
 
-// add adds what the vault granted.
+// add adds the nonces that the vault granted.
 func (b *block) add(bits int, granted vaultclient.Granted, now time.Time) {
 	b.left += granted.Reserved
 	b.size, b.bits = b.left, bits
@@ -90,8 +90,8 @@ func (b *block) add(bits int, granted vaultclient.Granted, now time.Time) {
 	b.exhausted = nil
 }
 
-// refuse notes that the vault granted nothing. A budget that ends because of fewer random
-// bits takes back what was reserved under more.
+// refuse records that the vault granted nothing. If the budget ends because of fewer random bits,
+// the nonces that were reserved under more bits are dropped.
 func (b *block) refuse(bits int, err error, now time.Time) {
 	if !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 		b.again = now.Add(failedPause)

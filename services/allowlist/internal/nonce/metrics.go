@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// The outcomes of asking the vault, and what there is to do about a version.
+// The outcomes of calls to the vault, and the states of a version that need attention.
 const (
 	granted   = "granted"
 	exhausted = "exhausted"
@@ -24,7 +24,7 @@ func newAsked() *prometheus.CounterVec {
 		Help: "Blocks of nonces that were requested from the vault, by outcome.",
 	}, []string{"outcome"})
 	for _, outcome := range []string{granted, exhausted, failed} {
-		asked.WithLabelValues(outcome) // a first failure is an increase only if there was a zero
+		asked.WithLabelValues(outcome) // a first failure counts as an increase only after a zero
 	}
 	return asked
 }
@@ -41,7 +41,7 @@ func outcome(err error) string {
 	}
 }
 
-// register registers the metrics. None has the name of a secret.
+// register registers the metrics. None contains the name of a secret.
 func (l *Ledger) register(metrics prometheus.Registerer) error {
 	gauge := func(state string) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -69,7 +69,7 @@ func (l *Ledger) inState(state string) float64 {
 	return count
 }
 
-// state returns what there is to do about the version of a block; empty: nothing.
+// state returns the state of a block's version, or an empty string if it needs no attention.
 func (b *block) state() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,22 +1,23 @@
-// Package nonce takes the values of messages from the nonce budgets that the vault keeps.
+// Package nonce counts the encrypted values of messages against the nonce budgets of the vault.
 //
-// The vault reserves nonces of a key's version durably, in blocks ([Reserve]). A [Ledger]
-// hands them out from memory, one for each value that is about to be encrypted, to all
-// endpoints that use the version. A message costs it a lookup and a subtraction: the next
-// block is fetched in the background as soon as half of the last one is used, or what is left
-// would not outlast an absence of the vault, and only a
-// message for which too few are left waits for the vault, together with all others that do.
+// The vault reserves nonces of a key version durably, in blocks ([Reserve]). A [Ledger] hands them
+// out from memory, one for each value to encrypt, to all endpoints that use the version. A message
+// costs it a lookup and a subtraction: it fetches the next block in the background as soon as half
+// of the last one is used, or the rest would not outlast an outage of the vault. Only messages for
+// which too few nonces are left wait for the vault, and they share one call.
 //
 // # Promises
 //
-//   - A nonce is handed out once. What a process holds when it ends, or when its memory of
-//     a version makes room for others, is lost; the vault never reserves it again.
-//   - Nothing is handed out that the vault has not reserved under as few random bits. The
-//     first value that fewer random bits tell apart waits until the vault knows.
-//   - Without the vault, what is in memory is used up, and then all is refused.
+//   - A nonce is handed out once. The nonces in a process that ends, or of a
+//     version that is evicted from memory, are lost; the vault never reserves
+//     them again.
+//   - Nonces are handed out only if the vault reserved them for as few random
+//     bits. The first value with fewer random bits waits until the vault knows.
+//   - Without the vault, the nonces in memory are used up, and then messages
+//     are refused.
 //
-// Blocks grow with the rate at which they are used, so that one lasts twice as long as the
-// allowlist goes on without the vault, but are never more than a small part of the budget.
+// Blocks grow with the rate of consumption, so that one lasts twice as long as the allowlist must
+// run without the vault, but they never exceed a small part of the budget.
 package nonce
 
 import (
@@ -32,7 +33,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// versions is how many versions of keys a ledger remembers.
+// versions is the maximum number of key versions in a ledger.
 const versions = 1 << 16
 
 // A Key is a version of a secret that encrypts.
@@ -45,22 +46,22 @@ type Key struct {
 // Reserve asks the vault for nonces, as [vaultclient.Vault.ReserveNonces] does.
 type Reserve func(context.Context, vaultclient.Nonces) (vaultclient.Granted, error)
 
-// Options are what a [Ledger] works with. All are required.
+// Options are the dependencies and settings of a [Ledger]. All are required.
 type Options struct {
 	Reserve Reserve
 	Now     func() time.Time
-	// Alone is for how long the allowlist is to go on while the vault is out of reach.
+	// Alone is the time for which the allowlist must keep working while the vault is unreachable.
 	Alone   time.Duration
 	Metrics prometheus.Registerer
 }
 
-// versionKey identifies the block of a version: names may be used again.
+// versionKey identifies the block of a version. It has the uid because names may be reused.
 type versionKey struct {
 	uid     string
 	version uint32
 }
 
-// A Ledger hands out nonces. It may be used from many goroutines.
+// A Ledger hands out nonces. It is safe for concurrent use.
 type Ledger struct {
 	reserve Reserve
 	now     func() time.Time
@@ -69,12 +70,12 @@ type Ledger struct {
 	blocks  *lru.Cache[versionKey, *block]
 	asked   *prometheus.CounterVec
 
-	background context.Context // of the calls to the vault; no message's
+	background context.Context // for calls to the vault; not the context of a message
 	stop       context.CancelFunc
 	calls      sync.WaitGroup
 }
 
-// New returns a ledger that holds nothing yet.
+// New returns an empty ledger.
 func New(o Options) (*Ledger, error) {
 	blocks, err := lru.New[versionKey, *block](versions)
 	if err != nil {
@@ -88,16 +89,16 @@ func New(o Options) (*Ledger, error) {
 	return l, nil
 }
 
-// Close ends the calls to the vault. Whatever is taken after it may be refused.
+// Close ends the calls to the vault. Later calls of Take may fail.
 func (l *Ledger) Close() {
 	l.stop()
 	l.calls.Wait()
 }
 
-// Take takes nonces for values of one message that so many random bits tell apart. When it
-// returns nil the values may be encrypted. It fails with NONCE_BUDGET_EXHAUSTED, with
-// VAULT_UNAVAILABLE where the vault is out of reach and too few are left, as Reserve does
-// else, and when ctx ends while it waits.
+// Take takes nonces for the values of one message, whose nonces have the given number of random
+// bits. When it returns nil, the values may be encrypted. It fails with NONCE_BUDGET_EXHAUSTED;
+// with VAULT_UNAVAILABLE if the vault is unreachable and too few nonces are left; with other
+// errors of Reserve; and when ctx ends while it waits.
 func (l *Ledger) Take(ctx context.Context, key Key, bits, values int) error {
 	b := l.block(key)
 	for {
@@ -116,8 +117,8 @@ func (l *Ledger) Take(ctx context.Context, key Key, bits, values int) error {
 	}
 }
 
-// For returns what takes nonces for one message from the budgets of its references, whose
-// secrets have the uids that uid returns.
+// For returns a function that takes nonces for one message from the budgets of its references,
+// whose secrets have the uids that uid returns.
 func (l *Ledger) For(ctx context.Context, references []payload.Reference, uid func(secret string) string) payload.Nonces {
 	return func(use payload.UsedKey, bits, values int) error {
 		secret := references[use.Reference].Secret
@@ -159,7 +160,7 @@ func (l *Ledger) takeFrom(b *block, key Key, bits int, values uint64) (*call, er
 	return l.ask(b, key, bits, values, now), nil
 }
 
-// ask begins a call to the vault for at least so many values. The block is locked.
+// ask begins a call to the vault for at least the given number of values. The block is locked.
 func (l *Ledger) ask(b *block, key Key, bits int, values uint64, now time.Time) *call {
 	if b.bits != 0 {
 		bits = min(bits, b.bits)

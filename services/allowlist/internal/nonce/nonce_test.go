@@ -18,8 +18,8 @@ import (
 
 var key = nonce.Key{Secret: "workspaces/acme/secrets/key", UID: "uid", Version: 1}
 
-// A bank is the vault at the far end: it grants what is left, as long as it is there. A
-// held bank answers when it is let go.
+// A bank is the vault: it grants the remaining nonces as long as it is reachable. A held bank
+// responds when it is released.
 type bank struct {
 	mu    sync.Mutex
 	used  uint64
@@ -27,9 +27,9 @@ type bank struct {
 	sizes []uint64
 	away  bool
 
-	held  chan struct{} // nil: it answers at once
+	held  chan struct{} // nil: it responds at once
 	calls atomic.Int64
-	near  bool // nobody is to go on without it
+	near  bool // the ledger need not outlast an outage
 }
 
 var errAway = fault.New(fault.Unavailable, vaultclient.ReasonVaultUnavailable, "away")
@@ -75,14 +75,14 @@ func (b *bank) granted() (sizes []uint64, used uint64) {
 	return append([]uint64(nil), b.sizes...), b.used
 }
 
-// A clock is set by hand.
+// A clock is set manually.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Unix(1_900_000_000, c.ahead.Load()) }
 
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// open returns a ledger as after a start.
+// open returns a new ledger, as after a start.
 func (b *bank) open(t testing.TB, c *clock, metrics prometheus.Registerer) *nonce.Ledger {
 	t.Helper()
 	alone := time.Minute
@@ -130,7 +130,7 @@ func TestNothingIsTakenTwice(t *testing.T) {
 	t.Parallel()
 	b, c := new(bank), new(clock)
 	var taken uint64
-	for range 5 { // starts, each of which loses what it holds
+	for range 5 { // each start loses the nonces in memory
 		l := b.open(t, c, prometheus.NewRegistry())
 		var group sync.WaitGroup
 		for range 8 {
@@ -210,13 +210,13 @@ func TestTheNextBlockIsFetchedBeforeItIsNeeded(t *testing.T) {
 		c.advance(10 * time.Second) // 64 would last for ten minutes
 		take(t, l, 96, 1)
 	}
-	l.Close() // waits for the call under way
+	l.Close() // waits for the call in progress
 	if sizes, _ := b.granted(); len(sizes) != 2 || sizes[1] != 64 {
 		t.Errorf("after half of a block the vault granted %v, want 64 twice", sizes)
 	}
 }
 
-func TestABlockOutlastsAnAbsenceOfTheVault(t *testing.T) {
+func TestABlockOutlastsAnOutageOfTheVault(t *testing.T) {
 	t.Parallel()
 	const rate, absence = 50, 60
 	l, b, c := newLedger(t)
@@ -226,13 +226,13 @@ func TestABlockOutlastsAnAbsenceOfTheVault(t *testing.T) {
 		taken++
 		c.advance(time.Second / rate)
 	}
-	// A call under way ends at some time; each value is another chance to begin one.
+	// A call in progress ends eventually; each value is another chance to begin one.
 	for deadline := time.Now().Add(10 * time.Second); ; one() {
 		if _, used := b.granted(); taken > 3*rate && used >= taken+rate*absence {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("what is in memory does not grow to what an absence takes")
+			t.Fatal("the nonces in memory do not grow enough for an outage")
 		}
 	}
 	b.set(true)
@@ -240,7 +240,7 @@ func TestABlockOutlastsAnAbsenceOfTheVault(t *testing.T) {
 		one()
 	}
 	b.set(false)
-	for range 2 { // what was asked in the absence may be under way still
+	for range 2 { // a call from the outage may still be in progress
 		if l.Take(t.Context(), key, 96, 64*rate) == nil {
 			break
 		}
@@ -286,7 +286,7 @@ func TestFewerRandomBitsAreTakenAfterTheVaultKnows(t *testing.T) {
 		t.Errorf("the vault knows of %d bits, want 96", bits)
 	}
 	take(t, l, 128, 1)
-	// For Triple DES more is used than it may be: that is the end for all.
+	// More is used than Triple DES may use: that ends the budget for all.
 	for _, bits := range []int{64, 96, 128} {
 		if err := l.Take(t.Context(), key, bits, 1); !fault.Is(err, vaultclient.ReasonNoncesExhausted) {
 			t.Errorf("Take(%d bits) after the end for 64 = %v", bits, err)
@@ -307,7 +307,7 @@ func TestVaultIsNotAskedByEachMessageThatIsRefused(t *testing.T) {
 		t.Errorf("10 refusals ask the vault %d times, want once", n)
 	}
 	b.mu.Lock()
-	b.used = 0 // no vault does so; but a refusal is not for the life of a process
+	b.used = 0 // no vault does so; but a refusal must not last as long as the process
 	b.mu.Unlock()
 	c.advance(10 * time.Second)
 	take(t, l, 96, 1)

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// maxRecords is how many TXT records of a name are looked at.
+	// maxRecords is the maximum number of TXT records of a name that are examined.
 	maxRecords = 100
 	// nonceParameter is the query parameter with the nonce.
 	nonceParameter = "keyward-nonce"
 )
 
-// checkDNS looks for the TXT record. Other records of the name do not matter.
+// checkDNS checks the TXT record. Other records of the name do not matter.
 func (c *Checker) checkDNS(ctx context.Context, s Subject, accepted Period) (Period, error) {
 	name, ok := dnsName(s)
 	if !ok {
@@ -46,7 +46,7 @@ func (c *Checker) checkDNS(ctx context.Context, s Subject, accepted Period) (Per
 	})
 }
 
-// checkFile looks for the file.
+// checkFile checks the file.
 func (c *Checker) checkFile(ctx context.Context, s Subject, accepted Period) (Period, error) {
 	body, err := c.get(ctx, c.tokens.fileURL(s))
 	if err != nil {
@@ -56,7 +56,7 @@ func (c *Checker) checkFile(ctx context.Context, s Subject, accepted Period) (Pe
 	return c.match(accepted, func(p Period) bool { return same(content, c.tokens.file(s, p)) })
 }
 
-// checkWeb asks the URL to answer a nonce that nobody has seen before.
+// checkWeb sends a fresh nonce to the URL and checks the response.
 func (c *Checker) checkWeb(ctx context.Context, s Subject, accepted Period) (Period, error) {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails
@@ -68,7 +68,7 @@ func (c *Checker) checkWeb(ctx context.Context, s Subject, accepted Period) (Per
 	return c.match(accepted, func(p Period) bool { return same(body, answer(c.tokens.web(s, p), nonce)) })
 }
 
-// get returns a body, or the finding.
+// get returns a body, or an error with the outcome.
 func (c *Checker) get(ctx context.Context, url string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Checker) get(ctx context.Context, url string) (string, error) {
 	switch {
 	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
 		return "", failed(Unreachable)
-	case resp.StatusCode != http.StatusOK: // a redirect, too: it leads to somebody else's proof
+	case resp.StatusCode != http.StatusOK: // also for redirects, which may lead to the proof of another party
 		return "", failed(NotFound)
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -99,5 +99,5 @@ func (c *Checker) get(ctx context.Context, url string) (string, error) {
 	return string(body), nil
 }
 
-// same compares in a time that tells nothing of how much is right.
+// same compares in a time that does not reveal how much is right.
 func same(found, want string) bool { return hmac.Equal([]byte(found), []byte(want)) }

@@ -16,7 +16,8 @@ import (
 const (
 	// week is the length of a period.
 	week = 7 * 24 * time.Hour
-	// remembered is for how many periods an expired token is told from a wrong one.
+	// remembered is the number of periods for which an expired token is distinguished from a wrong
+	// one.
 	remembered = 52
 
 	dnsPrefix  = "_keyward-challenge."
@@ -24,29 +25,30 @@ const (
 	filePath   = "/.well-known/keyward-challenge/"
 )
 
-// A Period is a week, counted from 1970. Zero is none.
+// A Period is a week, counted from 1970. Zero means no period.
 type Period int64
 
 func periodOf(t time.Time) Period { return Period(t.Unix() / int64(week/time.Second)) }
 
-// expiry returns when a token that was made for the period stops establishing
-// anything: at the end of the next one.
+// expiry returns the time when a token of the period can no longer establish a verification: the
+// end of the next period.
 func (p Period) expiry() time.Time { return time.Unix(int64(p+2)*int64(week/time.Second), 0).UTC() }
 
-// A Challenge is what the partner publishes, one of it. It is the same for all
-// URLs of a workspace on one host, but for the port of the file.
+// A Challenge holds the proofs of which the partner publishes one. It is the same for all URLs of
+// a workspace on one host, except for the port of the file.
 type Challenge struct {
 	// DNSName and DNSValue are a TXT record. They are empty for an IP address.
 	DNSName, DNSValue string
 	// FileURL and FileContent are a file.
 	FileURL, FileContent string
-	// WebToken is the key to answer nonces with, as text.
+	// WebToken is the key for responses to nonces, as a string.
 	WebToken sensitive.Bytes
-	// Expires is when there is another challenge and this one proves nothing new.
+	// Expires is the time when another challenge replaces this one, which then verifies no new
+	// endpoints.
 	Expires time.Time
 }
 
-// Challenge returns what proves a subject now.
+// Challenge returns the current challenge for a subject.
 func (c *Checker) Challenge(s Subject) Challenge {
 	now := periodOf(c.now())
 	challenge := Challenge{
@@ -59,20 +61,20 @@ func (c *Checker) Challenge(s Subject) Challenge {
 	return challenge
 }
 
-// tokens derives tokens, so that none needs to be kept.
+// tokens derives tokens, so that none needs to be stored.
 type tokens struct{ key [keyring.RootSize]byte }
 
 func (t tokens) dns(s Subject, p Period) string  { return textPrefix + t.derive("dns", s, p) }
 func (t tokens) file(s Subject, p Period) string { return t.derive("file", s, p) }
 func (t tokens) web(s Subject, p Period) string  { return t.derive("web", s, p) }
 
-// fileURL is the same in all periods, so that one look finds an expired file, too.
+// fileURL is the same in all periods, so that one request also finds an expired file.
 func (t tokens) fileURL(s Subject) string {
 	return s.Origin + filePath + t.derive("file id", s, 0)[:32]
 }
 
-// derive returns 32 bytes in hexadecimal. The parts are fenced off by their
-// lengths, so that no two subjects look alike.
+// derive returns 32 bytes in hexadecimal. Each part is prefixed with its length, so that no two
+// subjects have the same input.
 func (t tokens) derive(kind string, s Subject, p Period) string {
 	mac := hmac.New(sha256.New, t.key[:])
 	for _, part := range []string{kind, s.Workspace, s.Host} {
@@ -83,7 +85,7 @@ func (t tokens) derive(kind string, s Subject, p Period) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// answer is what a nonce must be answered with.
+// answer returns the expected response to a nonce.
 func answer(token, nonce string) string {
 	mac := hmac.New(sha256.New, []byte(token))
 	mac.Write([]byte(nonce))

@@ -1,30 +1,29 @@
-// Package verify finds out whether a host, or a URL, is in the hands of those who
-// are meant to hold it: by looking for a proof that only they can have put there.
+// Package verify checks whether a partner controls a host or a URL, by looking for a proof that
+// only the partner can have published.
 //
-// There are three proofs, made of tokens (token.go):
+// There are three kinds of proof, made of tokens (token.go):
 //
-//	DNS        a TXT record below the host's name   shows the host
-//	File       a file below /.well-known/           shows the scheme, host and port
-//	WebToken   an answer computed from a nonce      shows the URL
+//	DNS        a TXT record below the host's name   proves the host
+//	File       a file below /.well-known/           proves the scheme, host, and port
+//	WebToken   a response computed from a nonce     proves the URL
 //
-// A token belongs to a workspace and a host and to one kind of proof, so what one
-// tenant publishes proves nothing for another, and a record that everyone can read
-// does not give the answer to a nonce away.
+// A token belongs to a workspace, a host, and one kind of proof. So the proof of one tenant proves
+// nothing for another, and a public record does not reveal the response to a nonce.
 //
 // # Promises
 //
-//   - What was found is not repeated, in no answer and no log; a [Outcome] says in
-//     one word what is wrong with it.
-//   - HTTP goes through a [dialguard.Guard]. Redirects are not followed: who can
-//     place one on a host does not therefore hold it.
-//   - A web token is a secret between the workspace and the partner. It leaves this
-//     package as [sensitive.Bytes] only.
+//   - Data that was found is never repeated in a response or log; an [Outcome]
+//     says in one word what is wrong with it.
+//   - HTTP goes through a [dialguard.Guard]. Redirects are not followed: a party
+//     that can place a redirect on a host does not necessarily control the host.
+//   - A web token is a secret between the workspace and the partner. It leaves
+//     this package only as [sensitive.Bytes].
 //
 // # Expiry
 //
-// A token establishes a verification in the week that it was made for and in the
-// next one. A proof that was accepted stays one for the checks after that, for as
-// long as it stays in place: the caller remembers its [Period].
+// A token can establish a verification in the week that it was created for and in the next one. A
+// proof that was accepted stays valid for later checks as long as it stays in place: the caller
+// remembers its [Period].
 package verify
 
 import (
@@ -41,11 +40,11 @@ import (
 )
 
 const (
-	// bound is how long one look may take.
+	// bound is the maximum time of one check.
 	bound = 5 * time.Second
-	// maxBody is the size of the largest body that is read. All proofs are shorter.
+	// maxBody is the maximum size of a body in bytes. All proofs are shorter.
 	maxBody = 4 << 10
-	// atOnce is how many looks are under way at the same time.
+	// atOnce is the maximum number of concurrent checks.
 	atOnce = 32
 )
 
@@ -59,26 +58,26 @@ const (
 	WebToken Method = "web_token"
 )
 
-// A Subject is what is to be proven.
+// A Subject is the workspace and the URL that a proof is for.
 type Subject struct {
-	// Workspace is the bare id of the workspace that the proof is for.
+	// Workspace is the ID of the workspace, without its collection.
 	Workspace string
 	// Host is a DNS name in its ASCII form, or an IP address.
 	Host string
-	// Origin is the scheme, the host and the port, unless that is the default.
+	// Origin is the scheme, the host, and the port, unless that is the default.
 	Origin string
-	// URL is the absolute URL. One that ends in `/*` is asked for without the star.
+	// URL is the absolute URL. If it ends in `/*`, the request omits the star.
 	URL string
 }
 
-// ReasonFailed is the reason of the fault for a proof that is not there or not
-// right. Its metadata has the finding.
+// ReasonFailed is the reason of the fault for a missing or wrong proof. Its metadata has the
+// outcome.
 const ReasonFailed fault.Reason = "VERIFICATION_FAILED"
 
-// An Outcome says why there is no proof.
+// An Outcome says why a check failed.
 type Outcome string
 
-// The findings.
+// The outcomes.
 const (
 	NotFound         Outcome = "NOT_FOUND"
 	Mismatch         Outcome = "MISMATCH"
@@ -88,25 +87,24 @@ const (
 )
 
 func failed(outcome Outcome) error {
-	return fault.New(fault.FailedPrecondition, ReasonFailed, "the proof of verification was not found or is not right").
+	return fault.New(fault.FailedPrecondition, ReasonFailed, "the proof of verification was not found or is wrong").
 		With("finding", string(outcome))
 }
 
-// Options are what a checker works with. All but Roots are required.
+// Options are the dependencies and settings of a checker. All except Roots are required.
 type Options struct {
-	// Key is what all tokens are derived from. With another key they are others.
+	// Key is the key from which all tokens are derived. Another key changes them all.
 	Key [keyring.RootSize]byte
-	// Guard decides which addresses are called.
+	// Guard decides which addresses may be called.
 	Guard *dialguard.Guard
 	// Resolver looks up TXT records.
 	Resolver *net.Resolver
-	// Roots are the authorities of partners' certificates. Nil: the system's.
+	// Roots are the authorities of partners' certificates. If nil, those of the system are used.
 	Roots *x509.CertPool
 	Now   func() time.Time
 }
 
-// A Checker makes challenges and looks for proofs. It may be used from many
-// goroutines.
+// A Checker creates challenges and checks proofs. It is safe for concurrent use.
 type Checker struct {
 	tokens   tokens
 	resolver *net.Resolver
@@ -123,12 +121,11 @@ func NewChecker(o Options) *Checker {
 	}
 }
 
-// Check looks for a proof, once, and returns the period that its token is of. A
-// token of an accepted period is good whatever its age; zero accepts none beside
-// those that have not expired.
+// Check checks a proof once, and returns the period of its token. A token of the accepted period
+// is valid whatever its age; if accepted is zero, only tokens that have not expired are valid.
 //
-// Without a proof it fails with VERIFICATION_FAILED and a finding; if the context
-// ended, with the context's error.
+// Without a proof, it fails with VERIFICATION_FAILED and an outcome; if the context ended, with
+// the context's error.
 func (c *Checker) Check(ctx context.Context, method Method, s Subject, accepted Period) (Period, error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -152,11 +149,11 @@ func (c *Checker) check(ctx context.Context, method Method, s Subject, accepted 
 	case WebToken:
 		return c.checkWeb(ctx, s, accepted)
 	default:
-		return 0, errors.New("look for proof: unknown method")
+		return 0, errors.New("check proof: unknown method")
 	}
 }
 
-// match returns the period whose token fits, the newest first.
+// match returns the newest period whose token fits.
 func (c *Checker) match(accepted Period, fits func(Period) bool) (Period, error) {
 	now := periodOf(c.now())
 	for _, p := range []Period{now, now - 1, accepted} {

@@ -26,7 +26,7 @@ func checker(key byte, now time.Time) *verify.Checker {
 	})
 }
 
-// tokens returns all that is secret about a challenge, or proves something.
+// tokens returns all parts of a challenge that are secret or prove something.
 func tokens(c verify.Challenge) []string {
 	return []string{c.DNSValue, c.FileContent, string(c.WebToken.Reveal())}
 }
@@ -88,7 +88,7 @@ func TestAWebTokenDoesNotPrint(t *testing.T) {
 	}
 }
 
-func TestACallerThatLeftIsNoFinding(t *testing.T) {
+func TestACanceledCallHasNoOutcome(t *testing.T) {
 	t.Parallel()
 	canceled, leave := context.WithCancel(t.Context())
 	leave()
@@ -98,6 +98,6 @@ func TestACallerThatLeftIsNoFinding(t *testing.T) {
 		}
 	}
 	if _, err := checker(1, moment).Check(t.Context(), "telepathy", subject, 0); err == nil || fault.Is(err, verify.ReasonFailed) {
-		t.Errorf("Check by an unknown method = %v, want an error that is nobody's fault", err)
+		t.Errorf("Check by an unknown method = %v, want an error that is not a fault", err)
 	}
 }

@@ -1,9 +1,9 @@
-// Package violation puts together what is wrong with a request.
+// Package violation combines the violations of a request.
 //
-// A finding is a violation of a [fault.Error]: the path of a field and what must be there.
-// The packages that look at parts of a request each give a fault with their findings, and
-// name fields as they know them. [Name] names them as the request does, and [Merge] makes
-// one answer of several: who asked learns everything at once.
+// A violation is part of a [fault.Error]: the path of a field and what the field must contain. The
+// packages that check parts of a request each return a fault with their violations, and use their
+// own names for fields. [Name] replaces these with the names of the request, and [Merge] combines
+// several faults into one, so that the caller learns everything at once.
 package violation
 
 import (
@@ -15,25 +15,25 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// The reasons whose rank [Merge] knows, besides INVALID_FIELD.
+// The reasons that [Merge] ranks, in addition to INVALID_FIELD.
 const (
 	DirectKey fault.Reason = "DIRECT_KEY_NOT_SUPPORTED"
 	Legacy    fault.Reason = "LEGACY_NOT_ACKNOWLEDGED"
 )
 
-// ordinary are the keys of maps that findings name, if they have few digits.
+// ordinary matches the keys of maps that violations name, if they have few digits.
 var ordinary = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
 
-// The digits of names: 3 at most, and none in long ones. Of 128 random bits, hexadecimal
-// practically always and base64 nearly always has one.
+// The limits of digits in names: at most 3, and none in long names. With 128 random bits,
+// hexadecimal practically always contains a digit, and base64 nearly always.
 const (
 	mostDigits = 3
 	longName   = 20
 )
 
-// Entry returns the path of a map's entry, such as `blobs["data"]`. A key of a map is input,
-// and someone may paste key material there: so one that does not look like an ordinary short
-// name is left out, and the path is that of the map.
+// Entry returns the path of a map's entry, such as `blobs["data"]`. A key of a map is input, and
+// someone may paste key material there. So a key that does not look like an ordinary short name is
+// left out, and the path is that of the map.
 func Entry(path, key string) string {
 	digits := len(key) - len(strings.Map(withoutDigits, key))
 	if !ordinary.MatchString(key) || digits > mostDigits || digits > 0 && len(key) > longName {
@@ -49,8 +49,8 @@ func withoutDigits(r rune) rune {
 	return r
 }
 
-// Name returns a fault whose violations name other fields, each once. An error that is no
-// fault stays as it is.
+// Name returns a fault whose violations have their fields renamed, without duplicates. It returns
+// other errors unchanged.
 func Name(err error, name func(field string) string) error {
 	f, ok := fault.From(err)
 	if !ok {
@@ -67,11 +67,11 @@ func Name(err error, name func(field string) string) error {
 	return &named
 }
 
-// Merge returns several errors, of which some may be nil, as one: the gravest fault, the
-// first of those, with the violations of all and the metadata of all, in which the graver
-// prevails. Key material in the wrong place goes before malformed fields, these before
-// all others, and last comes what only needs to be acknowledged. An error that is no fault
-// is no finding: it is returned alone.
+// Merge combines several errors, of which some may be nil, into one: the first of the most severe
+// faults, with the violations and the metadata of all; metadata of more severe faults takes
+// precedence. Key material in the wrong place is most severe, then malformed fields, then all
+// other faults, and last fields that only need an acknowledgement. An error that is not a fault
+// has no violations: it is returned alone.
 func Merge(errs ...error) error {
 	var faults []*fault.Error
 	for _, err := range errs {

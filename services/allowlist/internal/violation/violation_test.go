@@ -23,7 +23,7 @@ func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
 		{"half a key in hexadecimal", "c0ffee5eed1dea7a", "blobs"},
 		{"a key in hexadecimal", "c0ffee5eed1dea7ac0ffee5eed1dea7a", "blobs"},
 		{"a token", "tok_9f86d081884c7d65", "blobs"},
-		{"what begins with a digit", "0data", "blobs"},
+		{"a leading digit", "0data", "blobs"},
 		{"base64", "bWFnaWM=", "blobs"},
 		{"a quotation mark", `a"]`, "blobs"},
 		{"a line end", "data\n", "blobs"},
@@ -35,13 +35,13 @@ func TestEntriesOfMapsAreNamedByOrdinaryNamesOnly(t *testing.T) {
 	}
 }
 
-func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
+func TestSeveralErrorsBecomeTheMostSevere(t *testing.T) {
 	t.Parallel()
 	legacy := fault.New(fault.FailedPrecondition, violation.Legacy, "unsafe").With("flags", "ECB").At("a", "must acknowledge")
 	missing := fault.New(fault.NotFound, "SECRET_NOT_FOUND", "none").At("b", "must be there").With("what", "secret")
 	usage := fault.New(fault.FailedPrecondition, "USAGE_NOT_ALLOWED", "usage").At("c", "must be usable").With("what", "usage")
 	malformed, key := fault.Field("d", "is required"), fault.New(fault.InvalidArgument, violation.DirectKey, "key").At("e", "must refer")
-	opaque := errors.New("the disk is gone")
+	opaque := errors.New("the disk failed")
 	for _, tt := range []struct {
 		name     string
 		errs     []error
@@ -50,7 +50,7 @@ func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 		metadata map[string]string
 	}{
 		{"one", []error{nil, legacy}, violation.Legacy, "a", map[string]string{"flags": "ECB"}},
-		{"two of a rank: the first", []error{legacy, missing, usage}, "SECRET_NOT_FOUND", "abc", map[string]string{"flags": "ECB", "what": "secret"}},
+		{"two with the same rank: the first", []error{legacy, missing, usage}, "SECRET_NOT_FOUND", "abc", map[string]string{"flags": "ECB", "what": "secret"}},
 		{"malformed fields before them", []error{usage, malformed, legacy}, fault.InvalidField, "cda", map[string]string{"flags": "ECB", "what": "usage"}},
 		{"key material before all", []error{malformed, key}, violation.DirectKey, "de", nil},
 	} {
@@ -67,14 +67,14 @@ func TestSeveralErrorsBecomeTheGravest(t *testing.T) {
 		t.Errorf("Merge of nothing = %v", err)
 	}
 	if err := violation.Merge(malformed, opaque); err != opaque { //nolint:errorlint // it is returned alone
-		t.Errorf("Merge with what is no fault = %v", err)
+		t.Errorf("Merge with an error that is not a fault = %v", err)
 	}
 	if len(legacy.Violations) != 1 || len(missing.Metadata) != 1 {
-		t.Error("Merge changes what it merges")
+		t.Error("Merge changes its arguments")
 	}
 }
 
-func TestFieldsAreNamedAnewOnceEach(t *testing.T) {
+func TestFieldsAreRenamedWithoutDuplicates(t *testing.T) {
 	t.Parallel()
 	err := violation.Name(fault.Fields(
 		fault.Violation{Field: "a.x", Description: "is required"}, fault.Violation{Field: "b.x", Description: "is required"},
@@ -83,7 +83,7 @@ func TestFieldsAreNamedAnewOnceEach(t *testing.T) {
 	if diff := cmp.Diff([]fault.Violation{{Field: "x", Description: "is required"}}, f.Violations); diff != "" {
 		t.Errorf("violations (-want +got):\n%s", diff)
 	}
-	opaque := errors.New("the disk is gone")
+	opaque := errors.New("the disk failed")
 	if got := violation.Name(opaque, strings.ToUpper); !errors.Is(got, opaque) {
 		t.Errorf("Name = %v", got)
 	}
