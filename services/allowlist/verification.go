@@ -12,33 +12,32 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
-// VerificationConfig is how proofs are looked for that an endpoint is the partner's,
-// and which hosts' addresses may be talked to. The zero configuration is good: it
-// opens nothing.
+// VerificationConfig configures how the allowlist looks for proof that an endpoint belongs to the
+// partner, and which addresses of hosts it may connect to. The zero configuration is valid and
+// allows no private addresses.
 type VerificationConfig struct {
-	// Resolvers are the addresses of the DNS servers to ask, `10.0.0.2` or
-	// `10.0.0.2:53`. Empty: those of the system.
+	// Resolvers are the addresses of the DNS servers to use, such as `10.0.0.2` or `10.0.0.2:53`.
+	// Default: the resolvers of the system.
 	Resolvers []string `yaml:"resolvers"`
-	// AllowRanges are networks, such as `10.20.0.0/16`, that may be talked to though
-	// they are not of the Internet at large. All addresses in them are, metadata
-	// services and the machine itself included.
+	// AllowRanges are networks, such as `10.20.0.0/16`, that the allowlist may connect to although
+	// they are not public. All their addresses are allowed, including metadata services and the
+	// machine itself.
 	AllowRanges []string `yaml:"allow_ranges"`
-	// Recheck is the time between two looks for the proof of a verified endpoint, at
-	// most 30 days. Zero: 24 hours.
+	// Recheck is the interval at which the proof of a verified endpoint is checked again, at least
+	// 1 minute and at most 30 days. Default 24 hours.
 	Recheck time.Duration `yaml:"recheck"`
-	// Grace is how long an endpoint stays in use after its proof was not found.
-	// Zero: 72 hours.
+	// Grace is how long an endpoint stays active after its proof was not found. Default 72 hours.
 	Grace time.Duration `yaml:"grace"`
-	// CAFile is a PEM file with the authorities of partners' certificates. Empty:
-	// those of the system.
+	// CAFile is a PEM file with the authorities of partners' certificates. Default: the
+	// authorities of the system.
 	CAFile string `yaml:"ca_file"`
 }
 
 const (
 	defaultRecheck = 24 * time.Hour
 	defaultGrace   = 72 * time.Hour
-	// leastRecheck keeps partners from being called all the time, and mostRecheck an
-	// endpoint from being in use long after its partner took the proof away.
+	// leastRecheck limits how often partners are called. mostRecheck limits how long an endpoint
+	// stays active after its partner removed the proof.
 	leastRecheck = time.Minute
 	mostRecheck  = 30 * 24 * time.Hour
 )
@@ -48,7 +47,7 @@ func (c VerificationConfig) check() error {
 	_, ranges := c.ranges()
 	errs := []error{servers, ranges}
 	if c.Recheck != 0 && (c.Recheck < leastRecheck || c.Recheck > mostRecheck) {
-		errs = append(errs, errors.New("verification.recheck: must be from a minute to 720h, or 0"))
+		errs = append(errs, errors.New("verification.recheck: must be from 1m to 720h, or 0"))
 	}
 	if c.Grace < 0 {
 		errs = append(errs, errors.New("verification.grace: must not be negative"))
@@ -64,7 +63,7 @@ func (c VerificationConfig) servers() ([]netip.AddrPort, error) {
 			server, err = netip.AddrPortFrom(addr, 53), nil
 		}
 		if err != nil {
-			return nil, errors.New("verification.resolvers: must be IP addresses, each with a port or without")
+			return nil, errors.New("verification.resolvers: must be IP addresses, each with an optional port")
 		}
 		all = append(all, server)
 	}
@@ -83,14 +82,14 @@ func (c VerificationConfig) ranges() ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// An outside is how the allowlist reaches partners' hosts.
+// An outside is how the allowlist connects to partners' hosts.
 type outside struct {
 	guard    *dialguard.Guard
 	resolver *net.Resolver
 	roots    *x509.CertPool // nil: the system's
 }
 
-// open prepares the way outside. The configuration was checked before.
+// open prepares the connections to partners. The configuration has been checked before.
 func (c VerificationConfig) open() (outside, error) {
 	servers, err := c.servers()
 	if err != nil {
@@ -111,7 +110,7 @@ func (c VerificationConfig) open() (outside, error) {
 	}
 	o.roots = x509.NewCertPool()
 	if !o.roots.AppendCertsFromPEM(pem) {
-		return outside{}, errors.New("read verification.ca_file: there is no certificate in the file")
+		return outside{}, errors.New("read verification.ca_file: the file contains no certificate")
 	}
 	return o, nil
 }
