@@ -129,8 +129,8 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger, metrics prometheu
 	return open(ctx, cfg, logger, surroundings{now: time.Now, metrics: metrics, intervals: endpoint.DefaultIntervals()})
 }
 
-// surroundings are the parts that tests replace: the clock, the pace of the background tasks, the
-// behavior of the store, and a hook between the steps of a save.
+// surroundings are the parts that tests replace: the clock, the pace of the background tasks, how
+// the store behaves, and a hook between the steps of a save.
 type surroundings struct {
 	now       func() time.Time
 	metrics   prometheus.Registerer

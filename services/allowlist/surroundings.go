@@ -19,7 +19,7 @@ type Around struct {
 	Pace time.Duration
 	// Reconcile is the interval between comparisons with the vault. Zero means never.
 	Reconcile time.Duration
-	// Wrap changes the behavior of the store.
+	// Wrap changes how the store behaves.
 	Wrap func(kv.Store) kv.Store
 	// Metrics registers the metrics.
 	Metrics prometheus.Registerer

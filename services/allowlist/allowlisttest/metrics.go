@@ -23,8 +23,8 @@ func (k *Kit) Metric(t testing.TB, name string) float64 {
 	return 0
 }
 
-// Labelled returns the value of a metric that has one label.
-func (k *Kit) Labelled(t testing.TB, name, label string) float64 {
+// Labeled returns the value of a metric that has one label.
+func (k *Kit) Labeled(t testing.TB, name, label string) float64 {
 	t.Helper()
 	families, err := k.Metrics.Gather()
 	Must(t, err)

@@ -220,7 +220,7 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 	want := func(when string, active, soon, expired float64) {
 		t.Helper()
 		for state, count := range map[string]float64{"active": active, "expires_soon": soon, "expired": expired} {
-			if got := k.Labelled(t, "keyward_legacy_acknowledgements", state); got != count {
+			if got := k.Labeled(t, "keyward_legacy_acknowledgements", state); got != count {
 				t.Errorf("%s the metric counts %v acknowledgements %s, want %v", when, got, state, count)
 			}
 		}

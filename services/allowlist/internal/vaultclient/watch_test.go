@@ -92,7 +92,7 @@ func TestWatchResumesWhereItWasAndAllIsDroppedWhereItCannot(t *testing.T) {
 	if got := b.get(t, want("a")); got != "second" {
 		t.Errorf("after a watch that cannot go on, %q is served", got)
 	}
-	if !strings.Contains(b.log.String(), "begins a new watch") {
+	if !strings.Contains(b.log.String(), "starts over") {
 		t.Error("the log does not say so")
 	}
 }
@@ -143,7 +143,7 @@ func TestWithoutTheRightToWatchEachSecretIsResolvedAnew(t *testing.T) {
 			t.Errorf("resolve %d = %q", i, got)
 		}
 	}
-	if got := strings.Count(b.log.String(), "does not let its changes be watched"); got != 1 {
+	if got := strings.Count(b.log.String(), "the vault refuses the watch"); got != 1 {
 		t.Errorf("the log says so %d times, want once: %s", got, b.log)
 	}
 }
