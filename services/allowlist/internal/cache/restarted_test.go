@@ -30,14 +30,14 @@ func TestARestartOfTheVaultIsTold(t *testing.T) {
 			k.vault.hangUp()
 			hear()
 			if len(told) > 0 {
-				t.Error("a restart is told although the stream only broke")
+				t.Error("a restart was reported although the stream only broke")
 			}
 			k.vault.restart("second")
 			hear()
 			select {
 			case <-told:
 			case <-time.After(20 * time.Second):
-				t.Fatal("no restart is told")
+				t.Fatal("no restart was reported")
 			}
 		})
 	}
