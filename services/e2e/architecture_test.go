@@ -12,9 +12,9 @@ import (
 
 const root = "github.com/keyward/keyward/"
 
-// A layer is a set of packages and what of Keyward they may import, apart from
-// packages of their own layer. Patterns are those of [path.Match], with a final
-// `/...` for everything below.
+// A layer is a set of packages and the packages of Keyward that they may import, in addition to
+// packages of their own layer. Patterns are those of [path.Match], with a final `/...` for
+// everything below.
 type layer struct {
 	name     string
 	packages []string
@@ -27,12 +27,12 @@ var testKits = []string{
 	"services/allowlist/allowlisttest", "services/vault/vaulttest",
 }
 
-// The first layer that a package matches is its own.
+// A package belongs to the first layer that it matches.
 var layers = []layer{
-	{"the contract stands alone", []string{"proto/..."}, nil},
+	{"the contract imports nothing", []string{"proto/..."}, nil},
 	{"the kit's test kits may use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client speaks the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
-	{"the kit imports of the contract the access option only", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
+	{"the kit imports only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
 	{"a service's test kit may use the service", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
 	{"the allowlist's test kit may use both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/payload", "services/vault"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
@@ -40,16 +40,16 @@ var layers = []layer{
 	{"the vault's door", []string{"services/vault"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the allowlist's api", []string{"services/allowlist/internal/api"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
 	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/violation", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
-	{"what the compiler stands on knows bytes only", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
+	{"the packages below the compiler handle only bytes", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
 	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
 	{"the client of the vault", []string{"services/allowlist/internal/vaultclient", "services/allowlist/internal/cache"}, []string{"pkg/...", "proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
 	{"the allowlist's door", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
-	{"the console is files, and knows of nothing", []string{"services/console"}, nil},
+	{"the console is files, and imports nothing", []string{"services/console"}, nil},
 	{"the gateway knows no service", []string{"services/frontdoor/gateway"}, []string{"pkg/..."}},
 	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
-	{"local identities stand alone", []string{"services/standalone/localid"}, nil},
-	{"standalone puts the doors together", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
+	{"local identities import nothing", []string{"services/standalone/localid"}, nil},
+	{"standalone combines the services", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
 	{"programs start one door each, and the vault's seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"black-box tests know the contract, and identities to call with", []string{"services/e2e/..."}, []string{"proto/..."}},
 }
@@ -82,7 +82,7 @@ func TestOnlyTestsImportTestKits(t *testing.T) {
 	}
 }
 
-// A package that only one service uses lives beside it.
+// A package with only one user belongs next to that user.
 func TestKitIsShared(t *testing.T) {
 	t.Parallel()
 	users := make(map[string]map[string]bool)
@@ -110,13 +110,13 @@ func TestKitIsShared(t *testing.T) {
 			}
 		}
 		if count < 2 {
-			t.Errorf("%s has %d users among the services and the kit, want two; move it beside its user", pkg, count)
+			t.Errorf("%s has %d users among the services and the kit, want two; move it next to its user", pkg, count)
 		}
 	}
 }
 
-// listImports returns, for each package of the workspace, what of the workspace
-// its production code imports.
+// listImports returns, for each package of the workspace, the packages of the workspace that its
+// production code imports.
 func listImports(t *testing.T) map[string][]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "work")

@@ -21,14 +21,13 @@ import (
 	"github.com/keyward/keyward/pkg/auth"
 )
 
-// What deploy/ holds is checked as far as that goes without a container engine, a
-// cluster, and systemd as the first process. Needs root, bash, jq, openssl, curl,
-// strace, systemd-analyze, and in .bin what `make deploy-check` puts there.
+// These tests check the files in deploy/ as far as possible without a container engine, a cluster,
+// and systemd as the first process. They need root, bash, jq, openssl, curl, strace,
+// systemd-analyze, and the tools that `make deploy-check` installs in .bin.
 
 const deployDir = "../../deploy"
 
-// command runs a program and returns its standard output. It fails the test when the
-// program does.
+// command runs a program and returns its standard output. It fails the test if the program fails.
 func command(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := try(t, name, args...)
@@ -38,8 +37,7 @@ func command(t testing.TB, name string, args ...string) string {
 	return out
 }
 
-// try runs a program, with .bin before the rest of the path. The error holds what
-// the program says.
+// try runs a program, with .bin first in the path. The error contains the output of the program.
 func try(t testing.TB, name string, args ...string) (string, error) {
 	t.Helper()
 	tools, err := filepath.Abs("../../.bin")
@@ -60,8 +58,8 @@ func try(t testing.TB, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// images makes the root folders of all images once, as the Dockerfile does, and
-// returns their folder.
+// images creates the root folders of all images once, like the Dockerfile, and returns their
+// folder.
 var images = sync.OnceValues(func() (string, error) {
 	folder := filepath.Join(scratch, "images")
 	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
@@ -70,7 +68,7 @@ var images = sync.OnceValues(func() (string, error) {
 			return "", fmt.Errorf("image-root.sh %s: %w\n%s", program, err, out)
 		}
 	}
-	return folder, os.Chmod(scratch, 0o755) // the user of the images passes through
+	return folder, os.Chmod(scratch, 0o755) // the user of the images needs access
 })
 
 func imageRoot(t testing.TB, program string) string {
@@ -102,7 +100,7 @@ func TestDeployImagesHoldOneProgramAndNoMore(t *testing.T) {
 		}))
 		want := []string{"/etc/group", "/etc/passwd", "/etc/ssl/certs/ca-certificates.crt", "/keyward", "/usr/bin/" + program}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("the image of %s holds (-want +got)\n%s", program, diff)
+			t.Errorf("the image of %s contains (-want +got)\n%s", program, diff)
 		}
 		binary, err := elf.Open(filepath.Join(root, "keyward"))
 		check(t, err)
@@ -132,8 +130,8 @@ func TestDeployProgramsStartInTheirImages(t *testing.T) {
 	}
 }
 
-// TestDeployImageIsReproducibleFromItsContext builds anew, in another place, from
-// nothing but what Dockerfile.dockerignore lets through.
+// TestDeployImageIsReproducibleFromItsContext builds again, in another place, from only the files
+// that Dockerfile.dockerignore admits.
 func TestDeployImageIsReproducibleFromItsContext(t *testing.T) {
 	context := filepath.Join(t.TempDir(), "elsewhere")
 	ignore, err := os.ReadFile(deployDir + "/Dockerfile.dockerignore")
@@ -166,7 +164,7 @@ func TestDeployImageIsReproducibleFromItsContext(t *testing.T) {
 	}
 }
 
-// composeFile is what matters here of what a compose file means.
+// composeFile is the part of a compose file that the tests need.
 type composeFile struct {
 	Services map[string]struct {
 		User        string
@@ -197,7 +195,7 @@ func TestDeployComposeConfinesItsServices(t *testing.T) {
 	for name, service := range file.Services {
 		if service.User != "65532:65532" || !service.ReadOnly || len(service.CapAdd) > 0 ||
 			!slices.Equal(service.CapDrop, []string{"ALL"}) || !slices.Contains(service.SecurityOpt, "no-new-privileges:true") {
-			t.Errorf("%s may do more than it must: %+v", name, service)
+			t.Errorf("%s has unnecessary permissions: %+v", name, service)
 		}
 		for _, port := range service.Ports {
 			if port.HostIP != "127.0.0.1" {
@@ -216,8 +214,8 @@ func TestDeployComposeConfinesItsServices(t *testing.T) {
 	}
 }
 
-// TestDeployComposeRuns starts what compose.yaml says, each program confined to its
-// image, and uses it as deploy/README.md says.
+// TestDeployComposeRuns starts the services of compose.yaml, each program confined to its image,
+// and uses them as deploy/README.md describes.
 func TestDeployComposeRuns(t *testing.T) {
 	metrics := composeMetrics(t)
 	for _, job := range []string{"grpc_server_handled_total", "keyward_vault_watch_connected 1"} {
@@ -227,8 +225,8 @@ func TestDeployComposeRuns(t *testing.T) {
 	}
 }
 
-// composeMetrics runs the services of the compose file once and returns the metrics
-// that they showed after some use.
+// composeMetrics runs the services of the compose file once and returns their metrics after some
+// use.
 func composeMetrics(t testing.TB) string {
 	t.Helper()
 	_ = imageRoot(t, "vault")

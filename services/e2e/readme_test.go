@@ -14,18 +14,17 @@ import (
 	"testing"
 )
 
-// An example is one fenced block of commands in a page, with the block of
-// output that follows it, if one does.
+// An example is one fenced block of commands in a page, with the following block of output, if
+// there is one.
 type example struct {
 	line     int
 	commands string
 	output   string
 }
 
-// TestReadmeCommandsPrintWhatItSays runs every `sh` block of README.md in one
-// shell, beside a standalone that is started as `make run` starts it. A `text`
-// block right after a block of commands is what they print; `…` in it stands for
-// anything.
+// TestReadmeCommandsPrintWhatItSays runs every `sh` block of README.md in one shell, next to a
+// standalone that is started like `make run`. A `text` block right after a block of commands is
+// their expected output; `…` in it matches anything.
 func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -49,16 +48,16 @@ func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	shell{page: "README.md", folder: folder, path: []string{tools}}.try(t, examples)
 }
 
-// A shell is where the examples of a page run.
+// A shell runs the examples of a page.
 type shell struct {
 	page   string
 	folder string
-	path   []string // before that of the test
+	path   []string // before the path of the test
 	env    []string
 }
 
-// try runs all commands in one shell, so that variables live on, and compares what each
-// block prints with what the page says.
+// try runs all commands in one shell, so that variables persist, and compares the output of each
+// block with the page.
 func (s shell) try(t *testing.T, examples []example) {
 	t.Helper()
 	outputs := s.run(t, examples)
@@ -69,7 +68,7 @@ func (s shell) try(t *testing.T, examples []example) {
 	}
 }
 
-// run returns what each block printed.
+// run returns the output of each block.
 func (s shell) run(t *testing.T, examples []example) []string {
 	t.Helper()
 	const marker = "----8<---- end of block"
@@ -124,21 +123,21 @@ func parseExamples(readme string) []example {
 		case language != "":
 			block = append(block, line)
 		case strings.TrimSpace(line) != "" && !strings.HasSuffix(line, ":"):
-			follows = false // prose between commands and a block that is not theirs
+			follows = false // prose between commands and a block that does not belong to them
 		}
 	}
 	return examples
 }
 
-// printed reports whether output is what the pattern says, white space at the ends aside.
+// printed reports whether output matches the pattern, ignoring white space at the ends.
 func printed(pattern, output string) bool {
 	quoted := regexp.QuoteMeta(strings.TrimSpace(pattern))
 	expression := "(?s)^" + strings.ReplaceAll(quoted, "…", ".*") + "$"
 	return regexp.MustCompile(expression).MatchString(strings.TrimSpace(output))
 }
 
-// TestReadmeConfigurationsAreAccepted gives the programs the configuration files that
-// README.md shows.
+// TestReadmeConfigurationsAreAccepted checks the configuration files in README.md with the
+// programs.
 func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	check(t, err)
@@ -164,8 +163,8 @@ func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesGoalsThatMakeKnows: a goal that is a file and has no rule of that very
-// name is "up to date" wherever the file is there, and an error in a fresh clone.
+// TestReadmeNamesGoalsThatMakeKnows checks that each target has a rule of exactly its name.
+// Otherwise it is "up to date" where a file of that name exists, and an error in a fresh clone.
 func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
 	pages := readFile(t, "../../README.md") + readFile(t, "../../docs/install.md")
 	pins, err := filepath.Glob("../../tools/*/go.mod")
@@ -188,8 +187,8 @@ func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
 	}
 }
 
-// TestDeployReadmeInstallsIntoAPlainSystem runs the lines of deploy/README.md that install
-// files, in a folder that has no more than the folders that systemd comes with.
+// TestDeployReadmeInstallsIntoAPlainSystem runs the lines of deploy/README.md that install files,
+// in a folder with only the folders that systemd provides.
 func TestDeployReadmeInstallsIntoAPlainSystem(t *testing.T) {
 	readme, err := os.ReadFile("../../deploy/README.md")
 	check(t, err)
@@ -207,7 +206,7 @@ func TestDeployReadmeInstallsIntoAPlainSystem(t *testing.T) {
 	for _, line := range lines {
 		line, _, _ = strings.Cut(line, "&&")
 		line = strings.ReplaceAll(line, " /", " ./")
-		line = regexp.MustCompile(` -g \S+`).ReplaceAllString(line, "") // that only root can
+		line = regexp.MustCompile(` -g \S+`).ReplaceAllString(line, "") // only root can do that
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 		cmd.Dir = folder
 		if out, err := cmd.CombinedOutput(); err != nil {
