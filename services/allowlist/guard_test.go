@@ -25,7 +25,7 @@ func TestVerifyingReachesOpenNetworksOnly(t *testing.T) {
 	}
 }
 
-func TestANameThatIsBoundToAnotherAddressGainsNothing(t *testing.T) {
+func TestDNSRebindingReachesNoForbiddenAddress(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewGuardedKit(t, "127.0.0.2/32")
 	check := func() *allowlistv1.CheckUrlResponse {

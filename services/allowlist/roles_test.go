@@ -100,7 +100,7 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 	}
 }
 
-func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
+func TestEveryMethodAdmitsOnlyItsRoles(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	callers := map[string]servertest.Caller{

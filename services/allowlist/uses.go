@@ -13,8 +13,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// parting is the time limit of the last report of uses. The vault may have stopped already.
-const parting = time.Second
+// lastReport is the time limit of the last report of uses. The vault may have stopped already.
+const lastReport = time.Second
 
 // newMeter returns the meter that counts key uses and reports them to the vault.
 func newMeter(store kv.Store, vault *vaultclient.Vault, now func() time.Time) *activity.Meter {
@@ -42,7 +42,7 @@ func (a *Allowlist) count(ctx context.Context, logger *slog.Logger) {
 
 // countLast saves and reports the uses since the last report.
 func (a *Allowlist) countLast() error {
-	ctx, done := context.WithTimeout(context.Background(), parting)
+	ctx, done := context.WithTimeout(context.Background(), lastReport)
 	defer done()
 	err := a.uses.Flush(ctx)
 	if errors.Is(err, activity.ErrRefused) || fault.Is(err, vaultclient.ReasonVaultUnavailable) || errors.Is(err, context.DeadlineExceeded) {

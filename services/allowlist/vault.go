@@ -38,8 +38,8 @@ type VaultConfig struct {
 	Key string `yaml:"key"`
 	// MaxStale is how long cached secrets are used while the vault does not respond. It is also
 	// the longest time until a disabled or destroyed version is no longer used in that case, and
-	// the time for which unused secrets stay cached. At most 1 h; 0 disables the cache. Default 60
-	// s.
+	// the time for which unused secrets stay cached. At most 1 h, default 60 s; 0 disables the
+	// cache.
 	MaxStale *time.Duration `yaml:"max_stale"`
 }
 

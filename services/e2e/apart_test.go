@@ -232,7 +232,7 @@ func TestAProxyCertificateConfersNothing(t *testing.T) {
 	c := apart(t)
 	got := c.call(t, nobody, http.MethodGet, "/v1/workspaces/demo/secrets", "")
 	if got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
-		t.Errorf("a request through the door without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
+		t.Errorf("a request through the gateway without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
 	}
 }
 

@@ -219,10 +219,10 @@ func TestAGatewayServesTheConsoleIfItIsConfigured(t *testing.T) {
 	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' https://login.example;") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %q", policy)
 	}
-	told := c.must(t, nobody, http.MethodGet, "/config.json", "")
+	served := c.must(t, nobody, http.MethodGet, "/config.json", "")
 	const want = `{"issuer":"https://login.example/realm","clientId":"page","scopes":["openid","offline_access"],"audience":"keyward","standalone":false}`
-	if strings.TrimSpace(string(told.body)) != want || told.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("GET /config.json = %s, %v; want %s", told.body, told.header, want)
+	if strings.TrimSpace(string(served.body)) != want || served.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("GET /config.json = %s, %v; want %s", served.body, served.header, want)
 	}
 	// Paths of the API are not served by the page.
 	if got := c.call(t, nobody, http.MethodGet, "/v1/nothing", "", "Accept", "text/html"); got.status != http.StatusNotFound || got.reason() != "ROUTE_NOT_FOUND" {

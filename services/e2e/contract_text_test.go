@@ -14,10 +14,10 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// TestNoTextForPeopleHoldsWhatTheyDoNotSee checks that strings for people contain no invisible
+// TestStringsForPeopleHaveNoInvisibleCharacters checks that strings for people contain no invisible
 // characters. One person writes a string and another reads it in a terminal or a browser, where a
 // control character moves the cursor and a directional mark makes a string look like another one.
-func TestNoTextForPeopleHoldsWhatTheyDoNotSee(t *testing.T) {
+func TestStringsForPeopleHaveNoInvisibleCharacters(t *testing.T) {
 	t.Parallel()
 	unseen := []string{"a\x00", "a\a", "a\x1b[2J", "a\x7f", "a\u0085", "a\u009b2J", "a\u202eb", "a\u2066b"}
 	names := []protoreflect.Name{"reason", "legacy_reason", "description", "display_name", "public_reason", "url_public_reason"}

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestPagesNameTestsAndFilesThatThereAre checks that the tests, files, and Makefile targets that
+// TestPagesNameExistingTestsAndFiles checks that the tests, files, and Makefile targets that
 // pages cite as proof exist.
-func TestPagesNameTestsAndFilesThatThereAre(t *testing.T) {
+func TestPagesNameExistingTestsAndFiles(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
 	tests, goals := testNames(t), makeGoals(t)

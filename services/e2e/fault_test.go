@@ -242,7 +242,7 @@ func TestABrokenPolicyIsNotFollowedAndSetsTheAlarm(t *testing.T) {
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 }
 
-func TestAnIssuerThatIsDownKeepsOutNobodyWhoIsKnown(t *testing.T) {
+func TestAnIssuerOutageDoesNotAffectKnownCallers(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	endpoint := register(t, c.site, "demo", "payments")

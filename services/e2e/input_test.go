@@ -75,7 +75,7 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 				t.Errorf("%s %.80s = %d %s, want %d %s", tt.method, tt.path, got.status, got.body, tt.status, tt.reason)
 			}
 			if got.header.Get("Cache-Control") != "no-store" || !json.Valid(got.body) {
-				t.Errorf("%s %.80s: the answer is not uncached JSON: %v %s", tt.method, tt.path, got.header, got.body)
+				t.Errorf("%s %.80s: the answer is not JSON with Cache-Control: no-store: %v %s", tt.method, tt.path, got.header, got.body)
 			}
 			if strings.Contains(fmt.Sprint(got.header, string(got.body)), "CANARY") {
 				t.Errorf("%s %.80s: the answer repeats the path: %v %s", tt.method, tt.path, got.header, got.body)

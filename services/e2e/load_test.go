@@ -319,12 +319,12 @@ func (o outage) judge(t testing.TB, samples []sample) {
 		case s.err == nil && s.begin.After(o.began) && s.end.Before(o.ended):
 			served++
 			if late := s.begin.Sub(o.began); late > maxStale+slack {
-				t.Fatalf("a call was served from the cache %v after the vault was gone, want at most %v", late, maxStale)
+				t.Fatalf("a call was served from the cache %v after the vault stopped, want at most %v", late, maxStale)
 			}
 		case s.err != nil && reasonOf(s.err) != "VAULT_UNAVAILABLE":
 			t.Fatalf("a call without the vault = %v, want VAULT_UNAVAILABLE", s.err)
 		case s.err != nil && s.end.Before(o.began.Add(maxStale-slack)):
-			t.Fatalf("a call was refused %v after the vault was gone, want it to be served for %v", s.end.Sub(o.began), maxStale)
+			t.Fatalf("a call was refused %v after the vault stopped, want it to be served for %v", s.end.Sub(o.began), maxStale)
 		}
 	}
 	if served == 0 {

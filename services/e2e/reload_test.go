@@ -222,7 +222,7 @@ func TestMetricsAndReflectionAreOpenToWhomTheConfigurationSays(t *testing.T) {
 	}
 }
 
-func TestWhoAsksTooOftenIsToldToWait(t *testing.T) {
+func TestCallersOverTheLimitGetRateLimited(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	replaceFile(t, c.path("vault.yaml"), readFile(t, c.path("vault.yaml"))+

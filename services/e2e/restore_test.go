@@ -138,7 +138,7 @@ func TestARunningAllowlistAgreesWithARestoredVault(t *testing.T) {
 	}
 }
 
-func TestTheCommandsOfTheReadmeTellWhatARestoreLost(t *testing.T) {
+func TestTheCommandsOfTheReadmeReportLossesOfARestore(t *testing.T) {
 	t.Parallel()
 	r := newRestoration(t)
 	r.running["allowlist"].kill()

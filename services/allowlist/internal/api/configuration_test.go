@@ -39,7 +39,7 @@ func wrapping(keys ...string) *allowlistv1.Encryption {
 	}}
 }
 
-func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
+func TestUnusableKeysAreRefusedWhenSaved(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	short, long := k.Secret(t, "short", allowlisttest.KeyOf(1)[:16]...), k.Secret(t, "long", make([]byte, 64)...)
@@ -95,7 +95,7 @@ func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
 	k.Settle(t, pair, 1)
 }
 
-func TestWhatIsReferredToMustBeThereAndForThat(t *testing.T) {
+func TestReferencedSecretsMustExistAndHaveTheUsage(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	key := k.Secret(t, "key")
@@ -197,7 +197,7 @@ func acknowledged(t testing.TB, k *allowlisttest.Kit, id, secret string, until t
 	k.Active(t, id, e)
 }
 
-func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
+func TestEndingAcknowledgementsAreListedCountedAndLogged(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	k := allowlisttest.New(t)

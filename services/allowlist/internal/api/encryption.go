@@ -41,7 +41,7 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 // reported already.
 func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]endpoint.Need, error) {
 	usages := make(map[string]payload.Usage)
-	torn := make(map[string]bool)
+	conflicting := make(map[string]bool)
 	var uses []endpoint.Need
 	var wrong []fault.Violation
 	draft.EachReference(func(field string, ref payload.Reference) {
@@ -52,7 +52,7 @@ func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]e
 		if before, known := usages[use.Secret]; !known {
 			usages[use.Secret] = ref.Usage
 		} else if before != ref.Usage {
-			torn[use.Secret] = true
+			conflicting[use.Secret] = true
 			wrong = append(wrong, fault.Violation{Field: place, Description: "must be another secret, because this one has another usage in another place"})
 		}
 		if !slices.Contains(uses, use) {
@@ -65,7 +65,7 @@ func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]e
 	if len(wrong) == 0 {
 		return uses, nil
 	}
-	uses = slices.DeleteFunc(uses, func(u endpoint.Need) bool { return torn[u.Secret] })
+	uses = slices.DeleteFunc(uses, func(u endpoint.Need) bool { return conflicting[u.Secret] })
 	return uses, fault.Fields(wrong...)
 }
 

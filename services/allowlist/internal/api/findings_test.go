@@ -22,7 +22,7 @@ func bare(e *allowlistv1.Encryption) *allowlistv1.Encryption {
 	return e
 }
 
-func TestASaveIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
+func TestASaveReportsAllViolations(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	good, short, token := k.Secret(t, "good"), k.Secret(t, "short", allowlisttest.KeyOf(1)[:16]...), k.Credential(t, "token", "sesame", allowlisttest.Partner)
@@ -97,7 +97,7 @@ func TestASaveIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
 	}
 }
 
-func TestAPresetIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
+func TestAPresetReportsAllViolations(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
@@ -159,7 +159,7 @@ func TestARefusedSaveChangesNothing(t *testing.T) {
 	allowlisttest.WantError(t, "an update of an endpoint that does not exist", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
-func TestMistakesAreToldWhileTheVaultIsAway(t *testing.T) {
+func TestViolationsAreReportedWithoutTheVault(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")

@@ -33,7 +33,7 @@ func TestMembersSeeThatReferencesAreSet(t *testing.T) {
 	}
 }
 
-func TestHistoryTellsWhoDidWhat(t *testing.T) {
+func TestHistoryRecordsActorsAndChanges(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")

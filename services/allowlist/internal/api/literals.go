@@ -15,12 +15,12 @@ const fieldURLPublicReason = "url_public_reason"
 // literals refuses secrets among the literals of the given fields. Literals of the encryption are
 // checked when it is compiled, with its preset expanded.
 func literals(pb *allowlistv1.Endpoint, fields []string) error {
-	looked := slices.DeleteFunc(slices.Clone(fields), func(field string) bool { return field == endpoint.FieldEncryption })
+	checked := slices.DeleteFunc(slices.Clone(fields), func(field string) bool { return field == endpoint.FieldEncryption })
 	if slices.Contains(fields, endpoint.FieldURL) {
-		looked = append(looked, fieldURLPublicReason)
+		checked = append(checked, fieldURLPublicReason)
 	}
 	var found []error
-	for _, f := range literal.Fields("endpoint", pb, looked) {
+	for _, f := range literal.Fields("endpoint", pb, checked) {
 		if f.Field == "endpoint.url" && f.Kind.Public() && pb.GetUrlPublicReason() != "" {
 			continue
 		}

@@ -46,7 +46,7 @@ const (
 	ccavenueBody  = "523368ce4fabf30617498526e69c37ea49ffe7ec910bd481d6fe06154dd80ed8350d1270b8309958f7850bc3ec5ab544"
 )
 
-func TestAnEndpointOfAPresetSpeaksAsThePartnerDoes(t *testing.T) {
+func TestAnEndpointOfAPresetInteroperatesWithThePartner(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	e := allowlisttest.WithPreset(&allowlistv1.PresetUse{

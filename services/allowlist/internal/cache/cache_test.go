@@ -124,9 +124,9 @@ func TestPreviousVersionsComeWithTheCurrentOneOnly(t *testing.T) {
 	}
 }
 
-// TestAnswerFromBeforeAnEventIsNotKept delays an answer that was read before a rotation until the
+// TestAnswerFromBeforeAnEventIsNotCached delays an answer that was read before a rotation until the
 // cache has received the rotation.
-func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
+func TestAnswerFromBeforeAnEventIsNotCached(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -151,8 +151,8 @@ func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
 	k.wantAsks(t, "in total", 2)
 }
 
-// TestAnswerThatTwoEventsOvertakeIsNotKept delays an answer that was read between two rotations.
-func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
+// TestAnswerBeforeTwoEventsIsNotCached delays an answer that was read between two rotations.
+func TestAnswerBeforeTwoEventsIsNotCached(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -184,7 +184,7 @@ func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
 	k.wants(t, "asked after both", ref("key"), 3)
 }
 
-func TestAnswerThatIsOnItsWayWhileItsSecretIsForgottenIsNotKept(t *testing.T) {
+func TestPendingAnswerOfAForgottenSecretIsNotCached(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -267,7 +267,7 @@ func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
 	k.wants(t, "after the vault is back", ref("key"), 1)
 }
 
-func TestStreamOnWhichNothingIsHeardIsGivenUp(t *testing.T) {
+func TestSilentStreamIsClosed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -293,7 +293,7 @@ func TestRefusalsAreNotKept(t *testing.T) {
 	k.wants(t, "afterwards", ref("key"), 1)
 }
 
-func TestCallerThatLeavesTakesNothingFromOthers(t *testing.T) {
+func TestCanceledCallerDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -340,7 +340,7 @@ func TestNothingIsKeptUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func TestMetricsTellHowTheCacheDoes(t *testing.T) {
+func TestMetricsDescribeTheCache(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	k := newKit(t, Config{MaxStale: time.Minute, Metrics: registry})

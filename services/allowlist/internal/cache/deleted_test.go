@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-func TestSecretThatIsGoneIsToldOnce(t *testing.T) {
+func TestDeletedSecretIsReportedOnce(t *testing.T) {
 	t.Parallel()
-	told := make(chan string, 8)
-	k := newKit(t, Config{MaxStale: time.Minute, Deleted: func(secret, uid string) { told <- secret + "#" + uid }})
+	reported := make(chan string, 8)
+	k := newKit(t, Config{MaxStale: time.Minute, Deleted: func(secret, uid string) { reported <- secret + "#" + uid }})
 	for _, secret := range []string{"before", "gone", "there"} {
 		k.vault.rotate(secret)
 	}
@@ -19,7 +19,7 @@ func TestSecretThatIsGoneIsToldOnce(t *testing.T) {
 	k.vault.remove("gone")
 	k.vault.rotate("there")
 	select {
-	case got := <-told:
+	case got := <-reported:
 		if got != "gone#uid" {
 			t.Errorf("%s is reported as deleted, want gone#uid", got)
 		}
@@ -27,7 +27,7 @@ func TestSecretThatIsGoneIsToldOnce(t *testing.T) {
 		t.Fatal("no deletion was reported in time")
 	}
 	k.caughtUp(t)
-	if len(told) > 0 {
-		t.Errorf("%s is also reported as deleted", <-told)
+	if len(reported) > 0 {
+		t.Errorf("%s is also reported as deleted", <-reported)
 	}
 }

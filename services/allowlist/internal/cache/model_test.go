@@ -249,9 +249,9 @@ func (m *model) beat() {
 	}
 }
 
-// TestWhatIsServedIsNeverOlderThanTheLastHeartbeat runs changes, questions, answers, events,
+// TestServedVersionIsNeverOlderThanTheLastHeartbeat runs changes, questions, answers, events,
 // broken connections, and restarts in random order.
-func TestWhatIsServedIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
+func TestServedVersionIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -306,7 +306,7 @@ func (m *memory) put(t *testing.T, ref Ref, value []byte) {
 	a.Plain.Zero()
 }
 
-func TestWhatIsKeptIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	c, _ := still(t)
 	for i := range maxKept + 10 {
@@ -330,7 +330,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 }
 
-func TestWhatIsDroppedIsZeroed(t *testing.T) {
+func TestDroppedValuesAreZeroed(t *testing.T) {
 	t.Parallel()
 	ref := Ref{Secret: "s", UID: "u", Version: 1}
 	for name, drop := range map[string]func(c *memory, now *time.Time){
@@ -398,7 +398,7 @@ func TestAnswerOfAnotherRunOfTheVaultIsNotKept(t *testing.T) {
 	}
 }
 
-func TestWatchThatContradictsItselfIsNotBelieved(t *testing.T) {
+func TestContradictoryWatchIsRejected(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(c *memory) error{
 		"another epoch":          func(c *memory) error { return c.hear(nil, position{"epoch 2", 10}) },

@@ -53,7 +53,7 @@ func TestNoPresetUsesASecretForTwoUsagesOrConflictingPurposes(t *testing.T) {
 	}
 }
 
-func TestWhatKeysHaveAgainstAPresetIsSaidOfItsSecrets(t *testing.T) {
+func TestKeyViolationsOfAPresetNameItsSecrets(t *testing.T) {
 	t.Parallel()
 	l := library(t)
 	draft, err := l.Parse(&allowlistv1.Encryption{Preset: use(find(t, l, "visa_mle"))}, "acme", now)

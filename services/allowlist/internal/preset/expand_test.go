@@ -106,7 +106,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 	}
 }
 
-func TestAPresetIsFilledWithWhatWasGiven(t *testing.T) {
+func TestAPresetIsExpandedWithTheGivenValues(t *testing.T) {
 	t.Parallel()
 	l, pb := library(t), new(allowlistv1.Encryption)
 	text := `rotation_grace { seconds: 60 } preset {

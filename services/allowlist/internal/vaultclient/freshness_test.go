@@ -85,7 +85,7 @@ func versionOf(t testing.TB, versions int, body []byte) int {
 	return 0
 }
 
-func TestWithoutTheVaultWhatIsInMemoryIsUsedUntilItIsTooOld(t *testing.T) {
+func TestCachedKeysAreUsedWithoutTheVaultUntilTheyAreStale(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Orders(t)

@@ -21,7 +21,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
+func TestBindSendsTheUseAndReturnsTheFacts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	facts := &vaultv1.KeyFacts{Bytes: 32, Algorithm: "EC-P256", PrivateKey: true, Fingerprint: "f"}
@@ -109,7 +109,7 @@ func (b *bench) live(t *testing.T, wants ...vaultclient.Want) ([][]string, error
 	return values, err
 }
 
-func TestVersionsThatWereReplacedAreLiveWithinTheGrace(t *testing.T) {
+func TestReplacedVersionsAreAcceptedWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -150,7 +150,7 @@ func TestKeyComesWithTheVersionsBeforeIt(t *testing.T) {
 	}
 }
 
-func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
+func TestWithdrawnVersionIsOmittedButAnUnreachableVaultIsAnError(t *testing.T) {
 	t.Parallel()
 	long := want("a")
 	long.Grace = 24 * time.Hour
@@ -170,7 +170,7 @@ func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
 	}
 }
 
-func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
+func TestPreviousVersionsDecryptIncomingMessagesWithoutTheCurrentOne(t *testing.T) {
 	t.Parallel()
 	long := want("a")
 	long.Grace = 4 * time.Hour
@@ -210,7 +210,7 @@ func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
 	}
 }
 
-func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
+func TestRefusalOfTheWorkloadIsVaultUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, code := range []codes.Code{codes.PermissionDenied, codes.Unauthenticated} {
 		b := newBench(t)
@@ -227,7 +227,7 @@ func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsNotBoundIsToBeBoundAgain(t *testing.T) {
+func TestMissingBindingIsErrNotBound(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {

@@ -19,7 +19,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
+func TestCachedKeyIsServedUntilAnEvent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	on := b.watched(t)
@@ -38,7 +38,7 @@ func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
 	}
 }
 
-func TestAnswerThatIsOlderThanAnEventIsNotKept(t *testing.T) {
+func TestAnswerOlderThanAnEventIsNotCached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	on := b.watched(t)
@@ -97,7 +97,7 @@ func TestWatchResumesWhereItWasAndAllIsDroppedWhereItCannot(t *testing.T) {
 	}
 }
 
-func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
+func TestSilentVaultIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -131,7 +131,7 @@ func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
 	b.kept(t, want("a"))
 }
 
-func TestWithoutTheRightToWatchEachSecretIsResolvedAnew(t *testing.T) {
+func TestWithoutThePermissionToWatchNothingIsCached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for range 3 {
@@ -186,7 +186,7 @@ func TestManyWhoWantTheSameAskOnce(t *testing.T) {
 	}
 }
 
-func TestWhatMustNotBeKept(t *testing.T) {
+func TestAnswersThatMustNotBeCached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -258,7 +258,7 @@ func TestHostOfAKeptCredentialIsCheckedEachTime(t *testing.T) {
 	}
 }
 
-func TestCallersOwnWhatTheyGet(t *testing.T) {
+func TestCallersOwnTheirKeys(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -273,14 +273,14 @@ func TestCallersOwnWhatTheyGet(t *testing.T) {
 	}
 }
 
-func TestSecretThatIsGoneIsTold(t *testing.T) {
+func TestDeletedSecretIsReported(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	on := b.watched(t)
 	on.say <- changed("kept", 10)
-	gone := changed("gone", 11)
-	gone.Events[0].Deleted, gone.Events[0].Uid = true, "uid"
-	on.say <- gone
+	deleted := changed("gone", 11)
+	deleted.Events[0].Deleted, deleted.Events[0].Uid = true, "uid"
+	on.say <- deleted
 	select {
 	case got := <-b.deleted:
 		if got != nameOf("gone")+"#uid" {
