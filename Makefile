@@ -1,14 +1,15 @@
 # Two commands matter: `make run` and `make test`. `make help` lists the rest.
 
-MODULES := proto pkg pkg/client services
+MODULES := proto pkg pkg/client services examples
 BIN     := .bin
 WEB     := services/console/web
+SITE    := tools/site
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What touches keys is erased from memory: runtime/secret, see pkg/memory.
 export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-race check build console console-test console-gen gen check-gen breaking lint fuzz interop memory readme deploy-check modules bench clean
+.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint words fuzz interop memory readme deploy-check modules bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +26,7 @@ test-race: ## Run all tests with the race detector. Takes longer; needs a C comp
 	tools/gotest -race -count=1 work
 
 # In this order: the programs that are built after the console have it in them.
-CHECKS := check-gen breaking console lint test-race console-test interop memory readme deploy-check fuzz modules
+CHECKS := check-gen breaking console lint test-race console-test interop memory docs readme deploy-check examples reproducible fuzz modules
 check: FUZZTIME := 3s
 check: ## Run all that CI runs. Needs all that the targets below need, and root.
 	@start=$$(date +%s); for step in $(CHECKS); do \
@@ -61,15 +62,32 @@ gen: $(BIN)/buf ## Generate Go code and the OpenAPI document from the protos.
 console-gen: gen $(WEB)/node_modules/.package-lock.json ## Generate what the web page takes from the protos, too. Needs Node 20 and npm.
 	cd $(WEB) && npm run gen
 
-check-gen: console-gen ## Generate, and fail if that changes anything.
-	@git --no-pager diff --stat -- proto $(WEB)/src/gen
-	@test -z "$$(git status --porcelain -- proto $(WEB)/src/gen | tee /dev/stderr)"
+docs-gen: ## Generate the reference parts of docs/: settings, flags and presets.
+	GOWORK=off go -C tools/docs run . $(CURDIR)
 
-breaking: $(BIN)/buf ## Compare the contract with the newest release tag.
+docs: $(SITE)/node_modules/.package-lock.json ## Build the documentation site in tools/site/dist. Needs Node 20 and npm.
+	cd $(SITE) && npm run build
+
+$(SITE)/node_modules/.package-lock.json: $(SITE)/package.json $(SITE)/package-lock.json
+	cd $(SITE) && npm ci
+	@touch $@
+
+check-gen: console-gen docs-gen ## Generate, and fail if that changes anything.
+	@git --no-pager diff --stat -- proto docs/configuration.md docs/partners.md $(WEB)/src/gen
+	@test -z "$$(git status --porcelain -- proto docs/configuration.md docs/partners.md $(WEB)/src/gen | tee /dev/stderr)"
+
+breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking
 
-lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters.
+lint: words $(BIN)/golangci-lint $(BIN)/buf $(WEB)/node_modules/.package-lock.json ## Run the linters. Needs Node 20 and npm.
 	@for module in $(MODULES); do echo "lint $$module"; (cd $$module && golangci-lint run ./...) || exit 1; done
+	@echo "lint $(WEB)" && cd $(WEB) && npm run --silent lint
+
+# The words of docs/glossary.md. Each kind of file has its prose; see tools/lint/words.
+words: $(BIN)/words ## Check the words of comments, texts and pages.
+	GOWORK=off go -C tools/lint test ./words
+	@git ls-files '*.go' '*.proto' '*.md' '*.ts' '*.tsx' '*.mjs' 'services/allowlist/internal/preset/presets/*.json' deploy/prometheus \
+		':!proto/gen' ':!$(WEB)/src/gen' ':!tools/lint/words' ':!docs/glossary.md' | xargs words tools/lint/words/words.txt
 
 fuzz: ## Fuzz every target for FUZZTIME (10s).
 	tools/fuzz $(or $(FUZZTIME),10s)
@@ -85,7 +103,7 @@ $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 memory: ## Dump the memory of running programs and look for values in it. Needs root and gdb.
 	tools/gotest -count=1 -tags=memory -run=Memory ./services/e2e/...
 
-readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md, docs/install.md and docs/identity. Needs curl, jq, openssl, Node 20, npm.
+readme: $(BIN)/grpcurl $(WEB)/node_modules/.package-lock.json ## Run the commands of README.md and docs/. Needs curl, jq, openssl, Node 20, npm.
 	tools/gotest -count=1 -tags=readme -run=Readme ./services/e2e/...
 
 deploy-check: $(BIN)/helm $(BIN)/containers $(BIN)/promtool $(BIN)/grpcurl ## Check deploy/. Needs root, bash, curl, jq, openssl, strace, systemd.
@@ -98,7 +116,7 @@ bench: ## Run the benchmarks. They report and never fail.
 	go test -run '^$$' -bench . -benchmem work
 
 clean: ## Remove what was built (not .keyward, which holds data).
-	rm -rf bin .bin third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html
+	rm -rf bin .bin release third_party $(WEB)/node_modules $(WEB)/dist/assets $(WEB)/dist/index.html $(SITE)/node_modules $(SITE)/dist
 
 # The tools are pinned by modules of their own, outside the workspace.
 $(BIN)/buf: tools/gen/go.mod
@@ -108,6 +126,9 @@ $(BIN)/buf: tools/gen/go.mod
 $(BIN)/golangci-lint: tools/lint/go.mod
 	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/lint install tool
 	@touch $@
+
+$(BIN)/words: $(wildcard tools/lint/words/*.go)
+	GOWORK=off go -C tools/lint build -o $(CURDIR)/$@ ./words
 
 $(BIN)/grpcurl: tools/client/go.mod
 	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/client install tool
@@ -124,3 +145,24 @@ $(BIN)/containers: tools/containers/go.mod tools/containers/main.go
 # Debian's package, unpacked and not installed: that would start a server.
 $(BIN)/promtool:
 	d=$$(mktemp -d) && cd $$d && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb x && install -D x/usr/bin/promtool $(CURDIR)/$@ && rm -r $$d
+
+# Release: see docs/releasing.md.
+.PHONY: contract release reproducible examples
+
+RELEASE_TOOLS := $(BIN)/buf $(BIN)/cyclonedx-gomod
+
+contract: $(BIN)/buf ## Keep the contract as that of VERSION, for `make breaking` to compare with.
+	tools/contract $(VERSION)
+
+release: $(RELEASE_TOOLS) ## Make the archives of VERSION in release/. Needs Node 20, npm, jq.
+	tools/release $(VERSION)
+
+reproducible: $(RELEASE_TOOLS) ## Release twice and compare; check the archives and `make breaking`. Needs Node 20, npm, jq.
+	go test -count=1 -timeout 30m -tags release -run 'Release|Breaking' ./services/e2e/...
+
+examples: ## Run the services of examples/ against their partner. Needs curl, openssl, Node 20, python3.
+	go test -count=1 -tags examples -run Examples ./services/e2e/...
+
+$(BIN)/cyclonedx-gomod: tools/sbom/go.mod
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/sbom install tool
+	@touch $@

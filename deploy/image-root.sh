@@ -1,21 +1,22 @@
 #!/bin/sh
-# Makes the root folder of the image of one program:
+# Creates the root folder of the image of one program:
 #
 #   deploy/image-root.sh PROGRAM FOLDER
 #
-# PROGRAM is vault, allowlist, gateway or standalone. The folder holds the program,
-# a user that is not root, the authorities of public certificates, and a place for
-# data; there is no shell, no library and no package manager in it. The Dockerfile
-# runs this; anything else that packs folders can. The same sources and the same Go
-# give the same bytes, wherever they lie.
+# PROGRAM is vault, allowlist, gateway, or standalone. The folder contains the program,
+# a non-root user, the authorities of public certificates, and a folder for data. It has
+# no shell, no library, and no package manager. The Dockerfile runs this script; any other
+# tool that packs folders can run it too. The same sources and the same Go version produce
+# the same bytes in any location.
 #
-# Needs Go and root (for the ownership of the data folder).
+# VERSION, COMMIT and DATE describe the build, as in build-program.sh. Needs Go and root
+# (for the ownership of the data folder).
 set -eu
 program=$1 root=$2
 case $program in
 vault | allowlist | gateway | standalone) ;;
 *)
-	echo "image-root: PROGRAM must be vault, allowlist, gateway or standalone" >&2
+	echo "image-root: PROGRAM must be vault, allowlist, gateway, or standalone" >&2
 	exit 2
 	;;
 esac
@@ -23,9 +24,13 @@ cd "$(dirname "$0")/.."
 umask 022
 
 mkdir -p "$root/usr/bin" "$root/etc/ssl/certs" "$root/etc/keyward"
-# What touches keys is erased from memory: see pkg/memory.
+<<<<<<< HEAD
+deploy/build-program.sh "$program" "$root/usr/bin/$program"
+=======
+# Memory that held keys is erased: see pkg/memory.
 GOEXPERIMENT=runtimesecret CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' \
 	-o "$root/usr/bin/$program" "./services/cmd/$program"
+>>>>>>> words-f
 # One name for the entry point of all images.
 ln -sf "usr/bin/$program" "$root/keyward"
 
@@ -34,7 +39,7 @@ root:x:0:0:root:/:/nonexistent
 keyward:x:65532:65532:Keyward:/var/lib/keyward:/nonexistent
 END
 printf 'root:x:0:\nkeyward:x:65532:\n' >"$root/etc/group"
-# For token issuers and endpoints whose certificates are the public's.
+# For token issuers and endpoints with certificates of public authorities.
 cp "${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" "$root/etc/ssl/certs/ca-certificates.crt"
 chmod 0644 "$root/etc/ssl/certs/ca-certificates.crt"
 

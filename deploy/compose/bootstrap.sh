@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Makes what the compose file needs to try Keyward out: an authority and certificates,
-# key-encryption keys, and a stand-in for your token issuer. Not for production: there,
-# certificates come from your own authority and people from your own issuer.
+# Creates the files that the compose file needs for a trial of Keyward: an authority and
+# certificates, key-encryption keys, and a substitute for your token issuer. Not for
+# production: use certificates of your own authority and tokens of your own issuer there.
 #
-#   bootstrap files DIR          make what is missing; renew what expires within 30 days
-#   bootstrap token DIR WHO      print a token, good for an hour, of owner, member or admin
+#   bootstrap files DIR          create missing files; renew certificates that expire within 30 days
+#   bootstrap token DIR WHO      print a token of owner, member, or admin that is valid for an hour
 #   bootstrap issuer DIR         serve the issuer's two documents
 #
-# DIR gets one folder for each reader, so that no program sees another's keys:
+# DIR contains one folder for each reader, so that no program can read another's keys:
 # authority, issuer, vault, allowlist, gateway, access. Keys are never replaced.
 # Needs bash and openssl.
 set -euo pipefail
@@ -17,12 +17,12 @@ domain=keyward.internal # the SPIFFE trust domain
 issuer=${KEYWARD_ISSUER:-https://issuer:9445}
 
 main() {
-	local command=${1:-} dir=${2:?"the folder is missing"}
+	local command=${1:-} dir=${2:?"DIR is required"}
 	case $command in
 	files) files "$dir" ;;
-	token) token "$dir" "${3:?"who is missing: owner, member or admin"}" ;;
+	token) token "$dir" "${3:?"WHO is required: owner, member, or admin"}" ;;
 	issuer) serve_issuer "$dir" ;;
-	*) fail "unknown command; there are files, token and issuer" ;;
+	*) fail "unknown command; available: files, token, issuer" ;;
 	esac
 }
 
@@ -35,7 +35,7 @@ files() {
 	mkdir -p "$1"/{authority,issuer,vault,allowlist,gateway,access}
 	cd "$1"
 	authority
-	# The SPIFFE id says which workload it is, the host names where it may be found.
+	# The SPIFFE ID identifies the workload; the host names are its addresses.
 	certificate vault/vault vault "DNS:vault"
 	certificate allowlist/allowlist allowlist "DNS:allowlist"
 	certificate gateway/gateway gateway "DNS:gateway"
@@ -47,10 +47,10 @@ files() {
 	key_file vault/vault.kek
 	key_file allowlist/allowlist.kek
 	issuer_documents
-	echo "bootstrap: all files are there"
+	echo "bootstrap: all files are ready"
 }
 
-# authority makes the certificate authority, once.
+# authority creates the certificate authority, once.
 authority() {
 	if [ -e authority/ca.pem ]; then return; fi
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -sha256 \
@@ -59,7 +59,7 @@ authority() {
 	mv authority/ca.new authority/ca.pem
 }
 
-# certificate makes FILE.crt and FILE.key for a workload, or renews them.
+# certificate creates or renews FILE.crt and FILE.key for a workload.
 certificate() {
 	local file=$1 workload=$2 names=$3
 	if openssl x509 -in "$file.crt" -noout -checkend 2592000 >/dev/null 2>&1; then return; fi
@@ -77,20 +77,20 @@ certificate() {
 	mv "$file.crt.new" "$file.crt"
 }
 
-# replace copies a file in one step, so that nobody reads half of it.
+# replace copies a file atomically, so that no one reads half of it.
 replace() {
 	cp "$1" "$2.new"
 	mv "$2.new" "$2"
 }
 
-# key_file makes a key-encryption key, once: without it the data is lost.
+# key_file creates a key-encryption key, once: without it the data is lost.
 key_file() {
 	if [ -e "$1" ]; then return; fi
 	openssl rand -base64 32 >"$1.new"
 	mv "$1.new" "$1"
 }
 
-# issuer_documents makes the key that signs tokens, once, and says where it is found.
+# issuer_documents creates the key that signs tokens, once, and writes the discovery documents.
 issuer_documents() {
 	if [ ! -e issuer/token.key ]; then
 		openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out issuer/token.new 2>/dev/null
@@ -99,15 +99,15 @@ issuer_documents() {
 	mkdir -p issuer/www/.well-known
 	local modulus
 	modulus=$(openssl rsa -in issuer/token.key -noout -modulus)
-	# shellcheck disable=SC2001 # a pattern of bash cannot repeat what it matched
+	# shellcheck disable=SC2001 # a bash pattern cannot refer to its match
 	modulus=$(printf '%b' "$(sed 's/../\\x&/g' <<<"${modulus#Modulus=}")" | base64url)
 	printf '{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"trial","n":"%s","e":"AQAB"}]}\n' "$modulus" >issuer/www/keys
 	printf '{"issuer":"%s","jwks_uri":"%s/keys","id_token_signing_alg_values_supported":["RS256"]}\n' "$issuer" "$issuer" \
 		>issuer/www/.well-known/openid-configuration
 }
 
-# serve_issuer is openssl's test server: it serves one request after the other, which
-# is enough for two programs that ask once in a while.
+# serve_issuer runs openssl's test server. It serves one request at a time, which is enough
+# for two programs that rarely send requests.
 serve_issuer() {
 	cd "$1/issuer/www"
 	exec openssl s_server -accept "${issuer##*:}" -cert ../issuer.crt -key ../issuer.key -WWW -quiet
@@ -119,7 +119,7 @@ token() {
 	owner) group=keyward-owners ;;
 	member) group=keyward-members ;;
 	admin) group=keyward-admins ;;
-	*) fail "unknown person; there are owner, member and admin" ;;
+	*) fail "unknown person; available: owner, member, admin" ;;
 	esac
 	now=$(date +%s)
 	head=$(printf '{"alg":"RS256","kid":"trial"}' | base64url)

@@ -116,7 +116,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 			Known:          policy.workspaces,
 		}, nil
 	case len(authorization) == 0:
-		return Principal{}, fault.New(fault.Unauthenticated, fault.CredentialsMissing, "the request carries no credentials")
+		return Principal{}, fault.New(fault.Unauthenticated, fault.CredentialsMissing, "the request has no credentials")
 	}
 	token, err := parseBearer(authorization)
 	if err != nil {

@@ -28,31 +28,29 @@ const (
 
 // An IssuerConfig configures a trusted OIDC issuer.
 type IssuerConfig struct {
-	// URL is the issuer's URL as in its tokens: https, without a trailing slash unless the issuer has
-	// one. Required.
+	// URL is the issuer's https URL, exactly as in the claim `iss` of its tokens,
+	// including a slash at the end if there is one. Required.
 	URL string `yaml:"url"`
-	// Audience is the required audience of tokens. Required.
+	// Audience is the audience that a token must name in `aud`. Required.
 	Audience string `yaml:"audience"`
-	// Algorithms are the allowed signature algorithms. Default: ES256, RS256, EdDSA, and PS256. The
-	// longer variants of each are also supported.
+	// Algorithms are the signature algorithms that tokens may use: ES256, RS256, PS256, their
+	// variants with longer hashes, and EdDSA. Default ES256, RS256, EdDSA and PS256.
 	Algorithms []string `yaml:"algorithms"`
-	// MaxTokenLifetime is the maximum time from issue to expiry of a token. A token cannot be revoked
-	// earlier. Default: 1 h. At most 28 h.
+	// MaxTokenLifetime is the longest time from a token's issue to its expiry. Nothing
+	// revokes a token earlier. At most 28 h. Default 1 h.
 	MaxTokenLifetime time.Duration `yaml:"max_token_lifetime"`
-	// ClockSkew is the tolerated time by which the issuer's clock is ahead of the server's, for
-	// tokens that are not valid yet. It does not extend the lifetime of a token. Default: 1 m. At
-	// most 5 m.
+	// ClockSkew is how far the issuer's clock may be ahead of the server's, for tokens
+	// that are not valid yet. It does not extend a token. At most 5 m. Default 1 m.
 	ClockSkew *time.Duration `yaml:"clock_skew"`
-	// AllowIDTokens also accepts ID tokens, for issuers such as Dex whose access tokens cannot be
-	// distinguished from them. Only the audience then keeps out tokens that were issued to other
-	// clients. Default: false.
+	// AllowIDTokens accepts ID tokens too, for issuers whose access tokens look like ID
+	// tokens, such as Dex. Then only the audience excludes tokens of other applications.
 	AllowIDTokens bool `yaml:"allow_id_tokens"`
-	// CAFile is a PEM file with the authorities for the issuer's TLS certificate. Default: the
-	// authorities of the system.
+	// CAFile is a PEM file with the authorities of the issuer's TLS certificate. Default
+	// the system's.
 	CAFile string `yaml:"ca_file"`
-	// Proxy is the URL of an HTTP proxy for connections to the issuer, such as
-	// `http://proxy.internal:3128`. The proxy sees the issuer's host name, but not the content.
-	// Default: no proxy; environment variables are ignored.
+	// Proxy is the URL of an HTTP proxy to the issuer, such as
+	// `http://proxy.internal:3128`. The proxy sees the issuer's host name and no content.
+	// The environment has no influence. Default no proxy.
 	Proxy string `yaml:"proxy"`
 }
 

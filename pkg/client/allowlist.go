@@ -9,12 +9,12 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// An Allowlist is the allowlist's generated client and what makes it handier.
+// An Allowlist is the allowlist's generated client with convenience methods.
 //
-// Who calls a partner uses [Allowlist.EncryptRequest] and [Allowlist.DecryptResponse];
-// who is called by one, [Allowlist.DecryptRequest] and [Allowlist.EncryptResponse], or
-// [Allowlist.VerifyRequest] for what is not encrypted. Where messages are signed, options
-// say what is signed beside the body.
+// Callers of a partner use [Allowlist.EncryptRequest] and [Allowlist.DecryptResponse]. Servers
+// that a partner calls use [Allowlist.DecryptRequest] and [Allowlist.EncryptResponse], or
+// [Allowlist.VerifyRequest] for messages that are not encrypted. For signed messages, options
+// provide the signed parts outside the body.
 type Allowlist struct {
 	allowlistv1.AllowlistServiceClient
 }
@@ -24,7 +24,7 @@ func NewAllowlist(conn grpc.ClientConnInterface) Allowlist {
 	return Allowlist{allowlistv1.NewAllowlistServiceClient(conn)}
 }
 
-// EncryptRequest makes of a body what the platform sends to the endpoint,
+// EncryptRequest encrypts and signs the body of a request from the platform to the endpoint,
 // `workspaces/{workspace}/endpoints/{endpoint}`.
 func (a Allowlist) EncryptRequest(ctx context.Context, endpoint string, body []byte, options ...MessageOption) (Message, error) {
 	return a.encrypt(ctx, &allowlistv1.EncryptRequest{
@@ -32,8 +32,8 @@ func (a Allowlist) EncryptRequest(ctx context.Context, endpoint string, body []b
 	}, options)
 }
 
-// EncryptResponse makes of a body the answer to a partner's request. The exchange is
-// what DecryptRequest returned with that.
+// EncryptResponse encrypts and signs the body of a response to a partner's request. The exchange
+// is the one that DecryptRequest returned with that request.
 func (a Allowlist) EncryptResponse(ctx context.Context, endpoint string, body []byte, exchange string, options ...MessageOption) (Message, error) {
 	return a.encrypt(ctx, &allowlistv1.EncryptRequest{
 		Name: endpoint, Kind: allowlistv1.MessageKind_MESSAGE_KIND_RESPONSE, Body: body, Exchange: exchange,
@@ -49,8 +49,8 @@ func (a Allowlist) encrypt(ctx context.Context, req *allowlistv1.EncryptRequest,
 	return messageFromProto(res), nil
 }
 
-// DecryptResponse opens a partner's answer. The exchange is the one of the message that
-// it answers; with an empty one, the current key is used.
+// DecryptResponse decrypts a partner's response. The exchange is that of the request; if it is
+// empty, the current key is used.
 func (a Allowlist) DecryptResponse(ctx context.Context, endpoint string, body []byte, exchange string, options ...MessageOption) ([]byte, error) {
 	extra := besides(options)
 	res, err := a.Decrypt(ctx, &allowlistv1.DecryptRequest{
@@ -60,7 +60,7 @@ func (a Allowlist) DecryptResponse(ctx context.Context, endpoint string, body []
 	return res.GetBody(), err
 }
 
-// DecryptRequest opens what a partner sent by itself. The exchange is for
+// DecryptRequest decrypts a request of a partner. The returned exchange is for
 // [Allowlist.EncryptResponse].
 func (a Allowlist) DecryptRequest(ctx context.Context, endpoint string, body []byte, options ...MessageOption) (plain []byte, exchange string, err error) {
 	extra := besides(options)
@@ -71,14 +71,14 @@ func (a Allowlist) DecryptRequest(ctx context.Context, endpoint string, body []b
 	return res.GetBody(), res.GetExchange(), err
 }
 
-// VerifyRequest verifies what a partner sent by itself and only signed, such as a
-// webhook. The id is that of the message, where it has one that is signed: one that was
-// seen before is a replay.
+// VerifyRequest verifies a request of a partner that is signed and not encrypted, such as a
+// webhook. The ID is that of the message, if it has a signed one: an ID that has been seen before
+// means a replay.
 func (a Allowlist) VerifyRequest(ctx context.Context, endpoint string, body []byte, options ...MessageOption) (id string, err error) {
 	return a.verify(ctx, endpoint, allowlistv1.MessageKind_MESSAGE_KIND_REQUEST, body, options)
 }
 
-// VerifyResponse verifies a partner's answer that is only signed. The id is as of
+// VerifyResponse verifies a partner's response that is signed and not encrypted. The ID is as for
 // [Allowlist.VerifyRequest].
 func (a Allowlist) VerifyResponse(ctx context.Context, endpoint string, body []byte, options ...MessageOption) (id string, err error) {
 	return a.verify(ctx, endpoint, allowlistv1.MessageKind_MESSAGE_KIND_RESPONSE, body, options)
@@ -92,14 +92,14 @@ func (a Allowlist) verify(ctx context.Context, endpoint string, kind allowlistv1
 	return res.GetId(), err
 }
 
-// Endpoints goes through all pages of
-// [allowlistv1.AllowlistServiceClient.ListEndpoints]. An error comes last.
+// Endpoints iterates over all pages of [allowlistv1.AllowlistServiceClient.ListEndpoints]. An
+// error ends the iteration.
 func (a Allowlist) Endpoints(ctx context.Context, req *allowlistv1.ListEndpointsRequest) iter.Seq2[*allowlistv1.Endpoint, error] {
 	return pages(ctx, req, a.ListEndpoints, (*allowlistv1.ListEndpointsResponse).GetEndpoints)
 }
 
-// History goes through the changes of an endpoint, newest first; `-` in the place of the
-// endpoint stands for all of the workspace. An error comes last.
+// History iterates over the changes of an endpoint, newest first; `-` as the endpoint means the
+// whole workspace. An error ends the iteration.
 func (a Allowlist) History(ctx context.Context, endpoint string) iter.Seq2[*allowlistv1.EndpointChange, error] {
 	return pages(ctx, &allowlistv1.ListEndpointHistoryRequest{Name: endpoint}, a.ListEndpointHistory,
 		(*allowlistv1.ListEndpointHistoryResponse).GetChanges)

@@ -39,7 +39,7 @@ func TestMessageBecomesAnHTTPRequest(t *testing.T) {
 		t.Errorf("an empty message becomes %v, %v", plain, err)
 	}
 	if _, err := m.Request(t.Context(), http.MethodPost, "://"); err == nil {
-		t.Error("a request to no URL is made")
+		t.Error("Request accepted an invalid URL")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestWhatIsSignedBesidesTheBodyComesWithTheCall(t *testing.T) {
 			t.Errorf("%s = %q, %v, want %q", what, got, err, tt.says)
 		}
 		if diff := cmp.Diff([]proto.Message{tt.want}, k.script.requests(), protocmp.Transform()); diff != "" {
-			t.Errorf("%s asks for something else (-want +got):\n%s", what, diff)
+			t.Errorf("the request of %s differs (-want +got):\n%s", what, diff)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func TestContextOfARequestIsWhatIsSent(t *testing.T) {
 	take := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { incoming <- client.ContextOf(r) })
 	routes := http.NewServeMux()
 	routes.Handle("/", take)
-	routes.Handle("/hooks/", http.StripPrefix("/hooks", take)) // what was sent is what was signed
+	routes.Handle("/hooks/", http.StripPrefix("/hooks", take)) // the signature covers the request as sent
 	server := httptest.NewServer(routes)
 	t.Cleanup(server.Close)
 	for target, want := range map[string]*allowlistv1.MessageContext{
@@ -114,7 +114,7 @@ func TestContextOfARequestIsWhatIsSent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, client.ContextOf(req), protocmp.Transform()); diff != "" {
-			t.Errorf("on its way out the context of %q differs (-want +got):\n%s", target, diff)
+			t.Errorf("the context of the outgoing request %q differs (-want +got):\n%s", target, diff)
 		}
 		res, err := server.Client().Do(req)
 		if err != nil {
@@ -122,12 +122,12 @@ func TestContextOfARequestIsWhatIsSent(t *testing.T) {
 		}
 		_ = res.Body.Close()
 		if diff := cmp.Diff(want, <-incoming, protocmp.Transform()); diff != "" {
-			t.Errorf("as it comes in the context of %q differs (-want +got):\n%s", target, diff)
+			t.Errorf("the context of the incoming request %q differs (-want +got):\n%s", target, diff)
 		}
 	}
 	absolute := &http.Request{Method: "POST", Host: "api.example", RequestURI: "http://api.example/a%2Fb?x=1", URL: &url.URL{Path: "/"}}
 	if got := client.ContextOf(absolute); got.GetPath() != "/a%2Fb" || got.GetQuery() != "x=1" {
-		t.Errorf("the context of a request as to a proxy is %v", got)
+		t.Errorf("the context of a request in the form for a proxy is %v", got)
 	}
 	v6 := &http.Request{Host: "[2001:db8::1]", URL: &url.URL{Path: "/"}}
 	if got := client.ContextOf(v6); got.GetHost() != "2001:db8::1" || got.GetMethod() != "GET" {

@@ -38,7 +38,7 @@ func (a *authority) server(t *testing.T) tls.Certificate {
 	})
 }
 
-// workload returns an unsigned certificate of a server that has SPIFFE ids and no host.
+// workload returns an unsigned certificate of a server with SPIFFE IDs and no host.
 func workload(t *testing.T, ids ...string) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}

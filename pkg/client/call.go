@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// deadline gives a deadline to calls that have none.
+// deadline sets a deadline for calls without one.
 func deadline(timeout time.Duration) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, res any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		if _, ok := ctx.Deadline(); !ok {
@@ -22,8 +22,8 @@ func deadline(timeout time.Duration) grpc.UnaryClientInterceptor {
 	}
 }
 
-// identify gives an id to requests that take one and have none. The caller's message
-// stays as it is: with an id in it, its next use would be a repetition.
+// identify sets the idempotency key of requests that support one and have none. It does not change
+// the caller's message: if that contained the key, sending it again would count as a retry.
 func identify(ctx context.Context, method string, req, res any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if m, ok := req.(proto.Message); ok {
 		if field := fieldOf(m, "request_id"); field != nil && !m.ProtoReflect().Has(field) {
@@ -35,7 +35,7 @@ func identify(ctx context.Context, method string, req, res any, conn *grpc.Clien
 	return invoke(ctx, method, req, res, conn, opts...)
 }
 
-// fieldOf returns a text field of a message, or nil.
+// fieldOf returns a string field of a message, or nil.
 func fieldOf(m proto.Message, name protoreflect.Name) protoreflect.FieldDescriptor {
 	field := m.ProtoReflect().Descriptor().Fields().ByName(name)
 	if field == nil || field.Kind() != protoreflect.StringKind || field.IsList() {
@@ -44,8 +44,8 @@ func fieldOf(m proto.Message, name protoreflect.Name) protoreflect.FieldDescript
 	return field
 }
 
-// shallow returns a copy of a message that shares what is below its fields: what holds
-// a value is not copied.
+// shallow returns a copy of a message that shares the contents of its fields, so that a value is
+// not copied.
 func shallow(m protoreflect.Message) protoreflect.Message {
 	c := m.New()
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {

@@ -1,9 +1,8 @@
 // Package client is the Go client of Keyward.
 //
-// [Dial] makes a connection that identifies itself by a certificate or a token, gives
-// every call a deadline, repeats what may be repeated, and turns refusals into typed
-// errors. Any generated client runs on it; [NewVault] and [NewAllowlist] add what most
-// programs write themselves.
+// [Dial] returns a connection that authenticates with a certificate or a token, sets a deadline
+// for every call, retries calls that are safe to retry, and returns typed errors. Any generated
+// client works with it; [NewVault] and [NewAllowlist] add methods that most programs need.
 //
 //	conn, err := client.Dial(client.Config{
 //		Address:     "allowlist.internal:9443",
@@ -14,38 +13,37 @@
 //	...
 //	message, err := client.NewAllowlist(conn).EncryptRequest(ctx, endpoint, body)
 //
-// # Repetition
+// # Retries
 //
-// A call that failed because the server was away, or had too much to do, is made again
-// after a while, as long as its deadline leaves time for it. What changes nothing may
-// always be repeated. What changes something is repeated under the same request id, so
-// that the server recognises it: a request that has no id gets one here. Calls that
-// have neither are repeated only if the server said that it had not begun.
+// A call that failed because the server was unavailable or overloaded is retried after a delay, as
+// long as its deadline leaves time for it. Reads can always be retried. A change is retried with
+// the same idempotency key (`request_id`), by which the server recognizes it; the connection
+// generates a key for requests without one. Other calls are retried only if the server reported
+// that it had not begun.
 //
-// A program that repeats calls itself, say after a crash, sets its own request ids.
+// A program that retries calls itself, such as after a crash, sets its own request IDs.
 //
 // # Sealed values
 //
-// CreateSecret and UpdateSecret send text and data sealed to a key of the vault, so that
-// nothing on the way can read them: not the gateway, nor a proxy that ends TLS. The
-// caller's message stays as it is.
+// CreateSecret and UpdateSecret send text and data sealed to a key of the vault, so that neither
+// the gateway nor a proxy that terminates TLS can read them. The caller's message is not changed.
 //
-// Pin the vault's keys in [Config.SealingKeys]. Without a pin the connection trusts the keys
-// that GetSealing returns: that protects values from someone who reads traffic, but not from a
-// gateway that answers with a key of its own. A vault of a release that has no GetSealing gets no
-// value ([ErrNoSealing]) unless [Config.Unsealed] says so.
+// Pin the vault's keys in [Config.SealingKeys]. Without a pin the connection trusts the keys that
+// GetSealing returns: that protects values from someone who reads traffic, but not from a gateway
+// that returns a key of its operator. A vault of a release without GetSealing receives no value
+// ([ErrNoSealing]) unless [Config.Unsealed] is set.
 //
 // # Errors
 //
-// A call that failed returns an [*Error]; those that could not be sealed return
-// [ErrSealingKey] or [ErrNoSealing]. [errors.Is] compares it with the classes of
-// failures such as [ErrNotFound], and [HasReason] with the reasons of the contract:
+// A call that failed returns an [*Error]. A call whose value could not be sealed returns
+// [ErrSealingKey] or [ErrNoSealing]. [errors.Is] compares an error with the classes of failures,
+// such as [ErrNotFound], and [HasReason] with the reasons of the contract:
 //
 //	if client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE) { ... }
 //
-// # Values in memory
+// # Cached values
 //
-// A workload with the resolver role keeps values in memory with package cache.
+// Workloads with the resolver role cache values with package cache.
 package client
 
 import (
@@ -63,39 +61,38 @@ import (
 const (
 	defaultTimeout  = 10 * time.Second
 	defaultAttempts = 8
-	// maxReceive is the size of the largest answer: a body of 16 MiB and what goes
-	// with it.
+	// maxReceive is the maximum size of a response: a body of 16 MiB and the other fields.
 	maxReceive = 18 << 20
 )
 
-// Config says where a server is and who calls. All files are PEM and are read anew for
-// each connection, so that they can be renewed in place.
+// A Config describes a server and the credentials of the caller. All files are PEM. They are read
+// for each new connection, so that they can be renewed in place.
 type Config struct {
 	// Address is the gRPC address, such as `vault.internal:9443`. Required.
 	Address string
-	// ServerName is the name that the server's certificate must show. Empty: the host
-	// of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
+	// ServerName is the name that the server's certificate must contain: a host name or a SPIFFE ID,
+	// `spiffe://…`. Default: the host of the address.
 	ServerName string
-	// CA is the file with the authorities of the server's certificate. Empty: the
-	// system's.
+	// CA is the file with the authorities of the server's certificate. Default: the system's
+	// authorities.
 	CA string
-	// Certificate and Key are the files with the caller's own certificate chain, which
-	// holds its SPIFFE id, and the private key. Empty: none is shown.
+	// Certificate and Key are the files with the caller's certificate chain, which contains its
+	// SPIFFE ID, and the private key. Default: no certificate.
 	Certificate, Key string
-	// Token is shown with each call; see [StaticToken] and [FileToken]. Nil: none. A
-	// caller shows a certificate or a token; both are for proxies only.
+	// Token is the source of the token that each call presents; see [StaticToken] and [FileToken].
+	// Nil means no token. A caller presents a certificate or a token; only proxies present both.
 	Token TokenSource
-	// Timeout is the deadline of calls whose context has none; 10 seconds if 0.
+	// Timeout is the deadline of calls whose context has none. Default: 10 s.
 	Timeout time.Duration
-	// SealingKeys pins the public keys of the vault that values are sealed to, in base64: the
-	// `publicKey` that GetSealing returns. Values are sealed to the newest key of the vault
-	// that is pinned here. To rotate, add the new key within the 30 days for which the vault
-	// keeps the old one. Empty: any key that GetSealing returns is trusted.
+	// SealingKeys pins the public keys of the vault to which values are sealed, in base64: the
+	// `publicKey` that GetSealing returns. Values are sealed to the vault's newest key that is
+	// pinned. To rotate, add the new key within the 30 days for which the vault keeps the old one. If
+	// SealingKeys is empty, every key that GetSealing returns is trusted.
 	SealingKeys []string
-	// Unsealed sends values as they are. A workspace that requires sealed values refuses them.
+	// Unsealed sends values unsealed. A workspace that requires sealed values refuses them.
 	Unsealed bool
-	// Attempts is how often a call is made at most; 8 if 0, which takes some seconds.
-	// With 1, nothing is repeated.
+	// Attempts is the maximum number of attempts of a call; 1 disables retries. Default: 8, which
+	// take some seconds.
 	Attempts int
 }
 
@@ -105,14 +102,14 @@ func (c Config) check() error {
 		errs = append(errs, errors.New("address: is required"))
 	}
 	if (c.Certificate == "") != (c.Key == "") {
-		errs = append(errs, errors.New("certificate and key: must come together"))
+		errs = append(errs, errors.New("certificate and key: must be set together"))
 	}
 	if c.Unsealed && len(c.SealingKeys) > 0 {
-		errs = append(errs, errors.New("sealing_keys: must be empty if values are sent unsealed"))
+		errs = append(errs, errors.New("sealing_keys: must be empty if unsealed is set"))
 	}
 	if id, err := url.Parse(c.ServerName); err == nil && strings.HasPrefix(c.ServerName, spiffeScheme) &&
 		(id.Host == "" || id.Path == "" || id.User != nil || id.RawQuery != "" || id.Fragment != "") {
-		errs = append(errs, errors.New("server name: must be the SPIFFE id of a workload, spiffe://{trust domain}/{path}, or a host"))
+		errs = append(errs, errors.New("server name: must be a host or the SPIFFE ID of a workload, spiffe://{trust domain}/{path}"))
 	}
 	if c.Timeout < 0 || c.Attempts < 0 {
 		errs = append(errs, errors.New("timeout and attempts: must not be negative"))
@@ -120,12 +117,11 @@ func (c Config) check() error {
 	return errors.Join(errs...)
 }
 
-// Dial prepares a connection. It is made when it is first needed, and again after it
-// broke; that a server cannot be reached shows in calls, not here. What is wrong with
-// the configuration and its files shows here. Close the connection after use.
+// Dial prepares a connection. The connection is established on first use, and again after it
+// breaks: an unreachable server is an error of calls. Dial returns errors of the configuration and
+// its files. Close the connection after use.
 //
-// The options come after those of the client, and may add what it knows nothing of,
-// such as tracing.
+// The options follow those of the client, and may add others, such as tracing.
 func Dial(cfg Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
@@ -159,7 +155,7 @@ func Dial(cfg Config, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 		}),
 		// Servers allow a ping every 30 seconds.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 5 * time.Second}),
-		// Neither the environment nor the DNS has a say in how a server is reached.
+		// Neither the environment nor the DNS may change the route to a server.
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 	}

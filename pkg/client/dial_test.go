@@ -31,12 +31,12 @@ func TestWrongConfigurationFailsAtOnce(t *testing.T) {
 		{"no address", func(c *client.Config) { c.Address = "" }, "address"},
 		{"a certificate without a key", func(c *client.Config) { c.Certificate = cert }, "together"},
 		{"a key without a certificate", func(c *client.Config) { c.Key = key }, "together"},
-		{"a certificate that is not there", func(c *client.Config) { c.Certificate, c.Key = cert+"?", key }, "certificate"},
-		{"authorities that are not there", func(c *client.Config) { c.CA = "absent.pem" }, "authorities"},
+		{"a missing certificate", func(c *client.Config) { c.Certificate, c.Key = cert+"?", key }, "certificate"},
+		{"missing authorities", func(c *client.Config) { c.CA = "absent.pem" }, "authorities"},
 		{"authorities without a certificate", func(c *client.Config) { c.CA = file(t, "x") }, "no certificate"},
-		{"a SPIFFE id and the system's authorities", func(c *client.Config) { c.CA, c.ServerName = "", "spiffe://a/b" }, "SPIFFE"},
-		{"a SPIFFE id without a path", func(c *client.Config) { c.ServerName = "spiffe://a" }, "server name"},
-		{"a SPIFFE id with a query", func(c *client.Config) { c.ServerName = "spiffe://a/b?c" }, "server name"},
+		{"a SPIFFE ID and the system's authorities", func(c *client.Config) { c.CA, c.ServerName = "", "spiffe://a/b" }, "SPIFFE"},
+		{"a SPIFFE ID without a path", func(c *client.Config) { c.ServerName = "spiffe://a" }, "server name"},
+		{"a SPIFFE ID with a query", func(c *client.Config) { c.ServerName = "spiffe://a/b?c" }, "server name"},
 		{"a negative timeout", func(c *client.Config) { c.Timeout = -1 }, "negative"},
 	}
 	for _, tt := range tests {
@@ -55,7 +55,7 @@ func TestServerThatIsNotVouchedForIsNotSpokenTo(t *testing.T) {
 	for name, change := range map[string]func(*client.Config){
 		"another authority":   func(c *client.Config) { c.CA = other.file },
 		"another name":        func(c *client.Config) { c.ServerName = "vault.example" },
-		"a SPIFFE id":         func(c *client.Config) { c.ServerName = "spiffe://keyward.test/vault" },
+		"a SPIFFE ID":         func(c *client.Config) { c.ServerName = "spiffe://keyward.test/vault" },
 		"the system's anchor": func(c *client.Config) { c.CA = "" },
 	} {
 		cfg := k.config
@@ -87,11 +87,11 @@ func TestServerIsKnownByItsSPIFFEID(t *testing.T) {
 		{"the workload", k.issue(t, workload(t, id)), true},
 		{"another workload", k.issue(t, workload(t, id+"2")), false},
 		{"a workload of another trust domain", k.issue(t, workload(t, "spiffe://other.test/vault")), false},
-		{"a workload of two ids", k.issue(t, workload(t, id, id+"2")), false},
+		{"a workload with two IDs", k.issue(t, workload(t, id, id+"2")), false},
 		{"a host", k.server(t), false},
-		{"a workload that is no server", k.issue(t, caller), false},
+		{"a workload that is not a server", k.issue(t, caller), false},
 		{"a workload that signs certificates", k.issue(t, signer), false},
-		{"the same id of another authority", other.issue(t, workload(t, id)), false},
+		{"the same ID from another authority", other.issue(t, workload(t, id)), false},
 	} {
 		cfg := k.config
 		cfg.Address = k.serve(t, tt.cert)
@@ -103,7 +103,7 @@ func TestServerIsKnownByItsSPIFFEID(t *testing.T) {
 
 func TestCallWithoutDeadlineGetsOne(t *testing.T) {
 	t.Parallel()
-	cfg := client.Config{Address: "127.0.0.1:1", CA: newAuthority(t).file, Timeout: 300 * time.Millisecond} // nobody listens
+	cfg := client.Config{Address: "127.0.0.1:1", CA: newAuthority(t).file, Timeout: 300 * time.Millisecond} // no server listens
 	vault := client.NewVault(dial(t, cfg))
 	began := time.Now()
 	_, err := vault.GetSecret(t.Context(), get())
@@ -113,7 +113,7 @@ func TestCallWithoutDeadlineGetsOne(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := vault.GetSecret(ctx, get()); !errors.Is(err, context.Canceled) {
-		t.Errorf("GetSecret with a cancelled context = %v, want %v", err, context.Canceled)
+		t.Errorf("GetSecret with a canceled context = %v, want %v", err, context.Canceled)
 	}
 }
 
@@ -145,6 +145,6 @@ func TestAnswerMayHoldTheLargestBody(t *testing.T) {
 	k.script.answerWith(big)
 	got, err := k.vault(t).GetSecret(t.Context(), get())
 	if err != nil || proto.Size(got.GetSecret()) != proto.Size(big) {
-		t.Errorf("an answer of %d bytes comes as %d bytes, %v", proto.Size(big), proto.Size(got.GetSecret()), err)
+		t.Errorf("a response of %d bytes arrives as %d bytes, %v", proto.Size(big), proto.Size(got.GetSecret()), err)
 	}
 }

@@ -18,42 +18,41 @@ import (
 // domain is the domain of the reasons in all errors of Keyward.
 const domain = "keyward.dev"
 
-// A CodeError stands for all failures of one class. [errors.Is] tells whether an error
-// is of a class.
+// A CodeError is a class of failures. [errors.Is] reports whether an error belongs to a class.
 type CodeError codes.Code
 
-// The classes.
+// The classes of failures.
 const (
-	// ErrInvalid is a request that is malformed; [Error.Violations] names the fields.
+	// ErrInvalid means that the request is malformed; [Error.Violations] names the fields.
 	ErrInvalid = CodeError(codes.InvalidArgument)
-	// ErrUnauthenticated is a call without credentials, or with bad ones.
+	// ErrUnauthenticated means that the credentials are missing or invalid.
 	ErrUnauthenticated = CodeError(codes.Unauthenticated)
-	// ErrDenied is something that the caller may not do, or that does not exist.
+	// ErrDenied means that the caller lacks permission, or that the resource does not exist.
 	ErrDenied = CodeError(codes.PermissionDenied)
-	// ErrNotFound is something that does not exist.
+	// ErrNotFound means that the resource does not exist.
 	ErrNotFound = CodeError(codes.NotFound)
-	// ErrExists is a name that is taken.
+	// ErrExists means that the name is taken.
 	ErrExists = CodeError(codes.AlreadyExists)
-	// ErrConflict is a change of something that others have changed meanwhile.
+	// ErrConflict means that the resource has been changed concurrently.
 	ErrConflict = CodeError(codes.Aborted)
-	// ErrPrecondition is something that cannot be done as things are now.
+	// ErrPrecondition means that the state of the resource does not allow the call.
 	ErrPrecondition = CodeError(codes.FailedPrecondition)
-	// ErrOutOfRange is a position that a watch cannot resume at.
+	// ErrOutOfRange means that a watch cannot resume at the position.
 	ErrOutOfRange = CodeError(codes.OutOfRange)
-	// ErrLimited is a caller that asks for too much.
+	// ErrLimited means that the caller exceeds a limit.
 	ErrLimited = CodeError(codes.ResourceExhausted)
-	// ErrUnavailable is a server that is away, or lacks another.
+	// ErrUnavailable means that the server, or another server that it needs, is unavailable.
 	ErrUnavailable = CodeError(codes.Unavailable)
 )
 
-// Error names the class.
+// Error returns the name of the class.
 func (c CodeError) Error() string { return codes.Code(c).String() }
 
-// A Violation is one field that is wrong, and how.
+// A Violation is a field that breaks a rule.
 type Violation struct {
 	// Field is the path in the request, such as `secret.description`.
 	Field string
-	// Description says what the field must be.
+	// Description states the rule.
 	Description string
 }
 
@@ -61,18 +60,18 @@ type Violation struct {
 type Error struct {
 	// Code is the gRPC status code.
 	Code codes.Code
-	// Reason is one of errors.proto, without `ERROR_REASON_`. It is empty if it was
-	// not a server of Keyward that answered.
+	// Reason is a reason of errors.proto, without `ERROR_REASON_`. It is empty if the error does not
+	// come from a server of Keyward.
 	Reason string
 	// Message is for people and may change.
 	Message string
-	// Metadata is what errors.proto says of the reason.
+	// Metadata is the metadata of the reason, which errors.proto documents.
 	Metadata map[string]string
 	// Violations are the malformed fields.
 	Violations []Violation
-	// RetryAfter, if not zero, is how long to wait before trying again.
+	// RetryAfter, if not zero, is the time to wait before a retry.
 	RetryAfter time.Duration
-	// RequestID is what the server's log knows the call by.
+	// RequestID identifies the call in the server's log.
 	RequestID string
 
 	status *status.Status
@@ -95,11 +94,10 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// GRPCStatus returns the status as it came, for code that knows gRPC's errors.
+// GRPCStatus returns the original status, for code that uses gRPC's errors.
 func (e *Error) GRPCStatus() *status.Status { return e.status }
 
-// Is reports whether target is the error's class, or the context's error that made
-// the call end.
+// Is reports whether target is the error's class, or the context error that ended the call.
 func (e *Error) Is(target error) bool {
 	var class CodeError
 	switch {
@@ -113,8 +111,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Describe returns the [*Error] in err's chain, or the one that a gRPC status in it
-// says. It returns nil for nil, and err itself if there is neither.
+// Describe returns the [*Error] in err's chain, or an [*Error] for the gRPC status in it. It
+// returns nil for nil, and err itself if the chain contains neither.
 func Describe(err error) error {
 	if err == nil {
 		return nil
@@ -146,8 +144,8 @@ func Describe(err error) error {
 	return e
 }
 
-// Reason returns the reason of an error, without `ERROR_REASON_`, or nothing if it has
-// none.
+// Reason returns the reason of an error, without `ERROR_REASON_`, or an empty string if it has no
+// reason.
 func Reason(err error) string {
 	if e := (*Error)(nil); errors.As(Describe(err), &e) {
 		return e.Reason
@@ -155,8 +153,8 @@ func Reason(err error) string {
 	return ""
 }
 
-// HasReason reports whether an error has the reason, which is a value of the
-// ErrorReason of the vault, the allowlist, or of both (package commonv1).
+// HasReason reports whether an error has the reason: a value of the ErrorReason of the vault, of
+// the allowlist, or of both (package commonv1).
 func HasReason(err error, reason protoreflect.Enum) bool {
 	value := reason.Descriptor().Values().ByNumber(reason.Number())
 	return value != nil && Reason(err) == strings.TrimPrefix(string(value.Name()), "ERROR_REASON_")

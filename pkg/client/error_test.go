@@ -22,10 +22,10 @@ func TestRefusalIsTyped(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	k.config.Attempts = 1
-	refusal, err := status.New(codes.FailedPrecondition, "something refers to the secret").WithDetails(
+	refusal, err := status.New(codes.FailedPrecondition, "the secret is in use").WithDetails(
 		&errdetails.ErrorInfo{Domain: "keyward.dev", Reason: "SECRET_IN_USE", Metadata: map[string]string{"count": "2"}},
 		&errdetails.RequestInfo{RequestId: requestIDOfRefusals},
-		violation("name", "must be of a secret that is not in use"), after(3*time.Second))
+		violation("name", "must be a secret that is not in use"), after(3*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,18 +36,18 @@ func TestRefusalIsTyped(t *testing.T) {
 		t.Fatalf("GetSecret = %v, want a *client.Error", err)
 	}
 	if got.RequestID != requestIDOfRefusals {
-		t.Errorf("the request id is %q, want %q", got.RequestID, requestIDOfRefusals)
+		t.Errorf("the request ID is %q, want %q", got.RequestID, requestIDOfRefusals)
 	}
 	want := []any{
-		codes.FailedPrecondition, "SECRET_IN_USE", "something refers to the secret",
+		codes.FailedPrecondition, "SECRET_IN_USE", "the secret is in use",
 		map[string]string{"count": "2"},
-		[]client.Violation{{Field: "name", Description: "must be of a secret that is not in use"}},
+		[]client.Violation{{Field: "name", Description: "must be a secret that is not in use"}},
 		3 * time.Second,
 	}
 	if diff := cmp.Diff(want, []any{got.Code, got.Reason, got.Message, got.Metadata, got.Violations, got.RetryAfter}); diff != "" {
 		t.Errorf("the error differs (-want +got):\n%s", diff)
 	}
-	text := "FailedPrecondition SECRET_IN_USE: something refers to the secret; name: must be of a secret that is not in use (request " + got.RequestID + ")"
+	text := "FailedPrecondition SECRET_IN_USE: the secret is in use; name: must be a secret that is not in use (request " + got.RequestID + ")"
 	if err.Error() != text {
 		t.Errorf("the error reads %q, want %q", err, text)
 	}
@@ -68,7 +68,7 @@ func TestRefusalIsTyped(t *testing.T) {
 func TestErrorsOfOthersStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	if client.Describe(nil) != nil || client.Reason(nil) != "" || client.HasReason(nil, commonv1.ErrorReason_ERROR_REASON_INTERNAL) {
-		t.Error("nil is described as an error")
+		t.Error("Describe(nil) returned an error")
 	}
 	plain := errors.New("plain")
 	if got := client.Describe(plain); !errors.Is(got, plain) || client.Reason(plain) != "" {

@@ -12,7 +12,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A workload shows a certificate. Both files are read anew for each connection.
+// A workload presents a certificate. Both files are read for each connection.
 func ExampleDial_certificate() {
 	conn, err := client.Dial(client.Config{
 		Address:     "allowlist.internal:9443",
@@ -21,13 +21,13 @@ func ExampleDial_certificate() {
 		Key:         "/etc/keyward/checkout.key",
 	})
 	if err != nil {
-		return // what is wrong with the configuration
+		return // an error of the configuration
 	}
 	defer conn.Close()
 	_ = client.NewAllowlist(conn)
 }
 
-// A job shows a token. The file is read anew for each call.
+// A job presents a token. The file is read for each call.
 func ExampleDial_token() {
 	conn, err := client.Dial(client.Config{
 		Address: "vault.internal:9443",
@@ -35,13 +35,13 @@ func ExampleDial_token() {
 		Token:   client.FileToken("/var/run/secrets/tokens/keyward"),
 	})
 	if err != nil {
-		return // what is wrong with the configuration
+		return // an error of the configuration
 	}
 	defer conn.Close()
 	_ = client.NewVault(conn)
 }
 
-// A sender has a request encrypted, sends it, and has the answer decrypted.
+// A sender encrypts a request, sends it, and decrypts the response.
 func ExampleAllowlist_EncryptRequest() {
 	call := func(ctx context.Context, allowlist client.Allowlist, send func(*http.Request) ([]byte, error)) ([]byte, error) {
 		const endpoint = "workspaces/payments/endpoints/example-bank"
@@ -62,14 +62,14 @@ func ExampleAllowlist_EncryptRequest() {
 	_ = call
 }
 
-// A server takes a partner's webhook, which is signed.
+// A server accepts a partner's signed webhook.
 func ExampleAllowlist_VerifyRequest() {
 	handler := func(allowlist client.Allowlist, seen func(id string) bool) http.HandlerFunc {
 		const endpoint = "workspaces/payments/endpoints/example-bank-webhook"
 		return func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 			if err != nil {
-				return // the reader has answered
+				return // the reader has written the response
 			}
 			id, err := allowlist.VerifyRequest(r.Context(), endpoint, body,
 				client.WithHeader(r.Header), client.WithContext(client.ContextOf(r)))
@@ -79,20 +79,20 @@ func ExampleAllowlist_VerifyRequest() {
 			case err != nil:
 				http.Error(w, "try again", http.StatusServiceUnavailable)
 			case !seen(id):
-				w.WriteHeader(http.StatusNoContent) // do what the body says, once
+				w.WriteHeader(http.StatusNoContent) // process the body, once
 			}
 		}
 	}
 	_ = handler
 }
 
-// Whatever happens to the connection or the vault, a rotation makes one version.
+// A rotation creates exactly one version, even if the connection or the vault fails.
 func ExampleVault_Rotate() {
 	rotate := func(ctx context.Context, vault client.Vault) error {
 		rotated, err := vault.Rotate(ctx, "workspaces/payments/secrets/signing-key",
 			client.Generate(vaultv1.Generate_KIND_ED25519), "yearly rotation")
 		if client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
-			return fmt.Errorf("the key has to be created first: %w", err)
+			return fmt.Errorf("create the key first: %w", err)
 		}
 		if err != nil {
 			return err
@@ -103,7 +103,7 @@ func ExampleVault_Rotate() {
 	_ = rotate
 }
 
-// An error comes last, as the error of a pair without a secret.
+// An error ends the iteration, in a pair without a secret.
 func ExampleVault_Secrets() {
 	list := func(ctx context.Context, vault client.Vault) error {
 		req := &vaultv1.ListSecretsRequest{Parent: "workspaces/payments", Label: "partner=example-bank"}

@@ -1,4 +1,4 @@
 package client
 
-// Repeatable is for tests that go through the contract.
+// Repeatable is for tests that check all methods of the contract.
 var Repeatable = repeatable

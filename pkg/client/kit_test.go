@@ -24,8 +24,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A script is a service that answers as the test says. What it stands for is the server that
-// is away, or refuses, at the moment that matters.
+// A script is a service with scripted responses. It simulates a server that is unavailable, or
+// refuses, at the critical moment.
 type script struct {
 	vaultv1.UnimplementedVaultServiceServer
 	allowlistv1.UnimplementedAllowlistServiceServer
@@ -35,13 +35,13 @@ type script struct {
 	seen    []proto.Message
 	secret  *vaultv1.Secret
 
-	keys    []*ecdh.PrivateKey // that values are sealed to, the newest first
-	earlier bool               // whether the release has no sealed values
+	keys    []*ecdh.PrivateKey // the sealing keys, newest first
+	earlier bool               // whether the release does not support sealed values
 	asked   int                // for the keys
-	clock   time.Time          // now if zero
+	clock   time.Time          // the current time if zero
 }
 
-// register adds both services. One of an earlier release has no GetSealing.
+// register adds both services. An earlier release has no GetSealing.
 func (s *script) register(r grpc.ServiceRegistrar) {
 	vault := vaultv1.VaultService_ServiceDesc
 	vault.Methods = slices.DeleteFunc(slices.Clone(vault.Methods), func(m grpc.MethodDesc) bool {
@@ -59,7 +59,7 @@ func (s *script) ListWorkspaces(ctx context.Context, req *vaultv1.ListWorkspaces
 // allowlistSide is the script as an allowlist.
 type allowlistSide struct{ *script }
 
-// ListWorkspaces is that of an allowlist.
+// ListWorkspaces is the method of an allowlist.
 func (s allowlistSide) ListWorkspaces(ctx context.Context, req *allowlistv1.ListWorkspacesRequest) (*allowlistv1.ListWorkspacesResponse, error) {
 	return s.UnimplementedAllowlistServiceServer.ListWorkspaces(ctx, req)
 }
@@ -71,14 +71,14 @@ func (s *script) fail(errs ...error) {
 	s.answers, s.seen = errs, nil
 }
 
-// answerWith sets what GetSecret returns.
+// answerWith sets the response of GetSecret.
 func (s *script) answerWith(secret *vaultv1.Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secret = secret
 }
 
-// take keeps a request and returns the next error.
+// take records a request and returns the next error.
 func (s *script) take(req proto.Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *script) requests() []proto.Message {
 	return s.seen
 }
 
-// turn puts a new key before the others, and drops those.
+// turn replaces all keys with a new one.
 func (s *script) turn(t testing.TB) *ecdh.PrivateKey {
 	t.Helper()
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
@@ -146,7 +146,7 @@ func (s *script) GetSecret(_ context.Context, req *vaultv1.GetSecretRequest) (*v
 
 // WatchSecrets refuses.
 func (s *script) WatchSecrets(*vaultv1.WatchSecretsRequest, grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error {
-	return refuse(codes.PermissionDenied, "PERMISSION_DENIED", "the caller may not watch secrets")
+	return refuse(codes.PermissionDenied, "PERMISSION_DENIED", "the caller must not watch secrets")
 }
 
 func (s *script) ActivateEndpoint(_ context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
@@ -189,7 +189,7 @@ func (s *script) DestroySecretVersion(_ context.Context, req *vaultv1.DestroySec
 	return &vaultv1.DestroySecretVersionResponse{Version: &vaultv1.SecretVersion{Name: req.GetName()}}, s.take(req)
 }
 
-// ListSecrets has three pages: of two secrets, of none, and of one.
+// ListSecrets has three pages: with two secrets, none, and one.
 func (s *script) ListSecrets(_ context.Context, req *vaultv1.ListSecretsRequest) (*vaultv1.ListSecretsResponse, error) {
 	if err := s.take(req); err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (s *script) ListSecrets(_ context.Context, req *vaultv1.ListSecretsRequest)
 	}[req.GetPageToken()], nil
 }
 
-// A kit is the script behind a server, with what is needed to call it.
+// A kit is a server with the script, and the files for calling it.
 type kit struct {
 	*authority
 	script *script

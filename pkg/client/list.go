@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// pages goes through the items of all pages of a list. A request's own page token is
-// where it begins. It ends behind the first error.
+// pages iterates over the items of all pages of a list. It begins at the page token of the
+// request, and ends after the first error.
 func pages[Q proto.Message, R interface{ GetNextPageToken() string }, I any](
 	ctx context.Context, req Q, call func(context.Context, Q, ...grpc.CallOption) (R, error), items func(R) []I,
 ) iter.Seq2[I, error] {

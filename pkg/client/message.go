@@ -12,16 +12,16 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// A Message is what goes to a partner, as it is: a change of a single byte of the body
+// A Message is a message to a partner. Send it unchanged: a change of a single byte of the body
 // breaks the signature.
 type Message struct {
 	Body        []byte
 	ContentType string
-	// Header has the endpoint's headers and those of the signature.
+	// Header contains the endpoint's headers and those of the signature.
 	Header http.Header
-	// Query has the endpoint's query parameters.
+	// Query contains the endpoint's query parameters.
 	Query url.Values
-	// Exchange ties the answer to this message.
+	// Exchange is the exchange token, which relates the response to this message.
 	Exchange string
 }
 
@@ -39,9 +39,9 @@ func messageFromProto(res *allowlistv1.EncryptResponse) Message {
 	return m
 }
 
-// Request returns the HTTP request that takes the message to the partner's URL. The
-// endpoint's query parameters are added to those of the URL. Header and query may hold
-// credentials, and the errors of an [http.Client] quote URLs: do not log them.
+// Request returns the HTTP request that sends the message to the partner's URL. The endpoint's
+// query parameters are added to those of the URL. Header and query may contain credentials, and
+// the errors of an [http.Client] quote URLs: do not log them.
 func (m Message) Request(ctx context.Context, method, target string) (*http.Request, error) {
 	parsed, err := url.Parse(target)
 	if err != nil {
@@ -56,7 +56,7 @@ func (m Message) Request(ctx context.Context, method, target string) (*http.Requ
 	}
 	req, err := http.NewRequestWithContext(ctx, method, parsed.String(), bytes.NewReader(m.Body))
 	if err != nil {
-		return nil, fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("create request: %w", err)
 	}
 	req.Header = m.Header.Clone()
 	if req.Header == nil {
@@ -68,10 +68,10 @@ func (m Message) Request(ctx context.Context, method, target string) (*http.Requ
 	return req, nil
 }
 
-// A MessageOption says what there is of a message besides its body.
+// A MessageOption provides a part of a message other than its body.
 type MessageOption func(*extra)
 
-// extra is what options say.
+// extra is the parts of a message that options provide.
 type extra struct {
 	headers map[string]string
 	context *allowlistv1.MessageContext
@@ -84,9 +84,9 @@ func besides(options []MessageOption) (e extra) {
 	return e
 }
 
-// WithHeader gives the header that a message came with, where signatures and parts of the
-// message may be. At most 64 names are taken. It says nothing of messages that are
-// encrypted: those get their header.
+// WithHeader provides the header of a received message, which may contain signatures and parts of
+// the message. At most 64 names are accepted. It has no effect on messages that are encrypted:
+// they get their header.
 func WithHeader(header http.Header) MessageOption {
 	return func(e *extra) {
 		e.headers = make(map[string]string, len(header))
@@ -96,13 +96,14 @@ func WithHeader(header http.Header) MessageOption {
 	}
 }
 
-// WithContext says what is signed beside the body and the header; see [ContextOf].
+// WithContext provides the signed parts of a message other than the body and the header; see
+// [ContextOf].
 func WithContext(context *allowlistv1.MessageContext) MessageOption {
 	return func(e *extra) { e.context = context }
 }
 
-// ContextOf returns method, path, query and host of a request, as a partner sent it to a
-// server, or as it is going to be sent to a partner.
+// ContextOf returns the method, path, query, and host of a request, as a partner sent it to a
+// server or as it will be sent to a partner.
 func ContextOf(req *http.Request) *allowlistv1.MessageContext {
 	host := req.Host
 	if host == "" {
@@ -119,8 +120,8 @@ func ContextOf(req *http.Request) *allowlistv1.MessageContext {
 	return &allowlistv1.MessageContext{Method: method, Path: path, Query: query, Host: strings.Trim(host, "[]")}
 }
 
-// target is path and query as they were sent, or will be. Handlers before this one may
-// have changed the URL of a request that came in.
+// target returns the path and query as they were sent or will be sent. Earlier handlers may have
+// changed the URL of an incoming request.
 func target(req *http.Request) string {
 	if req.RequestURI == "" {
 		return req.URL.RequestURI()
@@ -128,7 +129,7 @@ func target(req *http.Request) string {
 	if strings.HasPrefix(req.RequestURI, "/") {
 		return req.RequestURI
 	}
-	sent, err := url.ParseRequestURI(req.RequestURI) // as to a proxy
+	sent, err := url.ParseRequestURI(req.RequestURI) // in the form for a proxy
 	if err != nil {
 		return req.RequestURI
 	}

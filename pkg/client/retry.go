@@ -15,13 +15,13 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// The first wait before a repetition, and the longest but for those that servers ask for.
+// The first delay before a retry, and the longest one except for delays that servers request.
 const (
 	firstWait = 100 * time.Millisecond
 	longWait  = 2 * time.Second
 )
 
-// A retrier makes calls again that failed for a moment, so many times at most.
+// A retrier retries calls after transient failures. Its value is the maximum number of attempts.
 type retrier int
 
 func (r retrier) unary(ctx context.Context, method string, req, res any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -31,7 +31,7 @@ func (r retrier) unary(ctx context.Context, method string, req, res any, conn *g
 			return err
 		}
 		wait := backoffOf(attempt, err)
-		// A wait that the deadline cuts short ends in an error that says less.
+		// A delay beyond the deadline would end in a less informative error.
 		if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
 			return err
 		}
@@ -41,8 +41,7 @@ func (r retrier) unary(ctx context.Context, method string, req, res any, conn *g
 	}
 }
 
-// again reports whether a call that failed may be made again, and whether that makes
-// sense.
+// again reports whether a retry of a failed call is safe and useful.
 func again(method string, req any, err error) bool {
 	e := (*Error)(nil)
 	if !errors.As(Describe(err), &e) {
@@ -55,8 +54,8 @@ func again(method string, req any, err error) bool {
 	return e.Code == codes.Unavailable && repeatable(method, req)
 }
 
-// repeatable reports whether a call does the same made twice as made once, even if it
-// is not known whether the first was carried out.
+// repeatable reports whether a call is idempotent, so that a retry is safe even if it is unknown
+// whether the first attempt was carried out.
 func repeatable(method string, req any) bool {
 	switch method {
 	case vaultv1.VaultService_GetSecret_FullMethodName,
@@ -81,7 +80,7 @@ func repeatable(method string, req any) bool {
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_DeactivateEndpoint_FullMethodName:
-		// To switch on what is on changes nothing; but the first time changes the etag.
+		// The second call changes nothing, but the first one changes the etag.
 		tagged, ok := req.(interface{ GetEtag() string })
 		return ok && tagged.GetEtag() == ""
 	}
@@ -91,15 +90,15 @@ func repeatable(method string, req any) bool {
 	}
 	for _, id := range []protoreflect.Name{"request_id", "operation_id", "report_id"} {
 		if fieldOf(m, id) != nil {
-			return true // done once, however often it is made
+			return true // carried out once, regardless of the number of attempts
 		}
 	}
 	return false
 }
 
-// backoffOf returns how long to wait after a failed attempt: twice as long each time,
-// less up to a half by chance so that callers do not come back together, and no shorter
-// than the server asks for.
+// backoffOf returns the delay after a failed attempt. It doubles with each attempt, is reduced by
+// a random fraction of up to a half so that callers do not return together, and is never shorter
+// than the server requests.
 func backoffOf(attempt int, err error) time.Duration {
 	longest := firstWait
 	for range attempt - 1 {

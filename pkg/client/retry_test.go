@@ -17,10 +17,10 @@ import (
 )
 
 var (
-	// A change that ends so may have been carried out.
+	// A change that fails with this error may have been carried out.
 	errStopping = refuse(codes.Unavailable, "UNAVAILABLE", "the server is stopping", after(time.Millisecond))
 	errBusy     = refuse(codes.Aborted, "CONTENTION", "too many changes at once", after(time.Millisecond))
-	errTaken    = refuse(codes.AlreadyExists, "SECRET_EXISTS", "there is a secret of this name")
+	errTaken    = refuse(codes.AlreadyExists, "SECRET_EXISTS", "a secret of this name exists")
 )
 
 func TestCallsAreRepeatedWhereThatIsSafe(t *testing.T) {
@@ -55,21 +55,21 @@ func TestCallsAreRepeatedWhereThatIsSafe(t *testing.T) {
 		made  int
 		want  error
 	}{
-		{"what reads is repeated", []error{errStopping, errStopping}, read, 3, nil},
-		{"what has a request id is repeated", []error{errStopping, errBusy}, create, 3, nil},
-		{"what changes nothing the second time is repeated", []error{errStopping}, activate(""), 2, nil},
-		{"with an etag, the second time is another", []error{errStopping}, activate("7"), 1, client.ErrUnavailable},
-		{"what is not known to be repeatable is not", []error{errStopping}, verify, 1, client.ErrUnavailable},
-		{"what was refused unread is repeated whatever it is", []error{errBusy}, verify, 2, nil},
-		{"an answer is an answer", []error{errTaken}, create, 1, client.ErrExists},
+		{"a read is retried", []error{errStopping, errStopping}, read, 3, nil},
+		{"a request with an ID is retried", []error{errStopping, errBusy}, create, 3, nil},
+		{"an idempotent request is retried", []error{errStopping}, activate(""), 2, nil},
+		{"a request with an etag is not retried", []error{errStopping}, activate("7"), 1, client.ErrUnavailable},
+		{"a request that may not be idempotent is not retried", []error{errStopping}, verify, 1, client.ErrUnavailable},
+		{"a request that was refused unread is always retried", []error{errBusy}, verify, 2, nil},
+		{"other errors are not retried", []error{errTaken}, create, 1, client.ErrExists},
 	}
 	for _, tt := range tests { // in order: they share the script
 		k.script.fail(tt.fails...)
 		if err := tt.call(t.Context()); !errors.Is(err, tt.want) {
-			t.Errorf("%s: the call ends with %v, want %v", tt.name, err, tt.want)
+			t.Errorf("%s: the call returned %v, want %v", tt.name, err, tt.want)
 		}
 		if got := len(k.script.requests()); got != tt.made {
-			t.Errorf("%s: the call is made %d times, want %d", tt.name, got, tt.made)
+			t.Errorf("%s: the call was made %d times, want %d", tt.name, got, tt.made)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestRepetitionsEndWithTheAttempts(t *testing.T) {
 		t.Errorf("GetSecret = %v, want %v", err, client.ErrUnavailable)
 	}
 	if got := len(k.script.requests()); got != 2 {
-		t.Errorf("the call is made %d times, want 2", got)
+		t.Errorf("the call was made %d times, want 2", got)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestRepetitionDoesNotOutlastTheDeadline(t *testing.T) {
 	began := time.Now()
 	_, err := k.vault(t).GetSecret(ctx, get())
 	if client.Reason(err) != "OVERLOADED" || time.Since(began) > 5*time.Second {
-		t.Errorf("GetSecret ends after %v with %v, want the refusal at once: its wait is too long", time.Since(began), err)
+		t.Errorf("GetSecret ends after %v with %v, want the refusal at once: its delay is too long", time.Since(began), err)
 	}
 }
 
@@ -120,10 +120,10 @@ func TestRepetitionsOfAChangeCarryOneRequestID(t *testing.T) {
 		}
 	}
 	if len(seen) != 2 || seen[""] != 0 {
-		t.Errorf("two changes made three times each carry the ids %v, want two ids, three times each", seen)
+		t.Errorf("two changes with three attempts each have the IDs %v, want two IDs, three times each", seen)
 	}
 	if req.GetRequestId() != "" {
-		t.Error("the caller's message was changed: sent again, it would be taken for a repetition")
+		t.Error("the caller's message was changed: sending it again would count as a retry")
 	}
 	req.RequestId = "mine"
 	k.script.fail(errStopping)
@@ -132,20 +132,20 @@ func TestRepetitionsOfAChangeCarryOneRequestID(t *testing.T) {
 	}
 	for _, m := range k.script.requests() {
 		if got, ok := m.(*vaultv1.UpdateSecretRequest); !ok || got.GetRequestId() != "mine" {
-			t.Errorf("the server gets the request id %q, want the caller's", got.GetRequestId())
+			t.Errorf("the server gets the request ID %q, want the caller's", got.GetRequestId())
 		}
 	}
 }
 
-// TestEveryMethodOfTheContractIsKnown fails on a method of which nobody said whether it
-// may be repeated.
+// TestEveryMethodOfTheContractIsKnown fails on a method that the table does not classify as
+// repeatable or not.
 func TestEveryMethodOfTheContractIsKnown(t *testing.T) {
 	t.Parallel()
 	once := map[string]bool{
-		vaultv1.VaultService_ReserveNonces_FullMethodName:          true, // reserves others each time
-		allowlistv1.AllowlistService_VerifyEndpoint_FullMethodName: true, // looks at a partner's server each time
-		allowlistv1.AllowlistService_TestEncryption_FullMethodName: true, // may be on the log each time
-		allowlistv1.AllowlistService_DiagnoseSample_FullMethodName: true, // is, and counts against a quota
+		vaultv1.VaultService_ReserveNonces_FullMethodName:          true, // reserves different numbers each time
+		allowlistv1.AllowlistService_VerifyEndpoint_FullMethodName: true, // contacts a partner's server each time
+		allowlistv1.AllowlistService_TestEncryption_FullMethodName: true, // may be logged each time
+		allowlistv1.AllowlistService_DiagnoseSample_FullMethodName: true, // is logged, and counts against a quota
 	}
 	for _, file := range []protoreflect.FileDescriptor{
 		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,

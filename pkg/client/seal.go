@@ -18,15 +18,15 @@ import (
 )
 
 var (
-	// ErrSealingKey is in the chain of the error of a call whose value could not be sealed,
-	// since no key of the vault is pinned.
-	ErrSealingKey = errors.New("client: the vault has no sealing key that is pinned; compare the pins with the keys that the operator of the vault names, and pin the newest")
-	// ErrNoSealing is in the chain of the error of a call whose value could not be sealed,
-	// since the vault is of a release that has no sealed values.
-	ErrNoSealing = errors.New("client: the vault takes no sealed values; set Unsealed to send values as they are")
+	// ErrSealingKey is in the error chain of a call whose value could not be sealed because no key of
+	// the vault is pinned.
+	ErrSealingKey = errors.New("client: no sealing key of the vault is pinned; ask the operator of the vault for its keys, and pin the newest")
+	// ErrNoSealing is in the error chain of a call whose value could not be sealed because the
+	// vault's release does not support sealed values.
+	ErrNoSealing = errors.New("client: the vault does not support sealed values; set Unsealed to send values unsealed")
 )
 
-// keysLast is how long the keys of a vault are cached.
+// keysLast is the time for which the keys of a vault are cached.
 const keysLast = time.Hour
 
 // A sealer seals the values of requests.
@@ -38,11 +38,11 @@ type sealer struct {
 	known offer
 }
 
-// An offer is what GetSealing returned.
+// An offer is a response of GetSealing.
 type offer struct {
 	key  seal.Key
-	time time.Time // of the vault
-	at   time.Time // by our clock; zero: there is no offer
+	time time.Time // by the vault's clock
+	at   time.Time // by the local clock; zero if there is no offer
 }
 
 // now returns the time by the vault's clock.
@@ -60,8 +60,8 @@ func newSealer(cfg Config) (*sealer, error) {
 	return s, nil
 }
 
-// unary seals the value of a request that has one. It comes before the repetitions, which so
-// send the same bytes.
+// unary seals the value of a request that has one. It runs before retries, so that they send the
+// same bytes.
 func (s *sealer) unary(ctx context.Context, method string, req, res any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	v, ok := valueOf(req)
 	if s.off || !ok {
@@ -128,7 +128,7 @@ func (s *sealer) choose(offered []*vaultv1.SealingKey) (seal.Key, error) {
 	return seal.Key{}, ErrSealingKey
 }
 
-// forget drops an offer, unless there is another one by now.
+// forget drops an offer, unless it has been replaced.
 func (s *sealer) forget(o offer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,8 +137,8 @@ func (s *sealer) forget(o offer) {
 	}
 }
 
-// outdated reports whether a call failed since the vault forgot the key that was cached, or
-// since its clock was set.
+// outdated reports whether a call failed because the vault no longer has the cached key, or
+// because its clock was set.
 func outdated(err error) bool {
 	e := (*Error)(nil)
 	if !errors.As(Describe(err), &e) || !HasReason(e, vaultv1.ErrorReason_ERROR_REASON_SEALED_VALUE_REFUSED) {
@@ -153,12 +153,12 @@ func outdated(err error) bool {
 type carried struct {
 	secret, requestID string
 	value             *vaultv1.SecretValue
-	// with returns a copy of the request that holds another value.
+	// with returns a copy of the request with another value.
 	with func(*vaultv1.SecretValue) proto.Message
 }
 
-// valueOf returns the value of a request, if it has one that is not sealed or generated. An
-// empty one is for the vault to refuse.
+// valueOf returns the value of a request, if it has one that is neither sealed nor generated. The
+// vault refuses empty values.
 func valueOf(req any) (carried, bool) {
 	var c carried
 	switch r := req.(type) {
@@ -203,5 +203,5 @@ func withValue(secret *vaultv1.Secret, value *vaultv1.SecretValue) *vaultv1.Secr
 	return other
 }
 
-// copied is [shallow] for messages whose type is known.
+// copied is [shallow] for messages of a static type.
 func copied[M proto.Message](m M) M { return shallow(m.ProtoReflect()).Interface().(M) }

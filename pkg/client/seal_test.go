@@ -28,7 +28,7 @@ func pinOf(key *ecdh.PrivateKey) string {
 	return base64.StdEncoding.EncodeToString(key.PublicKey().Bytes())
 }
 
-// opened returns what a value holds that was sealed for a request.
+// opened returns the plaintext of a value that was sealed for a request.
 func opened(t *testing.T, key *ecdh.PrivateKey, value *vaultv1.SecretValue, secret, requestID string) string {
 	t.Helper()
 	kind := "data"
@@ -42,7 +42,7 @@ func opened(t *testing.T, key *ecdh.PrivateKey, value *vaultv1.SecretValue, secr
 	info := fmt.Sprintf("keyward sealed value v1\n%s\n%s\n%d\n%s", secret, requestID, value.GetSealed().GetSealTime().GetSeconds(), kind)
 	plain, err := hpke.Open(private, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(info), value.GetSealed().GetCiphertext())
 	if err != nil {
-		t.Errorf("a value of %s does not open for %s: %v", secret, requestID, err)
+		t.Errorf("opening a value of %s for %s: %v", secret, requestID, err)
 	}
 	return kind + " " + string(plain)
 }
@@ -89,7 +89,7 @@ func TestValuesAreSealedOnTheirWay(t *testing.T) {
 	}
 	before.Secret.Value = created.GetSecret().GetValue()
 	if diff := cmp.Diff(before, created, protocmp.Transform()); diff != "" || created.GetSecret().GetValue().GetWeakReason() != "why not" || created.GetSecret().GetValue().GetFilePassword() != "of the file" {
-		t.Errorf("more than the value differs (-want +got):\n%s", diff)
+		t.Errorf("fields other than the value differ (-want +got):\n%s", diff)
 	}
 	for _, m := range requests {
 		if wire, err := proto.Marshal(m); err != nil || bytes.Contains(wire, []byte("canary")) {
@@ -97,7 +97,7 @@ func TestValuesAreSealedOnTheirWay(t *testing.T) {
 		}
 	}
 	if k.script.asked != 1 {
-		t.Errorf("the keys are asked for %d times, want once", k.script.asked)
+		t.Errorf("GetSealing was called %d times, want once", k.script.asked)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestOnlyValuesThatAreGivenAreSealed(t *testing.T) {
 		}
 	}
 	if k.script.asked != 0 {
-		t.Error("the keys are asked for, although there is nothing to seal")
+		t.Error("GetSealing was called, although there is nothing to seal")
 	}
 }
 
@@ -130,7 +130,7 @@ func TestRepetitionsSendTheSameBytes(t *testing.T) {
 	}
 	for _, m := range requests {
 		if m.GetSecret().GetValue().GetSealed() == nil || !proto.Equal(m, requests[0]) {
-			t.Error("a repetition differs")
+			t.Error("a retry differs")
 		}
 	}
 }
@@ -139,18 +139,18 @@ func TestPinnedKeysAloneAreTrusted(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	first, second := k.script.turn(t), k.script.turn(t)
-	k.script.set(second, first) // the first was replaced
+	k.script.set(second, first) // the first key was replaced
 	stranger := newKit(t).script.turn(t)
 	for _, tt := range []struct {
 		name string
 		pins []string
 		want *ecdh.PrivateKey
 	}{
-		{"the newest of all", nil, second},
+		{"the newest key", nil, second},
 		{"the replaced key", []string{pinOf(first)}, first},
-		{"the newest that is pinned", []string{pinOf(first), pinOf(second)}, second},
-		{"a key that the vault does not have, and one that it has", []string{pinOf(stranger), pinOf(first)}, first},
-		{"a key that the vault does not have", []string{pinOf(stranger)}, nil},
+		{"the newest pinned key", []string{pinOf(first), pinOf(second)}, second},
+		{"an unknown key and a known key", []string{pinOf(stranger), pinOf(first)}, first},
+		{"an unknown key", []string{pinOf(stranger)}, nil},
 	} {
 		k.script.fail()
 		k.config.SealingKeys = tt.pins
@@ -177,7 +177,7 @@ func TestPinnedKeysAloneAreTrusted(t *testing.T) {
 	}
 	k.config.SealingKeys, k.config.Unsealed = []string{pinOf(first)}, true
 	if _, err := client.Dial(k.config); err == nil {
-		t.Error("Dial takes pins for values that are not sealed")
+		t.Error("Dial accepts pins for unsealed values")
 	}
 }
 
@@ -214,7 +214,7 @@ func TestKeysThatWereForgottenAreAskedForAgain(t *testing.T) {
 		k.script.fail(refused(field))
 		requests, err := k.rotate(t, vault, client.Text(canary))
 		if err != nil || len(requests) != 2 || requests[0].GetRequestId() != requests[1].GetRequestId() {
-			t.Fatalf("%s: %d requests, %v, want two with one id", field, len(requests), err)
+			t.Fatalf("%s: %d requests, %v, want two with the same ID", field, len(requests), err)
 		}
 		if got := opened(t, key, requests[1].GetSecret().GetValue(), secretName, requests[1].GetRequestId()); got != "text "+canary {
 			t.Errorf("%s: the value is %q", field, got)
@@ -227,7 +227,7 @@ func TestKeysThatWereForgottenAreAskedForAgain(t *testing.T) {
 		k.script.fail(refused("secret.value.sealed"))
 		requests, err = k.rotate(t, vault, client.Text(canary))
 		if !client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_SEALED_VALUE_REFUSED) || len(requests) != 1 {
-			t.Errorf("%s: a value that does not open: %d requests, %v", field, len(requests), err)
+			t.Errorf("%s: a value that the vault cannot open: %d requests, %v", field, len(requests), err)
 		}
 	}
 }

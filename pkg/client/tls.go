@@ -13,14 +13,14 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// renewing is TLS whose files are read for each connection. What is embedded is TLS
-// with the files as they were at first, which connects to nothing.
+// A renewing is TLS whose files are read for each connection. The embedded credentials use the
+// initial contents of the files and make no connections.
 type renewing struct {
 	credentials.TransportCredentials
 	config Config
 }
 
-// newRenewing reads the files once, to fail early.
+// newRenewing reads the files once to fail early.
 func newRenewing(cfg Config) (*renewing, error) {
 	first, err := cfg.tls()
 	if err != nil {
@@ -29,7 +29,7 @@ func newRenewing(cfg Config) (*renewing, error) {
 	return &renewing{TransportCredentials: credentials.NewTLS(first), config: cfg}, nil
 }
 
-// ClientHandshake makes a connection with the files as they are now.
+// ClientHandshake makes a connection with the current contents of the files.
 func (r *renewing) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	now, err := r.config.tls()
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *renewing) Clone() credentials.TransportCredentials {
 
 // tls reads the files.
 func (c Config) tls() (*tls.Config, error) {
-	var roots *x509.CertPool // nil: the system's
+	var roots *x509.CertPool // nil means the system's authorities
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
@@ -53,7 +53,7 @@ func (c Config) tls() (*tls.Config, error) {
 		}
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, errors.New("read authorities: there is no certificate in the file")
+			return nil, errors.New("read authorities: the file contains no certificate")
 		}
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots}
@@ -69,10 +69,10 @@ func (c Config) tls() (*tls.Config, error) {
 		return config, nil
 	}
 	if roots == nil {
-		return nil, errors.New("read authorities: a server with a SPIFFE id needs a file of its own")
+		return nil, errors.New("read authorities: a server with a SPIFFE ID requires an authorities file")
 	}
-	// A workload's certificate has an id and no host name, so that the default check would
-	// always fail. What follows does the whole of it.
+	// A workload's certificate has an ID and no host name, so the default check would always fail.
+	// verifyWorkload replaces the whole check.
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		return verifyWorkload(state.PeerCertificates, roots, c.ServerName)
@@ -82,12 +82,12 @@ func (c Config) tls() (*tls.Config, error) {
 
 const spiffeScheme = "spiffe://"
 
-// verifyWorkload verifies the certificate of a server by the rules for leaves of the
-// X.509-SVID standard: an authority of roots vouches for it, it is no authority itself, and
-// the SPIFFE id is its only URI.
+// verifyWorkload verifies the certificate of a server by the rules for leaf certificates of the
+// X.509-SVID standard: it chains to an authority in roots, it is not itself an authority, and the
+// SPIFFE ID is its only URI.
 func verifyWorkload(chain []*x509.Certificate, roots *x509.CertPool, id string) error {
 	if len(chain) == 0 {
-		return errors.New("verify server certificate: there is none")
+		return errors.New("verify server certificate: the server sent none")
 	}
 	intermediates := x509.NewCertPool()
 	for _, cert := range chain[1:] {
@@ -101,10 +101,10 @@ func verifyWorkload(chain []*x509.Certificate, roots *x509.CertPool, id string) 
 		return fmt.Errorf("verify server certificate: %w", err)
 	}
 	if leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 {
-		return errors.New("verify server certificate: it is an authority's")
+		return errors.New("verify server certificate: it must not be an authority's")
 	}
 	if len(leaf.URIs) != 1 || leaf.URIs[0].String() != id {
-		return errors.New("verify server certificate: it is another workload's")
+		return errors.New("verify server certificate: it belongs to another workload")
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// A TokenSource is where the token of a call comes from. It is asked once for each
-// attempt and may be asked by many goroutines at a time; one that fetches tokens keeps
-// them until shortly before they expire.
+// A TokenSource provides the token of a call. It is called once for each attempt and must be safe
+// for concurrent use. A source that fetches tokens should cache them until shortly before they
+// expire.
 type TokenSource interface {
 	// Token returns a JWT without the word Bearer.
 	Token(ctx context.Context) (string, error)
@@ -23,7 +23,7 @@ type StaticToken string
 // Token returns the token.
 func (s StaticToken) Token(context.Context) (string, error) { return string(s), nil }
 
-// redacted stands for a token wherever one would be printed.
+// redacted replaces a token wherever one would be printed.
 const redacted = "REDACTED"
 
 // String keeps the token out of logs.
@@ -38,8 +38,8 @@ func (StaticToken) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText keeps the token out of JSON.
 func (StaticToken) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// A FileToken is the path of a file with a token. It is read for each call, so that
-// whoever renews the token, such as Kubernetes, only has to write the file.
+// A FileToken is the path of a file with a token. It is read for each call, so that a program that
+// renews the token, such as Kubernetes, only has to write the file.
 type FileToken string
 
 // Token reads the file.
@@ -51,10 +51,10 @@ func (f FileToken) Token(context.Context) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// errToken says nothing of the token itself.
-var errToken = errors.New("read token: it is empty, or not of the characters of a token")
+// errToken reveals nothing about the token.
+var errToken = errors.New("read token: the token is empty or contains invalid characters")
 
-// bearer shows the token of a source with each call.
+// A bearer presents the token of a source with each call.
 type bearer struct{ source TokenSource }
 
 // GetRequestMetadata returns the header that carries the token.
@@ -70,5 +70,5 @@ func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 	return map[string]string{"authorization": "Bearer " + token}, nil
 }
 
-// RequireTransportSecurity keeps the token from a connection in the clear.
+// RequireTransportSecurity returns true, so that the token is never sent without TLS.
 func (bearer) RequireTransportSecurity() bool { return true }

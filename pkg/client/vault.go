@@ -14,7 +14,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A Vault is the vault's generated client and what makes it handier.
+// A Vault is the vault's generated client with convenience methods.
 type Vault struct{ vaultv1.VaultServiceClient }
 
 // NewVault returns the vault at the other end of a connection.
@@ -22,24 +22,24 @@ func NewVault(conn grpc.ClientConnInterface) Vault {
 	return Vault{vaultv1.NewVaultServiceClient(conn)}
 }
 
-// Text returns a value that is given as text.
+// Text returns a value from a string.
 func Text(text string) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: text}}
 }
 
-// Data returns a value that is given as bytes.
+// Data returns a value from bytes.
 func Data(data []byte) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: data}}
 }
 
-// Generate returns a value that the vault draws and nobody sees.
+// Generate returns a value that the vault generates and that no one can view.
 func Generate(kind vaultv1.Generate_Kind) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Generate{Generate: &vaultv1.Generate{Kind: kind}}}
 }
 
 // Store makes a value the current version of the named secret,
-// `workspaces/{workspace}/secrets/{secret}`. If there is no such secret, it is created
-// as a KEY. The reason is for the change log and may be empty.
+// `workspaces/{workspace}/secrets/{secret}`. If the secret does not exist, it is created as a KEY.
+// The reason is for the change log and may be empty.
 func (v Vault) Store(ctx context.Context, name string, value *vaultv1.SecretValue, reason string) (*vaultv1.Secret, error) {
 	updated, err := v.Rotate(ctx, name, value, reason)
 	if !HasReason(err, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
@@ -49,13 +49,13 @@ func (v Vault) Store(ctx context.Context, name string, value *vaultv1.SecretValu
 	created, err := v.CreateSecret(ctx, &vaultv1.CreateSecretRequest{
 		Parent: parent, SecretId: id, Secret: &vaultv1.Secret{Value: value}, Reason: reason,
 	})
-	if errors.Is(err, ErrExists) { // somebody was faster
+	if errors.Is(err, ErrExists) { // another caller created it first
 		return v.Rotate(ctx, name, value, reason)
 	}
 	return created.GetSecret(), err
 }
 
-// Rotate adds a version to a secret that is there and makes it the current one.
+// Rotate adds a version to an existing secret and makes it the current one.
 func (v Vault) Rotate(ctx context.Context, name string, value *vaultv1.SecretValue, reason string) (*vaultv1.Secret, error) {
 	updated, err := v.UpdateSecret(ctx, &vaultv1.UpdateSecretRequest{
 		Secret:     &vaultv1.Secret{Name: name, Value: value},
@@ -85,7 +85,7 @@ func (v Vault) Disable(ctx context.Context, secret string, version uint32, reaso
 	return res.GetVersion(), err
 }
 
-// Destroy removes the value of a version for good, unless it is in use.
+// Destroy erases the value of a version for good. It fails if the version is in use.
 func (v Vault) Destroy(ctx context.Context, secret string, version uint32, reason string) (*vaultv1.SecretVersion, error) {
 	res, err := v.DestroySecretVersion(ctx, &vaultv1.DestroySecretVersionRequest{Name: versionName(secret, version), Reason: reason})
 	return res.GetVersion(), err
@@ -95,27 +95,27 @@ func versionName(secret string, version uint32) string {
 	return fmt.Sprintf("%s/versions/%d", secret, version)
 }
 
-// Secrets goes through all pages of [vaultv1.VaultServiceClient.ListSecrets]. An error
-// comes last.
+// Secrets iterates over all pages of [vaultv1.VaultServiceClient.ListSecrets]. An error ends the
+// iteration.
 func (v Vault) Secrets(ctx context.Context, req *vaultv1.ListSecretsRequest) iter.Seq2[*vaultv1.Secret, error] {
 	return pages(ctx, req, v.ListSecrets, (*vaultv1.ListSecretsResponse).GetSecrets)
 }
 
-// Versions goes through the versions of a secret, newest first. An error comes last.
+// Versions iterates over the versions of a secret, newest first. An error ends the iteration.
 func (v Vault) Versions(ctx context.Context, secret string) iter.Seq2[*vaultv1.SecretVersion, error] {
 	return pages(ctx, &vaultv1.ListSecretVersionsRequest{Parent: secret}, v.ListSecretVersions,
 		(*vaultv1.ListSecretVersionsResponse).GetVersions)
 }
 
-// Bindings goes through the bindings of a secret; `-` in the place of the secret stands
-// for all of the workspace. An error comes last.
+// Bindings iterates over the bindings of a secret; `-` as the secret means the whole workspace. An
+// error ends the iteration.
 func (v Vault) Bindings(ctx context.Context, secret string) iter.Seq2[*vaultv1.Binding, error] {
 	return pages(ctx, &vaultv1.ListSecretBindingsRequest{Parent: secret}, v.ListSecretBindings,
 		(*vaultv1.ListSecretBindingsResponse).GetBindings)
 }
 
-// History goes through the changes of a secret, newest first; `-` in the place of the
-// secret stands for all of the workspace. An error comes last.
+// History iterates over the changes of a secret, newest first; `-` as the secret means the whole
+// workspace. An error ends the iteration.
 func (v Vault) History(ctx context.Context, secret string) iter.Seq2[*vaultv1.SecretChange, error] {
 	return pages(ctx, &vaultv1.ListSecretHistoryRequest{Name: secret}, v.ListSecretHistory,
 		(*vaultv1.ListSecretHistoryResponse).GetChanges)

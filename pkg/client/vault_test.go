@@ -31,7 +31,7 @@ func TestAllPagesAreGoneThrough(t *testing.T) {
 	}
 	for _, m := range k.script.requests() {
 		if got, ok := m.(*vaultv1.ListSecretsRequest); !ok || got.GetQuery() != "q" {
-			t.Errorf("a page is asked for with %v", m)
+			t.Errorf("a page was requested with %v", m)
 		}
 	}
 	if req.GetPageToken() != "" {
@@ -42,7 +42,7 @@ func TestAllPagesAreGoneThrough(t *testing.T) {
 		break
 	}
 	if got := len(k.script.requests()); got != 1 {
-		t.Errorf("%d pages are asked for, want as many as are looked at", got)
+		t.Errorf("%d pages were requested, want only those that are read", got)
 	}
 	k.script.fail(refuse(codes.InvalidArgument, "INVALID_FIELD", "the request has malformed fields", violation("query", "must be shorter")))
 	last := error(nil)
@@ -60,15 +60,15 @@ func TestStoreCreatesWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	vault := k.vault(t)
-	absent := refuse(codes.NotFound, "SECRET_NOT_FOUND", "there is no such secret")
+	absent := refuse(codes.NotFound, "SECRET_NOT_FOUND", "the secret does not exist")
 	for _, tt := range []struct {
 		name  string
 		fails []error
 		want  string
 	}{
-		{"a secret that is there gets a version", nil, "updated"},
-		{"one that is not is created", []error{absent}, "created"},
-		{"one that somebody creates meanwhile gets a version", []error{absent, errTaken}, "updated"},
+		{"an existing secret gets a version", nil, "updated"},
+		{"a missing secret is created", []error{absent}, "created"},
+		{"a secret that is created concurrently gets a version", []error{absent, errTaken}, "updated"},
 	} {
 		k.script.fail(tt.fails...)
 		got, err := vault.Store(t.Context(), secretName, client.Text("v"), "why")
@@ -95,19 +95,19 @@ func TestVersionsAreChangedByNumber(t *testing.T) {
 		&vaultv1.DisableSecretVersionRequest{Name: name, Reason: "why"}: vault.Disable,
 		&vaultv1.DestroySecretVersionRequest{Name: name, Reason: "why"}: vault.Destroy,
 	} {
-		k.script.fail(errStopping) // the repetition has the same id
+		k.script.fail(errStopping) // the retry has the same ID
 		got, err := change(t.Context(), secretName, 3, "why")
 		if err != nil || got.GetName() != name {
 			t.Errorf("the change of a version = %v, %v", got, err)
 		}
 		requests := k.script.requests()
 		if len(requests) != 2 {
-			t.Fatalf("%T is made %d times, want it repeated", want, len(requests))
+			t.Fatalf("%T was sent %d times, want a retry", want, len(requests))
 		}
 		id := requestID(requests[0])
 		for _, m := range requests {
 			if requestID(m) == "" || requestID(m) != id {
-				t.Errorf("%T has the request id %q after %q", m, requestID(m), id)
+				t.Errorf("%T has the request ID %q after %q", m, requestID(m), id)
 			}
 			m.ProtoReflect().Clear(m.ProtoReflect().Descriptor().Fields().ByName("request_id"))
 			if diff := cmp.Diff(want, m, protocmp.Transform()); diff != "" {

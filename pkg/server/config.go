@@ -18,21 +18,21 @@ import (
 type Config struct {
 	// Listen is the address of the gRPC port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-	// Metrics configures the endpoint for metrics.
+	// Metrics is the address of the metrics and who may read them.
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
-	// Reflection decides who may use gRPC server reflection: everyone (`open`), callers with a role
-	// (`authenticated`), or no one (`off`). Default: `open`.
+	// Reflection selects the callers that may list the server's methods: `open`, every
+	// caller; `authenticated`, callers with a role; `off`, no caller. Default open.
 	Reflection string `yaml:"reflection"`
-	// TLS configures the certificate of the server and the trusted workloads.
+	// TLS is the identity of the server and the authorities of the workloads that it trusts.
 	TLS TLSConfig `yaml:"tls"`
-	// Auth configures the callers.
+	// Auth is the authentication and authorization of callers.
 	Auth AuthConfig `yaml:"auth"`
-	// ReloadInterval is the time between two polls of the files with the policy, the certificates,
-	// and the authorities. A change takes effect after two polls. Default: 1 s.
+	// ReloadInterval is the time between two polls of the files of the policy, the
+	// certificates and the authorities. A change takes effect after two polls. Default 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
-	// Limits are the limits of the server.
+	// Limits are the bounds on the resources that callers can use.
 	Limits Limits `yaml:"limits"`
-	// Telemetry configures logs and traces.
+	// Telemetry is the configuration of logs and traces.
 	Telemetry telemetry.Config `yaml:",inline"`
 }
 
@@ -45,11 +45,12 @@ const (
 
 // AuthConfig configures the callers of a server.
 type AuthConfig struct {
-	// Issuers are the trusted OIDC issuers.
+	// Issuers are the OIDC issuers whose tokens the server accepts.
 	Issuers []auth.IssuerConfig `yaml:"issuers"`
-	// Policy is the file that assigns roles to callers. Required.
+	// Policy is the file that maps callers to roles. Required.
 	Policy string `yaml:"policy"`
-	// CacheSize is the maximum number of cached verified tokens. Default: 10,000.
+	// CacheSize is the number of verified tokens to cache, for 5 minutes at most. Default
+	// 10,000.
 	CacheSize int `yaml:"cache_size"`
 }
 

@@ -15,48 +15,48 @@ const maxConnectionAge = time.Hour
 
 // Limits are the limits of a server. Zero means the default, unless a field states otherwise.
 type Limits struct {
-	// MaxReceiveBytes is the maximum size of a request. Default: 1 MiB. Methods whose documentation
-	// says so accept larger requests.
+	// MaxReceiveBytes is the size of the largest request. Methods that take bodies to
+	// encrypt or decrypt have a larger limit of their own. Default 1 MiB.
 	MaxReceiveBytes int `yaml:"max_receive_bytes"`
-	// BodyBytes is the maximum total size of pending requests and unsent responses. A principal or
-	// workspace may use at most as much as remains for the others. Processing a body takes about five
-	// times its size in memory. At least twice the largest request; 0 means no limit. Default: 128
-	// MiB.
+	// BodyBytes is the total size of requests under way and of responses that are being
+	// sent. One principal, and one workspace, gets at most as much as it leaves free for the
+	// others. Processing a body takes about five times its size in memory. At least twice the
+	// largest request; 0 means no bound. Default 128 MiB.
 	BodyBytes *int64 `yaml:"body_bytes"`
-	// DefaultDeadline is the deadline of requests whose caller sets none. Default: 10 s.
+	// DefaultDeadline is the deadline of requests that come without one. Default 10 s.
 	DefaultDeadline time.Duration `yaml:"default_deadline"`
-	// MaxDeadline is the maximum deadline of a request. Default: 60 s.
+	// MaxDeadline is the longest deadline; longer ones are shortened to it. Default 60 s.
 	MaxDeadline time.Duration `yaml:"max_deadline"`
-	// MaxConcurrentStreams is the maximum number of concurrent requests on one connection. Default:
-	// 1,000.
+	// MaxConcurrentStreams is the number of requests that one connection may have under
+	// way. Default 1,000.
 	MaxConcurrentStreams uint32 `yaml:"max_concurrent_streams"`
-	// MaxConnectionAge is the age at which the server closes a connection, so that callers spread
-	// over replicas and certificates are checked again. Default and maximum: 1 h.
+	// MaxConnectionAge is the age at which the server ends a connection, so that callers
+	// spread over replicas and certificates are checked again. Default and maximum 1 h.
 	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
-	// MinPing is the minimum time between two pings of a client. Default: 30 s.
+	// MinPing is the shortest time between two pings of a client. Default 30 s.
 	MinPing time.Duration `yaml:"min_ping"`
-	// Drain is the time for pending requests to finish when the server stops. Default: 10 s.
+	// Drain is the time that requests under way get to finish when the server stops.
+	// Default 10 s.
 	Drain time.Duration `yaml:"drain"`
-	// PerPrincipal limits each person and each workload other than resolvers. All replicas with one
-	// SPIFFE ID share its limits. Default: 20,000 requests per second and 2,000 concurrent requests,
-	// which is enough for a fleet and stops a runaway program.
+	// PerPrincipal is the limit for each person and each workload, except resolvers. All
+	// replicas with one SPIFFE ID share one limit. Default 20,000 requests a second and 2,000
+	// under way, which is enough for a fleet.
 	PerPrincipal Share `yaml:"per_principal"`
-	// PerResolver limits workloads with the role resolver. Default: no limit, because an allowlist
-	// calls on behalf of callers that it has limited itself.
+	// PerResolver is the limit for each workload with the role resolver. Default no bound,
+	// because an allowlist acts for callers that it has counted already.
 	PerResolver Share `yaml:"per_resolver"`
-	// FailuresPerAddress is the maximum rate of invalid tokens per second from one address; 0 means
-	// no limit. Default: 50.
+	// FailuresPerAddress is the number of invalid tokens a second that the server checks
+	// for one address. 0 means no bound. Default 50.
 	FailuresPerAddress *float64 `yaml:"failures_per_address"`
 }
 
 // A Share limits one caller. Callers over the limit get RATE_LIMITED with the time to wait.
 type Share struct {
-	// RequestsPerSecond is the number of requests per second in the long run. 0 means no limit.
+	// RequestsPerSecond is the sustained rate of requests. 0 means no bound.
 	RequestsPerSecond *float64 `yaml:"requests_per_second"`
-	// Burst is the number of requests at once. Default: twice RequestsPerSecond.
+	// Burst is the number of requests that may come at once. Default twice RequestsPerSecond.
 	Burst int `yaml:"burst"`
-	// Concurrent is the number of concurrent requests, including streams. 0 means no limit.
-	// Limits.BodyBytes limits their bytes.
+	// Concurrent is the number of requests under way, including streams. 0 means no bound.
 	Concurrent *int `yaml:"concurrent"`
 }
 

@@ -150,6 +150,9 @@ func TestSpansHoldNothingOfARequest(t *testing.T) {
 	if !strings.Contains(text.String(), "GetSecret") {
 		t.Errorf("no span names the method:\n%s", text.String())
 	}
+	if !strings.Contains(text.String(), "service.version") {
+		t.Errorf("no span names the version of the service:\n%s", text.String())
+	}
 	servertest.MustNotHold(t, "the spans", text.String(), canary)
 	if !strings.Contains(env.Log.String(), trace) {
 		t.Errorf("the log does not name the trace:\n%s", env.Log)

@@ -17,22 +17,22 @@ import (
 // TLSConfig configures the certificate of the server and the trusted workloads, with PEM files or
 // a SPIFFE Workload API. All ports use TLS.
 type TLSConfig struct {
-	// WorkloadAPI is the address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`. It
-	// replaces all files: it provides the server's certificate and key, and the authorities of its
-	// own trust domain and of federated ones.
+	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`.
+	// It replaces all files: it provides the server's certificate with its key, and the
+	// authorities of its own trust domain and of federated ones. Empty: files are used.
 	WorkloadAPI string `yaml:"workload_api"`
 	// Certificate is the file with the server's certificate chain. Required without WorkloadAPI.
 	Certificate string `yaml:"certificate"`
 	// Key is the file with the certificate's private key. Required without WorkloadAPI.
 	Key string `yaml:"key"`
-	// ClientTrust is the file with the authorities of workloads' certificates. Default: workloads
-	// cannot call with a certificate.
+	// ClientTrust is the file with the authorities of workloads' certificates. Without it,
+	// no workload can call with a certificate.
 	ClientTrust string `yaml:"client_trust"`
 	// TrustDomain is the SPIFFE trust domain of the workloads, such as
 	// `keyward.example`. Required with ClientTrust.
 	TrustDomain string `yaml:"trust_domain"`
-	// TrustDomains are additional trust domains, each with its own authorities. An authority is
-	// trusted only for workloads of its trust domain.
+	// TrustDomains are additional trust domains, each with its own authorities. An
+	// authority vouches for workloads of its trust domain only.
 	TrustDomains []TrustDomainConfig `yaml:"trust_domains"`
 }
 

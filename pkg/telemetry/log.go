@@ -13,7 +13,7 @@ import (
 
 // LogConfig configures the log.
 type LogConfig struct {
-	// Level is the minimum level to log: debug, info, warn, or error. Default: info.
+	// Level is the least severe level to log: debug, info, warn or error. Default info.
 	Level string `yaml:"level"`
 }
 
@@ -23,7 +23,7 @@ func (c LogConfig) check() error {
 	}
 	// UnmarshalText also accepts `info+2`, and its error quotes the input.
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
-		return fmt.Errorf("log.level: must be debug, info, warn or error")
+		return fmt.Errorf("log.level: must be debug, info, warn, or error")
 	}
 	return nil
 }

@@ -5,7 +5,22 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/keyward/keyward/pkg/buildinfo"
 )
+
+// newBuildInfo returns a metric that is always 1 and describes the build in its labels.
+func newBuildInfo(build buildinfo.Info) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "keyward_build_info",
+		Help: "Always 1. The labels describe the build of the program.",
+		ConstLabels: prometheus.Labels{
+			"version": build.Version, "commit": build.Commit, "goversion": build.Go,
+		},
+	})
+	g.Set(1)
+	return g
+}
 
 // Requests counts the requests of a gRPC server, with the metric names that common dashboards for
 // gRPC servers expect. A method is a full name such as /keyward.vault.v1.VaultService/GetSecret,

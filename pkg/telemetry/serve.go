@@ -25,15 +25,15 @@ const minToken = 16
 
 // MetricsConfig configures the endpoint for metrics.
 type MetricsConfig struct {
-	// Listen is the address of /metrics, /healthz, and /readyz over plain HTTP, such as
-	// `127.0.0.1:9090`. They reveal no callers and no resources. Default: none.
+	// Listen is the address for `/metrics`, `/healthz` and `/readyz` over plain HTTP,
+	// such as `127.0.0.1:9090`. They name no caller and no resource. Default none.
 	Listen string `yaml:"metrics_listen"`
-	// Public allows Listen to be outside the loopback interface, with /metrics open to everyone who
-	// can connect. Default: false.
+	// Public allows a Listen address beyond the loopback interface, with `/metrics` open
+	// to all clients that can connect.
 	Public bool `yaml:"metrics_public"`
-	// TokenFile is a file with a bearer token of 16 characters or more that requests for /metrics
-	// must present. Listen may then be outside the loopback interface. /healthz and /readyz remain
-	// open. Default: no token.
+	// TokenFile is a file with a token of 16 characters or more. Clients must present it as
+	// a bearer token to read `/metrics`, and Listen may be beyond the loopback interface.
+	// `/healthz` and `/readyz` stay open. Default no token.
 	TokenFile string `yaml:"metrics_token_file"`
 }
 

@@ -24,6 +24,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/keyward/keyward/pkg/buildinfo"
 )
 
 // A Config configures logs and traces. All fields are optional.
@@ -55,7 +57,7 @@ type Telemetry struct {
 }
 
 // New returns the telemetry of a program with a name such as `vault`. It logs to w, which must be
-// safe for concurrent use.
+// safe for concurrent use. The first line describes the build.
 func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemetry, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check telemetry configuration: %w", err)
@@ -66,14 +68,18 @@ func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemet
 		Tracer:  noop.NewTracerProvider(),
 		stop:    func(context.Context) error { return nil },
 	}
+	build := buildinfo.Read()
 	t.Metrics.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newBuildInfo(build),
 	)
+	t.Log.LogAttrs(ctx, slog.LevelInfo, "starting", slog.String("version", build.Version),
+		slog.String("commit", build.Commit), slog.String("date", build.Date), slog.String("go", build.Go))
 	if cfg.Traces.Endpoint == "" {
 		return t, nil
 	}
-	provider, err := newTracer(ctx, cfg.Traces, service, t.Log)
+	provider, err := newTracer(ctx, cfg.Traces, service, build.Version, t.Log)
 	if err != nil {
 		return nil, err
 	}

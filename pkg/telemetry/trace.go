@@ -21,15 +21,16 @@ import (
 
 // TraceConfig configures the export of traces.
 type TraceConfig struct {
-	// Endpoint is the host and port of an OTLP collector with gRPC. Default: no traces.
+	// Endpoint is the host and port of an OTLP collector that accepts gRPC. Default no
+	// traces.
 	Endpoint string `yaml:"endpoint"`
 	// Insecure sends spans without TLS. Default: false.
 	Insecure bool `yaml:"insecure"`
-	// CAFile is a PEM file with the authorities for the collector's TLS certificate. Default: the
-	// authorities of the system.
+	// CAFile is a PEM file with the authorities of the collector's TLS certificate. Default
+	// the system's.
 	CAFile string `yaml:"ca_file"`
-	// Ratio is the fraction of the traces started by this program that are exported, from 0 to 1.
-	// Traces that started elsewhere follow the decision made there. Default: 1.
+	// Ratio is the share of the traces that begin here to record, from 0 to 1. Traces that
+	// began elsewhere are recorded if they are recorded there. Default all.
 	Ratio *float64 `yaml:"ratio"`
 }
 
@@ -76,7 +77,7 @@ func (c TraceConfig) security() (otlptracegrpc.Option, error) {
 }
 
 // newTracer does not wait for the collector, because a service also runs without it.
-func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
+func newTracer(ctx context.Context, cfg TraceConfig, service, version string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
 	security, err := cfg.security()
 	if err != nil {
 		return nil, err
@@ -94,7 +95,8 @@ func newTracer(ctx context.Context, cfg TraceConfig, service string, logger *slo
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithSampler(cfg.sampler()),
-		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
+		sdktrace.WithResource(resource.NewSchemaless(
+			attribute.String("service.name", service), attribute.String("service.version", version))),
 	), nil
 }
 

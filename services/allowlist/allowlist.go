@@ -62,14 +62,14 @@ const MaxMessage = 17 << 20
 
 // Config is the configuration of an allowlist.
 type Config struct {
-	// Store is the path of the data file. It is created at the first start. Required.
+	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of the file with the key-encryption key. The file must exist; see
-	// [CreateKey]. Required.
+	// KeyFile is the path of an existing file with the key-encryption key; `allowlist
+	// create-key` creates one. Required.
 	KeyFile string `yaml:"key_file"`
-	// Vault configures the connection to the vault.
+	// Vault is the connection to the vault: mutual TLS. All files are PEM.
 	Vault VaultConfig `yaml:"vault"`
-	// Verification configures how the hosts of partners are reached and verified.
+	// Verification is how the allowlist looks for proofs at partners' hosts.
 	Verification VerificationConfig `yaml:"verification"`
 }
 

@@ -21,25 +21,24 @@ import (
 type VaultConfig struct {
 	// Address is the vault's gRPC address, such as `vault.internal:8443`. Required.
 	Address string `yaml:"address"`
-	// ServerName is the name that the vault's certificate must contain: a DNS name, or a SPIFFE
-	// ID, `spiffe://…`. Default: the host of the address.
+	// ServerName is the name that the vault's certificate must have: a host name or a
+	// SPIFFE ID, `spiffe://…`. Default the host of the address.
 	ServerName string `yaml:"server_name"`
-	// WorkloadAPI is the address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`,
-	// that provides the allowlist's own certificate and key instead of files.
+	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
+	// that provides the allowlist's certificate with its key in place of files.
 	WorkloadAPI string `yaml:"workload_api"`
 	// CA is the file with the authorities of the vault's certificate. Required without
-	// WorkloadAPI, which also provides authorities.
+	// WorkloadAPI, which provides authorities too.
 	CA string `yaml:"ca"`
-	// Certificate is the file with the allowlist's own certificate chain. The vault's policy must
-	// grant its SPIFFE ID the role resolver. Required without WorkloadAPI.
+	// Certificate is the file with the allowlist's certificate chain. The vault's policy
+	// gives its SPIFFE ID the role resolver. Required without WorkloadAPI.
 	Certificate string `yaml:"certificate"`
-	// Key is the file with the private key of that certificate. Required without WorkloadAPI. The
-	// three files are reloaded when they change, so they can be renewed in place.
+	// Key is the file with that certificate's private key. Required without
+	// WorkloadAPI. The allowlist reads the three files again when they change.
 	Key string `yaml:"key"`
-	// MaxStale is how long cached secrets are used while the vault does not respond. It is also
-	// the longest time until a disabled or destroyed version is no longer used in that case, and
-	// the time for which unused secrets stay cached. At most 1 h, default 60 s; 0 disables the
-	// cache.
+	// MaxStale is how long cached secrets are used after the last heartbeat of the vault.
+	// A disabled or destroyed version can be used for that long. It is also how long
+	// unused secrets stay cached. At most 1 h; 0 caches nothing. Default 60 s.
 	MaxStale *time.Duration `yaml:"max_stale"`
 }
 

@@ -16,20 +16,20 @@ import (
 // partner, and which addresses of hosts it may connect to. The zero configuration is valid and
 // allows no private addresses.
 type VerificationConfig struct {
-	// Resolvers are the addresses of the DNS servers to use, such as `10.0.0.2` or `10.0.0.2:53`.
-	// Default: the resolvers of the system.
+	// Resolvers are the addresses of DNS servers, `10.0.0.2` or `10.0.0.2:53`. Default
+	// those of the system.
 	Resolvers []string `yaml:"resolvers"`
-	// AllowRanges are networks, such as `10.20.0.0/16`, that the allowlist may connect to although
-	// they are not public. All their addresses are allowed, including metadata services and the
-	// machine itself.
+	// AllowRanges are networks outside the public Internet, such as `10.20.0.0/16`, that the
+	// allowlist may call. This opens all addresses in them, including metadata services
+	// and the machine itself. Default none.
 	AllowRanges []string `yaml:"allow_ranges"`
-	// Recheck is the interval at which the proof of a verified endpoint is checked again, at least
-	// 1 minute and at most 30 days. Default 24 hours.
+	// Recheck is the time between two checks of the proof of a verified endpoint. At most
+	// 30 days. Default 24 hours.
 	Recheck time.Duration `yaml:"recheck"`
-	// Grace is how long an endpoint stays active after its proof was not found. Default 72 hours.
+	// Grace is how long an endpoint stays in use without its proof. Default 72 hours.
 	Grace time.Duration `yaml:"grace"`
-	// CAFile is a PEM file with the authorities of partners' certificates. Default: the
-	// authorities of the system.
+	// CAFile is a PEM file with the authorities of partners' certificates. Default those of
+	// the system.
 	CAFile string `yaml:"ca_file"`
 }
 

@@ -8,34 +8,46 @@ import (
 	"slices"
 )
 
-// scopeOpenID is what makes an authorization request one of OpenID Connect.
+// scopeOpenID is the scope that every authorization request of OpenID Connect has.
 const scopeOpenID = "openid"
 
-// A Config is what an operator decides about the page: where people sign in. The
+// A Config is the operator's configuration of the page: the issuer at which people sign in. The
 // issuer must be one that the services trust, and must
 //
-//   - know the page as a public client, without a secret, for the authorization code
-//     with PKCE, at the address https://HOST/signed-in, and https://HOST/ for signing out;
+//   - register the page as a public client, without a client secret, for the authorization code flow
+//     with PKCE, with the redirect URI https://HOST/signed-in, and https://HOST/ after signing out;
 //   - serve its endpoints at the origin of its URL, with CORS for the page's origin;
-//   - give out access tokens that are JWTs for the audience that the services ask for,
-//     and good for an hour at most. Opaque ones cannot be verified.
+//   - issue access tokens that are JWTs for the audience that the services require, and that are
+//     valid for at most an hour. Opaque tokens cannot be verified.
 type Config struct {
-	// Issuer is the issuer's URL, as its tokens say it. Required.
+<<<<<<< HEAD
+	// Issuer is the issuer's URL, exactly as in its tokens. Required.
 	Issuer string `yaml:"issuer" json:"issuer"`
-	// ClientID is how the issuer knows the page. Required.
+	// ClientID is the page's client ID at the issuer. Required.
 	ClientID string `yaml:"client_id" json:"clientId"`
-	// Scopes are what the page asks for; `openid` must be among them, and with
-	// `offline_access` most issuers give what the page renews its tokens with. Default
-	// openid.
+	// Scopes are the scopes that the page requests. `openid` is required; with
+	// `offline_access` most issuers provide a refresh token. Default openid.
 	Scopes []string `yaml:"scopes" json:"scopes"`
-	// Audience, if not empty, is sent with the request as `audience`, for issuers that
-	// want to be told so which API the access token is for.
+	// Audience is sent with the request as `audience`, for issuers that need it to
+	// issue an access token for an API. Default none.
+=======
+	// Issuer is the issuer's URL, as in the `iss` claim of its tokens. Required.
+	Issuer string `yaml:"issuer" json:"issuer"`
+	// ClientID is the page's client ID at the issuer. Required.
+	ClientID string `yaml:"client_id" json:"clientId"`
+	// Scopes are the scopes that the page requests. They must include `openid`. With
+	// `offline_access`, most issuers return the refresh token with which the page renews its tokens.
+	// Default: openid.
+	Scopes []string `yaml:"scopes" json:"scopes"`
+	// Audience, if not empty, is sent with the request as `audience`, for issuers that need it to
+	// select the API of the access token.
+>>>>>>> words-f
 	Audience string `yaml:"audience" json:"audience"`
-	// Standalone says that the issuer is the program itself, where links sign in.
+	// Standalone means that the issuer is the program itself, in which people sign in with links.
 	Standalone bool `yaml:"-" json:"standalone"`
 }
 
-// Check returns all that is wrong with the configuration.
+// Check returns all errors of the configuration.
 func (c Config) Check() error {
 	var errs []error
 	u, err := url.Parse(c.Issuer)
@@ -46,21 +58,21 @@ func (c Config) Check() error {
 		errs = append(errs, errors.New("console.client_id: is required"))
 	}
 	if len(c.Scopes) > 0 && !slices.Contains(c.Scopes, scopeOpenID) {
-		errs = append(errs, errors.New("console.scopes: must have openid among them"))
+		errs = append(errs, errors.New("console.scopes: must include openid"))
 	}
 	return errors.Join(errs...)
 }
 
-// origin returns the origin of the issuer, which [Config.Check] has approved of.
+// origin returns the origin of the issuer. [Config.Check] must have accepted the configuration.
 func (c Config) origin() (string, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil {
-		return "", errors.New("read the issuer's URL: it is none")
+		return "", errors.New("read the issuer's URL: it must be an absolute URL")
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// json returns the configuration as the page reads it.
+// json returns the configuration in the form that the page reads.
 func (c Config) json() ([]byte, error) {
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{scopeOpenID}

@@ -1,27 +1,27 @@
-// Package console serves the console: the web page for people. It is files, and a
-// document that tells the page where people sign in; all else the page does by itself,
-// as a client of the JSON API and of the issuer like any other.
+// Package console serves the console, the web page for people. It serves files and a document that
+// names the issuer. The page does the rest itself, as a client of the JSON API and of the issuer
+// like any other.
 //
 // # The page
 //
-// Its sources are in web/. `make console` builds them into web/dist, which is embedded
-// here. Without that, there is a page that says how; so Go needs no Node.
+// Its sources are in web/. `make console` builds them into web/dist, which is embedded here.
+// Without that build, a page explains how to make it, so that Go does not need Node.
 //
-// What is below /assets/ is named by its content and may be kept for good; the page
-// itself and /config.json are fetched each time. A path that is no file is a place in
-// the page, if a browser navigates to it: the answer is the page.
+// Files below /assets/ are named by their content and may be cached forever. The page itself and
+// /config.json are fetched each time. A path that is not a file is a location in the page if a
+// browser navigates to it: the response is the page.
 //
 // # Signing in
 //
-// The page is a public client: authorization code with PKCE, tokens in memory. The
-// access token goes to the API as it is; the id token stays in the page. /config.json
-// has what it needs to know and nothing that is secret; see [Config].
+// The page is a public client: it uses the authorization code flow with PKCE and stores its tokens
+// in memory. The access token goes to the API unchanged; the ID token stays in the page.
+// /config.json contains what the page needs and nothing confidential; see [Config].
 //
-// # Why a script from elsewhere does not run
+// # Protection from foreign scripts
 //
-// The content security policy allows scripts, styles, images and fonts of this origin,
-// and requests to it and to the issuer. Nothing inline, no eval, no frames, no forms,
-// no plugins, no workers. Where the browser knows trusted types, no text becomes HTML.
+// The content security policy allows scripts, styles, images, and fonts of this origin, and
+// requests to it and to the issuer. It allows nothing inline, no eval, no frames, no forms, no
+// plugins, and no workers. In browsers with Trusted Types, no string becomes HTML.
 package console
 
 import (
@@ -51,8 +51,8 @@ type Console struct {
 	files  map[string]*file // by path
 }
 
-// New returns the console with the page that was built, or the one that stands in
-// for it.
+// New returns the console with the page from the build, or with the placeholder page if there is
+// no build.
 func New(cfg Config) (*Console, error) {
 	built, err := fs.Sub(dist, "web/dist")
 	if err != nil {
@@ -82,9 +82,9 @@ func newConsole(cfg Config, built fs.FS) (*Console, error) {
 	if c.index = c.files["/"+index]; c.index == nil {
 		c.index = standIn
 	}
-	delete(c.files, "/"+index) // it is every place in the page, and none of its own
+	delete(c.files, "/"+index) // it is served at every location, not at /index.html
 	if c.index == nil {
-		return nil, fmt.Errorf("find the page: neither %s nor %s is there", index, placeholder)
+		return nil, fmt.Errorf("find the page: neither %s nor %s exists", index, placeholder)
 	}
 	return c, nil
 }
@@ -92,7 +92,7 @@ func newConsole(cfg Config, built fs.FS) (*Console, error) {
 // policy returns the content security policy.
 func policy(cfg Config, issuer string) string {
 	connect := "'self'"
-	if !cfg.Standalone { // there the issuer is of our origin
+	if !cfg.Standalone { // a standalone issuer has the page's origin
 		connect += " " + issuer
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
@@ -100,7 +100,7 @@ func policy(cfg Config, issuer string) string {
 		"require-trusted-types-for 'script'; trusted-types 'none'"
 }
 
-// Page returns the handler for a request, or nil if it is for nothing of the console's.
+// Page returns the handler for a request, or nil if the console does not serve the path.
 func (c *Console) Page(r *http.Request) http.Handler {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil
@@ -120,8 +120,8 @@ func (c *Console) Page(r *http.Request) http.Handler {
 	return nil
 }
 
-// navigates reports whether a browser goes to an address, rather than a program to a
-// path that it believes to be of the API.
+// navigates reports whether a browser navigates to a path, as opposed to a program that requests a
+// path of the API.
 func navigates(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 // serve returns a handler that serves a file with the headers of the page.

@@ -39,7 +39,7 @@ func open(t *testing.T, cfg Config, files fstest.MapFS) *Console {
 	return c
 }
 
-// get requests a path. Headers come in pairs. It returns nil where the console has nothing.
+// get requests a path. Headers are pairs. It returns nil if the console does not serve the path.
 func get(c *Console, method, path string, headers ...string) *http.Response {
 	r := httptest.NewRequest(method, "https://keyward.example"+path, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -68,27 +68,27 @@ func TestWhatIsServed(t *testing.T) {
 	c := open(t, cfg, built)
 	for _, tt := range []struct {
 		name, method, path, accept string
-		body, contentType, cache   string // an empty body: nothing is served
+		body, contentType, cache   string // empty if the path is not served
 	}{
 		{"the page", "GET", "/", html, "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
 		{"the page to a program", "GET", "/", "*/*", "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
-		{"a place in the page", "GET", "/workspaces/demo/secrets/api.key", html, "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
-		{"the address that codes come to", "GET", "/signed-in?code=x", html, "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
+		{"a location in the page", "GET", "/workspaces/demo/secrets/api.key", html, "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
+		{"the redirect URI", "GET", "/signed-in?code=x", html, "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
 		{"the file behind the page", "GET", "/index.html", html, "<!doctype html>the page", "text/html; charset=utf-8", "no-store"},
 		{"a script", "GET", "/assets/page-4f3a.js", "*/*", script, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
 		{"a style sheet", "GET", "/assets/page-4f3a.css", "text/css", "a{}", "text/css; charset=utf-8", "public, max-age=31536000, immutable"},
 		{"a picture", "GET", "/favicon.svg", "image/*", "<svg/>", "image/svg+xml", "no-store"},
-		{"a place, to a program", "GET", "/workspaces/demo", "*/*", "", "", ""},
-		{"a script that is gone", "GET", "/assets/page-0000.js", "*/*", "", "", ""},
-		{"a script that is gone, in the address bar", "GET", "/assets/page-0000.js", html, "", "", ""},
-		{"the stand-in of a page that was built", "GET", "/placeholder.html", "*/*", "", "", ""},
-		{"a way out", "GET", "/assets/../../console.go", "*/*", "", "", ""},
+		{"a location in the page to a program", "GET", "/workspaces/demo", "*/*", "", "", ""},
+		{"a missing script", "GET", "/assets/page-0000.js", "*/*", "", "", ""},
+		{"a missing script, in the address bar", "GET", "/assets/page-0000.js", html, "", "", ""},
+		{"the placeholder of a built page", "GET", "/placeholder.html", "*/*", "", "", ""},
+		{"a path outside the page", "GET", "/assets/../../console.go", "*/*", "", "", ""},
 		{"a post", "POST", "/", html, "", "", ""},
 		{"options", "OPTIONS", "/config.json", "*/*", "", "", ""},
 	} {
 		got := get(c, tt.method, tt.path, "Accept", tt.accept)
 		if (got != nil) != (tt.body != "") {
-			t.Errorf("%s: %s %s is served: %v", tt.name, tt.method, tt.path, got != nil)
+			t.Errorf("%s: %s %s was served: %v", tt.name, tt.method, tt.path, got != nil)
 			continue
 		}
 		if got == nil {
@@ -117,10 +117,10 @@ func TestWithoutABuiltPageThereIsOneThatSaysHow(t *testing.T) {
 		}
 	}
 	if _, err := newConsole(cfg, fstest.MapFS{}); err == nil {
-		t.Error("a console without any page is made")
+		t.Error("New succeeds without any page")
 	}
 	if _, err := New(cfg); err != nil {
-		t.Errorf("New = %v with what is embedded", err)
+		t.Errorf("New = %v with the embedded page", err)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestThePageIsToldWhereToSignIn(t *testing.T) {
 	} {
 		got := get(open(t, tt.cfg, built), "GET", "/config.json")
 		if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy, tt.connect) {
-			t.Errorf("%s: the policy is %q, want %q in it", tt.name, policy, tt.connect)
+			t.Errorf("%s: the policy is %q, want it to contain %q", tt.name, policy, tt.connect)
 		}
 		if cache := got.Header.Get("Cache-Control"); cache != "no-store" {
 			t.Errorf("%s: Cache-Control = %q", tt.name, cache)
@@ -197,12 +197,12 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		cfg  Config
 		says string
 	}{
-		"nothing":              {Config{}, "console.client_id"},
-		"no issuer":            {Config{ClientID: "c"}, "console.issuer"},
-		"an issuer over http":  {Config{Issuer: "http://login.example", ClientID: "c"}, "console.issuer"},
-		"an issuer in a query": {Config{Issuer: "https://login.example?x", ClientID: "c"}, "console.issuer"},
-		"an issuer with more than an origin can hold": {Config{Issuer: "https://a; script-src *", ClientID: "c"}, "console.issuer"},
-		"scopes without openid":                       {Config{Issuer: "https://a", ClientID: "c", Scopes: []string{"email"}}, "console.scopes"},
+		"nothing":                           {Config{}, "console.client_id"},
+		"no issuer":                         {Config{ClientID: "c"}, "console.issuer"},
+		"an issuer over http":               {Config{Issuer: "http://login.example", ClientID: "c"}, "console.issuer"},
+		"an issuer in a query":              {Config{Issuer: "https://login.example?x", ClientID: "c"}, "console.issuer"},
+		"an issuer that adds to the policy": {Config{Issuer: "https://a; script-src *", ClientID: "c"}, "console.issuer"},
+		"scopes without openid":             {Config{Issuer: "https://a", ClientID: "c", Scopes: []string{"email"}}, "console.scopes"},
 	} {
 		if _, err := newConsole(tt.cfg, built); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v, want it to name %s", name, err, tt.says)
@@ -220,10 +220,10 @@ func TestScriptsAreCompressedForWhoTakesIt(t *testing.T) {
 		got := get(c, "GET", "/assets/page-4f3a.js", "Accept-Encoding", encoding)
 		reader := io.Reader(got.Body)
 		if compressed := got.Header.Get("Content-Encoding") == "gzip"; compressed != want {
-			t.Errorf("with %q it is compressed: %v, want %v", encoding, compressed, want)
+			t.Errorf("Accept-Encoding %q: compressed is %v, want %v", encoding, compressed, want)
 		} else if compressed {
 			if got.ContentLength > int64(len(script)/10) {
-				t.Errorf("with %q it has %d bytes of %d", encoding, got.ContentLength, len(script))
+				t.Errorf("Accept-Encoding %q: %d of %d bytes", encoding, got.ContentLength, len(script))
 			}
 			var err error
 			if reader, err = gzip.NewReader(got.Body); err != nil {
@@ -231,10 +231,10 @@ func TestScriptsAreCompressedForWhoTakesIt(t *testing.T) {
 			}
 		}
 		if text, err := io.ReadAll(reader); err != nil || string(text) != script {
-			t.Errorf("with %q it is another script: %v", encoding, err)
+			t.Errorf("Accept-Encoding %q: the script differs: %v", encoding, err)
 		}
 		if got.Header.Get("Vary") != "Accept-Encoding" {
-			t.Errorf("with %q Vary = %q", encoding, got.Header.Get("Vary"))
+			t.Errorf("Accept-Encoding %q: Vary = %q", encoding, got.Header.Get("Vary"))
 		}
 	}
 	if got := get(c, "GET", "/favicon.svg", "Accept-Encoding", "gzip"); got.Header.Get("Content-Encoding") != "" {
@@ -242,8 +242,8 @@ func TestScriptsAreCompressedForWhoTakesIt(t *testing.T) {
 	}
 }
 
-// TestTheEmbeddedPageKeepsToThePolicy looks at what is embedded, built or not: the
-// policy would stop these things, and the page not work.
+// TestTheEmbeddedPageKeepsToThePolicy checks the embedded page, built or not: the policy would
+// block these things, and the page would not work.
 func TestTheEmbeddedPageKeepsToThePolicy(t *testing.T) {
 	t.Parallel()
 	c, err := New(cfg)
@@ -253,7 +253,7 @@ func TestTheEmbeddedPageKeepsToThePolicy(t *testing.T) {
 	page := body(t, get(c, "GET", "/"))
 	for _, forbidden := range []string{"<style", " style=", "<script>", "onclick=", "http://", "https://"} {
 		if strings.Contains(page, forbidden) {
-			t.Errorf("the page has %s in it", forbidden)
+			t.Errorf("the page contains %s", forbidden)
 		}
 	}
 	var paths []string

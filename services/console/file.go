@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// smallest is the size from which on compressing a file is worth it.
+// smallest is the minimum size of a compressed file.
 const smallest = 1 << 10
 
-// types are the media types of what a page consists of. Not those of the machine: it
-// may know others.
+// types are the media types of the files of a page. The table of the machine is not used, because
+// it may differ.
 var types = map[string]string{
 	".css":   "text/css; charset=utf-8",
 	".html":  "text/html; charset=utf-8",
@@ -32,10 +32,10 @@ var types = map[string]string{
 type file struct {
 	contentType string
 	plain       []byte
-	compressed  []byte // nil where it is not worth it
+	compressed  []byte // nil if compression saves too little
 }
 
-// load reads all files, by their paths from the root of the site.
+// load returns all files by their paths from the root of the site.
 func load(built fs.FS) (map[string]*file, error) {
 	files := make(map[string]*file)
 	err := fs.WalkDir(built, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -68,14 +68,14 @@ func newFile(name string, data []byte) *file {
 
 func compress(data []byte) []byte {
 	var out bytes.Buffer
-	// Neither the level nor a buffer can be what fails here.
+	// This cannot fail: the level is valid, and writes to a buffer succeed.
 	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	_, _ = w.Write(data)
 	_ = w.Close()
 	return out.Bytes()
 }
 
-// write answers with the file, compressed if the client takes that.
+// write sends the file, compressed if the client accepts gzip.
 func (f *file) write(w http.ResponseWriter, r *http.Request) {
 	h, body := w.Header(), f.plain
 	h.Set("Content-Type", f.contentType)
@@ -88,11 +88,11 @@ func (f *file) write(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a client that went away is nobody's error
+		_, _ = w.Write(body) // the client may have disconnected
 	}
 }
 
-// takesGzip reads an Accept-Encoding header as far as it is about gzip.
+// takesGzip reports whether an Accept-Encoding header accepts gzip.
 func takesGzip(header string) bool {
 	for coding := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(coding, ";")

@@ -29,29 +29,33 @@ var testKits = []string{
 
 // A package belongs to the first layer that it matches.
 var layers = []layer{
-	{"the contract imports nothing", []string{"proto/..."}, nil},
-	{"the kit's test kits may use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
+	{"the contract stands alone", []string{"proto/..."}, nil},
+	{"test kits of the kit use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client uses the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
-	{"the kit imports only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
-	{"a service's test kit may use the service", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
-	{"the allowlist's test kit may use both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/payload", "services/vault"}},
+	{"the kit uses only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
+	{"the vault's test kit uses the vault", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
+	{"the allowlist's test kit uses both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/payload", "services/vault"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},
-	{"the vault's entry point", []string{"services/vault"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
+	{"the vault", []string{"services/vault"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the allowlist's api", []string{"services/allowlist/internal/api"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
-	{"the payload compiler takes configurations as plain data", []string{"services/allowlist/internal/payload"}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/violation", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
-	{"the packages below the compiler handle only bytes", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
+	{"the payload compiler reads configurations as plain data", []string{
+		"services/allowlist/internal/payload", "services/allowlist/internal/payload/compile", "services/allowlist/internal/payload/describe", "services/allowlist/internal/payload/kind", "services/allowlist/internal/payload/purpose", "services/allowlist/internal/payload/safety", "services/allowlist/internal/payload/symmetric",
+	}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/violation", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
+	{"the steps of a message know no configuration", []string{"services/allowlist/internal/payload/derive", "services/allowlist/internal/payload/envelope", "services/allowlist/internal/payload/message", "services/allowlist/internal/payload/signing"}, []string{"pkg/...", "services/allowlist/internal/violation", "services/allowlist/internal/payload/..."}},
+	{"payload formats know only bytes", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
 	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
 	{"the client of the vault", []string{"services/allowlist/internal/vaultclient", "services/allowlist/internal/cache"}, []string{"pkg/...", "proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
-	{"the allowlist's entry point", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
-	{"the console is files, and imports nothing", []string{"services/console"}, nil},
-	{"the gateway knows no service", []string{"services/frontdoor/gateway"}, []string{"pkg/..."}},
-	{"the JSON gateway", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
-	{"local identities import nothing", []string{"services/standalone/localid"}, nil},
+	{"the allowlist", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},
+	{"the console is files only", []string{"services/console"}, nil},
+	{"the gateway does not know the services", []string{"services/frontdoor/gateway"}, []string{"pkg/..."}},
+	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
+	{"local identities stand alone", []string{"services/standalone/localid"}, nil},
 	{"standalone combines the services", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
-	{"programs start one service each, and the vault's seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
-	{"black-box tests use the contract, and identities to call with", []string{"services/e2e/..."}, []string{"proto/..."}},
+	{"each program starts one service, and the vault's also seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
+	{"examples use published modules", []string{"examples/..."}, []string{"pkg/client", "proto/gen/keyward/allowlist/v1"}},
+	{"black-box tests use the contract", []string{"services/e2e/..."}, []string{"proto/..."}},
 }
 
 func TestImportsFollowTheArchitecture(t *testing.T) {
@@ -98,7 +102,7 @@ func TestKitIsShared(t *testing.T) {
 			users[imported][user] = true
 		}
 	}
-	mayUse := []string{"services/vault", "services/allowlist", "services/frontdoor", "pkg/..."}
+	mayUse := []string{"services/vault", "services/allowlist", "services/frontdoor", "services/cmd", "pkg/..."}
 	for pkg := range listImports(t) {
 		if !matches(pkg, []string{"pkg/..."}) || matches(pkg, append([]string{"pkg/client/..."}, testKits...)) {
 			continue

@@ -27,39 +27,8 @@ import (
 
 const deployDir = "../../deploy"
 
-// command runs a program and returns its standard output. It fails the test if the program fails.
-func command(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := try(t, name, args...)
-	if err != nil {
-		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
-	}
-	return out
-}
-
-// try runs a program, with .bin first in the path. The error contains the output of the program.
-func try(t testing.TB, name string, args ...string) (string, error) {
-	t.Helper()
-	tools, err := filepath.Abs("../../.bin")
-	check(t, err)
-	if path := filepath.Join(tools, name); !strings.ContainsRune(name, filepath.Separator) {
-		if _, err := os.Stat(path); err == nil {
-			name = path
-		}
-	}
-	var stderr strings.Builder
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"))
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		err = fmt.Errorf("%w\n%s%s", err, out, stderr.String())
-	}
-	return string(out), err
-}
-
-// images creates the root folders of all images once, like the Dockerfile, and returns their
-// folder.
+// images makes the root folders of all images once, as the Dockerfile does, and
+// returns their folder.
 var images = sync.OnceValues(func() (string, error) {
 	folder := filepath.Join(scratch, "images")
 	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
@@ -112,6 +81,29 @@ func TestDeployImagesHoldOneProgramAndNoMore(t *testing.T) {
 		check(t, syscall.Stat(filepath.Join(root, "var/lib/keyward"), &data))
 		if data.Uid != 65532 {
 			t.Errorf("%s: the folder for data belongs to user %d, want 65532", program, data.Uid)
+		}
+	}
+}
+
+// TestDeployImagesAreLabeled looks at the last stage of the Dockerfile, which is the image.
+func TestDeployImagesAreLabeled(t *testing.T) {
+	text, err := os.ReadFile(deployDir + "/Dockerfile")
+	check(t, err)
+	_, stage, found := strings.Cut(string(text), "\nFROM ${BASE} AS program\n")
+	if !found {
+		t.Fatal("the Dockerfile has no stage `program`")
+	}
+	for label, want := range map[string]string{
+		"title": "keyward-${PROGRAM}", "version": "${VERSION}", "revision": "${REVISION}",
+		"source": "https://github.com/keyward/keyward", "licenses": "Apache-2.0",
+	} {
+		if line := fmt.Sprintf("org.opencontainers.image.%s=%q", label, want); !strings.Contains(stage, line) {
+			t.Errorf("the image has no label %s", line)
+		}
+	}
+	for _, arg := range []string{"ARG VERSION", "ARG REVISION"} {
+		if strings.Count(string(text), "\n"+arg) != 2 {
+			t.Errorf("%s must reach both the build and the labels", arg)
 		}
 	}
 }

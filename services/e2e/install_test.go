@@ -134,11 +134,10 @@ func (m *machine) provide(t *testing.T) (authority, token string) {
 // TestReadmeOfInstallationLeadsToARunningSystem follows docs/install.md with the units and
 // configuration files of deploy/, and with an OpenID provider for people.
 func TestReadmeOfInstallationLeadsToARunningSystem(t *testing.T) {
-	page, err := os.ReadFile("../../docs/install.md")
-	check(t, err)
-	examples := parseExamples(string(page))
+	page := readPage(t, "docs/install.md")
+	examples := page.examples()
 	if len(examples) < 10 {
-		t.Fatalf("docs/install.md has %d examples that run, want at least 10", len(examples))
+		t.Fatalf("%s has %d examples that run, want at least 10", page.name, len(examples))
 	}
 	m := newMachine(t)
 	for i := range examples {
@@ -153,16 +152,7 @@ func TestReadmeOfInstallationLeadsToARunningSystem(t *testing.T) {
 	tools, err := filepath.Abs("../../.bin")
 	check(t, err)
 	shell{
-		page: "docs/install.md", folder: folder, path: []string{commands, tools},
+		page: page.name, folder: folder, path: []string{commands, tools},
 		env: []string{"MACHINE=" + m.dir, "TOKEN=" + token, "SSL_CERT_FILE=" + authority, "CURL_HOME=" + folder},
 	}.try(t, examples)
-}
-
-// TestReadmeOfProvidersPrintsWhatItSays runs the commands of the pages on providers.
-func TestReadmeOfProvidersPrintsWhatItSays(t *testing.T) {
-	pages, err := filepath.Glob("../../docs/identity/*.md")
-	check(t, err)
-	for _, page := range pages {
-		shell{page: page, folder: t.TempDir()}.try(t, parseExamples(readFile(t, page)))
-	}
 }

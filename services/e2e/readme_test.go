@@ -14,38 +14,35 @@ import (
 	"testing"
 )
 
-// An example is one fenced block of commands in a page, with the following block of output, if
-// there is one.
-type example struct {
-	line     int
-	commands string
-	output   string
-}
-
-// TestReadmeCommandsPrintWhatItSays runs every `sh` block of README.md in one shell, next to a
-// standalone that is started like `make run`. A `text` block right after a block of commands is
-// their expected output; `…` in it matches anything.
+// TestReadmeCommandsPrintWhatItSays runs the `sh` blocks of each page in one shell, beside a
+// standalone that is started as `make run` starts it, or by themselves. A `text` block right
+// after a block of commands is what they print; `…` in it stands for anything.
 func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	examples := parseExamples(string(readme))
-	if len(examples) < 5 {
-		t.Fatalf("README.md has %d examples that run, want at least 5", len(examples))
-	}
-	folder := t.TempDir()
 	tools, err := filepath.Abs("../../.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, "standalone", "--dir", filepath.Join(folder, ".keyward"))
-	p.waitFor("Keyward is ready")
-
+	check(t, err)
 	built, err := programs()
 	check(t, err)
-	check(t, os.Symlink(built, filepath.Join(folder, "bin")))
-	shell{page: "README.md", folder: folder, path: []string{tools}}.try(t, examples)
+	for _, p := range readPages(t) {
+		where, ok := p.setting()
+		if !ok || where.kind == "machine" {
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) {
+			folder := t.TempDir()
+			s := shell{page: p.name, folder: folder, path: []string{tools}}
+			check(t, os.Symlink(built, filepath.Join(folder, "bin")))
+			if where.kind == "standalone" {
+				standalone := start(t, "standalone", "--dir", filepath.Join(folder, ".keyward"))
+				standalone.waitFor("Keyward is ready")
+				defer standalone.stop() // the next page's needs the same ports
+			}
+			examples := p.examples()
+			if where.after != "" {
+				s.before = readPage(t, where.after).examples()
+			}
+			s.try(t, examples)
+		})
+	}
 }
 
 // A shell runs the examples of a page.
@@ -54,13 +51,14 @@ type shell struct {
 	folder string
 	path   []string // before the path of the test
 	env    []string
+	before []example // of another page, which run first
 }
 
 // try runs all commands in one shell, so that variables persist, and compares the output of each
 // block with the page.
 func (s shell) try(t *testing.T, examples []example) {
 	t.Helper()
-	outputs := s.run(t, examples)
+	outputs := s.run(t, slices.Concat(s.before, examples))[len(s.before):]
 	for i, ex := range examples {
 		if ex.output != "" && !printed(ex.output, outputs[i]) {
 			t.Errorf("%s:%d: the commands\n%s\nprint\n%s\nnot\n%s", s.page, ex.line, ex.commands, outputs[i], ex.output)
@@ -96,60 +94,25 @@ func (s shell) run(t *testing.T, examples []example) []string {
 	return outputs
 }
 
-func parseExamples(readme string) []example {
-	var examples []example
-	var block []string
-	language, start, follows := "", 0, false
-	for i, line := range strings.Split(readme, "\n") {
-		fence, isFence := strings.CutPrefix(line, "```")
-		switch {
-		case isFence && language == "":
-			language, start, block = fence+" ", i+1, nil
-		case isFence:
-			text := strings.Join(block, "\n")
-			switch language {
-			case "sh ":
-				examples = append(examples, example{line: start, commands: text})
-				follows = true
-			case "text ":
-				if follows {
-					examples[len(examples)-1].output = text
-				}
-				follows = false
-			default:
-				follows = false
-			}
-			language = ""
-		case language != "":
-			block = append(block, line)
-		case strings.TrimSpace(line) != "" && !strings.HasSuffix(line, ":"):
-			follows = false // prose between commands and a block that does not belong to them
-		}
-	}
-	return examples
-}
-
-// printed reports whether output matches the pattern, ignoring white space at the ends.
+// printed reports whether output is what the pattern says, white space at the ends aside.
 func printed(pattern, output string) bool {
 	quoted := regexp.QuoteMeta(strings.TrimSpace(pattern))
 	expression := "(?s)^" + strings.ReplaceAll(quoted, "…", ".*") + "$"
 	return regexp.MustCompile(expression).MatchString(strings.TrimSpace(output))
 }
 
-// TestReadmeConfigurationsAreAccepted checks the configuration files in README.md with the
-// programs.
+// TestReadmeConfigurationsAreAccepted gives the programs the configuration files that
+// docs/configuration.md shows.
 func TestReadmeConfigurationsAreAccepted(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	check(t, err)
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	configurations := make(map[string]string)
-	for _, block := range blocks {
-		switch text := block[1]; {
-		case strings.Contains(text, "key_file:"):
-			vault, _, _ := strings.Cut(text, "\nvault:")
-			configurations["vault"], configurations["allowlist"] = vault, text
-		case strings.Contains(text, "allowed_hosts:"):
-			configurations["gateway"] = text
+	for _, b := range readPage(t, "docs/configuration.md").blocks() {
+		switch {
+		case b.language != "yaml":
+		case strings.Contains(b.text, "key_file:"):
+			vault, _, _ := strings.Cut(b.text, "\nvault:")
+			configurations["vault"], configurations["allowlist"] = vault, b.text
+		case strings.Contains(b.text, "allowed_hosts:"):
+			configurations["gateway"] = b.text
 		}
 	}
 	folder, err := programs()
@@ -158,7 +121,7 @@ func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 		path := filepath.Join(t.TempDir(), program+".yaml")
 		check(t, os.WriteFile(path, []byte(configurations[program]), 0o600))
 		if out, err := exec.CommandContext(t.Context(), filepath.Join(folder, program), "check", "--config", path).CombinedOutput(); err != nil {
-			t.Errorf("%s check of README.md's configuration: %v\n%s", program, err, out)
+			t.Errorf("%s check of the page's configuration: %v\n%s", program, err, out)
 		}
 	}
 }
@@ -166,12 +129,15 @@ func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 // TestReadmeNamesGoalsThatMakeKnows checks that each target has a rule of exactly its name.
 // Otherwise it is "up to date" where a file of that name exists, and an error in a fresh clone.
 func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
-	pages := readFile(t, "../../README.md") + readFile(t, "../../docs/install.md")
+	var text strings.Builder
+	for _, p := range readPages(t) {
+		text.WriteString(p.text)
+	}
 	pins, err := filepath.Glob("../../tools/*/go.mod")
 	check(t, err)
-	goals := regexp.MustCompile("`make ([a-z./-]+)( [a-z]+)?`").FindAllStringSubmatch(pages, -1)
+	goals := regexp.MustCompile("`make ([a-z./-]+)( [a-z]+)?`").FindAllStringSubmatch(text.String(), -1)
 	if len(goals) < 6 {
-		t.Fatalf("README.md and docs/install.md name %d goals, want at least 6", len(goals))
+		t.Fatalf("the pages name %d goals, want at least 6", len(goals))
 	}
 	for _, goal := range goals {
 		args := []string{"-C", "../..", "--no-print-directory", "--dry-run"}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,7 +137,7 @@ func TestARunningAllowlistAgreesWithARestoredVault(t *testing.T) {
 	}
 }
 
-func TestTheCommandsOfTheReadmeReportLossesOfARestore(t *testing.T) {
+func TestCommandsOfTheRunbookListWhatARestoreLost(t *testing.T) {
 	t.Parallel()
 	r := newRestoration(t)
 	r.running["allowlist"].kill()
@@ -173,17 +172,17 @@ func TestTheCommandsOfTheReadmeReportLossesOfARestore(t *testing.T) {
 	r.expect("reconcile", 0)
 }
 
-// restoreCommands returns the commands of README.md for after a restore, for the files of this
-// test.
+// restoreCommands returns the commands that docs/operations.md gives for after a restore, for the
+// files of this test.
 func (c *constellation) restoreCommands() []string {
 	c.t.Helper()
-	readme := readFile(c.t, "../../README.md")
-	_, after, _ := strings.Cut(readme, "**After a restore")
-	block := regexp.MustCompile("(?s)```bash\n(.*?)\n *```").FindStringSubmatch(after)
-	if block == nil {
-		c.t.Fatal("README.md has no commands for after a restore")
+	for _, b := range readPage(c.t, "docs/operations.md").blocks() {
+		if b.note == "run-by="+c.t.Name() {
+			return strings.Split(strings.ReplaceAll(b.text, "/etc/keyward", c.dir), "\n")
+		}
 	}
-	return strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "/etc/keyward", c.dir)), "\n")
+	c.t.Fatal("docs/operations.md gives no commands for after a restore")
+	return nil
 }
 
 // shell runs a command line with the programs on its path.

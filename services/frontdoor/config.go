@@ -12,49 +12,84 @@ import (
 	"github.com/keyward/keyward/services/console"
 )
 
-// A Config is what an operator decides about the front door. Files are PEM.
+// A Config is the operator's configuration of the front door. Files are PEM.
 type Config struct {
 	// Listen is the address of the HTTPS port, such as `127.0.0.1:8443`. Required.
 	Listen string `yaml:"listen"`
-	// TLS is the certificate shown to people. Required.
+<<<<<<< HEAD
+	// TLS is the certificate that the gateway presents to its callers. Required.
 	TLS Files `yaml:"tls"`
-	// AllowedHosts are the host names that requests may be addressed to. Empty: any.
+	// AllowedHosts are the host names that requests may be addressed to. Default any.
+=======
+	// TLS is the certificate of the HTTPS port. Required.
+	TLS Files `yaml:"tls"`
+	// AllowedHosts are the host names that requests may be addressed to. Default: any.
+>>>>>>> words-f
 	AllowedHosts []string `yaml:"allowed_hosts"`
 	// Vault is the vault's gRPC address, such as `vault.internal:9443`. Required.
 	Vault string `yaml:"vault"`
 	// Allowlist is the allowlist's gRPC address. Required.
 	Allowlist string `yaml:"allowlist"`
-	// VaultServerName is the name that the vault's certificate must show. Empty: the
-	// host of the address. A SPIFFE id, `spiffe://…`, is looked for as such.
+<<<<<<< HEAD
+	// VaultServerName is the name that the vault's certificate must have: a host name or a
+	// SPIFFE ID, `spiffe://…`. Default the host of the address.
+=======
+	// VaultServerName is the name that the vault's certificate must contain: a host name or a SPIFFE
+	// ID, `spiffe://…`. Default: the host of the address.
+>>>>>>> words-f
 	VaultServerName string `yaml:"vault_server_name"`
-	// AllowlistServerName is the same for the allowlist.
+	// AllowlistServerName is the same for the allowlist. Default the host of the address.
 	AllowlistServerName string `yaml:"allowlist_server_name"`
-	// Client is the certificate shown to the services. Their policy gives its
-	// SPIFFE id the role `proxy`. Required.
+<<<<<<< HEAD
+	// Client is the certificate that the gateway presents to the services. Their policy
+	// gives its SPIFFE ID the role `proxy`. Required.
 	Client ClientConfig `yaml:"client"`
-	// CA is the file with the authorities of the services' certificates. Required,
-	// unless client.workload_api gives authorities, too.
+	// CA is the file with the authorities of the services' certificates. Required
+	// unless `client.workload_api` is set, which provides authorities too.
 	CA string `yaml:"ca"`
-	// Console is the web page and where people sign in to it. Nil: there is no page.
+	// Console is the web page and its sign-in. Without this section the gateway serves no
+	// page.
 	Console *console.Config `yaml:"console"`
-	// ReloadInterval is the time between two looks at all these files. A change is
-	// in force after two, for new connections. Default 1 s.
+	// ReloadInterval is the time between two polls of all these files. A change takes effect
+	// after two polls, for new connections. Default 1 s.
 	ReloadInterval time.Duration `yaml:"reload_interval"`
-	// Limits bounds what clients can take of the door.
+	// Limits are the bounds on the resources that clients can use.
 	Limits Limits `yaml:"limits"`
-	// Metrics is where metrics are served, and to whom.
+	// Metrics is the address of the metrics and who may read them.
+=======
+	// Client is the certificate that the door presents to the services. Their policy gives its SPIFFE
+	// ID the role `proxy`. Required.
+	Client ClientConfig `yaml:"client"`
+	// CA is the file with the authorities of the services' certificates. Required, unless
+	// client.workload_api also provides authorities.
+	CA string `yaml:"ca"`
+	// Console configures the web page and its issuer. Nil disables the page.
+	Console *console.Config `yaml:"console"`
+	// ReloadInterval is the time between two polls of all these files. A change takes effect after
+	// two polls, for new connections. Default: 1 s.
+	ReloadInterval time.Duration `yaml:"reload_interval"`
+	// Limits are the limits of clients.
+	Limits Limits `yaml:"limits"`
+	// Metrics is the address of the metrics port and its access.
+>>>>>>> words-f
 	Metrics telemetry.MetricsConfig `yaml:",inline"`
 }
 
-// Limits bounds what clients can take of the door.
+// Limits are the limits of clients.
 type Limits struct {
-	// BodyBytes is how many bytes the bodies of requests under way may have in all. One
-	// address has at most as much as is left for the others. What is done to a body takes
-	// about five times its bytes of memory. At least 2 MiB; default 128 MiB; 0 means no bound.
+<<<<<<< HEAD
+	// BodyBytes is the total size of the bodies of requests under way. One address gets at
+	// most as much as it leaves free for the others. Processing a body takes about five times
+	// its size in memory. At least 2 MiB; 0 means no bound. Default 128 MiB.
+=======
+	// BodyBytes is the maximum total size of the bodies of pending requests. One address may use at
+	// most as much as remains for the others. Processing a body takes about five times its size in
+	// memory. At least 2 MiB; 0 means no limit. Default: 128 MiB.
+>>>>>>> words-f
 	BodyBytes *int64 `yaml:"body_bytes"`
 }
 
-// leastBodyBytes is twice the largest body that the door takes.
+// leastBodyBytes is twice the size of the largest body that the door accepts.
 const leastBodyBytes = 2 << 20
 
 func (l Limits) check() error {
@@ -64,7 +99,7 @@ func (l Limits) check() error {
 	return nil
 }
 
-// bodyBytes returns the limit as package gateway takes it.
+// bodyBytes returns the limit in the form of package gateway.
 func (l Limits) bodyBytes() int64 {
 	switch {
 	case l.BodyBytes == nil:
@@ -75,29 +110,36 @@ func (l Limits) bodyBytes() int64 {
 	return *l.BodyBytes
 }
 
-// Files names a certificate and its key.
+// Files are the paths of a certificate and its key.
 type Files struct {
-	// Certificate is the file with the certificate chain.
+	// Certificate is the file with the certificate chain. Required unless a Workload API
+	// provides the certificate.
 	Certificate string `yaml:"certificate"`
-	// Key is the file with the certificate's private key.
+	// Key is the file with the certificate's private key. Required unless a Workload API
+	// provides the certificate.
 	Key string `yaml:"key"`
 }
 
-// ClientConfig is a certificate shown to the services: files, or a Workload API.
+// A ClientConfig is the source of the certificate for the services: files, or a Workload API.
 type ClientConfig struct {
 	Files `yaml:",inline"`
+<<<<<<< HEAD
 	// WorkloadAPI is the address of a SPIFFE Workload API, `unix:///run/spire/agent.sock`,
-	// that gives the certificate with its key in the place of files.
+	// that provides the certificate with its key in place of files.
+=======
+	// WorkloadAPI is the address of a SPIFFE Workload API, such as `unix:///run/spire/agent.sock`,
+	// that provides the certificate and its key instead of files.
+>>>>>>> words-f
 	WorkloadAPI string `yaml:"workload_api"`
 }
 
-// check returns all that is wrong with the configuration.
+// check returns all errors of the configuration.
 func (c ClientConfig) check(ca string) error {
 	if c.WorkloadAPI == "" {
 		return errors.Join(required("client.certificate", c.Certificate), required("client.key", c.Key), required("ca", ca))
 	}
 	if c.Certificate != "" || c.Key != "" {
-		return errors.New("client.workload_api: takes the place of client.certificate and client.key")
+		return errors.New("client.workload_api: must not be combined with client.certificate and client.key")
 	}
 	if err := workload.CheckAddress(c.WorkloadAPI); err != nil {
 		return fmt.Errorf("client.workload_api: %w", err)
@@ -112,7 +154,7 @@ func required(field, value string) error {
 	return nil
 }
 
-// Check returns all that is wrong with the configuration, without opening a file.
+// Check returns all errors of the configuration. It opens no files.
 func (c Config) Check() error {
 	errs := []error{
 		required("listen", c.Listen),

@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/frontdoor"
 )
 
-// load reads a configuration as the programs do: an unknown name is an error.
+// load reads a configuration in the same way as the programs: an unknown name is an error.
 func load(text string, into *frontdoor.Config) error {
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	decoder.KnownFields(true)
@@ -27,7 +27,7 @@ func TestTheConfigurationIsChecked(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		text string
-		want []string // in the error; empty: none
+		want []string // part of the error; empty if there is no error
 	}{
 		{"files", start + "client: {certificate: c, key: k}\nca: a\n", nil},
 		{"nothing", "", []string{"listen: ", "tls.certificate: ", "tls.key: ", "vault: ", "allowlist: ", "client.certificate: ", "client.key: ", "ca: "}},
@@ -46,7 +46,7 @@ func TestTheConfigurationIsChecked(t *testing.T) {
 		}
 		for _, want := range tt.want {
 			if err != nil && !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: Check = %v, want it to say %q", tt.name, err, want)
+				t.Errorf("%s: Check = %v, want it to contain %q", tt.name, err, want)
 			}
 		}
 	}
@@ -56,6 +56,6 @@ func TestTheConfigurationIsChecked(t *testing.T) {
 func TestPeopleAreNotShownAWorkloadsCertificate(t *testing.T) {
 	t.Parallel()
 	if err := load(`tls: {workload_api: "unix:///run/a"}`, new(frontdoor.Config)); err == nil {
-		t.Error("load takes a Workload API for the certificate that people see")
+		t.Error("load accepts a Workload API for the server certificate")
 	}
 }

@@ -1,11 +1,10 @@
-// Package frontdoor is the JSON front door of both services: JSON over HTTPS in,
-// gRPC out. Package gateway decides what passes; this package knows which services
-// there are and how to reach them. Beside the API it serves the console, if it is
+// Package frontdoor is the JSON front door of both services. It accepts JSON over HTTPS and calls
+// the services over gRPC. Package gateway decides which requests pass; this package knows the
+// services and how to reach them. In addition to the API it serves the console, if it is
 // configured.
 //
-// The door has no authority of its own. It speaks to the services with a
-// certificate whose role is `proxy`, which confers nothing: who a request comes
-// from is decided by the bearer token that the request brings.
+// The door has no authority itself. Its certificate has the role `proxy`, which confers nothing.
+// The services identify the caller by the bearer token of the request.
 package frontdoor
 
 import (
@@ -30,10 +29,10 @@ import (
 	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
-// drain is how long requests under way may take to finish when the door closes.
+// drain is the time for pending requests to finish when the door closes.
 const drain = 10 * time.Second
 
-// Handler returns the door's handler over connections to the two services.
+// Handler returns the door's handler, which calls the two services over the connections.
 func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handler, error) {
 	cfg.OpenAPI = proto.OpenAPI
 	return gateway.New(cfg,
@@ -47,7 +46,7 @@ func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handle
 			Service:  allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
 			Register: allowlistv1.RegisterAllowlistServiceHandler,
 		},
-		// Both have it; a page that cannot reach the vault has little to show.
+		// Both services have it. The vault answers, because without it the console is of little use.
 		gateway.Backend{
 			Conn:     vault,
 			Service:  accessv1.File_keyward_access_v1_service_proto.Services().ByName("AccessService"),
@@ -55,8 +54,8 @@ func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handle
 		})
 }
 
-// Dial returns a connection to a service, made when it is first used. It asks for the
-// configuration each time that it connects.
+// Dial returns a connection to a service, which is established on first use. Each time it
+// connects, it calls current for the configuration.
 func Dial(address string, current func() *tls.Config) (*grpc.ClientConn, error) {
 	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(auth.ClientCredentials(current)))
 	conn, err := grpc.NewClient(address, options...)
@@ -66,8 +65,7 @@ func Dial(address string, current func() *tls.Config) (*grpc.ClientConn, error) 
 	return conn, nil
 }
 
-// Run serves the door by its configuration until ctx ends. Meanwhile it reloads its
-// files when they change, and at SIGHUP.
+// Run serves the door until ctx ends. It reloads its files when they change, and on SIGHUP.
 func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 	id, err := newIdentity(ctx, cfg, t)
 	if err != nil {
@@ -110,19 +108,19 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 	return Serve(ctx, listener, handler, id.server(), t.Log)
 }
 
-// pages returns what there is beside the API: the console, if it is configured.
+// pages returns the handlers of all pages outside the API: the console, if it is configured.
 func (c Config) pages() (func(*http.Request) http.Handler, error) {
 	if c.Console == nil {
 		return nil, nil
 	}
 	page, err := console.New(*c.Console)
 	if err != nil {
-		return nil, fmt.Errorf("make console: %w", err)
+		return nil, fmt.Errorf("create console: %w", err)
 	}
 	return page.Page, nil
 }
 
-// Serve serves the handler over TLS until ctx ends, and lets requests under way finish.
+// Serve serves the handler over TLS until ctx ends, and then lets pending requests finish.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, cfg *tls.Config, logger *slog.Logger) error {
 	server := gateway.Server(listener.Addr().String(), handler, cfg, logger)
 	failed := make(chan error, 1)

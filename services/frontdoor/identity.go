@@ -18,28 +18,27 @@ import (
 	"github.com/keyward/keyward/pkg/workload"
 )
 
-// An identity is who the door is, to people and to the services, and whom it
-// believes to be the services: what its files hold, or a Workload API gives, at the
-// moment. New connections are made with it.
+// An identity holds the current certificates of the door, for people and for the services, and the
+// authorities of the services. They come from files or a Workload API. New connections use them.
 type identity struct {
 	config Config
 	files  *reload.Reloader
-	token  *telemetry.Token // of the metrics; nil: none is asked for
+	token  *telemetry.Token // the bearer token for metrics; nil if they require none
 	expiry struct{ server, client *telemetry.Expiry }
 
-	source *workload.Source // of the certificate for the services; nil: files
+	source *workload.Source // of the client certificate; nil if it comes from files
 	held   atomic.Pointer[held]
 }
 
-// held is what the files hold.
+// held is the contents of the files.
 type held struct {
-	shown *tls.Certificate // to people
-	own   *tls.Certificate // to the services; nil: the source has it
-	roots *x509.CertPool   // of the services; nil: the source has them
+	shown *tls.Certificate // for people
+	own   *tls.Certificate // for the services; nil if the source provides it
+	roots *x509.CertPool   // of the services; nil if the source provides them
 }
 
-// newIdentity loads the files for the first time, and waits for the Workload API if
-// there is one.
+// newIdentity loads the files for the first time, and waits for the Workload API if it is
+// configured.
 func newIdentity(ctx context.Context, c Config, t *telemetry.Telemetry) (id *identity, err error) {
 	id = &identity{config: c}
 	if id.expiry.server, err = telemetry.NewExpiry(t.Metrics, "server"); err != nil {
@@ -64,7 +63,7 @@ func newIdentity(ctx context.Context, c Config, t *telemetry.Telemetry) (id *ide
 	return id, err
 }
 
-// CheckFiles reports what is wrong with the files that the configuration names.
+// CheckFiles reports errors and warnings about the files that the configuration names.
 func (c Config) CheckFiles(r *filecheck.Report) {
 	r.KeyPair("tls.certificate, tls.key", c.TLS.Certificate, c.TLS.Key)
 	if c.Client.WorkloadAPI == "" {
@@ -76,7 +75,7 @@ func (c Config) CheckFiles(r *filecheck.Report) {
 	}
 }
 
-// load reads all files and then puts all in force.
+// load reads all files and then applies all of them.
 func (id *identity) load() error {
 	c, next := id.config, new(held)
 	shown, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
@@ -100,7 +99,7 @@ func (id *identity) load() error {
 	return nil
 }
 
-// loadClient reads the files that matter to the services.
+// loadClient reads the files for connections to the services.
 func (h *held) loadClient(c Config) error {
 	if c.Client.Certificate != "" {
 		proxy, err := tls.LoadX509KeyPair(c.Client.Certificate, c.Client.Key)
@@ -123,8 +122,8 @@ func (h *held) loadClient(c Config) error {
 	return nil
 }
 
-// client returns how the next connection to a service is made whose certificate must
-// show the name.
+// client returns a function that returns the configuration of the next connection to a service.
+// The service's certificate must contain the name.
 func (id *identity) client(name string) func() *tls.Config {
 	return func() *tls.Config {
 		now := id.held.Load()
@@ -138,7 +137,7 @@ func (id *identity) client(name string) func() *tls.Config {
 	}
 }
 
-// server is how the door speaks TLS to people.
+// server returns the TLS configuration of the HTTPS port.
 func (id *identity) server() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -146,7 +145,7 @@ func (id *identity) server() *tls.Config {
 	}
 }
 
-// follow reloads the files when they change, and follows the Workload API, until the function it returns is called.
+// follow reloads the files when they change, and follows the Workload API, until stop is called.
 func (id *identity) follow(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup

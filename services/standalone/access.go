@@ -12,19 +12,19 @@ import (
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
-// Tokens live as long as the services accept and are renewed well before.
+// Tokens have the maximum lifetime that the services accept, and are renewed well before they
+// expire.
 const (
 	tokenLifetime = time.Hour
 	renewal       = 20 * time.Minute
 )
 
-// The callers that have a token file, with the group that is claimed for each. The
-// sender is a workload and known by its subject.
+// callers are the callers that have a token file, with the group claim of each. The sender is a
+// workload and is identified by its subject.
 var callers = map[string]string{"admin": "admins", "owner": "owners", "member": "members", "sender": ""}
 
-// policy says what the callers may. It is written anew at each start, since it names
-// the issuer's port.
-const policy = `# Who may do what in this standalone. Written anew at each start.
+// policy is the policy file. It is rewritten at each start, because it contains the issuer's port.
+const policy = `# The roles of this standalone. Rewritten at each start: changes are lost.
 people:
   - {issuer: %[1]q, claim: group, value: admins, role: super_admin}
   - {issuer: %[1]q, claim: group, value: owners, role: owner, workspaces: [demo]}
@@ -40,7 +40,7 @@ func (h *home) writePolicy() error {
 	return localid.WriteFile(h.access("policy.yaml"), []byte(text))
 }
 
-// renewForever renews what expires now and then until ctx ends.
+// renewForever periodically renews tokens and certificates until ctx ends.
 func (h *home) renewForever(ctx context.Context, logger *slog.Logger) error {
 	tick := time.NewTicker(renewal)
 	defer tick.Stop()
@@ -50,14 +50,14 @@ func (h *home) renewForever(ctx context.Context, logger *slog.Logger) error {
 			return nil
 		case <-tick.C:
 			if err := h.renew(); err != nil {
-				logger.LogAttrs(ctx, slog.LevelError, "renew tokens and certificate", slog.Any("cause", err))
+				logger.LogAttrs(ctx, slog.LevelError, "renewal of tokens and certificate failed", slog.Any("cause", err))
 			}
 		}
 	}
 }
 
-// renew writes the token files, and the certificate that the allowlist shows to the
-// vault, which it reads anew for each connection.
+// renew writes the token files and the client certificate of the allowlist, which the allowlist
+// reads for each connection to the vault.
 func (h *home) renew() error {
 	cert, err := h.authority.WorkloadCertificate(allowlistID)
 	if err != nil {
@@ -67,7 +67,7 @@ func (h *home) renew() error {
 	return errors.Join(err, h.writeTokens())
 }
 
-// claimsOf returns what a caller's tokens say beside the name.
+// claimsOf returns the claims of a caller's tokens other than the subject.
 func claimsOf(caller string) map[string]any {
 	if group := callers[caller]; group != "" {
 		return map[string]any{"group": group}
@@ -88,7 +88,7 @@ func (h *home) writeTokens() error {
 	return nil
 }
 
-// greet tells where to reach the services, and what to try.
+// greet prints the addresses of the services and example commands.
 func greet(out io.Writer, h *home, p *ports) error {
 	var text strings.Builder
 	json := p.origin()
@@ -96,9 +96,9 @@ func greet(out io.Writer, h *home, p *ports) error {
 	if p.metrics != nil {
 		fmt.Fprintf(&text, "metrics  http://%s/metrics\n", p.metrics.Addr())
 	}
-	fmt.Fprintf(&text, "console  %s/ (links sign in once, within five minutes; press Enter for new ones)\n%s", json, h.links(p))
-	fmt.Fprintf(&text, `tokens   %[1]s (renewed every %[2]v; whoever reads them is you)
-         admin: every workspace; owner, member: workspace demo; sender: encrypts
+	fmt.Fprintf(&text, "console  %s/ (each link signs in once, within five minutes; press Enter for new links)\n%s", json, h.links(p))
+	fmt.Fprintf(&text, `tokens   %[1]s (renewed every %[2]v; anyone who can read them can act as you)
+         admin: every workspace; owner and member: workspace demo; sender: encrypts in every workspace
 
 Try:
 

@@ -12,10 +12,10 @@ import (
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
-// clientID is how the console calls itself to the issuer.
+// clientID is the console's client ID at the issuer.
 const clientID = "keyward-console"
 
-// The people whom links sign in, in the order that they are printed in.
+// people are the people with sign-in links, in the order in which the links are printed.
 var people = []string{"owner", "member", "admin"}
 
 // origin returns the origin of the JSON API, the console and the issuer.
@@ -28,11 +28,11 @@ func newSignIn(issuer *localid.Issuer, p *ports) (*localid.SignIn, error) {
 	})
 }
 
-// pages returns what there is beside the API: the issuer and the console.
+// pages returns the handlers of all pages outside the API: the issuer and the console.
 func (h *home) pages(p *ports) (func(*http.Request) http.Handler, error) {
 	page, err := console.New(console.Config{Issuer: h.issuer.URL(), ClientID: clientID, Standalone: true})
 	if err != nil {
-		return nil, fmt.Errorf("make console: %w", err)
+		return nil, fmt.Errorf("create console: %w", err)
 	}
 	host := p.json.Addr().String()
 	return func(r *http.Request) http.Handler {
@@ -41,14 +41,14 @@ func (h *home) pages(p *ports) (func(*http.Request) http.Handler, error) {
 		}
 		handler := page.Page(r)
 		if handler != nil && r.Host != host {
-			// localhost is another origin, to which the issuer would send nobody back.
+			// localhost is a different origin, to which the issuer does not redirect.
 			return http.RedirectHandler(p.origin()+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 		}
 		return handler
 	}, nil
 }
 
-// links returns a link for each person, each of which signs in once within five minutes.
+// links returns a link for each person. Each link signs in once, within five minutes.
 func (h *home) links(p *ports) string {
 	var text strings.Builder
 	for _, name := range people {
@@ -58,13 +58,13 @@ func (h *home) links(p *ports) string {
 	return text.String()
 }
 
-// relink prints fresh links for each line that comes in, until there are no more. It
-// is not waited for: nothing ends a read of a terminal but a line.
+// relink prints new links for each line of in, until in ends. Shutdown does not wait for it,
+// because only a line ends a read of a terminal.
 func (h *home) relink(ctx context.Context, p *ports, in io.Reader, out io.Writer) {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() && ctx.Err() == nil {
 		if _, err := io.WriteString(out, h.links(p)); err != nil {
-			return // nobody reads
+			return // the output is closed
 		}
 	}
 }

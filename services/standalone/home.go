@@ -33,7 +33,7 @@ var (
 	gatewayID   = spiffeid.RequireFromString("spiffe://" + trustDomain + "/gateway")
 )
 
-// A home is the folder with the identities in it.
+// A home is the folder of a standalone, with its identities.
 type home struct {
 	dir         string
 	authority   *localid.Authority
@@ -42,12 +42,12 @@ type home struct {
 	certificate tls.Certificate
 }
 
-// openHome opens the folder, and makes what is missing.
+// openHome opens the folder and creates missing files.
 func openHome(dir string, p *ports) (*home, error) {
 	h := &home{dir: dir}
 	for _, folder := range []string{dir, h.data(""), h.key(""), h.access("")} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return nil, fmt.Errorf("make folder: %w", err)
+			return nil, fmt.Errorf("create folder: %w", err)
 		}
 	}
 	if err := h.identify(p); err != nil {
@@ -65,20 +65,20 @@ func openHome(dir string, p *ports) (*home, error) {
 	return h, h.writePolicy()
 }
 
-// createKey makes a key file, unless there is one. Beside a store that exists already a
-// new key would open nothing and hide that the old one is missing.
+// createKey creates a key file if it does not exist. It fails if the store already exists: a new
+// key could not decrypt that store, and would hide that the old key is missing.
 func createKey(path, store string, create func(string) error) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if _, err := os.Stat(store); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fmt.Errorf("%s is missing; without it %s does not open", path, store), err)
+		return errors.Join(fmt.Errorf("%s is missing: %s cannot be decrypted without it; restore the key file from a backup", path, store), err)
 	}
 	return create(path)
 }
 
-// identify loads the authority and the issuer, and issues the server's certificate
-// anew, so that it never expires on a folder that is kept.
+// identify loads the authority and the issuer, and issues a new certificate for the server, so
+// that the certificate of an old folder has not expired.
 func (h *home) identify(p *ports) (err error) {
 	if h.authority, err = localid.LoadOrCreate(h.key("")); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (h *home) data(name string) string   { return filepath.Join(h.dir, "data", 
 func (h *home) key(name string) string    { return filepath.Join(h.dir, "keys", name) }
 func (h *home) access(name string) string { return filepath.Join(h.dir, "access", name) }
 
-// serverConfig is the gRPC server's configuration, as an operator would write it.
+// serverConfig returns the gRPC server's configuration, as an operator would write it.
 func (h *home) serverConfig(p *ports) server.Config {
 	return server.Config{
 		Listen: p.grpc.Addr().String(),
@@ -119,7 +119,7 @@ func (h *home) serverConfig(p *ports) server.Config {
 	}
 }
 
-// door returns the front door's handler, with the issuer and the console beside it.
+// door returns the front door's handler, which also serves the issuer and the console.
 func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), error) {
 	own := h.clientTLS(gatewayID)
 	conn, err := frontdoor.Dial(p.grpc.Addr().String(), func() *tls.Config { return own })
@@ -145,8 +145,8 @@ func (h *home) door(p *ports, t *telemetry.Telemetry) (http.Handler, func(), err
 	return handler, func() { _ = conn.Close() }, nil
 }
 
-// clientTLS is how a workload of this process reaches the gRPC server. Its
-// certificate is renewed for as long as the process runs.
+// clientTLS returns the TLS configuration with which a workload of this process calls the gRPC
+// server. Its certificate is renewed for as long as the process runs.
 func (h *home) clientTLS(id spiffeid.ID) *tls.Config {
 	cfg := auth.ClientTLSConfig(nil, h.authority.Pool(), spiffeid.ID{})
 	cfg.GetClientCertificate = h.authority.WorkloadCertificates(id)

@@ -1,24 +1,23 @@
-// Package standalone runs both services and the JSON front door in one process, on
-// one machine, with nothing to configure.
+// Package standalone runs both services and the JSON front door in one process, on one machine,
+// without any configuration.
 //
-// It makes at first start what an operator would otherwise bring: a certificate
-// authority, an OIDC issuer, key-encryption keys, a policy. From there on it is the
-// same code as apart: the allowlist and the front door reach the services over
-// mutual TLS with certificates of their own, and every request is authenticated and
-// authorised by the same chain. Since whoever can read its folder is everybody, it
-// listens on loopback only and answers to no foreign host name.
+// On first start it creates everything that an operator otherwise provides: a certificate
+// authority, an OIDC issuer, key-encryption keys, and a policy. The rest is the same code as in
+// separate processes: the allowlist and the front door call the services over mutual TLS with
+// separate certificates, and the same chain authenticates and authorizes every request. Anyone who
+// can read the folder can act as any caller, so standalone listens on loopback only and refuses
+// foreign host names.
 //
 // # The console
 //
-// The issuer lets people sign in to the console with links, which are printed: each
-// signs in once, within five minutes. A browser that was signed in is remembered for
-// some hours, or until the program ends.
+// People sign in to the console with links that the program prints. Each link signs in once,
+// within five minutes. A browser stays signed in for some hours, or until the program ends.
 //
 // # The folder
 //
 //	data/    vault.db, allowlist.db         back this up
-//	keys/    vault.kek, allowlist.kek, …    and this, elsewhere: with both, everything opens
-//	access/  ca.pem, NAME.token, policy.yaml  how to call; tokens are renewed while it runs
+//	keys/    vault.kek, allowlist.kek, …    back this up elsewhere: with both, all data can be decrypted
+//	access/  ca.pem, NAME.token, policy.yaml  for callers; tokens are renewed while the program runs
 package standalone
 
 import (
@@ -38,18 +37,18 @@ import (
 	"github.com/keyward/keyward/services/vault"
 )
 
-// A Config is the little there is to decide. See [DefaultConfig].
+// A Config is the configuration of a standalone. See [DefaultConfig].
 type Config struct {
-	// Dir is the folder that everything lives in. It is made if need be.
+	// Dir is the folder for all files. It is created if it does not exist.
 	Dir string
-	// GRPC, JSON and Metrics are the addresses to listen on, all of the loopback
-	// interface. Port 0 takes any free port. Metrics may be empty: none.
+	// GRPC, JSON, and Metrics are the addresses to listen on, all on the loopback interface. Port 0
+	// takes any free port. An empty Metrics disables metrics.
 	GRPC, JSON, Metrics string
-	// Telemetry is what is logged, to standard error, and traced.
+	// Telemetry configures logs, which go to standard error, and traces.
 	Telemetry telemetry.Config
 }
 
-// DefaultConfig returns what `make run` uses.
+// DefaultConfig returns the configuration that `make run` uses.
 func DefaultConfig() Config {
 	return Config{
 		Dir:       ".keyward",
@@ -60,8 +59,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// Run serves until ctx ends. It tells on out where to reach it and how to sign in, once
-// more for each line of in, and logs to log.
+// Run serves until ctx ends. It prints its addresses and sign-in links to out, prints new links
+// for each line of in, and logs to log.
 func Run(ctx context.Context, cfg Config, in io.Reader, out, log io.Writer) (err error) {
 	t, err := telemetry.New(ctx, cfg.Telemetry, "standalone", log)
 	if err != nil {
@@ -86,7 +85,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out, log io.Writer) (err
 	return serve(ctx, h, ports, t, terminal{in, out}, services)
 }
 
-// A terminal is where standalone speaks with who started it.
+// A terminal is the input and output for the person who started standalone.
 type terminal struct {
 	in  io.Reader
 	out io.Writer
@@ -130,7 +129,7 @@ func serve(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry, term 
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	// The door closes before what is behind it, so that nobody at the door is cut off.
+	// The door closes before the services behind it, so that none of its requests are cut off.
 	behind, closeBehind := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return grpc.Serve(behind, p.grpc) })
 	group.Go(func() error {
@@ -153,8 +152,8 @@ type ports struct {
 	grpc, json, metrics net.Listener // metrics may be nil
 }
 
-// listen opens the ports before anything else, so that a second process on the same
-// ports ends before it touches data.
+// listen opens the ports before anything else, so that a second process on the same ports stops
+// before it touches data.
 func listen(ctx context.Context, cfg Config) (_ *ports, err error) {
 	p := new(ports)
 	defer func() {
@@ -183,20 +182,20 @@ func listen(ctx context.Context, cfg Config) (_ *ports, err error) {
 func (p *ports) close() {
 	for _, listener := range []net.Listener{p.grpc, p.json, p.metrics} {
 		if listener != nil {
-			_ = listener.Close() // closed already where it was served
+			_ = listener.Close() // may already be closed by its server
 		}
 	}
 }
 
-// checkLoopback refuses addresses that others could reach: whoever can connect
-// and read the folder is everybody.
+// checkLoopback refuses addresses that other machines could reach: anyone who can connect and read
+// the folder can act as any caller.
 func checkLoopback(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return errors.New("must be a host and a port, such as 127.0.0.1:8443")
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return errors.New("must be on the loopback interface; to serve others, run the three programs apart")
+		return errors.New("must be on the loopback interface; to serve other machines, run the three programs separately")
 	}
 	return nil
 }

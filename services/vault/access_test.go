@@ -29,11 +29,12 @@ const (
 	resolveElsewhere = "a resolver of another workspace"
 	aProxy           = "a proxy without a token"
 	aStranger        = "a stranger"
-	unknownWorkload  = "a workload nobody knows"
-	nobody           = "nobody"
+	unknownWorkload  = "an unknown workload"
+	anonymous        = "a caller without credentials"
 )
 
-// A right is who may call a method, and what they are told about absent.
+// A right is the callers who may call a method, and the error that they get for an absent
+// resource.
 type right struct {
 	request  func(id string) proto.Message
 	response proto.Message
@@ -41,8 +42,7 @@ type right struct {
 	want     codes.Code
 }
 
-// rights says for each method who may call it, and what they get for an id that
-// does not exist.
+// rights returns, for each method, who may call it and the error for an ID that does not exist.
 func rights() map[string]right {
 	owners, workloads := []string{anOwner, aSuperAdmin}, []string{aResolver}
 	secretOf := func(id string) *vaultv1.Secret { return &vaultv1.Secret{Name: vaulttest.NameOf(id), Description: "d"} }
@@ -159,11 +159,11 @@ func callers(t testing.TB, k *vaulttest.Kit) map[string]servertest.Caller {
 		aProxy:           k.Env.Proxy(t),
 		aStranger:        k.Env.Stranger(t),
 		unknownWorkload:  k.Env.Workload(t, "unknown", ""),
-		nobody:           {},
+		anonymous:        {},
 	}
 }
 
-// invoke calls a method, and takes the first response of one that streams.
+// invoke calls a method. For a streaming method it reads the first response.
 func invoke(ctx context.Context, conn *grpc.ClientConn, path string, req, res proto.Message) error {
 	if path != vaultv1.VaultService_WatchSecrets_FullMethodName {
 		return conn.Invoke(ctx, path, req, res)
@@ -174,7 +174,7 @@ func invoke(ctx context.Context, conn *grpc.ClientConn, path string, req, res pr
 	if err != nil {
 		return err
 	}
-	// Whatever the server thought of the stream is in what it answers.
+	// The response reports any error of the stream.
 	_ = errors.Join(stream.SendMsg(req), stream.CloseSend())
 	return stream.RecvMsg(res)
 }
@@ -198,7 +198,7 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 		}
 		path := "/" + string(service.FullName()) + "/" + method
 		for who, conn := range conns {
-			id := strings.ReplaceAll(method+" "+who, " ", "-") // CreateSecret makes one each
+			id := strings.ReplaceAll(method+" "+who, " ", "-") // CreateSecret creates one for each caller
 			err := invoke(t.Context(), conn, path, r.request(id), r.response)
 			what := method + " by " + who
 			switch {
@@ -206,13 +206,13 @@ func TestEveryMethodIsOpenToItsRolesOnly(t *testing.T) {
 				if status.Code(err) != r.want {
 					t.Errorf("%s = %v, want %v", what, err, r.want)
 				}
-			case who == nobody || who == aProxy:
+			case who == anonymous || who == aProxy:
 				vaulttest.WantError(t, what, err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
 			default:
 				vaulttest.WantError(t, what, err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 				there := invoke(t.Context(), conn, path, r.request("present"), r.response)
 				if there.Error() != err.Error() || len(servertest.Metadata(there)) != 0 {
-					t.Errorf("%s is told apart whether the secret exists: %v, %v", what, err, there)
+					t.Errorf("%s learns whether the secret exists: %v, %v", what, err, there)
 				}
 			}
 		}

@@ -37,13 +37,13 @@ func BenchmarkCreateSecret(b *testing.B) {
 		name    string
 		request func(key seal.Key, id string) *vaultv1.CreateSecretRequest
 	}{
-		{"as it is", func(_ seal.Key, id string) *vaultv1.CreateSecretRequest {
+		{"unsealed", func(_ seal.Key, id string) *vaultv1.CreateSecretRequest {
 			return vaulttest.CreateRequest(id, value, "")
 		}},
-		{"with a request id", func(_ seal.Key, id string) *vaultv1.CreateSecretRequest {
+		{"with a request ID", func(_ seal.Key, id string) *vaultv1.CreateSecretRequest {
 			return vaulttest.CreateRequest(id, value, id)
 		}},
-		// Sealing, which is the caller's, counts here, too.
+		// This includes the time of sealing, although the caller does that.
 		{"sealed", func(key seal.Key, id string) *vaultv1.CreateSecretRequest {
 			return vaulttest.CreateSealed(id, id, vaulttest.SealTo(b, key, value, vaulttest.Place(id, id)))
 		}},

@@ -49,7 +49,7 @@ func TestValueIsFoundNowhere(t *testing.T) {
 
 	k.Resolver.Bind(t, "key", "e", "op")
 	if got := k.Resolver.Resolve(t, "key", created.GetSecret().GetUid(), 0); got != vaulttest.Canary {
-		t.Fatal("the value is not what was stored")
+		t.Fatal("the value differs from the stored one")
 	}
 	ask(k.Resolver.BindSecret(t.Context(), vaulttest.BindRequest("key", "e", "op")))
 	ask(k.Resolver.ReserveNonces(t.Context(), &vaultv1.ReserveNoncesRequest{
@@ -68,7 +68,7 @@ func TestValueIsFoundNowhere(t *testing.T) {
 			}
 		}
 	}
-	ask(k.Owner.Change(t.Context(), vaulttest.Destroy, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", 1), Force: true, Reason: "a value that is gone"}))
+	ask(k.Owner.Change(t.Context(), vaulttest.Destroy, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", 1), Force: true, Reason: "a deleted value"}))
 	ask(k.Owner.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: vaulttest.NameOf("key")}))
 	ask(k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace}))
 	ask(k.Owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: vaulttest.NameOf("key")}))
@@ -78,8 +78,8 @@ func TestValueIsFoundNowhere(t *testing.T) {
 	k.MustHoldNoCanary(t, a)
 }
 
-// TestMisplacedValueIsNotRepeated puts the canary, too long for any of them, into
-// every text field of every request, as somebody does who pastes into the wrong box.
+// TestMisplacedValueIsNotRepeated sets each string field of every request to the canary, too long
+// for any of them, as a person does who pastes a value into the wrong field.
 func TestMisplacedValueIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -105,13 +105,13 @@ func TestMisplacedValueIsNotRepeated(t *testing.T) {
 		}
 	}
 	if tried < 100 {
-		t.Errorf("only %d requests were tried", tried)
+		t.Errorf("only %d requests were sent", tried)
 	}
 	k.MustHoldNoCanary(t, a)
 }
 
-// misplaced returns copies of a request, each with the text in one of its fields.
-// Where a value belongs there is none put: it would be stored.
+// misplaced returns copies of a request, each with text in one of its fields. It skips the fields
+// for values, which would be stored.
 func misplaced(req proto.Message, text string) []proto.Message {
 	var all []proto.Message
 	into := func(path func(m protoreflect.Message) protoreflect.Message) {
@@ -138,7 +138,7 @@ func misplaced(req proto.Message, text string) []proto.Message {
 	return all
 }
 
-// set puts text into a field, if it can hold text.
+// set sets a field to text, if the field can hold text.
 func set(m protoreflect.Message, field protoreflect.FieldDescriptor, text string) bool {
 	value := protoreflect.ValueOfString(text)
 	switch {

@@ -15,7 +15,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-// dialed returns the Go client as the owner has it, and what it sends.
+// dialed returns the Go client of the owner, and a function that returns the requests it sent.
 func dialed(t *testing.T, k *vaulttest.Kit, cfg keyward.Config) (vault keyward.Vault, sent func() []byte) {
 	t.Helper()
 	var wire []byte
@@ -61,7 +61,7 @@ func TestTheGoClientAndTheVaultSealAlike(t *testing.T) {
 		if bytes.Contains(sent(), []byte("canary")) {
 			t.Errorf("%s: a value is on the wire", what)
 		}
-		// A program that repeats a request itself has it sealed again.
+		// A program that repeats a request itself seals the value again.
 		req := &vaultv1.UpdateSecretRequest{
 			Secret:     &vaultv1.Secret{Name: name, Value: keyward.Text("a value of a repeated request")},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"value"}}, RequestId: what,

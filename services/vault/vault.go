@@ -1,10 +1,10 @@
-// Package vault is the service that keeps secrets; this file is its only door.
+// Package vault is the service that stores secrets. This file is its only entry point.
 //
-// [New] opens the store and the keys, and [Vault.Register] adds the service to a
-// gRPC server, whose chain (package server) authenticates and authorises. Inside,
-// package api speaks gRPC and package secret holds the rules.
+// [New] opens the store and the keys, and [Vault.Register] adds the service to a gRPC server,
+// whose interceptors (package server) authenticate and authorize callers. Internally, package api
+// implements the gRPC methods, and package secret implements the rules.
 //
-//	server's chain → api: parse, convert → secret: one transaction → pkg/kv
+//	server's interceptors → api: parse, convert → secret: one transaction → pkg/kv
 package vault
 
 import (
@@ -28,20 +28,20 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// purpose names the vault in all that its keyring makes.
+// purpose identifies the vault in everything that its keyring seals.
 const purpose = "vault"
 
-// Config is what an operator decides about a vault.
+// Config is the operator's configuration of a vault.
 type Config struct {
-	// Store is the path of the data file. It is made at the first start. Required.
+	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of the file with the key-encryption key, which must be
-	// there; see [CreateKey]. Keep it apart from backups of the data file: with
-	// both, everything opens. Required.
+	// KeyFile is the path of an existing file with the key-encryption key; `vault
+	// create-key` creates one. Keep it apart from backups of the data file: with both,
+	// everything opens. Required.
 	KeyFile string `yaml:"key_file"`
 }
 
-// Check returns all that is wrong with the configuration, without opening a file.
+// Check returns all errors of the configuration, without opening a file.
 func (c Config) Check() error {
 	var errs []error
 	if c.Store == "" {
@@ -53,19 +53,19 @@ func (c Config) Check() error {
 	return errors.Join(errs...)
 }
 
-// CheckFiles reports what is wrong with the files that the configuration names. It does
-// not open the data file.
+// CheckFiles reports problems with the files that the configuration names. It does not open the
+// data file.
 func (c Config) CheckFiles(r *filecheck.Report) {
 	_, err := keyring.FileKEK(c.KeyFile)
 	r.Fail(err)
 	r.DataFile("store", c.Store)
 }
 
-// CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
+// CreateKey creates a new key file for [Config.KeyFile]. It never overwrites a file.
 func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
 
-// Compact writes the data file of a stopped program anew, without what was replaced or
-// deleted, and erases the old one; see [boltkv.Compact].
+// Compact rewrites the data file of a stopped program without replaced and deleted data, and
+// erases the old file; see [boltkv.Compact].
 func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.Store) }
 
 // A Vault is a running vault.
@@ -76,8 +76,8 @@ type Vault struct {
 	api     *api.Server
 }
 
-// New opens the vault. The logger hears of trouble in the background. Close the
-// vault after the server that it is registered with has stopped.
+// New opens the vault. The logger receives errors of background work. Close the vault after the
+// server with which it is registered has stopped.
 func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
@@ -101,7 +101,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	return v, nil
 }
 
-// assemble puts the vault together over an open store.
+// assemble creates the vault over an open store.
 func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) (*Vault, error) {
 	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
 	if err != nil {
@@ -129,8 +129,8 @@ func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logg
 // Register adds the vault's service to a gRPC server.
 func (v *Vault) Register(r grpc.ServiceRegistrar) { v.api.Register(r) }
 
-// Verify recomputes the change log from its entries and compares it with its
-// signed head. It takes time in proportion to the log.
+// Verify recomputes the change log from its entries and compares it with its signed head. Its
+// duration is proportional to the length of the log.
 func (v *Vault) Verify(ctx context.Context) error {
 	if err := v.store.View(ctx, v.log.Verify); err != nil {
 		return fmt.Errorf("verify change log: %w", err)
@@ -138,7 +138,7 @@ func (v *Vault) Verify(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for changes under way and closes the store.
+// Close waits for changes in progress and closes the store.
 func (v *Vault) Close() error {
 	v.secrets.Close()
 	if err := v.store.Close(); err != nil {

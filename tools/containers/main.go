@@ -1,10 +1,10 @@
-// Command containers checks a Dockerfile and a compose file where there is no
-// container engine, with the parsers and the linter that engines use:
+// Command containers checks a Dockerfile and a compose file on a machine without a container
+// engine, with the parsers and the linter that engines use:
 //
 //	containers DOCKERFILE COMPOSEFILE
 //
-// It prints what is wrong and fails. If nothing is, it prints what the compose file
-// means in full, as JSON, for checks of one's own.
+// It prints errors and fails if there are any. Otherwise it prints the resolved compose file as
+// JSON, for further checks.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-// dockerfile returns what the parser and the linter of BuildKit find in the file.
+// dockerfile returns the errors that the parser and the linter of BuildKit report for the file.
 func dockerfile(path string) (err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -62,8 +62,8 @@ func dockerfile(path string) (err error) {
 	return errors.Join(findings...)
 }
 
-// compose loads the file as `docker compose config` does: by the schema, with
-// anchors, defaults and references resolved. All profiles are on.
+// compose loads the file as `docker compose config` does: by the schema, with anchors, defaults,
+// and references resolved, and with all profiles enabled.
 func compose(ctx context.Context, path string) ([]byte, error) {
 	options, err := cli.NewProjectOptions([]string{path}, cli.WithProfiles([]string{"*"}))
 	if err != nil {

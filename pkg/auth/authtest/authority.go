@@ -21,20 +21,20 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
-// An Authority issues certificates. It may be used by many goroutines.
+// An Authority issues certificates. It is safe for concurrent use.
 type Authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 }
 
-// New makes an authority.
+// New creates an authority.
 func New() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("generate key: %w", err)
 	}
-	// All authorities have one name. A client shows a server no certificate by an authority
-	// whose name the server does not list, so that different names would hide what tests check.
+	// All authorities have the same name. A client does not present a certificate of an authority
+	// whose name the server does not list, so different names would hide the behavior under test.
 	template := &x509.Certificate{
 		Subject:  pkix.Name{CommonName: "Keyward test authority"},
 		NotAfter: time.Now().AddDate(10, 0, 0),
@@ -48,15 +48,15 @@ func New() (*Authority, error) {
 	return &Authority{key: key, cert: cert}, nil
 }
 
-// Certificate returns the authority's own certificate as PEM, for clients to trust.
+// Certificate returns the authority's certificate as PEM, for clients to trust.
 func (a *Authority) Certificate() []byte { return encode("CERTIFICATE", a.cert.Raw) }
 
-// WriteTrust writes the authority's own certificate to a file.
+// WriteTrust writes the authority's certificate to a file.
 func (a *Authority) WriteTrust(path string) error {
 	return replace(path, a.Certificate())
 }
 
-// Pool returns a new pool that holds the authority alone.
+// Pool returns a new pool that contains only the authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
@@ -76,7 +76,7 @@ func (a *Authority) ServerCertificate(hosts ...string) (tls.Certificate, error) 
 	return a.issue(leaf)
 }
 
-// WorkloadCertificate issues a certificate that names a workload by its SPIFFE id.
+// WorkloadCertificate issues a certificate that names a workload by its SPIFFE ID.
 func (a *Authority) WorkloadCertificate(id spiffeid.ID) (tls.Certificate, error) {
 	return a.issue(&x509.Certificate{
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
@@ -126,7 +126,7 @@ func WriteCertificate(certFile, keyFile string, cert tls.Certificate) error {
 	return replace(certFile, encode("CERTIFICATE", cert.Certificate[0]))
 }
 
-// replace writes a file that a running server may read: it never sees half of it.
+// replace atomically writes a file that a running server may read.
 func replace(path string, data []byte) error {
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return err

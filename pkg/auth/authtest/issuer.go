@@ -14,16 +14,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// An Issuer signs tokens and serves its discovery document and key set. It may be used by
-// many goroutines.
+// An Issuer signs tokens and serves its discovery document and key set. It is safe for concurrent
+// use.
 type Issuer struct {
 	url    string
 	keys   jose.JSONWebKeySet
 	signer jose.Signer
 }
 
-// NewIssuer makes an issuer. The URL is the origin that serves [Issuer.Handler]; it becomes
-// the `iss` of the tokens.
+// NewIssuer creates an issuer. The URL is the origin that serves [Issuer.Handler]; it becomes the
+// `iss` of the tokens.
 func NewIssuer(url string) (*Issuer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -33,7 +33,7 @@ func NewIssuer(url string) (*Issuer, error) {
 	signer, err := jose.NewSigner(
 		jose.SigningKey{Algorithm: jose.ES256, Key: private}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
-		return nil, fmt.Errorf("make signer: %w", err)
+		return nil, fmt.Errorf("create signer: %w", err)
 	}
 	return &Issuer{url: url, keys: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{private.Public()}}, signer: signer}, nil
 }
@@ -47,7 +47,7 @@ func (i *Issuer) Handler() http.Handler {
 	serve := func(path string, document any) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(document) // the client may have hung up
+			_ = json.NewEncoder(w).Encode(document) // the client may have disconnected
 		})
 	}
 	serve("/.well-known/openid-configuration", map[string]any{
@@ -74,7 +74,7 @@ func (i *Issuer) Sign(subject, audience string, lifetime time.Duration, extra ma
 	return i.Token(claims)
 }
 
-// Token signs the claims as they are.
+// Token signs the claims unchanged.
 func (i *Issuer) Token(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {

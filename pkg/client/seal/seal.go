@@ -1,8 +1,8 @@
-// Package seal seals values to a public key of the vault, so that nothing on their way can read
-// them: HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and
+// Package seal seals values to a public key of the vault, so that no intermediary can read them.
+// It uses HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, and
 // AES-256-GCM.
 //
-// A sealed value is good for one secret and one request, for an hour, and once; see SealedValue
+// A sealed value is valid for one secret and one request, for an hour, and once; see SealedValue
 // in the contract. Programs that use package client need not call this package: connections of
 // client.Dial seal by default.
 package seal
@@ -24,10 +24,10 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// ErrKey is the error for a text or for bytes that are no public key.
-var ErrKey = errors.New("must be an X25519 public key: 32 bytes, or their base64 as GetSealing returns it")
+// ErrKey is the error for a string or bytes that are not a public key.
+var ErrKey = errors.New("must be an X25519 public key: 32 bytes, or their base64 from GetSealing")
 
-// A Key is a public key of the vault. The zero Key seals nothing.
+// A Key is a public key of the vault. The zero Key cannot seal values.
 type Key struct {
 	public hpke.PublicKey
 	bytes  [32]byte
@@ -46,7 +46,7 @@ func NewKey(public []byte) (Key, error) {
 	return Key{public: key, bytes: [32]byte(public)}, nil
 }
 
-// ParseKey parses the text form of a key, as [Key.String] returns it. It fails with [ErrKey].
+// ParseKey parses a key in the format of [Key.String]. It fails with [ErrKey].
 func ParseKey(text string) (Key, error) {
 	public, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil {
@@ -55,25 +55,24 @@ func ParseKey(text string) (Key, error) {
 	return NewKey(public)
 }
 
-// String returns the key in base64, the form in which a configuration pins it.
+// String returns the key in base64, the format in which a configuration pins it.
 func (k Key) String() string { return base64.StdEncoding.EncodeToString(k.bytes[:]) }
 
-// ID returns what the vault calls the key: the first 16 characters of its SHA-256 in
-// hexadecimal.
+// ID returns the vault's ID of the key: the first 16 characters of its SHA-256 in hexadecimal.
 func (k Key) ID() string {
 	digest := sha256.Sum256(k.bytes[:])
 	return hex.EncodeToString(digest[:8])
 }
 
-// A Place is what a sealed value is bound to.
+// A Place is the context to which a sealed value is bound.
 type Place struct {
 	// Secret is the resource name, `workspaces/{workspace}/secrets/{secret}`.
 	Secret string
 	// RequestID is the request_id of the request that carries the value.
 	RequestID string
-	// Time is now, by the clock of the vault. Fractions of a second do not count.
+	// Time is the current time of the vault's clock. Fractions of a second are ignored.
 	Time time.Time
-	// Text is whether the value is text, not bytes.
+	// Text reports whether the value is text and not bytes.
 	Text bool
 }
 
@@ -87,8 +86,8 @@ func (p Place) info() []byte {
 	}, "\n"))
 }
 
-// Seal seals a value for a place. The value stays the caller's. Sealing the same value again
-// gives other bytes.
+// Seal seals a value for a place. It does not retain the value. Sealing the same value again
+// returns different bytes.
 func (k Key) Seal(value []byte, to Place) (*vaultv1.SealedValue, error) {
 	if k.public == nil {
 		return nil, fmt.Errorf("seal value: key: %w", ErrKey)

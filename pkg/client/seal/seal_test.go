@@ -82,7 +82,7 @@ func TestKnownAnswers(t *testing.T) {
 				t.Errorf("Seal = %v", got)
 			}
 			if last != nil && bytes.Equal(last.GetCiphertext()[:32], got.GetCiphertext()[:32]) {
-				t.Error("two values have one encapsulated key")
+				t.Error("two values have the same encapsulated key")
 			}
 			last = got
 		}
@@ -106,13 +106,13 @@ func TestKeysHaveATextForm(t *testing.T) {
 			t.Errorf("ParseKey(%q) = %v, %v, want %v", text, got, err, seal.ErrKey)
 		}
 	}
-	// A point of small order would make the same key for everybody.
+	// A point of small order would yield the same key for everyone.
 	var low seal.Key
 	if low, err = seal.NewKey(make([]byte, 32)); err == nil {
 		_, err = low.Seal([]byte("v"), seal.Place{})
 	}
 	if err == nil {
-		t.Error("a value is sealed to a point of small order")
+		t.Error("Seal accepted a point of small order")
 	}
 	if _, err := (seal.Key{}).Seal([]byte("v"), seal.Place{}); !errors.Is(err, seal.ErrKey) {
 		t.Errorf("Seal with no key = %v, want %v", err, seal.ErrKey)

@@ -16,8 +16,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist"
 )
 
-// references prints a line for each reference and each binding: whether they belong
-// together, the secret, and what refers to it.
+// references prints a line for each reference and each binding: the state, the secret, and the
+// referrer. The state says whether reference and binding match.
 func references(ctx context.Context, cfg config) error {
 	policy, err := cfg.Server.LoadPolicy()
 	if err != nil {
@@ -34,13 +34,13 @@ func references(ctx context.Context, cfg config) error {
 		return err
 	}
 	if unsound > 0 {
-		return fmt.Errorf("%d of these need attention: reconcile repairs UNBOUND and UNNEEDED; for LOST, save what refers to the secret again; for MIXED and SENDERS_DIFFER, store another key", unsound)
+		return fmt.Errorf("%d rows need attention: for UNBOUND and UNNEEDED, run reconcile; for LOST, save the endpoint or credential that refers to the secret again; for MIXED and SENDERS_DIFFER, store another key", unsound)
 	}
 	return nil
 }
 
-// reconcile prints a line for each difference: how it was repaired, the secret, and
-// what refers or referred to it; and for each loss that is left.
+// reconcile prints a line for each difference and for each remaining loss: the repair, the secret,
+// and the current or former referrer.
 func reconcile(ctx context.Context, cfg config) error {
 	policy, err := cfg.Server.LoadPolicy()
 	if err != nil {
@@ -61,15 +61,15 @@ func reconcile(ctx context.Context, cfg config) error {
 	}
 	var left []error
 	if repaired > 0 {
-		left = append(left, fmt.Errorf("%d differences were found and repaired", repaired))
+		left = append(left, fmt.Errorf("found and repaired %d differences", repaired))
 	}
 	if lost > 0 {
-		left = append(left, fmt.Errorf("%d references are lost: save the endpoints that are SWITCHED_OFF or LOST again, then activate them", lost))
+		left = append(left, fmt.Errorf("%d references are lost: save the endpoints in the rows SWITCHED_OFF and LOST again, then activate them", lost))
 	}
 	return errors.Join(left...)
 }
 
-// A table is lines of columns with tabs between them.
+// A table writes lines of tab-separated columns.
 type table struct{ out *bufio.Writer }
 
 func newTable(w io.Writer) table { return table{bufio.NewWriter(w)} }
@@ -82,8 +82,8 @@ func (t table) finish() error { return t.out.Flush() }
 
 func commandLog() *slog.Logger { return telemetry.NewLogger(os.Stderr, slog.LevelWarn, "allowlist") }
 
-// reconcileOnSignal compares and repairs at each SIGUSR1 until the function it returns
-// is called. The log says how many differences there were and no names.
+// reconcileOnSignal compares and repairs on each SIGUSR1 until stop is called. The log contains
+// the number of differences and no names.
 func reconcileOnSignal(ctx context.Context, a *allowlist.Allowlist, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
@@ -109,9 +109,9 @@ func reconcileOnSignal(ctx context.Context, a *allowlist.Allowlist, logger *slog
 func report(ctx context.Context, a *allowlist.Allowlist, logger *slog.Logger) {
 	repairs, err := a.Reconcile(ctx)
 	switch {
-	case ctx.Err() != nil: // the program ends; the next one compares when it starts
+	case ctx.Err() != nil: // the program is stopping; the next start compares again
 	case err != nil:
-		logger.LogAttrs(ctx, slog.LevelError, "references were not compared to the end", slog.Int("repairs", repairs), slog.Any("cause", err))
+		logger.LogAttrs(ctx, slog.LevelError, "comparison of references and bindings failed", slog.Int("repairs", repairs), slog.Any("cause", err))
 	case repairs > 0:
 		logger.LogAttrs(ctx, slog.LevelWarn, "references and bindings differed and were repaired", slog.Int("repairs", repairs))
 	default:

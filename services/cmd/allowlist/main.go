@@ -1,5 +1,5 @@
-// Command allowlist serves the allowlist: the registry of partners' endpoints, and
-// the encryption of what goes to them and comes from them.
+// Command allowlist serves the allowlist, which registers partners' endpoints, and encrypts and
+// decrypts their messages.
 package main
 
 import (
@@ -24,7 +24,7 @@ func (c config) Check() error {
 	return errors.Join(c.Server.Check(), c.Server.Limits.CheckFor(allowlist.MaxMessage), c.Allowlist.Check())
 }
 
-// CheckFiles reports what is wrong with the files that the configuration names.
+// CheckFiles reports errors and warnings about the files that the configuration names.
 func (c config) CheckFiles(r *filecheck.Report) {
 	c.Server.CheckFiles(r, false)
 	c.Allowlist.CheckFiles(r)
@@ -32,9 +32,9 @@ func (c config) CheckFiles(r *filecheck.Report) {
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact),
-		cli.Configured("references", "List which endpoints refer to which secrets, and whether the vault knows", references),
-		cli.Configured("reconcile", "Compare the endpoints with the bindings of the vault, and repair what differs", reconcile))
-	cli.Main("allowlist", "Keeps endpoints, and encrypts and decrypts for them", commands...)
+		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
+		cli.Configured("reconcile", "Compare the references of endpoints with the bindings in the vault, and repair differences", reconcile))
+	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }

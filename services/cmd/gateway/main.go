@@ -20,11 +20,11 @@ type config struct {
 
 func (c config) Check() error { return errors.Join(c.Telemetry.Check(), c.FrontDoor.Check()) }
 
-// CheckFiles reports what is wrong with the files that the configuration names.
+// CheckFiles reports errors and warnings about the files that the configuration names.
 func (c config) CheckFiles(r *filecheck.Report) { c.FrontDoor.CheckFiles(r) }
 
 func main() {
-	cli.Main("gateway", "Serves JSON over HTTP for the vault and the allowlist", cli.Serve(serve)...)
+	cli.Main("gateway", "Serves the JSON API of the vault and the allowlist over HTTPS", cli.Serve(serve)...)
 }
 
 func serve(ctx context.Context, cfg config) (err error) {

@@ -1,5 +1,5 @@
-// Command standalone runs everything in one process on one machine, with nothing to
-// configure: both services, the JSON front door, and identities of its own.
+// Command standalone runs both services and the JSON front door in one process on one machine. It
+// creates its identities and needs no configuration.
 package main
 
 import (
@@ -16,22 +16,22 @@ import (
 func main() {
 	cfg := standalone.DefaultConfig()
 	cmd := &cobra.Command{
-		Use: "standalone", Short: "Run everything in one process on this machine", Args: cobra.NoArgs,
+		Use: "standalone", Short: "Run both services and the JSON front door in one process on this machine", Args: cobra.NoArgs,
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Telemetry.Traces.Insecure = cfg.Telemetry.Traces.Endpoint != ""
-			// In the background of a terminal a read would stop the program; now it fails.
+			// In the background of a terminal, a read would otherwise stop the program. Now the read fails.
 			signal.Ignore(syscall.SIGTTIN)
 			return standalone.Run(cmd.Context(), cfg, os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	flags := cmd.Flags()
-	flags.StringVar(&cfg.Dir, "dir", cfg.Dir, "folder for data, keys and access files")
-	flags.StringVar(&cfg.GRPC, "grpc", cfg.GRPC, "address of the gRPC port, on loopback")
-	flags.StringVar(&cfg.JSON, "json", cfg.JSON, "address of the JSON port, on loopback")
-	flags.StringVar(&cfg.Metrics, "metrics", cfg.Metrics, "address of the metrics port, on loopback; empty: none")
-	flags.StringVar(&cfg.Telemetry.Log.Level, "log-level", cfg.Telemetry.Log.Level, "debug, info, warn or error")
-	flags.StringVar(&cfg.Telemetry.Traces.Endpoint, "otlp", "", "host and port of an OTLP collector on this machine; empty: no traces")
+	flags.StringVar(&cfg.Dir, "dir", cfg.Dir, "folder for data, keys, and access files")
+	flags.StringVar(&cfg.GRPC, "grpc", cfg.GRPC, "loopback address of the gRPC port")
+	flags.StringVar(&cfg.JSON, "json", cfg.JSON, "loopback address of the JSON port")
+	flags.StringVar(&cfg.Metrics, "metrics", cfg.Metrics, "loopback address of the metrics port; empty disables metrics")
+	flags.StringVar(&cfg.Telemetry.Log.Level, "log-level", cfg.Telemetry.Log.Level, "minimum level of the log: debug, info, warn, or error")
+	flags.StringVar(&cfg.Telemetry.Traces.Endpoint, "otlp", "", "host and port of an OTLP collector on this machine; empty disables traces")
 	cli.Run(cmd)
 }

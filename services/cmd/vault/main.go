@@ -1,4 +1,4 @@
-// Command vault serves the vault: it keeps secrets.
+// Command vault serves the vault, which stores secrets.
 package main
 
 import (
@@ -21,8 +21,8 @@ type config struct {
 
 func (c config) Check() error { return errors.Join(c.Server.Check(), c.Vault.Check()) }
 
-// CheckFiles reports what is wrong with the files that the configuration names. Without
-// a resolver no one could use what the vault keeps.
+// CheckFiles reports errors and warnings about the files that the configuration names. It reports
+// a policy without a resolver, because no one could use the secrets then.
 func (c config) CheckFiles(r *filecheck.Report) {
 	c.Server.CheckFiles(r, true)
 	c.Vault.CheckFiles(r)
@@ -30,7 +30,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), sealCommand())
-	cli.Main("vault", "Keeps secrets: stores a value once and never shows it again", commands...)
+	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return vault.Compact(ctx, cfg.Vault) }

@@ -20,24 +20,24 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// maxValue is the length of the longest value in bytes.
+// maxValue is the maximum length of a value in bytes.
 const maxValue = 64 << 10
 
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// A sealing is what the command `seal` is asked for.
+// A sealing is the flags of the command `seal`.
 type sealing struct {
-	key         string // text, or the path of a file
+	key         string // the key, or the path of a file
 	secret      string
 	requestID   string
 	data        bool
 	keepNewline bool
 	update      bool
-	password    string // the path of a file
+	password    string // a path
 }
 
-// sealCommand returns the command that seals a value. It reads no configuration and calls
-// nobody.
+// sealCommand returns the command that seals a value. It reads no configuration and makes no
+// calls.
 func sealCommand() *cobra.Command {
 	var s sealing
 	cmd := &cobra.Command{
@@ -45,22 +45,22 @@ func sealCommand() *cobra.Command {
 		Short: "Seal a value from standard input, and print the request that stores it",
 		Long: `Reads a value from standard input, seals it to a public key of the vault, and prints the
 CreateSecret or UpdateSecret request that stores it, as JSON. The request must arrive within an
-hour, with the request id that it is printed with.`,
+hour, with its request ID unchanged.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd.InOrStdin(), cmd.OutOrStdout(), time.Now())
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&s.key, "key", "", "public key of the vault in base64, or a file with it or with what GetSealing returned")
-	flags.StringVar(&s.secret, "secret", "", "name of the secret, workspaces/{workspace}/secrets/{secret}")
-	flags.StringVar(&s.requestID, "request-id", "", "id of the request (default a new one)")
-	flags.BoolVar(&s.data, "data", false, "take the input as bytes, unchanged; otherwise it is UTF-8 text")
-	flags.BoolVar(&s.keepNewline, "keep-newline", false, "keep the line break that ends the text; otherwise one is removed")
-	flags.StringVar(&s.password, "file-password", "", "file with the password of the PKCS #12 file that is the input; needs --data")
-	flags.BoolVar(&s.update, "update", false, "print the request that adds a version to a secret; otherwise the one that creates it")
+	flags.StringVar(&s.key, "key", "", "public key of the vault in base64, or a file that contains it or the response of GetSealing")
+	flags.StringVar(&s.secret, "secret", "", "resource name of the secret, workspaces/{workspace}/secrets/{secret}")
+	flags.StringVar(&s.requestID, "request-id", "", "idempotency key of the request (default: generated)")
+	flags.BoolVar(&s.data, "data", false, "read the input as bytes, unchanged (default: UTF-8 text)")
+	flags.BoolVar(&s.keepNewline, "keep-newline", false, "keep the line break at the end of the text (default: remove one)")
+	flags.StringVar(&s.password, "file-password", "", "file that contains the password, if the input is a PKCS #12 file; requires --data")
+	flags.BoolVar(&s.update, "update", false, "print a request that adds a version to an existing secret (default: a request that creates the secret)")
 	for _, name := range []string{"key", "secret"} {
-		_ = cmd.MarkFlagRequired(name) // fails only for a flag that does not exist
+		_ = cmd.MarkFlagRequired(name) // fails only for an unknown flag
 	}
 	cmd.MarkFlagsMutuallyExclusive("data", "keep-newline")
 	return cmd
@@ -75,7 +75,7 @@ func (s sealing) run(in io.Reader, out io.Writer, now time.Time) error {
 		s.requestID = uuid.NewString()
 	}
 	if !requestIDs.MatchString(s.requestID) {
-		return errors.New("request-id: must be 1 to 64 letters, digits, dots, hyphens and underscores")
+		return errors.New("request-id: must be 1 to 64 letters, digits, dots, hyphens, and underscores")
 	}
 	key, err := readKey(s.key)
 	if err != nil {
@@ -112,13 +112,13 @@ func (s sealing) run(in io.Reader, out io.Writer, now time.Time) error {
 	return nil
 }
 
-// readPassword returns the password in the file that is named, without a line break at its end.
+// readPassword returns the password in the file of the flag, without line breaks at its end.
 func (s sealing) readPassword() (string, error) {
 	switch {
 	case s.password == "":
 		return "", nil
 	case !s.data:
-		return "", errors.New("needs --data: a PKCS #12 file is bytes")
+		return "", errors.New("must be used with --data, because a PKCS #12 file is bytes")
 	}
 	text, err := os.ReadFile(s.password)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s sealing) readPassword() (string, error) {
 
 // read reads the value. The caller wipes it.
 func (s sealing) read(in io.Reader) ([]byte, error) {
-	buffer := make([]byte, maxValue+3) // a line break may go
+	buffer := make([]byte, maxValue+3) // room for a line break, which may be removed
 	n, err := io.ReadFull(in, buffer)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		clear(buffer)
@@ -146,7 +146,7 @@ func (s sealing) read(in io.Reader) ([]byte, error) {
 	case len(value) == 0 || len(value) > maxValue:
 		err = errors.New("must be 1 byte to 64 KiB long")
 	case !s.data && !utf8.Valid(value):
-		err = errors.New("must be UTF-8; for bytes, set --data")
+		err = errors.New("must be UTF-8 text; for bytes, set --data")
 	default:
 		return value, nil
 	}
@@ -154,15 +154,15 @@ func (s sealing) read(in io.Reader) ([]byte, error) {
 	return nil, err
 }
 
-// readKey returns a key that is given as text, or in a file as text or as the answer of
-// GetSealing, whose first key is the newest.
+// readKey returns a key. The argument is the key as a string, or the path of a file that contains
+// the key as a string or the response of GetSealing. The first key of a response is the newest.
 func readKey(given string) (seal.Key, error) {
 	if key, err := seal.ParseKey(given); err == nil {
 		return key, nil
 	}
 	text, err := os.ReadFile(given)
 	if err != nil {
-		return seal.Key{}, fmt.Errorf("%w; or the path of a file that can be read", seal.ErrKey)
+		return seal.Key{}, fmt.Errorf("%w, or the path of a readable file", seal.ErrKey)
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		return seal.ParseKey(string(text))
@@ -174,7 +174,7 @@ func readKey(given string) (seal.Key, error) {
 	return seal.NewKey(keys[0].GetPublicKey())
 }
 
-// keysOf returns the keys in what GetSealing returned, by HTTP or by gRPC.
+// keysOf returns the keys of a response of GetSealing over HTTP or gRPC.
 func keysOf(text []byte) ([]*vaultv1.SealingKey, error) {
 	options := protojson.UnmarshalOptions{DiscardUnknown: true}
 	var sealing vaultv1.Sealing
@@ -185,5 +185,5 @@ func keysOf(text []byte) ([]*vaultv1.SealingKey, error) {
 	if options.Unmarshal(text, &response) == nil && len(response.GetSealing().GetKeys()) > 0 {
 		return response.GetSealing().GetKeys(), nil
 	}
-	return nil, errors.New("the file must hold a public key, or what GetSealing returned")
+	return nil, errors.New("the file must contain a public key or the response of GetSealing")
 }

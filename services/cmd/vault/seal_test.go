@@ -44,7 +44,7 @@ func sealed(t *testing.T, in string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// opened returns what a sealed value holds.
+// opened returns the plaintext of a sealed value.
 func opened(t *testing.T, private *ecdh.PrivateKey, value *vaultv1.SealedValue, requestID string) string {
 	t.Helper()
 	key, err := hpke.NewDHKEMPrivateKey(private)
@@ -58,7 +58,7 @@ func opened(t *testing.T, private *ecdh.PrivateKey, value *vaultv1.SealedValue, 
 	info := fmt.Sprintf("keyward sealed value v1\n%s\n%s\n%d\n%s", secretName, requestID, value.GetSealTime().GetSeconds(), kind)
 	plain, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), []byte(info), value.GetCiphertext())
 	if err != nil {
-		t.Errorf("the value does not open: %v", err)
+		t.Errorf("opening the sealed value: %v", err)
 	}
 	return kind + " " + string(plain)
 }
@@ -72,11 +72,11 @@ func TestSealPrintsTheRequestThatStoresAValue(t *testing.T) {
 		want     string
 	}{
 		{"text loses the line break that ends it", "value\n", nil, "text value"},
-		{"of two line breaks, one stays", "value\n\n", nil, "text value\n"},
+		{"only one of two line breaks is removed", "value\n\n", nil, "text value\n"},
 		{"a line break of Windows counts as one", "value\r\n", nil, "text value"},
-		{"text without one stays as it is", " value ", nil, "text  value "},
-		{"it may keep it", "value\n", []string{"--keep-newline"}, "text value\n"},
-		{"bytes stay as they are", "\xff\x00\n", []string{"--data"}, "data \xff\x00\n"},
+		{"text without a line break is unchanged", " value ", nil, "text  value "},
+		{"--keep-newline keeps the line break", "value\n", []string{"--keep-newline"}, "text value\n"},
+		{"bytes are unchanged", "\xff\x00\n", []string{"--data"}, "data \xff\x00\n"},
 		{"the longest", strings.Repeat("x", maxValue) + "\r\n", nil, "text " + strings.Repeat("x", maxValue)},
 	} {
 		text, err := sealed(t, tt.in, append(tt.flags, "--key", public, "--secret", secretName)...)
@@ -152,7 +152,7 @@ func TestSealTakesTheKeyInEachForm(t *testing.T) {
 	for what, key := range map[string]string{
 		"text": public, "a file": file(public + "\n"), "JSON of HTTP": file(text(sealing)),
 		"JSON of gRPC":          file(text(&vaultv1.GetSealingResponse{Sealing: sealing})),
-		"JSON of a later vault": file(`{"later": 1, ` + text(sealing)[1:]),
+		"JSON of a newer vault": file(`{"later": 1, ` + text(sealing)[1:]),
 	} {
 		out, err := sealed(t, "value", "--key", key, "--secret", secretName)
 		var req vaultv1.CreateSecretRequest
@@ -183,16 +183,16 @@ func TestSealRefusesWhatTheVaultWould(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no value":                {"", nil, "read value: must be 1 byte"},
-		"a line break alone":      {"\n", nil, "read value: must be 1 byte"},
-		"too long":                {strings.Repeat("x", maxValue+1), nil, "read value: must be 1 byte"},
-		"much too long":           {strings.Repeat("x", 2*maxValue), []string{"--data"}, "read value: must be 1 byte"},
-		"no text":                 {"\xff", nil, "read value: must be UTF-8"},
-		"a malformed name":        {"v", []string{"--secret", "key"}, "secret: "},
-		"a name of all":           {"v", []string{"--secret", "workspaces/demo/secrets/-"}, "secret: "},
-		"a malformed request id":  {"v", []string{"--request-id", "a b"}, "request-id: "},
-		"a request id over limit": {"v", []string{"--request-id", strings.Repeat("r", 65)}, "request-id: "},
-		"flags that do not agree": {"v", []string{"--data", "--keep-newline"}, "if any flags in the group"},
+		"no value":                      {"", nil, "read value: must be 1 byte"},
+		"a line break alone":            {"\n", nil, "read value: must be 1 byte"},
+		"too long":                      {strings.Repeat("x", maxValue+1), nil, "read value: must be 1 byte"},
+		"much too long":                 {strings.Repeat("x", 2*maxValue), []string{"--data"}, "read value: must be 1 byte"},
+		"no text":                       {"\xff", nil, "read value: must be UTF-8"},
+		"a malformed name":              {"v", []string{"--secret", "key"}, "secret: "},
+		"a wildcard name":               {"v", []string{"--secret", "workspaces/demo/secrets/-"}, "secret: "},
+		"a malformed request ID":        {"v", []string{"--request-id", "a b"}, "request-id: "},
+		"a request ID over the limit":   {"v", []string{"--request-id", strings.Repeat("r", 65)}, "request-id: "},
+		"flags that exclude each other": {"v", []string{"--data", "--keep-newline"}, "if any flags in the group"},
 	} {
 		out, err := sealed(t, tt.in, append([]string{"--key", public, "--secret", secretName}, tt.args...)...)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) || out != "" {

@@ -1,4 +1,5 @@
 import path from "node:path";
+import { parse } from "@formatjs/icu-messageformat-parser";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 import { variables } from "./src/theme/variables.ts";
@@ -23,7 +24,10 @@ function withoutUnused(): Plugin {
   return {
     name: "without-unused",
     enforce: "pre",
-    resolveId: (source, importer) => (importer?.includes("/@mantine/core/") && /(ScrollArea\/ScrollArea\.mjs|^react-remove-scroll)$/.test(source) ? plain : undefined),
+    resolveId: (source, importer) =>
+      importer?.includes("/@mantine/core/") && /(ScrollArea\/ScrollArea\.mjs|^react-remove-scroll)$/.test(source)
+        ? plain
+        : undefined,
   };
 }
 
@@ -45,8 +49,30 @@ function shapeAsData(): Plugin {
   };
 }
 
+/**
+ * Compiles the texts that have parameters or tags, so that the page needs no parser for them.
+ * The others stay as they are.
+ */
+function texts(): Plugin {
+  const parser = "@formatjs/icu-messageformat-parser";
+  const compile = (text: string) => (/[{<]/.test(text) ? parse(text) : text);
+  return {
+    name: "texts",
+    enforce: "pre", // before the JSON becomes a module
+    resolveId(source, importer) {
+      if (source !== parser || !importer?.includes("/intl-messageformat/")) return undefined;
+      return this.resolve(`${parser}/no-parser.js`, importer);
+    },
+    transform(code, id) {
+      if (!/\/src\/text\/\w+\.json$/.test(id)) return undefined;
+      const found = Object.entries(JSON.parse(code) as Record<string, string>);
+      return { code: JSON.stringify(Object.fromEntries(found.map(([key, text]) => [key, compile(text)]))), map: null };
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [withoutUnused(), react(), themeVariables(), shapeAsData()],
+  plugins: [withoutUnused(), texts(), react(), themeVariables(), shapeAsData()],
   build: {
     // The folder also holds the page that is served when nothing was built.
     emptyOutDir: false,

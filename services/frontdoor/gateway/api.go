@@ -12,18 +12,18 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 )
 
-// A call is what the handlers around the mux know of a request on its way through.
+// A call is the state that the handlers around the mux share for one request.
 type call struct {
-	// outer is the request as it came.
+	// outer is the request as received.
 	outer *http.Request
-	// probing asks only which route answers; route is the answer.
+	// probing means that the mux only determines the route of the request and stores it in route.
 	probing bool
 	route   *route
-	// give gives back what the body has of the budget; nil: it has nothing.
+	// give returns the body's share to the budget; nil if it has none.
 	give func()
 }
 
-// end gives back what the request has taken.
+// end returns the request's share to the budget.
 func (c *call) end() {
 	if c.give != nil {
 		c.give()
@@ -55,14 +55,14 @@ func (g *gateway) api(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, callKey{}, &call{outer: r})
-	defer memory.Used() // what passed through is garbage then
+	defer memory.Used() // the bytes that passed are garbage then
 	g.mux.ServeHTTP(w, inner(ctx, r))
 }
 
-// exactPath tells whether a path has as many segments as it seems to have. An encoded
-// slash would make one segment out of two, and the mux takes an empty segment for an id.
-// A path with a character that should be encoded is two paths: net/url then goes by the
-// decoded one, and the mux by the other.
+// exactPath reports whether all readers of a path agree on its segments. An encoded slash would
+// turn one segment into two, and the mux accepts an empty segment as an ID. A path with a
+// character that should be encoded has two readings: net/url uses the decoded one, and the mux the
+// other.
 func exactPath(u *url.URL) bool {
 	escaped := strings.ToLower(u.EscapedPath())
 	if u.RawPath != "" && u.RawPath != u.EscapedPath() {
@@ -79,8 +79,8 @@ func exactPath(u *url.URL) bool {
 	return true
 }
 
-// admit checks a request that the mux found a handler for, and lets the handler have
-// what is left of it. It is the mux's middleware: nothing reaches a backend around it.
+// admit checks a request for which the mux found a handler, and passes the checked request to that
+// handler. It is the mux's middleware: no request reaches a backend without it.
 func (g *gateway) admit(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, in *http.Request, path map[string]string) {
 		c := callOf(in.Context())
@@ -104,8 +104,8 @@ func (g *gateway) admit(next runtime.HandlerFunc) runtime.HandlerFunc {
 	}
 }
 
-// exactIDs refuses colons, which no id has: `x:activate` with a method that the verb
-// does not have would else be taken for the resource of that name.
+// exactIDs refuses colons, which no ID contains. Otherwise `x:activate` with a method that the
+// verb does not have would be taken for the ID of a resource.
 func exactIDs(path map[string]string) bool {
 	for _, name := range path {
 		if strings.Contains(name, ":") {
@@ -134,8 +134,8 @@ func (g *gateway) check(rt *route, c *call, in *http.Request, path map[string]st
 	return withBody(in, query.Encode(), body), nil
 }
 
-// notMatched answers for a request that no handler is there for: 405 if another method
-// would have found one. It is the mux's routing error handler.
+// notMatched answers requests that have no handler: 405 if the path has a handler for another
+// method. It is the mux's routing error handler.
 func (g *gateway) notMatched(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, in *http.Request, _ int) {
 	if callOf(ctx).probing {
 		return
@@ -147,7 +147,8 @@ func (g *gateway) notMatched(ctx context.Context, _ *runtime.ServeMux, _ runtime
 	g.refuse(ctx, w, routeNotFound())
 }
 
-// allowed lists the methods of a path, as an Allow header does, or nothing.
+// allowed lists the methods of a path in the form of an Allow header. It is empty for an unknown
+// path.
 func (g *gateway) allowed(ctx context.Context, path string) string {
 	var methods []string
 	for _, m := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
@@ -165,8 +166,8 @@ func (g *gateway) allowed(ctx context.Context, path string) string {
 	return strings.Join(append(methods, http.MethodOptions), ", ")
 }
 
-// probe asks the mux which route answers a method and an escaped path. The mux alone
-// knows: a matcher of our own beside it could disagree with it.
+// probe returns the route that the mux selects for a method and an escaped path. A second matcher
+// could disagree with the mux.
 func (g *gateway) probe(ctx context.Context, method, path string) *route {
 	u, err := url.ParseRequestURI(path)
 	if err != nil {
@@ -181,10 +182,10 @@ func (g *gateway) probe(ctx context.Context, method, path string) *route {
 // nowhere is the response of a probe.
 type nowhere struct{}
 
-// Header returns a header that nobody reads.
+// Header returns a header that is discarded.
 func (nowhere) Header() http.Header { return http.Header{} }
 
-// Write takes everything.
+// Write discards everything.
 func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 
 // WriteHeader does nothing.

@@ -31,10 +31,10 @@ import (
 	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
-// canary stands for a secret that was put where it does not belong.
+// canary represents a misplaced secret.
 const canary = "CaNaRy7b1e5EcReT"
 
-// buffer is a log that many goroutines write.
+// A buffer is a log that is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -52,7 +52,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// libraries is all that grpc-go and grpc-gateway log in this process, at every level.
+// libraries is the log of grpc-go and grpc-gateway in this process, at every level.
 var libraries buffer
 
 func TestMain(m *testing.M) {
@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// seen is a call as the backend got it.
+// A seen is a call that the backend received.
 type seen struct {
 	method   string
 	md       metadata.MD
@@ -68,12 +68,12 @@ type seen struct {
 	deadline time.Duration
 }
 
-// env is a gateway on a real listener before a backend that remembers its calls.
+// An env is a gateway on a real listener, in front of a backend that records its calls.
 type env struct {
 	url   string
 	log   buffer
 	calls chan seen
-	// answer, if set, is what the backend answers. Set it before the first request.
+	// answer, if set, returns the responses of the backend. Set it before the first request.
 	answer func(ctx context.Context, method string) (proto.Message, error)
 }
 
@@ -135,7 +135,7 @@ func (e *env) dial(t testing.TB) *grpc.ClientConn {
 	return conn
 }
 
-// serve answers every method: with what answer says, or with an empty response.
+// serve answers every method with the result of answer, or with an empty response.
 func (e *env) serve(ctx context.Context, req any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	call := seen{method: info.FullMethod[strings.LastIndex(info.FullMethod, "/")+1:], md: md, req: req.(proto.Message)}
@@ -144,7 +144,7 @@ func (e *env) serve(ctx context.Context, req any, info *grpc.UnaryServerInfo, _ 
 	}
 	select {
 	case e.calls <- call:
-	default: // a fuzz target does not look
+	default: // fuzz targets do not check the calls
 	}
 	grpc.SetHeader(ctx, metadata.Pairs("x-request-id", strings.Join(md.Get("x-request-id"), ""), "x-internal", "private"))
 	grpc.SetTrailer(ctx, metadata.Pairs("x-trailer", "private"))
@@ -163,7 +163,7 @@ func (e *env) serve(ctx context.Context, req any, info *grpc.UnaryServerInfo, _ 
 	return out.New().Interface(), nil
 }
 
-// got returns the one call that the backend got.
+// got returns the only call that the backend received.
 func (e *env) got(t testing.TB) seen {
 	t.Helper()
 	select {
@@ -185,15 +185,15 @@ func (e *env) gotNothing(t testing.TB) {
 	}
 }
 
-// answer is what came back over HTTP.
+// An answer is an HTTP response.
 type answer struct {
 	code   int
 	header http.Header
 	body   string
 }
 
-// do sends a request with a bearer token and JSON as its content type. Headers are
-// pairs; an empty value takes a header away.
+// do sends a request with a bearer token and the content type JSON. Headers are pairs; an empty
+// value removes a header.
 func (e *env) do(t testing.TB, method, path, body string, headers ...string) answer {
 	t.Helper()
 	var r io.Reader
@@ -218,7 +218,7 @@ func (e *env) do(t testing.TB, method, path, body string, headers ...string) ans
 	return send(t, req)
 }
 
-// as is do with another content type.
+// as is like do, with another content type.
 func (e *env) as(t testing.TB, contentType, method, path, body string) answer {
 	t.Helper()
 	return e.do(t, method, path, body, "Content-Type", "", "Content-Type", contentType)
@@ -234,12 +234,12 @@ func send(t testing.TB, req *http.Request) answer {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatalf("read the answer: %v", err)
+		t.Fatalf("read the response: %v", err)
 	}
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 
-// problem is an error answer, taken apart.
+// A problem is a parsed error response.
 type problem struct {
 	status *statuspb.Status
 	info   *errdetails.ErrorInfo
@@ -255,7 +255,7 @@ func (a answer) problem(t testing.TB) problem {
 	}
 	p := problem{status: &statuspb.Status{}}
 	if err := protojson.Unmarshal([]byte(a.body), p.status); err != nil {
-		t.Fatalf("the answer %q is not a status: %v", a.body, err)
+		t.Fatalf("the response %q is not a status: %v", a.body, err)
 	}
 	for _, d := range p.status.GetDetails() {
 		m, err := d.UnmarshalNew()

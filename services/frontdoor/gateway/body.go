@@ -23,7 +23,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// readBody returns the body of a request to the route, or why it is refused.
+// readBody returns the body of a request to the route, or a refusal.
 func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
 	r := c.outer
 	if r.ContentLength == 0 {
@@ -31,7 +31,7 @@ func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
 	}
 	if !rt.takesBody {
 		if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
-			return nil, invalid("http.body", "must be empty: this method takes no body")
+			return nil, invalid("http.body", "must be empty: this method has no body")
 		}
 		return nil, nil
 	}
@@ -44,7 +44,7 @@ func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
 		return nil, tooMuch
 	}
 	size := r.ContentLength
-	if size < 0 { // it is not told
+	if size < 0 { // the length is unknown
 		size = limit
 	}
 	var err error
@@ -63,11 +63,11 @@ func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
 	return body, nil
 }
 
-// checkMedia wants JSON or no word about it. Anything else, such as a form, is
-// something that the client did not mean to send here.
+// checkMedia accepts a media type of JSON, or none. Any other type, such as a form, was not meant
+// for this API.
 func checkMedia(h http.Header) *refusal {
 	if encodings := h.Values("Content-Encoding"); len(encodings) > 0 && !strings.EqualFold(encodings[0], "identity") {
-		return unsupportedMedia("http.content-encoding", "must be absent: bodies are not compressed")
+		return unsupportedMedia("http.content-encoding", "must be absent: compressed bodies are not supported")
 	}
 	types := h.Values("Content-Type")
 	if len(types) == 0 {
@@ -81,11 +81,11 @@ func checkMedia(h http.Header) *refusal {
 	return nil
 }
 
-// checkBody decodes a body the way the generated code will, because that one repeats
-// input in its errors. It adds to the query what a PATCH changes. Where the body is the
-// whole request it may be empty: there are methods whose fields are all optional. Where
-// it is a resource it may not: the generated code would make an empty resource of it. It
-// returns the body for the generated code, in which enum values are written out.
+// checkBody decodes a body in the same way as the generated code, because the errors of the
+// generated code repeat input. For a PATCH it adds the mask to the query. A body that is the whole
+// request may be empty, because all fields of some methods are optional. A body that is a resource
+// may not, because the generated code would make an empty resource of it. It returns the body for
+// the generated code, with the full names of enum values.
 func (rt *route) checkBody(body []byte, path map[string]string, query url.Values) ([]byte, *refusal) {
 	if !rt.takesBody {
 		return body, nil
@@ -105,14 +105,14 @@ func (rt *route) checkBody(body []byte, path map[string]string, query url.Values
 	}
 	for variable, fd := range rt.inBody {
 		if name := msg.ProtoReflect().Get(fd).String(); name != "" && name != path[variable] {
-			return nil, invalid(variable, "must be absent or the name in the path")
+			return nil, invalid(variable, "must be absent or equal the name in the path")
 		}
 	}
 	return body, rt.addMask(body, msg, query)
 }
 
-// readAgain returns a body that protojson refuses with its short enum values written out, and
-// its message; or what is wrong with it.
+// readAgain reads a body that protojson refused. It returns the body with the full names of enum
+// values, and its message; or a refusal.
 func (rt *route) readAgain(body []byte, refused error) ([]byte, proto.Message, *refusal) {
 	prefix := ""
 	if rt.body != nil {
@@ -137,9 +137,9 @@ func (rt *route) readAgain(body []byte, refused error) ([]byte, proto.Message, *
 	return body, msg, nil
 }
 
-// addMask adds the mask of a PATCH that came without. The generated code's own would
-// hold whatever the body has; a client that sends back what it read, changed, would be
-// refused for the name and the etag.
+// addMask adds a mask to a PATCH that has none. The generated code would put all fields of the
+// body into its mask, so that a client that reads a resource, changes it, and sends it back would
+// be refused for its name and its etag.
 func (rt *route) addMask(body []byte, msg proto.Message, query url.Values) *refusal {
 	mask := rt.maskField()
 	if mask == nil || query.Get(string(mask.Name())) != "" {
@@ -157,13 +157,13 @@ func (rt *route) addMask(body []byte, msg proto.Message, query url.Values) *refu
 		}
 	}
 	if len(changes) == 0 && len(all.GetPaths()) > 0 {
-		return invalid(string(mask.Name()), "the body must have a field that can be changed")
+		return invalid(string(mask.Name()), "the body must contain a field that can change")
 	}
 	query.Set(string(mask.Name()), strings.Join(changes, ","))
 	return nil
 }
 
-// maskField returns the field of the request that says what a PATCH changes, or nil.
+// maskField returns the update mask field of the request, or nil.
 func (rt *route) maskField() protoreflect.FieldDescriptor {
 	if rt.key.method != http.MethodPatch || rt.body == nil {
 		return nil
@@ -176,7 +176,7 @@ func (rt *route) maskField() protoreflect.FieldDescriptor {
 	return nil
 }
 
-// changeable tells whether a field is one that a PATCH can mean to change.
+// changeable reports whether a PATCH can change a field.
 func changeable(fd protoreflect.FieldDescriptor) bool {
 	if fd == nil || fd.Name() == "etag" {
 		return false
@@ -190,11 +190,11 @@ func changeable(fd protoreflect.FieldDescriptor) bool {
 	return true
 }
 
-// protojsonPosition finds the position in an error of protojson. It is anchored at the
-// start: what follows repeats input, which could look like a position itself.
+// protojsonPosition finds the position in an error of protojson. It is anchored at the start: the
+// rest of the error repeats input, which could look like a position.
 var protojsonPosition = regexp.MustCompile(`^proto:[ \x{a0}](?:syntax error )?\(line (\d+:\d+)\)`)
 
-// position returns the line and column of what is wrong in a body, or nothing.
+// position returns the line and column of an error in a body, or an empty string.
 func position(err error, body []byte) string {
 	if found := protojsonPosition.FindStringSubmatch(err.Error()); found != nil {
 		return found[1]
@@ -207,7 +207,7 @@ func position(err error, body []byte) string {
 	return lineAndColumn(body, int(min(max(syntax.Offset, 0), int64(len(body)))))
 }
 
-// lineAndColumn returns where in a body an offset is.
+// lineAndColumn returns the line and column of an offset in a body.
 func lineAndColumn(body []byte, offset int) string {
 	before := body[:offset]
 	lineStart := bytes.LastIndexByte(before, '\n') + 1

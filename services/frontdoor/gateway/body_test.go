@@ -51,9 +51,9 @@ func TestMalformedJSONIsAnsweredWithItsPositionOnly(t *testing.T) {
 		{"a string that is not UTF-8", "{\"description\":\"CANARY\xff\"}", "1:16"},
 		{"a key that is not UTF-8", "{\"CANARY\xff\":1}", "1:2"},
 		{"half a surrogate pair", `{"description":"CANARY\ud800, and more"}`, "1:16"},
-		{"half a surrogate pair at the end, where protojson tells no position", `{"description":"CANARY\ud800"}`, ""},
+		{"half a surrogate pair at the end, for which protojson reports no position", `{"description":"CANARY\ud800"}`, ""},
 		{"a control character", "{\"description\":\"CANARY\x01\"}", "1:16"},
-		{"an escape that is none", `{"description":"CANARY\x"}`, "1:16"},
+		{"an invalid escape", `{"description":"CANARY\x"}`, "1:16"},
 		{"single quotes", `{'description':'CANARY'}`, "1:2"},
 		{"a comment", `{/*CANARY*/}`, "1:2"},
 		{"a comma at the end", `{"description":"CANARY",}`, "1:25"},
@@ -68,7 +68,7 @@ func TestMalformedJSONIsAnsweredWithItsPositionOnly(t *testing.T) {
 				a := e.do(t, m.method, m.path, strings.ReplaceAll(tc.body, "CANARY", canary))
 				p := wantProblem(t, a, http.StatusBadRequest, "MALFORMED_JSON")
 				if strings.Contains(a.body, canary) {
-					t.Errorf("the answer repeats the input: %s", a.body)
+					t.Errorf("the response repeats the input: %s", a.body)
 				}
 				want := tc.position
 				// The canary is longer than its placeholder.
@@ -81,7 +81,7 @@ func TestMalformedJSONIsAnsweredWithItsPositionOnly(t *testing.T) {
 	e.gotNothing(t)
 }
 
-// shifted moves a position to where it is when the placeholder is replaced.
+// shifted returns the position after the placeholder has been replaced.
 func shifted(body, position string) string {
 	if position == "" {
 		return ""
@@ -133,7 +133,7 @@ func TestBodiesWhereNoneBelongsAreRefused(t *testing.T) {
 			t.Errorf("%s with a body: field = %q", method, p.field())
 		}
 	}
-	// A body of unknown length, too.
+	// The same holds for a body of unknown length.
 	req, err := http.NewRequestWithContext(t.Context(), "DELETE", e.url+secret, io.MultiReader(strings.NewReader(`{"etag":"3"}`)))
 	if err != nil {
 		t.Fatal(err)
@@ -189,8 +189,8 @@ func TestPatchChangesWhatItsBodyHas(t *testing.T) {
 		{"an empty list counts", "", `{"allowedHosts":[]}`, []string{"allowed_hosts"}},
 		{"null counts", "", `{"description":null}`, []string{"description"}},
 		{"name, etag and output do not count", "", `{` + name + `,"etag":"3","uid":"u","maskedValue":"m","createTime":"2026-01-01T00:00:00Z","description":"d"}`, []string{"description"}},
-		{"what is fixed counts, for the backend to refuse", "", `{"usage":"USAGE_KEY"}`, []string{"usage"}},
-		{"a given mask wins", "?updateMask=labels", `{"description":"d"}`, []string{"labels"}},
+		{"an immutable field counts, for the backend to refuse", "", `{"usage":"USAGE_KEY"}`, []string{"usage"}},
+		{"an explicit mask takes precedence", "?updateMask=labels", `{"description":"d"}`, []string{"labels"}},
 		{"a given mask may be spelled as JSON", "?updateMask=allowedHosts,value.text", `{}`, []string{"allowed_hosts", "value.text"}},
 		{"a given mask may be spelled as proto", "?update_mask=allowed_hosts", `{}`, []string{"allowed_hosts"}},
 		{"an empty object changes nothing", "", `{}`, nil},
@@ -243,7 +243,7 @@ func TestLargeBodiesAreRefused(t *testing.T) {
 	}
 	e.got(t)
 	for name, r := range map[string]io.Reader{
-		"a byte too many":                   strings.NewReader(body(1<<20 + 1)),
+		"one byte over the limit":           strings.NewReader(body(1<<20 + 1)),
 		"twenty megabytes":                  strings.NewReader(body(20 << 20)),
 		"twenty megabytes without a length": io.MultiReader(strings.NewReader(body(20 << 20))),
 	} {
@@ -276,8 +276,8 @@ func TestClientsThatSendWithoutLookingGetTheirAnswer(t *testing.T) {
 		{"to no route", "POST", "/v1/nowhere", nil, 404, "ROUTE_NOT_FOUND"},
 		{"to no path", "POST", "/nowhere", nil, 404, "ROUTE_NOT_FOUND"},
 		{"with a wrong method", "PUT", secret, nil, 405, "METHOD_NOT_ALLOWED"},
-		{"as a form", "POST", secrets, []string{"Content-Type", "", "Content-Type", "application/x-www-form-urlencoded"}, 415, "INVALID_FIELD"},
-		{"where no body belongs", "GET", secret, nil, 400, "INVALID_FIELD"},
+		{"with the content type of a form", "POST", secrets, []string{"Content-Type", "", "Content-Type", "application/x-www-form-urlencoded"}, 415, "INVALID_FIELD"},
+		{"to a method without a body", "GET", secret, nil, 400, "INVALID_FIELD"},
 		{"with an unknown parameter", "POST", secrets + "?x=1", nil, 400, "INVALID_FIELD"},
 		{"with a large header", "POST", secrets, []string{"X-A", strings.Repeat("x", 40_000)}, 431, "MESSAGE_TOO_LARGE"},
 	}
@@ -314,7 +314,7 @@ func TestBodiesThatDoNotArriveAreRefused(t *testing.T) {
 	e := start(t)
 	for name, request := range map[string]string{
 		"a body cut short":                 "Content-Length: 100\r\n\r\n{\"a\"",
-		"a chunk that is none":             "Transfer-Encoding: chunked\r\n\r\nCANARY\r\n",
+		"an invalid chunk":                 "Transfer-Encoding: chunked\r\n\r\nCANARY\r\n",
 		"a chunked body that is cut short": "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestMisplacedValuesGoNowhere puts a value into every place of a request and looks
-// for it in all that comes out: the answer, its headers, the gateway's log, and the
-// logs of the libraries at every level.
+// TestMisplacedValuesGoNowhere puts a value into every place of a request and searches all output
+// for it: the response, its headers, the gateway's log, and the logs of the libraries at every
+// level.
 func TestMisplacedValuesGoNowhere(t *testing.T) {
 	t.Parallel()
 	e := start(t)
@@ -25,7 +25,7 @@ func TestMisplacedValuesGoNowhere(t *testing.T) {
 	}
 	findCanary(t, "log", e.log.String())
 	if libraries.String() == "" {
-		t.Error("the libraries logged nothing, so their log was not looked at")
+		t.Error("the libraries logged nothing, so this test did not check their log")
 	}
 	findCanary(t, "libraries' log", libraries.String())
 }
@@ -54,12 +54,12 @@ func misplaced(e *env) map[string]func(testing.TB) answer {
 		for place, path := range map[string]string{
 			"the workspace": "/v1/workspaces/" + canary + "/secrets", "the id": secrets + "/" + canary, "the route": secret + "/" + canary,
 			"the verb": endpoint + ":" + canary, "the version": "/" + canary, "an encoded slash": secrets + "/" + canary + "%2Fhistory",
-			"bytes that are no text": secrets + "/" + canary + "%ff", "an encoded percent sign": secrets + "/" + canary + "%25zz",
+			"bytes that are not UTF-8": secrets + "/" + canary + "%ff", "an encoded percent sign": secrets + "/" + canary + "%25zz",
 			"a parameter's name": secrets + "?" + canary + "=1", "a parameter's value": secrets + "?pageSize=" + canary, "an unknown value": secrets + "?x=" + canary,
 			"an enum": secrets + "?state=" + canary, "a bool": secret + "?force=" + canary, "a field of the body": secret + "?secret.value.text=" + canary,
 			"a map key": secret + "?secret.labels[" + canary + "]=1", "an index": secret + "?updateMask[" + canary + "]=1", "a mask": secret + "?updateMask=" + canary + "-",
 			"a query that does not parse": secrets + "?" + canary + "=%zz", "a semicolon": secrets + "?a=1;" + canary, "a fragment": secrets + "?x=1%23" + canary,
-			"a parameter given twice": secrets + "?query=1&query=" + canary,
+			"a repeated parameter": secrets + "?query=1&query=" + canary,
 		} {
 			body := ""
 			if method == "POST" || method == "PATCH" {
@@ -74,7 +74,7 @@ func misplaced(e *env) map[string]func(testing.TB) answer {
 		"base64": `{"value":{"data":"` + canary + `*"}}`, "a time": `{"createTime":"` + canary + `"}`, "a list": `["` + canary + `"]`, "a string": `"` + canary + `"`,
 		"no JSON": canary, "a truncated string": `{"value":{"text":"` + canary, "after the end": `{}` + canary, "a duplicate": `{"etag":"a","etag":"` + canary + `"}`,
 		"a duplicate key of a map": `{"labels":{"` + canary + `":"a","` + canary + `":"b"}}`, "a map's value": `{"labels":{"a":{"b":"` + canary + `"}}}`,
-		"bytes that are no text": `{"value":{"text":"` + canary + "\xff" + `"}}`, "an escape": `{"value":{"text":"` + canary + `\q"}}`,
+		"bytes that are not UTF-8": `{"value":{"text":"` + canary + "\xff" + `"}}`, "an escape": `{"value":{"text":"` + canary + `\q"}}`,
 		"a deep place": strings.Repeat(`{"a":`, 9000) + `"` + canary + `"`, "another name": `{"name":"` + canary + `"}`, "half a pair": `{"value":{"text":"` + canary + `\ud800"}}`,
 		"a large body": `{"value":{"text":"` + strings.Repeat(canary, 100_000) + `"}}`, "a value in its place": `{"value":{"text":"` + canary + `"}}`,
 		"a form": url.Values{canary: {canary}}.Encode(), "a long key": `{"` + strings.Repeat(canary, 1000) + `":1}`,
@@ -89,7 +89,7 @@ func misplaced(e *env) map[string]func(testing.TB) answer {
 		"Authorization", "X-Request-Id", "Traceparent", "Tracestate", "Content-Type", "Content-Encoding", "Accept", "Accept-Encoding", "Cookie", "Te", "Origin",
 		"X-Http-Method-Override", "X-Forwarded-For", "X-Forwarded-Host", "Grpc-Timeout", "Grpc-Metadata-A", "Grpc-Metadata-A-Bin", "X-Keyward-Client-Address", "User-Agent", canary,
 	} {
-		for suffix, value := range map[string]string{"": canary, " with a byte that is no text": canary + "\xff", " with a parameter": "application/json; " + canary} {
+		for suffix, value := range map[string]string{"": canary, " with a byte that is not UTF-8": canary + "\xff", " with a parameter": "application/json; " + canary} {
 			add(header+suffix, "POST", secrets, "{}", header, value)
 			add(header+suffix+", not found", "GET", "/v1/nowhere", "", header, value)
 		}
@@ -108,6 +108,6 @@ func TestBasicCredentialsAreTheBackendsToRefuse(t *testing.T) {
 	a := send(t, req)
 	findCanary(t, "answer", a.body)
 	if got := e.got(t).md.Get("authorization"); len(got) != 1 || !strings.HasPrefix(got[0], "Basic ") {
-		t.Error("the header did not pass as it is")
+		t.Error("the header did not pass unchanged")
 	}
 }

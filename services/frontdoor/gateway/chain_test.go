@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
-// vault tells who calls: the subject in the description, the address and the request id
+// A vault returns the caller: the subject in the description, and the address and the request ID
 // in the labels.
 type vault struct {
 	vaultv1.UnimplementedVaultServiceServer
@@ -37,8 +37,8 @@ func (vault) CreateSecret(context.Context, *vaultv1.CreateSecretRequest) (*vault
 	return &vaultv1.CreateSecretResponse{}, nil
 }
 
-// TestTheRealChain puts the gateway before a real server, which knows it as a proxy by
-// its certificate: the gateway's own identity opens nothing.
+// TestTheRealChain puts the gateway in front of a real server, whose policy makes it a proxy by
+// its certificate: the gateway's identity confers no access.
 func TestTheRealChain(t *testing.T) {
 	t.Parallel()
 	world := servertest.New(t)
@@ -61,9 +61,9 @@ func TestTheRealChain(t *testing.T) {
 		{"the owner of another workspace does not", world.Owner(t, "other").Token, "GET", secret, "", 403, "PERMISSION_DENIED"},
 		{"a member does not", world.Member(t, "acme").Token, "GET", secret, "", 403, "PERMISSION_DENIED"},
 		{"a stranger does not", world.Stranger(t).Token, "GET", secret, "", 403, "PERMISSION_DENIED"},
-		{"a stranger's malformed field is not looked at", world.Stranger(t).Token, "POST", secrets + "?secretId=a", `{"labels":{"A":""}}`, 403, "PERMISSION_DENIED"},
-		{"a bad token is nobody", canary, "GET", secret, "", 401, "CREDENTIALS_INVALID"},
-		{"no token is nobody", "", "GET", secret, "", 401, "CREDENTIALS_MISSING"},
+		{"a stranger's malformed field is not checked", world.Stranger(t).Token, "POST", secrets + "?secretId=a", `{"labels":{"A":""}}`, 403, "PERMISSION_DENIED"},
+		{"an invalid token is refused", canary, "GET", secret, "", 401, "CREDENTIALS_INVALID"},
+		{"a missing token is refused", "", "GET", secret, "", 401, "CREDENTIALS_MISSING"},
 		{"an owner's malformed field is named", owner.Token, "POST", secrets + "?secretId=a", `{"description":"` + strings.Repeat(canary, 100) + `"}`, 400, "INVALID_FIELD"},
 	}
 	for _, tc := range tests {

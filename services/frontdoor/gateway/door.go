@@ -55,13 +55,13 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endless reports whether the end of a request is one on which not all may agree, so that
-// nothing may follow it on its connection: see the package comment.
+// endless reports whether HTTP implementations may disagree about the end of a request, so that
+// its connection must close after it: see the package comment.
 func endless(r *http.Request) bool {
 	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)
 }
 
-// other serves what is neither the API nor the gateway's own.
+// other serves the paths that are neither the API nor pages of the gateway.
 func (g *gateway) other(w http.ResponseWriter, r *http.Request) {
 	if g.cfg.Pages != nil {
 		if handler := g.cfg.Pages(r); handler != nil {
@@ -72,15 +72,15 @@ func (g *gateway) other(w http.ResponseWriter, r *http.Request) {
 	g.refuse(r.Context(), w, routeNotFound())
 }
 
-// harden sets the headers of every response. A handler that serves pages sets its own
-// content security policy and cache rules over them.
+// harden sets the headers of every response. A handler that serves pages overwrites the content
+// security policy and the cache rules.
 func harden(h http.Header, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	// On localhost it would turn every other local server of the reader to https.
+	// On localhost it would switch every other local server of this browser to https.
 	if r.TLS != nil && !loopback(hostname(r.Host)) {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
@@ -91,7 +91,7 @@ func loopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || (err == nil && addr.IsLoopback())
 }
 
-// hostname returns the host of a Host header, without port and in one spelling.
+// hostname returns the host of a Host header, normalized and without its port.
 func hostname(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
@@ -123,7 +123,7 @@ func (g *gateway) checkLimits(r *http.Request) *refusal {
 	return nil
 }
 
-// page serves a constant.
+// page serves a constant body.
 func (g *gateway) page(w http.ResponseWriter, r *http.Request, body []byte) {
 	const allow = "GET, HEAD, OPTIONS"
 	switch r.Method {
@@ -136,37 +136,37 @@ func (g *gateway) page(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 }
 
-// options tells which methods there are. There are no CORS headers: pages of other
-// origins have no business here.
+// options returns the allowed methods. It sets no CORS headers, because pages of other origins
+// must not use this API.
 func options(w http.ResponseWriter, allow string) {
 	w.Header().Set("Allow", allow)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// drainBytes is how much of a body that nobody wants is read and thrown away.
+// drainBytes is the maximum number of bytes of an unwanted body that are read and discarded.
 const drainBytes = 32 << 20
 
-// A response remembers whether an answer has begun.
+// A response records whether the response has begun.
 type response struct {
 	http.ResponseWriter
 	request *http.Request
 	begun   bool
 }
 
-// WriteHeader begins the answer. Before it begins an error, it lets the client send
-// what it cannot be kept from sending: net/http would cut off one that sends without
-// looking, and it would never read the answer. HTTP/2 has other means, and a client
-// that asks first (Expect: 100-continue) has not begun to send.
+// WriteHeader begins the response. Before an error, it reads the rest of the request's body:
+// net/http would close the connection to a client that is still sending, and that client would
+// never read the response. HTTP/2 has other means, and a client that sends `Expect: 100-continue`
+// has not begun to send.
 func (w *response) WriteHeader(status int) {
 	r := w.request
 	if !w.begun && status >= http.StatusBadRequest && r.ProtoMajor == 1 && r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, r.Body, drainBytes) // it is thrown away, however it ends
+		_, _ = io.CopyN(io.Discard, r.Body, drainBytes) // discarded, so errors do not matter
 	}
 	w.begun = true
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write begins the answer, if need be, and goes on with it.
+// Write writes a part of the response and begins it if necessary.
 func (w *response) Write(b []byte) (int, error) {
 	w.begun = true
 	return w.ResponseWriter.Write(b)
@@ -175,8 +175,8 @@ func (w *response) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// catch answers for a handler that panicked. Only the type of what it panicked with
-// is logged: the text could hold anything.
+// catch answers for a handler that panicked. It logs only the type of the panic value: its text
+// could contain anything.
 func (g *gateway) catch(ctx context.Context, w *response) {
 	cause := recover()
 	if cause == nil {
@@ -190,14 +190,14 @@ func (g *gateway) catch(ctx context.Context, w *response) {
 		slog.Any("stack", telemetry.Stack(1)),
 		slog.String("request_id", telemetry.RequestID(ctx)))
 	if w.begun {
-		panic(http.ErrAbortHandler) // net/http cuts the answer off and logs nothing
+		panic(http.ErrAbortHandler) // net/http aborts the response and logs nothing
 	}
 	g.refuse(ctx, w, internal())
 }
 
-// inner returns the request that the mux gets: nothing of the original but the path and
-// what passIn names. So neither the mux nor the generated code can pass on, or log,
-// anything else: not the Host header, not X-Forwarded-For, not Grpc-Timeout.
+// inner returns the request for the mux. It contains only the path of the original and the headers
+// that passIn names, so that neither the mux nor the generated code can forward or log anything
+// else, such as the Host header, X-Forwarded-For, or Grpc-Timeout.
 func inner(ctx context.Context, r *http.Request) *http.Request {
 	in := (&http.Request{
 		Method: r.Method, URL: r.URL, Body: http.NoBody,
@@ -222,16 +222,16 @@ func inner(ctx context.Context, r *http.Request) *http.Request {
 
 var (
 	traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	// credentials is what can go into gRPC metadata. The mux drops the rest in silence.
+	// credentials matches valid values of gRPC metadata. The mux silently drops all others.
 	credentials = regexp.MustCompile(`^[\x20-\x7e]*$`)
 )
 
-// checkCredentials refuses requests that nobody vouches for before their body is read.
-// Through this door there are bearer tokens only, and each method needs one.
+// checkCredentials refuses requests without credentials before their body is read. This door
+// accepts only bearer tokens, and each method needs one.
 func checkCredentials(r *http.Request) *refusal {
 	values := r.Header.Values("Authorization")
 	if len(values) == 0 {
-		return unauthenticated(fault.CredentialsMissing, "the request carries no credentials")
+		return unauthenticated(fault.CredentialsMissing, "the request has no credentials; send an Authorization header with a bearer token")
 	}
 	for _, v := range values {
 		if !credentials.MatchString(v) {

@@ -34,7 +34,7 @@ func TestPagesBesideTheAPI(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	for _, path := range []string{"/healthz", "/openapi.json"} {
-		// Without credentials.
+		// Pages need no credentials.
 		if a := e.do(t, "GET", path, "", "Authorization", ""); a.code != http.StatusOK || len(fieldsOf(t, a.body)) != 1 {
 			t.Errorf("GET %s = %d %s", path, a.code, a.body)
 		}
@@ -74,7 +74,7 @@ func TestPagesAreWhatIsNotAPI(t *testing.T) {
 		a := e.do(t, "GET", path, "")
 		wantProblem(t, a, http.StatusNotFound, "ROUTE_NOT_FOUND")
 		if strings.Contains(fmt.Sprint(a), canary) {
-			t.Errorf("GET %s: the answer repeats the path: %v", path, a)
+			t.Errorf("GET %s: the response repeats the path: %v", path, a)
 		}
 	}
 	if a := record(e.handler(t, e.dial(t), beside), httptest.NewRequest("GET", "http://evil.example/secrets/db", nil)); a.code != http.StatusMisdirectedRequest {
@@ -105,7 +105,7 @@ func TestForeignHostsAreRefused(t *testing.T) {
 				wantProblem(t, a, http.StatusMisdirectedRequest, "ROUTE_NOT_FOUND")
 			}
 			if strings.Contains(a.body, canary) {
-				t.Errorf("the answer repeats the host: %s", a.body)
+				t.Errorf("the response repeats the host: %s", a.body)
 			}
 		}
 	}
@@ -128,13 +128,13 @@ func TestLimitsOfURLsAndHeaders(t *testing.T) {
 		code        int
 		limit       string
 	}{
-		{"a long URL is in order", "?query=" + strings.Repeat("x", 8000), nil, 200, ""},
-		{"a longer one is not", "?query=" + strings.Repeat("x", 8192), nil, 414, "limit_bytes"},
-		{"ninety headers are in order", "", headers(90, 10), 200, ""},
-		{"a thousand are not", "", headers(1000, 10), 431, "limit_headers"},
-		{"thirty kilobytes are in order", "", headers(30, 1000), 200, ""},
-		{"forty are not", "", headers(40, 1000), 431, "limit_bytes"},
-		{"nor are forty in one", "", headers(1, 40_000), 431, "limit_bytes"},
+		{"a long URL is accepted", "?query=" + strings.Repeat("x", 8000), nil, 200, ""},
+		{"a longer URL is refused", "?query=" + strings.Repeat("x", 8192), nil, 414, "limit_bytes"},
+		{"ninety headers are accepted", "", headers(90, 10), 200, ""},
+		{"a thousand headers are refused", "", headers(1000, 10), 431, "limit_headers"},
+		{"thirty kilobytes of headers are accepted", "", headers(30, 1000), 200, ""},
+		{"forty kilobytes are refused", "", headers(40, 1000), 431, "limit_bytes"},
+		{"forty kilobytes in one header are refused", "", headers(1, 40_000), 431, "limit_bytes"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestLimitsOfURLsAndHeaders(t *testing.T) {
 			}
 		})
 	}
-	// Far over the limit net/http answers by itself.
+	// Far above the limit, net/http itself answers.
 	if a := e.do(t, "GET", secret, "", headers(1, 200_000)...); a.code != 431 {
 		t.Errorf("200 kB of headers: %d, want 431", a.code)
 	}
@@ -165,9 +165,9 @@ func TestRequestLinesThatNoHandlerSees(t *testing.T) {
 		request string
 		code    int
 	}{
-		"the server as such":    {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404},
+		"the server as a whole": {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404},
 		"a tunnel":              {"CONNECT " + canary + ":443 HTTP/1.1\r\nHost: a\r\n\r\n", 404},
-		"an escape that is not": {"GET /v1/%zz" + canary + " HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		"an invalid escape":     {"GET /v1/%zz" + canary + " HTTP/1.1\r\nHost: a\r\n\r\n", 400},
 		"not HTTP":              {canary + "\r\n\r\n", 400},
 		"two hosts":             {"GET / HTTP/1.1\r\nHost: a\r\nHost: " + canary + "\r\n\r\n", 400},
 		"two lengths":           {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n" + canary, 400},
@@ -221,7 +221,7 @@ func TestPanicsAreAnsweredAndNotDescribed(t *testing.T) {
 	defer res.Body.Close()
 	<-begun
 	if _, err := io.ReadAll(res.Body); err == nil {
-		t.Error("an answer that was cut off reads as complete")
+		t.Error("an aborted response reads as complete")
 	}
 	if log := e.log.String(); strings.Contains(log, canary) || strings.Contains(a.body, canary) || !strings.Contains(log, "handler panicked") {
 		t.Errorf("answer %s\nlog %s", a.body, log)
@@ -269,7 +269,7 @@ func TestTLS(t *testing.T) {
 	old := &tls.Config{RootCAs: transport.TLSClientConfig.RootCAs, MaxVersion: tls.VersionTLS11}
 	if conn, err := tls.Dial("tcp", lis.Addr().String(), old); err == nil {
 		conn.Close()
-		t.Error("TLS 1.1 is spoken")
+		t.Error("the server accepts TLS 1.1")
 	}
 }
 

@@ -13,35 +13,36 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// A body that protojson refuses is read once more, guided by the descriptor of its message.
-// That finds out which field is wrong and what could stand there, and the short names of
-// enum values, such as `AES_256_GCM` for `ALGORITHM_AES_256_GCM`, which are written out.
+// A body that protojson refuses is read a second time, guided by the descriptor of its message.
+// That identifies the invalid field and its valid values. It also finds the short names of enum
+// values, such as `AES_256_GCM` for `ALGORITHM_AES_256_GCM`, and replaces them with the full
+// names.
 //
-// An answer names fields of the contract. It repeats a name that is unknown only if that
-// looks like one, and never a value: either may be a secret in the wrong place. Nothing of
-// the body is copied but names.
+// An error names fields of the contract. It repeats an unknown name only if it looks like the name
+// of a field, and never a value: either may be a misplaced secret. Apart from names, nothing of
+// the body is copied.
 
-// maxShort is how many short names a body may have, so that it grows by a bounded amount.
+// maxShort is the maximum number of short names in a body. It limits the growth of the body.
 const maxShort = 256
 
 // An explainer reads one body.
 type explainer struct {
 	body []byte
 	at   int
-	// wrong is what is wrong and wrongAt its offset; nil: nothing is, or it is the syntax.
+	// wrong is the violation and wrongAt its offset; nil if there is no violation, or a syntax error.
 	wrong   *fault.Violation
 	wrongAt int
 	short   []shortName
 }
 
-// A shortName is where a prefix is missing.
+// A shortName is the position of an enum value without its prefix.
 type shortName struct {
 	at     int
 	prefix string
 }
 
-// explain reads a body that should hold a message, which is the field of the request at path;
-// empty: the request itself. It reports whether it has read all of it.
+// explain reads a body that should contain a message, which is the field of the request at path;
+// empty: the request itself. It reports whether it has read the whole body.
 func explain(body []byte, md protoreflect.MessageDescriptor, path string) (x *explainer, whole bool) {
 	x = &explainer{body: body}
 	if !x.message(md, path, 0) {
@@ -51,7 +52,7 @@ func explain(body []byte, md protoreflect.MessageDescriptor, path string) (x *ex
 	return x, x.at == len(body)
 }
 
-// writtenOut returns the body with all short names written out, and erases the one before.
+// writtenOut returns the body with the full names of enum values, and erases the original.
 func (x *explainer) writtenOut() []byte {
 	extra := 0
 	for _, s := range x.short {
@@ -67,7 +68,7 @@ func (x *explainer) writtenOut() []byte {
 	return out
 }
 
-// refuse notes what is wrong at an offset.
+// refuse records a violation at an offset.
 func (x *explainer) refuse(at int, path, description string) bool {
 	if path == "" {
 		path = "http.body"
@@ -92,12 +93,12 @@ func (x *explainer) message(md protoreflect.MessageDescriptor, path string, dept
 		case fd == nil:
 			return x.refuse(at, path, unknownField(md, name))
 		case seen[fd.Number()]:
-			return x.refuse(at, join(path, fd), "must be given once")
+			return x.refuse(at, join(path, fd), "must not be repeated")
 		}
 		seen[fd.Number()] = true
 		if choice := fd.ContainingOneof(); choice != nil && !choice.IsSynthetic() && !x.isNull() {
 			if other := chosen[choice.Name()]; other != nil {
-				return x.refuse(at, join(path, fd), "must not stand beside "+other.JSONName()+": choose one of "+listed(choices(choice), ""))
+				return x.refuse(at, join(path, fd), "must not be combined with "+other.JSONName()+"; choose one of "+listed(choices(choice), ""))
 			}
 			chosen[choice.Name()] = fd
 		}
@@ -105,7 +106,7 @@ func (x *explainer) message(md protoreflect.MessageDescriptor, path string, dept
 	})
 }
 
-// members reads an object. Member is called at the value of each.
+// members reads an object. It calls member at each value.
 func (x *explainer) members(path string, member func(at int, name string) bool) bool {
 	if x.space(); !x.take('{') {
 		return x.unlike(path, "must be an object")
@@ -154,10 +155,10 @@ func (x *explainer) field(fd protoreflect.FieldDescriptor, path string, depth in
 	return true
 }
 
-// base64Text is what bytes are written as, in either alphabet.
+// base64Text matches base64 in either alphabet, the form of bytes.
 var base64Text = regexp.MustCompile(`^"[A-Za-z0-9+/_-]*={0,2}"$`)
 
-// single reads a value that is no list and no map.
+// single reads a value that is neither a list nor a map.
 func (x *explainer) single(fd protoreflect.FieldDescriptor, path string, depth int) bool {
 	at := x.at
 	switch kind := fd.Kind(); kind {
@@ -187,7 +188,7 @@ func (x *explainer) single(fd protoreflect.FieldDescriptor, path string, depth i
 	}
 }
 
-// known reads one of the messages that are no objects in JSON.
+// known reads one of the well-known messages that are not objects in JSON.
 func (x *explainer) known(fd protoreflect.FieldDescriptor, path string) bool {
 	at := x.at
 	if _, ok := x.text(); ok {
@@ -199,7 +200,7 @@ func (x *explainer) known(fd protoreflect.FieldDescriptor, path string) bool {
 	case "Duration":
 		return x.unlikeAt(at, path, "must be a duration such as 300s")
 	case "FieldMask":
-		return x.unlikeAt(at, path, "must be names of fields joined by commas")
+		return x.unlikeAt(at, path, "must be field names separated by commas")
 	default:
 		return false
 	}
@@ -226,7 +227,7 @@ func (x *explainer) enum(ed protoreflect.EnumDescriptor, path string) bool {
 	return x.refuse(at, path, "must be one of "+listed(valuesOf(ed), name))
 }
 
-// number reads a number, which may be in quotes.
+// number reads a number, which may be quoted.
 func (x *explainer) number(path string) bool {
 	at := x.at
 	text, quoted := x.text()
@@ -239,7 +240,7 @@ func (x *explainer) number(path string) bool {
 	return true
 }
 
-// unlike refuses a value of another kind; what is no value at all is the syntax.
+// unlike refuses a value of the wrong kind. Anything that is not a value is a syntax error.
 func (x *explainer) unlike(path, description string) bool { return x.unlikeAt(x.at, path, description) }
 
 func (x *explainer) unlikeAt(at int, path, description string) bool {
@@ -279,7 +280,7 @@ func (x *explainer) space() {
 	}
 }
 
-// text reads a string and returns it with its quotes, as it stands.
+// text reads a string and returns it unchanged, with its quotes.
 func (x *explainer) text() ([]byte, bool) {
 	start := x.at
 	if x.peek() != '"' {
@@ -297,7 +298,7 @@ func (x *explainer) text() ([]byte, bool) {
 	return nil, false
 }
 
-// word reads a number, or a word such as true.
+// word reads a number or a word such as true.
 func (x *explainer) word() []byte {
 	start := x.at
 	for x.at < len(x.body) && strings.IndexByte(" \t\r\n,:]}[{\"", x.body[x.at]) < 0 {

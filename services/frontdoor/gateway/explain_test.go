@@ -17,22 +17,22 @@ func TestAnAnswerSaysWhichFieldIsWrongAndWhatThereIs(t *testing.T) {
 	e := start(t)
 	cipher := func(text string) string { return `{"encryption":{"request":{"cipher":{` + text + `}}}}` }
 	for _, c := range []struct{ name, body, position, field, description string }{
-		{"a field with a slip", `{"desciption":"x"}`, "1:2", "endpoint", "has no field desciption; it has description, "},
-		{"a field of another place", cipher("\n\"encoding\":1"), "2:1", "endpoint.encryption.request.cipher", "has no field encoding; it has "},
-		{"a name that may be a secret", `{"` + canary + `":1}`, "1:2", "endpoint", "has no field of this name; it has "},
-		{"a long name", `{"` + strings.Repeat("name", 20) + `":1}`, "1:2", "endpoint", "has no field of this name; it has "},
-		{"an enum value with a slip", cipher(`"algorithm":"AES_256_GMC"`), "1:49", "endpoint.encryption.request.cipher.algorithm", "must be one of AES_256_GCM, "},
+		{"a misspelled field", `{"desciption":"x"}`, "1:2", "endpoint", "unknown field desciption; available: description, "},
+		{"a field of another message", cipher("\n\"encoding\":1"), "2:1", "endpoint.encryption.request.cipher", "unknown field encoding; available: "},
+		{"a name that may be a secret", `{"` + canary + `":1}`, "1:2", "endpoint", "unknown field; available: "},
+		{"a long name", `{"` + strings.Repeat("name", 20) + `":1}`, "1:2", "endpoint", "unknown field; available: "},
+		{"a misspelled enum value", cipher(`"algorithm":"AES_256_GMC"`), "1:49", "endpoint.encryption.request.cipher.algorithm", "must be one of AES_256_GCM, "},
 		{"an enum value in the wrong case", cipher(`"algorithm":"aes_256_gcm"`), "1:49", "endpoint.encryption.request.cipher.algorithm", "must be one of AES_256_GCM, "},
 		{"an enum value of another kind", cipher(`"algorithm":true`), "1:49", "endpoint.encryption.request.cipher.algorithm", "must be one of AES_128_GCM, "},
-		{"two of a choice", cipher(`"sharedKey":{},"sessionKey":{}`), "1:52", "endpoint.encryption.request.cipher.session_key", "must not stand beside sharedKey: choose one of sharedKey, sessionKey, "},
-		{"a field twice", `{"url":"a","url":"b"}`, "1:12", "endpoint.url", "must be given once"},
+		{"two alternatives of a choice", cipher(`"sharedKey":{},"sessionKey":{}`), "1:52", "endpoint.encryption.request.cipher.session_key", "must not be combined with sharedKey; choose one of sharedKey, sessionKey, "},
+		{"a field twice", `{"url":"a","url":"b"}`, "1:12", "endpoint.url", "must not be repeated"},
 		{"a string for an object", `{"encryption":"` + canary + `"}`, "1:15", "endpoint.encryption", "must be an object"},
 		{"an object for a list", `{"methods":{}}`, "1:12", "endpoint.methods", "must be a list"},
 		{"a string for a list", `{"methods":"` + canary + `"}`, "1:12", "endpoint.methods", "must be a list"},
 		{"a number in a list of strings", `{"methods":["POST", 7]}`, "1:21", "endpoint.methods[1]", "must be a string"},
 		{"a number in a map", `{"labels":{"` + canary + `":7}}`, "1:31", "endpoint.labels", "must be a string"},
-		{"a text for a number", cipher(`"tagBytes":"` + canary + `"`), "1:48", "endpoint.encryption.request.cipher.tag_bytes", "must be a number"},
-		{"a text for a duration", `{"encryption":{"rotationGrace":7}}`, "1:32", "endpoint.encryption.rotation_grace", "must be a duration such as 300s"},
+		{"a string for a number", cipher(`"tagBytes":"` + canary + `"`), "1:48", "endpoint.encryption.request.cipher.tag_bytes", "must be a number"},
+		{"a string for a duration", `{"encryption":{"rotationGrace":7}}`, "1:32", "endpoint.encryption.rotation_grace", "must be a duration such as 300s"},
 		{"a list for the whole", `["` + canary + `"]`, "1:1", "endpoint", "must be an object"},
 	} {
 		a := e.do(t, "POST", endpoints+"?endpointId=a", c.body)
@@ -44,7 +44,7 @@ func TestAnAnswerSaysWhichFieldIsWrongAndWhatThereIs(t *testing.T) {
 			t.Errorf("%s: violations = %v, want %s: %s", c.name, v, c.field, c.description)
 		}
 		if strings.Contains(a.body, canary) || len(a.body) > 1000 {
-			t.Errorf("%s: the answer repeats the input, or is long: %s", c.name, a.body)
+			t.Errorf("%s: the response repeats the input, or is long: %s", c.name, a.body)
 		}
 	}
 	p := wantProblem(t, e.do(t, "POST", endpoint+":encrypt", `{"body":"not base64"}`), http.StatusBadRequest, "MALFORMED_JSON")
@@ -90,7 +90,7 @@ func TestEnumValuesAreTakenByTheirShortNames(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", method, diff)
 		}
 	}
-	// A body does not grow without bounds.
+	// The growth of a body is limited.
 	many := `{"encryption":{"request":{"allowLegacy":[` + strings.Repeat(`{"flag":"ECB"},`, 300) + `{}]}}}`
 	wantProblem(t, e.do(t, "POST", endpoints+"?endpointId=a", many), http.StatusBadRequest, "MALFORMED_JSON")
 	e.gotNothing(t)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzBody sends any bytes as a body. It looks for a 500, for an answer that is not
-// JSON, and for the canary, which the seeds place and the fuzzer moves about.
+// FuzzBody sends any bytes as a body. It fails on a 500, on a response that is not JSON, and on
+// the canary, which the seeds contain and the fuzzer moves.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ``, `null`, `{"value":{"text":"CANARY"}}`, `{"CANARY":1}`, `{"usage":"CANARY"}`, `{"labels":{"CANARY":{}}}`, `{"value":{"data":"CANARY"}}`,
@@ -31,7 +31,7 @@ func FuzzBody(f *testing.F) {
 		target := targets[int(to)%len(targets)]
 		a := serve(t, h, target.method, target.path, strings.ReplaceAll(string(body), "CANARY", canary))
 		if strings.Contains(a.body, canary) {
-			t.Errorf("the answer repeats the input: %s", a.body)
+			t.Errorf("the response repeats the input: %s", a.body)
 		}
 		if a.code == http.StatusOK {
 			return
@@ -42,8 +42,8 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// FuzzTarget sends any path and query. No encoding of a slash, a dot or a colon may
-// make a request reach a method with an id that its path does not have.
+// FuzzTarget sends any path and query. No encoding of a slash, a dot, or a colon may make a
+// request reach a method with an ID that its path does not contain.
 func FuzzTarget(f *testing.F) {
 	for _, seed := range []string{
 		"workspaces/acme/secrets", "workspaces/acme/secrets/a%2Fhistory", "workspaces/acme/secrets/a/history", "workspaces/a/endpoints/b:activate",
@@ -58,7 +58,7 @@ func FuzzTarget(f *testing.F) {
 		target = strings.ReplaceAll(target, "CANARY", canary)
 		r, err := http.NewRequestWithContext(t.Context(), methods[int(method)%len(methods)], "http://a/v1/"+target, http.NoBody)
 		if err != nil {
-			return // net/http would refuse it before the handler
+			return // net/http refuses it before the handler runs
 		}
 		r.RequestURI = r.URL.RequestURI()
 		r.Header.Set("Authorization", "Bearer of-somebody")

@@ -1,43 +1,42 @@
-// Package gateway is the JSON front door: JSON over HTTP in, gRPC out.
+// Package gateway is the JSON front door: it accepts JSON over HTTP and calls gRPC services.
 //
-// [New] returns a handler for the HTTP bindings of one or more gRPC services. The
-// generated handlers of grpc-gateway do the translation; this package decides what
-// reaches them, and what comes back. It dials nothing and knows no service: a
-// [Backend] brings the connection, the generated registration and the descriptor.
+// [New] returns a handler for the HTTP bindings of one or more gRPC services. The generated
+// handlers of grpc-gateway translate requests and responses. This package decides which requests
+// reach them, and which responses leave. It dials nothing and knows no service: a [Backend]
+// provides the connection, the generated registration, and the descriptor.
 //
-// # What gets in
+// # Requests
 //
-// A request is looked at in this order, and the first finding is the answer:
-// limits and host, route and method, credentials (that there are any: who it is, is
-// the backend's business), query, body. Of its headers the backend sees
-// `authorization`, a well-formed `traceparent` and a request id; whatever else the
-// client sent, `Grpc-Metadata-*` and `Grpc-Timeout` among it, ends here. The address
-// of the client is told in [auth.AddressHeader], from the connection and never from a
-// header.
+// A request is checked in this order, and the first violation is the response: limits and host,
+// route and method, presence of credentials (the backend verifies them), query, body. Of the
+// headers, the backend receives only `authorization`, a well-formed `traceparent`, and a request
+// ID. All others, including `Grpc-Metadata-*` and `Grpc-Timeout`, are dropped. The gateway reports
+// the address of the client in [auth.AddressHeader]. It takes the address from the connection and
+// never from a header.
 //
-// Everything is exact. Query parameters, JSON fields and body fields that the method
-// does not have are errors, so are duplicates, a trailing slash, an encoded slash, a
-// body where none belongs, and a name in the body that is not the one in the path. A
-// PATCH without `updateMask` changes the fields that its body has, except those that
-// nobody changes: the name, the etag and what is output only.
+// All checks are exact. Query parameters, JSON fields, and body fields that the method does not
+// have are errors. So are duplicates, a trailing slash, an encoded slash, a body for a method
+// without one, and a name in the body that differs from the name in the path. A PATCH without
+// `updateMask` changes the fields that its body contains, except for fields that cannot change:
+// the name, the etag, and output-only fields.
 //
-// # What gets out
+// # Responses
 //
-// An error is a google.rpc.Status in JSON with one google.rpc.ErrorInfo of domain
-// keyward.dev, whoever made it. What a backend of ours says passes as it is. All
-// other texts (of protojson, grpc-go, net/http) repeat input or tell addresses: they
-// are replaced by constant sentences. So no error repeats anything the client sent,
-// not even the name of an unknown field: it may be a value in the wrong place.
+// Every error is a google.rpc.Status in JSON with one google.rpc.ErrorInfo of the domain
+// keyward.dev, whichever component reported it. Errors of Keyward's services pass unchanged. All
+// other messages (of protojson, grpc-go, and net/http) repeat input or reveal addresses. They are
+// replaced by constant sentences. No error therefore repeats a value that the client sent, nor the
+// name of an unknown field unless it looks like the name of a field.
 //
 // # Bodies
 //
-// The bytes of bodies under way are taken from a budget before they are read. A connection
-// of HTTP/1.1 ends after a body without a length (`Transfer-Encoding: chunked`): net/http
-// drops a Content-Length beside it, by which a proxy in between may have found another
-// end, so that what follows on the connection could be another client's.
+// The bytes of a body are taken from a budget before it is read. A connection of HTTP/1.1 closes
+// after a body without a length (`Transfer-Encoding: chunked`). net/http ignores a Content-Length
+// next to it, by which a proxy in between may have found another end of the request, so that the
+// next bytes of the connection could belong to another client.
 //
-// What net/http refuses before any handler runs, such as a request line that is not
-// HTTP, is answered by net/http, in plain text and with nothing of the request.
+// net/http itself answers requests that it refuses before any handler runs, such as a request line
+// that is not HTTP. That response is plain text and repeats nothing of the request.
 package gateway
 
 import (
@@ -57,27 +56,27 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 )
 
-// Config is what a program decides about its front door. The zero value is usable.
+// A Config is the configuration of a front door. The zero value is usable.
 type Config struct {
-	// AllowedHosts are the host names and addresses, without port, that requests may
-	// be addressed to. Empty means any. A page of another site whose name resolves to
-	// this server (DNS rebinding) is stopped by it.
+	// AllowedHosts are the host names and addresses, without port, that requests may be addressed to.
+	// Empty means any. The list stops pages of another site whose name resolves to this server (DNS
+	// rebinding).
 	AllowedHosts []string
-	// OpenAPI is served as /openapi.json. Without it there is no such page.
+	// OpenAPI is served as /openapi.json. If it is empty, that path does not exist.
 	OpenAPI []byte
-	// Pages returns the handler for what is not below /v1/; nil, or a nil func, means
-	// not found. A handler that refuses by itself does so in its own words.
+	// Pages returns the handler for a path outside /v1/. If it or its result is nil, the path does
+	// not exist. The errors of these handlers are not translated.
 	Pages func(*http.Request) http.Handler
-	// Timeout limits each call to a backend. 30 s if zero.
+	// Timeout limits each call to a backend. Default: 30 s.
 	Timeout time.Duration
-	// MaxBodyBytes limits request bodies. 1 MiB if zero.
+	// MaxBodyBytes limits the size of a request body. Default: 1 MiB.
 	MaxBodyBytes int64
-	// BodyBytes is how many bytes the bodies of requests under way may have in all. One
-	// client, by its address, has at most as much as is left for the others. 128 MiB if
-	// zero, no bound if negative.
+	// BodyBytes is the maximum total size of the bodies of pending requests. One client, by its
+	// address, may use at most as much as remains for the others. A negative value means no limit.
+	// Default: 128 MiB.
 	BodyBytes int64
-	// Logger gets a line for each request that the gateway answered by itself; the
-	// backend logs all others. Nothing of a request is in it. Nil means no log.
+	// Logger logs each request that the gateway answered itself; the backend logs all others. The log
+	// contains nothing of the request. Nil means no log.
 	Logger *slog.Logger
 }
 
@@ -99,8 +98,8 @@ func (c Config) withDefaults() Config {
 
 // A Backend is a gRPC service that has HTTP bindings.
 type Backend struct {
-	// Conn leads to the service: a network or an in-memory connection, but one that
-	// passes the service's interceptors. See [DialOptions].
+	// Conn is the connection to the service. It may be in memory, but must pass the service's
+	// interceptors. See [DialOptions].
 	Conn *grpc.ClientConn
 	// Service describes the service.
 	Service protoreflect.ServiceDescriptor
@@ -108,8 +107,8 @@ type Backend struct {
 	Register func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
 }
 
-// DialOptions are what a [Backend]'s connection needs beside its credentials: room
-// for a page of the largest resources.
+// DialOptions returns the options that a [Backend]'s connection needs in addition to its
+// credentials: a message size for a page of the largest resources.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32 << 20))}
 }
@@ -122,8 +121,8 @@ type gateway struct {
 	bodies *quota.Budget
 }
 
-// New returns the handler for the backends' bindings. It fails if a binding is one
-// that it cannot check or that the mux does not reach.
+// New returns the handler for the backends' bindings. It fails if it cannot check a binding, or if
+// the mux does not reach one.
 func New(cfg Config, backends ...Backend) (http.Handler, error) {
 	g := &gateway{
 		cfg:    cfg.withDefaults(),
@@ -144,7 +143,7 @@ func New(cfg Config, backends ...Backend) (http.Handler, error) {
 		runtime.WithErrorHandler(g.callFailed),
 		runtime.WithRoutingErrorHandler(g.notMatched),
 		runtime.WithMiddlewares(g.admit),
-		// Else a POST of a form reaches the GET of the same path.
+		// Without this option, a POST of a form reaches the GET of the same path.
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
@@ -164,7 +163,7 @@ func (g *gateway) add(b Backend) error {
 	}
 	for _, rt := range routes {
 		if _, taken := g.routes[rt.key]; taken {
-			return fmt.Errorf("bind %s: the route is taken", rt.rpc)
+			return fmt.Errorf("bind %s: another binding has the same route", rt.rpc)
 		}
 		g.routes[rt.key] = rt
 	}
@@ -174,22 +173,22 @@ func (g *gateway) add(b Backend) error {
 	return nil
 }
 
-// checkRoutes sends an example of each binding through the mux. A binding that is
-// shadowed by another, or that Register did not bring, would be unreachable or, worse,
-// be checked by the rules of another method.
+// checkRoutes sends an example of each binding through the mux. A binding that another one
+// shadows, or that Register did not register, would be unreachable or, worse, be checked by the
+// rules of another method.
 func (g *gateway) checkRoutes() error {
 	var findings []error
 	for _, rt := range g.routes {
 		if got := g.probe(context.Background(), rt.key.method, rt.example()); got != rt {
-			findings = append(findings, fmt.Errorf("reach %s: another handler or none answers for its route", rt.rpc))
+			findings = append(findings, fmt.Errorf("reach %s: no handler, or a different one, serves its route", rt.rpc))
 		}
 	}
 	return errors.Join(findings...)
 }
 
-// passIn names the headers that the backend sees as metadata. The request that the
-// mux gets has been built by [gateway.inner]; this is the second lock. The mux passes
-// `authorization` by itself.
+// passIn names the headers that the backend receives as metadata. The request for the mux is
+// already reduced by [gateway.inner]; this is a second line of defense. The mux itself passes
+// `authorization`.
 func passIn(header string) (string, bool) {
 	switch lower := strings.ToLower(header); lower {
 	case traceparentHeader, requestIDHeader, addressHeader:

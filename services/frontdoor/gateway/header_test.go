@@ -15,7 +15,7 @@ import (
 
 const uuid = "0198b2c5-7d0e-7a31-9c54-0123456789ab"
 
-// ours are the metadata that grpc-go itself adds.
+// ours is the metadata that grpc-go itself adds.
 var ours = []string{":authority", "content-type", "user-agent", "grpc-accept-encoding"}
 
 func TestOnlyNamedHeadersPassIn(t *testing.T) {
@@ -43,7 +43,7 @@ func TestOnlyNamedHeadersPassIn(t *testing.T) {
 		t.Errorf("metadata (-want +got):\n%s", diff)
 	}
 	if call.deadline < 25*time.Second || call.deadline > 30*time.Second {
-		t.Errorf("the call has %v left, want nearly 30 s whatever Grpc-Timeout says", call.deadline)
+		t.Errorf("the call has %v left, want nearly 30 s for any Grpc-Timeout", call.deadline)
 	}
 }
 
@@ -73,11 +73,11 @@ func TestRequestsWithoutUsableCredentialsEndHere(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	for name, tc := range map[string]struct{ header, reason string }{
-		"no header is missing":              {"", "CREDENTIALS_MISSING"},
-		"what gRPC cannot carry is invalid": {"Bearer " + canary + "\u00e9", "CREDENTIALS_INVALID"},
+		"no header is missing":                     {"", "CREDENTIALS_MISSING"},
+		"bytes that gRPC cannot carry are invalid": {"Bearer " + canary + "\u00e9", "CREDENTIALS_INVALID"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Authentication comes before validation, so the body is not looked at.
+			// Authentication comes before validation, so the body is not checked.
 			a := e.do(t, "POST", secrets, "{broken", "Authorization", "", "Authorization", tc.header)
 			wantProblem(t, a, http.StatusUnauthorized, tc.reason)
 			if got := a.header.Get("WWW-Authenticate"); got != "Bearer" {
@@ -120,7 +120,7 @@ func TestEveryAnswerIsHardened(t *testing.T) {
 			for header, want := range map[string]string{
 				"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Content-Type": "application/json",
 				"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Referrer-Policy": "no-referrer",
-				"Strict-Transport-Security": "", // no TLS here
+				"Strict-Transport-Security": "", // this test does not use TLS
 			} {
 				if got := a.header.Get(header); got != want {
 					t.Errorf("%s = %q, want %q", header, got, want)

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// maxDepth is how deep the messages in a body may nest.
+// maxDepth is the maximum nesting depth of messages in a body.
 const maxDepth = 64
 
 // unmarshalOptions are strict: unknown fields and duplicates are errors.
@@ -18,11 +18,10 @@ func unmarshalOptions() protojson.UnmarshalOptions {
 	return protojson.UnmarshalOptions{RecursionLimit: maxDepth}
 }
 
-// A marshaler speaks the JSON of the front door: camelCase names, enums by name, and
-// fields with their default value present, so that an empty list is `[]` and a count
-// of nothing `0` instead of missing. protojson puts spaces at random on purpose; the
-// marshaler takes them out, so that answers can be compared, and ends with a newline,
-// so that a terminal shows them well.
+// A marshaler writes the JSON of the front door: camelCase names, enums by name, and fields with
+// their default value present, so that an empty list is `[]` and a count of zero is `0` instead of
+// missing. protojson inserts random spaces on purpose. The marshaler removes them, so that
+// responses can be compared, and ends with a newline for terminals.
 type marshaler struct{ runtime.JSONPb }
 
 func newMarshaler() *marshaler {

@@ -10,27 +10,27 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// maxListed is how many names an answer lists, the nearest first.
+// maxListed is the maximum number of names in an error.
 const maxListed = 12
 
-// unknownField says that a message has no such field, and which it has. It repeats the name
-// only if it could be one.
+// unknownField describes an unknown field and lists the fields of the message. It repeats the name
+// only if it could be the name of a field: otherwise it may be a misplaced secret.
 func unknownField(md protoreflect.MessageDescriptor, name string) string {
 	var names []string
 	for i := range md.Fields().Len() {
 		names = append(names, md.Fields().Get(i).JSONName())
 	}
-	if !repeatable.MatchString(name) {
-		name = "of this name" // which may be a secret in the wrong place
-	}
 	if len(names) == 0 {
-		return "has no fields, and none " + name
+		return "must be empty: it has no fields"
 	}
-	return fmt.Sprintf("has no field %s; it has %s", name, listed(names, name))
+	if !repeatable.MatchString(name) {
+		return "unknown field; available: " + listed(names, "")
+	}
+	return fmt.Sprintf("unknown field %s; available: %s", name, listed(names, name))
 }
 
-// repeatable is what a name of a field looks like. Key material that was pasted in the place of
-// a name is longer, or has digits between its letters.
+// repeatable matches strings that look like the name of a field. Key material that was pasted
+// instead of a name is longer, or has digits between its letters.
 var repeatable = regexp.MustCompile(`^[A-Za-z][A-Za-z_]{0,28}[0-9]{0,3}$`)
 
 // choices returns the names of the fields of a oneof.
@@ -42,8 +42,8 @@ func choices(choice protoreflect.OneofDescriptor) []string {
 	return names
 }
 
-// prefixOf returns what all values of an enum begin with, such as `ALGORITHM_`; empty if it is
-// not told.
+// prefixOf returns the prefix of all values of an enum, such as `ALGORITHM_`, or an empty string
+// if they have none.
 func prefixOf(ed protoreflect.EnumDescriptor) string {
 	prefix, ok := strings.CutSuffix(string(ed.Values().Get(0).Name()), "UNSPECIFIED")
 	if !ok {
@@ -52,7 +52,7 @@ func prefixOf(ed protoreflect.EnumDescriptor) string {
 	return prefix
 }
 
-// valuesOf returns the short names of the values of an enum, without the one that is not set.
+// valuesOf returns the short names of the values of an enum, without the unspecified one.
 func valuesOf(ed protoreflect.EnumDescriptor) []string {
 	var names []string
 	for i := range ed.Values().Len() {
@@ -63,7 +63,7 @@ func valuesOf(ed protoreflect.EnumDescriptor) []string {
 	return names
 }
 
-// listed joins names, those first that are near to what was given.
+// listed joins names, the most similar to the given one first.
 func listed(names []string, given string) string {
 	if given != "" && len(given) <= 64 {
 		far := func(name string) int {
@@ -80,8 +80,8 @@ func listed(names []string, given string) string {
 	return strings.Join(names, ", ")
 }
 
-// distance returns how many characters have to be changed, added or left away to make one
-// name of another (Levenshtein).
+// distance returns the Levenshtein distance: the number of characters that must be changed, added,
+// or removed to turn one name into the other.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -12,13 +12,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// checkQuery returns the query parameters in the spelling of the proto, or why they
-// are refused. The generated code would ignore unknown ones, also those that would set
-// a field of the body or of the path, and repeat in its errors those that do not parse.
+// checkQuery returns the query parameters with their proto names, or a refusal. The generated code
+// would ignore unknown parameters, including those that set a field of the body or of the path,
+// and its errors would repeat values that do not parse.
 func (rt *route) checkQuery(raw string) (url.Values, *refusal) {
 	given, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, invalid("url.query", "must be well-formed: pairs joined by &, with percent-encoding")
+		return nil, invalid("url.query", "must be percent-encoded pairs separated by &")
 	}
 	checked := make(url.Values, len(given))
 	for name, values := range given {
@@ -28,11 +28,11 @@ func (rt *route) checkQuery(raw string) (url.Values, *refusal) {
 		}
 		field := string(fd.Name())
 		if checked.Has(field) || (len(values) > 1 && !fd.IsList()) {
-			return nil, invalid(field, "must be given once")
+			return nil, invalid(field, "must not be repeated")
 		}
 		for _, text := range values {
-			if finding := checkValue(fd, text); finding != "" {
-				return nil, invalid(field, finding)
+			if violation := checkValue(fd, text); violation != "" {
+				return nil, invalid(field, violation)
 			}
 			checked.Add(field, spell(fd, text))
 		}
@@ -40,21 +40,21 @@ func (rt *route) checkQuery(raw string) (url.Values, *refusal) {
 	return checked, nil
 }
 
-// unknownParameter does not name the parameter: the name may be a value that landed
-// before the equals sign.
+// unknownParameter does not name the parameter: the name may be a value that was misplaced before
+// the equals sign.
 func (rt *route) unknownParameter() *refusal {
-	description := "must be empty: this method takes no query parameters"
+	description := "must be empty: this method has no query parameters"
 	if names := rt.paramNames(); len(names) > 0 {
-		description = "takes only " + strings.Join(names, ", ")
+		description = "must contain only these parameters: " + strings.Join(names, ", ")
 	}
 	r := invalid("url.query", description)
-	r.http, r.message = http.StatusBadRequest, "the request has query parameters that this method does not take"
+	r.http, r.message = http.StatusBadRequest, "the request has query parameters that this method does not have"
 	return r
 }
 
 var maskPaths = regexp.MustCompile(`^[A-Za-z0-9_]+([.,][A-Za-z0-9_]+)*$`)
 
-// checkValue returns what the value of a parameter must be, or nothing if it is that.
+// checkValue returns a violation of the value of a parameter, or an empty string.
 func checkValue(fd protoreflect.FieldDescriptor, text string) string {
 	switch fd.Kind() {
 	case protoreflect.BoolKind:
@@ -81,10 +81,10 @@ func checkValue(fd protoreflect.FieldDescriptor, text string) string {
 			return ""
 		}
 		if text != "" && !maskPaths.MatchString(text) {
-			return "must be names of fields joined by commas"
+			return "must be field names separated by commas"
 		}
 	default:
-		// A string that is not UTF-8 would fail when the call is marshalled.
+		// A string that is not UTF-8 would fail when the call is marshaled.
 		if !utf8.ValidString(text) {
 			return "must be UTF-8"
 		}
@@ -94,7 +94,7 @@ func checkValue(fd protoreflect.FieldDescriptor, text string) string {
 
 func checkNumber[T int64 | uint64](_ T, err error) string {
 	if err != nil {
-		return "must be an integer that is in range"
+		return "must be an integer in the range of its type"
 	}
 	return ""
 }
@@ -111,8 +111,8 @@ func isTime(fd protoreflect.FieldDescriptor) bool {
 	return fd.Message() != nil && fd.Message().FullName() == timestamp
 }
 
-// spell returns a parameter's value as the generated code needs it: it takes the paths
-// of a mask as they are, while JSON spells them in camelCase.
+// spell returns the value of a parameter in the form that the generated code needs. It takes the
+// paths of a mask unchanged, while JSON spells them in camelCase.
 func spell(fd protoreflect.FieldDescriptor, text string) string {
 	if fd.Kind() != protoreflect.MessageKind || isTime(fd) {
 		return text

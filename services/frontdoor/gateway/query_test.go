@@ -18,34 +18,34 @@ func TestQueryParametersThatTheMethodDoesNotTakeAreRefused(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	tests := []struct{ name, method, path, query, body, field string }{
-		{"an unknown one", "GET", secrets, canary + "=1", "", "url.query"},
-		{"one without a value", "GET", secrets, canary, "", "url.query"},
-		{"one without a name", "GET", secrets, "=" + canary, "", "url.query"},
-		{"any, where the method takes none", "GET", secret, "pageSize=1", "", "url.query"},
+		{"an unknown parameter", "GET", secrets, canary + "=1", "", "url.query"},
+		{"a parameter without a value", "GET", secrets, canary, "", "url.query"},
+		{"a parameter without a name", "GET", secrets, "=" + canary, "", "url.query"},
+		{"a parameter of a method without any", "GET", secret, "pageSize=1", "", "url.query"},
 		{"a field of the body", "POST", secrets, "secret.description=" + canary, `{}`, "url.query"},
 		{"the value", "POST", secrets, "secret.value.text=" + canary, `{}`, "url.query"},
 		{"the body itself", "POST", secrets, "secret=" + canary, `{}`, "url.query"},
 		{"a map in the body", "POST", secrets, "secret.labels[" + canary + "]=1", `{}`, "url.query"},
 		{"a field of the path", "GET", secrets, "parent=workspaces/other", "", "url.query"},
 		{"a field of the path of a PATCH", "PATCH", secret, "secret.name=workspaces/other/secrets/db", `{}`, "url.query"},
-		{"any, where all is in the body", "POST", endpoint + ":encrypt", "exchange=" + canary, `{}`, "url.query"},
-		{"a name, where all is in the body", "POST", endpoint + ":activate", "name=workspaces/other/endpoints/x", `{}`, "url.query"},
+		{"a parameter of a method whose fields are all in the body", "POST", endpoint + ":encrypt", "exchange=" + canary, `{}`, "url.query"},
+		{"the name of a method whose fields are all in the body", "POST", endpoint + ":activate", "name=workspaces/other/endpoints/x", `{}`, "url.query"},
 		{"a path below a parameter", "PATCH", secret, "updateMask.paths=description", `{}`, "url.query"},
 		{"an index", "GET", secrets, "query[" + canary + "]=1", "", "url.query"},
-		{"one in another case", "GET", secrets, "PAGESIZE=1", "", "url.query"},
-		{"one given twice", "GET", secrets, "query=a&query=" + canary, "", "query"},
-		{"one given in both spellings", "GET", secrets, "pageSize=1&page_size=2", "", "page_size"},
-		{"a time that is none", "GET", endpoints, "legacyExpiresBefore=" + canary, "", "legacy_expires_before"},
-		{"a number that is none", "GET", secrets, "pageSize=" + canary, "", "page_size"},
+		{"a parameter in another case", "GET", secrets, "PAGESIZE=1", "", "url.query"},
+		{"a repeated parameter", "GET", secrets, "query=a&query=" + canary, "", "query"},
+		{"a parameter in both spellings", "GET", secrets, "pageSize=1&page_size=2", "", "page_size"},
+		{"an invalid time", "GET", endpoints, "legacyExpiresBefore=" + canary, "", "legacy_expires_before"},
+		{"an invalid number", "GET", secrets, "pageSize=" + canary, "", "page_size"},
 		{"a number without digits", "GET", secrets, "pageSize=", "", "page_size"},
 		{"a number out of range", "GET", secrets, "pageSize=99999999999", "", "page_size"},
-		{"an enum that is none", "GET", secrets, "usage=" + canary, "", "usage"},
+		{"an unknown enum value", "GET", secrets, "usage=" + canary, "", "usage"},
 		{"an enum by number", "GET", secrets, "usage=1", "", "usage"},
-		{"a bool that is none", "DELETE", secret, "force=" + canary, "", "force"},
+		{"an invalid bool", "DELETE", secret, "force=" + canary, "", "force"},
 		{"a bool in another spelling", "DELETE", secret, "force=1", "", "force"},
-		{"a mask that is none", "PATCH", secret, "updateMask=" + canary + "!", `{}`, "update_mask"},
-		{"a text that is not UTF-8", "GET", secrets, "query=%ff", "", "query"},
-		{"an escape that is none", "GET", secrets, "query=%zz" + canary, "", "url.query"},
+		{"an invalid mask", "PATCH", secret, "updateMask=" + canary + "!", `{}`, "update_mask"},
+		{"a string that is not UTF-8", "GET", secrets, "query=%ff", "", "query"},
+		{"an invalid escape", "GET", secrets, "query=%zz" + canary, "", "url.query"},
 		{"a semicolon", "GET", secrets, "query=a;" + canary, "", "url.query"},
 	}
 	for _, tc := range tests {
@@ -56,7 +56,7 @@ func TestQueryParametersThatTheMethodDoesNotTakeAreRefused(t *testing.T) {
 				t.Errorf("field = %q, want %q", p.field(), tc.field)
 			}
 			if strings.Contains(a.body, canary) {
-				t.Errorf("the answer repeats the input: %s", a.body)
+				t.Errorf("the response repeats the input: %s", a.body)
 			}
 		})
 	}
@@ -67,11 +67,11 @@ func TestAnUnknownParameterIsToldTheKnownOnes(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	p := e.do(t, "GET", secret+"/history?x=1", "").problem(t)
-	if got, want := p.bad.GetFieldViolations()[0].GetDescription(), "takes only pageSize, pageToken"; got != want {
+	if got, want := p.bad.GetFieldViolations()[0].GetDescription(), "must contain only these parameters: pageSize, pageToken"; got != want {
 		t.Errorf("description = %q, want %q", got, want)
 	}
 	p = e.do(t, "GET", secret+"?x=1", "").problem(t)
-	if got, want := p.bad.GetFieldViolations()[0].GetDescription(), "must be empty: this method takes no query parameters"; got != want {
+	if got, want := p.bad.GetFieldViolations()[0].GetDescription(), "must be empty: this method has no query parameters"; got != want {
 		t.Errorf("description = %q, want %q", got, want)
 	}
 }

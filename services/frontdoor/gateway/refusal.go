@@ -20,9 +20,9 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// A refusal is an error that the gateway answers by itself. Like a fault it holds
-// constant sentences and facts that the caller may know, and nothing of the request.
-// It has an HTTP status of its own where HTTP is more exact than gRPC.
+// A refusal is an error of the gateway itself. Like a fault it contains constant sentences and
+// facts that the caller may know, and nothing of the request. It has a separate HTTP status where
+// HTTP is more precise than gRPC.
 type refusal struct {
 	http       int
 	code       codes.Code
@@ -31,7 +31,7 @@ type refusal struct {
 	metadata   map[string]string
 	violations []fault.Violation
 	retryAfter time.Duration
-	// allow lists the methods for 405, as the Allow header does.
+	// allow is the Allow header of a 405 response.
 	allow string
 }
 
@@ -46,7 +46,7 @@ func invalid(field, description string) *refusal {
 func malformedJSON(position string) *refusal {
 	r := &refusal{
 		http: http.StatusBadRequest, code: codes.InvalidArgument, reason: fault.MalformedJSON,
-		message: "the body is not the JSON that the method takes",
+		message: "the body is not valid JSON for this method",
 	}
 	if position != "" {
 		r.metadata = map[string]string{"position": position}
@@ -70,21 +70,21 @@ func tooLarge(httpStatus int, message, limit string, size int64) *refusal {
 func routeNotFound() *refusal {
 	return &refusal{
 		http: http.StatusNotFound, code: codes.NotFound, reason: fault.RouteNotFound,
-		message: "there is no such route",
+		message: "the route does not exist; check the method and the path",
 	}
 }
 
 func foreignHost() *refusal {
 	return &refusal{
 		http: http.StatusMisdirectedRequest, code: codes.NotFound, reason: fault.RouteNotFound,
-		message: "this server does not answer for that host",
+		message: "this server does not serve the host of the request",
 	}
 }
 
 func methodNotAllowed(allow string) *refusal {
 	return &refusal{
 		http: http.StatusMethodNotAllowed, code: codes.Unimplemented, reason: fault.MethodNotAllowed,
-		message: "the route exists, but not with this HTTP method", allow: allow,
+		message: "the route does not support this HTTP method; see the Allow header", allow: allow,
 	}
 }
 
@@ -92,7 +92,7 @@ func unauthenticated(reason fault.Reason, message string) *refusal {
 	return &refusal{http: http.StatusUnauthorized, code: codes.Unauthenticated, reason: reason, message: message}
 }
 
-// crowded is the answer where a budget of bytes has nothing left for an address.
+// crowded is the refusal for an address whose share of the byte budget is used up.
 func crowded(err error) *refusal {
 	f, ok := fault.From(err)
 	if !ok {
@@ -107,14 +107,14 @@ func crowded(err error) *refusal {
 func unavailable() *refusal {
 	return &refusal{
 		http: http.StatusServiceUnavailable, code: codes.Unavailable, reason: fault.Unreachable,
-		message: "the service cannot be reached at the moment", retryAfter: time.Second,
+		message: "the service is unavailable; try again later", retryAfter: time.Second,
 	}
 }
 
 func deadline(httpStatus int) *refusal {
 	return &refusal{
 		http: httpStatus, code: codes.DeadlineExceeded, reason: fault.Deadline,
-		message: "the request took longer than its deadline; a change may or may not have been made",
+		message: "the request exceeded its deadline; a change may or may not have been made",
 	}
 }
 
@@ -125,8 +125,8 @@ func internal() *refusal {
 	}
 }
 
-// refuse answers with a refusal and logs that it did. The path and the method are not
-// in the log: both are the client's words.
+// refuse sends a refusal and logs it. The log omits the path and the method, which are input of
+// the client.
 func (g *gateway) refuse(ctx context.Context, w http.ResponseWriter, r *refusal) {
 	level := slog.LevelInfo
 	if r.http >= http.StatusInternalServerError {
@@ -163,19 +163,19 @@ func (r *refusal) status(requestID string) *statuspb.Status {
 	for _, d := range details {
 		packed, err := anypb.New(d)
 		if err != nil {
-			continue // constants marshal; a client can do without a detail
+			continue // constants always marshal, and details are optional
 		}
 		st.Details = append(st.Details, packed)
 	}
 	return st
 }
 
-// writeStatus answers with an error, and with the headers that HTTP wants beside it.
+// writeStatus sends an error with the headers that HTTP requires.
 func writeStatus(w http.ResponseWriter, httpStatus int, st *statuspb.Status) {
 	body, err := marshalStatus(st)
 	if err != nil {
 		httpStatus = http.StatusInternalServerError
-		body = []byte(`{"code":13,"message":"something went wrong"}` + "\n")
+		body = []byte(`{"code":13,"message":"internal error"}` + "\n")
 	}
 	h := w.Header()
 	if httpStatus == http.StatusUnauthorized {
@@ -200,5 +200,5 @@ func writeJSON(w http.ResponseWriter, httpStatus int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(httpStatus)
-	_, _ = w.Write(body) // the client is gone: nobody is left to be told
+	_, _ = w.Write(body) // the client has disconnected, so no one can receive the error
 }

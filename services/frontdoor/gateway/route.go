@@ -13,30 +13,30 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// wholeBody in a binding says that the body is the request.
+// wholeBody in a binding means that the body is the whole request.
 const wholeBody = "*"
 
-// The messages that a query parameter can be.
+// The message types that a query parameter can have.
 const (
 	fieldMask = "google.protobuf.FieldMask"
 	timestamp = "google.protobuf.Timestamp"
 )
 
-// A routeKey tells bindings apart: an HTTP method and a pattern in the mux's spelling.
+// A routeKey identifies a binding: an HTTP method and a pattern in the mux's spelling.
 type routeKey struct{ method, pattern string }
 
-// A route is one HTTP binding of a method and what requests to it may hold.
+// A route is one HTTP binding of a method and the fields that its requests may have.
 type route struct {
 	key routeKey
 	// rpc is the full name of the method.
 	rpc string
-	// input makes the method's request message.
+	// input is the type of the method's request message.
 	input protoreflect.MessageType
-	// takesBody tells whether requests have a body. It is the field body, or, if that
-	// is nil, the whole request.
+	// takesBody reports whether requests have a body. The body is the field body or, if that is nil,
+	// the whole request.
 	takesBody bool
 	body      protoreflect.FieldDescriptor
-	// params are the fields that the query may set, by both their names.
+	// params are the fields that the query may set, by both of their names.
 	params map[string]protoreflect.FieldDescriptor
 	// inBody are the fields of the body that the path sets, by path variable.
 	inBody map[string]protoreflect.FieldDescriptor
@@ -90,7 +90,7 @@ func newRoute(method protoreflect.MethodDescriptor, rule *annotations.HttpRule) 
 	return rt, nil
 }
 
-// bindFields finds out which fields the path sets, and which are left to the query.
+// bindFields determines the fields that the path sets and those that remain for the query.
 func (rt *route) bindFields(input protoreflect.MessageDescriptor) {
 	taken := make(map[protoreflect.Name]bool)
 	for _, variable := range variables.FindAllStringSubmatch(rt.key.pattern, -1) {
@@ -108,7 +108,7 @@ func (rt *route) bindFields(input protoreflect.MessageDescriptor) {
 		}
 	}
 	if rt.takesBody && rt.body == nil {
-		return // all else is in the body
+		return // all other fields are in the body
 	}
 	for i := range input.Fields().Len() {
 		fd := input.Fields().Get(i)
@@ -120,8 +120,8 @@ func (rt *route) bindFields(input protoreflect.MessageDescriptor) {
 	}
 }
 
-// queryable tells whether a query parameter can be checked before the generated code
-// sees it. No binding needs the rest: maps, floats and fields of fields.
+// queryable reports whether a query parameter can be checked before the generated code sees it. No
+// binding needs other kinds: maps, floats, and fields of fields.
 func queryable(fd protoreflect.FieldDescriptor) bool {
 	switch fd.Kind() {
 	case protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.StringKind,
@@ -144,7 +144,7 @@ func (rt *route) paramNames() []string {
 	return slices.Compact(names)
 }
 
-// newBody returns an empty message of what the body holds.
+// newBody returns an empty message of the type of the body.
 func (rt *route) newBody() proto.Message {
 	m := rt.input.New()
 	if rt.body == nil {
@@ -160,7 +160,7 @@ var (
 	shortVariables = regexp.MustCompile(`\{([^=}]+)\}`)
 )
 
-// keyOf returns the key of a binding, its template spelled as the mux spells patterns.
+// keyOf returns the key of a binding, with its template in the mux's spelling of patterns.
 func keyOf(rule *annotations.HttpRule) (routeKey, error) {
 	var key routeKey
 	switch p := rule.GetPattern().(type) {
@@ -175,11 +175,11 @@ func keyOf(rule *annotations.HttpRule) (routeKey, error) {
 	case *annotations.HttpRule_Delete:
 		key = routeKey{http.MethodDelete, p.Delete}
 	default:
-		return key, fmt.Errorf("the HTTP method is not one of the five")
+		return key, fmt.Errorf("the HTTP method must be GET, PUT, POST, DELETE, or PATCH")
 	}
 	key.pattern = shortVariables.ReplaceAllString(key.pattern, "{$1=*}")
 	if strings.Contains(key.pattern, "**") {
-		return key, fmt.Errorf("a path of any length is not exact")
+		return key, fmt.Errorf("the path must not contain **")
 	}
 	return key, nil
 }

@@ -80,7 +80,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 	}
 }
 
-// bindings counts the methods of a file but those whose names begin so.
+// bindings counts the methods of a file, except for those with the given name prefixes.
 func bindings(file protoreflect.FileDescriptor, but ...string) int {
 	n := 0
 	methods := file.Services().Get(0).Methods()
@@ -99,22 +99,22 @@ func TestPathsAreExact(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	for name, path := range map[string]string{
-		"an encoded slash does not reach another method":      secrets + "/a%2Fhistory",
-		"a lower-case encoded slash neither":                  secrets + "/a%2fversions",
+		"an encoded slash":                                    secrets + "/a%2Fhistory",
+		"a lower-case encoded slash":                          secrets + "/a%2fversions",
 		"an encoded slash in the workspace":                   "/v1/workspaces/a%2Fsecrets/b",
 		"an encoded slash after the version":                  "/v1%2Fworkspaces/acme/secrets",
 		"an encoded backslash":                                secrets + "/a%5Chistory",
 		"a trailing slash of a resource":                      secret + "/",
 		"a trailing slash of a collection":                    secrets + "/",
 		"an empty segment":                                    "/v1/workspaces//secrets",
-		"two slashes in front":                                "//v1/workspaces/acme/secrets",
+		"two slashes at the start":                            "//v1/workspaces/acme/secrets",
 		"a dot segment":                                       secrets + "/.",
 		"an encoded dot segment":                              secrets + "/%2e%2e",
 		"a path that is not UTF-8":                            secrets + "/%ff",
-		"a colon in an id":                                    secrets + "/a:b/history",
-		"an encoded colon in an id":                           endpoints + "/pay%3Ax",
-		"a verb that there is not":                            endpoint + ":explode",
-		"a method that has gRPC only":                         secret + ":bind",
+		"a colon in an ID":                                    secrets + "/a:b/history",
+		"an encoded colon in an ID":                           endpoints + "/pay%3Ax",
+		"an unknown verb":                                     endpoint + ":explode",
+		"a method without an HTTP binding":                    secret + ":bind",
 		"too many segments":                                   secret + "/history/1",
 		"the version alone":                                   "/v1",
 		"the version with a slash":                            "/v1/",
@@ -155,7 +155,7 @@ func TestWrongMethods(t *testing.T) {
 		{"no GET on a verb", "GET", endpoint + ":activate", "POST, OPTIONS"},
 		{"no DELETE on a verb", "DELETE", endpoint + ":encrypt", "POST, OPTIONS"},
 		{"no TRACE", "TRACE", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
-		{"no method of the client's own", "PROPFIND", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
+		{"no custom HTTP method", "PROPFIND", secret, "GET, HEAD, PATCH, DELETE, OPTIONS"},
 		{"no POST on the liveness page", "POST", "/healthz", "GET, HEAD, OPTIONS"},
 		{"no POST on the description", "POST", "/openapi.json", "GET, HEAD, OPTIONS"},
 	}

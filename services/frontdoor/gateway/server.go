@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// What a request may measure. Over [Server]'s own, larger limit for headers net/http
-// answers by itself; between the two this package does, in JSON.
+// Limits of a request. Above [Server]'s larger limit for headers, net/http answers; between the
+// two limits this package does, in JSON.
 const (
 	maxURLBytes    = 8 << 10
 	maxHeaderBytes = 32 << 10
 	maxHeaders     = 100
 )
 
-// Server returns an HTTP server with the limits of the front door: it gives up on
-// clients that are slow to send or to read. tlsConfig is cloned; without one the
-// server speaks plain HTTP. The logger gets what net/http has to say, such as failed
-// handshakes; nil means nowhere.
+// Server returns an HTTP server with the limits of the front door. It disconnects clients that
+// send or read slowly. tlsConfig is cloned; if it is nil, the server uses plain HTTP. The logger
+// logs messages of net/http, such as failed handshakes; nil means no log.
 func Server(addr string, handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *http.Server {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -37,12 +36,12 @@ func Server(addr string, handler http.Handler, tlsConfig *tls.Config, logger *sl
 		MaxHeaderBytes:    2 * maxHeaderBytes,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		// The write clock starts when the headers were read, so it has to leave room
-		// for the body, the call and the response.
+		// The write timeout starts when the headers have been read, so it must cover the body, the call,
+		// and the response.
 		WriteTimeout: 90 * time.Second,
 		IdleTimeout:  2 * time.Minute,
 		ErrorLog:     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		// `OPTIONS *` is answered like any other path.
+		// `OPTIONS *` is handled like any other path.
 		DisableGeneralOptionsHandler: true,
 	}
 }

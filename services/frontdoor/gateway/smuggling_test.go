@@ -16,8 +16,8 @@ import (
 	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
-// rawTLS sends bytes over TLS and returns the answers until the server closes the
-// connection, and whether it did.
+// rawTLS sends bytes over TLS and returns the responses until the server closes the connection,
+// and whether it did.
 func rawTLS(t *testing.T, srv *httptest.Server, text string) (answers []*http.Response, closed bool) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", srv.Listener.Addr().String(), srv.Client().Transport.(*http.Transport).TLSClientConfig)
@@ -45,8 +45,8 @@ func rawTLS(t *testing.T, srv *httptest.Server, text string) (answers []*http.Re
 	}
 }
 
-// Where two might see the end of a request in two places, nothing that follows on the
-// connection is served.
+// If implementations may disagree about the end of a request, later bytes of the connection are
+// not served.
 func TestNothingFollowsARequestWhoseEndIsNotClear(t *testing.T) {
 	t.Parallel()
 	e := start(t)
@@ -70,7 +70,7 @@ func TestNothingFollowsARequestWhoseEndIsNotClear(t *testing.T) {
 		{name: "chunks and a length", method: "POST", path: secrets, headers: "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", body: chunked},
 		{name: "a length and chunks", method: "POST", path: secrets, headers: "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", body: chunked},
 		{name: "chunks, a length and keep-alive", method: "POST", path: secrets, headers: "Connection: keep-alive\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n", body: chunked},
-		{name: "chunks and a length where no body belongs", method: "GET", path: secrets, headers: "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", body: "0\r\n\r\n"},
+		{name: "chunks and a length for a method without a body", method: "GET", path: secrets, headers: "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", body: "0\r\n\r\n"},
 		{name: "a page", method: "GET", path: "/healthz", headers: "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", body: "0\r\n\r\n"},
 		{name: "no such page", method: "POST", path: "/nothing", headers: "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", body: "0\r\n\r\n"},
 		{name: "a length and chunks in HTTP/1.0", method: "POST", path: secrets, headers: fmt.Sprintf("Connection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n", len(body)), body: body, http10: true},
@@ -91,12 +91,12 @@ func TestNothingFollowsARequestWhoseEndIsNotClear(t *testing.T) {
 			continue
 		}
 		if len(answers) != 1 || !closed || !answers[0].Close {
-			t.Errorf("%s: %d answers, closed: %v; want one that says so and closes", tt.name, len(answers), closed)
+			t.Errorf("%s: %d answers, closed: %v; want one that closes the connection", tt.name, len(answers), closed)
 		}
 	}
 }
 
-// An address has its share of the bytes of bodies under way; what is announced counts.
+// An address has a share of the bytes of pending bodies; the announced length counts.
 func TestBodiesOfOneAddressAreBounded(t *testing.T) {
 	t.Parallel()
 	e := start(t, func(c *gateway.Config) { c.BodyBytes = 2 << 20 })
@@ -109,13 +109,13 @@ func TestBodiesOfOneAddressAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nContent-Type: application/json\r\nContent-Length: 800000\r\nExpect: 100-continue\r\n\r\n", secrets)
-	// It is told to go on once its bytes are taken.
+	// The server sends 100 Continue when the bytes are taken.
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") {
 		t.Fatalf("%q, %v", line, err)
 	}
 	a := e.do(t, "POST", secrets, large)
 	if p := wantProblem(t, a, http.StatusTooManyRequests, "RATE_LIMITED"); p.retry.GetRetryDelay().AsDuration() <= 0 || a.header.Get("Retry-After") == "" {
-		t.Errorf("the time to wait is not told: %v %v", p.retry, a.header)
+		t.Errorf("the time to wait is missing: %v %v", p.retry, a.header)
 	}
 	if a := e.do(t, "POST", secrets, `{"description":"x"}`); a.code != http.StatusOK {
 		t.Errorf("a small body = %d %s", a.code, a.body)
@@ -126,7 +126,7 @@ func TestBodiesOfOneAddressAreBounded(t *testing.T) {
 	for e.do(t, "POST", secrets, large).code != http.StatusOK {
 		select {
 		case <-deadline.C:
-			t.Fatal("what a client who went away had taken is not given back")
+			t.Fatal("the share of a disconnected client was not returned")
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

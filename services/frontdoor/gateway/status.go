@@ -17,16 +17,16 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// statusCanceled is nginx's code for a client that went away. Nobody reads it; it is
-// for the logs of proxies.
+// statusCanceled is nginx's code for a client that disconnected. No client reads it; it is for the
+// logs of proxies.
 const statusCanceled = 499
 
-// callFailed answers for a call that failed. It is the mux's error handler.
+// callFailed writes the response of a failed call. It is the mux's error handler.
 func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	if callOf(ctx).probing {
 		return
 	}
-	_ = adoptRequestID(ctx, w, nil) // it has no way to fail
+	_ = adoptRequestID(ctx, w, nil) // it cannot fail
 	st := status.Convert(err).Proto()
 	if info := errorInfo(st); info != nil {
 		writeStatus(w, httpStatus(codes.Code(st.GetCode()), fault.Reason(info.GetReason())), known(st))
@@ -34,8 +34,8 @@ func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime
 	}
 	code := codes.Code(st.GetCode())
 	if code == codes.Unavailable {
-		// The operator needs to know what was dialled; the text has nothing of the
-		// request. Texts of other codes may: those that the generated code makes do.
+		// The operator needs the address, and this message contains nothing of the request. Messages of
+		// other codes may: those of the generated code do.
 		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "backend unavailable",
 			slog.String("cause", st.GetMessage()),
 			slog.String("request_id", telemetry.RequestID(ctx)))
@@ -43,7 +43,7 @@ func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime
 	g.refuse(ctx, w, opaque(code))
 }
 
-// errorInfo returns the ErrorInfo that marks a status as one of ours, or nil.
+// errorInfo returns the ErrorInfo that marks a status as one of Keyward's, or nil.
 func errorInfo(st *statuspb.Status) *errdetails.ErrorInfo {
 	for _, d := range st.GetDetails() {
 		var info errdetails.ErrorInfo
@@ -54,7 +54,7 @@ func errorInfo(st *statuspb.Status) *errdetails.ErrorInfo {
 	return nil
 }
 
-// known returns the status with the details that the contract names, and no others.
+// known returns the status with only the details that the contract names.
 func known(st *statuspb.Status) *statuspb.Status {
 	contract := []proto.Message{
 		(*errdetails.ErrorInfo)(nil), (*errdetails.BadRequest)(nil),
@@ -78,7 +78,7 @@ func isAny(d *anypb.Any, kinds []proto.Message) bool {
 	return false
 }
 
-// httpStatus maps the status of one of our services to HTTP.
+// httpStatus maps the status of one of Keyward's services to HTTP.
 func httpStatus(code codes.Code, reason fault.Reason) int {
 	switch reason {
 	case fault.MessageTooLarge:
@@ -90,9 +90,9 @@ func httpStatus(code codes.Code, reason fault.Reason) int {
 	}
 }
 
-// opaque is the answer to a status that none of our services made: it comes from
-// grpc-go on either side, from the generated code, or from a proxy in between. Its text
-// repeats input or tells of the network, so only its code counts.
+// opaque returns the refusal for a status that does not come from one of Keyward's services, but
+// from grpc-go on either side, the generated code, or a proxy in between. Its message repeats
+// input or reveals the network, so only its code counts.
 func opaque(code codes.Code) *refusal {
 	switch code {
 	case codes.Unavailable:
@@ -104,7 +104,7 @@ func opaque(code codes.Code) *refusal {
 	case codes.ResourceExhausted:
 		return &refusal{
 			http: http.StatusRequestEntityTooLarge, code: code, reason: fault.MessageTooLarge,
-			message: "the request, or its answer, is larger than the limit",
+			message: "the request or its response is larger than the limit",
 		}
 	case codes.InvalidArgument:
 		return &refusal{
@@ -116,8 +116,7 @@ func opaque(code codes.Code) *refusal {
 	}
 }
 
-// adoptRequestID tells the caller the request id that the backend used, if it used
-// another than ours.
+// adoptRequestID returns the backend's request ID to the caller, if it differs from the gateway's.
 func adoptRequestID(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
 	md, ok := runtime.ServerMetadataFromContext(ctx)
 	if !ok {

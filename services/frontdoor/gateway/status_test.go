@@ -122,18 +122,18 @@ func TestErrorsOfOthersAreReplaced(t *testing.T) {
 		t.Run(tc.code.String(), func(t *testing.T) {
 			t.Parallel()
 			for name, err := range map[string]error{
-				"without details":           status.Error(tc.code, canary),
-				"with details of another":   serviceError(t, tc.code, canary, "elsewhere.example", canary),
-				"with details of no domain": serviceError(t, tc.code, canary, "", canary),
+				"without details":                status.Error(tc.code, canary),
+				"with details of another domain": serviceError(t, tc.code, canary, "elsewhere.example", canary),
+				"with details without a domain":  serviceError(t, tc.code, canary, "", canary),
 			} {
 				e := failing(t, err)
 				a := e.do(t, "GET", secret, "")
 				wantProblem(t, a, tc.http, tc.reason)
 				if strings.Contains(a.body, canary) {
-					t.Errorf("%s: the text passed: %s", name, a.body)
+					t.Errorf("%s: the message passed: %s", name, a.body)
 				}
 				if tc.code != codes.Unavailable && strings.Contains(e.log.String(), canary) {
-					t.Errorf("%s: the text is in the log", name)
+					t.Errorf("%s: the message is in the log", name)
 				}
 			}
 		})
@@ -142,7 +142,7 @@ func TestErrorsOfOthersAreReplaced(t *testing.T) {
 
 func TestAnUnreachableBackendIsNotDescribed(t *testing.T) {
 	t.Parallel()
-	const addr = "127.0.0.1:61999" // the kernel gives it to nobody who asks for any port
+	const addr = "127.0.0.1:61999" // a listener on port 0 never gets it from the kernel
 	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +157,11 @@ func TestAnUnreachableBackendIsNotDescribed(t *testing.T) {
 	_, port, _ := net.SplitHostPort(addr)
 	for _, word := range []string{port, "dial", "connect", "127.0.0.1", "transport"} {
 		if strings.Contains(a.body, word) {
-			t.Errorf("the answer tells %q: %s", word, a.body)
+			t.Errorf("the response reveals %q: %s", word, a.body)
 		}
 	}
 	if !strings.Contains(e.log.String(), port) {
-		t.Errorf("the operator is not told what was dialled: %s", e.log.String())
+		t.Errorf("the log does not contain the dialed address: %s", e.log.String())
 	}
 }
 
@@ -179,7 +179,7 @@ func TestTheBackendsRequestIDIsTold(t *testing.T) {
 	t.Parallel()
 	e := start(t)
 	e.answer = func(ctx context.Context, _ string) (proto.Message, error) {
-		// Another than the one it was given: the later header wins.
+		// The backend uses another ID than the gateway's: the later header takes precedence.
 		grpc.SetHeader(ctx, metadata.Pairs("x-request-id", uuid))
 		return nil, serviceError(t, codes.Internal, "m", "keyward.dev", "INTERNAL", &errdetails.RequestInfo{RequestId: uuid})
 	}
@@ -207,12 +207,12 @@ func TestResourcesLookAsTheContractSays(t *testing.T) {
 	}
 	tests := []struct{ name, method, path, want string }{
 		{
-			"a resource comes bare, in camelCase, defaults included, values never", "GET", secret,
+			"a resource is bare, in camelCase, with defaults, and without values", "GET", secret,
 			`{"name":"workspaces/acme/secrets/db","uid":"","description":"<a&b>","labels":{},"usage":"USAGE_KEY",` +
 				`"maskedValue":"••••••••","allowedHosts":[],"currentVersion":1,"state":"VERSION_STATE_UNSPECIFIED","etag":"","referenceCount":0,"latestVersion":0,"shared":false}` + "\n",
 		},
 		{"an empty list is a list", "GET", secrets, `{"secrets":[],"nextPageToken":""}` + "\n"},
-		{"nothing is an empty object", "DELETE", secret, "{}\n"},
+		{"an empty message is an empty object", "DELETE", secret, "{}\n"},
 		{
 			"bytes are base64", "POST", endpoint + ":encrypt",
 			`{"body":"AP8=","headers":[{"name":"X-Sig","value":"v"}],"contentType":"","exchange":"","queryParameters":[]}` + "\n",

@@ -24,23 +24,23 @@ const (
 	authorityLifetime = 10 * 365 * 24 * time.Hour
 	serverLifetime    = 365 * 24 * time.Hour
 	workloadLifetime  = 24 * time.Hour
-	// backdating forgives a clock that was set back a little since.
+	// backdating tolerates a clock that has been set back slightly.
 	backdating = 5 * time.Minute
 )
 
-// An Authority issues certificates to the servers and workloads of one machine.
-// It may be used by many goroutines.
+// An Authority issues certificates to the servers and workloads of one machine. It is safe for
+// concurrent use.
 //
-// Its own certificate confines it: the names it can vouch for are localhost and
-// the addresses of the loopback interface. So a browser that was told to trust it
-// trusts it for nothing else.
+// The authority's own certificate constrains it: it can issue certificates only for localhost and
+// for the addresses of the loopback interface. A browser that trusts it therefore trusts it for
+// nothing else.
 type Authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 	now  func() time.Time
 }
 
-// New makes an authority that lives in memory, for tests.
+// New creates an authority in memory, for tests.
 func New() (*Authority, error) {
 	data, err := newAuthority(time.Now())
 	if err != nil {
@@ -49,12 +49,12 @@ func New() (*Authority, error) {
 	return parseAuthority(data)
 }
 
-// LoadOrCreate returns the authority that is kept in the folder, which it
-// makes, with the authority, on first use.
+// LoadOrCreate returns the authority that is stored in the folder. It creates the folder and the
+// authority on first use.
 func LoadOrCreate(dir string) (*Authority, error) {
 	data, err := loadOrCreate(dir, authorityFile, func() ([]byte, error) { return newAuthority(time.Now()) })
 	if err != nil {
-		return nil, fmt.Errorf("keep local authority: %w", err)
+		return nil, fmt.Errorf("load local authority: %w", err)
 	}
 	a, err := parseAuthority(data)
 	if err != nil {
@@ -63,15 +63,15 @@ func LoadOrCreate(dir string) (*Authority, error) {
 	return a, nil
 }
 
-// Certificate returns the authority's own certificate as PEM, for clients to trust.
+// Certificate returns the authority's certificate as PEM, for clients to trust.
 func (a *Authority) Certificate() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: a.cert.Raw})
 }
 
-// WriteTrust writes the authority's own certificate to a file.
+// WriteTrust writes the authority's certificate to a file.
 func (a *Authority) WriteTrust(path string) error { return WriteFile(path, a.Certificate()) }
 
-// Pool returns a new pool that holds the authority alone.
+// Pool returns a new pool that contains only the authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
@@ -93,21 +93,20 @@ func (a *Authority) ServerCertificate(hosts ...string) (tls.Certificate, error) 
 		case host == "localhost" || strings.HasSuffix(host, ".localhost"):
 			leaf.DNSNames = append(leaf.DNSNames, host)
 		default:
-			return tls.Certificate{}, fmt.Errorf("issue server certificate: %q is not a name of the loopback interface", host)
+			return tls.Certificate{}, fmt.Errorf("issue server certificate: %q must be localhost, a name below it, or a loopback address", host)
 		}
 	}
 	if len(hosts) == 0 {
-		return tls.Certificate{}, errors.New("issue server certificate: no host")
+		return tls.Certificate{}, errors.New("issue server certificate: at least one host is required")
 	}
 	return a.issue(leaf, serverLifetime)
 }
 
-// WorkloadCertificate issues a certificate that names a workload by its SPIFFE
-// id. It is good for a day; see [Authority.WorkloadCertificates] for one that
-// is renewed.
+// WorkloadCertificate issues a certificate that names a workload by its SPIFFE ID. It is valid for
+// a day; see [Authority.WorkloadCertificates] for one that is renewed.
 func (a *Authority) WorkloadCertificate(id spiffeid.ID) (tls.Certificate, error) {
 	if id.IsZero() || id.Path() == "" {
-		return tls.Certificate{}, errors.New("issue workload certificate: the SPIFFE id names no workload")
+		return tls.Certificate{}, errors.New("issue workload certificate: the SPIFFE ID must have a path")
 	}
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: "Keyward local workload"},
@@ -116,9 +115,8 @@ func (a *Authority) WorkloadCertificate(id spiffeid.ID) (tls.Certificate, error)
 	}, workloadLifetime)
 }
 
-// WorkloadCertificates returns a function for tls.Config.GetClientCertificate
-// that shows the workload's certificate and issues the next when two thirds of
-// its life are over.
+// WorkloadCertificates returns a function for tls.Config.GetClientCertificate that returns the
+// workload's certificate and issues the next one after two thirds of its lifetime.
 func (a *Authority) WorkloadCertificates(id spiffeid.ID) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	var mu sync.Mutex
 	var current tls.Certificate
@@ -161,8 +159,8 @@ func (a *Authority) issue(leaf *x509.Certificate, lifetime time.Duration) (tls.C
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed}, nil
 }
 
-// newAuthority returns the PEM of a new key and of the certificate it signed for
-// itself. They are one file, so that one never exists without the other.
+// newAuthority returns the PEM of a new key and of its self-signed certificate. They are in one
+// file, so that neither exists without the other.
 func newAuthority(now time.Time) ([]byte, error) {
 	key, err := newKey()
 	if err != nil {
@@ -206,14 +204,14 @@ func parseAuthority(data []byte) (*Authority, error) {
 	}
 	block, _ := pem.Decode(rest)
 	if block == nil || block.Type != pemCertificate {
-		return nil, errors.New("decode certificate: no PEM block of a certificate")
+		return nil, errors.New("decode certificate: the file contains no PEM block of a certificate")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("decode certificate: %w", err)
 	}
 	if !key.PublicKey.Equal(cert.PublicKey) {
-		return nil, errors.New("decode certificate: it belongs to another key")
+		return nil, errors.New("decode certificate: it does not match the key")
 	}
 	return &Authority{key: key, cert: cert, now: time.Now}, nil
 }
@@ -221,7 +219,7 @@ func parseAuthority(data []byte) (*Authority, error) {
 func serialNumber() (*big.Int, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
-		return nil, fmt.Errorf("draw serial number: %w", err)
+		return nil, fmt.Errorf("generate serial number: %w", err)
 	}
 	return serial, nil
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// maxBody bounds what is read of a request.
+// maxBody is the maximum number of bytes that are read of a request's body.
 const maxBody = 16 << 10
 
-// showTicket remembers the browser that a ticket is shown from. Only JSON is taken,
-// which a page of another origin cannot send.
+// showTicket remembers the browser that presents a ticket. It accepts only JSON, which a page of
+// another origin cannot send.
 func (s *SignIn) showTicket(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Ticket string `json:"ticket"`
@@ -35,8 +35,7 @@ func (s *SignIn) showTicket(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// setCookie sets the cookie, which ends with the browser's session, or removes it if
-// the age is negative.
+// setCookie sets the cookie, which ends with the browser's session. A negative age removes it.
 func (s *SignIn) setCookie(w http.ResponseWriter, value string, age int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: s.cookie, Value: value, Path: "/", MaxAge: age,
@@ -44,8 +43,7 @@ func (s *SignIn) setCookie(w http.ResponseWriter, value string, age int) {
 	})
 }
 
-// browserOf returns the browser that a request comes from, or nil. The caller holds
-// the lock.
+// browserOf returns the browser that sent a request, or nil. The caller must hold the lock.
 func (s *SignIn) browserOf(r *http.Request) *browser {
 	for _, cookie := range r.CookiesNamed(s.cookie) {
 		if b, ok := s.browsers.get(cookie.Value, s.now()); ok && b.known(s.now()) {
@@ -57,8 +55,8 @@ func (s *SignIn) browserOf(r *http.Request) *browser {
 
 func (b *browser) known(now time.Time) bool { return !b.gone && now.Before(b.until) }
 
-// signOut forgets the browser and ends all that came of it. A page of another site
-// cannot make a browser do this, for the cookie would not come along.
+// signOut forgets the browser and revokes all of its grants. A page of another site cannot cause
+// this, because the browser would not send the cookie.
 func (s *SignIn) signOut(w http.ResponseWriter, r *http.Request) {
 	params, ok := query(r)
 	if !ok || params["client_id"] != s.config.ClientID || params["post_logout_redirect_uri"] != s.config.AfterSignOut {

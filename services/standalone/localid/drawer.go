@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A drawer keeps things by secrets that it draws, each for a while. It knows the
-// secrets by their hashes only. It is not for several goroutines at once.
+// A drawer stores items under secrets that it generates, each for a limited time. It stores only
+// the hashes of the secrets. It is not safe for concurrent use.
 type drawer[T any] struct {
 	kept map[[sha256.Size]byte]kept[T]
 }
@@ -17,7 +17,7 @@ type kept[T any] struct {
 	until time.Time
 }
 
-// put keeps a thing and returns its secret. What has expired is thrown away first.
+// put stores an item and returns its secret. It deletes expired items first.
 func (d *drawer[T]) put(thing T, now time.Time, lifetime time.Duration) (secret string) {
 	if d.kept == nil {
 		d.kept = make(map[[sha256.Size]byte]kept[T])
@@ -32,7 +32,7 @@ func (d *drawer[T]) put(thing T, now time.Time, lifetime time.Duration) (secret 
 	return secret
 }
 
-// get returns the thing of a secret.
+// get returns the item of a secret.
 func (d *drawer[T]) get(secret string, now time.Time) (thing T, ok bool) {
 	k, ok := d.kept[sha256.Sum256([]byte(secret))]
 	if !ok || !now.Before(k.until) {
@@ -41,7 +41,7 @@ func (d *drawer[T]) get(secret string, now time.Time) (thing T, ok bool) {
 	return k.thing, true
 }
 
-// take returns the thing of a secret and throws it away.
+// take returns the item of a secret and deletes it.
 func (d *drawer[T]) take(secret string, now time.Time) (T, bool) {
 	thing, ok := d.get(secret, now)
 	delete(d.kept, sha256.Sum256([]byte(secret)))

@@ -36,7 +36,7 @@ func WriteCertificate(certFile, keyFile string, cert tls.Certificate) error {
 	return WriteFile(certFile, chain)
 }
 
-// newKey makes a private key on P-256, which every TLS and JOSE implementation knows.
+// newKey generates a private key on P-256, which every TLS and JOSE implementation supports.
 func newKey() (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -53,27 +53,26 @@ func encodeKey(key any) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: pemPrivateKey, Bytes: der}), nil
 }
 
-// decodeKey takes the private key from the first block of data and returns what
-// comes after it.
+// decodeKey decodes the private key in the first block of data and returns the rest.
 func decodeKey(data []byte) (*ecdsa.PrivateKey, []byte, error) {
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != pemPrivateKey {
-		return nil, nil, errors.New("decode key: no PEM block of a private key")
+		return nil, nil, errors.New("decode key: the file contains no PEM block of a private key")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		// The parser's words stay here, for they could quote the key.
-		return nil, nil, errors.New("decode key: not a PKCS #8 private key")
+		// The parser's error is dropped, because it could quote the key.
+		return nil, nil, errors.New("decode key: must be a PKCS #8 private key")
 	}
 	ec, ok := key.(*ecdsa.PrivateKey)
 	if !ok || ec.Curve != elliptic.P256() {
-		return nil, nil, errors.New("decode key: not a key on P-256")
+		return nil, nil, errors.New("decode key: must be a key on P-256")
 	}
 	return ec, rest, nil
 }
 
-// loadOrCreate reads a file of the folder, or fills it with what create returns
-// if there is none.
+// loadOrCreate reads a file of the folder, or writes it with the result of create if it does not
+// exist.
 func loadOrCreate(dir, name string, create func() ([]byte, error)) ([]byte, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create folder: %w", err)
@@ -89,14 +88,14 @@ func loadOrCreate(dir, name string, create func() ([]byte, error)) ([]byte, erro
 	return data, WriteFile(path, data)
 }
 
-// readPrivate reads a file, unless others than its owner could have read it too.
+// readPrivate reads a file. It fails if users other than the owner could read the file.
 func readPrivate(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("look at key file: %w", err)
+		return nil, fmt.Errorf("check key file: %w", err)
 	}
 	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("read %s: it must be a file that only its owner can read (mode 0600), not %v", path, mode)
+		return nil, fmt.Errorf("read %s: must be a regular file that only its owner can read (mode 0600), not %v", path, mode)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -105,17 +104,17 @@ func readPrivate(path string) ([]byte, error) {
 	return data, nil
 }
 
-// WriteFile writes a file that only its owner can read. A crash leaves the old
-// content or the new, never a part.
+// WriteFile writes a file that only its owner can read. A crash leaves the old content or the new
+// content, never a part.
 func WriteFile(path string, data []byte) (err error) {
-	// CreateTemp makes the file with mode 0600.
+	// CreateTemp creates the file with mode 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("create file: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			// What cannot be removed either is a file that only the owner can read.
+			// If the removal fails too, the remaining file is readable only by its owner.
 			_ = os.Remove(f.Name())
 		}
 	}()
@@ -124,7 +123,7 @@ func WriteFile(path string, data []byte) (err error) {
 		return fmt.Errorf("write file: %w", err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("name file: %w", err)
+		return fmt.Errorf("rename file: %w", err)
 	}
 	return syncFolder(filepath.Dir(path))
 }

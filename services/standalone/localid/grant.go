@@ -15,24 +15,24 @@ const (
 	grantRefresh = "refresh_token"
 )
 
-// A grant is what the page got from one trip to the authorization endpoint: a code,
-// and with it a line of refresh tokens, each of which is good until the next is drawn.
-// Whoever shows a code or a refresh token a second time has stolen it or was stolen
-// from, which cannot be told apart: then nothing of the grant is good any more.
+// A grant is the result of one visit to the authorization endpoint: a code, and a series of
+// refresh tokens, each of which is valid until the next is generated. A code or refresh token that
+// is presented a second time has been stolen, by either the first or the second presenter. These
+// cases cannot be distinguished, so the whole grant is revoked.
 type grant struct {
 	browser   *browser
 	challenge []byte // SHA-256 of the verifier
 	nonce     string
 	exchanged bool
 	revoked   bool
-	renewal   string // the refresh token that is good
+	renewal   string // the valid refresh token
 }
 
-// authorize sends the browser back to the page, with a code if it is known. It asks
-// nobody anything, so that it is the same with `prompt=none` and without.
+// authorize redirects the browser to the page, with a code if the browser is known. It never
+// prompts, so that it behaves the same with and without `prompt=none`.
 func (s *SignIn) authorize(w http.ResponseWriter, r *http.Request) {
 	params, ok := query(r)
-	// Somebody else's address is not where an answer goes, not even an error.
+	// A foreign redirect URI receives no response, not even an error.
 	if !ok || params["client_id"] != s.config.ClientID || params["redirect_uri"] != s.config.RedirectURI {
 		refuse(w, "invalid_request")
 		return
@@ -49,7 +49,7 @@ func (s *SignIn) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, s.config.RedirectURI+"?"+answer.Encode(), http.StatusFound)
 }
 
-// newCode returns a code for the browser, or what is wrong.
+// newCode returns a code for the browser, or an OAuth error code.
 func (s *SignIn) newCode(r *http.Request, params map[string]string) (code, problem string) {
 	challenge, err := base64.RawURLEncoding.DecodeString(params["code_challenge"])
 	switch {
@@ -105,8 +105,8 @@ func (s *SignIn) token(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, g)
 }
 
-// exchange returns the grant of a code, which is used up by the first attempt. The
-// caller holds the lock.
+// exchange returns the grant of a code, which the first attempt uses up. The caller must hold the
+// lock.
 func (s *SignIn) exchange(params map[string]string) *grant {
 	g, ok := s.codes.get(params["code"], s.now())
 	if !ok {
@@ -119,7 +119,7 @@ func (s *SignIn) exchange(params map[string]string) *grant {
 	return g
 }
 
-// renew returns the grant of a refresh token. The caller holds the lock.
+// renew returns the grant of a refresh token. The caller must hold the lock.
 func (s *SignIn) renew(token string) *grant {
 	g, ok := s.renewals.get(token, s.now())
 	if !ok {
@@ -129,8 +129,8 @@ func (s *SignIn) renew(token string) *grant {
 	return g
 }
 
-// answer sends new tokens, and draws the next refresh token. It is good for as long as
-// the browser is known. The caller holds the lock.
+// answer sends new tokens and generates the next refresh token. That token is valid for as long as
+// the browser is known. The caller must hold the lock.
 func (s *SignIn) answer(w http.ResponseWriter, g *grant) {
 	person := g.browser.person
 	access, err := s.issuer.Sign(person.Subject, s.config.Audience, pageTokenLifetime, person.Claims)
@@ -151,7 +151,7 @@ func (s *SignIn) answer(w http.ResponseWriter, g *grant) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	// A client that went away is nobody's error.
+	// The client may have disconnected.
 	_ = json.NewEncoder(w).Encode(map[string]any{
 		"access_token": access, "token_type": "Bearer", "expires_in": int(pageTokenLifetime.Seconds()),
 		"refresh_token": g.renewal, "id_token": id, "scope": "openid",

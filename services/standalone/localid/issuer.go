@@ -22,8 +22,8 @@ const (
 	discoveryPath = "/.well-known/openid-configuration"
 )
 
-// An Issuer signs tokens for the people who use one machine, and serves what a
-// server needs to verify them. It may be used by many goroutines.
+// An Issuer signs tokens for the people who use one machine, and serves the documents that a
+// server needs to verify them. It is safe for concurrent use.
 type Issuer struct {
 	url       string
 	path      string
@@ -33,8 +33,8 @@ type Issuer struct {
 	now       func() time.Time
 }
 
-// NewIssuer makes an issuer that lives in memory, for tests. The URL is how
-// servers reach its handler; it becomes the `iss` of its tokens.
+// NewIssuer creates an issuer in memory, for tests. The URL is the address of its handler for
+// servers; it becomes the `iss` of its tokens.
 func NewIssuer(issuerURL string) (*Issuer, error) {
 	key, err := newKey()
 	if err != nil {
@@ -43,8 +43,8 @@ func NewIssuer(issuerURL string) (*Issuer, error) {
 	return newIssuer(issuerURL, key)
 }
 
-// LoadOrCreateIssuer returns the issuer whose key is kept in the folder, which
-// it makes, with the key, on first use.
+// LoadOrCreateIssuer returns the issuer whose key is stored in the folder. It creates the folder
+// and the key on first use.
 func LoadOrCreateIssuer(dir, issuerURL string) (*Issuer, error) {
 	data, err := loadOrCreate(dir, issuerFile, func() ([]byte, error) {
 		key, err := newKey()
@@ -54,7 +54,7 @@ func LoadOrCreateIssuer(dir, issuerURL string) (*Issuer, error) {
 		return encodeKey(key)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("keep local issuer: %w", err)
+		return nil, fmt.Errorf("load local issuer: %w", err)
 	}
 	key, _, err := decodeKey(data)
 	if err != nil {
@@ -66,12 +66,12 @@ func LoadOrCreateIssuer(dir, issuerURL string) (*Issuer, error) {
 func newIssuer(issuerURL string, key *ecdsa.PrivateKey) (*Issuer, error) {
 	u, err := url.Parse(issuerURL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(u.Path, "/") {
-		return nil, errors.New("make local issuer: the URL must be https://host/path without a slash at its end")
+		return nil, errors.New("create local issuer: the URL must be https://host/path without a slash at its end")
 	}
 	public := jose.JSONWebKey{Key: key.Public(), Algorithm: string(jose.ES256), Use: "sig"}
 	thumbprint, err := public.Thumbprint(crypto.SHA256)
 	if err != nil {
-		return nil, fmt.Errorf("name issuer's key: %w", err)
+		return nil, fmt.Errorf("compute the ID of the issuer's key: %w", err)
 	}
 	public.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	i := &Issuer{url: issuerURL, path: u.Path, now: time.Now}
@@ -79,7 +79,7 @@ func newIssuer(issuerURL string, key *ecdsa.PrivateKey) (*Issuer, error) {
 		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: public.KeyID}},
 		(&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
-		return nil, fmt.Errorf("make signer: %w", err)
+		return nil, fmt.Errorf("create signer: %w", err)
 	}
 	if i.keys, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}}); err != nil {
 		return nil, fmt.Errorf("encode key set: %w", err)
@@ -100,8 +100,7 @@ func newIssuer(issuerURL string, key *ecdsa.PrivateKey) (*Issuer, error) {
 // URL returns the issuer's URL, the `iss` of its tokens.
 func (i *Issuer) URL() string { return i.url }
 
-// Handler serves the discovery document and the key set, below the path of the
-// issuer's URL.
+// Handler serves the discovery document and the key set below the path of the issuer's URL.
 func (i *Issuer) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if page := i.Page(r); page != nil {
@@ -112,8 +111,8 @@ func (i *Issuer) Handler() http.Handler {
 	})
 }
 
-// Page returns the handler for the discovery document or the key set if the request
-// reads one of them by its exact path, and nil otherwise.
+// Page returns the handler for the discovery document or the key set if the request reads one of
+// them by its exact path. Otherwise it returns nil.
 func (i *Issuer) Page(r *http.Request) http.Handler {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return nil
@@ -127,21 +126,21 @@ func (i *Issuer) Page(r *http.Request) http.Handler {
 	return nil
 }
 
-// document returns a handler that serves a constant.
+// document returns a handler that serves constant data.
 func document(data []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		// A client that went away is nobody's error.
+		// The client may have disconnected.
 		_, _ = w.Write(data)
 	})
 }
 
-// Sign returns a token for the subject that is good for the audience from now on
-// for the lifetime. Extra claims do not replace the registered ones.
+// Sign returns a token for the subject and the audience that is valid from now on for the
+// lifetime. Extra claims do not replace the registered ones.
 func (i *Issuer) Sign(subject, audience string, lifetime time.Duration, extra map[string]any) (string, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
-		return "", fmt.Errorf("draw token id: %w", err)
+		return "", fmt.Errorf("generate token ID: %w", err)
 	}
 	claims := maps.Clone(extra)
 	if claims == nil {
@@ -157,7 +156,7 @@ func (i *Issuer) Sign(subject, audience string, lifetime time.Duration, extra ma
 	return i.Token(claims)
 }
 
-// Token signs claims as they are. [Issuer.Sign] makes those that a server accepts.
+// Token signs claims unchanged. [Issuer.Sign] adds the claims that a server requires.
 func (i *Issuer) Token(claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 	verifier = "a-verifier-of-at-least-forty-three-characters"
 )
 
-// A desk is a sign-in with one browser in front of it.
+// A desk is a sign-in with one browser.
 type desk struct {
 	*SignIn
 	t      *testing.T
@@ -49,7 +49,7 @@ func openDesk(t *testing.T) *desk {
 	return d
 }
 
-// send sends a request as the browser does, and keeps the cookie that the answer sets.
+// send sends a request as the browser does, and stores the cookie of the response.
 func (d *desk) send(method, path, contentType, body string) *http.Response {
 	d.t.Helper()
 	r := httptest.NewRequest(method, origin+"/issuer"+path, strings.NewReader(body))
@@ -75,7 +75,7 @@ func (d *desk) show(ticket string) *http.Response {
 	return d.send(http.MethodPost, "/ticket", "application/json", `{"ticket":"`+ticket+`"}`)
 }
 
-// signIn shows a fresh ticket.
+// signIn presents a new ticket.
 func (d *desk) signIn() {
 	d.t.Helper()
 	got := d.show(d.Ticket(Person{Subject: "olivia", Claims: map[string]any{"group": "owners"}}))
@@ -96,7 +96,7 @@ func changed(params, changes map[string]string) url.Values {
 	return values
 }
 
-// authorize returns where the browser is sent, as the query of the page's address.
+// authorize returns the query of the redirect to the page.
 func (d *desk) authorize(changes map[string]string) url.Values {
 	d.t.Helper()
 	challenge := sha256.Sum256([]byte(verifier))
@@ -107,15 +107,15 @@ func (d *desk) authorize(changes map[string]string) url.Values {
 	}, changes).Encode(), "", "")
 	where, err := got.Location()
 	if err != nil {
-		d.t.Fatalf("GET /authorize = %d and leads nowhere", got.StatusCode)
+		d.t.Fatalf("GET /authorize = %d and does not redirect", got.StatusCode)
 	}
 	if base, _, _ := strings.Cut(where.String(), "?"); base != redirect {
-		d.t.Fatalf("GET /authorize leads to %s", where)
+		d.t.Fatalf("GET /authorize redirects to %s", where)
 	}
 	return where.Query()
 }
 
-// A tokens is what the token endpoint answers.
+// A tokens is a response of the token endpoint.
 type tokens struct {
 	Error   string
 	Access  string `json:"access_token"`
@@ -150,7 +150,7 @@ func (d *desk) refresh(token string) tokens {
 	return d.token(url.Values{"grant_type": {"refresh_token"}, "client_id": {"console"}, "refresh_token": {token}})
 }
 
-// code signs in if need be and returns a fresh code.
+// code signs in if necessary and returns a new code.
 func (d *desk) code() string {
 	d.t.Helper()
 	if d.cookie == nil {
@@ -163,7 +163,7 @@ func (d *desk) code() string {
 	return code
 }
 
-// verify returns the claims of a token that is good for the audience.
+// verify returns the claims of a token that is valid for the audience.
 func (d *desk) verify(token, audience string) map[string]any {
 	d.t.Helper()
 	keys := keysOf(d.t, d.issuer)

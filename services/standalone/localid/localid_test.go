@@ -101,17 +101,17 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 		name string
 		data []byte
 		mode fs.FileMode
-		says string
+		want string
 	}{
-		{"one that the group can read", own, 0o640, "0600"},
-		{"one that everybody can read", own, 0o604, "0600"},
-		{"an empty one", nil, 0o600, "private key"},
+		{"a file that the group can read", own, 0o640, "0600"},
+		{"a file that everyone can read", own, 0o604, "0600"},
+		{"an empty file", nil, 0o600, "private key"},
 		{"words", []byte("canary"), 0o600, "private key"},
-		{"a certificate without key", rest, 0o600, "private key"},
-		{"a key without certificate", own[:len(own)-len(rest)], 0o600, "certificate"},
-		{"half of it", own[:len(own)-100], 0o600, "certificate"},
-		{"another key's certificate", append(pem.EncodeToMemory(block), otherCert...), 0o600, "another key"},
-		{"a key that is none", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("canary")}), 0o600, "PKCS #8"},
+		{"a certificate without a key", rest, 0o600, "private key"},
+		{"a key without a certificate", own[:len(own)-len(rest)], 0o600, "certificate"},
+		{"a truncated file", own[:len(own)-100], 0o600, "certificate"},
+		{"another key's certificate", append(pem.EncodeToMemory(block), otherCert...), 0o600, "does not match the key"},
+		{"an invalid key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("canary")}), 0o600, "PKCS #8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,17 +121,17 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := LoadOrCreate(dir)
-			if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "canary") {
-				t.Errorf("LoadOrCreate = %v, want it to say %q and quote nothing", err, tt.says)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("LoadOrCreate = %v, want an error that contains %q and quotes nothing", err, tt.want)
 			}
-			// What is there is the operator's, however broken.
+			// An existing file belongs to the operator, even if it is broken.
 			if got, err := os.ReadFile(path); err != nil || string(got) != string(tt.data) {
 				t.Errorf("the file was changed, %v", err)
 			}
 		})
 	}
 	if _, err := LoadOrCreate(filepath.Join("localid.go", "x")); err == nil {
-		t.Error("LoadOrCreate takes a file for a folder")
+		t.Error("LoadOrCreate accepts a file instead of a folder")
 	}
 }
 
@@ -142,10 +142,10 @@ func TestNothingIsLeftOfFileThatCannotBeNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := WriteFile(filepath.Join(dir, "taken"), []byte("key")); err == nil {
-		t.Error("WriteFile replaces a folder")
+		t.Error("WriteFile replaced a folder")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("%d entries are left, %v; want the folder alone", len(left), err)
+		t.Errorf("%d entries are left, %v; want only the folder", len(left), err)
 	}
 }
 
@@ -157,10 +157,10 @@ func TestAuthorityIsConfinedToTheMachine(t *testing.T) {
 	}
 	for _, hosts := range [][]string{nil, {"example.com"}, {"localhost", "192.0.2.1"}, {""}, {"localhost.example.com"}, {"notlocalhost"}} {
 		if _, err := a.ServerCertificate(hosts...); err == nil {
-			t.Errorf("ServerCertificate(%q) is issued", hosts)
+			t.Errorf("ServerCertificate(%q) succeeded", hosts)
 		}
 	}
-	// Nor would anybody believe what a stolen key vouches for.
+	// Certificates that a stolen key issues for other names are not trusted either.
 	forged, err := a.issue(&x509.Certificate{
 		DNSNames: []string{"bank.example.com"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, time.Hour)
@@ -170,13 +170,13 @@ func TestAuthorityIsConfinedToTheMachine(t *testing.T) {
 	_, err = forged.Leaf.Verify(x509.VerifyOptions{Roots: a.Pool(), DNSName: "bank.example.com"})
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) || invalid.Reason != x509.CANotAuthorizedForThisName {
-		t.Errorf("Verify = %v for a name beyond the machine", err)
+		t.Errorf("Verify = %v for a name outside the machine", err)
 	}
 	if _, err := a.WorkloadCertificate(spiffeid.ID{}); err == nil {
-		t.Error("WorkloadCertificate names nobody")
+		t.Error("WorkloadCertificate of a zero ID succeeded")
 	}
 	if _, err := a.WorkloadCertificate(spiffeid.RequireFromString("spiffe://local")); err == nil {
-		t.Error("WorkloadCertificate names a trust domain")
+		t.Error("WorkloadCertificate of a trust domain succeeded")
 	}
 }
 
@@ -206,7 +206,7 @@ func TestAuthorityCannotBeExtended(t *testing.T) {
 	between := x509.NewCertPool()
 	between.AddCert(leaf.Leaf)
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: a.Pool(), Intermediates: between}); err == nil {
-		t.Error("a server's certificate vouches for another")
+		t.Error("a server's certificate can issue another")
 	}
 }
 
@@ -226,7 +226,7 @@ func TestWorkloadCertificatesAreRenewed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
-			t.Error("the certificate is not good at the moment")
+			t.Error("the certificate is not valid now")
 		}
 		return cert.Leaf.SerialNumber.String()
 	}
@@ -270,7 +270,7 @@ func TestIssuerConvincesOIDCClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The one that is loaded signs; the one that was created serves the keys.
+		// The loaded issuer signs; the created issuer serves the keys.
 		again, err := LoadOrCreateIssuer(dir, issuer.URL())
 		if err != nil {
 			t.Fatal(err)
@@ -291,7 +291,7 @@ func TestIssuerConvincesOIDCClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Subject != "olivia" || claims.Email != "o@example.com" || claims.ID == "" || got.Expiry.Sub(got.IssuedAt) != time.Minute {
-			t.Errorf("token says %+v, %+v", got, claims)
+			t.Errorf("token has the claims %+v, %+v", got, claims)
 		}
 	}
 }
@@ -307,7 +307,7 @@ func TestIssuerServesPublicKeysOnly(t *testing.T) {
 	}
 	for _, url := range []string{"", "http://localhost", "https://", "https://localhost/", "https://localhost?x=1", "https://localhost#x", "localhost", "https://local host"} {
 		if _, err := NewIssuer(url); err == nil {
-			t.Errorf("NewIssuer(%q) is made", url)
+			t.Errorf("NewIssuer(%q) succeeded", url)
 		}
 	}
 }
@@ -353,7 +353,7 @@ func FuzzParseAuthority(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := parseAuthority(data)
 		if err == nil && !a.key.PublicKey.Equal(a.cert.PublicKey) {
-			t.Error("parseAuthority takes a certificate of another key")
+			t.Error("parseAuthority accepts a certificate of another key")
 		}
 	})
 }

@@ -13,44 +13,44 @@ import (
 )
 
 const (
-	// ticketLifetime is how long a link signs in.
+	// ticketLifetime is how long a link is valid.
 	ticketLifetime = 5 * time.Minute
-	// browserLifetime is how long a browser is known after that.
+	// browserLifetime is how long a browser stays signed in.
 	browserLifetime = 12 * time.Hour
-	// codeLifetime is how long the page may take to exchange a code.
+	// codeLifetime is the time for the page to exchange a code.
 	codeLifetime = time.Minute
-	// pageTokenLifetime is short, for the page renews its tokens by itself.
+	// pageTokenLifetime is short, because the page renews its tokens automatically.
 	pageTokenLifetime = 10 * time.Minute
 )
 
 // A SignInConfig describes the one page that people sign in to.
 type SignInConfig struct {
-	// ClientID is how the page calls itself.
+	// ClientID is the client ID of the page.
 	ClientID string
-	// RedirectURI is where the page takes codes, AfterSignOut where people are sent
-	// when they have signed out. Each is compared as it is.
+	// RedirectURI is the address to which codes are sent. AfterSignOut is the address to which people
+	// are sent after they sign out. Both are compared exactly.
 	RedirectURI, AfterSignOut string
-	// Audience is what access tokens are good for.
+	// Audience is the audience of access tokens.
 	Audience string
 }
 
-// A Person is somebody who may sign in.
+// A Person is a person who may sign in.
 type Person struct {
-	// Subject names the person.
+	// Subject is the subject of the person's tokens.
 	Subject string
-	// Claims are what else tokens say of the person.
+	// Claims are additional claims of the person's tokens.
 	Claims map[string]any
 }
 
-// A SignIn makes an authorization server of an [Issuer], for one page that is a
-// public client: authorization code with PKCE, and refresh tokens that are good once.
-// There are no passwords. Who shows a ticket, which only [SignIn.Ticket] makes, has
-// the browser remembered for some hours, by a cookie. It may be used by many
-// goroutines. All it knows is in memory: a restart signs everybody out.
+// A SignIn is an authorization server that uses an [Issuer], for one page that is a public client.
+// It supports the authorization code flow with PKCE and single-use refresh tokens. There are no
+// passwords. A browser that presents a ticket, which only [SignIn.Ticket] generates, is remembered
+// for some hours by a cookie. A SignIn is safe for concurrent use. All of its state is in memory:
+// a restart signs everyone out.
 //
-// Cookies know no ports. Whoever runs another server at the same host name and is
-// visited by that browser can take its place; on a machine that is one person's, they
-// could as well read the folder.
+// Cookies ignore ports. The operator of another server at the same host name can therefore
+// impersonate a browser that visits that server. On a machine that belongs to one person, that
+// operator could as well read the folder.
 type SignIn struct {
 	issuer    *Issuer
 	config    SignInConfig
@@ -62,25 +62,25 @@ type SignIn struct {
 	tickets  drawer[Person]
 	browsers drawer[*browser]
 	codes    drawer[*grant]
-	renewals drawer[*grant] // by refresh token, those that were used up among them
+	renewals drawer[*grant] // by refresh token, including used ones
 }
 
-// A browser is one that a ticket was shown from.
+// A browser is a browser that has presented a ticket.
 type browser struct {
 	person Person
 	until  time.Time
-	gone   bool // signed out: nothing that came of it is good any more
+	gone   bool // signed out; all of its grants are revoked
 }
 
 // NewSignIn returns the authorization server of an issuer.
 func NewSignIn(issuer *Issuer, cfg SignInConfig) (*SignIn, error) {
 	u, err := url.Parse(issuer.URL())
 	if err != nil || cfg.ClientID == "" || cfg.RedirectURI == "" || cfg.AfterSignOut == "" || cfg.Audience == "" {
-		return nil, errors.New("make sign-in: client, addresses and audience are required")
+		return nil, errors.New("create sign-in: client, addresses, and audience are required")
 	}
 	s := &SignIn{
 		issuer: issuer, config: cfg, now: issuer.now,
-		// The port keeps several of us on one machine apart.
+		// The port distinguishes several instances on one machine.
 		cookie: "__Host-keyward-" + u.Port(),
 	}
 	s.discovery, err = json.Marshal(map[string]any{
@@ -106,17 +106,15 @@ func NewSignIn(issuer *Issuer, cfg SignInConfig) (*SignIn, error) {
 	return s, nil
 }
 
-// Ticket returns a ticket with which a browser can be signed in for the person: once,
-// within five minutes.
+// Ticket returns a ticket that signs a browser in as the person: once, within five minutes.
 func (s *SignIn) Ticket(p Person) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tickets.put(p, s.now(), ticketLifetime)
 }
 
-// Page returns the handler for the issuer's documents and for the endpoints of the
-// authorization server if the request is for one of them by its exact method and
-// path, and nil otherwise.
+// Page returns the handler for the issuer's documents and for the endpoints of the authorization
+// server if the request has the exact method and path of one of them. Otherwise it returns nil.
 func (s *SignIn) Page(r *http.Request) http.Handler {
 	path := r.URL.EscapedPath()
 	get := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -135,7 +133,7 @@ func (s *SignIn) Page(r *http.Request) http.Handler {
 	return s.issuer.Page(r)
 }
 
-// once returns the values of a form or a query, of which each must be there once at most.
+// once returns the values of a form or a query. It fails if a name is repeated.
 func once(values url.Values) (map[string]string, bool) {
 	single := make(map[string]string, len(values))
 	for name, all := range values {
@@ -156,9 +154,9 @@ func query(r *http.Request) (map[string]string, bool) {
 	return once(values)
 }
 
-// refuse answers with an error of OAuth, of which there are constants only.
+// refuse sends an OAuth error code, which is always a constant.
 func refuse(w http.ResponseWriter, code string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusBadRequest)
-	_, _ = fmt.Fprintf(w, "{\"error\":%q}\n", code) // a client that went away is nobody's error
+	_, _ = fmt.Fprintf(w, "{\"error\":%q}\n", code) // the client may have disconnected
 }

@@ -28,15 +28,15 @@ func TestATicketSignsABrowserIn(t *testing.T) {
 	got := d.exchange(answer.Get("code"), nil)
 	access, id := d.verify(got.Access, "keyward"), d.verify(got.ID, "console")
 	if access["sub"] != "olivia" || access["group"] != "owners" {
-		t.Errorf("the access token says %v", access)
+		t.Errorf("the access token has the claims %v", access)
 	}
 	if id["sub"] != "olivia" || id["nonce"] != "a nonce" {
-		t.Errorf("the id token says %v", id)
+		t.Errorf("the ID token has the claims %v", id)
 	}
 	if lifetime := access["exp"].(float64) - access["iat"].(float64); int(lifetime) != got.Expires || got.Expires != 600 {
-		t.Errorf("the access token is good for %v s and says %d s, want 600", lifetime, got.Expires)
+		t.Errorf("the access token is valid for %v s and expires_in is %d, want 600", lifetime, got.Expires)
 	}
-	// A page that is loaded again gets there without a ticket.
+	// A page that is reloaded signs in without a ticket.
 	if again := d.exchange(d.code(), nil); again.Access == "" {
 		t.Errorf("after a reload: %+v", again)
 	}
@@ -52,15 +52,15 @@ func TestTicketsThatAreRefused(t *testing.T) {
 	d.clock = d.clock.Add(ticketLifetime)
 	fresh := d.Ticket(Person{Subject: "olivia"})
 	for _, tt := range []struct{ name, contentType, body, want string }{
-		{"one that was used", "application/json", `{"ticket":"` + used + `"}`, "invalid_ticket"},
-		{"one that has expired", "application/json", `{"ticket":"` + old + `"}`, "invalid_ticket"},
-		{"an invented one", "application/json", `{"ticket":"AAAAAAAAAAAAAAAAAAAAAAAAAA"}`, "invalid_ticket"},
+		{"a used ticket", "application/json", `{"ticket":"` + used + `"}`, "invalid_ticket"},
+		{"an expired ticket", "application/json", `{"ticket":"` + old + `"}`, "invalid_ticket"},
+		{"an unknown ticket", "application/json", `{"ticket":"AAAAAAAAAAAAAAAAAAAAAAAAAA"}`, "invalid_ticket"},
 		{"none", "application/json", `{}`, "invalid_ticket"},
-		{"one in a form", "application/x-www-form-urlencoded", "ticket=" + fresh, "invalid_request"},
-		{"one in plain text, as a page of another origin could send it", "text/plain", `{"ticket":"` + fresh + `"}`, "invalid_request"},
-		{"one without a type", "", `{"ticket":"` + fresh + `"}`, "invalid_request"},
+		{"a ticket in a form", "application/x-www-form-urlencoded", "ticket=" + fresh, "invalid_request"},
+		{"a ticket in plain text, as a page of another origin could send it", "text/plain", `{"ticket":"` + fresh + `"}`, "invalid_request"},
+		{"a ticket without a content type", "", `{"ticket":"` + fresh + `"}`, "invalid_request"},
 		{"no JSON", "application/json", fresh, "invalid_request"},
-		{"one behind too much", "application/json", `{"x":"` + strings.Repeat("x", maxBody) + `","ticket":"` + fresh + `"}`, "invalid_request"},
+		{"a ticket after too many bytes", "application/json", `{"x":"` + strings.Repeat("x", maxBody) + `","ticket":"` + fresh + `"}`, "invalid_request"},
 	} {
 		d.cookie = nil
 		got := d.send(http.MethodPost, "/ticket", tt.contentType, tt.body)
@@ -69,7 +69,7 @@ func TestTicketsThatAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.StatusCode != http.StatusBadRequest || answer.Error != tt.want || d.cookie != nil {
-			t.Errorf("%s: POST /ticket = %d %q, cookie %v; want 400 %q and none", tt.name, got.StatusCode, answer.Error, d.cookie, tt.want)
+			t.Errorf("%s: POST /ticket = %d %q, cookie %v; want 400 %q and no cookie", tt.name, got.StatusCode, answer.Error, d.cookie, tt.want)
 		}
 	}
 	if got := d.show(fresh); got.StatusCode != http.StatusNoContent {
@@ -93,7 +93,7 @@ func TestSigningOutEndsEverything(t *testing.T) {
 	if out.StatusCode != http.StatusFound || out.Header.Get("Location") != origin+"/?state=s" || d.cookie.MaxAge >= 0 {
 		t.Errorf("sign-out = %d to %q with cookie %v", out.StatusCode, out.Header.Get("Location"), d.cookie)
 	}
-	d.cookie = cookie // as if it had been kept all the same
+	d.cookie = cookie // as if the browser had kept the cookie
 	if after := d.authorize(nil); after.Get("error") != "login_required" {
 		t.Errorf("authorize after sign-out = %v", after)
 	}
@@ -124,11 +124,11 @@ func TestABrowserIsForgottenAfterHours(t *testing.T) {
 	}
 	d.signIn()
 	if len(d.renewals.kept) != 12 || len(d.browsers.kept) != 1 {
-		t.Errorf("%d refresh tokens and %d browsers are kept", len(d.renewals.kept), len(d.browsers.kept))
+		t.Errorf("%d refresh tokens and %d browsers remain", len(d.renewals.kept), len(d.browsers.kept))
 	}
 	d.exchange(d.code(), nil)
 	if len(d.renewals.kept) != 1 {
-		t.Errorf("%d refresh tokens are kept, want the new one alone", len(d.renewals.kept))
+		t.Errorf("%d refresh tokens remain, want only the new one", len(d.renewals.kept))
 	}
 }
 
@@ -156,7 +156,7 @@ func TestOfManyWhoShowATicketOneIsSignedIn(t *testing.T) {
 		}
 	}
 	if signedIn != 1 {
-		t.Errorf("%d are signed in, want 1", signedIn)
+		t.Errorf("%d browsers are signed in, want 1", signedIn)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestASignInWithoutItsAddressesIsNotMade(t *testing.T) {
 		cfg := whole
 		remove(&cfg)
 		if _, err := NewSignIn(issuer, cfg); err == nil {
-			t.Errorf("NewSignIn without %s is made", name)
+			t.Errorf("NewSignIn without %s succeeded", name)
 		}
 	}
 }
@@ -248,7 +248,7 @@ func FuzzAuthorize(f *testing.F) {
 		s.Page(r).ServeHTTP(w, r)
 		where := w.Header().Get("Location")
 		if base, _, _ := strings.Cut(where, "?"); where != "" && base != redirect || strings.Contains(where, "code=") {
-			t.Errorf("authorize leads to %q", where)
+			t.Errorf("authorize redirects to %q", where)
 		}
 	})
 }

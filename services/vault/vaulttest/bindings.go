@@ -19,10 +19,10 @@ func BindRequest(id, endpoint, operation string) *vaultv1.BindSecretRequest {
 	}
 }
 
-// Chain is what the keys of these tests are for, unless they say so.
+// Chain is the default chain of the keys in these tests.
 const Chain = "raw > HMAC-SHA256(of=message)"
 
-// Purpose is how it is asked for.
+// Purpose returns the purpose of a ResolveSecret for Chain.
 func Purpose() []byte { return PurposeOf(Chain) }
 
 // Bind binds a KEY and fails the test on an error.
@@ -54,7 +54,7 @@ func (c Client) Resolve(t testing.TB, id, uid string, version uint32) string {
 	return string(res.GetValue())
 }
 
-// Facts binds a version of a secret and returns what it is told of it.
+// Facts binds a version of a secret and returns its facts.
 func (c Client) Facts(t testing.TB, id string, usage vaultv1.Usage, host string, version uint32, chains ...string) *vaultv1.KeyFacts {
 	t.Helper()
 	req := BindRequest(id, "e", "op")
@@ -74,13 +74,14 @@ func (c Client) Facts(t testing.TB, id string, usage vaultv1.Usage, host string,
 	return res.GetFacts()
 }
 
-// Chains that are one another's oracles, as far as the vault knows: it compares them.
+// Two different chains. The vault only compares chains, so it treats each as an oracle of the
+// other.
 const (
 	GCM = "hex > AES-256-GCM(iv=random/12,tag=16)"
 	CBC = "hex > AES-256-CBC(padding=none,iv=zero/16)"
 )
 
-// The reasons for which a KEY is not bound.
+// The reasons of refused bindings of a KEY.
 const (
 	KeyPurposeFixed   = commonv1.ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED
 	KeyPurposeUnknown = commonv1.ErrorReason_ERROR_REASON_KEY_PURPOSE_UNKNOWN

@@ -15,20 +15,20 @@ import (
 	"github.com/keyward/keyward/pkg/server/servertest"
 )
 
-// Canary is a value that must not be found anywhere.
+// Canary is a value that must not appear anywhere.
 const Canary = "Canary-sings-7f3a91!"
 
-// Answers collects what callers are told.
+// Answers collects responses and errors.
 type Answers struct {
 	T    testing.TB
 	text strings.Builder
 }
 
-// Add keeps a response, or the error in its place.
+// Add adds a response, or the error if there is one.
 func (a *Answers) Add(m proto.Message, err error) {
 	a.T.Helper()
 	if err != nil {
-		// The details carry what the message does not.
+		// The details contain more than the message does.
 		m = status.Convert(err).Proto()
 	}
 	wire, err := proto.Marshal(m)
@@ -39,7 +39,7 @@ func (a *Answers) Add(m proto.Message, err error) {
 	a.text.WriteString(protojson.Format(m))
 }
 
-// MustHoldNoCanary looks at answers, log, metrics, and all files of a stopped vault.
+// MustHoldNoCanary searches the responses, the log, the metrics, and all files of a stopped vault.
 func (k *Kit) MustHoldNoCanary(t testing.TB, a *Answers) {
 	t.Helper()
 	metrics := httptest.NewRecorder()

@@ -1,5 +1,5 @@
-// Package vaulttest starts a vault behind a real server, for the tests of all packages
-// of the vault. A [Kit] has clients of the callers that matter.
+// Package vaulttest starts a vault with a real server, for the tests of all packages of the vault.
+// A [Kit] has clients for the relevant callers.
 package vaulttest
 
 import (
@@ -11,10 +11,10 @@ import (
 	"github.com/keyward/keyward/services/vault"
 )
 
-// Workspace is where the tests work.
+// Workspace is the workspace of the tests.
 const Workspace = "workspaces/acme"
 
-// A Kit is a vault behind the real server, with clients of those who use it most.
+// A Kit is a vault with a real server, and clients for its most frequent callers.
 type Kit struct {
 	Env     *servertest.Env
 	Config  vault.Config
@@ -24,7 +24,7 @@ type Kit struct {
 	Owner, Admin, Resolver Client
 }
 
-// A Client calls as one caller.
+// A Client makes calls as one caller.
 type Client struct {
 	vaultv1.VaultServiceClient
 	Subject string
@@ -58,7 +58,7 @@ func (k *Kit) Start(t testing.TB) {
 	k.Resolver = k.As(t, k.Env.Resolver(t))
 }
 
-// As connects to the vault as a caller.
+// As returns a client that connects to the vault as a caller.
 func (k *Kit) As(t testing.TB, caller servertest.Caller) Client {
 	t.Helper()
 	conn := k.Env.Dial(t, k.Running.Addr, caller)

@@ -10,7 +10,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// The reasons for which a value is refused, and the field with the value.
+// The reasons of refused values, and the field of the value.
 const (
 	Refused  = vaultv1.ErrorReason_ERROR_REASON_SEALED_VALUE_REFUSED
 	Required = vaultv1.ErrorReason_ERROR_REASON_SEALING_REQUIRED
@@ -28,7 +28,7 @@ func (c Client) Sealing(t testing.TB) *vaultv1.Sealing {
 	return res.GetSealing()
 }
 
-// NewestKey returns the key to seal to.
+// NewestKey returns the newest key of the vault.
 func (c Client) NewestKey(t testing.TB) seal.Key {
 	t.Helper()
 	key, err := seal.NewKey(c.Sealing(t).GetKeys()[0].GetPublicKey())
@@ -38,12 +38,12 @@ func (c Client) NewestKey(t testing.TB) seal.Key {
 	return key
 }
 
-// Place is where a value of these tests belongs.
+// Place returns the place for which a value of these tests is sealed.
 func Place(id, requestID string) seal.Place {
 	return seal.Place{Secret: NameOf(id), RequestID: requestID, Time: time.Now(), Text: true}
 }
 
-// SealTo seals a text.
+// SealTo seals a string.
 func SealTo(t testing.TB, key seal.Key, value string, to seal.Place) *vaultv1.SecretValue {
 	t.Helper()
 	sealed, err := key.Seal([]byte(value), to)
@@ -53,21 +53,21 @@ func SealTo(t testing.TB, key seal.Key, value string, to seal.Place) *vaultv1.Se
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Sealed{Sealed: sealed}, WeakReason: "to be read in a test"}
 }
 
-// CreateSealed is a request that stores a sealed value.
+// CreateSealed returns a request that stores a sealed value.
 func CreateSealed(id, requestID string, value *vaultv1.SecretValue) *vaultv1.CreateSecretRequest {
 	return &vaultv1.CreateSecretRequest{
 		Parent: Workspace, SecretId: id, RequestId: requestID, Secret: &vaultv1.Secret{Value: proto.CloneOf(value)},
 	}
 }
 
-// UpdateSealed is a request that adds a sealed value as a version.
+// UpdateSealed returns a request that adds a sealed value as a version.
 func UpdateSealed(id, requestID string, value *vaultv1.SecretValue) *vaultv1.UpdateSecretRequest {
 	return &vaultv1.UpdateSecretRequest{
 		RequestId: requestID, Secret: &vaultv1.Secret{Name: NameOf(id), Value: proto.CloneOf(value)},
 	}
 }
 
-// Require sets whether the workspace takes sealed values only.
+// Require sets whether the workspace requires sealed values.
 func (c Client) Require(t testing.TB, on bool, reason, etag string) (*vaultv1.Sealing, error) {
 	t.Helper()
 	res, err := c.UpdateSealing(t.Context(), &vaultv1.UpdateSealingRequest{

@@ -11,38 +11,38 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// NameOf is the name of a secret.
+// NameOf returns the name of a secret.
 func NameOf(id string) string { return Workspace + "/secrets/" + id }
 
-// Text is a value, which may be weak: most tests are about something else.
+// Text returns a value, which may be weak: most tests are about something else.
 func Text(value string) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}, WeakReason: "to be read in a test"}
 }
 
-// Data is a binary value, which may be weak.
+// Data returns a binary value, which may be weak.
 func Data(value []byte) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test"}
 }
 
-// Generate has the vault generate a value.
+// Generate returns a value for the vault to generate.
 func Generate(kind vaultv1.Generate_Kind) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Generate{Generate: &vaultv1.Generate{Kind: kind}}}
 }
 
-// CreateRequest is a request with an idempotency key.
+// CreateRequest returns a request with an idempotency key.
 func CreateRequest(id, value, requestID string) *vaultv1.CreateSecretRequest {
 	return &vaultv1.CreateSecretRequest{
 		Parent: Workspace, SecretId: id, RequestId: requestID, Secret: &vaultv1.Secret{Value: Text(value)},
 	}
 }
 
-// Create stores a secret and fails the test if it cannot.
+// Create stores a secret and fails the test on an error.
 func (c Client) Create(t testing.TB, id string, secret *vaultv1.Secret) *vaultv1.Secret {
 	t.Helper()
 	if secret.GetValue() == nil {
 		secret.Value = Text("a value that the id is no part of")
 	}
-	// To draw a large RSA key takes long on a machine that is busy.
+	// Generating a large RSA key takes long on a busy machine.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	res, err := c.CreateSecret(ctx, &vaultv1.CreateSecretRequest{Parent: Workspace, SecretId: id, Secret: secret})
@@ -80,7 +80,7 @@ func (c Client) Delete(t testing.TB, id string) {
 	}
 }
 
-// IDs lists all pages and returns the ids in their order.
+// IDs lists all pages and returns the IDs in order.
 func (c Client) IDs(t testing.TB, req *vaultv1.ListSecretsRequest) []string {
 	t.Helper()
 	req = proto.CloneOf(req)

@@ -6,12 +6,12 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// ReportRequest reports uses.
+// ReportRequest returns a report of uses.
 func ReportRequest(id string, uses ...*vaultv1.SecretUse) *vaultv1.ReportSecretUsesRequest {
 	return &vaultv1.ReportSecretUsesRequest{Parent: Workspace, ReportId: id, Uses: uses}
 }
 
-// UseOf is the use of one version.
+// UseOf returns the use of one version.
 func UseOf(id, uid string, version uint32, used uint64) *vaultv1.SecretUse {
 	return &vaultv1.SecretUse{Secret: NameOf(id), Uid: uid, Version: version, Used: used}
 }
@@ -24,7 +24,7 @@ func (c Client) Report(t testing.TB, id string, uses ...*vaultv1.SecretUse) {
 	}
 }
 
-// Uses returns what is shown of the uses of a secret's versions, newest first.
+// Uses returns the shown uses of a secret's versions, newest first.
 func (c Client) Uses(t testing.TB, id string) []*vaultv1.SecretVersion {
 	t.Helper()
 	res, err := c.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: NameOf(id)})

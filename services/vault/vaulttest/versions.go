@@ -45,7 +45,7 @@ func (c Client) Change(ctx context.Context, method string, v VersionCall, opts .
 	}
 }
 
-// MustChange changes a version and fails the test if it cannot.
+// MustChange changes a version and fails the test on an error.
 func (c Client) MustChange(t testing.TB, method, id string, version uint32) *vaultv1.SecretVersion {
 	t.Helper()
 	v := VersionCall{Name: VersionOf(id, version)}
@@ -59,7 +59,7 @@ func (c Client) MustChange(t testing.TB, method, id string, version uint32) *vau
 	return changed
 }
 
-// VersionOf is the name of a version.
+// VersionOf returns the name of a version.
 func VersionOf(id string, version uint32) string {
 	return fmt.Sprintf("%s/versions/%d", NameOf(id), version)
 }
@@ -74,8 +74,7 @@ func (c Client) Versions(t testing.TB, id string) []*vaultv1.SecretVersion {
 	return res.GetVersions()
 }
 
-// Rotated stores a secret with a version for each value; the first is called first, the
-// last is current.
+// Rotated stores a secret with one version for each value, in order. The last version is current.
 func (k *Kit) Rotated(t testing.TB, id string, values ...string) *vaultv1.Secret {
 	t.Helper()
 	got := k.Owner.Create(t, id, &vaultv1.Secret{Value: Text(values[0])})
@@ -85,7 +84,7 @@ func (k *Kit) Rotated(t testing.TB, id string, values ...string) *vaultv1.Secret
 	return got
 }
 
-// WantStates compares number, state and pointer of all versions, newest first.
+// WantStates compares the number, the state, and Current of all versions, newest first.
 func (c Client) WantStates(t testing.TB, what, id string, want ...*vaultv1.SecretVersion) {
 	t.Helper()
 	for i, v := range want {
@@ -100,27 +99,27 @@ func (c Client) WantStates(t testing.TB, what, id string, want ...*vaultv1.Secre
 	}
 }
 
-// WantUnresolved fails the test unless a version is refused with a reason.
+// WantUnresolved fails the test unless resolving a version fails with a reason.
 func (c Client) WantUnresolved(t testing.TB, what, id, uid string, version uint32, reason fmt.Stringer) {
 	t.Helper()
 	_, err := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: NameOf(id), Uid: uid, Version: version, Purpose: Purpose()})
 	WantError(t, what, err, codes.FailedPrecondition, reason)
 }
 
-// Enabled is a version in that state.
+// Enabled returns an enabled version.
 func Enabled() *vaultv1.SecretVersion { return new(vaultv1.SecretVersion) }
 
-// Disabled is a version in that state.
+// Disabled returns a disabled version.
 func Disabled() *vaultv1.SecretVersion {
 	return &vaultv1.SecretVersion{State: vaultv1.VersionState_VERSION_STATE_DISABLED}
 }
 
-// Destroyed is a version in that state.
+// Destroyed returns a destroyed version.
 func Destroyed() *vaultv1.SecretVersion {
 	return &vaultv1.SecretVersion{State: vaultv1.VersionState_VERSION_STATE_DESTROYED}
 }
 
-// Current says of a version that it is the current one.
+// Current marks a version as the current one and returns it.
 func Current(v *vaultv1.SecretVersion) *vaultv1.SecretVersion {
 	v.Current = true
 	return v

@@ -21,7 +21,7 @@ func WantError(t testing.TB, what string, err error, code codes.Code, reason fmt
 	}
 }
 
-// WantField fails the test unless err is about one malformed field.
+// WantField fails the test unless err has exactly one violation, of the given field.
 func WantField(t testing.TB, what string, err error, field string) {
 	t.Helper()
 	WantError(t, what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD)

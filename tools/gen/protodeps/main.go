@@ -1,9 +1,9 @@
-// Command protodeps writes the .proto files that ours import (google/api,
-// google/rpc, buf/validate, the OpenAPI options) into the folder it is given.
+// Command protodeps writes the .proto files that Keyward's import (google/api, google/rpc,
+// buf/validate, and the OpenAPI options) to the folder in its argument.
 //
-// They are printed from the descriptors inside the Go packages that the
-// generated code links against, so the .proto text and the Go code cannot
-// differ, no schema registry is needed, and no copy lives in this repository.
+// It prints them from the descriptors in the Go packages that the generated code links against.
+// Therefore the .proto text and the Go code cannot differ, no schema registry is needed, and this
+// repository contains no copy.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-// write prints every registered file except protobuf's own, which buf brings.
+// write prints every registered file except protobuf's own files, which buf includes.
 func write(folder string) (err error) {
 	printer := protoprint.Printer{}
 	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {

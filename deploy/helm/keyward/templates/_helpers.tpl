@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* A value that has to be given. Takes {value, name}. */}}
+{{/* A required value. Takes {value, name}. */}}
 {{- define "keyward.required" -}}
 {{- required (printf "%s is required; see values.yaml" .name) .value -}}
 {{- end -}}
@@ -42,11 +42,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- .Values.policy.existingConfigMap | default (printf "%s-policy" (include "keyward.fullname" .)) -}}
 {{- end -}}
 
-{{/* The configuration that both services have. Takes {root, service, port}. */}}
+{{/* The configuration that both services share. Takes {root, service, port}. */}}
 {{- define "keyward.serverConfig" -}}
 listen: {{ printf "0.0.0.0:%d" (int .port) }}
 metrics_listen: 0.0.0.0:9090
-metrics_public: true # the network policy says who
+metrics_public: true # the network policy restricts access
 tls:
   certificate: /etc/keyward/tls/tls.crt
   key: /etc/keyward/tls/tls.key
@@ -66,7 +66,7 @@ store: {{ printf "/var/lib/keyward/%s.db" .service }}
 key_file: {{ printf "/etc/keyward/key/%s" (index .root.Values .service).key.item }}
 {{- end -}}
 
-{{/* The whole configuration of a service, with the operator's own on top. Takes {root, service}. */}}
+{{/* The whole configuration of a service, overridden by the operator's. Takes {root, service}. */}}
 {{- define "keyward.config" -}}
 {{- $root := .root -}}
 {{- $name := include "keyward.fullname" $root -}}
@@ -87,7 +87,7 @@ key_file: {{ printf "/etc/keyward/key/%s" (index .root.Values .service).key.item
 {{- $name := include "keyward.fullname" . -}}
 listen: 0.0.0.0:8443
 metrics_listen: 0.0.0.0:9090
-metrics_public: true # the network policy says who
+metrics_public: true # the network policy restricts access
 tls: {certificate: /etc/keyward/tls/tls.crt, key: /etc/keyward/tls/tls.key}
 {{- with .Values.gateway.allowedHosts }}
 allowed_hosts: {{- toYaml . | nindent 2 }}
@@ -102,7 +102,7 @@ traces: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* What every pod has. Takes {root, service}. */}}
+{{/* The fields of every pod. Takes {root, service}. */}}
 {{- define "keyward.podSettings" -}}
 {{- $own := index .root.Values .service -}}
 serviceAccountName: {{ include "keyward.fullname" .root }}-{{ .service }}
@@ -133,7 +133,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* What every container has. Takes {root, service}. */}}
+{{/* The fields of every container. Takes {root, service}. */}}
 {{- define "keyward.containerSettings" -}}
 name: {{ .service }}
 image: {{ include "keyward.image" . }}
@@ -146,7 +146,7 @@ securityContext:
 resources: {{- toYaml (index .root.Values .service).resources | nindent 2 }}
 {{- end -}}
 
-{{/* The configuration is read at start only, so another one is another pod. */}}
+{{/* The configuration is read only at start, so a change must replace the pod. */}}
 {{- define "keyward.podAnnotations" -}}
 checksum/config: {{ include "keyward.config" . | sha256sum }}
 {{- with (index .root.Values .service).podAnnotations }}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// About returns a time between a half of d and d, by chance, so that many who failed
-// together do not come back together. Of d below 2 nanoseconds it returns d.
+// About returns a random duration between half of d and d, so that callers that failed together do
+// not retry together. For d below 2 nanoseconds it returns d.
 func About(d time.Duration) time.Duration {
 	if d < 2 {
 		return d
@@ -19,7 +19,7 @@ func About(d time.Duration) time.Duration {
 	return d/2 + time.Duration(binary.BigEndian.Uint64(drawn[:])%uint64(d/2))
 }
 
-// For waits for d and reports whether ctx goes on.
+// For waits for d. It returns false if ctx ends first.
 func For(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

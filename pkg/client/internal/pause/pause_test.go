@@ -24,9 +24,9 @@ func TestPauseEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if pause.For(ctx, time.Hour) {
-		t.Error("a pause outlasts its context")
+		t.Error("For outlasted its context")
 	}
 	if !pause.For(t.Context(), time.Millisecond) {
-		t.Error("a pause ends although its context goes on")
+		t.Error("For returned false before its context ended")
 	}
 }

@@ -1,6 +1,6 @@
-// Package cli is what the mains of the programs have in common: the commands
-// `serve`, `check` and `create-key`, what others are made of, and the way a program
-// ends.
+// Package cli is shared by the main packages of the programs. It provides the commands `serve`,
+// `check`, `compact`, and `create-key`, the basis of other commands, and the shutdown of a
+// program.
 package cli
 
 import (
@@ -14,13 +14,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyward/keyward/pkg/buildinfo"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/config"
 )
 
-// Main runs a program until it is done or is asked to end, and exits.
+// Main runs a program until it finishes or receives SIGINT or SIGTERM, and exits.
 func Main(name, short string, commands ...*cobra.Command) {
 	root := &cobra.Command{Use: name, Short: short, SilenceUsage: true, SilenceErrors: true}
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -28,11 +29,12 @@ func Main(name, short string, commands ...*cobra.Command) {
 	Run(root)
 }
 
-// Run runs a command until it is done or is asked to end, and exits. What it has in memory
-// cannot be dumped.
+// Run runs a command until it finishes or receives SIGINT or SIGTERM, and exits. It protects the
+// memory of the process from dumps.
 func Run(root *cobra.Command) {
 	memory.Protect()
 	telemetry.SilenceGRPC()
+	root.Version = buildinfo.Read().String()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root.ExecuteContext(ctx)
 	stop()
@@ -42,27 +44,27 @@ func Run(root *cobra.Command) {
 	}
 }
 
-// A Checker is a configuration that can say all that is wrong with it.
+// A Checker is a configuration that can report all of its errors.
 type Checker interface{ Check() error }
 
-// A FileChecker is a configuration that can say what is wrong with the files it names.
+// A FileChecker is a configuration that can check the files that it names.
 type FileChecker interface {
 	Checker
 	CheckFiles(*filecheck.Report)
 }
 
-// Serve returns the commands `serve`, which runs the program, and `check`, which
-// only looks at its configuration file and, if asked to, at the files that it names.
+// Serve returns the commands `serve`, which runs the program, and `check`, which checks only its
+// configuration file and, on request, the files that it names.
 func Serve[C FileChecker](run func(context.Context, C) error) []*cobra.Command {
 	var files bool
-	check := Configured("check", "Check the configuration file, and with --files the files that it names", func(_ context.Context, cfg C) error {
+	check := Configured("check", "Check the configuration file and, with --files, the files that it names", func(_ context.Context, cfg C) error {
 		if files {
 			return checkFiles(cfg)
 		}
 		_, err := fmt.Fprintln(os.Stdout, "the configuration is well-formed; the files that it names were not opened")
 		return err
 	})
-	check.Flags().BoolVar(&files, "files", false, "open the files that the configuration names, and report errors and warnings")
+	check.Flags().BoolVar(&files, "files", false, "also open the files that the configuration names, and report errors and warnings")
 	return []*cobra.Command{Configured("serve", "Serve until SIGINT or SIGTERM", run), check}
 }
 
@@ -81,23 +83,23 @@ func checkFiles(cfg FileChecker) error {
 	}
 	errors, warnings := len(report.Errors()), len(report.Warnings())
 	if errors+warnings == 0 {
-		text.WriteString("the configuration is well-formed, and so are the files that it names\n")
+		text.WriteString("the configuration and the files that it names are well-formed\n")
 	}
 	if _, err := os.Stdout.WriteString(text.String()); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
 	if errors > 0 {
-		return fmt.Errorf("the files that the configuration names have %d errors and %d warnings", errors, warnings)
+		return fmt.Errorf("the files that the configuration names have %d errors and %d warnings; see the lines above", errors, warnings)
 	}
 	return nil
 }
 
-// Compact returns the command `compact`, which writes the data file anew.
+// Compact returns the command `compact`, which rewrites the data file.
 func Compact[C Checker](run func(context.Context, C) error) *cobra.Command {
-	return Configured("compact", "Write the data file of a stopped program anew: smaller, and nothing left of what was destroyed", run)
+	return Configured("compact", "Rewrite the data file of a stopped program, to shrink it and erase the remains of destroyed values", run)
 }
 
-// Configured returns a command that works with the configuration file.
+// Configured returns a command that reads the configuration file.
 func Configured[C Checker](name, short string, run func(context.Context, C) error) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
@@ -114,15 +116,15 @@ func Configured[C Checker](name, short string, run func(context.Context, C) erro
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "path of the configuration file (YAML)")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
+	_ = cmd.MarkFlagRequired("config") // fails only for an unknown flag
 	return cmd
 }
 
-// CreateKey returns the command that makes a key file.
+// CreateKey returns the command that creates a key file.
 func CreateKey(create func(path string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   "create-key FILE",
-		Short: "Make a new key-encryption key; never writes over a file",
+		Short: "Create a new key-encryption key in FILE, which must not exist",
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(_ *cobra.Command, args []string) error { return create(args[0]) },
 	}

@@ -1,7 +1,7 @@
 // Package config reads the configuration files of the programs.
 //
-// A file is YAML and read strictly: a name that the program does not know is an
-// error, so that a misspelt setting cannot silently leave a default in force.
+// A file is YAML and is read strictly: an unknown name is an error, so that a misspelled setting
+// cannot silently leave a default in force.
 package config
 
 import (
@@ -14,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load reads the file into the struct that into points to. Fields that the file
-// does not name keep their values.
+// Load reads the file into the struct that into points to. Fields that the file does not name keep
+// their values.
 func Load(path string, into any) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -27,7 +27,7 @@ func Load(path string, into any) error {
 		return fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read configuration %s: more than one document", path)
+		return fmt.Errorf("read configuration %s: the file must contain only one document", path)
 	}
 	return nil
 }

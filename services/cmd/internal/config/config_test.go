@@ -22,12 +22,12 @@ func TestLoadIsStrict(t *testing.T) {
 		want       settings
 		wantErr    string
 	}{
-		{"names that are there are set", "listen: here\nwait: 2s\n", settings{Listen: "here", Wait: 2 * time.Second}, ""},
-		{"names that are missing keep their value", "wait: 2s\n", settings{Listen: "default", Wait: 2 * time.Second}, ""},
+		{"fields that the file names are set", "listen: here\nwait: 2s\n", settings{Listen: "here", Wait: 2 * time.Second}, ""},
+		{"fields that the file does not name keep their value", "wait: 2s\n", settings{Listen: "default", Wait: 2 * time.Second}, ""},
 		{"an empty file changes nothing", "", settings{Listen: "default"}, ""},
 		{"an unknown name is refused", "lisen: here\n", settings{}, "lisen"},
 		{"a wrong type is refused", "wait: soon\n", settings{}, "Duration"},
-		{"a second document is refused", "listen: a\n---\nlisten: b\n", settings{}, "more than one"},
+		{"a second document is refused", "listen: a\n---\nlisten: b\n", settings{}, "only one document"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,16 +8,46 @@ const kit = useKit();
 beforeAll(async () => {
   await kit.server.storeSecret("the-key", { description: "A key", labels: { team: "payments" } });
   await kit.server.storeSecret("key-pair", { value: { generate: { kind: "KIND_EC_P256" } } });
-  await kit.server.storeSecret("the-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["bank.partner.test"], value: { text: "x" } });
-  await kit.server.addEndpoint("bank", { displayName: "The Bank", encryption: encryptedWith("the-key"), headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } }, { name: "X-Client", value: "a" }] });
+  await kit.server.storeSecret("the-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["bank.partner.test"],
+    value: { text: "x" },
+  });
+  await kit.server.addEndpoint("bank", {
+    displayName: "The Bank",
+    encryption: encryptedWith("the-key"),
+    headers: [
+      { name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } },
+      { name: "X-Client", value: "a" },
+    ],
+  });
   await kit.server.storeSecret("legacy-key");
   await kit.server.addEndpoint("legacy", {
-    encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_CBC", sharedKey: { keys: [{ name: "workspaces/demo/secrets/legacy-key" }] } }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() }] } },
+    encryption: {
+      request: {
+        cipher: {
+          algorithm: "ALGORITHM_AES_256_CBC",
+          sharedKey: { keys: [{ name: "workspaces/demo/secrets/legacy-key" }] },
+        },
+        allowLegacy: [
+          { flag: "FLAG_UNAUTHENTICATED_CBC", reason: "r", expireTime: new Date(Date.now() + 3e10).toISOString() },
+        ],
+      },
+    },
   });
   for (const id of ["worn", "halted", "burnt"]) await kit.server.storeSecret(id, { rotationPeriod: "86400s" });
-  for (let i = 0; i < 2; i++) await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { value: { generate: { kind: "KIND_AES_256" } } });
+  for (let i = 0; i < 2; i++)
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", {
+      value: { generate: { kind: "KIND_AES_256" } },
+    });
   await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn?reason=monthly", { rotationPeriod: "172800s" });
-  for (const act of ["worn/versions/1:destroy", "worn/versions/2:disable", "halted/versions/1:disable", "burnt/versions/1:destroy"]) await kit.server.api("owner", "POST", `workspaces/demo/secrets/${act}`, {});
+  for (const act of [
+    "worn/versions/1:destroy",
+    "worn/versions/2:disable",
+    "halted/versions/1:disable",
+    "burnt/versions/1:destroy",
+  ])
+    await kit.server.api("owner", "POST", `workspaces/demo/secrets/${act}`, {});
   await kit.server.api("admin", "POST", "workspaces/demo/endpoints/bank:approve", {});
   await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:activate", {});
   await kit.server.encrypt("bank", "{}"); // so that its key has a nonce budget
@@ -80,7 +110,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     expect(await findings(page), "store, generate").toEqual([]);
     await page.keyboard.press("Escape");
     await page.getByText("More: labels, rotation").click();
-    await page.getByLabel("Remind to rotate").fill("never");
+    await page.getByLabel("Rotation reminder").fill("never");
     expect(await findings(page), "store, more").toEqual([]);
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
@@ -157,13 +187,15 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await leave();
     await ask(1, "Destroy");
     await dialog(page).getByRole("link", { name: "bank" }).waitFor();
-    await dialog(page).getByLabel(/although it is in use/).check();
+    await dialog(page)
+      .getByLabel(/even though it is in use/)
+      .check();
     expect(await findings(page), "destroy").toEqual([]);
     await leave();
     await page.getByRole("button", { name: "New value" }).click();
     await dialog(page).getByText("A new value affects").waitFor();
     expect(await findings(page), "new value").toEqual([]);
-    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    await page.getByRole("radio", { name: "Keep the current version" }).check();
     expect(await findings(page), "new value, kept").toEqual([]);
     await leave();
 
@@ -174,9 +206,15 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByRole("button", { name: "Actions for version 3" }).click();
     expect(await findings(page), "menu of a version").toEqual([]);
     await page.getByRole("menuitem", { name: "Disable" }).click();
-    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", { description: `Changed in the meantime, ${crypto.randomUUID()}` });
+    await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/worn", {
+      description: `Changed in the meantime, ${crypto.randomUUID()}`,
+    });
     await dialog(page).getByRole("button", { name: "Disable" }).click();
-    await page.getByRole("dialog", { name: /Somebody changed this secret/ }).getByRole("cell", { name: /Changed in the meantime/ }).first().waitFor();
+    await page
+      .getByRole("dialog", { name: /Someone else changed this secret/ })
+      .getByRole("cell", { name: /Changed in the meantime/ })
+      .first()
+      .waitFor();
     expect(await findings(page), "conflict").toEqual([]);
   });
 
@@ -186,19 +224,20 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByRole("option", { name: "the-key" }).waitFor();
     expect(await findings(page), "picker").toEqual([]);
     await page.keyboard.press("Escape");
-    for (const add of ["Envelope", "Signing", "Selection", "Initialization vector"]) await page.getByRole("button", { name: add, exact: true }).click();
-    await page.getByText("In their own way").click();
+    for (const add of ["Envelope", "Signing", "Selection", "Initialization vector"])
+      await page.getByRole("button", { name: add, exact: true }).click();
+    await page.getByText("Different from requests").click();
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();
     // The endpoint is in use, and its URL is another one.
     await dialog(page).getByText("The endpoint is active").waitFor();
     expect(await findings(page), "out of service").toEqual([]);
     await dialog(page).getByRole("button", { name: "Save the new URL" }).click();
-    await page.locator(".finding-list").waitFor();
+    await page.locator(".violation-list").waitFor();
     expect(await findings(page), "findings").toEqual([]);
     await picture(page, `${colorScheme}-findings`);
     await page.getByRole("link", { name: "Secrets" }).click();
-    await dialog(page).getByText("What you changed here is lost").waitFor();
+    await dialog(page).getByText("Your changes will be lost").waitFor();
     expect(await findings(page), "leaving").toEqual([]);
   });
 
@@ -207,7 +246,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await member.getByText("A stored secret").first().waitFor();
     expect(await findings(member), "member").toEqual([]);
     await member.goto(`${kit.server.url}/w/demo/secrets`);
-    await member.getByRole("heading", { name: "You may not see this" }).waitFor();
+    await member.getByRole("heading", { name: "You do not have access" }).waitFor();
     expect(await findings(member), "refused").toEqual([]);
     const admin = await kit.signIn("admin", { ...options, at: "/w/demo/endpoints/legacy" });
     await admin.getByRole("button", { name: "Approve" }).click();

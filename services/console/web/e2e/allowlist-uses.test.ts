@@ -11,21 +11,32 @@ beforeAll(async () => {
   await server.storeSecret("bank-key");
   await server.storeSecret(long);
   const aes = { algorithm: "ALGORITHM_AES_256_GCM" };
-  await server.addActiveEndpoint("bank", { displayName: "The Bank", encryption: { request: { cipher: { ...aes, sharedKey: { keys: [refTo("bank-key"), refTo(long)] } } } } });
+  await server.addActiveEndpoint("bank", {
+    displayName: "The Bank",
+    encryption: { request: { cipher: { ...aes, sharedKey: { keys: [refTo("bank-key"), refTo(long)] } } } },
+  });
   for (let i = 0; i < 12; i++) await server.encrypt("bank", `message ${i}`);
-  // Nothing of the partner's opens: too short, not base64, of another key.
-  for (const body of ["x", "not base64 at all", Buffer.alloc(64, 7).toString("base64"), Buffer.alloc(30_000, 9).toString("base64")]) {
+  // None of the partner's messages decrypts: too short, not base64, another key.
+  for (const body of [
+    "x",
+    "not base64 at all",
+    Buffer.alloc(64, 7).toString("base64"),
+    Buffer.alloc(30_000, 9).toString("base64"),
+  ]) {
     expect(await server.decrypt("bank", Buffer.from(body).toString("base64"))).toBe(false);
   }
   await server.storeSecret("lonely-key");
-  await server.addActiveEndpoint("quiet", { encryption: { request: { cipher: { ...aes, sharedKey: { keys: [refTo("lonely-key")] } } } } });
+  await server.addActiveEndpoint("quiet", {
+    encryption: { request: { cipher: { ...aes, sharedKey: { keys: [refTo("lonely-key")] } } } },
+  });
 });
 
 describe("an owner sees", () => {
   test("how often each key was used, and what did not open", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/encryption" });
     const uses = page.getByRole("region", { name: "Key uses" });
-    const row = (secret: string) => uses.getByRole("row").filter({ has: page.getByRole("link", { name: secret, exact: true }) });
+    const row = (secret: string) =>
+      uses.getByRole("row").filter({ has: page.getByRole("link", { name: secret, exact: true }) });
     expect(await row("bank-key").getByRole("cell").nth(0).innerText()).toBe("1");
     expect(await row("bank-key").getByRole("cell").nth(1).innerText()).toBe("12");
     // The last of the keys that were tried is the one that failed.
@@ -34,7 +45,7 @@ describe("an owner sees", () => {
     expect(await failures.locator("tbody tr").count()).toBe(4);
     await failures.scrollIntoViewIfNeeded();
     await picture(page, "uses");
-    // The page is as fresh as it says: what happened since shows by itself.
+    // The page updates itself.
     await kit.server.encrypt("bank", "one more");
     await page.getByRole("button", { name: "Refresh" }).click();
     await row("bank-key").getByRole("cell", { name: "13", exact: true }).waitFor();
@@ -44,8 +55,8 @@ describe("an owner sees", () => {
 
   test("that there is nothing yet", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/quiet/encryption" });
-    await page.getByText("No key was used yet.").waitFor();
-    await page.getByText("None since the allowlist was started.").waitFor();
+    await page.getByText("No key has been used yet.").waitFor();
+    await page.getByText("No failures since the allowlist started.").waitFor();
   });
 });
 
@@ -57,8 +68,16 @@ test("a member sees neither", async () => {
 });
 
 describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
-  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
-    const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/endpoints" });
+  test.each([
+    ["wide", 1280],
+    ["narrow", 390],
+  ])("%s", async (size, width) => {
+    const page = await kit.signIn("owner", {
+      colorScheme,
+      bypassCSP: true,
+      viewport: { width, height: 860 },
+      at: "/w/demo/endpoints",
+    });
     await go(page, "/w/demo/endpoints/bank/encryption");
     const failures = page.getByRole("heading", { name: "Recent failures" });
     await failures.waitFor();

@@ -10,8 +10,16 @@ beforeAll(async () => {
   // A key serves one purpose, at one host.
   for (const id of ["cbc-key", "named-key", "plain-key"]) await kit.server.storeSecret(id);
   await kit.server.storeSecret("bank-hmac", { value: { generate: { kind: "KIND_HMAC_SHA256" } } });
-  await kit.server.storeSecret("bank-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["api.bank.test"], value: { text: "Bearer x" } });
-  await kit.server.storeSecret("other-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["elsewhere.test"], value: { text: "Bearer y" } });
+  await kit.server.storeSecret("bank-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["api.bank.test"],
+    value: { text: "Bearer x" },
+  });
+  await kit.server.storeSecret("other-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["elsewhere.test"],
+    value: { text: "Bearer y" },
+  });
 });
 
 /** Chooses a stored secret in a picker. */
@@ -43,15 +51,15 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("button", { name: "Add header" }).click();
     await page.getByLabel("Name of header 1").fill("Authorization");
     // The name carries a credential: there is no place to type one.
-    await page.getByText("takes a stored secret only").waitFor();
+    await page.getByText("Use a stored secret").waitFor();
     expect(await page.getByLabel("Value of header 1").count()).toBe(0);
     await page.getByRole("button", { name: /^Header 1:/ }).click();
-    await page.getByRole("option", { name: "other-token" }).getByText("May not be sent to api.bank.test").waitFor();
+    await page.getByRole("option", { name: "other-token" }).getByText("Cannot be sent to api.bank.test").waitFor();
     await picture(page, "endpoint-pick-credential");
     await page.getByRole("option", { name: "bank-token" }).click();
 
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await pick(page, /^Shared key:/, "bank-key");
     await page.getByRole("button", { name: "Envelope" }).click();
@@ -69,9 +77,16 @@ describe("an owner adds an endpoint", () => {
       headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/bank-token" } }],
       encryption: {
         request: {
-          cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "workspaces/demo/secrets/bank-key" }] } },
+          cipher: {
+            algorithm: "ALGORITHM_AES_256_GCM",
+            sharedKey: { keys: [{ name: "workspaces/demo/secrets/bank-key" }] },
+          },
           envelope: { json: '{"encryptedData":"${data}"}' },
-          signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" }, keys: [{ name: "workspaces/demo/secrets/bank-hmac" }], headers: { "X-Signature": "sha256=${signature}" } },
+          signing: {
+            mac: { algorithm: "ALGORITHM_HMAC_SHA256" },
+            keys: [{ name: "workspaces/demo/secrets/bank-hmac" }],
+            headers: { "X-Signature": "sha256=${signature}" },
+          },
         },
       },
     });
@@ -88,7 +103,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("in-place");
     await page.getByLabel("URL").fill("https://in-place.test/");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
     await picture(page, "endpoint-pick-key");
@@ -106,11 +121,11 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("findings");
     await page.getByLabel("URL").fill("http://insecure.test/");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-CBC");
     await pick(page, /^Shared key:/, "cbc-key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    const summary = page.locator(".finding-list");
+    const summary = page.locator(".violation-list");
     await summary.waitFor();
     const url = page.getByLabel("URL");
     expect(await url.getAttribute("aria-invalid")).toBe("true");
@@ -131,7 +146,9 @@ describe("an owner adds an endpoint", () => {
     await answer.getByLabel("Reason").press("Enter");
     await answer.waitFor({ state: "detached" });
     await focusedOn(page.getByRole("button", { name: "Add endpoint" }));
-    expect(await page.getByRole("textbox", { name: "Reason", exact: true }).first().inputValue()).toBe("The partner cannot do GCM");
+    expect(await page.getByRole("textbox", { name: "Reason", exact: true }).first().inputValue()).toBe(
+      "The partner cannot do GCM",
+    );
     await page.getByLabel("URL").fill("https://insecure.test/");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await heading(page, "findings");
@@ -141,7 +158,14 @@ describe("an owner adds an endpoint", () => {
 
   test("and inside of what has names of its own, such as a blob", async () => {
     const blobs = { data: { parts: [{ slot: "SLOT_IV" }, { slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }] } };
-    await kit.server.addEndpoint("named", { encryption: { request: { ...(encryptedWith("named-key") as { request: object }).request, envelope: { json: '{"d":"${data}"}', blobs } } } });
+    await kit.server.addEndpoint("named", {
+      encryption: {
+        request: {
+          ...(encryptedWith("named-key") as { request: object }).request,
+          envelope: { json: '{"d":"${data}"}', blobs },
+        },
+      },
+    });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/named/edit" });
     const encoding = page.locator(`input[data-path='endpoint.encryption.request.envelope.blobs["data"].encoding']`);
     await encoding.click();
@@ -150,7 +174,10 @@ describe("an owner adds an endpoint", () => {
     await focusedOn(encoding);
     expect(await encoding.getAttribute("aria-invalid")).toBe("true");
     await page.getByRole("button", { name: "Cancel" }).focus();
-    await page.locator(".finding-list").getByRole("button", { name: "encryption › request › envelope › blobs “data” › encoding" }).click();
+    await page
+      .locator(".violation-list")
+      .getByRole("button", { name: "encryption › request › envelope › blobs “data” › encoding" })
+      .click();
     await focusedOn(encoding);
     await picture(page, "endpoint-findings-inside");
   });
@@ -159,7 +186,7 @@ describe("an owner adds an endpoint", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("unsaved");
     await page.getByRole("link", { name: "Secrets" }).click();
-    await dialog(page).getByText("What you changed here is lost").waitFor();
+    await dialog(page).getByText("Your changes will be lost").waitFor();
     await dialog(page).getByRole("button", { name: "Stay" }).click();
     expect(await page.getByRole("textbox", { name: "Name", exact: true }).inputValue()).toBe("unsaved");
     await page.getByRole("link", { name: "Secrets" }).click();
@@ -177,13 +204,13 @@ describe("an owner looks after an endpoint", () => {
     await picture(page, "endpoint-verification");
     await page.getByRole("button", { name: "Copy value" }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^keyward-challenge=/);
-    await page.getByRole("button", { name: "Look for it: DNS record" }).click();
+    await page.getByRole("button", { name: "Check: DNS record" }).click();
     await page.getByText("The proof was not found").waitFor();
     await picture(page, "endpoint-proof-missing");
-    // Who is not a super admin is not offered what only that may do.
+    // Users who are not super admins do not see super admin actions.
     expect(await page.getByRole("button", { name: /Approve/ }).count()).toBe(0);
     expect(await page.getByRole("button", { name: "Activate" }).count()).toBe(0);
-    // Approved by somebody else, the page learns of it by itself.
+    // The page notices the approval of another user by itself.
     await kit.server.api("admin", "POST", "workspaces/demo/endpoints/to-verify:approve", {});
     await page.getByRole("button", { name: "Activate" }).waitFor();
   });
@@ -200,7 +227,7 @@ describe("an owner looks after an endpoint", () => {
     await dialog(page).getByLabel("Reason").fill("partner is down");
     await picture(page, "endpoint-deactivate");
     await dialog(page).getByRole("button", { name: "Deactivate" }).click();
-    await told(page, "switched is switched off");
+    await told(page, "switched deactivated");
     await page.getByRole("tab", { name: "Change logs" }).click();
     await page.getByText("partner is down").waitFor();
     await page.getByText("contract 7").waitFor();
@@ -211,12 +238,15 @@ describe("an owner looks after an endpoint", () => {
     await kit.server.addEndpoint("contended", { description: "first" });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/contended/edit" });
     await page.getByRole("textbox", { name: "Description" }).fill("mine");
-    await kit.server.api("admin", "PATCH", "workspaces/demo/endpoints/contended", { description: "theirs", methods: ["GET"] });
+    await kit.server.api("admin", "PATCH", "workspaces/demo/endpoints/contended", {
+      description: "theirs",
+      methods: ["GET"],
+    });
     await page.getByRole("button", { name: "Save" }).click();
-    const conflict = page.getByRole("dialog", { name: /Somebody changed this endpoint/ });
+    const conflict = page.getByRole("dialog", { name: /Someone else changed this endpoint/ });
     await conflict.getByRole("cell", { name: "theirs" }).waitFor();
     await picture(page, "endpoint-conflict");
-    await conflict.getByRole("button", { name: "Take theirs" }).click();
+    await conflict.getByRole("button", { name: "Use theirs" }).click();
     await conflict.waitFor({ state: "detached" });
     await page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>("textarea")?.value === "theirs");
     expect(await page.getByRole("checkbox", { name: "GET" }).isChecked()).toBe(true);
@@ -232,7 +262,7 @@ describe("an owner looks after an endpoint", () => {
     expect(new URL((await sent).url()).searchParams.get("updateMask")).toBe("encryption");
     await heading(page, "plain-again");
     await page.getByRole("tab", { name: "Encryption" }).click();
-    await heading(page, "Bodies are sent as they are");
+    await heading(page, "Bodies are sent unchanged");
   });
 
   test("an endpoint is deleted once its name was typed", async () => {
@@ -243,7 +273,7 @@ describe("an owner looks after an endpoint", () => {
     await page.getByRole("menuitem", { name: "Delete" }).click();
     await page.getByLabel(/to confirm/).fill("delete-me");
     await dialog(page).getByRole("button", { name: "Delete" }).click();
-    await told(page, "delete-me is deleted");
+    await told(page, "delete-me deleted");
     await page.goto(`${kit.server.url}/w/demo/endpoints/delete-me/history`);
     await page.locator(".entry").getByText("Deleted").waitFor();
   });
@@ -264,11 +294,14 @@ describe("an owner looks after an endpoint", () => {
     await choose(page, "Unsafe choices", "Unsafe choices");
     await page.waitForURL(/unsafe=any/);
     expect(await rowNames(page)).toEqual(["findings"]);
-    await page.locator(".legacy").getByText(/^expires (in 12 months|next year)$/).waitFor();
+    await page
+      .locator(".legacy")
+      .getByText(/^expires (in 12 months|next year)$/)
+      .waitFor();
     await picture(page, "allowlist-unsafe");
     await choose(page, "Unsafe choices", "Unsafe, expires in 30 days");
     await heading(page, "Nothing found");
-    // By and by it ends: the page's clock is moved, which the filter asks by.
+    // Time passes: the test moves the page's clock, which the filter uses.
     await page.clock.setFixedTime(Date.now() + 350 * 86_400_000);
     await choose(page, "Unsafe choices", "Unsafe, expired");
     await heading(page, "Nothing found");
@@ -279,11 +312,17 @@ describe("an owner looks after an endpoint", () => {
     expect(await rowNames(page)).toEqual(["findings"]);
     await page.locator(".legacy").getByText("expired last month").waitFor();
     // A link to it is enough, and a narrow screen.
-    const again = await kit.signIn("member", { viewport: { width: 390, height: 860 }, at: "/w/demo/endpoints?unsafe=any" });
+    const again = await kit.signIn("member", {
+      viewport: { width: 390, height: 860 },
+      at: "/w/demo/endpoints?unsafe=any",
+    });
     expect(await rowNames(again)).toEqual(["findings"]);
     await again.locator(".legacy").getByText("Unauthenticated CBC").waitFor();
     await picture(again, "allowlist-unsafe-narrow");
-    await again.getByRole("combobox", { name: "Unsafe choices" }).and(again.locator("[value='Unsafe choices']")).waitFor();
+    await again
+      .getByRole("combobox", { name: "Unsafe choices" })
+      .and(again.locator("[value='Unsafe choices']"))
+      .waitFor();
   });
 
   test("the activity of a workspace has everything, what was deleted included", async () => {

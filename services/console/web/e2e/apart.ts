@@ -39,26 +39,47 @@ export class Programs {
     const vault = `127.0.0.1:${ports.vault}`;
     const settings: object =
       name === "gateway"
-        ? { tls: { certificate: at("server.crt"), key: at("server.key") }, vault, allowlist: `127.0.0.1:${ports.allowlist}`, client, ca: at("ca.pem") }
+        ? {
+            tls: { certificate: at("server.crt"), key: at("server.key") },
+            vault,
+            allowlist: `127.0.0.1:${ports.allowlist}`,
+            client,
+            ca: at("ca.pem"),
+          }
         : {
-            tls: { certificate: at("server.crt"), key: at("server.key"), client_trust: at("ca.pem"), trust_domain: "keyward.local" },
+            tls: {
+              certificate: at("server.crt"),
+              key: at("server.key"),
+              client_trust: at("ca.pem"),
+              trust_domain: "keyward.local",
+            },
             store: at(`${name}.db`),
             key_file: at(`${name}.kek`),
             ...(name === "allowlist" ? { vault: { address: vault, ca: at("ca.pem"), ...client } } : {}),
           };
     // JSON is YAML.
-    return Object.entries({ listen: `127.0.0.1:${ports[name]}`, log: { level: "error" }, ...settings }).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join("");
+    return Object.entries({ listen: `127.0.0.1:${ports[name]}`, log: { level: "error" }, ...settings })
+      .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
+      .join("");
   }
 
   /** Writes the files, starts the programs, and waits until an owner's token is answered. */
   async run(files: Record<string, string>, token: string): Promise<void> {
     for (const [name, text] of Object.entries(files)) await writeFile(this.path(name), text, { mode: 0o600 });
-    for (const name of ["vault", "allowlist"]) execFileSync(program(name), ["create-key", this.path(`${name}.kek`)], { stdio: "pipe" });
-    for (const name of ["vault", "allowlist", "gateway"]) this.#running.push(spawn(program(name), ["serve", "--config", this.path(`${name}.yaml`)], { stdio: ["ignore", "inherit", "inherit"] }));
+    for (const name of ["vault", "allowlist"])
+      execFileSync(program(name), ["create-key", this.path(`${name}.kek`)], { stdio: "pipe" });
+    for (const name of ["vault", "allowlist", "gateway"])
+      this.#running.push(
+        spawn(program(name), ["serve", "--config", this.path(`${name}.yaml`)], {
+          stdio: ["ignore", "inherit", "inherit"],
+        }),
+      );
     for (let i = 0; i < 600; i++) {
       if (this.#running.some((p) => p.exitCode !== null)) break;
-      const found = await Promise.all(["secrets", "endpoints"].map((list) => this.call("GET", `workspaces/-/${list}`, token).catch(() => undefined)));
-      // Refused is answered, too: by the policy.
+      const found = await Promise.all(
+        ["secrets", "endpoints"].map((list) => this.call("GET", `workspaces/-/${list}`, token).catch(() => undefined)),
+      );
+      // A denial by the policy is an answer too.
       if (found.every((answer) => answer && [200, 400, 403].includes(answer.status))) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -66,13 +87,31 @@ export class Programs {
   }
 
   /** Calls the API with a token. */
-  async call(method: string, resource: string, token: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> {
-    const { status, text } = await send(`${this.url}/v1/${resource}`, await readFile(this.path("ca.pem")), { method, headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) } }, body === undefined ? "" : JSON.stringify(body));
+  async call(
+    method: string,
+    resource: string,
+    token: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: Record<string, unknown> }> {
+    const { status, text } = await send(
+      `${this.url}/v1/${resource}`,
+      await readFile(this.path("ca.pem")),
+      {
+        method,
+        headers: {
+          Authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        },
+      },
+      body === undefined ? "" : JSON.stringify(body),
+    );
     return { status, body: JSON.parse(text) as Record<string, unknown> };
   }
 
   async stop(): Promise<void> {
-    const ended = this.#running.filter((p) => p.exitCode === null).map((p) => new Promise((resolve) => p.once("exit", resolve)));
+    const ended = this.#running
+      .filter((p) => p.exitCode === null)
+      .map((p) => new Promise((resolve) => p.once("exit", resolve)));
     for (const p of this.#running) p.kill("SIGTERM");
     await Promise.all(ended);
     await rm(this.folder, { recursive: true, force: true });
@@ -80,7 +119,12 @@ export class Programs {
 }
 
 /** Sends a request to a server of the authority. */
-export function send(url: string, ca: Buffer, options: https.RequestOptions, body: string): Promise<{ status: number; text: string }> {
+export function send(
+  url: string,
+  ca: Buffer,
+  options: https.RequestOptions,
+  body: string,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const request = https.request(url, { ca, ...options }, (response) => {
       let text = "";
@@ -105,7 +149,10 @@ export class Apart {
 
   static async start(): Promise<Apart> {
     const programs = await Programs.prepare();
-    const issuer = await Issuer.start({ cert: await readFile(programs.path("server.crt")), key: await readFile(programs.path("server.key")) }, await freePort());
+    const issuer = await Issuer.start(
+      { cert: await readFile(programs.path("server.crt")), key: await readFile(programs.path("server.key")) },
+      await freePort(),
+    );
     issuer.client.origin = programs.url;
     const apart = new Apart(programs, issuer);
     try {
@@ -132,7 +179,10 @@ export class Apart {
       ],
       workloads: [proxy],
     };
-    const auth = { policy: programs.path("policy.yaml"), issuers: [{ url, audience, ca_file: programs.path("ca.pem") }] };
+    const auth = {
+      policy: programs.path("policy.yaml"),
+      issuers: [{ url, audience, ca_file: programs.path("ca.pem") }],
+    };
     const page = { issuer: url, client_id: this.issuer.client.id, scopes: ["openid", "offline_access"], audience };
     return {
       "policy.yaml": JSON.stringify(policy),
@@ -152,7 +202,14 @@ const program = (name: string): string => path.join(path.dirname(binary), name);
 /** Takes the certificates that a standalone makes on its first start. */
 async function takeIdentities(folder: string): Promise<void> {
   const server = await Server.start();
-  const files = { "ca.pem": "access/ca.pem", "server.crt": "keys/server.crt", "server.key": "keys/server.key", "client.crt": "keys/allowlist-client.crt", "client.key": "keys/allowlist-client.key" };
-  for (const [to, from] of Object.entries(files)) await writeFile(path.join(folder, to), await readFile(path.join(server.folder, from)), { mode: 0o600 });
+  const files = {
+    "ca.pem": "access/ca.pem",
+    "server.crt": "keys/server.crt",
+    "server.key": "keys/server.key",
+    "client.crt": "keys/allowlist-client.crt",
+    "client.key": "keys/allowlist-client.key",
+  };
+  for (const [to, from] of Object.entries(files))
+    await writeFile(path.join(folder, to), await readFile(path.join(server.folder, from)), { mode: 0o600 });
   await server.stop();
 }

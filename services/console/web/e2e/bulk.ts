@@ -15,7 +15,7 @@ export interface Plain {
 const atOnce = 200;
 
 /**
- * Stores many secrets, each by a CreateSecret of its own as anybody would, and waits until
+ * Stores many secrets, each with its own CreateSecret, and waits until
  * all are. It speaks gRPC over one connection, which takes a third of what JSON takes.
  */
 export async function storeMany(server: Server, many: number, secret: (i: number) => Plain): Promise<void> {
@@ -24,7 +24,8 @@ export async function storeMany(server: Server, many: number, secret: (i: number
   const session = http2.connect(server.grpcUrl, { ca: await readFile(path.join(access, "ca.pem")) });
   let next = 0;
   const worker = async () => {
-    for (let i = next++; i < many; i = next++) await call(session, token, "/keyward.vault.v1.VaultService/CreateSecret", createSecret(secret(i)));
+    for (let i = next++; i < many; i = next++)
+      await call(session, token, "/keyward.vault.v1.VaultService/CreateSecret", createSecret(secret(i)));
   };
   try {
     await Promise.all(Array.from({ length: atOnce }, worker));
@@ -43,16 +44,26 @@ function field(number: number, content: string | Buffer): Buffer {
 
 /** A keyward.vault.v1.CreateSecretRequest. */
 function createSecret({ id, description, label: [key, value], text }: Plain): Buffer {
-  const secret = [field(3, description), field(4, Buffer.concat([field(1, key), field(2, value)])), field(6, field(1, text))];
+  const secret = [
+    field(3, description),
+    field(4, Buffer.concat([field(1, key), field(2, value)])),
+    field(6, field(1, text)),
+  ];
   return Buffer.concat([field(1, "workspaces/demo"), field(2, id), field(3, Buffer.concat(secret))]);
 }
 
-/** One gRPC call; its answer is not looked at, only whether it is OK. */
+/** One gRPC call; only its status is checked. */
 function call(session: http2.ClientHttp2Session, token: string, method: string, message: Buffer): Promise<void> {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ":method": "POST", ":path": method, "content-type": "application/grpc", te: "trailers", authorization: `Bearer ${token}` });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": method,
+      "content-type": "application/grpc",
+      te: "trailers",
+      authorization: `Bearer ${token}`,
+    });
     let status: http2.IncomingHttpHeaders = {};
     const take = (headers: http2.IncomingHttpHeaders) => {
       if (headers["grpc-status"] !== undefined) status = headers;
@@ -60,7 +71,11 @@ function call(session: http2.ClientHttp2Session, token: string, method: string, 
     stream.on("response", take);
     stream.on("trailers", take);
     stream.on("error", reject);
-    stream.on("close", () => (status["grpc-status"] === "0" ? resolve() : reject(new Error(`${method}: ${String(status["grpc-status"])} ${String(status["grpc-message"])}`))));
+    stream.on("close", () =>
+      status["grpc-status"] === "0"
+        ? resolve()
+        : reject(new Error(`${method}: ${String(status["grpc-status"])} ${String(status["grpc-message"])}`)),
+    );
     stream.resume();
     stream.end(Buffer.concat([head, message]));
   });

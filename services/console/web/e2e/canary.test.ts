@@ -47,7 +47,7 @@ describe("a value", () => {
     await page.getByRole("button", { name: "Show" }).click();
     await page.getByLabel("Secret value").fill(canary);
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
     await expectGone(page, seen, canary);
     await page.getByRole("button", { name: "Done" }).click();
     await page.getByText("typed-canary").waitFor();
@@ -63,9 +63,11 @@ describe("a value", () => {
     await page.getByLabel("Secret Name").fill("file-canary");
     await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("File", { exact: true }).click();
-    await page.getByLabel("File with the value").setInputFiles({ name: "key.txt", mimeType: "text/plain", buffer: Buffer.from(canary) });
+    await page
+      .getByLabel("File with the value")
+      .setInputFiles({ name: "key.txt", mimeType: "text/plain", buffer: Buffer.from(canary) });
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
     const encoded = Buffer.from(canary).toString("base64").replace(/=+$/, "").slice(0, -2);
     await expectGone(page, seen, encoded);
     expect(seen.wire.holding(canary)).toEqual([]);
@@ -95,13 +97,13 @@ describe("a value", () => {
     const canary = fresh();
     await page.getByRole("button", { name: "Edit", exact: true }).click();
     await page.getByLabel("Description").fill("a description");
-    await page.getByLabel("Remind to rotate").fill("90");
+    await page.getByLabel("Rotation reminder").fill("90");
     await page.getByRole("switch", { name: "Store a new value" }).check();
     await page.getByLabel("Secret value").fill(canary);
     await page.getByRole("button", { name: "Show" }).click();
-    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    await page.getByRole("radio", { name: "Keep the current version" }).check();
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "version 1 stays in use");
+    await told(page, "Endpoints keep using version 1");
     await expectGone(page, seen, canary);
     await page.getByRole("button", { name: "Done" }).click();
     await page.getByRole("tab", { name: "Versions" }).click();
@@ -124,10 +126,10 @@ describe("a value", () => {
     await page.getByLabel("Secret value").fill(canary);
     await kit.server.api("owner", "PATCH", "workspaces/demo/secrets/contended-canary", { description: "theirs" });
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByRole("button", { name: "Take theirs" }).waitFor();
+    await page.getByRole("button", { name: "Use theirs" }).waitFor();
     expect(await reachable(page, canary)).toEqual([]);
-    await page.getByRole("button", { name: "Take theirs" }).click();
-    await page.getByRole("button", { name: "Take theirs" }).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Use theirs" }).click();
+    await page.getByRole("button", { name: "Use theirs" }).waitFor({ state: "detached" });
     expect(await reachable(page, canary)).toEqual([]);
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
@@ -147,7 +149,7 @@ describe("a value", () => {
     expect(await reachable(page, canary)).toEqual([]);
     await page.getByLabel("Description").fill("a description");
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "dropped-canary is saved");
+    await told(page, "dropped-canary saved");
     expect(seen.wire.holding(canary)).toEqual([]);
     expect(await inHeap(page, canary)).toBe(false);
   });

@@ -10,13 +10,39 @@ const kit = useKit();
 
 let folder = "";
 const file = (name: string) => path.join(folder, name);
-const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
+const openssl = (...args: string[]) =>
+  execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
 
 // Files as people have them, made by the tool that they have.
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), "keyward-keys-"));
-  openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=partner.test", "-days", "30", "-keyout", "key.pem", "-out", "certificate.pem");
-  openssl("pkcs12", "-export", "-inkey", "key.pem", "-in", "certificate.pem", "-passout", "pass:open sesame", "-out", "key.p12");
+  openssl(
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-subj",
+    "/CN=partner.test",
+    "-days",
+    "30",
+    "-keyout",
+    "key.pem",
+    "-out",
+    "certificate.pem",
+  );
+  openssl(
+    "pkcs12",
+    "-export",
+    "-inkey",
+    "key.pem",
+    "-in",
+    "certificate.pem",
+    "-passout",
+    "pass:open sesame",
+    "-out",
+    "key.p12",
+  );
   openssl("pkcs8", "-topk8", "-in", "key.pem", "-passout", "pass:x", "-out", "encrypted.pem");
   openssl("pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-outform", "DER", "-out", "key.der");
 });
@@ -43,13 +69,13 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await begin(page, "pem-key");
     await page.getByLabel("Secret value").fill(readFileSync(file("key.pem"), "utf8"));
     await save(page);
-    await takenFor(page, /Taken for: RSA-2048 private key, PKCS #8 in PEM/);
+    await takenFor(page, /Detected: RSA-2048 private key, PKCS #8 in PEM/);
     expect(await axeFindings(page)).toEqual([]);
     await page.getByRole("button", { name: "Done" }).click();
-    // It is said once.
+    // The page says it once.
     await page.getByRole("link", { name: "pem-key" }).click();
     await page.getByRole("heading", { name: "pem-key" }).waitFor();
-    expect(await page.getByText("Taken for").count()).toBe(0);
+    expect(await page.getByText("Detected").count()).toBe(0);
   });
 
   test("a key in hexadecimal digits", async () => {
@@ -57,7 +83,7 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await begin(page, "hex-key");
     await page.getByLabel("Secret value").fill("00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef");
     await save(page);
-    await takenFor(page, /Taken for: 64 hexadecimal digits: a 32-byte key/);
+    await takenFor(page, /Detected: 64 hexadecimal digits: a 32-byte key/);
   });
 
   test("a file of bytes", async () => {
@@ -65,8 +91,10 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await begin(page, "der-key");
     await upload(page, "key.der");
     await save(page);
-    await takenFor(page, /Taken for: RSA-2048 private key/);
-    expect((await kit.server.api("owner", "GET", "workspaces/demo/secrets/der-key")) as object).toMatchObject({ publicKey: { algorithm: "RSA-2048" } });
+    await takenFor(page, /Detected: RSA-2048 private key/);
+    expect((await kit.server.api("owner", "GET", "workspaces/demo/secrets/der-key")) as object).toMatchObject({
+      publicKey: { algorithm: "RSA-2048" },
+    });
   });
 
   test("a new value of a secret", async () => {
@@ -75,7 +103,7 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await page.getByRole("button", { name: "New value" }).click();
     await page.getByLabel("Secret value").fill("a passphrase that is long\n");
     await page.getByRole("button", { name: "Save" }).click();
-    await takenFor(page, /Taken for: text of 26 bytes/);
+    await takenFor(page, /Detected: text of 26 bytes/);
     await takenFor(page, /line end/);
     await page.getByRole("button", { name: "Done" }).click();
     await dialog(page).waitFor({ state: "detached" });
@@ -89,16 +117,19 @@ describe("keys in other forms", () => {
     await begin(page, "p12-key");
     await upload(page, "certificate.pem");
     await dialog(page).getByText("certificate.pem").waitFor();
-    expect(await page.getByLabel("Password of the file").count()).toBe(0);
+    expect(await page.getByLabel("File password").count()).toBe(0);
     await upload(page, "key.p12");
-    await page.getByLabel("Password of the file").fill("not it");
+    await page.getByLabel("File password").fill("not it");
     expect(await axeFindings(page)).toEqual([]);
     await save(page);
-    await dialog(page).getByText(/password/i).nth(2).waitFor();
+    await dialog(page)
+      .getByText(/password/i)
+      .nth(2)
+      .waitFor();
     await dialog(page).getByRole("alert").first().waitFor();
-    await page.getByLabel("Password of the file").fill("open sesame");
+    await page.getByLabel("File password").fill("open sesame");
     await save(page);
-    await takenFor(page, /Taken for: RSA-2048 private key/);
+    await takenFor(page, /Detected: RSA-2048 private key/);
     await takenFor(page, /Converted from PKCS #12/);
     expect(await page.evaluate(() => document.documentElement.outerHTML)).not.toContain("open sesame");
   });
@@ -112,9 +143,9 @@ describe("keys in other forms", () => {
     await page.getByRole("button", { name: "Copy command" }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^openssl pk\S+ -in \S+ -out \S+$/);
     // What takes its place is stored.
-    await page.getByRole("button", { name: "Enter another" }).click();
+    await page.getByRole("button", { name: "Enter another value" }).click();
     await page.getByLabel("Secret value").fill(readFileSync(file("key.pem"), "utf8"));
     await save(page);
-    await takenFor(page, /Taken for: RSA-2048 private key/);
+    await takenFor(page, /Detected: RSA-2048 private key/);
   });
 });

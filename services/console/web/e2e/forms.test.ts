@@ -44,7 +44,7 @@ describe("a form that was changed", () => {
     await leaving(page).getByRole("button", { name: "Leave" }).click();
     await page.getByRole("heading", { name: "Allowlist" }).waitFor();
     expect(new URL(page.url()).pathname).toBe("/w/demo/endpoints");
-    // Forward goes on as if nothing had been asked.
+    // Forward continues as if there had been no question.
     await page.goForward();
     await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
   });
@@ -53,7 +53,11 @@ describe("a form that was changed", () => {
     await kit.server.addEndpoint("edited");
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/edited" });
     await page.getByRole("heading", { name: "edited" }).first().waitFor();
-    await page.getByRole("link", { name: "Edit" }).or(page.getByRole("button", { name: "Edit" })).first().click();
+    await page
+      .getByRole("link", { name: "Edit" })
+      .or(page.getByRole("button", { name: "Edit" }))
+      .first()
+      .click();
     await page.getByLabel("Display name").fill("Edited");
     await page.goBack();
     await leaving(page).getByRole("button", { name: "Stay" }).click();
@@ -102,7 +106,10 @@ describe("a form that was changed", () => {
 describe("the focus", () => {
   test("goes to what is wrong when a save failed, and to what opened a dialog when it closes", async () => {
     await kit.server.storeSecret("focus-key");
-    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=focus-key", viewport: { width: 1280, height: 480 } });
+    const page = await kit.signIn("owner", {
+      at: "/w/demo/secrets?q=focus-key",
+      viewport: { width: 1280, height: 480 },
+    });
     await rowNames(page);
     for (const action of ["Edit", "Delete"]) {
       await page.getByRole("button", { name: "Actions for focus-key" }).press("Enter");
@@ -112,13 +119,15 @@ describe("the focus", () => {
       await dialog(page).waitFor({ state: "detached" });
       await focusIs(page, /^Actions for focus-key$/);
     }
-    await page.route(/secrets\/focus-key\?/, (route) => route.fulfill({ status: 503, json: { code: 14, message: "later" } }));
+    await page.route(/secrets\/focus-key\?/, (route) =>
+      route.fulfill({ status: 503, json: { code: 14, message: "later" } }),
+    );
     await page.getByRole("button", { name: "Actions for focus-key" }).press("Enter");
     await page.getByRole("menuitem", { name: "Edit" }).press("Enter");
     await page.getByLabel("Description").fill("changed");
     await page.getByLabel("Description").press("Tab");
     await page.getByRole("button", { name: "Save" }).press("Enter");
-    await focusIs(page, /Something went wrong/);
+    await focusIs(page, /could not complete the request/);
     const box = await dialog(page).getByRole("alert").boundingBox();
     expect((box?.y ?? 999) + (box?.height ?? 999)).toBeLessThanOrEqual(480);
   });
@@ -139,11 +148,16 @@ describe("the focus", () => {
 
   test("goes to the summary when an endpoint is not saved, which is below the fold", async () => {
     await kit.server.addEndpoint("unsaved");
-    const page = await kit.signIn("owner", { at: "/w/demo/endpoints/unsaved/edit", viewport: { width: 1280, height: 480 } });
-    await page.route(/endpoints\/unsaved\?/, (route) => route.fulfill({ status: 503, json: { code: 14, message: "later" } }));
+    const page = await kit.signIn("owner", {
+      at: "/w/demo/endpoints/unsaved/edit",
+      viewport: { width: 1280, height: 480 },
+    });
+    await page.route(/endpoints\/unsaved\?/, (route) =>
+      route.fulfill({ status: 503, json: { code: 14, message: "later" } }),
+    );
     await page.getByLabel("Display name").fill("changed");
     await page.getByLabel("Display name").press("Enter");
-    await focusIs(page, /Something went wrong/);
+    await focusIs(page, /could not complete the request/);
     const box = await page.locator("main").getByRole("alert").boundingBox();
     expect((box?.y ?? 999) + (box?.height ?? 999)).toBeLessThanOrEqual(480);
   });
@@ -166,7 +180,20 @@ describe("what is wrong", () => {
     await kit.server.storeSecret("finding");
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/finding" });
     await page.route(/secrets\/finding\?/, (route) =>
-      route.fulfill({ status: 400, json: { code: 3, message: "no", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INVALID_FIELD" }, { "@type": "type.googleapis.com/google.rpc.BadRequest", fieldViolations: [{ field: "secret.description", description: "holds the value" }] }] } }),
+      route.fulfill({
+        status: 400,
+        json: {
+          code: 3,
+          message: "no",
+          details: [
+            { "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INVALID_FIELD" },
+            {
+              "@type": "type.googleapis.com/google.rpc.BadRequest",
+              fieldViolations: [{ field: "secret.description", description: "holds the value" }],
+            },
+          ],
+        },
+      }),
     );
     await page.getByRole("button", { name: "Edit", exact: true }).click();
     await page.getByLabel("Description").fill("one");
@@ -182,7 +209,10 @@ describe("what is wrong", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/required/edit" });
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();
-    const own = page.locator("[data-path='endpoint.url']").locator("xpath=ancestor::*[contains(@class,'InputWrapper-root')][1]").locator(".mantine-InputWrapper-error");
+    const own = page
+      .locator("[data-path='endpoint.url']")
+      .locator("xpath=ancestor::*[contains(@class,'InputWrapper-root')][1]")
+      .locator(".mantine-InputWrapper-error");
     await own.waitFor();
     await page.getByLabel("URL").fill("https://required.partner.test/v2");
     await expect.poll(() => own.count()).toBe(0);
@@ -191,10 +221,12 @@ describe("what is wrong", () => {
   test("is not said of a good PEM with its line end", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await openStore(page);
-    const warning = page.getByText("begins or ends with white space");
+    const warning = page.getByText("starts or ends with white space");
     await page.getByLabel("Secret value").fill("a token\n");
     await warning.waitFor();
-    await page.getByLabel("Secret value").fill("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n");
+    await page
+      .getByLabel("Secret value")
+      .fill("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n");
     await expect.poll(() => warning.count()).toBe(0);
   });
 });
@@ -203,17 +235,18 @@ describe("storing a secret", () => {
   test("asks first what it is, in words, and says before saving that nobody sees it again", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await openStore(page);
-    for (const name of ["Encryption or signing key", "Credential that is sent", "Public parameter"]) expect(await page.getByRole("radio", { name }).isChecked()).toBe(false);
+    for (const name of ["Encryption or signing key", "Credential to send", "Public parameter"])
+      expect(await page.getByRole("radio", { name }).isChecked()).toBe(false);
     await page.getByText("API key, password").waitFor();
     await page.getByText("no one can view this value again").waitFor();
     await page.getByLabel("Secret Name").fill("payment-api-key");
     await page.getByLabel("Secret value").fill("sk_live_0123456789abcdef");
     expect(await page.getByRole("button", { name: "SAVE" }).isDisabled()).toBe(true);
-    await page.getByRole("radio", { name: "Credential that is sent" }).check();
+    await page.getByRole("radio", { name: "Credential to send" }).check();
     await page.getByRole("combobox", { name: "Allowed hosts" }).fill("api.partner.test");
     await page.getByRole("combobox", { name: "Allowed hosts" }).press("Enter");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
     const stored = await kit.server.api("owner", "GET", "workspaces/demo/secrets/payment-api-key");
     expect((stored as { usage?: string }).usage).toBe("USAGE_CREDENTIAL");
   });
@@ -227,7 +260,7 @@ describe("storing a secret", () => {
       expect(await focused(page)).toMatch(words);
     };
     await page.keyboard.press("ArrowDown");
-    await focusIs(page, /^Credential that is sent$/);
+    await focusIs(page, /^Credential to send$/);
     await tabTo(/Secret Name/);
     await page.keyboard.type(`by-keyboard-${width}`);
     await tabTo(/Allowed hosts/);
@@ -257,7 +290,7 @@ test("a super admin who replaces a purpose sets how much derivation costs", asyn
   await kit.server.storeSecret("costly", { purpose: { chains: ["raw > AES-256-GCM(iv=random/12,tag=16)"] } });
   const page = await kit.signIn("admin", { at: "/w/demo/secrets/costly" });
   await page.getByRole("button", { name: "Replace purpose" }).click();
-  await dialog(page).getByLabel("Least iterations").fill("600000");
+  await dialog(page).getByLabel("Minimum iterations").fill("600000");
   await dialog(page).getByLabel("Reason").fill("a mistake");
   await dialog(page).getByLabel("Used for").fill("raw > AES-256-GCM(iv=random/12,tag=12)");
   const sent = page.waitForRequest((r) => r.url().endsWith(":replacePurpose"));

@@ -15,7 +15,14 @@ const heard: string[] = [];
 
 async function signIn(role: "owner" | "member" | "admin", at = "/"): Promise<Page> {
   const page = await kit.signIn(role, { at });
-  page.on("response", (response) => void response.text().then((text) => heard.push(text), () => undefined));
+  page.on(
+    "response",
+    (response) =>
+      void response.text().then(
+        (text) => heard.push(text),
+        () => undefined,
+      ),
+  );
   return page;
 }
 
@@ -30,7 +37,10 @@ async function pick(page: Page, label: RegExp, id: string): Promise<void> {
 
 describe("the product keeps its promise in the console", { retry: 0 }, () => {
   test("Store New Secret · SAVE: an Owner or Super Admin stores a secret", async () => {
-    for (const [role, id, text] of [["owner", "partner-key", value], ["admin", "admins-key", "an admin's value of this test"]] as const) {
+    for (const [role, id, text] of [
+      ["owner", "partner-key", value],
+      ["admin", "admins-key", "an admin's value of this test"],
+    ] as const) {
       const page = await signIn(role, "/w/demo/secrets");
       await page.getByRole("button", { name: "Store New Secret" }).first().click();
       await page.getByRole("radio", { name: "Encryption or signing key" }).check();
@@ -52,10 +62,16 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     const page = await signIn("owner", "/w/demo/secrets/partner-key");
     await page.getByText("••••••••").first().waitFor();
     const shown = await page.getByLabel("encrypted representation", { exact: true }).innerText();
-    const stored = (await kit.server.api("owner", "GET", "workspaces/demo/secrets/partner-key")) as { encryptedValue?: { ciphertext?: string } };
+    const stored = (await kit.server.api("owner", "GET", "workspaces/demo/secrets/partner-key")) as {
+      encryptedValue?: { ciphertext?: string };
+    };
     expect(shown.replaceAll(/\s/g, "")).toContain(stored.encryptedValue?.ciphertext?.slice(0, 40));
     await page.getByRole("button", { name: "Edit", exact: true }).click();
-    expect(await page.locator("input, textarea").evaluateAll((fields) => fields.map((f) => (f as HTMLInputElement).value).join("\n"))).not.toContain(value.slice(0, 16));
+    expect(
+      await page
+        .locator("input, textarea")
+        .evaluateAll((fields) => fields.map((f) => (f as HTMLInputElement).value).join("\n")),
+    ).not.toContain(value.slice(0, 16));
   });
 
   test("Create, update, delete, list, search, history, versions", async () => {
@@ -74,17 +90,23 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     expect(await rowNames(page)).toEqual(["admins-key"]);
     await page.getByRole("button", { name: "Actions for admins-key" }).click();
     await page.getByRole("menuitem", { name: "Delete" }).click();
-    await dialog(page).getByLabel(/to confirm/).fill("admins-key");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("admins-key");
     await dialog(page).getByRole("button", { name: "Delete" }).click();
     await dialog(page).waitFor({ state: "detached" });
-    await page.getByText("admins-key is deleted").waitFor();
+    await page.getByText("admins-key deleted").waitFor();
   });
 
   test("Change Logs: every change is logged", async () => {
     const page = await signIn("owner", "/w/demo/secrets/partner-key");
     await tab(page, /^Change logs/i);
     const log = page.getByRole("region", { name: /change logs/i });
-    await log.getByText(/created/i).filter({ visible: true }).first().waitFor();
+    await log
+      .getByText(/created/i)
+      .filter({ visible: true })
+      .first()
+      .waitFor();
     expect(await log.innerText()).toMatch(/updated[^]*created/i);
     expect(await log.innerText()).toContain("owner");
   });
@@ -94,12 +116,14 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     await page.getByRole("textbox", { name: "Name", exact: true }).fill("partner");
     await page.getByLabel("URL").fill("https://api.partner.test/v1");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await pick(page, /^Shared key:/, "partner-key");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/endpoints?"));
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    expect((await sent).postDataJSON()).toMatchObject({ encryption: { request: { cipher: { sharedKey: { keys: [{ name: "workspaces/demo/secrets/partner-key" }] } } } } });
+    expect((await sent).postDataJSON()).toMatchObject({
+      encryption: { request: { cipher: { sharedKey: { keys: [{ name: "workspaces/demo/secrets/partner-key" }] } } } },
+    });
     await page.getByText("Not verified yet").waitFor();
   });
 
@@ -117,14 +141,18 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
   test("Key material in a configuration is refused: there is no place to type it, and the API takes none", async () => {
     const page = await signIn("owner", "/w/demo/new-endpoint");
     await page.getByRole("button", { name: "Encrypt or sign" }).click();
-    await choose(page, "How it is encrypted", "Cipher");
+    await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
-    // What is typed searches among the secrets, and offers nothing else to choose.
+    // Typing searches the secrets and offers nothing else.
     await page.getByRole("textbox", { name: "Search secrets" }).fill(value);
     await page.getByRole("option", { name: "partner-key" }).waitFor({ state: "detached" });
     expect(await page.getByRole("option").filter({ hasText: value }).count()).toBe(0);
-    const pasted = { encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: value }] } } } } };
+    const pasted = {
+      encryption: {
+        request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: value }] } } },
+      },
+    };
     await expect(kit.server.addEndpoint("pasted", pasted)).rejects.toThrow("DIRECT_KEY_NOT_SUPPORTED");
   });
 
@@ -132,7 +160,10 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     expect(heard.length).toBeGreaterThan(20);
     for (const encoding of ["utf8", "base64", "base64url", "hex"] as const) {
       const form = Buffer.from(value).toString(encoding).slice(0, 40);
-      expect(heard.filter((text) => text.includes(form)), encoding).toEqual([]);
+      expect(
+        heard.filter((text) => text.includes(form)),
+        encoding,
+      ).toEqual([]);
     }
   });
 });

@@ -23,7 +23,9 @@ class Documented {
   private constructor(private readonly text: string) {}
 
   static async read(name: string): Promise<Documented> {
-    return new Documented(await readFile(path.resolve(import.meta.dirname, "../../../../docs/identity", `${name}.md`), "utf8"));
+    return new Documented(
+      await readFile(path.resolve(import.meta.dirname, "../../../../docs/identity", `${name}.md`), "utf8"),
+    );
   }
 
   /** The block of YAML that begins with a key. */
@@ -50,11 +52,16 @@ class Documented {
   /** The rows of people. */
   get people(): Row[] {
     const list = /^people:\n((?: .*\n)+)/m.exec(this.yaml("people"))?.[1] ?? "";
-    return list.trimEnd().split("\n").map((line) => {
-      const { value, role, workspaces } = /value: (?<value>[^,}]+), role: (?<role>\w+)(?:, workspaces: \[(?<workspaces>[^\]]+)\])?/.exec(line)?.groups ?? {};
-      if (!value || !role) throw new Error(`cannot read ${line}`);
-      return { value, role, workspaces: workspaces?.split(", ") ?? [] };
-    });
+    return list
+      .trimEnd()
+      .split("\n")
+      .map((line) => {
+        const { value, role, workspaces } =
+          /value: (?<value>[^,}]+), role: (?<role>\w+)(?:, workspaces: \[(?<workspaces>[^\]]+)\])?/.exec(line)
+            ?.groups ?? {};
+        if (!value || !role) throw new Error(`cannot read ${line}`);
+        return { value, role, workspaces: workspaces?.split(", ") ?? [] };
+      });
   }
 
   #blocks(language: string): string[] {
@@ -63,7 +70,16 @@ class Documented {
 }
 
 /** What GET /v1/caller answers to those of a row. */
-const callerOf = (row: Row): object => (row.role === "super_admin" ? { superAdmin: true } : { superAdmin: false, workspaces: row.workspaces.map((w) => ({ workspace: `workspaces/${w}`, roles: [`ROLE_${row.role.toUpperCase()}`] })) });
+const callerOf = (row: Row): object =>
+  row.role === "super_admin"
+    ? { superAdmin: true }
+    : {
+        superAdmin: false,
+        workspaces: row.workspaces.map((w) => ({
+          workspace: `workspaces/${w}`,
+          roles: [`ROLE_${row.role.toUpperCase()}`],
+        })),
+      };
 
 let browser: Browser;
 
@@ -94,21 +110,47 @@ describe.each([
     [programs, documented] = await Promise.all([Programs.prepare(), Documented.read(name)]);
     const written = documented.setting("auth", "- url");
     const issuer = `https://localhost:${await freePort()}${new URL(written).pathname}`;
-    const here = (text: string) => text.replaceAll(written, issuer).replace("/etc/keyward/policy.yaml", programs.path("policy.yaml"));
+    const here = (text: string) =>
+      text.replaceAll(written, issuer).replace("/etc/keyward/policy.yaml", programs.path("policy.yaml"));
     const [person, job] = documented.tokens;
     workload = job;
     const owner = documented.people[0];
     const clients = [
-      { client_id: documented.setting("console", "client_id"), token_endpoint_auth_method: "none", grant_types: ["authorization_code", "refresh_token"], redirect_uris: [`${programs.url}/signed-in`], post_logout_redirect_uris: [`${programs.url}/`] },
-      { client_id: "workload", client_secret: secret, token_endpoint_auth_method: "client_secret_post", grant_types: ["client_credentials"], redirect_uris: [], response_types: [] },
+      {
+        client_id: documented.setting("console", "client_id"),
+        token_endpoint_auth_method: "none",
+        grant_types: ["authorization_code", "refresh_token"],
+        redirect_uris: [`${programs.url}/signed-in`],
+        post_logout_redirect_uris: [`${programs.url}/`],
+      },
+      {
+        client_id: "workload",
+        client_secret: secret,
+        token_endpoint_auth_method: "client_secret_post",
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+      },
     ];
     // One for each row, who is the page's example with another role; and one with none.
-    const people = [...documented.people.map((row) => row.value), "nobody"].map((value) => [value, JSON.parse(JSON.stringify(person).replace(`"${owner?.value}"`, JSON.stringify(value))) as object]);
+    const people = [...documented.people.map((row) => row.value), "nobody"].map((value) => [
+      value,
+      JSON.parse(JSON.stringify(person).replace(`"${owner?.value}"`, JSON.stringify(value))) as object,
+    ]);
     provider = await Provider.start(programs.folder, {
-      issuer, header, clients, certificate: programs.path("server.crt"), key: programs.path("server.key"),
-      audience: documented.setting("auth", "audience"), lifetime: 300, tokens: { ...Object.fromEntries(people), workload: job },
+      issuer,
+      header,
+      clients,
+      certificate: programs.path("server.crt"),
+      key: programs.path("server.key"),
+      audience: documented.setting("auth", "audience"),
+      lifetime: 300,
+      tokens: { ...Object.fromEntries(people), workload: job },
     });
-    const auth = here(documented.yaml("auth")).replace(/^( +)audience:.*$/m, `$&\n$1ca_file: ${programs.path("ca.pem")}`);
+    const auth = here(documented.yaml("auth")).replace(
+      /^( +)audience:.*$/m,
+      `$&\n$1ca_file: ${programs.path("ca.pem")}`,
+    );
     await programs.run(
       {
         "policy.yaml": `${here(documented.yaml("people"))}  - ${JSON.stringify(proxy)}\n`,
@@ -132,7 +174,10 @@ describe.each([
     await page.getByPlaceholder("Enter any login").fill(who);
     await page.getByPlaceholder("and password").fill("any");
     const told = (response: Response) => response.url() === `${programs.url}/v1/caller` && response.ok();
-    const [response] = await Promise.all([page.waitForResponse(told), page.getByRole("button", { name: "Sign-in" }).click()]);
+    const [response] = await Promise.all([
+      page.waitForResponse(told),
+      page.getByRole("button", { name: "Sign-in" }).click(),
+    ]);
     return response.json();
   }
 
@@ -159,8 +204,22 @@ describe.each([
   test("a workload with client credentials is the sender that the policy names, and no more", async () => {
     const token = await provider.workloadToken("workload", secret, "keyward");
     const { status, body } = await programs.call("GET", "caller", token);
-    expect([status, body]).toMatchObject([200, { subject: `${provider.settings.issuer}#${workload.sub}`, superAdmin: false, workspaces: [{ workspace: "workspaces/payments", roles: ["ROLE_SENDER"] }] }]);
-    expect((await programs.call("POST", "workspaces/payments/endpoints:checkUrl", token, { method: "POST", url: "https://api.example-bank.test/" })).status).toBe(200);
+    expect([status, body]).toMatchObject([
+      200,
+      {
+        subject: `${provider.settings.issuer}#${workload.sub}`,
+        superAdmin: false,
+        workspaces: [{ workspace: "workspaces/payments", roles: ["ROLE_SENDER"] }],
+      },
+    ]);
+    expect(
+      (
+        await programs.call("POST", "workspaces/payments/endpoints:checkUrl", token, {
+          method: "POST",
+          url: "https://api.example-bank.test/",
+        })
+      ).status,
+    ).toBe(200);
     expect((await programs.call("GET", "workspaces/payments/secrets", token)).status).toBe(403);
   });
 });

@@ -60,14 +60,23 @@ export class Issuer {
     const params = request.method === "POST" ? new URLSearchParams(body) : url.searchParams;
     this.asked.push({ path: url.pathname, params, headers: request.headers });
     const json = (status: number, value: object, origin: string) => {
-      response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store", "Access-Control-Allow-Origin": origin, Vary: "Origin" });
+      response.writeHead(status, {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "Access-Control-Allow-Origin": origin,
+        Vary: "Origin",
+      });
       response.end(JSON.stringify(value));
     };
     switch (`${request.method} ${url.pathname}`) {
       case "GET /tenant/.well-known/openid-configuration":
         return json(200, this.#discovery(), "*");
       case "GET /tenant/keys":
-        return json(200, { keys: [{ ...this.#keys.publicKey.export({ format: "jwk" }), kid: "one", alg: "ES256", use: "sig" }] }, "*");
+        return json(
+          200,
+          { keys: [{ ...this.#keys.publicKey.export({ format: "jwk" }), kid: "one", alg: "ES256", use: "sig" }] },
+          "*",
+        );
       case "POST /tenant/token": {
         const [status, answer] = this.#token(params);
         return json(status, answer, this.client.origin);
@@ -85,7 +94,17 @@ export class Issuer {
 
   #discovery(): object {
     const { url } = this;
-    return { issuer: url, authorization_endpoint: `${url}/authorize`, token_endpoint: `${url}/token`, jwks_uri: `${url}/keys`, end_session_endpoint: `${url}/sign-out`, response_types_supported: ["code"], subject_types_supported: ["public"], id_token_signing_alg_values_supported: ["ES256"], code_challenge_methods_supported: ["S256"] };
+    return {
+      issuer: url,
+      authorization_endpoint: `${url}/authorize`,
+      token_endpoint: `${url}/token`,
+      jwks_uri: `${url}/keys`,
+      end_session_endpoint: `${url}/sign-out`,
+      response_types_supported: ["code"],
+      subject_types_supported: ["public"],
+      id_token_signing_alg_values_supported: ["ES256"],
+      code_challenge_methods_supported: ["S256"],
+    };
   }
 
   #user(request: IncomingMessage): string | undefined {
@@ -93,20 +112,29 @@ export class Issuer {
   }
 
   #authorize(params: URLSearchParams, request: IncomingMessage, response: ServerResponse): void {
-    if (params.get("client_id") !== this.client.id || params.get("redirect_uri") !== `${this.client.origin}/signed-in` || params.get("code_challenge_method") !== "S256") {
+    if (
+      params.get("client_id") !== this.client.id ||
+      params.get("redirect_uri") !== `${this.client.origin}/signed-in` ||
+      params.get("code_challenge_method") !== "S256"
+    ) {
       response.writeHead(400).end("not a page that is known here");
       return;
     }
     const user = this.#user(request);
     if (user) return this.#sendBack(params, user, response);
     if (params.get("prompt") === "none") return this.#redirect(params, { error: "login_required" }, response);
-    const hidden = [...params].map(([name, value]) => `<input type="hidden" name="${escaped(name)}" value="${escaped(value)}">`).join("");
+    const hidden = [...params]
+      .map(([name, value]) => `<input type="hidden" name="${escaped(name)}" value="${escaped(value)}">`)
+      .join("");
     response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" });
-    response.end(`<!doctype html><title>Company login</title><h1>Company login</h1><form method="post" action="sign-in">${hidden}<label>User <input name="user"></label><button name="go" value="yes">Log in</button><button name="go" value="no">Refuse</button></form>`);
+    response.end(
+      `<!doctype html><title>Company login</title><h1>Company login</h1><form method="post" action="sign-in">${hidden}<label>User <input name="user"></label><button name="go" value="yes">Log in</button><button name="go" value="no">Refuse</button></form>`,
+    );
   }
 
   #signIn(params: URLSearchParams, response: ServerResponse): void {
-    if (params.get("go") === "no") return this.#redirect(params, { error: "access_denied", error_description: "Not in working hours" }, response);
+    if (params.get("go") === "no")
+      return this.#redirect(params, { error: "access_denied", error_description: "Not in working hours" }, response);
     const session = randomUUID();
     const user = params.get("user") ?? "";
     this.#sessions.set(session, user);
@@ -116,7 +144,12 @@ export class Issuer {
 
   #sendBack(params: URLSearchParams, user: string, response: ServerResponse): void {
     const code = randomUUID();
-    this.#codes.set(code, { user, nonce: params.get("nonce") ?? "", challenge: params.get("code_challenge") ?? "", audience: params.get("audience") ?? "" });
+    this.#codes.set(code, {
+      user,
+      nonce: params.get("nonce") ?? "",
+      challenge: params.get("code_challenge") ?? "",
+      audience: params.get("audience") ?? "",
+    });
     this.#redirect(params, { code }, response);
   }
 
@@ -129,20 +162,43 @@ export class Issuer {
   #signOut(params: URLSearchParams, request: IncomingMessage, response: ServerResponse): void {
     const session = /(?:^|; )session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "";
     this.#sessions.delete(session);
-    const back = params.get("post_logout_redirect_uri") === `${this.client.origin}/` ? `${this.client.origin}/` : "about:blank";
+    const back =
+      params.get("post_logout_redirect_uri") === `${this.client.origin}/` ? `${this.client.origin}/` : "about:blank";
     response.writeHead(302, { Location: back, "Set-Cookie": "session=; Path=/; Max-Age=0" }).end();
   }
 
   #token(params: URLSearchParams): [number, object] {
     if (params.get("client_id") !== this.client.id) return [400, { error: "invalid_client" }];
-    const [kept, shown] = params.get("grant_type") === "refresh_token" ? [this.#renewals, params.get("refresh_token")] : [this.#codes, params.get("code")];
+    const [kept, shown] =
+      params.get("grant_type") === "refresh_token"
+        ? [this.#renewals, params.get("refresh_token")]
+        : [this.#codes, params.get("code")];
     const grant = kept.get(shown ?? "");
     kept.delete(shown ?? "");
-    const proven = kept === this.#renewals || createHash("sha256").update(params.get("code_verifier") ?? "").digest("base64url") === grant?.challenge;
+    const proven =
+      kept === this.#renewals ||
+      createHash("sha256")
+        .update(params.get("code_verifier") ?? "")
+        .digest("base64url") === grant?.challenge;
     if (!grant || !proven) return [400, { error: "invalid_grant" }];
     const renewal = randomUUID();
     this.#renewals.set(renewal, grant);
-    return [200, { access_token: this.accessToken(grant.user, grant.audience), token_type: "Bearer", expires_in: this.lifetime, refresh_token: renewal, id_token: this.#jwt({ sub: grant.user, aud: this.client.id, nonce: grant.nonce, name: `${grant.user} of the company`, ...this.wrong }) }];
+    return [
+      200,
+      {
+        access_token: this.accessToken(grant.user, grant.audience),
+        token_type: "Bearer",
+        expires_in: this.lifetime,
+        refresh_token: renewal,
+        id_token: this.#jwt({
+          sub: grant.user,
+          aud: this.client.id,
+          nonce: grant.nonce,
+          name: `${grant.user} of the company`,
+          ...this.wrong,
+        }),
+      },
+    ];
   }
 
   /** A token for the API, of a user who is in the group of that name. */
@@ -152,7 +208,12 @@ export class Issuer {
 
   #jwt(claims: object): string {
     const now = Math.floor(Date.now() / 1000);
-    const text = [{ alg: "ES256", typ: "JWT", kid: "one" }, { iss: this.url, iat: now, exp: now + this.lifetime, jti: randomUUID(), ...claims }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
+    const text = [
+      { alg: "ES256", typ: "JWT", kid: "one" },
+      { iss: this.url, iat: now, exp: now + this.lifetime, jti: randomUUID(), ...claims },
+    ]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+      .join(".");
     return `${text}.${sign("sha256", Buffer.from(text), { key: this.#keys.privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
   }
 }

@@ -6,14 +6,20 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { type Role, Server } from "./server";
 
-/** Where pictures go, if there shall be any. */
-const screenshots = process.env.KEYWARD_PICTURES && path.resolve(import.meta.dirname, "screenshots", process.env.KEYWARD_PICTURES === "1" ? "" : process.env.KEYWARD_PICTURES);
+/** The folder for screenshots, if any. */
+const screenshots =
+  process.env.KEYWARD_PICTURES &&
+  path.resolve(
+    import.meta.dirname,
+    "screenshots",
+    process.env.KEYWARD_PICTURES === "1" ? "" : process.env.KEYWARD_PICTURES,
+  );
 
-/** What the page did that it should not have. */
+/** What the page must not do. */
 export interface Watch {
   /** Errors and warnings of the console, violations of the content security policy among them. */
   complaints: string[];
-  /** Requests that went anywhere but to the server. */
+  /** Requests to any other server. */
   strangers: string[];
 }
 
@@ -21,12 +27,26 @@ export interface Watch {
 export const launch = (): Promise<Browser> =>
   chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
 
 /** A window of its own. Nothing moves in it, so that nothing has to be waited for. */
 export const open = (browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> =>
-  browser.newContext({ ignoreHTTPSErrors: true, reducedMotion: "reduce", viewport: { width: 1280, height: 860 }, permissions: ["clipboard-read", "clipboard-write"], ...options });
+  browser.newContext({
+    ignoreHTTPSErrors: true,
+    reducedMotion: "reduce",
+    viewport: { width: 1280, height: 860 },
+    permissions: ["clipboard-read", "clipboard-write"],
+    ...options,
+  });
 
 /** A server and a browser for the stories of one file. */
 export class Kit {
@@ -66,7 +86,8 @@ export class Kit {
     });
     page.on("pageerror", (error) => found.complaints.push(String(error)));
     page.on("request", (request) => {
-      if (!request.url().startsWith(`${this.server.url}/`) && !request.url().startsWith("blob:")) found.strangers.push(request.url());
+      if (!request.url().startsWith(`${this.server.url}/`) && !request.url().startsWith("blob:"))
+        found.strangers.push(request.url());
     });
     return found;
   }
@@ -84,7 +105,7 @@ export function useKit(): Kit {
 /** Waits until the page knows who is there. */
 export const signedIn = (page: Page) => page.locator(".user").first().waitFor({ state: "attached" });
 
-/** Goes to a place of the page as a link does, without loading it anew. */
+/** Goes to a place of the page like a link, without reloading it. */
 export async function go(page: Page, place: string): Promise<void> {
   await page.evaluate((to) => {
     history.pushState(null, "", to);
@@ -103,7 +124,11 @@ export async function picture(page: Page, name: string): Promise<void> {
 
 /** Waits until nothing on the page is loading or moving. */
 export async function settled(page: Page): Promise<void> {
-  await page.waitForFunction(() => !document.querySelector(".mantine-Skeleton-root, [data-stale]") && document.getAnimations().every((a) => a.playState !== "running" || a.effect?.getTiming().iterations === Infinity));
+  await page.waitForFunction(
+    () =>
+      !document.querySelector(".mantine-Skeleton-root, [data-stale]") &&
+      document.getAnimations().every((a) => a.playState !== "running" || a.effect?.getTiming().iterations === Infinity),
+  );
 }
 
 let axe: Promise<string> | undefined;
@@ -114,19 +139,29 @@ export async function axeFindings(page: Page): Promise<string[]> {
   await page.mouse.move(0, 0);
   axe ??= readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await settled(page);
-  const options: RunOptions = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"] };
-  const results = await page.evaluate(async ([source, chosen]) => {
-    const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
-    if (!scope.axe) (0, eval)(source);
-    return scope.axe?.run(chosen);
-  }, [await axe, options] as const);
-  return (results?.violations ?? []).map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" | ")}`);
+  const options: RunOptions = {
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    resultTypes: ["violations"],
+  };
+  const results = await page.evaluate(
+    async ([source, chosen]) => {
+      const scope = window as unknown as { axe?: { run: (o: RunOptions) => Promise<AxeResults> } };
+      if (!scope.axe) (0, eval)(source);
+      return scope.axe?.run(chosen);
+    },
+    [await axe, options] as const,
+  );
+  return (results?.violations ?? []).map(
+    (v) =>
+      `${v.id}: ${v.nodes.map((n) => `${n.target.join(" ")} ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join(" | ")}`,
+  );
 }
 
 /** How far the page can be scrolled sideways, which is never meant. */
-export const overflow = (page: Page): Promise<number> => page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
+export const overflow = (page: Page): Promise<number> =>
+  page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
 
-/** Waits for a text that tells that something worked. */
+/** Waits for the message that something worked. */
 export async function told(page: Page, text: string | RegExp): Promise<void> {
   await page.locator(".toasts").getByText(text).waitFor();
 }

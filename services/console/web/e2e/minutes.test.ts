@@ -56,7 +56,9 @@ abstract class Person {
   /** What it took, in words, and how many seconds a person needs. */
   tell(how: string): number {
     const waited = (Date.now() - this.since) / 1000;
-    console.log(`${how}: ${this.steps} steps, ${waited.toFixed(1)} s by machine, about ${Math.round(this.seconds + waited)} s by hand`);
+    console.log(
+      `${how}: ${this.steps} steps, ${waited.toFixed(1)} s by machine, about ${Math.round(this.seconds + waited)} s by hand`,
+    );
     return this.seconds + waited;
   }
 }
@@ -96,7 +98,9 @@ async function firstMessage(page: Page, person: Person, id: string): Promise<voi
   await person.type(page.getByLabel("URL"), `https://${id}.partner.test/v1/payments`);
   await person.press(page.getByRole("button", { name: "From a preset" }));
   await person.type(page.getByLabel("Search presets"), "AES-256-GCM in JSON");
-  await person.press(page.getByRole("list", { name: "Presets" }).getByRole("button", { name: "AES-256-GCM in JSON" }).first());
+  await person.press(
+    page.getByRole("list", { name: "Presets" }).getByRole("button", { name: "AES-256-GCM in JSON" }).first(),
+  );
   await person.press(page.getByRole("button", { name: /^Key: / }));
   await person.press(page.getByRole("button", { name: "Store new secret" }));
   await person.type(dialog(page).getByLabel("Secret Name"), `${id}-key`);
@@ -110,21 +114,26 @@ async function firstMessage(page: Page, person: Person, id: string): Promise<voi
   await page.keyboard.press("Escape");
   await dialog(page).waitFor({ state: "detached" });
   await person.press(page.getByRole("button", { name: "Add endpoint" }));
-  await told(page, `${id} is added.`);
+  await told(page, `${id} added.`);
   await person.press(page.locator(".notice").getByRole("button", { name: "Approve" }));
   await person.type(dialog(page).getByLabel("Reason"), "contract 7");
   await person.press(dialog(page).getByRole("button", { name: "Approve" }));
-  await told(page, `${id} is approved.`);
+  await told(page, `${id} approved.`);
   await person.press(page.getByRole("button", { name: "Activate" }));
   await told(page, `${id} is active.`);
-  const message = JSON.parse(Buffer.from(await kit.server.encrypt(id, '{"amount":100}'), "base64").toString()) as Record<"iv" | "data" | "tag", string>;
+  const message = JSON.parse(
+    Buffer.from(await kit.server.encrypt(id, '{"amount":100}'), "base64").toString(),
+  ) as Record<"iv" | "data" | "tag", string>;
   const partner = createDecipheriv("aes-256-gcm", Buffer.from(key, "hex"), Buffer.from(message.iv, "base64"));
   partner.setAuthTag(Buffer.from(message.tag, "base64"));
   expect(partner.update(message.data, "base64", "utf8") + partner.final("utf8")).toBe('{"amount":100}');
 }
 
 describe("from the sign-in to a first message that the partner opens, in under three minutes", () => {
-  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
+  test.each([
+    ["wide", 1280],
+    ["narrow", 390],
+  ])("%s", async (size, width) => {
     const since = Date.now();
     const page = await kit.signIn("admin", { viewport: { width, height: 860 }, at: "/w/demo/endpoints" });
     const person = new Pointer(page, since);

@@ -13,13 +13,18 @@ test("the instructions of the sign-in page are lines, not words", async () => {
     await page.goto(kit.server.url);
     const step = page.getByRole("listitem").filter({ hasText: "press Enter" });
     await step.waitFor();
-    expect(await step.evaluate((e) => e.getBoundingClientRect().height / Number.parseFloat(getComputedStyle(e).lineHeight))).toBeLessThan(3.5);
+    expect(
+      await step.evaluate((e) => e.getBoundingClientRect().height / Number.parseFloat(getComputedStyle(e).lineHeight)),
+    ).toBeLessThan(3.5);
   }
 });
 
 describe("pages of a list", () => {
   test("are in the address, begin at their top, and are there after Back and a reload", async () => {
-    const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=paged&size=25", viewport: { width: 1280, height: 500 } });
+    const page = await kit.signIn("owner", {
+      at: "/w/demo/secrets?q=paged&size=25",
+      viewport: { width: 1280, height: 500 },
+    });
     await rowNames(page);
     await page.getByRole("button", { name: "Next page" }).click();
     await page.getByText("26–50").waitFor();
@@ -118,7 +123,10 @@ describe("sign-in", () => {
     for (const path of ["//evil.example/", "/\\evil.example/"]) {
       await page.goto(kit.server.url);
       await page.getByRole("heading", { name: "Sign in to Keyward" }).waitFor();
-      await page.evaluate((to) => localStorage.setItem("keyward.wanted", JSON.stringify({ path: to, time: Date.now() })), path);
+      await page.evaluate(
+        (to) => localStorage.setItem("keyward.wanted", JSON.stringify({ path: to, time: Date.now() })),
+        path,
+      );
       await page.goto("about:blank");
       await page.goto(await kit.server.link("owner"));
       await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
@@ -140,13 +148,13 @@ describe("workspaces", () => {
     await rowNames(page);
   });
 
-  test("one that holds nothing says so, and a mistyped one to check the spelling", async () => {
+  test("one that holds nothing says so, and a mistyped one to Check the spelling", async () => {
     const page = await kit.signIn("admin", { at: "/w/demmo/secrets" });
-    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
-    await page.getByText("check the spelling").waitFor();
+    await page.getByRole("heading", { name: "This workspace is empty" }).waitFor();
+    await page.getByText("Check the spelling").waitFor();
     await page.getByRole("link", { name: "Allowlist" }).click();
-    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
+    await page.getByRole("heading", { name: "This workspace is empty" }).waitFor();
     await page.getByRole("button", { name: "Workspace demmo" }).click();
-    expect(await page.getByRole("option", { name: /^demmo/ }).innerText()).toContain("Nothing");
+    expect(await page.getByRole("option", { name: /^demmo/ }).innerText()).toContain("Empty");
   });
 });

@@ -30,7 +30,8 @@ const provider = new Provider(settings.issuer, {
   conformIdTokenClaims: false,
   claims: { openid: ["sub", "name"] },
   ttl: { AccessToken: lifetime, ClientCredentials: lifetime },
-  findAccount: (_, name) => settings.tokens[name] && { accountId: name, claims: () => ({ sub: name, name: `${name} of the company` }) },
+  findAccount: (_, name) =>
+    settings.tokens[name] && { accountId: name, claims: () => ({ sub: name, name: `${name} of the company` }) },
   async loadExistingGrant(ctx) {
     const { client, session, params } = ctx.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
@@ -45,7 +46,11 @@ const provider = new Provider(settings.issuer, {
       enabled: true,
       defaultResource: () => api,
       useGrantedResource: () => true,
-      getResourceServerInfo: (ctx) => ({ scope: ctx.oidc.params?.scope ?? "", audience: settings.audience, accessTokenFormat: "jwt" }),
+      getResourceServerInfo: (ctx) => ({
+        scope: ctx.oidc.params?.scope ?? "",
+        audience: settings.audience,
+        accessTokenFormat: "jwt",
+      }),
     },
   },
   formats: {
@@ -60,10 +65,13 @@ const provider = new Provider(settings.issuer, {
 });
 
 const answer = provider.callback();
-const server = https.createServer({ cert: await readFile(settings.certificate), key: await readFile(settings.key) }, (request, response) => {
-  // As if it were mounted below the path of its URL.
-  request.originalUrl = request.url;
-  if (pathname !== "/") request.url = request.url.replace(pathname, "") || "/";
-  answer(request, response);
-});
+const server = https.createServer(
+  { cert: await readFile(settings.certificate), key: await readFile(settings.key) },
+  (request, response) => {
+    // As if it were mounted below the path of its URL.
+    request.originalUrl = request.url;
+    if (pathname !== "/") request.url = request.url.replace(pathname, "") || "/";
+    answer(request, response);
+  },
+);
 server.listen(Number(port), "127.0.0.1", () => console.log(settings.issuer));

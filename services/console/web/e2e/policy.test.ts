@@ -15,7 +15,13 @@ describe("the page's policy", () => {
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toMatch(/unsafe-|\*|https?:|blob:/);
     expect(policy).toContain("frame-ancestors 'none'");
-    expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin" });
+    expect(headers).toMatchObject({
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+      "referrer-policy": "no-referrer",
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-resource-policy": "same-origin",
+    });
   });
 
   test("is kept by every page and dialog, without a style element and without a stranger", async () => {
@@ -23,10 +29,27 @@ describe("the page's policy", () => {
     await kit.server.addEndpoint("an-endpoint", { encryption: encryptedWith("a-key") });
     const page = await kit.signIn("owner");
     const watch = kit.watch(page);
-    await page.addInitScript(() => document.addEventListener("securitypolicyviolation", (e) => console.error(`violation: ${e.violatedDirective} ${e.blockedURI}`)));
+    await page.addInitScript(() =>
+      document.addEventListener("securitypolicyviolation", (e) =>
+        console.error(`violation: ${e.violatedDirective} ${e.blockedURI}`),
+      ),
+    );
     await page.goto(`${kit.server.url}/w/demo/secrets`);
     await signedIn(page);
-    for (const at of ["secrets", "secrets/a-key", "secrets/a-key/versions", "secrets/a-key/used-by", "secrets/a-key/history", "endpoints", "endpoints/an-endpoint", "endpoints/an-endpoint/encryption", "endpoints/an-endpoint/verification", "endpoints/an-endpoint/edit", "activity", "new-endpoint"]) {
+    for (const at of [
+      "secrets",
+      "secrets/a-key",
+      "secrets/a-key/versions",
+      "secrets/a-key/used-by",
+      "secrets/a-key/history",
+      "endpoints",
+      "endpoints/an-endpoint",
+      "endpoints/an-endpoint/encryption",
+      "endpoints/an-endpoint/verification",
+      "endpoints/an-endpoint/edit",
+      "activity",
+      "new-endpoint",
+    ]) {
       await go(page, `/w/demo/${at}`);
       await page.locator("main h1").waitFor();
       await settled(page);
@@ -39,7 +62,7 @@ describe("the page's policy", () => {
     await page.getByRole("switch", { name: "Store a new value" }).check();
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog(page).waitFor({ state: "detached" });
-    await choose(page, "What it is for", /^Keys$/);
+    await choose(page, "Purpose", /^Keys$/);
     await page.getByRole("button", { name: /owner/i }).last().click();
     await page.getByRole("menuitemradio", { name: "Dark" }).click();
     await page.waitForFunction(() => document.documentElement.dataset.mantineColorScheme === "dark");
@@ -71,7 +94,10 @@ describe("the page's size", () => {
   test("all its JavaScript is under 250 kB compressed", () => {
     const folder = path.resolve(import.meta.dirname, "../dist/assets");
     const scripts = readdirSync(folder).filter((name) => name.endsWith(".js"));
-    const total = scripts.reduce((sum, name) => sum + gzipSync(readFileSync(path.join(folder, name)), { level: 6 }).length, 0);
+    const total = scripts.reduce(
+      (sum, name) => sum + gzipSync(readFileSync(path.join(folder, name)), { level: 6 }).length,
+      0,
+    );
     expect(scripts.length).toBeGreaterThan(1);
     expect(total).toBeLessThan(250_000);
   });

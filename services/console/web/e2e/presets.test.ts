@@ -5,7 +5,8 @@ import { axeFindings, dialog, expect, go, overflow, picture, told, useKit } from
 const kit = useKit();
 beforeAll(async () => {
   await kit.server.storeSecret("shared-key", { description: "From the bank" });
-  for (const id of ["our-pair", "their-pair"]) await kit.server.storeSecret(id, { value: { generate: { kind: "KIND_RSA_2048" } } });
+  for (const id of ["our-pair", "their-pair"])
+    await kit.server.storeSecret(id, { value: { generate: { kind: "KIND_RSA_2048" } } });
 });
 
 /** Begins a new endpoint with a preset. */
@@ -27,10 +28,13 @@ describe("an owner starts from a preset", () => {
     expect(await list.getByRole("listitem").count()).toBeGreaterThan(50);
     await picture(page, "presets");
     await page.getByLabel("Search presets").fill("mastercard field-level");
-    await list.getByRole("button", { name: /^Mastercard field-level encryption/ }).first().waitFor();
+    await list
+      .getByRole("button", { name: /^Mastercard field-level encryption/ })
+      .first()
+      .waitFor();
     expect(await list.getByRole("link").first().getAttribute("href")).toMatch(/^https:/);
     await page.getByLabel("Search presets").fill("no such thing at all");
-    await page.getByText("No preset matches").waitFor();
+    await page.getByText("No matching preset").waitFor();
   });
 
   test("with a secret that is stored in place, and what is saved is written out", async () => {
@@ -39,17 +43,19 @@ describe("an owner starts from a preset", () => {
     await page.getByRole("button", { name: /^Key: / }).click();
     await page.getByRole("button", { name: "Store new secret" }).click();
     await dialog(page).getByLabel("Secret Name").fill("stored-here");
-    await dialog(page).getByLabel("Secret value").fill(Buffer.from("a key of the partner, 32 bytes..").toString("base64"));
+    await dialog(page)
+      .getByLabel("Secret value")
+      .fill(Buffer.from("a key of the partner, 32 bytes..").toString("base64"));
     await dialog(page).getByRole("button", { name: "SAVE" }).click();
     await page.getByRole("button", { name: "Key: stored-here" }).waitFor();
     // The dialog's form is inside of the endpoint's: saving the one does not save the other.
     expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
     await picture(page, "preset-form");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "in-json is added.");
+    await told(page, "in-json added.");
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByRole("tabpanel").getByText("AES-256-GCM", { exact: true }).waitFor();
-    await page.getByRole("tabpanel").getByText("No key was used yet.").waitFor();
+    await page.getByRole("tabpanel").getByText("No key has been used yet.").waitFor();
     await page.getByRole("button", { name: "Edit" }).click();
     await page.getByRole("button", { name: "Shared key: stored-here" }).waitFor();
     await page.getByRole("textbox", { name: "JSON template" }).first().waitFor();
@@ -60,7 +66,10 @@ describe("an owner starts from a preset", () => {
     const thumbprint = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92";
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await begin(page, "detached", "Detached JWS");
-    for (const [place, secret] of [["Client signing key", "our-pair"], ["Partner signing key", "their-pair"]] as const) {
+    for (const [place, secret] of [
+      ["Client signing key", "our-pair"],
+      ["Partner signing key", "their-pair"],
+    ] as const) {
       await page.getByRole("button", { name: new RegExp(`^${place}: `) }).click();
       await page.getByRole("option", { name: secret }).click();
     }
@@ -71,8 +80,11 @@ describe("an owner starts from a preset", () => {
     await picture(page, "preset-public");
     await page.locator(".unsafe-fields").getByLabel("Reason").fill("the thumbprint of our key");
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "detached is added.");
-    await page.locator(".page-head").getByText(/^Public literal in requests( and responses)?, expires/).waitFor();
+    await told(page, "detached added.");
+    await page
+      .locator(".page-head")
+      .getByText(/^Public literal in requests( and responses)?, expires/)
+      .waitFor();
   });
 
   test("that makes unsafe choices, with a reason and an end", async () => {
@@ -94,7 +106,7 @@ describe("an owner starts from a preset", () => {
     const end = new Date(Date.now() + 23 * 86_400_000).toISOString().slice(0, 10);
     await page.getByLabel("Accepted until").fill(end);
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "node is added.");
+    await told(page, "node added.");
     await page.locator(".page-head").getByText("Unauthenticated CBC in requests, expires in 3 weeks").waitFor();
     await page.getByRole("tab", { name: "Encryption" }).click();
     await page.getByText("The bank knows nothing better").first().waitFor();
@@ -106,13 +118,21 @@ describe("an owner starts from a preset", () => {
     await begin(page, "form", "Form values under AES-256-GCM");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     const form = page.getByRole("group", { name: "Preset Form values under AES-256-GCM" });
-    // Each is told at its own input, and the first has the focus.
+    // Each violation appears at its input, and the first input has the focus.
     const picker = form.getByRole("button", { name: /^Key: / });
     await picker.and(page.locator("[data-invalid]:focus")).waitFor();
-    expect(await form.locator(".field", { has: page.getByRole("button", { name: /^Key: / }) }).getByRole("alert").innerText()).toBe("Is required.");
+    expect(
+      await form
+        .locator(".field", { has: page.getByRole("button", { name: /^Key: / }) })
+        .getByRole("alert")
+        .innerText(),
+    ).toBe("Is required.");
     const setting = form.getByRole("textbox").and(page.locator("[aria-invalid=true]"));
     expect(await setting.count()).toBe(1);
-    await page.locator(".finding-list").getByRole("button", { name: /preset › settings/ }).click();
+    await page
+      .locator(".violation-list")
+      .getByRole("button", { name: /preset › settings/ })
+      .click();
     await setting.and(page.locator(":focus")).waitFor();
     await picture(page, "preset-findings");
   });
@@ -120,12 +140,12 @@ describe("an owner starts from a preset", () => {
   test("and takes it back", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await begin(page, "back", "AES-256-GCM in JSON");
-    await page.getByRole("button", { name: "Other preset" }).click();
+    await page.getByRole("button", { name: "Choose another preset" }).click();
     await page.getByLabel("Search presets").waitFor();
     await page.getByRole("button", { name: /^None/ }).click();
     expect(await page.getByLabel("Search presets").count()).toBe(0);
     await page.getByRole("button", { name: "Add endpoint" }).click();
-    await told(page, "back is added.");
+    await told(page, "back added.");
   });
 
   test("by the keyboard alone", async () => {
@@ -144,8 +164,16 @@ describe("an owner starts from a preset", () => {
 });
 
 describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
-  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
-    const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/new-endpoint" });
+  test.each([
+    ["wide", 1280],
+    ["narrow", 390],
+  ])("%s", async (size, width) => {
+    const page = await kit.signIn("owner", {
+      colorScheme,
+      bypassCSP: true,
+      viewport: { width, height: 860 },
+      at: "/w/demo/new-endpoint",
+    });
     await page.getByRole("button", { name: "From a preset" }).click();
     await page.getByRole("list", { name: "Presets" }).waitFor();
     expect(await axeFindings(page), "presets").toEqual([]);

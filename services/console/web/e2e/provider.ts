@@ -27,7 +27,9 @@ export class Provider {
   static async start(folder: string, settings: Settings): Promise<Provider> {
     const file = path.join(folder, "provider.json");
     await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
-    const child = spawn(process.execPath, [path.resolve(import.meta.dirname, "openid-provider.mjs"), file], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [path.resolve(import.meta.dirname, "openid-provider.mjs"), file], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     await new Promise<void>((resolve, reject) => {
       const read = (chunk: Buffer) => {
@@ -43,8 +45,18 @@ export class Provider {
 
   /** A token for a workload, by client credentials. */
   async workloadToken(client: string, secret: string, scope: string): Promise<string> {
-    const form = new URLSearchParams({ grant_type: "client_credentials", client_id: client, client_secret: secret, scope });
-    const { status, text } = await send(`${this.settings.issuer}/token`, this.ca, { method: "POST", headers: { "Content-Type": "application/x-www-form-urlencoded" } }, form.toString());
+    const form = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_id: client,
+      client_secret: secret,
+      scope,
+    });
+    const { status, text } = await send(
+      `${this.settings.issuer}/token`,
+      this.ca,
+      { method: "POST", headers: { "Content-Type": "application/x-www-form-urlencoded" } },
+      form.toString(),
+    );
     if (status !== 200) throw new Error(`no token: ${status} ${text}`);
     return (JSON.parse(text) as { access_token: string }).access_token;
   }

@@ -5,20 +5,24 @@ import { encryptedWith } from "./server";
 
 const kit = useKit();
 
-// What looks like a key, and is none.
+// A string that looks like a key but is not one.
 const thumbprint = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92";
 
 const save = (page: Page, name = "Save") => page.getByRole("button", { name, exact: true }).click();
-const acknowledge = (page: Page, what: string) => page.getByRole("button", { name: `Acknowledge that ${what} is public…` });
+const acknowledge = (page: Page, what: string) =>
+  page.getByRole("button", { name: `Acknowledge that ${what} is public…` });
 const why = (page: Page, what: string) => page.getByRole("textbox", { name: `Why ${what} is public` });
 const read = (id: string): Promise<object> => kit.server.api("owner", "GET", `workspaces/demo/endpoints/${id}`);
 
 beforeAll(async () => {
   await kit.server.storeSecret("aad-key");
-  for (const id of ["header", "never"]) await kit.server.addEndpoint(id, { headers: [{ name: "X-Merchant", value: "a" }] });
+  for (const id of ["header", "never"])
+    await kit.server.addEndpoint(id, { headers: [{ name: "X-Merchant", value: "a" }] });
   await kit.server.addEndpoint("named");
   const { request } = encryptedWith("aad-key") as { request: { cipher: object } };
-  await kit.server.addEndpoint("aad", { encryption: { request: { cipher: { ...request.cipher, aad: { text: "orders" } } } } });
+  await kit.server.addEndpoint("aad", {
+    encryption: { request: { cipher: { ...request.cipher, aad: { text: "orders" } } } },
+  });
 });
 
 describe("an owner says what is public", () => {
@@ -33,9 +37,15 @@ describe("an owner says what is public", () => {
     await why(page, "the value of header 1").fill("the thumbprint of the merchant's certificate");
     await picture(page, "public-header");
     await save(page);
-    await told(page, "header is saved.");
+    await told(page, "header saved.");
     await page.getByText("Public: the thumbprint of the merchant's certificate").waitFor();
-    await expect.poll(() => read("header")).toMatchObject({ headers: [{ name: "X-Merchant", value: thumbprint, publicReason: "the thumbprint of the merchant's certificate" }] });
+    await expect
+      .poll(() => read("header"))
+      .toMatchObject({
+        headers: [
+          { name: "X-Merchant", value: thumbprint, publicReason: "the thumbprint of the merchant's certificate" },
+        ],
+      });
 
     // A reason for nothing is refused, at its input, and taken away there.
     await page.getByRole("button", { name: "Edit" }).click();
@@ -44,7 +54,7 @@ describe("an owner says what is public", () => {
     await page.getByText("Must be unset: the value needs no acknowledgement.").first().waitFor();
     await page.getByRole("button", { name: "Remove the reason why the value of header 1 is public" }).click();
     await save(page);
-    await told(page, "header is saved.");
+    await told(page, "header saved.");
   });
 
   test("of a value under a name that usually carries a credential, and never under one that always does", async () => {
@@ -58,8 +68,12 @@ describe("an owner says what is public", () => {
     await page.getByLabel("Value of query parameter 1", { exact: true }).fill("m-17");
     await why(page, "the value of query parameter 1").fill("the merchant's number");
     await save(page);
-    await told(page, "named is saved.");
-    await expect.poll(() => read("named")).toMatchObject({ queryParameters: [{ name: "merchant_key", value: "m-17", publicReason: "the merchant's number" }] });
+    await told(page, "named saved.");
+    await expect
+      .poll(() => read("named"))
+      .toMatchObject({
+        queryParameters: [{ name: "merchant_key", value: "m-17", publicReason: "the merchant's number" }],
+      });
   });
 
   test("of the URL; other changes leave it, and another URL needs a reason of its own", async () => {
@@ -71,18 +85,18 @@ describe("an owner says what is public", () => {
     await acknowledge(page, "the URL").click();
     await why(page, "the URL").fill("the merchant ID");
     await save(page, "Add endpoint");
-    await told(page, "url is added.");
+    await told(page, "url added.");
     await page.getByText("Public: the merchant ID").waitFor();
     await page.getByRole("button", { name: "Edit" }).click();
     await page.getByLabel("Display name").fill("By URL");
     await save(page);
-    await told(page, "url is saved.");
+    await told(page, "url saved.");
     await expect.poll(() => read("url")).toMatchObject({ displayName: "By URL", urlPublicReason: "the merchant ID" });
 
     await page.getByRole("button", { name: "Edit" }).click();
     await why(page, "the URL").fill("the merchant's ID");
     await save(page);
-    await told(page, "url is saved.");
+    await told(page, "url saved.");
     await expect.poll(() => read("url")).toMatchObject({ urlPublicReason: "the merchant's ID" });
     await page.getByRole("button", { name: "Edit" }).click();
     await url.fill(`https://url.partner.test/${thumbprint.slice(32)}`);
@@ -104,9 +118,19 @@ describe("an owner says what is public", () => {
     await answer.getByRole("button", { name: "Acknowledge" }).click();
     await page.getByText("Acknowledged as public.").waitFor();
     await save(page);
-    await told(page, "aad is saved.");
+    await told(page, "aad saved.");
     await page.getByText("Public literal").first().waitFor();
-    await expect.poll(() => read("aad")).toMatchObject({ encryption: { request: { allowLegacy: [{ flag: "FLAG_PUBLIC_LITERAL", reason: "printed in the partner's manual", fields: ["cipher.aad.text"] }] } } });
+    await expect
+      .poll(() => read("aad"))
+      .toMatchObject({
+        encryption: {
+          request: {
+            allowLegacy: [
+              { flag: "FLAG_PUBLIC_LITERAL", reason: "printed in the partner's manual", fields: ["cipher.aad.text"] },
+            ],
+          },
+        },
+      });
   });
 
   test("but not of what never is", async () => {

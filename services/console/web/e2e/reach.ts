@@ -12,7 +12,8 @@ export function reachable(page: Page, needle: string): Promise<string[]> {
       if (typeof value === "string" && value.includes(text)) found.push(where);
     };
     look("document", document.documentElement.outerHTML);
-    for (const field of document.querySelectorAll<HTMLInputElement>("input, textarea")) look(`value of ${field.name || field.id}`, field.value);
+    for (const field of document.querySelectorAll<HTMLInputElement>("input, textarea"))
+      look(`value of ${field.name || field.id}`, field.value);
     look("local storage", JSON.stringify({ ...localStorage }));
     look("session storage", JSON.stringify({ ...sessionStorage }));
     look("cookies", document.cookie);
@@ -42,7 +43,11 @@ export function reachable(page: Page, needle: string): Promise<string[]> {
 
 /** How many objects the last walk would have to see at least, to have seen React's tree. */
 export function reactNodes(page: Page): Promise<number> {
-  return page.evaluate(() => [...document.querySelectorAll("*")].filter((e) => Object.keys(e).some((k) => k.startsWith("__reactFiber"))).length);
+  return page.evaluate(
+    () =>
+      [...document.querySelectorAll("*")].filter((e) => Object.keys(e).some((k) => k.startsWith("__reactFiber")))
+        .length,
+  );
 }
 
 /** Whether a text is anywhere in the page's JavaScript heap, after garbage was collected. */

@@ -6,8 +6,16 @@ const kit = useKit();
 
 beforeAll(async () => {
   await kit.server.storeSecret("the-key");
-  await kit.server.storeSecret("the-token", { usage: "USAGE_CREDENTIAL", allowedHosts: ["bank.partner.test"], value: { text: "x" } });
-  await kit.server.addEndpoint("bank", { displayName: "The Bank", encryption: encryptedWith("the-key"), headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } }] });
+  await kit.server.storeSecret("the-token", {
+    usage: "USAGE_CREDENTIAL",
+    allowedHosts: ["bank.partner.test"],
+    value: { text: "x" },
+  });
+  await kit.server.addEndpoint("bank", {
+    displayName: "The Bank",
+    encryption: encryptedWith("the-key"),
+    headers: [{ name: "Authorization", secret: { name: "workspaces/demo/secrets/the-token" } }],
+  });
 });
 
 describe("a member", () => {
@@ -16,7 +24,9 @@ describe("a member", () => {
     const asked: string[] = [];
     page.on("request", (r) => asked.push(new URL(r.url()).pathname));
     await page.getByRole("heading", { name: "Allowlist" }).waitFor();
-    expect(await page.getByRole("navigation", { name: "Main" }).getByRole("link").allInnerTexts()).toEqual(["Allowlist"]);
+    expect(await page.getByRole("navigation", { name: "Main" }).getByRole("link").allInnerTexts()).toEqual([
+      "Allowlist",
+    ]);
     expect(await rowNames(page)).toEqual(["The Bank\nbank"]);
     await picture(page, "member-allowlist");
     expect(await page.getByRole("button", { name: /Add|Actions/ }).count()).toBe(0);
@@ -39,23 +49,32 @@ describe("a member", () => {
       if (r.status() >= 400) refused.push(r.url());
     });
     await page.reload();
-    for (const path of ["/w/demo/secrets", "/w/demo/secrets/the-key", "/w/demo/activity", "/w/demo/new-endpoint", "/w/demo/endpoints/bank/edit"]) {
-      await page.getByRole("heading", { name: "You may not see this" }).waitFor();
+    for (const path of [
+      "/w/demo/secrets",
+      "/w/demo/secrets/the-key",
+      "/w/demo/activity",
+      "/w/demo/new-endpoint",
+      "/w/demo/endpoints/bank/edit",
+    ]) {
+      await page.getByRole("heading", { name: "You do not have access" }).waitFor();
       await picture(page, "member-no-secrets");
       // By way of what may be seen, so that the next is another page.
       await go(page, "/w/demo/endpoints");
       expect(await rowNames(page)).toEqual(["The Bank\nbank"]);
       await go(page, path);
     }
-    await page.getByRole("heading", { name: "You may not see this" }).waitFor();
+    await page.getByRole("heading", { name: "You do not have access" }).waitFor();
     expect(refused).toEqual([]);
   });
 
   test("has no other workspace", async () => {
     const page = await kit.signIn("member", { at: "/w/other/endpoints" });
-    await page.getByRole("heading", { name: "You may not see this" }).waitFor();
+    await page.getByRole("heading", { name: "You do not have access" }).waitFor();
     await page.getByRole("button", { name: "Workspace other" }).click();
-    await page.getByRole("option", { name: /^demo/ }).getByText(/endpoint/).waitFor();
+    await page
+      .getByRole("option", { name: /^demo/ })
+      .getByText(/endpoint/)
+      .waitFor();
     expect(await page.getByRole("option").allInnerTexts()).toEqual([expect.stringMatching(/^demo/), "other"]);
   });
 });
@@ -63,7 +82,11 @@ describe("a member", () => {
 describe("an owner", () => {
   test("sees all of the workspace, and is not offered to approve", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/verification" });
-    expect(await page.getByRole("navigation", { name: "Main" }).getByRole("link").allInnerTexts()).toEqual(["Secrets", "Allowlist", "Activity"]);
+    expect(await page.getByRole("navigation", { name: "Main" }).getByRole("link").allInnerTexts()).toEqual([
+      "Secrets",
+      "Allowlist",
+      "Activity",
+    ]);
     await page.getByText("Ask a super admin").waitFor();
     await page.getByRole("button", { name: "More actions" }).click();
     await page.getByRole("menuitem", { name: "Delete" }).waitFor();
@@ -89,8 +112,8 @@ describe("a super admin", () => {
     await picture(page, "admin-workspaces");
     await page.getByRole("option", { name: /brand-new/ }).click();
     await page.waitForURL(/\/w\/brand-new\/secrets/);
-    await page.getByRole("heading", { name: "This workspace holds nothing yet" }).waitFor();
-    await page.getByText(/The policy does not name brand-new/).waitFor();
+    await page.getByRole("heading", { name: "This workspace is empty" }).waitFor();
+    await page.getByText(/The policy does not mention brand-new/).waitFor();
   });
 
   test("approves an endpoint, which can then be activated", async () => {
@@ -99,7 +122,7 @@ describe("a super admin", () => {
     await dialog(page).getByLabel("Reason").fill("contract 12");
     await picture(page, "admin-approve");
     await dialog(page).getByRole("button", { name: "Approve" }).click();
-    await told(page, "bank is approved");
+    await told(page, "bank approved");
     await page.getByRole("button", { name: "Activate" }).click();
     await told(page, "bank is active");
     await page.getByText("Verified by approval").first().waitFor();
@@ -111,13 +134,17 @@ describe("a super admin", () => {
     await page.getByRole("button", { name: "More actions" }).click();
     await page.getByRole("menuitem", { name: "Delete" }).click();
     await dialog(page).getByRole("link", { name: "bank" }).waitFor();
-    await dialog(page).getByLabel(/Delete it all the same/).check();
-    await dialog(page).getByLabel(/to confirm/).fill("the-key");
+    await dialog(page)
+      .getByLabel(/Delete it anyway/)
+      .check();
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("the-key");
     const button = dialog(page).getByRole("button", { name: "Delete" });
     expect(await button.isDisabled()).toBe(true);
     await dialog(page).getByLabel("Reason").fill("it leaked");
     await picture(page, "admin-force-delete");
     await button.click();
-    await told(page, "the-key is deleted");
+    await told(page, "the-key deleted");
   });
 });

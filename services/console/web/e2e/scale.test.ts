@@ -18,17 +18,23 @@ const idOf = (i: number) => `partner-${String(i % 997).padStart(3, "0")}-key-${S
 
 beforeAll(async () => {
   const begun = Date.now();
-  await storeMany(kit.server, many, (i) => ({ id: idOf(i), description: `Key ${i} of a partner`, label: ["shard", String(i % 10)], text: `value number ${i} of many` }));
+  await storeMany(kit.server, many, (i) => ({
+    id: idOf(i),
+    description: `Key ${i} of a partner`,
+    label: ["shard", String(i % 10)],
+    text: `value number ${i} of many`,
+  }));
   console.info(`stored ${many} in ${Math.round((Date.now() - begun) / 1000)} s`);
 }, 600_000);
 
-/** Runs something on the page and tells how long it took until the page shows the answer. */
+/** Runs something on the page and returns how long the page took to show the answer. */
 async function timed(page: Page, act: () => Promise<unknown>, shown: string): Promise<number> {
   await page.evaluate((text) => {
     const scope = window as unknown as { done: Promise<number>; begun: number };
     scope.begun = 0;
     // Time begins with the event that a person causes, in the page's own clock.
-    for (const name of ["keydown", "pointerdown"]) window.addEventListener(name, (e) => (scope.begun ||= e.timeStamp), { once: true, capture: true });
+    for (const name of ["keydown", "pointerdown"])
+      window.addEventListener(name, (e) => (scope.begun ||= e.timeStamp), { once: true, capture: true });
     scope.done = new Promise((resolve) => {
       const look = () => {
         const table = document.querySelector("table[aria-busy=false]");
@@ -63,10 +69,14 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
     for (let i = 0; i < 5; i++) {
       await page.reload();
       await rowNames(page);
-      paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN));
+      paints.push(
+        await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN),
+      );
       await page.getByRole("link", { name: "Allowlist" }).click();
       await page.getByRole("heading", { name: "No endpoints yet" }).waitFor();
-      lists.push(await timed(page, () => page.getByRole("link", { name: "Secrets" }).click(), "partner-000-key-000000"));
+      lists.push(
+        await timed(page, () => page.getByRole("link", { name: "Secrets" }).click(), "partner-000-key-000000"),
+      );
     }
     console.info(`first paint ${paints.map(Math.round).join(" ")} ms, list ${lists.map(Math.round).join(" ")} ms`);
     await picture(page, "scale-secrets");
@@ -88,7 +98,13 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
       await page.keyboard.press("End");
       const id = idOf(i);
       // It was among the answers to the shorter search already; wait for it alone.
-      const alone = page.waitForFunction((only) => document.querySelectorAll("tbody tr").length <= 2 && document.querySelector("tbody")?.textContent?.includes(only), id, { polling: "raf" });
+      const alone = page.waitForFunction(
+        (only) =>
+          document.querySelectorAll("tbody tr").length <= 2 &&
+          document.querySelector("tbody")?.textContent?.includes(only),
+        id,
+        { polling: "raf" },
+      );
       const started = await page.evaluate(() => performance.now());
       await page.keyboard.press(digits.slice(-1));
       await alone;
@@ -107,7 +123,8 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
         for (let i = 0; i < n; i++) {
           const before = place();
           document.querySelector<HTMLButtonElement>("[aria-label='Next page']")?.click();
-          while (place() === before || !document.querySelector("table[aria-busy=false]")) await new Promise((resolve) => requestAnimationFrame(resolve));
+          while (place() === before || !document.querySelector("table[aria-busy=false]"))
+            await new Promise((resolve) => requestAnimationFrame(resolve));
         }
       }, times);
     // Pages that are left are forgotten after a while; the page's clock is put forward to then.

@@ -24,8 +24,10 @@ const sealedIn = (post: unknown): Sealed => {
   return value.sealed;
 };
 
-const secret = (id: string): Promise<{ currentVersion: number; publicKey?: { fingerprint: string } }> => kit.server.api("owner", "GET", `workspaces/demo/secrets/${id}`) as never;
-const sealing = (): Promise<{ keys: { keyId: string }[]; required?: boolean }> => kit.server.api("owner", "GET", "workspaces/demo/sealing") as never;
+const secret = (id: string): Promise<{ currentVersion: number; publicKey?: { fingerprint: string } }> =>
+  kit.server.api("owner", "GET", `workspaces/demo/secrets/${id}`) as never;
+const sealing = (): Promise<{ keys: { keyId: string }[]; required?: boolean }> =>
+  kit.server.api("owner", "GET", "workspaces/demo/sealing") as never;
 
 /** Begins to store a secret. */
 async function begin(page: Page, id: string, value?: string): Promise<void> {
@@ -36,7 +38,7 @@ async function begin(page: Page, id: string, value?: string): Promise<void> {
 }
 
 const save = (page: Page) => page.getByRole("button", { name: "SAVE" }).click();
-const stored = (page: Page) => dialog(page).getByText("It cannot be viewed again").waitFor();
+const stored = (page: Page) => dialog(page).getByText("No one can view it again").waitFor();
 
 /** A page of a browser that cannot seal, as older ones cannot. */
 async function oldBrowser(): Promise<Page> {
@@ -83,12 +85,22 @@ describe("a value leaves the browser sealed", () => {
   test("when it is a file, and when it replaces another: the facts of the stored key are those of the file", async () => {
     const page = await kit.signIn("owner");
     const wire = new Wire(page);
-    const [first, second] = [generateKeyPairSync("ec", { namedCurve: "P-256" }), generateKeyPairSync("ec", { namedCurve: "P-256" })];
-    const [pem, next] = [first, second].map((pair) => pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-    const fingerprint = (pair: typeof first) => createHash("sha256").update(createPublicKey(pair.privateKey).export({ type: "spki", format: "der" })).digest("hex");
+    const [first, second] = [
+      generateKeyPairSync("ec", { namedCurve: "P-256" }),
+      generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    ];
+    const [pem, next] = [first, second].map((pair) =>
+      pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    );
+    const fingerprint = (pair: typeof first) =>
+      createHash("sha256")
+        .update(createPublicKey(pair.privateKey).export({ type: "spki", format: "der" }))
+        .digest("hex");
     await begin(page, "from-file");
     await page.getByText("File", { exact: true }).click();
-    await page.getByLabel("File with the value").setInputFiles({ name: "key.pem", mimeType: "application/x-pem-file", buffer: Buffer.from(pem ?? "") });
+    await page
+      .getByLabel("File with the value")
+      .setInputFiles({ name: "key.pem", mimeType: "application/x-pem-file", buffer: Buffer.from(pem ?? "") });
     await save(page);
     await stored(page);
     expect((await secret("from-file")).publicKey?.fingerprint).toBe(fingerprint(first));
@@ -101,7 +113,8 @@ describe("a value leaves the browser sealed", () => {
     expect((await secret("from-file")).publicKey?.fingerprint).toBe(fingerprint(second));
     expect(sealedIn(wire.sent("POST", secretsPath)[0]?.postDataJSON()).text ?? false).toBe(false);
     expect(sealedIn(wire.sent("PATCH", secretsPath)[0]?.postDataJSON()).text).toBe(true);
-    for (const line of `${pem}${next}`.split("\n").filter((l) => l.length > 20 && !l.startsWith("-"))) expect(wire.holding(line)).toEqual([]);
+    for (const line of `${pem}${next}`.split("\n").filter((l) => l.length > 20 && !l.startsWith("-")))
+      expect(wire.holding(line)).toEqual([]);
   });
 
   test("at the time of the vault, whatever the clock of the browser", async () => {
@@ -126,7 +139,7 @@ describe("a value that is too large", () => {
     const value = random();
     await begin(page, "too-large", value.repeat(2100));
     await save(page);
-    await dialog(page).getByText("A value can have at most 64 KiB; this one has 66").waitFor();
+    await dialog(page).getByText("A value can have at most 64 KiB. This value has 66").waitFor();
     expect((await page.getByLabel("Secret value").inputValue()).length).toBe(67_200);
     await page.getByLabel("Secret value").fill(value);
     await save(page);
@@ -150,13 +163,13 @@ describe("a sealed value that was not stored", () => {
       return tries === 2 ? route.abort("connectionreset") : route.continue();
     });
     await save(page);
-    await dialog(page).getByText("The server cannot be reached").waitFor();
+    await dialog(page).getByText("Cannot reach the server").waitFor();
     await dialog(page).getByText("The value is sealed").waitFor();
     expect(await page.getByLabel("Secret value").count()).toBe(0);
     await picture(page, "sealed-not-stored");
     await save(page);
     await expect.poll(() => tries).toBe(2);
-    await dialog(page).getByText("The server cannot be reached").waitFor();
+    await dialog(page).getByText("Cannot reach the server").waitFor();
     // It is there already; the same request is answered as the first was.
     await save(page);
     await stored(page);
@@ -186,7 +199,9 @@ describe("a sealed value that was not stored", () => {
     const page = await kit.signIn("owner");
     await page.route(sealingPath, async (route) => {
       const answer = await route.fetch();
-      await route.fulfill({ json: { ...((await answer.json()) as object), time: new Date(Date.now() - 2 * 3_600_000).toISOString() } });
+      await route.fulfill({
+        json: { ...((await answer.json()) as object), time: new Date(Date.now() - 2 * 3_600_000).toISOString() },
+      });
     });
     await begin(page, "too-old", random());
     await save(page);
@@ -204,7 +219,7 @@ describe("a sealed value that was not stored", () => {
     const wire = new Wire(page);
     await begin(page, "weak", "short");
     await save(page);
-    await page.getByLabel("Why a weak key is used").fill("the partner's passphrase");
+    await page.getByLabel("Reason for using a weak key").fill("the partner's passphrase");
     await save(page);
     await stored(page);
     const [one, two] = wire.sent("POST", secretsPath).map((r) => sealedOf(r.postDataJSON()));
@@ -221,7 +236,7 @@ describe("where sealing is not possible", () => {
     const value = random();
     await begin(page, "unsealed", value);
     await dialog(page).getByText("The value cannot be sealed").waitFor();
-    await dialog(page).getByText("This browser has no X25519").waitFor();
+    await dialog(page).getByText("This browser does not support X25519").waitFor();
     await save(page);
     await dialog(page).getByText("so it was not sent").waitFor();
     await picture(page, "seal-impossible");
@@ -240,7 +255,7 @@ describe("where sealing is not possible", () => {
     const value = random();
     await page.route(sealingPath, (route) => route.fulfill({ status: 500, json: {} }));
     await begin(page, "no-keys", value);
-    await dialog(page).getByText("The sealing keys cannot be read").waitFor();
+    await dialog(page).getByText("Could not load the sealing keys").waitFor();
     expect(await page.getByLabel("Send it without sealing, over TLS").count()).toBe(0);
     await save(page);
     await dialog(page).getByText("so it was not sent").waitFor();
@@ -278,7 +293,9 @@ describe("a workspace requires sealed values", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets" });
     await open(page);
     await dialog(page).getByText("Not required", { exact: true }).waitFor();
-    await dialog(page).getByText((await sealing()).keys[0]?.keyId ?? "").waitFor();
+    await dialog(page)
+      .getByText((await sealing()).keys[0]?.keyId ?? "")
+      .waitFor();
     await settled(page);
     await picture(page, "sealing-settings");
     await dialog(page).getByLabel("Reason").fill("audit 2026");

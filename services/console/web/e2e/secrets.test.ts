@@ -37,13 +37,17 @@ describe("an owner stores secrets", () => {
     await page.getByRole("button", { name: "Show" }).click();
     expect(await value.evaluate((e) => getComputedStyle(e).getPropertyValue("-webkit-text-security"))).toBe("none");
     await page.getByRole("button", { name: "Hide" }).click();
-    await page.getByText("begins or ends with white space").waitFor();
+    await page.getByText("starts or ends with white space").waitFor();
     await page.getByLabel("Description").fill("The key of the payment API");
     await picture(page, "store-typed");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
     await save.click();
-    expect((await sent).postDataJSON()).toMatchObject({ usage: "USAGE_KEY", description: "The key of the payment API", value: { sealed: { text: true } } });
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    expect((await sent).postDataJSON()).toMatchObject({
+      usage: "USAGE_KEY",
+      description: "The key of the payment API",
+      value: { sealed: { text: true } },
+    });
+    await dialog(page).getByText("No one can view it again").waitFor();
     await picture(page, "store-done");
     await page.getByRole("button", { name: "Done" }).click();
     expect(await rowNames(page)).toEqual(["payment-api-key"]);
@@ -56,13 +60,17 @@ describe("an owner stores secrets", () => {
     await page.getByLabel("Secret Name").fill("from-a-file");
     await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("File", { exact: true }).click();
-    await page.getByLabel("File with the value").setInputFiles({ name: "key.bin", mimeType: "application/octet-stream", buffer: bytes });
+    await page
+      .getByLabel("File with the value")
+      .setInputFiles({ name: "key.bin", mimeType: "application/octet-stream", buffer: bytes });
     await page.getByText("16 bytes").waitFor();
     await picture(page, "store-file");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
     await page.getByRole("button", { name: "SAVE" }).click();
-    expect((await sent).postDataJSON()).toMatchObject({ value: { sealed: { ciphertext: expect.any(String) as string } } });
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    expect((await sent).postDataJSON()).toMatchObject({
+      value: { sealed: { ciphertext: expect.any(String) as string } },
+    });
+    await dialog(page).getByText("No one can view it again").waitFor();
   });
 
   test("a credential, drawn by the vault, with the hosts it may go to", async () => {
@@ -110,7 +118,7 @@ describe("an owner finds secrets", () => {
     expect(await rowNames(page)).toEqual(["find-beta"]);
     await page.getByRole("button", { name: "Clear search" }).click();
     await page.getByLabel("Label", { exact: true }).fill("");
-    await choose(page, "What it is for", "Credentials");
+    await choose(page, "Purpose", "Credentials");
     await page.waitForURL(/usage=/);
     expect(await rowNames(page)).toEqual(["partner-password"]);
     await page.getByLabel("Search by name").fill("no such");
@@ -127,7 +135,7 @@ describe("an owner finds secrets", () => {
     const held = new Promise<void>((resolve) => (answer = resolve));
     await page.route(/[?&]query=find-(&|$)/, async (route) => {
       await held;
-      // Whoever no longer waits for an answer gets none.
+      // A canceled request gets no response.
       await route.continue().catch(() => {});
     });
     const first = page.waitForRequest(/[?&]query=find-(&|$)/);
@@ -165,14 +173,20 @@ describe("an owner finds secrets", () => {
     await page.getByRole("menuitem", { name: "Details" }).waitFor();
     await picture(page, "row-menu");
     await page.keyboard.press("Escape");
-    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Actions for find-alpha");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe(
+      "Actions for find-alpha",
+    );
   });
 });
 
 describe("an owner looks after a secret", () => {
   test("its details show a masked value, what is on disk, and its versions", async () => {
-    const long = "acme-insurance.claims.production.encryption-key.with-a-name-that-somebody-was-very-thorough-about.and-that-does-not-fit.v2";
-    await kit.server.storeSecret(long, { description: "A description that is long. ".repeat(12), labels: { team: "claims", env: "production" } });
+    const long =
+      "acme-insurance.claims.production.encryption-key.with-a-name-that-somebody-was-very-thorough-about.and-that-does-not-fit.v2";
+    await kit.server.storeSecret(long, {
+      description: "A description that is long. ".repeat(12),
+      labels: { team: "claims", env: "production" },
+    });
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=acme" });
     await rowNames(page);
     await picture(page, "secrets-long-name");
@@ -209,7 +223,7 @@ describe("an owner looks after a secret", () => {
     await page.getByText("Generate for me").click();
     await page.getByLabel("Reason").fill("yearly rotation");
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "Version 2 of rotate-me is in use");
+    await told(page, "Version 2 of rotate-me is now current");
     await page.getByText("Version 2", { exact: true }).waitFor();
 
     await page.getByRole("tab", { name: "Change logs" }).click();
@@ -222,16 +236,22 @@ describe("an owner looks after a secret", () => {
 
   test("change logs can be filtered and exported", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/rotate-me/history" });
-    await page.locator(".entry").getByText("Taken into use").waitFor();
+    await page.locator(".entry").getByText("Bound to an endpoint").waitFor();
     expect(await page.locator(".entry").count()).toBe(3);
-    await choose(page, "What was done", "Updated");
+    await choose(page, "Action", "Updated");
     expect(await page.locator(".entry").count()).toBe(1);
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export" }).click().then(() => page.getByRole("menuitem", { name: "As CSV" }).click())]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page
+        .getByRole("button", { name: "Export" })
+        .click()
+        .then(() => page.getByRole("menuitem", { name: "As CSV" }).click()),
+    ]);
     const csv = await readFile((await download.path()) ?? "", "utf8");
     expect(csv.split("\r\n")).toHaveLength(3);
     expect(csv).toContain("Description: before → after");
     await page.getByLabel("Filter changes").fill("nobody did this");
-    await page.getByRole("heading", { name: "No such change" }).waitFor();
+    await page.getByRole("heading", { name: "No matching changes" }).waitFor();
   });
 
   test("two who edit at once see both versions", async () => {
@@ -241,13 +261,15 @@ describe("an owner looks after a secret", () => {
     await page.getByLabel("Description").fill("mine");
     await kit.server.api("admin", "PATCH", "workspaces/demo/secrets/contended", { description: "theirs" });
     await page.getByRole("button", { name: "Save" }).click();
-    const conflict = page.getByRole("dialog", { name: /Somebody changed this secret/ });
+    const conflict = page.getByRole("dialog", { name: /Someone else changed this secret/ });
     await conflict.getByRole("cell", { name: "theirs" }).waitFor();
     await conflict.getByRole("cell", { name: "mine" }).waitFor();
     await picture(page, "secret-conflict");
-    await conflict.getByRole("button", { name: "Save mine over it" }).click();
-    await told(page, "contended is saved");
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/contended")).toMatchObject({ description: "mine" });
+    await conflict.getByRole("button", { name: "Overwrite with mine" }).click();
+    await told(page, "contended saved");
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/contended")).toMatchObject({
+      description: "mine",
+    });
   });
 
   test("a secret is deleted once its name was typed", async () => {
@@ -261,12 +283,12 @@ describe("an owner looks after a secret", () => {
     await page.getByLabel(/Type delete-me to confirm/).fill("delete-me");
     await picture(page, "secret-delete");
     await button.click();
-    await told(page, "delete-me is deleted");
+    await told(page, "delete-me deleted");
     await page.getByRole("heading", { name: "Nothing found" }).waitFor();
     await page.goto(`${kit.server.url}/w/demo/secrets/delete-me`);
-    await page.getByRole("heading", { name: "There is no such secret" }).waitFor();
+    await page.getByRole("heading", { name: "Secret not found" }).waitFor();
     await picture(page, "secret-gone");
-    await page.getByRole("link", { name: "Look at its change log" }).click();
+    await page.getByRole("link", { name: "View its change log" }).click();
     await page.locator(".entry").getByText("Deleted").waitFor();
   });
 
@@ -279,7 +301,7 @@ describe("an owner looks after a secret", () => {
     // Taken into use while the dialog was open.
     await kit.server.addEndpoint("late-user", { encryption: encryptedWith("used-later") });
     await dialog(page).getByRole("button", { name: "Delete" }).click();
-    await dialog(page).getByText("cannot be deleted while endpoints refer to it").waitFor();
+    await dialog(page).getByText("cannot delete this secret while endpoints reference it").waitFor();
     await picture(page, "secret-in-use");
     await dialog(page).getByRole("link", { name: "late-user" }).click();
     await page.waitForURL(/endpoints\/late-user/);
@@ -292,11 +314,15 @@ describe("an owner looks after a secret", () => {
       route.fulfill({
         status: 500,
         headers: { "x-request-id": "01a205b2-24d0-7c94-9d0e-6efdba0fef82" },
-        json: { code: 13, message: "internal error", details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INTERNAL", domain: "keyward.dev" }] },
+        json: {
+          code: 13,
+          message: "internal error",
+          details: [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "INTERNAL", domain: "keyward.dev" }],
+        },
       }),
     );
     await page.reload();
-    await page.getByText("Something went wrong on the server").waitFor();
+    await page.getByText("The server could not complete the request").waitFor();
     await page.getByText("01a205b2-24d0-7c94-9d0e-6efdba0fef82").waitFor();
     await picture(page, "secrets-error");
     await page.unrouteAll();
@@ -334,10 +360,15 @@ describe("the purpose of a key", () => {
     await choose(page, "Kind of value", /HMAC.*256/);
     await page.getByRole("combobox", { name: "What is this key for?" }).fill("node");
     await page.getByRole("option", { name: /GCM/ }).first().click();
-    await dialog(page).getByText(/^hex > AES-256-GCM/).waitFor();
+    await dialog(page)
+      .getByText(/^hex > AES-256-GCM/)
+      .waitFor();
     const save = page.getByRole("button", { name: "SAVE" });
     await save.click();
-    await dialog(page).getByText(/must fit the kind of key/i).first().waitFor();
+    await dialog(page)
+      .getByText(/must fit the kind of key/i)
+      .first()
+      .waitFor();
     await choose(page, "Kind of value", /AES.*256/);
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "store-stated");
@@ -367,7 +398,7 @@ describe("the purpose of a key", () => {
     await picture(page, "secret-purpose");
 
     await page.getByRole("tab", { name: "Change logs" }).click();
-    const entry = page.locator(".entry").filter({ hasText: "Purpose sealed by the first use" });
+    const entry = page.locator(".entry").filter({ hasText: "Purpose sealed by first use" });
     await entry.getByText(chain).waitFor();
 
     await page.goto(`${kit.server.url}/w/demo/endpoints/purposeful/encryption`);
@@ -383,7 +414,7 @@ describe("the purpose of a key", () => {
     const page = await kit.signIn("owner", { bypassCSP: true, at: "/w/demo/endpoints/purposeful/edit" });
     await choose(page, "Algorithm", "CHACHA20-POLY1305");
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText(`It is used for ${chain}, and for nothing else.`).waitFor();
+    await page.getByText(`It is used only for ${chain}.`).waitFor();
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "endpoint-purpose-fixed");
 
@@ -395,7 +426,7 @@ describe("the purpose of a key", () => {
     await page.getByRole("option", { name: "purposed" }).click();
     await declared.getByRole("textbox", { name: "Chain" }).fill(chain);
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Ask a super admin to save the endpoint, or the partner to issue another key.").waitFor();
+    await page.getByText("Ask a super admin to save the endpoint, or ask the partner to issue another key.").waitFor();
     expect(await page.getByRole("button", { name: "Acknowledge Conflicting key uses…" }).count()).toBe(0);
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "endpoint-conflicting-uses");
@@ -409,24 +440,24 @@ describe("the purpose of a key", () => {
     await dialog(page).getByLabel("Used for").fill("raw > HMAC-SHA256(of=message)\n\u00e9");
     await dialog(page).getByLabel("Reason").fill("wrong mode");
     await replace.click();
-    await dialog(page).getByText("Line 2 must hold letters, digits and signs of ASCII only.").waitFor();
+    await dialog(page).getByText("Line 2 can contain only ASCII letters, digits, and signs.").waitFor();
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "secret-purpose-replace");
     await dialog(page).getByLabel("Used for").fill("raw > HMAC-SHA256(of=message)");
     await replace.click();
-    await told(page, "The purpose of purposed is replaced");
+    await told(page, "Purpose of purposed replaced");
     await purpose(page).getByText("raw > HMAC-SHA256(of=message)").waitFor();
 
     await purpose(page).getByRole("button", { name: "Share…" }).click();
-    await dialog(page).getByText("senders of one can open messages of the other").waitFor();
+    await dialog(page).getByText("senders for one can decrypt messages of the other").waitFor();
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "secret-share");
     await dialog(page).getByRole("button", { name: "Share" }).click();
-    await told(page, "purposed is shared");
+    await told(page, "purposed shared");
     await purpose(page).getByText("Shared: endpoints of any host").waitFor();
     expect(await purpose(page).getByRole("button", { name: "Share…" }).count()).toBe(0);
     await page.getByRole("tab", { name: "Change logs" }).click();
-    await page.locator(".entry").getByText("Shared with the endpoints of other hosts").waitFor();
+    await page.locator(".entry").getByText("Shared with endpoints of other hosts").waitFor();
     const entry = page.locator(".entry").filter({ hasText: "wrong mode" });
     await entry.locator("del").getByText(chain).waitFor();
     await picture(page, "secret-purpose-history");
@@ -444,7 +475,9 @@ describe("the purpose of a key", () => {
     await store(page);
     await page.getByLabel("Secret Name").fill("exposed");
     await page.getByRole("radio", { name: "Exposed key" }).check();
-    await dialog(page).getByText("Senders can compute this key from what is sent, so the promise that a value cannot be read does not hold for it.").waitFor();
+    await dialog(page)
+      .getByText("Senders can compute this key from the messages they send, so Keyward cannot keep its value secret.")
+      .waitFor();
     await page.getByText("Generate for me").click();
     const save = page.getByRole("button", { name: "SAVE" });
     expect(await save.isDisabled()).toBe(true);
@@ -452,7 +485,9 @@ describe("the purpose of a key", () => {
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "store-exposed");
     await save.click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/exposed")).toMatchObject({ usage: "USAGE_EXPOSED_KEY" });
+    await dialog(page).getByText("No one can view it again").waitFor();
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/exposed")).toMatchObject({
+      usage: "USAGE_EXPOSED_KEY",
+    });
   });
 });

@@ -30,7 +30,22 @@ export class Server {
   static async start(): Promise<Server> {
     const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-console-"));
     const [json, grpc] = [await freePort(), await freePort()];
-    const child = spawn(binary, ["--dir", folder, "--json", `127.0.0.1:${json}`, "--grpc", `127.0.0.1:${grpc}`, "--metrics", "", "--log-level", "error"], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn(
+      binary,
+      [
+        "--dir",
+        folder,
+        "--json",
+        `127.0.0.1:${json}`,
+        "--grpc",
+        `127.0.0.1:${grpc}`,
+        "--metrics",
+        "",
+        "--log-level",
+        "error",
+      ],
+      { stdio: ["pipe", "pipe", "inherit"] },
+    );
     const server = new Server(folder, `https://127.0.0.1:${json}`, `https://127.0.0.1:${grpc}`, child);
     await server.#printed(/Keyward is ready/);
     return server;
@@ -65,17 +80,32 @@ export class Server {
   /** The API, as a role, without the page. */
   async api(role: Role | "sender", method: string, resource: string, body?: unknown): Promise<Record<string, never>> {
     const token = (await readFile(path.join(this.folder, "access", `${role}.token`), "utf8")).trim();
-    this.#agent ??= new https.Agent({ keepAlive: true, maxSockets: 64, ca: await readFile(path.join(this.folder, "access", "ca.pem")) });
+    this.#agent ??= new https.Agent({
+      keepAlive: true,
+      maxSockets: 64,
+      ca: await readFile(path.join(this.folder, "access", "ca.pem")),
+    });
     const agent = this.#agent;
     return new Promise((resolve, reject) => {
-      const request = https.request(`${this.url}/v1/${resource}`, { method, agent, headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) } }, (response) => {
-        let text = "";
-        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-        response.on("end", () => {
-          if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as Record<string, never>);
-          else reject(new Error(`${method} ${resource}: ${response.statusCode} ${text}`));
-        });
-      });
+      const request = https.request(
+        `${this.url}/v1/${resource}`,
+        {
+          method,
+          agent,
+          headers: {
+            Authorization: `Bearer ${token}`,
+            ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+          },
+        },
+        (response) => {
+          let text = "";
+          response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+          response.on("end", () => {
+            if ((response.statusCode ?? 500) < 300) resolve(JSON.parse(text) as Record<string, never>);
+            else reject(new Error(`${method} ${resource}: ${response.statusCode} ${text}`));
+          });
+        },
+      );
       request.on("error", reject);
       request.end(body === undefined ? undefined : JSON.stringify(body));
     });
@@ -83,7 +113,10 @@ export class Server {
 
   /** Stores a secret, without the page. */
   storeSecret(id: string, secret: object = {}): Promise<Record<string, never>> {
-    return this.api("owner", "POST", `workspaces/demo/secrets?secretId=${id}`, { value: { generate: { kind: "KIND_AES_256" } }, ...secret });
+    return this.api("owner", "POST", `workspaces/demo/secrets?secretId=${id}`, {
+      value: { generate: { kind: "KIND_AES_256" } },
+      ...secret,
+    });
   }
 
   /** Registers an endpoint that the platform may talk to, without the page. */
@@ -95,13 +128,18 @@ export class Server {
 
   /** Encrypts a message for an endpoint, as the platform does; returns the body in base64. */
   async encrypt(id: string, body: string): Promise<string> {
-    const made = await this.api("sender", "POST", `workspaces/demo/endpoints/${id}:encrypt`, { body: Buffer.from(body).toString("base64") });
+    const made = await this.api("sender", "POST", `workspaces/demo/endpoints/${id}:encrypt`, {
+      body: Buffer.from(body).toString("base64"),
+    });
     return String((made as { body?: string }).body);
   }
 
-  /** Has an endpoint open a body, in base64, as the partner's; tells whether it did. */
+  /** Has an endpoint decrypt a body of the partner, in base64; returns whether it succeeded. */
   decrypt(id: string, body: string): Promise<boolean> {
-    return this.api("sender", "POST", `workspaces/demo/endpoints/${id}:decrypt`, { body, kind: "MESSAGE_KIND_REQUEST" }).then(
+    return this.api("sender", "POST", `workspaces/demo/endpoints/${id}:decrypt`, {
+      body,
+      kind: "MESSAGE_KIND_REQUEST",
+    }).then(
       () => true,
       () => false,
     );
@@ -109,16 +147,25 @@ export class Server {
 
   /** Registers an endpoint, without the page. */
   addEndpoint(id: string, endpoint: object = {}): Promise<Record<string, never>> {
-    return this.api("owner", "POST", `workspaces/demo/endpoints?endpointId=${id}`, { url: `https://${id}.partner.test/v1`, methods: ["POST"], ...endpoint });
+    return this.api("owner", "POST", `workspaces/demo/endpoints?endpointId=${id}`, {
+      url: `https://${id}.partner.test/v1`,
+      methods: ["POST"],
+      ...endpoint,
+    });
   }
 }
 
 /** An encryption with a stored key. */
 export const encryptedWith = (secret: string): object => ({
-  request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: `workspaces/demo/secrets/${secret}` }] } } },
+  request: {
+    cipher: {
+      algorithm: "ALGORITHM_AES_256_GCM",
+      sharedKey: { keys: [{ name: `workspaces/demo/secrets/${secret}` }] },
+    },
+  },
 });
 
-// Ports that the kernel gives to nobody who asks for any: those it gives begin at 32768.
+// Ports below the kernel's ephemeral range, which begins at 32768.
 const [firstPort, lastPort] = [10_000, 32_000];
 
 /** A port that is free, and stays so until the program is started. */

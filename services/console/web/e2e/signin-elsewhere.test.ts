@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "vite
 import { Apart } from "./apart";
 import { dialog, expect, launch, open, picture, rowNames, signedIn } from "./kit";
 
-// The page's people sign in at an issuer of another site, as with a company's own.
+// Users sign in at an issuer on another site, like that of a company.
 let apart: Apart;
 let browser: Browser;
 
@@ -36,7 +36,7 @@ const login = async (page: Page, button = "Log in"): Promise<void> => {
   await page.getByRole("button", { name: button }).click();
 };
 
-/** A page of somebody who has signed in at the issuer. */
+/** A page of a user who signed in at the issuer. */
 async function signIn(at = "/w/demo/secrets"): Promise<Page> {
   const page = await newPage();
   await page.goto(apart.url + at);
@@ -57,7 +57,9 @@ describe("at an issuer of another site", () => {
     const refused = await page.evaluate(
       () =>
         new Promise<string>((resolve) => {
-          document.addEventListener("securitypolicyviolation", (e) => resolve(`${e.effectiveDirective} ${e.blockedURI}`));
+          document.addEventListener("securitypolicyviolation", (e) =>
+            resolve(`${e.effectiveDirective} ${e.blockedURI}`),
+          );
           fetch("https://localhost:1/").catch(() => undefined);
         }),
     );
@@ -77,7 +79,12 @@ describe("at an issuer of another site", () => {
     expect(page.url()).toBe(`${apart.url}/w/demo/endpoints?q=bank`);
     await page.getByText("owner of the company").first().waitFor();
     const request = asked("authorize")[0]?.params;
-    expect(Object.fromEntries(request ?? [])).toMatchObject({ response_type: "code", scope: "openid offline_access", audience: "keyward-api", code_challenge_method: "S256" });
+    expect(Object.fromEntries(request ?? [])).toMatchObject({
+      response_type: "code",
+      scope: "openid offline_access",
+      audience: "keyward-api",
+      code_challenge_method: "S256",
+    });
     const exchange = asked("token");
     expect(exchange).toHaveLength(1);
     expect(exchange[0]?.params.get("code_verifier")).toMatch(/^[A-Za-z0-9_-]{43}$/);
@@ -87,7 +94,9 @@ describe("at an issuer of another site", () => {
     expect(exchange[0]?.headers).not.toHaveProperty("referer");
     expect(exchange[0]?.headers.origin).toBe(apart.url);
     expect(complaints).toEqual([]);
-    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href]));
+    const kept = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href]),
+    );
     expect(kept).not.toMatch(/eyJ|code=|verifier|refresh/);
   });
 
@@ -102,11 +111,15 @@ describe("at an issuer of another site", () => {
     await page.reload();
     await rowNamesOrEmpty(page);
     for (const turn of [1, 2]) {
-      const renewed = page.waitForResponse((r) => r.url() === `${apart.issuer.url}/token` && (r.request().postData() ?? "").includes("refresh_token"));
+      const renewed = page.waitForResponse(
+        (r) => r.url() === `${apart.issuer.url}/token` && (r.request().postData() ?? "").includes("refresh_token"),
+      );
       await page.clock.fastForward("09:05");
       expect((await renewed).status(), `turn ${turn}`).toBe(200);
     }
-    const used = asked("token").map((a) => a.params.get("refresh_token")).filter(Boolean);
+    const used = asked("token")
+      .map((a) => a.params.get("refresh_token"))
+      .filter(Boolean);
     expect(new Set(used).size).toBe(2);
     await page.getByRole("link", { name: "Allowlist" }).click();
     await page.getByRole("heading", { name: "No endpoints yet" }).waitFor();
@@ -140,19 +153,25 @@ describe("a session that the issuer ends", () => {
     await page.unrouteAll();
 
     // A window that is closed without an answer leaves another to be opened.
-    const [closed] = await Promise.all([page.context().waitForEvent("page"), ended.getByRole("button", { name: "Sign in again" }).click()]);
+    const [closed] = await Promise.all([
+      page.context().waitForEvent("page"),
+      ended.getByRole("button", { name: "Sign in again" }).click(),
+    ]);
     await closed.getByRole("heading", { name: "Company login" }).waitFor();
     await closed.close();
-    await ended.getByText("Go on in the window that was opened.").waitFor();
+    await ended.getByText("Continue in the window that opened.").waitFor();
     await picture(page, "elsewhere-session-ended");
-    const [popup] = await Promise.all([page.context().waitForEvent("page"), ended.getByRole("button", { name: "Open the window again" }).click()]);
+    const [popup] = await Promise.all([
+      page.context().waitForEvent("page"),
+      ended.getByRole("button", { name: "Open the window again" }).click(),
+    ]);
     await login(popup);
     await ended.waitFor({ state: "detached" });
     expect(await page.getByLabel("Secret Name").inputValue()).toBe("typed-before");
     expect(await page.getByLabel("Description").inputValue()).toBe("kept");
     await page.getByLabel("Secret value").fill("another value, long enough");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
   });
 });
 
@@ -172,19 +191,19 @@ describe("an answer of the issuer that is not right", () => {
 
   test("with another state is refused, and its code is not exchanged", async () => {
     apart.issuer.tamper = (answer) => answer.set("state", "another");
-    expect(await refusal()).toBe("The answer is not of the sign-in that was begun here.");
+    expect(await refusal()).toBe("The response does not belong to this sign-in.");
     expect(asked("token")).toEqual([]);
   });
 
   test("of another issuer is refused, and its code is not exchanged", async () => {
     apart.issuer.tamper = (answer) => answer.set("iss", "https://elsewhere.test");
-    expect(await refusal()).toBe("The answer is of another issuer.");
+    expect(await refusal()).toBe("The response comes from another issuer.");
     expect(asked("token")).toEqual([]);
   });
 
   test("with another nonce is refused", async () => {
     apart.issuer.wrong = { nonce: "another" };
-    expect(await refusal()).toBe("The issuer's answer is not of the sign-in that was begun here.");
+    expect(await refusal()).toBe("The response does not belong to this sign-in.");
   });
 
   test("with a code that is none is refused", async () => {
@@ -193,10 +212,13 @@ describe("an answer of the issuer that is not right", () => {
   });
 
   test("that says no is put in words", async () => {
-    expect(await refusal("Refuse")).toBe("The issuer refused to sign you in. It says: Not in working hours");
+    expect(await refusal("Refuse")).toBe("The issuer denied the sign-in. The issuer reports: Not in working hours");
   });
 
-  test.each([["temporarily_unavailable", "cannot sign anybody in now"], ["invalid_scope", "Whoever runs Keyward has to look"]])("such as %s is put in words", async (error, words) => {
+  test.each([
+    ["temporarily_unavailable", "Sign-in is temporarily unavailable"],
+    ["invalid_scope", "Ask your Keyward administrators"],
+  ])("such as %s is put in words", async (error, words) => {
     apart.issuer.tamper = (answer) => {
       answer.delete("code");
       answer.set("error", error);
@@ -208,12 +230,16 @@ describe("an answer of the issuer that is not right", () => {
     const page = await newPage();
     await page.route(`${apart.issuer.url}/**`, (route) => route.abort());
     await page.goto(apart.url);
-    await page.getByText("The issuer, where people sign in, cannot be reached.").waitFor();
+    await page.getByText("Could not reach the sign-in service (issuer).").waitFor();
   });
 });
 
 /** Waits for the list of secrets, which may have none. */
 async function rowNamesOrEmpty(page: Page): Promise<void> {
-  await page.getByRole("heading", { name: "No secrets yet" }).or(page.locator("table[aria-busy=false]")).first().waitFor();
+  await page
+    .getByRole("heading", { name: "No secrets yet" })
+    .or(page.locator("table[aria-busy=false]"))
+    .first()
+    .waitFor();
   if (await page.locator("table").count()) await rowNames(page);
 }

@@ -15,7 +15,9 @@ describe("sign-in", () => {
     const page = await kit.signIn("owner");
     await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
     expect(page.url()).toBe(`${kit.server.url}/w/demo/secrets`);
-    const traces = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state]));
+    const traces = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state]),
+    );
     expect(traces).not.toMatch(/ticket|eyJ|refresh|verifier/);
   });
 
@@ -26,7 +28,7 @@ describe("sign-in", () => {
     await first.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
     const second = await (await kit.context()).newPage();
     await second.goto(link);
-    await second.getByText("This link was used already").waitFor();
+    await second.getByText("This link has already been used").waitFor();
     await picture(second, "sign-in-used-link");
   });
 
@@ -58,7 +60,9 @@ describe("sign-in", () => {
     await page.clock.install();
     await page.goto(await kit.server.link("owner"));
     await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
-    const renewed = page.waitForRequest((r) => r.url().endsWith("/token") && (r.postData() ?? "").includes("refresh_token"));
+    const renewed = page.waitForRequest(
+      (r) => r.url().endsWith("/token") && (r.postData() ?? "").includes("refresh_token"),
+    );
     await page.clock.fastForward("09:30");
     await renewed;
     await page.getByRole("link", { name: "Allowlist" }).click();
@@ -90,6 +94,6 @@ describe("a session that ends", () => {
 
     await page.getByLabel("Secret value").fill("another value, long enough");
     await page.getByRole("button", { name: "SAVE" }).click();
-    await dialog(page).getByText("It cannot be viewed again").waitFor();
+    await dialog(page).getByText("No one can view it again").waitFor();
   });
 });

@@ -17,9 +17,9 @@ describe("an owner tests", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/test" });
     expect(await page.getByRole("textbox", { name: "Sample" }).inputValue()).toContain('"currency": "EUR"');
     await page.getByRole("button", { name: "Run test" }).click();
-    await result(page).getByText("It opens again").waitFor();
+    await result(page).getByText("Round trip succeeded").waitFor();
     expect(await result(page).locator(".steps li").count()).toBeGreaterThan(2);
-    await result(page).getByRole("heading", { name: "Throw-away keys" }).waitFor();
+    await result(page).getByRole("heading", { name: "Throwaway keys" }).waitFor();
     await result(page).getByRole("button", { name: "Copy Node.js program" }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("require('node:crypto')");
     await result(page).getByRole("tab", { name: "Java" }).click();
@@ -35,7 +35,7 @@ describe("an owner tests", () => {
     await picture(page, "test-live");
     await page.getByRole("button", { name: "Run test" }).click();
     await result(page).waitFor();
-    expect(await result(page).getByRole("heading", { name: "Throw-away keys" }).count()).toBe(0);
+    expect(await result(page).getByRole("heading", { name: "Throwaway keys" }).count()).toBe(0);
     expect(await result(page).getByRole("heading", { name: "For the partner" }).count()).toBe(0);
     await page.getByRole("tab", { name: "Change logs" }).click();
     await page.locator(".entry").getByText("Tested with live keys").waitFor();
@@ -48,7 +48,7 @@ describe("an owner tests", () => {
     await page.getByRole("button", { name: "AES-256-GCM in JSON" }).click();
     await page.getByRole("button", { name: "Test", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Run test" }).click();
-    await dialog(page).locator(".finding-list").getByText("encryption › preset › secrets “key”").waitFor();
+    await dialog(page).locator(".violation-list").getByText("encryption › preset › secrets “key”").waitFor();
     expect(await dialog(page).getByRole("switch").count()).toBe(0);
     await page.keyboard.press("Escape");
     await dialog(page).waitFor({ state: "detached" });
@@ -56,7 +56,7 @@ describe("an owner tests", () => {
     await page.getByRole("option", { name: "bank-key" }).click();
     await page.getByRole("button", { name: "Test", exact: true }).click();
     await dialog(page).getByRole("button", { name: "Run test" }).click();
-    await result(page).getByText("It opens again").waitFor();
+    await result(page).getByText("Round trip succeeded").waitFor();
     await picture(page, "test-draft");
     expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
   });
@@ -76,53 +76,82 @@ describe("an owner tests", () => {
 describe("an owner diagnoses", () => {
   /** A message under the live key, as the partner would send it. */
   const sealed = async () => {
-    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", { body: Buffer.from("well known text").toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string };
+    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", {
+      body: Buffer.from("well known text").toString("base64"),
+      liveKeys: true,
+      reason: "story",
+    })) as unknown as { body: string };
     return Buffer.from(made.body, "base64");
   };
 
   const fill = async (page: Page, body: string) => {
     await page.getByRole("textbox", { name: "What the partner sent" }).fill(body);
-    await page.getByLabel("What it holds").fill("well known text");
-    await page.getByLabel("Why it is diagnosed").fill("the bank cannot open it");
+    await page.getByLabel("Plaintext").fill("well known text");
+    await page.getByLabel("Reason for the diagnosis").fill("the bank cannot open it");
     await page.getByRole("button", { name: "Diagnose" }).click();
   };
 
   test("what opens as it is, what is written in another way, and what does not open", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank/test" });
     const body = (await sealed()).toString();
-    await page.getByLabel("What it holds").waitFor();
+    await page.getByLabel("Plaintext").waitFor();
     await fill(page, body);
-    await page.getByText("The configuration opens it as it is").waitFor();
+    await page.getByText("The current configuration decrypts the message").waitFor();
     await fill(page, Buffer.from(body, "base64").toString("hex"));
-    await page.getByText("Found: the partner does it differently").waitFor();
+    await page.getByText("Found a difference in the partner's configuration").waitFor();
     await page.getByText("works.").scrollIntoViewIfNeeded();
     await picture(page, "diagnosed");
     await fill(page, "bm90aGluZyBvZiB0aGUga2luZCBhdCBhbGwhISEhISEhISEh");
-    await page.getByText("No variant opens it to this plaintext").waitFor();
+    await page.getByText("No variant decrypts it to this plaintext").waitFor();
   });
 
   test("a message in a file, with the headers that came with it", async () => {
     await kit.server.storeSecret("lines-key");
-    const blobs = { iv: { parts: [{ slot: "SLOT_IV" }] }, data: { parts: [{ slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }], encoding: "ENCODING_BASE64_MIME" } };
-    await kit.server.addEndpoint("lines", { encryption: { request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "workspaces/demo/secrets/lines-key" }] } }, envelope: { text: "${data}", headers: { "X-IV": "${iv}" }, blobs } } } });
+    const blobs = {
+      iv: { parts: [{ slot: "SLOT_IV" }] },
+      data: { parts: [{ slot: "SLOT_CIPHERTEXT" }, { slot: "SLOT_TAG" }], encoding: "ENCODING_BASE64_MIME" },
+    };
+    await kit.server.addEndpoint("lines", {
+      encryption: {
+        request: {
+          cipher: {
+            algorithm: "ALGORITHM_AES_256_GCM",
+            sharedKey: { keys: [{ name: "workspaces/demo/secrets/lines-key" }] },
+          },
+          envelope: { text: "${data}", headers: { "X-IV": "${iv}" }, blobs },
+        },
+      },
+    });
     const plaintext = "well known text, long enough for two lines ".repeat(3);
-    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/lines:testEncryption", { body: Buffer.from(plaintext).toString("base64"), liveKeys: true, reason: "story" })) as unknown as { body: string; headers: { name: string; value: string }[] };
+    const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/lines:testEncryption", {
+      body: Buffer.from(plaintext).toString("base64"),
+      liveKeys: true,
+      reason: "story",
+    })) as unknown as { body: string; headers: { name: string; value: string }[] };
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/lines/test" });
     await page.getByText("A request", { exact: true }).click();
-    await page.getByLabel("File with what the partner sent").setInputFiles({ name: "body.b64", mimeType: "text/plain", buffer: Buffer.from(made.body, "base64") });
+    await page
+      .getByLabel("File with what the partner sent")
+      .setInputFiles({ name: "body.b64", mimeType: "text/plain", buffer: Buffer.from(made.body, "base64") });
     const typed = page.getByRole("textbox", { name: "What the partner sent" });
     expect(await typed.isDisabled()).toBe(true);
-    await page.getByLabel("What it holds").fill(plaintext);
-    await page.getByLabel("Why it is diagnosed").fill("the bank cannot open it");
+    await page.getByLabel("Plaintext").fill(plaintext);
+    await page.getByLabel("Reason for the diagnosis").fill("the bank cannot open it");
     await picture(page, "diagnose-file");
     await page.getByRole("button", { name: "Diagnose" }).click();
-    await page.getByText(/No variant opens it|Some fields are not right/).waitFor();
-    await page.getByLabel("Headers that came with it").fill(made.headers.map((h) => `${h.name.toLowerCase()}: ${h.value}`).join("\n"));
+    await page.getByText(/No variant decrypts it|Some fields are invalid/).waitFor();
+    await page
+      .getByLabel("Headers of the message")
+      .fill(made.headers.map((h) => `${h.name.toLowerCase()}: ${h.value}`).join("\n"));
     const sent = page.waitForRequest((r) => r.url().endsWith(":diagnoseSample"));
     await page.getByRole("button", { name: "Diagnose" }).click();
-    expect((await sent).postDataJSON()).toMatchObject({ kind: "MESSAGE_KIND_REQUEST", body: made.body, headers: Object.fromEntries(made.headers.map((h) => [h.name.toLowerCase(), h.value])) });
-    await page.getByText("The configuration opens it as it is").waitFor();
-    await page.getByRole("button", { name: "Without body.b64" }).click();
+    expect((await sent).postDataJSON()).toMatchObject({
+      kind: "MESSAGE_KIND_REQUEST",
+      body: made.body,
+      headers: Object.fromEntries(made.headers.map((h) => [h.name.toLowerCase(), h.value])),
+    });
+    await page.getByText("The current configuration decrypts the message").waitFor();
+    await page.getByRole("button", { name: "Remove body.b64" }).click();
     expect(await typed.isDisabled()).toBe(false);
     expect(await page.getByRole("button", { name: "Diagnose" }).isDisabled()).toBe(true);
 
@@ -132,7 +161,10 @@ describe("an owner diagnoses", () => {
     await result(page).getByText("getMimeDecoder").waitFor();
     await go(page, "/w/demo/endpoints/lines/edit");
     await page.getByRole("combobox", { name: "Encoding" }).and(page.locator("[value='Base64 MIME']")).waitFor();
-    await page.locator(".mantine-Select-description").getByText("Base64 with padding in lines of at most 76 characters").waitFor();
+    await page
+      .locator(".mantine-Select-description")
+      .getByText("Base64 with padding in lines of at most 76 characters")
+      .waitFor();
     await picture(page, "editor-mime");
   });
 });
@@ -145,8 +177,16 @@ test("the versions of a secret show how often each was used", async () => {
 });
 
 describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme) => {
-  test.each([["wide", 1280], ["narrow", 390]])("%s", async (size, width) => {
-    const page = await kit.signIn("owner", { colorScheme, bypassCSP: true, viewport: { width, height: 860 }, at: "/w/demo/endpoints/bank/test" });
+  test.each([
+    ["wide", 1280],
+    ["narrow", 390],
+  ])("%s", async (size, width) => {
+    const page = await kit.signIn("owner", {
+      colorScheme,
+      bypassCSP: true,
+      viewport: { width, height: 860 },
+      at: "/w/demo/endpoints/bank/test",
+    });
     await page.getByRole("button", { name: "Run test" }).click();
     await result(page).waitFor();
     expect(await axeFindings(page), "result").toEqual([]);

@@ -12,12 +12,17 @@ async function store(id: string, versions = 1, endpoints = 0): Promise<void> {
   // The endpoints are at hosts of their own.
   await kit.server.storeSecret(id, { shared: endpoints > 1 });
   for (let i = 1; i < versions; i++) await kit.server.api("owner", "PATCH", `workspaces/demo/secrets/${id}`, generated);
-  for (let i = 0; i < endpoints; i++) await kit.server.addEndpoint(`${id}-user-${i}`, { encryption: encryptedWith(id) });
+  for (let i = 0; i < endpoints; i++)
+    await kit.server.addEndpoint(`${id}-user-${i}`, { encryption: encryptedWith(id) });
 }
 
-const act = (id: string, version: number, what: string, body: object = {}) => kit.server.api("owner", "POST", `workspaces/demo/secrets/${id}/versions/${version}:${what}`, body);
+const act = (id: string, version: number, what: string, body: object = {}) =>
+  kit.server.api("owner", "POST", `workspaces/demo/secrets/${id}/versions/${version}:${what}`, body);
 const open = (id: string) => kit.signIn("owner", { at: `/w/demo/secrets/${id}/versions` });
-const row = (page: Page, version: number) => page.locator("table.versions tbody tr").filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${version}\\b`) }) });
+const row = (page: Page, version: number) =>
+  page
+    .locator("table.versions tbody tr")
+    .filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${version}\\b`) }) });
 
 /** What the menu of a version offers; it stays open. */
 async function offered(page: Page, version: number): Promise<string[]> {
@@ -54,7 +59,7 @@ describe("an owner looks after versions", () => {
     await page.getByRole("tab", { name: "Change logs" }).click();
     const entry = page.locator(".entry").filter({ hasText: "the partner was not ready" });
     await entry.getByText("Made version 1 current again").waitFor();
-    await choose(page, "What was done", "Version made current again");
+    await choose(page, "Action", "Version made current again");
     expect(await page.locator(".entry").count()).toBe(1);
   });
 
@@ -70,7 +75,10 @@ describe("an owner looks after versions", () => {
     await confirm(page, "Enable").click();
     await told(page, "Version 1 of disabled is enabled");
     await row(page, 1).getByText("Enabled").waitFor();
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/disabled")).toMatchObject({ currentVersion: 2, state: "VERSION_STATE_ENABLED" });
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/disabled")).toMatchObject({
+      currentVersion: 2,
+      state: "VERSION_STATE_ENABLED",
+    });
   });
 
   test("the current one is disabled after a warning, and that shows wherever the secret does", async () => {
@@ -84,23 +92,30 @@ describe("an owner looks after versions", () => {
     await told(page, "Version 1 of halted is disabled");
     await page.locator(".page-title").getByText("Disabled").waitFor();
     await page.getByRole("tab", { name: "Overview" }).click();
-    await page.getByText("Version 1, the current one, is disabled").waitFor();
+    await page.getByText("Version 1, the current version, is disabled").waitFor();
     await picture(page, "secret-disabled");
     await go(page, "/w/demo/secrets?q=halted");
     await rowNames(page);
-    await page.getByRole("row", { name: /halted/ }).getByText("Disabled").waitFor();
+    await page
+      .getByRole("row", { name: /halted/ })
+      .getByText("Disabled")
+      .waitFor();
   });
 
   test("one is destroyed once the name was typed, and nothing is offered for it any more", async () => {
     await store("worn", 2);
     const page = await open("worn");
     await ask(page, 1, "Destroy");
-    await dialog(page).getByText("for good").waitFor();
+    await dialog(page).getByText("permanently destroyed").waitFor();
     await dialog(page).getByText("Last used").waitFor();
     expect(await dialog(page).getByRole("checkbox").count()).toBe(0);
-    await dialog(page).getByLabel(/to confirm/).fill("wor");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("wor");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
-    await dialog(page).getByLabel(/to confirm/).fill("worn");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("worn");
     await picture(page, "version-destroy");
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of worn is destroyed");
@@ -115,10 +130,14 @@ describe("an owner looks after versions", () => {
     await ask(page, 1, "Destroy");
     await dialog(page).getByText("The version is in use").waitFor();
     await dialog(page).getByRole("link", { name: "burnt-user-0" }).waitFor();
-    await dialog(page).getByLabel(/to confirm/).fill("burnt");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("burnt");
     await dialog(page).getByLabel("Reason").fill("it leaked");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
-    await dialog(page).getByLabel(/although it is in use/).check();
+    await dialog(page)
+      .getByLabel(/even though it is in use/)
+      .check();
     await dialog(page).getByLabel("Reason").fill(" ");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
     await dialog(page).getByLabel("Reason").fill("it leaked");
@@ -126,14 +145,14 @@ describe("an owner looks after versions", () => {
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of burnt is destroyed");
     await page.getByRole("tab", { name: "Overview" }).click();
-    await page.getByText("Version 1, the current one, is destroyed").waitFor();
+    await page.getByText("Version 1, the current version, is destroyed").waitFor();
     await page.getByText("None. The stored value was destroyed").waitFor();
     expect(await page.getByLabel("Masked value").count()).toBe(0);
     await picture(page, "secret-destroyed");
     await page.getByRole("button", { name: "New value" }).click();
     await page.getByText("Generate for me").click();
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "Version 2 of burnt is in use");
+    await told(page, "Version 2 of burnt is now current");
     await page.getByLabel("encrypted representation", { exact: true }).waitFor();
   });
 
@@ -141,13 +160,17 @@ describe("an owner looks after versions", () => {
     await store("late");
     const page = await open("late");
     await ask(page, 1, "Destroy");
-    await dialog(page).getByLabel(/to confirm/).fill("late");
+    await dialog(page)
+      .getByLabel(/to confirm/)
+      .fill("late");
     await kit.server.addEndpoint("late-user", { encryption: encryptedWith("late") });
     await confirm(page, "Destroy").click();
-    await dialog(page).getByText("1 endpoint refers to the secret").waitFor();
+    await dialog(page).getByText("1 endpoint references the secret").waitFor();
     await picture(page, "version-destroy-refused");
     expect(await confirm(page, "Destroy").isDisabled()).toBe(true);
-    await dialog(page).getByLabel(/although it is in use/).check();
+    await dialog(page)
+      .getByLabel(/even though it is in use/)
+      .check();
     await dialog(page).getByLabel("Reason").fill("it leaked");
     await confirm(page, "Destroy").click();
     await told(page, "Version 1 of late is destroyed");
@@ -159,11 +182,11 @@ describe("an owner looks after versions", () => {
     await ask(page, 1, "Restore");
     await act("raced", 2, "restore");
     await confirm(page, "Restore").click();
-    const conflict = page.getByRole("dialog", { name: /Somebody changed this secret/ });
+    const conflict = page.getByRole("dialog", { name: /Someone else changed this secret/ });
     await conflict.getByRole("cell", { name: "version 2" }).waitFor();
     await conflict.getByRole("cell", { name: "version 1" }).waitFor();
     await picture(page, "version-conflict");
-    await conflict.getByRole("button", { name: "Save mine over it" }).click();
+    await conflict.getByRole("button", { name: "Overwrite with mine" }).click();
     await told(page, "Version 1 of raced is current");
     expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/raced")).toMatchObject({ currentVersion: 1 });
   });
@@ -187,12 +210,12 @@ describe("a new value", () => {
     await page.getByRole("button", { name: "New value" }).click();
     await dialog(page).getByText("A new value affects 1 endpoint").waitFor();
     await page.getByText("Generate for me").click();
-    await page.getByRole("radio", { name: "Keep the current one" }).check();
+    await page.getByRole("radio", { name: "Keep the current version" }).check();
     await dialog(page).getByText("Nothing changes yet").waitFor();
     expect(await dialog(page).getByText("A new value affects").count()).toBe(0);
     await picture(page, "secret-keep-current");
     await page.getByRole("button", { name: "Save" }).click();
-    await told(page, "version 1 stays in use");
+    await told(page, "Endpoints keep using version 1");
     await page.getByRole("tab", { name: "Versions" }).click();
     await row(page, 2).getByText("Enabled").waitFor();
     await row(page, 1).getByText("Current").waitFor();
@@ -212,15 +235,17 @@ describe("reminders to rotate", () => {
     await page.getByRole("radio", { name: "Encryption or signing key" }).check();
     await page.getByText("Generate for me").click();
     await page.getByText("More: labels, rotation").click();
-    await page.getByLabel("Remind to rotate").fill("4000");
-    await dialog(page).getByText("Whole days, from 1 to 3,650").waitFor();
+    await page.getByLabel("Rotation reminder").fill("4000");
+    await dialog(page).getByText("Enter a whole number of days from 1 to 3,650").waitFor();
     expect(await page.getByRole("button", { name: "SAVE" }).isDisabled()).toBe(true);
     await picture(page, "store-more");
-    await page.getByLabel("Remind to rotate").fill("30");
+    await page.getByLabel("Rotation reminder").fill("30");
     await page.getByRole("button", { name: "SAVE" }).click();
     await page.getByRole("link", { name: "View details" }).click();
-    await page.getByText("Reminds to rotate every 30 days").waitFor();
-    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/due-stored")).toMatchObject({ rotationPeriod: "2592000s" });
+    await page.getByText("Reminder every 30 days").waitFor();
+    expect(await kit.server.api("owner", "GET", "workspaces/demo/secrets/due-stored")).toMatchObject({
+      rotationPeriod: "2592000s",
+    });
   });
 
   test("are changed and given up by an edit, and the change log says from what to what", async () => {
@@ -228,13 +253,16 @@ describe("reminders to rotate", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/due-edited" });
     const edit = async (days: string) => {
       await page.getByRole("button", { name: "Edit", exact: true }).click();
-      await page.getByLabel("Remind to rotate").fill(days);
+      await page.getByLabel("Rotation reminder").fill(days);
       await page.getByRole("button", { name: "Save" }).click();
       await dialog(page).waitFor({ state: "detached" });
     };
     await edit("1");
-    await page.getByText("Reminds to rotate every day").waitFor();
-    await page.locator(".page-title").getByText(/Rotation due in \d+ hours/).waitFor();
+    await page.getByText("Reminder every day").waitFor();
+    await page
+      .locator(".page-title")
+      .getByText(/Rotation due in \d+ hours/)
+      .waitFor();
     await edit("");
     await page.getByText("No reminder").waitFor();
     await page.getByRole("tab", { name: "Change logs" }).click();
@@ -248,8 +276,16 @@ describe("reminders to rotate", () => {
     await kit.server.storeSecret("due-later", { rotationPeriod: "8640000s" });
     const page = await kit.signIn("owner", { at: "/w/demo/secrets?q=due-" });
     await rowNames(page);
-    await page.getByRole("row", { name: /due-soon/ }).getByText("Rotation due next week").waitFor();
-    expect(await page.getByRole("row", { name: /due-later/ }).getByText("Rotation").count()).toBe(0);
+    await page
+      .getByRole("row", { name: /due-soon/ })
+      .getByText("Rotation due next week")
+      .waitFor();
+    expect(
+      await page
+        .getByRole("row", { name: /due-later/ })
+        .getByText("Rotation")
+        .count(),
+    ).toBe(0);
     await choose(page, "Rotation", /Rotation due in/);
     await page.waitForURL(/rotation=soon/);
     expect((await rowNames(page)).map((name) => name.split("\n")[0])).toEqual(["due-soon"]);
@@ -268,11 +304,16 @@ describe("reminders to rotate", () => {
     await page.route("**/v1/workspaces/demo/secrets?*", async (route) => {
       const answer = await route.fetch();
       const { secrets } = (await answer.json()) as { secrets: object[] };
-      await route.fulfill({ json: { secrets: secrets.map((s) => ({ ...s, rotationDueTime: "2026-01-01T00:00:00Z" })) } });
+      await route.fulfill({
+        json: { secrets: secrets.map((s) => ({ ...s, rotationDueTime: "2026-01-01T00:00:00Z" })) },
+      });
     });
     await go(page, "/w/demo/secrets?q=due-never");
     await rowNames(page);
-    await page.getByRole("row", { name: /due-never/ }).getByText("Rotation overdue").waitFor();
+    await page
+      .getByRole("row", { name: /due-never/ })
+      .getByText("Rotation overdue")
+      .waitFor();
     await settled(page);
   });
 });
@@ -286,7 +327,9 @@ describe("nonce budgets", () => {
     await kit.server.addActiveEndpoint("counting", { encryption: encryptedWith("counted") });
     await kit.server.encrypt("counting", "{}");
     const page = await kit.signIn("owner", { at: "/w/demo/secrets/counted" });
-    await budget(page).getByText(/^[\d,]+ of 4,294,967,296 values/).waitFor();
+    await budget(page)
+      .getByText(/^[\d,]+ of 4,294,967,296 values/)
+      .waitFor();
     expect(await budget(page).getByText("Plan a new value").count()).toBe(0);
     await picture(page, "nonce-budget");
     await go(page, "/w/demo/secrets/uncounted");
@@ -303,8 +346,23 @@ describe("nonce budgets", () => {
       route.fulfill({
         json: {
           versions: [
-            { version: 2, current: true, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "268435456", budget: "4294967296", randomBits: 96, state: "STATE_WARNING", projectedEndTime: end } },
-            { version: 1, state: "VERSION_STATE_ENABLED", nonceBudget: { used: "4294967296", budget: "4294967296", randomBits: 96, state: "STATE_EXHAUSTED" } },
+            {
+              version: 2,
+              current: true,
+              state: "VERSION_STATE_ENABLED",
+              nonceBudget: {
+                used: "268435456",
+                budget: "4294967296",
+                randomBits: 96,
+                state: "STATE_WARNING",
+                projectedEndTime: end,
+              },
+            },
+            {
+              version: 1,
+              state: "VERSION_STATE_ENABLED",
+              nonceBudget: { used: "4294967296", budget: "4294967296", randomBits: 96, state: "STATE_EXHAUSTED" },
+            },
           ],
         },
       }),
@@ -312,8 +370,10 @@ describe("nonce budgets", () => {
     await go(page, "/w/demo/secrets/running-out");
     await budget(page).getByText("268,435,456 of 4,294,967,296 values (6.2%)").waitFor();
     await budget(page).getByText("At least 1/16 of the budget is used").waitFor();
-    await budget(page).getByText(/At the rate so far, it is used up .*\(in 4 weeks\)/).waitFor();
-    await budget(page).getByText("The version encrypts nothing more").waitFor();
+    await budget(page)
+      .getByText(/At the current rate, it is used up .*\(in 4 weeks\)/)
+      .waitFor();
+    await budget(page).getByText("The version no longer encrypts").waitFor();
     await picture(page, "nonce-budget-warning");
   });
 });

@@ -10,13 +10,22 @@ const stories = {
   retry: 1, // what was looked at twice is in the report
 };
 
-// Each file has a server and a browser of its own and mostly waits for them, so two go at
-// once. What measures time has the machine for itself, after them.
+// Each file has its own server and browser and mostly waits for them, so two run at
+// once. The file that measures time runs alone, after them.
 export default defineConfig({
   test: {
     reporters: ["verbose"],
     projects: [
-      { test: { ...stories, name: "stories", include: ["**/*.test.ts"], exclude: [scale], maxWorkers: 2, sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          ...stories,
+          name: "stories",
+          include: ["**/*.test.ts"],
+          exclude: [scale],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
       { test: { ...stories, name: "scale", include: [scale], maxWorkers: 1, sequence: { groupOrder: 1 } } },
     ],
   },

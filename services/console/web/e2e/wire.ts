@@ -12,7 +12,9 @@ export function formsOf(value: string): Record<string, string> {
   };
   // Where the value does not begin a group of three bytes, its base64 is another.
   for (const before of [0, 1, 2]) {
-    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString("base64").replace(/=+$/, "");
+    const encoded = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString("base64")
+      .replace(/=+$/, "");
     const own = encoded.slice(before === 0 ? 0 : before + 1, -2);
     forms[`base64, ${before} bytes in`] = own;
     forms[`base64url, ${before} bytes in`] = own.replaceAll("+", "-").replaceAll("/", "_");
@@ -36,8 +38,18 @@ export class Wire {
   /** Where a value was sent, and in which form, whatever the case. */
   holding(value: string): string[] {
     return this.requests.flatMap((r) => {
-      const text = [r.url(), decodeURIComponent(r.url()), JSON.stringify(r.headers()), r.postDataBuffer()?.toString("latin1") ?? "", r.postData() ?? ""].join("\n").toLowerCase();
-      return Object.entries(formsOf(value)).filter(([, form]) => text.includes(form.toLowerCase())).map(([name]) => `${r.method()} ${new URL(r.url()).pathname}: ${name}`);
+      const text = [
+        r.url(),
+        decodeURIComponent(r.url()),
+        JSON.stringify(r.headers()),
+        r.postDataBuffer()?.toString("latin1") ?? "",
+        r.postData() ?? "",
+      ]
+        .join("\n")
+        .toLowerCase();
+      return Object.entries(formsOf(value))
+        .filter(([, form]) => text.includes(form.toLowerCase()))
+        .map(([name]) => `${r.method()} ${new URL(r.url()).pathname}: ${name}`);
     });
   }
 }

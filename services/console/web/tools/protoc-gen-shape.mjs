@@ -44,7 +44,11 @@ function limits(registry, field) {
     case "repeated":
       return { minItems: bounded(value.minItems), maxItems: bounded(value.maxItems), ...inner(value.items) };
     case "map":
-      return { minItems: bounded(value.minPairs), maxItems: bounded(value.maxPairs), keyPattern: likeness(value.keys?.type?.value?.pattern) };
+      return {
+        minItems: bounded(value.minPairs),
+        maxItems: bounded(value.maxPairs),
+        keyPattern: likeness(value.keys?.type?.value?.pattern),
+      };
     default:
       return {};
   }
@@ -137,7 +141,9 @@ function generate(schema) {
   out.print('import type { Shape } from "../shape/shape";');
   out.print();
   out.print("export const shape: Shape = ", JSON.stringify(shape, null, 2), ";");
-  const methods = schema.files.flatMap((file) => file.services.flatMap((service) => service.methods.map((m) => m.name)));
+  const methods = schema.files.flatMap((file) =>
+    file.services.flatMap((service) => service.methods.map((m) => m.name)),
+  );
   const list = schema.generateFile("methods.ts");
   list.preamble(schema.files[0]);
   list.print("/** The methods of the API. */");

@@ -1,9 +1,9 @@
-// Package api is the vault's gRPC face. A handler parses its request, makes one
-// call to package secret and converts the answer; it decides nothing else.
+// Package api implements the gRPC service of the vault. A handler parses its request, makes one
+// call to package secret, and converts the result. It makes no other decisions.
 //
-// The server's chain comes before: whoever gets here is authenticated and holds a
-// role in the workspace, and the request has passed the rules that its messages
-// declare. Errors are faults, which the chain turns into statuses.
+// The server's interceptors run first: callers are authenticated and hold a role in the workspace,
+// and the request satisfies the rules that its messages declare. Errors are faults, which the
+// interceptors convert to statuses.
 package api
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// A Server answers the methods of VaultService.
+// A Server implements VaultService.
 type Server struct {
 	vaultv1.UnimplementedVaultServiceServer
 
@@ -34,8 +34,8 @@ type Server struct {
 	transit *transit.Sealer
 }
 
-// New returns a server over secrets. The ledger is the one that secrets looks
-// repeated requests up in.
+// New returns a server over secrets. The ledger must be the one in which secrets looks up repeated
+// requests.
 func New(secrets *secret.Store, ledger *replay.Ledger, pages *page.Sealer, recipients *transit.Sealer) *Server {
 	return &Server{secrets: secrets, ledger: ledger, pages: pages, transit: recipients}
 }
@@ -43,15 +43,15 @@ func New(secrets *secret.Store, ledger *replay.Ledger, pages *page.Sealer, recip
 // Register adds the service to a gRPC server.
 func (s *Server) Register(r grpc.ServiceRegistrar) { vaultv1.RegisterVaultServiceServer(r, s) }
 
-// A change is a request that changes something.
+// A change is a request that makes a change.
 type change interface {
 	proto.Message
 	GetRequestId() string
 	GetReason() string
 }
 
-// call describes who asks for a change, and as which request. It comes before the
-// value is taken out of the request, which zeroes it.
+// call describes the caller and the identity of a change request. Call it before taking the value
+// out of the request, which zeroes the value.
 func (s *Server) call(ctx context.Context, method, workspace string, req change) (secret.Call, error) {
 	caller := auth.FromContext(ctx).Subject
 	request, err := s.ledger.Request(caller, method, req.GetRequestId(), withoutSealed(req))
@@ -62,14 +62,14 @@ func (s *Server) call(ctx context.Context, method, workspace string, req change)
 	return secret.Call{Author: author, Request: request, RequestID: req.GetRequestId()}, nil
 }
 
-// page opens the page token of a list request. Seal makes the next one of a cursor.
+// page opens the page token of a list request. Seal creates the next page token from a cursor.
 func (s *Server) page(ctx context.Context, req page.ListRequest) (p secret.Page, seal func(cursor []byte) string, err error) {
 	cursor, seal, err := s.pages.Request(auth.FromContext(ctx).Subject, req)
 	return secret.Page{Cursor: cursor, Limit: page.Size(req.GetPageSize())}, seal, err
 }
 
-// at names the field that a parser of package secret refused. The parsers' errors
-// are constant texts that say what the field must be.
+// at returns the violation of a field that a parser of package secret refused. The errors of the
+// parsers are constant strings that state what the field must be.
 func at(field string, err error) error {
 	return fault.Field(field, err.Error()).Because(fmt.Errorf("parse request: %w", err))
 }

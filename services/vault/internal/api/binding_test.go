@@ -44,13 +44,13 @@ func TestOnlyAHolderOfABindingResolves(t *testing.T) {
 	another := k.As(t, k.Env.Workload(t, "another", "resolver"))
 	_, err = another.ResolveSecret(t.Context(), request)
 	vaulttest.WantError(t, "ResolveSecret by another workload", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
-	another.Unbind(t, "key", "op") // not its own: does nothing
+	another.Unbind(t, "key", "op") // a binding of another workload: does nothing
 	if got := k.Resolver.Resolve(t, "key", created.GetUid(), 1); got != "the value" {
-		t.Error("another workload took the binding away")
+		t.Error("another workload removed the binding")
 	}
 
 	k.Resolver.Unbind(t, "key", "op")
-	k.Resolver.Unbind(t, "key", "op") // may be repeated
+	k.Resolver.Unbind(t, "key", "op") // repeated: does nothing
 	_, err = k.Resolver.ResolveSecret(t.Context(), request)
 	vaulttest.WantError(t, "ResolveSecret after UnbindSecret", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 	k.Resolver.Unbind(t, "absent", "op")
@@ -104,15 +104,15 @@ func TestResolveIsByNameAndUID(t *testing.T) {
 		vaulttest.WantError(t, "ResolveSecret with "+what, err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	}
 	_, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: first.GetUid(), Version: 2, Purpose: vaulttest.Purpose()})
-	vaulttest.WantError(t, "ResolveSecret of a version to come", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	vaulttest.WantError(t, "ResolveSecret of a future version", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 
 	k.Resolver.Unbind(t, "key", "op")
 	k.Owner.Delete(t, "key")
 	second := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("second life")})
 	_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: first.GetUid(), Purpose: vaulttest.Purpose()})
-	vaulttest.WantError(t, "ResolveSecret of the first life", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	vaulttest.WantError(t, "ResolveSecret of the first incarnation", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: second.GetUid(), Purpose: vaulttest.Purpose()})
-	vaulttest.WantError(t, "ResolveSecret of the second life", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
+	vaulttest.WantError(t, "ResolveSecret of the second incarnation", err, codes.PermissionDenied, vaultv1.ErrorReason_ERROR_REASON_NOT_BOUND)
 }
 
 func TestBindChecksUsageHostAndReferrer(t *testing.T) {
@@ -143,7 +143,7 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		vaulttest.WantError(t, tt.name, err, codes.FailedPrecondition, tt.reason)
 		want := map[string]string{"key": "KEY", "credential": "CREDENTIAL"}[tt.id]
 		if got := servertest.Metadata(err)["usage"]; tt.reason == commonv1.ErrorReason_ERROR_REASON_USAGE_NOT_ALLOWED && got != want {
-			t.Errorf("%s: the refusal says usage %q, want %q", tt.name, got, want)
+			t.Errorf("%s: the error has usage %q, want %q", tt.name, got, want)
 		}
 	}
 	malformed := []struct {
@@ -152,16 +152,16 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		field   string
 	}{
 		{"a referrer of another workspace", &vaultv1.BindSecretRequest{Usage: key, Referrer: "workspaces/other/endpoints/e", OperationId: "op"}, "referrer"},
-		{"a referrer that is no name", &vaultv1.BindSecretRequest{Usage: key, Referrer: "e", OperationId: "op"}, "referrer"},
+		{"a referrer that is not a name", &vaultv1.BindSecretRequest{Usage: key, Referrer: "e", OperationId: "op"}, "referrer"},
 		{"no usage", &vaultv1.BindSecretRequest{Referrer: referrer, OperationId: "op"}, "usage"},
-		{"no operation id", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer}, "operation_id"},
+		{"no operation ID", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer}, "operation_id"},
 		{"a host for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Host: "a.example", OperationId: "op"}, "host"},
 		{"chains for a parameter", &vaultv1.BindSecretRequest{Usage: parameter, Referrer: referrer, Chains: []string{vaulttest.Chain}, OperationId: "op"}, "chains"},
 		{"no chains for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", OperationId: "op"}, "chains"},
 		{"no host for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Port: 443, OperationId: "op"}, "host"},
 		{"a host with a port", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example:1", Port: 1, OperationId: "op"}, "host"},
 		{"no port for a credential", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", OperationId: "op"}, "port"},
-		{"a port that is too great", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", Port: 65536 + 443, OperationId: "op"}, "port"},
+		{"a port that is too large", &vaultv1.BindSecretRequest{Usage: credential, Referrer: referrer, Host: "a.example", Port: 65536 + 443, OperationId: "op"}, "port"},
 		{"a port for a key", &vaultv1.BindSecretRequest{Usage: key, Referrer: referrer, Host: "a.example", Port: 443, Chains: []string{vaulttest.Chain}, OperationId: "op"}, "port"},
 	}
 	for _, tt := range malformed {
@@ -170,9 +170,9 @@ func TestBindChecksUsageHostAndReferrer(t *testing.T) {
 		vaulttest.WantField(t, tt.name, err, tt.field)
 	}
 	_, err := k.Resolver.BindSecret(t.Context(), vaulttest.BindRequest("absent", "e", "op"))
-	vaulttest.WantError(t, "BindSecret of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	vaulttest.WantError(t, "BindSecret of a missing secret", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	if got := len(k.Owner.History(t, "-")); got != 2 {
-		t.Errorf("refused bindings left %d entries on the log, want 2", got)
+		t.Errorf("refused bindings left %d entries in the log, want 2", got)
 	}
 }
 
@@ -242,11 +242,11 @@ func TestBindingsAreListedByHolderAndOperation(t *testing.T) {
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s is shown the bindings %v, want %v", caller.Subject, got, want)
+			t.Errorf("%s sees the bindings %v, want %v", caller.Subject, got, want)
 		}
 	}
 	_, err := k.Owner.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: vaulttest.NameOf("absent")})
-	vaulttest.WantError(t, "ListSecretBindings of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	vaulttest.WantError(t, "ListSecretBindings of a missing secret", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestHostInUseStaysAllowed(t *testing.T) {
@@ -304,19 +304,19 @@ func TestSecretInUseCannotBeDeleted(t *testing.T) {
 	_, err := k.Owner.DeleteSecret(t.Context(), force)
 	vaulttest.WantError(t, "DeleteSecret with force by an owner", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	_, err = k.Admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key"), Force: true})
-	vaulttest.WantField(t, "DeleteSecret with force but without reason", err, "reason")
+	vaulttest.WantField(t, "DeleteSecret with force but without a reason", err, "reason")
 	if _, err := k.Admin.DeleteSecret(t.Context(), force); err != nil {
 		t.Fatal(err)
 	}
 	newest := k.Owner.History(t, "key")[0]
 	if newest.GetAction() != vaultv1.SecretChange_ACTION_FORCE_DELETED || newest.GetReason() != "leaked" || !slices.Equal(newest.GetReferrers(), referrers[:10]) {
-		t.Errorf("the log says %v", newest)
+		t.Errorf("the log has %v", newest)
 	}
 	k.Owner.Create(t, "key", &vaultv1.Secret{})
 	if got := k.Owner.Get(t, "key").GetReferenceCount(); got != 0 {
-		t.Errorf("the next life of the name begins with %d referrers", got)
+		t.Errorf("the next incarnation of the name begins with %d referrers", got)
 	}
-	k.Resolver.Unbind(t, "key", "op1") // of the life before: does nothing
+	k.Resolver.Unbind(t, "key", "op1") // of the previous incarnation: does nothing
 	k.Owner.Delete(t, "key")
 }
 
@@ -328,6 +328,6 @@ func TestForcedDeletionOfAnUnusedSecretIsAnOrdinaryOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := k.Owner.History(t, "key")[0].GetAction(); got != vaultv1.SecretChange_ACTION_DELETED {
-		t.Errorf("the log says %v", got)
+		t.Errorf("the log has %v", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// ListSecretBindings returns a page of who is bound to a secret.
+// ListSecretBindings returns a page of the bindings of a secret.
 func (s *Server) ListSecretBindings(ctx context.Context, req *vaultv1.ListSecretBindingsRequest) (*vaultv1.ListSecretBindingsResponse, error) {
 	name, err := secret.ParseNameOrAny(req.GetParent())
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Server) ListSecretBindings(ctx context.Context, req *vaultv1.ListSecret
 	return &vaultv1.ListSecretBindingsResponse{Bindings: each(bindings, bindingToProto), NextPageToken: seal(next)}, nil
 }
 
-// BindSecret binds a secret to the calling workload, and tells it of the key.
+// BindSecret binds a secret to the calling workload, and returns the metadata of a KEY.
 func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error) {
 	name, err := secret.ParseName(req.GetName())
 	if err != nil {
@@ -71,7 +71,7 @@ func bindRequestFromProto(workspace string, req *vaultv1.BindSecretRequest) (sec
 	}
 	switch {
 	case bind.Usage == secret.Credential && bind.Port == 0:
-		return secret.BindRequest{}, fault.Field("port", "must be the port that the CREDENTIAL is sent to")
+		return secret.BindRequest{}, fault.Field("port", "must be the port to which the CREDENTIAL is sent")
 	case bind.Usage != secret.Credential && bind.Port != 0:
 		return secret.BindRequest{}, fault.Field("port", "must be 0 unless the usage is CREDENTIAL")
 	case bind.Usage != secret.Credential && bind.Host == "":
@@ -85,7 +85,7 @@ func bindRequestFromProto(workspace string, req *vaultv1.BindSecretRequest) (sec
 	return bind, nil
 }
 
-// UnbindSecret gives up what the calling workload bound.
+// UnbindSecret removes a binding of the calling workload.
 func (s *Server) UnbindSecret(ctx context.Context, req *vaultv1.UnbindSecretRequest) (*vaultv1.UnbindSecretResponse, error) {
 	name, err := secret.ParseName(req.GetName())
 	if err != nil {
@@ -136,11 +136,11 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 	return res, nil
 }
 
-// holder is the calling workload, as bindings know it.
+// holder returns the name of the calling workload in bindings.
 func holder(ctx context.Context) string { return auth.FromContext(ctx).Subject }
 
-// workloadCall describes a change by a workload, which gives no reason and is
-// idempotent by operation id instead of request id.
+// workloadCall describes a change by a workload, which gives no reason, and whose retries are
+// recognized by the operation ID instead of the request ID.
 func workloadCall(ctx context.Context, name secret.Name) secret.Call {
 	return secret.Call{Author: server.Author(ctx, resource.WorkspaceName(name.Workspace), "")}
 }

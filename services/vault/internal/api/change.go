@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// draftFromProto takes over the value; output-only fields are not looked at.
+// draftFromProto takes ownership of the value. It ignores output-only fields.
 func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	hosts, err := hostsFromProto(pb.GetAllowedHosts())
 	if err != nil {
@@ -43,7 +43,7 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	return draft, nil
 }
 
-// changeFromProto takes over the value, if the mask names it.
+// changeFromProto takes ownership of the value, if the mask names it.
 func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 	pb := req.GetSecret()
 	fields, err := resource.MaskedFields(pb, req.GetUpdateMask(), changeable()...)
@@ -51,7 +51,7 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 		return secret.Change{}, err
 	}
 	if req.GetKeepCurrent() && !slices.Contains(fields, secret.FieldValue) {
-		return secret.Change{}, fault.Field("keep_current", "must be false unless there is a value")
+		return secret.Change{}, fault.Field("keep_current", "must be false without a value")
 	}
 	change := secret.Change{Etag: pb.GetEtag(), KeepCurrent: req.GetKeepCurrent()}
 	for _, field := range fields {
@@ -89,7 +89,7 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 	return change, nil
 }
 
-// fieldUsage and fieldPurpose may be named in a change: callers send back what they read. An
+// fieldUsage and fieldPurpose may be named in a mask, because callers send back what they read. An
 // update ignores the purpose.
 const (
 	fieldUsage   = "usage"
@@ -103,7 +103,7 @@ func changeable() []string {
 	}
 }
 
-// periodFromProto returns 0 for a period that is not set. Its bounds are in the contract.
+// periodFromProto returns 0 for an unset period. Its bounds are in the contract.
 func periodFromProto(pb *durationpb.Duration) (time.Duration, error) {
 	if pb.GetNanos() != 0 {
 		return 0, fault.Field("secret.rotation_period", "must be whole seconds")
@@ -120,7 +120,7 @@ func hostsFromProto(texts []string) ([]string, error) {
 			return nil, at(field, err)
 		}
 		if slices.Contains(hosts, to.String()) {
-			return nil, fault.Field(field, "must not be there twice")
+			return nil, fault.Field(field, "must not be repeated")
 		}
 		hosts = append(hosts, to.String())
 	}
@@ -145,7 +145,7 @@ func valueFromProto(pb *vaultv1.SecretValue) (value secret.Value, err error) {
 			return secret.Value{}, err
 		}
 	default:
-		return secret.Value{}, fault.Field(field, "must be text, data, generate or sealed")
+		return secret.Value{}, fault.Field(field, "must be text, data, generate, or sealed")
 	}
 	if err != nil {
 		return secret.Value{}, at(field, err)

@@ -15,10 +15,10 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// maskedValue stands for every value: neither characters nor length show.
+// maskedValue is shown instead of any value, so that it reveals neither characters nor length.
 const maskedValue = "••••••••"
 
-// periodToProto leaves unset what nobody has set.
+// periodToProto returns nil for a period of 0.
 func periodToProto(period time.Duration) *durationpb.Duration {
 	if period == 0 {
 		return nil
@@ -60,7 +60,7 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 	return pb
 }
 
-// purposeToProto returns nothing for a secret without a purpose.
+// purposeToProto returns nil for a secret without a purpose.
 func purposeToProto(state secret.PurposeState, p secret.Purpose) *vaultv1.KeyPurpose {
 	if state == "" {
 		return nil
@@ -75,7 +75,7 @@ func purposeToProto(state secret.PurposeState, p secret.Purpose) *vaultv1.KeyPur
 	return pb
 }
 
-// sealedToProto returns nothing for a value that is destroyed.
+// sealedToProto returns nil for a destroyed value.
 func sealedToProto(s keyring.Sealed) *vaultv1.EncryptedValue {
 	if len(s.Ciphertext) == 0 {
 		return nil
@@ -83,7 +83,7 @@ func sealedToProto(s keyring.Sealed) *vaultv1.EncryptedValue {
 	return &vaultv1.EncryptedValue{Ciphertext: s.Ciphertext, KeyId: s.KeyID, Algorithm: s.Algorithm}
 }
 
-// publicToProto returns nothing for a value without a public part.
+// publicToProto returns nil for a value without a public part.
 func publicToProto(spki []byte) (*vaultv1.PublicKey, error) {
 	if len(spki) == 0 {
 		return nil, nil

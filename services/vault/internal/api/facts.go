@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// valueFactsToProto returns nothing unless a value was just stored.
+// valueFactsToProto returns nil unless a value was just stored.
 func valueFactsToProto(taken *secret.Taken) *vaultv1.ValueFacts {
 	if taken == nil {
 		return nil
@@ -24,15 +24,15 @@ func valueFactsToProto(taken *secret.Taken) *vaultv1.ValueFacts {
 	return pb
 }
 
-// kindToProto goes by the numbers, which package keyform has from the contract.
+// kindToProto converts by number: package keyform uses the numbers of the contract.
 func kindToProto(kind keyform.Kind) vaultv1.ValueFacts_Kind { return vaultv1.ValueFacts_Kind(kind) }
 
 func formToProto(form keyform.Form) *vaultv1.ValueForm {
 	return &vaultv1.ValueForm{Decoding: form.Decoding.String(), Bytes: uint32(form.Bytes)}
 }
 
-// keyFactsToProto returns nil for a version without facts. The forms of symmetric
-// keys are only for callers who ask for lengths.
+// keyFactsToProto returns nil for a version without facts. It includes the forms of symmetric keys
+// only for callers that sent lengths.
 func keyFactsToProto(meant secret.Meant, withForms bool) (*vaultv1.KeyFacts, error) {
 	if meant.Facts == nil && meant.Learned == nil {
 		return nil, nil

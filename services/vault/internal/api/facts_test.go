@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-func TestLengthsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
+func TestFactsHaveOnlyUsualLengthsOfBinaryKeys(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	const key, parameter, credential = vaultv1.Usage_USAGE_KEY, vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL
@@ -31,9 +31,9 @@ func TestLengthsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 		{"32 bytes", key, vaulttest.Data(key32), 32, binary},
 		{"17 bytes", key, vaulttest.Data(key32[:17]), 0, binary},
 		{"32 characters", key, vaulttest.Text(strings.Repeat("k", 32)), 0, characters},
-		{"a drawn key for AES-192", key, vaulttest.Generate(vaultv1.Generate_KIND_AES_192), 24, binary},
-		{"a drawn key for HMAC-SHA512", key, vaulttest.Generate(vaultv1.Generate_KIND_HMAC_SHA512), 64, binary},
-		{"a drawn password of 32 characters", key, vaulttest.Generate(vaultv1.Generate_KIND_PASSWORD), 0, characters},
+		{"a generated key for AES-192", key, vaulttest.Generate(vaultv1.Generate_KIND_AES_192), 24, binary},
+		{"a generated key for HMAC-SHA512", key, vaulttest.Generate(vaultv1.Generate_KIND_HMAC_SHA512), 64, binary},
+		{"a generated password of 32 characters", key, vaulttest.Generate(vaultv1.Generate_KIND_PASSWORD), 0, characters},
 		{"a parameter of 16 bytes", parameter, vaulttest.Data(key32[:16]), 0, 0},
 		{"a credential of 32 bytes", credential, vaulttest.Data(key32), 0, 0},
 	}
@@ -46,7 +46,7 @@ func TestLengthsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 		k.Owner.Create(t, id, secret)
 		purpose := vaulttest.Chain
 		if tt.value.GetGenerate().GetKind() == vaultv1.Generate_KIND_AES_192 {
-			purpose = vaulttest.GCM // which such a key is for
+			purpose = vaulttest.GCM // the purpose of such a key
 		}
 		got := k.Resolver.Facts(t, id, tt.usage, host, 0, purpose)
 		var want *vaultv1.KeyFacts
@@ -54,7 +54,7 @@ func TestLengthsAreToldOfBinaryKeysOfUsualLengthsAndOfNoText(t *testing.T) {
 			want = &vaultv1.KeyFacts{Bytes: tt.bytes, Kind: tt.kind}
 		}
 		if !cmp.Equal(want, got, protocmp.Transform()) {
-			t.Errorf("of %s is told %v, want %v", tt.name, got, want)
+			t.Errorf("the facts of %s are %v, want %v", tt.name, got, want)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func TestFactsAreOfTheVersionThatIsMeant(t *testing.T) {
 		}
 	}
 	if got := len(k.Owner.History(t, "key")); got != 2+3 {
-		t.Errorf("the log has %d entries, want one for each version that is meant: 5", got)
+		t.Errorf("the log has %d entries, want one for each requested version: 5", got)
 	}
 	k.Running.Stop()
 	k.Start(t)
@@ -108,12 +108,12 @@ func TestVersionThatDoesNotExistCannotBeBound(t *testing.T) {
 	req := vaulttest.BindRequest("key", "e", "op")
 	req.Version = 2
 	_, err := k.Resolver.BindSecret(t.Context(), req)
-	vaulttest.WantError(t, "BindSecret of a version to come", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	vaulttest.WantError(t, "BindSecret of a future version", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 	if got := k.Owner.Get(t, "key").GetReferenceCount(); got != 0 {
 		t.Errorf("the refusal left %d referrers", got)
 	}
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("second")})
 	if _, err := k.Resolver.BindSecret(t.Context(), req); err != nil {
-		t.Errorf("BindSecret of the version once it is there = %v", err)
+		t.Errorf("BindSecret of the version after it is added = %v", err)
 	}
 }

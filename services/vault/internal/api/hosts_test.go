@@ -43,7 +43,7 @@ func resolvedHosts(t *testing.T, c vaulttest.Client, id, uid string, version uin
 	return res.GetAllowedHosts()
 }
 
-// An owner cannot have a value that they do not know sent to a host of their choice.
+// An owner cannot have an unknown value sent to a host of their choice.
 func TestHostsBelongToAVersion(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -56,7 +56,7 @@ func TestHostsBelongToAVersion(t *testing.T) {
 	_, err := k.Owner.UpdateSecret(t.Context(), hosts("bank.example", "owner.example"))
 	vaulttest.WantField(t, "an owner who adds a host", err, "secret.allowed_hosts")
 	if _, err := k.Owner.UpdateSecret(t.Context(), hosts("bank.example")); err != nil {
-		t.Errorf("an owner who takes a host away: %v", err)
+		t.Errorf("an owner who removes a host: %v", err)
 	}
 
 	next := hosts("bank.example", "owner.example")
@@ -67,7 +67,7 @@ func TestHostsBelongToAVersion(t *testing.T) {
 	if got := hostsOfVersions(t, k, "token"); !slices.Equal(got[0], []string{"bank.example", "owner.example"}) || !slices.Equal(got[1], []string{"bank.example"}) {
 		t.Errorf("hosts of versions = %v", got)
 	}
-	vaulttest.WantError(t, "the version before for the new host", bindHost(t, k.Resolver, "token", "owner.example", "a", 1),
+	vaulttest.WantError(t, "the previous version for the new host", bindHost(t, k.Resolver, "token", "owner.example", "a", 1),
 		codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED)
 	if err := bindHost(t, k.Resolver, "token", "owner.example", "b", 0); err != nil {
 		t.Errorf("the current version for its host: %v", err)
@@ -76,7 +76,7 @@ func TestHostsBelongToAVersion(t *testing.T) {
 		t.Errorf("version 1 may go to %v", got)
 	}
 	_, err = k.Owner.RestoreSecretVersion(t.Context(), &vaultv1.RestoreSecretVersionRequest{Name: vaulttest.VersionOf("token", 1)})
-	vaulttest.WantError(t, "a restore while its hosts are not those in use", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
+	vaulttest.WantError(t, "a restore of a version without the hosts in use", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_SECRET_IN_USE)
 	k.Resolver.Unbind(t, "token", "b")
 	if err := bindHost(t, k.Resolver, "token", "bank.example", "c", 0); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestHostsBelongToAVersion(t *testing.T) {
 	}
 	change := k.Owner.History(t, "token")[0]
 	if got := k.Owner.Get(t, "token").GetAllowedHosts(); !slices.Equal(got, []string{"bank.example"}) || !slices.Equal(change.GetNewAllowedHosts(), got) {
-		t.Errorf("hosts after the restore = %v, on the log %v", got, change.GetNewAllowedHosts())
+		t.Errorf("hosts after the restore = %v, in the log %v", got, change.GetNewAllowedHosts())
 	}
 	if got := resolvedHosts(t, k.Resolver, "token", made.GetUid(), 0); !slices.Equal(got, []string{"bank.example"}) {
 		t.Errorf("the restored version may go to %v", got)
@@ -110,12 +110,12 @@ func TestAVersionThatWaitsBringsItsHostsAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := k.Owner.Get(t, "token"); !slices.Equal(got.GetAllowedHosts(), []string{"a.example"}) || got.GetCurrentVersion() != 1 {
-		t.Errorf("while it waits: %v", got)
+		t.Errorf("while it is not current: %v", got)
 	}
-	vaulttest.WantError(t, "its host while it waits", bindHost(t, k.Resolver, "token", "b.example", "a", 0),
+	vaulttest.WantError(t, "its host while it is not current", bindHost(t, k.Resolver, "token", "b.example", "a", 0),
 		codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_HOST_NOT_ALLOWED)
 	if err := bindHost(t, k.Resolver, "token", "b.example", "b", 2); err != nil {
-		t.Errorf("its host by its number: %v", err)
+		t.Errorf("its host, with the version number: %v", err)
 	}
 	k.Resolver.Unbind(t, "token", "b")
 	if _, err := k.Owner.RestoreSecretVersion(t.Context(), &vaultv1.RestoreSecretVersionRequest{Name: vaulttest.VersionOf("token", 2)}); err != nil {

@@ -37,21 +37,21 @@ func TestListsAreOrderedFilteredAndPaged(t *testing.T) {
 		req  *vaultv1.ListSecretsRequest
 		want string
 	}{
-		{"by name unless asked otherwise", &vaultv1.ListSecretsRequest{}, "Bank-key api bank-salt shop"},
+		{"by name by default", &vaultv1.ListSecretsRequest{}, "Bank-key api bank-salt shop"},
 		{"by name", &vaultv1.ListSecretsRequest{OrderBy: "name"}, "Bank-key api bank-salt shop"},
 		{"by name, descending", &vaultv1.ListSecretsRequest{OrderBy: "name desc"}, "shop bank-salt api Bank-key"},
 		{"by update time", &vaultv1.ListSecretsRequest{OrderBy: "update_time"}, "Bank-key shop api bank-salt"},
 		{"by update time, descending", &vaultv1.ListSecretsRequest{OrderBy: "update_time desc"}, "bank-salt api shop Bank-key"},
-		{"a part of the id, whatever the case", &vaultv1.ListSecretsRequest{Query: "BANK"}, "Bank-key bank-salt"},
-		{"a part of the id, descending", &vaultv1.ListSecretsRequest{Query: "k", OrderBy: "name desc"}, "bank-salt Bank-key"},
-		{"a part of the id, by update time", &vaultv1.ListSecretsRequest{Query: "A", OrderBy: "update_time desc"}, "bank-salt api Bank-key"},
+		{"a part of the ID, ignoring case", &vaultv1.ListSecretsRequest{Query: "BANK"}, "Bank-key bank-salt"},
+		{"a part of the ID, descending", &vaultv1.ListSecretsRequest{Query: "k", OrderBy: "name desc"}, "bank-salt Bank-key"},
+		{"a part of the ID, by update time", &vaultv1.ListSecretsRequest{Query: "A", OrderBy: "update_time desc"}, "bank-salt api Bank-key"},
 		{"the description is not searched", &vaultv1.ListSecretsRequest{Query: "touched"}, ""},
 		{"one usage", &vaultv1.ListSecretsRequest{Usage: vaultv1.Usage_USAGE_PARAMETER}, "bank-salt"},
 		{"a label and its value", &vaultv1.ListSecretsRequest{Label: "env=prod"}, "Bank-key shop"},
 		{"a label with any value", &vaultv1.ListSecretsRequest{Label: "env"}, "Bank-key bank-salt shop"},
 		{"a label with the empty value", &vaultv1.ListSecretsRequest{Label: "env="}, ""},
 		{"one state", &vaultv1.ListSecretsRequest{State: vaultv1.VersionState_VERSION_STATE_ENABLED}, "Bank-key api bank-salt shop"},
-		{"a state nobody is in", &vaultv1.ListSecretsRequest{State: vaultv1.VersionState_VERSION_STATE_DISABLED}, ""},
+		{"a state of no secret", &vaultv1.ListSecretsRequest{State: vaultv1.VersionState_VERSION_STATE_DISABLED}, ""},
 		{"filters together", &vaultv1.ListSecretsRequest{Query: "bank", Label: "env=prod", Usage: vaultv1.Usage_USAGE_KEY}, "Bank-key"},
 	}
 	for _, tt := range tests {
@@ -80,14 +80,14 @@ func TestPagesHaveTheirBounds(t *testing.T) {
 	wg.Wait()
 	res, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace})
 	if err != nil || len(res.GetSecrets()) != 50 || res.GetNextPageToken() == "" {
-		t.Errorf("a page without size has %d secrets, %v, want 50", len(res.GetSecrets()), err)
+		t.Errorf("a page without a size has %d secrets, %v, want 50", len(res.GetSecrets()), err)
 	}
 	if got := k.Owner.IDs(t, &vaultv1.ListSecretsRequest{PageSize: 60}); !slices.Equal(got, want) {
 		t.Errorf("one page of all: %v", got)
 	}
 	full, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace, PageSize: 60})
 	if err != nil || full.GetNextPageToken() != "" {
-		t.Errorf("a page that ends the list promises another one, %v", err)
+		t.Errorf("the last page has a next page token, %v", err)
 	}
 	for what, req := range map[string]*vaultv1.ListSecretsRequest{
 		"page_size": {Parent: vaulttest.Workspace, PageSize: -1},
@@ -132,8 +132,8 @@ func TestPageTokenIsOfOneRequestAndCaller(t *testing.T) {
 		{"another query", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.Query = "ke" })},
 		{"another order", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.OrderBy = "update_time" })},
 		{"a changed token", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "A" + token[1:] })},
-		{"a cut token", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = token[:8] })},
-		{"no token at all", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "hello" })},
+		{"a truncated token", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = token[:8] })},
+		{"not a token", k.Owner, with(func(r *vaultv1.ListSecretsRequest) { r.PageToken = "hello" })},
 	}
 	for _, tt := range tests {
 		if tt.req.GetPageToken()[0] == token[0] && tt.name == "a changed token" {
@@ -146,7 +146,7 @@ func TestPageTokenIsOfOneRequestAndCaller(t *testing.T) {
 	vaulttest.WantError(t, "another method", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }
 
-func TestPagesStayWithinWhatClientsReceive(t *testing.T) {
+func TestPagesStayWithinTheMessageLimitOfClients(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	labels := make(map[string]string)

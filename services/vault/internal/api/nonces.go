@@ -24,7 +24,7 @@ func (s *Server) ReserveNonces(ctx context.Context, req *vaultv1.ReserveNoncesRe
 	return &vaultv1.ReserveNoncesResponse{Reserved: granted.Reserved, Used: granted.Used, Budget: granted.Budget}, nil
 }
 
-// noncesToProto returns nothing for a version of which nothing was reserved.
+// noncesToProto returns nil for a version without reservations.
 func noncesToProto(v secret.Version) *vaultv1.NonceBudget {
 	n := v.Nonces
 	if !n.Reserved() {

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-// nonces returns what the owner is shown of the budget of the newest version.
+// nonces returns the budget of the newest version as shown to the owner.
 func nonces(t testing.TB, c vaulttest.Client, id string) *vaultv1.NonceBudget {
 	t.Helper()
 	res, err := c.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: vaulttest.NameOf(id)})
@@ -58,14 +58,14 @@ func TestOwnersSeeHowMuchOfABudgetIsUsed(t *testing.T) {
 	_, err := reserve(1)
 	vaulttest.WantError(t, "ReserveNonces at the end", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED)
 	if got := servertest.Metadata(err)["budget"]; got != "65536" {
-		t.Errorf("the refusal tells a budget of %q", got)
+		t.Errorf("the error has a budget of %q", got)
 	}
 	k.Running.Stop()
 	k.Start(t)
 	_, err = reserve(1)
 	vaulttest.WantError(t, "ReserveNonces after a restart", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_NONCE_BUDGET_EXHAUSTED)
 	if got := len(k.Owner.History(t, "key")); got != logged {
-		t.Errorf("reservations leave %d entries on the log", got-logged)
+		t.Errorf("reservations leave %d entries in the log", got-logged)
 	}
 }
 
@@ -75,12 +75,12 @@ func TestMalformedReservationsAreRefused(t *testing.T) {
 	uid := k.Owner.Create(t, "key", &vaultv1.Secret{}).GetUid()
 	k.Resolver.Bind(t, "key", "e", "op")
 	for what, change := range map[string]func(*vaultv1.ReserveNoncesRequest){
-		"no uid":                     func(r *vaultv1.ReserveNoncesRequest) { r.Uid = "" },
-		"no version":                 func(r *vaultv1.ReserveNoncesRequest) { r.Version = 0 },
-		"nothing random":             func(r *vaultv1.ReserveNoncesRequest) { r.RandomBits = 0 },
-		"more random than a budget":  func(r *vaultv1.ReserveNoncesRequest) { r.RandomBits = 158 },
-		"no values":                  func(r *vaultv1.ReserveNoncesRequest) { r.Count = 0 },
-		"the name of something else": func(r *vaultv1.ReserveNoncesRequest) { r.Name = vaulttest.Workspace + "/secrets/-" },
+		"no uid":                             func(r *vaultv1.ReserveNoncesRequest) { r.Uid = "" },
+		"no version":                         func(r *vaultv1.ReserveNoncesRequest) { r.Version = 0 },
+		"nothing random":                     func(r *vaultv1.ReserveNoncesRequest) { r.RandomBits = 0 },
+		"more random bits than budgets have": func(r *vaultv1.ReserveNoncesRequest) { r.RandomBits = 158 },
+		"no values":                          func(r *vaultv1.ReserveNoncesRequest) { r.Count = 0 },
+		"the name of another resource":       func(r *vaultv1.ReserveNoncesRequest) { r.Name = vaulttest.Workspace + "/secrets/-" },
 	} {
 		req := &vaultv1.ReserveNoncesRequest{Name: vaulttest.NameOf("key"), Uid: uid, Version: 1, RandomBits: 96, Count: 1}
 		change(req)

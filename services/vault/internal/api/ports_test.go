@@ -19,7 +19,7 @@ func hostsOf(hosts ...string) *vaultv1.UpdateSecretRequest {
 	return &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("token"), AllowedHosts: hosts}}
 }
 
-// An owner cannot have a value that they do not know sent to another port of a host.
+// An owner cannot have an unknown value sent to another port of a host.
 func TestAHostStandsForPort443(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -34,7 +34,7 @@ func TestAHostStandsForPort443(t *testing.T) {
 	for _, tt := range []struct {
 		host    string
 		port    uint32
-		missing string // what would have to be added
+		missing string // what has to be added
 	}{
 		{"bank.example", 443, ""},
 		{"bank.example", 8443, "bank.example:8443"},
@@ -57,7 +57,7 @@ func TestAHostStandsForPort443(t *testing.T) {
 		}
 		vaulttest.WantError(t, tt.missing, err, codes.FailedPrecondition, hostNotAllowed)
 		if got := servertest.Metadata(err)["host"]; got != tt.missing || !strings.Contains(err.Error(), "add "+tt.missing+" ") {
-			t.Errorf("the refusal of %s, port %d names %q: %v", tt.host, tt.port, got, err)
+			t.Errorf("the error for %s, port %d names %q: %v", tt.host, tt.port, got, err)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestAPortIsAddedAsAHostIs(t *testing.T) {
 	_, err := k.Owner.UpdateSecret(t.Context(), hostsOf("bank.example", "bank.example:8443"))
 	vaulttest.WantField(t, "an owner who adds a port", err, "secret.allowed_hosts")
 	_, err = k.Owner.UpdateSecret(t.Context(), hostsOf("bank.example:8443"))
-	vaulttest.WantField(t, "an owner who moves to another port", err, "secret.allowed_hosts")
+	vaulttest.WantField(t, "an owner who changes the port", err, "secret.allowed_hosts")
 	if _, err := k.Owner.UpdateSecret(t.Context(), hostsOf("bank.example:443")); err != nil {
 		t.Errorf("an owner who changes nothing: %v", err)
 	}
@@ -83,7 +83,7 @@ func TestAPortIsAddedAsAHostIs(t *testing.T) {
 	if _, err := k.Owner.UpdateSecret(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
-	vaulttest.WantError(t, "the version before for the new port", bindPort(t, k.Resolver, "token", "bank.example", 8443, "a", 1), codes.FailedPrecondition, hostNotAllowed)
+	vaulttest.WantError(t, "the previous version for the new port", bindPort(t, k.Resolver, "token", "bank.example", 8443, "a", 1), codes.FailedPrecondition, hostNotAllowed)
 	if err := bindPort(t, k.Resolver, "token", "bank.example", 8443, "b", 0); err != nil {
 		t.Errorf("the new version for its port: %v", err)
 	}

@@ -36,31 +36,31 @@ func TestAKeyServesOnePurpose(t *testing.T) {
 	err := bind("second", "op2", vaulttest.CBC)
 	vaulttest.WantError(t, "another endpoint for another purpose", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	if got := servertest.Metadata(err); got["chains"] != vaulttest.GCM || got["requested"] != vaulttest.CBC {
-		t.Errorf("the refusal says %v", got)
+		t.Errorf("the error has %v", got)
 	}
-	vaulttest.WantError(t, "a part of what it is used for", bind("second", "op2", vaulttest.GCM, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "a part of its purpose", bind("second", "op2", vaulttest.GCM, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	if err := bind("second", "op2", vaulttest.GCM); err != nil {
 		t.Errorf("another endpoint for the same purpose = %v", err)
 	}
 	k.Resolver.Unbind(t, "key", "op2")
 
-	// A claim can be corrected by who made it, and only what is claimed is resolved.
+	// The referrer of a claim can correct it, and a resolve must match the claim.
 	if err := bind("first", "op3", vaulttest.CBC); err != nil {
 		t.Errorf("the same endpoint, corrected = %v", err)
 	}
 	k.Resolver.Unbind(t, "key", "op1")
 	_, err = k.Resolver.ResolveFor(t, "key", uid, false, vaulttest.GCM)
-	vaulttest.WantError(t, "ResolveSecret for the claim before", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "ResolveSecret for the previous claim", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	_, err = k.Resolver.ResolveFor(t, "key", uid, false)
-	vaulttest.WantError(t, "ResolveSecret for nothing", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "ResolveSecret without a purpose", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	got, err := k.Resolver.ResolveFor(t, "key", uid, false, vaulttest.CBC)
 	if err != nil || got.GetSealed() {
 		t.Fatalf("ResolveSecret for the claim = %v, sealed %v", err, got.GetSealed())
 	}
-	// What was tried and given up binds nobody.
+	// A claim ends with its binding.
 	k.Resolver.Unbind(t, "key", "op3")
 	if err := bind("first", "op4", vaulttest.GCM); err != nil {
-		t.Errorf("a claim after the one before was given up = %v", err)
+		t.Errorf("a claim after the previous one was removed = %v", err)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestTheFirstMessageSealsThePurpose(t *testing.T) {
 	changes := k.Owner.History(t, "key")
 	if changes[0].GetAction() != vaultv1.SecretChange_ACTION_PURPOSE_SEALED || !slices.Equal(changes[0].GetChains(), []string{vaulttest.GCM}) ||
 		changes[1].GetAction() != vaultv1.SecretChange_ACTION_BOUND {
-		t.Errorf("the log says %v, then %v: want one seal", changes[0], changes[1].GetAction())
+		t.Errorf("the log has %v, then %v: want one seal", changes[0], changes[1].GetAction())
 	}
 	refused := func(what string, err error) {
 		t.Helper()
@@ -98,7 +98,7 @@ func TestTheFirstMessageSealsThePurpose(t *testing.T) {
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("rotated, and long enough")})
 	k.Running.Stop()
 	k.Start(t)
-	refused("after all bindings were given up, a rotation and a restart", bind("e", "op3", vaulttest.CBC))
+	refused("after all bindings were removed, a rotation, and a restart", bind("e", "op3", vaulttest.CBC))
 	if err := bind("e", "op4", vaulttest.GCM); err != nil {
 		t.Errorf("the sealed purpose = %v", err)
 	}
@@ -139,18 +139,18 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := k.Resolver.BindFor(t, id, "e", "op2", "b.example", vaulttest.GCM)
-			vaulttest.WantError(t, "an endpoint in use that moves", err, codes.FailedPrecondition, vaulttest.KeyNotShared)
+			vaulttest.WantError(t, "an endpoint in use that changes its host", err, codes.FailedPrecondition, vaulttest.KeyNotShared)
 		}
 		_, err := k.Resolver.BindFor(t, id, "f", "op3", "b.example", vaulttest.GCM)
 		vaulttest.WantError(t, id+": another host", err, codes.FailedPrecondition, vaulttest.KeyNotShared)
 		if got := servertest.Metadata(err)["host"]; got != "a.example" {
-			t.Errorf("%s: the refusal names host %q", id, got)
+			t.Errorf("%s: the error has host %q", id, got)
 		}
 		share := &vaultv1.UpdateSecretRequest{
 			Secret: &vaultv1.Secret{Name: vaulttest.NameOf(id), Shared: true}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"shared"}},
 		}
 		_, err = k.Owner.UpdateSecret(t.Context(), share)
-		vaulttest.WantError(t, "an owner who shares what there is", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+		vaulttest.WantError(t, "an owner who shares an existing key", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 		if _, err := k.Admin.UpdateSecret(t.Context(), share); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestAKeyServesOneHostUnlessItIsShared(t *testing.T) {
 		vaulttest.WantError(t, "another purpose of a shared key", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 		share.Secret.Shared = false
 		_, err = k.Admin.UpdateSecret(t.Context(), share)
-		vaulttest.WantField(t, "to take it back", err, "secret.shared")
+		vaulttest.WantField(t, "to unshare a key", err, "secret.shared")
 	}
 	k.Owner.Create(t, "from-the-start", &vaultv1.Secret{Shared: true})
 	for _, host := range []string{"a.example", "b.example"} {
@@ -193,7 +193,7 @@ func TestPublicKeysServeAnyPurposeAndStayPublic(t *testing.T) {
 		t.Errorf("the purpose of a public key is %v", got)
 	}
 	for what, value := range map[string]*vaultv1.SecretValue{
-		"a private key": vaulttest.Generate(vaultv1.Generate_KIND_RSA_2048), "bytes": vaulttest.Generate(vaultv1.Generate_KIND_AES_256), "a text": vaulttest.Text("a text of the owner's choice"),
+		"a private key": vaulttest.Generate(vaultv1.Generate_KIND_RSA_2048), "bytes": vaulttest.Generate(vaultv1.Generate_KIND_AES_256), "a text": vaulttest.Text("a value of the owner's choice"),
 	} {
 		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("partner"), Value: value}})
 		vaulttest.WantField(t, what+" in the place of a public key", err, "secret.value")
@@ -211,14 +211,14 @@ func TestOnlyASuperAdminStoresAnExposedKey(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	req := &vaultv1.CreateSecretRequest{
-		Parent: vaulttest.Workspace, SecretId: "exposed", Secret: &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_EXPOSED_KEY, Value: vaulttest.Text("the beginning shows")}, Reason: "the partner has nothing else",
+		Parent: vaulttest.Workspace, SecretId: "exposed", Secret: &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_EXPOSED_KEY, Value: vaulttest.Text("the first bytes are visible")}, Reason: "the partner has nothing else",
 	}
 	_, err := k.Owner.CreateSecret(t.Context(), req)
 	vaulttest.WantError(t, "an owner", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	req.Reason = ""
 	_, err = k.Admin.CreateSecret(t.Context(), req)
 	vaulttest.WantField(t, "without a reason", err, "reason")
-	req.Secret.Value, req.Reason = vaulttest.Text("the beginning shows"), "the partner has nothing else"
+	req.Secret.Value, req.Reason = vaulttest.Text("the first bytes are visible"), "the partner has nothing else"
 	if _, err := k.Admin.CreateSecret(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
@@ -240,12 +240,12 @@ func TestAMistakenPurposeIsReplacedByASuperAdminOnly(t *testing.T) {
 	if _, err := k.Resolver.BindFor(t, "key", "e", "op", "a.example", vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
-	vaulttest.WantError(t, "what is not sealed", replace(k.Admin, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeUnknown)
+	vaulttest.WantError(t, "a key whose purpose is not sealed", replace(k.Admin, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeUnknown)
 	if _, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.GCM); err != nil {
 		t.Fatal(err)
 	}
 	vaulttest.WantError(t, "an owner", replace(k.Owner, vaulttest.CBC), codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
-	vaulttest.WantError(t, "chains that are added", replace(k.Admin, vaulttest.GCM, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "added chains", replace(k.Admin, vaulttest.GCM, vaulttest.CBC), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	if err := replace(k.Admin, vaulttest.CBC); err != nil {
 		t.Fatal(err)
 	}
@@ -255,20 +255,19 @@ func TestAMistakenPurposeIsReplacedByASuperAdminOnly(t *testing.T) {
 		t.Errorf("the log says %v", changes[0])
 	}
 	_, err := k.Resolver.ResolveFor(t, "key", uid, true, vaulttest.GCM)
-	vaulttest.WantError(t, "the purpose before", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "the previous purpose", err, codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 	if _, err := k.Resolver.BindFor(t, "key", "e", "op2", "a.example", vaulttest.CBC); err != nil {
 		t.Errorf("the endpoint saved again = %v", err)
 	}
-	// Once a message was opened, the configuration was right.
+	// Decrypting a message proves that the configuration is right.
 	report := &vaultv1.ReportSecretUsesRequest{Parent: vaulttest.Workspace, ReportId: "r1", Uses: []*vaultv1.SecretUse{{Secret: vaulttest.NameOf("key"), Uid: uid, Version: 1, Used: 1, Opened: 1}}}
 	if _, err := k.Resolver.ReportSecretUses(t.Context(), report); err != nil {
 		t.Fatal(err)
 	}
-	vaulttest.WantError(t, "after a message was opened", replace(k.Admin, vaulttest.GCM), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
+	vaulttest.WantError(t, "after a message was decrypted", replace(k.Admin, vaulttest.GCM), codes.FailedPrecondition, vaulttest.KeyPurposeFixed)
 }
 
-// To store a value again under another name is no way around its purpose, in whatever form it
-// is stored.
+// Storing a value again under another name does not circumvent its purpose, in any form.
 func TestEqualBytesServeOnePurpose(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -303,7 +302,7 @@ func TestEqualBytesServeOnePurpose(t *testing.T) {
 	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("other"), Value: vaulttest.Data(raw)}})
 	vaulttest.WantError(t, "the value as a version of another purpose", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_VALUE_IN_USE)
 
-	// Whether bytes are equal is told five times an hour.
+	// The vault reveals five times an hour that bytes are equal.
 	_, err = k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: vaulttest.Workspace, SecretId: "held-back", Secret: &vaultv1.Secret{Value: vaulttest.Text("a guess at the value")}})
 	vaulttest.WantError(t, "a store after five refusals", err, codes.ResourceExhausted, commonv1.ErrorReason_ERROR_REASON_RATE_LIMITED)
 	mustStoreIn(t, k.As(t, k.Env.Owner(t, "other")), "workspaces/other", "not-held-back")
@@ -316,7 +315,7 @@ func mustStoreIn(t testing.TB, c vaulttest.Client, parent, id string) {
 	}
 }
 
-func TestAKeyPairIsTheSameHoweverItIsWritten(t *testing.T) {
+func TestAKeyPairIsTheSameInAllEncodings(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -345,7 +344,7 @@ func TestAKeyPairIsTheSameHoweverItIsWritten(t *testing.T) {
 	}
 }
 
-func TestGeneratedKeysServeWhatTheirKindSays(t *testing.T) {
+func TestGeneratedKeysServeOnlyTheirKind(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	const mac, jws = "raw > HMAC-SHA256(of=message)", "raw > JWS-HS256"

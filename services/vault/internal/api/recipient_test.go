@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-// resolvable stores a value and binds it, and returns how to resolve it.
+// resolvable stores a value, binds it, and returns the request that resolves it.
 func resolvable(t testing.TB, k *vaulttest.Kit, value string) *vaultv1.ResolveSecretRequest {
 	t.Helper()
 	created, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("key", value, ""))
@@ -39,7 +39,7 @@ func TestAValueIsResolvedForItsRecipientOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(first.GetValue()) > 0 {
-		t.Error("the value is beside the one for the recipient")
+		t.Error("the response has the plaintext in addition to the sealed value")
 	}
 	sealed := transit.Value{EncapsulatedKey: first.GetSealedValue().GetEncapsulatedKey(), Ciphertext: first.GetSealedValue().GetCiphertext()}
 	place := transit.Place{Name: req.GetName(), UID: req.GetUid(), Version: first.GetVersion()}
@@ -51,10 +51,10 @@ func TestAValueIsResolvedForItsRecipientOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(first.GetSealedValue().GetEncapsulatedKey(), second.GetSealedValue().GetEncapsulatedKey()) {
-		t.Error("each answer has an encapsulated key of its own")
+		t.Error("the responses have different encapsulated keys")
 	}
 	if bytes.Equal(sealed.Ciphertext, second.GetSealedValue().GetCiphertext()) {
-		t.Error("two answers have the same nonce")
+		t.Error("two responses have the same nonce")
 	}
 	req.Recipient = nil
 	if plain, err := k.Resolver.ResolveSecret(t.Context(), req); err != nil || string(plain.GetValue()) != value || plain.GetSealedValue() != nil {

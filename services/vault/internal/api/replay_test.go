@@ -22,7 +22,7 @@ func TestRepeatedRequestIsMadeOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	update := &vaultv1.UpdateSecretRequest{
-		RequestId: "id-1", // the same id with another method is another request
+		RequestId: "id-1", // the same ID with another method is another request
 		Secret:    &vaultv1.Secret{Name: vaulttest.NameOf("key"), Etag: created.GetSecret().GetEtag(), Value: vaulttest.Text("v2"), Description: "d"},
 	}
 	for range 3 { // from the second time on the etag is stale
@@ -36,7 +36,7 @@ func TestRepeatedRequestIsMadeOnce(t *testing.T) {
 		t.Fatalf("CreateSecret, repeated after other changes: %v", err)
 	}
 	if diff := cmp.Diff(current, again.GetSecret(), protocmp.Transform()); diff != "" {
-		t.Errorf("the repetition does not answer with the current state (-current +answer):\n%s", diff)
+		t.Errorf("the repetition does not return the current state (-current +response):\n%s", diff)
 	}
 	if got := len(k.Owner.History(t, "key")); got != 3 {
 		t.Errorf("the log has %d entries, want 3", got)
@@ -55,21 +55,21 @@ func TestRepeatedDeletionSucceeds(t *testing.T) {
 	}
 	k.Owner.Create(t, "key", &vaultv1.Secret{})
 	if _, err := k.Owner.DeleteSecret(t.Context(), remove); err != nil {
-		t.Errorf("DeleteSecret, repeated in the next life of the name: %v", err)
+		t.Errorf("DeleteSecret, repeated in the next incarnation: %v", err)
 	}
 	k.Owner.Get(t, "key") // the repetition did not touch it
 	_, err := k.Owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("absent")})
-	vaulttest.WantError(t, "DeleteSecret of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	vaulttest.WantError(t, "DeleteSecret of a missing secret", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
-func TestRepeatedCreationOfAnEarlierLifeIsNotFound(t *testing.T) {
+func TestRepeatedCreationOfAnEarlierIncarnationIsNotFound(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	if _, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("key", "v", "id")); err != nil {
 		t.Fatal(err)
 	}
 	k.Owner.Delete(t, "key")
-	for _, what := range []string{"CreateSecret, repeated after the deletion", "CreateSecret, repeated in another life"} {
+	for _, what := range []string{"CreateSecret, repeated after the deletion", "CreateSecret, repeated in another incarnation"} {
 		_, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("key", "v", "id"))
 		vaulttest.WantError(t, what, err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 		if what == "CreateSecret, repeated after the deletion" {
@@ -89,17 +89,17 @@ func TestRequestIDIsOfOneRequest(t *testing.T) {
 		"another name":  vaulttest.CreateRequest("yek", "v", "id"),
 	} {
 		_, err := k.Owner.CreateSecret(t.Context(), req)
-		vaulttest.WantError(t, "a request id used again for "+what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+		vaulttest.WantError(t, "a reused request ID for "+what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	}
 	_, err := k.Admin.CreateSecret(t.Context(), vaulttest.CreateRequest("key", "v", "id"))
 	vaulttest.WantError(t, "the request of another caller", err, codes.AlreadyExists, vaultv1.ErrorReason_ERROR_REASON_SECRET_EXISTS)
-	_, err = k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("other", "v", "not an id"))
-	vaulttest.WantField(t, "a malformed request id", err, "request_id")
+	_, err = k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("other", "v", "not an ID"))
+	vaulttest.WantField(t, "a malformed request ID", err, "request_id")
 	_, err = k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("key", "v", "id2"))
 	vaulttest.WantError(t, "a refused request", err, codes.AlreadyExists, vaultv1.ErrorReason_ERROR_REASON_SECRET_EXISTS)
 	k.Owner.Delete(t, "key")
 	if _, err = k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("key", "v", "id2")); err != nil {
-		t.Errorf("a refused request is not remembered, so that it may be made again: %v", err)
+		t.Errorf("a refused request is remembered, want that it can be repeated: %v", err)
 	}
 }
 

@@ -23,7 +23,7 @@ func secondOwner(t testing.TB, k *vaulttest.Kit, name string) vaulttest.Client {
 	return k.As(t, k.Env.Person(t, name, map[string]any{"groups": []string{"owner:acme"}}))
 }
 
-// wantRefused fails the test unless err is the refusal of a sealed value, because of a field.
+// wantRefused fails the test unless err refuses a sealed value because of the field.
 func wantRefused(t testing.TB, what string, err error, field string) {
 	t.Helper()
 	vaulttest.WantError(t, what, err, codes.InvalidArgument, vaulttest.Refused)
@@ -75,23 +75,23 @@ func TestSealedValuesOpenInTheirPlaceOnly(t *testing.T) {
 		value *vaultv1.SecretValue
 		field string
 	}{
-		"another workspace":   {vaulttest.SealTo(t, key, "v", elsewhere), vaulttest.SealedField},
-		"another secret":      {vaulttest.SealTo(t, key, "v", vaulttest.Place("yek", "r")), vaulttest.SealedField},
-		"another request":     {vaulttest.SealTo(t, key, "v", vaulttest.Place("key", "q")), vaulttest.SealedField},
-		"text become data":    {bend(good(), func(v *vaultv1.SealedValue) { v.Text = false }), vaulttest.SealedField},
-		"data become text":    {bend(vaulttest.SealTo(t, key, "v", data), func(v *vaultv1.SealedValue) { v.Text = true }), vaulttest.SealedField},
-		"another time":        {bend(good(), func(v *vaultv1.SealedValue) { v.SealTime.Seconds++ }), vaulttest.SealedField},
-		"a bit changed":       {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[40] ^= 1 }), vaulttest.SealedField},
-		"the last bit":        {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[len(v.GetCiphertext())-1] ^= 1 }), vaulttest.SealedField},
-		"the unused bit":      {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[31] ^= 0x80 }), vaulttest.SealedField},
-		"the zero point":      {bend(good(), func(v *vaultv1.SealedValue) { clear(v.GetCiphertext()[:32]) }), vaulttest.SealedField},
-		"cut short":           {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = v.GetCiphertext()[:len(v.GetCiphertext())-1] }), vaulttest.SealedField},
-		"made longer":         {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = append(v.Ciphertext, 0) }), vaulttest.SealedField},
-		"an hour ago":         {vaulttest.SealTo(t, key, "v", late), vaulttest.SealedField + ".seal_time"},
-		"in the future":       {vaulttest.SealTo(t, key, "v", early), vaulttest.SealedField + ".seal_time"},
-		"another vault's key": {vaulttest.SealTo(t, other.Owner.NewestKey(t), "v", vaulttest.Place("key", "r")), vaulttest.SealedField + ".key_id"},
-		"no key":              {bend(good(), func(v *vaultv1.SealedValue) { v.KeyId = "0123456789abcdef" }), vaulttest.SealedField + ".key_id"},
-		"another vault's key under this vault's name": {
+		"another workspace":    {vaulttest.SealTo(t, key, "v", elsewhere), vaulttest.SealedField},
+		"another secret":       {vaulttest.SealTo(t, key, "v", vaulttest.Place("yek", "r")), vaulttest.SealedField},
+		"another request":      {vaulttest.SealTo(t, key, "v", vaulttest.Place("key", "q")), vaulttest.SealedField},
+		"text as data":         {bend(good(), func(v *vaultv1.SealedValue) { v.Text = false }), vaulttest.SealedField},
+		"data as text":         {bend(vaulttest.SealTo(t, key, "v", data), func(v *vaultv1.SealedValue) { v.Text = true }), vaulttest.SealedField},
+		"another time":         {bend(good(), func(v *vaultv1.SealedValue) { v.SealTime.Seconds++ }), vaulttest.SealedField},
+		"a changed bit":        {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[40] ^= 1 }), vaulttest.SealedField},
+		"a changed last bit":   {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[len(v.GetCiphertext())-1] ^= 1 }), vaulttest.SealedField},
+		"a changed unused bit": {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext[31] ^= 0x80 }), vaulttest.SealedField},
+		"the zero point":       {bend(good(), func(v *vaultv1.SealedValue) { clear(v.GetCiphertext()[:32]) }), vaulttest.SealedField},
+		"cut short":            {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = v.GetCiphertext()[:len(v.GetCiphertext())-1] }), vaulttest.SealedField},
+		"made longer":          {bend(good(), func(v *vaultv1.SealedValue) { v.Ciphertext = append(v.Ciphertext, 0) }), vaulttest.SealedField},
+		"an hour ago":          {vaulttest.SealTo(t, key, "v", late), vaulttest.SealedField + ".seal_time"},
+		"in the future":        {vaulttest.SealTo(t, key, "v", early), vaulttest.SealedField + ".seal_time"},
+		"another vault's key":  {vaulttest.SealTo(t, other.Owner.NewestKey(t), "v", vaulttest.Place("key", "r")), vaulttest.SealedField + ".key_id"},
+		"no key":               {bend(good(), func(v *vaultv1.SealedValue) { v.KeyId = "0123456789abcdef" }), vaulttest.SealedField + ".key_id"},
+		"another vault's key with this vault's key ID": {
 			bend(vaulttest.SealTo(t, other.Owner.NewestKey(t), "v", vaulttest.Place("key", "r")), func(v *vaultv1.SealedValue) { v.KeyId = key.ID() }), vaulttest.SealedField,
 		},
 	} {
@@ -114,10 +114,10 @@ func TestSealedValuesOpenInTheirPlaceOnly(t *testing.T) {
 		vaulttest.WantField(t, "a sealed value with a wrong "+what, err, what)
 	}
 	if got := k.Owner.History(t, "-"); len(got) != 1 {
-		t.Errorf("refused values left %d entries on the log, want the one of the other secret", len(got))
+		t.Errorf("refused values left %d entries in the log, want only that of the other secret", len(got))
 	}
 	if _, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateSealed("key", "r", good())); err != nil {
-		t.Errorf("after all that, the value in its place = %v", err)
+		t.Errorf("the value in its place, after the refusals = %v", err)
 	}
 }
 
@@ -142,18 +142,18 @@ func TestSealedValuesAreUsedOnce(t *testing.T) {
 	again := vaulttest.CreateSealed("key", "r", value)
 	again.Secret.Description = "changed"
 	_, err := k.Owner.CreateSecret(t.Context(), again)
-	vaulttest.WantError(t, "another request with the same id", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	vaulttest.WantError(t, "another request with the same ID", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	k.Owner.Delete(t, "key")
 	_, err = second.CreateSecret(t.Context(), vaulttest.CreateSealed("key", "r", value))
-	wantRefused(t, "the next life of the name", err, vaulttest.SealedField)
+	wantRefused(t, "the next incarnation of the name", err, vaulttest.SealedField)
 	k.Running.Stop()
 	k.Start(t)
 	_, err = k.Admin.CreateSecret(t.Context(), vaulttest.CreateSealed("key", "r", value))
 	wantRefused(t, "after a restart", err, vaulttest.SealedField)
 }
 
-// A program that does not know whether its request was carried out makes it again, and may
-// have to seal the value again.
+// A program that does not know whether its request succeeded retries it, and may have to seal the
+// value again.
 func TestARequestIsTheSameIfItsValueIsSealedAgain(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -204,7 +204,7 @@ func TestOfTwoUsesAtTheSameTimeOneWins(t *testing.T) {
 			if err == nil {
 				won++
 			} else {
-				wantRefused(t, "a use beside another", err, vaulttest.SealedField)
+				wantRefused(t, "a concurrent use", err, vaulttest.SealedField)
 			}
 		}
 		if won != 1 {
@@ -216,7 +216,7 @@ func TestOfTwoUsesAtTheSameTimeOneWins(t *testing.T) {
 	}
 }
 
-// What is refused was not used: the value may come again, for the same request.
+// A refused request does not use up its value, which may be sent again for the same request.
 func TestRefusedChangesUseNothingUp(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -247,7 +247,7 @@ func TestAWorkspaceTakesSealedValuesOnly(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "there", &vaultv1.Secret{})
-	unsealed := vaulttest.CreateRequest("before", "a value from before", "before")
+	unsealed := vaulttest.CreateRequest("before", "a value from before the setting", "before")
 	if _, err := k.Owner.CreateSecret(t.Context(), unsealed); err != nil {
 		t.Fatal(err)
 	}
@@ -265,17 +265,17 @@ func TestAWorkspaceTakesSealedValuesOnly(t *testing.T) {
 	if _, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateSealed("key", "r", vaulttest.SealTo(t, k.Owner.NewestKey(t), "v", vaulttest.Place("key", "r")))); err != nil {
 		t.Errorf("a sealed value = %v", err)
 	}
-	if _, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("before", "a value from before", "before")); err != nil {
-		t.Errorf("a repetition of a request from before = %v", err)
+	if _, err := k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("before", "a value from before the setting", "before")); err != nil {
+		t.Errorf("a repetition of a request from before the setting = %v", err)
 	}
 	elsewhere := k.As(t, k.Env.Owner(t, "other"))
 	if _, err := elsewhere.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/other", SecretId: "key", Secret: &vaultv1.Secret{Value: vaulttest.Text("v")}}); err != nil {
-		t.Errorf("a text in another workspace = %v", err)
+		t.Errorf("text in another workspace = %v", err)
 	}
 	k.Running.Stop()
 	k.Start(t)
 	_, err = k.Owner.CreateSecret(t.Context(), vaulttest.CreateRequest("later", "v", ""))
-	vaulttest.WantError(t, "a text after a restart", err, codes.FailedPrecondition, vaulttest.Required)
+	vaulttest.WantError(t, "text after a restart", err, codes.FailedPrecondition, vaulttest.Required)
 }
 
 func TestSuperAdminsAloneTakeTheRequirementBack(t *testing.T) {
@@ -287,7 +287,7 @@ func TestSuperAdminsAloneTakeTheRequirementBack(t *testing.T) {
 	}
 	_, err := k.Owner.Require(t, true, "", "7")
 	vaulttest.WantError(t, "a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
-	for what, on := range map[string]bool{"nothing to take back": false} {
+	for what, on := range map[string]bool{"nothing to remove": false} {
 		if _, err := k.Owner.Require(t, on, "", ""); err != nil {
 			t.Errorf("%s: UpdateSealing = %v", what, err)
 		}
@@ -297,14 +297,14 @@ func TestSuperAdminsAloneTakeTheRequirementBack(t *testing.T) {
 		t.Fatalf("UpdateSealing = %v, %v", set, err)
 	}
 	if _, err := k.Owner.Require(t, true, "again", ""); err != nil {
-		t.Errorf("to require what is required = %v", err)
+		t.Errorf("requiring sealed values again = %v", err)
 	}
 	_, err = k.Owner.Require(t, false, "we would rather not", "")
-	vaulttest.WantError(t, "an owner who takes it back", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	vaulttest.WantError(t, "an owner who removes the requirement", err, codes.PermissionDenied, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	_, err = k.Admin.Require(t, false, " ", "")
 	vaulttest.WantField(t, "a super admin without a reason", err, "reason")
 	if set, err = k.Admin.Require(t, false, "a client cannot seal", set.GetEtag()); err != nil || set.GetRequired() {
-		t.Errorf("a super admin takes it back = %v, %v", set, err)
+		t.Errorf("a super admin removes the requirement = %v, %v", set, err)
 	}
 	k.Owner.Create(t, "key", &vaultv1.Secret{})
 	var got []*vaultv1.SecretChange
@@ -354,7 +354,7 @@ func TestWatchersHearNothingOfTheSealingSetting(t *testing.T) {
 	for {
 		m, err := receive()
 		if err != nil || len(m.GetEvents()) != 0 {
-			t.Fatalf("the setting makes resolvers hear %v, %v", m.GetEvents(), err)
+			t.Fatalf("the setting causes events for resolvers: %v, %v", m.GetEvents(), err)
 		}
 		if m.GetPosition().GetSequence() == 1 {
 			return
@@ -377,7 +377,7 @@ func TestSealingKeysStayAfterARestart(t *testing.T) {
 		t.Errorf("GetSealing has the key %v, %v", after[0], err)
 	}
 	if _, err := k.Admin.GetSealing(t.Context(), &vaultv1.GetSealingRequest{Name: "workspaces/other/sealing"}); err != nil {
-		t.Errorf("GetSealing of a workspace that nobody uses yet = %v", err)
+		t.Errorf("GetSealing of an unused workspace = %v", err)
 	}
 	_, err = k.Owner.GetSealing(t.Context(), &vaultv1.GetSealingRequest{Name: "workspaces/other/sealing"})
 	if status.Code(err) != codes.PermissionDenied {

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// GetSealing returns the keys to seal values to, and the workspace's setting.
+// GetSealing returns the keys for sealing values, and the setting of the workspace.
 func (s *Server) GetSealing(ctx context.Context, req *vaultv1.GetSealingRequest) (*vaultv1.GetSealingResponse, error) {
 	workspace, err := secret.ParseSealing(req.GetName())
 	if err != nil {
@@ -46,8 +46,8 @@ func (s *Server) UpdateSealing(ctx context.Context, req *vaultv1.UpdateSealingRe
 	return &vaultv1.UpdateSealingResponse{Sealing: sealingToProto(set)}, nil
 }
 
-// withoutSealed returns a request without the bytes of a sealed value, by which it is not
-// recognised: package secret adds the value once it is open.
+// withoutSealed returns a request without the bytes of a sealed value, which do not identify a
+// repeated request: package secret adds the value after opening it.
 func withoutSealed(req proto.Message) proto.Message {
 	of, ok := req.(interface{ GetSecret() *vaultv1.Secret })
 	if !ok || of.GetSecret().GetValue().GetSealed() == nil {

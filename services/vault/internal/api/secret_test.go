@@ -33,9 +33,9 @@ func TestSecretIsSeenWithoutItsValue(t *testing.T) {
 	})
 	own := protocmp.IgnoreFields(&vaultv1.Secret{}, "uid", "etag", "create_time", "update_time", "encrypted_value")
 	if created.GetValueFacts().GetKind() != vaultv1.ValueFacts_KIND_TEXT {
-		t.Errorf("the value was taken for %v", created.GetValueFacts())
+		t.Errorf("the value was recognized as %v", created.GetValueFacts())
 	}
-	created.ValueFacts = nil // told only now
+	created.ValueFacts = nil // only in this response
 	if diff := cmp.Diff(want, created, protocmp.Transform(), own); diff != "" {
 		t.Errorf("created secret differs (-want +got):\n%s", diff)
 	}
@@ -49,7 +49,7 @@ func TestSecretIsSeenWithoutItsValue(t *testing.T) {
 	}
 	got.EncryptedValue = nil
 	if diff := cmp.Diff(created, got, protocmp.Transform()); diff != "" {
-		t.Errorf("GetSecret differs from what CreateSecret answered (-created +got):\n%s", diff)
+		t.Errorf("GetSecret differs from what CreateSecret returned (-created +got):\n%s", diff)
 	}
 	listed, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace})
 	if err != nil {
@@ -72,7 +72,7 @@ func TestEncryptedRepresentationShowsNoLength(t *testing.T) {
 	}
 }
 
-func TestCreateRefusesWhatIsMalformed(t *testing.T) {
+func TestCreateRefusesMalformedRequests(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "taken", &vaultv1.Secret{})
@@ -85,13 +85,13 @@ func TestCreateRefusesWhatIsMalformed(t *testing.T) {
 		secret   *vaultv1.Secret
 		field    string
 	}{
-		{"an id with a slash", "a/b", &vaultv1.Secret{Value: value}, "secret_id"},
-		{"the wildcard as an id", "-", &vaultv1.Secret{Value: value}, "secret_id"},
+		{"an ID with a slash", "a/b", &vaultv1.Secret{Value: value}, "secret_id"},
+		{"the wildcard as an ID", "-", &vaultv1.Secret{Value: value}, "secret_id"},
 		{"no id", "", &vaultv1.Secret{Value: value}, "secret_id"},
 		{"no secret", "a", nil, "secret"},
 		{"no value", "a", &vaultv1.Secret{}, "secret.value"},
 		{"a value without a source", "a", &vaultv1.Secret{Value: &vaultv1.SecretValue{}}, "secret.value.source"},
-		{"an empty text", "a", &vaultv1.Secret{Value: vaulttest.Text("")}, "secret.value.text"},
+		{"empty text", "a", &vaultv1.Secret{Value: vaulttest.Text("")}, "secret.value.text"},
 		{"a value that is too long", "a", &vaultv1.Secret{Value: vaulttest.Text(strings.Repeat("v", 64<<10+1))}, "secret.value.text"},
 		{"no bytes", "a", &vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{}}}, "secret.value.data"},
 		{"an unnamed kind", "a", &vaultv1.Secret{Value: vaulttest.Generate(0)}, "secret.value.generate.kind"},
@@ -113,11 +113,11 @@ func TestCreateRefusesWhatIsMalformed(t *testing.T) {
 	_, err := k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: vaulttest.Workspace, SecretId: "taken", Secret: &vaultv1.Secret{Value: value}})
 	vaulttest.WantError(t, "CreateSecret with a taken name", err, codes.AlreadyExists, vaultv1.ErrorReason_ERROR_REASON_SECRET_EXISTS)
 	if got := len(k.Owner.History(t, "-")); got != 1 {
-		t.Errorf("refused creations left %d entries on the log, want the one of the secret that is there", got)
+		t.Errorf("refused creations left %d entries in the log, want only that of the existing secret", got)
 	}
 }
 
-func TestValueOf64KiBIsKept(t *testing.T) {
+func TestValueOf64KiBIsStored(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	big := bytes.Repeat([]byte{0, 0xff, 0x80}, 64<<10/3+1)[:64<<10]
@@ -125,7 +125,7 @@ func TestValueOf64KiBIsKept(t *testing.T) {
 	created := k.Owner.Create(t, "big", &vaultv1.Secret{Value: value})
 	k.Resolver.Bind(t, "big", "e", "op")
 	if got := k.Resolver.Resolve(t, "big", created.GetUid(), 0); got != string(big) {
-		t.Errorf("the value comes back as %d other bytes", len(got))
+		t.Errorf("the value is returned as %d other bytes", len(got))
 	}
 }
 
@@ -143,7 +143,7 @@ func TestGeneratedValueIsNeverShown(t *testing.T) {
 		k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf(id), Value: vaulttest.Generate(kind)})
 		purpose := vaulttest.Chain
 		if strings.Contains(id, "AES") {
-			purpose = vaulttest.GCM // which such a key is for
+			purpose = vaulttest.GCM // the purpose of such a key
 		}
 		if _, err := k.Resolver.BindFor(t, id, "e", "op", "a.example", purpose); err != nil {
 			t.Fatal(err)
@@ -157,7 +157,7 @@ func TestGeneratedValueIsNeverShown(t *testing.T) {
 			}
 			drawn := string(resolved.GetValue())
 			if len(drawn) != length || seen[drawn] {
-				t.Errorf("%v: a value of %d bytes, drawn before: %v", kind, len(drawn), seen[drawn])
+				t.Errorf("%v: a value of %d bytes, generated before: %v", kind, len(drawn), seen[drawn])
 			}
 			seen[drawn] = true
 			got := k.Owner.Get(t, id)
@@ -201,7 +201,7 @@ func TestSameValueStoredAgainIsANewVersion(t *testing.T) {
 		t.Errorf("versions differ (-want +got):\n%s", diff)
 	}
 	_, err := k.Owner.ListSecretVersions(t.Context(), &vaultv1.ListSecretVersionsRequest{Parent: vaulttest.NameOf("absent")})
-	vaulttest.WantError(t, "ListSecretVersions of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	vaulttest.WantError(t, "ListSecretVersions of a missing secret", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 }
 
 func TestSecretsSurviveARestart(t *testing.T) {
@@ -224,6 +224,6 @@ func TestSecretsSurviveARestart(t *testing.T) {
 	}
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "after"})
 	if got := k.Owner.History(t, "key"); got[0].GetSequence() != 2 {
-		t.Errorf("the log goes on at %d, want 2", got[0].GetSequence())
+		t.Errorf("the log continues at %d, want 2", got[0].GetSequence())
 	}
 }

@@ -40,8 +40,8 @@ func (s *Server) CreateSecret(ctx context.Context, req *vaultv1.CreateSecretRequ
 	return &vaultv1.CreateSecretResponse{Secret: secretToProto(created)}, nil
 }
 
-// mayExpose fails unless the caller may store a key that what is sent gives away: the promise
-// that a value cannot be read does not hold for it.
+// mayExpose fails unless the caller may store a key that sent messages reveal: the promise that a
+// value cannot be read does not hold for it.
 func mayExpose(ctx context.Context, usage secret.Usage, reason string) error {
 	switch {
 	case usage != secret.ExposedKey:
@@ -95,7 +95,7 @@ func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsReques
 	return &vaultv1.ListSecretsResponse{Secrets: each(found, secretToProto), NextPageToken: seal(next)}, nil
 }
 
-// UpdateSecret changes what the mask names; a value in it adds a version.
+// UpdateSecret changes the fields that the mask names. A value adds a version.
 func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequest) (*vaultv1.UpdateSecretResponse, error) {
 	name, err := secret.ParseName(req.GetSecret().GetName())
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	}
 	if change.Shared != nil && *change.Shared && !auth.FromContext(ctx).SuperAdmin() {
 		change.Value.Zero()
-		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may share a key that exists; an owner may when creating it")
+		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may share an existing key; an owner may share a key when creating it")
 	}
 	change.Admin = auth.FromContext(ctx).SuperAdmin()
 	updated, err := s.secrets.Update(ctx, call, name, change)
@@ -121,8 +121,8 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	return &vaultv1.UpdateSecretResponse{Secret: secretToProto(updated)}, nil
 }
 
-// DeleteSecret deletes a secret for good. To force it is for super admins, whom
-// the method's access option cannot tell from owners.
+// DeleteSecret deletes a secret for good. Only super admins may force a deletion, which the access
+// option of the method cannot express.
 func (s *Server) DeleteSecret(ctx context.Context, req *vaultv1.DeleteSecretRequest) (*vaultv1.DeleteSecretResponse, error) {
 	if req.GetForce() && !auth.FromContext(ctx).SuperAdmin() {
 		return nil, fault.New(fault.PermissionDenied, fault.Denied, "only a super admin may force a deletion")

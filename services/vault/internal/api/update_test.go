@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
+func TestUpdateChangesTheFieldsOfTheMask(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	full := &vaultv1.Secret{
@@ -30,14 +30,14 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 	}{
 		{"one field", []string{"description"}, []string{"description"}},
 		{"the labels", []string{"labels"}, []string{"labels"}},
-		{"one label, as the JSON front door names it, means all labels", []string{"labels.b"}, []string{"labels"}},
+		{"one label, as the JSON API names it, means all labels", []string{"labels.b"}, []string{"labels"}},
 		{"hosts", []string{"allowed_hosts"}, []string{"allowed_hosts"}},
 		{"the value", []string{"value"}, []string{"value", "current_version"}},
 		{"a leaf of the value", []string{"value.text"}, []string{"value", "current_version"}},
-		{"what identifies the secret is no change", []string{"name", "etag", "description"}, []string{"description"}},
-		{"all of it, some twice", []string{"value", "labels", "labels", "description", "allowed_hosts"}, []string{"description", "labels", "allowed_hosts", "value", "current_version"}},
+		{"the identity of the secret is not a change", []string{"name", "etag", "description"}, []string{"description"}},
+		{"all fields, some of them twice", []string{"value", "labels", "labels", "description", "allowed_hosts"}, []string{"description", "labels", "allowed_hosts", "value", "current_version"}},
 		{"no mask means the fields that are set", nil, []string{"description", "labels", "allowed_hosts", "value", "current_version"}},
-		{"the usage that it has is no change", []string{"usage", "description"}, []string{"description"}},
+		{"the same usage is not a change", []string{"usage", "description"}, []string{"description"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,13 +81,13 @@ func TestUpdateChangesWhatTheMaskNames(t *testing.T) {
 			}
 			newest := k.Owner.History(t, id)[0]
 			if diff := cmp.Diff(tt.changed, newest.GetChangedFields()); diff != "" {
-				t.Errorf("changed fields on the log differ (-want +got):\n%s", diff)
+				t.Errorf("changed fields in the log differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestUpdateRefusesWhatCannotChange(t *testing.T) {
+func TestUpdateRefusesImmutableFields(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "key", &vaultv1.Secret{Description: "old"})
@@ -119,12 +119,12 @@ func TestUpdateRefusesWhatCannotChange(t *testing.T) {
 		vaulttest.WantField(t, "an update of "+field, err, field)
 	}
 	_, err = k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("absent"), Description: "x"}})
-	vaulttest.WantError(t, "UpdateSecret of nothing", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	vaulttest.WantError(t, "UpdateSecret of a missing secret", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	if got := k.Owner.Get(t, "key"); got.GetDescription() != "old" || got.GetCurrentVersion() != 1 {
 		t.Errorf("refused updates changed the secret to %v", got)
 	}
 	if got := len(k.Owner.History(t, "key")); got != 1 {
-		t.Errorf("refused updates left %d entries on the log, want 1", got)
+		t.Errorf("refused updates left %d entries in the log, want 1", got)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestUpdateThatChangesNothingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	created := k.Owner.Create(t, "key", &vaultv1.Secret{Description: "same"})
-	created.ValueFacts = nil // of the value, which the update does not have
+	created.ValueFacts = nil // only set when a value is stored
 	again := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "same"})
 	if diff := cmp.Diff(created, again, protocmp.Transform()); diff != "" {
 		t.Errorf("the secret changed (-before +after):\n%s", diff)
@@ -151,7 +151,7 @@ func TestEtagsKeepChangesApart(t *testing.T) {
 	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Etag: stale, Description: "2"}})
 	vaulttest.WantError(t, "UpdateSecret with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 	if got := servertest.Metadata(err)["etag"]; got != current {
-		t.Errorf("the refusal says etag %q, want the current one, %q", got, current)
+		t.Errorf("the error has etag %q, want the current one, %q", got, current)
 	}
 	_, err = k.Owner.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf("key"), Etag: stale})
 	vaulttest.WantError(t, "DeleteSecret with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)

@@ -11,13 +11,13 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// What a malformed count is told.
+// The errors of malformed counts.
 var (
 	errElsewhere = errors.New("must be in the parent")
 	errTime      = errors.New("must be a time from the year 1 to 9999")
 )
 
-// ReportSecretUses counts how the calling workload used what it is bound to.
+// ReportSecretUses counts the calling workload's uses of the secrets to which it is bound.
 func (s *Server) ReportSecretUses(ctx context.Context, req *vaultv1.ReportSecretUsesRequest) (*vaultv1.ReportSecretUsesResponse, error) {
 	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {
@@ -37,8 +37,8 @@ func (s *Server) ReportSecretUses(ctx context.Context, req *vaultv1.ReportSecret
 	return &vaultv1.ReportSecretUsesResponse{}, nil
 }
 
-// countsFromProto refuses a secret of another workspace: the caller's role was looked
-// up in the parent.
+// countsFromProto refuses secrets of another workspace, because authorization checked the caller's
+// role in the parent.
 func countsFromProto(workspace string, uses []*vaultv1.SecretUse) ([]secret.Count, error) {
 	counts := make([]secret.Count, len(uses))
 	for i, use := range uses {

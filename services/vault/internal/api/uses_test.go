@@ -49,7 +49,7 @@ func TestUsesAreCountedByVersionAndLeaveTheSecretAsItIs(t *testing.T) {
 		t.Errorf("reports change the secret (-before +after):\n%s", diff)
 	}
 	if got := len(k.Owner.History(t, "key")); got != logged {
-		t.Errorf("reports leave %d entries on the log", got-logged)
+		t.Errorf("reports leave %d entries in the log", got-logged)
 	}
 	k.Running.Stop()
 	k.Start(t)
@@ -66,14 +66,14 @@ func TestReportThatIsSentAgainCountsOnce(t *testing.T) {
 	}
 	wantUses(t, k.Owner, "sent three times", "key", &vaultv1.SecretVersion{UseCount: 5})
 	_, err := k.Resolver.ReportSecretUses(t.Context(), vaulttest.ReportRequest("report", vaulttest.UseOf("key", uid, 1, 6)))
-	vaulttest.WantError(t, "another report under the id", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+	vaulttest.WantError(t, "another report with the ID", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 	another := k.As(t, k.Env.Workload(t, "another", "resolver"))
 	another.Bind(t, "key", "e", "op")
-	another.Report(t, "report", vaulttest.UseOf("key", uid, 1, 1)) // ids are of one workload
-	wantUses(t, k.Owner, "after the other workload's", "key", &vaultv1.SecretVersion{UseCount: 6})
+	another.Report(t, "report", vaulttest.UseOf("key", uid, 1, 1)) // the IDs of a workload are separate
+	wantUses(t, k.Owner, "after the report of the other workload", "key", &vaultv1.SecretVersion{UseCount: 6})
 }
 
-func TestUsesOfWhatTheCallerIsNotBoundToAreDropped(t *testing.T) {
+func TestUsesOfUnboundSecretsAreDropped(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	bound, unbound := k.Owner.Create(t, "bound", &vaultv1.Secret{}), k.Owner.Create(t, "unbound", &vaultv1.Secret{})
@@ -81,7 +81,7 @@ func TestUsesOfWhatTheCallerIsNotBoundToAreDropped(t *testing.T) {
 	k.As(t, k.Env.Workload(t, "another", "resolver")).Bind(t, "unbound", "e", "op")
 	k.Resolver.Report(t, "report",
 		vaulttest.UseOf("unbound", unbound.GetUid(), 1, 1),
-		vaulttest.UseOf("bound", unbound.GetUid(), 1, 1), // another life
+		vaulttest.UseOf("bound", unbound.GetUid(), 1, 1), // another incarnation
 		vaulttest.UseOf("bound", "", 1, 1),
 		vaulttest.UseOf("bound", bound.GetUid(), 2, 1), // no such version
 		vaulttest.UseOf("absent", bound.GetUid(), 1, 1),
@@ -90,7 +90,7 @@ func TestUsesOfWhatTheCallerIsNotBoundToAreDropped(t *testing.T) {
 	wantUses(t, k.Owner, "of the six", "bound", &vaultv1.SecretVersion{UseCount: 3})
 	wantUses(t, k.Owner, "of the six", "unbound", new(vaultv1.SecretVersion))
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("bound"), Value: vaulttest.Text("second")})
-	wantUses(t, k.Owner, "of a version counted before it was there", "bound", new(vaultv1.SecretVersion), &vaultv1.SecretVersion{UseCount: 3})
+	wantUses(t, k.Owner, "of a version counted before it existed", "bound", new(vaultv1.SecretVersion), &vaultv1.SecretVersion{UseCount: 3})
 	k.Resolver.Unbind(t, "bound", "op")
 	k.Resolver.Report(t, "later", vaulttest.UseOf("bound", bound.GetUid(), 1, 1))
 	wantUses(t, k.Owner, "after UnbindSecret", "bound", new(vaultv1.SecretVersion), &vaultv1.SecretVersion{UseCount: 3})
@@ -130,9 +130,9 @@ func TestReportIsRefusedWhereItIsMalformed(t *testing.T) {
 		"more uses than 30":             {vaulttest.ReportRequest("report", many...), "uses"},
 		"no id":                         {vaulttest.ReportRequest("", good()), "report_id"},
 		"a version of zero":             {with(func(use *vaultv1.SecretUse) { use.Version = 0 }), "uses[1].version"},
-		"a secret that is no name":      {with(func(use *vaultv1.SecretUse) { use.Secret = "key" }), "uses[1].secret"},
+		"a secret that is not a name":   {with(func(use *vaultv1.SecretUse) { use.Secret = "key" }), "uses[1].secret"},
 		"a secret of another workspace": {with(func(use *vaultv1.SecretUse) { use.Secret = "workspaces/other/secrets/key" }), "uses[1].secret"},
-		"a time that is none": {with(func(use *vaultv1.SecretUse) {
+		"an invalid time": {with(func(use *vaultv1.SecretUse) {
 			use.LastUseTime = &timestamppb.Timestamp{Seconds: math.MaxInt64}
 		}), "uses[1].last_use_time"},
 	} {

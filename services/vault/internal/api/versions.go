@@ -36,7 +36,7 @@ func (s *Server) RestoreSecretVersion(ctx context.Context, req *vaultv1.RestoreS
 	return &vaultv1.RestoreSecretVersionResponse{Version: v}, nil
 }
 
-// EnableSecretVersion lets a disabled version be resolved again.
+// EnableSecretVersion allows a disabled version to be resolved again.
 func (s *Server) EnableSecretVersion(ctx context.Context, req *vaultv1.EnableSecretVersionRequest) (*vaultv1.EnableSecretVersionResponse, error) {
 	v, err := s.changeVersion(ctx, vaultv1.VaultService_EnableSecretVersion_FullMethodName, req, s.secrets.Enable)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Server) EnableSecretVersion(ctx context.Context, req *vaultv1.EnableSec
 	return &vaultv1.EnableSecretVersionResponse{Version: v}, nil
 }
 
-// DisableSecretVersion keeps a version from being resolved.
+// DisableSecretVersion prevents a version from being resolved.
 func (s *Server) DisableSecretVersion(ctx context.Context, req *vaultv1.DisableSecretVersionRequest) (*vaultv1.DisableSecretVersionResponse, error) {
 	v, err := s.changeVersion(ctx, vaultv1.VaultService_DisableSecretVersion_FullMethodName, req, s.secrets.Disable)
 	if err != nil {
@@ -76,7 +76,7 @@ type versionChange interface {
 	GetEtag() string
 }
 
-// changeVersion is what the changes of a version have in common.
+// changeVersion implements the common part of the changes of a version.
 func (s *Server) changeVersion(ctx context.Context, method string, req versionChange,
 	do func(context.Context, secret.Call, secret.VersionName, string) (secret.Version, error),
 ) (*vaultv1.SecretVersion, error) {

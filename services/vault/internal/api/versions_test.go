@@ -40,7 +40,7 @@ func TestRestoredVersionIsUsedAgain(t *testing.T) {
 		t.Errorf("the current version resolves to %q, want the first", v)
 	}
 	if got := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("fourth")}); got.GetCurrentVersion() != 4 {
-		t.Errorf("the next version is %d, want 4: no number comes twice", got.GetCurrentVersion())
+		t.Errorf("the next version is %d, want 4: numbers are not reused", got.GetCurrentVersion())
 	}
 }
 
@@ -49,7 +49,7 @@ func TestPreviousVersionsFollowARestore(t *testing.T) {
 	k := vaulttest.New(t)
 	k.Rotated(t, "key", "first", "second", "third")
 	uid := k.Resolver.Bind(t, "key", "e", "op").GetUid()
-	at := make(map[uint32]time.Time) // when each was replaced
+	at := make(map[uint32]time.Time) // replacement times
 	wantPrevious := func(what string, want ...uint32) {
 		t.Helper()
 		res, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: uid, Purpose: vaulttest.Purpose()})
@@ -106,12 +106,12 @@ func TestDisabledVersionIsRefusedUntilItIsEnabled(t *testing.T) {
 	}
 	k.Owner.MustChange(t, vaulttest.Enable, "key", 2)
 	if got := k.Owner.IDs(t, filter); len(got) != 0 {
-		t.Errorf("the list of disabled secrets still has %v", got)
+		t.Errorf("the list of disabled secrets still contains %v", got)
 	}
 	if got := k.Resolver.Resolve(t, "key", uid, 0); got != "second" {
 		t.Errorf("the enabled version resolves to %q", got)
 	}
-	k.Resolver.WantUnresolved(t, "the other one", "key", uid, 1, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
+	k.Resolver.WantUnresolved(t, "the other version", "key", uid, 1, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED)
 	k.Running.Stop()
 	k.Start(t)
 	k.Owner.WantStates(t, "after a restart", "key", vaulttest.Current(vaulttest.Enabled()), vaulttest.Disabled())
@@ -128,7 +128,7 @@ func TestVersionThatIsNotEnabledIsNotRestored(t *testing.T) {
 	for version, reason := range map[uint32]fmt.Stringer{
 		1: commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED,
 		2: commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED,
-		3: commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED, // the current one
+		3: commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED, // the current version
 	} {
 		_, err := k.Owner.Change(t.Context(), vaulttest.Restore, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", version)})
 		vaulttest.WantError(t, "RestoreSecretVersion", err, codes.FailedPrecondition, reason)
@@ -138,7 +138,7 @@ func TestVersionThatIsNotEnabledIsNotRestored(t *testing.T) {
 		vaulttest.WantError(t, method+" of a destroyed version", err, codes.FailedPrecondition, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED)
 	}
 	if got := len(k.Owner.History(t, "key")); got != logged {
-		t.Errorf("refused changes left %d entries on the log", got-logged)
+		t.Errorf("refused changes left %d entries in the log", got-logged)
 	}
 	k.Owner.WantStates(t, "after the refusals", "key", vaulttest.Current(vaulttest.Disabled()), vaulttest.Destroyed(), vaulttest.Disabled())
 }
@@ -158,7 +158,7 @@ func TestChangeOfAVersionThatChangesNothingLeavesNoTrace(t *testing.T) {
 		t.Errorf("the secret changed (-before +after):\n%s", diff)
 	}
 	if got := len(k.Owner.History(t, "key")); got != logged {
-		t.Errorf("the log has %d entries more", got-logged)
+		t.Errorf("the log has %d new entries", got-logged)
 	}
 }
 
@@ -204,11 +204,11 @@ func TestChangeOfAVersionHonoursTheEtagOfTheSecret(t *testing.T) {
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "changed"})
 	for _, method := range versionMethods() {
 		etag := k.Owner.Get(t, "key").GetEtag()
-		for _, version := range []uint32{1, 2} { // also where nothing would change
+		for _, version := range []uint32{1, 2} { // even if nothing would change
 			_, err := k.Owner.Change(t.Context(), method, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", version), Etag: stale})
 			vaulttest.WantError(t, method+" with a stale etag", err, codes.Aborted, commonv1.ErrorReason_ERROR_REASON_ETAG_MISMATCH)
 			if got := servertest.Metadata(err)["etag"]; got != etag {
-				t.Errorf("the refusal says etag %q, want the current one, %q", got, etag)
+				t.Errorf("the error has etag %q, want the current one, %q", got, etag)
 			}
 		}
 		if method == vaulttest.Destroy {
@@ -242,14 +242,14 @@ func TestRepeatedChangeOfAVersionIsMadeOnce(t *testing.T) {
 		logged := len(k.Owner.History(t, "key"))
 		again, err := k.Owner.Change(t.Context(), method, v)
 		if diff := cmp.Diff(first, again, protocmp.Transform()); err != nil || diff != "" {
-			t.Errorf("%s, repeated = %v; not the version as it is now (-now +got):\n%s", method, err, diff)
+			t.Errorf("%s, repeated = %v; not the current state of the version (-current +got):\n%s", method, err, diff)
 		}
 		if got := len(k.Owner.History(t, "key")); got != logged {
-			t.Errorf("%s, repeated, is on the log again", method)
+			t.Errorf("%s, repeated, is in the log again", method)
 		}
 		v.Name = vaulttest.VersionOf("key", 2)
 		_, err = k.Owner.Change(t.Context(), method, v)
-		vaulttest.WantError(t, method+" of another version under the id", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
+		vaulttest.WantError(t, method+" of another version with the ID", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED)
 		if undo[method] != "" {
 			k.Owner.MustChange(t, method, "key", 1)
 		}
@@ -261,8 +261,8 @@ func TestRepeatedChangeOfAVersionIsMadeOnce(t *testing.T) {
 	k.Owner.Delete(t, "key")
 	k.Rotated(t, "key", "another life")
 	_, err := k.Owner.Change(t.Context(), vaulttest.Destroy, repeated)
-	vaulttest.WantError(t, "a repetition in the next life of the name", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
-	k.Owner.WantStates(t, "the next life", "key", vaulttest.Current(vaulttest.Enabled()))
+	vaulttest.WantError(t, "a repetition in the next incarnation of the name", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
+	k.Owner.WantStates(t, "the next incarnation", "key", vaulttest.Current(vaulttest.Enabled()))
 }
 
 func TestNameOfAVersionIsStrict(t *testing.T) {
@@ -288,7 +288,7 @@ func TestNameOfAVersionIsStrict(t *testing.T) {
 	}
 }
 
-func TestWatcherHearsOfEachChangeOfAVersion(t *testing.T) {
+func TestWatcherReceivesEachChangeOfAVersion(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	uid := k.Rotated(t, "key", "first", "second").GetUid()
@@ -317,9 +317,9 @@ func TestWatcherHearsOfEachChangeOfAVersion(t *testing.T) {
 	}
 }
 
-// TestLogTellsTheStateAfterConcurrentChanges reads the log from its start and compares
-// what it says with what there is.
-func TestLogTellsTheStateAfterConcurrentChanges(t *testing.T) {
+// TestLogAgreesWithTheStateAfterConcurrentChanges derives the state from the log and compares it
+// with the stored state.
+func TestLogAgreesWithTheStateAfterConcurrentChanges(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	const count = 4
@@ -365,16 +365,16 @@ func TestLogTellsTheStateAfterConcurrentChanges(t *testing.T) {
 		}
 	}
 	vaulttest.Current(states[pointer])
-	k.Owner.WantStates(t, "as the log says", "key", states[4], states[3], states[2], states[1])
+	k.Owner.WantStates(t, "as in the log", "key", states[4], states[3], states[2], states[1])
 	if got := k.Owner.Get(t, "key"); got.GetCurrentVersion() != pointer || got.GetState() != states[pointer].GetState() {
-		t.Errorf("the secret has version %d in state %v, the log says %d, %v", got.GetCurrentVersion(), got.GetState(), pointer, states[pointer])
+		t.Errorf("the secret has version %d in state %v, the log has %d, %v", got.GetCurrentVersion(), got.GetState(), pointer, states[pointer])
 	}
 	if err := k.Vault.Verify(t.Context()); err != nil {
 		t.Errorf("Verify = %v", err)
 	}
 }
 
-func TestVersionThatIsKeptBackWaitsUntilItIsRestored(t *testing.T) {
+func TestVersionThatIsNotMadeCurrentWaitsUntilItIsRestored(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Rotated(t, "key", "first")
@@ -383,7 +383,7 @@ func TestVersionThatIsKeptBackWaitsUntilItIsRestored(t *testing.T) {
 		Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("second")}, KeepCurrent: true,
 	})
 	if err != nil || res.GetSecret().GetCurrentVersion() != 1 || res.GetSecret().GetLatestVersion() != 2 {
-		t.Fatalf("UpdateSecret(keep_current) = %v, %v, want version 1 to stay and 2 to be told", res, err)
+		t.Fatalf("UpdateSecret(keep_current) = %v, %v, want version 1 to stay current and 2 in the response", res, err)
 	}
 	k.Owner.WantStates(t, "kept back", "key", vaulttest.Enabled(), vaulttest.Current(vaulttest.Enabled()))
 	got, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: uid, Purpose: vaulttest.Purpose()})
@@ -395,17 +395,17 @@ func TestVersionThatIsKeptBackWaitsUntilItIsRestored(t *testing.T) {
 	}
 	newest := k.Owner.History(t, "key")[0]
 	if newest.GetVersion() != 2 || !slices.Equal(newest.GetChangedFields(), []string{"value"}) {
-		t.Errorf("the log says %v", newest)
+		t.Errorf("the log has %v", newest)
 	}
 	k.Owner.MustChange(t, vaulttest.Restore, "key", 2)
 	if got := k.Resolver.Resolve(t, "key", uid, 0); got != "second" {
 		t.Errorf("after the restore it resolves to %q", got)
 	}
 	for what, req := range map[string]*vaultv1.UpdateSecretRequest{
-		"without a value":           {Secret: &vaultv1.Secret{Description: "d"}},
-		"with nothing at all":       {Secret: &vaultv1.Secret{}},
-		"with a value not meant":    {Secret: &vaultv1.Secret{Description: "d", Value: vaulttest.Text("v")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}}},
-		"with a mask without value": {Secret: &vaultv1.Secret{}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels"}}},
+		"without a value":                  {Secret: &vaultv1.Secret{Description: "d"}},
+		"with nothing at all":              {Secret: &vaultv1.Secret{}},
+		"with a value that the mask omits": {Secret: &vaultv1.Secret{Description: "d", Value: vaulttest.Text("v")}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}}},
+		"with a mask without the value":    {Secret: &vaultv1.Secret{}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"labels"}}},
 	} {
 		req.Secret.Name, req.KeepCurrent = vaulttest.NameOf("key"), true
 		_, err := k.Owner.UpdateSecret(t.Context(), req)

@@ -8,7 +8,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// WatchSecrets tells the calling workload what changes, until it goes away.
+// WatchSecrets streams changes to the calling workload until it disconnects.
 func (s *Server) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.ServerStreamingServer[vaultv1.WatchSecretsResponse]) error {
 	workspace := resource.Any
 	if req.GetParent() != resource.WorkspaceName(resource.Any) {

@@ -21,7 +21,7 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 	defer end()
 	first, err := receive()
 	if err != nil || len(first.GetEvents()) != 0 || first.GetPosition().GetSequence() != 2 {
-		t.Fatalf("the first message = %v, %v, want position 2 alone", first, err)
+		t.Fatalf("the first message = %v, %v, want only position 2", first, err)
 	}
 	before, err := k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: made.GetUid(), Purpose: vaulttest.Purpose()})
 	if err != nil {
@@ -40,7 +40,7 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 		}
 	}
 	if took := time.Since(rotated); took > time.Second {
-		t.Errorf("the rotation was heard after %v", took)
+		t.Errorf("the event of the rotation arrived after %v", took)
 	}
 	if event.GetSecret() != vaulttest.NameOf("key") || event.GetUid() != made.GetUid() || event.GetDeleted() {
 		t.Errorf("the event is %v", event)
@@ -49,10 +49,10 @@ func TestWatcherHearsOfARotationAtOnceAndTheAnswerSaysIfItIsLater(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A position counts the changes before it, so an answer holds the change of a
-	// sequence if its position is greater.
+	// A position counts the changes before it, so a response reflects the change with a sequence if
+	// its position is greater.
 	if event.GetSequence() < before.GetPosition().GetSequence() || event.GetSequence() >= after.GetPosition().GetSequence() {
-		t.Errorf("the event has sequence %d, want it in between the answers at %v and %v", event.GetSequence(), before.GetPosition(), after.GetPosition())
+		t.Errorf("the event has sequence %d, want it between the responses at %v and %v", event.GetSequence(), before.GetPosition(), after.GetPosition())
 	}
 }
 
@@ -70,11 +70,11 @@ func TestHeartbeatsComeTwiceASecondWhileNothingHappens(t *testing.T) {
 		gap, last = max(gap, time.Since(last)), time.Now()
 	}
 	if gap > time.Second { // 500 ms are promised; the machine may be busy
-		t.Errorf("nothing was heard for %v", gap)
+		t.Errorf("no message arrived for %v", gap)
 	}
 }
 
-func TestWatchRefusesWhatItCannotResume(t *testing.T) {
+func TestWatchRefusesPositionsThatItCannotResume(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	receive, end := k.Resolver.Watch(t, vaulttest.Workspace, nil)
@@ -85,11 +85,11 @@ func TestWatchRefusesWhatItCannotResume(t *testing.T) {
 	end()
 	at := first.GetPosition()
 	k.Running.Stop()
-	k.Start(t) // what was restored meanwhile, it cannot know
+	k.Start(t) // the store may have been restored in the meantime
 	for what, from := range map[string]*vaultv1.Position{
-		"of the run before": at,
-		"of nothing":        {},
-		"that is to come":   {Epoch: at.GetEpoch(), Sequence: 1000},
+		"of the previous run": at,
+		"of nothing":          {},
+		"in the future":       {Epoch: at.GetEpoch(), Sequence: 1000},
 	} {
 		receive, end := k.Resolver.Watch(t, vaulttest.Workspace, from)
 		_, err := receive()
@@ -123,9 +123,9 @@ func TestWatchOfAWorkloadThatLosesItsRoleEnds(t *testing.T) {
 	}
 }
 
-// TestNoEventIsLostHoweverOftenTheWatcherReconnects has watchers that leave at
-// random moments and resume, while several callers rotate.
-func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
+// TestNoEventIsLostWhenTheWatcherReconnects has watchers that disconnect at random moments
+// and resume, while several callers rotate.
+func TestNoEventIsLostWhenTheWatcherReconnects(t *testing.T) {
 	t.Parallel()
 	const writers, rotations = 4, 40
 	k := vaulttest.New(t)
@@ -158,17 +158,17 @@ func TestNoEventIsLostHoweverOftenTheWatcherReconnects(t *testing.T) {
 	watchers.Wait()
 	for i, got := range heard {
 		if len(got) != writers*rotations {
-			t.Errorf("watcher %d heard of %d changes, want %d", i, len(got), writers*rotations)
+			t.Errorf("watcher %d received %d changes, want %d", i, len(got), writers*rotations)
 		}
 		for _, change := range k.Owner.History(t, "-") {
 			if change.GetAction() == vaultv1.SecretChange_ACTION_UPDATED && got[change.GetSequence()] != change.GetSecret() {
-				t.Errorf("watcher %d did not hear of change %d", i, change.GetSequence())
+				t.Errorf("watcher %d did not receive change %d", i, change.GetSequence())
 			}
 		}
 	}
 }
 
-// dice are random enough for a test, and the same in every run (SplitMix64).
+// dice is random enough for a test, and the same in every run (SplitMix64).
 type dice uint64
 
 func (d *dice) roll(sides int) int {
@@ -179,7 +179,7 @@ func (d *dice) roll(sides int) int {
 	return int((z ^ z>>31) % uint64(sides))
 }
 
-// listen notes what it hears, and reconnects at random, until a position.
+// listen records the events that it receives, and reconnects at random, until a position.
 func listen(t *testing.T, k *vaulttest.Kit, d dice, at *vaultv1.Position, heard map[uint64]string, until uint64) {
 	for at.GetSequence() < until {
 		receive, end := k.Resolver.Watch(t, vaulttest.Workspace, at)
@@ -192,7 +192,7 @@ func listen(t *testing.T, k *vaulttest.Kit, d dice, at *vaultv1.Position, heard 
 			}
 			for _, e := range m.GetEvents() {
 				if heard[e.GetSequence()] != "" || e.GetSequence() < at.GetSequence() {
-					t.Errorf("change %d was heard twice", e.GetSequence())
+					t.Errorf("change %d was received twice", e.GetSequence())
 				}
 				heard[e.GetSequence()] = e.GetSecret()
 			}

@@ -10,8 +10,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// ListWorkspaces returns a page of the workspaces within the caller's reach. Those may see how many
-// secrets there are who may list them.
+// ListWorkspaces returns a page of the workspaces within the caller's reach. Only callers that may
+// list the secrets of a workspace see their number.
 func (s *Server) ListWorkspaces(ctx context.Context, req *vaultv1.ListWorkspacesRequest) (*vaultv1.ListWorkspacesResponse, error) {
 	p, seal, err := s.page(ctx, req)
 	if err != nil {

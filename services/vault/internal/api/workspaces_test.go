@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-// workspaces lists all pages and returns each workspace as its name and count.
+// workspaces lists all pages and returns the name and count of each workspace.
 func workspaces(t testing.TB, c vaulttest.Client, size int32) []string {
 	t.Helper()
 	var all []string
@@ -61,7 +61,7 @@ func TestWorkspacesAreListedAsTheRolesAllow(t *testing.T) {
 		"a resolver of all":         k.Resolver,
 		"a super admin":             k.Admin,
 		"a stranger":                k.As(t, k.Env.Stranger(t)),
-		"a workload nobody knows":   k.As(t, k.Env.Workload(t, "unknown", "")),
+		"an unknown workload":       k.As(t, k.Env.Workload(t, "unknown", "")),
 		"a super admin, once again": k.Admin,
 	}
 	all := []string{"workspaces/acme 2", "workspaces/empty 0", "workspaces/other 0", "workspaces/unnamed 1"}
@@ -85,7 +85,7 @@ func TestWorkspacesAreListedAsTheRolesAllow(t *testing.T) {
 		}
 	}
 	_, err := k.As(t, servertest.Caller{}).ListWorkspaces(t.Context(), &vaultv1.ListWorkspacesRequest{})
-	vaulttest.WantError(t, "ListWorkspaces by nobody", err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
+	vaulttest.WantError(t, "ListWorkspaces without credentials", err, codes.Unauthenticated, commonv1.ErrorReason_ERROR_REASON_CREDENTIALS_MISSING)
 }
 
 func TestWorkspacesFollowThePolicyAndTheSecrets(t *testing.T) {
@@ -93,7 +93,7 @@ func TestWorkspacesFollowThePolicyAndTheSecrets(t *testing.T) {
 	k := vaulttest.New(t)
 	newcomer := k.As(t, k.Env.Person(t, "newcomer", map[string]any{"groups": []string{"owner:late"}}))
 	if got := workspaces(t, newcomer, 0); len(got) != 0 {
-		t.Errorf("before the policy names them, the newcomer sees %v", got)
+		t.Errorf("before the policy names them, the new caller sees %v", got)
 	}
 	createIn(t, k.Admin, "brief", "only")
 	if got, want := workspaces(t, k.Admin, 0), []string{"workspaces/acme 0", "workspaces/brief 1"}; !slices.Equal(got, want) {
@@ -101,13 +101,13 @@ func TestWorkspacesFollowThePolicyAndTheSecrets(t *testing.T) {
 	}
 	k.Env.Owner(t, "late")
 	if got, want := workspaces(t, newcomer, 0), []string{"workspaces/late 0"}; !slices.Equal(got, want) {
-		t.Errorf("once the policy names them, the newcomer sees %v, want %v", got, want)
+		t.Errorf("after the policy names them, the new caller sees %v, want %v", got, want)
 	}
 	if _, err := k.Admin.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: "workspaces/brief/secrets/only"}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := workspaces(t, k.Admin, 0), []string{"workspaces/acme 0", "workspaces/late 0"}; !slices.Equal(got, want) {
-		t.Errorf("after its last secret went, a workspace that no row names is listed: %v, want %v", got, want)
+		t.Errorf("after its last secret was deleted, a workspace that no row names is listed: %v, want %v", got, want)
 	}
 	k.Env.Revoke(t)
 	for who, c := range map[string]vaulttest.Client{"a super admin": k.Admin, "an owner": k.Owner, "the newcomer": newcomer} {

@@ -1,18 +1,18 @@
-// Package echo finds a value in the texts that are stored beside it.
+// Package echo finds a value in the strings that are stored with it.
 //
-// A value is stored once and never shown, while its secret's id, description, labels and
-// reasons are shown and kept on the log. [Find] reports which of these hold the value, or 16
-// bytes of it, as they are or in an encoding that the decoder of keys knows: hexadecimal,
-// base64 and base64url at any alignment, `whsec_`, and the body of PEM. The value may be
-// such an encoding itself; then what it stands for counts as well.
+// A value is stored once and never shown, while the ID, description, labels, and reasons of its
+// secret are shown and logged. [Find] reports which of these contain the value, or 16 bytes of it,
+// as is or in an encoding that the key decoder knows: hexadecimal, base64 and base64url at any
+// alignment, `whsec_`, and the body of PEM. The value may be such an encoding itself; then the
+// decoded value counts as well.
 //
-// Letters count in either case, and white space in texts does not count. Of a value of fewer
-// than 16 bytes only the whole is looked for, and one of fewer than 4 is not.
+// The comparison ignores case, and white space in strings. Of a value of fewer than 16 bytes, only
+// the whole value is searched. Values of fewer than 4 bytes are not searched.
 //
-// What is public about a private key, its public part, may stand anywhere.
+// The public part of a private key may appear anywhere.
 //
-// The texts are short and the value may be long: so the texts are taken apart, and the value
-// is read once, in place.
+// The strings are short and the value may be long. The strings are therefore split into windows,
+// and the value is read once, in place.
 package echo
 
 import (
@@ -27,8 +27,8 @@ import (
 
 const (
 	size = 16
-	// least is the length of the shortest value that is looked for, and leastDecoded that of
-	// what a value stands for: shorter ones are in many texts by chance.
+	// least is the minimum length of a value that is searched, and leastDecoded that of a decoded
+	// value: shorter ones occur in many strings by chance.
 	least        = 4
 	leastDecoded = 8
 )
@@ -36,10 +36,10 @@ const (
 // A window is 16 bytes with letters in lower case.
 type window [size]byte
 
-// MaxGroups is how many groups of texts there may be.
+// MaxGroups is the maximum number of groups of strings.
 const MaxGroups = 16
 
-// Find returns for each group of texts whether one of them holds the value or a part of it.
+// Find returns for each group of strings whether one of them contains the value or a part of it.
 // Public is the public part of a value that is a private key, in DER.
 func Find(value, public []byte, groups ...[]string) []bool {
 	held := make([]bool, len(groups))
@@ -48,7 +48,7 @@ func Find(value, public []byte, groups ...[]string) []bool {
 	}
 	forms := formsOf(value, public)
 	defer func() {
-		for _, form := range forms[1:] { // the first is the value, which is the caller's
+		for _, form := range forms[1:] { // the first is the value, which the caller owns
 			clear(form)
 		}
 	}()
@@ -78,11 +78,11 @@ func Find(value, public []byte, groups ...[]string) []bool {
 	return held
 }
 
-// A table says in which groups a window is.
+// A table maps windows to the groups that contain them.
 type table struct {
 	groups map[window]uint16
-	// begun holds hashes of the beginnings of all windows: most of a long value is passed
-	// over by a look at it.
+	// begun contains hashes of the beginnings of all windows: most of a long value is skipped after
+	// one look at it.
 	begun [1 << 16]bool
 }
 
@@ -100,7 +100,7 @@ func beginning(b []byte) uint16 {
 	return uint16(h ^ h>>16)
 }
 
-// mark marks the groups that hold 16 bytes of a form which are not public.
+// mark marks the groups that contain 16 bytes of a form that are not public.
 func (t *table) mark(held []bool, form []byte, public map[window]bool) {
 	plain := regular(form)
 	for i := range len(form) - size + 1 {
@@ -109,7 +109,7 @@ func (t *table) mark(held []bool, form []byte, public map[window]bool) {
 		}
 		w := windowAt(form, i)
 		groups := t.groups[w]
-		// A line of dashes says nothing, unless it is the value.
+		// A line of dashes reveals nothing, unless it is the value.
 		if groups == 0 || public[w] || regular(w[:]) && !plain {
 			continue
 		}
@@ -119,7 +119,7 @@ func (t *table) mark(held []bool, form []byte, public map[window]bool) {
 	}
 }
 
-// markWhole marks the groups that hold all of a short form.
+// markWhole marks the groups that contain all of a short form.
 func markWhole(held []bool, form []byte, readings [][][]byte) {
 	for i := range held {
 		held[i] = held[i] || slices.ContainsFunc(readings[i], func(reading []byte) bool { return holds(reading, form) })
@@ -164,8 +164,8 @@ func fold(b byte) byte {
 	return b
 }
 
-// formsOf returns the value, and what it stands for if it is an encoding. Of PEM with a
-// public part the characters are left out: a part of them is public.
+// formsOf returns the value, and the decoded value if it is an encoding. For PEM with a public
+// part it omits the characters, because a part of them is public.
 func formsOf(value, public []byte) [][]byte {
 	forms := append([][]byte{value}, keyform.Readings(value)...)
 	if public != nil && bytes.Contains(value, []byte("-----BEGIN ")) {
@@ -174,7 +174,7 @@ func formsOf(value, public []byte) [][]byte {
 	return forms
 }
 
-// readingsOf returns a text as it is and decoded in each way that it can be.
+// readingsOf returns a string as is, and decoded in each possible way.
 func readingsOf(text string) [][]byte {
 	readings := [][]byte{[]byte(text)}
 	for _, run := range runsOf(without(text, " \t\r\n:-,"), isHex) {
@@ -201,7 +201,7 @@ func readingsOf(text string) [][]byte {
 	return readings
 }
 
-// without returns a text without some characters.
+// without returns text without the given characters.
 func without(text, characters string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(characters, r) {

@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/echo"
 )
 
-// in reports whether a text holds a value.
+// in reports whether text contains a value.
 func in(value []byte, text string) bool { return echo.Find(value, nil, []string{text})[0] }
 
 func random(t testing.TB, n int) []byte {
@@ -30,7 +30,7 @@ func random(t testing.TB, n int) []byte {
 
 const inPairs = "hex in pairs"
 
-// encodings are all that the decoder of keys knows.
+// encodings are all encodings that the key decoder knows.
 var encodings = map[string]func([]byte) string{
 	"hex":            hex.EncodeToString,
 	"upper-case hex": func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) },
@@ -80,7 +80,7 @@ func TestSixteenBytesAreFound(t *testing.T) {
 			if !in(key, "ends in "+show(part)) {
 				t.Errorf("16 bytes from %d are not found as %s", start, shown)
 			}
-			// Inside of something longer, at each alignment of base64.
+			// Inside of longer data, at each alignment of base64.
 			for pad := range 3 {
 				if !in(key, show(slices.Concat(random(t, pad), part, random(t, 5)))) {
 					t.Errorf("16 bytes from %d are not found as %s behind %d others", start, shown, pad)
@@ -88,11 +88,11 @@ func TestSixteenBytesAreFound(t *testing.T) {
 			}
 		}
 		if !in([]byte("prefix "+hex.EncodeToString(key)), strings.ToUpper(hex.EncodeToString(part))) {
-			t.Errorf("16 bytes from %d of hexadecimal inside a text are not found in the other case", start)
+			t.Errorf("16 bytes from %d of hexadecimal inside a string are not found in the other case", start)
 		}
 	}
 	if in(key, hex.EncodeToString(key[:8])+" and "+hex.EncodeToString(key[40:48])) {
-		t.Error("two parts of 8 bytes are found")
+		t.Error("two parts of 8 bytes are found, want none")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestWholePassphrasesAreFound(t *testing.T) {
 	}
 }
 
-func TestThePublicPartMayStandBesideThePrivateOne(t *testing.T) {
+func TestThePublicPartMayAppearInOtherFields(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -6,13 +6,12 @@ import (
 	"github.com/keyward/keyward/pkg/keyform"
 )
 
-// Of returns the SubjectPublicKeyInfo of the key that a value holds: of the private key if there
-// is one, or else of the first key or certificate. It returns nil if there is none, or it is not
-// of a kind that the vault can generate. It keeps nothing of the value.
+// Of returns the SubjectPublicKeyInfo of the key in a value: of the private key if there is one,
+// otherwise of the first key or certificate. It returns nil if there is no key, or if the vault
+// cannot generate its kind. It retains nothing of the value.
 func Of(value []byte) (spki []byte) { return Shown(keyform.Look(value).Public) }
 
-// Shown returns a SubjectPublicKeyInfo if it is of a kind that the vault can generate, or else
-// nil.
+// Shown returns a SubjectPublicKeyInfo if the vault can generate its kind, and nil otherwise.
 func Shown(spki []byte) []byte {
 	if spki == nil {
 		return nil

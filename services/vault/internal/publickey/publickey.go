@@ -1,15 +1,14 @@
-// Package publickey finds the public part of a stored asymmetric key and writes it
-// in the forms that partners ask for.
+// Package publickey finds the public part of a stored asymmetric key and writes it in the forms
+// that partners request.
 //
-// [Of] looks into a value that is on its way into the vault, in any form that package keyform
-// reads, and returns the DER of the SubjectPublicKeyInfo, which is what the vault keeps. [Parse]
-// makes of that, at any later time, what people are shown: PEM, JWK and fingerprint. Nothing of
-// the private part is in either.
+// [Of] examines a value that is being stored, in any form that package keyform reads, and returns
+// the DER of the SubjectPublicKeyInfo, which the vault stores. [Parse] converts it, at any later
+// time, to the forms that people see: PEM, JWK, and fingerprint. Neither contains anything of the
+// private part.
 //
-// Only kinds that the vault can generate are shown: RSA of 2,048, 3,072 and
-// 4,096 bits, the curves P-256 and P-384, Ed25519 and X25519. Whatever else a value
-// is, among it every encrypted key, has no public part as far as the vault is
-// concerned; that is not an error.
+// Only kinds that the vault can generate are shown: RSA of 2,048, 3,072, and 4,096 bits, the
+// curves P-256 and P-384, Ed25519, and X25519. To the vault, all other values, including encrypted
+// keys, have no public part. That is not an error.
 package publickey
 
 import (
@@ -29,11 +28,11 @@ import (
 	"fmt"
 )
 
-// A Key is the public part of an asymmetric key, as people are shown it.
+// A Key is the public part of an asymmetric key, as shown to people.
 type Key struct {
 	// Algorithm is the kind and size, such as `RSA-2048`.
 	Algorithm string
-	// PEM holds the SubjectPublicKeyInfo.
+	// PEM is the SubjectPublicKeyInfo in PEM.
 	PEM string
 	// JWK is the key as JSON (RFC 7517), with its thumbprint (RFC 7638) as the kid.
 	JWK string
@@ -44,7 +43,7 @@ type Key struct {
 // typePublic is the type of a PEM block with a SubjectPublicKeyInfo.
 const typePublic = "PUBLIC KEY"
 
-// errKind is what a key ends with that is not of a kind the vault can generate.
+// errKind is the error for a key of a kind that the vault cannot generate.
 var errKind = errors.New("the key is not of a kind that can be generated")
 
 // Parse returns the key of a SubjectPublicKeyInfo in DER.
@@ -70,8 +69,8 @@ func Parse(spki []byte) (Key, error) {
 	}, nil
 }
 
-// describe names the kind of a key and returns the members of its JWK that the
-// thumbprint is made of (RFC 7518 section 6, RFC 8037 section 2).
+// describe returns the algorithm of a key and the members of its JWK from which the thumbprint is
+// computed (RFC 7518 section 6, RFC 8037 section 2).
 func describe(public any) (algorithm string, members map[string]string, err error) {
 	text := base64.RawURLEncoding.EncodeToString
 	switch key := public.(type) {
@@ -88,7 +87,7 @@ func describe(public any) (algorithm string, members map[string]string, err erro
 		if key.Curve != elliptic.P256() && key.Curve != elliptic.P384() {
 			break
 		}
-		point, err := key.Bytes() // 4, then x and y in full length
+		point, err := key.Bytes() // 4, then x and y at full length
 		if err != nil {
 			return "", nil, fmt.Errorf("encode point: %w", err)
 		}
@@ -108,8 +107,8 @@ func describe(public any) (algorithm string, members map[string]string, err erro
 
 // encodeJWK returns a JWK of the members, with its thumbprint as the kid.
 func encodeJWK(members map[string]string) (string, error) {
-	// Maps are encoded in the order of their keys and without blanks, which is the
-	// form that the thumbprint is made of.
+	// Maps are encoded in the order of their keys and without white space, which is the form from
+	// which the thumbprint is computed.
 	canonical, err := json.Marshal(members)
 	if err != nil {
 		return "", fmt.Errorf("encode JWK: %w", err)

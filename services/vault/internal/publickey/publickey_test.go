@@ -89,7 +89,7 @@ func thumbprint(canonical string) string {
 func TestCoordinatesOfAPointHaveTheirFullLength(t *testing.T) {
 	t.Parallel()
 	for curve, size := range map[elliptic.Curve]int{elliptic.P256(): 32, elliptic.P384(): 48} {
-		for tries := 0; ; tries++ { // one key in 128 has a coordinate that begins with a zero
+		for tries := 0; ; tries++ { // one key in 128 has a coordinate that begins with a zero byte
 			key := keyformtest.EC(t, curve)
 			point, err := key.PublicKey.Bytes()
 			if err != nil || tries > 10000 {
@@ -134,13 +134,13 @@ func TestPublicPartIsFoundInEachForm(t *testing.T) {
 		{"PKCS #8", string(keyformtest.PKCS8(ecKey)), ecKey.Public()},
 		{"PKCS #1", pkcs1, rsaKey.Public()},
 		{"SEC 1", traditional, ecKey.Public()},
-		{"SEC 1 behind its parameters", parameters + traditional, ecKey.Public()},
+		{"SEC 1 after its parameters", parameters + traditional, ecKey.Public()},
 		{"a public key", string(keyformtest.SPKI(ecKey.Public())), ecKey.Public()},
 		{"a public key of PKCS #1", string(keyformtest.Block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey), nil)), rsaKey.Public()},
 		{"a certificate", string(keyformtest.Certificate(rsaKey)), rsaKey.Public()},
 		{"a certificate with its authority", string(keyformtest.Certificate(ecKey)) + string(keyformtest.Certificate(rsaKey)), ecKey.Public()},
 		{"a key with its certificate", string(keyformtest.PKCS8(rsaKey)) + string(keyformtest.Certificate(rsaKey)), rsaKey.Public()},
-		{"lines that end as on Windows", strings.ReplaceAll(pkcs1, "\n", "\r\n"), rsaKey.Public()},
+		{"Windows line ends", strings.ReplaceAll(pkcs1, "\n", "\r\n"), rsaKey.Public()},
 		{"text around it", "Bag Attributes\n  friendlyName: partner\n" + string(keyformtest.PKCS8(ecKey)) + "\n", ecKey.Public()},
 	}
 	for _, tt := range tests {
@@ -175,12 +175,12 @@ func TestOtherValuesHaveNoPublicPart(t *testing.T) {
 		"a key encrypted in the old way":     string(legacy),
 		"a block that is cut short":          string(keyformtest.PKCS8(nist))[:60],
 		"a block of another type":            string(keyformtest.Block("CERTIFICATE REQUEST", plain, nil)),
-		"a certificate that is none":         string(keyformtest.Block("CERTIFICATE", plain, nil)),
-		"an RSA key that does not add up":    string(keyformtest.Block("RSA PRIVATE KEY", append(plain[:len(plain)-1:len(plain)-1], plain[len(plain)-1]^1), nil)),
-		"a key of more than is looked into":  string(keyformtest.Block("PRIVATE KEY", make([]byte, 5000), nil)),
+		"an invalid certificate":             string(keyformtest.Block("CERTIFICATE", plain, nil)),
+		"an inconsistent RSA key":            string(keyformtest.Block("RSA PRIVATE KEY", append(plain[:len(plain)-1:len(plain)-1], plain[len(plain)-1]^1), nil)),
+		"a key longer than the limit":        string(keyformtest.Block("PRIVATE KEY", make([]byte, 5000), nil)),
 		"a private key marked as public":     string(keyformtest.Block("PUBLIC KEY", plain, nil)),
 		"a public key marked as private":     string(keyformtest.Block("PRIVATE KEY", publickey.Of([]byte(string(keyformtest.PKCS8(keyformtest.RSA(t, 2048))))), nil)),
-		"bytes that are no text":             "\x00\xff\xfe-----BEGIN",
+		"bytes that are not text":            "\x00\xff\xfe-----BEGIN",
 		"a broken key before one that is OK": string(keyformtest.Block("PRIVATE KEY", plain[:100], nil)) + string(keyformtest.PKCS8(keyformtest.EC(t, elliptic.P256()))),
 	} {
 		if got := publickey.Of([]byte(value)); got != nil {
@@ -189,7 +189,7 @@ func TestOtherValuesHaveNoPublicPart(t *testing.T) {
 	}
 }
 
-func TestParseRefusesWhatItDidNotMake(t *testing.T) {
+func TestParseRefusesOtherKinds(t *testing.T) {
 	t.Parallel()
 	p521, err := x509.MarshalPKIXPublicKey(keyformtest.EC(t, elliptic.P521()).Public())
 	if err != nil {
@@ -202,8 +202,8 @@ func TestParseRefusesWhatItDidNotMake(t *testing.T) {
 	}
 }
 
-// TestLargestKeyIsLookedInto keeps the bound above what can be generated.
-func TestLargestKeyIsLookedInto(t *testing.T) {
+// TestLargestKeyIsRecognized keeps the limit above the size of generated keys.
+func TestLargestKeyIsRecognized(t *testing.T) {
 	t.Parallel()
 	key := keyformtest.RSA(t, 4096)
 	for _, value := range []string{string(keyformtest.PKCS8(key)), string(keyformtest.Block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key), nil))} {
@@ -228,10 +228,10 @@ func FuzzOf(f *testing.F) {
 		}
 		got, err := publickey.Parse(spki)
 		if err != nil {
-			t.Fatalf("Parse of what Of made = %v", err)
+			t.Fatalf("Parse of the result of Of = %v", err)
 		}
 		if keyform.Look([]byte(got.PEM)).Kind != keyform.KindPublicKey {
-			t.Fatal("the PEM of the public part holds something else")
+			t.Fatal("the PEM of the public part contains another key")
 		}
 		if again := publickey.Of([]byte(got.PEM)); !bytes.Equal(again, spki) {
 			t.Fatalf("Of(PEM) = %x, want %x", again, spki)

@@ -1,4 +1,4 @@
 package sealing
 
-// Opener is for tests with a known private key.
+// Opener exports opener for tests with a known private key.
 var Opener = opener

@@ -1,25 +1,25 @@
-// Package sealing keeps the key pairs that values are sealed to on their way to the vault,
-// and opens what was sealed.
+// Package sealing stores the key pairs to which clients seal values for the vault, and opens
+// sealed values.
 //
-// A sealed value is HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256),
-// HKDF-SHA256 and AES-256-GCM, by Tink. Callers seal with an implementation of their own,
-// such as package seal; docs/sealed-values.md has what they need and a known answer.
+// A sealed value is HPKE (RFC 9180) in base mode with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, and
+// AES-256-GCM, by Tink. Callers seal with an implementation of their choice, such as package seal;
+// docs/sealed-values.md describes the format, with a known answer.
 //
 // # Keys
 //
-// There is one pair for each key of the vault's keyring. [Open] makes the next one when the
-// keyring seals with another key than before; the pair that it replaces goes on opening for
+// There is one pair for each key of the vault's keyring. [Open] creates the next pair when the
+// keyring seals with another key than before. The replaced pair continues to open values for
 // [Retention], and is then deleted. Private keys are stored sealed by the keyring:
 //
 //	sealing-key/{key id} → pair
 //
-// Everything else in a row is associated data of the seal, so a row that was changed, or
-// copied to another place, does not open, and the vault does not start.
+// Everything else in a row is associated data of the seal. A row that was changed or copied to
+// another place therefore does not open, and the vault does not start.
 //
-// # What a value is bound to
+// # Binding of values
 //
-// The info of HPKE names the secret, the request, the time, and whether the value is text
-// ([Sealed]). That a value is used once is up to package secret, which has the transaction.
+// The info of HPKE contains the secret, the request, the time, and whether the value is text
+// ([Sealed]). Package secret, which has the transaction, ensures that a value is used only once.
 package sealing
 
 import (
@@ -38,41 +38,41 @@ import (
 )
 
 const (
-	// Retention is how long a key that was replaced goes on opening.
+	// Retention is how long a replaced key continues to open values.
 	Retention = 30 * 24 * time.Hour
 
 	space  = "sealing-key"
 	format = 1 // first byte of a row; the rest is JSON
-	// maxPairs is far above the keys that a keyring gets within the retention.
+	// maxPairs is far above the number of keys that a keyring gets within the retention.
 	maxPairs = 1000
-	// maxForgotten is how many pairs one transaction deletes.
+	// maxForgotten is the maximum number of pairs that one transaction deletes.
 	maxForgotten = 16
 )
 
 // A Key is a public key of the vault.
 type Key struct {
-	// ID names the key; see [ID].
+	// ID identifies the key; see [ID].
 	ID string
 	// Public is the X25519 public key, 32 bytes.
 	Public  []byte
 	Created time.Time
-	// Expires is when the vault forgets the private key; zero for the newest.
+	// Expires is when the vault deletes the private key; zero for the newest key.
 	Expires time.Time
 }
 
-// expired reports whether the key no longer opens.
+// expired reports whether the key no longer opens values.
 func (k Key) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
 
-// A pair is a key with what opens.
+// A pair is a key with its private part.
 type pair struct {
 	Key
 
-	ring    string // the id of the keyring's key that it came with
+	ring    string // the ID of the keyring's key to which it belongs
 	private tink.HybridDecrypt
-	row     []byte // as it is stored
+	row     []byte // the stored form
 }
 
-// Keys are the vault's keys. They may be used from many goroutines.
+// Keys holds the key pairs of the vault. It is safe for concurrent use.
 type Keys struct {
 	kv  kv.Store
 	now func() time.Time
@@ -81,8 +81,8 @@ type Keys struct {
 	pairs []pair // newest first
 }
 
-// Open opens the keys that the store holds, and makes a new one if there is none for the key
-// that the keyring seals with now. It fails if a stored key was tampered with.
+// Open opens the keys in the store, and creates a new key if the key with which the keyring now
+// seals has none. It fails if a stored key was tampered with.
 func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func() time.Time) (*Keys, error) {
 	k := &Keys{kv: store, now: now}
 	err := store.View(ctx, func(r kv.Reader) (err error) {
@@ -98,7 +98,7 @@ func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func()
 	return k, nil
 }
 
-// rotate adds a pair for the keyring's present key, unless another start was quicker.
+// rotate adds a pair for the keyring's current key, unless a concurrent start already did.
 func (k *Keys) rotate(ctx context.Context, ring *keyring.Keyring) error {
 	made, err := generate(ring, k.now())
 	if err != nil {
@@ -114,7 +114,7 @@ func (k *Keys) rotate(ctx context.Context, ring *keyring.Keyring) error {
 	})
 }
 
-// List returns the keys that open now, the newest first.
+// List returns the keys that have not expired, newest first.
 func (k *Keys) List() []Key {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -128,7 +128,7 @@ func (k *Keys) List() []Key {
 	return keys
 }
 
-// find returns what opens for a key that has not expired.
+// find returns the decrypter of a key that has not expired.
 func (k *Keys) find(id string) (tink.HybridDecrypt, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -139,8 +139,7 @@ func (k *Keys) find(id string) (tink.HybridDecrypt, bool) {
 	return k.pairs[i].private, true
 }
 
-// Forget deletes keys that have expired, some at a time, and reports whether there are still
-// keys that are going to expire.
+// Forget deletes expired keys, some at a time, and reports whether other keys will expire.
 func (k *Keys) Forget(ctx context.Context) (more bool, err error) {
 	over, more := k.over()
 	if len(over) == 0 {
@@ -169,7 +168,7 @@ func (k *Keys) Forget(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// over returns some keys that have expired, and whether others are going to.
+// over returns some expired keys, and whether other keys will expire.
 func (k *Keys) over() (ids []string, more bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -185,12 +184,12 @@ func (k *Keys) over() (ids []string, more bool) {
 	return ids, more
 }
 
-// current reports whether the newest pair came with the keyring's present key.
+// current reports whether the newest pair belongs to the keyring's current key.
 func current(pairs []pair, ring *keyring.Keyring) bool {
 	return len(pairs) > 0 && pairs[0].ring == ring.KeyID()
 }
 
-// replace writes a new pair, and when the one before it expires.
+// replace writes a new pair, and the expiry of the previous one.
 func replace(tx kv.Tx, pairs []pair, made pair, ring *keyring.Keyring) ([]pair, error) {
 	all := append([]pair{made}, pairs...)
 	if len(pairs) > 0 {
@@ -208,8 +207,7 @@ func replace(tx kv.Tx, pairs []pair, made pair, ring *keyring.Keyring) ([]pair, 
 	return all, nil
 }
 
-// load reads all pairs, the newest first. Where there are some, one of them has not been
-// replaced.
+// load reads all pairs, newest first. If there are any, exactly one of them has not been replaced.
 func load(r kv.Reader, ring *keyring.Keyring) ([]pair, error) {
 	var pairs []pair
 	prefix := kv.NewKey(space)
@@ -238,13 +236,13 @@ func load(r kv.Reader, ring *keyring.Keyring) ([]pair, error) {
 	})
 	for i, p := range pairs {
 		if p.Expires.IsZero() != (i == 0) {
-			return nil, errors.New("exactly one key must not have been replaced: rows were removed or put back")
+			return nil, errors.New("exactly one key must not have been replaced: rows were removed or restored")
 		}
 	}
 	return pairs, nil
 }
 
-// A stored is a row: the private key, sealed, and its associated data.
+// A stored is a row: the sealed private key and its associated data.
 type stored struct {
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero"`

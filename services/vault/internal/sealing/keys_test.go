@@ -27,7 +27,7 @@ const (
 	request = "request"
 )
 
-// A fixture is a real file, every closure of which runs twice.
+// A fixture is a store over a real file that runs every closure twice.
 type fixture struct {
 	kv   kv.Store
 	kek  tink.AEAD
@@ -67,7 +67,7 @@ func (f *fixture) open(t testing.TB) *sealing.Keys {
 	return keys
 }
 
-// turn gives the keyring another key, as an operator will.
+// turn gives the keyring another key, as an operator does.
 func (f *fixture) turn(t *testing.T) {
 	t.Helper()
 	row := kv.NewKey("keyring").Text("vault").Text("keyset")
@@ -110,7 +110,7 @@ func (f *fixture) turn(t *testing.T) {
 	}
 }
 
-// rows returns what is stored, by key.
+// rows returns the stored rows by key.
 func (f *fixture) rows(t *testing.T) map[string][]byte {
 	t.Helper()
 	rows := make(map[string][]byte)
@@ -126,7 +126,7 @@ func (f *fixture) rows(t *testing.T) map[string][]byte {
 	return rows
 }
 
-// put replaces what is stored.
+// put replaces the stored rows.
 func (f *fixture) put(t *testing.T, rows map[string][]byte) {
 	t.Helper()
 	old := f.rows(t)
@@ -145,7 +145,7 @@ func (f *fixture) put(t *testing.T, rows map[string][]byte) {
 	}))
 }
 
-// sealTo seals a text at the time of the fixture.
+// sealTo seals a string at the time of the fixture.
 func (f *fixture) sealTo(t testing.TB, key sealing.Key) sealing.Sealed {
 	t.Helper()
 	public, err := seal.NewKey(key.Public)
@@ -186,7 +186,7 @@ func TestThereIsAKeyForEachKeyOfTheKeyring(t *testing.T) {
 	f := newFixture(t)
 	first := f.open(t).List()
 	if again := f.open(t).List(); len(first) != 1 || len(again) != 1 || again[0].ID != first[0].ID {
-		t.Fatalf("keys = %v, after a restart %v, want one and the same", first, again)
+		t.Fatalf("keys = %v, after a restart %v, want the same key", first, again)
 	}
 	value := f.sealTo(t, first[0])
 	f.turn(t)
@@ -220,7 +220,7 @@ func TestReplacedKeysAreForgotten(t *testing.T) {
 	f.now = f.now.Add(time.Second)
 	late := f.sealTo(t, first)
 	if len(keys.List()) != 1 {
-		t.Errorf("keys = %v, want the newest only", keys.List())
+		t.Errorf("keys = %v, want only the newest", keys.List())
 	}
 	wantOpen(t, "expired", keys, late, sealing.Field+".key_id")
 	wantOpen(t, "expired, after a restart", f.open(t), late, sealing.Field+".key_id")
@@ -229,7 +229,7 @@ func TestReplacedKeysAreForgotten(t *testing.T) {
 	}
 	wantOpen(t, "the newest", keys, f.sealTo(t, keys.List()[0]), "")
 	if more, err := f.open(t).Forget(t.Context()); err != nil || more {
-		t.Errorf("Forget of nothing = %v, %v", more, err)
+		t.Errorf("Forget without expired keys = %v, %v", more, err)
 	}
 }
 
@@ -293,19 +293,19 @@ func TestRowsThatWereTamperedWithDoNotOpen(t *testing.T) {
 		return with(map[string][]byte{key: []byte(text)})
 	}
 	for what, rows := range map[string]map[string][]byte{
-		"swapped":           with(map[string][]byte{replaced: good[newest], newest: good[replaced]}),
-		"copied":            with(map[string][]byte{replaced: good[newest]}),
-		"put back":          with(map[string][]byte{replaced: before[replaced]}),
-		"the newest lost":   with(map[string][]byte{newest: nil}),
-		"a later expiry":    edit(replaced, `"expires":"2030`, `"expires":"2031`),
-		"another time":      edit(newest, `"created":"2030`, `"created":"2029`),
-		"another keyring":   edit(newest, f.ring.KeyID(), "00000000"),
-		"another form":      with(map[string][]byte{newest: append([]byte{2}, good[newest][1:]...)}),
-		"no JSON":           with(map[string][]byte{newest: good[newest][:10]}),
-		"empty":             with(map[string][]byte{newest: {}}),
-		"another vault's":   with(map[string][]byte{newest: elsewhere(t)}),
-		"another place":     with(map[string][]byte{newest: nil, string(kv.NewKey("sealing-key").Text("0123456789abcdef")): good[newest]}),
-		"a key that is bad": with(map[string][]byte{"sealing-key\x00id": good[newest]}),
+		"swapped":                with(map[string][]byte{replaced: good[newest], newest: good[replaced]}),
+		"copied":                 with(map[string][]byte{replaced: good[newest]}),
+		"put back":               with(map[string][]byte{replaced: before[replaced]}),
+		"the newest key removed": with(map[string][]byte{newest: nil}),
+		"a later expiry":         edit(replaced, `"expires":"2030`, `"expires":"2031`),
+		"another time":           edit(newest, `"created":"2030`, `"created":"2029`),
+		"another keyring":        edit(newest, f.ring.KeyID(), "00000000"),
+		"another form":           with(map[string][]byte{newest: append([]byte{2}, good[newest][1:]...)}),
+		"no JSON":                with(map[string][]byte{newest: good[newest][:10]}),
+		"empty":                  with(map[string][]byte{newest: {}}),
+		"another vault's":        with(map[string][]byte{newest: elsewhere(t)}),
+		"another place":          with(map[string][]byte{newest: nil, string(kv.NewKey("sealing-key").Text("0123456789abcdef")): good[newest]}),
+		"an invalid key":         with(map[string][]byte{"sealing-key\x00id": good[newest]}),
 	} {
 		f.put(t, rows)
 		if keys, err := sealing.Open(t.Context(), f.kv, f.ring, f.clock); err == nil {

@@ -19,13 +19,13 @@ import (
 	"github.com/keyward/keyward/pkg/keyring"
 )
 
-// ID names a public key: the first 16 characters of its SHA-256 in hexadecimal.
+// ID returns the ID of a public key: the first 16 characters of its SHA-256 in hexadecimal.
 func ID(public []byte) string {
 	digest := sha256.Sum256(public)
 	return hex.EncodeToString(digest[:8])
 }
 
-// generate makes a new pair.
+// generate returns a new pair.
 func generate(ring *keyring.Keyring, now time.Time) (pair, error) {
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -49,7 +49,7 @@ func seal(ring *keyring.Keyring, s stored, private []byte) (pair, error) {
 	return p, err
 }
 
-// openPair opens a row. Its place is part of what its private key is sealed with.
+// openPair opens a row. The place of the row is part of the associated data of its private key.
 func openPair(ring *keyring.Keyring, id string, row []byte) (pair, error) {
 	s, err := decode(row)
 	if err != nil {
@@ -65,13 +65,13 @@ func openPair(ring *keyring.Keyring, id string, row []byte) (pair, error) {
 		return pair{}, err
 	}
 	if p.ID != id {
-		return pair{}, errors.New("the key has another id")
+		return pair{}, errors.New("the key has another ID")
 	}
 	p.row = row
 	return p, nil
 }
 
-// expiring returns the pair as it is once it was replaced.
+// expiring returns the pair with an expiry, after it was replaced.
 func (p pair) expiring(ring *keyring.Keyring, at time.Time) (pair, error) {
 	s, err := decode(p.row)
 	if err != nil {
@@ -102,7 +102,7 @@ func newPair(s stored, private []byte) (pair, error) {
 	}, nil
 }
 
-// opener returns Tink's HPKE for a private key.
+// opener returns Tink's HPKE decrypter for a private key.
 func opener(private []byte) (tink.HybridDecrypt, error) {
 	parameters, err := hpke.NewParameters(hpke.ParametersOpts{
 		KEMID: hpke.DHKEM_X25519_HKDF_SHA256, KDFID: hpke.HKDFSHA256, AEADID: hpke.AES256GCM,

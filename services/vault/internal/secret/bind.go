@@ -14,44 +14,43 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// maxNamed is how many versions a binding names, so that to give it up fits in one
-// transaction.
+// maxNamed is the maximum number of versions that a binding names, so that removing the binding
+// fits in one transaction.
 const maxNamed = 16
 
-// A BindRequest is what a binding is asked for.
+// A BindRequest is a request for a binding.
 type BindRequest struct {
 	Usage Usage
 	// Referrer is the resource that refers to the secret.
 	Referrer string
-	// Host is where a credential is sent, or that of the endpoint which uses a KEY.
+	// Host is the host to which a credential is sent, or the host of the endpoint that uses a KEY.
 	Host string
-	// Port is the port that a credential is sent to.
+	// Port is the port to which a credential is sent.
 	Port uint16
-	// Operation names the save that needs the binding.
+	// Operation is the ID of the save that needs the binding.
 	Operation string
-	// Version is the version that the referrer means, 0 being the current one.
+	// Version is the version that the referrer pins, or 0 for the current one.
 	Version uint32
-	// Purpose is what the referrer uses a KEY for. Its host is that of the use.
+	// Purpose is the purpose for which the referrer uses a KEY. Its host is Host.
 	Purpose Purpose
-	// Rehearse is whether the use is only checked, and nothing is bound.
+	// Rehearse checks the request without binding the secret.
 	Rehearse bool
 }
 
-// errRehearsed ends the transaction of a use that is only checked, so that nothing is written.
+// errRehearsed ends the transaction of a request that is only checked, so that nothing is written.
 var errRehearsed = errors.New("rehearsed")
 
-// Bind grants the holder to resolve a secret for a referrer, and keeps the secret
-// from being deleted. Binding again under the same operation adds the version, if it is
-// one that was not named yet, reports what bindings of earlier releases do not tell, and else
-// changes nothing; it returns what there is.
+// Bind allows the holder to resolve a secret for a referrer, and prevents the deletion of the
+// secret. Binding again under the same operation adds the version if the binding does not name it
+// yet, adds the metadata that bindings of earlier releases lack, and otherwise changes nothing.
+// Bind returns the stored binding.
 //
-// With the binding comes what is known of the version that is meant: one that is named
-// must be enabled, while the current one may be in any state, as it is another one after
-// the next rotation. The facts of a KEY come from the value, which is opened for this; nothing
-// more than [Facts] is kept. If the use is only rehearsed, all is checked and counted the same,
-// and nothing is bound. Bind fails with SECRET_NOT_FOUND, VERSION_NOT_FOUND, VERSION_DISABLED,
-// VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
-// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN or KEY_NOT_SHARED.
+// Bind also returns the metadata of the requested version. A pinned version must be enabled. The
+// current version may be in any state, because the next rotation replaces it. The facts of a KEY
+// come from its value, which Bind decrypts; only [Facts] are stored. A rehearsal is checked and
+// counted like any other request, but binds nothing. Bind fails with SECRET_NOT_FOUND,
+// VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
+// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, or KEY_NOT_SHARED.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	err = s.kv.Update(ctx, func(tx kv.Tx) error {
 		if bound, meant, err = s.bind(tx, call, name, holder, req); err == nil && req.Rehearse {
@@ -65,7 +64,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, r
 	return bound, meant, s.noteEqual(ctx, call, name, err)
 }
 
-// bind does in a transaction what [Store.Bind] promises.
+// bind is the transaction of [Store.Bind].
 func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	now := s.timestamp()
 	sec, err := loadSecret(tx, name)
@@ -114,7 +113,7 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequ
 	return bound, meant, s.writeBinding(tx, call, sec, &bound, req.Version, now)
 }
 
-// begin fills in a binding that is new, and counts it.
+// begin fills in a new binding and counts it.
 func (b *Binding) begin(tx kv.Tx, req BindRequest, now time.Time) error {
 	b.Usage, b.Referrer, b.Created = req.Usage, req.Referrer, now
 	if b.Purpose = req.purpose(); req.Usage == Credential {
@@ -136,14 +135,14 @@ func (s *Store) writeBinding(tx kv.Tx, call Call, sec Secret, b *Binding, versio
 	return s.record(tx, call, sec, e, state)
 }
 
-// sameAs refuses an operation id that was used for another binding of the secret: the
-// caller would rely on a grant that it does not have.
+// sameAs fails if the operation ID belongs to another binding of the secret. The caller would
+// otherwise rely on a grant that it does not have.
 func (u BindRequest) sameAs(b Binding) error {
 	if u.Referrer != b.Referrer || u.Usage == Credential && (u.Host != b.Host || u.Port != b.Port && !b.portless()) {
-		return fault.Field("operation_id", "must not be that of a binding for another referrer, host or port")
+		return fault.Field("operation_id", "must not be the ID of a binding for another referrer, host, or port")
 	}
 	if len(b.Purpose.Chains) > 0 && !slices.Equal(b.Purpose.Chains, u.Purpose.Chains) {
-		return fault.Field("operation_id", "must not be that of a binding for another purpose")
+		return fault.Field("operation_id", "must not be the ID of a binding for another purpose")
 	}
 	return nil
 }
@@ -158,19 +157,18 @@ func (u BindRequest) purpose() Purpose {
 	return p
 }
 
-// adds reports whether the use tells a version, a purpose or a port that the binding does not
-// have yet.
+// adds reports whether the request has a version, purpose, or port that the binding lacks.
 func (u BindRequest) adds(b Binding) bool {
 	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0 || b.portless()
 }
 
-// name makes the binding name a version, unless that is 0.
+// name adds a version to those that the binding names, unless the number is 0.
 func (b *Binding) name(tx kv.Tx, number uint32) error {
 	if number == 0 || slices.Contains(b.Versions, number) {
 		return nil
 	}
 	if len(b.Versions) == maxNamed {
-		return fault.Field("version", "must not be another one after 16 of the same operation")
+		return fault.Field("version", "must be one of the 16 versions that the operation already names")
 	}
 	b.Versions = slices.Sorted(slices.Values(append(slices.Clone(b.Versions), number)))
 	if _, err := addCount(tx, namedKey(b.UID, number), true); err != nil {
@@ -179,8 +177,8 @@ func (b *Binding) name(tx kv.Tx, number uint32) error {
 	return nil
 }
 
-// Unbind gives up what the holder bound under an operation. It does nothing if
-// there is no such binding, or no such secret.
+// Unbind removes the binding of the holder under an operation. It does nothing if the binding or
+// the secret does not exist.
 func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operation string) error {
 	now := s.timestamp()
 	return s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -212,24 +210,24 @@ func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operat
 	})
 }
 
-// allowedBy fails if the secret does not permit the use.
+// allowedBy fails if the secret does not permit the requested usage.
 func (u BindRequest) allowedBy(sec Secret) error {
 	if u.Usage != sec.Usage {
-		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "the secret may not be used for this").
+		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "the secret has another usage").
 			With("usage", string(sec.Usage))
 	}
 	return nil
 }
 
-// destination returns where a credential is sent.
+// destination returns the host and port to which a credential is sent.
 func (u BindRequest) destination() destination.Destination {
 	return destination.Destination{Host: u.Host, Port: u.Port}
 }
 
-// hostOf fails if the version that is meant may not be sent to the host and port. Present is
-// the binding if there is one already; [Store.reportPort] judges one without port.
+// hostOf fails if the requested version may not be sent to the host and port. Present is the
+// existing binding, if any; [Store.reportPort] checks one without a port.
 func (u BindRequest) hostOf(sec Secret, meant Version, present Binding) error {
-	hosts := sec.AllowedHosts // also while the current version is destroyed
+	hosts := sec.AllowedHosts // even if the current version is destroyed
 	if u.Version != 0 {
 		hosts = meant.AllowedHosts
 	}
@@ -241,11 +239,11 @@ func (u BindRequest) hostOf(sec Secret, meant Version, present Binding) error {
 
 func hostNotAllowed(to string) error {
 	return fault.New(fault.FailedPrecondition, HostNotAllowed,
-		"the credential may not be sent to this host and port; add "+to+" to allowed_hosts with a new value, or have a super admin add it").
+		"the credential may not be sent to this host and port; add "+to+" to allowed_hosts with a new value, or ask a super admin to add it").
 		With("host", to)
 }
 
-// meant returns the version that the use means.
+// meant returns the version that the request means.
 func (u BindRequest) meant(r kv.Reader, sec Secret) (Version, error) {
 	v, err := loadVersion(r, sec, cmp.Or(u.Version, sec.Current))
 	if err == nil && u.Version != 0 {
@@ -254,7 +252,7 @@ func (u BindRequest) meant(r kv.Reader, sec Secret) (Version, error) {
 	return v, err
 }
 
-// loadBinding completes a binding of which the key is known, if it is there.
+// loadBinding completes a binding, given the parts of its key, if it exists.
 func loadBinding(r kv.Reader, b *Binding) (present bool, err error) {
 	stored, err := r.Get(bindingKey(*b))
 	if errors.Is(err, kv.ErrNotFound) {
@@ -266,7 +264,7 @@ func loadBinding(r kv.Reader, b *Binding) (present bool, err error) {
 	return true, decode(stored, b)
 }
 
-// countBinding keeps the counters that belong to a binding, when it comes or goes.
+// countBinding updates the counters of a binding that is added or removed.
 func countBinding(tx kv.Tx, b Binding, comes bool) error {
 	mine, err := addCount(tx, referrerKey(b.UID, b.Referrer), comes)
 	if err != nil {
@@ -283,7 +281,7 @@ func countBinding(tx kv.Tx, b Binding, comes bool) error {
 	return countHost(tx, b, comes)
 }
 
-// countHost keeps the counter of bindings to a host and port.
+// countHost updates the counter of the bindings to a host and port.
 func countHost(tx kv.Tx, b Binding, comes bool) error {
 	if _, err := addCount(tx, hostReferrerKey(b.UID, b.destination(), b.Referrer), comes); err != nil {
 		return fmt.Errorf("count bindings to host: %w", err)
@@ -291,8 +289,8 @@ func countHost(tx kv.Tx, b Binding, comes bool) error {
 	return nil
 }
 
-// checkHostsInUse fails with SECRET_IN_USE if a host and port is no longer among the allowed
-// ones although a binding sends the credential there.
+// checkHostsInUse fails with SECRET_IN_USE if a host and port to which a binding sends the
+// credential is no longer allowed.
 func checkHostsInUse(r kv.Reader, before Secret, allowed []string) error {
 	using := make(map[string]bool)
 	for _, host := range before.AllowedHosts {

@@ -8,9 +8,9 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// Bindings returns a page of a secret's bindings by holder and operation. The
-// [resource.Any] stands for all secrets of the workspace, in the order of their names; a
-// page of those may be shorter than its limit, and next is nil at the end only.
+// Bindings returns a page of the bindings of a secret, ordered by holder and operation.
+// [resource.Any] means all secrets of the workspace, in the order of their names. A page of those
+// may be shorter than its limit. Next is nil only at the end.
 func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Binding, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
 		if name.ID == resource.Any {
@@ -44,8 +44,7 @@ func bindingsOf(r kv.Reader, sec Secret, p Page) (bindings []Binding, next []byt
 	return bindings, next, nil
 }
 
-// read completes a binding of which the secret is known. Prefix is that of the secret's
-// bindings.
+// read completes a binding whose secret is set. Prefix is the key prefix of the secret's bindings.
 func (b *Binding) read(prefix kv.Key, pair kv.Pair) (err error) {
 	var rest []byte
 	if b.Holder, rest, err = kv.CutText(pair.Key[len(prefix):]); err != nil {
@@ -57,8 +56,8 @@ func (b *Binding) read(prefix kv.Key, pair kv.Pair) (err error) {
 	return decode(pair.Value, b)
 }
 
-// bindingsOfAll returns a page of the bindings of a workspace's secrets. Its cursor is the
-// id of the secret that it came to, and behind it the cursor in that one's bindings.
+// bindingsOfAll returns a page of the bindings of a workspace's secrets. Its cursor consists of
+// the ID of the last secret and the cursor in the bindings of that secret.
 func bindingsOfAll(r kv.Reader, workspace string, p Page) (bindings []Binding, next []byte, err error) {
 	prefix := secretsKey(workspace)
 	all := kv.Prefix(prefix, maxExamined+1)

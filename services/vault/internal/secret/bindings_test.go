@@ -11,12 +11,12 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// TestPageOfAnotherLifeShowsNothingOfOtherSecrets goes on with a list of what hung on a
-// uid that is gone. The keys of many other uids are between that one and the next.
-func TestPageOfAnotherLifeShowsNothingOfOtherSecrets(t *testing.T) {
+// TestPageOfAnotherIncarnationShowsNothingOfOtherSecrets continues a list of a deleted uid. The
+// keys of many other uids are between that uid and the next.
+func TestPageOfAnotherIncarnationShowsNothingOfOtherSecrets(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for range 4 { // lives: the uid is as often before the next one as behind it
+	for range 4 { // incarnations: the uid is as likely before the next one as after it
 		for i := range 8 {
 			id := fmt.Sprintf("other-%d", i)
 			_ = f.Delete(t.Context(), secret.Call{}, name(id), secret.Deletion{Force: true})
@@ -58,7 +58,7 @@ func TestBindingsOfAWorkspaceAreListedBySecret(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var want []string
-	for i := range 9 { // with 0, 1 and 2 bindings in turn
+	for i := range 9 { // with 0, 1, and 2 bindings in turn
 		id := fmt.Sprintf("key-%d", i)
 		f.create(t, id, "v")
 		for j := range i % 3 {
@@ -99,7 +99,7 @@ func TestBindingsOfAWorkspaceAreListedBySecret(t *testing.T) {
 	}
 	found, _, err := f.Bindings(t.Context(), all, secret.Page{Limit: 1, Cursor: next})
 	if err != nil || len(found) != 1 || found[0].Name.ID != "key-2" {
-		t.Errorf("behind a secret that is gone comes %v, %v, want the next one", found, err)
+		t.Errorf("after a deleted secret follows %v, %v, want the next one", found, err)
 	}
 	found, next, err = f.Bindings(t.Context(), secret.Name{Workspace: "empty", ID: resource.Any}, secret.Page{Limit: 1})
 	if err != nil || len(found) != 0 || next != nil {

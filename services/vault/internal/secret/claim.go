@@ -10,8 +10,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// claim fails unless a KEY may be bound for the use's purpose. If reports is set, the binding
-// exists from before purposes were recorded, and the use reports its purpose.
+// claim fails unless a KEY may be bound for the requested purpose. If reports is set, the binding
+// is older than the recording of purposes, and the request reports its purpose.
 func (u BindRequest) claim(r kv.Reader, sec Secret, meant Version, reports bool) error {
 	if sec.Usage != Key || sec.public(meant) {
 		return nil
@@ -21,7 +21,7 @@ func (u BindRequest) claim(r kv.Reader, sec Secret, meant Version, reports bool)
 	}
 	if !sec.Kind.servesAll(u.Purpose) {
 		return fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-			"the key was generated for another kind of algorithm; generate one of the kind that this use needs").
+			"the key was generated for another kind of algorithm; generate a key of the kind that this use requires").
 			With("requested", strings.Join(u.Purpose.Chains, ", "))
 	}
 	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
@@ -49,7 +49,7 @@ func (u BindRequest) claim(r kv.Reader, sec Secret, meant Version, reports bool)
 }
 
 // agreesWithFixed fails if an earlier release recorded that the KEY goes into digests that are
-// sent and the use is of another kind, or the reverse.
+// sent, and the requested chains do not contain such a digest, or the reverse.
 func (u BindRequest) agreesWithFixed(r kv.Reader, sec Secret) error {
 	stored, err := r.Get(purposeKey(sec.UID))
 	if errors.Is(err, kv.ErrNotFound) {
@@ -85,7 +85,7 @@ func (u BindRequest) claimBeside(r kv.Reader, sec Secret) error {
 			silent = true
 			continue
 		case !sec.mayClaim(b.Purpose.Chains):
-			continue // claims a stated purpose that was replaced, and no longer resolves
+			continue // claims a replaced stated purpose, and no longer resolves
 		case first == nil:
 			first = &b
 		}

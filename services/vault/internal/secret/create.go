@@ -11,23 +11,23 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// A Draft is a secret to be created.
+// A Draft describes a secret to create.
 type Draft struct {
 	Description  string
 	Labels       map[string]string
 	Usage        Usage
 	AllowedHosts []string
-	// Shared lets a KEY serve the endpoints of several hosts.
+	// Shared allows a KEY to serve the endpoints of several hosts.
 	Shared bool
-	// Chains are what the owner states that a KEY is for, if anything.
+	// Chains is the purpose that the owner states for a KEY, if any.
 	Chains []string
-	// RotationPeriod is 0 if nobody is to be reminded.
+	// RotationPeriod is 0 if no one is to be reminded.
 	RotationPeriod time.Duration
 	Value          Value
 }
 
-// Create stores a secret with its first version. It fails with SECRET_EXISTS if the
-// name is taken. A repeated request returns the secret as it is now.
+// Create stores a secret with its first version. It fails with SECRET_EXISTS if the name is taken.
+// A repeated request returns the current secret.
 func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (Secret, error) {
 	defer func() { draft.Value.Zero() }()
 	if err := checkHosts(draft.Usage, draft.AllowedHosts); err != nil {
@@ -68,10 +68,10 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	return created, nil
 }
 
-// fieldChains are the chains in a request that creates a secret.
+// fieldChains is the field of the chains in a request that creates a secret.
 const fieldChains = "secret.purpose.chains"
 
-// checkChains fails unless the secret may have the purpose that is stated.
+// checkChains fails unless the secret may have the stated purpose.
 func (d Draft) checkChains() error {
 	switch {
 	case len(d.Chains) == 0:
@@ -81,7 +81,7 @@ func (d Draft) checkChains() error {
 	case !d.Value.kind.servesAll(*d.purpose()):
 		return fault.Field(fieldChains, "must fit the kind of key to generate: AES keys encrypt, and HMAC keys authenticate")
 	case !d.Value.kind.decodes(*d.purpose()):
-		return fault.Field(fieldChains, "must read a generated key as it is stored: AES and HMAC keys as raw, and private keys as pem")
+		return fault.Field(fieldChains, "must decode a generated key from its stored form: AES and HMAC keys as raw, and private keys as pem")
 	}
 	return nil
 }
@@ -93,8 +93,8 @@ func (d Draft) purpose() *Purpose {
 	return &p
 }
 
-// prepare does what needs no transaction: it draws the uid and the value, looks at it, and
-// seals.
+// prepare does the work that needs no transaction: it generates the uid and the value, checks the
+// value, and seals it.
 func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) (Secret, Stored, error) {
 	uid, err := s.newUID()
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 	switch _, err := tx.Get(secretKey(sec.Name)); {
 	case err == nil:
-		return fault.New(fault.AlreadyExists, Exists, "there is a secret of this name")
+		return fault.New(fault.AlreadyExists, Exists, "a secret with this name already exists")
 	case !errors.Is(err, kv.ErrNotFound):
 		return fmt.Errorf("read secret: %w", err)
 	}
@@ -159,8 +159,7 @@ func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 	return s.remember(tx, call, sec)
 }
 
-// putSecret writes a secret and its place in the order of updates, and returns the
-// stored form.
+// putSecret writes a secret and its index entry by update time, and returns the stored form.
 func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 	stored, err := put(tx, secretKey(sec.Name), sec)
 	if err != nil {
@@ -172,7 +171,7 @@ func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
 	return stored, nil
 }
 
-// putVersion writes the secret's last version.
+// putVersion writes the last version of the secret.
 func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
 	v := Version{
 		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts,

@@ -10,17 +10,17 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A Deletion is how to delete.
+// A Deletion holds the options of a deletion.
 type Deletion struct {
-	// Etag, if not empty, must be the current one.
+	// Etag, if not empty, must be the current etag.
 	Etag string
-	// Force deletes a secret that is in use, together with its bindings.
+	// Force also deletes a secret that is in use, with its bindings.
 	Force bool
 }
 
-// Delete removes a secret for good and frees its name. It fails with
-// SECRET_NOT_FOUND, ETAG_MISMATCH, or, without force, SECRET_IN_USE. A repeated
-// request succeeds, also if the name is in use again.
+// Delete removes a secret for good and frees its name. It fails with SECRET_NOT_FOUND, with
+// ETAG_MISMATCH, or, without force, with SECRET_IN_USE. A repeated request succeeds, even if the
+// name is in use again.
 func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) error {
 	now := s.timestamp()
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -58,7 +58,7 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 	return s.settle(ctx, name, err)
 }
 
-// remove takes the name away and leaves the rest to the collector.
+// remove deletes the name and leaves the rest to the collector.
 func remove(tx kv.Tx, sec Secret) error {
 	for _, key := range []kv.Key{secretKey(sec.Name), updateKey(sec.Name, sec.Updated)} {
 		if err := tx.Delete(key); err != nil {
@@ -71,7 +71,7 @@ func remove(tx kv.Tx, sec Secret) error {
 	return nil
 }
 
-// someReferrers returns the first referrers under a prefix that ends before them.
+// someReferrers returns the first referrers whose keys start with the prefix.
 func someReferrers(r kv.Reader, prefix kv.Key) ([]string, error) {
 	keys, err := scanKeys(r, kv.Prefix(prefix, maxReferrers))
 	if err != nil {
@@ -86,9 +86,9 @@ func someReferrers(r kv.Reader, prefix kv.Key) ([]string, error) {
 	return referrers, nil
 }
 
-// inUse refuses what would leave a referrer without its secret.
+// inUse returns the error for a change that would leave a referrer without its secret.
 func inUse(referrers []string, count int) error {
-	return fault.New(fault.FailedPrecondition, InUse, "the secret is in use; remove what refers to it first").
+	return fault.New(fault.FailedPrecondition, InUse, "the secret is in use; remove the references to it first").
 		With("referrers", strings.Join(referrers[:min(len(referrers), maxReferrers)], ", ")).
 		With("count", strconv.Itoa(min(count, MaxReferences)))
 }

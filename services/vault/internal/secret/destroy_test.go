@@ -47,7 +47,7 @@ func TestSecretWithoutAValueLivesOn(t *testing.T) {
 	created := k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Generate(vaultv1.Generate_KIND_EC_P256)})
 	uid := k.Resolver.Bind(t, "key", "e", "op").GetUid()
 	if before := k.Owner.Get(t, "key"); before.GetPublicKey() == nil || before.GetEncryptedValue() == nil {
-		t.Fatalf("before it is destroyed the secret is %v", before)
+		t.Fatalf("before the destruction the secret is %v", before)
 	}
 	k.Owner.MustChange(t, vaulttest.Destroy, "key", 1)
 	got := k.Owner.Get(t, "key")
@@ -61,7 +61,7 @@ func TestSecretWithoutAValueLivesOn(t *testing.T) {
 	}
 	res, err := k.Resolver.BindSecret(t.Context(), vaulttest.BindRequest("key", "another", "op2"))
 	if err != nil || res.GetFacts() != nil {
-		t.Errorf("BindSecret to the current version tells %v, %v, want nothing", res.GetFacts(), err)
+		t.Errorf("BindSecret to the current version returns %v, %v, want no facts", res.GetFacts(), err)
 	}
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "still described"})
 	updated := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("second")})
@@ -95,9 +95,9 @@ func TestVersionInUseIsDestroyedByForceOnly(t *testing.T) {
 		}
 	}
 	refused("the current version of a secret that is bound", 2, map[string]string{"reference_count": "2"})
-	refused("a version that was used lately", 1, map[string]string{"reference_count": "2", "last_use_time": used.Format(time.RFC3339Nano)})
+	refused("a recently used version", 1, map[string]string{"reference_count": "2", "last_use_time": used.Format(time.RFC3339Nano)})
 	if _, err := k.Owner.Change(t.Context(), vaulttest.Destroy, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", 3)}); err != nil {
-		t.Errorf("a version that was never current nor used with success = %v", err)
+		t.Errorf("a version that was never current or successfully used = %v", err)
 	}
 	for _, reason := range []string{"", "  "} {
 		_, err := k.Owner.Change(t.Context(), vaulttest.Destroy, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", 2), Force: true, Reason: reason})
@@ -125,7 +125,7 @@ func TestVersionThatIsNotInUseIsDestroyedWithoutForce(t *testing.T) {
 		t.Errorf("a version that was last used long ago = %v", err)
 	}
 	k.Resolver.Unbind(t, "key", "op")
-	for version, what := range map[uint32]string{1: "one that was replaced a moment ago", 2: "the current version"} {
+	for version, what := range map[uint32]string{1: "a version that was just replaced", 2: "the current version"} {
 		if _, err := k.Owner.Change(t.Context(), vaulttest.Destroy, vaulttest.VersionCall{Name: vaulttest.VersionOf("key", version)}); err != nil {
 			t.Errorf("%s of a secret that is not bound = %v", what, err)
 		}
@@ -177,7 +177,7 @@ func TestVersionThatABindingNamesIsInUse(t *testing.T) {
 		}
 	}
 	if got := k.Owner.History(t, "key"); len(got) != logged+2 || got[0].GetVersion() != 2 || got[0].GetAction() != vaultv1.SecretChange_ACTION_BOUND {
-		t.Errorf("the log has %d entries more, the last of which is %v", len(got)-logged, got[0])
+		t.Errorf("the log has %d new entries, the last of which is %v", len(got)-logged, got[0])
 	}
 	bind(2, "b")
 	if got := k.Owner.Get(t, "key").GetReferenceCount(); got != 1 {
@@ -190,11 +190,11 @@ func TestVersionThatABindingNamesIsInUse(t *testing.T) {
 	k.Running.Stop()
 	k.Start(t)
 	k.Resolver.Unbind(t, "key", "a")
-	inUse("named by the one that is left", 2, true)
-	inUse("named by none any more", 3, false)
+	inUse("named by the remaining binding", 2, true)
+	inUse("no longer named", 3, false)
 	k.Resolver.Unbind(t, "key", "b")
 	k.Resolver.Unbind(t, "key", "b")
-	inUse("named by none any more", 2, false)
+	inUse("no longer named", 2, false)
 }
 
 func tryDestroy(t testing.TB, k *vaulttest.Kit, id string, version uint32) error {
@@ -221,15 +221,15 @@ func TestBindingNamesABoundedNumberOfVersions(t *testing.T) {
 	k.Owner.Delete(t, "key")
 }
 
-// TestDestroyedValueLeavesTheStore looks for the sealed value in the store's file, as it
-// is once the store has used the freed pages again.
+// TestDestroyedValueLeavesTheStore searches the file of the store for the sealed value, after the
+// store has reused the freed pages.
 func TestDestroyedValueLeavesTheStore(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "key", &vaultv1.Secret{})
 	sealed := k.Owner.Get(t, "key").GetEncryptedValue().GetCiphertext()
 	if !fileHolds(t, k, sealed) {
-		t.Fatal("the sealed value is not in the file to begin with")
+		t.Fatal("the sealed value is not in the file before the destruction")
 	}
 	k.Start(t)
 	k.Owner.MustChange(t, vaulttest.Destroy, "key", 1)
@@ -242,7 +242,7 @@ func TestDestroyedValueLeavesTheStore(t *testing.T) {
 	}
 }
 
-// fileHolds stops the vault and reports whether its file has the bytes.
+// fileHolds stops the vault and reports whether its file contains the bytes.
 func fileHolds(t testing.TB, k *vaulttest.Kit, want []byte) bool {
 	t.Helper()
 	k.Running.Stop()

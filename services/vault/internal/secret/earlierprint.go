@@ -12,9 +12,9 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// Earlier releases kept a second kind of fingerprint for ledgers, one for each value of a
-// secret. Its rows are read, since they may be the only trace of a version that was destroyed,
-// but no longer written.
+// Earlier releases stored a second kind of fingerprint for ledgers, one for each value of a
+// secret. Its rows are read, because they may be the only trace of a destroyed version, but no
+// longer written.
 
 // earlierPrint returns the fingerprint of a value as earlier releases stored it.
 func (s *Store) earlierPrint(uid string, plain []byte) []byte {
@@ -29,9 +29,9 @@ func (s *Store) earlierPrint(uid string, plain []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// canonical returns a copy of the bytes that a value stands for as a key: without white
-// space around it, and decoded if it may be hexadecimal or base64. Two keys may come out
-// equal that are not; they share a ledger then.
+// canonical returns a copy of the bytes that a value represents as a key: without surrounding
+// white space, and decoded if it may be hexadecimal or base64. Two different keys may have the
+// same canonical form; they then share a ledger.
 func canonical(value []byte) []byte {
 	text := bytes.TrimSpace(value)
 	decoded := make([]byte, max(hex.DecodedLen(len(text)), base64.RawStdEncoding.DecodedLen(len(text))))
@@ -55,8 +55,8 @@ func canonical(value []byte) []byte {
 	return bytes.Clone(text)
 }
 
-// earlierKeeper returns the version that a row of an earlier release names for a value, 0 if
-// there is none.
+// earlierKeeper returns the version that a row of an earlier release names for a value, or 0 if
+// there is no such row.
 func earlierKeeper(r kv.Reader, uid string, fingerprint []byte) (first uint32, err error) {
 	stored, err := r.Get(printKey(uid, fingerprint))
 	if errors.Is(err, kv.ErrNotFound) {

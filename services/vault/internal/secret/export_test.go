@@ -1,4 +1,4 @@
 package secret
 
-// MaxTwins is maxTwins for tests.
+// MaxTwins exports maxTwins for tests.
 const MaxTwins = maxTwins

@@ -15,7 +15,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-// faulty puts a store that can be made to fail below the fixture's.
+// faulty inserts a store that can be made to fail below the store of the fixture.
 func (f *fixture) faulty(t testing.TB) *kvtest.FaultyStore {
 	t.Helper()
 	f.Close()
@@ -61,7 +61,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	}
 	store.FailCommits(nil)
 	if got := f.found(t, "new"); got != 0 {
-		t.Error("a secret is found that was not committed")
+		t.Error("a search finds a secret that was not committed")
 	}
 	sec, _, err := f.Get(t.Context(), name("there"))
 	if err != nil || sec.Description != "" || sec.References != 0 || f.found(t, "there") != 1 {
@@ -72,7 +72,7 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestCommitThatNobodyHeardOfIsFound(t *testing.T) {
+func TestUnconfirmedCommitIsFound(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	store := f.faulty(t)
@@ -96,7 +96,7 @@ func TestGarbageIsRemovedOnceTheStoreWorksAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key", "v")
-	f.Close() // no collector from here on
+	f.Close() // the collector stops
 	if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{}); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestGarbageIsRemovedOnceTheStoreWorksAgain(t *testing.T) {
 	broken.FailUpdates(errBroken)
 	f.kv = broken
 	f.open(t)
-	eventually(t, "the collector complains", func() bool { return strings.Contains(heard.String(), "trying again") })
+	eventually(t, "the collector logs an error", func() bool { return strings.Contains(heard.String(), "trying again") })
 	broken.FailUpdates(nil)
-	eventually(t, "the keys of the deleted secret are gone", func() bool { return f.keysOf(t, made.UID) == 0 })
+	eventually(t, "the keys of the deleted secret are removed", func() bool { return f.keysOf(t, made.UID) == 0 })
 }

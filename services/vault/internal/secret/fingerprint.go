@@ -20,27 +20,25 @@ import (
 
 // # Fingerprints
 //
-// The vault must recognize the value of a KEY that is stored again. Under another name, it
-// would be a way around the purpose of the first secret (twins.go). As another version of the
-// same secret, it would get a second nonce budget (samevalue.go).
+// The vault must recognize the value of a KEY that is stored again. Under another name, it would
+// circumvent the purpose of the first secret (twins.go). As another version of the same secret, it
+// would get a second nonce budget (samevalue.go).
 //
-// So the vault keeps keyed fingerprints of each value: of the stored bytes and of everything
-// the key decoder can make of them. A fingerprint is specific to a workspace, and says nothing
-// without the vault's key. Each one is a row with the secret that has the value. The row also
-// names the version that keeps the value's nonce ledger.
+// The vault therefore keeps keyed fingerprints of each value: of the stored bytes and of
+// everything that the key decoder can make of them. A fingerprint is specific to a workspace, and
+// reveals nothing without the vault's key. Each fingerprint is a row with the secret that has the
+// value. The row also names the version that keeps the value's nonce ledger.
 //
-// Public keys have no fingerprints: they serve any purpose, and encrypt nothing under a random
-// IV of their own.
+// Public keys have no fingerprints: they serve any purpose, and encrypt nothing under a random IV.
 
-// A printed is the row of a fingerprint and a secret. Rows that earlier releases wrote hold
-// the id alone.
+// A printed is the row of a fingerprint and a secret. Rows of earlier releases hold only the ID.
 type printed struct {
 	ID string `json:"id"`
-	// Keeper is the version whose ledger counts for the value; 0: not known.
+	// Keeper is the version whose ledger counts for the value, or 0 if unknown.
 	Keeper uint32 `json:"keeper,omitempty"`
 }
 
-// readPrinted decodes a row. An id never begins like a record.
+// readPrinted decodes a row. An ID never begins like a record.
 func readPrinted(stored []byte) (row printed, err error) {
 	if len(stored) > 0 && stored[0] == format {
 		err = decode(stored, &row)
@@ -49,7 +47,7 @@ func readPrinted(stored []byte) (row printed, err error) {
 	return printed{ID: string(stored)}, nil
 }
 
-// loadPrinted returns the row of a fingerprint and a secret, a zero one if there is none.
+// loadPrinted returns the row of a fingerprint and a secret, or a zero row if it does not exist.
 func loadPrinted(r kv.Reader, sec Secret, fingerprint string) (row printed, err error) {
 	stored, err := r.Get(equalKey(sec.Name.Workspace, fingerprint, sec.UID))
 	if errors.Is(err, kv.ErrNotFound) {
@@ -64,7 +62,7 @@ func loadPrinted(r kv.Reader, sec Secret, fingerprint string) (row printed, err 
 	return row, nil
 }
 
-// maxStale is how many rows of a fingerprint are examined for secrets that are gone.
+// maxStale is the number of rows of a fingerprint that are examined for deleted secrets.
 const maxStale = 16
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
@@ -74,13 +72,13 @@ func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []by
 }
 
 func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public []byte) []string {
-	if len(public) > 0 { // one for a key pair, however its private part is written
+	if len(public) > 0 { // one for a key pair, regardless of how its private part is encoded
 		return []string{s.equalPrint(workspace, "pair", public)}
 	}
 	stored := plain.Reveal()
 	all := []string{s.equalPrint(workspace, "bytes", stored)}
-	// The public part of a private key is not kept if it is of a kind that is not shown, or an
-	// earlier release did not recognize it.
+	// The public part of a private key is not stored if its kind is not shown, or if an earlier
+	// release did not recognize it.
 	if facts := keyform.Look(stored); facts.Kind == keyform.KindPrivateKey && facts.Public != nil {
 		all = append(all, s.equalPrint(workspace, "pair", facts.Public))
 	}
@@ -94,14 +92,14 @@ func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public [
 
 func (s *Store) equalPrint(workspace, kind string, b []byte) string {
 	h := hmac.New(sha256.New, s.printKey[:])
-	h.Write(kv.NewKey(kind).Text(workspace)) // elements that tell where they end
+	h.Write(kv.NewKey(kind).Text(workspace)) // the elements are self-delimiting
 	h.Write(b)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// decodings returns what a reference may make of stored bytes: the text without white space
-// around it, and what it decodes to. Earlier releases stored the fingerprints of the first of
-// them, so these stay as they are.
+// decodings returns the results of decoding stored bytes in the ways that a reference may name:
+// the text without surrounding white space, and what it decodes to. Earlier releases stored the
+// fingerprints of the first of them, so these must not change.
 func decodings(stored []byte) [][]byte {
 	text := bytes.Trim(stored, " \t\r\n\v\f")
 	all := [][]byte{bytes.Clone(text)}
@@ -119,9 +117,9 @@ func decodings(stored []byte) [][]byte {
 	return append(all, keyform.Readings(stored)...)
 }
 
-// putPrints notes that a secret has a value with the fingerprints, whose ledger the version
-// keeper has unless a row names another. It removes the rows of secrets that are gone, so that
-// few are ever in the way.
+// putPrints records that a secret has a value with the fingerprints. The version keeper has the
+// ledger unless a row names another version. putPrints removes the rows of deleted secrets, so
+// that few of them accumulate.
 func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 	for _, fingerprint := range prints {
 		_, stale, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
@@ -147,7 +145,7 @@ func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 	return nil
 }
 
-// learn adds fingerprints to those of a version.
+// learn adds fingerprints to a version.
 func (v *Version) learn(tx kv.Tx, sec Secret, prints []string) error {
 	known := strings.Fields(v.Prints)
 	missing := slices.DeleteFunc(slices.Clone(prints), func(p string) bool { return slices.Contains(known, p) })
@@ -163,8 +161,8 @@ func (v *Version) learn(tx kv.Tx, sec Secret, prints []string) error {
 	return putPrints(tx, sec, missing, v.ledger())
 }
 
-// sharers returns the secrets that have a value with the fingerprint, and the uids of those
-// that are gone, up to a limit of both.
+// sharers returns the secrets that have a value with the fingerprint, and the uids of deleted
+// ones, up to a limit for both.
 func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Secret, stale []string, err error) {
 	prefix := equalsKey(workspace, fingerprint)
 	for pair, err := range r.Scan(kv.Prefix(prefix, limit)) {

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// garbageBatch is how many keys one transaction removes, next to the queue's own.
+	// garbageBatch is the number of keys that one transaction removes, in addition to the key of the
+	// queue.
 	garbageBatch = kv.MaxOps - 4
-	// garbageRetry is how long the collector rests after a failure.
+	// garbageRetry is the delay of the collector after a failure.
 	garbageRetry = time.Second
 )
 
@@ -20,12 +21,11 @@ const (
 func (s *Store) hintGarbage() {
 	select {
 	case s.garbage <- struct{}{}:
-	default: // it is going to look anyway
+	default: // a hint is already pending
 	}
 }
 
-// collect removes what deletions queued, at once and whenever there is more, until
-// ctx ends.
+// collect removes the keys of queued uids, immediately and after each hint, until ctx ends.
 func (s *Store) collect(ctx context.Context) {
 	for {
 		var retry <-chan time.Time
@@ -45,7 +45,7 @@ func (s *Store) collect(ctx context.Context) {
 	}
 }
 
-// removeGarbage works until nothing is queued.
+// removeGarbage runs until the queue is empty.
 func (s *Store) removeGarbage(ctx context.Context) error {
 	for {
 		var left bool
@@ -66,7 +66,7 @@ func (s *Store) removeGarbage(ctx context.Context) error {
 	}
 }
 
-// firstGarbage returns the first uid in the queue, or nothing.
+// firstGarbage returns the first uid in the queue, or an empty string.
 func firstGarbage(r kv.Reader) (uid string, err error) {
 	queue := kv.NewKey(spaceGarbage)
 	queued, err := scanKeys(r, kv.Prefix(queue, 1))
@@ -76,8 +76,8 @@ func firstGarbage(r kv.Reader) (uid string, err error) {
 	return lastText(queued[0], queue)
 }
 
-// removeSome removes keys of the first uid in the queue, and the uid from the
-// queue if they were the last.
+// removeSome removes keys of the first uid in the queue, and the uid from the queue if no keys
+// remain.
 func removeSome(tx kv.Tx) error {
 	uid, err := firstGarbage(tx)
 	if err != nil || uid == "" {

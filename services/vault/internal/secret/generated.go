@@ -2,11 +2,11 @@ package secret
 
 import "strings"
 
-// Generated keys are for what their kind says. A chain begins, behind the decoding, with what
-// is done to the key first.
+// The kind of a generated key decides its use. After the decoding, a chain begins with the first
+// operation on the key.
 
-// serves reports whether a key that was generated as a kind may be used for a chain. Private
-// keys fit one kind of algorithm only, and passwords may become anything.
+// serves reports whether a key that was generated as this kind may be used for a chain. Private
+// keys fit only one kind of algorithm, and passwords fit any chain.
 func (k Kind) serves(chain string) bool {
 	_, first, _ := strings.Cut(chain, " > ")
 	mac := strings.HasPrefix(first, "HMAC-") || strings.HasPrefix(first, "JWS-HS")
@@ -20,7 +20,7 @@ func (k Kind) serves(chain string) bool {
 	}
 }
 
-// servesAll reports whether it may be used for all chains of a purpose.
+// servesAll reports whether the key may be used for all chains of a purpose.
 func (k Kind) servesAll(p Purpose) bool {
 	for _, chain := range p.Chains {
 		if !k.serves(chain) {
@@ -30,8 +30,8 @@ func (k Kind) servesAll(p Purpose) bool {
 	return true
 }
 
-// decodes reports whether the chains of a purpose read a generated key in the form in which it
-// is stored: bytes, or PEM.
+// decodes reports whether the chains of a purpose read a generated key in its stored form: bytes
+// or PEM.
 func (k Kind) decodes(p Purpose) bool {
 	form := ""
 	switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// What is done, as the change log words it.
+// The actions in the change log.
 const (
 	Created      = "created"
 	Updated      = "updated"
@@ -36,7 +36,7 @@ const (
 	NotRequiredSealing = "sealing_not_required"
 )
 
-// The fields that a change may name.
+// The fields that an entry may list as changed.
 const (
 	FieldDescription    = "description"
 	FieldLabels         = "labels"
@@ -44,15 +44,15 @@ const (
 	FieldRotationPeriod = "rotation_period"
 	FieldShared         = "shared"
 	FieldValue          = "value"
-	// FieldCurrentVersion changes when another version becomes the current one.
+	// FieldCurrentVersion changes when another version becomes current.
 	FieldCurrentVersion = "current_version"
 )
 
-// maxReferrers is how many referrers a refusal or an entry names.
+// maxReferrers is the maximum number of referrers in an error or an entry.
 const maxReferrers = 10
 
-// A Detail is what the vault adds to an entry of the change log. It has no place
-// for a value.
+// A Detail is the part of a change log entry that is specific to the vault. It has no field for a
+// value.
 type Detail struct {
 	OldDescription  string            `json:"old_description,omitempty"`
 	NewDescription  string            `json:"new_description,omitempty"`
@@ -72,14 +72,14 @@ type Detail struct {
 	WeakReason string   `json:"weak_reason,omitempty"`
 }
 
-// An Event is one entry of the change log, with the vault's detail read.
+// An Event is one entry of the change log with its decoded detail.
 type Event struct {
 	changelog.Entry
 	Detail Detail
 }
 
-// History returns a page of the changes of a name, all its lives, newest first. The
-// [resource.Any] stands for all secrets of the workspace, those that are gone included.
+// History returns a page of the changes of a name, newest first, including earlier incarnations.
+// [resource.Any] means all secrets of the workspace, including deleted ones.
 func (s *Store) History(ctx context.Context, name Name, p Page) (events []Event, next []byte, err error) {
 	q := changelog.Query{Resource: name.String(), Limit: p.Limit + 1}
 	if name.ID == resource.Any {
@@ -114,7 +114,7 @@ func (s *Store) History(ctx context.Context, name Name, p Page) (events []Event,
 	return events, nil, nil
 }
 
-// differences names the fields that people see and that differ, with both sides.
+// differences returns the visible fields that differ, and their old and new values.
 func differences(before, after Secret) (fields []string, d Detail) {
 	if before.Description != after.Description {
 		fields = append(fields, FieldDescription)
@@ -138,7 +138,7 @@ func differences(before, after Secret) (fields []string, d Detail) {
 	return fields, d
 }
 
-// An entry is what an operation tells the change log.
+// An entry is the part of a change log entry that an operation provides.
 type entry struct {
 	action  string
 	at      time.Time
@@ -147,8 +147,8 @@ type entry struct {
 	detail  Detail
 }
 
-// record appends an entry to the change log. State is the stored form of what the
-// change left behind; the log keeps a digest of it.
+// record appends an entry to the change log. State is the stored form of the changed record; the
+// log keeps a digest of it.
 func (s *Store) record(tx kv.Tx, call Call, sec Secret, e entry, state []byte) error {
 	return s.recordOf(tx, call, sec.Name.Workspace, sec.Name.String(), sec.UID, e, state)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-func TestHistoryShowsBothLivesOfAName(t *testing.T) {
+func TestHistoryShowsBothIncarnationsOfAName(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	first := k.Owner.Create(t, "key", &vaultv1.Secret{Description: "first life", Labels: map[string]string{"a": "1"}})
@@ -23,7 +23,7 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 	vaulttest.WantError(t, "GetSecret after its deletion", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND)
 	second := k.Admin.Create(t, "key", &vaultv1.Secret{})
 	if first.GetUid() == second.GetUid() || second.GetCurrentVersion() != 1 {
-		t.Errorf("the second life has uid %s (first: %s) and version %d", second.GetUid(), first.GetUid(), second.GetCurrentVersion())
+		t.Errorf("the second incarnation has uid %s (first: %s) and version %d", second.GetUid(), first.GetUid(), second.GetCurrentVersion())
 	}
 
 	owner := &vaultv1.Actor{Subject: k.Owner.Subject, Roles: []string{"owner"}, Authentication: "oidc"}
@@ -43,7 +43,7 @@ func TestHistoryShowsBothLivesOfAName(t *testing.T) {
 	got := k.Owner.History(t, "key")
 	for _, change := range got {
 		if change.GetSecret() != vaulttest.NameOf("key") || change.GetRequestId() == "" || change.GetActor().GetAddress() == "" || change.GetTime() == nil {
-			t.Errorf("an entry lacks something: %v", change)
+			t.Errorf("an entry lacks a field: %v", change)
 		}
 	}
 	ignore := []cmp.Option{

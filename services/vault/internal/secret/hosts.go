@@ -11,26 +11,26 @@ import (
 
 // # The hosts of a version
 //
-// The hosts that a CREDENTIAL may be sent to belong to a version. Otherwise an owner, who cannot
-// read the value, could have it sent to a host of their own. So an owner adds a host only with a
-// new value, and a restored version has the hosts it had before. Only a super admin can add a
-// host to the current version. Anyone who may update the secret can remove hosts.
+// The hosts to which a CREDENTIAL may be sent belong to a version. Otherwise an owner, who cannot
+// read the value, could have it sent to a host of their choice. An owner can therefore add a host
+// only with a new value, and a restored version has the hosts that it had before. Only a super
+// admin can add a host to the current version. Anyone who may update the secret can remove hosts.
 //
-// Secret.AllowedHosts are those of the current version. Versions that were stored before
-// hosts belonged to versions have the hosts that the secret had when they were first changed
-// after that, Secret.EarlierHosts.
+// Secret.AllowedHosts are the hosts of the current version. Versions stored before hosts belonged
+// to versions have Secret.EarlierHosts: the hosts that the secret had when they were first changed
+// after that.
 //
 // # Ports
 //
-// A host without port stands for port 443. Before ports were kept, it stood for any port, so
-// bindings of that time may use other ones. Such a binding tells no port until the allowlist
-// reports it, by binding again (ports.go). The ports in use then belong to the hosts of all
-// versions that were stored before ports were kept; every other port is refused. What a report
-// adds is kept once, in Secret.UsedPorts, because a secret may have many versions.
+// A host without a port means port 443. Before ports were stored, it meant any port, so bindings
+// of that time may use other ports. Such a binding has no port until the allowlist reports it by
+// binding again (ports.go). The reported ports then belong to the hosts of all versions that were
+// stored before ports were; every other port is refused. Reported ports are stored once, in
+// Secret.UsedPorts, because a secret may have many versions.
 //
-// Hosts that a request names after that mean what they say: their version has Version.Ports,
-// and no report adds to it. A new value without hosts takes over the hosts of the current
-// version, and whether they were meant with ports.
+// Hosts that a request sets after that are taken literally: their version has Version.Ports, and
+// no report adds to it. A new value without hosts inherits the hosts of the current version, and
+// whether they were set with ports.
 
 // hostsOf returns the hosts of a version.
 func (s Secret) hostsOf(v Version) []string {
@@ -47,7 +47,7 @@ func (s Secret) hostsOf(v Version) []string {
 	return s.withUsedPorts(hosts)
 }
 
-// withUsedPorts returns hosts that were stored before ports were kept with the reported ports.
+// withUsedPorts adds the reported ports to hosts that were stored before ports were.
 func (s Secret) withUsedPorts(hosts []string) []string {
 	for _, used := range s.UsedPorts {
 		to, err := destination.Parse(used)
@@ -58,30 +58,30 @@ func (s Secret) withUsedPorts(hosts []string) []string {
 	return hosts
 }
 
-// checkHosts fails unless a credential has hosts and nothing else has.
+// checkHosts fails unless a CREDENTIAL has hosts and every other usage has none.
 func checkHosts(usage Usage, hosts []string) error {
 	switch {
 	case usage == Credential && len(hosts) == 0:
-		return fault.Field("secret.allowed_hosts", "must name the hosts that a CREDENTIAL may be sent to")
+		return fault.Field("secret.allowed_hosts", "must name the hosts to which a CREDENTIAL may be sent")
 	case usage != Credential && len(hosts) > 0:
 		return fault.Field("secret.allowed_hosts", "must be empty unless the usage is CREDENTIAL")
 	}
 	return nil
 }
 
-// rehost returns the secret with other hosts, for the current version or the one that the
-// change adds.
+// rehost returns the secret with changed hosts, for the current version or for the version that
+// the change adds.
 func (c Change) rehost(r kv.Reader, before, after Secret) (Secret, error) {
 	hosts := *c.AllowedHosts
 	if slices.Equal(hosts, before.AllowedHosts) {
-		return after, nil // nothing was said about ports
+		return after, nil // unchanged hosts leave Ports unchanged
 	}
 	if err := checkHosts(after.Usage, hosts); err != nil {
 		return Secret{}, err
 	}
 	added := slices.ContainsFunc(hosts, func(host string) bool { return !slices.Contains(before.AllowedHosts, host) })
 	if added && !c.Value.present() && !c.Admin {
-		return Secret{}, fault.Field("secret.allowed_hosts", "must name no other host or port unless the update carries a value: hosts belong to a version")
+		return Secret{}, fault.Field("secret.allowed_hosts", "must not add a host or port, unless the update has a new value or a super admin makes it: hosts belong to a version")
 	}
 	if !c.KeepCurrent {
 		if err := checkHostsInUse(r, before, hosts); err != nil {
@@ -91,8 +91,8 @@ func (c Change) rehost(r kv.Reader, before, after Secret) (Secret, error) {
 	return after.withHosts(hosts, true), nil
 }
 
-// withHosts returns the secret with the hosts of the current version, and whether they are
-// meant with ports, and remembers those of versions that have none of their own.
+// withHosts returns the secret with new hosts of the current version, and records whether they
+// were set with ports. It preserves the earlier hosts for the versions without hosts.
 func (s Secret) withHosts(hosts []string, ports bool) Secret {
 	if s.EarlierHosts == nil && !slices.Equal(s.AllowedHosts, hosts) {
 		s.EarlierHosts = s.AllowedHosts
@@ -101,7 +101,7 @@ func (s Secret) withHosts(hosts []string, ports bool) Secret {
 	return s
 }
 
-// keepHosts writes the hosts of the current version into it after they were changed.
+// keepHosts stores changed hosts in the current version.
 func keepHosts(tx kv.Tx, before, after Secret) error {
 	if slices.Equal(before.AllowedHosts, after.AllowedHosts) {
 		return nil

@@ -22,7 +22,7 @@ func TestVersionsWithoutHostsHaveThoseOfTheSecretBefore(t *testing.T) {
 	f.rewrite(t, kv.NewKey("version").Text(made.UID).Uint(1), func(stored []byte) []byte {
 		before := bytes.Replace(stored, []byte(`,"allowed_hosts":["a.example"],"ports":true`), nil, 1)
 		if len(before) == len(stored) {
-			t.Error("the version has no hosts of its own")
+			t.Error("the version has hosts, want none")
 		}
 		return before
 	})

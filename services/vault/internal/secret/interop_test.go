@@ -15,10 +15,10 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-// nodeJWK makes the JWK of a public key on standard input.
+// nodeJWK prints the JWK of a public key from standard input.
 const nodeJWK = `process.stdout.write(JSON.stringify(require("crypto").createPublicKey(require("fs").readFileSync(0)).export({format: "jwk"})))`
 
-// pipe runs another tool with an input.
+// pipe runs another program with an input.
 func pipe(t testing.TB, input, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -32,7 +32,7 @@ func pipe(t testing.TB, input, name string, args ...string) string {
 	return string(out)
 }
 
-// wantPublic compares a public key with what openssl and node make of a private key.
+// wantPublic compares a public key with the one that openssl and node derive from a private key.
 func wantPublic(t testing.TB, what, private string, got *vaultv1.PublicKey) {
 	t.Helper()
 	if diff := cmp.Diff(pipe(t, private, "openssl", "pkey", "-pubout"), got.GetPem()); diff != "" {
@@ -51,8 +51,8 @@ func wantPublic(t testing.TB, what, private string, got *vaultv1.PublicKey) {
 	}
 }
 
-// TestInteropOpensslReadsGeneratedKeys has openssl and node derive the public part of
-// each generated kind.
+// TestInteropOpensslReadsGeneratedKeys has openssl and node derive the public part of each
+// generated kind.
 func TestInteropOpensslReadsGeneratedKeys(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -62,7 +62,7 @@ func TestInteropOpensslReadsGeneratedKeys(t *testing.T) {
 	}
 }
 
-// TestInteropKeysOfOpensslAreRecognised imports what openssl makes, in old forms and new.
+// TestInteropKeysOfOpensslAreRecognised imports keys that openssl generates, in old and new forms.
 func TestInteropKeysOfOpensslAreRecognised(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)

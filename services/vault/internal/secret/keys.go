@@ -6,27 +6,27 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// The key space. All that belongs to one life of a name hangs on its uid.
+// The key space. Everything that belongs to one incarnation of a name is stored under its uid.
 //
 //	secret/{workspace}/{id}              → Secret
 //	by-update/{workspace}/{time}/{id}    → nothing; lists in order of update time
 //	version/{uid}/{number}               → Version
-//	value/{uid}/{number}                 → the sealed value; lists never touch it
+//	value/{uid}/{number}                 → the sealed value; lists never read it
 //	binding/{uid}/{holder}/{operation}   → Binding
 //	referrer/{uid}/{referrer}            → number of the referrer's bindings
 //	referrers/{uid}                      → number of distinct referrers
 //	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
 //	named/{uid}/{number}                 → number of the bindings that name the version
 //	uses/{uid}/{number}                  → Uses of the version
-//	purpose/{uid}                        → what earlier releases fixed of a KEY's purpose
-//	equal/{workspace}/{fingerprint}/{uid} → printed: a KEY secret that has such a value; that of
-//	                                       a secret that is gone may stay
-//	print/{uid}/{fingerprint}            → what earlier releases wrote of a KEY's value: the
+//	purpose/{uid}                        → what earlier releases recorded of a KEY's purpose
+//	equal/{workspace}/{fingerprint}/{uid} → printed: a KEY secret that has such a value; the row
+//	                                       of a deleted secret may remain
+//	print/{uid}/{fingerprint}            → what earlier releases recorded of a KEY's value: the
 //	                                       number of its first version
 //	sealing/{workspace}                  → sealingSetting: whether values must arrive sealed
 //	garbage/{uid}                        → nothing; all keys of the uid are to be removed
 //
-// Beside them live the spaces of packages changelog, keyring, replay and sealing.
+// The packages changelog, keyring, replay, and sealing have their own spaces in the same store.
 const (
 	spaceSecret    = "secret"
 	spaceByUpdate  = "by-update"
@@ -45,7 +45,7 @@ const (
 	spaceGarbage   = "garbage"
 )
 
-// perUID returns the prefixes of all keys that belong to a uid.
+// perUID returns the prefixes of all keys of a uid.
 func perUID(uid string) []kv.Key {
 	spaces := []string{
 		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceNamed, spaceUses, spacePurpose,
@@ -118,14 +118,13 @@ func sealingKey(workspace string) kv.Key { return kv.NewKey(spaceSealing).Text(w
 
 func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
 
-// lastText returns the last element of a key that starts with prefix and goes on
-// with that one text.
+// lastText returns the last element of a key that consists of prefix and one string.
 func lastText(key []byte, prefix kv.Key) (string, error) {
 	text, _, err := kv.CutText(key[len(prefix):])
 	return text, err
 }
 
-// behind narrows a range of keys to what comes behind a key that was seen.
+// behind narrows a range to the keys after the last one that was seen.
 func behind(all kv.Range, seen []byte) kv.Range {
 	switch {
 	case len(seen) == 0:

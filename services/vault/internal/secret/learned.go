@@ -10,22 +10,23 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-// A Meant is the version that a binder means, with its facts.
+// A Meant is the version that a binder requests, with its facts.
 type Meant struct {
 	Version
-	// Learned is nil unless the version is an enabled one of a KEY.
+	// Learned is nil unless the version is an enabled version of a KEY.
 	Learned *Learned
 }
 
-// Learned is what a binder learns of a version's value besides what is kept of it.
+// Learned is the metadata that a binder learns about a version's value in addition to the stored
+// facts.
 type Learned struct {
 	keyform.Facts
-	// LineEnd is whether the value without its final line end would be a key of a usual length.
+	// LineEnd is whether the value would be a key of a usual length without its final line end.
 	LineEnd bool
 }
 
-// examine opens the value of a KEY that is bound, to tell what it is. It adds the fingerprints
-// that an earlier release, which knew fewer spellings of keys, did not store.
+// examine decrypts the value of a KEY that is bound, and returns its metadata. It adds the
+// fingerprints that an earlier release, which knew fewer spellings of keys, did not store.
 func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (learned *Learned, err error) {
 	if sec.Usage != Key || v.State != Enabled {
 		return nil, nil
@@ -50,8 +51,8 @@ func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (learned *Learned, err
 	return learned, v.learn(tx, sec, prints.All)
 }
 
-// learn returns what a binder learns of a value. Of the forms of symmetric keys only those of usual
-// lengths are: other lengths are mostly those of passphrases.
+// learn returns the metadata that a binder learns about a value. Its forms of symmetric keys
+// include only usual lengths: other lengths are mostly those of passphrases.
 func learn(plain sensitive.Bytes) *Learned {
 	learned := &Learned{Facts: keyform.Look(plain.Reveal()), LineEnd: keyform.LineEnd(plain.Reveal(), lengths()...)}
 	learned.Forms = slices.DeleteFunc(learned.Forms, func(f keyform.Form) bool { return !slices.Contains(lengths(), f.Bytes) })

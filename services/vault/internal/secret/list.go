@@ -13,25 +13,25 @@ import (
 	"github.com/keyward/keyward/pkg/search"
 )
 
-// maxExamined is how many secrets one page looks at. A filter that few of them
-// pass gives short pages, not slow ones.
+// maxExamined is the maximum number of secrets that are examined for one page. A filter that few
+// secrets pass therefore gives short pages, not slow ones.
 const maxExamined = 5000
 
-// maxPageBytes bounds the stored size of the secrets or changes on one page, so that
-// an answer stays within the 4 MiB that gRPC clients receive.
+// maxPageBytes limits the stored size of the secrets or changes on one page, so that a response
+// stays within the 4 MiB that gRPC clients accept.
 const maxPageBytes = 1 << 20
 
-// A Page is which part of a list is wanted.
+// A Page selects a part of a list.
 type Page struct {
-	// Cursor is what the page before returned as next; nil is the start.
+	// Cursor is the next cursor of the previous page, or nil for the first page.
 	Cursor []byte
-	// Limit is the greatest number of items. It is at least 1.
+	// Limit is the maximum number of items, at least 1.
 	Limit int
 }
 
-// read returns one page of what starts with prefix, and the cursor of the next page, if
-// there is one. A cursor that starts otherwise is of another life of the secret, in which
-// the list begins anew: to go on at it would lead past what belongs to others.
+// read returns one page of the pairs whose keys start with prefix, and the cursor of the next
+// page, if any. A cursor with another prefix belongs to another incarnation of the secret, whose
+// list starts at the beginning: continuing at that cursor would read keys of other resources.
 func (p Page) read(r kv.Reader, prefix kv.Key, reverse bool) (pairs []kv.Pair, next []byte, err error) {
 	all := kv.Prefix(prefix, p.Limit+1)
 	all.Reverse = reverse
@@ -51,27 +51,27 @@ func (p Page) read(r kv.Reader, prefix kv.Key, reverse bool) (pairs []kv.Pair, n
 	return pairs, next, nil
 }
 
-// A Query is which secrets of a workspace are wanted, and in which order. The zero
-// value of a filter lets everything pass.
+// A Query selects and orders secrets of a workspace. The zero value of a filter matches all
+// secrets.
 type Query struct {
 	Workspace string
-	// Substring is a part of the id, whatever the case.
+	// Substring is a part of the ID, ignoring case.
 	Substring string
 	State     State
 	Usage     Usage
-	// Label is `key=value`, or `key` for any value.
+	// Label is `key=value`, or `key` to match any value.
 	Label string
-	// DueBefore, if not nil, lets secrets pass that should be rotated before.
+	// DueBefore, if not nil, matches secrets that should be rotated before this time.
 	DueBefore *time.Time
 	// ByUpdate orders by update time instead of name.
 	ByUpdate bool
-	// Descending turns the order around.
+	// Descending reverses the order.
 	Descending bool
 	Page
 }
 
-// List returns a page of secrets and the cursor of the next one, which is nil at
-// the end only. A page may be shorter than its limit.
+// List returns a page of secrets and the cursor of the next page, which is nil only at the end. A
+// page may be shorter than its limit.
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		found, next = nil, nil
@@ -120,17 +120,17 @@ func (q Query) admits(sec Secret) bool {
 	return present && (!exact || value == want)
 }
 
-// A candidate is a secret that a list comes by.
+// A candidate is a secret that a list examines.
 type candidate struct {
-	// position is where the list goes on behind it.
+	// position is the cursor after the candidate.
 	position []byte
 	id       string
-	// stored is the record, where the way there led past it.
+	// stored is the record, if the scan already read it.
 	stored []byte
 }
 
-// load returns the candidate's secret and its stored size, which is 0 if the query does
-// not want its id. One that is gone by now is not there either.
+// load returns the candidate's secret and its stored size, which is 0 if the query does not match
+// its ID or if the secret was deleted in the meantime.
 func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
 		return Secret{}, 0, nil
@@ -150,8 +150,8 @@ func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) 
 	return sec, len(stored), err
 }
 
-// candidates yields a few more secrets than a page examines, in the query's order.
-// A part of a name is looked up in the index, everything else in the store.
+// candidates yields a few more secrets than a page examines, in the query's order. It finds a
+// substring of the ID in the index, and everything else in the store.
 func (s *Store) candidates(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 	switch {
 	case q.ByUpdate:
@@ -183,7 +183,7 @@ func byUpdate(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 	})
 }
 
-// scanCandidates scans what starts with prefix, behind the query's cursor.
+// scanCandidates scans the keys that start with prefix, after the query's cursor.
 func scanCandidates(r kv.Reader, q Query, prefix kv.Key, read func(kv.Pair) (candidate, error)) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		if len(q.Cursor) > 0 && !bytes.HasPrefix(q.Cursor, prefix) {
@@ -204,8 +204,8 @@ func scanCandidates(r kv.Reader, q Query, prefix kv.Key, read func(kv.Pair) (can
 	}
 }
 
-// bySubstring asks the index, which follows the store closely: an id that another
-// caller just created or deleted may come a moment late.
+// bySubstring searches the index, which follows the store closely: an ID that another caller has
+// just created or deleted may be reflected a moment later.
 func (s *Store) bySubstring(q Query) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		prefix := secretsKey(q.Workspace)
@@ -221,7 +221,7 @@ func (s *Store) bySubstring(q Query) iter.Seq2[candidate, error] {
 				return
 			}
 		}
-		// In pieces: a page that is soon full needs few of the ids there may be.
+		// Search in pieces, because a page that fills quickly needs only a few of the matching IDs.
 		for piece := min(q.Limit, maxExamined) + 1; ; {
 			ids := s.index.Find(q.Workspace, q.Substring, after, q.Descending, piece)
 			for _, after = range ids {
@@ -236,5 +236,6 @@ func (s *Store) bySubstring(q Query) iter.Seq2[candidate, error] {
 	}
 }
 
-// errCursor is not the caller's business: cursors travel sealed, bound to their request.
-var errCursor = errors.New("the cursor is of another list")
+// errCursor is an internal error: callers only see page tokens, which are sealed and bound to
+// their request.
+var errCursor = errors.New("cursor belongs to a different query")

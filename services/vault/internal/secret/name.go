@@ -13,14 +13,14 @@ const (
 	versions   = "/versions/"
 )
 
-// What a malformed name is told. The texts are constants: input is never repeated.
+// The errors of malformed names. They are constants: an error never repeats input.
 var (
 	errName     = errors.New("must be workspaces/{workspace}/secrets/{secret}")
 	errVersion  = errors.New("must be workspaces/{workspace}/secrets/{secret}/versions/{version}")
 	errReferrer = errors.New("must be a resource name in the secret's workspace, such as workspaces/{workspace}/endpoints/{endpoint}")
 )
 
-// A Name is the name of a secret. Both parts are well-formed ids.
+// A Name is the name of a secret. Both parts are well-formed IDs.
 type Name struct {
 	Workspace, ID string
 }
@@ -41,8 +41,8 @@ type VersionName struct {
 	Number uint32
 }
 
-// ParseVersionName parses `workspaces/{workspace}/secrets/{secret}/versions/{version}`.
-// The version is a decimal number from 1, written in one way only.
+// ParseVersionName parses `workspaces/{workspace}/secrets/{secret}/versions/{version}`. The
+// version is a decimal number of at least 1, without leading zeros or a sign.
 func ParseVersionName(text string) (VersionName, error) {
 	of, digits, found := strings.Cut(text, versions)
 	name, err := ParseName(of)
@@ -50,7 +50,7 @@ func ParseVersionName(text string) (VersionName, error) {
 		return VersionName{}, errVersion
 	}
 	number, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil || digits[0] == '0' { // which ParseUint would read over
+	if err != nil || digits[0] == '0' { // ParseUint accepts leading zeros
 		return VersionName{}, errVersion
 	}
 	return VersionName{Name: name, Number: uint32(number)}, nil
@@ -73,7 +73,7 @@ func ParseNameOrAny(text string) (Name, error) {
 	return Name{Workspace: workspace, ID: id}, nil
 }
 
-// NewName joins a workspace that was parsed and an id that was not yet.
+// NewName combines a parsed workspace with an ID, which it parses.
 func NewName(workspace, id string) (Name, error) {
 	if !resource.ValidID(id) {
 		return Name{}, resource.ErrID
@@ -81,8 +81,7 @@ func NewName(workspace, id string) (Name, error) {
 	return Name{Workspace: workspace, ID: id}, nil
 }
 
-// ParseReferrer parses the name of a resource that refers to a secret of the
-// workspace.
+// ParseReferrer parses the name of a resource that refers to a secret of the workspace.
 func ParseReferrer(workspace, text string) (string, error) {
 	segments, ok := resource.Segments(text)
 	if !ok || len(segments) < 4 || segments[1] != workspace {

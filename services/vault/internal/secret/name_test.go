@@ -17,18 +17,18 @@ func TestParseName(t *testing.T) {
 		want       secret.Name
 		ok         bool
 	}{
-		{"two ids make a name", "workspaces/acme/secrets/db-password", secret.Name{Workspace: "acme", ID: "db-password"}, true},
+		{"two IDs form a name", "workspaces/acme/secrets/db-password", secret.Name{Workspace: "acme", ID: "db-password"}, true},
 		{"all allowed characters", "workspaces/A.b_c-9/secrets/0.x_y-Z", secret.Name{Workspace: "A.b_c-9", ID: "0.x_y-Z"}, true},
 		{"one character each", "workspaces/a/secrets/b", secret.Name{Workspace: "a", ID: "b"}, true},
 		{"128 characters", "workspaces/a/secrets/" + strings.Repeat("x", 128), secret.Name{Workspace: "a", ID: strings.Repeat("x", 128)}, true},
 		{"129 characters are too many", "workspaces/a/secrets/" + strings.Repeat("x", 129), secret.Name{}, false},
-		{"an empty text", "", secret.Name{}, false},
+		{"an empty string", "", secret.Name{}, false},
 		{"an empty workspace", "workspaces//secrets/b", secret.Name{}, false},
-		{"an empty id", "workspaces/a/secrets/", secret.Name{}, false},
-		{"the wildcard is no secret", "workspaces/a/secrets/-", secret.Name{}, false},
+		{"an empty ID", "workspaces/a/secrets/", secret.Name{}, false},
+		{"the wildcard is not a secret", "workspaces/a/secrets/-", secret.Name{}, false},
 		{"a wildcard workspace", "workspaces/-/secrets/b", secret.Name{}, false},
-		{"a dot in front", "workspaces/a/secrets/.b", secret.Name{}, false},
-		{"a hyphen at the end", "workspaces/a/secrets/b-", secret.Name{}, false},
+		{"a leading dot", "workspaces/a/secrets/.b", secret.Name{}, false},
+		{"a trailing hyphen", "workspaces/a/secrets/b-", secret.Name{}, false},
 		{"a slash inside", "workspaces/a/secrets/b/c", secret.Name{}, false},
 		{"an escaped slash", "workspaces/a/secrets/b%2Fhistory", secret.Name{}, false},
 		{"a version's name", "workspaces/a/secrets/b/versions/1", secret.Name{}, false},
@@ -36,7 +36,7 @@ func TestParseName(t *testing.T) {
 		{"upper-case collections", "Workspaces/a/Secrets/b", secret.Name{}, false},
 		{"letters beyond ASCII", "workspaces/a/secrets/schlüssel", secret.Name{}, false},
 		{"a zero byte", "workspaces/a/secrets/b\x00c", secret.Name{}, false},
-		{"space around it", " workspaces/a/secrets/b", secret.Name{}, false},
+		{"surrounding space", " workspaces/a/secrets/b", secret.Name{}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,12 +72,12 @@ func TestParseReferrer(t *testing.T) {
 		{"an endpoint of the workspace", "workspaces/acme/endpoints/bank", true},
 		{"something deeper", "workspaces/acme/endpoints/bank/routes/r1", true},
 		{"an endpoint of another workspace", "workspaces/other/endpoints/bank", false},
-		{"a workspace whose name goes on", "workspaces/acme2/endpoints/bank", false},
+		{"a workspace with a longer name", "workspaces/acme2/endpoints/bank", false},
 		{"the workspace itself", "workspaces/acme", false},
-		{"a collection without an id", "workspaces/acme/endpoints", false},
-		{"an empty id", "workspaces/acme/endpoints/", false},
+		{"a collection without an ID", "workspaces/acme/endpoints", false},
+		{"an empty ID", "workspaces/acme/endpoints/", false},
 		{"a collection with a digit", "workspaces/acme/end2/x", false},
-		{"text that is no name", "hello", false},
+		{"a string that is not a name", "hello", false},
 	}
 	for _, tt := range tests {
 		if got, err := secret.ParseReferrer("acme", tt.text); (err == nil) != tt.ok || (tt.ok && got != tt.text) {

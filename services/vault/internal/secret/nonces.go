@@ -12,37 +12,36 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// projectable is how far away the end of a budget may be that is projected.
+// projectable is the limit for the projected end of a budget.
 const projectable = 100 * 365 * 24 * time.Hour
 
-// Nonces are a version's ledger of values that are encrypted under random IVs. It is part
-// of the version's record, so that it cannot be lost without the version. It only grows.
+// Nonces is a version's ledger of values that are encrypted under random IVs. It is part of the
+// version's record, so that it cannot be lost without the version. It only grows.
 type Nonces struct {
-	// Used is how many values are reserved.
+	// Used is the number of reserved values.
 	Used uint64 `json:"used"`
-	// Bits is the smallest number of random bits that a reservation named; 0: there was
-	// no reservation.
+	// Bits is the smallest number of random bits of any reservation, or 0 without reservations.
 	Bits int `json:"bits,omitempty"`
-	// First is when the first reservation was made, and Base what was used after it. The
-	// rate of use is measured from there.
+	// First is the time of the first reservation, and Base is Used after it. The average rate is
+	// measured from there.
 	First time.Time `json:"first,omitzero"`
 	Base  uint64    `json:"base,omitempty"`
 }
 
-// Reserved reports whether there was a reservation. A nil ledger has none.
+// Reserved reports whether the ledger has a reservation. A nil ledger has none.
 func (n *Nonces) Reserved() bool { return n != nil && n.Bits > 0 }
 
-// Budget returns how many values may be encrypted.
+// Budget returns the number of values that may be encrypted.
 func (n *Nonces) Budget() uint64 { return budget.Of(n.Bits) }
 
 // Exhausted reports whether the budget is used up.
 func (n *Nonces) Exhausted() bool { return n.Used >= n.Budget() }
 
-// Warned reports whether owners are to be warned.
+// Warned reports whether owners should be warned.
 func (n *Nonces) Warned() bool { return budget.Warned(n.Used, n.Budget()) }
 
-// ProjectedEnd returns when the budget will be used up if use goes on as it did since the
-// first reservation: the zero time where that is past, unknown, or too far away.
+// ProjectedEnd returns when the budget will be used up at the average rate since the first
+// reservation. It returns the zero time if that is past, unknown, or too far away.
 func (n *Nonces) ProjectedEnd(now time.Time) time.Time {
 	if !n.Reserved() || n.Exhausted() || n.Used <= n.Base || !now.After(n.First) {
 		return time.Time{}
@@ -55,28 +54,28 @@ func (n *Nonces) ProjectedEnd(now time.Time) time.Time {
 	return now.Add(time.Duration(left))
 }
 
-// A Reservation is what a workload asks of a ledger.
+// A Reservation is a workload's request to a ledger.
 type Reservation struct {
 	UID     string
 	Version uint32
-	// Bits is the number of random bits in which two values differ.
+	// Bits is the number of random bits that distinguish two values.
 	Bits int
-	// Count is how many values are wanted.
+	// Count is the number of requested values.
 	Count uint64
 }
 
-// A Grant is what was reserved.
+// A Grant is the result of a reservation.
 type Grant struct {
 	Reserved, Used, Budget uint64
 }
 
-// ReserveNonces reserves values that a holder of a binding may encrypt with a version, as
-// many as are wanted or as are left. What is reserved is never reserved again.
+// ReserveNonces reserves values that a holder of a binding may encrypt with a version: the
+// requested number, or the rest of the budget. A reserved value is never reserved again.
 //
-// For a version stored before there were ledgers, the ledger starts with the reported uses.
+// The ledger of a version that was stored before ledgers existed starts with the reported uses.
 //
-// It fails with SECRET_NOT_FOUND, NOT_BOUND, USAGE_NOT_ALLOWED, VERSION_NOT_FOUND,
-// VERSION_DISABLED, VERSION_DESTROYED or NONCE_BUDGET_EXHAUSTED.
+// ReserveNonces fails with SECRET_NOT_FOUND, NOT_BOUND, USAGE_NOT_ALLOWED, VERSION_NOT_FOUND,
+// VERSION_DISABLED, VERSION_DESTROYED, or NONCE_BUDGET_EXHAUSTED.
 func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, want Reservation) (Grant, error) {
 	var granted Grant
 	var before, after Nonces
@@ -97,17 +96,17 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 	if err != nil {
 		return Grant{}, err
 	}
-	s.tellNonces(ctx, name.Version(want.Version), before, after)
+	s.logNonces(ctx, name.Version(want.Version), before, after)
 	if granted.Reserved == 0 {
 		return Grant{}, fault.New(fault.FailedPrecondition, NonceBudgetExhausted,
-			"the version has encrypted as many values under random IVs as one key may; store a new version with another value").
+			"the version has encrypted the maximum number of values under random IVs; store a new version with another value").
 			With("budget", strconv.FormatUint(granted.Budget, 10))
 	}
 	return granted, nil
 }
 
-// loadCounted returns the version that keeps the ledger of the one of a reservation, with
-// the ledger.
+// loadCounted returns the version that keeps the ledger for the version of a reservation, with the
+// ledger.
 func (s *Store) loadCounted(tx kv.Tx, name Name, holder string, want Reservation) (Version, error) {
 	sec, err := loadLife(tx, name, want.UID)
 	if err != nil {
@@ -135,7 +134,7 @@ func (s *Store) loadCounted(tx kv.Tx, name Name, holder string, want Reservation
 	return v, nil
 }
 
-// showNonces puts the ledger that counts for a version into it, for people to see.
+// showNonces sets the ledger of a version to the one that counts for it, for display.
 func (v *Version) showNonces(r kv.Reader, sec Secret, now time.Time) error {
 	keeper, err := v.keeper(r, sec)
 	if err != nil {
@@ -145,8 +144,8 @@ func (v *Version) showNonces(r kv.Reader, sec Secret, now time.Time) error {
 	return nil
 }
 
-// reserve takes what is wanted, or what is left. A smaller number of random bits is noted
-// even where nothing is left.
+// reserve takes the requested number of values, or the rest. A smaller number of random bits is
+// recorded even if nothing is left.
 func (n *Nonces) reserve(want Reservation, now time.Time) Grant {
 	first := !n.Reserved()
 	if first || want.Bits < n.Bits {
@@ -161,13 +160,13 @@ func (n *Nonces) reserve(want Reservation, now time.Time) Grant {
 	return Grant{Reserved: granted, Used: n.Used, Budget: limit}
 }
 
-// tellNonces logs once when a ledger reaches the point of warning, and once when it is used up.
-func (s *Store) tellNonces(ctx context.Context, version VersionName, before, after Nonces) {
+// logNonces logs once when a ledger reaches the warning threshold, and once when it is used up.
+func (s *Store) logNonces(ctx context.Context, version VersionName, before, after Nonces) {
 	was := func(in func(*Nonces) bool) bool { return before.Reserved() && in(&before) }
 	about := []any{slog.String("version", version.String()), slog.Uint64("used", after.Used), slog.Uint64("budget", after.Budget())}
 	switch {
 	case after.Exhausted() && !was((*Nonces).Exhausted):
-		s.logger.WarnContext(ctx, "the nonce budget of a key is used up; it encrypts nothing more until a new version is stored", about...)
+		s.logger.WarnContext(ctx, "nonce budget of a key is used up; the key encrypts nothing until a new version is stored", about...)
 	case after.Warned() && !was((*Nonces).Warned):
 		s.logger.WarnContext(ctx, "1/16 of the nonce budget of a key is used; plan to store a new version", about...)
 	}

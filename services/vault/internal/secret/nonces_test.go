@@ -21,7 +21,7 @@ func (f *fixture) reserve(t testing.TB, sec secret.Secret, bits int, count uint6
 	return f.ReserveNonces(t.Context(), sec.Name, "allowlist", secret.Reservation{UID: sec.UID, Version: 1, Bits: bits, Count: count})
 }
 
-// ledger returns what is shown of the first version's ledger.
+// ledger returns the first version with its ledger as shown.
 func (f *fixture) ledger(t testing.TB, sec secret.Secret) secret.Version {
 	t.Helper()
 	versions, _, err := f.Versions(t.Context(), sec.Name, secret.Page{Limit: 10})
@@ -84,7 +84,7 @@ func TestFewestRandomBitsDecideTheBudget(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", tt.what, got, err, tt.want)
 		}
 	}
-	// Of a budget that more is used of than there is, nothing is left for anyone.
+	// An exceeded budget has nothing left for anyone.
 	for _, bits := range []int{64, 96, 128} {
 		if _, err := f.reserve(t, sec, bits, 1); !fault.Is(err, secret.NonceBudgetExhausted) {
 			t.Errorf("%d bits after Triple DES asked = %v, want %s", bits, err, secret.NonceBudgetExhausted)
@@ -150,9 +150,9 @@ func TestOnlyHoldersOfUsableKeysReserve(t *testing.T) {
 		err  error
 		want fault.Reason
 	}{
-		"another holder":         {ask("another", sec.UID, 1), secret.NotBound},
-		"another life":           {ask("allowlist", "uid", 1), secret.NotFound},
-		"a version that is none": {ask("allowlist", sec.UID, 2), secret.VersionNotFound},
+		"another holder":                {ask("another", sec.UID, 1), secret.NotBound},
+		"another life":                  {ask("allowlist", "uid", 1), secret.NotFound},
+		"a version that does not exist": {ask("allowlist", sec.UID, 2), secret.VersionNotFound},
 	} {
 		if !fault.Is(refused.err, refused.want) {
 			t.Errorf("%s = %v, want %s", what, refused.err, refused.want)
@@ -200,7 +200,7 @@ func TestConcurrentReservationsNeverOverlap(t *testing.T) {
 	}
 	group.Wait()
 	if got := f.ledger(t, sec).Nonces.Used; got != 8*20*7 {
-		t.Errorf("%d are used in the end, want %d", got, 8*20*7)
+		t.Errorf("%d are used at the end, want %d", got, 8*20*7)
 	}
 }
 
@@ -250,7 +250,7 @@ func TestEndOfABudgetIsProjectedAndWarnedOf(t *testing.T) {
 		t.Errorf("the end is %+v, projected for %v", v.Nonces, v.NoncesEnd)
 	}
 	if got := strings.Count(heard.String(), "is used up"); got != 1 {
-		t.Errorf("the log tells the end %d times, want once:\n%s", got, heard.String())
+		t.Errorf("the log reports the end %d times, want once:\n%s", got, heard.String())
 	}
 }
 
@@ -259,10 +259,10 @@ func TestAnEndThatIsFarAwayIsNotProjected(t *testing.T) {
 	first := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	slow := &secret.Nonces{Used: 11, Bits: 128, First: first, Base: 10}
 	if end := slow.ProjectedEnd(first.Add(time.Second)); !end.IsZero() {
-		t.Errorf("2^48 values at one a second end at %v", end)
+		t.Errorf("2^48 values at one per second end at %v", end)
 	}
 	if end := slow.ProjectedEnd(first.Add(-time.Second)); !end.IsZero() {
-		t.Errorf("with a clock that went back the end is %v", end)
+		t.Errorf("after the clock was set back the end is %v", end)
 	}
 	if end := (*secret.Nonces)(nil).ProjectedEnd(first); !end.IsZero() {
 		t.Errorf("without a ledger the end is %v", end)

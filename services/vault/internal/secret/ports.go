@@ -8,19 +8,19 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// portless reports whether the binding sends a credential to a port that was not reported.
+// portless reports whether the binding sends a credential to an unreported port.
 func (b Binding) portless() bool { return b.Usage == Credential && b.Port == 0 }
 
-// destination returns where a credential is sent, as allowed hosts name it. A binding that
-// tells no port counts as one to port 443.
+// destination returns the destination of a credential in the form of allowed hosts. A binding
+// without a port counts as one to port 443.
 func (b Binding) destination() string {
 	return destination.Destination{Host: b.Host, Port: cmp.Or(b.Port, destination.HTTPS)}.String()
 }
 
-// reportPort writes the port of a binding that was made before ports were kept, and adds it to
-// the hosts of versions that were stored before that. It fails with HOST_NOT_ALLOWED if
-// neither the current version nor one that the binding names may be sent there: their hosts
-// were changed since. For other bindings it does nothing.
+// reportPort writes the port of a binding that is older than the recording of ports, and adds it
+// to the hosts of versions that are as old. It fails with HOST_NOT_ALLOWED if neither the current
+// version nor one that the binding names may be sent there, because their hosts were changed
+// since. For other bindings it does nothing.
 func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, req BindRequest) error {
 	if !b.portless() {
 		return nil
@@ -31,7 +31,7 @@ func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, req Bind
 	}
 	to := req.destination().String()
 	admits := func(l hostList) bool { return slices.Contains(l.hosts, to) }
-	// The host was allowed before ports were kept, so any port of it was.
+	// The host was allowed before ports were stored, so all its ports were.
 	opens := func(l hostList) bool { return !l.ports && !admits(l) && slices.Contains(l.hosts, req.Host) }
 	opened := slices.IndexFunc(lists, opens)
 	if opened < 0 && !slices.ContainsFunc(lists, admits) {
@@ -59,15 +59,15 @@ func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, req Bind
 	return err
 }
 
-// A hostList is the hosts of a version, 0 being the current one.
+// A hostList is the hosts of a version, or of the current one if the number is 0.
 type hostList struct {
 	version uint32
 	hosts   []string
 	ports   bool
 }
 
-// hostsInUse returns the hosts of the current version, also while it is destroyed, and of those
-// with the given numbers.
+// hostsInUse returns the hosts of the current version, even if it is destroyed, and of the
+// versions with the given numbers.
 func hostsInUse(r kv.Reader, sec Secret, numbers []uint32) ([]hostList, error) {
 	lists := []hostList{{hosts: sec.AllowedHosts, ports: sec.Ports}}
 	for _, number := range numbers {

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// forgetPorts removes what releases did not write that kept no ports, from a secret, its
+// forgetPorts removes the fields that releases without ports did not write, from a secret, its
 // versions up to a number, and its bindings.
 func (f *fixture) forgetPorts(t testing.TB, sec secret.Secret, versions int) {
 	t.Helper()
@@ -75,7 +75,7 @@ func (f *fixture) update(t testing.TB, text string, hosts ...string) {
 	}
 }
 
-// wantHosts compares the hosts of all versions, the newest first.
+// wantHosts compares the hosts of all versions, newest first.
 func (f *fixture) wantHosts(t testing.TB, want ...[]string) {
 	t.Helper()
 	versions, _, err := f.Versions(t.Context(), name("token"), secret.Page{Limit: 10})
@@ -116,7 +116,7 @@ func TestReportedPortsBelongToTheHostsOfEarlierVersions(t *testing.T) {
 	f.update(t, "another token")
 	f.wantHosts(t, []string{"a.example", "b.example"}, []string{"a.example", "b.example"})
 
-	// Before the report, what is bound stays bound and resolves, and nothing else comes.
+	// Before the report, existing bindings remain and resolve, and no others are accepted.
 	if _, err := f.Resolve(t.Context(), secret.Call{}, "allowlist", secret.Wanted{Name: name("token"), UID: made.UID}); err != nil {
 		t.Errorf("Resolve before the report = %v", err)
 	}
@@ -124,14 +124,14 @@ func TestReportedPortsBelongToTheHostsOfEarlierVersions(t *testing.T) {
 	wantFault(t, "a host of another binding", f.bindPort(t, "b.example", 8443, "other", 0), fault.InvalidField)
 
 	logged := f.logged(t)
-	for range 2 { // the second time it is known
+	for range 2 { // the second report changes nothing
 		for operation, port := range map[string]uint16{"plain": 443, "other": 8443} {
 			if err := f.bindPort(t, "a.example", port, operation, 0); err != nil {
 				t.Errorf("the report of %d = %v", port, err)
 			}
 		}
 		if got := f.logged(t); got != logged+3 { // two bindings, and the hosts
-			t.Errorf("the log has %d entries more, want 3", got-logged)
+			t.Errorf("the log has %d new entries, want 3", got-logged)
 		}
 	}
 	withPort := []string{"a.example", "b.example", "a.example:8443"}
@@ -142,10 +142,10 @@ func TestReportedPortsBelongToTheHostsOfEarlierVersions(t *testing.T) {
 	}
 	at := slices.IndexFunc(events, func(e secret.Event) bool { return slices.Contains(e.Fields, secret.FieldAllowedHosts) })
 	if d := events[at].Detail; !slices.Equal(d.NewAllowedHosts, withPort) || !slices.Equal(d.OldAllowedHosts, withPort[:2]) || !slices.Equal(d.Referrers, []string{"endpoints/other"}) {
-		t.Errorf("the log says %+v", d)
+		t.Errorf("the log has %+v", d)
 	}
 	wantFault(t, "a second port of the binding", f.bindPort(t, "a.example", 9443, "other", 0), secret.HostNotAllowed)
-	wantFault(t, "a port that nobody used", f.bindPort(t, "a.example", 9443, "new", 0), secret.HostNotAllowed)
+	wantFault(t, "a port that was never used", f.bindPort(t, "a.example", 9443, "new", 0), secret.HostNotAllowed)
 	wantFault(t, "the port on another host", f.bindPort(t, "b.example", 8443, "new", 0), secret.HostNotAllowed)
 	if err := f.bindPort(t, "a.example", 8443, "new", 0); err != nil {
 		t.Errorf("a new binding to the reported port = %v", err)
@@ -158,10 +158,10 @@ func TestReportedPortsBelongToTheHostsOfEarlierVersions(t *testing.T) {
 	f.update(t, "", hosts...)
 	f.wantHosts(t, hosts, withPort)
 	f.unbind(t, "token", "plain")
-	f.update(t, "", "b.example") // no counter holds a host that nothing uses
+	f.update(t, "", "b.example") // no counter keeps an unused host
 }
 
-// earlier makes a token with its bindings one of a release that kept no ports.
+// earlier converts a token and its bindings to those of a release without ports.
 func (f *fixture) earlier(t testing.TB, made secret.Secret, hosts ...string) {
 	t.Helper()
 	f.forgetPorts(t, made, 1)
@@ -205,7 +205,7 @@ func (f *fixture) earlier(t testing.TB, made secret.Secret, hosts ...string) {
 	}
 }
 
-// Hosts that were named since ports are kept mean what they say.
+// Hosts that were set after ports were stored are taken literally.
 func TestAReportAddsNothingToHostsThatWereMeantWithPorts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -223,7 +223,7 @@ func TestAReportAddsNothingToHostsThatWereMeantWithPorts(t *testing.T) {
 	wantFault(t, "the report of a binding to the current version", f.bindPort(t, "a.example", 8443, "current", 0), secret.HostNotAllowed)
 	f.wantHosts(t, []string{"a.example", "c.example"}, []string{"a.example"})
 	if err := f.bindPort(t, "a.example", 8443, "pinned", 1); err != nil {
-		t.Errorf("the report of a binding to the version before = %v", err)
+		t.Errorf("the report of a binding to the previous version = %v", err)
 	}
 	f.wantHosts(t, []string{"a.example", "c.example"}, []string{"a.example", "a.example:8443"})
 	wantFault(t, "the current version after that", f.bindPort(t, "a.example", 8443, "current", 0), secret.HostNotAllowed)
@@ -269,8 +269,8 @@ func TestAVersionFromBeforeTheUpgradeIsRestoredWithThePortsInUse(t *testing.T) {
 	}
 }
 
-// A restore brings back whether the hosts of a version were meant with ports.
-func TestARestoreTellsHostsFromBeforeTheUpgradeApart(t *testing.T) {
+// A restore also restores whether the hosts of a version were set with ports.
+func TestARestoreDistinguishesHostsFromBeforeTheUpgrade(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.token(t, "a.example", "a.example:8443")
@@ -299,7 +299,7 @@ func TestARestoreTellsHostsFromBeforeTheUpgradeApart(t *testing.T) {
 	f.wantHosts(t, []string{"a.example", "c.example"}, []string{"a.example", "c.example"}, []string{"a.example", "a.example:8443"})
 }
 
-// What became of the versions does not keep a port from being reported.
+// A port can be reported regardless of the state of the versions.
 func TestAPortIsReportedAlsoOfVersionsThatAreNotEnabled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -322,5 +322,5 @@ func TestAPortIsReportedAlsoOfVersionsThatAreNotEnabled(t *testing.T) {
 	if _, err := f.Destroy(t.Context(), secret.Call{}, name("token").Version(1), secret.Deletion{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, "a report of a binding to a version that is gone", f.bindPort(t, "a.example", 9443, "two", 0), secret.HostNotAllowed)
+	wantFault(t, "a report of a binding to a destroyed version", f.bindPort(t, "a.example", 9443, "two", 0), secret.HostNotAllowed)
 }

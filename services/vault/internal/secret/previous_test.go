@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
+func TestRefusalOfTheCurrentVersionListsPreviousVersions(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Rotated(t, "key", "first", "second", "third")
@@ -37,12 +37,12 @@ func TestRefusalOfTheCurrentVersionTellsWhichWereCurrentBefore(t *testing.T) {
 		}
 		_, err = k.Resolver.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: name, Uid: uid, Version: 3, Purpose: purpose})
 		if got := servertest.Metadata(err); len(got) != 0 {
-			t.Errorf("after %s: the refusal of a version by number has %v", method, got)
+			t.Errorf("after %s: the error for a version by number has %v", method, got)
 		}
 	}
 }
 
-func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
+func TestResolveReturnsPreviousVersions(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "key", &vaultv1.Secret{Value: vaulttest.Text("first")})
@@ -58,7 +58,7 @@ func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 		t.Errorf("before any rotation there were %v", got)
 	}
 	second := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("second")}).GetUpdateTime()
-	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "says nothing of the value"})
+	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "reveals nothing about the value"})
 	third := k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("third")}).GetUpdateTime()
 	want := []*vaultv1.PreviousVersion{{Version: 2, ReplaceTime: third}, {Version: 1, ReplaceTime: second}}
 	if diff := cmp.Diff(want, previous(0), protocmp.Transform()); diff != "" {
@@ -66,7 +66,7 @@ func TestResolveTellsWhichVersionsWereCurrentBefore(t *testing.T) {
 	}
 	for version := uint32(1); version <= 3; version++ {
 		if got := previous(version); len(got) != 0 {
-			t.Errorf("version %d, asked for by its number, comes with %v", version, got)
+			t.Errorf("version %d, requested by number, is returned with %v", version, got)
 		}
 	}
 	for _, p := range want { // each can be resolved

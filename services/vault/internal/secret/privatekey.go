@@ -18,33 +18,33 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
 
-// A material is what becomes a version: the value, its public part if it is an
-// asymmetric key, and what is told of it.
+// A material holds the parts of a new version: the value, its public part if it is an asymmetric
+// key, and its facts.
 type material struct {
 	plain  sensitive.Bytes
 	public []byte
 	facts  *Facts
-	// weakReason is why a weak key is to be used.
+	// weakReason is the reason for using a weak key.
 	weakReason string
-	// taken is what the value was taken for; nil if it was generated.
+	// taken is how the value was recognized, or nil if it was generated.
 	taken *Taken
 }
 
 // publicOnly reports whether the value is a public key or a certificate.
 func (m material) publicOnly() bool { return len(m.public) > 0 && m.facts != nil && !m.facts.Private }
 
-// draw returns the material of a value. Its caller zeroes the plaintext. It is made
-// before the transaction: a large RSA key takes a second or more.
+// draw returns the material of a value. The caller must zero the plaintext. Call draw before the
+// transaction: generating a large RSA key takes a second or more.
 //
-// Few callers draw private keys, or open PKCS #12 files, at a time. The others wait, so that some
-// requests for large keys do not keep everybody else from the processors.
+// Only a few callers at a time generate private keys or open PKCS #12 files. The others wait, so
+// that some requests for large keys do not occupy the processors.
 func (s *Store) draw(ctx context.Context, v Value, usage Usage) (m material, err error) {
 	if v.asymmetric() || v.isFile(usage) {
 		select {
 		case s.drawing <- struct{}{}:
 			defer func() { <-s.drawing }()
 		case <-ctx.Done():
-			return material{}, fmt.Errorf("wait to draw a private key: %w", ctx.Err())
+			return material{}, fmt.Errorf("wait to generate a private key: %w", ctx.Err())
 		}
 	}
 	memory.Do(func() { m, err = v.material(s.random, usage) })
@@ -63,8 +63,8 @@ func (v Value) material(random io.Reader, usage Usage) (material, error) {
 	return v.take(plain, usage)
 }
 
-// sealed returns what is stored of the material. The public part and the facts are
-// kept of a KEY only: what else looks like a key is meant to be sent as it is.
+// sealed returns the stored form of the material. Only a KEY keeps the public part and the facts:
+// other values that look like a key are meant to be sent as they are.
 func (m material) sealed(sealed keyring.Sealed, usage Usage) Stored {
 	if usage != Key {
 		return Stored{Sealed: sealed}
@@ -72,12 +72,12 @@ func (m material) sealed(sealed keyring.Sealed, usage Usage) Stored {
 	return Stored{Sealed: sealed, Public: m.public, Facts: m.facts, WeakReason: m.weakReason}
 }
 
-// drawPrivateKey draws a private key and returns it as PEM of PKCS #8. The generators
-// of some kinds take no other source of randomness than the system's.
+// drawPrivateKey generates a private key and returns it as PEM of PKCS #8. The generators of some
+// kinds accept no source of randomness except the system's.
 func drawPrivateKey(kind Kind, random io.Reader) (sensitive.Bytes, error) {
 	key, err := generate(kind, random)
 	if err != nil {
-		return sensitive.Bytes{}, fmt.Errorf("draw private key: %w", err)
+		return sensitive.Bytes{}, fmt.Errorf("generate private key: %w", err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

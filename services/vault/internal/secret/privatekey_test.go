@@ -12,12 +12,13 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/publickey"
 )
 
-// newDrawer returns a store that can do nothing but draw, so many private keys at a time.
+// newDrawer returns a store that can only generate values, with a limit of concurrent private
+// keys.
 func newDrawer(places int) *Store {
 	return &Store{random: rand.Reader, drawing: make(chan struct{}, places)}
 }
 
-func TestDrawnPrivateKeyIsOfItsKind(t *testing.T) {
+func TestGeneratedPrivateKeyIsOfItsKind(t *testing.T) {
 	t.Parallel()
 	s := newDrawer(1)
 	for kind, want := range map[Kind]string{
@@ -41,21 +42,21 @@ func TestDrawnPrivateKeyIsOfItsKind(t *testing.T) {
 	}
 }
 
-func TestPublicPartAndFactsAreKeptOfKeysOnly(t *testing.T) {
+func TestOnlyKeysKeepThePublicPartAndFacts(t *testing.T) {
 	t.Parallel()
 	m := material{public: []byte("SPKI"), facts: &Facts{Private: true}}
 	for usage, want := range map[Usage]Stored{
 		Key: {Public: m.public, Facts: m.facts}, Parameter: {}, Credential: {},
 	} {
 		if diff := cmp.Diff(want, m.sealed(keyring.Sealed{}, usage)); diff != "" {
-			t.Errorf("what is stored of a %s differs (-want +got):\n%s", usage, diff)
+			t.Errorf("the stored form of a %s differs (-want +got):\n%s", usage, diff)
 		}
 	}
 }
 
-// TestDrawingWaitsForItsTurn holds the only place: a private key waits until the caller
-// has had enough, a random value does not wait at all.
-func TestDrawingWaitsForItsTurn(t *testing.T) {
+// TestGeneratingPrivateKeysIsLimited occupies the only place: a private key waits until the
+// context ends, and a random value does not wait.
+func TestGeneratingPrivateKeysIsLimited(t *testing.T) {
 	t.Parallel()
 	s := newDrawer(1)
 	s.drawing <- struct{}{}

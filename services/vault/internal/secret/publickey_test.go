@@ -19,7 +19,7 @@ import (
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
-// asymmetric is what the algorithm of each generated kind is called.
+// asymmetric is the name of the algorithm of each generated kind.
 var asymmetric = map[vaultv1.Generate_Kind]string{
 	vaultv1.Generate_KIND_RSA_2048: "RSA-2048",
 	vaultv1.Generate_KIND_RSA_3072: "RSA-3072",
@@ -30,20 +30,19 @@ var asymmetric = map[vaultv1.Generate_Kind]string{
 	vaultv1.Generate_KIND_X25519:   "X25519",
 }
 
-// opened returns the value of a secret as the workload gets it.
+// opened returns the value of a secret as a workload gets it.
 func opened(t testing.TB, k *vaulttest.Kit, id string, version uint32) string {
 	t.Helper()
 	uid := k.Resolver.Bind(t, id, "e", "op").GetUid()
 	return k.Resolver.Resolve(t, id, uid, version)
 }
 
-// publicOf returns the PEM of the public part of a PEM private key, found without
-// the vault.
+// publicOf returns the PEM of the public part of a PEM private key, derived without the vault.
 func publicOf(t testing.TB, private string) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(private))
 	if block == nil || block.Type != "PRIVATE KEY" {
-		t.Fatal("the value is no PKCS #8 in PEM")
+		t.Fatal("the value is not PKCS #8 in PEM")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -68,7 +67,7 @@ func TestGeneratedPrivateKeyShowsItsPublicPartOnly(t *testing.T) {
 	for kind, algorithm := range asymmetric {
 		created := k.Owner.Create(t, algorithm, &vaultv1.Secret{Value: vaulttest.Generate(kind)})
 		if created.GetPublicKey() != nil {
-			t.Errorf("%s: CreateSecret returns the public key, want GetSecret only", algorithm)
+			t.Errorf("%s: CreateSecret returns the public key, want it only from GetSecret", algorithm)
 		}
 		private := opened(t, k, algorithm, 0)
 		got := k.Owner.Get(t, algorithm)
@@ -86,7 +85,7 @@ func TestGeneratedPrivateKeyShowsItsPublicPartOnly(t *testing.T) {
 			t.Errorf("%s: the JWK has members %v, %v", algorithm, jwk, err)
 		}
 		for _, line := range strings.Split(private, "\n")[1:] {
-			if len(line) == 64 { // a full line of base64, unlike the start the same in no two keys
+			if len(line) == 64 { // a full line of base64, which unlike the start differs between keys
 				servertest.MustNotHold(t, "the secret", strings.Join(strings.Fields(got.String()), ""), line)
 			}
 		}
@@ -117,7 +116,7 @@ func TestPublicKeyIsThatOfTheCurrentVersion(t *testing.T) {
 	}
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("no key at all")})
 	if got := k.Owner.Get(t, "key").GetPublicKey(); got != nil {
-		t.Errorf("a text has the public key %v", got)
+		t.Errorf("text has the public key %v", got)
 	}
 }
 
@@ -133,7 +132,7 @@ func TestImportedKeyShowsItsPublicPart(t *testing.T) {
 			t.Errorf("the imported %s key differs (-want +got):\n%s", id, diff)
 		}
 		if got := opened(t, k, id, 0); got != value {
-			t.Errorf("the imported %s key is not resolved as it was stored", id)
+			t.Errorf("the imported %s key is not resolved as stored", id)
 		}
 	}
 	for id, secret := range map[string]*vaultv1.Secret{

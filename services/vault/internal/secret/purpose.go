@@ -15,41 +15,41 @@ import (
 
 // # The purpose of a KEY
 //
-// A KEY serves one purpose, since the output of one use may be an oracle for another. Bindings
+// A KEY serves one purpose, because the output of one use may be an oracle for another. Bindings
 // claim the purpose: all referrers of a KEY claim the same one, and the claim ends with the last
-// binding. The first resolve for a message seals the purpose. Then only [Store.ReplacePurpose]
-// changes it. The vault compares chains without knowing what they mean.
+// binding. The first resolve for a message seals the purpose. From then on, only
+// [Store.ReplacePurpose] changes it. The vault compares chains without knowing what they mean.
 //
-// The owner may state the purpose when the KEY is created. Then bindings claim that one, and
-// it stays when they end. A stated purpose grants nothing: what a binding may claim is decided
-// as before, and the allowlist asks for the same acknowledgements.
+// The owner may state the purpose when the KEY is created. Bindings then claim that purpose, which
+// remains when they end. A stated purpose grants nothing: the rules for claims are the same, and
+// the allowlist requires the same acknowledgements.
 //
-// Public keys serve any purpose. A secret whose first version is a public key takes no private
+// Public keys serve any purpose. A secret whose first version is a public key accepts no private
 // key later.
 //
-// Earlier releases recorded no purposes. The bindings they left have none until the allowlist
-// reports it by binding again. Until then the KEY takes no new referrers. If its referrers turn
-// out to use it for different purposes, they continue to, but the KEY takes no others.
+// Earlier releases recorded no purposes. Their bindings have none until the allowlist reports it
+// by binding again. Until then the KEY accepts no new referrers. If its referrers turn out to use
+// it for different purposes, they continue to, but the KEY accepts no others.
 
-// A Purpose is what a KEY is used for.
+// A Purpose is the purpose for which a KEY is used.
 type Purpose struct {
-	// Chains are sorted, each once.
+	// Chains are sorted and unique.
 	Chains []string `json:"chains,omitempty"`
-	// Cost is the minimum number of iterations of derivations; 0 if there are none.
+	// Cost is the minimum number of iterations of derivations, or 0 without derivations.
 	Cost uint64 `json:"cost,omitempty"`
-	// Host is that of the endpoints that the KEY serves. It has no port: a KEY is sent nowhere,
-	// so the host only tells partners apart, and one partner may answer on several ports.
+	// Host is the host of the endpoints that the KEY serves. It has no port: a KEY is not sent, so
+	// the host only distinguishes partners, and one partner may answer on several ports.
 	Host string `json:"host,omitempty"`
 	// Conflicting reports whether a super admin acknowledged that the output of one chain may
 	// reveal what another protects.
 	Conflicting bool `json:"conflicting,omitempty"`
 	// Stated is whether the owner stated the purpose when the KEY was created.
 	Stated bool `json:"stated,omitempty"`
-	// Sealed is the time of the first use, zero if there was none.
+	// Sealed is the time of the first use, or zero before it.
 	Sealed time.Time `json:"sealed,omitzero"`
 }
 
-// A PurposeState says how final the purpose of a KEY is.
+// A PurposeState is how final the purpose of a KEY is.
 type PurposeState string
 
 // The states; PurposeState of the contract explains them.
@@ -79,12 +79,12 @@ func (p Purpose) is(digest []byte) bool {
 	return len(p.Chains) > 0 && subtle.ConstantTimeCompare(p.Digest(), digest) == 1
 }
 
-// admits reports whether the purpose allows a use for the wanted one.
+// admits reports whether the purpose permits a use for the requested one.
 func (p Purpose) admits(requested Purpose) bool {
 	return slices.Equal(p.Chains, requested.Chains) && requested.Cost >= p.Cost
 }
 
-// fixed returns the refusal of a purpose that differs from the KEY's.
+// fixed returns the error for a purpose that differs from the KEY's.
 func (p Purpose) fixed(requested []string) error {
 	refusal := fault.New(fault.FailedPrecondition, KeyPurposeFixed,
 		"the key already serves another purpose, and a key serves only one; ask the partner for another key and store it as a new secret")
@@ -108,10 +108,10 @@ func (s Secret) chains() []string {
 	return s.Purpose.Chains
 }
 
-// isStated reports whether the owner stated the purpose. A nil purpose is not stated.
+// isStated reports whether the owner stated the purpose. It returns false for a nil purpose.
 func (p *Purpose) isStated() bool { return p != nil && p.Stated }
 
-// mayClaim reports whether chains are those that the owner stated, or nothing was stated.
+// mayClaim reports whether chains are those that the owner stated, or the owner stated none.
 func (s Secret) mayClaim(chains []string) bool {
 	return !s.Purpose.isStated() || slices.Equal(s.Purpose.Chains, chains)
 }
@@ -126,14 +126,14 @@ func purposeUnknown() error {
 		"the key was bound before purposes were recorded, so it takes no new endpoints; store another key")
 }
 
-// public reports whether a KEY holds public keys only. For secrets stored before that was
-// recorded, the version says so.
+// public reports whether a KEY contains only public keys. For secrets stored before that was
+// recorded, the version decides.
 func (s Secret) public(v Version) bool {
 	return s.Public || s.Purpose == nil && len(v.Public) > 0 && v.Facts != nil && !v.Facts.Private
 }
 
-// permits fails unless the holder of a binding may resolve a KEY for the purpose with the
-// digest. It returns that purpose and whether it can be sealed.
+// permits fails unless the holder of a binding may resolve a KEY for the purpose with the digest.
+// It returns that purpose and whether it can be sealed.
 func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
 	if err := checkHolder(r, sec.UID, holder); err != nil || sec.Usage != Key || sec.public(v) {
 		return Purpose{}, false, err
@@ -153,7 +153,8 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 		case err != nil:
 			return Purpose{}, false, err
 		case len(b.Purpose.Chains) == 0:
-			// From before purposes were recorded, and not reported yet: it continues to work.
+			// A binding that is older than the recording of purposes continues to work until it reports its
+			// purpose.
 			found, sealable = found || sec.Purpose == nil && b.Holder == holder, false
 		case !b.Purpose.is(digest):
 			// A different claim belongs to the same referrer, or to a mixed set, which is never sealed.
@@ -168,11 +169,11 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 	return claimed, sealable && len(claimed.Chains) > 0, nil
 }
 
-// sealPurpose seals the purpose that permits returned. It fails if another one was sealed in
-// the meantime.
+// sealPurpose seals the purpose that permits returned. It fails if another one was sealed in the
+// meantime.
 //
-// It also records the fingerprints of the version that is used, since versions stored by
-// earlier releases have none.
+// It also records the fingerprints of the version in use, because versions stored by earlier
+// releases have none.
 func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wanted, number uint32, prints []string) error {
 	now := s.timestamp()
 	return s.kv.Update(ctx, func(tx kv.Tx) error {
@@ -204,7 +205,7 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 	})
 }
 
-// purposeOf returns the purpose of a secret as people see it.
+// purposeOf returns the purpose of a secret for display.
 func purposeOf(r kv.Reader, sec Secret, current Version) (state PurposeState, shown Purpose, err error) {
 	switch {
 	case sec.Usage != Key || sec.public(current):

@@ -9,8 +9,8 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// age removes from a secret and its bindings what versions of the program did not write that
-// kept no purposes. Fixed, if not empty, is what they wrote instead.
+// age removes from a secret and its bindings the fields that releases without purposes did not
+// write. Fixed, if not empty, is the record that they wrote instead.
 func (f *fixture) age(t *testing.T, sec secret.Secret, fixed string) {
 	t.Helper()
 	forget := func(tx kv.Tx, key []byte) error {
@@ -55,7 +55,7 @@ func (f *fixture) age(t *testing.T, sec secret.Secret, fixed string) {
 	}
 }
 
-// useFor is a use of the key by an endpoint.
+// useFor returns a request of an endpoint to use the key.
 func useFor(referrer, operation string, chains ...string) secret.BindRequest {
 	return secret.BindRequest{
 		Usage: secret.Key, Referrer: "workspaces/acme/endpoints/" + referrer, Operation: operation, Host: "a.example",
@@ -91,13 +91,13 @@ func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
-		first string // what the second endpoint turns out to use it for is cbc
+		first string // the second endpoint turns out to use cbc
 		state secret.PurposeState
 	}{
 		{"for one purpose", cbc, secret.Sealed},
 		{"for several", gcm, secret.Mixed},
 	} {
-		made := f.create(t, "key", "a key of before, long enough")
+		made := f.create(t, "key", "an earlier key, long enough")
 		for _, endpoint := range []string{"first", "second"} {
 			if err := bind(useFor(endpoint, endpoint, gcm)); err != nil {
 				t.Fatal(err)
@@ -108,7 +108,7 @@ func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
 			t.Errorf("%s: the state is %s", tt.name, got)
 		}
 		if err := resolve(made.UID, gcm); err != nil {
-			t.Errorf("%s: what there is goes on until it was reported = %v", tt.name, err)
+			t.Errorf("%s: existing bindings continue until the report = %v", tt.name, err)
 		}
 		if err := bind(useFor("third", "op3", gcm)); !fault.Is(err, secret.KeyPurposeUnknown) {
 			t.Errorf("%s: a new referrer before the report = %v", tt.name, err)
@@ -143,12 +143,13 @@ func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
 	}
 }
 
-// Digests that were sent once are out, so what was fixed before purposes were kept stays.
+// Sent digests cannot be recalled, so a purpose that was fixed before purposes were stored remains
+// fixed.
 func TestWhatWasFixedBeforeStaysFixed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for fixed, chains := range map[string][2]string{"DIGESTED": {digest, gcm}, "UNDIGESTED": {gcm, digest}} {
-		made := f.create(t, fixed, "a key of before, long enough: "+fixed)
+		made := f.create(t, fixed, "an earlier key, long enough: "+fixed)
 		f.age(t, made, fixed)
 		bind := func(chain string) error {
 			_, _, err := f.Bind(t.Context(), secret.Call{}, name(fixed), "allowlist", useFor("e", "op", chain))

@@ -13,26 +13,27 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-// A Stored is what the store holds of a version's value.
+// A Stored is the stored form of a version's value.
 type Stored struct {
 	// Sealed is the value.
 	Sealed keyring.Sealed
-	// Public is the SubjectPublicKeyInfo in DER if the value is an asymmetric key.
+	// Public is the SubjectPublicKeyInfo in DER, if the value is an asymmetric key.
 	Public []byte
-	// Facts are what is told of the value; nil: nothing.
+	// Facts is the metadata of the value, or nil.
 	Facts *Facts
-	// Purpose is what a KEY is used for, and PurposeState how far that is decided; empty
-	// where there is no purpose. [Store.Get] sets both.
+	// Purpose is the purpose of a KEY, and PurposeState how final it is. Both are empty for secrets
+	// without a purpose. [Store.Get] sets both.
 	Purpose      Purpose
 	PurposeState PurposeState
-	// WeakReason is why a weak key is to be used.
+	// WeakReason is the reason for using a weak key.
 	WeakReason string
-	// Prints are the fingerprints of a KEY's value on its way in. Nothing reads them back.
+	// Prints are the fingerprints of the value of a KEY that is being stored. They are never read
+	// back.
 	Prints Prints
 }
 
-// Get returns a secret and what is stored of its current value: nothing if that is
-// destroyed.
+// Get returns a secret and the stored form of its current value, which is zero if the current
+// version is destroyed.
 func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		stored = Stored{}
@@ -53,42 +54,42 @@ func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, 
 	return sec, stored, err
 }
 
-// A Resolved is a value for a workload. Whoever got it zeroes Plain.
+// A Resolved is a value for a workload. The caller must zero Plain.
 type Resolved struct {
 	Plain        sensitive.Bytes
 	Version      uint32
 	Usage        Usage
 	AllowedHosts []string
-	// Previous are the versions that were current before and can be resolved, the one
-	// replaced last first. Of the current version only.
+	// Previous are the versions that were current before and can be resolved, the most recently
+	// replaced first. Set only for the current version.
 	Previous []Replacement
-	// Position is where in the change log all this was read.
+	// Position is the position in the change log at which the value was read.
 	Position Position
 	// Sealed is whether the purpose of a KEY is sealed.
 	Sealed bool
 
-	prints []string // of a KEY whose purpose is not sealed
+	prints []string // only of a KEY whose purpose is not sealed
 }
 
-// A Wanted is what is to be resolved.
+// A Wanted is a request to resolve a value.
 type Wanted struct {
 	Name Name
-	// UID is the life that the name must still be in.
+	// UID is the uid that the name must still have.
 	UID string
-	// Number is the version, 0 being the current one.
+	// Number is the version, or 0 for the current one.
 	Number uint32
 	// VersionUID, if not empty, is the uid that the version must have.
 	VersionUID string
-	// Purpose is the digest of what a KEY is wanted for.
+	// Purpose is the digest of the purpose for which a KEY is resolved.
 	Purpose []byte
-	// Seal seals the purpose: the KEY is wanted for a message.
+	// Seal seals the purpose, because the KEY is resolved for a message.
 	Seal bool
 }
 
-// Resolve returns the value of a version to a holder of a binding, a KEY for the purpose
-// that it has only. The name must still be in the life of the given uid. Where the current
-// version is disabled or destroyed, the refusal names the versions before it: what came
-// in for one of them may still be welcome.
+// Resolve returns the value of a version to a holder of a binding. A KEY is only resolved for its
+// purpose. The name must still have the given uid. If the current version is disabled or
+// destroyed, the error lists the versions before it, because the caller may still accept messages
+// that were made for one of them.
 func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted) (Resolved, error) {
 	got, sealable, err := s.resolve(ctx, holder, w)
 	if err != nil || !sealable || !w.Seal {
@@ -171,7 +172,7 @@ func (v Version) usable() error {
 	}
 }
 
-// withPrevious adds to a refusal which versions were current before.
+// withPrevious adds the versions that were current before to an error.
 func withPrevious(err error, previous []Replacement) error {
 	refusal, ok := fault.From(err)
 	if !ok || len(previous) == 0 {
@@ -191,7 +192,7 @@ func checkHolder(r kv.Reader, uid, holder string) error {
 		return fmt.Errorf("read bindings: %w", err)
 	}
 	if len(bindings) == 0 {
-		return fault.New(fault.PermissionDenied, NotBound, "the caller holds no binding to the secret")
+		return fault.New(fault.PermissionDenied, NotBound, "the caller has no binding to the secret")
 	}
 	return nil
 }
@@ -233,8 +234,8 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 func loadValue(r kv.Reader, sec Secret, number uint32) (keyring.Sealed, error) {
 	stored, err := r.Get(valueKey(sec.UID, number))
 	if errors.Is(err, kv.ErrNotFound) {
-		// Not the caller's business: what is known of the version says it is here.
-		return keyring.Sealed{}, errors.New("read value: the version has none")
+		// An internal error: the record of the version says that it has a value.
+		return keyring.Sealed{}, errors.New("read value: the version has no value")
 	}
 	if err != nil {
 		return keyring.Sealed{}, fmt.Errorf("read value: %w", err)

@@ -53,7 +53,7 @@ func loadSecret(r kv.Reader, name Name) (Secret, error) {
 	return completeSecret(r, name, stored)
 }
 
-// completeSecret decodes a stored secret and adds what is kept elsewhere.
+// completeSecret decodes a stored secret and adds the fields that are stored elsewhere.
 func completeSecret(r kv.Reader, name Name, stored []byte) (Secret, error) {
 	sec := Secret{Name: name}
 	if err := decode(stored, &sec); err != nil {
@@ -90,7 +90,7 @@ func completeVersion(sec Secret, number uint32, stored []byte) (Version, error) 
 	return v, nil
 }
 
-// getCount returns a counter, which is 0 if it is not there.
+// getCount returns a counter, which is 0 if it does not exist.
 func getCount(r kv.Reader, key kv.Key) (uint64, error) {
 	stored, err := r.Get(key)
 	if errors.Is(err, kv.ErrNotFound) {
@@ -105,8 +105,8 @@ func getCount(r kv.Reader, key kv.Key) (uint64, error) {
 	return binary.BigEndian.Uint64(stored[1:]), nil
 }
 
-// addCount changes a counter by one, up or down, and returns it. A counter that
-// falls to 0 is removed.
+// addCount increments or decrements a counter and returns it. A counter that falls to 0 is
+// removed.
 func addCount(tx kv.Tx, key kv.Key, up bool) (uint64, error) {
 	count, err := getCount(tx, key)
 	if err != nil {

@@ -8,24 +8,23 @@ import (
 )
 
 const (
-	// maxReplaced is how many versions a secret remembers that were current before: some
-	// more than are told, as some may be disabled.
+	// maxReplaced is the number of formerly current versions that a secret remembers: some more than
+	// maxPrevious, because some may be disabled.
 	maxReplaced = 8
-	// maxPrevious is how many of them are told.
+	// maxPrevious is the maximum number of them that are returned.
 	maxPrevious = 4
-	// previousAge is for how long they are told.
+	// previousAge is how long after their replacement they are returned.
 	previousAge = 30 * 24 * time.Hour
 )
 
 // A Replacement is a version that was current before.
 type Replacement struct {
 	Version uint32 `json:"version"`
-	// Time is when another version became current in its place, the last time.
+	// Time is when another version last replaced it as the current one.
 	Time time.Time `json:"time"`
 }
 
-// promote makes a version the current one, and remembers the one before unless that is
-// destroyed.
+// promote makes a version the current one, and remembers the previous one unless it is destroyed.
 func (s *Secret) promote(number uint32, at time.Time) {
 	before := make([]Replacement, 0, maxReplaced+1)
 	if s.State != Destroyed {
@@ -36,12 +35,12 @@ func (s *Secret) promote(number uint32, at time.Time) {
 	s.Current, s.State = number, Enabled
 }
 
-// without returns the replacements but for that of a version.
+// without returns the replacements except for that of a version.
 func without(all []Replacement, number uint32) []Replacement {
 	return slices.DeleteFunc(slices.Clone(all), func(r Replacement) bool { return r.Version == number })
 }
 
-// loadPrevious returns the versions that were current before and may still be resolved.
+// loadPrevious returns the formerly current versions that may still be resolved.
 func loadPrevious(r kv.Reader, sec Secret, now time.Time) ([]Replacement, error) {
 	var previous []Replacement
 	for _, replaced := range sec.Replaced {

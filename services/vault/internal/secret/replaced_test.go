@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// rotate stores a value in the name's secret, a minute after what was before.
+// rotate adds a version to a secret, one minute after the previous change.
 func (f *fixture) rotate(t testing.TB, id string) time.Time {
 	t.Helper()
 	f.clock.now = f.clock.now.Add(time.Minute)
@@ -33,7 +33,7 @@ func (f *fixture) reportUses(t testing.TB, id, uid string, version uint32, uses 
 	}
 }
 
-// wantPrevious resolves the current version and compares what was before it.
+// wantPrevious resolves the current version and compares the versions before it.
 func (f *fixture) wantPrevious(t testing.TB, what, id, uid string, want ...uint32) {
 	t.Helper()
 	got, err := f.resolve(t.Context(), name(id), uid, 0)
@@ -71,10 +71,10 @@ func TestPreviousVersionsAreFewEnabledAndNotLongAgo(t *testing.T) {
 	f.setState(t, uid, 5, secret.Disabled, secret.Enabled)
 	f.wantPrevious(t, "with one that is enabled again", "key", uid, 6, 5, 4, 2)
 
-	f.clock.now = f.clock.now.Add(30*24*time.Hour - 2*time.Minute) // version 4 was replaced two minutes before 6
+	f.clock.now = f.clock.now.Add(30*24*time.Hour - 2*time.Minute) // version 4 was replaced 2 minutes before 6
 	f.wantPrevious(t, "30 days later", "key", uid, 6, 5, 4)
 	f.clock.now = f.clock.now.Add(2*time.Minute + 1)
-	f.wantPrevious(t, "when it is longer ago", "key", uid)
+	f.wantPrevious(t, "later than 30 days", "key", uid)
 }
 
 func TestVersionThatBecameCurrentAgainIsNotPreviousToItself(t *testing.T) {
@@ -117,7 +117,7 @@ func TestSecretRemembersABoundedNumberOfReplacedVersions(t *testing.T) {
 	}
 }
 
-func TestVersionFromBeforeThereWereFactsTellsNone(t *testing.T) {
+func TestVersionStoredBeforeFactsHasNone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	drawn, err := secret.NewRandom(secret.ECP256)
@@ -131,7 +131,7 @@ func TestVersionFromBeforeThereWereFactsTellsNone(t *testing.T) {
 	req := secret.BindRequest{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"}
 	_, meant, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
 	if err != nil || meant.Facts == nil || !meant.Facts.Private {
-		t.Fatalf("Bind tells %v, %v, want a private key", meant.Facts, err)
+		t.Fatalf("Bind returns %v, %v, want a private key", meant.Facts, err)
 	}
 	f.rewrite(t, kv.NewKey("version").Text(made.UID).Uint(1), func(stored []byte) []byte {
 		before, _, _ := bytes.Cut(stored, []byte(`,"facts":`))
@@ -139,7 +139,7 @@ func TestVersionFromBeforeThereWereFactsTellsNone(t *testing.T) {
 	})
 	_, meant, err = f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
 	if err != nil || meant.Facts != nil || len(meant.Public) == 0 {
-		t.Errorf("Bind tells %v, %v, want nothing of a version with a public key", meant.Facts, err)
+		t.Errorf("Bind returns %v, %v, want no facts of a version with a public key", meant.Facts, err)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestUsesAreRemovedWithTheSecret(t *testing.T) {
 	if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the keys of the deleted secret are gone", func() bool { return f.keysOf(t, made.UID) == 0 })
+	eventually(t, "the keys of the deleted secret are removed", func() bool { return f.keysOf(t, made.UID) == 0 })
 	f.reportUses(t, "key", made.UID, 1, secret.Uses{Used: 1})
 	if got := f.keysOf(t, made.UID); got != 0 {
 		t.Errorf("a late report leaves %d keys", got)

@@ -10,15 +10,14 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// maxMistaken is how many messages may be made before a purpose can no longer be replaced.
+// maxMistaken is the number of created messages at which a purpose can no longer be replaced.
 const maxMistaken = 20
 
-// ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once a
-// message was opened with the KEY or 20 were made, or where chains would be added to those
-// that stay.
+// ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once the KEY has
+// decrypted a message or created 20 messages, and if the change adds chains to those that remain.
 //
-// MinCost is the minimum number of iterations of derivations among the new chains. If it is
-// nil, the minimum of the old purpose stays.
+// MinCost is the minimum number of iterations of derivations among the new chains. If it is nil,
+// the minimum of the old purpose remains.
 func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, chains []string, minCost *uint64) (Secret, error) {
 	now := s.timestamp()
 	var replaced Secret
@@ -61,7 +60,7 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 	return replaced, err
 }
 
-// replaceable fails unless the purpose of the secret may be replaced by another.
+// replaceable fails unless the replacement may replace the purpose of the secret.
 func (s Secret) replaceable(r kv.Reader, replacement Purpose) error {
 	if s.Usage != Key {
 		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "only a KEY has a purpose").With("usage", string(s.Usage))
@@ -93,7 +92,7 @@ func (s Secret) replaceable(r kv.Reader, replacement Purpose) error {
 	return nil
 }
 
-// costAfter returns the minimum number of iterations once the purpose is replaced by wanted.
+// costAfter returns the minimum number of iterations after replacement replaces the purpose.
 func (p Purpose) costAfter(replacement Purpose, minCost *uint64) (uint64, error) {
 	switch derives := slices.ContainsFunc(replacement.Chains, iterates); {
 	case !derives && minCost != nil && *minCost > 0:
@@ -107,7 +106,7 @@ func (p Purpose) costAfter(replacement Purpose, minCost *uint64) (uint64, error)
 	}
 }
 
-// iterates reports whether a chain has a derivation that takes iterations.
+// iterates reports whether a chain has a derivation with iterations.
 func iterates(chain string) bool {
 	for step := range strings.SplitSeq(chain, " > ") {
 		for _, function := range []string{"PBKDF2-", "SCRYPT(", "EVP-"} {

@@ -22,7 +22,7 @@ import (
 
 const day = 24 * time.Hour
 
-// wantDue fails the test unless the current version is due so long after it was added.
+// wantDue fails the test unless the current version is due the given period after it was added.
 func wantDue(t testing.TB, c vaulttest.Client, what, id string, period time.Duration) {
 	t.Helper()
 	got := c.Get(t, id)
@@ -70,7 +70,7 @@ func TestCurrentVersionIsDueAPeriodAfterItWasAdded(t *testing.T) {
 	wantDue(t, k.Owner, "both at once", "key", 3650*day)
 	update(&vaultv1.Secret{}, "rotation_period")
 	wantDue(t, k.Owner, "cleared", "key", 0)
-	update(&vaultv1.Secret{RotationPeriod: durationpb.New(day)}) // without a mask: what is set
+	update(&vaultv1.Secret{RotationPeriod: durationpb.New(day)}) // without a mask: the set fields
 	wantDue(t, k.Owner, "set again", "key", day)
 	k.Running.Stop()
 	k.Start(t)
@@ -108,10 +108,10 @@ func TestRotationPeriodIsOnTheLogAndNoBusinessOfResolvers(t *testing.T) {
 	if diff := cmp.Diff(want, history, protocmp.Transform()); diff != "" {
 		t.Errorf("history differs (-want +got):\n%s", diff)
 	}
-	for { // until the watch is behind the changes
+	for { // until the watch has passed the changes
 		m, err := receive()
 		if err != nil || len(m.GetEvents()) != 0 {
-			t.Fatalf("a rotation period makes resolvers hear %v, %v", m.GetEvents(), err)
+			t.Fatalf("a rotation period causes events for resolvers: %v, %v", m.GetEvents(), err)
 		}
 		if m.GetPosition().GetSequence() == 3 {
 			break
@@ -137,14 +137,14 @@ func TestRotationPeriodIsWholeSecondsOfADayToTenYears(t *testing.T) {
 		vaulttest.WantField(t, "CreateSecret with a period of "+period.String(), err, "secret.rotation_period")
 	}
 	if got := len(k.Owner.History(t, "-")); got != 1 {
-		t.Errorf("refused periods left %d entries on the log, want 1", got)
+		t.Errorf("refused periods left %d entries in the log, want 1", got)
 	}
 }
 
 func TestSecretsThatAreDueAreListed(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
-	for i := range 12 { // due after 1, 2, 3 days; and never
+	for i := range 12 { // due after 1, 2, and 3 days, and never
 		secret := &vaultv1.Secret{Labels: map[string]string{"third": fmt.Sprint(i % 3)}}
 		if period := i % 4; period > 0 {
 			secret.RotationPeriod = durationpb.New(time.Duration(period) * day)
@@ -178,10 +178,10 @@ func TestSecretsThatAreDueAreListed(t *testing.T) {
 	}
 	exact := k.Owner.Get(t, "key-01").GetRotationDueTime()
 	if got := k.Owner.IDs(t, &vaultv1.ListSecretsRequest{RotationDueBefore: exact}); slices.Contains(got, "key-01") {
-		t.Errorf("before the very moment that key-01 is due there are %v", got)
+		t.Errorf("at the moment before key-01 is due there are %v", got)
 	}
 	_, err := k.Owner.ListSecrets(t.Context(), &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace, RotationDueBefore: &timestamppb.Timestamp{Seconds: math.MaxInt64}})
-	vaulttest.WantField(t, "a time that is none", err, "rotation_due_before")
+	vaulttest.WantField(t, "an invalid time", err, "rotation_due_before")
 
 	first, err := k.Owner.ListSecrets(t.Context(), with(due(day+time.Hour), func(r *vaultv1.ListSecretsRequest) { r.Parent, r.PageSize = vaulttest.Workspace, 1 }))
 	if err != nil {
@@ -191,5 +191,5 @@ func TestSecretsThatAreDueAreListed(t *testing.T) {
 		r.Parent, r.PageSize, r.PageToken = vaulttest.Workspace, 1, first.GetNextPageToken()
 	})
 	_, err = k.Owner.ListSecrets(t.Context(), other)
-	vaulttest.WantError(t, "the page token of another time", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
+	vaulttest.WantError(t, "the page token for another time", err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_PAGE_TOKEN)
 }

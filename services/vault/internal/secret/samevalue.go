@@ -11,19 +11,20 @@ import (
 // # One value, one nonce budget
 //
 // A key that is stored again is the same key, so a new version of it must not get a new nonce
-// ledger. The fingerprints of a value lead to the version of the secret that keeps its ledger.
-// A text that decodes to different keys in different encodings shares the ledger of the first
-// of them that the secret had.
+// ledger. The fingerprints of a value lead to the version of the secret that keeps its ledger. A
+// value that decodes to different keys in different encodings shares the ledger of the first of
+// them that the secret had.
 
-// Prints are the fingerprints of a KEY's value; those of a public key are zero.
+// Prints are the fingerprints of a KEY's value. Those of a public key are zero.
 type Prints struct {
-	// All are those of every decoding.
+	// All are the fingerprints of all decodings.
 	All []string
-	// Earlier is the one that earlier releases stored for a ledger.
+	// Earlier is the fingerprint that earlier releases stored for a ledger.
 	Earlier []byte
 }
 
-// keeper returns the version of a secret that keeps the ledger of a value, 0 if none does.
+// keeper returns the version of a secret that keeps the ledger of a value, or 0 if there is no
+// such version.
 func (p Prints) keeper(r kv.Reader, sec Secret) (uint32, error) {
 	var first uint32
 	for _, fingerprint := range p.All {
@@ -41,8 +42,8 @@ func (p Prints) keeper(r kv.Reader, sec Secret) (uint32, error) {
 	return earlierKeeper(r, sec.UID, p.Earlier)
 }
 
-// claim returns the version that keeps the ledger of a value: the given one if the secret did
-// not have the value before. It writes the fingerprints.
+// claim returns the version that keeps the ledger of a value: the given one if the value is new to
+// the secret. It writes the fingerprints.
 func (p Prints) claim(tx kv.Tx, sec Secret, number uint32) (first uint32, err error) {
 	first, err = p.keeper(tx, sec)
 	if err != nil {
@@ -54,8 +55,8 @@ func (p Prints) claim(tx kv.Tx, sec Secret, number uint32) (first uint32, err er
 	return first, putPrints(tx, sec, p.All, first)
 }
 
-// begin gives a new version of a KEY its ledger: one of its own, or that of the version that
-// had the value first.
+// begin assigns a ledger to a new version of a KEY: a new ledger, or that of the version that had
+// the value first.
 func (v *Version) begin(tx kv.Tx, sec Secret, p Prints, number uint32) error {
 	if sec.Usage != Key {
 		return nil
@@ -73,8 +74,8 @@ func (v *Version) begin(tx kv.Tx, sec Secret, p Prints, number uint32) error {
 	return nil
 }
 
-// ledger returns the number of the version that keeps the ledger of this one, 0 if there is
-// none yet.
+// ledger returns the number of the version that keeps the ledger of this one, or 0 if there is no
+// ledger yet.
 func (v Version) ledger() uint32 {
 	if v.SameAs == 0 && v.Nonces != nil {
 		return v.Number
@@ -82,8 +83,8 @@ func (v Version) ledger() uint32 {
 	return v.SameAs
 }
 
-// keeper returns the version whose record has the ledger of a version: itself, or the first
-// one of its value.
+// keeper returns the version whose record has the ledger of a version: the version itself, or the
+// first version with its value.
 func (v Version) keeper(r kv.Reader, sec Secret) (Version, error) {
 	if v.SameAs == 0 {
 		return v, nil
@@ -91,9 +92,9 @@ func (v Version) keeper(r kv.Reader, sec Secret) (Version, error) {
 	return loadUsed(r, sec, v.SameAs)
 }
 
-// adopt begins the ledger of a version that was stored before there were ledgers, with the
-// uses that were reported, and returns the version that keeps it. Where a later version has
-// the same value and a ledger already, that counts from then on, with the uses added.
+// adopt creates the ledger of a version that was stored before ledgers existed, starting with the
+// reported uses, and returns the version that keeps it. If a later version has the same value and
+// already has a ledger, that ledger counts from then on, with the uses added.
 func (s *Store) adopt(tx kv.Tx, sec Secret, v Version) (Version, error) {
 	p, err := s.storedPrints(tx, sec, v)
 	if err != nil {
@@ -117,13 +118,13 @@ func (s *Store) adopt(tx kv.Tx, sec Secret, v Version) (Version, error) {
 		return Version{}, err
 	}
 	if keeper.Nonces == nil {
-		return Version{}, errors.New("read version: the first one of a value has no ledger")
+		return Version{}, errors.New("read version: the first version of a value has no ledger")
 	}
 	keeper.Nonces.Used = sum(keeper.Nonces.Used, v.Uses.Used)
 	return keeper, nil
 }
 
-// storedPrints returns the fingerprints of a version's value. Opening it takes microseconds.
+// storedPrints returns the fingerprints of a version's value. Decrypting it takes microseconds.
 func (s *Store) storedPrints(r kv.Reader, sec Secret, v Version) (Prints, error) {
 	sealed, err := loadValue(r, sec, v.Number)
 	if err != nil {

@@ -30,7 +30,7 @@ func (f *fixture) reserveOf(t testing.TB, sec secret.Secret, version uint32, cou
 	return f.ReserveNonces(t.Context(), sec.Name, "allowlist", secret.Reservation{UID: sec.UID, Version: version, Bits: 64, Count: count})
 }
 
-// outdate makes a version as one that was stored before there were ledgers.
+// outdate converts a version to one that was stored before ledgers existed.
 func (f *fixture) outdate(t testing.TB, sec secret.Secret) {
 	t.Helper()
 	f.rewrite(t, versionKey(sec), func(stored []byte) []byte {
@@ -71,17 +71,17 @@ func TestTheSameKeyAgainHasNoNewBudget(t *testing.T) {
 		first, again secret.Value
 		same         bool
 	}{
-		"the same text":              {value(t, "a passphrase"), value(t, "a passphrase"), true},
-		"with a line end":            {value(t, "a passphrase"), value(t, "a passphrase\r\n"), true},
-		"in hexadecimal":             {binary(key), value(t, hex.EncodeToString(key)), true},
-		"in upper-case hexadecimal":  {value(t, strings.ToUpper(hex.EncodeToString(key))), binary(key), true},
-		"in base64":                  {value(t, base64.StdEncoding.EncodeToString(key)), value(t, hex.EncodeToString(key)), true},
-		"in base64url":               {value(t, url), value(t, base64.StdEncoding.EncodeToString([]byte("\xff\xfe sixteen byte"))), true},
-		"in hexadecimal with colons": {value(t, "00:20:73:69:78:74:65:65:6e:20:62:79:74:65:73:2b"), binary(key), true},
-		"in base64 of two lines":     {binary(key), value(t, "ACBzaXh0ZWVu\nIGJ5dGVzKw==\n"), true},
-		"in hexadecimal of UTF-16":   {binary(wide(hex.EncodeToString(key))), value(t, base64.StdEncoding.EncodeToString(key)), true},
-		"another text":               {value(t, "a passphrase"), value(t, "A passphrase"), false},
-		"another key of same length": {binary(key), binary([]byte("\x01 sixteen bytes+")), false},
+		"the same text":                  {value(t, "a passphrase"), value(t, "a passphrase"), true},
+		"with a line end":                {value(t, "a passphrase"), value(t, "a passphrase\r\n"), true},
+		"in hexadecimal":                 {binary(key), value(t, hex.EncodeToString(key)), true},
+		"in upper-case hexadecimal":      {value(t, strings.ToUpper(hex.EncodeToString(key))), binary(key), true},
+		"in base64":                      {value(t, base64.StdEncoding.EncodeToString(key)), value(t, hex.EncodeToString(key)), true},
+		"in base64url":                   {value(t, url), value(t, base64.StdEncoding.EncodeToString([]byte("\xff\xfe sixteen byte"))), true},
+		"in hexadecimal with colons":     {value(t, "00:20:73:69:78:74:65:65:6e:20:62:79:74:65:73:2b"), binary(key), true},
+		"in base64 of two lines":         {binary(key), value(t, "ACBzaXh0ZWVu\nIGJ5dGVzKw==\n"), true},
+		"in hexadecimal of UTF-16":       {binary(wide(hex.EncodeToString(key))), value(t, base64.StdEncoding.EncodeToString(key)), true},
+		"another text":                   {value(t, "a passphrase"), value(t, "A passphrase"), false},
+		"another key of the same length": {binary(key), binary([]byte("\x01 sixteen bytes+")), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,7 +114,7 @@ func TestTheSameKeyAgainHasNoNewBudget(t *testing.T) {
 	}
 }
 
-// wide returns a text in UTF-16.
+// wide encodes text as UTF-16.
 func wide(text string) []byte {
 	out := []byte("\xff\xfe")
 	for _, c := range []byte(text) {
@@ -123,8 +123,8 @@ func wide(text string) []byte {
 	return out
 }
 
-// An earlier release did not know all spellings of a key that this one reads. The fingerprints
-// of the others are added when the key is bound.
+// An earlier release did not know all spellings of a key that this release reads. The missing
+// fingerprints are added when the key is bound.
 func TestSpellingsThatAnEarlierReleaseDidNotKnowAreLearned(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -188,7 +188,7 @@ func TestLedgerOfAValueOutlivesItsFirstVersion(t *testing.T) {
 
 func TestAnOldVersionSharesItsLedgerWithItsValueStoredAgain(t *testing.T) {
 	t.Parallel()
-	for _, first := range []uint32{1, 2} { // the version that is asked about first
+	for _, first := range []uint32{1, 2} { // the version of the first reservation
 		f := newFixture(t)
 		sec := f.create(t, "key", "v")
 		f.bind(t, "key", "bank", "op")
@@ -214,8 +214,8 @@ func TestAnOldVersionSharesItsLedgerWithItsValueStoredAgain(t *testing.T) {
 	}
 }
 
-// forgetPrints makes the fingerprints of a secret those of a release without ledgers: rows with
-// the id alone.
+// forgetPrints converts the fingerprints of a secret to those of a release without ledgers: rows
+// with only the ID.
 func (f *fixture) forgetPrints(t testing.TB, sec secret.Secret) {
 	t.Helper()
 	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
@@ -248,8 +248,8 @@ func printRows(t testing.TB, r kv.Reader, sec secret.Secret) (keys [][]byte) {
 	return keys
 }
 
-// earlierPrint is the fingerprint of a value, without its encodings, as an earlier release
-// stored it.
+// earlierPrint returns the key of the fingerprint of a value, without its encodings, as an earlier
+// release stored it.
 func (f *fixture) earlierPrint(sec secret.Secret, value string) kv.Key {
 	root := f.keys.Derive("value fingerprints")
 	mac := hmac.New(sha256.New, root[:])
@@ -257,7 +257,7 @@ func (f *fixture) earlierPrint(sec secret.Secret, value string) kv.Key {
 	return append(kv.NewKey("print").Text(sec.UID), mac.Sum(nil)...)
 }
 
-// Records are as the last release wrote them: rows of both kinds of fingerprints, and a ledger.
+// The records are those of the previous release: rows of both kinds of fingerprints, and a ledger.
 func TestFingerprintsOfTheLastReleaseCount(t *testing.T) {
 	t.Parallel()
 	for _, destroyed := range []bool{false, true} {
@@ -282,7 +282,7 @@ func TestFingerprintsOfTheLastReleaseCount(t *testing.T) {
 		if got, err := f.reserveOf(t, sec, 2, 100); err != nil || got.Used != 65_100 {
 			t.Errorf("destroyed %v: the value stored again has %+v, %v, want the ledger of the first version", destroyed, got, err)
 		}
-		// From here on, the rows that this release writes are enough.
+		// From here on, the rows of this release suffice.
 		err := f.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(f.earlierPrint(sec, first)) })
 		if err != nil {
 			t.Fatal(err)
@@ -320,9 +320,9 @@ func TestEqualBytesAreFoundAmongManyCopies(t *testing.T) {
 			t.Errorf("another purpose of the copy %d = %v", i, err)
 		}
 	}
-	// With more copies than the vault looks at, none takes a purpose.
+	// With more copies than the vault compares, none of them accepts a purpose.
 	f.create(t, "last", text)
 	if err := bind("last", gcm); !fault.Is(err, secret.KeyPurposeFixed) {
-		t.Errorf("one copy more than the vault looks at = %v", err)
+		t.Errorf("one copy more than the vault compares = %v", err)
 	}
 }

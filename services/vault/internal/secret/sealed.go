@@ -14,17 +14,17 @@ import (
 
 // # Values that arrive sealed
 //
-// A sealed value (package sealing) is opened before the transaction, and from then on passes
-// everything that other values pass. In the transaction the ledger of requests notes that it was
-// used. The ledger remembers that for a day, while a sealed value is taken for an hour: so it
-// is used once, by any caller and any method.
+// A sealed value (package sealing) is opened before the transaction, and then undergoes the same
+// checks as any other value. The transaction records its use in the ledger of requests. The ledger
+// keeps that record for a day, and the vault accepts a sealed value for an hour. So it is used
+// only once, by any caller and any method.
 //
-// A repeated request is recognised by the value, not by the bytes that it arrived as: a caller
-// who makes a request again may have sealed the value again.
+// A repeated request is recognized by the value, not by its encrypted bytes: a caller that retries
+// a request may have sealed the value again.
 
-// unseal opens a value that arrived sealed, and adds it to the content of the call's request. It
-// does nothing to other values. If the same request was made before, it returns the secret as it
-// is now.
+// unseal opens a sealed value, and adds the plaintext to the content of the call's request. It
+// does nothing to other values. If the same request was made before, it returns the current
+// secret.
 func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (known Secret, seen bool, err error) {
 	if v.sealed == nil {
 		return Secret{}, false, nil
@@ -38,7 +38,7 @@ func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (kn
 			return known, seen, err
 		}
 	}
-	// The answer to a value that is too old must not depend on whether it opens.
+	// The response to a value that is too old must not depend on whether it opens.
 	if err := s.sealing.Fresh(*v.sealed); err != nil {
 		return Secret{}, false, err
 	}
@@ -49,12 +49,12 @@ func (s *Store) unseal(ctx context.Context, call *Call, name Name, v *Value) (kn
 		return Secret{}, false, fault.Field(sealing.Field, errValue.Error())
 	}
 	if v.sealed.Text && !utf8.Valid(plain.Reveal()) {
-		return Secret{}, false, fault.Field(sealing.Field, "must be UTF-8 where it says that it is text")
+		return Secret{}, false, fault.Field(sealing.Field, "must be UTF-8 if it is declared as text")
 	}
 	return Secret{}, false, nil
 }
 
-// open opens a sealed value, and makes it a part of what the call's request is recognised by.
+// open opens a sealed value, and adds it to the content by which the call's request is recognized.
 func (s *Store) open(call *Call, name Name, v *Value) (plain sensitive.Bytes, refusal error) {
 	memory.Do(func() {
 		if plain, refusal = s.sealing.Open(*v.sealed, name.String(), call.RequestID); refusal != nil {
@@ -66,7 +66,8 @@ func (s *Store) open(call *Call, name Name, v *Value) (plain sensitive.Bytes, re
 	return plain, refusal
 }
 
-// answered returns the secret that the same request made or changed before, as it is now.
+// answered returns the current state of the secret that the same request created or changed
+// before.
 func (s *Store) answered(ctx context.Context, call Call, name Name) (known Secret, seen bool, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		var uid string
@@ -102,8 +103,8 @@ func (s *Store) admit(tx kv.Tx, name Name, v Value) error {
 	return err
 }
 
-// forgetSealingKeys deletes sealing keys that expire while the vault runs, until ctx ends or
-// none is left that does.
+// forgetSealingKeys deletes sealing keys that expire while the vault runs, until ctx ends or no
+// key with an expiry is left.
 func (s *Store) forgetSealingKeys(ctx context.Context) {
 	pace := time.NewTicker(time.Hour)
 	defer pace.Stop()

@@ -35,7 +35,7 @@ func (f *fixture) sealed(t testing.TB, id, requestID, text string) secret.Value 
 	}).Acknowledged("to be read in a test")
 }
 
-// called is a call of a request. The content of all is the same.
+// called returns the call of a request. All of them have the same content.
 func (f *fixture) called(t testing.TB, caller, requestID string) secret.Call {
 	t.Helper()
 	ledger := replay.NewLedger(f.keys.Derive("ledger"), f.clock.read)
@@ -74,9 +74,9 @@ func TestASealedValueIsNotTakenAgainLater(t *testing.T) {
 			t.Errorf("%s's use a day later = %v, want a refusal", caller, err)
 		}
 	}
-	f.clock.now = begin // a clock that is put back revives nothing
+	f.clock.now = begin // setting the clock back revives nothing
 	if err := use("bob"); !fault.Is(err, sealing.Refused) {
-		t.Errorf("a use after the clock was put back = %v, want a refusal", err)
+		t.Errorf("a use after the clock was set back = %v, want a refusal", err)
 	}
 	got, _, err := f.Get(t.Context(), name("key"))
 	if err != nil || got.Last != 2 {
@@ -84,7 +84,7 @@ func TestASealedValueIsNotTakenAgainLater(t *testing.T) {
 	}
 }
 
-// What remembers uses must not pile up, and fit beside a change.
+// The records of uses must not accumulate, and must fit in the transaction of a change.
 func TestUsesOfSealedValuesAreForgotten(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -129,14 +129,14 @@ func TestUsesOfSealedValuesAreForgotten(t *testing.T) {
 	}
 }
 
-// The store wipes the plaintext that it opened, not what it was given.
+// The store zeroes the plaintext that it opened, not the sealed value.
 func TestOpeningLeavesTheSealedValueAsItIs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	value := f.sealed(t, "key", "r", "value")
 	draft := secret.Draft{Usage: secret.Key, Value: value, Description: "holds value itself"}
 	if _, err := f.Create(t.Context(), f.called(t, "ann", "r"), name("key"), draft); err == nil {
-		t.Fatal("a description that holds the value is taken")
+		t.Fatal("a description that contains the value is accepted")
 	}
 	draft.Description = ""
 	if _, err := f.Create(t.Context(), f.called(t, "ann", "r"), name("key"), draft); err != nil {

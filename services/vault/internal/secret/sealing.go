@@ -28,10 +28,10 @@ func ParseSealing(text string) (workspace string, err error) {
 // SealingName returns the name of a workspace's setting.
 func SealingName(workspace string) string { return resource.WorkspaceName(workspace) + "/sealing" }
 
-// Sealing is what callers need to seal values for a workspace.
+// Sealing is the information that callers need to seal values for a workspace.
 type Sealing struct {
 	Workspace string
-	// Keys are those of the vault, the newest first.
+	// Keys are the public keys of the vault, newest first.
 	Keys []sealing.Key
 	// Required is whether values must arrive sealed.
 	Required bool
@@ -43,13 +43,13 @@ type Sealing struct {
 // A SealingChange is a change of a workspace's sealing setting.
 type SealingChange struct {
 	Required bool
-	// Etag, if not empty, must be the current one.
+	// Etag, if not empty, must be the current etag.
 	Etag string
-	// Admin is whether the caller is a super admin. Only super admins take the requirement back.
+	// Admin is whether the caller is a super admin. Only super admins may remove the requirement.
 	Admin bool
 }
 
-// A sealingSetting is the record of a workspace. One without a record requires nothing.
+// A sealingSetting is the record of a workspace. A workspace without a record requires nothing.
 type sealingSetting struct {
 	Required bool   `json:"required"`
 	Revision uint64 `json:"revision"`
@@ -68,8 +68,8 @@ func (s *Store) Sealing(ctx context.Context, workspace string) (Sealing, error) 
 }
 
 // SetSealing changes whether a workspace requires sealed values. A call that changes nothing is
-// not logged. It fails with ETAG_MISMATCH, and with PERMISSION_DENIED if anyone but a super
-// admin takes the requirement back.
+// not logged. It fails with ETAG_MISMATCH, and with PERMISSION_DENIED if anyone but a super admin
+// removes the requirement.
 func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, change SealingChange) (Sealing, error) {
 	now := s.timestamp()
 	var setting sealingSetting
@@ -98,7 +98,7 @@ func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, cha
 	return s.sealingOf(workspace, setting), nil
 }
 
-// check fails if the change does not follow what was seen, or is not its author's to make.
+// check fails if the etag does not match, or if the caller may not make the change.
 func (c SealingChange) check(before sealingSetting, reason string) error {
 	if c.Etag != "" && c.Etag != before.etag() {
 		return fault.New(fault.Aborted, fault.EtagMismatch,

@@ -25,28 +25,27 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
-// Config is what a [Store] stands on. KV, Keys, Log and Ledger are required.
+// Config holds the dependencies of a [Store]. KV, Keys, Log, and Ledger are required.
 type Config struct {
-	// KV keeps everything. The change log must be attached to it.
+	// KV is the underlying store. The change log must be attached to it.
 	KV kv.Store
 	// Keys seals the values.
 	Keys *keyring.Keyring
 	// Log is the change log.
 	Log *changelog.Log
-	// Ledger recognises repeated requests.
+	// Ledger recognizes repeated requests.
 	Ledger *replay.Ledger
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
-	// Random is where uids and generated values come from; crypto/rand if nil.
+	// Random is the source of uids and generated values; crypto/rand if nil.
 	Random io.Reader
-	// Logger hears of trouble in the background; silence if nil.
+	// Logger receives errors of background work; if nil, they are discarded.
 	Logger *slog.Logger
-	// Reach is how many changes a watcher may be behind; 100,000 if 0.
+	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.
 	Reach uint64
 }
 
-// A Store keeps secrets. It may be used from many goroutines. Close it before the
-// underlying store.
+// A Store stores secrets. It is safe for concurrent use. Close it before the underlying store.
 type Store struct {
 	kv     kv.Store
 	keys   *keyring.Keyring
@@ -60,29 +59,30 @@ type Store struct {
 
 	sealing *sealing.Keys
 
-	printKey [keyring.RootSize]byte // of fingerprints
-	refusals *quota.Limiter         // because of equal bytes, by workspace
+	printKey [keyring.RootSize]byte // the key of fingerprints
+	refusals *quota.Limiter         // for equal bytes, by workspace
 
-	epoch   string // identifies this run, see Position
+	epoch   string // identifies this run; see Position
 	commits *commits
 	reach   uint64
 
-	drawing chan struct{} // holds one for each private key that is being drawn
-	garbage chan struct{} // a hint that there is some; holds one
+	drawing chan struct{} // holds one element for each private key that is being generated
+	garbage chan struct{} // hints that the queue is not empty; holds one element
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
 
-// A Call is who asks for a change, why, and as which request.
+// A Call describes the request of a change: the caller, the reason, and the identity of the
+// request.
 type Call struct {
 	Author  changelog.Author
 	Request replay.Request
-	// RequestID is the id that the caller gave the request; empty if none.
+	// RequestID is the caller's idempotency key, or empty.
 	RequestID string
 }
 
-// NewStore returns a store over cfg.KV. It reads all names, so that they can be
-// searched, and starts to collect what deletions left behind.
+// NewStore returns a store over cfg.KV. It reads all names, so that they can be searched, and
+// starts the collector, which removes the remains of deletions.
 func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	commits := new(commits)
 	s := &Store{
@@ -122,7 +122,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Close stops what runs in the background. It leaves the underlying store open.
+// Close stops the background work. It leaves the underlying store open.
 func (s *Store) Close() {
 	s.stop()
 	s.stopped.Wait()
@@ -161,9 +161,9 @@ func (s *Store) fillIndex(ctx context.Context) error {
 	}
 }
 
-// settle ends a change that made or removed a name. It returns err, or what kept
-// the index from following. Only a refusal is sure to have changed nothing: after
-// any other error the change may be there, although nobody heard of it.
+// settle completes a change that created or removed a name. It returns err, or the error of
+// updating the index. Only a refusal is certain to have changed nothing: after any other error the
+// change may have been committed without a confirmation.
 func (s *Store) settle(ctx context.Context, name Name, err error) error {
 	if _, refused := fault.From(err); refused {
 		return err
@@ -175,9 +175,9 @@ func (s *Store) settle(ctx context.Context, name Name, err error) error {
 	return followed
 }
 
-// follow makes the index agree with what the store holds under a name.
+// follow updates the index entry of a name from the store.
 func (s *Store) follow(ctx context.Context, name Name) error {
-	// The change is made; a caller who goes away now must not keep it from view.
+	// The change is committed. A caller that disconnects now must not prevent the index update.
 	ctx = context.WithoutCancel(ctx)
 	return s.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
 		err = s.kv.View(ctx, func(r kv.Reader) error {
@@ -192,9 +192,8 @@ func (s *Store) follow(ctx context.Context, name Name) error {
 	})
 }
 
-// replayed reports whether the call's request was made before. It is the first
-// thing in a transaction: a repeated request must not fail on the traces of its
-// first run.
+// replayed reports whether the call's request was made before. Call it first in a transaction: a
+// repeated request must not fail because of its first execution.
 func (s *Store) replayed(r kv.Reader, call Call) (uid string, seen bool, err error) {
 	resource, seen, err := s.ledger.Lookup(r, call.Request)
 	if err != nil || !seen {
@@ -204,12 +203,12 @@ func (s *Store) replayed(r kv.Reader, call Call) (uid string, seen bool, err err
 	return uid, true, nil
 }
 
-// remember makes a later repetition of the call's request known.
+// remember records the call's request, so that a repetition is recognized.
 func (s *Store) remember(tx kv.Tx, call Call, sec Secret) error {
 	return s.ledger.Record(tx, call.Request, sec.Name.String()+"#"+sec.UID)
 }
 
-// loadLife returns the secret of a name if it is still in the given life.
+// loadLife returns the secret of a name if it still has the given uid.
 func loadLife(r kv.Reader, name Name, uid string) (Secret, error) {
 	sec, err := loadSecret(r, name)
 	if err == nil && sec.UID != uid {
@@ -218,17 +217,16 @@ func loadLife(r kv.Reader, name Name, uid string) (Secret, error) {
 	return sec, err
 }
 
-// newUID draws a uid: 16 random bytes as 26 characters.
+// newUID generates a uid: 16 random bytes as 26 characters.
 func (s *Store) newUID() (string, error) {
 	var drawn [16]byte
 	if _, err := io.ReadFull(s.random, drawn[:]); err != nil {
-		return "", fmt.Errorf("draw uid: %w", err)
+		return "", fmt.Errorf("generate uid: %w", err)
 	}
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(drawn[:])), nil
 }
 
-// timestamp returns the time of a change that is made now, without the part that
-// does not survive storing.
+// timestamp returns the current time, without the part that does not survive storing.
 func (s *Store) timestamp() time.Time { return s.now().UTC().Round(0) }
 
 // seal seals a value for one version of a secret.
@@ -249,7 +247,7 @@ func (s *Store) sealNow(sec Secret, number uint32, drawn material) (Stored, erro
 	return stored, nil
 }
 
-// boundTo returns what a sealed value cannot be separated from.
+// boundTo returns the associated data of a sealed value.
 func boundTo(sec Secret, number uint32) keyring.AD {
 	return keyring.AD{Purpose: "secret-value", Workspace: sec.Name.Workspace, UID: sec.UID, Version: number}
 }
@@ -265,7 +263,7 @@ func scanKeys(r kv.Reader, in kv.Range) ([][]byte, error) {
 	return keys, nil
 }
 
-// namesOf reads the names off keys of the secret space.
+// namesOf parses the names from keys of the secret space.
 func namesOf(keys [][]byte, prefix kv.Key) ([]Name, error) {
 	names := make([]Name, len(keys))
 	for i, key := range keys {

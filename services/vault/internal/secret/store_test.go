@@ -22,8 +22,8 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// A fixture is a store over a real file, every closure of which runs twice: what
-// the first run assigned must not show.
+// A fixture is a store over a real file that runs every closure twice: assignments of the first
+// run must not show.
 type fixture struct {
 	*secret.Store
 	kv     kv.Store
@@ -34,7 +34,7 @@ type fixture struct {
 	reach  uint64
 }
 
-// A clock is set by hand.
+// A clock is set manually.
 type clock struct{ now time.Time }
 
 func (c *clock) read() time.Time { return c.now }
@@ -82,7 +82,7 @@ func (f *fixture) open(t testing.TB) *secret.Store {
 
 func name(id string) secret.Name { return secret.Name{Workspace: "acme", ID: id} }
 
-// value is a value, which may be weak: most tests are about something else.
+// value returns a value, which may be weak: most tests are about something else.
 func value(t testing.TB, text string) secret.Value {
 	t.Helper()
 	v, err := secret.NewValue([]byte(text))
@@ -112,7 +112,7 @@ func (f *fixture) bind(t testing.TB, id, referrer, operation string) secret.Bind
 	return b
 }
 
-// purpose is what the keys of these tests are for, unless they say so.
+// purpose returns the default purpose of the keys in these tests.
 func purpose() secret.Purpose {
 	return secret.NewPurpose([]string{"raw > HMAC-SHA256(of=message)"}, 0, false)
 }
@@ -128,7 +128,7 @@ func (f *fixture) unbind(t testing.TB, id, operation string) {
 	}
 }
 
-// keysOf counts the stored keys that belong to a uid.
+// keysOf counts the stored keys of a uid.
 func (f *fixture) keysOf(t testing.TB, uid string) int {
 	t.Helper()
 	count := 0
@@ -150,7 +150,7 @@ func (f *fixture) keysOf(t testing.TB, uid string) int {
 	return count
 }
 
-// eventually polls until done, and fails after a few seconds.
+// eventually polls until done returns true, and fails the test after a few seconds.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -166,7 +166,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 	}
 }
 
-func TestEveryVersionOfAUIDOpensAsWhatWasStored(t *testing.T) {
+func TestEveryVersionOfAUIDResolvesToItsValue(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key", "value 1")
@@ -204,7 +204,7 @@ func TestValueIsOverwrittenWithZerosOnceItIsStored(t *testing.T) {
 			_, err := f.Update(t.Context(), secret.Call{}, name("key"), secret.Change{Value: v})
 			return err
 		},
-		func(v secret.Value) error { // refused, and zeroed all the same
+		func(v secret.Value) error { // refused, but zeroed
 			_, err := f.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: v})
 			if !fault.Is(err, secret.Exists) {
 				return fmt.Errorf("got %w, want %s", err, secret.Exists)
@@ -230,7 +230,7 @@ func TestDeletionRemovesMoreThanOneTransactionHolds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key", "v")
-	for i := range 80 { // 160 keys of versions, 160 and one of bindings
+	for i := range 80 { // 160 keys of versions, 161 of bindings
 		if _, err := f.Update(t.Context(), secret.Call{}, name("key"), secret.Change{Value: value(t, "v")}); err != nil {
 			t.Fatal(err)
 		}
@@ -246,14 +246,14 @@ func TestDeletionRemovesMoreThanOneTransactionHolds(t *testing.T) {
 	if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{Force: true}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the keys of the deleted secret are gone", func() bool { return f.keysOf(t, made.UID) == 0 })
+	eventually(t, "the keys of the deleted secret are removed", func() bool { return f.keysOf(t, made.UID) == 0 })
 }
 
 func TestGarbageOfACrashedDeletionIsRemovedAtTheNextStart(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key", "v")
-	f.Close() // no collector from here on
+	f.Close() // the collector stops
 	if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{}); err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestGarbageOfACrashedDeletionIsRemovedAtTheNextStart(t *testing.T) {
 		t.Fatal("a closed store still collects garbage")
 	}
 	f.open(t)
-	eventually(t, "the keys of the deleted secret are gone", func() bool { return f.keysOf(t, made.UID) == 0 })
+	eventually(t, "the keys of the deleted secret are removed", func() bool { return f.keysOf(t, made.UID) == 0 })
 }
 
 func TestUpdateTimeGrowsAlthoughTheClockGoesBack(t *testing.T) {
@@ -286,7 +286,7 @@ func TestUpdateTimeGrowsAlthoughTheClockGoesBack(t *testing.T) {
 	}
 }
 
-func TestEtagOfAnEarlierLifeDoesNotFit(t *testing.T) {
+func TestEtagOfAnEarlierIncarnationDoesNotMatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	first := f.create(t, "key", "v")
@@ -295,7 +295,7 @@ func TestEtagOfAnEarlierLifeDoesNotFit(t *testing.T) {
 	}
 	f.create(t, "key", "v")
 	if err := f.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{Etag: first.Etag()}); !fault.Is(err, fault.EtagMismatch) {
-		t.Errorf("Delete with the etag of the earlier life = %v, want %s", err, fault.EtagMismatch)
+		t.Errorf("Delete with the etag of the previous incarnation = %v, want %s", err, fault.EtagMismatch)
 	}
 }
 
@@ -351,11 +351,11 @@ func TestPagesOfAFilteredListAreBoundedAndComplete(t *testing.T) {
 		{"by usage", secret.Query{Usage: secret.Parameter}, 6},
 		{"by label and value", secret.Query{Label: "n=1"}, 30},
 		{"by label", secret.Query{Label: "n"}, 60},
-		{"by a label nobody has", secret.Query{Label: "m"}, 0},
+		{"by a label of no secret", secret.Query{Label: "m"}, 0},
 		{"by state", secret.Query{State: secret.Enabled}, 60},
-		{"by a state nobody is in", secret.Query{State: secret.Destroyed}, 0},
+		{"by a state of no secret", secret.Query{State: secret.Destroyed}, 0},
 		{"by a part of the name", secret.Query{Substring: "EY-1"}, 10},
-		{"by all at once", secret.Query{Substring: "3", Usage: secret.Parameter, Label: "n=1"}, 6},
+		{"by all filters", secret.Query{Substring: "3", Usage: secret.Parameter, Label: "n=1"}, 6},
 		{"of another workspace", secret.Query{Workspace: "other"}, 0},
 	}
 	for _, tt := range tests {

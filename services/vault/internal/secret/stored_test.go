@@ -10,8 +10,8 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// These tests write past the store's back what its methods do not: the work of
-// somebody with the file, or of a store of another time.
+// These tests write to the underlying store what the methods do not write: the changes of an
+// attacker with access to the file, or of another release.
 
 // rewrite replaces a stored value.
 func (f *fixture) rewrite(t testing.TB, key []byte, change func(stored []byte) []byte) {

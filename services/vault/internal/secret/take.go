@@ -10,29 +10,30 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
-// # What a value is taken for
+// # Recognition of values
 //
-// The vault sees a value once, when it is stored. Then it says what it took the value for, in the
-// answer of that call only. It converts a key that is in a file of its own format, says so, and
-// refuses a key in a form that nothing can use. All other values are stored as they came; what is
-// lenient is read when the key is used (package keyform).
+// The vault sees the plaintext of a value once, when the value is stored. It then recognizes the
+// form of the value, and reports it in the response of that call only. It converts keys from file
+// formats such as PKCS #12 and JWK, reports the original form, and refuses a key in a form that
+// nothing can use. All other values are stored as they arrived; lenient parsing happens when the
+// key is used (package keyform).
 
-// Taken is what a value was taken for. It describes the value as it is stored.
+// Taken is how a value was recognized. It describes the stored value.
 type Taken struct {
 	keyform.Facts
-	// From is the form that the value came in, if it was converted.
+	// From is the original form of the value, if it was converted.
 	From string
 }
 
 // isKey reports whether a value of the usage is a key.
 func (u Usage) isKey() bool { return u == Key || u == ExposedKey }
 
-// isFile reports whether a given key is a PKCS #12 file.
+// isFile reports whether a provided key is a PKCS #12 file.
 func (v Value) isFile(usage Usage) bool {
 	return usage.isKey() && v.given.Len() > 0 && keyform.IsPKCS12(v.given.Reveal())
 }
 
-// take returns the material of a value that was given. It fails with KEY_FORM_NOT_USABLE.
+// take returns the material of a provided value. It fails with KEY_FORM_NOT_USABLE.
 func (v Value) take(plain sensitive.Bytes, usage Usage) (m material, err error) {
 	m.taken = new(Taken)
 	if usage.isKey() {
@@ -50,24 +51,24 @@ func (v Value) take(plain sensitive.Bytes, usage Usage) (m material, err error) 
 		plain.Zero()
 		return material{}, v.notUsable(problem)
 	}
-	// A symmetric JWK says that it is a key of random bytes, as a value that came as bytes does.
+	// A symmetric JWK declares that it is a key of random bytes, like a value that arrived as bytes.
 	v.binary = v.binary || m.taken.From != ""
 	m.plain, m.public = plain, publickey.Shown(m.taken.Public)
 	m.facts = v.facts(plain, m.public, m.taken.Kind == keyform.KindPrivateKey)
 	return m, nil
 }
 
-// notUsable returns the refusal of a key in a form that nothing can use.
+// notUsable returns the error for a key in a form that nothing can use.
 func (v Value) notUsable(err error) error {
 	problem, ok := errors.AsType[*keyform.Problem](err)
 	if !ok {
 		return err
 	}
-	return fault.New(fault.InvalidArgument, KeyFormNotUsable, "the value is a key in a form that nothing can use; see the field for what to do").
+	return fault.New(fault.InvalidArgument, KeyFormNotUsable, "the value is a key in an unusable form; the field violation describes how to fix it").
 		With("form", problem.Form).At(v.field(problem), problem.Error())
 }
 
-// field names the field of the request that is to be corrected.
+// field returns the field of the request to correct.
 func (v Value) field(problem *keyform.Problem) string {
 	switch {
 	case problem.Form == keyform.FormPKCS12Password:

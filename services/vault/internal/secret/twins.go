@@ -13,21 +13,21 @@ import (
 
 // # Equal values
 //
-// Storing the value of a KEY again under another name would be a way around its purpose. So
-// secrets of a workspace with equal bytes serve one purpose, once that of one of them is
-// sealed. A refusal reveals that the bytes are equal. So refusals are on the log, and after a
-// few in an hour the workspace stores no more keys for a while.
+// Storing the value of a KEY again under another name would circumvent its purpose. Secrets of a
+// workspace with equal bytes therefore serve one purpose, once the purpose of one of them is
+// sealed. A refusal reveals that the bytes are equal. Refusals are therefore logged, and after a
+// few of them in an hour the workspace accepts no more keys for a while.
 
-// refusals is how many refusals a workspace may have at once. It regains one every 12 minutes.
+// refusals is the burst of refusals that a workspace may have. It regains one every 12 minutes.
 const refusals = 5
 
-// newRefusals returns the limit of refusals, by workspace.
+// newRefusals returns the limiter of refusals, by workspace.
 func newRefusals(s *Store) (*quota.Limiter, error) {
 	return quota.New(quota.Limits{Rate: refusals / 3600.0, Burst: refusals}, s.now)
 }
 
-// maxTwins is how many secrets with equal bytes are compared. Where there are more, none takes a
-// purpose any more: copies must not hide the secret whose purpose is sealed.
+// maxTwins is the number of secrets with equal bytes that are compared. If there are more, none of
+// them accepts a purpose anymore: copies must not hide the secret whose purpose is sealed.
 const maxTwins = 256
 
 // twins returns the other secrets of the workspace with equal bytes whose purpose is sealed.
@@ -40,7 +40,7 @@ func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
 		}
 		if len(there)+len(stale) > maxTwins {
 			return nil, equalError{fault.New(fault.FailedPrecondition, KeyPurposeFixed,
-				"too many secrets in the workspace have this value, so its purpose cannot be compared; use one that has a purpose")}
+				"the purpose cannot be checked, because too many secrets in the workspace have this value; use one that already has a purpose")}
 		}
 		for _, other := range there {
 			if other.UID != sec.UID && other.Purpose != nil && !other.Purpose.Sealed.IsZero() {
@@ -84,7 +84,7 @@ func (s Secret) takesEqual(r kv.Reader, prints []string) error {
 	return err
 }
 
-// mayStore fails while a workspace is over the limit of refusals because of equal bytes.
+// mayStore fails while a workspace is over the limit of refusals for equal bytes.
 func (s *Store) mayStore(name Name, usage Usage) error {
 	if usage != Key {
 		return nil
@@ -92,7 +92,7 @@ func (s *Store) mayStore(name Name, usage Usage) error {
 	return s.refusals.Probe(name.Workspace)
 }
 
-// noteEqual counts and logs a refusal because of equal bytes, and returns err.
+// noteEqual counts and logs a refusal for equal bytes, and returns err.
 func (s *Store) noteEqual(ctx context.Context, call Call, name Name, err error) error {
 	equal, ok := errors.AsType[equalError](err)
 	if !ok {

@@ -9,32 +9,31 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A Change is what an update makes different. What is nil, or the zero Value,
-// stays as it is.
+// A Change describes an update. Fields that are nil, or the zero Value, leave the secret
+// unchanged.
 type Change struct {
-	// Etag, if not empty, must be the current one.
+	// Etag, if not empty, must be the current etag.
 	Etag string
-	// Usage, if not nil, must be the present one.
+	// Usage, if not nil, must be the usage of the secret.
 	Usage        *Usage
 	Description  *string
 	Labels       *map[string]string
 	AllowedHosts *[]string
-	// Shared, if not nil and true, lets a KEY serve the endpoints of several hosts.
+	// Shared, if it points to true, allows a KEY to serve the endpoints of several hosts.
 	Shared *bool
-	// Admin is whether a super admin makes the change, who may add hosts without a value.
+	// Admin is whether the caller is a super admin, who may add hosts without a value.
 	Admin bool
-	// RotationPeriod, if it points to 0, ends that anybody is reminded.
+	// RotationPeriod, if it points to 0, ends the reminders.
 	RotationPeriod *time.Duration
-	// Value, if there is one, becomes the next version, and the current one unless
-	// KeepCurrent is set.
+	// Value, if present, becomes the next version, and the current one unless KeepCurrent is set.
 	Value       Value
 	KeepCurrent bool
 }
 
-// Update changes a secret. A value always makes a version, also if it is the same
-// as before; if nothing else differs either way, nothing is changed and logged. It
-// fails with SECRET_NOT_FOUND, with ETAG_MISMATCH, and with SECRET_IN_USE if a host
-// would no longer be allowed to which a binding sends the credential.
+// Update changes a secret. A value always creates a version, even if it is the same as before. An
+// update that changes nothing is not logged. Update fails with SECRET_NOT_FOUND, with
+// ETAG_MISMATCH, and with SECRET_IN_USE if it removes a host to which a binding sends the
+// credential.
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
 	defer func() { change.Value.Zero() }()
 	var drawn material
@@ -52,8 +51,8 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		defer drawn.plain.Zero()
 	}
 	if change.Value.present() {
-		// The usage is known in the transaction only; a workspace that is held back is so for
-		// all its values.
+		// The usage is known only in the transaction, so the limit of a workspace applies to all its
+		// values.
 		if err := s.mayStore(name, Key); err != nil {
 			return Secret{}, err
 		}
@@ -70,18 +69,18 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 	return updated, nil
 }
 
-// An update is a change on its way into the store.
+// An update is a change that is being stored.
 type update struct {
 	call   Call
 	name   Name
 	change Change
-	// usage is that of the secret that the value was made for.
+	// usage is the usage of the secret for which the value was prepared.
 	usage Usage
 	drawn material
 	now   time.Time
 }
 
-// update does in a transaction what [Store.Update] promises.
+// update is the transaction of [Store.Update].
 func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
 	uid, seen, err := s.replayed(tx, u.call)
 	if err != nil {
@@ -101,7 +100,7 @@ func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
 		return Secret{}, err
 	}
 	if u.change.Value.present() && before.Usage != u.usage {
-		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "the secret was replaced by another one in the meantime; read it again")
+		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "a new secret took this name in the meantime; read it again")
 	}
 	after, err := u.change.apply(tx, before)
 	if err != nil {
@@ -122,9 +121,9 @@ func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
 	return updated, err
 }
 
-// usageFor returns the usage of the secret that a value is for, which decides whether the value is
-// looked at as a key. It is empty if there is no value, or no secret: then the change fails, or
-// was made before.
+// usageFor returns the usage of the secret that gets the value. It decides whether the value is
+// examined as a key. It is empty without a value or a secret: then the change fails, or was made
+// before.
 func (s *Store) usageFor(ctx context.Context, name Name, change Change) (usage Usage, err error) {
 	if !change.Value.present() {
 		return "", nil
@@ -140,11 +139,11 @@ func (s *Store) usageFor(ctx context.Context, name Name, change Change) (usage U
 	return usage, err
 }
 
-// apply returns the secret with the change's fields, if it allows them.
+// apply returns the secret with the change's fields, if they are permitted.
 func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	after := before
 	if c.Usage != nil && *c.Usage != before.Usage {
-		return Secret{}, fault.Field("secret.usage", "must be the present one: the usage of a secret never changes")
+		return Secret{}, fault.Field("secret.usage", "must be the usage of the secret, which never changes")
 	}
 	if c.Description != nil {
 		after.Description = *c.Description
@@ -163,15 +162,15 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	}
 	if c.Shared != nil && *c.Shared != before.Shared {
 		if !*c.Shared || before.Usage != Key {
-			return Secret{}, fault.Field("secret.shared", "must be set for a KEY only, and is never taken back")
+			return Secret{}, fault.Field("secret.shared", "must be set only for a KEY, and cannot be unset")
 		}
 		after.Shared = true
 	}
 	return after, nil
 }
 
-// takes fails if a secret that holds public keys only would get a private key or another
-// value: public keys serve any purpose, and what has served any must not become a private key.
+// takes fails if a secret with only public keys would get a private key or another value: public
+// keys serve any purpose, and a secret that served any purpose must not get a private key.
 func (s Secret) takes(r kv.Reader, value material) error {
 	if value.plain.Len() == 0 || s.Usage != Key {
 		return nil
@@ -180,25 +179,24 @@ func (s Secret) takes(r kv.Reader, value material) error {
 	if err != nil || !s.public(current) || value.publicOnly() {
 		return err
 	}
-	return fault.Field("secret.value", "must be a public key or a certificate, as the versions before are; store a private key as another secret")
+	return fault.Field("secret.value", "must be a public key or a certificate, like the earlier versions; store a private key as another secret")
 }
 
 // An addition is the version that an update adds, if it has material for one.
 type addition struct {
 	material
 
-	waits bool // until it is restored
+	waits bool // not current until it is restored
 }
 
-// replace writes what an update made of a secret, with the new version if there is one,
-// and returns the secret as it is then.
+// replace writes an updated secret, with the new version if any, and returns the stored secret.
 func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added addition) (Secret, error) {
 	fields, detail := differences(before, after)
 	e := entry{action: Updated, fields: fields, detail: detail}
 	if added.plain.Len() > 0 {
 		after.Last++
 		e.version, e.fields = after.Last, append(fields, FieldValue)
-		// The number is known in here only. Sealing costs microseconds.
+		// The number is known only in the transaction. Sealing takes microseconds.
 		stored, err := s.seal(after, after.Last, added.material)
 		if err != nil {
 			return Secret{}, err
@@ -225,8 +223,8 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 	return s.save(tx, call, before, after, e)
 }
 
-// save writes what a change, made at after.Updated, made of a secret, and its entry. It
-// returns the secret as it is then.
+// save writes a secret after a change at after.Updated, and the entry of the change. It returns
+// the stored secret.
 func (s *Store) save(tx kv.Tx, call Call, before, after Secret, e entry) (Secret, error) {
 	after.Revision++
 	e.at = after.Updated
@@ -247,7 +245,7 @@ func (s *Store) save(tx kv.Tx, call Call, before, after Secret, e entry) (Secret
 	return after, s.remember(tx, call, after)
 }
 
-// rotationDue returns when the secret's current version should be replaced.
+// rotationDue returns when the current version of the secret should be replaced.
 func rotationDue(r kv.Reader, sec Secret) (time.Time, error) {
 	if sec.RotationPeriod == 0 {
 		return time.Time{}, nil

@@ -12,19 +12,19 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 )
 
-// Uses count how a version was used, as far as was reported.
+// Uses counts the reported uses of a version.
 type Uses struct {
-	// Used is how often with success.
+	// Used is the number of successful uses.
 	Used uint64 `json:"used,omitempty"`
-	// Failed is how often what it was used on did not open or verify.
+	// Failed is the number of messages that failed to decrypt or verify.
 	Failed uint64 `json:"failed,omitempty"`
-	// Opened is how often of them a message was opened that came in.
+	// Opened is the number of successful uses that decrypted an incoming message.
 	Opened uint64 `json:"opened,omitempty"`
-	// Last is when it was last used with success; the zero time: never.
+	// Last is the time of the last successful use, or zero.
 	Last time.Time `json:"last,omitzero"`
 }
 
-// A Count is what is reported of one version.
+// A Count is the report about one version.
 type Count struct {
 	Name    Name
 	UID     string
@@ -32,17 +32,17 @@ type Count struct {
 	Uses    Uses
 }
 
-// Report adds counts to what is known of the uses of versions. A count of a secret that
-// the holder is not bound to is dropped, as is one of another life of its name and one
-// of a version that does not exist. A report that is repeated counts once.
+// Report adds counts to the uses of versions. It drops the count of a secret that the holder is
+// not bound to, of another incarnation of its name, and of a version that does not exist. A
+// repeated report counts once.
 //
-// There are at most 30 counts, so that they fit in one transaction.
+// A report has at most 30 counts, so that they fit in one transaction.
 func (s *Store) Report(ctx context.Context, request replay.Request, holder string, counts []Count) error {
 	now := s.timestamp()
 	return s.kv.Update(ctx, func(tx kv.Tx) error {
 		_, seen, err := s.ledger.Lookup(tx, request)
 		if fault.Is(err, fault.RequestIDReused) {
-			return fault.New(fault.InvalidArgument, fault.RequestIDReused, "the report id was used for another report; use a new one").
+			return fault.New(fault.InvalidArgument, fault.RequestIDReused, "the report ID was used for another report; use a new one").
 				At("report_id", "must not have been used for another report in the last 24 hours")
 		}
 		if err != nil || seen {
@@ -64,8 +64,7 @@ func (s *Store) Report(ctx context.Context, request replay.Request, holder strin
 	})
 }
 
-// known reports whether the count is of a version that there is, of a secret that the
-// holder is bound to.
+// known reports whether the version of the count exists and the holder is bound to its secret.
 func (c Count) known(r kv.Reader, holder string) (bool, error) {
 	sec, err := loadLife(r, c.Name, c.UID)
 	if err == nil {
@@ -80,7 +79,7 @@ func (c Count) known(r kv.Reader, holder string) (bool, error) {
 	return err == nil, err
 }
 
-// add adds the count to the version's uses.
+// add adds the count to the uses of its version.
 func (c Count) add(tx kv.Tx, now time.Time) error {
 	uses, err := loadUses(tx, c.UID, c.Version)
 	if err != nil {
@@ -102,7 +101,7 @@ func (c Count) add(tx kv.Tx, now time.Time) error {
 	return nil
 }
 
-// sum adds without falling back to zero.
+// sum adds two numbers and saturates instead of overflowing.
 func sum(a, b uint64) uint64 {
 	if a > math.MaxUint64-b {
 		return math.MaxUint64
@@ -110,7 +109,7 @@ func sum(a, b uint64) uint64 {
 	return a + b
 }
 
-// loadUses returns what was reported of a version: nothing, if nothing was.
+// loadUses returns the reported uses of a version, which are zero without reports.
 func loadUses(r kv.Reader, uid string, number uint32) (uses Uses, err error) {
 	stored, err := r.Get(usesKey(uid, number))
 	if errors.Is(err, kv.ErrNotFound) {

@@ -9,7 +9,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
-// MaxValue is the length of the longest value in bytes.
+// MaxValue is the maximum length of a value in bytes.
 const MaxValue = 64 << 10
 
 var (
@@ -17,10 +17,10 @@ var (
 	errKind  = errors.New("must be a known kind")
 )
 
-// A Kind is a kind of random value.
+// A Kind is a kind of generated value.
 type Kind int
 
-// The kinds. Records of secrets hold their numbers.
+// The kinds. Records of secrets contain their numbers.
 const (
 	AES128 Kind = iota + 1
 	AES192
@@ -42,22 +42,22 @@ const (
 	passwordDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 )
 
-// A Value is a value on its way into the vault: given, or yet to be drawn. The zero
-// Value is none.
+// A Value is a value to store: a provided value, or one yet to be generated. The zero Value is no
+// value.
 type Value struct {
 	given sensitive.Bytes
 	kind  Kind
-	// binary is whether the given value came as bytes, not as text.
+	// binary is whether the provided value arrived as bytes, not as text.
 	binary bool
-	// sealed is the value as it arrived; nil if it came as it is. [Store.unseal] opens it.
+	// sealed is the sealed value, or nil if it arrived unsealed. [Store.unseal] opens it.
 	sealed *sealing.Sealed
-	// weakReason is why the value may be a weak key.
+	// weakReason is the reason why the value may be a weak key.
 	weakReason string
-	// password is that of the PKCS #12 file that the value may be.
+	// password is the password of the value if it is a PKCS #12 file.
 	password sensitive.Bytes
 }
 
-// WithPassword returns the value with the password of the PKCS #12 file that it may be. It takes
+// WithPassword returns the value with a password, for a value that is a PKCS #12 file. It takes
 // ownership of the password; storing the value overwrites it with zeros.
 func (v Value) WithPassword(password []byte) Value {
 	v.password = sensitive.New(password)
@@ -70,14 +70,15 @@ func (v Value) Acknowledged(weakReason string) Value {
 	return v
 }
 
-// NewBinary is [NewValue] for a value that is no text.
+// NewBinary is like [NewValue] for a value that is not text.
 func NewBinary(b []byte) (Value, error) {
 	v, err := NewValue(b)
 	v.binary = true
 	return v, err
 }
 
-// NewValue takes ownership of a given value; storing it overwrites it with zeros.
+// NewValue returns a provided value. It takes ownership of b; storing the value overwrites it with
+// zeros.
 func NewValue(b []byte) (Value, error) {
 	if len(b) == 0 || len(b) > MaxValue {
 		return Value{}, errValue
@@ -88,7 +89,7 @@ func NewValue(b []byte) (Value, error) {
 // NewSealed returns a value that the store will open.
 func NewSealed(sealed sealing.Sealed) Value { return Value{sealed: &sealed} }
 
-// NewRandom returns a value that the store will draw.
+// NewRandom returns a value that the store will generate.
 func NewRandom(kind Kind) (Value, error) {
 	if kind < AES128 || kind > X25519 {
 		return Value{}, errKind
@@ -96,20 +97,20 @@ func NewRandom(kind Kind) (Value, error) {
 	return Value{kind: kind}, nil
 }
 
-// Zero overwrites a given value and its password. A change that is refused before it is stored
-// calls it.
+// Zero overwrites a provided value and its password with zeros. Call it for a change that is
+// refused before it is stored.
 func (v Value) Zero() {
 	v.given.Zero()
 	v.password.Zero()
 }
 
-// present reports whether there is a value at all.
+// present reports whether v is a value.
 func (v Value) present() bool { return v.given.Len() > 0 || v.kind != 0 || v.sealed != nil }
 
-// asymmetric reports whether the value is a private key that is yet to be drawn.
+// asymmetric reports whether the value is a private key that is yet to be generated.
 func (v Value) asymmetric() bool { return v.kind >= RSA2048 }
 
-// plaintext returns the value itself. Its caller zeroes it.
+// plaintext returns the value itself. The caller must zero it.
 func (v Value) plaintext(random io.Reader) (sensitive.Bytes, error) {
 	if v.kind == 0 {
 		return v.given, nil
@@ -123,13 +124,13 @@ func (v Value) plaintext(random io.Reader) (sensitive.Bytes, error) {
 	lengths := map[Kind]int{AES128: 16, AES192: 24, AES256: 32, HMACSHA256: 32, HMACSHA512: 64}
 	drawn := make([]byte, lengths[v.kind])
 	if _, err := io.ReadFull(random, drawn); err != nil {
-		return sensitive.Bytes{}, fmt.Errorf("draw value: %w", err)
+		return sensitive.Bytes{}, fmt.Errorf("generate value: %w", err)
 	}
 	return sensitive.New(drawn), nil
 }
 
-// drawPassword draws each character with the same probability: bytes that would
-// favour the first digits are thrown away.
+// drawPassword generates each character with the same probability: it discards bytes that would
+// favor the first digits.
 func drawPassword(random io.Reader) (sensitive.Bytes, error) {
 	const fair = 256 - 256%len(passwordDigits)
 	password := make([]byte, 0, passwordLength)
@@ -137,7 +138,7 @@ func drawPassword(random io.Reader) (sensitive.Bytes, error) {
 	defer clear(drawn[:])
 	for len(password) < passwordLength {
 		if _, err := io.ReadFull(random, drawn[:]); err != nil {
-			return sensitive.Bytes{}, fmt.Errorf("draw password: %w", err)
+			return sensitive.Bytes{}, fmt.Errorf("generate password: %w", err)
 		}
 		for _, b := range drawn {
 			if int(b) < fair && len(password) < passwordLength {

@@ -26,11 +26,11 @@ func TestRandomValueHasTheLengthOfItsKind(t *testing.T) {
 		}
 		first, err := value.plaintext(rand.Reader)
 		if err != nil || first.Len() != want {
-			t.Errorf("kind %d draws %d bytes, %v, want %d", kind, first.Len(), err, want)
+			t.Errorf("kind %d generates %d bytes, %v, want %d", kind, first.Len(), err, want)
 		}
 		second, err := value.plaintext(rand.Reader)
 		if err != nil || bytes.Equal(first.Reveal(), second.Reveal()) {
-			t.Errorf("kind %d draws the same value twice, %v", kind, err)
+			t.Errorf("kind %d generates the same value twice, %v", kind, err)
 		}
 	}
 	for _, kind := range []Kind{0, X25519 + 1, -1} {
@@ -40,9 +40,9 @@ func TestRandomValueHasTheLengthOfItsKind(t *testing.T) {
 	}
 }
 
-func TestPasswordDrawsEachCharacterWithTheSameProbability(t *testing.T) {
+func TestPasswordHasEachCharacterWithTheSameProbability(t *testing.T) {
 	t.Parallel()
-	// 62 divides 248: of the bytes below, each character has four.
+	// 62 divides 248, so each character has four of the bytes below 248.
 	unfair := bytes.Repeat([]byte{248, 250, 252, 255}, passwordLength/4)
 	var fair []byte
 	for b := range passwordLength {
@@ -57,15 +57,15 @@ func TestPasswordDrawsEachCharacterWithTheSameProbability(t *testing.T) {
 		want = append(want, passwordDigits[len(passwordDigits)-1-i])
 	}
 	if got := password.Reveal(); !bytes.Equal(got, want) {
-		t.Errorf("drawPassword = %q, want %q: bytes that would favour some characters are left out", got, want)
+		t.Errorf("drawPassword = %q, want %q: bytes that would favor some characters are discarded", got, want)
 	}
 }
 
-func TestFailingRandomSourceFailsTheDraw(t *testing.T) {
+func TestFailingRandomSourceFailsTheGeneration(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []Kind{AES256, Password} {
 		if _, err := (Value{kind: kind}).plaintext(strings.NewReader("short")); err == nil {
-			t.Errorf("kind %d draws from a source that ended", kind)
+			t.Errorf("kind %d generates a value from an exhausted source", kind)
 		}
 	}
 }

@@ -22,10 +22,10 @@ import (
 
 const (
 	notUsable    = vaultv1.ErrorReason_ERROR_REASON_KEY_FORM_NOT_USABLE
-	filePassword = "password" // of the files, which pkg/keyform/testdata/make.sh makes
+	filePassword = "password" // of the files that pkg/keyform/testdata/make.sh generates
 )
 
-// file returns a key in a form that other programs write.
+// file returns a key in the form of another program.
 func file(t testing.TB, name string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "pkg", "keyform", "testdata", name))
@@ -35,14 +35,14 @@ func file(t testing.TB, name string) []byte {
 	return content
 }
 
-// locked is a value with the password of the file that it is.
+// locked returns a value that is a file with a password.
 func locked(value []byte, password string) *vaultv1.SecretValue {
 	v := vaulttest.Data(value)
 	v.FilePassword = password
 	return v
 }
 
-func TestValueIsToldWhatItWasTakenFor(t *testing.T) {
+func TestStoringAValueReturnsItsFacts(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	const parameter, credential = vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL
@@ -106,16 +106,16 @@ func TestValueIsToldWhatItWasTakenFor(t *testing.T) {
 			continue
 		}
 		if got := opened(t, k, tt.id, 0); got != string(stored) {
-			t.Errorf("%s is not stored as it was sent", tt.id)
+			t.Errorf("%s is not stored as sent", tt.id)
 		}
 	}
 	if got := k.Owner.Create(t, "generated", &vaultv1.Secret{Value: vaulttest.Generate(vaultv1.Generate_KIND_AES_256)}).GetValueFacts(); got != nil {
-		t.Errorf("a generated value was taken for %v", got)
+		t.Errorf("a generated value was recognized as %v", got)
 	}
 }
 
-// The facts of a value are in the answer that stores it, and nowhere else.
-func TestWhatAValueWasTakenForIsKeptNowhere(t *testing.T) {
+// The facts of a value are in the response to the request that stores it, and nowhere else.
+func TestFactsOfAValueAreNotStored(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	req := vaulttest.CreateRequest("key", "correct horse battery staple\n", "r1")
@@ -136,7 +136,7 @@ func TestWhatAValueWasTakenForIsKeptNowhere(t *testing.T) {
 		"a retry": again.GetSecret(), "GetSecret": k.Owner.Get(t, "key"), "ListSecrets": listed.GetSecrets()[0], "a change of the description": described,
 	} {
 		if secret.GetValueFacts() != nil {
-			t.Errorf("%s tells %v", what, secret.GetValueFacts())
+			t.Errorf("%s returns the facts %v", what, secret.GetValueFacts())
 		}
 	}
 	k.Running.Stop()
@@ -146,7 +146,7 @@ func TestWhatAValueWasTakenForIsKeptNowhere(t *testing.T) {
 	}
 	for _, trace := range []string{"line end", "taken", "KIND_", "forms", "format\":"} {
 		if bytes.Contains(stored, []byte(trace)) {
-			t.Errorf("the database holds %q", trace)
+			t.Errorf("the database contains %q", trace)
 		}
 	}
 	k.Start(t)
@@ -170,7 +170,7 @@ func TestFilesOfKeysAreConverted(t *testing.T) {
 		created := k.Owner.Create(t, id, &vaultv1.Secret{Value: tt.value})
 		facts := created.GetValueFacts()
 		if facts.GetConvertedFrom() != tt.from || facts.GetKind() != vaultv1.ValueFacts_KIND_PRIVATE_KEY || facts.GetFormat() != "PKCS #8 in PEM" {
-			t.Errorf("%s was taken for %v", id, facts)
+			t.Errorf("%s was recognized as %v", id, facts)
 		}
 		if diff := cmp.Diff(want, k.Owner.Get(t, id).GetPublicKey(), protocmp.Transform()); diff != "" {
 			t.Errorf("the public key of %s differs (-want +got):\n%s", id, diff)
@@ -182,10 +182,10 @@ func TestFilesOfKeysAreConverted(t *testing.T) {
 	}
 	symmetric := k.Owner.Create(t, "symmetric", &vaultv1.Secret{Value: vaulttest.Text(string(file(t, "aes-jwk.json")))})
 	if got := hex.EncodeToString([]byte(opened(t, k, "symmetric", 0))); got != "000102030405060708090a0b0c0d0e0f" || symmetric.GetValueFacts().GetConvertedFrom() != "JWK" {
-		t.Errorf("the symmetric JWK is stored as %d bytes, and was taken for %v", len(got)/2, symmetric.GetValueFacts())
+		t.Errorf("the symmetric JWK is stored as %d bytes, and was recognized as %v", len(got)/2, symmetric.GetValueFacts())
 	}
 	if got := k.Resolver.Facts(t, "symmetric", vaultv1.Usage_USAGE_KEY, "", 0).GetBytes(); got != 16 {
-		t.Errorf("a binder is told %d bytes of the symmetric JWK, want 16", got)
+		t.Errorf("a binder gets the length %d of the symmetric JWK, want 16", got)
 	}
 	exposed, err := k.Admin.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
 		Parent: vaulttest.Workspace, SecretId: "exposed", Reason: "the partner sends it", Secret: &vaultv1.Secret{Usage: vaultv1.Usage_USAGE_EXPOSED_KEY, Value: vaulttest.Text(string(file(t, "aes-jwk.json")))},
@@ -195,7 +195,7 @@ func TestFilesOfKeysAreConverted(t *testing.T) {
 	}
 }
 
-// The password of a file comes beside the sealed file.
+// The password of a sealed file is a separate field.
 func TestSealedFilesAreConverted(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -222,7 +222,7 @@ func TestSealedFilesAreConverted(t *testing.T) {
 	wantNotUsable(t, "a sealed key that is encrypted", err, vaulttest.SealedField, "ENCRYPTED_PRIVATE_KEY")
 }
 
-// wantNotUsable fails the test unless err refuses the form of a key, and says what to do.
+// wantNotUsable fails the test unless err refuses the form of a key and states a remedy.
 func wantNotUsable(t testing.TB, what string, err error, field, form string) {
 	t.Helper()
 	vaulttest.WantError(t, what, err, codes.InvalidArgument, notUsable)
@@ -260,12 +260,12 @@ func TestKeysThatNothingCanUseAreRefused(t *testing.T) {
 		ask.Add(&vaultv1.CreateSecretResponse{}, err)
 	}
 	if got := k.Owner.History(t, "-"); len(got) != 1 {
-		t.Errorf("refused values left %d entries on the log, want the one of the secret that is there", len(got))
+		t.Errorf("refused values left %d entries in the log, want only that of the existing secret", len(got))
 	}
 	k.MustHoldNoCanary(t, ask)
 }
 
-// The same key under another spelling is the same key.
+// The same key in another spelling is the same key.
 func TestEqualKeysServeOnePurposeInAllSpellings(t *testing.T) {
 	t.Parallel()
 	const oaep, signing = "pem > RSA-OAEP(SHA256) > value", "pem > SIGN-RSA-PKCS1V15-SHA256"
@@ -293,7 +293,7 @@ func TestEqualKeysServeOnePurposeInAllSpellings(t *testing.T) {
 		"a key pair":      {pair, oaep, signing},
 	} {
 		for first := range tt.values {
-			// A vault of its own: it tells that values are equal a few times an hour only.
+			// Use a separate vault, because it reveals only a few times an hour that values are equal.
 			k := vaulttest.New(t)
 			second := (first + 1) % len(tt.values)
 			uid := k.Owner.Create(t, "first", &vaultv1.Secret{Value: tt.values[first]}).GetUid()
@@ -310,8 +310,8 @@ func TestEqualKeysServeOnePurposeInAllSpellings(t *testing.T) {
 	}
 }
 
-// told returns what a binder learns, with the lengths that a key may have.
-func told(t testing.TB, c vaulttest.Client, id string, lengths ...uint32) *vaultv1.KeyFacts {
+// learned returns the metadata that a binder learns, given the allowed lengths of the key.
+func learned(t testing.TB, c vaulttest.Client, id string, lengths ...uint32) *vaultv1.KeyFacts {
 	t.Helper()
 	req := vaulttest.BindRequest(id, "e", "op")
 	req.KeyBytes = lengths
@@ -347,20 +347,20 @@ func TestBinderIsToldWhatAVersionHolds(t *testing.T) {
 		"pgp": {vaulttest.Text(string(file(t, "pgp-public.asc"))), []uint32{16}, &vaultv1.KeyFacts{Kind: vaultv1.ValueFacts_KIND_PGP_PUBLIC_KEY}},
 	} {
 		k.Owner.Create(t, id, &vaultv1.Secret{Value: tt.value})
-		if diff := cmp.Diff(tt.want, told(t, k.Resolver, id, tt.lengths...), protocmp.Transform()); diff != "" {
+		if diff := cmp.Diff(tt.want, learned(t, k.Resolver, id, tt.lengths...), protocmp.Transform()); diff != "" {
 			t.Errorf("the facts of %s differ (-want +got):\n%s", id, diff)
 		}
 	}
 	k.Owner.Create(t, "pair", &vaultv1.Secret{Value: vaulttest.Text(string(file(t, "rsa-one-line.txt")))})
 	want := &vaultv1.KeyFacts{Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, PrivateKey: true, Algorithm: "RSA-2048", Fingerprint: k.Owner.Get(t, "pair").GetPublicKey().GetFingerprint()}
-	if diff := cmp.Diff(want, told(t, k.Resolver, "pair", 16), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, learned(t, k.Resolver, "pair", 16), protocmp.Transform()); diff != "" {
 		t.Errorf("the facts of a key in one line differ (-want +got):\n%s", diff)
 	}
 	if _, err := k.Owner.Change(t.Context(), vaulttest.Disable, vaulttest.VersionCall{Name: vaulttest.VersionOf("digits", 1)}); err != nil {
 		t.Fatal(err)
 	}
-	if got := told(t, k.Resolver, "digits", 32); got != nil {
-		t.Errorf("of a disabled version is told %v", got)
+	if got := learned(t, k.Resolver, "digits", 32); got != nil {
+		t.Errorf("the facts of a disabled version are %v, want none", got)
 	}
 }
 
@@ -377,9 +377,9 @@ func TestABindingIsRehearsed(t *testing.T) {
 		}
 	}
 	if got := k.Owner.Get(t, "key"); got.GetReferenceCount() != 0 || got.GetPurpose().GetState() != vaultv1.PurposeState_PURPOSE_STATE_UNCLAIMED || len(k.Owner.History(t, "key")) != 1 {
-		t.Errorf("a rehearsal left %v", got)
+		t.Errorf("a rehearsal left the binding %v", got)
 	}
-	// It fails as the binding would.
+	// A rehearsal fails like the binding.
 	k.Resolver.Bind(t, "key", "other", "other")
 	for what, tt := range map[string]struct {
 		change func(*vaultv1.BindSecretRequest)
@@ -401,8 +401,8 @@ func TestABindingIsRehearsed(t *testing.T) {
 	}
 }
 
-// A rehearsal that finds that values are equal counts like a binding, or it would be a way to
-// compare values without limit.
+// A rehearsal that reveals that values are equal counts like a binding. Otherwise it would allow
+// callers to compare values without limit.
 func TestARehearsalCountsAgainstTheLimits(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)

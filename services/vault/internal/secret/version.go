@@ -11,18 +11,18 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// inUseAge is for how long after its last use a version counts as in use, and after it was
-// replaced: uses are reported late, and what was made with it is still to be opened.
+// inUseAge is how long a version counts as in use after its last use and after its replacement:
+// uses are reported late, and messages that were encrypted with it are still to be decrypted.
 const inUseAge = 24 * time.Hour
 
-// Restore makes a version current again. It fails with VERSION_DISABLED or
-// VERSION_DESTROYED unless the version is enabled, and with SECRET_IN_USE if a binding sends
-// the credential to a host that is none of the version's. For the current version nothing is
-// changed and logged.
+// Restore makes a version current again. It fails with VERSION_DISABLED or VERSION_DESTROYED
+// unless the version is enabled, and with SECRET_IN_USE if a binding sends the credential to a
+// host that the version does not allow. Restoring the current version changes nothing and is not
+// logged.
 //
-// This and the other changes of a version fail with SECRET_NOT_FOUND,
-// VERSION_NOT_FOUND, or ETAG_MISMATCH unless the etag is empty or the secret's. A
-// repeated request returns the version as it is now.
+// This and the other changes of a version fail with SECRET_NOT_FOUND or VERSION_NOT_FOUND, and
+// with ETAG_MISMATCH unless the etag is empty or that of the secret. A repeated request returns
+// the current state of the version.
 func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
 	return s.changeVersion(ctx, call, name, etag, RestoredVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
 		if err := v.usable(); err != nil || v.Current {
@@ -38,16 +38,16 @@ func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag s
 	})
 }
 
-// Enable lets a disabled version be resolved again. It fails with VERSION_DESTROYED. For
-// an enabled version nothing is changed and logged.
+// Enable allows a disabled version to be resolved again. It fails with VERSION_DESTROYED. Enabling
+// an enabled version changes nothing and is not logged.
 func (s *Store) Enable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
 	return s.changeVersion(ctx, call, name, etag, EnabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
 		return v.setState(Enabled)
 	})
 }
 
-// Disable keeps a version from being resolved until it is enabled again. It fails with
-// VERSION_DESTROYED. For a disabled version nothing is changed and logged.
+// Disable prevents a version from being resolved until it is enabled again. It fails with
+// VERSION_DESTROYED. Disabling a disabled version changes nothing and is not logged.
 func (s *Store) Disable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
 	return s.changeVersion(ctx, call, name, etag, DisabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
 		return v.setState(Disabled)
@@ -63,10 +63,10 @@ func (v *Version) setState(to State) (changed bool, err error) {
 	return changed, nil
 }
 
-// Destroy removes the value of a version for good, with all that is known of it. Without
-// force it fails with VERSION_IN_USE for a version of a secret that is bound if it is the
-// current one, was a short time ago, or is named by a binding; and for one that was used a
-// short time ago. For a destroyed version nothing is changed and logged.
+// Destroy removes the value of a version and its metadata for good. Without force, it fails with
+// VERSION_IN_USE for a recently used version, and, if the secret is bound, for the current
+// version, for one that was current a short time ago, and for one that a binding pins. Destroying
+// a destroyed version changes nothing and is not logged.
 func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Deletion) (Version, error) {
 	now := s.timestamp()
 	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
@@ -78,7 +78,7 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 				return false, err
 			}
 		}
-		// The wrapped data key is a part of the sealed value.
+		// The wrapped data key is part of the sealed value.
 		if err := tx.Delete(valueKey(sec.UID, v.Number)); err != nil {
 			return false, fmt.Errorf("delete value: %w", err)
 		}
@@ -88,7 +88,7 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 	})
 }
 
-// idle fails with VERSION_IN_USE if destroying the version would be missed.
+// idle fails with VERSION_IN_USE if the version is still needed.
 func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
 	named, err := getCount(r, namedKey(sec.UID, v.Number))
 	if err != nil {
@@ -101,7 +101,7 @@ func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
 	if named == 0 && !bound && !used {
 		return nil
 	}
-	refusal := fault.New(fault.FailedPrecondition, VersionInUse, "the version is in use; make another one current and wait, or force it").
+	refusal := fault.New(fault.FailedPrecondition, VersionInUse, "the version is in use; make another version current and wait, or force the destruction").
 		With("reference_count", strconv.FormatUint(uint64(sec.References), 10))
 	if !v.Uses.Last.IsZero() {
 		refusal = refusal.With("last_use_time", v.Uses.Last.Format(time.RFC3339Nano))
@@ -109,12 +109,11 @@ func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
 	return refusal
 }
 
-// A step changes a secret and one of its versions, if it makes a difference to them.
-// The secret comes with the time of the change as its update time, the version with its
-// uses.
+// A step changes a secret and one of its versions, and reports whether they differ from before.
+// The update time of the secret is the time of the change. The version includes its uses.
 type step func(tx kv.Tx, sec *Secret, v *Version) (differs bool, err error)
 
-// changeVersion is the transaction that all changes of a version are.
+// changeVersion is the transaction of all changes of a version.
 func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, etag, action string, do step) (v Version, err error) {
 	now := s.timestamp()
 	var shown Version

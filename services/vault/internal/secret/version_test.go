@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-func TestDestructionRemovesWhatIsKeptOfTheValue(t *testing.T) {
+func TestDestructionRemovesTheMetadataOfTheValue(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	drawn, err := secret.NewRandom(secret.ECP256)
@@ -35,7 +35,7 @@ func TestDestructionRemovesWhatIsKeptOfTheValue(t *testing.T) {
 		return err
 	})
 	if !errors.Is(err, kv.ErrNotFound) {
-		t.Errorf("the sealed value is read with %v, want it gone", err)
+		t.Errorf("reading the sealed value = %v, want that it does not exist", err)
 	}
 	record := f.stored(t, kv.NewKey("version").Text(made.UID).Uint(1))
 	if bytes.Contains(record, []byte("public")) || bytes.Contains(record, []byte("facts")) {
@@ -80,7 +80,7 @@ func TestVersionIsInUseForADayAfterItWasReplaced(t *testing.T) {
 		t.Errorf("Destroy a day after = %v", err)
 	}
 	if _, err := f.Destroy(t.Context(), secret.Call{}, name("key").Version(2), secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
-		t.Errorf("Destroy of what was replaced later = %v, want %s", err, secret.VersionInUse)
+		t.Errorf("Destroy of the version that was replaced later = %v, want %s", err, secret.VersionInUse)
 	}
 }
 
@@ -111,23 +111,23 @@ func TestParseVersionName(t *testing.T) {
 		}
 	}
 	for what, text := range map[string]string{
-		"nothing":                 "",
-		"a secret":                "workspaces/a/secrets/b",
-		"no number":               "workspaces/a/secrets/b/versions/",
-		"no number and no slash":  "workspaces/a/secrets/b/versions",
-		"zero":                    "workspaces/a/secrets/b/versions/0",
-		"a leading zero":          "workspaces/a/secrets/b/versions/01",
-		"a sign":                  "workspaces/a/secrets/b/versions/+1",
-		"a negative number":       "workspaces/a/secrets/b/versions/-1",
-		"an underscore":           "workspaces/a/secrets/b/versions/1_0",
-		"a number beyond 32 bits": "workspaces/a/secrets/b/versions/4294967296",
-		"a digit beyond ASCII":    "workspaces/a/secrets/b/versions/１",
-		"something behind":        "workspaces/a/secrets/b/versions/1/x",
-		"two versions":            "workspaces/a/secrets/b/versions/1/versions/2",
-		"a wildcard":              "workspaces/a/secrets/-/versions/1",
-		"another collection":      "workspaces/a/secrets/b/Versions/1",
-		"a method":                "workspaces/a/secrets/b/versions/1:restore",
-		"a version of nothing":    "versions/1",
+		"nothing":                    "",
+		"a secret":                   "workspaces/a/secrets/b",
+		"no number":                  "workspaces/a/secrets/b/versions/",
+		"no number and no slash":     "workspaces/a/secrets/b/versions",
+		"zero":                       "workspaces/a/secrets/b/versions/0",
+		"a leading zero":             "workspaces/a/secrets/b/versions/01",
+		"a sign":                     "workspaces/a/secrets/b/versions/+1",
+		"a negative number":          "workspaces/a/secrets/b/versions/-1",
+		"an underscore":              "workspaces/a/secrets/b/versions/1_0",
+		"a number beyond 32 bits":    "workspaces/a/secrets/b/versions/4294967296",
+		"a digit beyond ASCII":       "workspaces/a/secrets/b/versions/１",
+		"something behind":           "workspaces/a/secrets/b/versions/1/x",
+		"two versions":               "workspaces/a/secrets/b/versions/1/versions/2",
+		"a wildcard":                 "workspaces/a/secrets/-/versions/1",
+		"another collection":         "workspaces/a/secrets/b/Versions/1",
+		"a method":                   "workspaces/a/secrets/b/versions/1:restore",
+		"a version without a secret": "versions/1",
 	} {
 		if got, err := secret.ParseVersionName(text); err == nil {
 			t.Errorf("%s: ParseVersionName(%q) = %v", what, text, got)

@@ -34,7 +34,7 @@ func resolveUID(t testing.TB, c vaulttest.Client, id, uid string, version uint32
 	return string(res.GetValue()), err
 }
 
-// store stops the vault, has its data file changed, and starts it again.
+// store stops the vault, runs change on its data file, and starts it again.
 func store(t testing.TB, k *vaulttest.Kit, change func()) {
 	t.Helper()
 	k.Running.Stop()
@@ -63,7 +63,7 @@ func TestVersionsWithOneNumberAreToldApart(t *testing.T) {
 		}
 	}
 	_, err := resolveUID(t, k.Resolver, "key", uid, 2, first)
-	vaulttest.WantError(t, "a version with the uid of another one", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
+	vaulttest.WantError(t, "a version with the uid of another version", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 
 	store(t, k, func() { write(t, k, backup) })
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the second value")})
@@ -74,8 +74,8 @@ func TestVersionsWithOneNumberAreToldApart(t *testing.T) {
 	vaulttest.WantError(t, "another version with the number, even of the same value", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND)
 }
 
-// Somebody who can write the data file, but has no key, can put a sealed value of a restored
-// vault in the place of the one with the same number.
+// An attacker who can write the data file, but has no key, can replace a sealed value with one of
+// the same number from a restored vault.
 func TestAValueThatWasExchangedInTheFileHasAnotherUID(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
@@ -97,11 +97,11 @@ func TestAValueThatWasExchangedInTheFileHasAnotherUID(t *testing.T) {
 		edit(t, k, func(tx kv.Tx) error { return tx.Put(key, forged) })
 	})
 	if got, err := resolveUID(t, k.Resolver, "key", uid, 2, ""); err != nil || got != "the forged value" {
-		t.Fatalf("the test no longer forges anything: %q, %v", got, err)
+		t.Fatalf("the test forged no value: %q, %v", got, err)
 	}
 	got, err := resolveUID(t, k.Resolver, "key", uid, 2, versionUID)
 	if vaulttest.WantError(t, "the forged version", err, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_VERSION_NOT_FOUND); got != "" {
-		t.Error("the refusal comes with a value")
+		t.Error("the refusal contains a value")
 	}
 }
 
@@ -121,7 +121,7 @@ func write(t testing.TB, k *vaulttest.Kit, data []byte) {
 	}
 }
 
-// edit changes the data file of a vault that is stopped.
+// edit changes the data file of a stopped vault.
 func edit(t testing.TB, k *vaulttest.Kit, change func(kv.Tx) error) {
 	t.Helper()
 	db, err := boltkv.Open(k.Config.Store, boltkv.Options{})

@@ -10,32 +10,32 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/echo"
 )
 
-// # What is looked at while a value passes by
+// # Checks of a new value
 //
-// The value is there once, when it is stored. So this is when the vault sees that a text
-// beside it shows it, and that a key is too weak to be one.
+// The vault sees the plaintext of a value once, when the value is stored. At that time it checks
+// that no other field reveals the value, and that a key is not too weak.
 
-// A storing is a value on its way into a version, with what is stored beside it.
+// A storing is the context of a value that is being stored as a version.
 type storing struct {
-	// secret is as it will be.
+	// secret is the secret after the change.
 	secret Secret
 	value  Value
 	reason string
-	// chains are those that the request states as the purpose.
+	// chains is the purpose that the request states.
 	chains []string
-	// id is the field of the request that holds the id.
+	// id is the field of the request that contains the ID.
 	id string
 }
 
-// vet fails if a text beside the value holds it, or if a KEY is weak without an
-// acknowledgement; one that is needed goes into the material.
+// vet fails if another field contains the value, or if a KEY is weak without an acknowledgement.
+// It stores an acknowledgement that was needed in the material.
 func (s storing) vet(m *material) (err error) {
 	memory.Do(func() { err = s.vetNow(m) })
 	return err
 }
 
 func (s storing) vetNow(m *material) error {
-	if s.value.kind != 0 { // drawn: nobody has seen it
+	if s.value.kind != 0 { // generated: no one has seen it
 		return nil
 	}
 	if err := s.apart(*m); err != nil {
@@ -45,15 +45,14 @@ func (s storing) vetNow(m *material) error {
 		return nil
 	}
 	if s.value.weakReason == "" {
-		return fault.New(fault.FailedPrecondition, WeakKey, "the key is weak; ask for another one, or say why it is to be used").
-			At("secret.value", "must have 16 bytes or more that are not all the same, or a weak_reason")
+		return fault.New(fault.FailedPrecondition, WeakKey, "the key is weak; use another key, or give the reason for using it").
+			At("secret.value", "must have at least 16 bytes that are not all the same, or a weak_reason")
 	}
 	m.weakReason = s.value.weakReason
 	return nil
 }
 
-// apart fails if a text beside the value holds it, or a part of it. A public key is no
-// secret.
+// apart fails if another field contains the value or a part of it. A public key is not secret.
 func (s storing) apart(m material) error {
 	if m.public != nil && (m.facts == nil || !m.facts.Private) {
 		return nil
@@ -78,7 +77,7 @@ func (s storing) apart(m material) error {
 	for i, held := range echo.Find(m.plain.Reveal(), m.public, groups...) {
 		if held {
 			wrong = append(wrong, fault.Violation{
-				Field: beside[i].field, Description: "must not hold the value, or a part of it, in any encoding",
+				Field: beside[i].field, Description: "must not contain the value or a part of it, in any encoding",
 			})
 		}
 	}
@@ -88,11 +87,11 @@ func (s storing) apart(m material) error {
 	return nil
 }
 
-// minInID is the length below which a value may be a part of the id, if not the whole: the
-// name of the partner is in many ids, and now and then a passphrase.
+// minInID is the length below which a value may be a part of the ID, but not the whole ID: many
+// IDs contain the name of the partner, and so do some passphrases.
 const minInID = 8
 
-// idBeside returns the id if it must not hold the value.
+// idBeside returns the ID if it must not contain the value.
 func (s storing) idBeside(m material) []string {
 	id := s.secret.Name.ID
 	if m.plain.Len() < minInID && !bytes.EqualFold(m.plain.Reveal(), []byte(id)) {

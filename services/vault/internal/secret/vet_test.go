@@ -20,12 +20,12 @@ import (
 
 const apartKey = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92"
 
-// bare is a value without an acknowledgement.
+// bare returns a value without an acknowledgement.
 func bare(value string) *vaultv1.SecretValue {
 	return &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: value}}
 }
 
-// fieldsOf fails the test unless err is a refusal of fields, and returns them.
+// fieldsOf fails the test unless err has violations, and returns their fields.
 func fieldsOf(t *testing.T, what string, err error) []string {
 	t.Helper()
 	vaulttest.WantError(t, what, err, codes.InvalidArgument, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD)
@@ -74,15 +74,15 @@ func TestNoTextBesideAValueHoldsIt(t *testing.T) {
 		}
 	}
 
-	// An update is looked at with what it leaves as it is.
+	// The check of an update includes the unchanged fields.
 	k.Owner.Create(t, "key", &vaultv1.Secret{Description: "will be " + apartKey})
 	k.Owner.Create(t, "id-"+apartKey, &vaultv1.Secret{})
 	for what, tt := range map[string]struct {
 		req  *vaultv1.UpdateSecretRequest
 		want []string
 	}{
-		"a description that is there": {&vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: bare(apartKey)}}, []string{"secret.description"}},
-		"a new one, and a reason": {
+		"an existing description": {&vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: bare(apartKey)}}, []string{"secret.description"}},
+		"a new description and a reason": {
 			&vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: bare(apartKey), Description: apartKey[5:30]}, Reason: apartKey},
 			[]string{"secret.description", "reason"},
 		},
@@ -137,7 +137,7 @@ func TestWeakKeysAreAcknowledged(t *testing.T) {
 	}
 	k.Owner.Create(t, "key", &vaultv1.Secret{Value: passphrase("the partner has no other")})
 	if got := k.Owner.History(t, "key")[0].GetWeakReason(); got != "the partner has no other" {
-		t.Errorf("the log says %q", got)
+		t.Errorf("the log has %q", got)
 	}
 	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: bare("hunter3")}})
 	vaulttest.WantError(t, "the next weak key", err, codes.FailedPrecondition, vaultv1.ErrorReason_ERROR_REASON_WEAK_KEY)
@@ -150,7 +150,7 @@ func TestWeakKeysAreAcknowledged(t *testing.T) {
 		reasons = append(reasons, v.GetWeakReason())
 	}
 	if want := []string{"still", "", "the partner has no other"}; !slices.Equal(reasons, want) {
-		t.Errorf("versions say %q, want %q", reasons, want)
+		t.Errorf("versions have %q, want %q", reasons, want)
 	}
 	for _, usage := range []vaultv1.Usage{vaultv1.Usage_USAGE_PARAMETER, vaultv1.Usage_USAGE_CREDENTIAL} {
 		s := &vaultv1.Secret{Usage: usage, Value: bare("hunter2")}

@@ -12,48 +12,47 @@ import (
 	"github.com/keyward/keyward/pkg/resource"
 )
 
-// The pace of a watch.
+// The intervals and sizes of a watch.
 const (
-	// heartbeat is how often a watcher hears something at least. The contract
-	// promises twice this time.
+	// heartbeat is the maximum time between two messages of a watch. The contract promises twice this
+	// time.
 	heartbeat = 250 * time.Millisecond
-	// watchBatch is how many entries of the log are read at once.
+	// watchBatch is the number of log entries that are read at once.
 	watchBatch = 256
 )
 
 // A Position is a place in the change log.
 type Position struct {
-	// Epoch identifies the run of the vault. A store is restored while no vault runs
-	// on it, and a restored one has a past that differs from what watchers heard; so
-	// positions are good within a run only, and nobody has to tell the vault that its
-	// store was restored.
+	// Epoch identifies the run of the vault. A store is restored while no vault runs on it, and the
+	// history of a restored store differs from what watchers received. Positions are therefore valid
+	// only within one run, and no one has to announce a restore to the vault.
 	Epoch string
-	// Sequence is how many changes come before.
+	// Sequence is the number of changes before this place.
 	Sequence uint64
 }
 
-// A Notice says that what somebody keeps of a secret is no longer right.
+// A Notice invalidates cached values of a secret.
 type Notice struct {
 	Secret, UID string
-	// Sequence is that of the change in the log.
+	// Sequence is the position of the change in the log.
 	Sequence uint64
-	// Deleted is whether the secret is gone.
+	// Deleted is whether the secret was deleted.
 	Deleted bool
 }
 
-// A Message is what a watcher hears at once. Without notices it says that there was
-// nothing beyond its position when it was made.
+// A Message is one message to a watcher. A message without notices reports that there were no
+// changes after its position when it was created.
 type Message struct {
 	Notices []Notice
-	// Position is behind the notices; resume there.
+	// Position is the position after the notices, at which to resume.
 	Position Position
 }
 
-// Watch sends what changes in a workspace, or in all for [resource.Any], behind a
-// position, or from now on for nil. It sends something a few times a second, until
-// ctx ends or send fails. It fails with POSITION_OUT_OF_RANGE for a position of
-// another run, and for one that is too far behind: from the beginning, or because
-// send takes too long. Between two messages it holds nothing of the store.
+// Watch sends the changes in a workspace, or in all workspaces for [resource.Any], after a
+// position, or from now on if the position is nil. It sends something a few times a second, until
+// ctx ends or send fails. It fails with POSITION_OUT_OF_RANGE for a position of another run, and
+// for a position that is too far behind, initially or because send is too slow. It holds no
+// transaction open between messages.
 func (s *Store) Watch(ctx context.Context, workspace string, from *Position, send func(Message) error) error {
 	scope := ""
 	if workspace != resource.Any {
@@ -69,7 +68,7 @@ func (s *Store) Watch(ctx context.Context, workspace string, from *Position, sen
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for due := true; ; {
-		// What is committed from here on is either read below or wakes the loop.
+		// Changes committed from here on are either read below or wake the loop.
 		changed := s.commits.wait()
 		if at, err = s.catchUp(ctx, scope, at, send); err != nil {
 			return err
@@ -90,7 +89,7 @@ func (s *Store) Watch(ctx context.Context, workspace string, from *Position, sen
 	}
 }
 
-// begin returns the position to begin at.
+// begin returns the position at which to begin.
 func (s *Store) begin(ctx context.Context, from *Position) (at Position, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		at, err = s.position(r)
@@ -102,16 +101,16 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 	case from.Epoch != at.Epoch:
 		return Position{}, outOfRange()
 	}
-	return *from, nil // the first look at the log says whether it is in reach
+	return *from, nil // the first read of the log checks whether it is in reach
 }
 
-// position returns the place of all that r sees.
+// position returns the position up to which r sees all changes.
 func (s *Store) position(r kv.Reader) (Position, error) {
 	size, err := changelog.Size(r)
 	return Position{Epoch: s.epoch, Sequence: size}, err
 }
 
-// catchUp sends what there is behind a position, and returns how far that is.
+// catchUp sends the changes after a position, and returns the position after them.
 func (s *Store) catchUp(ctx context.Context, scope string, at Position, send func(Message) error) (Position, error) {
 	for {
 		m, more, err := s.poll(ctx, scope, at)
@@ -129,7 +128,7 @@ func (s *Store) catchUp(ctx context.Context, scope string, at Position, send fun
 	}
 }
 
-// poll reads a part of the log behind a position, and whether there may be more.
+// poll reads a part of the log after a position, and reports whether there may be more.
 func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message, more bool, err error) {
 	var entries []changelog.Entry
 	m.Position = at
@@ -156,12 +155,12 @@ func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message,
 	return m, len(entries) == watchBatch, nil
 }
 
-// matters reports whether an entry changes what a holder of a binding resolves. An
-// action that it does not know does.
+// matters reports whether an entry changes the result of a resolve. It returns true for an unknown
+// action.
 func matters(e changelog.Entry) bool {
 	switch e.Action {
-	// Nobody keeps anything of a uid that begins, and what is resolved for a message stays right
-	// when its purpose is sealed. How values arrive concerns no secret.
+	// A new uid has no cached values. A value that was resolved for a message remains valid when the
+	// purpose is sealed. How values arrive concerns no secret.
 	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing:
 		return false
 	case Updated:
@@ -174,16 +173,16 @@ func matters(e changelog.Entry) bool {
 
 func outOfRange() error {
 	return fault.New(fault.OutOfRange, PositionOutOfRange,
-		"the position is too old or of another run of the vault; drop what is kept and begin without one")
+		"the position is too old or belongs to another run of the vault; drop cached values and start without a position")
 }
 
-// commits wakes those who wait for the store to change. The zero value is ready.
+// commits wakes goroutines that wait for changes of the store. The zero value is ready to use.
 type commits struct {
 	mu   sync.Mutex
-	next chan struct{} // nil if nobody waits
+	next chan struct{} // nil if no goroutine waits
 }
 
-// wait returns what is closed after the next commit.
+// wait returns a channel that is closed after the next commit.
 func (c *commits) wait() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,8 +201,8 @@ func (c *commits) wake() {
 	}
 }
 
-// noticed is a store that wakes those who wait after each update, also after one that
-// failed: it may have been committed all the same.
+// noticed is a store that wakes waiting goroutines after each update, even after a failed one,
+// which may have been committed.
 type noticed struct {
 	kv.Store
 	commits *commits

@@ -14,13 +14,13 @@ import (
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
-// A watcher hears what changes.
+// A watcher receives changes.
 type watcher struct {
 	messages chan secret.Message
 	ended    chan error
 }
 
-// watch watches until the test ends. Messages that nobody reads hold it up.
+// watch watches until the test ends. It blocks until its messages are read.
 func (f *fixture) watch(t testing.TB, workspace string, from *secret.Position) watcher {
 	t.Helper()
 	w := watcher{make(chan secret.Message), make(chan error, 1)}
@@ -46,12 +46,12 @@ func (w watcher) next(t testing.TB) secret.Message {
 	case err := <-w.ended:
 		t.Fatalf("the watch ended: %v", err)
 	case <-time.After(10 * time.Second):
-		t.Fatal("nothing was heard in time")
+		t.Fatal("no message arrived in time")
 	}
 	return secret.Message{}
 }
 
-// heard returns what is heard until a heartbeat at a position, and that position.
+// heard returns the notices until a heartbeat at a position, and that position.
 func (w watcher) heard(t testing.TB, until uint64) (notices []secret.Notice, at secret.Position) {
 	t.Helper()
 	for {
@@ -63,13 +63,13 @@ func (w watcher) heard(t testing.TB, until uint64) (notices []secret.Notice, at 
 	}
 }
 
-func TestWatcherHearsWhatMakesValuesOutdatedAndNothingElse(t *testing.T) {
+func TestWatcherReceivesOnlyChangesThatMakeValuesOutdated(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	w := f.watch(t, "acme", nil)
 	first := w.next(t)
 	if len(first.Notices) != 0 || first.Position.Sequence != 0 || first.Position.Epoch == "" {
-		t.Errorf("the first message is %+v, want a position alone", first)
+		t.Errorf("the first message is %+v, want only a position", first)
 	}
 	made := f.create(t, "key", "v1")
 	f.bind(t, "key", "bank", "op")
@@ -102,19 +102,19 @@ func TestWatcherHearsWhatMakesValuesOutdatedAndNothingElse(t *testing.T) {
 		{Secret: name("key").String(), UID: made.UID, Sequence: 7, Deleted: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("a watcher heard (-want +got):\n%s", diff)
+		t.Errorf("the notices of a watcher differ (-want +got):\n%s", diff)
 	}
 	if at.Sequence != 8 || at.Epoch != first.Position.Epoch {
 		t.Errorf("the position is %+v, want sequence 8 of epoch %s", at, first.Position.Epoch)
 	}
 }
 
-func TestWatcherOfAWorkspaceHearsOfNoOther(t *testing.T) {
+func TestWatcherOfAWorkspaceReceivesNoOtherChanges(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	acme, all := f.watch(t, "acme", nil), f.watch(t, resource.Any, nil)
 	for _, w := range []watcher{acme, all} {
-		w.next(t) // a watch hears what comes after it began
+		w.next(t) // a watch reports changes after its start
 	}
 	other := secret.Name{Workspace: "other", ID: "key"}
 	if _, err := f.Create(t.Context(), secret.Call{}, other, secret.Draft{Usage: secret.Key, Value: value(t, "v")}); err != nil {
@@ -127,10 +127,10 @@ func TestWatcherOfAWorkspaceHearsOfNoOther(t *testing.T) {
 		}
 	}
 	if got, _ := acme.heard(t, 4); len(got) != 1 || got[0].Secret != name("key").String() {
-		t.Errorf("the watcher of acme heard %+v, want one notice of its own", got)
+		t.Errorf("the watcher of acme received %+v, want one notice of its workspace", got)
 	}
 	if got, _ := all.heard(t, 4); len(got) != 2 {
-		t.Errorf("the watcher of all heard %+v, want two notices", got)
+		t.Errorf("the watcher of all workspaces received %+v, want two notices", got)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestWatcherResumesWhereItStopped(t *testing.T) {
 	}
 	rotate()
 	at := f.watch(t, "acme", nil).next(t).Position
-	for range 600 { // more than is read at once
+	for range 600 { // more than one batch
 		rotate()
 	}
 	resumed := f.watch(t, "acme", &at)
@@ -160,7 +160,7 @@ func TestWatcherResumesWhereItStopped(t *testing.T) {
 		}
 	}
 	if len(got) != 600 {
-		t.Errorf("%d changes were heard, want 600", len(got))
+		t.Errorf("%d changes were received, want 600", len(got))
 	}
 	resolved, err := f.resolve(t.Context(), name("key"), made.UID, 0)
 	if err != nil || resolved.Position != end {
@@ -180,10 +180,10 @@ func TestPositionOutOfReachIsRefused(t *testing.T) {
 	now := f.watch(t, "acme", nil).next(t).Position
 	restarted := f.open(t)
 	for what, refused := range map[string]func() error{
-		"a position too far behind": func() error { return end(t, f.Store, secret.Position{Epoch: now.Epoch, Sequence: 2}) },
-		"a position to come":        func() error { return end(t, f.Store, secret.Position{Epoch: now.Epoch, Sequence: 9}) },
-		"a position of no epoch":    func() error { return end(t, f.Store, secret.Position{Sequence: 8}) },
-		"a position of another run": func() error { return end(t, restarted, now) },
+		"a position too far behind":   func() error { return end(t, f.Store, secret.Position{Epoch: now.Epoch, Sequence: 2}) },
+		"a future position":           func() error { return end(t, f.Store, secret.Position{Epoch: now.Epoch, Sequence: 9}) },
+		"a position without an epoch": func() error { return end(t, f.Store, secret.Position{Sequence: 8}) },
+		"a position of another run":   func() error { return end(t, restarted, now) },
 	} {
 		if err := refused(); !fault.Is(err, secret.PositionOutOfRange) {
 			t.Errorf("Watch with %s = %v, want %s", what, err, secret.PositionOutOfRange)
@@ -194,7 +194,7 @@ func TestPositionOutOfReachIsRefused(t *testing.T) {
 	}
 }
 
-// end watches, and returns why the watch ends.
+// end watches, and returns the error with which the watch ends.
 func end(t testing.TB, s *secret.Store, from secret.Position) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -202,14 +202,14 @@ func end(t testing.TB, s *secret.Store, from secret.Position) error {
 	return s.Watch(ctx, "acme", &from, func(secret.Message) error { return nil })
 }
 
-func TestSlowWatcherHoldsUpNobodyAndIsLeftBehind(t *testing.T) {
+func TestSlowWatcherBlocksNoOneAndIsEnded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Close()
 	f.reach = 5
 	f.Store = f.open(t)
 	w := f.watch(t, "acme", nil)
-	w.next(t) // from here on it waits for somebody to read
+	w.next(t) // from here on it waits for a reader
 	for i := range 8 {
 		f.create(t, fmt.Sprintf("key-%d", i), "v")
 		if err := f.Delete(t.Context(), secret.Call{}, name(fmt.Sprintf("key-%d", i)), secret.Deletion{}); err != nil {
@@ -229,7 +229,7 @@ func TestSlowWatcherHoldsUpNobodyAndIsLeftBehind(t *testing.T) {
 	}
 }
 
-func TestCommitThatNobodyHeardOfIsHeardByWatchers(t *testing.T) {
+func TestUnconfirmedCommitReachesWatchers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	store := f.faulty(t)
@@ -241,7 +241,7 @@ func TestCommitThatNobodyHeardOfIsHeardByWatchers(t *testing.T) {
 		t.Fatalf("Update = %v, want %v", err, errBroken)
 	}
 	if got, _ := w.heard(t, 2); len(got) != 1 {
-		t.Errorf("the watcher heard %+v, want one notice", got)
+		t.Errorf("the watcher received %+v, want one notice", got)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestWatchEndsWithTheStore(t *testing.T) {
 			continue
 		case err := <-w.ended:
 			if !errors.Is(err, errBroken) {
-				t.Errorf("Watch over a store that fails = %v, want %v", err, errBroken)
+				t.Errorf("Watch over a failing store = %v, want %v", err, errBroken)
 			}
 			return
 		}

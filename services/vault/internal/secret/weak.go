@@ -9,12 +9,12 @@ import (
 // minKey is the length in bytes below which a key can be guessed.
 const minKey = 16
 
-// weak reports whether a symmetric key has fewer than 16 bytes or is one byte over and over,
-// as it is or as what it stands for.
+// weak reports whether a symmetric key has fewer than 16 bytes or repeats a single byte, either as
+// stored or after decoding.
 //
-// Hexadecimal counts, and base64 that cannot be anything else, as it is padded or has the
-// prefix of Standard Webhooks. Other text that base64 might be is mostly none: a passphrase
-// of 16 letters is 12 bytes of base64. So of that only repetition counts.
+// Hexadecimal counts, and so does base64 that is unambiguous because it is padded or has the
+// prefix of Standard Webhooks. Most other text that could be base64 is not: a passphrase of 16
+// letters decodes to 12 bytes. Of such text, only repetition counts.
 func weak(plain []byte) bool {
 	if len(plain) < minKey || repeated(plain) {
 		return true
@@ -30,7 +30,7 @@ func weak(plain []byte) bool {
 	return repeated(bytes.TrimSpace(plain))
 }
 
-// surelyBase64 reports whether a text that decodes as base64 is hardly anything else.
+// surelyBase64 reports whether text that decodes as base64 is very unlikely to be anything else.
 func surelyBase64(plain []byte) bool {
 	text := bytes.TrimSpace(plain)
 	return bytes.HasPrefix(text, []byte("whsec_")) || bytes.HasSuffix(text, []byte("="))

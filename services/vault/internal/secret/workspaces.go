@@ -7,11 +7,11 @@ import (
 	"github.com/keyward/keyward/pkg/workspace"
 )
 
-// Workspaces returns a page of the workspaces within reach with the numbers of their
-// secrets, and the cursor of the next page, which is nil at the end only.
+// Workspaces returns a page of the workspaces within reach with the numbers of their secrets, and
+// the cursor of the next page, which is nil only at the end.
 func (s *Store) Workspaces(ctx context.Context, reach workspace.Reach, p Page) (found []workspace.Workspace, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
-		// There is one such key for each secret, and nothing under it that would have to be read.
+		// Each secret has exactly one such key, and its value is empty.
 		found, next, err = workspace.List(r, kv.NewKey(spaceByUpdate), reach, p.Cursor, p.Limit)
 		return err
 	})

@@ -10,16 +10,18 @@ import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
 import "./allowlist.css";
 import { inAYear } from "./presets";
+import { rich, t } from "../text/t";
 import { flagWords } from "./words";
 
 const flags = () => shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
-/** What an unsafe choice means, in the words of the contract. */
-export const flagMeaning = (flag: string): string => (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
+/** The meaning of an unsafe choice, as the contract states it. */
+export const flagMeaning = (flag: string): string =>
+  (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
 
 type Direction = "request" | "response";
 
-/** An unsafe choice that is made and not acknowledged, with the directions that make it. */
+/** An unsafe choice that is not acknowledged, with the directions that it applies to. */
 export interface Missing {
   flag: string;
   directions: Direction[];
@@ -28,12 +30,15 @@ export interface Missing {
 /** Unsafe choices that only a super admin may acknowledge: they break the promise that a key cannot be read. */
 export const ofSuperAdmins = (flag: string): boolean => flag === "FLAG_CONFLICTING_KEY_USES";
 
-/** The unsafe choices that a save was refused for and that are not acknowledged since. */
+/** The unsafe choices that the server rejected and that are still not acknowledged. */
 export function missingFlags(problem: Problem | undefined, encryption: Json): Missing[] {
   const missing: Missing[] = [];
   for (const { field, description } of problem?.violations ?? []) {
-    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy$/.exec(field)?.[1] as Direction | undefined;
-    const flag = flags().find((f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1])?.name;
+    const direction = /^endpoint\.encryption\.(request|response)\.allow_legacy$/.exec(field)?.[1] as
+      Direction | undefined;
+    const flag = flags().find(
+      (f) => f.name.replace(/^FLAG_/, "") === /acknowledge ([A-Z0-9_]+)/.exec(description)?.[1],
+    )?.name;
     if (!direction || !flag || acknowledged(encryption, direction).some((l) => l.flag === flag)) continue;
     const known = missing.find((m) => m.flag === flag);
     if (known) known.directions.push(direction);
@@ -42,30 +47,52 @@ export function missingFlags(problem: Problem | undefined, encryption: Json): Mi
   return missing;
 }
 
-const acknowledged = (encryption: Json, direction: Direction): Json[] => ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
+const acknowledged = (encryption: Json, direction: Direction): Json[] =>
+  ((encryption[direction] as Json | undefined)?.allowLegacy ?? []) as Json[];
 
 function acknowledge(encryption: Json, { flag, directions }: Missing, reason: string, expireTime: string): Json {
-  return directions.reduce((next, direction) => withField(next, direction, withField((next[direction] ?? {}) as Json, "allowLegacy", [...acknowledged(next, direction), { flag, reason, expireTime }])), encryption);
+  return directions.reduce(
+    (next, direction) =>
+      withField(
+        next,
+        direction,
+        withField((next[direction] ?? {}) as Json, "allowLegacy", [
+          ...acknowledged(next, direction),
+          { flag, reason, expireTime },
+        ]),
+      ),
+    encryption,
+  );
 }
 
-/** Offers to acknowledge what the server found unsafe, with a reason and an end. */
-export function Acknowledge({ problem, encryption, onChange }: { problem: Problem | undefined; encryption: Json; onChange: (encryption: Json) => void }) {
+/** Lets the user acknowledge what the server found unsafe, with a reason and an end date. */
+export function Acknowledge({
+  problem,
+  encryption,
+  onChange,
+}: {
+  problem: Problem | undefined;
+  encryption: Json;
+  onChange: (encryption: Json) => void;
+}) {
   const { admin } = useAccess();
   const [asked, setAsked] = useState<string>();
   const missing = missingFlags(problem, encryption);
   if (missing.length === 0) return null;
   return (
-    <Notice tone="warn" icon={<AlertIcon size={18} />} title="This makes unsafe choices">
-      <p>If the partner cannot do better, acknowledge each with a reason. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
+    <Notice tone="warn" icon={<AlertIcon size={18} />} title={t("ack.title")}>
+      <p>{t("ack.words")}</p>
       <ul className="unsafe-choices">
         {missing.map((m, i) => (
           <li key={m.flag} data-path={`endpoint.encryption.${m.directions[0]}.allow_legacy`}>
             <p>
-              <b>{flagWords(m.flag)}</b>
-              {m.directions[0] === "response" && " in responses"}: <Words text={flagMeaning(m.flag)} />
+              {rich(m.directions[0] === "response" ? "ack.choiceInResponses" : "ack.choice", {
+                flag: flagWords(m.flag),
+                meaning: <Words text={flagMeaning(m.flag)} />,
+              })}
             </p>
             {ofSuperAdmins(m.flag) && !admin ? (
-              <p>Ask a super admin to save the endpoint, or the partner to issue another key.</p>
+              <p>{t("ack.askAdmin")}</p>
             ) : asked === m.flag ? (
               <Answer
                 flag={m.flag}
@@ -76,8 +103,13 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
                 }}
               />
             ) : (
-              <Button size="xs" variant="default" aria-label={`Acknowledge ${flagWords(m.flag)}…`} onClick={() => setAsked(m.flag)}>
-                Acknowledge…
+              <Button
+                size="xs"
+                variant="default"
+                aria-label={t("ack.openFor", { flagWords: flagWords(m.flag) })}
+                onClick={() => setAsked(m.flag)}
+              >
+                {t("ack.open")}
               </Button>
             )}
           </li>
@@ -87,20 +119,28 @@ export function Acknowledge({ problem, encryption, onChange }: { problem: Proble
   );
 }
 
-/** Asks why an unsafe choice is accepted, and until when. `before` is what was said of another. */
-export function Answer({ flag, before, onAnswer }: { flag: string; before: string; onAnswer: (reason: string, expireTime: string) => void }) {
+/** Asks for the reason and the end date of an acknowledgement. `before` is the reason given for another choice. */
+export function Answer({
+  flag,
+  before,
+  onAnswer,
+}: {
+  flag: string;
+  before: string;
+  onAnswer: (reason: string, expireTime: string) => void;
+}) {
   const [reason, setReason] = useState(before);
   const [until, setUntil] = useState<unknown>(inAYear);
   const ready = reason.trim() !== "" && typeof until === "string";
   const answer = (form: HTMLFormElement | null) => {
-    // What was pressed is gone then; what is left to do is to save.
+    // The pressed button disappears, and saving is the next step.
     form?.querySelector<HTMLElement>("[type=submit]")?.focus();
     onAnswer(reason.trim(), String(until));
   };
   return (
-    <div className="two unsafe-fields" role="group" aria-label={`Acknowledge ${flagWords(flag)}`}>
+    <div className="two unsafe-fields" role="group" aria-label={t("ack.dialogTitle", { flagWords: flagWords(flag) })}>
       <TextInput
-        label="Reason"
+        label={t("ui.reason")}
         withAsterisk
         maxLength={512}
         value={reason}
@@ -108,15 +148,21 @@ export function Answer({ flag, before, onAnswer }: { flag: string; before: strin
         onChange={(e) => setReason(e.currentTarget.value)}
         onKeyDown={(e) => {
           if (e.key !== "Enter") return;
-          // Not yet the save.
+          // Enter must not submit the form around this field.
           e.preventDefault();
           if (ready) answer(e.currentTarget.form);
         }}
       />
       <Group align="end" gap="xs" wrap="nowrap">
-        <DateInput field={{ name: "expire_time", json: "expireTime", words: "", required: true }} title="Accepted until" value={until} onChange={setUntil} path="" />
+        <DateInput
+          field={{ name: "expire_time", json: "expireTime", words: "", required: true }}
+          title={t("ack.until")}
+          value={until}
+          onChange={setUntil}
+          path=""
+        />
         <Button variant="default" disabled={!ready} onClick={(e) => answer(e.currentTarget.form)}>
-          Acknowledge
+          {t("ack.submit")}
         </Button>
       </Group>
     </div>

@@ -7,11 +7,12 @@ import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { encoded } from "../tryout/bytes";
 import { Dialog } from "../ui/Dialog";
 import { ProblemPanel } from "../ui/Problem";
+import { t } from "../text/t";
 import { useAction } from "../ui/useAction";
 
 interface Props {
   endpoint: EndpointJson;
-  /** Why the sample that the allowlist made up was not enough. */
+  /** Why the sample that the allowlist generated was rejected. */
   problem: Problem;
   onClose: () => void;
   onDone: (endpoint: EndpointJson) => void;
@@ -28,7 +29,7 @@ export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props
       onClose();
     });
   return (
-    <Dialog onClose={onClose} title="Activate with a sample" size={620}>
+    <Dialog onClose={onClose} title={t("activate.title")} size={620}>
       <form
         ref={form}
         className="stack"
@@ -37,15 +38,27 @@ export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props
           if (sample !== "") void go();
         }}
       >
-        <p>Before an endpoint is in use, a message goes through with its keys and comes back. {explain(problem).text}</p>
-        <Textarea label="Sample body" description="In the clear. Use a made-up one, never a real payment. It is not kept, and not sent to the partner." withAsterisk data-autofocus classNames={{ input: "mono" }} autosize minRows={4} maxRows={14} spellCheck={false} value={sample} onChange={(e) => setSample(e.currentTarget.value)} />
+        <p>{t("activate.words", { text: explain(problem).text })}</p>
+        <Textarea
+          label={t("activate.sample")}
+          description={t("activate.sampleHelp")}
+          withAsterisk
+          data-autofocus
+          classNames={{ input: "mono" }}
+          autosize
+          minRows={4}
+          maxRows={14}
+          spellCheck={false}
+          value={sample}
+          onChange={(e) => setSample(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" loading={busy} disabled={sample === ""}>
-            Activate
+            {t("activate.submit")}
           </Button>
         </Group>
       </form>

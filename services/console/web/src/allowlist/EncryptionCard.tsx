@@ -4,7 +4,7 @@ import { useAccess } from "../api/access";
 import { workspaceName } from "../api/names";
 import type { Problem } from "../api/problem";
 import { FieldEditor, MessageEditor } from "../shape/Editor";
-import { Beside, useFindingBelow } from "../shape/findings";
+import { Beside, useViolationBelow } from "../shape/violations";
 import { withField, type Json } from "../shape/value";
 import { TryOut } from "../tryout/TryOut";
 import { Dialog } from "../ui/Dialog";
@@ -13,6 +13,7 @@ import { Card } from "../ui/parts";
 import { Acknowledge } from "./Acknowledge";
 import type { Draft } from "./draft";
 import { PresetForm } from "./PresetForm";
+import { t } from "../text/t";
 import { PublicLiteral } from "./PublicLiteral";
 
 interface Props {
@@ -23,7 +24,7 @@ interface Props {
   endpointName: string | undefined;
 }
 
-/** What the profile of responses begins with. */
+/** The initial profile for responses. */
 const responses: Record<string, Json | undefined> = { own: {}, plain: { plain: {} } };
 
 const profile = "keyward.allowlist.v1.Profile";
@@ -34,10 +35,14 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
   const set = (encryption: Json | undefined) => onChange({ ...draft, encryption });
   const { encryption } = draft;
   const use = encryption?.preset as Json | undefined;
-  const responseFinding = useFindingBelow(`${path}.response`);
+  const responseViolation = useViolationBelow(`${path}.response`);
   if (!encryption || use) {
     return (
-      <Card title="Encryption" words="How bodies to and from the endpoint are protected." action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}>
+      <Card
+        title={t("encryption.title")}
+        words={t("encryption.words")}
+        action={use?.id ? <TryButton endpointName={endpointName} draft={draft} /> : undefined}
+      >
         <Start preset={Boolean(use)} onChoose={set} />
         {encryption && use && (
           <>
@@ -52,40 +57,58 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
   const response = encryption.response as Json | undefined;
   return (
     <Card
-      title="Encryption"
-      words="How bodies to and from the endpoint are protected. Keys are stored secrets, by name."
+      title={t("encryption.title")}
+      words={t("encryption.wordsKeys")}
       action={
         <Group gap="xs" wrap="nowrap">
           <TryButton endpointName={endpointName} draft={draft} />
           <Button size="xs" variant="subtle" color="gray" onClick={() => set(undefined)}>
-            Remove
+            {t("ui.remove")}
           </Button>
         </Group>
       }
     >
       <Acknowledge problem={problem} encryption={encryption} onChange={set} />
       <Beside value={(at) => <PublicLiteral path={at} encryption={encryption} onChange={set} />}>
-        <section className="direction" aria-label="Requests">
-          <h3>Requests</h3>
-          <MessageEditor type={profile} value={request} onChange={(v) => set(withField(encryption, "request", v))} path={`${path}.request`} />
+        <section className="direction" aria-label={t("encryption.requests")}>
+          <h3>{t("encryption.requests")}</h3>
+          <MessageEditor
+            type={profile}
+            value={request}
+            onChange={(v) => set(withField(encryption, "request", v))}
+            path={`${path}.request`}
+          />
         </section>
-        <section className="direction" aria-label="Responses" data-path={`${path}.response`}>
+        <section className="direction" aria-label={t("encryption.responses")} data-path={`${path}.response`}>
           <div className="direction-head">
-            <h3>Responses</h3>
+            <h3>{t("encryption.responses")}</h3>
             <SegmentedControl
               size="xs"
-              aria-label="How responses are protected"
+              aria-label={t("encryption.responsesMode")}
               value={response ? (response.plain ? "plain" : "own") : "same"}
               onChange={(v) => set(withField(encryption, "response", responses[v]))}
               data={[
-                { value: "same", label: "As requests are" },
-                { value: "own", label: "In their own way" },
-                { value: "plain", label: "Not encrypted" },
+                { value: "same", label: t("encryption.responsesSame") },
+                { value: "own", label: t("encryption.responsesOwn") },
+                { value: "plain", label: t("encryption.none") },
               ]}
             />
           </div>
-          {!response && responseFinding && <p className="field-error" role="alert">{responseFinding}</p>}
-          {response ? <MessageEditor type={profile} value={response} onChange={(v) => set(withField(encryption, "response", v))} path={`${path}.response`} /> : <p className="dimmed">Opened the way requests are sealed. The signature is not expected back.</p>}
+          {!response && responseViolation && (
+            <p className="field-error" role="alert">
+              {responseViolation}
+            </p>
+          )}
+          {response ? (
+            <MessageEditor
+              type={profile}
+              value={response}
+              onChange={(v) => set(withField(encryption, "response", v))}
+              path={`${path}.response`}
+            />
+          ) : (
+            <p className="dimmed">{t("encryption.responsesSameWords")}</p>
+          )}
         </section>
       </Beside>
       <OtherUses encryption={encryption} onChange={set} />
@@ -93,28 +116,56 @@ export function EncryptionCard({ draft, onChange, problem, endpointName }: Props
   );
 }
 
-/** What the keys are used for besides, in the configurations of other endpoints. */
+/** Other uses of the keys, in the configurations of other endpoints. */
 function OtherUses({ encryption, onChange }: { encryption: Json; onChange: (encryption: Json) => void }) {
   return (
-    <section className="direction" aria-label="Keys with other uses">
-      <h3>Keys with other uses</h3>
-      <p className="dimmed">For a partner that has one key for several things: every endpoint that uses the key declares the same uses.</p>
-      <FieldEditor type="keyward.allowlist.v1.Encryption" name="also_used_for" value={encryption} onChange={onChange} path={path} />
+    <section className="direction" aria-label={t("encryption.otherUses")}>
+      <h3>{t("encryption.otherUses")}</h3>
+      <p className="dimmed">{t("encryption.otherUsesWords")}</p>
+      <FieldEditor
+        type="keyward.allowlist.v1.Encryption"
+        name="also_used_for"
+        value={encryption}
+        onChange={onChange}
+        path={path}
+      />
     </section>
   );
 }
 
-/** What an encryption begins with. */
+/** The initial encryption. */
 function Start({ preset, onChoose }: { preset: boolean; onChoose: (encryption: Json | undefined) => void }) {
   const choices: { title: string; words: string; on: boolean; begin: () => void }[] = [
-    { title: "None", words: "Bodies are sent as they are.", on: !preset, begin: () => onChoose(undefined) },
-    { title: "From a preset", words: "What a partner, bank or library is known to use.", on: preset, begin: () => onChoose({ preset: {} }) },
-    { title: "Build it", words: "Encrypt or sign step by step.", on: false, begin: () => onChoose({ request: {} }) },
+    {
+      title: t("encryption.kindNone"),
+      words: t("encryption.kindNoneWords"),
+      on: !preset,
+      begin: () => onChoose(undefined),
+    },
+    {
+      title: t("encryption.kindPreset"),
+      words: t("encryption.kindPresetWords"),
+      on: preset,
+      begin: () => onChoose({ preset: {} }),
+    },
+    {
+      title: t("encryption.kindBuild"),
+      words: t("encryption.kindBuildWords"),
+      on: false,
+      begin: () => onChoose({ request: {} }),
+    },
   ];
   return (
-    <div className="starts" role="group" aria-label="How to begin">
+    <div className="starts" role="group" aria-label={t("encryption.start")}>
       {choices.map((c) => (
-        <button key={c.title} type="button" className="choice" aria-pressed={c.on} data-checked={c.on || undefined} onClick={() => !c.on && c.begin()}>
+        <button
+          key={c.title}
+          type="button"
+          className="choice"
+          aria-pressed={c.on}
+          data-checked={c.on || undefined}
+          onClick={() => !c.on && c.begin()}
+        >
           <span>
             <b>{c.title}</b>
             <small>{c.words}</small>
@@ -125,17 +176,17 @@ function Start({ preset, onChoose }: { preset: boolean; onChoose: (encryption: J
   );
 }
 
-/** Tries what is on the form, before it is saved. */
+/** Tests the form before it is saved. */
 function TryButton({ draft, endpointName }: { draft: Draft; endpointName: string | undefined }) {
   const { workspace } = useAccess();
   const [open, setOpen] = useState(false);
   return (
     <>
       <Button size="xs" variant="default" leftSection={<SendIcon size={14} />} onClick={() => setOpen(true)}>
-        Test
+        {t("encryption.test")}
       </Button>
       {open && (
-        <Dialog onClose={() => setOpen(false)} title="Test the encryption" size={860}>
+        <Dialog onClose={() => setOpen(false)} title={t("encryption.testTitle")} size={860}>
           <TryOut name={endpointName ?? `${workspaceName(workspace)}/endpoints/-`} draft={draft} />
         </Dialog>
       )}

@@ -9,7 +9,7 @@ import { Link } from "../app/Link";
 import { navigate, paths } from "../app/router";
 import { useUnsaved } from "../app/unsaved";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import { Findings, focusField } from "../shape/findings";
+import { Violations, focusField } from "../shape/violations";
 import { Conflict, differencesOf } from "../ui/Conflict";
 import { Dialog } from "../ui/Dialog";
 import { ChevronRightIcon } from "../ui/icons";
@@ -20,34 +20,46 @@ import { useStillWrong } from "../ui/useStillWrong";
 import { useRefresh } from "./actions";
 import { changed, draftOf, endpointOf, fields, show, type Draft } from "./draft";
 import { EncryptionCard } from "./EncryptionCard";
-import { FindingSummary } from "./FindingSummary";
+import { ViolationSummary } from "./ViolationSummary";
 import { misfits, refsOf, useMisfits } from "./keys";
+import { rich, t } from "../text/t";
 import { AboutCard, RequestCard } from "./RequestCard";
 
 /** Adds an endpoint, or changes one. */
 export function EndpointEditor({ id }: { id?: string }) {
   const { workspace } = useAccess();
   const name = id ? endpointName(workspace, id) : "";
-  // Read anew and kept as it was, so that what is edited is what was seen.
-  const endpoint = useQuery({ queryKey: ["endpoint", name, "edit"], queryFn: ({ signal }) => getEndpoint(name, signal), enabled: Boolean(id), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
+  // Fetched again and then kept, so that the form edits what the user saw.
+  const endpoint = useQuery({
+    queryKey: ["endpoint", name, "edit"],
+    queryFn: ({ signal }) => getEndpoint(name, signal),
+    enabled: Boolean(id),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+  });
   return (
     <div className="page narrow">
-      <nav className="crumbs" aria-label="Breadcrumb">
-        <Link to={paths.endpoints(workspace)}>Allowlist</Link>
+      <nav className="crumbs" aria-label={t("ui.breadcrumb")}>
+        <Link to={paths.endpoints(workspace)}>{t("endpoints.title")}</Link>
         <ChevronRightIcon size={14} />
         {id && (
           <>
-            <Link to={paths.endpoint(workspace, id)} className="mono">{id}</Link>
+            <Link to={paths.endpoint(workspace, id)} className="mono">
+              {id}
+            </Link>
             <ChevronRightIcon size={14} />
           </>
         )}
       </nav>
       <header className="page-head">
-        <h1>{id ? "Edit endpoint" : "Add endpoint"}</h1>
+        <h1>{id ? t("editor.titleEdit") : t("editor.titleAdd")}</h1>
       </header>
       <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
       {id && endpoint.isPending && <Skeleton height={420} />}
-      {(!id || endpoint.data) && <Form key={endpoint.data?.etag ?? "new"} endpoint={endpoint.data} onReload={() => void endpoint.refetch()} />}
+      {(!id || endpoint.data) && (
+        <Form key={endpoint.data?.etag ?? "new"} endpoint={endpoint.data} onReload={() => void endpoint.refetch()} />
+      )}
     </div>
   );
 }
@@ -66,16 +78,17 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   const unfit = useMisfits(name, draft);
   useEffect(() => {
     if (error) focusField(form.current, ...foundAt(error));
-  }, [error]);
+  }, [error, form]);
   // Other keys, or the same read in another way, are checked again.
   const refs = JSON.stringify(refsOf(draft.encryption));
   useEffect(() => {
     if (error?.reason === "KEY_NOT_USABLE") reset();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- a new error must stay; only a change of the keys clears it
   }, [refs]);
   const wrong = useStillWrong(error, { endpointId: id, endpoint: endpointOf(draft) });
   const mask = changed(before, draft);
   const dirty = mask.length > 0 || (!endpoint && id !== "");
-  // Another reason why the URL is public is no other URL.
+  // A changed reason for a public URL does not change the URL.
   const inService = endpoint?.state === "STATE_ACTIVE" && before.url !== draft.url;
   useUnsaved(dirty);
   const ready = idRule.test(id) && draft.url !== "" && draft.methods.length > 0 && (!endpoint || dirty);
@@ -87,9 +100,12 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
       const options = { requestId: crypto.randomUUID(), reason: reason.trim() };
       try {
         const saved = endpoint?.name
-          ? await updateEndpoint({ ...endpointOf(draft, mask), name: endpoint.name, etag }, { ...options, updateMask: mask.join(",") })
+          ? await updateEndpoint(
+              { ...endpointOf(draft, mask), name: endpoint.name, etag },
+              { ...options, updateMask: mask.join(",") },
+            )
           : await createEndpoint(workspace, id, endpointOf(draft), options);
-        toast(endpoint ? `${id} is saved.` : `${id} is added.`);
+        toast(endpoint ? t("editor.saved", { id }) : t("editor.added", { id }));
         refresh(saved.name);
         navigate(paths.endpoint(workspace, id), { force: true });
       } catch (failure) {
@@ -99,7 +115,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
     });
 
   return (
-    <Findings value={wrong ?? unfit}>
+    <Violations value={wrong ?? unfit}>
       <form
         ref={form}
         className="stack"
@@ -111,32 +127,49 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
           else void save();
         }}
       >
-        <AboutCard draft={draft} onChange={setDraft} id={id} onId={endpoint ? undefined : setId} taken={error?.reason === "ENDPOINT_EXISTS"} />
+        <AboutCard
+          draft={draft}
+          onChange={setDraft}
+          id={id}
+          onId={endpoint ? undefined : setId}
+          taken={error?.reason === "ENDPOINT_EXISTS"}
+        />
         <RequestCard draft={draft} onChange={setDraft} urlBefore={endpoint ? before.url : undefined} />
         <EncryptionCard draft={draft} onChange={setDraft} problem={error} endpointName={endpoint?.name} />
-        <FindingSummary problem={wrong} onGo={(field) => focusField(form.current, field)} />
+        <ViolationSummary problem={wrong} onGo={(field) => focusField(form.current, field)} />
         <div className="save-bar">
-          <TextInput aria-label="Reason" placeholder="Reason, for the change log (optional)" maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+          <TextInput
+            aria-label={t("ui.reason")}
+            placeholder={t("editor.reasonPlaceholder")}
+            maxLength={512}
+            value={reason}
+            onChange={(e) => setReason(e.currentTarget.value)}
+          />
           <Group gap="xs" wrap="nowrap">
-            <Button variant="subtle" color="gray" disabled={busy} onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}>
-              Cancel
+            <Button
+              variant="subtle"
+              color="gray"
+              disabled={busy}
+              onClick={() => navigate(endpoint ? paths.endpoint(workspace, id) : paths.endpoints(workspace))}
+            >
+              {t("ui.cancel")}
             </Button>
             <Button type="submit" loading={busy} disabled={!ready}>
-              {endpoint ? "Save" : "Add endpoint"}
+              {endpoint ? t("ui.save") : t("editor.titleAdd")}
             </Button>
           </Group>
         </div>
       </form>
       {moving && (
-        <Dialog onClose={() => setMoving(false)} title="Take the endpoint out of service?">
+        <Dialog onClose={() => setMoving(false)} title={t("editor.urlTitle")}>
           <div className="stack">
             <p>
-              The endpoint is active, and its verification is for <b className="mono wrap-anywhere">{before.url}</b>. With another host, port or scheme the verification is undone, and it may be with another path.
+              {rich("editor.urlWords", { url: before.url, strong: (c) => <b className="mono wrap-anywhere">{c}</b> })}
             </p>
-            <p>The endpoint is then PENDING: nothing is encrypted or decrypted for it until it is verified or approved again, and activated.</p>
+            <p>{t("editor.urlEffect")}</p>
             <Group justify="flex-end">
               <Button variant="subtle" color="gray" onClick={() => setMoving(false)}>
-                Keep editing
+                {t("editor.urlKeep")}
               </Button>
               <Button
                 color="red"
@@ -145,7 +178,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
                   void save();
                 }}
               >
-                Save the new URL
+                {t("editor.urlSave")}
               </Button>
             </Group>
           </div>
@@ -153,9 +186,14 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
       )}
       {theirs && (
         <Conflict
-          what="endpoint"
+          what={t("ui.what.endpoint")}
           changed={theirs.updateTime}
-          differences={differencesOf(fields.map((f) => ({ name: f.name, show: (d: Draft) => show(d, f.json) })), before, draftOf(theirs), draft)}
+          differences={differencesOf(
+            fields.map((f) => ({ name: f.name, show: (d: Draft) => show(d, f.json) })),
+            before,
+            draftOf(theirs),
+            draft,
+          )}
           onMine={() => {
             const { etag } = theirs;
             setTheirs(undefined);
@@ -165,11 +203,11 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
           onClose={() => setTheirs(undefined)}
         />
       )}
-    </Findings>
+    </Violations>
   );
 }
 
-/** The fields that a refusal is about. */
+/** The fields that an error names. */
 function foundAt({ reason, violations, metadata }: Problem): string[] {
   if (reason === "ENDPOINT_EXISTS") return ["endpoint_id"];
   return [...violations.map((v) => v.field), ...(metadata.field ? [metadata.field] : [])];

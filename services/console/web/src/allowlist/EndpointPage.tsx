@@ -26,18 +26,28 @@ import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
 import { Warnings } from "./Warnings";
-import { directionWords, expiryWords, isEncrypted, isVerified, legacyOf, LegacyTags, StateTag, VerificationTag } from "./words";
+import { rich, t } from "../text/t";
+import {
+  directionWords,
+  expiryWords,
+  isEncrypted,
+  isVerified,
+  legacyOf,
+  LegacyTags,
+  StateTag,
+  VerificationTag,
+} from "./words";
 
 const all = [
-  ["overview", "Overview"],
-  ["encryption", "Encryption"],
-  ["test", "Test"],
-  ["integrate", "Integrate"],
-  ["verification", "Verification"],
-  ["history", "Change logs"],
+  ["overview", t("endpoint.tab.overview")],
+  ["encryption", t("endpoint.tab.encryption")],
+  ["test", t("endpoint.tab.test")],
+  ["integrate", t("endpoint.tab.integrate")],
+  ["verification", t("endpoint.tab.verification")],
+  ["history", t("ui.changeLogs")],
 ] as const;
 
-/** How often an endpoint is read anew while a proof is waited for, in milliseconds. */
+/** The interval for refetching an endpoint while it waits for a proof, in milliseconds. */
 const waiting = 5_000;
 
 /** One endpoint: what it is, how it is protected, and whose it is. */
@@ -47,23 +57,28 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const endpoint = useQuery({
     queryKey: ["endpoint", name],
     queryFn: ({ signal }) => getEndpoint(name, signal),
-    refetchInterval: ({ state }) => (tab === "verification" && state.data && !isVerified(state.data.verification) ? waiting : false),
+    refetchInterval: ({ state }) =>
+      tab === "verification" && state.data && !isVerified(state.data.verification) ? waiting : false,
   });
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
-  // What a member may not ask for is not offered.
-  const tabs = all.filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value)).filter(([value]) => value !== "test" || endpoint.data?.encryption);
+  // Members do not see what they cannot request.
+  const tabs = all
+    .filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value))
+    .filter(([value]) => value !== "test" || endpoint.data?.encryption);
   const shown = tabs.some(([value]) => value === tab) ? tab : "overview";
   const data = endpoint.data;
   return (
     <div className="page">
-      <nav className="crumbs" aria-label="Breadcrumb">
-        <Link to={paths.endpoints(workspace)}>Allowlist</Link>
+      <nav className="crumbs" aria-label={t("ui.breadcrumb")}>
+        <Link to={paths.endpoints(workspace)}>{t("endpoints.title")}</Link>
         <ChevronRightIcon size={14} />
       </nav>
       <header className="page-head">
         <div className="page-title">
-          <h1 dir="auto" className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>{data?.displayName || id}</h1>
+          <h1 dir="auto" className={data?.displayName ? "wrap-anywhere" : "mono wrap-anywhere"}>
+            {data?.displayName || id}
+          </h1>
           <div className="tags">
             {data?.displayName && <span className="dimmed mono wrap-anywhere">{id}</span>}
             {data && <StateTag state={data.state} />}
@@ -81,7 +96,13 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
           <ProblemPanel error={endpoint.error} onRetry={() => void endpoint.refetch()} />
           {manage && <Warnings endpoint={data} />}
           {data && <NextStep endpoint={data} id={id} tab={shown} actions={actions} />}
-          <Tabs value={shown} onChange={(t) => t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
+          <Tabs
+            value={shown}
+            onChange={(t) =>
+              t && navigate(paths.endpoint(workspace, id, t === "overview" ? undefined : t), { replace: true })
+            }
+            keepMounted={false}
+          >
             <TabList>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
@@ -98,7 +119,9 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
                 <Tabs.Panel value="test">
                   <TestTab name={name} />
                 </Tabs.Panel>
-                <Tabs.Panel value="verification">{data && <Verification endpoint={data} onApprove={() => actions.ask("approve", data)} />}</Tabs.Panel>
+                <Tabs.Panel value="verification">
+                  {data && <Verification endpoint={data} onApprove={() => actions.ask("approve", data)} />}
+                </Tabs.Panel>
                 <Tabs.Panel value="history">
                   <History name={name} file={`${id}-changes`} list={listEndpointHistory} />
                 </Tabs.Panel>
@@ -114,10 +137,21 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
 
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace, manage } = useAccess();
-  if (tab === "history" && manage) return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
+  if (tab === "history" && manage)
+    return <History name={endpointName(workspace, id)} file={`${id}-changes`} list={listEndpointHistory} />;
   return (
-    <Empty icon={<GlobeIcon size={26} />} title="There is no such endpoint" action={manage && <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>Look at its change log</Link>}>
-      It was deleted, or it never existed.
+    <Empty
+      icon={<GlobeIcon size={26} />}
+      title={t("endpoint.missing.title")}
+      action={
+        manage && (
+          <Link className="button-link" to={paths.endpoint(workspace, id, "history")}>
+            {t("ui.viewChangeLog")}
+          </Link>
+        )
+      }
+    >
+      {t("ui.deletedOrNever")}
     </Empty>
   );
 }
@@ -128,39 +162,71 @@ function Actions({ endpoint, id, actions }: { endpoint: EndpointJson; id: string
   const active = endpoint.state === "STATE_ACTIVE";
   return (
     <div className="page-actions">
-      <Button variant="default" leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>
-        Edit
+      <Button
+        variant="default"
+        leftSection={<PencilIcon size={16} />}
+        onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}
+      >
+        {t("ui.edit")}
       </Button>
       {verified && !active && (
         <Button leftSection={<PowerIcon size={16} />} loading={actions.busy} onClick={() => actions.activate(endpoint)}>
-          Activate
+          {t("endpoint.activate")}
         </Button>
       )}
-      <RowMenu label="More actions">
-        {admin && !verified && <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>Approve</Menu.Item>}
-        {active && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>Deactivate</Menu.Item>}
-        <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+      <RowMenu label={t("ui.moreActions")}>
+        {admin && !verified && (
+          <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => actions.ask("approve", endpoint)}>
+            {t("endpoint.approve")}
+          </Menu.Item>
+        )}
+        {active && (
+          <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>
+            {t("endpoint.deactivate")}
+          </Menu.Item>
+        )}
+        <Menu.Item
+          leftSection={<TrashIcon size={16} />}
+          className="danger"
+          onClick={() => actions.ask("delete", endpoint)}
+        >
+          {t("ui.delete")}
+        </Menu.Item>
       </RowMenu>
     </div>
   );
 }
 
-/** What is left to do before an endpoint is in use. */
-function NextStep({ endpoint, id, tab, actions }: { endpoint: EndpointJson; id: string; tab: string; actions: EndpointActions }) {
+/** The steps that remain before an endpoint is active. */
+function NextStep({
+  endpoint,
+  id,
+  tab,
+  actions,
+}: {
+  endpoint: EndpointJson;
+  id: string;
+  tab: string;
+  actions: EndpointActions;
+}) {
   const { workspace, manage, admin } = useAccess();
   const degraded = endpoint.verification?.health === "HEALTH_DEGRADED";
   if (degraded) {
     return (
-      <Notice tone="bad" title="The proof is not in place any more">
-        <p>The endpoint stays in use until <FullTime value={endpoint.verification?.graceTime} />. Publish the proof again before that.</p>
+      <Notice tone="bad" title={t("endpoint.proofMissing.title")}>
+        <p>{rich("endpoint.proofMissing.words", { time: <FullTime value={endpoint.verification?.graceTime} /> })}</p>
       </Notice>
     );
   }
   if (endpoint.state === "STATE_ACTIVE" || !manage) return null;
   if (isVerified(endpoint.verification)) {
     return (
-      <Notice title={endpoint.state === "STATE_INACTIVE" ? "This endpoint is switched off" : "Verified, and not yet in use"}>
-        <p>{endpoint.state === "STATE_INACTIVE" && endpoint.stateReason ? `${endpoint.stateReason}. ` : ""}Activate it when the platform may talk to it.</p>
+      <Notice title={endpoint.state === "STATE_INACTIVE" ? t("endpoint.off.title") : t("endpoint.ready.title")}>
+        <p>
+          {endpoint.state === "STATE_INACTIVE" && endpoint.stateReason
+            ? t("endpoint.ready.after", { reason: endpoint.stateReason })
+            : t("endpoint.ready.words")}
+        </p>
       </Notice>
     );
   }
@@ -168,14 +234,20 @@ function NextStep({ endpoint, id, tab, actions }: { endpoint: EndpointJson; id: 
   return (
     <Notice
       tone="warn"
-      title="Not verified yet"
+      title={t("endpoint.unverified.title")}
       action={
-        <Button size="xs" variant="default" onClick={() => (admin ? actions.ask("approve", endpoint) : navigate(paths.endpoint(workspace, id, "verification")))}>
-          {admin ? "Approve" : "Verify"}
+        <Button
+          size="xs"
+          variant="default"
+          onClick={() =>
+            admin ? actions.ask("approve", endpoint) : navigate(paths.endpoint(workspace, id, "verification"))
+          }
+        >
+          {admin ? t("endpoint.approve") : t("endpoint.verify")}
         </Button>
       }
     >
-      <p>It can be used once it is established that it is the partner's: by a proof that the partner publishes, or by a super admin's approval.</p>
+      <p>{t("endpoint.unverified.words")}</p>
     </Notice>
   );
 }
@@ -184,13 +256,16 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="columns">
       <div className="stack">
-        <Card title="Request">
+        <Card title={t("endpoint.request")}>
           <dl className="facts">
-            <Fact term="URL">
-              <span className="mono wrap-anywhere">{endpoint.url}</span> <Copy text={endpoint.url ?? ""} what="URL" />
-              {endpoint.urlPublicReason && <p className="dimmed">Public: {endpoint.urlPublicReason}</p>}
+            <Fact term={t("endpoint.url")}>
+              <span className="mono wrap-anywhere">{endpoint.url}</span>{" "}
+              <Copy text={endpoint.url ?? ""} what={t("endpoint.url")} />
+              {endpoint.urlPublicReason && (
+                <p className="dimmed">{t("endpoint.urlPublic", { urlPublicReason: endpoint.urlPublicReason })}</p>
+              )}
             </Fact>
-            <Fact term="Methods">
+            <Fact term={t("endpoint.methods")}>
               <span className="tags">
                 {endpoint.methods?.map((m) => (
                   <span key={m} className="tag quiet mono">
@@ -199,19 +274,25 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
                 ))}
               </span>
             </Fact>
-            <Fact term="Content type">{endpoint.contentType ? <code>{endpoint.contentType}</code> : <span className="dimmed">Not set</span>}</Fact>
+            <Fact term={t("endpoint.contentType")}>
+              {endpoint.contentType ? (
+                <code>{endpoint.contentType}</code>
+              ) : (
+                <span className="dimmed">{t("ui.notSet")}</span>
+              )}
+            </Fact>
           </dl>
         </Card>
-        <Parameters title="Headers" list={endpoint.headers} />
-        <Parameters title="Query parameters" list={endpoint.queryParameters} />
+        <Parameters title={t("endpoint.headers")} list={endpoint.headers} />
+        <Parameters title={t("endpoint.queryParameters")} list={endpoint.queryParameters} />
         {(endpoint.bodyValues?.length ?? 0) > 0 && (
-          <Card title="Values put into the body">
+          <Card title={t("endpoint.bodyValues")}>
             <dl className="view">
               {endpoint.bodyValues?.map((b) => (
                 <div key={b.path}>
                   <dt className="mono">{b.path}</dt>
                   <dd>
-                    <SecretRefView value={(b.secret ?? {}) as Json} />
+                    <SecretRefView value={b.secret ?? {}} />
                   </dd>
                 </div>
               ))}
@@ -219,29 +300,39 @@ function Overview({ endpoint }: { endpoint: EndpointJson }) {
           </Card>
         )}
       </div>
-      <Card title="About">
+      <Card title={t("endpoint.about")}>
         <dl className="facts">
-          <Fact term="Description">{endpoint.description ? <span className="prose" dir="auto">{endpoint.description}</span> : <span className="dimmed">None</span>}</Fact>
-          <Fact term="Verified">
-            {isVerified(endpoint.verification) ? (
-              <>
-                <VerificationTag verification={endpoint.verification} /> <FullTime value={endpoint.verification?.time} />
-              </>
+          <Fact term={t("endpoint.description")}>
+            {endpoint.description ? (
+              <span className="prose" dir="auto">
+                {endpoint.description}
+              </span>
             ) : (
-              <span className="dimmed">Not yet</span>
+              <span className="dimmed">{t("ui.none")}</span>
             )}
           </Fact>
-          <Fact term="Labels">
+          <Fact term={t("endpoint.verified")}>
+            {isVerified(endpoint.verification) ? (
+              <>
+                <VerificationTag verification={endpoint.verification} />{" "}
+                <FullTime value={endpoint.verification?.time} />
+              </>
+            ) : (
+              <span className="dimmed">{t("ui.notYet")}</span>
+            )}
+          </Fact>
+          <Fact term={t("endpoint.labels")}>
             <Labels labels={endpoint.labels} />
           </Fact>
-          <Fact term="Last updated">
+          <Fact term={t("ui.lastUpdated")}>
             <FullTime value={endpoint.updateTime} />
           </Fact>
-          <Fact term="Created">
+          <Fact term={t("ui.created")}>
             <FullTime value={endpoint.createTime} />
           </Fact>
-          <Fact term="Resource name">
-            <code className="wrap-anywhere">{endpoint.name}</code> <Copy text={endpoint.name ?? ""} what="resource name" />
+          <Fact term={t("ui.resourceName")}>
+            <code className="wrap-anywhere">{endpoint.name}</code>{" "}
+            <Copy text={endpoint.name ?? ""} what={t("ui.what.resourceName")} />
           </Fact>
         </dl>
       </Card>
@@ -259,7 +350,9 @@ function Parameters({ title, list }: { title: string; list: ParameterJson[] | un
             <dt className="mono">{p.name}</dt>
             <dd>
               {p.secret ? <SecretRefView value={p.secret as Json} /> : <code className="wrap-anywhere">{p.value}</code>}
-              {p.publicReason && <p className="dimmed">Public: {p.publicReason}</p>}
+              {p.publicReason && (
+                <p className="dimmed">{t("endpoint.paramPublic", { publicReason: p.publicReason })}</p>
+              )}
             </dd>
           </div>
         ))}
@@ -271,7 +364,7 @@ function Parameters({ title, list }: { title: string; list: ParameterJson[] | un
 function TestTab({ name }: { name: string }) {
   return (
     <div className="stack">
-      <Card title="Test">
+      <Card title={t("endpoint.tab.test")}>
         <TryOut name={name} />
       </Card>
       <Diagnose name={name} />
@@ -285,15 +378,19 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
   const legacy = legacyOf(encryption);
   if (!encryption) {
     return (
-      <Empty icon={<ShieldCheckIcon size={26} />} title="Bodies are sent as they are">
-        No encryption or signature is configured for this endpoint.
+      <Empty icon={<ShieldCheckIcon size={26} />} title={t("endpoint.plain.title")}>
+        {t("endpoint.plain.words")}
       </Empty>
     );
   }
   return (
     <div className="stack">
       {legacy.length > 0 && (
-        <Notice tone={legacy.some((l) => l.over) ? "bad" : "warn"} icon={<AlertIcon size={18} />} title="This endpoint makes unsafe choices">
+        <Notice
+          tone={legacy.some((l) => l.over) ? "bad" : "warn"}
+          icon={<AlertIcon size={18} />}
+          title={t("endpoint.unsafe.title")}
+        >
           {legacy.map((l) => (
             <p key={l.flag + l.expires + l.reason}>
               <b>{l.flag}</b> {directionWords(l)}, {expiryWords(l)} ({day(l.expires)}): <bdi>{l.reason}</bdi>
@@ -302,16 +399,24 @@ function Encryption({ endpoint }: { endpoint: EndpointJson }) {
         </Notice>
       )}
       <div className="columns even">
-        <Card title="Requests">
-          <MessageView type="keyward.allowlist.v1.Profile" value={(encryption.request ?? {}) as Json} />
+        <Card title={t("encryption.requests")}>
+          <MessageView type="keyward.allowlist.v1.Profile" value={encryption.request ?? {}} />
         </Card>
-        <Card title="Responses">
-          {encryption.response ? <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response as Json} /> : <p className="dimmed">{!isEncrypted(encryption.request) ? "Not encrypted, and not signed." : "As requests are, without the signature."}</p>}
+        <Card title={t("encryption.responses")}>
+          {encryption.response ? (
+            <MessageView type="keyward.allowlist.v1.Profile" value={encryption.response} />
+          ) : (
+            <p className="dimmed">
+              {!isEncrypted(encryption.request) ? t("endpoint.plainResponse") : t("endpoint.responseSame")}
+            </p>
+          )}
         </Card>
       </div>
       {(encryption.alsoUsedFor?.length ?? 0) > 0 && (
-        <Card title="Keys with other uses" words="Declared here, and made by the configurations of other endpoints.">
-          {encryption.alsoUsedFor?.map((use, i) => <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use as Json} />)}
+        <Card title={t("encryption.otherUses")} words={t("endpoint.otherUsesWords")}>
+          {encryption.alsoUsedFor?.map((use, i) => (
+            <MessageView key={i} type="keyward.allowlist.v1.DeclaredUse" value={use} />
+          ))}
         </Card>
       )}
       {manage && <KeyPurposes endpoint={endpoint} />}

@@ -9,7 +9,17 @@ import { EmptyWorkspace } from "../app/EmptyWorkspace";
 import { Link } from "../app/Link";
 import { navigate, paths, useParams } from "../app/router";
 import type { Endpoint_StateJson, EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import { ClockIcon, EyeIcon, GlobeIcon, PencilIcon, PlusIcon, PowerIcon, SearchIcon, ShieldCheckIcon, TrashIcon } from "../ui/icons";
+import {
+  ClockIcon,
+  EyeIcon,
+  GlobeIcon,
+  PencilIcon,
+  PlusIcon,
+  PowerIcon,
+  SearchIcon,
+  ShieldCheckIcon,
+  TrashIcon,
+} from "../ui/icons";
 import { inOrder } from "../ui/order";
 import { Pager, useFirstAgain, usePages } from "../ui/Pager";
 import { Ellipsis, Empty } from "../ui/parts";
@@ -20,9 +30,19 @@ import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { useEndpointActions, type EndpointActions } from "./actions";
 import "./allowlist.css";
-import { protections, isVerified, legacyBefore, LegacyTags, states, StateTag, unsafeFilters, VerificationTag } from "./words";
+import { t } from "../text/t";
+import {
+  protections,
+  isVerified,
+  legacyBefore,
+  LegacyTags,
+  states,
+  StateTag,
+  unsafeFilters,
+  VerificationTag,
+} from "./words";
 
-/** The partners' endpoints that the platform may talk to. */
+/** The partner endpoints that services can call. */
 export function EndpointsPage() {
   const { workspace, manage } = useAccess();
   const [params, change] = useParams();
@@ -32,13 +52,14 @@ export function EndpointsPage() {
     orderBy: (params.get("sort") ?? "name") as Sort,
   };
   const unsafe = params.get("unsafe") ?? "";
-  // Taken once, so that all pages of a list are of the same one.
+  // Computed once, so that all pages of a list use the same time.
   const legacyExpiresBefore = useMemo(() => legacyBefore(unsafe), [unsafe]);
   const size = Number(params.get("size") ?? 50);
   const pages = usePages();
   const endpoints = useQuery({
     queryKey: ["endpoints", workspace, filter, legacyExpiresBefore, size, pages.token ?? ""],
-    queryFn: ({ signal }) => listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
+    queryFn: ({ signal }) =>
+      listEndpoints(workspace, { ...filter, legacyExpiresBefore, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
   });
   useFirstAgain(pages, endpoints.error);
@@ -47,41 +68,84 @@ export function EndpointsPage() {
   const empty = list?.length === 0 && pages.number === 0 && !endpoints.isPlaceholderData;
   const add = manage && (
     <Button leftSection={<PlusIcon size={16} />} onClick={() => navigate(paths.newEndpoint(workspace))}>
-      Add endpoint
+      {t("endpoints.add")}
     </Button>
   );
   return (
     <div className="page">
       <header className="page-head">
         <div>
-          <h1>Allowlist</h1>
-          <p className="dimmed">The partners' endpoints that the platform may talk to, and how what goes there is protected.</p>
+          <h1>{t("endpoints.title")}</h1>
+          <p className="dimmed">{t("endpoints.words")}</p>
         </div>
         {add}
       </header>
       <div className="toolbar" role="search">
-        <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={endpoints.isFetching && endpoints.isPlaceholderData} />
-        <Select aria-label="State" w={150} value={filter.state ?? ""} onChange={(s) => change({ state: s ?? "" })} data={[{ value: "", label: "All states" }, ...Object.entries(states).map(([value, [label]]) => ({ value, label }))]} />
-        <Select aria-label="Unsafe choices" w={218} value={unsafe} onChange={(u) => change({ unsafe: u ?? "" })} data={[{ value: "", label: "Safe and unsafe" }, ...Object.entries(unsafeFilters).map(([value, { label }]) => ({ value, label }))]} />
+        <Search
+          value={filter.query}
+          onChange={(q) => change({ q })}
+          label={t("ui.searchByName")}
+          busy={endpoints.isFetching && endpoints.isPlaceholderData}
+        />
+        <Select
+          aria-label={t("endpoints.state")}
+          w={150}
+          value={filter.state ?? ""}
+          onChange={(s) => change({ state: s ?? "" })}
+          data={[
+            { value: "", label: t("endpoints.allStates") },
+            ...Object.entries(states).map(([value, [label]]) => ({ value, label })),
+          ]}
+        />
+        <Select
+          aria-label={t("endpoints.unsafe")}
+          w={218}
+          value={unsafe}
+          onChange={(u) => change({ unsafe: u ?? "" })}
+          data={[
+            { value: "", label: t("endpoints.unsafeAll") },
+            ...Object.entries(unsafeFilters).map(([value, { label }]) => ({ value, label })),
+          ]}
+        />
       </div>
       <ProblemPanel error={endpoints.error} onRetry={() => void endpoints.refetch()} />
       {actions.notice}
       {actions.warnings}
       {empty ? (
         filter.query || filter.state || unsafe ? (
-          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>Show all endpoints</Button>}>
-            No endpoint of this workspace matches what you look for.
+          <Empty
+            icon={<SearchIcon size={26} />}
+            title={t("ui.nothingFound")}
+            action={
+              <Button variant="default" onClick={() => change({ q: "", state: "", unsafe: "" })}>
+                {t("endpoints.showAll")}
+              </Button>
+            }
+          >
+            {t("endpoints.noMatch")}
           </Empty>
         ) : (
-          <EmptyWorkspace icon={<GlobeIcon size={26} />} title="No endpoints yet" action={add}>
-            {manage ? "Add the first partner's endpoint. It can be used once it is proven to be the partner's." : "An owner of the workspace adds them."}
+          <EmptyWorkspace icon={<GlobeIcon size={26} />} title={t("endpoints.empty.title")} action={add}>
+            {manage ? t("endpoints.empty.words") : t("endpoints.empty.member")}
           </EmptyWorkspace>
         )
       ) : (
         !(endpoints.error && !list) && (
           <>
-            <Table endpoints={list} stale={endpoints.isPlaceholderData} order={filter.orderBy} onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })} actions={actions} />
-            <Pager pages={pages} size={size} count={list?.length ?? 0} nextToken={endpoints.data?.nextPageToken} onSize={(s) => change({ size: s === "50" ? "" : s })} />
+            <Table
+              endpoints={list}
+              stale={endpoints.isPlaceholderData}
+              order={filter.orderBy}
+              onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })}
+              actions={actions}
+            />
+            <Pager
+              pages={pages}
+              size={size}
+              count={list?.length ?? 0}
+              nextToken={endpoints.data?.nextPageToken}
+              onSize={(s) => change({ size: s === "50" ? "" : s })}
+            />
           </>
         )
       )}
@@ -103,16 +167,24 @@ function Table({ endpoints, stale, order, onOrder, actions }: TableProps) {
   return (
     <div className="table-frame">
       <table className="table endpoints" aria-busy={!endpoints || stale} data-stale={stale || undefined}>
-        <caption className="sr-only">Endpoints</caption>
+        <caption className="sr-only">{t("endpoints.table")}</caption>
         <thead>
           <tr>
-            <SortHeader name="Endpoint" by="name" order={order} onOrder={onOrder} />
-            <th scope="col" className="wide-only">URL</th>
-            <th scope="col">State</th>
-            <th scope="col">Verification</th>
-            <th scope="col" className="mid-only">Protection</th>
-            <SortHeader name="Last updated" by="update_time" order={order} onOrder={onOrder} />
-            {manage && <th scope="col" className="actions"><span className="sr-only">Actions</span></th>}
+            <SortHeader name={t("endpoints.column.name")} by="name" order={order} onOrder={onOrder} />
+            <th scope="col" className="wide-only">
+              {t("endpoints.column.url")}
+            </th>
+            <th scope="col">{t("endpoints.state")}</th>
+            <th scope="col">{t("endpoints.column.verification")}</th>
+            <th scope="col" className="mid-only">
+              {t("endpoints.column.protection")}
+            </th>
+            <SortHeader name={t("ui.lastUpdated")} by="update_time" order={order} onOrder={onOrder} />
+            {manage && (
+              <th scope="col" className="actions">
+                <span className="sr-only">{t("ui.actions")}</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -137,7 +209,7 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
   const used = protections(endpoint.encryption);
   return (
     <tr>
-      <th scope="row" data-label="Endpoint">
+      <th scope="row" data-label={t("endpoints.column.name")}>
         <Link to={paths.endpoint(workspace, id)} className="row-link two-lines">
           {endpoint.displayName && <Ellipsis text={endpoint.displayName} />}
           <span className={endpoint.displayName ? "dimmed small" : undefined}>
@@ -149,25 +221,27 @@ function Row({ endpoint, actions }: { endpoint: EndpointJson; actions: EndpointA
         <span className="methods">{endpoint.methods?.join(" ")}</span>
         <Ellipsis text={endpoint.url?.replace(/^https:\/\//, "")} hint={endpoint.url} mono />
       </td>
-      <td data-label="State">
+      <td data-label={t("endpoints.state")}>
         <StateTag state={endpoint.state} />
       </td>
-      <td data-label="Verification">
+      <td data-label={t("endpoints.column.verification")}>
         <VerificationTag verification={endpoint.verification} />
       </td>
-      <td className="mid-only" data-label="Protection">
+      <td className="mid-only" data-label={t("endpoints.column.protection")}>
         <span className="tags">
-          {used.map((a) => <Tagged key={a} text={a} />)}
+          {used.map((a) => (
+            <Tagged key={a} text={a} />
+          ))}
           <LegacyTags encryption={endpoint.encryption} below />
-          {!endpoint.encryption && <span className="dimmed">None</span>}
+          {!endpoint.encryption && <span className="dimmed">{t("ui.none")}</span>}
         </span>
       </td>
-      <td data-label="Last updated">
+      <td data-label={t("ui.lastUpdated")}>
         <Time value={endpoint.updateTime} />
       </td>
       {manage && (
         <td className="actions">
-          <RowMenu label={`Actions for ${id}`}>
+          <RowMenu label={t("ui.actionsFor", { id })}>
             <RowItems endpoint={endpoint} actions={actions} />
           </RowMenu>
         </td>
@@ -183,14 +257,44 @@ function RowItems({ endpoint, actions }: { endpoint: EndpointJson; actions: Endp
   const id = idOf(endpoint.name);
   return (
     <>
-      <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id))}>Details</Menu.Item>
-      <Menu.Item leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>Edit</Menu.Item>
-      {!isVerified(endpoint.verification) && <Menu.Item leftSection={<ShieldCheckIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "verification"))}>Verify</Menu.Item>}
-      {endpoint.state === "STATE_ACTIVE" && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>Deactivate</Menu.Item>}
-      {endpoint.state !== "STATE_ACTIVE" && isVerified(endpoint.verification) && <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.activate(endpoint)}>Activate</Menu.Item>}
-      <Menu.Item leftSection={<ClockIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "history"))}>Change logs</Menu.Item>
+      <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id))}>
+        {t("ui.details")}
+      </Menu.Item>
+      <Menu.Item leftSection={<PencilIcon size={16} />} onClick={() => navigate(paths.endpoint(workspace, id, "edit"))}>
+        {t("ui.edit")}
+      </Menu.Item>
+      {!isVerified(endpoint.verification) && (
+        <Menu.Item
+          leftSection={<ShieldCheckIcon size={16} />}
+          onClick={() => navigate(paths.endpoint(workspace, id, "verification"))}
+        >
+          {t("endpoint.verify")}
+        </Menu.Item>
+      )}
+      {endpoint.state === "STATE_ACTIVE" && (
+        <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.ask("deactivate", endpoint)}>
+          {t("endpoint.deactivate")}
+        </Menu.Item>
+      )}
+      {endpoint.state !== "STATE_ACTIVE" && isVerified(endpoint.verification) && (
+        <Menu.Item leftSection={<PowerIcon size={16} />} onClick={() => actions.activate(endpoint)}>
+          {t("endpoint.activate")}
+        </Menu.Item>
+      )}
+      <Menu.Item
+        leftSection={<ClockIcon size={16} />}
+        onClick={() => navigate(paths.endpoint(workspace, id, "history"))}
+      >
+        {t("ui.changeLogs")}
+      </Menu.Item>
       <Menu.Divider />
-      <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => actions.ask("delete", endpoint)}>Delete</Menu.Item>
+      <Menu.Item
+        leftSection={<TrashIcon size={16} />}
+        className="danger"
+        onClick={() => actions.ask("delete", endpoint)}
+      >
+        {t("ui.delete")}
+      </Menu.Item>
     </>
   );
 }

@@ -8,34 +8,45 @@ import { SecretPicker } from "../secrets/SecretPicker";
 import { decodingOfStored, lengthsOf, type StoredValue } from "../shape/decoding";
 import { UseDecoding } from "../shape/UseDecoding";
 import { DateInput } from "../shape/DateInput";
-import { useField, useFinding } from "../shape/findings";
+import { useField, useViolation } from "../shape/violations";
 import { Words } from "../shape/Help";
 import { withField, type Json } from "../shape/value";
 import { enumWords, inSentence, lead } from "../shape/words";
 import { AlertIcon, SearchIcon } from "../ui/icons";
-import { Empty, Notice, plural, Tag } from "../ui/parts";
+import { Empty, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { decodingOf, inAYear, matching, placeTitle, sourcesOf } from "./presets";
 import { flagMeaning } from "./Acknowledge";
 import { mayBePublic, publicLiteral } from "./publicLiteral";
+import { t } from "../text/t";
 import { flagWords } from "./words";
 
 interface Props {
-  /** A PresetUse, as it is sent. */
+  /** A PresetUse in the JSON of the API. */
   value: Json;
   onChange: (use: Json) => void;
 }
 
 const path = "endpoint.encryption.preset";
 
-/** Starts an encryption from a preset: which one, and what it leaves to say. */
+/** Starts an encryption from a preset: the preset and the settings that it leaves open. */
 export function PresetForm({ value, onChange }: Props) {
-  const presets = useQuery({ queryKey: ["presets"], queryFn: ({ signal }) => listPresets(signal), staleTime: Number.POSITIVE_INFINITY });
+  const presets = useQuery({
+    queryKey: ["presets"],
+    queryFn: ({ signal }) => listPresets(signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const list = presets.data?.presets ?? [];
   const chosen = list.find((p) => p.id === value.id);
   if (presets.error) return <ProblemPanel error={presets.error} onRetry={() => void presets.refetch()} />;
   if (presets.isPending) return <Skeleton height={260} />;
-  if (!chosen) return <PresetList presets={list} onChoose={(p) => onChange({ id: p.id, ...(p.legacy?.length ? { legacyExpireTime: inAYear() } : {}) })} />;
+  if (!chosen)
+    return (
+      <PresetList
+        presets={list}
+        onChoose={(p) => onChange({ id: p.id, ...(p.legacy?.length ? { legacyExpireTime: inAYear() } : {}) })}
+      />
+    );
   return <Chosen preset={chosen} value={value} onChange={onChange} onOther={() => onChange({})} />;
 }
 
@@ -45,19 +56,36 @@ function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (p
   const found = matching(presets, query);
   return (
     <div className="presets">
-      <TextInput {...field} error={field.error && "Choose a preset."} type="search" aria-label="Search presets" placeholder="Search by partner, algorithm or tool" leftSection={<SearchIcon size={16} />} value={query} maxLength={128} autoComplete="off" onChange={(e) => setQuery(e.currentTarget.value)} />
-      <p className="field-hint" aria-live="polite">{plural(found.length, "preset")}</p>
+      <TextInput
+        {...field}
+        error={field.error && t("preset.choose")}
+        type="search"
+        aria-label={t("preset.search")}
+        placeholder={t("preset.searchPlaceholder")}
+        leftSection={<SearchIcon size={16} />}
+        value={query}
+        maxLength={128}
+        autoComplete="off"
+        onChange={(e) => setQuery(e.currentTarget.value)}
+      />
+      <p className="field-hint" aria-live="polite">
+        {t("preset.count", { count: found.length })}
+      </p>
       {found.length === 0 ? (
-        <Empty icon={<SearchIcon size={26} />} title="No preset matches">
-          Try the name of the algorithm, or build the encryption yourself.
+        <Empty icon={<SearchIcon size={26} />} title={t("preset.noMatch")}>
+          {t("preset.noMatchWords")}
         </Empty>
       ) : (
-        <ul className="preset-list" aria-label="Presets" tabIndex={0}>
+        <ul className="preset-list" aria-label={t("preset.list")} tabIndex={0}>
           {found.map((p) => (
             <li key={p.id} className="preset">
               <button type="button" className="preset-choose" onClick={() => onChoose(p)}>
                 <b>{p.displayName}</b>
-                {(p.legacy?.length ?? 0) > 0 && <Tag tone="bad" icon={<AlertIcon size={13} />}>Unsafe choices</Tag>}
+                {(p.legacy?.length ?? 0) > 0 && (
+                  <Tag tone="bad" icon={<AlertIcon size={13} />}>
+                    {t("preset.unsafe")}
+                  </Tag>
+                )}
               </button>
               <p className="dimmed">
                 <Words text={lead(p.description ?? "").first} />
@@ -77,8 +105,16 @@ function Sources({ preset }: { preset: PresetJson }) {
   if (sources.length === 0) return null;
   return (
     <p className="preset-sources">
-      <span className="dimmed">{sources.length === 1 ? "Source:" : "Sources:"}</span>
-      {sources.map((s) => (s.url ? <a key={s.url} href={s.url} target="_blank" rel="noreferrer" data-hint={s.url}>{s.words}</a> : <span key={s.words}>{s.words}</span>))}
+      <span className="dimmed">{sources.length === 1 ? t("preset.source") : t("preset.sources")}</span>
+      {sources.map((s) =>
+        s.url ? (
+          <a key={s.url} href={s.url} target="_blank" rel="noreferrer" data-hint={s.url}>
+            {s.words}
+          </a>
+        ) : (
+          <span key={s.words}>{s.words}</span>
+        ),
+      )}
     </p>
   );
 }
@@ -89,13 +125,13 @@ interface ChosenProps extends Props {
 }
 
 function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
-  const secretsError = useFinding(`${path}.secrets`, `${path}.id`);
-  const settingsError = useFinding(`${path}.settings`);
+  const secretsError = useViolation(`${path}.secrets`, `${path}.id`);
+  const settingsError = useViolation(`${path}.settings`);
   const secrets = (value.secrets ?? {}) as Record<string, Json>;
   const settings = (value.settings ?? {}) as Json;
   const acknowledged = (preset.legacy?.length ?? 0) > 0 || value.legacyExpireTime !== undefined;
   return (
-    <div className="presets" role="group" aria-label={`Preset ${preset.displayName}`}>
+    <div className="presets" role="group" aria-label={t("preset.chosen", { displayName: preset.displayName })}>
       <div className="preset-head">
         <div>
           <h3>{preset.displayName}</h3>
@@ -105,21 +141,41 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
           <Sources preset={preset} />
         </div>
         <Button size="xs" variant="default" onClick={onOther}>
-          Other preset
+          {t("preset.other")}
         </Button>
       </div>
       {preset.secrets?.map((s) => (
-        <SecretPlace key={s.name} preset={preset} secret={s} value={secrets[s.name ?? ""] ?? {}} onChange={(ref) => onChange(withField(value, "secrets", { ...secrets, [s.name ?? ""]: ref }))} />
+        <SecretPlace
+          key={s.name}
+          preset={preset}
+          secret={s}
+          value={secrets[s.name ?? ""] ?? {}}
+          onChange={(ref) => onChange(withField(value, "secrets", { ...secrets, [s.name ?? ""]: ref }))}
+        />
       ))}
-      {secretsError && <p className="field-error" role="alert">{secretsError}</p>}
+      {secretsError && (
+        <p className="field-error" role="alert">
+          {secretsError}
+        </p>
+      )}
       {(preset.settings?.length ?? 0) > 0 && (
         <div className="two">
           {preset.settings?.map((s) => (
-            <Setting key={s.name} setting={s} value={settings[s.name ?? ""] as string | undefined} onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))} onPublic={acknowledged ? undefined : () => onChange(withField(value, "legacyExpireTime", inAYear()))} />
+            <Setting
+              key={s.name}
+              setting={s}
+              value={settings[s.name ?? ""] as string | undefined}
+              onChange={(text) => onChange(withField(value, "settings", withField(settings, s.name ?? "", text)))}
+              onPublic={acknowledged ? undefined : () => onChange(withField(value, "legacyExpireTime", inAYear()))}
+            />
           ))}
         </div>
       )}
-      {settingsError && <p className="field-error" role="alert">{settingsError}</p>}
+      {settingsError && (
+        <p className="field-error" role="alert">
+          {settingsError}
+        </p>
+      )}
       {acknowledged && <Unsafe preset={preset} value={value} onChange={onChange} />}
     </div>
   );
@@ -127,39 +183,78 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
 
 const decodings = "keyward.allowlist.v1.Decoding";
 
-/** A place of a preset for a secret: a stored one, by name. */
-function SecretPlace({ preset, secret, value, onChange }: { preset: PresetJson; secret: PresetSecretJson; value: Json; onChange: (ref: Json) => void }) {
+/** A secret that a preset needs, chosen by name. */
+function SecretPlace({
+  preset,
+  secret,
+  value,
+  onChange,
+}: {
+  preset: PresetJson;
+  secret: PresetSecretJson;
+  value: Json;
+  onChange: (ref: Json) => void;
+}) {
   const name = secret.name ?? "";
   const title = placeTitle(name);
-  const { error, ...field } = useField(`${path}.secrets["${name}"]`, `${path}.secrets["${name}"].name`, `${path}.secrets["${name}"].version`);
+  const { error, ...field } = useField(
+    `${path}.secrets["${name}"]`,
+    `${path}.secrets["${name}"].name`,
+    `${path}.secrets["${name}"].version`,
+  );
   const decodingField = useField(`${path}.secrets["${name}"].decoding`);
   const parameter = secret.usage === "PARAMETER";
   const preferred = decodingOf(preset, name);
   const choose = (chosen: string, stored?: StoredValue) => {
     const next = withField(value, "name", chosen);
-    const found = stored && decodingOfStored(stored, lengthsOf(preset.encryption, `workspaces/-/secrets/${name}`), preferred);
+    const found =
+      stored && decodingOfStored(stored, lengthsOf(preset.encryption, `workspaces/-/secrets/${name}`), preferred);
     onChange(found ? withField(next, "decoding", found === (preferred ?? "DECODING_RAW") ? undefined : found) : next);
   };
-  const asPreset = preferred ? `Stored as ${inSentence(enumWords(decodings, preferred))}` : "Stored as it is";
+  const asPreset = preferred
+    ? t("preset.storedAs", { form: inSentence(enumWords(decodings, preferred)) })
+    : t("preset.storedAsIs");
   return (
     <div className="field" {...field}>
       <span className="field-label">
-        {title} <span className="mantine-InputWrapper-required" aria-hidden="true">*</span>
+        {title}{" "}
+        <span className="mantine-InputWrapper-required" aria-hidden="true">
+          *
+        </span>
       </span>
       <p className="field-hint">
         <Words text={secret.description ?? ""} />
       </p>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={choose} usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"} error={error} />
+        <SecretPicker
+          label={title}
+          value={(value.name as string) || undefined}
+          onChange={choose}
+          usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"}
+          error={error}
+        />
         <Select
           {...decodingField}
-          aria-label={`How ${title} is stored`}
+          aria-label={t("preset.howStored", { title })}
           value={(value.decoding as string) ?? ""}
           onChange={(d) => onChange(withField(value, "decoding", d || undefined))}
-          data={[{ value: "", label: asPreset }, ...(shape.enums[decodings]?.values ?? []).slice(1).filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW"))).map((d) => ({ value: d.name, label: `Stored as ${inSentence(enumWords(decodings, d.name))}` }))]}
+          data={[
+            { value: "", label: asPreset },
+            ...(shape.enums[decodings]?.values ?? [])
+              .slice(1)
+              .filter((d) => d.name !== preferred && (preferred || !d.name.endsWith("_RAW")))
+              .map((d) => ({
+                value: d.name,
+                label: t("preset.storedAs", { form: inSentence(enumWords(decodings, d.name)) }),
+              })),
+          ]}
         />
       </div>
-      <UseDecoding path={`${path}.secrets["${name}"]`} current={(value.decoding as string) || preferred || "DECODING_RAW"} onUse={(d) => onChange(withField(value, "decoding", d === (preferred ?? "DECODING_RAW") ? undefined : d))} />
+      <UseDecoding
+        path={`${path}.secrets["${name}"]`}
+        current={(value.decoding as string) || preferred || "DECODING_RAW"}
+        onUse={(d) => onChange(withField(value, "decoding", d === (preferred ?? "DECODING_RAW") ? undefined : d))}
+      />
     </div>
   );
 }
@@ -168,7 +263,7 @@ interface SettingProps {
   setting: PresetSettingJson;
   value: string | undefined;
   onChange: (text: string | undefined) => void;
-  /** Begins the acknowledgement that the setting is public; undefined while there is one. */
+  /** Starts the acknowledgement that the setting is public; undefined if there is one already. */
   onPublic: (() => void) | undefined;
 }
 
@@ -192,31 +287,50 @@ function Setting({ setting, value, onChange, onPublic }: SettingProps) {
       />
       {onPublic && mayBePublic(field.error) && (
         <Button size="xs" variant="default" onClick={onPublic}>
-          Acknowledge that it is public…
+          {t("public.acknowledge")}
         </Button>
       )}
     </div>
   );
 }
 
-/** What is unsafe about a preset, in words, and who answers for it until when. */
+/** The unsafe choices of a preset, with the reason and the end date of their acknowledgement. */
 function Unsafe({ preset, value, onChange }: { preset: PresetJson } & Props) {
   const reason = useField(`${path}.legacy_reason`);
   const until = shape.messages["keyward.allowlist.v1.PresetUse"]?.fields.find((f) => f.name === "legacy_expire_time");
   const flags = preset.legacy?.length ? preset.legacy : [publicLiteral];
   return (
-    <Notice tone="bad" icon={<AlertIcon size={18} />} title={preset.legacy?.length ? "This preset makes unsafe choices" : "A setting looks like a secret"}>
-      <ul className="finding-list">
+    <Notice
+      tone="bad"
+      icon={<AlertIcon size={18} />}
+      title={preset.legacy?.length ? t("preset.unsafeTitle") : t("preset.literalTitle")}
+    >
+      <ul className="violation-list">
         {flags.map((flag) => (
           <li key={flag}>
             <b>{flagWords(flag)}</b>: <Words text={flagMeaning(flag)} />
           </li>
         ))}
       </ul>
-      <p>Say why this is accepted. The endpoint shows the reason, and stops encrypting when the acknowledgement expires.</p>
+      <p>{t("preset.ackWords")}</p>
       <div className="two unsafe-fields">
-        <TextInput {...reason} label="Reason" withAsterisk maxLength={512} value={(value.legacyReason as string) ?? ""} onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))} />
-        {until && <DateInput field={{ ...until, words: "", required: true }} title="Accepted until" value={value.legacyExpireTime} onChange={(t) => onChange(withField(value, "legacyExpireTime", t))} path={`${path}.legacy_expire_time`} />}
+        <TextInput
+          {...reason}
+          label={t("ui.reason")}
+          withAsterisk
+          maxLength={512}
+          value={(value.legacyReason as string) ?? ""}
+          onChange={(e) => onChange(withField(value, "legacyReason", e.currentTarget.value || undefined))}
+        />
+        {until && (
+          <DateInput
+            field={{ ...until, words: "", required: true }}
+            title={t("ack.until")}
+            value={value.legacyExpireTime}
+            onChange={(t) => onChange(withField(value, "legacyExpireTime", t))}
+            path={`${path}.legacy_expire_time`}
+          />
+        )}
       </div>
     </Notice>
   );

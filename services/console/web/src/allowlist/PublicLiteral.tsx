@@ -1,9 +1,17 @@
 import { Button } from "@mantine/core";
 import { useState } from "react";
-import { useFinding } from "../shape/findings";
+import { useViolation } from "../shape/violations";
 import type { Json } from "../shape/value";
 import { Answer } from "./Acknowledge";
-import { acknowledgementOf, acknowledgePublic, isAcknowledged, literalAt, mayBePublic, publicLiteral } from "./publicLiteral";
+import { t } from "../text/t";
+import {
+  acknowledgementOf,
+  acknowledgePublic,
+  isAcknowledged,
+  literalAt,
+  mayBePublic,
+  publicLiteral,
+} from "./publicLiteral";
 
 interface Props {
   /** The field of the literal. */
@@ -14,11 +22,11 @@ interface Props {
 
 /** Offers to acknowledge that a literal is public, at its input, once the server has refused it. */
 export function PublicLiteral({ path, encryption, onChange }: Props) {
-  const finding = useFinding(path);
+  const violation = useViolation(path);
   const [asked, setAsked] = useState(false);
   const literal = literalAt(path);
-  if (!literal || !mayBePublic(finding)) return null;
-  if (isAcknowledged(encryption, literal)) return <p className="field-hint beside">Acknowledged as public.</p>;
+  if (!literal || !mayBePublic(violation)) return null;
+  if (isAcknowledged(encryption, literal)) return <p className="field-hint beside">{t("public.acknowledged")}</p>;
   return (
     <div className="beside">
       {asked ? (
@@ -32,7 +40,7 @@ export function PublicLiteral({ path, encryption, onChange }: Props) {
         />
       ) : (
         <Button size="xs" variant="default" onClick={() => setAsked(true)}>
-          Acknowledge that it is public…
+          {t("public.acknowledge")}
         </Button>
       )}
     </div>

@@ -1,7 +1,8 @@
 import { ActionIcon, Button, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { useField, useFinding } from "../shape/findings";
+import { useField, useViolation } from "../shape/violations";
 import { CrossIcon } from "../ui/icons";
+import { t } from "../text/t";
 import { mayBePublic } from "./publicLiteral";
 
 interface Props {
@@ -11,18 +12,18 @@ interface Props {
   about: string[];
   /** What the value is, such as `the URL`. */
   what: string;
-  /** The reason; undefined: the value is not said to be public. */
+  /** The reason; undefined if the value is not declared public. */
   value: string | undefined;
   onChange: (reason: string | undefined) => void;
 }
 
-/** Says why a value is public although it looks like a secret. Offered where the server refused the value. */
+/** Asks why a value that looks like a secret is public. Shown only after the server rejected the value. */
 export function PublicReason({ path, about, what, value, onChange }: Props) {
-  const finding = useFinding(...about);
+  const violation = useViolation(...about);
   const field = useField(path);
   const [begun, setBegun] = useState(false);
   if (value === undefined) {
-    if (!mayBePublic(finding)) return null;
+    if (!mayBePublic(violation)) return null;
     return (
       <Button
         size="xs"
@@ -33,7 +34,7 @@ export function PublicReason({ path, about, what, value, onChange }: Props) {
           onChange("");
         }}
       >
-        Acknowledge that {what} is public…
+        {t("public.open", { what })}
       </Button>
     );
   }
@@ -41,8 +42,8 @@ export function PublicReason({ path, about, what, value, onChange }: Props) {
     <TextInput
       {...field}
       className="beside"
-      label={`Why ${what} is public`}
-      description="Everyone who sees the endpoint sees the value and this reason."
+      label={t("public.label", { what })}
+      description={t("public.help")}
       withAsterisk
       maxLength={512}
       autoComplete="off"
@@ -50,7 +51,13 @@ export function PublicReason({ path, about, what, value, onChange }: Props) {
       value={value}
       onChange={(e) => onChange(e.currentTarget.value)}
       rightSection={
-        <ActionIcon variant="subtle" color="gray" aria-label={`Remove the reason why ${what} is public`} data-hint="Remove" onClick={() => onChange(undefined)}>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label={t("public.remove", { what })}
+          data-hint={t("ui.remove")}
+          onClick={() => onChange(undefined)}
+        >
           <CrossIcon size={15} />
         </ActionIcon>
       }

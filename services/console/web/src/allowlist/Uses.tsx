@@ -6,11 +6,12 @@ import { paths } from "../app/router";
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { stageWords } from "../tryout/bytes";
 import { Copy } from "../ui/Copy";
-import { Card, Ellipsis, plural } from "../ui/parts";
+import { Card, Ellipsis } from "../ui/parts";
 import { Time } from "../ui/Time";
+import { number, t } from "../text/t";
 import { useRefresh } from "./actions";
 
-const count = (n: string | number | undefined): string => Number(n ?? 0).toLocaleString("en");
+const count = (n: string | number | undefined): string => number(Number(n ?? 0));
 
 /** How often each key was used for an endpoint. */
 export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
@@ -18,37 +19,39 @@ export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
   const refresh = useRefresh();
   return (
     <Card
-      title="Key uses"
-      words="How often each key was used here, since the counting began."
+      title={t("uses.title")}
+      words={t("uses.words")}
       action={
         <Button size="xs" variant="default" onClick={() => refresh(endpoint.name)}>
-          Refresh
+          {t("ui.refresh")}
         </Button>
       }
     >
       {uses.length === 0 ? (
-        <p className="dimmed">No key was used yet.</p>
+        <p className="dimmed">{t("uses.none")}</p>
       ) : (
         <table className="table flush uses">
           <thead>
             <tr>
-              <th scope="col">Secret</th>
-              <th scope="col">Version</th>
-              <th scope="col">Used</th>
-              <th scope="col">Failed</th>
-              <th scope="col">Last used</th>
+              <th scope="col">{t("uses.secret")}</th>
+              <th scope="col">{t("uses.version")}</th>
+              <th scope="col">{t("uses.used")}</th>
+              <th scope="col">{t("uses.failed")}</th>
+              <th scope="col">{t("uses.last")}</th>
             </tr>
           </thead>
           <tbody>
             {uses.map((u) => (
               <tr key={`${u.secret}/${u.version}`}>
-                <th scope="row" data-label="Secret">
+                <th scope="row" data-label={t("uses.secret")}>
                   <SecretLink name={u.secret ?? ""} />
                 </th>
-                <td data-label="Version">{u.version}</td>
-                <td data-label="Used">{count(u.used)}</td>
-                <td data-label="Failed">{Number(u.failed ?? 0) > 0 ? <b className="danger">{count(u.failed)}</b> : "0"}</td>
-                <td data-label="Last used">
+                <td data-label={t("uses.version")}>{u.version}</td>
+                <td data-label={t("uses.used")}>{count(u.used)}</td>
+                <td data-label={t("uses.failed")}>
+                  {Number(u.failed ?? 0) > 0 ? <b className="danger">{count(u.failed)}</b> : "0"}
+                </td>
+                <td data-label={t("uses.last")}>
                   <Time value={u.lastUseTime} />
                 </td>
               </tr>
@@ -70,43 +73,46 @@ function SecretLink({ name }: { name: string }) {
   );
 }
 
-/** The last messages of the partner that did not open or verify. */
+/** The most recent messages of the partner that failed to decrypt or verify. */
 export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
   const failures = endpoint.recentFailures ?? [];
   return (
-    <Card title="Recent failures" words="The last messages that did not open or verify, or were not made since a key cannot be used. The sender learns nothing of the cause.">
+    <Card title={t("failures.title")} words={t("failures.words")}>
       {failures.length === 0 ? (
-        <p className="dimmed">None since the allowlist was started.</p>
+        <p className="dimmed">{t("failures.none")}</p>
       ) : (
         <table className="table flush failures">
           <thead>
             <tr>
-              <th scope="col">When</th>
-              <th scope="col">Stopped at</th>
-              <th scope="col">Body</th>
-              <th scope="col">Keys tried</th>
-              <th scope="col">Request</th>
+              <th scope="col">{t("failures.when")}</th>
+              <th scope="col">{t("failures.stoppedAt")}</th>
+              <th scope="col">{t("failures.body")}</th>
+              <th scope="col">{t("failures.keys")}</th>
+              <th scope="col">{t("failures.request")}</th>
             </tr>
           </thead>
           <tbody>
             {failures.map((f) => (
               <tr key={`${f.requestId}${f.time}`}>
-                <th scope="row" data-label="When">
+                <th scope="row" data-label={t("failures.when")}>
                   <Time value={f.time} />
                 </th>
-                <td data-label="Stopped at">
+                <td data-label={t("failures.stoppedAt")}>
                   {stageWords(f.stage)}
                   {f.cause && <p className="failure-cause">{f.cause}</p>}
                 </td>
-                <td data-label="Body">
-                  <span className="nowrap" data-hint={`SHA-256 ${f.bodySha256}`}>{plural(f.bodyBytes ?? 0, "byte")}</span>
+                <td data-label={t("failures.body")}>
+                  <span className="nowrap" data-hint={`SHA-256 ${f.bodySha256}`}>
+                    {t("ui.bytes", { count: f.bodyBytes ?? 0 })}
+                  </span>
                 </td>
-                <td data-label="Keys tried">
+                <td data-label={t("failures.keys")}>
                   <Ellipsis text={(f.versions ?? []).map(versionWords).join(", ")} mono />
                 </td>
-                <td data-label="Request">
+                <td data-label={t("failures.request")}>
                   <span className="with-copy">
-                    <Ellipsis text={f.requestId} mono /> <Copy text={f.requestId ?? ""} what="request id" size="xs" />
+                    <Ellipsis text={f.requestId} mono />{" "}
+                    <Copy text={f.requestId ?? ""} what={t("ui.what.requestId")} size="xs" />
                   </span>
                 </td>
               </tr>

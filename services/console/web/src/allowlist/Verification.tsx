@@ -13,37 +13,38 @@ import { FullTime } from "../ui/Time";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
 import { useRefresh } from "./actions";
-import { isVerified, methodWords } from "./words";
+import { rich, t } from "../text/t";
+import { isVerified, methodWords, type Method } from "./words";
 
-/** How often a proof is looked for while the page keeps looking, in milliseconds. */
+/** The interval for checking a proof while the page keeps checking, in milliseconds. */
 const pause = 10_000;
 
-/** How it is established that an endpoint is the partner's. */
+/** How an endpoint is confirmed to belong to the partner. */
 export function Verification({ endpoint, onApprove }: { endpoint: EndpointJson; onApprove: () => void }) {
   const { admin } = useAccess();
   const found = endpoint.verification;
   return (
     <div className="stack">
       {isVerified(found) && (
-        <Card title="Verified">
+        <Card title={t("verification.verified")}>
           <Notice tone={found?.health === "HEALTH_DEGRADED" ? "bad" : "good"} icon={<ShieldCheckIcon />}>
             <p>
-              {methodWords[found?.method as keyof typeof methodWords]}, <FullTime value={found?.time} />.
+              {methodWords(found?.method as Method)}, <FullTime value={found?.time} />.
             </p>
           </Notice>
           <dl className="facts">
             {found?.actor && (
-              <Fact term="By">
+              <Fact term={t("verification.by")}>
                 <span className="mono wrap-anywhere">{found.actor}</span>
               </Fact>
             )}
             {found?.checkTime && (
-              <Fact term="Proof last looked for">
+              <Fact term={t("verification.lastChecked")}>
                 <FullTime value={found.checkTime} />
               </Fact>
             )}
             {found?.graceTime && (
-              <Fact term="Switched off unless the proof is back">
+              <Fact term={t("verification.offUnless")}>
                 <FullTime value={found.graceTime} />
               </Fact>
             )}
@@ -52,15 +53,15 @@ export function Verification({ endpoint, onApprove }: { endpoint: EndpointJson; 
       )}
       {endpoint.challenge && <Proofs endpoint={endpoint} challenge={endpoint.challenge} />}
       {!isVerified(found) && (
-        <Card title="Approval" words="Without a proof, a super admin can vouch that the endpoint is the partner's.">
+        <Card title={t("verification.approval")} words={t("verification.approvalWords")}>
           {admin ? (
             <div>
               <Button variant="default" onClick={onApprove}>
-                Approve by hand
+                {t("verification.approve")}
               </Button>
             </div>
           ) : (
-            <p className="dimmed">Ask a super admin of Keyward. Send them the address of this page.</p>
+            <p className="dimmed">{t("verification.askAdmin")}</p>
           )}
         </Card>
       )}
@@ -72,29 +73,52 @@ function Proofs({ endpoint, challenge }: { endpoint: EndpointJson; challenge: Ch
   const looking = useLooking(endpoint);
   const { method, keep, setKeep } = looking;
   return (
-    <Card title="Proofs" words={<>The partner publishes one of these; Keyward then looks for it. They can be used until <FullTime value={challenge.expireTime} />.</>}>
+    <Card
+      title={t("verification.proofs")}
+      words={<>{rich("verification.proofsWords", { time: <FullTime value={challenge.expireTime} /> })}</>}
+    >
       {challenge.dnsName && (
-        <Proof title="DNS record" words="A TXT record of the host's domain. Proves the host." method="METHOD_DNS" looking={looking}>
-          <Record name="Name" text={challenge.dnsName} />
-          <Record name="Type" text="TXT" />
-          <Record name="Value" text={challenge.dnsValue} />
+        <Proof title={t("verification.dns")} words={t("verification.dnsWords")} method="METHOD_DNS" looking={looking}>
+          <Record name={t("request.name")} text={challenge.dnsName} />
+          <Record name={t("verification.type")} text="TXT" />
+          <Record name={t("verification.value")} text={challenge.dnsValue} />
         </Proof>
       )}
       {challenge.fileUrl && (
-        <Proof title="File" words="A file on the host. Proves scheme, host and port." method="METHOD_FILE" looking={looking}>
-          <Record name="URL" text={challenge.fileUrl} />
-          <Record name="Content" text={challenge.fileContent} />
+        <Proof
+          title={t("verification.file")}
+          words={t("verification.fileWords")}
+          method="METHOD_FILE"
+          looking={looking}
+        >
+          <Record name={t("endpoint.url")} text={challenge.fileUrl} />
+          <Record name={t("verification.content")} text={challenge.fileContent} />
         </Proof>
       )}
       {challenge.webToken && (
-        <Proof title="Web token" words="The endpoint answers a GET that has keyward-nonce in its query with the hexadecimal HMAC-SHA256 of the nonce, and nothing else. Proves this URL." method="METHOD_WEB_TOKEN" looking={looking}>
-          <Record name="Key" text={challenge.webToken} />
-          <CopyBlock what="example for the partner" text={`# what the endpoint answers to GET ?keyward-nonce=NONCE\nprintf %s "$NONCE" | openssl dgst -sha256 -hmac '${challenge.webToken}' -r | cut -d' ' -f1`} />
+        <Proof
+          title={t("verification.token")}
+          words={t("verification.tokenWords")}
+          method="METHOD_WEB_TOKEN"
+          looking={looking}
+        >
+          <Record name={t("verification.key")} text={challenge.webToken} />
+          <CopyBlock
+            what={t("verification.example")}
+            // eslint-disable-next-line lingui/no-unlocalized-strings -- a command
+            text={`# ${t("verification.exampleComment")}\nprintf %s "$NONCE" | openssl dgst -sha256 -hmac '${challenge.webToken}' -r | cut -d' ' -f1`}
+          />
         </Proof>
       )}
       <div className="looking" aria-live="polite">
-        <Switch checked={keep} onChange={(e) => setKeep(e.currentTarget.checked)} disabled={!method} label="Keep looking" description={method ? "Looks again every ten seconds while this page is open." : "Look for a proof once, and the page can go on looking for it."} />
-        {keep && <Loader size="xs" aria-label="Looking" role="status" />}
+        <Switch
+          checked={keep}
+          onChange={(e) => setKeep(e.currentTarget.checked)}
+          disabled={!method}
+          label={t("verification.keep")}
+          description={method ? t("verification.keepOn") : t("verification.keepOff")}
+        />
+        {keep && <Loader size="xs" aria-label={t("verification.checking")} role="status" />}
       </div>
     </Card>
   );
@@ -109,7 +133,7 @@ interface Looking {
   setKeep: (keep: boolean) => void;
 }
 
-/** Looks for a proof, and again every while if asked to. */
+/** Checks for a proof, once or at an interval. */
 function useLooking(endpoint: EndpointJson): Looking {
   const refresh = useRefresh();
   const { run, busy, error } = useAction();
@@ -121,7 +145,7 @@ function useLooking(endpoint: EndpointJson): Looking {
     void run(async () => {
       await verifyEndpoint(name, next);
       setKeep(false);
-      toast(`${idOf(name)} is verified.`);
+      toast(t("verification.done", { id: idOf(name) }));
       refresh(name);
     });
   };
@@ -135,7 +159,19 @@ function useLooking(endpoint: EndpointJson): Looking {
   return { look, method, busy, error, keep, setKeep };
 }
 
-function Proof({ title, words, method, looking, children }: { title: string; words: string; method: Verification_MethodJson; looking: Looking; children: ReactNode }) {
+function Proof({
+  title,
+  words,
+  method,
+  looking,
+  children,
+}: {
+  title: string;
+  words: string;
+  method: Verification_MethodJson;
+  looking: Looking;
+  children: ReactNode;
+}) {
   const mine = looking.method === method;
   return (
     <section className="proof" aria-label={title}>
@@ -144,8 +180,14 @@ function Proof({ title, words, method, looking, children }: { title: string; wor
           <h3>{title}</h3>
           <p className="dimmed">{words}</p>
         </div>
-        <Button variant="default" size="xs" loading={mine && looking.busy} onClick={() => looking.look(method)} aria-label={`Look for it: ${title}`}>
-          Look for it
+        <Button
+          variant="default"
+          size="xs"
+          loading={mine && looking.busy}
+          onClick={() => looking.look(method)}
+          aria-label={t("verification.checkFor", { title })}
+        >
+          {t("verification.check")}
         </Button>
       </div>
       <div className="records">{children}</div>

@@ -1,15 +1,20 @@
 import type { EndpointJson } from "../gen/keyward/allowlist/v1/resources_pb";
 import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
-import { placeWords } from "./FindingSummary";
+import { t } from "../text/t";
+import { placeWords } from "./ViolationSummary";
 
-/** What to know of a configuration before it is in use, if there is anything. */
+/** The warnings about a configuration, if any. */
 export function Warnings({ endpoint }: { endpoint: EndpointJson | undefined }) {
   const list = endpoint?.warnings ?? [];
   if (list.length === 0) return null;
   return (
-    <Notice tone="warn" icon={<AlertIcon size={18} />} title={endpoint?.state === "STATE_ACTIVE" ? "Know this about the endpoint" : "Know this before the endpoint is in use"}>
-      <ul className="finding-list">
+    <Notice
+      tone="warn"
+      icon={<AlertIcon size={18} />}
+      title={endpoint?.state === "STATE_ACTIVE" ? t("warnings.active") : t("warnings.inactive")}
+    >
+      <ul className="violation-list">
         {list.map((w) => (
           <li key={`${w.field}${w.description}`}>
             {w.field && <b>{placeWords(w.field)}: </b>}

@@ -13,27 +13,33 @@ import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
 import { ActivateWithSample } from "./ActivateWithSample";
+import { rich, t, type TextId } from "../text/t";
 import { Warnings } from "./Warnings";
 
 type Question = "delete" | "deactivate" | "approve";
 
-/** What can be done with an endpoint, and the dialogs that ask first. */
+/** The actions on an endpoint and their confirmation dialogs. */
 export interface EndpointActions {
   activate: (endpoint: EndpointJson) => void;
   ask: (question: Question, endpoint: EndpointJson) => void;
   busy: boolean;
   dialog: ReactNode;
   notice: ReactNode;
-  /** What to know of the endpoint that was activated last, where its own page does not say it. */
+  /** Warnings about the endpoint that was activated last, for pages other than its own. */
   warnings: ReactNode;
 }
 
-/** Reads anew whatever shows an endpoint. */
+/** Refetches everything that shows an endpoint. */
 export function useRefresh() {
   const cache = useQueryClient();
   const { workspace } = useAccess();
   return (name: string | undefined) => {
-    for (const queryKey of [["endpoints", workspace], ["endpoint", name], ["history", name]]) void cache.invalidateQueries({ queryKey });
+    for (const queryKey of [
+      ["endpoints", workspace],
+      ["endpoint", name],
+      ["history", name],
+    ])
+      void cache.invalidateQueries({ queryKey });
   };
 }
 
@@ -44,7 +50,7 @@ export function useEndpointActions(): EndpointActions {
   const [activated, setActivated] = useState<EndpointJson>();
   const [sampled, setSampled] = useState<{ endpoint: EndpointJson; problem: Problem }>();
   const settled = (endpoint: EndpointJson) => {
-    toast(`${idOf(endpoint.name)} is active.`);
+    toast(t("endpoint.activated", { id: idOf(endpoint.name) }));
     setActivated(endpoint);
     refresh(endpoint.name);
   };
@@ -73,13 +79,40 @@ export function useEndpointActions(): EndpointActions {
   };
 }
 
-const questions: Record<Question, { title: string; words: ReactNode; act: string; done: string }> = {
-  delete: { title: "Delete endpoint", words: "It can no longer be talked to, and the secrets it refers to are free. Its change log stays.", act: "Delete", done: "is deleted" },
-  deactivate: { title: "Deactivate endpoint", words: "The platform stops talking to it at once. It keeps its verification and can be activated again.", act: "Deactivate", done: "is switched off" },
-  approve: { title: "Approve endpoint", words: "You vouch that this endpoint is the partner's. Your name and reason are on the log.", act: "Approve", done: "is approved" },
+const questions: Record<Question, { title: string; words: ReactNode; act: string; done: TextId }> = {
+  delete: {
+    title: t("endpoint.delete.title"),
+    words: t("endpoint.delete.words"),
+    act: t("ui.delete"),
+    done: "endpoint.delete.done",
+  },
+  deactivate: {
+    title: t("endpoint.deactivate.title"),
+    words: t("endpoint.deactivate.words"),
+    act: t("endpoint.deactivate"),
+    done: "endpoint.deactivate.done",
+  },
+  approve: {
+    title: t("endpoint.approve.title"),
+    words: t("endpoint.approve.words"),
+    act: t("endpoint.approve"),
+    done: "endpoint.approve.done",
+  },
 };
 
-function Ask({ question, endpoint, onClose, onDone }: { question: Question; endpoint: EndpointJson; onClose: () => void; onDone: () => void }) {
+const strongMono = (children: ReactNode) => <b className="mono wrap-anywhere">{children}</b>;
+
+function Ask({
+  question,
+  endpoint,
+  onClose,
+  onDone,
+}: {
+  question: Question;
+  endpoint: EndpointJson;
+  onClose: () => void;
+  onDone: () => void;
+}) {
   const { workspace } = useAccess();
   const { run, busy, error, form } = useAction();
   const [typed, setTyped] = useState("");
@@ -88,16 +121,16 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
   const { title, words, act, done } = questions[question];
   const name = endpoint.name ?? "";
   const id = idOf(name);
-  // Who vouches says what for: it is all that is left of the decision.
+  // An approval needs a reason: it is the only record of the decision.
   const ready = question === "delete" ? typed === id : question !== "approve" || reason.trim() !== "";
   const go = () =>
     run(async () => {
-      // The etag: what is decided is decided on what was seen.
+      // The etag ties the decision to the state that the user saw.
       const options = { reason: reason.trim(), etag: endpoint.etag };
       if (question === "delete") await deleteEndpoint(name, options);
       if (question === "deactivate") await deactivateEndpoint(name, { reason: options.reason });
       if (question === "approve") await approveEndpoint(name, options);
-      toast(`${id} ${done}.`);
+      toast(t(done, { id }));
       onClose();
       if (question === "delete") navigate(paths.endpoints(workspace), { force: true });
       onDone();
@@ -113,21 +146,35 @@ function Ask({ question, endpoint, onClose, onDone }: { question: Question; endp
         }}
       >
         <p>
-          <b className="mono wrap-anywhere">{id}</b>
-          {question === "approve" && (
-            <>
-              {" at "}
-              <b className="mono wrap-anywhere">{endpoint.url}</b>
-            </>
-          )}
+          {question === "approve"
+            ? rich("endpoint.approve.which", { id, url: endpoint.url, strong: strongMono })
+            : strongMono(id)}
         </p>
         <p>{words}</p>
-        {question === "delete" && <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />}
-        <TextInput label="Reason" description={question === "approve" ? "How you know that it is the partner's, such as a contract or a call." : "Optional, for the change log."} withAsterisk={question === "approve"} maxLength={512} value={reason} data-autofocus={question === "delete" ? undefined : true} onChange={(e) => setReason(e.currentTarget.value)} />
+        {question === "delete" && (
+          <TextInput
+            label={<>{rich("ui.typeToConfirm", { id, dim: (c) => <span className="mono wrap-anywhere">{c}</span> })}</>}
+            autoComplete="off"
+            spellCheck={false}
+            data-autofocus
+            classNames={{ input: "mono" }}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+          />
+        )}
+        <TextInput
+          label={t("ui.reason")}
+          description={question === "approve" ? t("endpoint.approve.reason") : t("ui.reasonOptional")}
+          withAsterisk={question === "approve"}
+          maxLength={512}
+          value={reason}
+          data-autofocus={question === "delete" ? undefined : true}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" color={question === "delete" ? "red" : undefined} loading={busy} disabled={!ready}>
             {act}

@@ -1,13 +1,27 @@
 import { describe, expect, test } from "vitest";
 import { carriesCredential, changed, draftOf, endpointOf, hostOf, mayStandUnder, show } from "./draft";
 import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
-import { placeWords } from "./FindingSummary";
+import { placeWords } from "./ViolationSummary";
 import { Problem } from "../api/problem";
 import { shape } from "../gen/shape";
 import { flagMeaning, missingFlags, ofSuperAdmins } from "./Acknowledge";
 import { directionWords, flagWords, legacyBefore, legacyOf, protections } from "./words";
 
-const saved = { name: "workspaces/demo/endpoints/a", url: "https://a.test/", methods: ["POST"], labels: { a: "1", b: "2" }, encryption: { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" as const }, keys: [{ name: "k" }], headers: { "X-S": "${signature}" } } } } };
+const saved = {
+  name: "workspaces/demo/endpoints/a",
+  url: "https://a.test/",
+  methods: ["POST"],
+  labels: { a: "1", b: "2" },
+  encryption: {
+    request: {
+      signing: {
+        mac: { algorithm: "ALGORITHM_HMAC_SHA256" as const },
+        keys: [{ name: "k" }],
+        headers: { "X-S": "${signature}" },
+      },
+    },
+  },
+};
 
 describe("a draft", () => {
   test("that is as it was changes nothing", () => {
@@ -15,7 +29,10 @@ describe("a draft", () => {
   });
 
   test("names what was changed, as the mask does", () => {
-    expect(changed(draftOf(saved), { ...draftOf(saved), displayName: "A", encryption: undefined })).toEqual(["display_name", "encryption"]);
+    expect(changed(draftOf(saved), { ...draftOf(saved), displayName: "A", encryption: undefined })).toEqual([
+      "display_name",
+      "encryption",
+    ]);
   });
 
   test("without encryption is sent without", () => {
@@ -39,11 +56,24 @@ describe("a draft", () => {
   });
 });
 
-test.each([["Authorization", true], ["X-Api-Key", true], ["session-TOKEN", true], ["client_secret", true], ["Cookie", true], ["X-Client", false], ["keyboard", false]])("%s carries a credential: %s", (name, does) => {
+test.each([
+  ["Authorization", true],
+  ["X-Api-Key", true],
+  ["session-TOKEN", true],
+  ["client_secret", true],
+  ["Cookie", true],
+  ["X-Client", false],
+  ["keyboard", false],
+])("%s carries a credential: %s", (name, does) => {
   expect(carriesCredential(name)).toBe(does);
 });
 
-test.each([["X-Api-Key", true], ["session-token", true], ["Authorization", false], ["client_secret", false]])("a value under %s may be public: %s", (name, may) => {
+test.each([
+  ["X-Api-Key", true],
+  ["session-token", true],
+  ["Authorization", false],
+  ["client_secret", false],
+])("a value under %s may be public: %s", (name, may) => {
   expect(mayStandUnder(name)).toBe(may);
 });
 
@@ -57,49 +87,116 @@ test("the host of a URL, or of none", () => {
 });
 
 test("a place in a request reads as words", () => {
-  expect(placeWords("endpoint.encryption.request.cipher.shared_key.keys[0].name")).toBe("encryption › request › cipher › shared key › keys 1 › name");
-  expect(placeWords('endpoint.encryption.request.envelope.blobs["my_data"].parts[0].slot')).toBe("encryption › request › envelope › blobs “my_data” › parts 1 › slot");
-  expect(placeWords('endpoint.encryption.request.signing.headers["X.Sign_1"]')).toBe("encryption › request › signing › headers “X.Sign_1”");
+  expect(placeWords("endpoint.encryption.request.cipher.shared_key.keys[0].name")).toBe(
+    "encryption › request › cipher › shared key › keys 1 › name",
+  );
+  expect(placeWords('endpoint.encryption.request.envelope.blobs["my_data"].parts[0].slot')).toBe(
+    "encryption › request › envelope › blobs “my_data” › parts 1 › slot",
+  );
+  expect(placeWords('endpoint.encryption.request.signing.headers["X.Sign_1"]')).toBe(
+    "encryption › request › signing › headers “X.Sign_1”",
+  );
 });
 
 test("algorithms and unsafe choices are found wherever they are", () => {
   const encryption = {
-    request: { cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const }, allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC" as const, reason: "r", expireTime: "2026-01-01T00:00:00Z" }] },
+    request: {
+      cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const },
+      allowLegacy: [{ flag: "FLAG_UNAUTHENTICATED_CBC" as const, reason: "r", expireTime: "2026-01-01T00:00:00Z" }],
+    },
     response: { cipher: { algorithm: "ALGORITHM_AES_128_CBC" as const } },
   };
   expect(protections(encryption)).toEqual(["AES-128-CBC"]);
-  expect(legacyOf(encryption, Date.parse("2026-06-01"))).toEqual([{ flag: "Unauthenticated CBC", reason: "r", expires: "2026-01-01T00:00:00Z", over: true, directions: ["request"] }]);
+  expect(legacyOf(encryption, Date.parse("2026-06-01"))).toEqual([
+    { flag: "Unauthenticated CBC", reason: "r", expires: "2026-01-01T00:00:00Z", over: true, directions: ["request"] },
+  ]);
   expect(protections(undefined)).toEqual([]);
   expect(flagWords("FLAG_RSA_PKCS1")).toBe("RSA PKCS1");
 });
 
 test("an unsafe choice of both directions is told once", () => {
   const allowLegacy = [{ flag: "FLAG_ECB" as const, reason: "r", expireTime: "2026-01-01T00:00:00Z" }];
-  const found = legacyOf({ request: { allowLegacy }, response: { allowLegacy: [...allowLegacy, { flag: "FLAG_MD5_KDF" as const, reason: "r", expireTime: "2026-02-01T00:00:00Z" }] } });
-  expect(found.map((l) => `${l.flag} ${directionWords(l)}`)).toEqual(["ECB in requests and responses", "MD5 KDF in responses"]);
+  const found = legacyOf({
+    request: { allowLegacy },
+    response: {
+      allowLegacy: [...allowLegacy, { flag: "FLAG_MD5_KDF" as const, reason: "r", expireTime: "2026-02-01T00:00:00Z" }],
+    },
+  });
+  expect(found.map((l) => `${l.flag} ${directionWords(l)}`)).toEqual([
+    "ECB in requests and responses",
+    "MD5 KDF in responses",
+  ]);
 });
 
 test.each<[string, EncryptionJson, string[]]>([
-  ["JWE", { request: { jose: { keyManagement: "KEY_MANAGEMENT_RSA_OAEP_256", contentEncryption: "CONTENT_ENCRYPTION_A256GCM" } } }, ["JWE RSA-OAEP-256 A256GCM"]],
-  ["JWE with a JWS inside", { request: { jose: { keyManagement: "KEY_MANAGEMENT_DIR", contentEncryption: "CONTENT_ENCRYPTION_A128CBC_HS256" }, nestedJws: { jws: { algorithm: "ALGORITHM_ES256" } } } }, ["JWE DIR A128CBC-HS256", "ES256"]],
+  [
+    "JWE",
+    {
+      request: {
+        jose: { keyManagement: "KEY_MANAGEMENT_RSA_OAEP_256", contentEncryption: "CONTENT_ENCRYPTION_A256GCM" },
+      },
+    },
+    ["JWE RSA-OAEP-256 A256GCM"],
+  ],
+  [
+    "JWE with a JWS inside",
+    {
+      request: {
+        jose: { keyManagement: "KEY_MANAGEMENT_DIR", contentEncryption: "CONTENT_ENCRYPTION_A128CBC_HS256" },
+        nestedJws: { jws: { algorithm: "ALGORITHM_ES256" } },
+      },
+    },
+    ["JWE DIR A128CBC-HS256", "ES256"],
+  ],
   ["OpenPGP", { request: { pgp: {} } }, ["OpenPGP"]],
   ["RSA", { request: { rsaDirect: { oaep: {} } } }, ["RSA-OAEP"]],
-  ["a signature alone", { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" } } } }, ["Signed HMAC-SHA256"]],
+  [
+    "a signature alone",
+    { request: { signing: { mac: { algorithm: "ALGORITHM_HMAC_SHA256" } } } },
+    ["Signed HMAC-SHA256"],
+  ],
   ["a signature without an algorithm", { request: { signing: { secretDigest: {} } } }, ["Signed only"]],
-  ["a clear answer", { request: { rsaDirect: { pkcs1V15: {} } }, response: { plain: {} } }, ["RSA PKCS #1 v1.5", "Responses not encrypted"]],
-  ["both ways clear and signed", { request: { plain: {}, signing: { jws: { algorithm: "ALGORITHM_PS256" } } }, response: { plain: {} } }, ["Signed PS256", "Not encrypted"]],
+  [
+    "a clear answer",
+    { request: { rsaDirect: { pkcs1V15: {} } }, response: { plain: {} } },
+    ["RSA PKCS #1 v1.5", "Responses not encrypted"],
+  ],
+  [
+    "both ways clear and signed",
+    { request: { plain: {}, signing: { jws: { algorithm: "ALGORITHM_PS256" } } }, response: { plain: {} } },
+    ["Signed PS256", "Not encrypted"],
+  ],
 ])("the protection of %s", (_, encryption, want) => {
   expect(protections(encryption)).toEqual(want);
 });
 
 test("unsafe choices that nobody answers for are found in a refusal, each once, and not what was acknowledged since", () => {
-  const violation = (direction: string, flag: string) => ({ field: `endpoint.encryption.${direction}.allow_legacy`, description: `must acknowledge ${flag}` });
-  const refusal = new Problem(400, "", { details: [{ fieldViolations: [violation("request", "ECB"), violation("request", "MD5_KDF"), violation("response", "ECB"), { field: "endpoint.url", description: "must be https" }] }] });
+  const violation = (direction: string, flag: string) => ({
+    field: `endpoint.encryption.${direction}.allow_legacy`,
+    description: `must acknowledge ${flag}`,
+  });
+  const refusal = new Problem(400, "", {
+    details: [
+      {
+        fieldViolations: [
+          violation("request", "ECB"),
+          violation("request", "MD5_KDF"),
+          violation("response", "ECB"),
+          { field: "endpoint.url", description: "must be https" },
+        ],
+      },
+    ],
+  });
   expect(missingFlags(refusal, { request: {} })).toEqual([
     { flag: "FLAG_ECB", directions: ["request", "response"] },
     { flag: "FLAG_MD5_KDF", directions: ["request"] },
   ]);
-  expect(missingFlags(refusal, { request: { allowLegacy: [{ flag: "FLAG_ECB" }, { flag: "FLAG_MD5_KDF" }] }, response: { allowLegacy: [{ flag: "FLAG_ECB" }] } })).toEqual([]);
+  expect(
+    missingFlags(refusal, {
+      request: { allowLegacy: [{ flag: "FLAG_ECB" }, { flag: "FLAG_MD5_KDF" }] },
+      response: { allowLegacy: [{ flag: "FLAG_ECB" }] },
+    }),
+  ).toEqual([]);
   expect(missingFlags(undefined, {})).toEqual([]);
 });
 

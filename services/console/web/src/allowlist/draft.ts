@@ -1,5 +1,5 @@
 import type { EndpointJson, ParameterJson, BodyValueJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import type { EncryptionJson } from "../gen/keyward/allowlist/v1/encryption_pb";
+import { t } from "../text/t";
 import { pruned, type Json } from "../shape/value";
 
 /** An endpoint on its way to the server. Holds references, never a value of a secret. */
@@ -9,7 +9,7 @@ export interface Draft {
   labels: Record<string, string>;
   methods: string[];
   url: string;
-  /** Why the URL is public although it looks like key material; undefined: nobody says that it is. */
+  /** Why a URL that looks like key material is public; undefined if it is not declared public. */
   urlPublicReason: string | undefined;
   contentType: string;
   headers: ParameterJson[];
@@ -30,24 +30,24 @@ export function draftOf(endpoint: EndpointJson = {}): Draft {
     headers: endpoint.headers ?? [],
     queryParameters: endpoint.queryParameters ?? [],
     bodyValues: endpoint.bodyValues ?? [],
-    encryption: endpoint.encryption ? pruned("keyward.allowlist.v1.Encryption", endpoint.encryption as Json) : undefined,
+    encryption: endpoint.encryption ? pruned("keyward.allowlist.v1.Encryption", endpoint.encryption) : undefined,
   };
 }
 
 /** The fields of a draft by their name in the mask, with how each reads. */
 export const fields: { mask: string; json: keyof Draft; name: string }[] = [
-  { mask: "display_name", json: "displayName", name: "Display name" },
-  { mask: "description", json: "description", name: "Description" },
-  { mask: "labels", json: "labels", name: "Labels" },
-  { mask: "methods", json: "methods", name: "Methods" },
+  { mask: "display_name", json: "displayName", name: t("endpoint.displayName") },
+  { mask: "description", json: "description", name: t("endpoint.description") },
+  { mask: "labels", json: "labels", name: t("endpoint.labels") },
+  { mask: "methods", json: "methods", name: t("endpoint.methods") },
   { mask: "url", json: "url", name: "URL" },
-  // Saved with the URL that it is about, and only with that.
-  { mask: "url", json: "urlPublicReason", name: "Why the URL is public" },
-  { mask: "content_type", json: "contentType", name: "Content type" },
-  { mask: "headers", json: "headers", name: "Headers" },
-  { mask: "query_parameters", json: "queryParameters", name: "Query parameters" },
-  { mask: "body_values", json: "bodyValues", name: "Body values" },
-  { mask: "encryption", json: "encryption", name: "Encryption" },
+  // Saved together with its URL only.
+  { mask: "url", json: "urlPublicReason", name: t("draft.urlReason") },
+  { mask: "content_type", json: "contentType", name: t("endpoint.contentType") },
+  { mask: "headers", json: "headers", name: t("endpoint.headers") },
+  { mask: "query_parameters", json: "queryParameters", name: t("endpoint.queryParameters") },
+  { mask: "body_values", json: "bodyValues", name: t("draft.bodyValues") },
+  { mask: "encryption", json: "encryption", name: t("encryption.title") },
 ];
 
 /** How a field of a draft reads beside another version of it. */
@@ -64,7 +64,11 @@ export function show(draft: Draft, json: keyof Draft): string {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => a.localeCompare(b)).map(([k, v]) => [k, sorted(v)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([k, v]) => [k, sorted(v)]),
+  );
 }
 
 /** The names of the fields in which two drafts differ, for a mask. */
@@ -76,10 +80,10 @@ export function changed(before: Draft, after: Draft): string[] {
 export function endpointOf(draft: Draft, mask?: string[]): EndpointJson {
   const { encryption, urlPublicReason, ...others } = draft;
   const rest = mask && !mask.includes("url") ? others : { ...others, urlPublicReason };
-  return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) as EncryptionJson } : rest;
+  return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) } : rest;
 }
 
-/** The host of a URL as allowed hosts name it, with its port unless that is 443, or nothing while it is none. */
+/** The host of a URL as allowed hosts name it, with its port unless that is 443; undefined if the URL is not valid. */
 export function hostOf(url: string): string | undefined {
   try {
     const { hostname, port } = new URL(url);
@@ -90,7 +94,7 @@ export function hostOf(url: string): string | undefined {
   }
 }
 
-/** Names whose values are never public, whatever anybody says. */
+/** Names whose values are never public. */
 const neverPublic = /^(authorization|cookie|proxy-authorization|set-cookie)$|secret$/i;
 
 /** Whether a value under a name that carries a credential may be public, such as the id of a key. */

@@ -13,22 +13,28 @@ export function refsOf(value: unknown): Json[] {
   return Object.values(value).flatMap(refsOf);
 }
 
-/** Where a reference stands on the form: in the encryption, or at the place of a preset. */
+/** The place of a reference on the form: in the encryption or in a preset. */
 function fieldOf(encryption: Json, field: string, secret: string): string {
   const places = (encryption.preset as { secrets?: Record<string, Json> } | undefined)?.secrets ?? {};
   const place = Object.keys(places).find((p) => places[p]?.name === secret);
   return place ? `endpoint.encryption.preset.secrets["${place}"]` : `endpoint.encryption.${field}`;
 }
 
-/** The keys that cannot work, as a refusal with a finding at each; undefined: all can, as far as is known. */
+/** The keys that cannot work, as an error with a violation for each; undefined if no key is known to be unusable. */
 function misfitsOf(checked: CheckKeysResponseJson | undefined, encryption: Json = {}): Problem | undefined {
   const unfit = (checked?.keys ?? []).filter((k) => !k.fits);
   if (unfit.length === 0) return undefined;
-  const fieldViolations = unfit.map((k) => ({ field: fieldOf(encryption, k.field ?? "", k.secret ?? ""), description: k.cause ?? "", decoding: k.decoding || undefined }));
-  return new Problem(400, "", { details: [{ "@type": "google.rpc.ErrorInfo", reason: "KEY_NOT_USABLE" }, { fieldViolations }] });
+  const fieldViolations = unfit.map((k) => ({
+    field: fieldOf(encryption, k.field ?? "", k.secret ?? ""),
+    description: k.cause ?? "",
+    decoding: k.decoding || undefined,
+  }));
+  return new Problem(400, "", {
+    details: [{ "@type": "google.rpc.ErrorInfo", reason: "KEY_NOT_USABLE" }, { fieldViolations }],
+  });
 }
 
-/** The keys of a draft that cannot work, before it is saved. What else is wrong with the draft, saving it tells. */
+/** The unusable keys of a draft. Saving the draft reports all other violations. */
 export async function misfits(name: string, draft: Draft, signal?: AbortSignal): Promise<Problem | undefined> {
   if (!draft.encryption || refsOf(draft.encryption).length === 0) return undefined;
   const { url, encryption } = endpointOf(draft);
@@ -44,6 +50,13 @@ export async function misfits(name: string, draft: Draft, signal?: AbortSignal):
 export function useMisfits(name: string, draft: Draft): Problem | undefined {
   const refs = JSON.stringify(refsOf(draft.encryption));
   const ready = refs !== "[]" && hostOf(draft.url) !== undefined;
-  const checked = useQuery({ queryKey: ["keys", name, refs, ready], queryFn: async ({ signal }) => (await misfits(name, draft, signal)) ?? null, enabled: ready, retry: false, gcTime: 0, staleTime: Number.POSITIVE_INFINITY });
+  const checked = useQuery({
+    queryKey: ["keys", name, refs, ready],
+    queryFn: async ({ signal }) => (await misfits(name, draft, signal)) ?? null,
+    enabled: ready,
+    retry: false,
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   return checked.data ?? undefined;
 }

@@ -2,13 +2,19 @@ import { describe, expect, test } from "vitest";
 import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
 import { decodingOf, matching, placeTitle, sourcesOf } from "./presets";
 
-const ref = (name: string, decoding: "DECODING_PEM" | "DECODING_RAW") => ({ name: `workspaces/-/secrets/${name}`, decoding });
+const ref = (name: string, decoding: "DECODING_PEM" | "DECODING_RAW") => ({
+  name: `workspaces/-/secrets/${name}`,
+  decoding,
+});
 const preset: PresetJson = {
   id: "bank",
   displayName: "The Bank",
   description: "AES-128-CBC with a session key.",
   sources: ["https://developer.bank.test/docs"],
-  encryption: { request: { cipher: { sessionKey: { keys: [ref("bank_key", "DECODING_PEM")] } } }, response: { signing: { keys: [ref("other", "DECODING_RAW")] } } },
+  encryption: {
+    request: { cipher: { sessionKey: { keys: [ref("bank_key", "DECODING_PEM")] } } },
+    response: { signing: { keys: [ref("other", "DECODING_RAW")] } },
+  },
 };
 
 describe("a preset", () => {
@@ -26,8 +32,15 @@ describe("a preset", () => {
 
 test("a source is a link if it is an address of the web, and words if not", () => {
   const docs = "https://developer.bank.test/docs";
-  expect(sourcesOf({ sources: [docs, "openssl enc", "javascript:alert(1)"] })).toEqual([{ words: "developer.bank.test", url: docs }, { words: "openssl enc" }, { words: "javascript:alert(1)" }]);
-  expect(sourcesOf({ sources: [`${docs}/a`, `${docs}/b/`] }).map((s) => s.words)).toEqual(["developer.bank.test … a", "developer.bank.test … b"]);
+  expect(sourcesOf({ sources: [docs, "openssl enc", "javascript:alert(1)"] })).toEqual([
+    { words: "developer.bank.test", url: docs },
+    { words: "openssl enc" },
+    { words: "javascript:alert(1)" },
+  ]);
+  expect(sourcesOf({ sources: [`${docs}/a`, `${docs}/b/`] }).map((s) => s.words)).toEqual([
+    "developer.bank.test … a",
+    "developer.bank.test … b",
+  ]);
   expect(sourcesOf({})).toEqual([]);
 });
 

@@ -42,7 +42,7 @@ function addressOf(source: string): URL | undefined {
   return url?.protocol === "https:" ? url : undefined;
 }
 
-/** A year from now: how long an unsafe choice is accepted unless somebody says otherwise. */
+/** A year from now: how long an unsafe choice is accepted by default. */
 export function inAYear(): string {
   const at = new Date();
   at.setFullYear(at.getFullYear() + 1);

@@ -1,14 +1,20 @@
-import type { Endpoint_StateJson, EndpointJson, Verification_MethodJson, VerificationJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type {
+  Endpoint_StateJson,
+  EndpointJson,
+  Verification_MethodJson,
+  VerificationJson,
+} from "../gen/keyward/allowlist/v1/resources_pb";
 import type { EncryptionJson, ProfileJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import { collect } from "../shape/value";
 import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
 import { Tag, type Tone } from "../ui/parts";
+import { t, type TextId } from "../text/t";
 import { ago, day } from "../ui/time";
 
 export const states: Record<Exclude<Endpoint_StateJson, "STATE_UNSPECIFIED">, [string, Tone]> = {
-  STATE_ACTIVE: ["Active", "good"],
-  STATE_PENDING: ["Pending", "warn"],
-  STATE_INACTIVE: ["Inactive", "quiet"],
+  STATE_ACTIVE: [t("state.active"), "good"],
+  STATE_PENDING: [t("state.pending"), "warn"],
+  STATE_INACTIVE: [t("state.inactive"), "quiet"],
 };
 
 export function StateTag({ state }: { state: Endpoint_StateJson | undefined }) {
@@ -16,30 +22,41 @@ export function StateTag({ state }: { state: Endpoint_StateJson | undefined }) {
   return found ? <Tag tone={found[1]}>{found[0]}</Tag> : null;
 }
 
-export const methodWords: Record<Exclude<Verification_MethodJson, "METHOD_UNSPECIFIED">, string> = {
-  METHOD_MANUAL: "By approval",
-  METHOD_DNS: "By DNS",
-  METHOD_FILE: "By file",
-  METHOD_WEB_TOKEN: "By web token",
+export type Method = Exclude<Verification_MethodJson, "METHOD_UNSPECIFIED">;
+
+const methodTexts: Record<Method, [short: TextId, long: TextId]> = {
+  METHOD_MANUAL: ["method.approval", "state.verified.approval"],
+  METHOD_DNS: ["method.dns", "state.verified.dns"],
+  METHOD_FILE: ["method.file", "state.verified.file"],
+  METHOD_WEB_TOKEN: ["method.token", "state.verified.token"],
 };
+
+/** How an endpoint was verified, in words. */
+export const methodWords = (method: Method): string => t(methodTexts[method][0]);
 
 export function isVerified(verification: VerificationJson | null | undefined): boolean {
   return Boolean(verification?.method) && verification?.method !== "METHOD_UNSPECIFIED";
 }
 
-export function VerificationTag({ verification, long }: { verification: VerificationJson | null | undefined; long?: boolean }) {
-  if (!isVerified(verification)) return <Tag tone="warn">Not verified</Tag>;
+export function VerificationTag({
+  verification,
+  long,
+}: {
+  verification: VerificationJson | null | undefined;
+  long?: boolean;
+}) {
+  if (!isVerified(verification)) return <Tag tone="warn">{t("state.unverified")}</Tag>;
   if (verification?.health === "HEALTH_DEGRADED") {
     return (
       <Tag tone="bad" icon={<AlertIcon size={13} />}>
-        Proof missing
+        {t("state.proofMissing")}
       </Tag>
     );
   }
-  const words = methodWords[verification?.method as keyof typeof methodWords] ?? "";
+  const method = (verification?.method ?? "METHOD_MANUAL") as keyof typeof methodTexts;
   return (
     <Tag tone="good" icon={<ShieldCheckIcon size={13} />}>
-      {long ? `Verified ${words.toLowerCase().replace("dns", "DNS")}` : words}
+      {t(methodTexts[method][long ? 1 : 0])}
     </Tag>
   );
 }
@@ -47,12 +64,16 @@ export function VerificationTag({ verification, long }: { verification: Verifica
 type Direction = "request" | "response";
 
 /** Whether a profile encrypts. */
-export const isEncrypted = (profile: ProfileJson | undefined): boolean => Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
+export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
+  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
 
 /** How a profile is protected, as tags: what encrypts it, and what signs it. */
 function protectionsOf(profile: ProfileJson): string[] {
   const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
-  const name = (value: unknown) => String(value ?? "").replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "").replaceAll("_", "-");
+  const name = (value: unknown) =>
+    String(value ?? "")
+      .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
+      .replaceAll("_", "-");
   const kinds = [
     cipher && name(cipher.algorithm),
     cipher?.mac && name(cipher.mac.algorithm),
@@ -60,17 +81,26 @@ function protectionsOf(profile: ProfileJson): string[] {
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
-  const algorithms = collect([signing, nestedJws], "algorithm").map(name).filter((a) => a !== "UNSPECIFIED");
-  const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : ["Signature"];
-  return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : `Signed ${a === "Signature" ? "only" : a}`))];
+  const algorithms = collect([signing, nestedJws], "algorithm")
+    .map(name)
+    .filter((a) => a !== "UNSPECIFIED");
+  const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
+  return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : signedWords(a)))];
 }
+
+/** What signs a message that is not encrypted. */
+const signedWords = (algorithm: string): string =>
+  algorithm === t("protection.signature") ? t("protection.signedOnly") : t("protection.signed", { algorithm });
 
 /** How an encryption protects messages, each once, such as `AES-256-GCM` or `JWE RSA-OAEP-256 A256GCM`; last, what is sent in the clear. */
 export function protections(encryption: EncryptionJson | null | undefined): string[] {
   const { request, response } = encryption ?? {};
   const found = new Set([request, response].flatMap((p) => (p ? protectionsOf(p) : [])));
-  const clear = [request?.plain && "Requests not encrypted", response?.plain && "Responses not encrypted"].filter(Boolean);
-  return [...found, ...(clear.length === 2 ? ["Not encrypted"] : (clear as string[]))];
+  const clear = [
+    request?.plain && t("protection.requestsPlain"),
+    response?.plain && t("protection.responsesPlain"),
+  ].filter(Boolean);
+  return [...found, ...(clear.length === 2 ? [t("encryption.none")] : (clear as string[]))];
 }
 
 export interface Legacy {
@@ -89,32 +119,60 @@ export function legacyOf(encryption: EncryptionJson | null | undefined, now = Da
       const key = JSON.stringify([flag, reason, expireTime]);
       const known = found.get(key);
       if (known) known.directions.push(direction);
-      else found.set(key, { flag: flagWords(flag), reason, expires: expireTime, over: Date.parse(expireTime) < now, directions: [direction] });
+      else
+        found.set(key, {
+          flag: flagWords(flag),
+          reason,
+          expires: expireTime,
+          over: Date.parse(expireTime) < now,
+          directions: [direction],
+        });
     }
   }
   return [...found.values()].sort((a, b) => a.expires.localeCompare(b.expires));
 }
 
 /** Where an unsafe choice is made: "in requests and responses". */
-export const directionWords = ({ directions }: Pick<Legacy, "directions">): string => `in ${directions.map((d) => `${d}s`).join(" and ")}`;
+export const directionWords = ({ directions }: Pick<Legacy, "directions">): string =>
+  t(
+    directions.length > 1
+      ? "unsafe.in.both"
+      : directions[0] === "response"
+        ? "unsafe.in.responses"
+        : "unsafe.in.requests",
+  );
 
 /** "expires in 3 weeks", or "expired 2 days ago". */
-export const expiryWords = (l: Legacy, now = Date.now()): string => `${l.over ? "expired" : "expires"} ${ago(l.expires, now)}`;
+export const expiryWords = (l: Legacy, now = Date.now()): string =>
+  t(l.over ? "unsafe.expiredWhen" : "unsafe.expires", { when: ago(l.expires, now) });
 
 /** `FLAG_UNAUTHENTICATED_CBC` as "Unauthenticated CBC". */
 export function flagWords(flag: string): string {
   const acronyms = /^(cbc|ctr|ecb|rsa|sha1|md5|des|iv|kdf|oaep|pkcs1|hmac|aes|tdes)$/;
-  const words = flag.replace(/^FLAG_/, "").replace("TRIPLE_DES", "TRIPLE-DES").toLowerCase().split("_").map((w) => (acronyms.test(w) ? w.toUpperCase() : w === "pkcs1v15" ? "PKCS #1 v1.5" : w.replace("-des", " DES"))).join(" ");
+  const words = flag
+    .replace(/^FLAG_/, "")
+    .replace("TRIPLE_DES", "TRIPLE-DES")
+    .toLowerCase()
+    .split("_")
+    .map((w) => (acronyms.test(w) ? w.toUpperCase() : w === "pkcs1v15" ? "PKCS #1 v1.5" : w.replace("-des", " DES")))
+    .join(" ");
   return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
 }
 
 /** The unsafe choices of an encryption, and when their acknowledgements end: beside each, or `below` it where there is little room. */
 export function LegacyTags({ encryption, below }: { encryption: EncryptionJson | null | undefined; below?: boolean }) {
   return legacyOf(encryption).map((l) => (
-    <span key={l.flag + l.expires + l.reason} className="legacy" data-hint={`${l.reason} – ${expiryWords(l)}, ${day(l.expires)}`}>
+    <span
+      key={l.flag + l.expires + l.reason}
+      className="legacy"
+      data-hint={t("unsafe.hint", { reason: l.reason, expiry: expiryWords(l), day: day(l.expires) })}
+    >
       <Tag tone={l.over ? "bad" : "warn"} icon={<AlertIcon size={13} />}>
-        {l.flag} {directionWords(l)}
-        {!below && `, ${expiryWords(l)}`}
+        {t(below ? "unsafe.tag" : "unsafe.tagExpiry", {
+          flag: l.flag,
+          where: directionWords(l),
+          expiry: expiryWords(l),
+        })}
       </Tag>
       {below && <small>{expiryWords(l)}</small>}
     </span>
@@ -125,14 +183,14 @@ export const shownName = (endpoint: EndpointJson, id: string): string => endpoin
 
 const oneDay = 86_400_000;
 
-/** Filters by acknowledged unsafe choices, with how far ahead the end may be of one that is found. */
+/** Filters by acknowledged unsafe choices, with how far ahead their end may be. */
 export const unsafeFilters: Record<string, { label: string; ahead: number }> = {
-  any: { label: "Unsafe choices", ahead: 1_000 * oneDay },
-  soon: { label: "Unsafe, expires in 30 days", ahead: 30 * oneDay },
-  expired: { label: "Unsafe, expired", ahead: 0 },
+  any: { label: t("unsafe.choices"), ahead: 1_000 * oneDay },
+  soon: { label: t("unsafe.expiring"), ahead: 30 * oneDay },
+  expired: { label: t("unsafe.expired"), ahead: 0 },
 };
 
-/** The time before which what a filter finds ends, or nothing if it is none. */
+/** The time before which the matches of a filter end; undefined for an unknown filter. */
 export function legacyBefore(filter: string, now = Date.now()): string | undefined {
   const found = unsafeFilters[filter];
   return found && new Date(now + found.ahead).toISOString();

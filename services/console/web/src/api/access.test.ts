@@ -2,7 +2,12 @@ import { expect, test } from "vitest";
 import { accessTo, everywhere, workspacesOf } from "./access";
 
 test("an owner manages their workspace and sees no other", () => {
-  const caller = { workspaces: [{ workspace: "workspaces/a", roles: ["ROLE_OWNER" as const] }, { workspace: "workspaces/b", roles: ["ROLE_SENDER" as const] }] };
+  const caller = {
+    workspaces: [
+      { workspace: "workspaces/a", roles: ["ROLE_OWNER" as const] },
+      { workspace: "workspaces/b", roles: ["ROLE_SENDER" as const] },
+    ],
+  };
   expect(accessTo(caller, "a")).toMatchObject({ manage: true, see: true, admin: false });
   expect(accessTo(caller, "b")).toMatchObject({ manage: false, see: false });
   expect(accessTo(caller, "c")).toMatchObject({ see: false });

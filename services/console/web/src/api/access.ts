@@ -6,10 +6,14 @@ import { idOf } from "./names";
 
 /** Who is signed in, as the servers see them. */
 export function useCaller() {
-  return useQuery({ queryKey: ["caller"], queryFn: ({ signal }) => call<CallerJson>("GET", "caller", { signal }), staleTime: 60_000 });
+  return useQuery({
+    queryKey: ["caller"],
+    queryFn: ({ signal }) => call<CallerJson>("GET", "caller", { signal }),
+    staleTime: 60_000,
+  });
 }
 
-/** What the caller may do in one workspace. The servers decide; this only hides what they would refuse. */
+/** What the caller may do in one workspace. The servers decide; this only hides what they would deny. */
 export interface Access {
   workspace: string;
   /** Owner or super admin: all of secrets, and changes of endpoints. */
@@ -31,7 +35,9 @@ export function accessTo(caller: CallerJson, workspace: string): Access {
 
 /** The workspaces that a caller can choose from, by name. */
 export function workspacesOf(caller: CallerJson): string[] {
-  const people = (caller.workspaces ?? []).filter((w) => w.roles?.some((r) => r === "ROLE_OWNER" || r === "ROLE_MEMBER"));
+  const people = (caller.workspaces ?? []).filter((w) =>
+    w.roles?.some((r) => r === "ROLE_OWNER" || r === "ROLE_MEMBER"),
+  );
   return people.map((w) => idOf(w.workspace)).filter((id) => id !== "-");
 }
 

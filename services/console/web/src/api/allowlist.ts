@@ -1,5 +1,19 @@
-import type { CheckKeysRequestJson, CheckKeysResponseJson, DiagnoseSampleRequestJson, DiagnoseSampleResponseJson, ListEndpointHistoryResponseJson, ListEndpointsResponseJson, ListPresetsResponseJson, TestEncryptionRequestJson, TestEncryptionResponseJson } from "../gen/keyward/allowlist/v1/service_pb";
-import type { Endpoint_StateJson, EndpointJson, Verification_MethodJson } from "../gen/keyward/allowlist/v1/resources_pb";
+import type {
+  CheckKeysRequestJson,
+  CheckKeysResponseJson,
+  DiagnoseSampleRequestJson,
+  DiagnoseSampleResponseJson,
+  ListEndpointHistoryResponseJson,
+  ListEndpointsResponseJson,
+  ListPresetsResponseJson,
+  TestEncryptionRequestJson,
+  TestEncryptionResponseJson,
+} from "../gen/keyward/allowlist/v1/service_pb";
+import type {
+  Endpoint_StateJson,
+  EndpointJson,
+  Verification_MethodJson,
+} from "../gen/keyward/allowlist/v1/resources_pb";
 import { call } from "./client";
 import { workspaceName } from "./names";
 import type { Page, Sort } from "./vault";
@@ -23,27 +37,44 @@ export const listEndpoints = (workspace: string, filter: EndpointFilter & Page, 
 
 export const getEndpoint = (name: string, signal?: AbortSignal) => call<EndpointJson>("GET", name, { signal });
 
-export const createEndpoint = (workspace: string, id: string, endpoint: EndpointJson, options: { requestId: string; reason?: string }) =>
-  call<EndpointJson>("POST", `${workspaceName(workspace)}/endpoints`, { query: { endpointId: id, ...options }, body: endpoint });
+export const createEndpoint = (
+  workspace: string,
+  id: string,
+  endpoint: EndpointJson,
+  options: { requestId: string; reason?: string },
+) =>
+  call<EndpointJson>("POST", `${workspaceName(workspace)}/endpoints`, {
+    query: { endpointId: id, ...options },
+    body: endpoint,
+  });
 
-export const updateEndpoint = (endpoint: EndpointJson & { name: string }, options: { updateMask: string; requestId: string; reason?: string }) =>
-  call<EndpointJson>("PATCH", endpoint.name, { query: options, body: endpoint });
+export const updateEndpoint = (
+  endpoint: EndpointJson & { name: string },
+  options: { updateMask: string; requestId: string; reason?: string },
+) => call<EndpointJson>("PATCH", endpoint.name, { query: options, body: endpoint });
 
 export const deleteEndpoint = (name: string, options: Act) => call<object>("DELETE", name, { query: { ...options } });
 
-export const activateEndpoint = (name: string, act: Act & { sample?: string } = {}) => call<EndpointJson>("POST", `${name}:activate`, { body: act });
-export const deactivateEndpoint = (name: string, act: Act = {}) => call<EndpointJson>("POST", `${name}:deactivate`, { body: act });
-export const approveEndpoint = (name: string, act: Act = {}) => call<EndpointJson>("POST", `${name}:approve`, { body: act });
-export const verifyEndpoint = (name: string, method: Verification_MethodJson) => call<EndpointJson>("POST", `${name}:verify`, { body: { method } });
+export const activateEndpoint = (name: string, act: Act & { sample?: string } = {}) =>
+  call<EndpointJson>("POST", `${name}:activate`, { body: act });
+export const deactivateEndpoint = (name: string, act: Act = {}) =>
+  call<EndpointJson>("POST", `${name}:deactivate`, { body: act });
+export const approveEndpoint = (name: string, act: Act = {}) =>
+  call<EndpointJson>("POST", `${name}:approve`, { body: act });
+export const verifyEndpoint = (name: string, method: Verification_MethodJson) =>
+  call<EndpointJson>("POST", `${name}:verify`, { body: { method } });
 
 export const listEndpointHistory = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListEndpointHistoryResponseJson>("GET", `${name}/history`, { query: { ...page }, signal });
 
 export const listPresets = (signal?: AbortSignal) => call<ListPresetsResponseJson>("GET", "presets", { signal });
 
-export const testEncryption = (name: string, test: Omit<TestEncryptionRequestJson, "name">) => call<TestEncryptionResponseJson>("POST", `${name}:testEncryption`, { body: test });
+export const testEncryption = (name: string, test: Omit<TestEncryptionRequestJson, "name">) =>
+  call<TestEncryptionResponseJson>("POST", `${name}:testEncryption`, { body: test });
 
 /** Whether the keys of an endpoint, or of a draft of one, can work. */
-export const checkKeys = (name: string, check: Omit<CheckKeysRequestJson, "name">, signal?: AbortSignal) => call<CheckKeysResponseJson>("POST", `${name}:checkKeys`, { body: check, signal });
+export const checkKeys = (name: string, check: Omit<CheckKeysRequestJson, "name">, signal?: AbortSignal) =>
+  call<CheckKeysResponseJson>("POST", `${name}:checkKeys`, { body: check, signal });
 
-export const diagnoseSample = (name: string, sample: Omit<DiagnoseSampleRequestJson, "name">) => call<DiagnoseSampleResponseJson>("POST", `${name}:diagnoseSample`, { body: sample });
+export const diagnoseSample = (name: string, sample: Omit<DiagnoseSampleRequestJson, "name">) =>
+  call<DiagnoseSampleResponseJson>("POST", `${name}:diagnoseSample`, { body: sample });

@@ -10,12 +10,12 @@ interface Options {
   signal?: AbortSignal;
 }
 
-/** How long an answer is waited for. Verification looks at partners' servers. */
+/** The timeout for responses. Verification contacts servers of partners. */
 const patience = 45_000;
 
 /**
- * Calls the API. Nothing of a call is kept: neither its body nor its answer. A call that
- * is refused for its token is made once more with a renewed one.
+ * Calls the API. Neither the body nor the response is kept. A call that
+ * fails because of its token is retried once with a new token.
  */
 export async function call<T>(method: string, path: string, options: Options = {}): Promise<T> {
   let response = await send(method, path, options, await bearer());
@@ -39,7 +39,7 @@ async function bearer(): Promise<string> {
   }
 }
 
-/** A refusal of the page's own, as the server would write it. */
+/** An error of the page itself, in the form that the server uses. */
 export const refusal = (reason: string) => ({ details: [{ "@type": "google.rpc.ErrorInfo", reason }] });
 
 async function send(method: string, path: string, { query, body, signal }: Options, token: string): Promise<Response> {

@@ -23,7 +23,8 @@ describe("the rule for ids", () => {
 
 test("a resource name is taken apart, and what is none is not", () => {
   expect(parseName("workspaces/demo/secrets/a")).toEqual({ workspace: "demo", collection: "secrets", id: "a" });
-  for (const wrong of ["set", "", "workspaces/demo", "workspaces/demo/secrets/a/versions/1", "https://x/y/z/a"]) expect(parseName(wrong)).toBeUndefined();
+  for (const wrong of ["set", "", "workspaces/demo", "workspaces/demo/secrets/a/versions/1", "https://x/y/z/a"])
+    expect(parseName(wrong)).toBeUndefined();
   expect(idOf("workspaces/demo/secrets/a")).toBe("a");
   expect(idOf(undefined)).toBe("");
 });

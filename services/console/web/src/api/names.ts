@@ -1,5 +1,6 @@
 // Resource names: `workspaces/{workspace}/secrets/{secret}` and their like.
 
+import { t } from "../text/t";
 export const idRule = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
 
 export const workspaceName = (workspace: string): string => `workspaces/${workspace}`;
@@ -16,17 +17,17 @@ export function parseName(name: string): { workspace: string; collection: string
   return { workspace, collection, id };
 }
 
-/** A part of the rule for ids, and whether a text keeps it. */
+/** A part of the rule for ids, and whether an id follows it. */
 export interface Rule {
   words: string;
   kept: boolean;
 }
 
-/** The rule for ids in its parts, for a form that shows it while somebody types. */
+/** The rule for ids in its parts, for a form that shows it while the user types. */
 export function idRules(id: string): Rule[] {
   return [
-    { words: "1 to 128 characters", kept: id.length >= 1 && id.length <= 128 },
-    { words: "letters, digits, “-”, “_” and “.”", kept: id !== "" && /^[A-Za-z0-9._-]*$/.test(id) },
-    { words: "begins and ends with a letter or digit", kept: /^[A-Za-z0-9]$|^[A-Za-z0-9].*[A-Za-z0-9]$/s.test(id) },
+    { words: t("names.length"), kept: id.length >= 1 && id.length <= 128 },
+    { words: t("names.characters"), kept: id !== "" && /^[A-Za-z0-9._-]*$/.test(id) },
+    { words: t("names.ends"), kept: /^[A-Za-z0-9]$|^[A-Za-z0-9].*[A-Za-z0-9]$/s.test(id) },
   ];
 }

@@ -1,5 +1,16 @@
-import type { ListSecretBindingsResponseJson, ListSecretHistoryResponseJson, ListSecretsResponseJson, ListSecretVersionsResponseJson } from "../gen/keyward/vault/v1/service_pb";
-import type { SealingJson, SecretJson, SecretValueJson, SecretVersionJson, UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import type {
+  ListSecretBindingsResponseJson,
+  ListSecretHistoryResponseJson,
+  ListSecretsResponseJson,
+  ListSecretVersionsResponseJson,
+} from "../gen/keyward/vault/v1/service_pb";
+import type {
+  SealingJson,
+  SecretJson,
+  SecretValueJson,
+  SecretVersionJson,
+  UsageJson,
+} from "../gen/keyward/vault/v1/resources_pb";
 import { byName } from "../ui/order";
 import { call } from "./client";
 import { idOf, workspaceName } from "./names";
@@ -26,10 +37,18 @@ export const listSecrets = (workspace: string, filter: SecretFilter & Page, sign
 
 export const getSecret = (name: string, signal?: AbortSignal) => call<SecretJson>("GET", name, { signal });
 
-export const createSecret = (workspace: string, id: string, secret: SecretJson, options: { requestId: string; reason?: string }) =>
-  call<SecretJson>("POST", `${workspaceName(workspace)}/secrets`, { query: { secretId: id, ...options }, body: secret });
+export const createSecret = (
+  workspace: string,
+  id: string,
+  secret: SecretJson,
+  options: { requestId: string; reason?: string },
+) =>
+  call<SecretJson>("POST", `${workspaceName(workspace)}/secrets`, {
+    query: { secretId: id, ...options },
+    body: secret,
+  });
 
-/** Whether a name is taken, as far as one page of names that hold it tells. */
+/** Whether a name is taken, judging by one page of names that contain it. */
 export async function isTaken(workspace: string, id: string): Promise<boolean> {
   const { secrets } = await listSecrets(workspace, { query: id, pageSize: 1000 });
   return (secrets ?? []).some((s) => idOf(s.name) === id);
@@ -41,26 +60,37 @@ export const updateSecret = (
   options: { updateMask: string; requestId: string; reason?: string; keepCurrent?: boolean },
 ) => call<SecretJson>("PATCH", secret.name, { query: options, body: secret });
 
-/** Replaces the purpose of a KEY after a mistake, as a super admin. */
-export const replacePurpose = (name: string, options: { chains: string[]; minCost?: string; reason: string; etag?: string; requestId: string }) => call<SecretJson>("POST", `${name}:replacePurpose`, { body: options });
+/** Replaces the wrong purpose of a KEY, as a super admin. */
+export const replacePurpose = (
+  name: string,
+  options: { chains: string[]; minCost?: string; reason: string; etag?: string; requestId: string },
+) => call<SecretJson>("POST", `${name}:replacePurpose`, { body: options });
 
-export const deleteSecret = (name: string, options: { etag?: string; reason?: string; force?: boolean }) => call<object>("DELETE", name, { query: options });
+export const deleteSecret = (name: string, options: { etag?: string; reason?: string; force?: boolean }) =>
+  call<object>("DELETE", name, { query: options });
 
 export const listVersions = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListSecretVersionsResponseJson>("GET", `${name}/versions`, { query: { ...page }, signal });
 
-export const getSealing = (workspace: string, signal?: AbortSignal) => call<SealingJson>("GET", `${workspaceName(workspace)}/sealing`, { signal });
+export const getSealing = (workspace: string, signal?: AbortSignal) =>
+  call<SealingJson>("GET", `${workspaceName(workspace)}/sealing`, { signal });
 
 /** Decides whether values must arrive sealed. */
-export const updateSealing = (workspace: string, sealing: Pick<SealingJson, "required" | "etag">, options: { reason?: string; requestId: string }) =>
-  call<SealingJson>("PATCH", `${workspaceName(workspace)}/sealing`, { query: options, body: sealing });
+export const updateSealing = (
+  workspace: string,
+  sealing: Pick<SealingJson, "required" | "etag">,
+  options: { reason?: string; requestId: string },
+) => call<SealingJson>("PATCH", `${workspaceName(workspace)}/sealing`, { query: options, body: sealing });
 
 /** What can be done to a version. */
 export type VersionAct = "restore" | "enable" | "disable" | "destroy";
 
 /** Does something to a version, by its name. The etag is the secret's; `force` is for `destroy` alone. */
-export const actOnVersion = (name: string, act: VersionAct, options: { etag?: string; reason?: string; requestId: string; force?: boolean }) =>
-  call<SecretVersionJson>("POST", `${name}:${act}`, { body: options });
+export const actOnVersion = (
+  name: string,
+  act: VersionAct,
+  options: { etag?: string; reason?: string; requestId: string; force?: boolean },
+) => call<SecretVersionJson>("POST", `${name}:${act}`, { body: options });
 
 export const listBindings = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListSecretBindingsResponseJson>("GET", `${name}/bindings`, { query: { ...page }, signal });

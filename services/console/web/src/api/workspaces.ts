@@ -17,11 +17,19 @@ export const countLimit = 1000;
 
 /** The workspaces that the caller may work in; undefined until they are known. */
 export function useWorkspaces(enabled = true): Workspace[] | undefined {
-  return useQuery({ queryKey: ["workspaces"], queryFn: ({ signal }) => listWorkspaces(signal), enabled, staleTime: 10_000 }).data;
+  return useQuery({
+    queryKey: ["workspaces"],
+    queryFn: ({ signal }) => listWorkspaces(signal),
+    enabled,
+    staleTime: 10_000,
+  }).data;
 }
 
 async function listWorkspaces(signal: AbortSignal): Promise<Workspace[]> {
-  const [vault, allowlist] = await Promise.all([all<OfVault>("workspaces", signal), all<OfAllowlist>("workspaces:endpoints", signal)]);
+  const [vault, allowlist] = await Promise.all([
+    all<OfVault>("workspaces", signal),
+    all<OfAllowlist>("workspaces:endpoints", signal),
+  ]);
   const found = new Map<string, Workspace>();
   const of = (name: string | undefined): Workspace => {
     const id = idOf(name);
@@ -37,7 +45,10 @@ async function listWorkspaces(signal: AbortSignal): Promise<Workspace[]> {
 /** All pages of a list. */
 async function all<Page extends { nextPageToken?: string }>(path: string, signal: AbortSignal): Promise<Page[]> {
   const pages: Page[] = [];
-  do pages.push(await call<Page>("GET", path, { query: { pageSize: 1000, pageToken: pages.at(-1)?.nextPageToken }, signal }));
+  do
+    pages.push(
+      await call<Page>("GET", path, { query: { pageSize: 1000, pageToken: pages.at(-1)?.nextPageToken }, signal }),
+    );
   while (pages.at(-1)?.nextPageToken);
   return pages;
 }

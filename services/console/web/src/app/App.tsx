@@ -1,4 +1,16 @@
-import { Autocomplete, Combobox, localStorageColorSchemeManager, MantineProvider, Modal, Menu, Select, Textarea, TextInput, type MantineThemeOverride, mergeThemeOverrides } from "@mantine/core";
+import {
+  Autocomplete,
+  Combobox,
+  localStorageColorSchemeManager,
+  MantineProvider,
+  Modal,
+  Menu,
+  Select,
+  Textarea,
+  TextInput,
+  type MantineThemeOverride,
+  mergeThemeOverrides,
+} from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { Problem } from "../api/problem";
@@ -10,15 +22,17 @@ import { Hints } from "../ui/Hint";
 import { Toasts } from "../ui/toast";
 import { Boundary } from "./Boundary";
 import { LeaveDialog } from "./LeaveDialog";
+import { t } from "../text/t";
 import { Main } from "./Main";
 
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
-      // Pages of lists come and go while somebody looks for something; none is kept for long.
+      // Searching fetches many pages of lists, so none is cached for long.
       gcTime: 20_000,
       staleTime: 2_000,
-      retry: (failures, error) => failures < 2 && error instanceof Problem && (error.status === 503 || error.status === 0),
+      retry: (failures, error) =>
+        failures < 2 && error instanceof Problem && (error.status === 503 || error.status === 0),
       retryDelay: (failures) => 400 * 2 ** failures,
     },
   },
@@ -26,18 +40,39 @@ const queries = new QueryClient({
 
 /**
  * Lists open where they belong, not at the end of the document: inside the dialog or the
- * part of the page that they are of, which is where screen readers look for them.
+ * part of the page that they belong to, where screen readers expect them.
  */
-const choices = { shadow: "md", withinPortal: false, floatingStrategy: "fixed" as const, transitionProps: { duration: 80 } };
+const choices = {
+  shadow: "md",
+  withinPortal: false,
+  floatingStrategy: "fixed" as const,
+  transitionProps: { duration: 80 },
+};
 
-/** What components do here: nothing that needs a style element, and short transitions. */
+/** Defaults of components: nothing that needs a style element, and short transitions. */
 const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
   components: {
-    // The head of a dialog is no banner of the page.
+    // The header of a dialog is not a banner of the page.
     // Locking the scroll bar would inject a style element; theme/base.css does it.
-    Modal: Modal.extend({ defaultProps: { lockScroll: false, centered: false, yOffset: "6dvh", transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "none" } }, padding: "lg", radius: "lg", overlayProps: { backgroundOpacity: 0.45 } } }),
-    Menu: Menu.extend({ defaultProps: { ...choices, keepMounted: false, position: "bottom-end", withInitialFocusPlaceholder: false } }),
-    Select: Select.extend({ defaultProps: { allowDeselect: false, checkIconPosition: "right", withScrollArea: false, comboboxProps: choices } }),
+    Modal: Modal.extend({
+      defaultProps: {
+        lockScroll: false,
+        centered: false,
+        yOffset: "6dvh",
+        transitionProps: { duration: 120 },
+        closeButtonProps: { "aria-label": t("ui.close") },
+        attributes: { header: { role: "none" } },
+        padding: "lg",
+        radius: "lg",
+        overlayProps: { backgroundOpacity: 0.45 },
+      },
+    }),
+    Menu: Menu.extend({
+      defaultProps: { ...choices, keepMounted: false, position: "bottom-end", withInitialFocusPlaceholder: false },
+    }),
+    Select: Select.extend({
+      defaultProps: { allowDeselect: false, checkIconPosition: "right", withScrollArea: false, comboboxProps: choices },
+    }),
     Autocomplete: Autocomplete.extend({ defaultProps: { withScrollArea: false, comboboxProps: choices } }),
     Combobox: Combobox.extend({ defaultProps: choices }),
     // What people type may be in any script.
@@ -50,7 +85,14 @@ const scheme = localStorageColorSchemeManager();
 
 export function App() {
   return (
-    <MantineProvider theme={defaults} defaultColorScheme="auto" colorSchemeManager={scheme} withCssVariables={false} withGlobalClasses={false} deduplicateInlineStyles>
+    <MantineProvider
+      theme={defaults}
+      defaultColorScheme="auto"
+      colorSchemeManager={scheme}
+      withCssVariables={false}
+      withGlobalClasses={false}
+      deduplicateInlineStyles
+    >
       <QueryClientProvider client={queries}>
         <Boundary>
           <Phases />

@@ -1,7 +1,8 @@
 import { Button } from "@mantine/core";
+import { t } from "../text/t";
 import { Component, type ReactNode } from "react";
 
-/** Stands in for what could not be drawn. It tells nothing of the error: that could hold data. */
+/** Replaces a page that failed to render. It does not show the error, which could hold data. */
 export class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override state = { broken: false };
 
@@ -14,9 +15,9 @@ export class Boundary extends Component<{ children: ReactNode }, { broken: boole
     return (
       <main className="alone">
         <div className="alone-card" role="alert">
-          <h1>This page broke</h1>
-          <p className="dimmed">That is a mistake of the page, not yours. Nothing on the server changed because of it.</p>
-          <Button onClick={() => window.location.reload()}>Load it again</Button>
+          <h1>{t("broken.title")}</h1>
+          <p className="dimmed">{t("broken.words")}</p>
+          <Button onClick={() => window.location.reload()}>{t("broken.reload")}</Button>
         </div>
       </main>
     );

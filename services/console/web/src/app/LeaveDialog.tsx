@@ -1,6 +1,7 @@
 import { Button, Group } from "@mantine/core";
 import { useSyncExternalStore } from "react";
 import { Dialog } from "../ui/Dialog";
+import { t } from "../text/t";
 import { abandon, ask, asked, subscribeAsked } from "./unsaved";
 
 /** Asks, once for the whole page. */
@@ -13,15 +14,15 @@ export function LeaveDialog() {
     leave();
   };
   return (
-    <Dialog onClose={() => ask(undefined)} title="Leave without saving?" size="sm" zIndex={400}>
+    <Dialog onClose={() => ask(undefined)} title={t("leave.title")} size="sm" zIndex={400}>
       <div className="stack">
-        <p>What you changed here is lost.</p>
+        <p>{t("leave.words")}</p>
         <Group justify="flex-end">
           <Button variant="subtle" color="gray" data-autofocus onClick={() => ask(undefined)}>
-            Stay
+            {t("leave.stay")}
           </Button>
           <Button color="red" onClick={go}>
-            Leave
+            {t("leave.leave")}
           </Button>
         </Group>
       </div>

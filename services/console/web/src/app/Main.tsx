@@ -12,9 +12,10 @@ import { SecretPage } from "../secrets/SecretPage";
 import { SecretsPage } from "../secrets/SecretsPage";
 import { match, navigate, paths, usePlace } from "./router";
 import { Shell } from "./Shell";
+import { rich, t } from "../text/t";
 import { pageTitle, useTitle } from "./title";
 
-// What fewer people need, or what is larger, comes when it is asked for.
+// Larger or less common pages load on demand.
 const EndpointsPage = lazy(async () => ({ default: (await import("../allowlist/EndpointsPage")).EndpointsPage }));
 const EndpointPage = lazy(async () => {
   const [page] = await Promise.all([import("../allowlist/EndpointPage"), loadShape()]);
@@ -33,7 +34,7 @@ export function Main({ person }: { person: Person }) {
   const caller = useCaller();
   const place = usePlace();
   const clear = useQueryClient();
-  // Somebody else signed in: nothing of what the one before saw stays.
+  // Another user signed in: clear everything that the previous user saw.
   const subject = useRef(person.subject);
   useEffect(() => {
     if (subject.current !== person.subject) clear.clear();
@@ -73,7 +74,13 @@ function Workspace({ person, caller, path }: { person: Person; caller: CallerJso
   return (
     <AccessProvider value={access}>
       <Shell person={person} caller={caller} workspace={workspace} key={workspace}>
-        {access.see ? <Suspense fallback={<div className="page" aria-busy="true" />}><Page path={path} /></Suspense> : <NoAccess workspace={workspace} />}
+        {access.see ? (
+          <Suspense fallback={<div className="page" aria-busy="true" />}>
+            <Page path={path} />
+          </Suspense>
+        ) : (
+          <NoAccess workspace={workspace} />
+        )}
       </Shell>
     </AccessProvider>
   );
@@ -97,8 +104,9 @@ function Page({ path }: { path: string }) {
 
   const endpoint = match("/endpoints/:id", rest) ?? match("/endpoints/:id/:tab", rest);
   if (rest === "/endpoints") return <EndpointsPage />;
-  if (endpoint?.tab !== "edit" && endpoint?.id) return <EndpointPage key={endpoint.id} id={endpoint.id} tab={endpoint.tab ?? "overview"} />;
-  // Members end here; what follows the API would refuse.
+  if (endpoint?.tab !== "edit" && endpoint?.id)
+    return <EndpointPage key={endpoint.id} id={endpoint.id} tab={endpoint.tab ?? "overview"} />;
+  // Members stop here: the API denies them the rest.
   if (!manage) return <NoAccess workspace={workspace} />;
   if (endpoint?.id) return <EndpointEditor key={endpoint.id} id={endpoint.id} />;
   if (rest === "/new-endpoint") return <EndpointEditor />;
@@ -112,8 +120,8 @@ function Page({ path }: { path: string }) {
 function NotFound() {
   return (
     <div className="page">
-      <Empty whole icon={<ShieldIcon size={26} />} title="There is no such page">
-        The address may be mistyped.
+      <Empty whole icon={<ShieldIcon size={26} />} title={t("notFound.title")}>
+        {t("notFound.words")}
       </Empty>
     </div>
   );
@@ -122,8 +130,8 @@ function NotFound() {
 function NoAccess({ workspace }: { workspace: string }) {
   return (
     <div className="page">
-      <Empty whole icon={<ShieldIcon size={26} />} title="You may not see this">
-        Your role in the workspace <b>{workspace}</b> does not open it, or it does not exist. Owners of a workspace see its secrets; members see its endpoints.
+      <Empty whole icon={<ShieldIcon size={26} />} title={t("noAccess.title")}>
+        {rich("noAccess.words", { workspace })}
       </Empty>
     </div>
   );
@@ -132,8 +140,8 @@ function NoAccess({ workspace }: { workspace: string }) {
 function NoWorkspace({ everywhere }: { everywhere: boolean }) {
   return (
     <div className="page">
-      <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? "Choose a workspace" : "You have no workspace yet"}>
-        {everywhere ? "Choose one on the left, or type the name of another." : "You are signed in, but the policy gives you no role. Ask the people who run Keyward for one."}
+      <Empty whole icon={<ShieldIcon size={26} />} title={everywhere ? t("workspace.choose") : t("workspace.noneYet")}>
+        {everywhere ? t("workspace.chooseWords") : t("workspace.noRole")}
       </Empty>
     </div>
   );

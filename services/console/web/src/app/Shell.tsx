@@ -3,9 +3,22 @@ import { useEffect, useState, type ReactNode } from "react";
 import { accessTo } from "../api/access";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import { session, type Person } from "../session/session";
-import { ChevronDownIcon, ClockIcon, GlobeIcon, KeyIcon, LogOutIcon, Mark, MenuIcon, MoonIcon, ScreenIcon, SunIcon, UserIcon } from "../ui/icons";
+import {
+  ChevronDownIcon,
+  ClockIcon,
+  GlobeIcon,
+  KeyIcon,
+  LogOutIcon,
+  Mark,
+  MenuIcon,
+  MoonIcon,
+  ScreenIcon,
+  SunIcon,
+  UserIcon,
+} from "../ui/icons";
 import { Link } from "./Link";
 import { paths, usePlace } from "./router";
+import { t } from "../text/t";
 import { WorkspaceSwitch } from "./WorkspaceSwitch";
 
 interface Props {
@@ -15,7 +28,7 @@ interface Props {
   children?: ReactNode;
 }
 
-/** The frame of the page: where one is, where one can go, and who one is. */
+/** The frame of the page: workspace, navigation, and user. */
 export function Shell(props: Props) {
   const [open, setOpen] = useState(false);
   const { path } = usePlace();
@@ -23,27 +36,40 @@ export function Shell(props: Props) {
   return (
     <div className="shell">
       <a className="skip" href="#content">
-        Skip to content
+        {t("app.skip")}
       </a>
       <header className="topbar">
-        <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="lg"
+          aria-label={t("app.menu")}
+          aria-expanded={open}
+          onClick={() => setOpen(true)}
+        >
           <MenuIcon size={20} />
         </ActionIcon>
         <Brand />
       </header>
-      <Drawer.Root opened={open} onClose={() => setOpen(false)} size={272} lockScroll={false} transitionProps={{ duration: 120 }}>
+      <Drawer.Root
+        opened={open}
+        onClose={() => setOpen(false)}
+        size={272}
+        lockScroll={false}
+        transitionProps={{ duration: 120 }}
+      >
         <Drawer.Overlay backgroundOpacity={0.45} />
-        <Drawer.Content aria-label="Menu">
+        <Drawer.Content aria-label={t("app.menu")}>
           <Drawer.Body className="drawer-body">
             <div className="drawer-head">
               <Brand />
-              <CloseButton aria-label="Close" onClick={() => setOpen(false)} />
+              <CloseButton aria-label={t("ui.close")} onClick={() => setOpen(false)} />
             </div>
             <Side {...props} />
           </Drawer.Body>
         </Drawer.Content>
       </Drawer.Root>
-      <aside className="side" aria-label="Keyward">
+      <aside className="side" aria-label={t("app.brand")}>
         <div className="side-brand">
           <Brand />
         </div>
@@ -60,7 +86,7 @@ function Brand() {
   return (
     <Link to="/" className="brand">
       <Mark size={26} />
-      <span>Keyward</span>
+      <span>{t("app.brand")}</span>
     </Link>
   );
 }
@@ -69,7 +95,7 @@ function Side({ person, caller, workspace }: Props) {
   return (
     <div className="side-inner">
       <WorkspaceSwitch caller={caller} workspace={workspace} />
-      <nav aria-label="Main">{workspace && <Places caller={caller} workspace={workspace} />}</nav>
+      <nav aria-label={t("app.main")}>{workspace && <Places caller={caller} workspace={workspace} />}</nav>
       <div className="side-foot">
         <UserMenu person={person} caller={caller} workspace={workspace} />
       </div>
@@ -81,11 +107,12 @@ function Places({ caller, workspace }: { caller: CallerJson; workspace: string }
   const { path } = usePlace();
   const access = accessTo(caller, workspace);
   const places = [
-    { to: paths.secrets(workspace), name: "Secrets", icon: <KeyIcon />, shown: access.manage },
-    { to: paths.endpoints(workspace), name: "Allowlist", icon: <GlobeIcon />, shown: access.see },
-    { to: paths.activity(workspace), name: "Activity", icon: <ClockIcon />, shown: access.manage },
+    { to: paths.secrets(workspace), name: t("secrets.title"), icon: <KeyIcon />, shown: access.manage },
+    { to: paths.endpoints(workspace), name: t("endpoints.title"), icon: <GlobeIcon />, shown: access.see },
+    { to: paths.activity(workspace), name: t("activity.title"), icon: <ClockIcon />, shown: access.manage },
   ];
-  const here = (to: string) => path === to || path.startsWith(`${to}/`) || (to.endsWith("/endpoints") && path.endsWith("/new-endpoint"));
+  const here = (to: string) =>
+    path === to || path.startsWith(`${to}/`) || (to.endsWith("/endpoints") && path.endsWith("/new-endpoint"));
   return (
     <ul className="nav">
       {places
@@ -103,10 +130,10 @@ function Places({ caller, workspace }: { caller: CallerJson; workspace: string }
 }
 
 function roleWords(caller: CallerJson, workspace?: string): string {
-  if (caller.superAdmin) return "Super admin";
+  if (caller.superAdmin) return t("role.superAdmin");
   if (!workspace) return "";
   const access = accessTo(caller, workspace);
-  return access.manage ? "Owner" : access.see ? "Member" : "No role here";
+  return access.manage ? t("role.owner") : access.see ? t("role.member") : t("role.none");
 }
 
 function UserMenu({ person, caller, workspace }: Props) {
@@ -118,7 +145,9 @@ function UserMenu({ person, caller, workspace }: Props) {
             <UserIcon size={16} />
           </span>
           <span className="user-words">
-            <span className="ellipsis" dir="auto">{person.name}</span>
+            <span className="ellipsis" dir="auto">
+              {person.name}
+            </span>
             <small>{roleWords(caller, workspace)}</small>
           </span>
           <ChevronDownIcon size={14} />
@@ -128,7 +157,7 @@ function UserMenu({ person, caller, workspace }: Props) {
         <SchemeItems />
         <Menu.Divider />
         <Menu.Item leftSection={<LogOutIcon size={16} />} onClick={() => void session.signOut()}>
-          Sign out
+          {t("app.signOut")}
         </Menu.Item>
       </Menu.Dropdown>
     </Menu>
@@ -136,9 +165,9 @@ function UserMenu({ person, caller, workspace }: Props) {
 }
 
 const schemes = [
-  { value: "light", icon: <SunIcon size={15} />, name: "Light" },
-  { value: "dark", icon: <MoonIcon size={15} />, name: "Dark" },
-  { value: "auto", icon: <ScreenIcon size={15} />, name: "System" },
+  { value: "light", icon: <SunIcon size={15} />, name: t("scheme.light") },
+  { value: "dark", icon: <MoonIcon size={15} />, name: t("scheme.dark") },
+  { value: "auto", icon: <ScreenIcon size={15} />, name: t("scheme.auto") },
 ];
 
 function SchemeItems() {

@@ -6,29 +6,34 @@ import { countLimit, useWorkspaces, type Workspace } from "../api/workspaces";
 import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import { BoxIcon, ChevronDownIcon } from "../ui/icons";
 import { byName } from "../ui/order";
-import { plural } from "../ui/parts";
+import { t } from "../text/t";
 import { navigate, paths } from "./router";
 
-/** How much a workspace holds. Of one that is not listed, those know who may see all. */
+/** The contents of a workspace. Only callers with access to everything know about unlisted ones. */
 function Holdings({ name, held, free }: { name: string; held: Workspace[] | undefined; free: boolean }) {
   const workspace = held?.find((w) => w.id === name);
   if (!held || !(workspace || free)) return null;
-  const words = [counted(workspace?.secrets, "secret"), counted(workspace?.endpoints, "endpoint")].filter(Boolean);
-  return <small>{words.join(", ") || "Nothing yet"}</small>;
+  const words = [counted(workspace?.secrets, "secrets"), counted(workspace?.endpoints, "endpoints")].filter(Boolean);
+  return <small>{words.join(", ") || t("workspace.holdsNothing")}</small>;
 }
 
-function counted(count: number | undefined, what: string): string {
+function counted(count: number | undefined, what: "secrets" | "endpoints"): string {
   if (!count) return "";
-  return count >= countLimit ? `${countLimit.toLocaleString("en")} ${what}s or more` : plural(count, what);
+  return count >= countLimit ? t(`workspace.${what}More`, { count: countLimit }) : t(`workspace.${what}`, { count });
 }
 
-/** Chooses the workspace. Who has a role everywhere may type any name. */
+/** Chooses the workspace. Callers with a role everywhere may enter any name. */
 export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; workspace?: string }) {
   const [typed, setTyped] = useState("");
-  const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
+  const combobox = useCombobox({
+    onDropdownClose: () => setTyped(""),
+    onDropdownOpen: () => combobox.focusSearchInput(),
+  });
   const free = everywhere(caller);
   const held = useWorkspaces(combobox.dropdownOpened);
-  const known = [...new Set([...workspacesOf(caller), ...(held ?? []).map((w) => w.id), ...(workspace ? [workspace] : [])])].sort(byName);
+  const known = [
+    ...new Set([...workspacesOf(caller), ...(held ?? []).map((w) => w.id), ...(workspace ? [workspace] : [])]),
+  ].sort(byName);
   const shown = known.filter((name) => name.toLowerCase().includes(typed.toLowerCase()));
   const other = free && idRule.test(typed) && !known.includes(typed) ? typed : undefined;
   const choose = (name: string) => {
@@ -41,25 +46,34 @@ export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; wor
         <button type="button" className="workspace" onClick={() => combobox.toggleDropdown()}>
           <BoxIcon size={16} />
           <span className="user-words">
-            <small>Workspace</small>
-            <span className="ellipsis">{workspace ?? "Choose…"}</span>
+            <small>{t("workspace.label")}</small>
+            <span className="ellipsis">{workspace ?? t("ui.choose")}</span>
           </span>
           <ChevronDownIcon size={14} />
         </button>
       </Combobox.Target>
-      <Combobox.Dropdown role="dialog" aria-label="Choose a workspace">
+      <Combobox.Dropdown role="dialog" aria-label={t("workspace.choose")}>
         {combobox.dropdownOpened && (free || known.length > 6) && (
-          <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Workspace name" placeholder={free ? "Type any workspace…" : "Find…"} maxLength={128} />
+          <Combobox.Search
+            component={TextInput}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+            aria-label={t("workspace.name")}
+            placeholder={free ? t("workspace.typeAny") : t("workspace.find")}
+            maxLength={128}
+          />
         )}
-        <Combobox.Options aria-label="Workspaces">
+        <Combobox.Options aria-label={t("workspace.list")}>
           {shown.map((name) => (
             <Combobox.Option key={name} value={name} active={name === workspace}>
               <span className="ellipsis">{name}</span>
               <Holdings name={name} held={held} free={free} />
             </Combobox.Option>
           ))}
-          {other && <Combobox.Option value={other}>Open “{other}”</Combobox.Option>}
-          {shown.length === 0 && !other && <Combobox.Empty>{typed ? "Not a name of a workspace" : "None"}</Combobox.Empty>}
+          {other && <Combobox.Option value={other}>{t("workspace.openOther", { other })}</Combobox.Option>}
+          {shown.length === 0 && !other && (
+            <Combobox.Empty>{typed ? t("workspace.invalid") : t("ui.none")}</Combobox.Empty>
+          )}
         </Combobox.Options>
       </Combobox.Dropdown>
     </Combobox>

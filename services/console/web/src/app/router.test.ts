@@ -11,7 +11,11 @@ test("a path is matched part by part", () => {
 
 test("addresses are built so that they are matched again", () => {
   expect(paths.secret("demo", "a b/c", "history")).toBe("/w/demo/secrets/a%20b%2Fc/history");
-  expect(match("/w/:w/secrets/:id/:tab", paths.secret("demo", "a b/c", "history"))).toEqual({ w: "demo", id: "a b/c", tab: "history" });
+  expect(match("/w/:w/secrets/:id/:tab", paths.secret("demo", "a b/c", "history"))).toEqual({
+    w: "demo",
+    id: "a b/c",
+    tab: "history",
+  });
 });
 
 test.each([

@@ -16,7 +16,7 @@ let guard: ((leave: () => void) => void) | undefined;
 /** Where the shown entry is among those of the page in the tab's history; each entry knows its own. */
 let index = 0;
 
-/** Set while the browser goes back to the place that somebody is asked whether to leave. */
+/** Set while the browser returns to the page and the user is asked whether to leave it. */
 let returning = false;
 
 function read(): Place {
@@ -37,7 +37,7 @@ const indexOf = (state: unknown): number | undefined => (state as { index?: numb
 /** What an entry of the history keeps besides its address. */
 export const entryState = (): object => (window.history.state as object | null) ?? {};
 
-/** The browser went back or forth, and says so afterwards: what may not be left is returned to. */
+/** The browser reports Back and Forward only afterwards, so a guarded page is returned to. */
 function moved(): void {
   const to = indexOf(window.history.state);
   if (returning) {
@@ -96,14 +96,14 @@ export function navigate(to: string, options: Options = {}): void {
     if (options.replace) return;
     const content = document.getElementById("content");
     content?.scrollTo(0, 0);
-    // What was followed is gone with its page.
+    // The followed link disappears with its page.
     if (!samePath) content?.focus({ preventScroll: true });
   };
   if (!options.force && !samePath && guard) guard(leave);
   else leave();
 }
 
-/** A path of this page; the first page for what leads anywhere else. */
+/** A path of this page; the home page if the path leads elsewhere. */
 export function localPath(path: string, origin = window.location.origin): string {
   const to = URL.canParse(path, origin) ? new URL(path, origin) : undefined;
   return to?.origin === origin ? to.pathname + to.search : "/";
@@ -162,9 +162,11 @@ const segment = encodeURIComponent;
 export const paths = {
   home: (workspace: string) => `/w/${segment(workspace)}`,
   secrets: (workspace: string) => `/w/${segment(workspace)}/secrets`,
-  secret: (workspace: string, id: string, tab?: string) => `/w/${segment(workspace)}/secrets/${segment(id)}${tab ? `/${tab}` : ""}`,
+  secret: (workspace: string, id: string, tab?: string) =>
+    `/w/${segment(workspace)}/secrets/${segment(id)}${tab ? `/${tab}` : ""}`,
   endpoints: (workspace: string) => `/w/${segment(workspace)}/endpoints`,
   newEndpoint: (workspace: string) => `/w/${segment(workspace)}/new-endpoint`,
-  endpoint: (workspace: string, id: string, tab?: string) => `/w/${segment(workspace)}/endpoints/${segment(id)}${tab ? `/${tab}` : ""}`,
+  endpoint: (workspace: string, id: string, tab?: string) =>
+    `/w/${segment(workspace)}/endpoints/${segment(id)}${tab ? `/${tab}` : ""}`,
   activity: (workspace: string) => `/w/${segment(workspace)}/activity`,
 };

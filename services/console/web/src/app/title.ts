@@ -1,3 +1,4 @@
+import { t } from "../text/t";
 import { useEffect } from "react";
 
 /** The titles of what is on the page, the topmost last. */
@@ -10,17 +11,33 @@ function show(): void {
   document.title = parts.filter(Boolean).join(" · ");
 }
 
-const collections: Record<string, string> = { secrets: "Secrets", endpoints: "Allowlist", activity: "Activity", "new-endpoint": "Add endpoint" };
+const collections: Record<string, string> = {
+  secrets: t("secrets.title"),
+  endpoints: t("endpoints.title"),
+  activity: t("activity.title"),
+  "new-endpoint": t("endpoints.add"),
+};
+
+const tabs: Record<string, string> = {
+  edit: t("ui.edit"),
+  encryption: t("endpoint.tab.encryption"),
+  history: t("ui.changeLogs"),
+  integrate: t("endpoint.tab.integrate"),
+  overview: t("endpoint.tab.overview"),
+  test: t("endpoint.tab.test"),
+  "used-by": t("secret.usedBy"),
+  verification: t("endpoint.tab.verification"),
+  versions: t("versions.title"),
+};
 
 /** The title of a page by its path in a workspace: `/secrets/a/used-by` is "a, Used by". */
 export function pageTitle(path: string): string {
   const [, collection = "", id, tab] = path.split("/");
   if (!id) return collections[collection] ?? "";
-  const words = tab === "history" ? "Change logs" : tab && tab.charAt(0).toUpperCase() + tab.slice(1).replaceAll("-", " ");
-  return [id, words].filter(Boolean).join(", ");
+  return [id, tabs[tab ?? ""]].filter(Boolean).join(", ");
 }
 
-/** Names a page or a dialog in the title of the tab, as long as it is there and nothing lies over it. */
+/** Names a page or a dialog in the title of the tab, while it is open and topmost. */
 export function useTitle(words: string): void {
   useEffect(() => {
     const title = { words };

@@ -1,7 +1,7 @@
 import { createContext, useContext, useEffect } from "react";
 import { setGuard } from "./router";
 
-/** What a dialog knows of the form in it. */
+/** What a dialog knows about its form. */
 export interface Held {
   unsaved: boolean;
   busy: boolean;
@@ -14,13 +14,13 @@ const forms = new Set<object>();
 const listeners = new Set<() => void>();
 let leaving: (() => void) | undefined;
 
-/** Asks whether to leave what is unsaved, and how; without a way, no longer asks. */
+/** Asks whether to leave unsaved changes, and how to leave; undefined closes the question. */
 export function ask(leave: (() => void) | undefined): void {
   leaving = leave;
   for (const listener of listeners) listener();
 }
 
-/** The way to leave that somebody is asked about. */
+/** The pending way to leave. */
 export const asked = (): (() => void) | undefined => leaving;
 
 export function subscribeAsked(listener: () => void): () => void {
@@ -40,7 +40,7 @@ function watch(): void {
   }
 }
 
-/** Leaves all that is unsaved as it is. */
+/** Discards all unsaved changes. */
 export function abandon(): void {
   forms.clear();
   watch();

@@ -4,9 +4,10 @@ import { listEndpointHistory } from "../api/allowlist";
 import { endpointName, secretName } from "../api/names";
 import { listSecretHistory } from "../api/vault";
 import { useParams } from "../app/router";
+import { t } from "../text/t";
 import { History } from "./History";
 
-/** All changes of a workspace, those of what was deleted since included. */
+/** All changes of a workspace, including those of deleted resources. */
 export function ActivityPage() {
   const { workspace } = useAccess();
   const [params, change] = useParams();
@@ -15,20 +16,34 @@ export function ActivityPage() {
     <div className="page">
       <header className="page-head">
         <div>
-          <h1>Activity</h1>
-          <p className="dimmed">Every change in this workspace. Entries are never altered, and they remain after a secret or endpoint is deleted.</p>
+          <h1>{t("activity.title")}</h1>
+          <p className="dimmed">{t("activity.words")}</p>
         </div>
       </header>
-      <Tabs value={of} onChange={(t) => change({ of: t === "endpoints" ? "endpoints" : undefined })} keepMounted={false}>
+      <Tabs
+        value={of}
+        onChange={(t) => change({ of: t === "endpoints" ? "endpoints" : undefined })}
+        keepMounted={false}
+      >
         <Tabs.List>
-          <Tabs.Tab value="secrets">Secrets</Tabs.Tab>
-          <Tabs.Tab value="endpoints">Allowlist</Tabs.Tab>
+          <Tabs.Tab value="secrets">{t("secrets.title")}</Tabs.Tab>
+          <Tabs.Tab value="endpoints">{t("endpoints.title")}</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="secrets">
-          <History name={secretName(workspace, "-")} file={`${workspace}-secrets-changes`} list={listSecretHistory} many />
+          <History
+            name={secretName(workspace, "-")}
+            file={`${workspace}-secrets-changes`}
+            list={listSecretHistory}
+            many
+          />
         </Tabs.Panel>
         <Tabs.Panel value="endpoints">
-          <History name={endpointName(workspace, "-")} file={`${workspace}-endpoints-changes`} list={listEndpointHistory} many />
+          <History
+            name={endpointName(workspace, "-")}
+            file={`${workspace}-endpoints-changes`}
+            list={listEndpointHistory}
+            many
+          />
         </Tabs.Panel>
       </Tabs>
     </div>

@@ -5,16 +5,37 @@ import { parseName } from "../api/names";
 import type { Page } from "../api/vault";
 import { Link } from "../app/Link";
 import { paths } from "../app/router";
-import { AlertIcon, ClockIcon, DownloadIcon, FlameIcon, KeyIcon, LinkIcon, PauseIcon, PencilIcon, PlayIcon, PlusIcon, SearchIcon, ShieldCheckIcon, TrashIcon, UndoIcon, UnlinkIcon } from "../ui/icons";
+import {
+  AlertIcon,
+  ClockIcon,
+  DownloadIcon,
+  FlameIcon,
+  KeyIcon,
+  LinkIcon,
+  PauseIcon,
+  PencilIcon,
+  PlayIcon,
+  PlusIcon,
+  SearchIcon,
+  ShieldCheckIcon,
+  TrashIcon,
+  UndoIcon,
+  UnlinkIcon,
+} from "../ui/icons";
 import { byName } from "../ui/order";
-import { Empty, plural } from "../ui/parts";
+import { Empty } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Time } from "../ui/Time";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { rich, t } from "../text/t";
 import { actionOf, actorOf, diffsOf, haystack, resourceOf, titleOf, toCsv, type Change, type Mark } from "./change";
 
-type Lister = (name: string, page: Page, signal?: AbortSignal) => Promise<{ changes?: unknown[]; nextPageToken?: string }>;
+type Lister = (
+  name: string,
+  page: Page,
+  signal?: AbortSignal,
+) => Promise<{ changes?: unknown[]; nextPageToken?: string }>;
 
 interface Props {
   /** The resource, or all of a workspace, such as `workspaces/demo/secrets/-`. */
@@ -27,7 +48,7 @@ interface Props {
 }
 
 const pageSize = 100;
-/** An export ends here, so that a page cannot be made to hold a whole log. */
+/** The limit of an export, so that a page never holds a whole log. */
 const exportLimit = 20_000;
 
 /** A change log as a timeline, newest first. */
@@ -43,20 +64,43 @@ export function History({ name, file, list, many }: Props) {
   const changes = (log.data?.pages ?? []).flatMap((p) => (p.changes ?? []) as Change[]);
   const wanted = (c: Change) => (!action || c.action === action) && (!text || haystack(c).includes(text.toLowerCase()));
   const shown = changes.filter(wanted);
-  const kinds = [...new Set(changes.map((c) => c.action ?? ""))].map((value) => ({ value, label: actionOf(value).words })).sort((a, b) => byName(a.label, b.label));
+  const kinds = [...new Set(changes.map((c) => c.action ?? ""))]
+    .map((value) => ({ value, label: actionOf(value).words }))
+    .sort((a, b) => byName(a.label, b.label));
 
   return (
-    <section aria-label="Change logs" className="history">
+    <section aria-label={t("ui.changeLogs")} className="history">
       <div className="toolbar">
-        <TextInput className="search" type="search" aria-label="Filter changes" placeholder="Filter by person, reason or text" leftSection={<SearchIcon size={16} />} value={text} onChange={(e) => setText(e.currentTarget.value)} />
-        <Select aria-label="What was done" w={230} value={action} onChange={(a) => setAction(a ?? "")} data={[{ value: "", label: "All changes" }, ...kinds]} />
+        <TextInput
+          className="search"
+          type="search"
+          aria-label={t("history.filter")}
+          placeholder={t("history.filterPlaceholder")}
+          leftSection={<SearchIcon size={16} />}
+          value={text}
+          onChange={(e) => setText(e.currentTarget.value)}
+        />
+        <Select
+          aria-label={t("history.action")}
+          w={230}
+          value={action}
+          onChange={(a) => setAction(a ?? "")}
+          data={[{ value: "", label: t("history.allChanges") }, ...kinds]}
+        />
         <Export name={name} file={file} list={list} wanted={wanted} disabled={changes.length === 0} />
       </div>
       <ProblemPanel error={log.error} onRetry={() => void log.refetch()} />
       {log.isPending && <Skeleton height={220} />}
       {log.data && shown.length === 0 && (
-        <Empty icon={<ClockIcon size={26} />} title={changes.length === 0 ? "Nothing has happened yet" : "No such change"}>
-          {changes.length === 0 ? "Every change will be here: who, when and what." : log.hasNextPage ? "None of the changes loaded so far matches." : "None of the changes matches."}
+        <Empty
+          icon={<ClockIcon size={26} />}
+          title={changes.length === 0 ? t("history.empty.title") : t("history.noMatch.title")}
+        >
+          {changes.length === 0
+            ? t("history.empty.words")
+            : log.hasNextPage
+              ? t("history.noMatch.loaded")
+              : t("history.noMatch.words")}
         </Empty>
       )}
       <ol className="timeline">
@@ -67,7 +111,7 @@ export function History({ name, file, list, many }: Props) {
       {log.hasNextPage && (
         <div className="more">
           <Button variant="default" loading={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>
-            Show older changes
+            {t("history.older")}
           </Button>
         </div>
       )}
@@ -97,7 +141,10 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
   const Icon = marks[mark];
   const diffs = diffsOf(change);
   const related = [...(change.referrers ?? []), ...(change.secrets ?? [])];
-  const roles = change.actor?.roles?.filter((r) => r !== "resolver").join(", ").replaceAll("_", " ");
+  const roles = change.actor?.roles
+    ?.filter((r) => r !== "resolver")
+    .join(", ")
+    .replaceAll("_", " ");
   return (
     <li className={`entry ${tone}`}>
       <span className="entry-mark">
@@ -111,9 +158,13 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
         </span>
       </div>
       <p className="entry-who">
-        <b dir="auto" data-hint={change.actor?.subject}>{actorOf(change)}</b>
-        {roles && <span className="dimmed"> as {roles}</span>}
-        {change.actor?.address && <span className="dimmed"> from {change.actor.address}</span>}
+        <b dir="auto" data-hint={change.actor?.subject}>
+          {actorOf(change)}
+        </b>
+        {roles && <span className="dimmed"> {t("history.as", { roles })}</span>}
+        {change.actor?.address && (
+          <span className="dimmed"> {t("history.from", { address: change.actor.address })}</span>
+        )}
       </p>
       {change.reason && <blockquote dir="auto">{change.reason}</blockquote>}
       {diffs.length > 0 && (
@@ -124,7 +175,7 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
               <dd>
                 {d.from && <del dir="auto">{d.from}</del>}
                 {d.from && <span aria-hidden="true">→</span>}
-                {d.to ? <ins dir="auto">{d.to}</ins> : <span className="dimmed">nothing</span>}
+                {d.to ? <ins dir="auto">{d.to}</ins> : <span className="dimmed">{t("history.nothing")}</span>}
               </dd>
             </div>
           ))}
@@ -132,17 +183,18 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
       )}
       {related.length > 0 && (
         <p className="entry-related">
-          {change.secrets?.length ? "Refers to " : "For "}
+          {change.secrets?.length ? t("history.refersTo") : t("history.for")}{" "}
           {related.map((name) => (
             <ResourceLink key={name} name={name} />
           ))}
         </p>
       )}
       <p className="request-id dimmed">
-        Change {Number(change.sequence ?? 0).toLocaleString("en")}
+        {t("history.change", { sequence: Number(change.sequence ?? 0) })}
         {change.requestId && (
           <>
-            {" · "}request <code>{change.requestId}</code>
+            {" · "}
+            {rich("history.request", { requestId: change.requestId })}
           </>
         )}
       </p>
@@ -153,7 +205,10 @@ function Entry({ change, many }: { change: Change; many?: boolean }) {
 function ResourceLink({ name }: { name: string }) {
   const parsed = parseName(name);
   if (!parsed) return <span className="mono wrap-anywhere">{name}</span>;
-  const to = parsed.collection === "secrets" ? paths.secret(parsed.workspace, parsed.id) : paths.endpoint(parsed.workspace, parsed.id);
+  const to =
+    parsed.collection === "secrets"
+      ? paths.secret(parsed.workspace, parsed.id)
+      : paths.endpoint(parsed.workspace, parsed.id);
   return (
     <Link to={to} className="mono wrap-anywhere">
       {parsed.id}
@@ -186,19 +241,19 @@ function Export({ name, file, list, wanted, disabled }: ExportProps) {
       } while (pageToken && read < exportLimit);
       const text = format === "csv" ? toCsv(found) : `${JSON.stringify(found, null, 2)}\n`;
       download(`${file}.${format}`, format === "csv" ? "text/csv" : "application/json", text);
-      toast(`${plural(found.length, "change")} exported.${pageToken ? ` Only the newest ${exportLimit.toLocaleString("en")} were looked at.` : ""}`);
+      toast(t(pageToken ? "history.exportedPart" : "history.exported", { count: found.length, limit: exportLimit }));
     });
   return (
     <>
       <Menu width={180}>
         <Menu.Target>
           <Button variant="default" leftSection={<DownloadIcon size={16} />} loading={busy} disabled={disabled}>
-            Export
+            {t("history.export")}
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item onClick={() => void save("csv")}>As CSV</Menu.Item>
-          <Menu.Item onClick={() => void save("json")}>As JSON</Menu.Item>
+          <Menu.Item onClick={() => void save("csv")}>{t("history.csv")}</Menu.Item>
+          <Menu.Item onClick={() => void save("json")}>{t("history.json")}</Menu.Item>
         </Menu.Dropdown>
       </Menu>
       <ProblemPanel error={error} />

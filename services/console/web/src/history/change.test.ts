@@ -28,7 +28,9 @@ describe("an entry of a change log", () => {
   });
 
   test("says of a new version whether it waits, and of a binding which it names", () => {
-    expect(diffsOf({ action: "ACTION_UPDATED", version: 3, changedFields: ["value"] })).toEqual([{ field: "New version", from: "", to: "3, not current yet" }]);
+    expect(diffsOf({ action: "ACTION_UPDATED", version: 3, changedFields: ["value"] })).toEqual([
+      { field: "New version", from: "", to: "3, not current yet" },
+    ]);
     expect(diffsOf({ action: "ACTION_CREATED", version: 1 })).toEqual([{ field: "New version", from: "", to: "1" }]);
     expect(diffsOf({ action: "ACTION_BOUND", version: 2 })).toEqual([{ field: "Version", from: "", to: "2" }]);
   });
@@ -36,8 +38,12 @@ describe("an entry of a change log", () => {
   test("says from what to what a rotation period changed", () => {
     const period: Change = { action: "ACTION_UPDATED", changedFields: ["rotation_period"] };
     expect(titleOf(period)).toBe("Updated rotation period");
-    expect(diffsOf({ ...period, oldRotationPeriod: "7776000s", newRotationPeriod: "2592000s" })).toEqual([{ field: "Rotation", from: "every 90 days", to: "every 30 days" }]);
-    expect(diffsOf({ ...period, oldRotationPeriod: "86400s" })).toEqual([{ field: "Rotation", from: "every day", to: "" }]);
+    expect(diffsOf({ ...period, oldRotationPeriod: "7776000s", newRotationPeriod: "2592000s" })).toEqual([
+      { field: "Rotation", from: "every 90 days", to: "every 30 days" },
+    ]);
+    expect(diffsOf({ ...period, oldRotationPeriod: "86400s" })).toEqual([
+      { field: "Rotation", from: "every day", to: "" },
+    ]);
   });
 
   test.each([
@@ -53,19 +59,33 @@ describe("an entry of a change log", () => {
   });
 
   test("says what a key is used for, and was before", () => {
-    const sealed: Change = { action: "ACTION_PURPOSE_SEALED", secret: "workspaces/demo/secrets/a", chains: ["raw > A(iv=random/12,tag=16)", "raw > B"] };
-    expect(titleOf(sealed)).toBe("Purpose sealed by the first use");
+    const sealed: Change = {
+      action: "ACTION_PURPOSE_SEALED",
+      secret: "workspaces/demo/secrets/a",
+      chains: ["raw > A(iv=random/12,tag=16)", "raw > B"],
+    };
+    expect(titleOf(sealed)).toBe("Purpose sealed by first use");
     expect(diffsOf(sealed)).toEqual([{ field: "Used for", from: "", to: "raw > A(iv=random/12,tag=16), raw > B" }]);
     expect(haystack(sealed)).toContain("raw > b");
     const replaced: Change = { action: "ACTION_PURPOSE_REPLACED", oldChains: ["raw > B"], chains: ["raw > C"] };
     expect(titleOf(replaced)).toBe("Purpose replaced by a super admin");
     expect(diffsOf(replaced)).toEqual([{ field: "Used for", from: "raw > B", to: "raw > C" }]);
     expect(toCsv([replaced])).toContain("Used for: raw > B → raw > C");
-    expect(diffsOf({ ...replaced, oldMinCost: "600000", newMinCost: "16384" })).toContainEqual({ field: "Minimum iterations", from: "600000", to: "16384" });
-    expect(diffsOf({ action: "ACTION_CREATED", chains: ["raw > B"] })).toEqual([{ field: "Used for", from: "", to: "raw > B" }]);
-    expect(titleOf({ action: "ACTION_PURPOSES_REPORTED", endpoint: "workspaces/demo/endpoints/a" })).toBe("Recorded what its secrets are used for");
-    expect(actionOf("ACTION_EQUAL_VALUE_REFUSED").words).toBe("Refused: another secret has the same value");
-    expect(titleOf({ action: "ACTION_UPDATED", changedFields: ["shared"] })).toBe("Shared with the endpoints of other hosts");
+    expect(diffsOf({ ...replaced, oldMinCost: "600000", newMinCost: "16384" })).toContainEqual({
+      field: "Minimum iterations",
+      from: "600000",
+      to: "16384",
+    });
+    expect(diffsOf({ action: "ACTION_CREATED", chains: ["raw > B"] })).toEqual([
+      { field: "Used for", from: "", to: "raw > B" },
+    ]);
+    expect(titleOf({ action: "ACTION_PURPOSES_REPORTED", endpoint: "workspaces/demo/endpoints/a" })).toBe(
+      "Recorded what its secrets are used for",
+    );
+    expect(actionOf("ACTION_EQUAL_VALUE_REFUSED").words).toBe("Rejected: another secret has the same value");
+    expect(titleOf({ action: "ACTION_UPDATED", changedFields: ["shared"] })).toBe(
+      "Shared with endpoints of other hosts",
+    );
   });
 
   test("is green for a proof alone, and red for what is gone", () => {
@@ -86,7 +106,8 @@ describe("an entry of a change log", () => {
   });
 
   test("is found by who, why and what", () => {
-    for (const text of ["login.test#jo", "hyperlink", "secrets/a", "quoted", "team=a"]) expect(haystack(update)).toContain(text);
+    for (const text of ["login.test#jo", "hyperlink", "secrets/a", "quoted", "team=a"])
+      expect(haystack(update)).toContain(text);
   });
 
   test("is exported so that no spreadsheet runs it", () => {

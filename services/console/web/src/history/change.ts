@@ -2,10 +2,13 @@ import type { EndpointChange_ActionJson, EndpointChangeJson } from "../gen/keywa
 import type { SecretChange_ActionJson, SecretChangeJson } from "../gen/keyward/vault/v1/resources_pb";
 import { idOf } from "../api/names";
 import { everyWords } from "../secrets/rotation";
+import { t } from "../text/t";
 import type { Tone } from "../ui/parts";
 
 /** An entry of either change log. */
-export type Change = Omit<SecretChangeJson & EndpointChangeJson, "action"> & { action?: SecretChange_ActionJson | EndpointChange_ActionJson };
+export type Change = Omit<SecretChangeJson & EndpointChangeJson, "action"> & {
+  action?: SecretChange_ActionJson | EndpointChange_ActionJson;
+};
 
 /** What one entry says changed, field by field. */
 export interface Diff {
@@ -15,52 +18,69 @@ export interface Diff {
 }
 
 /** What an action is about; the page shows each by an icon of its own. */
-export type Mark = "add" | "edit" | "remove" | "link" | "unlink" | "proof" | "on" | "off" | "warn" | "look" | "restore" | "destroy" | "key" | "other";
+export type Mark =
+  | "add"
+  | "edit"
+  | "remove"
+  | "link"
+  | "unlink"
+  | "proof"
+  | "on"
+  | "off"
+  | "warn"
+  | "look"
+  | "restore"
+  | "destroy"
+  | "key"
+  | "other";
 
-// Colour is for what takes away or endangers, and for proofs. All else is told by word and icon.
+// Color marks destructive or risky actions and proofs. Words and icons mark the rest.
 const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
-  ACTION_CREATED: ["Created", "add"],
-  ACTION_UPDATED: ["Updated", "edit"],
-  ACTION_DELETED: ["Deleted", "remove", "bad"],
-  ACTION_FORCE_DELETED: ["Deleted by force", "remove", "bad"],
-  ACTION_BOUND: ["Taken into use", "link"],
-  ACTION_UNBOUND: ["Taken out of use", "unlink"],
-  ACTION_VERSION_RESTORED: ["Version made current again", "restore"],
-  ACTION_VERSION_ENABLED: ["Version enabled", "on"],
-  ACTION_VERSION_DISABLED: ["Version disabled", "off", "warn"],
-  ACTION_VERSION_DESTROYED: ["Version destroyed", "destroy", "bad"],
-  ACTION_PURPOSE_SEALED: ["Purpose sealed by the first use", "key"],
-  ACTION_PURPOSE_REPLACED: ["Purpose replaced by a super admin", "key", "warn"],
-  ACTION_EQUAL_VALUE_REFUSED: ["Refused: another secret has the same value", "warn", "warn"],
-  ACTION_SEALING_REQUIRED: ["Sealed values required", "key"],
-  ACTION_SEALING_NOT_REQUIRED: ["Sealed values no longer required", "key", "warn"],
-  ACTION_PURPOSES_REPORTED: ["Recorded what its secrets are used for", "key"],
-  ACTION_APPROVED: ["Approved", "proof", "good"],
-  ACTION_ACTIVATED: ["Activated", "on"],
-  ACTION_DEACTIVATED: ["Deactivated", "off", "warn"],
-  ACTION_VERIFIED: ["Verified", "proof", "good"],
-  ACTION_DEGRADED: ["Proof missing", "warn", "warn"],
-  ACTION_TESTED: ["Tested with live keys", "look"],
-  ACTION_DIAGNOSED: ["Sample diagnosed", "look"],
-  ACTION_RECOVERED: ["Proof found again", "proof", "good"],
+  ACTION_CREATED: [t("action.created"), "add"],
+  ACTION_UPDATED: [t("action.updated"), "edit"],
+  ACTION_DELETED: [t("action.deleted"), "remove", "bad"],
+  ACTION_FORCE_DELETED: [t("action.forceDeleted"), "remove", "bad"],
+  ACTION_BOUND: [t("action.bound"), "link"],
+  ACTION_UNBOUND: [t("action.unbound"), "unlink"],
+  ACTION_VERSION_RESTORED: [t("action.versionRestored"), "restore"],
+  ACTION_VERSION_ENABLED: [t("action.versionEnabled"), "on"],
+  ACTION_VERSION_DISABLED: [t("action.versionDisabled"), "off", "warn"],
+  ACTION_VERSION_DESTROYED: [t("action.versionDestroyed"), "destroy", "bad"],
+  ACTION_PURPOSE_SEALED: [t("action.purposeSealed"), "key"],
+  ACTION_PURPOSE_REPLACED: [t("action.purposeReplaced"), "key", "warn"],
+  ACTION_EQUAL_VALUE_REFUSED: [t("action.equalRefused"), "warn", "warn"],
+  ACTION_SEALING_REQUIRED: [t("action.sealingRequired"), "key"],
+  ACTION_SEALING_NOT_REQUIRED: [t("action.sealingNotRequired"), "key", "warn"],
+  ACTION_PURPOSES_REPORTED: [t("action.purposesReported"), "key"],
+  ACTION_APPROVED: [t("action.approved"), "proof", "good"],
+  ACTION_ACTIVATED: [t("action.activated"), "on"],
+  ACTION_DEACTIVATED: [t("action.deactivated"), "off", "warn"],
+  ACTION_VERIFIED: [t("action.verified"), "proof", "good"],
+  ACTION_DEGRADED: [t("action.degraded"), "warn", "warn"],
+  ACTION_TESTED: [t("action.tested"), "look"],
+  ACTION_DIAGNOSED: [t("action.diagnosed"), "look"],
+  ACTION_RECOVERED: [t("action.recovered"), "proof", "good"],
 };
 
 /** The action in words; one that is newer than this page, by its own name. */
 export function actionOf(action: string | undefined): { words: string; mark: Mark; tone: Tone } {
-  const [words, mark, tone = "quiet"] = actions[action ?? ""] ?? [sentenceOf((action ?? "").replace(/^ACTION_/, "")), "other" as Mark];
+  const [words, mark, tone = "quiet"] = actions[action ?? ""] ?? [
+    sentenceOf((action ?? "").replace(/^ACTION_/, "")),
+    "other",
+  ];
   return { words, mark, tone };
 }
 
 const versionTitles: Record<string, (version: number) => string> = {
-  ACTION_VERSION_RESTORED: (version) => `Made version ${version} current again`,
-  ACTION_VERSION_ENABLED: (version) => `Enabled version ${version}`,
-  ACTION_VERSION_DISABLED: (version) => `Disabled version ${version}`,
-  ACTION_VERSION_DESTROYED: (version) => `Destroyed version ${version}`,
+  ACTION_VERSION_RESTORED: (version) => t("action.restoredVersion", { version }),
+  ACTION_VERSION_ENABLED: (version) => t("action.enabledVersion", { version }),
+  ACTION_VERSION_DISABLED: (version) => t("action.disabledVersion", { version }),
+  ACTION_VERSION_DESTROYED: (version) => t("action.destroyedVersion", { version }),
 };
 
 function sentenceOf(name: string): string {
   const words = name.toLowerCase().replaceAll("_", " ");
-  return words ? words[0]?.toUpperCase() + words.slice(1) : "Changed";
+  return words ? words[0]?.toUpperCase() + words.slice(1) : t("action.changed");
 }
 
 /** The resource that changed. */
@@ -71,36 +91,39 @@ export function titleOf(change: Change): string {
   const { words } = actionOf(change.action);
   const ofVersion = change.version ? versionTitles[change.action ?? ""] : undefined;
   if (ofVersion) return ofVersion(change.version ?? 0);
-  // A new value is the current one unless it waits; that is said of the version.
+  // A new value is usually current; the version says so if it is not.
   const fields = (change.changedFields ?? []).filter((f) => f !== "current_version");
-  if (change.action === "ACTION_UPDATED" && fields.join() === "shared") return "Shared with the endpoints of other hosts";
+  if (change.action === "ACTION_UPDATED" && fields.join() === "shared") return t("action.shared");
   if (change.action !== "ACTION_UPDATED" || fields.length === 0) return words;
-  return `Updated ${fields.map((f) => f.replaceAll("_", " ")).join(", ")}`;
+  return t("action.updatedFields", { fields: fields.map((f) => f.replaceAll("_", " ")).join(", ") });
 }
 
-/** What changed from what to what. Values are in no log: a new one shows as its number. */
+/** The changes of an entry. Logs hold no values: a new value appears as its version number. */
 export function diffsOf(change: Change): Diff[] {
   const found: Diff[] = [];
   const add = (field: string, from: string, to: string) => {
     if (from !== to) found.push({ field, from, to });
   };
   if (change.version) add(...versionOf(change.version, change));
-  add("Description", change.oldDescription ?? "", change.newDescription ?? "");
-  add("Labels", labels(change.oldLabels), labels(change.newLabels));
-  add("Allowed hosts", (change.oldAllowedHosts ?? []).join(", "), (change.newAllowedHosts ?? []).join(", "));
-  add("Rotation", everyWords(change.oldRotationPeriod), everyWords(change.newRotationPeriod));
-  add("Used for", (change.oldChains ?? []).join(", "), (change.chains ?? []).join(", "));
-  add("Minimum iterations", change.oldMinCost ?? "", change.newMinCost ?? "");
+  add(t("secret.description"), change.oldDescription ?? "", change.newDescription ?? "");
+  add(t("secret.labels"), labels(change.oldLabels), labels(change.newLabels));
+  add(t("secret.allowedHosts"), (change.oldAllowedHosts ?? []).join(", "), (change.newAllowedHosts ?? []).join(", "));
+  add(t("secret.rotation"), everyWords(change.oldRotationPeriod), everyWords(change.newRotationPeriod));
+  add(t("secret.usedFor"), (change.oldChains ?? []).join(", "), (change.chains ?? []).join(", "));
+  add(t("history.minIterations"), change.oldMinCost ?? "", change.newMinCost ?? "");
   add("URL", change.oldUrl ?? "", change.newUrl ?? "");
   return found;
 }
 
-/** What an entry says of a version, where its title does not. */
-function versionOf(version: number, { action = "ACTION_UNSPECIFIED", changedFields = [] }: Change): [field: string, from: string, to: string] {
-  if (action in versionTitles) return ["Version", "", ""];
-  if (action !== "ACTION_CREATED" && action !== "ACTION_UPDATED") return ["Version", "", String(version)];
+/** What an entry says about a version beyond its title. */
+function versionOf(
+  version: number,
+  { action = "ACTION_UNSPECIFIED", changedFields = [] }: Change,
+): [field: string, from: string, to: string] {
+  if (action in versionTitles) return [t("history.version"), "", ""];
+  if (action !== "ACTION_CREATED" && action !== "ACTION_UPDATED") return [t("history.version"), "", String(version)];
   const waits = action === "ACTION_UPDATED" && !changedFields.includes("current_version");
-  return ["New version", "", waits ? `${version}, not current yet` : String(version)];
+  return [t("history.newVersion"), "", waits ? t("history.notCurrentYet", { version }) : String(version)];
 }
 
 function labels(map: Record<string, string> | undefined): string {
@@ -110,20 +133,45 @@ function labels(map: Record<string, string> | undefined): string {
     .join(", ");
 }
 
-/** Who it was: the subject of a token without its issuer, or the whole of any other name. */
+/** The actor: the subject of a token without its issuer, or the full name otherwise. */
 export function actorOf(change: Change): string {
   const subject = change.actor?.subject ?? "";
-  if (subject === "system") return "Keyward itself";
+  if (subject === "system") return t("history.system");
   if (subject.startsWith("spiffe://")) return `${idOf(subject)} (workload)`;
   return subject.slice(subject.lastIndexOf("#") + 1);
 }
 
 /** What an entry is searched by. */
 export function haystack(change: Change): string {
-  return [change.actor?.subject, change.reason, resourceOf(change), titleOf(change), ...(change.changedFields ?? []), ...diffsOf(change).flatMap((d) => [d.from, d.to])].join("\n").toLowerCase();
+  return [
+    change.actor?.subject,
+    change.reason,
+    resourceOf(change),
+    titleOf(change),
+    ...(change.changedFields ?? []),
+    ...diffsOf(change).flatMap((d) => [d.from, d.to]),
+  ]
+    .join("\n")
+    .toLowerCase();
 }
 
-const columns = ["sequence", "time", "actor", "roles", "address", "action", "resource", "uid", "version", "changed_fields", "changes", "referrers", "secrets", "reason", "request_id"];
+const columns = [
+  "sequence",
+  "time",
+  "actor",
+  "roles",
+  "address",
+  "action",
+  "resource",
+  "uid",
+  "version",
+  "changed_fields",
+  "changes",
+  "referrers",
+  "secrets",
+  "reason",
+  "request_id",
+];
 
 /** The entries as a table for spreadsheets (RFC 4180). */
 export function toCsv(changes: Change[]): string {
@@ -138,7 +186,9 @@ export function toCsv(changes: Change[]): string {
     c.uid ?? "",
     c.version ? String(c.version) : "",
     (c.changedFields ?? []).join(" "),
-    diffsOf(c).map((d) => `${d.field}: ${d.from || "–"} → ${d.to || "–"}`).join("; "),
+    diffsOf(c)
+      .map((d) => `${d.field}: ${d.from || "–"} → ${d.to || "–"}`)
+      .join("; "),
     (c.referrers ?? []).join(" "),
     (c.secrets ?? []).join(" "),
     c.reason ?? "",

@@ -5,13 +5,14 @@ import { CopyBlock } from "../ui/Copy";
 import { Card } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { TabList } from "../ui/TabList";
+import { t } from "../text/t";
 import { filled, policyLines, programs, type Program } from "./programs";
 
 /** How a service calls the endpoint: programs, and the role that they need. */
 export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="stack">
-      <Card title="Call it from a service" words="The service has Keyward encrypt a message, sends it to the partner as it is, and has the answer decrypted. It never sees a key.">
+      <Card title={t("integrate.title")} words={t("integrate.words")}>
         <Tabs defaultValue={programs[0]?.name} keepMounted={false}>
           <TabList>
             {programs.map((p) => (
@@ -26,10 +27,10 @@ export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
             </Tabs.Panel>
           ))}
         </Tabs>
-        {endpoint.state !== "STATE_ACTIVE" && <p className="dimmed">Until the endpoint is active, Keyward answers ENDPOINT_NOT_ACTIVE.</p>}
-        <p className="dimmed">If the partner calls you, decrypt its request or verify its signature with the kind REQUEST, and answer with the exchange that Decrypt returns.</p>
+        {endpoint.state !== "STATE_ACTIVE" && <p className="dimmed">{t("integrate.inactive")}</p>}
+        <p className="dimmed">{t("integrate.incoming")}</p>
       </Card>
-      <Card title="The role that is needed" words="Sender, of this endpoint alone. Ask the people who run Keyward for it.">
+      <Card title={t("integrate.roleTitle")} words={t("integrate.roleWords")}>
         <Text program={policyLines} endpoint={endpoint} />
       </Card>
     </div>
@@ -48,5 +49,7 @@ function Text({ program, endpoint }: { program: Program; endpoint: EndpointJson 
   });
   if (text.error) return <ProblemPanel error={text.error} onRetry={() => void text.refetch()} />;
   if (!text.data) return <Skeleton height={200} />;
-  return <CopyBlock text={filled(text.data, program, endpoint, window.location.origin).trimEnd()} what={program.name} />;
+  return (
+    <CopyBlock text={filled(text.data, program, endpoint, window.location.origin).trimEnd()} what={program.name} />
+  );
 }

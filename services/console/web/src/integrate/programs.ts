@@ -7,6 +7,7 @@ import grpcurl from "./grpcurl.txt?url";
 import java from "./java.txt?url";
 import node from "./node.txt?url";
 import python from "./python.txt?url";
+import { t } from "../text/t";
 import policy from "./policy.txt?url";
 
 /** A program that calls Encrypt, sends the message and calls Decrypt; or the policy that lets it. */
@@ -30,9 +31,9 @@ export const programs: Program[] = [
   { name: "Python", url: python, quote: JSON.stringify },
 ];
 
-export const policyLines: Program = { name: "policy lines", url: policy, quote: JSON.stringify };
+export const policyLines: Program = { name: t("integrate.policyWhat"), url: policy, quote: JSON.stringify };
 
-/** The gRPC address, which the page does not know. */
+/** A placeholder for the gRPC address, which the page does not know. */
 const address = "allowlist.internal:9443";
 
 /** What bodies of an endpoint may look like. */
@@ -48,15 +49,22 @@ function isOpened({ encryption }: EndpointJson): boolean {
   return response ? isEncrypted(response) || Boolean(response.signing) : isEncrypted(encryption?.request);
 }
 
-/** The text of a program for one endpoint. Whatever an owner typed is quoted as the language wants it. */
-export function filled(template: string, { quote }: Pick<Program, "quote">, endpoint: EndpointJson, origin: string): string {
+/** The text of a program for one endpoint. Input of owners is quoted as the language requires. */
+export function filled(
+  template: string,
+  { quote }: Pick<Program, "quote">,
+  endpoint: EndpointJson,
+  origin: string,
+): string {
   const { name = "", methods } = endpoint;
   // A URL that stands for all below it is called at its base.
   const url = (endpoint.url ?? "").replace(/\/\*$/, "/");
   const method = methods?.[0] ?? "POST";
   const context = JSON.stringify({ method, path: new URL(url).pathname });
   const values: Record<string, string> = {
-    name, method, address,
+    name,
+    method,
+    address,
     api: quote(`${origin}/v1/${name}`),
     url: quote(url),
     body: quote(sampleOf(endpoint)),
@@ -66,6 +74,9 @@ export function filled(template: string, { quote }: Pick<Program, "quote">, endp
     id: quote(idOf(name)),
   };
   return template
-    .replace(/^(?:#|\/\/)if decrypt\n([\s\S]*?)(?:^(?:#|\/\/)else\n([\s\S]*?))?^(?:#|\/\/)end\n/gm, (_, then: string, otherwise = "") => (isOpened(endpoint) ? then : otherwise))
+    .replace(
+      /^(?:#|\/\/)if decrypt\n([\s\S]*?)(?:^(?:#|\/\/)else\n([\s\S]*?))?^(?:#|\/\/)end\n/gm,
+      (_, then: string, otherwise: string = "") => (isOpened(endpoint) ? then : otherwise),
+    )
     .replace(/\{\{(\w+)\}\}/g, (all, key: string) => values[key] ?? all);
 }

@@ -13,9 +13,10 @@ import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { rich, t } from "../text/t";
 import { ReferrerList, useReferrers } from "./Referrers";
 
-/** Deletes a secret, once its name was typed. What is in use is not deleted. */
+/** Deletes a secret after its name is typed. A secret in use cannot be deleted. */
 export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose: () => void }) {
   const { workspace, admin } = useAccess();
   const cache = useQueryClient();
@@ -35,7 +36,7 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
   const remove = () =>
     run(async () => {
       await deleteSecret(name, { etag: refused ? undefined : secret.etag, reason: reason.trim(), force });
-      toast(`${id} is deleted.`);
+      toast(t("secret.delete.done", { id }));
       onClose();
       if (!window.location.pathname.endsWith("/secrets")) navigate(paths.secrets(workspace), { force: true });
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
@@ -43,7 +44,7 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
     });
 
   return (
-    <Dialog onClose={onClose} title={inUse && !admin ? "This secret is in use" : "Delete secret"}>
+    <Dialog onClose={onClose} title={inUse && !admin ? t("problem.thisSecretInUse") : t("secret.delete.title")}>
       <form
         ref={form}
         className="stack"
@@ -53,37 +54,52 @@ export function DeleteSecret({ secret, onClose }: { secret: SecretJson; onClose:
         }}
       >
         {inUse ? (
-          <Notice tone="warn" icon={<AlertIcon />} title="It cannot be deleted while endpoints refer to it">
-            <p>Take it out of these first:</p>
+          <Notice tone="warn" icon={<AlertIcon />} title={t("secret.delete.blocked")}>
+            <p>{t("secret.delete.blockedWords")}</p>
             <ReferrerList names={named} onFollow={onClose} />
           </Notice>
         ) : (
-          <p>
-            This deletes <b className="mono wrap-anywhere">{id}</b> with all its versions, for good. Its change log stays.
-          </p>
+          <p>{rich("secret.delete.words", { id, strong: (c) => <b className="mono wrap-anywhere">{c}</b> })}</p>
         )}
         {inUse && admin && (
           <Checkbox
             checked={force}
             onChange={(e) => setForce(e.currentTarget.checked)}
-            label="Delete it all the same, as super admin"
-            description="The endpoints above stop working at once. It is on the log, with your reason."
+            label={t("secret.delete.force")}
+            description={t("secret.delete.forceHelp")}
           />
         )}
         {(!inUse || (admin && force)) && (
           <>
-            <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />
-            <TextInput label="Reason" description={force ? "For the change log." : "Optional, for the change log."} withAsterisk={force} maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+            <TextInput
+              label={
+                <>{rich("ui.typeToConfirm", { id, dim: (c) => <span className="mono wrap-anywhere">{c}</span> })}</>
+              }
+              autoComplete="off"
+              spellCheck={false}
+              data-autofocus
+              classNames={{ input: "mono" }}
+              value={typed}
+              onChange={(e) => setTyped(e.currentTarget.value)}
+            />
+            <TextInput
+              label={t("ui.reason")}
+              description={force ? t("ui.reasonRequired") : t("ui.reasonOptional")}
+              withAsterisk={force}
+              maxLength={512}
+              value={reason}
+              onChange={(e) => setReason(e.currentTarget.value)}
+            />
           </>
         )}
         {!refused && <ProblemPanel error={error} />}
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            {inUse && !admin ? "Close" : "Cancel"}
+            {inUse && !admin ? t("ui.close") : t("ui.cancel")}
           </Button>
           {(!inUse || admin) && (
             <Button type="submit" color="red" loading={busy} disabled={typed !== id || !allowed}>
-              Delete
+              {t("ui.delete")}
             </Button>
           )}
         </Group>

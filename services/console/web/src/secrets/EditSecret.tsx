@@ -11,7 +11,7 @@ import { Conflict, differencesOf } from "../ui/Conflict";
 import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { HostsField, LabelsField } from "../ui/LabelsField";
-import { Notice, plural } from "../ui/parts";
+import { Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
@@ -22,6 +22,7 @@ import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
 import { Stored } from "./Stored";
 import { usages, type KnownUsage } from "./usage";
+import { t } from "../text/t";
 import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
@@ -33,15 +34,37 @@ interface Props {
 
 /** Changes a secret: what is known of it, or its value, which makes a new version. */
 export function EditSecret({ name, rotate, onClose }: Props) {
-  // Read anew, so that what is edited is what is there.
+  // Fetched again, so that the form edits the current state.
   const [stored, setStored] = useState<SecretJson>();
-  const secret = useQuery({ queryKey: ["secret", name, "edit"], queryFn: ({ signal }) => getSecret(name, signal), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
+  const secret = useQuery({
+    queryKey: ["secret", name, "edit"],
+    queryFn: ({ signal }) => getSecret(name, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+  });
   return (
-    <Dialog onClose={onClose} title={stored ? "Stored" : rotate ? "New value for" : "Edit"} of={stored ? undefined : idOf(name)} shows={stored ?? secret.data?.etag} size={620} closeOnClickOutside={false}>
+    <Dialog
+      onClose={onClose}
+      title={stored ? t("stored.title") : rotate ? t("edit.titleValue") : t("ui.edit")}
+      of={stored ? undefined : idOf(name)}
+      shows={stored ?? secret.data?.etag}
+      size={620}
+      closeOnClickOutside={false}
+    >
       <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
       {secret.isPending && <Skeleton height={260} />}
       {stored && <Stored secret={stored} onClose={onClose} />}
-      {secret.data && !stored && <EditForm key={secret.data.etag} secret={secret.data} rotate={rotate} onReload={() => void secret.refetch()} onStored={setStored} onClose={onClose} />}
+      {secret.data && !stored && (
+        <EditForm
+          key={secret.data.etag}
+          secret={secret.data}
+          rotate={rotate}
+          onReload={() => void secret.refetch()}
+          onStored={setStored}
+          onClose={onClose}
+        />
+      )}
     </Dialog>
   );
 }
@@ -49,7 +72,7 @@ export function EditSecret({ name, rotate, onClose }: Props) {
 interface FormProps extends Omit<Props, "name"> {
   secret: SecretJson;
   onReload: () => void;
-  /** Told of a secret whose new value the vault says something about. */
+  /** Called with a secret if the vault reports facts about its new value. */
   onStored: (secret: SecretJson) => void;
 }
 
@@ -65,7 +88,14 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
   const [theirs, setTheirs] = useState<SecretJson>();
   const [filled, setFilled] = useState(false);
   const { run, busy, error: refused, reset, form } = useAction();
-  const error = useStillWrong(refused, { secret: { description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, rotationPeriod: draft.days } });
+  const error = useStillWrong(refused, {
+    secret: {
+      description: draft.description,
+      labels: draft.labels,
+      allowedHosts: draft.hosts,
+      rotationPeriod: draft.days,
+    },
+  });
   const credential = secret.usage === "USAGE_CREDENTIAL";
   const before = draftOf(secret);
   const changed = changedPaths(before, draft);
@@ -79,8 +109,21 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
       if (rotating && !found) return;
       try {
         const saved = await updateSecret(
-          { name, etag, description: draft.description, labels: draft.labels, allowedHosts: draft.hosts, ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }), ...(found && { value: found.value }) },
-          { updateMask: [...changed, ...(found ? ["value"] : [])].join(","), requestId: found?.requestId ?? crypto.randomUUID(), reason: reason.trim(), keepCurrent: Boolean(found) && keep },
+          {
+            name,
+            etag,
+            description: draft.description,
+            labels: draft.labels,
+            allowedHosts: draft.hosts,
+            ...(changed.includes("rotation_period") && { rotationPeriod: periodOf(draft.days) }),
+            ...(found && { value: found.value }),
+          },
+          {
+            updateMask: [...changed, ...(found ? ["value"] : [])].join(","),
+            requestId: found?.requestId ?? crypto.randomUUID(),
+            reason: reason.trim(),
+            keepCurrent: Boolean(found) && keep,
+          },
         );
         value.current?.clear();
         toast(savedWords(saved, Boolean(found), keep));
@@ -91,7 +134,13 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
         setTheirs(await getSecret(name));
         return;
       }
-      for (const queryKey of [["secrets", workspace], ["secret", name], ["versions", name], ["history", name]]) void cache.invalidateQueries({ queryKey });
+      for (const queryKey of [
+        ["secrets", workspace],
+        ["secret", name],
+        ["versions", name],
+        ["history", name],
+      ])
+        void cache.invalidateQueries({ queryKey });
     });
 
   return (
@@ -106,11 +155,44 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
     >
       {!rotate && (
         <>
-          <Textarea label="Description" description="People can read it, and the change log keeps it. Never enter a value here." autosize minRows={2} maxRows={6} maxLength={1024} data-autofocus value={draft.description} error={violationOf(error, "secret.description")} onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })} />
-          <LabelsField value={draft.labels} onChange={(labels) => setDraft({ ...draft, labels })} error={violationOf(error, "secret.labels")} />
-          {credential && <HostsField value={draft.hosts} onChange={(hosts) => setDraft({ ...draft, hosts })} error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description} />}
-          <RotationField value={draft.days} onChange={(days) => setDraft({ ...draft, days })} error={violationOf(error, "secret.rotation_period")} />
-          <Switch checked={rotating} onChange={(e) => { setRotating(e.currentTarget.checked); setFilled(false); }} label="Store a new value" description="It becomes the next version." />
+          <Textarea
+            label={t("secret.description")}
+            description={t("edit.descriptionHelp")}
+            autosize
+            minRows={2}
+            maxRows={6}
+            maxLength={1024}
+            data-autofocus
+            value={draft.description}
+            error={violationOf(error, "secret.description")}
+            onChange={(e) => setDraft({ ...draft, description: e.currentTarget.value })}
+          />
+          <LabelsField
+            value={draft.labels}
+            onChange={(labels) => setDraft({ ...draft, labels })}
+            error={violationOf(error, "secret.labels")}
+          />
+          {credential && (
+            <HostsField
+              value={draft.hosts}
+              onChange={(hosts) => setDraft({ ...draft, hosts })}
+              error={error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description}
+            />
+          )}
+          <RotationField
+            value={draft.days}
+            onChange={(days) => setDraft({ ...draft, days })}
+            error={violationOf(error, "secret.rotation_period")}
+          />
+          <Switch
+            checked={rotating}
+            onChange={(e) => {
+              setRotating(e.currentTarget.checked);
+              setFilled(false);
+            }}
+            label={t("edit.newValue")}
+            description={t("edit.newValueHelp")}
+          />
         </>
       )}
       {rotating && (
@@ -129,24 +211,40 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
           <Affected secret={secret} keep={keep} />
         </>
       )}
-      <TextInput label="Reason" description="Optional, for the change log." maxLength={512} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+      <TextInput
+        label={t("ui.reason")}
+        description={t("ui.reasonOptional")}
+        maxLength={512}
+        value={reason}
+        onChange={(e) => setReason(e.currentTarget.value)}
+      />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-          Cancel
+          {t("ui.cancel")}
         </Button>
         <Button type="submit" loading={busy} disabled={!ready}>
-          Save
+          {t("ui.save")}
         </Button>
       </Group>
       {theirs && (
         <Conflict
-          what="secret"
+          what={t("ui.what.secret")}
           changed={theirs.updateTime}
           differences={[
             ...differencesOf(fields, before, draftOf(theirs), draft),
             ...(theirs.currentVersion !== secret.currentVersion || rotating
-              ? [{ field: "Value", before: `version ${secret.currentVersion}`, theirs: `version ${theirs.currentVersion}`, yours: rotating && !keep ? "a new version" : `version ${secret.currentVersion}` }]
+              ? [
+                  {
+                    field: t("params.value"),
+                    before: t("ui.versionInline", { currentVersion: secret.currentVersion }),
+                    theirs: t("ui.versionInline", { currentVersion: theirs.currentVersion }),
+                    yours:
+                      rotating && !keep
+                        ? t("edit.aNewVersion")
+                        : t("ui.versionInline", { currentVersion: secret.currentVersion }),
+                  },
+                ]
               : []),
           ]}
           onMine={() => {
@@ -167,19 +265,23 @@ function EditForm({ secret, rotate, onReload, onStored, onClose }: FormProps) {
 
 function savedWords(saved: SecretJson, added: boolean, keep: boolean): string {
   const id = idOf(saved.name);
-  if (!added) return `${id} is saved.`;
-  if (keep) return `The new value of ${id} waits among its versions; version ${saved.currentVersion} stays in use. It cannot be viewed again.`;
-  return `Version ${saved.currentVersion} of ${id} is in use. It cannot be viewed again.`;
+  if (!added) return t("editor.saved", { id });
+  if (keep) return t("edit.waiting", { id, currentVersion: saved.currentVersion });
+  return t("edit.current", { currentVersion: saved.currentVersion, id });
 }
 
-/** From when on the new value is used. */
+/** When the new value takes effect. */
 function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKeep: (keep: boolean) => void }) {
   const choices = [
-    { value: "now", name: "Use it at once", words: `In place of version ${current}.` },
-    { value: "later", name: "Keep the current one until I restore it", words: "For a key that the partner must have before it is used." },
+    { value: "now", name: t("edit.useNow"), words: t("edit.useNowHelp", { current }) },
+    {
+      value: "later",
+      name: t("edit.keep"),
+      words: t("edit.keepHelp"),
+    },
   ];
   return (
-    <Radio.Group label="When it is used" value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
+    <Radio.Group label={t("edit.when")} value={keep ? "later" : "now"} onChange={(v) => onKeep(v === "later")}>
       <div className="choices">
         {choices.map((c) => (
           <label key={c.value} className="choice" data-checked={(c.value === "later") === keep || undefined}>
@@ -202,16 +304,14 @@ function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   if (keep || (referrers.data && names.length === 0)) {
     return (
       <Notice>
-        <p>{keep ? `Nothing changes yet: endpoints keep using version ${secret.currentVersion}. To switch, restore the new version under Versions.` : "No endpoint uses this secret yet, so a new value affects nothing."}</p>
+        <p>{keep ? t("edit.waitWords", { currentVersion: secret.currentVersion }) : t("edit.unused")}</p>
       </Notice>
     );
   }
-  const { name } = usages[(secret.usage ?? "USAGE_KEY") as KnownUsage];
+  const { inline } = usages[(secret.usage ?? "USAGE_KEY") as KnownUsage];
   return (
-    <Notice tone="warn" icon={<AlertIcon />} title={`A new value affects ${plural(names.length, "endpoint")}`}>
-      <p>
-        Within a second, they use the new {name.toLowerCase()}, unless they pin a version. Exchanges in progress finish with the one they started with. Make sure that the partner has the new one.
-      </p>
+    <Notice tone="warn" icon={<AlertIcon />} title={t("edit.affects", { count: names.length })}>
+      <p>{t("edit.affectsWords", { name: inline })}</p>
       <ReferrerList names={names} />
     </Notice>
   );

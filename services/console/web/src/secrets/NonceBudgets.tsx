@@ -4,15 +4,19 @@ import type { SecretVersionJson } from "../gen/keyward/vault/v1/resources_pb";
 import { AlertIcon } from "../ui/icons";
 import { Card, Tag } from "../ui/parts";
 import { FullTime } from "../ui/Time";
+import { rich, t } from "../text/t";
 import { budgetWords, withBudget } from "./budgets";
 
-/** How much of its nonce budget each version of a key has used. Not on the page until one has. */
+/** The used nonce budget of each version of a key. Hidden until a version has used some. */
 export function NonceBudgets({ name }: { name: string }) {
-  const list = useQuery({ queryKey: ["versions", name, "budgets"], queryFn: ({ signal }) => listVersions(name, { pageSize: 50 }, signal) });
+  const list = useQuery({
+    queryKey: ["versions", name, "budgets"],
+    queryFn: ({ signal }) => listVersions(name, { pageSize: 50 }, signal),
+  });
   const versions = withBudget(list.data?.versions ?? []);
   if (versions.length === 0) return null;
   return (
-    <Card title="Nonce budget" words="How many values each version has encrypted under random IVs, and how many it may. All endpoints share the budget.">
+    <Card title={t("budget.title")} words={t("budget.words")}>
       <dl className="facts">
         {versions.map((v) => (
           <Budget key={v.version} version={v} />
@@ -28,10 +32,10 @@ function Budget({ version: v }: { version: SecretVersionJson }) {
   return (
     <div className="fact">
       <dt>
-        Version {v.version} {v.current && <Tag tone="info">Current</Tag>}
+        {t("ui.version", { version: v.version })} {v.current && <Tag tone="info">{t("versions.current")}</Tag>}
       </dt>
       <dd>
-        {count} values ({share}){" "}
+        {t("budget.taken", { count, share })}{" "}
         {state && (
           <Tag tone={state.tone} icon={<AlertIcon size={13} />}>
             {state.name}
@@ -39,9 +43,7 @@ function Budget({ version: v }: { version: SecretVersionJson }) {
         )}
         {state && <p>{state.words}</p>}
         {budget.projectedEndTime && (
-          <p className="dimmed">
-            At the rate so far, it is used up <FullTime value={budget.projectedEndTime} />.
-          </p>
+          <p className="dimmed">{rich("budget.pace", { time: <FullTime value={budget.projectedEndTime} /> })}</p>
         )}
       </dd>
     </div>

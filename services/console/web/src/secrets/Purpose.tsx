@@ -17,6 +17,7 @@ import { useAction } from "../ui/useAction";
 import { useStillWrong } from "../ui/useStillWrong";
 import { Chains } from "./Chains";
 import { chainsError, chainsIn, purposeWords, replaceable, shareable } from "./purpose";
+import { rich, t } from "../text/t";
 import { sharedWarning } from "./usage";
 
 /** What a key is used for. */
@@ -27,37 +28,40 @@ export function PurposeCard({ secret }: { secret: SecretJson }) {
   const { name, words, warn } = purposeWords(secret);
   const close = () => setDialog(undefined);
   return (
-    <Card title="Purpose" words="A key serves one purpose, since one use may reveal what another protects.">
+    <Card title={t("purpose.title")} words={t("purpose.words")}>
       {warn ? (
         <Notice tone="warn" icon={<AlertIcon />} title={name}>
           <p>{words}</p>
         </Notice>
       ) : (
         <p>
-          <b>{name}</b>
-          {purpose?.sealTime && (
-            <>
-              {" since "}
-              <FullTime value={purpose.sealTime} />
-            </>
-          )}
-          {". "}
-          <span className="dimmed">{words}</span>
+          {rich(purpose?.sealTime ? "purpose.stateSince" : "purpose.stateWords", {
+            name,
+            words,
+            time: <FullTime value={purpose?.sealTime} />,
+            dim: (c) => <span className="dimmed">{c}</span>,
+          })}
         </p>
       )}
       <dl className="facts">
         {(purpose?.chains?.length ?? 0) > 0 && (
-          <Fact term="Used for">
+          <Fact term={t("secret.usedFor")}>
             <Chains chains={purpose?.chains} />
             {purpose?.conflicting && (
               <Tag tone="warn" icon={<AlertIcon size={13} />}>
-                Conflicting uses
+                {t("purpose.conflict")}
               </Tag>
             )}
           </Fact>
         )}
-        {(purpose?.host || secret.shared) && <Fact term="Serves">{secret.shared ? "Shared: endpoints of any host" : <code className="wrap-anywhere">{purpose?.host}</code>}</Fact>}
-        {Number(purpose?.minCost ?? 0) > 0 && <Fact term="Derived with">At least {Number(purpose?.minCost).toLocaleString("en")} iterations</Fact>}
+        {(purpose?.host || secret.shared) && (
+          <Fact term={t("purpose.serves")}>
+            {secret.shared ? t("purpose.shared") : <code className="wrap-anywhere">{purpose?.host}</code>}
+          </Fact>
+        )}
+        {Number(purpose?.minCost ?? 0) > 0 && (
+          <Fact term={t("purpose.derived")}>{t("purpose.iterations", { minCost: Number(purpose?.minCost) })}</Fact>
+        )}
       </dl>
       {admin && <Actions secret={secret} onAsk={setDialog} />}
       {dialog === "replace" && <ReplacePurpose secret={secret} onClose={close} />}
@@ -71,12 +75,12 @@ function Actions({ secret, onAsk }: { secret: SecretJson; onAsk: (what: "replace
     <Group gap="xs">
       {replaceable(secret) && (
         <Button size="xs" variant="default" onClick={() => onAsk("replace")}>
-          Replace purpose…
+          {t("purpose.replaceOpen")}
         </Button>
       )}
       {shareable(secret) && (
         <Button size="xs" variant="default" onClick={() => onAsk("share")}>
-          Share…
+          {t("purpose.shareOpen")}
         </Button>
       )}
     </Group>
@@ -88,7 +92,12 @@ function useRenew(secret: SecretJson) {
   const { workspace } = useAccess();
   const cache = useQueryClient();
   return () => {
-    for (const queryKey of [["secret", secret.name], ["history", secret.name], ["secrets", workspace]]) void cache.invalidateQueries({ queryKey });
+    for (const queryKey of [
+      ["secret", secret.name],
+      ["history", secret.name],
+      ["secrets", workspace],
+    ])
+      void cache.invalidateQueries({ queryKey });
   };
 }
 
@@ -108,19 +117,26 @@ function ReplacePurpose({ secret, onClose }: Props) {
   const renew = useRenew(secret);
   const before = (secret.purpose?.chains ?? []).join("\n");
   const costs = /^\d{0,19}$/.test(cost.trim());
-  const ready = chains.length > 0 && costs && reason.trim() !== "" && (chains.join("\n") !== before || cost.trim() !== "");
+  const ready =
+    chains.length > 0 && costs && reason.trim() !== "" && (chains.join("\n") !== before || cost.trim() !== "");
   useUnsaved(text !== before || cost !== "" || reason !== "", busy);
   const replace = () =>
     run(async () => {
-      // Findings count lines, so that each is one chain.
+      // Violations count lines, so that each is one chain.
       setText(chains.join("\n"));
-      // What changed in the meantime is read, so that it shows before the next attempt.
-      await replacePurpose(secret.name ?? "", { chains, minCost: cost.trim() || undefined, reason: reason.trim(), etag: secret.etag, requestId: crypto.randomUUID() }).finally(renew);
-      toast(`The purpose of ${idOf(secret.name)} is replaced.`);
+      // Concurrent changes are fetched, so that they show before the next attempt.
+      await replacePurpose(secret.name ?? "", {
+        chains,
+        minCost: cost.trim() || undefined,
+        reason: reason.trim(),
+        etag: secret.etag,
+        requestId: crypto.randomUUID(),
+      }).finally(renew);
+      toast(t("purpose.replaced", { id: idOf(secret.name) }));
       onClose();
     });
   return (
-    <Dialog onClose={onClose} title="Replace purpose" size={620}>
+    <Dialog onClose={onClose} title={t("purpose.replaceTitle")} size={620}>
       <form
         ref={form}
         className="stack"
@@ -131,21 +147,59 @@ function ReplacePurpose({ secret, onClose }: Props) {
         }}
       >
         <p>
-          After a mistake in a configuration, such as a wrong padding. This is possible until a message was opened with <b className="mono wrap-anywhere">{idOf(secret.name)}</b>, or 20 were made.
+          {rich("purpose.replaceWords", {
+            id: idOf(secret.name),
+            strong: (c) => <b className="mono wrap-anywhere">{c}</b>,
+          })}
         </p>
         <Notice tone="warn" icon={<AlertIcon />}>
-          <p>Endpoints that use the key for the old purpose fail until they are saved with the new one.</p>
+          <p>{t("purpose.replaceEffect")}</p>
         </Notice>
-        <Textarea label="Used for" description="One chain per line, as a test of the encryption lists them." withAsterisk autosize minRows={3} maxRows={10} spellCheck={false} autoComplete="off" classNames={{ input: "mono" }} data-autofocus value={text} error={chainsError(error)} onChange={(e) => setText(e.currentTarget.value)} />
-        <TextInput label="Least iterations" description={`Of PBKDF2 in these chains. Empty: ${Number(secret.purpose?.minCost ?? 0) > 0 ? `at least ${Number(secret.purpose?.minCost).toLocaleString("en")}, as before` : "as before"}.`} inputMode="numeric" autoComplete="off" maxLength={19} value={cost} error={costs ? violationOf(error, "min_cost") : "A whole number."} onChange={(e) => setCost(e.currentTarget.value)} />
-        <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+        <Textarea
+          label={t("secret.usedFor")}
+          description={t("purpose.chainsHelp")}
+          withAsterisk
+          autosize
+          minRows={3}
+          maxRows={10}
+          spellCheck={false}
+          autoComplete="off"
+          classNames={{ input: "mono" }}
+          data-autofocus
+          value={text}
+          error={chainsError(error)}
+          onChange={(e) => setText(e.currentTarget.value)}
+        />
+        <TextInput
+          label={t("purpose.leastIterations")}
+          description={
+            Number(secret.purpose?.minCost ?? 0) > 0
+              ? t("purpose.iterationsKeepCount", { count: Number(secret.purpose?.minCost) })
+              : t("purpose.iterationsKeep")
+          }
+          inputMode="numeric"
+          autoComplete="off"
+          maxLength={19}
+          value={cost}
+          error={costs ? violationOf(error, "min_cost") : t("purpose.wholeNumber")}
+          onChange={(e) => setCost(e.currentTarget.value)}
+        />
+        <TextInput
+          label={t("ui.reason")}
+          description={t("ui.reasonRequired")}
+          withAsterisk
+          maxLength={512}
+          value={reason}
+          error={violationOf(error, "reason")}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" color="red" loading={busy} disabled={!ready}>
-            Replace
+            {t("purpose.replaceSubmit")}
           </Button>
         </Group>
       </form>
@@ -153,7 +207,7 @@ function ReplacePurpose({ secret, onClose }: Props) {
   );
 }
 
-/** Lets a key serve the endpoints of several hosts, for good. */
+/** Lets a key serve endpoints of several hosts, permanently. */
 function ShareKey({ secret, onClose }: Props) {
   const [reason, setReason] = useState("");
   const { run, busy, error, form } = useAction();
@@ -161,12 +215,15 @@ function ShareKey({ secret, onClose }: Props) {
   const renew = useRenew(secret);
   const share = () =>
     run(async () => {
-      await updateSecret({ name: secret.name ?? "", etag: secret.etag, shared: true }, { updateMask: "shared", requestId: crypto.randomUUID(), reason: reason.trim() }).finally(renew);
-      toast(`${idOf(secret.name)} is shared.`);
+      await updateSecret(
+        { name: secret.name ?? "", etag: secret.etag, shared: true },
+        { updateMask: "shared", requestId: crypto.randomUUID(), reason: reason.trim() },
+      ).finally(renew);
+      toast(t("purpose.sharedDone", { id: idOf(secret.name) }));
       onClose();
     });
   return (
-    <Dialog onClose={onClose} title="Share key" size={520}>
+    <Dialog onClose={onClose} title={t("purpose.shareTitle")} size={520}>
       <form
         ref={form}
         className="stack"
@@ -177,19 +234,30 @@ function ShareKey({ secret, onClose }: Props) {
         }}
       >
         <p>
-          Endpoints of other hosts may use <b className="mono wrap-anywhere">{idOf(secret.name)}</b> too, for the same purpose.
+          {rich("purpose.shareWords", {
+            id: idOf(secret.name),
+            strong: (c) => <b className="mono wrap-anywhere">{c}</b>,
+          })}
         </p>
-        <Notice tone="warn" icon={<AlertIcon />} title="This cannot be undone">
+        <Notice tone="warn" icon={<AlertIcon />} title={t("purpose.shareFinal")}>
           <p>{sharedWarning}</p>
         </Notice>
-        <TextInput label="Reason" description="Optional, for the change log." maxLength={512} data-autofocus value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+        <TextInput
+          label={t("ui.reason")}
+          description={t("ui.reasonOptional")}
+          maxLength={512}
+          data-autofocus
+          value={reason}
+          error={violationOf(error, "reason")}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" color="red" loading={busy}>
-            Share
+            {t("purpose.shareSubmit")}
           </Button>
         </Group>
       </form>

@@ -4,9 +4,10 @@ import { placeTitle } from "../allowlist/presets";
 import { listPresets } from "../api/allowlist";
 import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
 import type { SecretValueJson } from "../gen/keyward/vault/v1/resources_pb";
+import { t } from "../text/t";
 import { Chains } from "./Chains";
 
-/** What a key is going to be for: a secret of a preset. */
+/** The intended purpose of a key: a secret of a preset. */
 export interface Stated {
   preset: PresetJson;
   /** The name of the preset's secret. */
@@ -28,7 +29,11 @@ interface Props {
 
 /** States what a key is for, before anything uses it. */
 export function PurposeField({ value, onChange, error }: Props) {
-  const presets = useQuery({ queryKey: ["presets"], queryFn: ({ signal }) => listPresets(signal), staleTime: Number.POSITIVE_INFINITY });
+  const presets = useQuery({
+    queryKey: ["presets"],
+    queryFn: ({ signal }) => listPresets(signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   const list = (presets.data?.presets ?? []).filter((p) => p.keyPurposes?.length);
   const choose = (id: string | null) => {
     const preset = list.find((p) => p.id === id);
@@ -39,12 +44,12 @@ export function PurposeField({ value, onChange, error }: Props) {
   return (
     <div className="stack">
       <Select
-        label="What is this key for?"
-        description="Optional. The key then serves this purpose only. Without a choice, the first endpoint that uses it decides."
-        placeholder={presets.error ? "The presets could not be loaded" : "Decide later"}
+        label={t("purpose.fieldLabel")}
+        description={t("purpose.fieldHelp")}
+        placeholder={presets.error ? t("purpose.presetsFailed") : t("purpose.later")}
         searchable
         clearable
-        nothingFoundMessage="No preset matches"
+        nothingFoundMessage={t("purpose.noPreset")}
         error={error}
         value={value?.preset.id ?? null}
         onChange={choose}
@@ -52,7 +57,7 @@ export function PurposeField({ value, onChange, error }: Props) {
       />
       {value && secrets.length > 1 && (
         <Select
-          label="Which of its keys?"
+          label={t("purpose.which")}
           allowDeselect={false}
           value={value.secret}
           onChange={(secret) => onChange({ ...value, secret: secret ?? value.secret })}
@@ -61,7 +66,7 @@ export function PurposeField({ value, onChange, error }: Props) {
       )}
       {value && (
         <div className="field-hint">
-          {words && <p>The preset expects: {words} A key that the vault generates is stored as raw bytes.</p>}
+          {words && <p>{t("purpose.expects", { words })}</p>}
           <Chains chains={chainsOf(value)} />
         </div>
       )}

@@ -6,9 +6,10 @@ import { Link } from "../app/Link";
 import { paths } from "../app/router";
 import { GlobeIcon, LinkIcon } from "../ui/icons";
 import { Empty } from "../ui/parts";
+import { t } from "../text/t";
 import { ProblemPanel } from "../ui/Problem";
 
-/** Who uses a secret. */
+/** The endpoints that use a secret. */
 export function useReferrers(name: string, enabled = true) {
   return useQuery({ queryKey: ["referrers", name], queryFn: ({ signal }) => listReferrers(name, signal), enabled });
 }
@@ -43,8 +44,8 @@ export function Referrers({ name }: { name: string }) {
   if (!referrers.data) return <Skeleton height={80} />;
   if (referrers.data.length === 0) {
     return (
-      <Empty icon={<LinkIcon size={24} />} title="Not used yet">
-        No endpoint refers to this secret, so it can be deleted.
+      <Empty icon={<LinkIcon size={24} />} title={t("referrers.empty")}>
+        {t("referrers.emptyWords")}
       </Empty>
     );
   }

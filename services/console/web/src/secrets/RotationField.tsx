@@ -1,12 +1,21 @@
 import { TextInput } from "@mantine/core";
+import { t } from "../text/t";
 import { daysError } from "./rotation";
 
-/** After how many days somebody wants to be reminded; empty for never. */
-export function RotationField({ value, onChange, error }: { value: string; onChange: (days: string) => void; error?: string }) {
+/** The days until a reminder; empty for none. */
+export function RotationField({
+  value,
+  onChange,
+  error,
+}: {
+  value: string;
+  onChange: (days: string) => void;
+  error?: string;
+}) {
   return (
     <TextInput
-      label="Remind to rotate"
-      description="Then it is shown as due for a new value. Nothing rotates by itself. Empty: never."
+      label={t("rotation.label")}
+      description={t("rotation.help")}
       inputMode="numeric"
       autoComplete="off"
       maxLength={4}

@@ -1,6 +1,7 @@
 import { Button, Checkbox } from "@mantine/core";
 import { AlertIcon, ShieldCheckIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
+import { rich, t } from "../text/t";
 import type { Ability, Unsealable } from "./sealing";
 
 /** What happens to a value on its way, before it is sent. */
@@ -8,7 +9,7 @@ export function SealHint({ ability }: { ability: Ability | undefined }) {
   if (!ability?.key) return null;
   return (
     <p className="field-hint">
-      <ShieldCheckIcon size={13} /> Sealed in this browser before it is sent. Only the vault can open it.
+      <ShieldCheckIcon size={13} /> {t("seal.note")}
     </p>
   );
 }
@@ -19,16 +20,14 @@ export function SealedNote({ size, keyId, onOther }: { size: number; keyId: stri
     <Notice
       tone="good"
       icon={<ShieldCheckIcon size={18} />}
-      title="The value is sealed"
+      title={t("seal.done")}
       action={
         <Button size="xs" variant="default" onClick={onOther}>
-          Enter another
+          {t("seal.again")}
         </Button>
       }
     >
-      <p>
-        {size.toLocaleString("en")} {size === 1 ? "byte" : "bytes"}, sealed to key <code>{keyId}</code> and no longer on this page. It is sent when you save.
-      </p>
+      <p>{rich("seal.doneWords", { size, keyId })}</p>
     </Notice>
   );
 }
@@ -40,24 +39,29 @@ interface UnsealableProps {
   onRetry: () => void;
 }
 
-/** Says that a value cannot be sealed. Nothing is sent unsealed unless the person decides so, here. */
+/** Shows that a value cannot be sealed. Only the user's choice here sends it unsealed. */
 export function UnsealableNote({ obstacle, accepted, onAccept, onRetry }: UnsealableProps) {
   return (
     <Notice
       tone="warn"
       icon={<AlertIcon size={18} />}
-      title="The value cannot be sealed"
+      title={t("seal.failed")}
       action={
         <Button size="xs" variant="default" onClick={onRetry}>
-          Try again
+          {t("ui.tryAgain")}
         </Button>
       }
     >
       <p>{obstacle.words}</p>
       {obstacle.required === false ? (
-        <Checkbox label="Send it without sealing, over TLS" description="The gateway, and any proxy that terminates TLS, can then read it." checked={accepted} onChange={(e) => onAccept(e.currentTarget.checked)} />
+        <Checkbox
+          label={t("seal.skip")}
+          description={t("seal.skipHelp")}
+          checked={accepted}
+          onChange={(e) => onAccept(e.currentTarget.checked)}
+        />
       ) : (
-        <p>{obstacle.required ? "This workspace requires sealed values" : "Whether this workspace requires sealed values is unknown"}, so this value is not sent. A value that the vault generates needs no sealing.</p>
+        <p>{obstacle.required ? t("seal.required") : t("seal.unknown")}</p>
       )}
     </Notice>
   );

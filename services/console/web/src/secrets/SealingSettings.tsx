@@ -14,23 +14,24 @@ import { ProblemPanel } from "../ui/Problem";
 import { FullTime } from "../ui/Time";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
+import { rich, t } from "../text/t";
 import { type Ability, useSealing } from "./sealing";
 
 /** Shows whether a workspace requires sealed values and the keys to seal to, and changes the former. */
 export function SealingSettings({ onClose }: { onClose: () => void }) {
   const sealing = useSealing();
   return (
-    <Dialog onClose={onClose} title="Sealed values" shows={sealing.isPending} size={620}>
+    <Dialog onClose={onClose} title={t("sealing.title")} shows={sealing.isPending} size={620}>
       <div className="stack">
-        <p>
-          This console seals each value in the browser, with a public key of the vault. Whatever lies in between, such as the gateway or a proxy that terminates TLS, cannot read it. Sealing does not help against a gateway that serves a modified console or another key.
-        </p>
+        <p>{t("sealing.words")}</p>
         <ProblemPanel error={sealing.error} onRetry={() => void sealing.refetch()} />
         {sealing.isPending && <Skeleton height={180} />}
         {sealing.data && (
           <>
             <Facts ability={sealing.data} />
-            {(sealing.data.sealing.keys?.length ?? 0) > 0 && <Change key={sealing.data.sealing.etag} ability={sealing.data} onDone={onClose} />}
+            {(sealing.data.sealing.keys?.length ?? 0) > 0 && (
+              <Change key={sealing.data.sealing.etag} ability={sealing.data} onDone={onClose} />
+            )}
           </>
         )}
       </div>
@@ -42,42 +43,38 @@ function Facts({ ability: { sealing, obstacle } }: { ability: Ability }) {
   const [newest, ...older] = sealing.keys ?? [];
   return (
     <dl className="facts">
-      <Fact term="In this workspace">
-        {sealing.required ? <Tag tone="good">Required</Tag> : <Tag>Not required</Tag>}{" "}
-        <span className="dimmed">{sealing.required ? "The vault refuses values that are not sealed." : "The vault accepts values that are not sealed, too."}</span>
+      <Fact term={t("sealing.here")}>
+        {sealing.required ? <Tag tone="good">{t("sealing.required")}</Tag> : <Tag>{t("sealing.notRequired")}</Tag>}{" "}
+        <span className="dimmed">{sealing.required ? t("sealing.requiredWords") : t("sealing.notRequiredWords")}</span>
       </Fact>
       {newest && (
-        <Fact term="Sealing key">
+        <Fact term={t("sealing.key")}>
           <KeyId of={newest} />
-          <p className="dimmed">
-            Compare this ID with the one that <code>vault seal</code> prints. The key was created <FullTime value={newest.createTime} />.
-          </p>
+          <p className="dimmed">{rich("sealing.compare", { time: <FullTime value={newest.createTime} /> })}</p>
         </Fact>
       )}
       {newest && (
-        <Fact term="Public key">
-          <code className="wrap-anywhere">{newest.publicKey}</code> <Copy text={newest.publicKey ?? ""} what="public key" />
-          <p className="dimmed">Clients pin this key in their configuration.</p>
+        <Fact term={t("sealing.publicKey")}>
+          <code className="wrap-anywhere">{newest.publicKey}</code>{" "}
+          <Copy text={newest.publicKey ?? ""} what={t("sealing.publicKeyWhat")} />
+          <p className="dimmed">{t("sealing.pin")}</p>
         </Fact>
       )}
       {older.length > 0 && (
-        <Fact term="Earlier keys">
+        <Fact term={t("sealing.earlier")}>
           <ul className="plain">
             {older.map((k) => (
               <li key={k.keyId}>
                 <KeyId of={k} />
                 {k.expireTime && (
-                  <span className="dimmed">
-                    {" "}
-                    until <FullTime value={k.expireTime} />
-                  </span>
+                  <span className="dimmed"> {rich("sealing.until", { time: <FullTime value={k.expireTime} /> })}</span>
                 )}
               </li>
             ))}
           </ul>
         </Fact>
       )}
-      <Fact term="This browser">{obstacle ? `Cannot seal values. ${obstacle}` : "Seals values"}</Fact>
+      <Fact term={t("sealing.browser")}>{obstacle ? t("sealing.cannot", { obstacle }) : t("sealing.can")}</Fact>
     </dl>
   );
 }
@@ -85,7 +82,7 @@ function Facts({ ability: { sealing, obstacle } }: { ability: Ability }) {
 function KeyId({ of }: { of: SealingKeyJson }) {
   return (
     <>
-      <code>{of.keyId}</code> <Copy text={of.keyId ?? ""} what="key ID" />
+      <code>{of.keyId}</code> <Copy text={of.keyId ?? ""} what={t("sealing.keyIdWhat")} />
     </>
   );
 }
@@ -98,15 +95,19 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
   const { run, busy, error, form } = useAction();
   useUnsaved(reason !== "", busy);
   const required = sealing.required ?? false;
-  if (required && !admin) return <p className="dimmed">Only a super admin can accept values that are not sealed again.</p>;
+  if (required && !admin) return <p className="dimmed">{t("sealing.adminOnly")}</p>;
   const ready = !required || reason.trim() !== "";
   const change = () =>
     run(async () => {
       const renew = () => {
         for (const what of ["sealing", "history"]) void cache.invalidateQueries({ queryKey: [what] });
       };
-      await updateSealing(workspace, { required: !required, etag: sealing.etag }, { reason: reason.trim(), requestId: crypto.randomUUID() }).finally(renew);
-      toast(required ? "Sealed values are no longer required." : "Sealed values are required.");
+      await updateSealing(
+        workspace,
+        { required: !required, etag: sealing.etag },
+        { reason: reason.trim(), requestId: crypto.randomUUID() },
+      ).finally(renew);
+      toast(required ? t("sealing.offDone") : t("sealing.onDone"));
       onDone();
     });
   return (
@@ -120,20 +121,25 @@ function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: ()
       }}
     >
       <Notice tone="warn" icon={<AlertIcon />}>
-        <p>
-          {required
-            ? "Values that are not sealed can be read by the gateway and by proxies that terminate TLS."
-            : "Clients that send values without sealing are refused from then on. Values that the vault generates are not affected. Only a super admin can undo this."}
-        </p>
+        <p>{required ? t("sealing.offWords") : t("sealing.onWords")}</p>
       </Notice>
-      <TextInput label="Reason" description={required ? "For the change log." : "Optional, for the change log."} withAsterisk={required} maxLength={512} autoComplete="off" value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+      <TextInput
+        label={t("ui.reason")}
+        description={required ? t("ui.reasonRequired") : t("ui.reasonOptional")}
+        withAsterisk={required}
+        maxLength={512}
+        autoComplete="off"
+        value={reason}
+        error={violationOf(error, "reason")}
+        onChange={(e) => setReason(e.currentTarget.value)}
+      />
       <ProblemPanel error={error} />
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" disabled={busy} onClick={onDone}>
-          Cancel
+          {t("ui.cancel")}
         </Button>
         <Button type="submit" color={required ? "red" : undefined} loading={busy} disabled={!ready}>
-          {required ? "Stop requiring" : "Require sealed values"}
+          {required ? t("sealing.offSubmit") : t("sealing.onSubmit")}
         </Button>
       </Group>
     </form>

@@ -11,7 +11,7 @@ import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { History } from "../history/History";
 import { Copy, CopyBlock } from "../ui/Copy";
 import { AlertIcon, ChevronRightIcon, KeyIcon, PencilIcon, RefreshIcon, TrashIcon } from "../ui/icons";
-import { Card, Empty, Fact, Labels, Notice, plural, Tag } from "../ui/parts";
+import { Card, Empty, Fact, Labels, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { RowMenu } from "../ui/RowMenu";
 import { TabList } from "../ui/TabList";
@@ -24,16 +24,17 @@ import { Referrers } from "./Referrers";
 import { everyWords } from "./rotation";
 import { SecretTags } from "./tags";
 import { exposedWarning, usages, UsageTag, type KnownUsage } from "./usage";
+import { rich, t } from "../text/t";
 import { Versions } from "./Versions";
 
 const tabs = [
-  ["overview", "Overview"],
-  ["versions", "Versions"],
-  ["used-by", "Used by"],
-  ["history", "Change logs"],
+  ["overview", t("endpoint.tab.overview")],
+  ["versions", t("versions.title")],
+  ["used-by", t("secret.usedBy")],
+  ["history", t("ui.changeLogs")],
 ] as const;
 
-/** One secret: all there is to know of it but the value. */
+/** One secret: everything except its value. */
 export function SecretPage({ id, tab }: { id: string; tab: string }) {
   const { workspace } = useAccess();
   const name = secretName(workspace, id);
@@ -44,19 +45,19 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
 
   return (
     <div className="page">
-      <nav className="crumbs" aria-label="Breadcrumb">
-        <Link to={paths.secrets(workspace)}>Secrets</Link>
+      <nav className="crumbs" aria-label={t("ui.breadcrumb")}>
+        <Link to={paths.secrets(workspace)}>{t("secrets.title")}</Link>
         <ChevronRightIcon size={14} />
       </nav>
       <header className="page-head">
         <div className="page-title">
           <h1 className="mono wrap-anywhere">
-            {id} <Copy text={name} what="resource name" />
+            {id} <Copy text={name} what={t("ui.what.resourceName")} />
           </h1>
           {secret.data && (
             <div className="tags">
               <UsageTag usage={secret.data.usage} />
-              <Tag>Version {secret.data.currentVersion}</Tag>
+              <Tag>{t("ui.version", { version: secret.data.currentVersion })}</Tag>
               <SecretTags secret={secret.data} />
             </div>
           )}
@@ -64,14 +65,14 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
         {secret.data && (
           <div className="page-actions">
             <Button variant="default" leftSection={<PencilIcon size={16} />} onClick={() => setDialog("edit")}>
-              Edit
+              {t("ui.edit")}
             </Button>
             <Button variant="default" leftSection={<RefreshIcon size={16} />} onClick={() => setDialog("rotate")}>
-              New value
+              {t("secret.newValue")}
             </Button>
-            <RowMenu label="More actions">
+            <RowMenu label={t("ui.moreActions")}>
               <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={() => setDialog("delete")}>
-                Delete
+                {t("ui.delete")}
               </Menu.Item>
             </RowMenu>
           </div>
@@ -82,19 +83,31 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
       ) : (
         <>
           <ProblemPanel error={secret.error} onRetry={() => void secret.refetch()} />
-          <Tabs value={shown} onChange={(t) => t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })} keepMounted={false}>
+          <Tabs
+            value={shown}
+            onChange={(t) =>
+              t && navigate(paths.secret(workspace, id, t === "overview" ? undefined : t), { replace: true })
+            }
+            keepMounted={false}
+          >
             <TabList>
               {tabs.map(([value, words]) => (
                 <Tabs.Tab key={value} value={value}>
                   {words}
-                  {value === "used-by" && secret.data ? <span className="count">{secret.data.referenceCount ?? 0}</span> : null}
+                  {value === "used-by" && secret.data ? (
+                    <span className="count">{secret.data.referenceCount ?? 0}</span>
+                  ) : null}
                 </Tabs.Tab>
               ))}
             </TabList>
-            <Tabs.Panel value="overview">{secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}</Tabs.Panel>
-            <Tabs.Panel value="versions">{secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}</Tabs.Panel>
+            <Tabs.Panel value="overview">
+              {secret.data ? <Overview secret={secret.data} /> : !secret.error && <Skeleton height={320} />}
+            </Tabs.Panel>
+            <Tabs.Panel value="versions">
+              {secret.data ? <Versions secret={secret.data} /> : !secret.error && <Skeleton height={220} />}
+            </Tabs.Panel>
             <Tabs.Panel value="used-by">
-              <Card title="Endpoints" words="Endpoints that use this secret. A secret in use cannot be deleted.">
+              <Card title={t("endpoints.table")} words={t("referrers.words")}>
                 <Referrers name={name} />
               </Card>
             </Tabs.Panel>
@@ -105,7 +118,9 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
         </>
       )}
       {dialog === "delete" && secret.data && <DeleteSecret secret={secret.data} onClose={() => setDialog(undefined)} />}
-      {(dialog === "edit" || dialog === "rotate") && <EditSecret name={name} rotate={dialog === "rotate"} onClose={() => setDialog(undefined)} />}
+      {(dialog === "edit" || dialog === "rotate") && (
+        <EditSecret name={name} rotate={dialog === "rotate"} onClose={() => setDialog(undefined)} />
+      )}
     </div>
   );
 }
@@ -116,10 +131,19 @@ const isKey = ({ usage }: SecretJson): boolean => usage !== "USAGE_PARAMETER" &&
 /** A secret that is not there may have been: its change log stays. */
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace } = useAccess();
-  if (tab === "history") return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
+  if (tab === "history")
+    return <History name={secretName(workspace, id)} file={`${id}-changes`} list={listSecretHistory} />;
   return (
-    <Empty icon={<KeyIcon size={26} />} title="There is no such secret" action={<Link className="button-link" to={paths.secret(workspace, id, "history")}>Look at its change log</Link>}>
-      It was deleted, or it never existed.
+    <Empty
+      icon={<KeyIcon size={26} />}
+      title={t("secret.missing.title")}
+      action={
+        <Link className="button-link" to={paths.secret(workspace, id, "history")}>
+          {t("ui.viewChangeLog")}
+        </Link>
+      }
+    >
+      {t("ui.deletedOrNever")}
     </Empty>
   );
 }
@@ -131,89 +155,118 @@ function Overview({ secret }: { secret: SecretJson }) {
     <div className="columns">
       <div className="stack">
         {secret.state === "VERSION_STATE_DISABLED" && (
-          <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is disabled`}>
-            <p>Endpoints that need it fail until you enable it or restore another version.</p>
+          <Notice
+            tone="warn"
+            icon={<AlertIcon />}
+            title={t("secret.currentDisabled", { currentVersion: secret.currentVersion })}
+          >
+            <p>{t("secret.currentDisabledWords")}</p>
           </Notice>
         )}
         {secret.usage === "USAGE_EXPOSED_KEY" && (
-          <Notice tone="bad" icon={<AlertIcon />} title="This key can be computed">
+          <Notice tone="bad" icon={<AlertIcon />} title={t("secret.computable")}>
             <p>{exposedWarning}</p>
           </Notice>
         )}
-        <Card title="Value">
+        <Card title={t("params.value")}>
           {destroyed ? (
-            <Notice tone="warn" icon={<AlertIcon />} title={`Version ${secret.currentVersion}, the current one, is destroyed`}>
-              <p>Store a new value, or restore another version.</p>
+            <Notice
+              tone="warn"
+              icon={<AlertIcon />}
+              title={t("secret.currentDestroyed", { currentVersion: secret.currentVersion })}
+            >
+              <p>{t("secret.currentDestroyedWords")}</p>
             </Notice>
           ) : (
             <div className="masked-value">
-              <span aria-label="Masked value">{secret.maskedValue}</span>
-              <span className="dimmed">Write-only: no one can view it. The dots are the same for every secret.</span>
+              <span aria-label={t("secret.masked")}>{secret.maskedValue}</span>
+              <span className="dimmed">{t("secret.maskedWords")}</span>
             </div>
           )}
         </Card>
         {(secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && <PurposeCard secret={secret} />}
         {isKey(secret) && <NonceBudgets name={secret.name ?? ""} />}
         {destroyed && (
-          <Card title="Encrypted representation">
-            <p className="dimmed">None. The stored value was destroyed.</p>
+          <Card title={t("secret.encrypted")}>
+            <p className="dimmed">{t("secret.encryptedNone")}</p>
           </Card>
         )}
         {secret.encryptedValue && (
-          <Card title="Encrypted representation" words={<>The value as it is stored, encrypted with {secret.encryptedValue.algorithm}. Only the vault can decrypt it.</>}>
-            <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what="encrypted representation" lines={6} />
+          <Card
+            title={t("secret.encrypted")}
+            words={<>{t("secret.encryptedWords", { algorithm: secret.encryptedValue.algorithm })}</>}
+          >
+            <CopyBlock text={secret.encryptedValue.ciphertext ?? ""} what={t("secret.encryptedWhat")} lines={6} />
             <dl className="facts">
-              <Fact term="Wrapped by key">
+              <Fact term={t("secret.wrappedBy")}>
                 <code>{secret.encryptedValue.keyId}</code>
               </Fact>
             </dl>
           </Card>
         )}
         {secret.publicKey && (
-          <Card title="Public key" words={<>{secret.publicKey.algorithm}. Hand this to the partner.</>}>
-            <CopyBlock text={secret.publicKey.pem ?? ""} what="public key as PEM" />
-            <CopyBlock text={secret.publicKey.jwk ?? ""} what="public key as JWK" lines={4} />
+          <Card
+            title={t("secret.publicKey")}
+            words={<>{t("secret.publicKeyWords", { algorithm: secret.publicKey.algorithm })}</>}
+          >
+            <CopyBlock text={secret.publicKey.pem ?? ""} what={t("secret.publicKeyPem")} />
+            <CopyBlock text={secret.publicKey.jwk ?? ""} what={t("secret.publicKeyJwk")} lines={4} />
             <dl className="facts">
-              <Fact term="SHA-256 fingerprint">
-                <code className="wrap-anywhere">{secret.publicKey.fingerprint}</code> <Copy text={secret.publicKey.fingerprint ?? ""} what="fingerprint" />
+              <Fact term={t("secret.fingerprint")}>
+                <code className="wrap-anywhere">{secret.publicKey.fingerprint}</code>{" "}
+                <Copy text={secret.publicKey.fingerprint ?? ""} what={t("secret.fingerprintWhat")} />
               </Fact>
             </dl>
           </Card>
         )}
       </div>
-      <Card title="About">
+      <Card title={t("endpoint.about")}>
         <dl className="facts">
-          <Fact term="Description">{secret.description ? <span className="prose" dir="auto">{secret.description}</span> : <span className="dimmed">None</span>}</Fact>
-          <Fact term="For">
+          <Fact term={t("secret.description")}>
+            {secret.description ? (
+              <span className="prose" dir="auto">
+                {secret.description}
+              </span>
+            ) : (
+              <span className="dimmed">{t("ui.none")}</span>
+            )}
+          </Fact>
+          <Fact term={t("secret.for")}>
             {usage.name}. <span className="dimmed">{usage.words}</span>
           </Fact>
           {secret.usage === "USAGE_CREDENTIAL" && (
-            <Fact term="Allowed hosts">
-              <ul className="plain mono">{secret.allowedHosts?.map((h) => <li key={h} className="wrap-anywhere">{h}</li>)}</ul>
+            <Fact term={t("secret.allowedHosts")}>
+              <ul className="plain mono">
+                {secret.allowedHosts?.map((h) => (
+                  <li key={h} className="wrap-anywhere">
+                    {h}
+                  </li>
+                ))}
+              </ul>
             </Fact>
           )}
-          <Fact term="Labels">
+          <Fact term={t("secret.labels")}>
             <Labels labels={secret.labels} />
           </Fact>
-          <Fact term="Used by">{plural(secret.referenceCount ?? 0, "endpoint")}</Fact>
-          <Fact term="Rotation">
+          <Fact term={t("secret.usedBy")}>{t("ui.endpoints", { count: secret.referenceCount ?? 0 })}</Fact>
+          <Fact term={t("secret.rotation")}>
             {secret.rotationPeriod ? (
               <>
-                Reminds to rotate {everyWords(secret.rotationPeriod)}.
+                {t("secret.reminds", { period: everyWords(secret.rotationPeriod) })}
                 <br />
-                Due <FullTime value={secret.rotationDueTime} />
+                {rich("secret.due", { time: <FullTime value={secret.rotationDueTime} /> })}
               </>
             ) : (
-              <span className="dimmed">No reminder</span>
+              <span className="dimmed">{t("secret.noReminder")}</span>
             )}
           </Fact>
-          <Fact term="Last updated">
+          <Fact term={t("ui.lastUpdated")}>
             <FullTime value={secret.updateTime} />
           </Fact>
-          <Fact term="Created">
+          <Fact term={t("ui.created")}>
             <FullTime value={secret.createTime} />
           </Fact>
-          <Fact term="Identifier">
+          <Fact term={t("secret.identifier")}>
             <code className="wrap-anywhere">{secret.uid}</code>
           </Fact>
         </dl>

@@ -10,12 +10,13 @@ import { ChevronDownIcon, KeyIcon, PlusIcon } from "../ui/icons";
 import { inOrder } from "../ui/order";
 import { StoreSecret } from "./StoreSecret";
 import { SecretTags } from "./tags";
+import { t } from "../text/t";
 import { storable, usages, type KnownUsage } from "./usage";
 
 interface Props {
   /** The resource name of what is chosen. */
   value: string | undefined;
-  /** Told of the choice, and of the value if that was stored from here just now. */
+  /** Called with the choice, and with the value if it was just stored from here. */
   onChange: (name: string, stored?: StoredValue) => void;
   label: string;
   /** The only use that fits here. */
@@ -34,7 +35,10 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
   const [typed, setTyped] = useState("");
   const [storing, setStoring] = useState(false);
   const query = useDeferredValue(typed);
-  const combobox = useCombobox({ onDropdownClose: () => setTyped(""), onDropdownOpen: () => combobox.focusSearchInput() });
+  const combobox = useCombobox({
+    onDropdownClose: () => setTyped(""),
+    onDropdownOpen: () => combobox.focusSearchInput(),
+  });
   const found = useQuery({
     queryKey: ["secrets", workspace, "pick", usage, query],
     queryFn: ({ signal }) => listSecrets(workspace, { query, usage, pageSize: 20 }, signal),
@@ -42,7 +46,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     placeholderData: (before) => before,
   });
   const errorId = useId();
-  const invitation = `Choose a stored ${usages[usage].name.toLowerCase()}…`;
+  const invitation = t("picker.choose", { name: usages[usage].inline });
   const choose = (name: string) => {
     combobox.closeDropdown();
     if (name === "") setStoring(true);
@@ -52,39 +56,79 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     <div className="picker">
       <Combobox store={combobox} onOptionSubmit={choose} width="target" position="bottom-start">
         <Combobox.Target targetType="button">
-          <button type="button" className="picker-button" aria-label={`${label}: ${value ? idOf(value) : invitation}`} aria-describedby={error ? errorId : undefined} data-invalid={error ? true : undefined} onClick={() => combobox.toggleDropdown()}>
+          <button
+            type="button"
+            className="picker-button"
+            aria-label={`${label}: ${value ? idOf(value) : invitation}`}
+            aria-describedby={error ? errorId : undefined}
+            data-invalid={error ? true : undefined}
+            onClick={() => combobox.toggleDropdown()}
+          >
             <KeyIcon size={16} />
-            {value ? <span className="ellipsis mono">{idOf(value)}</span> : <span className="ellipsis placeholder">{invitation}</span>}
+            {value ? (
+              <span className="ellipsis mono">{idOf(value)}</span>
+            ) : (
+              <span className="ellipsis placeholder">{invitation}</span>
+            )}
             <ChevronDownIcon size={14} />
           </button>
         </Combobox.Target>
-        <Combobox.Dropdown role="dialog" aria-label="Choose a secret">
-          {combobox.dropdownOpened && <Combobox.Search component={TextInput} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} aria-label="Search secrets" placeholder="Search by name" maxLength={128} rightSection={found.isFetching && <Loader size={14} />} />}
-          <Combobox.Options aria-label="Secrets" className="picker-options">
+        <Combobox.Dropdown role="dialog" aria-label={t("picker.title")}>
+          {combobox.dropdownOpened && (
+            <Combobox.Search
+              component={TextInput}
+              value={typed}
+              onChange={(e) => setTyped(e.currentTarget.value)}
+              aria-label={t("picker.search")}
+              placeholder={t("ui.searchByName")}
+              maxLength={128}
+              rightSection={found.isFetching && <Loader size={14} />}
+            />
+          )}
+          <Combobox.Options aria-label={t("secrets.title")} className="picker-options">
             {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
-            {found.data?.secrets?.length === 0 && <Combobox.Empty>{typed ? "No secret of this name" : `No ${usages[usage].name.toLowerCase()} is stored yet`}</Combobox.Empty>}
-            {found.error && <Combobox.Empty>The secrets could not be loaded</Combobox.Empty>}
+            {found.data?.secrets?.length === 0 && (
+              <Combobox.Empty>
+                {typed ? t("picker.noMatch") : t("picker.none", { name: usages[usage].inline })}
+              </Combobox.Empty>
+            )}
+            {found.error && <Combobox.Empty>{t("picker.failed")}</Combobox.Empty>}
           </Combobox.Options>
           <Combobox.Footer>
             {storable(admin).includes(usage) ? (
-              <Button fullWidth size="xs" variant="light" leftSection={<PlusIcon size={14} />} onClick={() => choose("")}>
-                Store new secret
+              <Button
+                fullWidth
+                size="xs"
+                variant="light"
+                leftSection={<PlusIcon size={14} />}
+                onClick={() => choose("")}
+              >
+                {t("picker.store")}
               </Button>
             ) : (
-              <span className="field-hint">Only a super admin can store {article(usages[usage].name.toLowerCase())}.</span>
+              <span className="field-hint">{t("picker.admin")}</span>
             )}
           </Combobox.Footer>
         </Combobox.Dropdown>
       </Combobox>
-      {error && <Input.Error id={errorId} role="alert">{error}</Input.Error>}
-      {storing && <StoreSecret onClose={() => setStoring(false)} usage={usage} host={host} onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })} />}
+      {error && (
+        <Input.Error id={errorId} role="alert">
+          {error}
+        </Input.Error>
+      )}
+      {storing && (
+        <StoreSecret
+          onClose={() => setStoring(false)}
+          usage={usage}
+          host={host}
+          onStored={(s, generated) => s.name && onChange(s.name, { facts: s.valueFacts, generated })}
+        />
+      )}
     </div>
   );
 }
-
-const article = (words: string): string => `${/^[aeiou]/.test(words) ? "an" : "a"} ${words}`;
 
 function SecretOption({ secret, host, active }: { secret: SecretJson; host?: string; active: boolean }) {
   const foreign = host !== undefined && !(secret.allowedHosts ?? []).includes(host);
@@ -95,7 +139,9 @@ function SecretOption({ secret, host, active }: { secret: SecretJson; host?: str
         <span className="row-tags">
           <SecretTags secret={secret} />
         </span>
-        <small dir="auto">{foreign ? `May not be sent to ${host || "this host"}` : secret.description}</small>
+        <small dir="auto">
+          {foreign ? (host ? t("picker.foreign", { host }) : t("picker.foreignUnnamed")) : secret.description}
+        </small>
       </div>
     </Combobox.Option>
   );

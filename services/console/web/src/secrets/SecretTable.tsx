@@ -6,13 +6,14 @@ import { Link } from "../app/Link";
 import { navigate, paths } from "../app/router";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { ClockIcon, EyeIcon, PencilIcon, TrashIcon } from "../ui/icons";
-import { Ellipsis, plural } from "../ui/parts";
+import { Ellipsis } from "../ui/parts";
 import { RowMenu } from "../ui/RowMenu";
 import { SortHeader } from "../ui/SortHeader";
 import { Time } from "../ui/Time";
 import { DeleteSecret } from "./DeleteSecret";
 import { EditSecret } from "./EditSecret";
 import { SecretTags } from "./tags";
+import { t } from "../text/t";
 import { UsageTag } from "./usage";
 
 interface Props {
@@ -28,21 +29,29 @@ export function SecretTable({ secrets, stale, order, onOrder }: Props) {
   return (
     <div className="table-frame">
       <table className="table secrets" aria-busy={!secrets || stale} data-stale={stale || undefined}>
-        <caption className="sr-only">Secrets</caption>
+        <caption className="sr-only">{t("secrets.title")}</caption>
         <thead>
           <tr>
-            <SortHeader name="Secret name" by="name" order={order} onOrder={onOrder} />
-            <th scope="col" className="wide-only">Description</th>
-            <th scope="col">For</th>
-            <th scope="col">Used by</th>
-            <SortHeader name="Last updated" by="update_time" order={order} onOrder={onOrder} />
-            <th scope="col" className="mid-only">Created</th>
-            <th scope="col" className="actions"><span className="sr-only">Actions</span></th>
+            <SortHeader name={t("secrets.column.name")} by="name" order={order} onOrder={onOrder} />
+            <th scope="col" className="wide-only">
+              {t("secret.description")}
+            </th>
+            <th scope="col">{t("secret.for")}</th>
+            <th scope="col">{t("secret.usedBy")}</th>
+            <SortHeader name={t("ui.lastUpdated")} by="update_time" order={order} onOrder={onOrder} />
+            <th scope="col" className="mid-only">
+              {t("ui.created")}
+            </th>
+            <th scope="col" className="actions">
+              <span className="sr-only">{t("ui.actions")}</span>
+            </th>
           </tr>
         </thead>
         <tbody>
           {secrets ? (
-            secrets.map((s) => <Row key={s.uid} secret={s} onEdit={() => setEditing(s.name)} onDelete={() => setDeleting(s)} />)
+            secrets.map((s) => (
+              <Row key={s.uid} secret={s} onEdit={() => setEditing(s.name)} onDelete={() => setDeleting(s)} />
+            ))
           ) : (
             <Loading />
           )}
@@ -60,7 +69,7 @@ function Row({ secret, onEdit, onDelete }: { secret: SecretJson; onEdit: () => v
   const uses = secret.referenceCount ?? 0;
   return (
     <tr>
-      <th scope="row" data-label="Secret name">
+      <th scope="row" data-label={t("secrets.column.name")}>
         <Link to={paths.secret(workspace, id)} className="row-link">
           <Ellipsis text={id} mono />
         </Link>
@@ -68,34 +77,45 @@ function Row({ secret, onEdit, onDelete }: { secret: SecretJson; onEdit: () => v
           <SecretTags secret={secret} />
         </div>
       </th>
-      <td className="wide-only" data-label="Description">
+      <td className="wide-only" data-label={t("secret.description")}>
         <Ellipsis text={secret.description} />
       </td>
-      <td data-label="For">
+      <td data-label={t("secret.for")}>
         <UsageTag usage={secret.usage} />
       </td>
-      <td data-label="Used by">
+      <td data-label={t("secret.usedBy")}>
         {uses > 0 ? (
           <Link to={paths.secret(workspace, id, "used-by")} className="quiet-link">
-            {uses >= 1000 ? "1,000 endpoints or more" : plural(uses, "endpoint")}
+            {uses >= 1000 ? t("secrets.manyEndpoints") : t("ui.endpoints", { count: uses })}
           </Link>
         ) : (
-          <span className="dimmed">Not used</span>
+          <span className="dimmed">{t("secrets.notUsed")}</span>
         )}
       </td>
-      <td data-label="Last updated">
+      <td data-label={t("ui.lastUpdated")}>
         <Time value={secret.updateTime} />
       </td>
-      <td className="mid-only" data-label="Created">
+      <td className="mid-only" data-label={t("ui.created")}>
         <Time value={secret.createTime} />
       </td>
       <td className="actions">
-        <RowMenu label={`Actions for ${id}`}>
-          <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id))}>Details</Menu.Item>
-          <Menu.Item leftSection={<PencilIcon size={16} />} onClick={onEdit}>Edit</Menu.Item>
-          <Menu.Item leftSection={<ClockIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id, "history"))}>Change logs</Menu.Item>
+        <RowMenu label={t("ui.actionsFor", { id })}>
+          <Menu.Item leftSection={<EyeIcon size={16} />} onClick={() => navigate(paths.secret(workspace, id))}>
+            {t("ui.details")}
+          </Menu.Item>
+          <Menu.Item leftSection={<PencilIcon size={16} />} onClick={onEdit}>
+            {t("ui.edit")}
+          </Menu.Item>
+          <Menu.Item
+            leftSection={<ClockIcon size={16} />}
+            onClick={() => navigate(paths.secret(workspace, id, "history"))}
+          >
+            {t("ui.changeLogs")}
+          </Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={onDelete}>Delete</Menu.Item>
+          <Menu.Item leftSection={<TrashIcon size={16} />} className="danger" onClick={onDelete}>
+            {t("ui.delete")}
+          </Menu.Item>
         </RowMenu>
       </td>
     </tr>

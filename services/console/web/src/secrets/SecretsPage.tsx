@@ -16,6 +16,7 @@ import { dueBefore, soonDays } from "./rotation";
 import { SealingSettings } from "./SealingSettings";
 import { SecretTable } from "./SecretTable";
 import { StoreSecret } from "./StoreSecret";
+import { t } from "../text/t";
 import { usages } from "./usage";
 
 const labelRule = /^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$/;
@@ -27,7 +28,7 @@ export function SecretsPage() {
   const [sealing, setSealing] = useState(false);
   const [params, change] = useParams();
   const rotation = params.get("rotation") ?? "";
-  // One moment for all pages of a list: their tokens hold to it.
+  // One point in time for all pages of a list, because their tokens depend on it.
   const rotationDueBefore = useMemo(() => dueBefore(rotation, Date.now()), [rotation]);
   const filter = {
     query: params.get("q") ?? "",
@@ -52,36 +53,44 @@ export function SecretsPage() {
     <div className="page">
       <header className="page-head">
         <div>
-          <h1>Secrets</h1>
-          <p className="dimmed">Values are write-only: no one can view them again, not even you.</p>
+          <h1>{t("secrets.title")}</h1>
+          <p className="dimmed">{t("secrets.words")}</p>
         </div>
         <div className="page-actions">
           <Button variant="default" leftSection={<ShieldCheckIcon size={16} />} onClick={() => setSealing(true)}>
-            Sealed values
+            {t("sealing.title")}
           </Button>
           <Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>
-            Store New Secret
+            {t("secrets.store.title")}
           </Button>
         </div>
       </header>
       <div className="toolbar" role="search">
-        <Search value={filter.query} onChange={(q) => change({ q })} label="Search by name" busy={secrets.isFetching && secrets.isPlaceholderData} />
+        <Search
+          value={filter.query}
+          onChange={(q) => change({ q })}
+          label={t("ui.searchByName")}
+          busy={secrets.isFetching && secrets.isPlaceholderData}
+        />
         <Select
-          aria-label="What it is for"
+          aria-label={t("secrets.usage")}
           w={150}
           value={filter.usage ?? ""}
           onChange={(usage) => change({ usage: usage ?? "" })}
-          data={[{ value: "", label: "All uses" }, ...Object.entries(usages).map(([value, u]) => ({ value, label: `${u.name}s` }))]}
+          data={[
+            { value: "", label: t("secrets.allUses") },
+            ...Object.entries(usages).map(([value, u]) => ({ value, label: `${u.name}s` })),
+          ]}
         />
         <Select
-          aria-label="Rotation"
+          aria-label={t("secret.rotation")}
           w={196}
           value={rotationDueBefore ? rotation : ""}
           onChange={(choice) => change({ rotation: choice ?? "" })}
           data={[
-            { value: "", label: "Any rotation" },
-            { value: "overdue", label: "Rotation overdue" },
-            { value: "soon", label: `Rotation due in ${soonDays} days` },
+            { value: "", label: t("secrets.anyRotation") },
+            { value: "overdue", label: t("secrets.overdue") },
+            { value: "soon", label: t("secrets.dueIn", { soonDays }) },
           ]}
         />
         <LabelFilter value={filter.label} onChange={(label) => change({ label })} />
@@ -89,19 +98,46 @@ export function SecretsPage() {
       <ProblemPanel error={secrets.error} onRetry={() => void secrets.refetch()} />
       {empty ? (
         filtered ? (
-          <Empty icon={<SearchIcon size={26} />} title="Nothing found" action={<Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>Show all secrets</Button>}>
-            No secret in this workspace matches your search.
+          <Empty
+            icon={<SearchIcon size={26} />}
+            title={t("ui.nothingFound")}
+            action={
+              <Button variant="default" onClick={() => change({ q: "", usage: "", label: "", rotation: "" })}>
+                {t("secrets.showAll")}
+              </Button>
+            }
+          >
+            {t("secrets.noMatch")}
           </Empty>
         ) : (
-          <EmptyWorkspace icon={<KeyIcon size={26} />} title="No secrets yet" action={<Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>Store New Secret</Button>}>
-            Store the keys that partners sent you, or generate new ones that no one ever sees. Endpoints refer to them by name.
+          <EmptyWorkspace
+            icon={<KeyIcon size={26} />}
+            title={t("secrets.empty.title")}
+            action={
+              <Button leftSection={<PlusIcon size={16} />} onClick={() => setStoring(true)}>
+                {t("secrets.store.title")}
+              </Button>
+            }
+          >
+            {t("secrets.empty.words")}
           </EmptyWorkspace>
         )
       ) : (
         !(secrets.error && !list) && (
           <>
-            <SecretTable secrets={list} stale={secrets.isPlaceholderData} order={filter.orderBy} onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })} />
-            <Pager pages={pages} size={size} count={list?.length ?? 0} nextToken={secrets.data?.nextPageToken} onSize={(s) => change({ size: s === "50" ? "" : s })} />
+            <SecretTable
+              secrets={list}
+              stale={secrets.isPlaceholderData}
+              order={filter.orderBy}
+              onOrder={(sort) => change({ sort: sort === "name" ? "" : sort })}
+            />
+            <Pager
+              pages={pages}
+              size={size}
+              count={list?.length ?? 0}
+              nextToken={secrets.data?.nextPageToken}
+              onSize={(s) => change({ size: s === "50" ? "" : s })}
+            />
           </>
         )
       )}
@@ -111,16 +147,16 @@ export function SecretsPage() {
   );
 }
 
-/** Filters by label once what is typed is one. */
+/** Filters by label once the input is a valid label. */
 function LabelFilter({ value, onChange }: { value: string; onChange: (label: string) => void }) {
   const [typed, setTyped] = useState(value);
   useEffect(() => setTyped(value), [value]);
   const right = labelRule.test(typed);
   return (
     <TextInput
-      aria-label="Label"
+      aria-label={t("secrets.label")}
       className="label-filter"
-      placeholder="Label, as team=payments"
+      placeholder={t("secrets.labelPlaceholder")}
       value={typed}
       error={!right}
       maxLength={130}

@@ -22,15 +22,16 @@ import { daysError, periodOf } from "./rotation";
 import { RotationField } from "./RotationField";
 import { Stored } from "./Stored";
 import { exposedWarning, sharedWarning, storable, usages, type KnownUsage } from "./usage";
+import { t } from "../text/t";
 import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
   onClose: () => void;
-  /** What it is for, where the place that asks allows one use only. */
+  /** The usage, if only one is allowed here. */
   usage?: KnownUsage;
-  /** The host that a credential is wanted for. */
+  /** The host that needs the credential. */
   host?: string;
-  /** Told of the stored secret, and whether its value was generated. Then the dialog closes by itself, unless the vault notes something about the value. */
+  /** Called with the stored secret and whether its value was generated. Then the dialog closes by itself, unless the vault notes something about the value. */
   onStored?: (secret: SecretJson, generated: boolean) => void;
 }
 
@@ -43,17 +44,27 @@ export function StoreSecret({ onClose, ...rest }: Props) {
   };
   const done = (secret: SecretJson, generated: boolean) => {
     rest.onStored?.(secret, generated);
-    // Whoever is asked to choose a secret goes on, unless there is something to know of the value.
+    // The user returns to the picker, unless the vault reports something about the value.
     if (!rest.onStored || secret.valueFacts?.notes?.length || secret.valueFacts?.convertedFrom) {
       setStored(secret);
       return;
     }
-    if (secret.valueFacts) toast(`${idOf(secret.name)} is stored. Taken for: ${takenFor(secret.valueFacts)}.`);
+    if (secret.valueFacts) toast(t("store.done", { id: idOf(secret.name), takenFor: takenFor(secret.valueFacts) }));
     close();
   };
   return (
-    <Dialog onClose={close} title={stored ? "Stored" : "Store New Secret"} shows={stored} size={620} closeOnClickOutside={false}>
-      {stored ? <Stored secret={stored} onMore={rest.onStored ? undefined : () => setStored(undefined)} onClose={close} /> : <StoreForm {...rest} onDone={done} onCancel={close} />}
+    <Dialog
+      onClose={close}
+      title={stored ? t("stored.title") : t("secrets.store.title")}
+      shows={stored}
+      size={620}
+      closeOnClickOutside={false}
+    >
+      {stored ? (
+        <Stored secret={stored} onMore={rest.onStored ? undefined : () => setStored(undefined)} onClose={close} />
+      ) : (
+        <StoreForm {...rest} onDone={done} onCancel={close} />
+      )}
     </Dialog>
   );
 }
@@ -68,7 +79,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const cache = useQueryClient();
   const value = useRef<ValueHandle>(null);
   const [id, setId] = useState("");
-  // What it is cannot be changed later, so nothing is chosen beforehand.
+  // The usage is permanent, so none is preselected.
   const [usage, setUsage] = useState(only);
   const [hosts, setHosts] = useState<string[]>(host ? [host] : []);
   const [description, setDescription] = useState("");
@@ -79,8 +90,15 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [reason, setReason] = useState("");
   const [filled, setFilled] = useState(false);
   const { run, busy, error: refused, reset, form } = useAction();
-  const error = useStillWrong(refused, { secretId: id, secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared }, reason });
-  useUnsaved(filled || [id, description, days, reason].some((text) => text !== "") || Object.keys(labels).length > 0, busy);
+  const error = useStillWrong(refused, {
+    secretId: id,
+    secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared },
+    reason,
+  });
+  useUnsaved(
+    filled || [id, description, days, reason].some((text) => text !== "") || Object.keys(labels).length > 0,
+    busy,
+  );
   const exposed = usage === "USAGE_EXPOSED_KEY";
 
   const save = () =>
@@ -88,20 +106,35 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       // A sealed value is good for one name only, so look before it is sealed. A retry may
       // find the name taken by what the first attempt stored.
       const name = secretName(workspace, id);
-      if (!value.current?.holds(name) && (await isTaken(workspace, id))) throw new Problem(409, "", refusal("SECRET_EXISTS"));
+      if (!value.current?.holds(name) && (await isTaken(workspace, id)))
+        throw new Problem(409, "", refusal("SECRET_EXISTS"));
       const found = await value.current?.take(name);
       if (!found) return;
       const secret = await createSecret(
         workspace,
         id,
-        { description, labels, usage, allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [], rotationPeriod: periodOf(days), shared: (usage === "USAGE_KEY" && shared) || undefined, ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found.value) } }), value: found.value },
+        {
+          description,
+          labels,
+          usage,
+          allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [],
+          rotationPeriod: periodOf(days),
+          shared: (usage === "USAGE_KEY" && shared) || undefined,
+          ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found.value) } }),
+          value: found.value,
+        },
         { requestId: found.requestId, ...(exposed && { reason: reason.trim() }) },
       );
       value.current?.clear();
       onDone(secret, Boolean(found.value.generate));
       void cache.invalidateQueries({ queryKey: ["secrets", workspace] });
     });
-  const ready = usage && idRule.test(id) && (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) && (!exposed || reason.trim() !== "") && !daysError(days);
+  const ready =
+    usage &&
+    idRule.test(id) &&
+    (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) &&
+    (!exposed || reason.trim() !== "") &&
+    !daysError(days);
 
   return (
     <form
@@ -110,18 +143,34 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       noValidate
       onSubmit={(e) => {
         e.preventDefault();
-        // The form around the place that asked, an endpoint's, is not meant.
+        // The submit must not reach the endpoint's form around this dialog.
         e.stopPropagation();
         if (ready) void save();
       }}
     >
       {!only && <UsageField value={usage} onChange={setUsage} />}
-      <NameField value={id} onChange={(next) => { setId(next); if (error?.reason === "SECRET_EXISTS") reset(); }} taken={error?.reason === "SECRET_EXISTS"} error={violationOf(error, "secret_id")} />
+      <NameField
+        value={id}
+        onChange={(next) => {
+          setId(next);
+          if (error?.reason === "SECRET_EXISTS") reset();
+        }}
+        taken={error?.reason === "SECRET_EXISTS"}
+        error={violationOf(error, "secret_id")}
+      />
       {usage === "USAGE_CREDENTIAL" && <HostsField value={hosts} onChange={setHosts} error={hostsError(error)} />}
       {exposed && (
-        <Notice tone="bad" icon={<AlertIcon size={18} />} title="This key can be computed">
+        <Notice tone="bad" icon={<AlertIcon size={18} />} title={t("secret.computable")}>
           <p>{exposedWarning}</p>
-          <TextInput label="Reason" description="For the change log." withAsterisk maxLength={512} value={reason} error={violationOf(error, "reason")} onChange={(e) => setReason(e.currentTarget.value)} />
+          <TextInput
+            label={t("ui.reason")}
+            description={t("ui.reasonRequired")}
+            withAsterisk
+            maxLength={512}
+            value={reason}
+            error={violationOf(error, "reason")}
+            onChange={(e) => setReason(e.currentTarget.value)}
+          />
         </Notice>
       )}
       <ValueField
@@ -133,10 +182,12 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
           reset();
         }}
       />
-      {usage === "USAGE_KEY" && <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />}
+      {usage === "USAGE_KEY" && (
+        <PurposeField value={stated} onChange={setStated} error={violationOf(error, "secret.purpose.chains")} />
+      )}
       <Textarea
-        label="Description"
-        description="Optional. People can read it, and the change log keeps it. Never enter a value here."
+        label={t("secret.description")}
+        description={t("store.descriptionHelp")}
         autosize
         minRows={2}
         maxRows={6}
@@ -146,20 +197,28 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         onChange={(e) => setDescription(e.currentTarget.value)}
       />
       <details className="more-fields">
-        <summary>More: labels, rotation{usage === "USAGE_KEY" && ", sharing"}</summary>
+        <summary>{usage === "USAGE_KEY" ? t("store.moreKey") : t("store.more")}</summary>
         <div className="stack">
           <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
           <RotationField value={days} onChange={setDays} error={violationOf(error, "secret.rotation_period")} />
-          {usage === "USAGE_KEY" && <Switch label="Shared by the endpoints of several hosts" description={sharedWarning} checked={shared} error={violationOf(error, "secret.shared")} onChange={(e) => setShared(e.currentTarget.checked)} />}
+          {usage === "USAGE_KEY" && (
+            <Switch
+              label={t("store.shared")}
+              description={sharedWarning}
+              checked={shared}
+              error={violationOf(error, "secret.shared")}
+              onChange={(e) => setShared(e.currentTarget.checked)}
+            />
+          )}
         </div>
       </details>
       {error?.reason !== "SECRET_EXISTS" && <ProblemPanel error={error} />}
       <Group justify="flex-end" className="modal-foot">
         <Button variant="subtle" color="gray" disabled={busy} onClick={onCancel}>
-          Cancel
+          {t("ui.cancel")}
         </Button>
         <Button type="submit" loading={busy} disabled={!ready}>
-          SAVE
+          {t("store.save")}
         </Button>
       </Group>
     </form>
@@ -171,19 +230,29 @@ function hostsError(error: Problem | undefined): string | undefined {
 }
 
 /** The name, with its rule beside it as one types. */
-function NameField({ value, onChange, taken, error }: { value: string; onChange: (id: string) => void; taken: boolean; error?: string }) {
+function NameField({
+  value,
+  onChange,
+  taken,
+  error,
+}: {
+  value: string;
+  onChange: (id: string) => void;
+  taken: boolean;
+  error?: string;
+}) {
   return (
     <div>
       <TextInput
-        label="Secret Name"
-        description="It cannot be changed later. Example: payment-api-key"
+        label={t("store.name")}
+        description={t("store.nameHelp")}
         withAsterisk
         autoComplete="off"
         spellCheck={false}
         maxLength={128}
         classNames={{ input: "mono" }}
         value={value}
-        error={taken ? "A secret with this name already exists." : error}
+        error={taken ? t("store.nameTaken") : error}
         aria-describedby="name-rules"
         onChange={(e) => onChange(e.currentTarget.value)}
       />
@@ -192,7 +261,7 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
           <li key={rule.words} data-state={value === "" ? "open" : rule.kept ? "kept" : "broken"}>
             {value !== "" && !rule.kept ? <CrossIcon size={13} /> : <CheckIcon size={13} />}
             {rule.words}
-            {value !== "" && <span className="sr-only">{rule.kept ? " – kept" : " – not kept"}</span>}
+            {value !== "" && <span className="sr-only">– {rule.kept ? t("store.kept") : t("store.notKept")}</span>}
           </li>
         ))}
       </ul>
@@ -203,7 +272,13 @@ function NameField({ value, onChange, taken, error }: { value: string; onChange:
 function UsageField({ value, onChange }: { value: KnownUsage | undefined; onChange: (usage: KnownUsage) => void }) {
   const { admin } = useAccess();
   return (
-    <Radio.Group label="What is it?" description="It cannot be changed later." withAsterisk value={value ?? null} onChange={(u) => onChange(u as KnownUsage)}>
+    <Radio.Group
+      label={t("store.kind")}
+      description={t("store.kindHelp")}
+      withAsterisk
+      value={value ?? null}
+      onChange={(u) => onChange(u)}
+    >
       <div className="choices">
         {storable(admin).map((key) => (
           <label key={key} className="choice" data-checked={value === key || undefined}>

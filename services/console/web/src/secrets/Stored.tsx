@@ -6,9 +6,10 @@ import { paths } from "../app/router";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { Copy } from "../ui/Copy";
 import { ShieldCheckIcon } from "../ui/icons";
+import { rich, t } from "../text/t";
 import { ValueFacts } from "./ValueFacts";
 
-/** Says that a value is stored, and once what the vault took it for. */
+/** Confirms that a value is stored and shows, once, what the vault detected. */
 export function Stored({ secret, onMore, onClose }: { secret: SecretJson; onMore?: () => void; onClose: () => void }) {
   const { workspace } = useAccess();
   const id = idOf(secret.name);
@@ -18,23 +19,21 @@ export function Stored({ secret, onMore, onClose }: { secret: SecretJson; onMore
         <ShieldCheckIcon size={28} />
       </div>
       <h2 className="mono wrap-anywhere">
-        {id} <Copy text={id} what="name" />
+        {id} <Copy text={id} what={t("stored.nameWhat")} />
       </h2>
       <ValueFacts facts={secret.valueFacts} />
-      <p>
-        The value is in the vault and no longer on this page. <b>It cannot be viewed again</b> by anyone. Refer to it by its name. To change it, store a new version.
-      </p>
+      <p>{rich("stored.words")}</p>
       <Group justify="center" className="modal-foot">
         {onMore && (
           <Button variant="subtle" color="gray" onClick={onMore}>
-            Store another
+            {t("stored.another")}
           </Button>
         )}
         <Link to={paths.secret(workspace, id)} className="button-link" onClick={onClose}>
-          View details
+          {t("stored.details")}
         </Link>
         <Button data-autofocus onClick={onClose}>
-          Done
+          {t("stored.done")}
         </Button>
       </Group>
     </div>

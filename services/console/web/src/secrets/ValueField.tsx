@@ -2,7 +2,7 @@ import { SegmentedControl, TextInput } from "@mantine/core";
 import { useEffect, useId, useImperativeHandle, useRef, useState, useSyncExternalStore, type Ref } from "react";
 import type { Problem } from "../api/problem";
 import type { Generate_KindJson, SecretValueJson } from "../gen/keyward/vault/v1/resources_pb";
-import { base64 } from "../session/pkce";
+import { base64 } from "../api/base64";
 import { session } from "../session/session";
 import { CopyBlock } from "../ui/Copy";
 import { DiceIcon, FileIcon, PencilIcon } from "../ui/icons";
@@ -12,18 +12,19 @@ import { SealHint, SealedNote, UnsealableNote } from "./SealNotes";
 import { type Ability, unsealable, useSealing } from "./sealing";
 import type { KnownUsage } from "./usage";
 import { FileDrop, FilePassword, Generated, Masked } from "./ValueInputs";
+import { rich, t } from "../text/t";
 import { commandIn, isPkcs12, startOf, valueError } from "./values";
 
 /** The limit of a value, in bytes. */
 const limit = 64 * 1024;
 
-/** A value as the API takes it, and the id of the request that it is good for. */
+/** A value in the form of the API, and the ID of the only request that may send it. */
 export interface Taken {
   value: SecretValueJson;
   requestId: string;
 }
 
-/** How a form gets at the value, and makes the page forget it. */
+/** How a form reads the value and clears it from the page. */
 export interface ValueHandle {
   /**
    * The value for a secret, by its resource name. What was typed or uploaded is sealed and
@@ -33,7 +34,7 @@ export interface ValueHandle {
   take: (secret: string) => Promise<Taken | undefined>;
   /** Whether a value is sealed for a secret already. */
   holds: (secret: string) => boolean;
-  /** Forgets whatever was typed, dropped or sealed. */
+  /** Clears everything that was typed, dropped, or sealed. */
   clear: () => void;
 }
 
@@ -47,17 +48,17 @@ interface Sealed extends Taken {
 interface Props {
   ref: Ref<ValueHandle>;
   problem?: Problem;
-  /** What it is for: a kind that suits is offered first. */
+  /** The usage, which decides the first kind on offer. */
   favour: KnownUsage | undefined;
   /** Whether the dialog begins here, and the focus with it. */
   first?: boolean;
-  /** Told when a value is entered, and when none is left. */
+  /** Called when a value is entered and when the field becomes empty. */
   onFill?: (some: boolean) => void;
 }
 
 /**
- * Where a value is typed, dropped or ordered. The value is in the text area or the file
- * alone, never in React's state: what cannot be kept by mistake need not be forgotten.
+ * The field to type, drop, or generate a value. The value lives in the text area or the file
+ * only, never in React's state, so no copy can be left behind.
  */
 export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   const [way, setWay] = useState<Way>("text");
@@ -78,13 +79,16 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   const obstacle = unsealable(sealing);
   const error = said ?? valueError(problem);
   const command = said ? undefined : commandIn(problem);
-  // A weak key is asked about once the vault has refused it.
+  // Asks about a weak key after the vault rejected it.
   const [weak, setWeak] = useState(false);
   if (!weak && error?.includes("weak_reason")) setWeak(true);
   if (!locked && problem?.metadata.form === "PKCS12_PASSWORD") setLocked(true);
-  const chosen = kind ?? kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ?? "KIND_AES_256";
+  const chosen =
+    kind ??
+    kinds.find((k) => k.for === (favour === "USAGE_EXPOSED_KEY" ? "USAGE_KEY" : favour))?.kind ??
+    "KIND_AES_256";
 
-  /** Makes the page forget the value itself. */
+  /** Clears the value from the page. */
   const empty = () => {
     if (area.current) area.current.value = "";
     file.current = undefined;
@@ -113,9 +117,14 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     if (way === "file") return file.current && { bytes: new Uint8Array(await file.current.arrayBuffer()), text: false };
     return area.current?.value ? { bytes: new TextEncoder().encode(area.current.value), text: true } : undefined;
   };
-  /** The plain value as the API takes it, once the person chose to send it so. */
-  const unsealed = ({ bytes, text }: Plain): SecretValueJson => (text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) });
-  const sealFor = async (place: Place, plain: Plain, { key, sealing: { time = "" } }: Ability): Promise<Sealed | undefined> => {
+  /** The plain value in the form of the API, after the user chose to send it unsealed. */
+  const unsealed = ({ bytes, text }: Plain): SecretValueJson =>
+    text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) };
+  const sealFor = async (
+    place: Place,
+    plain: Plain,
+    { key, sealing: { time = "" } }: Ability,
+  ): Promise<Sealed | undefined> => {
     try {
       return key && { ...place, value: { sealed: await seal(plain, key, time, place) }, size: plain.bytes.length };
     } catch {
@@ -129,17 +138,20 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     take: async (secret) => {
       setSaid(undefined);
       const requestId = crypto.randomUUID();
-      const why = { ...(weak && reason && { weakReason: reason }), ...(locked && password.current?.value && { filePassword: password.current.value }) };
+      const why = {
+        ...(weak && reason && { weakReason: reason }),
+        ...(locked && password.current?.value && { filePassword: password.current.value }),
+      };
       if (way === "generate") return { requestId, value: { generate: { kind: chosen } } };
       if (sealed?.secret === secret) return { ...sealed, value: { ...sealed.value, ...why } };
       if (sealed) {
         clear();
-        say("The value was sealed for another name and has left this page. Enter it again.");
+        say(t("value.otherName"));
         return undefined;
       }
       const plain = await read();
       if (!plain?.bytes.length) {
-        say("Enter a value.");
+        say(t("value.missing"));
         return undefined;
       }
       if (plain.bytes.length > limit) return undefined; // the field says so
@@ -151,7 +163,7 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
       plain.bytes.fill(0);
       if (open) return { requestId, value: { ...open, ...why } };
       if (!made) {
-        say("The value is not sealed, so it was not sent.");
+        say(t("value.notSealed"));
         return undefined;
       }
       empty();
@@ -160,17 +172,18 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     },
   }));
 
-  // Sealed values that the vault refuses are of no more use.
+  // A sealed value that the vault rejected cannot be used again.
   const refused = problem?.reason === "SEALED_VALUE_REFUSED";
   useEffect(() => {
     if (refused) setSealed(undefined);
   }, [refused, problem]);
 
-  // Whoever comes back to a page that was left alone finds no value on it.
+  // A page left unattended must not show a value when the session resumes.
   const phase = useSyncExternalStore(session.subscribe, session.getPhase);
   const over = phase.is !== "in";
   useEffect(() => {
     if (over) clear();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- clear is a new function at each rendering
   }, [over]);
 
   const label = useId();
@@ -178,11 +191,11 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     <div ref={group} className="field" role="group" aria-labelledby={label} tabIndex={-1}>
       <div className="field-head">
         <span className="field-label" id={label}>
-          Value
+          {t("params.value")}
         </span>
         <SegmentedControl
           size="xs"
-          aria-label="How the value comes"
+          aria-label={t("value.source")}
           value={way}
           onChange={(v) => {
             clear();
@@ -192,8 +205,12 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
         />
       </div>
       {way === "generate" && <Generated kind={chosen} onKind={setKind} />}
-      {way !== "generate" && sealed && <SealedNote size={sealed.size} keyId={sealed.value.sealed?.keyId ?? ""} onOther={clear} />}
-      {way === "text" && !sealed && <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={fill} />}
+      {way !== "generate" && sealed && (
+        <SealedNote size={sealed.size} keyId={sealed.value.sealed?.keyId ?? ""} onOther={clear} />
+      )}
+      {way === "text" && !sealed && (
+        <Masked area={area} first={first} invalid={Boolean(error)} size={size} onSize={fill} />
+      )}
       {way === "file" && !sealed && (
         <FileDrop
           name={fileName}
@@ -206,20 +223,33 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
           }}
         />
       )}
-      {way !== "generate" && !sealed && (obstacle ? <UnsealableNote obstacle={obstacle} accepted={bypassed} onAccept={setBypassed} onRetry={() => void sealing.refetch()} /> : <SealHint ability={sealing.data} />)}
-      {size > limit && <p className="field-error">A value can have at most 64 KiB; this one has {Math.ceil(size / 1024).toLocaleString("en")}.</p>}
+      {way !== "generate" &&
+        !sealed &&
+        (obstacle ? (
+          <UnsealableNote
+            obstacle={obstacle}
+            accepted={bypassed}
+            onAccept={setBypassed}
+            onRetry={() => void sealing.refetch()}
+          />
+        ) : (
+          <SealHint ability={sealing.data} />
+        ))}
+      {size > limit && <p className="field-error">{t("value.tooLarge", { size: Math.ceil(size / 1024) })}</p>}
       {way === "file" && locked && <FilePassword input={password} />}
-      {error && <p className="field-error" role="alert">{error}</p>}
-      {command && <CopyBlock text={command} what="command" />}
-      {way !== "generate" && !sealed && (
-        <p className="field-hint">
-          After you save, <strong>no one can view this value again</strong>. If you need it elsewhere, keep it there first.
+      {error && (
+        <p className="field-error" role="alert">
+          {error}
         </p>
+      )}
+      {command && <CopyBlock text={command} what={t("value.commandWhat")} />}
+      {way !== "generate" && !sealed && (
+        <p className="field-hint">{rich("value.writeOnly", { strong: (c) => <strong>{c}</strong> })}</p>
       )}
       {weak && way !== "generate" && (
         <TextInput
-          label="Why a weak key is used"
-          description="Kept in the change log. Do not enter the value here."
+          label={t("value.weak")}
+          description={t("value.weakHelp")}
           maxLength={512}
           autoComplete="off"
           value={reason}
@@ -231,7 +261,31 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
 }
 
 const ways = [
-  { value: "text", label: <span className="way"><PencilIcon size={13} />Type or paste</span> },
-  { value: "file", label: <span className="way"><FileIcon size={13} />File</span> },
-  { value: "generate", label: <span className="way"><DiceIcon size={13} />Generate for me</span> },
+  {
+    value: "text",
+    label: (
+      <span className="way">
+        <PencilIcon size={13} />
+        {t("value.type")}
+      </span>
+    ),
+  },
+  {
+    value: "file",
+    label: (
+      <span className="way">
+        <FileIcon size={13} />
+        {t("value.file")}
+      </span>
+    ),
+  },
+  {
+    value: "generate",
+    label: (
+      <span className="way">
+        <DiceIcon size={13} />
+        {t("value.generate")}
+      </span>
+    ),
+  },
 ];

@@ -2,6 +2,7 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useEffect, useId, useRef, useState, type DragEvent } from "react";
 import type { Generate_KindJson } from "../gen/keyward/vault/v1/resources_pb";
 import { EyeIcon, EyeOffIcon, FileIcon, UploadIcon } from "../ui/icons";
+import { t } from "../text/t";
 import { kinds } from "./kinds";
 
 interface MaskedProps {
@@ -19,7 +20,7 @@ export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
   const [blanks, setBlanks] = useState(false);
   useEffect(() => {
     const element = area.current;
-    // What leaves the page is emptied first, so that nothing that still holds the element holds the value.
+    // Emptied before it leaves the page, so that references to the element hold no value.
     return () => {
       if (element) element.value = "";
     };
@@ -35,7 +36,7 @@ export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
         <textarea
           ref={area}
           data-autofocus={first || undefined}
-          aria-label="Secret value"
+          aria-label={t("value.label")}
           aria-describedby={hint}
           aria-invalid={invalid || undefined}
           className={shown ? "shown" : undefined}
@@ -50,13 +51,20 @@ export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
           translate="no"
           onInput={(e) => measure(e.currentTarget)}
         />
-        <Button size="compact-sm" variant="default" className="reveal" leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />} aria-pressed={shown} onClick={() => setShown(!shown)}>
-          {shown ? "Hide" : "Show"}
+        <Button
+          size="compact-sm"
+          variant="default"
+          className="reveal"
+          leftSection={shown ? <EyeOffIcon size={13} /> : <EyeIcon size={13} />}
+          aria-pressed={shown}
+          onClick={() => setShown(!shown)}
+        >
+          {shown ? t("value.hide") : t("value.show")}
         </Button>
       </div>
       <p className="field-hint" id={hint}>
-        {size === 0 ? "Stored exactly as entered, including line endings." : `${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}.`}
-        {blanks && <strong> It begins or ends with white space.</strong>}
+        {size === 0 ? t("value.exact") : t("value.bytes", { count: size })}
+        {blanks && <strong> {t("value.space")}</strong>}
       </p>
     </>
   );
@@ -89,17 +97,25 @@ export function FileDrop({ name, size, onFile }: { name: string; size: number; o
     >
       {name ? (
         <p>
-          <FileIcon size={16} /> <b className="wrap-anywhere">{name}</b> <span className="dimmed">{size.toLocaleString("en")} bytes</span>
+          <FileIcon size={16} /> <b className="wrap-anywhere">{name}</b>{" "}
+          <span className="dimmed">{t("value.size", { size })}</span>
         </p>
       ) : (
         <p className="dimmed">
-          <UploadIcon size={16} /> Drop a file here; its bytes are stored unchanged
+          <UploadIcon size={16} /> {t("value.drop")}
         </p>
       )}
       <Button size="xs" variant="default" onClick={() => input.current?.click()}>
-        {name ? "Choose another" : "Choose a file"}
+        {name ? t("value.chooseOther") : t("value.choose")}
       </Button>
-      <input ref={input} type="file" aria-label="File with the value" className="sr-only" tabIndex={-1} onChange={(e) => pick(e.currentTarget)} />
+      <input
+        ref={input}
+        type="file"
+        aria-label={t("value.fileLabel")}
+        className="sr-only"
+        tabIndex={-1}
+        onChange={(e) => pick(e.currentTarget)}
+      />
     </div>
   );
 }
@@ -112,7 +128,18 @@ export function FilePassword({ input }: { input: React.RefObject<HTMLInputElemen
       if (element) element.value = "";
     };
   }, [input]);
-  return <TextInput ref={input} type="password" label="Password of the file" description="Opens the PKCS #12 file once, and is not kept. Empty if it has none." autoComplete="off" data-1p-ignore="" data-lpignore="true" maxLength={256} />;
+  return (
+    <TextInput
+      ref={input}
+      type="password"
+      label={t("value.password")}
+      description={t("value.passwordHelp")}
+      autoComplete="off"
+      data-1p-ignore=""
+      data-lpignore="true"
+      maxLength={256}
+    />
+  );
 }
 
 export function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (kind: Generate_KindJson) => void }) {
@@ -121,12 +148,15 @@ export function Generated({ kind, onKind }: { kind: Generate_KindJson; onKind: (
   return (
     <div className="generated">
       <Select
-        aria-label="Kind of value"
+        aria-label={t("value.kind")}
         value={kind}
-        onChange={(k) => k && onKind(k as Generate_KindJson)}
-        data={groups.map((group) => ({ group, items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })) }))}
+        onChange={(k) => k && onKind(k)}
+        data={groups.map((group) => ({
+          group,
+          items: kinds.filter((k) => k.group === group).map((k) => ({ value: k.kind, label: k.name })),
+        }))}
       />
-      <p className="field-hint">{found?.words} The vault generates it, and no one ever sees it.</p>
+      <p className="field-hint">{t("value.generates", { words: found?.words })}</p>
     </div>
   );
 }

@@ -8,12 +8,13 @@ import { useUnsaved } from "../app/unsaved";
 import { Conflict } from "../ui/Conflict";
 import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
-import { Fact, Notice, plural } from "../ui/parts";
+import { Fact, Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { FullTime, Time } from "../ui/Time";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
 import { ReferrerList, useReferrers } from "./Referrers";
+import { number, rich, t } from "../text/t";
 import { actWords, conflictOf, inUse, type Seen } from "./versions";
 
 interface Props {
@@ -23,11 +24,11 @@ interface Props {
   onClose: () => void;
 }
 
-/** Asks before something is done to a version, and says what it does to whom. */
+/** Confirms an action on a version and shows its effects. */
 export function VersionDialog({ now, act, onClose }: Props) {
   const { workspace } = useAccess();
   const cache = useQueryClient();
-  // What is decided is decided on what was seen.
+  // The decision refers to the state that the user saw.
   const [seen, setSeen] = useState(now);
   const { secret, version } = seen;
   const id = idOf(secret.name);
@@ -46,24 +47,34 @@ export function VersionDialog({ now, act, onClose }: Props) {
   const referrers = useReferrers(name, used && bound);
   const ready = act !== "destroy" || (typed === id && (!used || (force && reason.trim() !== "")));
 
-  const renew = (...keys: string[]) => Promise.all([...keys.map((key) => [key, name]), ["secrets", workspace]].map((queryKey) => cache.invalidateQueries({ queryKey })));
+  const renew = (...keys: string[]) =>
+    Promise.all(
+      [...keys.map((key) => [key, name]), ["secrets", workspace]].map((queryKey) =>
+        cache.invalidateQueries({ queryKey }),
+      ),
+    );
   const go = (etag = secret.etag) =>
     run(async () => {
       try {
-        await actOnVersion(version.name ?? "", act, { etag, reason: reason.trim(), requestId: crypto.randomUUID(), ...(used && { force }) });
+        await actOnVersion(version.name ?? "", act, {
+          etag,
+          reason: reason.trim(),
+          requestId: crypto.randomUUID(),
+          ...(used && { force }),
+        });
       } catch (failure) {
         if ((failure as { reason?: string }).reason !== "ETAG_MISMATCH") throw failure;
         await renew("secret", "versions");
         setConflict(true);
         return;
       }
-      toast(`Version ${number} of ${id} is ${actWords[act].done}.`);
+      toast(t("version.done", { number, id, state: actWords[act].done }));
       onClose();
       void renew("secret", "versions", "history");
     });
 
   return (
-    <Dialog onClose={onClose} title={`${actWords[act].name} version ${number}`} size={520}>
+    <Dialog onClose={onClose} title={t(actWords[act].title, { number })} size={520}>
       <form
         ref={form}
         className="stack"
@@ -74,18 +85,46 @@ export function VersionDialog({ now, act, onClose }: Props) {
       >
         <Effect seen={seen} act={act} />
         {used && (
-          <Notice tone="warn" icon={<AlertIcon />} title="The version is in use">
-            {refused ? <Refused {...error?.metadata} /> : <p>{why === "current" ? "It is current: until a new value is stored, or another version is restored, whatever needs it is refused." : "It was used within the last 24 hours."}</p>}
+          <Notice tone="warn" icon={<AlertIcon />} title={t("problem.versionInUse.title")}>
+            {refused ? (
+              <Refused {...error?.metadata} />
+            ) : (
+              <p>{why === "current" ? t("version.isCurrent") : t("version.recent")}</p>
+            )}
             {bound && <ReferrerList names={referrers.data ?? []} onFollow={onClose} />}
-            <Checkbox mt={6} checked={force} onChange={(e) => setForce(e.currentTarget.checked)} label="Destroy it although it is in use" description="It is on the log, with your reason." />
+            <Checkbox
+              mt={6}
+              checked={force}
+              onChange={(e) => setForce(e.currentTarget.checked)}
+              label={t("version.force")}
+              description={t("version.forceHelp")}
+            />
           </Notice>
         )}
-        {act === "destroy" && <TextInput label={<>Type <span className="mono wrap-anywhere">{id}</span> to confirm</>} autoComplete="off" spellCheck={false} data-autofocus classNames={{ input: "mono" }} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />}
-        <TextInput label="Reason" description={used ? "For the change log." : "Optional, for the change log."} withAsterisk={used} maxLength={512} data-autofocus={act === "destroy" ? undefined : true} value={reason} onChange={(e) => setReason(e.currentTarget.value)} />
+        {act === "destroy" && (
+          <TextInput
+            label={<>{rich("ui.typeToConfirm", { id, dim: (c) => <span className="mono wrap-anywhere">{c}</span> })}</>}
+            autoComplete="off"
+            spellCheck={false}
+            data-autofocus
+            classNames={{ input: "mono" }}
+            value={typed}
+            onChange={(e) => setTyped(e.currentTarget.value)}
+          />
+        )}
+        <TextInput
+          label={t("ui.reason")}
+          description={used ? t("ui.reasonRequired") : t("ui.reasonOptional")}
+          withAsterisk={used}
+          maxLength={512}
+          data-autofocus={act === "destroy" ? undefined : true}
+          value={reason}
+          onChange={(e) => setReason(e.currentTarget.value)}
+        />
         {!refused && <ProblemPanel error={error} />}
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
-            Cancel
+            {t("ui.cancel")}
           </Button>
           <Button type="submit" color={act === "destroy" ? "red" : undefined} loading={busy} disabled={!ready}>
             {actWords[act].name}
@@ -94,7 +133,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
       </form>
       {conflict && (
         <Conflict
-          what="secret"
+          what={t("ui.what.secret")}
           changed={now.secret.updateTime}
           differences={conflictOf(seen, now, act)}
           onMine={() => {
@@ -110,17 +149,17 @@ export function VersionDialog({ now, act, onClose }: Props) {
   );
 }
 
-/** Why the vault did not destroy a version, by the metadata of its answer. */
+/** Why the vault did not destroy a version, from the metadata of the error. */
 function Refused({ reference_count: references, last_use_time: lastUse }: Record<string, string>) {
   return (
     <p>
-      {Number(references) > 0 && `${plural(Number(references), "endpoint")} refer${references === "1" ? "s" : ""} to the secret: the version is current, was so within the last 24 hours, or is named by one. `}
-      {lastUse && <>The version was last used <FullTime value={lastUse} />.</>}
+      {Number(references) > 0 && t("version.referrers", { count: Number(references) })}{" "}
+      {lastUse && rich("version.lastUsed", { time: <FullTime value={lastUse} /> })}
     </p>
   );
 }
 
-/** What it does, before it is done. */
+/** The effect of the action. */
 function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAct }) {
   const bound = (secret.referenceCount ?? 0) > 0;
   const id = <b className="mono wrap-anywhere">{idOf(secret.name)}</b>;
@@ -130,53 +169,54 @@ function Effect({ seen: { secret, version }, act }: { seen: Seen; act: VersionAc
       return (
         <>
           <p>
-            Version {version.version} of {id} becomes the current one in place of version {secret.currentVersion}
-            {secret.state === "VERSION_STATE_ENABLED" ? ", which stays and can be restored in turn." : "."}
+            {rich(secret.state === "VERSION_STATE_ENABLED" ? "version.restoreWords" : "version.restoreWordsOnly", {
+              version: version.version,
+              id,
+              currentVersion: secret.currentVersion,
+            })}
           </p>
-          {bound && <Affected name={secret.name ?? ""} words="Within a second they use the restored version, unless they hold another." />}
+          {bound && <Affected name={secret.name ?? ""} words={t("version.restoreAffects")} />}
         </>
       );
     case "enable":
       return (
         <p>
-          Version {version.version} of {id} can be used again{current && bound ? ", by all endpoints that refer to the secret" : ""}.
+          {rich(current && bound ? "version.enableCurrent" : "version.enableWords", { version: version.version, id })}
         </p>
       );
     case "disable":
       return (
         <>
-          <p>
-            Version {version.version} of {id} is not used until it is enabled again. The value is kept.
-          </p>
+          <p>{rich("version.disableWords", { version: version.version, id })}</p>
           {current && bound ? (
-            <Affected name={secret.name ?? ""} words="It is the current version. Until it is enabled, or another is restored, whatever needs it is refused." />
+            <Affected name={secret.name ?? ""} words={t("version.disableCurrent")} />
           ) : (
-            <p className="dimmed">Endpoints that hold this version, and messages that were made with it, are refused.</p>
+            <p className="dimmed">{t("version.disablePinned")}</p>
           )}
         </>
       );
     case "destroy":
       return (
         <>
-          <p>
-            The value of version {version.version} of {id} is destroyed for good: what is on disk opens no more, and nothing brings it back. Number and change log stay.
-          </p>
+          <p>{rich("version.destroyWords", { version: version.version, id })}</p>
           <dl className="facts three">
-            <Fact term="Uses">{Number(version.useCount ?? 0).toLocaleString("en")}</Fact>
-            <Fact term="Failures">{Number(version.failureCount ?? 0).toLocaleString("en")}</Fact>
-            <Fact term="Last used">{version.lastUseTime ? <Time value={version.lastUseTime} /> : "Never"}</Fact>
+            <Fact term={t("version.uses")}>{number(Number(version.useCount ?? 0))}</Fact>
+            <Fact term={t("version.failures")}>{number(Number(version.failureCount ?? 0))}</Fact>
+            <Fact term={t("version.last")}>
+              {version.lastUseTime ? <Time value={version.lastUseTime} /> : t("ui.never")}
+            </Fact>
           </dl>
         </>
       );
   }
 }
 
-/** The endpoints that feel it. */
+/** The affected endpoints. */
 function Affected({ name, words }: { name: string; words: string }) {
   const referrers = useReferrers(name);
   if (!referrers.data) return referrers.error ? <ProblemPanel error={referrers.error} /> : <Skeleton height={80} />;
   return (
-    <Notice tone="warn" icon={<AlertIcon />} title={`This affects ${plural(referrers.data.length, "endpoint")}`}>
+    <Notice tone="warn" icon={<AlertIcon />} title={t("version.affects", { count: referrers.data.length })}>
       <p>{words}</p>
       <ReferrerList names={referrers.data} />
     </Notice>

@@ -10,6 +10,7 @@ import { RowMenu } from "../ui/RowMenu";
 import { Time } from "../ui/Time";
 import { StateTag } from "./tags";
 import { VersionDialog } from "./VersionDialog";
+import { number, t } from "../text/t";
 import { actsOn, actWords } from "./versions";
 
 /** The versions of a secret, newest first, and what can be done to each. */
@@ -25,22 +26,26 @@ export function Versions({ secret }: { secret: SecretJson }) {
   const versions = (list.data?.pages ?? []).flatMap((p) => p.versions ?? []);
   const chosen = asked && versions.find((v) => v.version === asked.number);
   return (
-    <Card title="Versions" words="Each new value is a version. Numbers are never used again. Uses are reported each minute.">
+    <Card title={t("versions.title")} words={t("versions.words")}>
       <ProblemPanel error={list.error} onRetry={() => void list.refetch()} />
       {list.isPending && <Skeleton height={90} />}
       {list.data && (
         <table className="table flush versions">
-          <caption className="sr-only">Versions</caption>
+          <caption className="sr-only">{t("versions.title")}</caption>
           <thead>
             <tr>
-              <th scope="col">Version</th>
-              <th scope="col">State</th>
-              <th scope="col">Stored</th>
-              <th scope="col">Uses</th>
-              <th scope="col">Failures</th>
-              <th scope="col">Last used</th>
-              <th scope="col" className="wide-only">Wrapped by key</th>
-              <th scope="col" className="actions"><span className="sr-only">Actions</span></th>
+              <th scope="col">{t("history.version")}</th>
+              <th scope="col">{t("versions.state")}</th>
+              <th scope="col">{t("versions.stored")}</th>
+              <th scope="col">{t("version.uses")}</th>
+              <th scope="col">{t("version.failures")}</th>
+              <th scope="col">{t("version.last")}</th>
+              <th scope="col" className="wide-only">
+                {t("secret.wrappedBy")}
+              </th>
+              <th scope="col" className="actions">
+                <span className="sr-only">{t("ui.actions")}</span>
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -53,11 +58,13 @@ export function Versions({ secret }: { secret: SecretJson }) {
       {list.hasNextPage && (
         <div className="more">
           <Button variant="default" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            Show older versions
+            {t("versions.older")}
           </Button>
         </div>
       )}
-      {asked && chosen && <VersionDialog now={{ secret, version: chosen }} act={asked.act} onClose={() => setAsked(undefined)} />}
+      {asked && chosen && (
+        <VersionDialog now={{ secret, version: chosen }} act={asked.act} onClose={() => setAsked(undefined)} />
+      )}
     </Card>
   );
 }
@@ -74,26 +81,39 @@ function Row({ version: v, onAct }: { version: SecretVersionJson; onAct: (act: V
   const failures = Number(v.failureCount ?? 0);
   return (
     <tr data-destroyed={v.state === "VERSION_STATE_DESTROYED" || undefined}>
-      <th scope="row" data-label="Version">
-        {v.version} {v.current && <Tag tone="info">Current</Tag>}
+      <th scope="row" data-label={t("history.version")}>
+        {v.version} {v.current && <Tag tone="info">{t("versions.current")}</Tag>}
       </th>
-      <td data-label="State">
+      <td data-label={t("versions.state")}>
         <StateTag state={v.state} />
       </td>
-      <td data-label="Stored">
+      <td data-label={t("versions.stored")}>
         <Time value={v.createTime} />
       </td>
-      <td data-label="Uses">{Number(v.useCount ?? 0).toLocaleString("en")}</td>
-      <td data-label="Failures">{failures > 0 ? <b className="danger">{failures.toLocaleString("en")}</b> : "0"}</td>
-      <td data-label="Last used">{v.lastUseTime ? <Time value={v.lastUseTime} /> : <span className="dimmed">Never</span>}</td>
-      <td className="wide-only" data-label="Wrapped by key">
-        {v.keyId ? <code className="ellipsis" data-hint={v.keyId} data-hint-clipped="">{v.keyId}</code> : <span className="dimmed">–</span>}
+      <td data-label={t("version.uses")}>{number(Number(v.useCount ?? 0))}</td>
+      <td data-label={t("version.failures")}>{failures > 0 ? <b className="danger">{number(failures)}</b> : "0"}</td>
+      <td data-label={t("version.last")}>
+        {v.lastUseTime ? <Time value={v.lastUseTime} /> : <span className="dimmed">{t("ui.never")}</span>}
+      </td>
+      <td className="wide-only" data-label={t("secret.wrappedBy")}>
+        {v.keyId ? (
+          <code className="ellipsis" data-hint={v.keyId} data-hint-clipped="">
+            {v.keyId}
+          </code>
+        ) : (
+          <span className="dimmed">–</span>
+        )}
       </td>
       <td className="actions">
         {acts.length > 0 && (
-          <RowMenu label={`Actions for version ${v.version}`}>
+          <RowMenu label={t("versions.actions", { version: v.version })}>
             {acts.map((act) => (
-              <Menu.Item key={act} leftSection={icons[act]} className={act === "destroy" ? "danger" : undefined} onClick={() => onAct(act)}>
+              <Menu.Item
+                key={act}
+                leftSection={icons[act]}
+                className={act === "destroy" ? "danger" : undefined}
+                onClick={() => onAct(act)}
+              >
                 {actWords[act].name}
               </Menu.Item>
             ))}

@@ -1,11 +1,19 @@
 import { expect, test } from "vitest";
 import { changedPaths, draftOf, fields } from "./draft";
 
-const secret = { name: "workspaces/demo/secrets/a", description: "d", labels: { b: "2", a: "1" }, allowedHosts: ["z.test", "a.test"], rotationPeriod: "7776000s" };
+const secret = {
+  name: "workspaces/demo/secrets/a",
+  description: "d",
+  labels: { b: "2", a: "1" },
+  allowedHosts: ["z.test", "a.test"],
+  rotationPeriod: "7776000s",
+};
 
 test("only what is another is sent", () => {
   const before = draftOf(secret);
-  expect(changedPaths(before, { ...before, labels: { a: "1", b: "2" }, hosts: ["a.test", "z.test"], days: " 90 " })).toEqual([]);
+  expect(
+    changedPaths(before, { ...before, labels: { a: "1", b: "2" }, hosts: ["a.test", "z.test"], days: " 90 " }),
+  ).toEqual([]);
   expect(changedPaths(before, { ...before, days: "" })).toEqual(["rotation_period"]);
   expect(changedPaths(before, { ...before, description: "", days: "30" })).toEqual(["description", "rotation_period"]);
 });

@@ -1,7 +1,8 @@
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { t } from "../text/t";
 import { daysOf, everyWords, periodOf } from "./rotation";
 
-/** What of a secret can be edited, the value aside: that is in no state of the page. */
+/** The editable part of a secret, without the value, which is never in the state of the page. */
 export interface Draft {
   description: string;
   labels: Record<string, string>;
@@ -10,15 +11,29 @@ export interface Draft {
   days: string;
 }
 
-export const draftOf = (s: SecretJson): Draft => ({ description: s.description ?? "", labels: s.labels ?? {}, hosts: s.allowedHosts ?? [], days: daysOf(s.rotationPeriod) });
+export const draftOf = (s: SecretJson): Draft => ({
+  description: s.description ?? "",
+  labels: s.labels ?? {},
+  hosts: s.allowedHosts ?? [],
+  days: daysOf(s.rotationPeriod),
+});
 
 /** The fields of a draft: what they are called, where they are in the API, and how they read. */
 export const fields: { name: string; path: string; show: (of: Draft) => string }[] = [
-  { name: "Description", path: "description", show: (d) => d.description },
-  { name: "Labels", path: "labels", show: (d) => Object.entries(d.labels).sort().map(([k, v]) => `${k}=${v}`).join("\n") },
-  { name: "Allowed hosts", path: "allowed_hosts", show: (d) => [...d.hosts].sort().join("\n") },
-  { name: "Rotation", path: "rotation_period", show: (d) => everyWords(periodOf(d.days)) },
+  { name: t("secret.description"), path: "description", show: (d) => d.description },
+  {
+    name: t("secret.labels"),
+    path: "labels",
+    show: (d) =>
+      Object.entries(d.labels)
+        .sort()
+        .map(([k, v]) => `${k}=${v}`)
+        .join("\n"),
+  },
+  { name: t("secret.allowedHosts"), path: "allowed_hosts", show: (d) => [...d.hosts].sort().join("\n") },
+  { name: t("secret.rotation"), path: "rotation_period", show: (d) => everyWords(periodOf(d.days)) },
 ];
 
 /** The paths of the fields in which two drafts differ. */
-export const changedPaths = (before: Draft, after: Draft): string[] => fields.filter((f) => f.show(before) !== f.show(after)).map((f) => f.path);
+export const changedPaths = (before: Draft, after: Draft): string[] =>
+  fields.filter((f) => f.show(before) !== f.show(after)).map((f) => f.path);

@@ -1,22 +1,28 @@
 import type { ValueFacts_KindJson, ValueFactsJson } from "../gen/keyward/vault/v1/resources_pb";
-import { plural } from "../ui/parts";
+import { t, type TextId } from "../text/t";
 
 const kinds: Partial<Record<ValueFacts_KindJson, string>> = {
-  KIND_PRIVATE_KEY: "private key",
-  KIND_PUBLIC_KEY: "public key",
-  KIND_CERTIFICATE: "certificate",
-  KIND_PGP_PRIVATE_KEY: "OpenPGP private key",
-  KIND_PGP_PUBLIC_KEY: "OpenPGP public key",
+  KIND_PRIVATE_KEY: t("facts.privateKey"),
+  KIND_PUBLIC_KEY: t("facts.publicKey"),
+  KIND_CERTIFICATE: t("facts.certificate"),
+  KIND_PGP_PRIVATE_KEY: t("facts.pgpPrivate"),
+  KIND_PGP_PUBLIC_KEY: t("facts.pgpPublic"),
 };
 
 /** What each decoding reads, for people. */
-const digits: Record<string, string> = { HEX: "hexadecimal digits", BASE64: "characters of base64", BASE64URL: "characters of base64url", WHSEC: "characters after whsec_" };
+const digits: Record<string, TextId> = {
+  HEX: "facts.hex",
+  BASE64: "facts.base64",
+  BASE64URL: "facts.base64url",
+  WHSEC: "facts.whsec",
+};
 
-/** What the vault took a value for: `RSA-2048 private key, PKCS #8 in PEM`. */
+/** What the vault detected in a value: `RSA-2048 private key, PKCS #8 in PEM`. */
 export function takenFor({ kind, algorithm, format, bytes = 0, forms }: ValueFactsJson): string {
   const key = kinds[kind ?? "KIND_UNSPECIFIED"];
   if (key) return [[algorithm, key].filter(Boolean).join(" "), format].filter(Boolean).join(", ");
-  const read = forms?.find((f) => digits[f.decoding ?? ""]);
-  if (read && forms?.[0] === read) return `${bytes.toLocaleString("en")} ${digits[read.decoding ?? ""]}: a ${plural(read.bytes ?? 0, "byte").replace(/s$/, "").replace(" ", "-")} key`;
-  return kind === "KIND_TEXT" ? `text of ${plural(bytes, "byte")}` : plural(bytes, "byte");
+  const read = forms?.[0];
+  const id = digits[read?.decoding ?? ""];
+  if (id) return t(id, { count: bytes, bytes: read?.bytes ?? 0 });
+  return kind === "KIND_TEXT" ? t("facts.text", { count: bytes }) : t("ui.bytes", { count: bytes });
 }

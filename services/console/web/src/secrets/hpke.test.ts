@@ -3,7 +3,8 @@ import { begin, sealTo } from "./hpke";
 import { pairOf } from "./testing";
 
 const hex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
-const toHex = (bytes: ArrayBuffer | Uint8Array) => Buffer.from(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)).toString("hex");
+const toHex = (bytes: ArrayBuffer | Uint8Array) =>
+  Buffer.from(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)).toString("hex");
 
 // The vector of RFC 9180 (test-vectors.json of CFRG) with mode 0, KEM 0x0020, KDF 0x0001 and
 // AEAD 0x0002: its key pairs, key schedule, and first encryption.
@@ -20,14 +21,29 @@ const vector = {
 
 describe("HPKE", () => {
   test("gives the answers of RFC 9180", async () => {
-    const { enc, key, nonce } = await begin(hex(vector.pkRm), hex(vector.info), await pairOf(hex(vector.skEm), hex(vector.pkEm)));
+    const { enc, key, nonce } = await begin(
+      hex(vector.pkRm),
+      hex(vector.info),
+      await pairOf(hex(vector.skEm), hex(vector.pkEm)),
+    );
     expect(toHex(enc)).toBe(vector.pkEm);
     expect(toHex(nonce)).toBe(vector.baseNonce);
-    expect(toHex(await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce, additionalData: hex(vector.aad) }, key, hex(vector.pt)))).toBe(vector.ct);
+    expect(
+      toHex(
+        await crypto.subtle.encrypt(
+          { name: "AES-GCM", iv: nonce, additionalData: hex(vector.aad) },
+          key,
+          hex(vector.pt),
+        ),
+      ),
+    ).toBe(vector.ct);
   });
 
   test("uses another key and nonce for each message, and keys that cannot be read", async () => {
-    const [one, two] = [await begin(hex(vector.pkRm), hex(vector.info)), await begin(hex(vector.pkRm), hex(vector.info))];
+    const [one, two] = [
+      await begin(hex(vector.pkRm), hex(vector.info)),
+      await begin(hex(vector.pkRm), hex(vector.info)),
+    ];
     expect(toHex(one.enc)).not.toBe(toHex(two.enc));
     expect(toHex(one.nonce)).not.toBe(toHex(two.nonce));
     expect(one.key.extractable).toBe(false);

@@ -28,7 +28,8 @@ const noSalt = new Uint8Array(32);
 const labeledIkm = (suite: Bytes, label: string, ikm: Bytes): Bytes => concat(utf8("HPKE-v1"), suite, utf8(label), ikm);
 
 /** What LabeledExpand expands to `length` bytes. */
-const labeledInfo = (suite: Bytes, label: string, info: Bytes, length: number): Bytes => concat(Uint8Array.of(0, length), utf8("HPKE-v1"), suite, utf8(label), info);
+const labeledInfo = (suite: Bytes, label: string, info: Bytes, length: number): Bytes =>
+  concat(Uint8Array.of(0, length), utf8("HPKE-v1"), suite, utf8(label), info);
 
 async function extract(label: string, ikm: Bytes): Promise<Bytes> {
   const key = await crypto.subtle.importKey("raw", noSalt, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
@@ -47,21 +48,40 @@ export interface Context {
 
 /** Begins a message to a public key. `ephemeral` is for known answers; it must be fresh otherwise. */
 export async function begin(recipient: Bytes, info: Bytes, ephemeral?: CryptoKeyPair): Promise<Context> {
-  const pair = ephemeral ?? ((await crypto.subtle.generateKey("X25519", false, ["deriveBits"])) as CryptoKeyPair);
+  const pair = ephemeral ?? (await crypto.subtle.generateKey("X25519", false, ["deriveBits"]));
   const enc = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
   const publicKey = await crypto.subtle.importKey("raw", recipient, "X25519", false, []);
   // WebCrypto refuses a result of zeros, which keys of small order have.
-  const dh = new Uint8Array(await crypto.subtle.deriveBits({ name: "X25519", public: publicKey }, pair.privateKey, 256));
+  const dh = new Uint8Array(
+    await crypto.subtle.deriveBits({ name: "X25519", public: publicKey }, pair.privateKey, 256),
+  );
 
   // ExtractAndExpand (section 4.1): HKDF extracts from the first input and expands to the second.
   const eae = await crypto.subtle.importKey("raw", labeledIkm(kemSuite, "eae_prk", dh), "HKDF", false, ["deriveBits"]);
-  const shared = new Uint8Array(await crypto.subtle.deriveBits(hkdf(noSalt, labeledInfo(kemSuite, "shared_secret", concat(enc, recipient), 32)), eae, 256));
+  const shared = new Uint8Array(
+    await crypto.subtle.deriveBits(
+      hkdf(noSalt, labeledInfo(kemSuite, "shared_secret", concat(enc, recipient), 32)),
+      eae,
+      256,
+    ),
+  );
 
   // KeySchedule (section 5.1) in base mode, 0: without a pre-shared key.
   const context = concat(Uint8Array.of(0), await extract("psk_id_hash", none), await extract("info_hash", info));
-  const secret = await crypto.subtle.importKey("raw", labeledIkm(hpkeSuite, "secret", none), "HKDF", false, ["deriveKey", "deriveBits"]);
-  const key = await crypto.subtle.deriveKey(hkdf(shared, labeledInfo(hpkeSuite, "key", context, 32)), secret, { name: "AES-GCM", length: 256 }, false, ["encrypt"]);
-  const nonce = new Uint8Array(await crypto.subtle.deriveBits(hkdf(shared, labeledInfo(hpkeSuite, "base_nonce", context, 12)), secret, 96));
+  const secret = await crypto.subtle.importKey("raw", labeledIkm(hpkeSuite, "secret", none), "HKDF", false, [
+    "deriveKey",
+    "deriveBits",
+  ]);
+  const key = await crypto.subtle.deriveKey(
+    hkdf(shared, labeledInfo(hpkeSuite, "key", context, 32)),
+    secret,
+    { name: "AES-GCM", length: 256 },
+    false,
+    ["encrypt"],
+  );
+  const nonce = new Uint8Array(
+    await crypto.subtle.deriveBits(hkdf(shared, labeledInfo(hpkeSuite, "base_nonce", context, 12)), secret, 96),
+  );
   for (const used of [dh, shared]) used.fill(0);
   return { enc, key, nonce };
 }

@@ -1,3 +1,4 @@
+import { t } from "../text/t";
 import type { Generate_KindJson } from "../gen/keyward/vault/v1/resources_pb";
 
 export interface Kind {
@@ -5,25 +6,43 @@ export interface Kind {
   group: string;
   name: string;
   words: string;
-  /** What it is the first choice for, if it is one. */
+  /** The usage that this kind is the default for, if any. */
   for?: "USAGE_KEY" | "USAGE_CREDENTIAL" | "USAGE_PARAMETER";
 }
 
-const pair = "Keyward then shows the public key, to hand to the partner.";
+const pair = t("kind.keyPairWords");
 
-/** What the vault can draw. */
+/** The kinds of values that the vault can generate. */
 export const kinds: Kind[] = [
-  { kind: "KIND_AES_256", group: "Encryption keys", name: "AES-256 key", words: "32 random bytes.", for: "USAGE_KEY" },
-  { kind: "KIND_AES_192", group: "Encryption keys", name: "AES-192 key", words: "24 random bytes." },
-  { kind: "KIND_AES_128", group: "Encryption keys", name: "AES-128 key", words: "16 random bytes.", for: "USAGE_PARAMETER" },
-  { kind: "KIND_HMAC_SHA256", group: "Signing keys", name: "HMAC-SHA256 key", words: "32 random bytes." },
-  { kind: "KIND_HMAC_SHA512", group: "Signing keys", name: "HMAC-SHA512 key", words: "64 random bytes." },
-  { kind: "KIND_PASSWORD", group: "Passwords", name: "Password", words: "32 letters and digits, about 190 bits.", for: "USAGE_CREDENTIAL" },
-  { kind: "KIND_RSA_2048", group: "Key pairs", name: "RSA, 2,048 bits", words: pair },
-  { kind: "KIND_RSA_3072", group: "Key pairs", name: "RSA, 3,072 bits", words: pair },
-  { kind: "KIND_RSA_4096", group: "Key pairs", name: "RSA, 4,096 bits", words: pair },
-  { kind: "KIND_EC_P256", group: "Key pairs", name: "EC P-256", words: pair },
-  { kind: "KIND_EC_P384", group: "Key pairs", name: "EC P-384", words: pair },
-  { kind: "KIND_ED25519", group: "Key pairs", name: "Ed25519", words: pair },
-  { kind: "KIND_X25519", group: "Key pairs", name: "X25519", words: pair },
+  {
+    kind: "KIND_AES_256",
+    group: t("kind.encryption"),
+    name: t("kind.aes256"),
+    words: t("kind.bytes32"),
+    for: "USAGE_KEY",
+  },
+  { kind: "KIND_AES_192", group: t("kind.encryption"), name: t("kind.aes192"), words: t("kind.bytes24") },
+  {
+    kind: "KIND_AES_128",
+    group: t("kind.encryption"),
+    name: t("kind.aes128"),
+    words: t("kind.bytes16"),
+    for: "USAGE_PARAMETER",
+  },
+  { kind: "KIND_HMAC_SHA256", group: t("kind.signing"), name: t("kind.hmacsha256"), words: t("kind.bytes32") },
+  { kind: "KIND_HMAC_SHA512", group: t("kind.signing"), name: t("kind.hmacsha512"), words: t("kind.bytes64") },
+  {
+    kind: "KIND_PASSWORD",
+    group: t("kind.passwords"),
+    name: t("kind.password"),
+    words: t("kind.passwordWords"),
+    for: "USAGE_CREDENTIAL",
+  },
+  { kind: "KIND_RSA_2048", group: t("kind.pairs"), name: t("kind.rsa2048"), words: pair },
+  { kind: "KIND_RSA_3072", group: t("kind.pairs"), name: t("kind.rsa3072"), words: pair },
+  { kind: "KIND_RSA_4096", group: t("kind.pairs"), name: t("kind.rsa4096"), words: pair },
+  { kind: "KIND_EC_P256", group: t("kind.pairs"), name: t("kind.ecp256"), words: pair },
+  { kind: "KIND_EC_P384", group: t("kind.pairs"), name: t("kind.ecp384"), words: pair },
+  { kind: "KIND_ED25519", group: t("kind.pairs"), name: t("kind.ed25519"), words: pair },
+  { kind: "KIND_X25519", group: t("kind.pairs"), name: t("kind.x25519"), words: pair },
 ];

@@ -30,21 +30,37 @@ describe("the purpose of a key", () => {
   test("is shared once, and of a key only", () => {
     expect(shareable({ usage: "USAGE_KEY" })).toBe(true);
     expect(shareable({ usage: "USAGE_KEY", shared: true })).toBe(false);
-    for (const usage of ["USAGE_PARAMETER", "USAGE_CREDENTIAL", "USAGE_EXPOSED_KEY"] as const) expect(shareable({ usage })).toBe(false);
+    for (const usage of ["USAGE_PARAMETER", "USAGE_CREDENTIAL", "USAGE_EXPOSED_KEY"] as const)
+      expect(shareable({ usage })).toBe(false);
   });
 });
 
 describe("chains", () => {
   test("are typed one per line", () => {
-    expect(chainsIn(" raw > A(iv=random/12,tag=16)\r\n\n  raw > B\nraw > B ")).toEqual(["raw > A(iv=random/12,tag=16)", "raw > B"]);
+    expect(chainsIn(" raw > A(iv=random/12,tag=16)\r\n\n  raw > B\nraw > B ")).toEqual([
+      "raw > A(iv=random/12,tag=16)",
+      "raw > B",
+    ]);
     expect(chainsIn(" \n ")).toEqual([]);
   });
 
   test("show what the server found wrong with them, by line", () => {
-    const problem = (...fieldViolations: { field: string; description: string }[]) => new Problem(400, "", { details: [{ fieldViolations }] });
-    expect(chainsError(problem({ field: "chains[1]", description: "must have at most 512 characters" }))).toBe("Line 2 must have at most 512 characters.");
-    expect(chainsError(problem({ field: "chains[0]", description: "does not match regex pattern `^[ -~]+$`" }))).toBe("Line 1 must hold letters, digits and signs of ASCII only.");
-    expect(chainsError(problem({ field: "chains", description: "must hold at most 16" }, { field: "reason", description: "is required" }))).toBe("Must hold at most 16.");
+    const problem = (...fieldViolations: { field: string; description: string }[]) =>
+      new Problem(400, "", { details: [{ fieldViolations }] });
+    expect(chainsError(problem({ field: "chains[1]", description: "must have at most 512 characters" }))).toBe(
+      "Line 2 must have at most 512 characters.",
+    );
+    expect(chainsError(problem({ field: "chains[0]", description: "does not match regex pattern `^[ -~]+$`" }))).toBe(
+      "Line 1 can contain only ASCII letters, digits, and signs.",
+    );
+    expect(
+      chainsError(
+        problem(
+          { field: "chains", description: "must hold at most 16" },
+          { field: "reason", description: "is required" },
+        ),
+      ),
+    ).toBe("Must hold at most 16.");
     expect(chainsError(problem({ field: "reason", description: "is required" }))).toBeUndefined();
   });
 });

@@ -1,4 +1,5 @@
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
+import { t } from "../text/t";
 import type { Problem } from "../api/problem";
 
 /** How far the purpose of a key is decided, in words. */
@@ -9,38 +10,63 @@ export interface PurposeWords {
 }
 
 const states: Record<string, PurposeWords> = {
-  PURPOSE_STATE_UNCLAIMED: { name: "Not in use yet", words: "The first endpoint that uses the key decides what it is for." },
-  PURPOSE_STATE_CLAIMED: { name: "Claimed", words: "Endpoints are configured to use the key for this. The first message seals it." },
-  PURPOSE_STATE_SEALED: { name: "Sealed", words: "The key was used for this, and serves no other purpose." },
-  PURPOSE_STATE_UNKNOWN: { name: "Unknown", words: "The key was in use before purposes were recorded. It takes no other endpoints until those that use it have reported what for." },
-  PURPOSE_STATE_MIXED: { name: "Mixed", words: "The key is used for several purposes, one of which may reveal another. The endpoints that use it keep working, and no others can. Store another key, and use that instead.", warn: true },
+  PURPOSE_STATE_UNCLAIMED: {
+    name: t("purpose.state.none"),
+    words: t("purpose.state.noneWords"),
+  },
+  PURPOSE_STATE_CLAIMED: {
+    name: t("purpose.state.claimed"),
+    words: t("purpose.state.claimedWords"),
+  },
+  PURPOSE_STATE_SEALED: { name: t("purpose.state.sealed"), words: t("purpose.state.sealedWords") },
+  PURPOSE_STATE_UNKNOWN: {
+    name: t("purpose.state.unknown"),
+    words: t("purpose.state.unknownWords"),
+  },
+  PURPOSE_STATE_MIXED: {
+    name: t("purpose.state.mixed"),
+    words: t("purpose.state.mixedWords"),
+    warn: true,
+  },
 };
 
-const stated: PurposeWords = { name: "Stated", words: "Whoever stored the key said that it is for this. The first message seals it." };
+const stated: PurposeWords = {
+  name: t("purpose.state.stated"),
+  words: t("purpose.state.statedWords"),
+};
 
 /** The state of the purpose of a key; public keys have none. */
 export function purposeWords(secret: SecretJson): PurposeWords {
   if (secret.purpose?.stated && secret.purpose.state === "PURPOSE_STATE_CLAIMED") return stated;
-  return states[secret.purpose?.state ?? ""] ?? { name: "Any", words: "Public keys serve any purpose." };
+  return states[secret.purpose?.state ?? ""] ?? { name: t("purpose.state.any"), words: t("purpose.state.anyWords") };
 }
 
 /** Whether a super admin may replace the purpose: one that is neither stated nor sealed changes when the endpoint is saved again. */
-export const replaceable = (secret: SecretJson): boolean => secret.purpose?.stated === true || secret.purpose?.state === "PURPOSE_STATE_SEALED";
+export const replaceable = (secret: SecretJson): boolean =>
+  secret.purpose?.stated === true || secret.purpose?.state === "PURPOSE_STATE_SEALED";
 
 /** Whether a super admin may share a secret: a key, once. */
-export const shareable = (secret: SecretJson): boolean => (secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && !secret.shared;
+export const shareable = (secret: SecretJson): boolean =>
+  (secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && !secret.shared;
 
 /** The chains that were typed, one per line. */
-export const chainsIn = (text: string): string[] => [...new Set(text.split("\n").map((line) => line.trim()).filter(Boolean))];
+export const chainsIn = (text: string): string[] => [
+  ...new Set(
+    text
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean),
+  ),
+];
 
-/** What the server found wrong with the chains, in words that say which. */
+/** The violations of the chains as text, with line numbers. */
 export function chainsError(problem: Problem | undefined): string | undefined {
   const found = (problem?.violations ?? []).flatMap(({ field, description }) => {
     const at = /^chains(?:\[(\d+)\])?$/.exec(field);
     if (!at) return [];
-    // The server names its pattern, which says little to people.
-    const words = description.includes("regex") ? "must hold letters, digits and signs of ASCII only" : description;
-    return [at[1] === undefined ? words : `line ${Number(at[1]) + 1} ${words}`];
+    // The server quotes its pattern, which says little to users.
+    const words = description.includes("regex") ? t("purpose.ascii") : description;
+    return [at[1] === undefined ? words : t("purpose.line", { line: Number(at[1]) + 1, words })];
   });
   return found.length > 0 ? found.map((f) => `${(f[0] ?? "").toUpperCase()}${f.slice(1)}.`).join(" ") : undefined;
 }

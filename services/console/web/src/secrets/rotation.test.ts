@@ -22,7 +22,7 @@ test.each([
 });
 
 test.each(["0", "3651", "1.5", "-1", "ninety", "1e2", "99999"])("%s days are refused", (days) => {
-  expect(daysError(days)).toMatch(/Whole days/);
+  expect(daysError(days)).toMatch(/whole number of days/);
 });
 
 test.each(["", "1", " 90 ", "3650"])("“%s” days are taken", (days) => {

@@ -1,3 +1,4 @@
+import { t } from "../text/t";
 import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 
 const daySeconds = 86_400;
@@ -5,7 +6,7 @@ const daySeconds = 86_400;
 /** How long before it is due a secret is shown as due soon. */
 export const soonDays = 14;
 
-/** The most that a period has, in days. */
+/** The longest period, in days. */
 export const maxDays = 3_650;
 
 /** A period as the API has it, such as `7776000s`, in days; empty for none. */
@@ -15,26 +16,27 @@ export function daysOf(period: string | undefined): string {
 }
 
 /** The days that were typed as the API has a period; undefined for none. */
-export const periodOf = (days: string): string | undefined => (days.trim() === "" ? undefined : `${Number(days) * daySeconds}s`);
+export const periodOf = (days: string): string | undefined =>
+  days.trim() === "" ? undefined : `${Number(days) * daySeconds}s`;
 
-/** What is wrong with the days that were typed. */
+/** The error for the entered days; undefined if they are valid. */
 export function daysError(days: string): string | undefined {
   const text = days.trim();
   if (text === "" || (/^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= maxDays)) return undefined;
-  return `Whole days, from 1 to ${maxDays.toLocaleString("en")}.`;
+  return t("rotation.range", { maxDays });
 }
 
 /** A period in words: "every 90 days". */
 export function everyWords(period: string | undefined): string {
   const days = Number(daysOf(period));
   if (days === 0) return "";
-  if (days === 1) return "every day";
-  return `every ${days.toLocaleString("en", { maximumFractionDigits: 1 })} days`;
+  if (days === 1) return t("rotation.everyDay");
+  return t("rotation.everyDays", { days });
 }
 
 export type Due = "overdue" | "soon" | "later";
 
-/** Whether a secret should have a new value; undefined where nobody is reminded. */
+/** Whether a secret is due for a new value; undefined without a reminder. */
 export function dueOf(secret: Pick<SecretJson, "rotationDueTime">, now: number): Due | undefined {
   const at = Date.parse(secret.rotationDueTime ?? "");
   if (Number.isNaN(at)) return undefined;

@@ -5,19 +5,31 @@ import type { SealedValueJson } from "../gen/keyward/vault/v1/resources_pb";
 import { canSeal, infoOf, type Place, type Plain, seal, sealingKey } from "./seal";
 import { pairOf } from "./testing";
 
-/** What the tests of the vault and of the Go client hold to as well. */
+/** The vectors that the tests of the vault and of the Go client use too. */
 interface KnownAnswers {
   keyId: string;
   publicKey: string;
-  values: { secret: string; requestId: string; sealTime: string; text: boolean; value: string; ephemeralPrivateKey: string; info: string; sealed: SealedValueJson }[];
+  values: {
+    secret: string;
+    requestId: string;
+    sealTime: string;
+    text: boolean;
+    value: string;
+    ephemeralPrivateKey: string;
+    info: string;
+    sealed: SealedValueJson;
+  }[];
 }
-const known = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "../../../../../docs/sealed-values.json"), "utf8")) as KnownAnswers;
+const known = JSON.parse(
+  readFileSync(path.resolve(import.meta.dirname, "../../../../../docs/sealed-values.json"), "utf8"),
+) as KnownAnswers;
 const bytesOf = (text: string | undefined) => Uint8Array.from(Buffer.from(text ?? "", "base64"));
 const [answer] = known.values;
 if (!answer) throw new Error("there are no known answers");
 
 /** The ephemeral key pair of a known answer: its ciphertext begins with the public key. */
-const ephemeralOf = (v: typeof answer) => pairOf(bytesOf(v.ephemeralPrivateKey), bytesOf(v.sealed.ciphertext).slice(0, 32));
+const ephemeralOf = (v: typeof answer) =>
+  pairOf(bytesOf(v.ephemeralPrivateKey), bytesOf(v.sealed.ciphertext).slice(0, 32));
 
 describe("sealing", () => {
   test("is possible where WebCrypto has X25519", async () => {
@@ -26,11 +38,19 @@ describe("sealing", () => {
 
   test.each(known.values)("gives the known answer for $requestId, which the vault opens", async (v) => {
     expect(new TextDecoder().decode(infoOf(v.text, v.sealTime, v))).toBe(v.info);
-    expect(await seal({ bytes: bytesOf(v.value), text: v.text }, known, v.sealTime, v, await ephemeralOf(v))).toEqual(v.sealed);
+    expect(await seal({ bytes: bytesOf(v.value), text: v.text }, known, v.sealTime, v, await ephemeralOf(v))).toEqual(
+      v.sealed,
+    );
   });
 
   test("takes the vault's time in whole seconds", async () => {
-    const sealed = await seal({ bytes: bytesOf(answer.value), text: true }, known, answer.sealTime.replace("Z", ".987654321Z"), answer, await ephemeralOf(answer));
+    const sealed = await seal(
+      { bytes: bytesOf(answer.value), text: true },
+      known,
+      answer.sealTime.replace("Z", ".987654321Z"),
+      answer,
+      await ephemeralOf(answer),
+    );
     expect(sealed).toEqual(answer.sealed);
   });
 
@@ -49,7 +69,10 @@ describe("sealing", () => {
 
   test("is never the same twice", async () => {
     const plain = { bytes: bytesOf(answer.value), text: true };
-    const [one, two] = [await seal(plain, known, answer.sealTime, answer), await seal(plain, known, answer.sealTime, answer)];
+    const [one, two] = [
+      await seal(plain, known, answer.sealTime, answer),
+      await seal(plain, known, answer.sealTime, answer),
+    ];
     expect(one.ciphertext).not.toBe(two.ciphertext);
   });
 

@@ -1,5 +1,5 @@
 import type { SealedValueJson, SealingJson, SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
-import { base64, fromBase64 } from "../session/pkce";
+import { base64, fromBase64 } from "../api/base64";
 import { sealTo } from "./hpke";
 
 /** A value as it was typed or uploaded. */
@@ -9,7 +9,7 @@ export interface Plain {
   text: boolean;
 }
 
-/** What a sealed value is bound to: the vault opens it for nothing else. */
+/** What a sealed value is bound to. The vault opens it for nothing else. */
 export interface Place {
   /** The resource name of the secret. */
   secret: string;
@@ -46,14 +46,27 @@ async function keyIdOf(key: Uint8Array<ArrayBuffer>): Promise<string> {
  * Seals a value to a key of the vault at a time of the vault's clock, since a browser's may
  * be wrong. `ephemeral` is for known answers; a fresh key pair is generated without it.
  */
-export async function seal(plain: Plain, key: SealingKeyJson, time: string, place: Place, ephemeral?: CryptoKeyPair): Promise<SealedValueJson> {
+export async function seal(
+  plain: Plain,
+  key: SealingKeyJson,
+  time: string,
+  place: Place,
+  ephemeral?: CryptoKeyPair,
+): Promise<SealedValueJson> {
   const sealTime = time.replace(/\.\d+/, "");
-  const ciphertext = await sealTo(fromBase64(key.publicKey ?? ""), infoOf(plain.text, sealTime, place), plain.bytes, ephemeral);
+  const ciphertext = await sealTo(
+    fromBase64(key.publicKey ?? ""),
+    infoOf(plain.text, sealTime, place),
+    plain.bytes,
+    ephemeral,
+  );
   return { keyId: key.keyId, sealTime, ciphertext: base64(ciphertext), text: plain.text };
 }
 
 /** The info of HPKE, as the comment of SealedValue in the contract describes it. */
 export function infoOf(text: boolean, sealTime: string, { secret, requestId }: Place): Uint8Array<ArrayBuffer> {
   const seconds = String(Date.parse(sealTime) / 1000);
-  return new TextEncoder().encode(["keyward sealed value v1", secret, requestId, seconds, text ? "text" : "data"].join("\n"));
+  return new TextEncoder().encode(
+    ["keyward sealed value v1", secret, requestId, seconds, text ? "text" : "data"].join("\n"),
+  );
 }

@@ -11,10 +11,30 @@ describe("whether a value can be sealed", () => {
   });
 
   test.each([
-    ["the workspace does not require it", { sealing: {}, obstacle: "No X25519." }, null, { words: "No X25519.", required: false }],
-    ["the workspace requires it", { sealing: { required: true }, obstacle: "No X25519." }, null, { words: "No X25519.", required: true }],
-    ["that is not known", undefined, new Problem(0, ""), { words: "The sealing keys cannot be read. The server cannot be reached.", required: undefined }],
-    ["that was known before", { sealing: { required: true }, key }, new Problem(0, ""), { words: "The sealing keys cannot be read. The server cannot be reached.", required: true }],
+    [
+      "the workspace does not require it",
+      { sealing: {}, obstacle: "No X25519." },
+      null,
+      { words: "No X25519.", required: false },
+    ],
+    [
+      "the workspace requires it",
+      { sealing: { required: true }, obstacle: "No X25519." },
+      null,
+      { words: "No X25519.", required: true },
+    ],
+    [
+      "that is not known",
+      undefined,
+      new Problem(0, ""),
+      { words: "Could not load the sealing keys. Cannot reach the server.", required: undefined },
+    ],
+    [
+      "that was known before",
+      { sealing: { required: true }, key },
+      new Problem(0, ""),
+      { words: "Could not load the sealing keys. Cannot reach the server.", required: true },
+    ],
   ])("it cannot, and %s", (_, data, error, want) => {
     expect(unsealable({ data, error })).toEqual(want);
   });

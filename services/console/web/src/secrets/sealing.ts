@@ -3,6 +3,7 @@ import { useAccess } from "../api/access";
 import { explain, problemOf } from "../api/problem";
 import { getSealing } from "../api/vault";
 import type { SealingJson, SealingKeyJson } from "../gen/keyward/vault/v1/resources_pb";
+import { t } from "../text/t";
 import { canSeal, sealingKey } from "./seal";
 
 /** What sealing needs, or why it is not possible. */
@@ -16,14 +17,22 @@ export interface Ability {
 /** The sealing keys of the workspace, and whether this browser can seal to them. */
 export function useSealing() {
   const { workspace } = useAccess();
-  return useQuery({ queryKey: ["sealing", workspace], queryFn: ({ signal }) => abilityIn(workspace, signal), staleTime: 0 });
+  return useQuery({
+    queryKey: ["sealing", workspace],
+    queryFn: ({ signal }) => abilityIn(workspace, signal),
+    staleTime: 0,
+  });
 }
 
 async function abilityIn(workspace: string, signal?: AbortSignal): Promise<Ability> {
   const [able, sealing] = await Promise.all([canSeal(), sealingOf(workspace, signal)]);
-  if (!able) return { sealing, obstacle: "This browser has no X25519, which sealing needs. Current versions of Chrome, Edge, Firefox, and Safari have it." };
+  if (!able)
+    return {
+      sealing,
+      obstacle: t("sealing.noX25519"),
+    };
   const key = await sealingKey(sealing);
-  return key ? { sealing, key } : { sealing, obstacle: "The vault returned no valid sealing key." };
+  return key ? { sealing, key } : { sealing, obstacle: t("sealing.noKey") };
 }
 
 /** A vault of an earlier release has no keys and requires nothing. */
@@ -36,16 +45,16 @@ async function sealingOf(workspace: string, signal?: AbortSignal): Promise<Seali
   }
 }
 
-/** Why a value cannot be sealed. It may be sent without only where the vault said that it takes that. */
+/** Why a value cannot be sealed. It may be sent unsealed only if the vault accepts that. */
 export interface Unsealable {
   words: string;
   /** Whether values must be sealed; undefined while the vault has not said. */
   required?: boolean;
 }
 
-/** What stands in the way of sealing; undefined while that is not known, and where nothing does. */
+/** Why sealing is impossible; undefined if it is possible or not known yet. */
 export function unsealable({ data, error }: { data?: Ability; error: Error | null }): Unsealable | undefined {
   const required = data && (data.sealing.required ?? false);
-  if (error) return { words: `The sealing keys cannot be read. ${explain(problemOf(error)).title}.`, required };
+  if (error) return { words: t("sealing.keysFailed", { title: explain(problemOf(error)).title }), required };
   return data?.obstacle ? { words: data.obstacle, required } : undefined;
 }

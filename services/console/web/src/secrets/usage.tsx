@@ -1,8 +1,11 @@
 import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
+import { t } from "../text/t";
 import { Tag, type Tone } from "../ui/parts";
 
 interface Words {
   name: string;
+  /** The name inside a sentence. */
+  inline: string;
   /** The name as the answer to what a value is, and what people know it as. */
   question: string;
   examples: string;
@@ -10,24 +13,53 @@ interface Words {
   tone: Tone;
 }
 
-/** What a secret can be for, in the order that one looks for it. */
+/** The usages of secrets, in the order of the form. */
 export const usages: Record<Exclude<UsageJson, "USAGE_UNSPECIFIED">, Words> = {
-  USAGE_KEY: { name: "Key", question: "Encryption or signing key", examples: "AES key, RSA private key, HMAC or webhook secret.", words: "Encrypts, decrypts or signs payloads. Its bytes never leave the platform.", tone: "info" },
-  USAGE_CREDENTIAL: { name: "Credential", question: "Credential that is sent", examples: "API key, password, access token.", words: "Sent as it is, only to the hosts you name.", tone: "warn" },
-  USAGE_PARAMETER: { name: "Parameter", question: "Public parameter", examples: "Static IV, salt.", words: "Public by declaration: it may become visible.", tone: "quiet" },
-  USAGE_EXPOSED_KEY: { name: "Exposed key", question: "Exposed key", examples: "", words: "For a partner that uses the beginning of the key as the IV.", tone: "bad" },
+  USAGE_KEY: {
+    name: t("usage.key"),
+    inline: t("usage.keyInline"),
+    question: t("usage.keyTitle"),
+    examples: t("usage.keyExamples"),
+    words: t("usage.keyWords"),
+    tone: "info",
+  },
+  USAGE_CREDENTIAL: {
+    name: t("usage.credential"),
+    inline: t("usage.credentialInline"),
+    question: t("usage.credentialTitle"),
+    examples: t("usage.credentialExamples"),
+    words: t("usage.credentialWords"),
+    tone: "warn",
+  },
+  USAGE_PARAMETER: {
+    name: t("usage.parameter"),
+    inline: t("usage.parameterInline"),
+    question: t("usage.parameterTitle"),
+    examples: t("usage.parameterExamples"),
+    words: t("usage.parameterWords"),
+    tone: "quiet",
+  },
+  USAGE_EXPOSED_KEY: {
+    name: t("usage.exposed"),
+    inline: t("usage.exposedInline"),
+    question: t("usage.exposed"),
+    examples: "",
+    words: t("usage.exposedExamples"),
+    tone: "bad",
+  },
 };
 
 export type KnownUsage = keyof typeof usages;
 
 /** What an exposed key does to the promise of the vault, in the words of the contract. */
-export const exposedWarning = "Senders can compute this key from what is sent, so the promise that a value cannot be read does not hold for it.";
+export const exposedWarning = t("usage.exposedWords");
 
 /** What sharing a key costs, in the words of the contract. */
-export const sharedWarning = "With one key on the endpoints of two partners, senders of one can open messages of the other.";
+export const sharedWarning = t("usage.exposedShared");
 
 /** The usages that a caller may store: an exposed key is for super admins. */
-export const storable = (admin: boolean): KnownUsage[] => (Object.keys(usages) as KnownUsage[]).filter((u) => admin || u !== "USAGE_EXPOSED_KEY");
+export const storable = (admin: boolean): KnownUsage[] =>
+  (Object.keys(usages) as KnownUsage[]).filter((u) => admin || u !== "USAGE_EXPOSED_KEY");
 
 export function UsageTag({ usage }: { usage: UsageJson | undefined }) {
   const found = usages[(usage ?? "USAGE_KEY") as KnownUsage];

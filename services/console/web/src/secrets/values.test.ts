@@ -2,11 +2,16 @@ import { expect, test } from "vitest";
 import { Problem } from "../api/problem";
 import { commandIn, isPkcs12 } from "./values";
 
-const refused = (description: string) => new Problem(400, "", { details: [{ fieldViolations: [{ field: "secret.value", description }] }] });
+const refused = (description: string) =>
+  new Problem(400, "", { details: [{ fieldViolations: [{ field: "secret.value", description }] }] });
 
 test("the command of a remedy is found without the period after it", () => {
-  expect(commandIn(refused("The private key is encrypted. Decrypt it first: openssl pkcs8 -in key.pem -out key-plain.pem."))).toBe("openssl pkcs8 -in key.pem -out key-plain.pem");
-  expect(commandIn(refused("Convert it to PEM: puttygen key.ppk -O private-openssh -o key.pem"))).toBe("puttygen key.ppk -O private-openssh -o key.pem");
+  expect(
+    commandIn(refused("The private key is encrypted. Decrypt it first: openssl pkcs8 -in key.pem -out key-plain.pem.")),
+  ).toBe("openssl pkcs8 -in key.pem -out key-plain.pem");
+  expect(commandIn(refused("Convert it to PEM: puttygen key.ppk -O private-openssh -o key.pem"))).toBe(
+    "puttygen key.ppk -O private-openssh -o key.pem",
+  );
   expect(commandIn(refused("The key is weak: 8 bytes."))).toBeUndefined();
 });
 

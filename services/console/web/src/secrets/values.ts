@@ -1,17 +1,22 @@
+import { t } from "../text/t";
 import { violationOf, type Problem } from "../api/problem";
 
 /** What the server found wrong with a value, or with a part of it, in words. */
 export function valueError(problem: Problem | undefined): string | undefined {
-  // What is wrong with a sealed value is none of the person's business: it is sealed again.
-  if (problem?.reason === "SEALED_VALUE_REFUSED") return "Enter the value again.";
-  const fields = new Set(problem?.violations.map((v) => v.field).filter((f) => f === "secret.value" || f.startsWith("secret.value.")));
+  // Users need not know what is wrong with a sealed value: the page seals it again.
+  if (problem?.reason === "SEALED_VALUE_REFUSED") return t("value.again");
+  const fields = new Set(
+    problem?.violations.map((v) => v.field).filter((f) => f === "secret.value" || f.startsWith("secret.value.")),
+  );
   const found = [...fields].map((f) => violationOf(problem, f));
   return found.length > 0 ? found.join(" ") : undefined;
 }
 
 /** The command that the server says helps with a value, such as `openssl …`; a sentence ends with it. */
 export function commandIn(problem: Problem | undefined): string | undefined {
-  const found = problem?.violations.filter((v) => v.field.startsWith("secret.value")).map((v) => /: ([a-z][a-z-]+ .*-.+)$/.exec(v.description)?.[1]);
+  const found = problem?.violations
+    .filter((v) => v.field.startsWith("secret.value"))
+    .map((v) => /: ([a-z][a-z-]+ .*-.+)$/.exec(v.description)?.[1]);
   return found?.find(Boolean)?.replace(/\.$/, "");
 }
 

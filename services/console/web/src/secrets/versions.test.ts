@@ -4,9 +4,21 @@ import { actsOn, inUse } from "./versions";
 describe("what is offered for a version", () => {
   test.each([
     ["an enabled one", { state: "VERSION_STATE_ENABLED" as const }, ["restore", "disable", "destroy"]],
-    ["the current one, which is not restored", { state: "VERSION_STATE_ENABLED" as const, current: true }, ["disable", "destroy"]],
-    ["a disabled one, which is not restored either", { state: "VERSION_STATE_DISABLED" as const }, ["enable", "destroy"]],
-    ["the current one while it is disabled", { state: "VERSION_STATE_DISABLED" as const, current: true }, ["enable", "destroy"]],
+    [
+      "the current one, which is not restored",
+      { state: "VERSION_STATE_ENABLED" as const, current: true },
+      ["disable", "destroy"],
+    ],
+    [
+      "a disabled one, which is not restored either",
+      { state: "VERSION_STATE_DISABLED" as const },
+      ["enable", "destroy"],
+    ],
+    [
+      "the current one while it is disabled",
+      { state: "VERSION_STATE_DISABLED" as const, current: true },
+      ["enable", "destroy"],
+    ],
     ["a destroyed one: nothing", { state: "VERSION_STATE_DESTROYED" as const }, []],
     ["one of a state that is newer than the page: nothing", {}, []],
   ])("%s", (_, version, acts) => {

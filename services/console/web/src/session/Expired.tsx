@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Dialog } from "../ui/Dialog";
 import { AlertIcon } from "../ui/icons";
 import { Notice } from "../ui/parts";
+import { rich, t } from "../text/t";
 import { session, type Person } from "./session";
 
 /** Asks to sign in again, over a page that stays as it was. */
@@ -13,12 +14,17 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
     void session.signInAgain();
   };
   return (
-    <Dialog onClose={() => undefined} withCloseButton={false} closeOnClickOutside={false} title="Your session has ended" zIndex={500} size="sm">
+    <Dialog
+      onClose={() => undefined}
+      withCloseButton={false}
+      closeOnClickOutside={false}
+      title={t("problem.session.title")}
+      zIndex={500}
+      size="sm"
+    >
       <div className="stack">
-        <p>
-          Sign in again as <b dir="auto">{person.name}</b> to go on. What you typed is still here, except secret values: those were cleared.
-        </p>
-        {opened && !problem && <p role="status">Go on in the window that was opened.</p>}
+        <p>{rich("expired.words", { name: person.name, strong: (c) => <b dir="auto">{c}</b> })}</p>
+        {opened && !problem && <p role="status">{t("expired.continue")}</p>}
         {problem && (
           <Notice tone="bad" icon={<AlertIcon />}>
             <p role="alert">{problem}</p>
@@ -26,10 +32,10 @@ export function Expired({ person, problem }: { person: Person; problem?: string 
         )}
         <Group justify="flex-end">
           <Button variant="subtle" color="gray" onClick={() => void session.signOut()}>
-            Leave
+            {t("leave.leave")}
           </Button>
           <Button data-autofocus onClick={again}>
-            {opened ? "Open the window again" : "Sign in again"}
+            {opened ? t("expired.openAgain") : t("expired.signIn")}
           </Button>
         </Group>
       </div>

@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import { useTitle } from "../app/title";
 import { AlertIcon, Mark } from "../ui/icons";
 import { Notice } from "../ui/parts";
+import { t } from "../text/t";
 import { session } from "./session";
 
 function Alone({ title, children }: { title: string; children: ReactNode }) {
@@ -21,11 +22,11 @@ function Alone({ title, children }: { title: string; children: ReactNode }) {
 const Name = () => (
   <span className="brand">
     <Mark size={26} />
-    <span>Keyward</span>
+    <span>{t("app.brand")}</span>
   </span>
 );
 
-/** While the page finds out who is there: the frame that index.html has as well. */
+/** Shown while the page checks the session; the same frame as in index.html. */
 export function Starting() {
   return (
     <div className="shell frame">
@@ -38,8 +39,8 @@ export function Starting() {
         </div>
       </div>
       <main className="starting" aria-busy="true">
-        <h1 className="sr-only">Keyward</h1>
-        <Loader size="sm" aria-label="Signing in" role="status" />
+        <h1 className="sr-only">{t("app.brand")}</h1>
+        <Loader size="sm" aria-label={t("signIn.loading")} role="status" />
       </main>
     </div>
   );
@@ -47,15 +48,15 @@ export function Starting() {
 
 export function SignIn({ standalone, problem }: { standalone: boolean; problem?: string }) {
   return (
-    <Alone title="Sign in to Keyward">
+    <Alone title={t("signIn.title")}>
       {problem && (
         <Notice tone="bad" icon={<AlertIcon />}>
           <p role="alert">{problem}</p>
         </Notice>
       )}
-      {standalone ? <LocalSteps /> : <p className="dimmed">Secrets that nobody reads back, and the partners they are for.</p>}
+      {standalone ? <LocalSteps /> : <p className="dimmed">{t("signIn.words")}</p>}
       <Button fullWidth size="md" variant={standalone ? "default" : "filled"} onClick={() => void session.signIn()}>
-        {standalone ? "Try again" : "Sign in"}
+        {standalone ? t("ui.tryAgain") : t("signIn.submit")}
       </Button>
     </Alone>
   );
@@ -64,32 +65,32 @@ export function SignIn({ standalone, problem }: { standalone: boolean; problem?:
 function LocalSteps() {
   return (
     <div className="sign-in-steps">
-      <p>This Keyward runs on your machine and signs you in with a link.</p>
+      <p>{t("signIn.local")}</p>
       <ol>
-        <li>Go to the terminal that Keyward runs in, and press Enter.</li>
-        <li>Open one of the links that it prints: as owner, member or admin.</li>
+        <li>{t("signIn.local1")}</li>
+        <li>{t("signIn.local2")}</li>
       </ol>
-      <p className="dimmed">A link works once, for five minutes.</p>
+      <p className="dimmed">{t("signIn.local3")}</p>
     </div>
   );
 }
 
 export function PopupDone() {
   return (
-    <Alone title="You are signed in">
-      <p className="dimmed">You can close this window and go on in the other one.</p>
+    <Alone title={t("signIn.doneTitle")}>
+      <p className="dimmed">{t("signIn.doneWords")}</p>
     </Alone>
   );
 }
 
 export function Broken({ problem }: { problem: string }) {
   return (
-    <Alone title="Keyward is not reachable">
+    <Alone title={t("signIn.unreachable")}>
       <Notice tone="bad" icon={<AlertIcon />}>
         <p role="alert">{problem}</p>
       </Notice>
       <Button fullWidth onClick={() => window.location.reload()}>
-        Try again
+        {t("ui.tryAgain")}
       </Button>
     </Alone>
   );

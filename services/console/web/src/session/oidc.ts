@@ -1,8 +1,10 @@
 // The browser's half of OpenID Connect: authorization code with PKCE, as a public
 // client (OAuth 2.0 for Browser-Based Apps). Nothing here keeps state.
-import { challenge, fromBase64url, random } from "./pkce";
+import { fromBase64url } from "../api/base64";
+import { t } from "../text/t";
+import { challenge, random } from "./pkce";
 
-/** What the server says at /config.json. */
+/** The content of /config.json. */
 export interface Config {
   issuer: string;
   clientId: string;
@@ -47,18 +49,20 @@ export class SignInError extends Error {
 
 export async function loadConfig(): Promise<Config> {
   const response = await fetch("/config.json", { cache: "no-store", credentials: "omit" });
-  if (!response.ok) throw new SignInError("config", "The page's configuration could not be loaded.");
+  if (!response.ok) throw new SignInError("config", t("signIn.config"));
   return (await response.json()) as Config;
 }
 
 export async function discover(config: Config): Promise<Issuer> {
-  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, { credentials: "omit" }).catch(() => {
-    throw new SignInError("discovery", "The issuer, where people sign in, cannot be reached.");
+  const response = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, {
+    credentials: "omit",
+  }).catch(() => {
+    throw new SignInError("discovery", t("signIn.issuer"));
   });
-  if (!response.ok) throw new SignInError("discovery", "The issuer's configuration could not be loaded.");
+  if (!response.ok) throw new SignInError("discovery", t("signIn.issuerConfig"));
   const issuer = (await response.json()) as Issuer;
   // Another issuer's document must not decide where codes go (OIDC Discovery 4.3).
-  if (issuer.issuer !== config.issuer) throw new SignInError("discovery", "The issuer calls itself by another name.");
+  if (issuer.issuer !== config.issuer) throw new SignInError("discovery", t("signIn.issuerName"));
   return issuer;
 }
 
@@ -94,11 +98,16 @@ export async function begin(
 }
 
 /** Exchanges what the issuer sent back for tokens. */
-export async function finish(config: Config, issuer: Issuer, answer: URLSearchParams, pending: Pending): Promise<Tokens> {
-  if (answer.get("state") !== pending.state) throw new SignInError("state", "The answer is not of the sign-in that was begun here.");
+export async function finish(
+  config: Config,
+  issuer: Issuer,
+  answer: URLSearchParams,
+  pending: Pending,
+): Promise<Tokens> {
+  if (answer.get("state") !== pending.state) throw new SignInError("state", t("signIn.state"));
   // RFC 9207: an answer of another issuer, mixed in.
   const from = answer.get("iss");
-  if (from && from !== issuer.issuer) throw new SignInError("state", "The answer is of another issuer.");
+  if (from && from !== issuer.issuer) throw new SignInError("state", t("signIn.otherIssuer"));
   const error = answer.get("error");
   if (error) throw new SignInError(error, answer.get("error_description") ?? "");
   const tokens = await request(config, issuer, {
@@ -111,7 +120,7 @@ export async function finish(config: Config, issuer: Issuer, answer: URLSearchPa
   return tokens;
 }
 
-/** Takes new tokens for a refresh token, which is used up by that. */
+/** Exchanges a refresh token, which works once, for new tokens. */
 export function refresh(config: Config, issuer: Issuer, refreshToken: string): Promise<Tokens> {
   return request(config, issuer, { grant_type: "refresh_token", refresh_token: refreshToken });
 }
@@ -127,7 +136,7 @@ async function request(config: Config, issuer: Issuer, form: Record<string, stri
   });
   const answer = (await response.json().catch(() => ({}))) as Record<string, unknown>;
   if (!response.ok) throw new SignInError(String(answer.error ?? "token"), text(answer.error_description) ?? "");
-  if (typeof answer.access_token !== "string") throw new SignInError("token", "The issuer sent no access token.");
+  if (typeof answer.access_token !== "string") throw new SignInError("token", t("signIn.noToken"));
   return {
     accessToken: answer.access_token,
     refreshToken: text(answer.refresh_token) ?? form.refresh_token,
@@ -158,7 +167,7 @@ function checkIdToken(config: Config, token: string | undefined, nonce: string):
     audience.includes(config.clientId) &&
     found.nonce === nonce &&
     typeof found.exp === "number";
-  if (!right) throw new SignInError("id_token", "The issuer's answer is not of the sign-in that was begun here.");
-  // It was made a moment ago, so that it is this machine's clock that is wrong.
-  if (Number(found.exp) * 1000 < Date.now() - skew) throw new SignInError("clock", "By this computer's clock the issuer's answer is of the past. Set the clock, and try again.");
+  if (!right) throw new SignInError("id_token", t("signIn.state"));
+  // The token is new, so the clock of this machine is wrong.
+  if (Number(found.exp) * 1000 < Date.now() - skew) throw new SignInError("clock", t("signIn.clock"));
 }

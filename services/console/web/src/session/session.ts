@@ -1,7 +1,20 @@
 // Who is signed in. Tokens live in this module's memory and nowhere else: not in storage,
 // not in the address, not in what React keeps.
 import { localPath } from "../app/router";
-import { begin, claims, discover, finish, loadConfig, refresh, SignInError, type Config, type Issuer, type Pending, type Tokens } from "./oidc";
+import { t } from "../text/t";
+import {
+  begin,
+  claims,
+  discover,
+  finish,
+  loadConfig,
+  refresh,
+  SignInError,
+  type Config,
+  type Issuer,
+  type Pending,
+  type Tokens,
+} from "./oidc";
 
 export interface Person {
   name: string;
@@ -47,7 +60,7 @@ class Session {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Finds out where the browser stands: back from the issuer, with a ticket, or new. */
+  /** Determines how the page was opened: by the issuer, with a ticket, or new. */
   async start(): Promise<void> {
     const ticket = takeTicket();
     const back = takeAnswer();
@@ -77,7 +90,7 @@ class Session {
     const { config, issuer } = await this.#meet();
     const kept = storage.get(sessionStorage, pendingKey);
     storage.remove(sessionStorage, pendingKey);
-    if (!kept) throw new SignInError("state", "The sign-in was begun in another tab, or long ago.");
+    if (!kept) throw new SignInError("state", t("signIn.stale"));
     const { entry = null, ...pending } = JSON.parse(kept) as Pending & { entry?: unknown };
     window.history.replaceState(entry, "", localPath(pending.returnTo));
     this.#enter(await finish(config, issuer, answer, pending));
@@ -109,7 +122,7 @@ class Session {
 
   /**
    * Signs in again in a window of its own, so that what was typed into this one stays.
-   * Call it from a click, or the browser keeps the window shut. Nothing tells when the
+   * Call it from a click, or the browser blocks the window. There is no event when the
    * window is closed without an answer: a second call gives up waiting for the first.
    */
   async signInAgain(): Promise<void> {
@@ -120,7 +133,7 @@ class Session {
     try {
       const { config, issuer } = await this.#meet();
       const { url, pending } = await begin(config, issuer, { returnTo: "/", popup: true });
-      if (!popup) throw new SignInError("popup", "The browser did not open a window. Allow pop-ups for this page and try again.");
+      if (!popup) throw new SignInError("popup", t("signIn.popup"));
       const answer = awaitHandOver(pending.state, signal);
       popup.location.replace(url);
       this.#enter(await finish(config, issuer, await answer, pending));
@@ -150,7 +163,7 @@ class Session {
     if (this.#tokens && performance.now() > this.#tokens.expires - early / 2) await this.renew();
     if (!this.#tokens || performance.now() >= this.#tokens.expires) {
       this.expire();
-      throw new SignInError("expired", "The session has ended.");
+      throw new SignInError("expired", t("signIn.ended"));
     }
     return this.#tokens.accessToken;
   }
@@ -168,7 +181,7 @@ class Session {
       const { config, issuer } = await this.#meet();
       this.#keep(await refresh(config, issuer, refreshToken));
     } catch (error) {
-      // The issuer said no; a network that is away for a while is not that.
+      // Only an answer of the issuer ends the session; a network failure is retried.
       if (error instanceof SignInError) this.expire();
       else this.#schedule(5_000);
     }
@@ -185,7 +198,9 @@ class Session {
   #enter(tokens: Tokens): void {
     const found = { ...claims(tokens.accessToken), ...claims(tokens.idToken) };
     const subject = String(found.sub ?? "");
-    const name = [found.name, found.preferred_username, found.email, subject].find((v) => typeof v === "string" && v !== "");
+    const name = [found.name, found.preferred_username, found.email, subject].find(
+      (v) => typeof v === "string" && v !== "",
+    );
     this.#keep(tokens);
     storage.set(localStorage, knownKey, "1");
     this.#to({ is: "in", person: { name: String(name ?? ""), subject } });
@@ -221,35 +236,37 @@ class Session {
       return;
     }
     storage.remove(localStorage, knownKey);
-    const silent = error instanceof SignInError && ["login_required", "interaction_required", "consent_required"].includes(error.code);
+    const silent =
+      error instanceof SignInError &&
+      ["login_required", "interaction_required", "consent_required"].includes(error.code);
     this.#out(silent ? undefined : words(error, this.#config.standalone));
   }
 }
 
 function words(error: unknown, standalone?: boolean): string {
-  if (!(error instanceof SignInError)) return "The server cannot be reached.";
-  // What the issuer says of its own accord comes behind what it means.
-  const said = error.message ? ` It says: ${error.message}` : "";
+  if (!(error instanceof SignInError)) return t("signIn.server");
+  // The issuer's own message follows the explanation.
+  const said = error.message ? ` ${t("signIn.said", { message: error.message })}` : "";
   switch (error.code) {
     case "invalid_ticket":
-      return "This link was used already, or is older than five minutes.";
+      return t("signIn.ticket");
     case "login_required":
-      return standalone ? "This browser is not known any more. Open a new sign-in link in another tab, then try again." : "The issuer wants you to sign in.";
+      return standalone ? t("signIn.unknownBrowser") : t("signIn.login");
     case "access_denied":
-      return `The issuer refused to sign you in.${said}`;
+      return t("signIn.denied", { said });
     case "temporarily_unavailable":
     case "server_error":
-      return `The issuer cannot sign anybody in now. Try again later.${said}`;
+      return t("signIn.later", { said });
     case "invalid_request":
     case "invalid_scope":
     case "invalid_client":
     case "unauthorized_client":
     case "unsupported_response_type":
-      return `The issuer does not take what this page asks for (${error.code}). Whoever runs Keyward has to look at how it is set up.${said}`;
+      return t("signIn.setup", { code: error.code, said });
     case "invalid_grant":
-      return "The issuer took too long, or this answer of it was used already. Try again.";
+      return t("signIn.grant");
     default:
-      return error.message || "The sign-in did not work.";
+      return error.message || t("signIn.failed");
   }
 }
 
@@ -277,7 +294,7 @@ function handOver(answer: URLSearchParams): void {
   window.close();
 }
 
-/** The answer to a sign-in in another window. None ever comes once it was given up. */
+/** The answer to a sign-in in another window. Never resolves after it was aborted. */
 function awaitHandOver(state: string, givenUp: AbortSignal): Promise<URLSearchParams> {
   return new Promise((resolve) => {
     const channel = new BroadcastChannel(channelName);
@@ -291,13 +308,14 @@ function awaitHandOver(state: string, givenUp: AbortSignal): Promise<URLSearchPa
   });
 }
 
-/** How long somebody who was sent to sign in is expected back, in milliseconds. */
+/** How long the page that was requested before a sign-in is kept, in milliseconds. */
 const patience = 10 * 60_000;
 
-/** Keeps which page was asked for: a sign-in link may lead to the first, and in another tab. */
+/** Keeps the requested page: a sign-in link may open the home page, in another tab. */
 function keepWanted(): void {
   const { pathname, search } = window.location;
-  if (pathname !== "/") storage.set(localStorage, wantedKey, JSON.stringify({ path: pathname + search, time: Date.now() }));
+  if (pathname !== "/")
+    storage.set(localStorage, wantedKey, JSON.stringify({ path: pathname + search, time: Date.now() }));
 }
 
 /** The page that was asked for before the sign-in, once. */

@@ -1,14 +1,15 @@
 import { TextInput } from "@mantine/core";
-import { useField } from "./findings";
-import type { InputProps } from "./FieldInput";
+import { useField } from "./violations";
+import type { InputProps } from "./input";
 import { Words } from "./Help";
 import { lead } from "./words";
 
-/** A day. It ends with its last second, in the time of whoever chooses it. */
+/** A day. It ends with its last second in the user's time zone. */
 export function DateInput({ field, title, value, onChange, path }: InputProps) {
   const own = useField(path);
   const at = typeof value === "string" ? new Date(value) : undefined;
-  const shown = at && !Number.isNaN(at.getTime()) ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` : "";
+  const shown =
+    at && !Number.isNaN(at.getTime()) ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}` : "";
   return (
     <TextInput
       type="date"

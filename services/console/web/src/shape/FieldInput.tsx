@@ -2,36 +2,27 @@ import { Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { shape } from "../gen/shape";
 import { SecretRefInput } from "./SecretRefInput";
 import { DateInput } from "./DateInput";
-import { MessageEditor } from "./Editor";
-import { useBeside, useField } from "./findings";
+import { useBeside, useField } from "./violations";
+import { useMessageInput, type InputProps } from "./input";
 import { ListInput } from "./ListInput";
 import { MapInput } from "./MapInput";
 import { NumberField } from "./NumberField";
-import type { FieldShape } from "./shape";
 import type { Json } from "./value";
 import { enumWords, lead, mayBeUnset, unsetWords } from "./words";
+import { t } from "../text/t";
 import { Words } from "./Help";
-
-export interface InputProps {
-  field: FieldShape;
-  title: string;
-  value: unknown;
-  onChange: (value: unknown) => void;
-  path: string;
-  /** Whether the label and the words are shown around it already. */
-  inBlock?: boolean;
-}
 
 /** The control for one field, whatever its type. */
 export function FieldInput(props: InputProps) {
   const { field, value, onChange, path } = props;
-  if (field.repeated) return <ListInput {...props} />;
-  if (field.map) return <MapInput {...props} />;
+  if (field.repeated) return <ListInput {...props} Item={OneInput} />;
+  if (field.map) return <MapInput {...props} Item={OneInput} />;
   return <OneInput {...props} value={value} onChange={onChange} path={path} />;
 }
 
 /** The control for one value of a field: of a list, of a map, or the field itself. */
-export function OneInput(props: InputProps) {
+function OneInput(props: InputProps) {
+  const MessageInput = useMessageInput();
   const { field, value, onChange, path } = props;
   switch (field.message) {
     case undefined:
@@ -43,12 +34,19 @@ export function OneInput(props: InputProps) {
     case "google.protobuf.Timestamp":
       return <DateInput {...props} />;
     default:
-      return shape.messages[field.message]?.fields.length ? <MessageEditor type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} /> : null;
+      return shape.messages[field.message]?.fields.length ? (
+        <MessageInput type={field.message} value={(value ?? {}) as Json} onChange={onChange} path={path} />
+      ) : null;
   }
 }
 
 function described({ field, title, inBlock }: InputProps) {
-  return { label: inBlock ? undefined : title, "aria-label": inBlock ? title : undefined, description: inBlock ? undefined : <Words text={lead(field.words).first} />, withAsterisk: field.required };
+  return {
+    label: inBlock ? undefined : title,
+    "aria-label": inBlock ? title : undefined,
+    description: inBlock ? undefined : <Words text={lead(field.words).first} />,
+    withAsterisk: field.required,
+  };
 }
 
 function EnumInput(props: InputProps) {
@@ -59,14 +57,18 @@ function EnumInput(props: InputProps) {
   const unset = values[0]?.name ?? "";
   const data = values
     .filter((_, i) => i > 0 || (mayBeUnset(type) && !field.required))
-    .map((v) => ({ value: v.name, label: v.name === unset ? unsetWords(type, field.words) : enumWords(type, v.name), words: v.name === unset ? "" : v.words }));
+    .map((v) => ({
+      value: v.name,
+      label: v.name === unset ? unsetWords(type, field.words) : enumWords(type, v.name),
+      words: v.name === unset ? "" : v.words,
+    }));
   const current = (value as string) || unset;
   const words = values.find((v) => v.name === current && v.name !== unset)?.words;
   return (
     <Select
       {...described(props)}
       {...own}
-      placeholder="Choose…"
+      placeholder={t("ui.choose")}
       value={data.some((d) => d.value === current) ? current : null}
       onChange={(v) => onChange(v === unset ? undefined : v)}
       data={data}
@@ -89,26 +91,74 @@ function DurationInput(props: InputProps) {
   const { value, onChange, path } = props;
   const own = useField(path);
   const seconds = Number.parseFloat(String(value ?? ""));
-  return <NumberField {...described(props)} {...own} w={240} rightSection={<span className="dimmed" aria-hidden="true">s</span>} value={Number.isNaN(seconds) ? undefined : seconds} onChange={(v) => onChange(v === undefined ? undefined : `${v}s`)} />;
+  return (
+    <NumberField
+      {...described(props)}
+      {...own}
+      w={240}
+      rightSection={
+        <span className="dimmed" aria-hidden="true">
+          s
+        </span>
+      }
+      value={Number.isNaN(seconds) ? undefined : seconds}
+      onChange={(v) => onChange(v === undefined ? undefined : `${v}s`)}
+    />
+  );
 }
 
 function ScalarInput(props: InputProps) {
   const { field, value, onChange, path } = props;
   const common = { ...described(props), ...useField(path) };
   const beside = useBeside(path);
-  if (field.scalar === "bool") return <Switch {...common} label={props.title} checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked || undefined)} />;
+  if (field.scalar === "bool")
+    return (
+      <Switch
+        {...common}
+        label={props.title}
+        checked={Boolean(value)}
+        onChange={(e) => onChange(e.currentTarget.checked || undefined)}
+      />
+    );
   if (field.choices) {
-    return <Select {...common} value={String(value ?? 0)} onChange={(v) => onChange(Number(v) || undefined)} data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? "Default" : String(c) }))} />;
+    return (
+      <Select
+        {...common}
+        value={String(value ?? 0)}
+        onChange={(v) => onChange(Number(v) || undefined)}
+        data={field.choices.map((c) => ({ value: String(c), label: c === 0 ? t("shape.default") : String(c) }))}
+      />
+    );
   }
-  if (field.scalar === "number") return <NumberField {...common} value={(value as number) || undefined} onChange={(v) => onChange(v || undefined)} />;
+  if (field.scalar === "number")
+    return (
+      <NumberField {...common} value={(value as number) || undefined} onChange={(v) => onChange(v || undefined)} />
+    );
   const change = (text: string) => onChange(field.oneof ? text : text || undefined);
-  const text = { ...common, value: (value as string) ?? "", maxLength: field.maxLength, spellCheck: false, autoComplete: "off" };
+  const text = {
+    ...common,
+    value: (value as string) ?? "",
+    maxLength: field.maxLength,
+    spellCheck: false,
+    autoComplete: "off",
+  };
   return (
     <>
       {(field.maxLength ?? 0) > 512 ? (
-        <Textarea {...text} classNames={{ input: "mono" }} autosize minRows={3} maxRows={14} onChange={(e) => change(e.currentTarget.value)} />
+        <Textarea
+          {...text}
+          classNames={{ input: "mono" }}
+          autosize
+          minRows={3}
+          maxRows={14}
+          onChange={(e) => change(e.currentTarget.value)}
+        />
       ) : (
-        <TextInput {...text} classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }} onChange={(e) => change(e.currentTarget.value)} />
+        <TextInput
+          {...text}
+          classNames={{ input: field.pattern || field.repeated || field.map ? "mono" : "" }}
+          onChange={(e) => change(e.currentTarget.value)}
+        />
       )}
       {beside}
     </>

@@ -1,4 +1,5 @@
 import { useState, type ReactNode } from "react";
+import { t } from "../text/t";
 import { lead } from "./words";
 
 /** The words of the proto, with what stands in backquotes as code. */
@@ -16,7 +17,7 @@ export function Help({ words }: { words: string }) {
       <Words text={open ? words : first} />{" "}
       {rest && (
         <button type="button" className="text-button" aria-expanded={open} onClick={() => setOpen(!open)}>
-          {open ? "Less" : "More"}
+          {open ? t("shape.less") : t("shape.more")}
         </button>
       )}
     </p>

@@ -1,13 +1,14 @@
 import { ActionIcon, Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { PlusIcon, TrashIcon } from "../ui/icons";
-import { OneInput, type InputProps } from "./FieldInput";
-import { useField } from "./findings";
+import { useField } from "./violations";
+import type { ItemsProps } from "./input";
+import { t } from "../text/t";
 import { beginOne, firstKey, type Json } from "./value";
 
 /** A map: each pair with its name, and a button for the next. */
-export function MapInput(props: InputProps) {
-  const { field, title, value, onChange, path } = props;
+export function MapInput(props: ItemsProps) {
+  const { field, title, value, onChange, path, Item } = props;
   const map = (value ?? {}) as Json;
   const entries = Object.entries(map);
   const full = field.maxItems !== undefined && entries.length >= field.maxItems;
@@ -26,11 +27,24 @@ export function MapInput(props: InputProps) {
               path={field.message ? `${path}["${key}"]` : undefined}
               onChange={(next) => set(entries.map(([k, v], j) => [j === i ? next : k, v]))}
             />
-            <OneInput field={field} title={`${name} ${key}`} value={item} onChange={(v) => set(entries.map(([k, old], j) => [k, j === i ? (v ?? beginOne(field)) : old]))} path={`${path}["${key}"]`} inBlock />
+            <Item
+              field={field}
+              title={`${name} ${key}`}
+              value={item}
+              onChange={(v) => set(entries.map(([k, old], j) => [k, j === i ? (v ?? beginOne(field)) : old]))}
+              path={`${path}["${key}"]`}
+              inBlock
+            />
           </div>
           <div className="list-tools">
             {entries.length > (field.minItems ?? 0) && (
-              <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name} ${key}`} data-hint="Remove" onClick={() => set(entries.filter((_, j) => j !== i))}>
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                aria-label={t("shape.removeEntry", { name, key })}
+                data-hint={t("ui.remove")}
+                onClick={() => set(entries.filter((_, j) => j !== i))}
+              >
                 <TrashIcon size={15} />
               </ActionIcon>
             )}
@@ -38,8 +52,14 @@ export function MapInput(props: InputProps) {
         </div>
       ))}
       {!full && (
-        <Button size="xs" variant="default" className="list-add" leftSection={<PlusIcon size={14} />} onClick={() => set([...entries, [firstKey(field, map), beginOne(field)]])}>
-          Add {name.toLowerCase()}
+        <Button
+          size="xs"
+          variant="default"
+          className="list-add"
+          leftSection={<PlusIcon size={14} />}
+          onClick={() => set([...entries, [firstKey(field, map), beginOne(field)]])}
+        >
+          {t("shape.add", { name: name.toLowerCase() })}
         </Button>
       )}
     </div>
@@ -59,18 +79,22 @@ interface KeyProps {
 /** The name of a pair. Taken over when it is right and free. */
 function KeyInput({ name, value, taken, pattern, path, onChange }: KeyProps) {
   const [typed, setTyped] = useState<string>();
-  const { error: finding, ...own } = useField(path ?? "");
+  const { error: violation, ...own } = useField(path ?? "");
   const shown = typed ?? value;
-  const wrong = taken(shown) ? "There is one of this name already." : pattern && shown && !new RegExp(pattern).test(shown) ? "Not a name that can stand here." : undefined;
+  const wrong = taken(shown)
+    ? t("shape.nameTaken")
+    : pattern && shown && !new RegExp(pattern).test(shown)
+      ? t("shape.nameInvalid")
+      : undefined;
   return (
     <TextInput
       {...(path ? own : {})}
-      aria-label={`Name of ${name.toLowerCase()}`}
-      placeholder="Name"
+      aria-label={t("shape.nameOf", { name: name.toLowerCase() })}
+      placeholder={t("request.name")}
       classNames={{ input: "mono" }}
       spellCheck={false}
       value={shown}
-      error={wrong ?? finding}
+      error={wrong ?? violation}
       onChange={(e) => {
         const next = e.currentTarget.value;
         setTyped(next);

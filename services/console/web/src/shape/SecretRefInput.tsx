@@ -4,11 +4,12 @@ import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
 import type { KnownUsage } from "../secrets/usage";
 import { decodingOfStored, useKeyLengths, type StoredValue } from "./decoding";
-import { useField } from "./findings";
+import { useField } from "./violations";
 import { UseDecoding } from "./UseDecoding";
 import { useUsage } from "./usage";
 import { NumberField } from "./NumberField";
 import { withField, type Json } from "./value";
+import { t } from "../text/t";
 import { enumWords, inSentence } from "./words";
 
 interface Props {
@@ -34,7 +35,8 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
   const detailed = asked || Boolean(value.version) || Boolean(versionField.error);
   const lengths = useKeyLengths();
   const choose = (name: string, stored?: StoredValue) => {
-    const found = stored && usage !== "USAGE_CREDENTIAL" && decodingOfStored(stored, lengths, value.decoding as string | undefined);
+    const found =
+      stored && usage !== "USAGE_CREDENTIAL" && decodingOfStored(stored, lengths, value.decoding as string | undefined);
     const next = withField(value, "name", name);
     onChange(found ? withField(next, "decoding", found === raw ? undefined : found) : next);
   };
@@ -44,24 +46,48 @@ export function SecretRefInput({ value, onChange, path, title, usage: only, host
   return (
     <div className="ref" {...own}>
       <div className="ref-main">
-        <SecretPicker label={title} value={(value.name as string) || undefined} onChange={choose} usage={usage} host={host} error={error} />
+        <SecretPicker
+          label={title}
+          value={(value.name as string) || undefined}
+          onChange={choose}
+          usage={usage}
+          host={host}
+          error={error}
+        />
         {usage !== "USAGE_CREDENTIAL" && (
           <Select
-            aria-label={`How ${title.toLowerCase()} is stored`}
+            aria-label={t("preset.howStored", { title: title.toLowerCase() })}
             className="ref-decoding"
             {...decodingField}
             value={current}
             onChange={(v) => onChange(withField(value, "decoding", v === raw ? undefined : v))}
-            data={values.slice(1).map((v) => ({ value: v.name, label: v.name === raw ? "Raw bytes" : `Stored as ${inSentence(enumWords(decoding, v.name))}` }))}
+            data={values.slice(1).map((v) => ({
+              value: v.name,
+              label:
+                v.name === raw
+                  ? t("shape.raw")
+                  : t("shape.storedAs", { form: inSentence(enumWords(decoding, v.name)) }),
+            }))}
           />
         )}
       </div>
-      <UseDecoding path={path} current={current} onUse={(d) => onChange(withField(value, "decoding", d === raw ? undefined : d))} />
+      <UseDecoding
+        path={path}
+        current={current}
+        onUse={(d) => onChange(withField(value, "decoding", d === raw ? undefined : d))}
+      />
       {detailed ? (
-        <NumberField {...versionField} label="Version" description="Pins one version. If empty, the endpoint uses the current version, and rotations take effect." w={280} value={(value.version as number) || undefined} onChange={(v) => onChange(withField(value, "version", v || undefined))} />
+        <NumberField
+          {...versionField}
+          label={t("history.version")}
+          description={t("shape.versionHelp")}
+          w={280}
+          value={(value.version as number) || undefined}
+          onChange={(v) => onChange(withField(value, "version", v || undefined))}
+        />
       ) : (
         <button type="button" className="text-button" onClick={() => setAsked(true)}>
-          Uses the current version. Pin a version
+          {t("shape.pin")}
         </button>
       )}
     </div>

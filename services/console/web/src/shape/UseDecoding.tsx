@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
-import { useFittingDecoding } from "./findings";
+import { t } from "../text/t";
+import { useFittingDecoding } from "./violations";
 
 interface Props {
   /** The reference. */
@@ -16,7 +17,7 @@ export function UseDecoding({ path, current, onUse }: Props) {
   return (
     <div>
       <Button size="xs" variant="default" onClick={() => onUse(`DECODING_${found}`)}>
-        Use {found}
+        {t("shape.use", { found })}
       </Button>
     </div>
   );

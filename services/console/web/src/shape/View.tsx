@@ -6,12 +6,15 @@ import { shape } from "../gen/shape";
 import { day } from "../ui/time";
 import type { FieldShape } from "./shape";
 import { isSet, type Json } from "./value";
+import { t } from "../text/t";
 import { entriesOf, enumWords, inSentence, sentence, titleOf } from "./words";
 
 /** Any message, to be read: what is set, and nothing else. */
 export function MessageView({ type, value }: { type: string; value: Json }) {
   const fields = entriesOf(type).flatMap((e) => ("fields" in e ? e.fields : [e]));
-  const set = fields.filter((f) => (f.oneof ? value[f.json] !== undefined && value[f.json] !== null : isSet(f, value[f.json])));
+  const set = fields.filter((f) =>
+    f.oneof ? value[f.json] !== undefined && value[f.json] !== null : isSet(f, value[f.json]),
+  );
   return (
     <dl className="view">
       {set.map((f) => (
@@ -29,7 +32,17 @@ export function MessageView({ type, value }: { type: string; value: Json }) {
 function FieldView({ field, value }: { field: FieldShape; value: unknown }) {
   if (field.repeated) {
     const items = value as unknown[];
-    return items.length === 1 ? <OneView field={field} value={items[0]} /> : <ol className="view-list">{items.map((v, i) => <li key={i}><OneView field={field} value={v} /></li>)}</ol>;
+    return items.length === 1 ? (
+      <OneView field={field} value={items[0]} />
+    ) : (
+      <ol className="view-list">
+        {items.map((v, i) => (
+          <li key={i}>
+            <OneView field={field} value={v} />
+          </li>
+        ))}
+      </ol>
+    );
   }
   if (field.map) {
     return (
@@ -57,12 +70,16 @@ function OneView({ field, value }: { field: FieldShape; value: unknown }) {
     const [only, ...others] = inner?.fields ?? [];
     // A message of one field reads as that field.
     if (only && others.length === 0) return <FieldView field={only} value={(value as Json)[only.json]} />;
-    return inner?.fields.length ? <MessageView type={field.message} value={value as Json} /> : <>Yes</>;
+    return inner?.fields.length ? <MessageView type={field.message} value={value as Json} /> : <>{t("ui.yes")}</>;
   }
   if (field.enum) return <>{enumWords(field.enum, String(value))}</>;
-  if (field.scalar === "bool") return <>{value ? "Yes" : "No"}</>;
+  if (field.scalar === "bool") return <>{value ? t("ui.yes") : t("ui.no")}</>;
   if (field.scalar === "number") return <>{String(value)}</>;
-  return <code className="prose" dir="auto">{String(value)}</code>;
+  return (
+    <code className="prose" dir="auto">
+      {String(value)}
+    </code>
+  );
 }
 
 /** A reference as a link to the secret; to members, that there is one. */
@@ -70,15 +87,17 @@ export function SecretRefView({ value }: { value: Json }) {
   const { manage } = useAccess();
   const name = String(value.name ?? "");
   const parsed = parseName(name);
-  if (!manage || !parsed) return <span className="dimmed">A stored secret</span>;
+  if (!manage || !parsed) return <span className="dimmed">{t("shape.storedSecret")}</span>;
   const decoding = String(value.decoding ?? "").replace("DECODING_", "");
   return (
     <span>
       <Link to={paths.secret(parsed.workspace, parsed.id)} className="mono wrap-anywhere">
         {parsed.id}
       </Link>
-      {value.version ? <span className="dimmed">, version {String(value.version)}</span> : null}
-      {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? <span className="dimmed">, stored as {inSentence(sentence(decoding))}</span> : null}
+      {value.version ? <span className="dimmed">{t("shape.version", { version: String(value.version) })}</span> : null}
+      {decoding && decoding !== "UNSPECIFIED" && decoding !== "RAW" ? (
+        <span className="dimmed">{t("shape.viewStoredAs", { sentence: inSentence(sentence(decoding)) })}</span>
+      ) : null}
     </span>
   );
 }

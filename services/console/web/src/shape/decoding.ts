@@ -62,7 +62,9 @@ export function lengthsOf(encryption: unknown, secret: string): KeyLengths {
     if (Array.isArray(value)) return value.map((v) => find(v, "", around)).find(Boolean);
     const here = type === "" ? around : lengthsIn(type, value as Json, around);
     // Lists of keys are of the message that they are in; a field is named as its message is.
-    return Object.entries(value).map(([key, v]) => find(v, Array.isArray(v) ? "" : (key[0] ?? "").toUpperCase() + key.slice(1), here)).find(Boolean);
+    return Object.entries(value)
+      .map(([key, v]) => find(v, Array.isArray(v) ? "" : (key[0] ?? "").toUpperCase() + key.slice(1), here))
+      .find(Boolean);
   };
   return find(encryption, "Encryption", undefined);
 }
@@ -71,8 +73,14 @@ export function lengthsOf(encryption: unknown, secret: string): KeyLengths {
  * How a value that was just stored is to be read: the way that is preferred if it fits,
  * else the likeliest that does. Undefined: the page does not know.
  */
-export function decodingOfStored({ facts, generated }: StoredValue, lengths: KeyLengths, preferred: string | undefined): DecodingJson | undefined {
+export function decodingOfStored(
+  { facts, generated }: StoredValue,
+  lengths: KeyLengths,
+  preferred: string | undefined,
+): DecodingJson | undefined {
   if (generated) return "DECODING_RAW";
-  const fitting = (facts?.forms ?? []).filter((f) => !lengths || lengths.includes(f.bytes ?? 0)).map((f) => `DECODING_${f.decoding ?? ""}` as DecodingJson);
+  const fitting = (facts?.forms ?? [])
+    .filter((f) => !lengths || lengths.includes(f.bytes ?? 0))
+    .map((f) => `DECODING_${f.decoding ?? ""}` as DecodingJson);
   return fitting.find((d) => d === preferred) ?? fitting[0];
 }

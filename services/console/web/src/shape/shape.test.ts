@@ -15,7 +15,8 @@ describe("the shape of an encryption", () => {
   test("has every type that it speaks of", () => {
     for (const message of Object.values(shape.messages)) {
       for (const f of message.fields) {
-        if (f.message && !f.message.startsWith("google.protobuf.")) expect(shape.messages[f.message], f.message).toBeDefined();
+        if (f.message && !f.message.startsWith("google.protobuf."))
+          expect(shape.messages[f.message], f.message).toBeDefined();
         if (f.enum) expect(shape.enums[f.enum], f.enum).toBeDefined();
         expect(f.words, f.name).not.toBe("");
       }
@@ -23,8 +24,17 @@ describe("the shape of an encryption", () => {
   });
 
   test("has the limits of the proto", () => {
-    expect(field("SharedKey", "keys")).toMatchObject({ repeated: true, minItems: 1, maxItems: 4, message: "keyward.allowlist.v1.SecretRef" });
-    expect(field("Signing", "headers")).toMatchObject({ map: true, scalar: "string", keyPattern: "^[A-Za-z0-9_-]{1,64}$" });
+    expect(field("SharedKey", "keys")).toMatchObject({
+      repeated: true,
+      minItems: 1,
+      maxItems: 4,
+      message: "keyward.allowlist.v1.SecretRef",
+    });
+    expect(field("Signing", "headers")).toMatchObject({
+      map: true,
+      scalar: "string",
+      keyPattern: "^[A-Za-z0-9_-]{1,64}$",
+    });
     expect(field("Iv", "bytes")).toMatchObject({ choices: [0, 8, 12, 16] });
     expect(field("PresetUse", "id").pattern).toBe("^[a-z][a-z0-9_]{0,63}$");
   });
@@ -38,13 +48,30 @@ describe("a message in the editor", () => {
   });
 
   test("is sent without what is not set, and with empty choices", () => {
-    const value = { request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n", version: 0, decoding: "DECODING_UNSPECIFIED" }] } }, selection: { wholeBody: {} }, allowLegacy: [], signing: null } };
-    expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({ request: { cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n" }] } }, selection: { wholeBody: {} } } });
+    const value = {
+      request: {
+        cipher: {
+          algorithm: "ALGORITHM_AES_256_GCM",
+          sharedKey: { keys: [{ name: "n", version: 0, decoding: "DECODING_UNSPECIFIED" }] },
+        },
+        selection: { wholeBody: {} },
+        allowLegacy: [],
+        signing: null,
+      },
+    };
+    expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({
+      request: {
+        cipher: { algorithm: "ALGORITHM_AES_256_GCM", sharedKey: { keys: [{ name: "n" }] } },
+        selection: { wholeBody: {} },
+      },
+    });
   });
 
   test("keeps what its keys are used for besides", () => {
     const value = { alsoUsedFor: [{ key: { name: "n", version: 0 }, chains: ["raw > HMAC-SHA256(of=message)"] }] };
-    expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({ alsoUsedFor: [{ key: { name: "n" }, chains: ["raw > HMAC-SHA256(of=message)"] }] });
+    expect(pruned("keyward.allowlist.v1.Encryption", value)).toEqual({
+      alsoUsedFor: [{ key: { name: "n" }, chains: ["raw > HMAC-SHA256(of=message)"] }],
+    });
     expect(pruned("keyward.allowlist.v1.Encryption", { alsoUsedFor: [] })).toEqual({});
   });
 
@@ -76,7 +103,12 @@ describe("words", () => {
     expect(enumWords("keyward.allowlist.v1.Cipher.Algorithm", "ALGORITHM_AES_256_GCM")).toBe("AES-256-GCM");
     expect(enumWords("keyward.allowlist.v1.Fields.Missing", "MISSING_SKIP")).toBe("Skip");
     expect(enumWords("keyward.allowlist.v1.Encoding", "ENCODING_BASE64_MIME")).toBe("Base64 MIME");
-    expect(["Hexadecimal", "Base64", "PEM", "UTF-8"].map(inSentence)).toEqual(["hexadecimal", "base64", "PEM", "UTF-8"]);
+    expect(["Hexadecimal", "Base64", "PEM", "UTF-8"].map(inSentence)).toEqual([
+      "hexadecimal",
+      "base64",
+      "PEM",
+      "UTF-8",
+    ]);
     expect(titleOf("keyward.allowlist.v1.Encryption", "also_used_for")).toBe("Other key uses");
     expect(titleOf("keyward.allowlist.v1.Fields", "value_form")).toBe("Value form");
     expect(defaultWords("keyward.allowlist.v1.Fields.Missing")).toBe("Error");
@@ -97,11 +129,21 @@ describe("words", () => {
   });
 
   test("lead with one sentence", () => {
-    expect(lead("How requests are protected. Required.")).toEqual({ first: "How requests are protected.", rest: "Required." });
+    expect(lead("How requests are protected. Required.")).toEqual({
+      first: "How requests are protected.",
+      rest: "Required.",
+    });
     expect(lead("One.")).toEqual({ first: "One.", rest: "" });
   });
 
   test("come in the order of the page", () => {
-    expect(entriesOf(profile).map((e) => ("fields" in e ? e.oneof : e.name))).toEqual(["kind", "selection", "nested_jws", "envelope", "signing", "allow_legacy"]);
+    expect(entriesOf(profile).map((e) => ("fields" in e ? e.oneof : e.name))).toEqual([
+      "kind",
+      "selection",
+      "nested_jws",
+      "envelope",
+      "signing",
+      "allow_legacy",
+    ]);
   });
 });

@@ -8,7 +8,7 @@ export type Json = Record<string, unknown>;
 export function isSet(field: FieldShape, value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false || value === 0) return false;
   if (field.repeated) return (value as unknown[]).length > 0;
-  if (field.map) return Object.keys(value as Json).length > 0;
+  if (field.map) return Object.keys(value).length > 0;
   if (field.enum) return shape.enums[field.enum]?.values[0]?.name !== value;
   return true;
 }
@@ -23,7 +23,8 @@ export function withField(message: Json, json: string, value: unknown): Json {
 
 /** What a newly added field begins with: required parts are there, to be filled in. */
 export function begin(field: FieldShape): unknown {
-  if (field.repeated) return field.minItems ? Array.from({ length: field.minItems }, () => beginOne(field)) : [beginOne(field)];
+  if (field.repeated)
+    return field.minItems ? Array.from({ length: field.minItems }, () => beginOne(field)) : [beginOne(field)];
   if (field.map) return { [firstKey(field, {})]: beginOne(field) };
   return beginOne(field);
 }
@@ -63,7 +64,8 @@ export function pruned(type: string, value: Json): Json {
   for (const field of shape.messages[type]?.fields ?? []) {
     const found = value[field.json];
     // A member of a oneof is set by being there, however empty.
-    if (field.oneof ? found !== undefined && found !== null : isSet(field, found)) out[field.json] = prunedField(field, found);
+    if (field.oneof ? found !== undefined && found !== null : isSet(field, found))
+      out[field.json] = prunedField(field, found);
   }
   return out;
 }
@@ -72,7 +74,8 @@ function prunedField(field: FieldShape, value: unknown): unknown {
   const inner = field.message;
   if (!inner || !shape.messages[inner]) return value;
   if (field.repeated) return (value as Json[]).map((v) => pruned(inner, v));
-  if (field.map) return Object.fromEntries(Object.entries(value as Record<string, Json>).map(([k, v]) => [k, pruned(inner, v)]));
+  if (field.map)
+    return Object.fromEntries(Object.entries(value as Record<string, Json>).map(([k, v]) => [k, pruned(inner, v)]));
   return pruned(inner, value as Json);
 }
 
@@ -80,5 +83,8 @@ function prunedField(field: FieldShape, value: unknown): unknown {
 export function collect(value: unknown, name: string): unknown[] {
   if (Array.isArray(value)) return value.flatMap((v) => collect(v, name));
   if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, v]) => (key === name ? [v] : []).concat(collect(v, name) as never[]));
+  return Object.entries(value).flatMap(([key, v]: [string, unknown]) => [
+    ...(key === name ? [v] : []),
+    ...collect(v, name),
+  ]);
 }

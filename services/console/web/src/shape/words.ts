@@ -1,40 +1,81 @@
 // How names of the proto read on the page. What is not here reads as its name does.
 import { shape } from "../gen/shape";
+import { t } from "../text/t";
 import type { EnumShape, FieldShape } from "./shape";
 
 const titles: Record<string, string> = {
-  "Encryption.also_used_for": "Other key uses",
-  "Profile.kind": "How it is encrypted",
-  "Profile.plain": "Not encrypted",
-  "Profile.allow_legacy": "Acknowledged unsafe choices",
-  "Cipher.key": "Key",
-  "Cipher.iv": "Initialization vector",
-  "SharedKey.keys": "Shared keys",
-  "Iv.bytes": "Length in bytes",
-  "Selection.part": "What is encrypted",
-  "Envelope.body": "Layout of the body",
-  "Envelope.json": "JSON template",
-  "Envelope.text": "Text template",
-  "Profile.nested_jws": "Signed inside",
-  "Signing.scheme": "How it is signed",
-  "Signing.mac": "Message authentication code",
-  "Mac.algorithm": "Algorithm",
-  "Part.piece": "Piece",
-  "LegacyAcknowledgement.flag": "Unsafe choice",
-  "LegacyAcknowledgement.expire_time": "Accepted until",
+  "Encryption.also_used_for": t("shape.title.alsoUsedFor"),
+  "Profile.kind": t("shape.title.kind"),
+  "Profile.plain": t("encryption.none"),
+  "Profile.allow_legacy": t("shape.title.unsafe"),
+  "Cipher.key": t("shape.title.key"),
+  "Cipher.iv": t("shape.title.iv"),
+  "SharedKey.keys": t("shape.title.keys"),
+  "Iv.bytes": t("shape.title.bytes"),
+  "Selection.part": t("shape.title.part"),
+  "Envelope.body": t("shape.title.body"),
+  "Envelope.json": t("shape.title.json"),
+  "Envelope.text": t("shape.title.text"),
+  "Profile.nested_jws": t("shape.title.nestedJws"),
+  "Signing.scheme": t("shape.title.scheme"),
+  "Signing.mac": t("shape.title.mac"),
+  "Mac.algorithm": t("shape.title.algorithm"),
+  "Part.piece": t("shape.title.piece"),
+  "LegacyAcknowledgement.flag": t("shape.title.flag"),
+  "LegacyAcknowledgement.expire_time": t("ack.until"),
 };
 
 /** Words that keep their own spelling. */
 const spelled: Record<string, string> = {
-  aes: "AES", cbc: "CBC", gcm: "GCM", hmac: "HMAC", rsa: "RSA", oaep: "OAEP", pss: "PSS", ec: "EC", ecdh: "ECDH", ecdsa: "ECDSA",
-  iv: "IV", json: "JSON", jwe: "JWE", jws: "JWS", jwk: "JWK", jwt: "JWT", mac: "MAC", mime: "MIME", url: "URL", hkdf: "HKDF", kdf: "KDF", kid: "kid",
-  aad: "AAD", pem: "PEM", der: "DER", pkcs: "PKCS", pkcs7: "PKCS #7", hex: "hexadecimal", base64: "base64", base64url: "base64url", xml: "XML", http: "HTTP",
-  utf8: "UTF-8", ascii: "ASCII", id: "ID", sha1: "SHA-1", sha256: "SHA-256", sha384: "SHA-384", sha512: "SHA-512", md5: "MD5",
+  aes: "AES",
+  cbc: "CBC",
+  gcm: "GCM",
+  hmac: "HMAC",
+  rsa: "RSA",
+  oaep: "OAEP",
+  pss: "PSS",
+  ec: "EC",
+  ecdh: "ECDH",
+  ecdsa: "ECDSA",
+  iv: "IV",
+  json: "JSON",
+  jwe: "JWE",
+  jws: "JWS",
+  jwk: "JWK",
+  jwt: "JWT",
+  mac: "MAC",
+  mime: "MIME",
+  url: "URL",
+  hkdf: "HKDF",
+  kdf: "KDF",
+  kid: "kid",
+  aad: "AAD",
+  pem: "PEM",
+  der: "DER",
+  pkcs: "PKCS",
+  pkcs7: "PKCS #7",
+  hex: "hexadecimal",
+  base64: "base64",
+  base64url: "base64url",
+  xml: "XML",
+  http: "HTTP",
+  utf8: "UTF-8",
+  ascii: "ASCII",
+  id: "ID",
+  sha1: "SHA-1",
+  sha256: "SHA-256",
+  sha384: "SHA-384",
+  sha512: "SHA-512",
+  md5: "MD5",
 };
 
 /** `value_form` as "Value form". */
 export function sentence(name: string): string {
-  const words = name.toLowerCase().split("_").map((w) => spelled[w] ?? w).join(" ");
+  const words = name
+    .toLowerCase()
+    .split("_")
+    .map((w) => spelled[w] ?? w)
+    .join(" ");
   return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
 }
 
@@ -46,10 +87,12 @@ export function titleOf(message: string, name: string): string {
 }
 
 /** What it is called that none of a oneof is chosen. */
-export const noneOf = (message: string, name: string): string => (`${local(message)}.${name}` === "Profile.kind" ? "Signed only" : "None");
+export const noneOf = (message: string, name: string): string =>
+  `${local(message)}.${name}` === "Profile.kind" ? t("shape.signedOnly") : t("ui.none");
 
 /** Words as they stand inside a sentence: "hexadecimal", but "PEM". */
-export const inSentence = (words: string): string => (/^[A-Z][a-z]/.test(words) ? (words[0] ?? "").toLowerCase() + words.slice(1) : words);
+export const inSentence = (words: string): string =>
+  /^[A-Z][a-z]/.test(words) ? (words[0] ?? "").toLowerCase() + words.slice(1) : words;
 
 /** `ALGORITHM_AES_256_GCM` as "AES-256-GCM", `MISSING_SKIP` as "Skip". */
 export function enumWords(type: string, value: string): string {
@@ -77,10 +120,12 @@ export function defaultWords(type: string): string | undefined {
 
 /** The choice that leaves an enum field unset. The words of the field may name what it is then. */
 export function unsetWords(type: string, words: string): string {
-  const named = /\b([A-Z][A-Z0-9_]*)\b[^.]* unless given/.exec(words)?.[1] ?? /\b([A-Z][A-Z0-9_]*) \(the default\)/.exec(words)?.[1];
+  const named =
+    /\b([A-Z][A-Z0-9_]*)\b[^.]* unless given/.exec(words)?.[1] ??
+    /\b([A-Z][A-Z0-9_]*) \(the default\)/.exec(words)?.[1];
   const value = shape.enums[type]?.values.find((v) => stripped(shape.enums[type], v.name) === named);
   const found = value ? enumWords(type, value.name) : defaultWords(type);
-  return found && !found.endsWith(".") ? `Default (${found})` : "Default";
+  return found && !found.endsWith(".") ? t("shape.defaultIs", { found }) : t("shape.default");
 }
 
 /** Whether the unset value of an enum may be chosen. */
@@ -115,5 +160,8 @@ export function entriesOf(message: string): (FieldShape | { oneof: string; field
     const at = order.indexOf("fields" in e ? e.oneof : e.name);
     return at < 0 ? order.length : at;
   };
-  return entries.map((e, i) => [e, rank(e), i] as const).sort((a, b) => a[1] - b[1] || a[2] - b[2]).map(([e]) => e);
+  return entries
+    .map((e, i) => [e, rank(e), i] as const)
+    .sort((a, b) => a[1] - b[1] || a[2] - b[2])
+    .map(([e]) => e);
 }

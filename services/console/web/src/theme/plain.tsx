@@ -10,4 +10,6 @@ export const RemoveScroll = ({ children }: Props) => <div>{children}</div>;
 
 export const ScrollAreaAutosize = ({ children }: Props) => <div>{children}</div>;
 
-export const ScrollArea = Object.assign(({ children }: Props) => <div>{children}</div>, { Autosize: ScrollAreaAutosize });
+export const ScrollArea = Object.assign(({ children }: Props) => <div>{children}</div>, {
+  Autosize: ScrollAreaAutosize,
+});

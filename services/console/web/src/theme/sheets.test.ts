@@ -7,7 +7,9 @@ const src = path.resolve(import.meta.dirname, "..");
 /** The classes that a style sheet styles wherever they are: selectors that are one, or begin with one alone. */
 function classesOf(sheet: string): string[] {
   const rules = readFileSync(sheet, "utf8").replace(/\/\*.*?\*\//gs, "");
-  const selectors = [...rules.matchAll(/([^{};]+)\{/g)].flatMap(([, list]) => (list ?? "").split(",")).map((s) => s.trim());
+  const selectors = [...rules.matchAll(/([^{};]+)\{/g)]
+    .flatMap(([, list]) => (list ?? "").split(","))
+    .map((s) => s.trim());
   return selectors.flatMap((s) => /^\.([\w-]+)(?=[\s>+~]|$)/.exec(s)?.[1] ?? []);
 }
 
@@ -16,7 +18,10 @@ test("a class belongs to one style sheet", () => {
   const owners = new Map<string, Set<string>>();
   const sheets = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".css"));
   expect(sheets.length).toBeGreaterThan(5);
-  for (const sheet of sheets) for (const name of classesOf(path.join(src, sheet))) owners.set(name, (owners.get(name) ?? new Set()).add(sheet));
-  const shared = [...owners].filter(([, sheets]) => sheets.size > 1).map(([name, sheets]) => `.${name} is in ${[...sheets].join(" and ")}`);
+  for (const sheet of sheets)
+    for (const name of classesOf(path.join(src, sheet))) owners.set(name, (owners.get(name) ?? new Set()).add(sheet));
+  const shared = [...owners]
+    .filter(([, sheets]) => sheets.size > 1)
+    .map(([name, sheets]) => `.${name} is in ${[...sheets].join(" and ")}`);
   expect(shared).toEqual([]);
 });

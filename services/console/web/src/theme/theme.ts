@@ -1,20 +1,56 @@
 import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
 
 const keyward: MantineColorsTuple = [
-  "#e9f7f5", "#d2ebe8", "#a5d8d2", "#73c3bb", "#4bb1a8", "#2fa39a", "#1a8f87", "#0b6e69", "#085a56", "#064743",
+  "#e9f7f5",
+  "#d2ebe8",
+  "#a5d8d2",
+  "#73c3bb",
+  "#4bb1a8",
+  "#2fa39a",
+  "#1a8f87",
+  "#0b6e69",
+  "#085a56",
+  "#064743",
 ];
 
 // Neutrals with a little blue in them, from text to page.
 const dark: MantineColorsTuple = [
-  "#e6eaee", "#c3cad2", "#97a3af", "#5f6b78", "#36404a", "#2a323a", "#1c2229", "#14191e", "#0f1317", "#0a0d10",
+  "#e6eaee",
+  "#c3cad2",
+  "#97a3af",
+  "#5f6b78",
+  "#36404a",
+  "#2a323a",
+  "#1c2229",
+  "#14191e",
+  "#0f1317",
+  "#0a0d10",
 ];
 
 const red: MantineColorsTuple = [
-  "#fdeceb", "#fad7d4", "#f5aea8", "#ef8279", "#e75f54", "#dd463a", "#cc3529", "#b3261e", "#921d17", "#731611",
+  "#fdeceb",
+  "#fad7d4",
+  "#f5aea8",
+  "#ef8279",
+  "#e75f54",
+  "#dd463a",
+  "#cc3529",
+  "#b3261e",
+  "#921d17",
+  "#731611",
 ];
 
 const gray: MantineColorsTuple = [
-  "#f7f9fa", "#eff2f4", "#e3e8ec", "#d3dae0", "#b6c0c9", "#8b97a3", "#66727e", "#4a5560", "#2f3841", "#171c21",
+  "#f7f9fa",
+  "#eff2f4",
+  "#e3e8ec",
+  "#d3dae0",
+  "#b6c0c9",
+  "#8b97a3",
+  "#66727e",
+  "#4a5560",
+  "#2f3841",
+  "#171c21",
 ];
 
 /** The look of the page, in Mantine's terms. */
@@ -28,7 +64,14 @@ export const theme = createTheme({
   respectReducedMotion: true,
   fontFamily: '"Inter Variable", ui-sans-serif, system-ui, sans-serif',
   fontFamilyMonospace: '"JetBrains Mono Variable", ui-monospace, "SF Mono", Menlo, Consolas, monospace',
-  headings: { fontWeight: "620", sizes: { h1: { fontSize: "1.5rem", lineHeight: "1.3" }, h2: { fontSize: "1.125rem", lineHeight: "1.4" }, h3: { fontSize: "0.95rem", lineHeight: "1.4" } } },
+  headings: {
+    fontWeight: "620",
+    sizes: {
+      h1: { fontSize: "1.5rem", lineHeight: "1.3" },
+      h2: { fontSize: "1.125rem", lineHeight: "1.4" },
+      h3: { fontSize: "0.95rem", lineHeight: "1.4" },
+    },
+  },
   fontSizes: { xs: "0.75rem", sm: "0.8438rem", md: "0.9375rem", lg: "1.0625rem", xl: "1.25rem" },
   radius: { xs: "3px", sm: "5px", md: "8px", lg: "12px", xl: "20px" },
   shadows: {

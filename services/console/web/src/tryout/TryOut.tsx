@@ -3,9 +3,14 @@ import { useState, type ReactNode } from "react";
 import { endpointOf, type Draft } from "../allowlist/draft";
 import { testEncryption } from "../api/allowlist";
 import { idOf } from "../api/names";
-import { FindingSummary } from "../allowlist/FindingSummary";
+import { ViolationSummary } from "../allowlist/ViolationSummary";
 import type { ParameterJson } from "../gen/keyward/allowlist/v1/resources_pb";
-import type { MessageKindJson, SnippetJson, TestEncryptionResponseJson, ThrowawayKeyJson } from "../gen/keyward/allowlist/v1/service_pb";
+import type {
+  MessageKindJson,
+  SnippetJson,
+  TestEncryptionResponseJson,
+  ThrowawayKeyJson,
+} from "../gen/keyward/allowlist/v1/service_pb";
 import { violationOf } from "../api/problem";
 import { Chains } from "../secrets/Chains";
 import { Copy, CopyBlock } from "../ui/Copy";
@@ -14,6 +19,7 @@ import { Notice, Tag } from "../ui/parts";
 import { TabList } from "../ui/TabList";
 import { useAction } from "../ui/useAction";
 import { encoded, shown, stageWords } from "./bytes";
+import { t } from "../text/t";
 import { KeysFit } from "./KeysFit";
 
 interface Props {
@@ -23,7 +29,7 @@ interface Props {
   draft?: Draft;
 }
 
-/** A sample that looks like a payment and is none. */
+/** A made-up sample that looks like a payment. */
 const sample = JSON.stringify({ payment: { id: "sample-1", amount: "12.50", currency: "EUR" } }, null, 2);
 
 /** Shows what a configuration makes of a sample. Nothing is sent to the partner, and nothing is kept. */
@@ -41,24 +47,42 @@ export function TryOut({ name, draft }: Props) {
     run(async () => {
       setResult(undefined);
       setRuns((n) => n + 1);
-      setResult(await testEncryption(name, { kind, body: encoded(body), encryption, ...(live ? { liveKeys: true, reason: reason.trim() } : {}) }));
+      setResult(
+        await testEncryption(name, {
+          kind,
+          body: encoded(body),
+          encryption,
+          ...(live ? { liveKeys: true, reason: reason.trim() } : {}),
+        }),
+      );
     });
   return (
     <div className="stack tryout">
       <div className="field-head">
-        <p className="dimmed">{encryption ? "Tries what is on the form, saved or not." : "Tries the saved configuration."} Nothing is sent to the partner. The keys are throw-away keys, unless you say otherwise.</p>
+        <p className="dimmed">{encryption ? t("tryout.wordsForm") : t("tryout.wordsSaved")}</p>
         <SegmentedControl
           size="xs"
-          aria-label="Which way the sample goes"
+          aria-label={t("tryout.way")}
           value={kind}
-          onChange={(k) => setKind(k as MessageKindJson)}
+          onChange={(k) => setKind(k)}
           data={[
-            { value: "MESSAGE_KIND_REQUEST", label: "Request" },
-            { value: "MESSAGE_KIND_RESPONSE", label: "Response" },
+            { value: "MESSAGE_KIND_REQUEST", label: t("tryout.request") },
+            { value: "MESSAGE_KIND_RESPONSE", label: t("tryout.response") },
           ]}
         />
       </div>
-      <Textarea label="Sample" description="The body in the clear. Use a made-up one, never a real payment." classNames={{ input: "mono" }} autosize minRows={5} maxRows={16} spellCheck={false} value={body} error={violationOf(error, "body")} onChange={(e) => setBody(e.currentTarget.value)} />
+      <Textarea
+        label={t("tryout.sample")}
+        description={t("tryout.sampleHelp")}
+        classNames={{ input: "mono" }}
+        autosize
+        minRows={5}
+        maxRows={16}
+        spellCheck={false}
+        value={body}
+        error={violationOf(error, "body")}
+        onChange={(e) => setBody(e.currentTarget.value)}
+      />
       {!encryption && (
         <LiveKeys
           live={live}
@@ -73,12 +97,30 @@ export function TryOut({ name, draft }: Props) {
         />
       )}
       <div>
-        <Button leftSection={<SendIcon size={16} />} loading={busy} disabled={live && reason.trim() === ""} onClick={() => void go()}>
-          Run test
+        <Button
+          leftSection={<SendIcon size={16} />}
+          loading={busy}
+          disabled={live && reason.trim() === ""}
+          onClick={() => void go()}
+        >
+          {t("tryout.run")}
         </Button>
       </div>
-      <FindingSummary problem={error} />
-      {result && <Result result={result} live={live} fit={<KeysFit name={name} endpoint={endpoint && { url: endpoint.url, encryption: endpoint.encryption }} sample={kind === "MESSAGE_KIND_REQUEST" ? encoded(body) : undefined} run={runs} />} />}
+      <ViolationSummary problem={error} />
+      {result && (
+        <Result
+          result={result}
+          live={live}
+          fit={
+            <KeysFit
+              name={name}
+              endpoint={endpoint && { url: endpoint.url, encryption: endpoint.encryption }}
+              sample={kind === "MESSAGE_KIND_REQUEST" ? encoded(body) : undefined}
+              run={runs}
+            />
+          }
+        />
+      )}
     </div>
   );
 }
@@ -91,15 +133,27 @@ interface LiveProps {
   onReason: (reason: string) => void;
 }
 
-/** The endpoint's own keys, for who asks for them and says why. */
+/** The option to use the endpoint's own keys, which needs a reason. */
 function LiveKeys({ live, reason, error, onLive, onReason }: LiveProps) {
   return (
     <div className="stack">
-      <Switch label="Use the live keys" description="Only to compare with what the partner has. It is on the change log." checked={live} onChange={(e) => onLive(e.currentTarget.checked)} />
+      <Switch
+        label={t("tryout.live")}
+        description={t("tryout.liveHelp")}
+        checked={live}
+        onChange={(e) => onLive(e.currentTarget.checked)}
+      />
       {live && (
-        <Notice tone="bad" icon={<AlertIcon size={18} />} title="The endpoint's own keys make this message">
-          <p>The partner would take it for a real one. The answer has no keys, no values in its steps and no programs.</p>
-          <TextInput label="Reason" withAsterisk maxLength={512} value={reason} error={error} onChange={(e) => onReason(e.currentTarget.value)} />
+        <Notice tone="bad" icon={<AlertIcon size={18} />} title={t("tryout.liveTitle")}>
+          <p>{t("tryout.liveWords")}</p>
+          <TextInput
+            label={t("ui.reason")}
+            withAsterisk
+            maxLength={512}
+            value={reason}
+            error={error}
+            onChange={(e) => onReason(e.currentTarget.value)}
+          />
         </Notice>
       )}
     </div>
@@ -109,30 +163,30 @@ function LiveKeys({ live, reason, error, onLive, onReason }: LiveProps) {
 function Result({ result, live, fit }: { result: TestEncryptionResponseJson; live: boolean; fit: ReactNode }) {
   const body = shown(result.body);
   return (
-    <div className="stack" role="region" aria-label="Result of the test">
+    <div className="stack" role="region" aria-label={t("tryout.result")}>
       {result.opened ? (
-        <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title="It opens again">
-          <p>Our own decryption gave the sample back{live ? "" : ", with throw-away keys"}.</p>
+        <Notice tone="good" icon={<ShieldCheckIcon size={18} />} title={t("tryout.opens")}>
+          <p>{live ? t("tryout.opensLive") : t("tryout.opensWords")}</p>
         </Notice>
       ) : (
-        <Notice title="Made, and not opened again here">
-          <p>Opening it takes the partner's private key, and only the public one is here.</p>
+        <Notice title={t("tryout.made")}>
+          <p>{t("tryout.madeWords")}</p>
         </Notice>
       )}
       {fit}
-      <section className="try-part" aria-label="Body">
+      <section className="try-part" aria-label={t("tryout.body")}>
         <div className="try-head">
-          <h3>Body</h3>
+          <h3>{t("tryout.body")}</h3>
           <span className="tags">
             {result.contentType && <Tag>{result.contentType}</Tag>}
-            <Tag>{body.bytes.toLocaleString("en")} bytes</Tag>
-            {body.binary && <Tag tone="info">Shown in base64</Tag>}
+            <Tag>{t("tryout.size", { bytes: body.bytes })}</Tag>
+            {body.binary && <Tag tone="info">{t("tryout.base64")}</Tag>}
           </span>
         </div>
-        <CopyBlock text={body.text} what="body" />
+        <CopyBlock text={body.text} what={t("tryout.bodyWhat")} />
       </section>
-      <Pairs title="Headers" list={result.headers} />
-      <Pairs title="Query parameters" list={result.queryParameters} />
+      <Pairs title={t("endpoint.headers")} list={result.headers} />
+      <Pairs title={t("endpoint.queryParameters")} list={result.queryParameters} />
       <Steps result={result} />
       <Purposes result={result} />
       <Keys keys={result.keys} />
@@ -164,15 +218,18 @@ function Pairs({ title, list }: { title: string; list: ParameterJson[] | undefin
 function Steps({ result }: { result: TestEncryptionResponseJson }) {
   if (!result.steps?.length) return null;
   return (
-    <section className="try-part" aria-label="What was done">
-      <h3>What was done</h3>
+    <section className="try-part" aria-label={t("tryout.steps")}>
+      <h3>{t("tryout.steps")}</h3>
       <ol className="steps">
         {result.steps.map((s, i) => (
           <li key={i}>
-            <span className="step-number" aria-hidden="true">{i + 1}</span>
+            <span className="step-number" aria-hidden="true">
+              {i + 1}
+            </span>
             <div>
               <p>
-                <b>{stageWords(s.stage)}</b> <span className="dimmed">{s.detail}, {(s.bytes ?? 0).toLocaleString("en")} bytes</span>
+                <b>{stageWords(s.stage)}</b>{" "}
+                <span className="dimmed">{t("tryout.step", { detail: s.detail, count: s.bytes ?? 0 })}</span>
               </p>
               {s.signedText && <SignedText text={s.signedText} />}
               {s.value && (
@@ -189,12 +246,14 @@ function Steps({ result }: { result: TestEncryptionResponseJson }) {
   );
 }
 
-/** The string that is signed, its line ends to be seen. What is copied is the string itself. */
+/** The signed string with visible line ends. Copying copies the string itself. */
 function SignedText({ text }: { text: string }) {
   return (
     <div className="copy-block signed-text">
-      <pre tabIndex={0} aria-label="The string that is signed">{text.replace(/\r/g, "␍").replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t")}</pre>
-      <Copy text={text} what="the string that is signed" />
+      <pre tabIndex={0} aria-label={t("tryout.signed")}>
+        {text.replace(/\r/g, "␍").replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t")}
+      </pre>
+      <Copy text={text} what={t("tryout.signedWhat")} />
     </div>
   );
 }
@@ -202,8 +261,8 @@ function SignedText({ text }: { text: string }) {
 function Purposes({ result }: { result: TestEncryptionResponseJson }) {
   if (!result.keyPurposes?.length) return null;
   return (
-    <section className="try-part" aria-label="What keys are used for">
-      <h3>What keys are used for</h3>
+    <section className="try-part" aria-label={t("keyPurposes.title")}>
+      <h3>{t("keyPurposes.title")}</h3>
       {result.keyPurposes.map((p) => (
         <div key={p.secret}>
           <p>
@@ -219,15 +278,16 @@ function Purposes({ result }: { result: TestEncryptionResponseJson }) {
 function Keys({ keys }: { keys: ThrowawayKeyJson[] | undefined }) {
   if (!keys?.length) return null;
   return (
-    <section className="try-part" aria-label="Throw-away keys">
-      <h3>Throw-away keys</h3>
-      <p className="dimmed">Of this answer alone. They protect nothing, so the partner may have them.</p>
+    <section className="try-part" aria-label={t("tryout.keys")}>
+      <h3>{t("tryout.keys")}</h3>
+      <p className="dimmed">{t("tryout.keysWords")}</p>
       {keys.map((k) => (
         <div key={k.field} className="try-key">
           <p>
-            <code className="wrap-anywhere">{k.field}</code> <span className="dimmed">in place of</span> <code className="wrap-anywhere">{idOf(k.secret)}</code>
+            <code className="wrap-anywhere">{k.field}</code> <span className="dimmed">{t("tryout.inPlaceOf")}</span>{" "}
+            <code className="wrap-anywhere">{idOf(k.secret)}</code>
           </p>
-          <CopyBlock text={k.value ?? ""} what={`throw-away key of ${k.field}`} lines={4} />
+          <CopyBlock text={k.value ?? ""} what={t("tryout.keyWhat", { field: k.field })} lines={4} />
         </div>
       ))}
     </section>
@@ -235,18 +295,18 @@ function Keys({ keys }: { keys: ThrowawayKeyJson[] | undefined }) {
 }
 
 const languages: Record<string, [string, string]> = {
-  node: ["Node.js", "Node.js 20 or newer, without packages."],
-  java: ["Java", "Java 17 or newer, one class."],
-  python: ["Python", "Python 3.9 or newer, with the package cryptography."],
+  node: ["Node.js", t("tryout.node")],
+  java: ["Java", t("tryout.java")],
+  python: ["Python", t("tryout.python")],
 };
 
 function Snippets({ snippets }: { snippets: SnippetJson[] | undefined }) {
   const first = snippets?.[0]?.language;
   if (!snippets || !first) return null;
   return (
-    <section className="try-part" aria-label="For the partner">
-      <h3>For the partner</h3>
-      <p className="dimmed">Programs that open this message with the throw-away keys and print the sample. Send one along.</p>
+    <section className="try-part" aria-label={t("tryout.partner")}>
+      <h3>{t("tryout.partner")}</h3>
+      <p className="dimmed">{t("tryout.partnerWords")}</p>
       <Tabs defaultValue={first} keepMounted={false}>
         <TabList>
           {snippets.map((s) => (
@@ -258,7 +318,10 @@ function Snippets({ snippets }: { snippets: SnippetJson[] | undefined }) {
         {snippets.map((s) => (
           <Tabs.Panel key={s.language} value={s.language ?? ""}>
             <p className="field-hint">{languages[s.language ?? ""]?.[1]}</p>
-            <CopyBlock text={s.code ?? ""} what={`${languages[s.language ?? ""]?.[0] ?? s.language} program`} />
+            <CopyBlock
+              text={s.code ?? ""}
+              what={t("tryout.program", { language: languages[s.language ?? ""]?.[0] ?? s.language })}
+            />
           </Tabs.Panel>
         ))}
       </Tabs>

@@ -7,7 +7,10 @@ describe("a body", () => {
     expect(shown(undefined)).toEqual({ text: "", binary: false, bytes: 0 });
   });
 
-  test.each([["is not UTF-8", "/w=="], ["has control characters", "AAE="]])("that %s shows in base64", (_, data) => {
+  test.each([
+    ["is not UTF-8", "/w=="],
+    ["has control characters", "AAE="],
+  ])("that %s shows in base64", (_, data) => {
     expect(shown(data)).toMatchObject({ text: data, binary: true });
   });
 });

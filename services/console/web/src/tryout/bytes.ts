@@ -1,5 +1,6 @@
 // Bodies are bytes, in base64 on the wire. The page shows those that are text as text.
-import { base64 } from "../session/pkce";
+import { t } from "../text/t";
+import { base64 } from "../api/base64";
 
 /** A text as the API takes bytes. */
 export const encoded = (text: string): string => base64(new TextEncoder().encode(text));
@@ -24,7 +25,7 @@ export function shown(data: string | undefined): Shown {
   return { text: data ?? "", binary: true, bytes: raw.length };
 }
 
-/** Lines of `Name: value` as headers, the names as they are. Lines without a colon are none. */
+/** Lines of `Name: value` as headers, the names as they are. Lines without a colon are ignored. */
 export function headersOf(lines: string): Record<string, string> {
   const found: Record<string, string> = {};
   for (const line of lines.split(/\r?\n/)) {
@@ -38,20 +39,20 @@ export function headersOf(lines: string): Record<string, string> {
 }
 
 const stages: Record<string, string> = {
-  select: "Select",
-  "sign inside": "Sign inside",
-  key: "Key",
-  derive: "Derive",
+  select: t("step.select"),
+  "sign inside": t("step.signInside"),
+  key: t("step.key"),
+  derive: t("step.derive"),
   iv: "IV",
-  encrypt: "Encrypt",
+  encrypt: t("step.encrypt"),
   mac: "MAC",
-  envelope: "Envelope",
-  sign: "Sign",
-  decode: "Decode",
-  unwrap: "Unwrap the key",
-  decrypt: "Decrypt",
-  value: "Value",
-  signature: "Signature",
+  envelope: t("step.envelope"),
+  sign: t("step.sign"),
+  decode: t("step.decode"),
+  unwrap: t("step.unwrap"),
+  decrypt: t("step.decrypt"),
+  value: t("step.value"),
+  signature: t("step.signature"),
 };
 
 /** A stage of a dry run or of a failure, in words; one that is newer than this page, by its own name. */

@@ -2,9 +2,10 @@ import { Button, Group } from "@mantine/core";
 import { Dialog } from "./Dialog";
 import { FullTime } from "./Time";
 import { Notice } from "./parts";
+import { rich, t } from "../text/t";
 import { AlertIcon } from "./icons";
 
-/** One field as three people know it. */
+/** The three versions of one field. */
 export interface Difference {
   field: string;
   before: string;
@@ -21,23 +22,21 @@ interface Props {
   onClose: () => void;
 }
 
-/** Shows both versions when somebody else changed in the meantime what one is about to save. */
+/** Shows both versions when another user changed the resource since it was loaded. */
 export function Conflict({ what, changed, differences, onMine, onTheirs, onClose }: Props) {
   return (
-    <Dialog onClose={onClose} title={`Somebody changed this ${what} in the meantime`} size={820} zIndex={300}>
+    <Dialog onClose={onClose} title={t("conflict.title", { what })} size={820} zIndex={300}>
       <div className="stack">
         <Notice tone="warn" icon={<AlertIcon />}>
-          <p>
-            It was last changed <FullTime value={changed} />. Nothing of yours is saved yet.
-          </p>
+          <p>{rich("conflict.words", { time: <FullTime value={changed} /> })}</p>
         </Notice>
         <div className="table-frame">
           <table className="table conflict">
             <thead>
               <tr>
-                <th scope="col">Field</th>
-                <th scope="col">Theirs, saved</th>
-                <th scope="col">Yours, not saved</th>
+                <th scope="col">{t("conflict.field")}</th>
+                <th scope="col">{t("conflict.theirs")}</th>
+                <th scope="col">{t("conflict.yours")}</th>
               </tr>
             </thead>
             <tbody>
@@ -57,12 +56,12 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
         </div>
         <Group justify="flex-end" className="modal-foot">
           <Button variant="subtle" color="gray" onClick={onClose}>
-            Back to my form
+            {t("conflict.back")}
           </Button>
           <Button variant="default" onClick={onTheirs}>
-            Take theirs
+            {t("conflict.take")}
           </Button>
-          <Button onClick={onMine}>Save mine over it</Button>
+          <Button onClick={onMine}>{t("conflict.save")}</Button>
         </Group>
       </div>
     </Dialog>
@@ -70,7 +69,12 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
 }
 
 /** The fields in which the three differ. */
-export function differencesOf<T>(fields: { name: string; show: (of: T) => string }[], before: T, theirs: T, yours: T): Difference[] {
+export function differencesOf<T>(
+  fields: { name: string; show: (of: T) => string }[],
+  before: T,
+  theirs: T,
+  yours: T,
+): Difference[] {
   return fields
     .map(({ name, show }) => ({ field: name, before: show(before), theirs: show(theirs), yours: show(yours) }))
     .filter((d) => d.theirs !== d.yours || d.theirs !== d.before);

@@ -1,8 +1,9 @@
 import { ActionIcon } from "@mantine/core";
 import { useEffect, useState } from "react";
+import { t } from "../text/t";
 import { CheckIcon, CopyIcon } from "./icons";
 
-/** Copies a text that may be seen. */
+/** Copies a text that is not secret. */
 export function Copy({ text, what, size = "sm" }: { text: string; what: string; size?: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
@@ -16,7 +17,14 @@ export function Copy({ text, what, size = "sm" }: { text: string; what: string; 
     setCopied(true);
   };
   return (
-    <ActionIcon variant="subtle" color="gray" size={size} aria-label={copied ? "Copied" : `Copy ${what}`} data-hint={`Copy ${what}`} onClick={(e) => void copy(e)}>
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size={size}
+      aria-label={copied ? t("copy.done") : t("copy.label", { what })}
+      data-hint={t("copy.label", { what })}
+      onClick={(e) => void copy(e)}
+    >
       {copied ? <CheckIcon size={15} className="good" /> : <CopyIcon size={15} />}
     </ActionIcon>
   );

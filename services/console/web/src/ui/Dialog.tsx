@@ -17,11 +17,15 @@ interface Props extends Pick<ModalProps, "size" | "zIndex" | "closeOnClickOutsid
 const open: Held[] = [];
 
 /** Where the focus starts: where the dialog says, at the first field, or at what can be pressed. */
-const starts = ["[data-autofocus]", "input:not([type=hidden], [type=file], :disabled), textarea:not(:disabled)", "button:not(:disabled)"];
+const starts = [
+  "[data-autofocus]",
+  "input:not([type=hidden], [type=file], :disabled), textarea:not(:disabled)",
+  "button:not(:disabled)",
+];
 
 /**
  * A dialog. The focus starts at its first field and returns to what opened the dialog. It is
- * not closed while its form is being saved, nor with something unsaved before one is asked.
+ * not closed while its form is saving, and asks first if it has unsaved changes.
  */
 export function Dialog({ title, of, onClose, shows, children, ...modal }: Props) {
   const [held] = useState<Held>(() => ({ unsaved: false, busy: false }));
@@ -38,13 +42,27 @@ export function Dialog({ title, of, onClose, shows, children, ...modal }: Props)
     };
   }, [held]);
   const close = () => {
-    // Escape is heard by those below as well.
+    // The dialogs below receive Escape too.
     if (open.at(-1) !== held || held.busy) return;
     if (held.unsaved) ask(onClose);
     else onClose();
   };
   return (
-    <Modal opened onClose={close} returnFocus={false} title={of ? <>{title} <span className="mono">{of}</span></> : title} {...modal}>
+    <Modal
+      opened
+      onClose={close}
+      returnFocus={false}
+      title={
+        of ? (
+          <>
+            {title} <span className="mono">{of}</span>
+          </>
+        ) : (
+          title
+        )
+      }
+      {...modal}
+    >
       <HeldContext value={held}>
         <Body shows={shows}>{children}</Body>
       </HeldContext>
@@ -61,5 +79,9 @@ function Body({ shows, children }: { shows: unknown; children: ReactNode }) {
     start.dataset.autofocus = "";
     start.focus({ preventScroll: true });
   }, [shows]);
-  return <div ref={body} className="dialog-body">{children}</div>;
+  return (
+    <div ref={body} className="dialog-body">
+      {children}
+    </div>
+  );
 }

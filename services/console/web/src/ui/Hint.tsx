@@ -43,7 +43,13 @@ export function Hints() {
   }, []);
   if (!shown) return null;
   return createPortal(
-    <div className="hint" dir="auto" role="presentation" data-above={shown.above || undefined} style={{ left: shown.x, top: shown.y }}>
+    <div
+      className="hint"
+      dir="auto"
+      role="presentation"
+      data-above={shown.above || undefined}
+      style={{ left: shown.x, top: shown.y }}
+    >
       {shown.text}
     </div>,
     document.body,
@@ -52,7 +58,10 @@ export function Hints() {
 
 function hintOf(target: EventTarget | null): HTMLElement | undefined {
   if (!(target instanceof Element)) return undefined;
-  const found = target.closest<HTMLElement>("[data-hint]") ?? target.querySelector<HTMLElement>(":scope > [data-hint]") ?? undefined;
+  const found =
+    target.closest<HTMLElement>("[data-hint]") ??
+    target.querySelector<HTMLElement>(":scope > [data-hint]") ??
+    undefined;
   if (!found || (found.hasAttribute("data-hint-clipped") && found.scrollWidth <= found.clientWidth)) return undefined;
   return found;
 }

@@ -1,19 +1,28 @@
+import { t } from "../text/t";
 import { TagsInput } from "@mantine/core";
 
 const rule = /^[a-z][a-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}$/;
 
 export type LabelMap = Record<string, string>;
 
-/** Labels, typed as `key=value`. What is not one is not taken. */
-export function LabelsField({ value, onChange, error }: { value: LabelMap; onChange: (labels: LabelMap) => void; error?: string }) {
+/** Labels, typed as `key=value`. Anything else is dropped. */
+export function LabelsField({
+  value,
+  onChange,
+  error,
+}: {
+  value: LabelMap;
+  onChange: (labels: LabelMap) => void;
+  error?: string;
+}) {
   const change = (tags: string[]) => {
     const pairs = tags.map((t) => (t.includes("=") ? t : `${t}=`)).filter((t) => rule.test(t));
     onChange(Object.fromEntries(pairs.map((p) => [p.slice(0, p.indexOf("=")), p.slice(p.indexOf("=") + 1)])));
   };
   return (
     <TagsInput
-      label="Labels"
-      description="To filter by. Type key=value and press Enter."
+      label={t("secret.labels")}
+      description={t("labels.help")}
       placeholder={Object.keys(value).length === 0 ? "team=payments" : undefined}
       value={Object.entries(value).map(([k, v]) => (v ? `${k}=${v}` : k))}
       onChange={change}
@@ -25,12 +34,20 @@ export function LabelsField({ value, onChange, error }: { value: LabelMap; onCha
 }
 
 /** The hosts and ports that a credential may be sent to. */
-export function HostsField({ value, onChange, error }: { value: string[]; onChange: (hosts: string[]) => void; error?: string }) {
+export function HostsField({
+  value,
+  onChange,
+  error,
+}: {
+  value: string[];
+  onChange: (hosts: string[]) => void;
+  error?: string;
+}) {
   return (
     <TagsInput
-      label="Allowed hosts"
+      label={t("secret.allowedHosts")}
       withAsterisk
-      description="The only hosts it is ever sent to, on port 443 unless you add another one, as in api.partner.example:8443. Press Enter after each."
+      description={t("hosts.help")}
       placeholder={value.length === 0 ? "api.partner.example" : undefined}
       value={value}
       onChange={(hosts) => onChange(hosts.map((h) => h.trim().toLowerCase()).filter(Boolean))}

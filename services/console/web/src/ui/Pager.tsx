@@ -2,6 +2,7 @@ import { ActionIcon, Select } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import { Problem } from "../api/problem";
 import { entryState, navigate, usePlace } from "../app/router";
+import { t } from "../text/t";
 import { ChevronLeftIcon, ChevronRightIcon } from "./icons";
 
 export const pageSizes = ["25", "50", "100"];
@@ -19,7 +20,12 @@ export function usePages() {
   const go = (page: number, after: string | undefined, earlier: string[], replace = false) => {
     const next = new URLSearchParams(params);
     for (const key of ["page", "after"]) next.delete(key);
-    if (after) for (const [key, value] of [["page", String(page + 1)], ["after", after]] as const) next.set(key, value);
+    if (after)
+      for (const [key, value] of [
+        ["page", String(page + 1)],
+        ["after", after],
+      ] as const)
+        next.set(key, value);
     const search = next.toString();
     navigate(path + (search && `?${search}`), { replace, state: { before: earlier } });
   };
@@ -32,11 +38,12 @@ export function usePages() {
   };
 }
 
-/** Begins again where the server no longer knows a page. */
+/** Returns to the first page if the server rejects the page token. */
 export function useFirstAgain({ token, first }: ReturnType<typeof usePages>, error: unknown): void {
   const unknown = Boolean(token) && error instanceof Problem && error.reason === "INVALID_PAGE_TOKEN";
   useEffect(() => {
     if (unknown) first();
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- first is a new function at each rendering
   }, [unknown]);
 }
 
@@ -50,7 +57,7 @@ interface Props {
 
 export function Pager({ pages, size, count, nextToken, onSize }: Props) {
   const nav = useRef<HTMLElement>(null);
-  // What was pressed may be gone on the other page: the focus goes to the head of the list.
+  // The pressed button may not exist on the other page, so the focus moves to the table.
   const turn = (go: () => void) => {
     const table = nav.current?.parentElement?.querySelector("table");
     go();
@@ -60,15 +67,32 @@ export function Pager({ pages, size, count, nextToken, onSize }: Props) {
   const from = pages.number * size + 1;
   if (pages.number === 0 && !nextToken && count <= 25) return null;
   return (
-    <nav ref={nav} className="pager" aria-label="Pages">
-      <Select size="xs" w={116} aria-label="Rows on a page" data={pageSizes.map((s) => ({ value: s, label: `${s} a page` }))} value={String(size)} onChange={(s) => s && onSize(s)} />
+    <nav ref={nav} className="pager" aria-label={t("pager.label")}>
+      <Select
+        size="xs"
+        w={116}
+        aria-label={t("pager.rows")}
+        data={pageSizes.map((s) => ({ value: s, label: t("pager.size", { s }) }))}
+        value={String(size)}
+        onChange={(s) => s && onSize(s)}
+      />
       <span className="dimmed" aria-live="polite">
-        {count > 0 ? `${from.toLocaleString("en")}–${(from + count - 1).toLocaleString("en")}` : "No more"}
+        {count > 0 ? t("pager.range", { from, to: from + count - 1 }) : t("pager.end")}
       </span>
-      <ActionIcon variant="default" aria-label="Previous page" disabled={pages.number === 0} onClick={() => turn(pages.back)}>
+      <ActionIcon
+        variant="default"
+        aria-label={t("pager.previous")}
+        disabled={pages.number === 0}
+        onClick={() => turn(pages.back)}
+      >
         <ChevronLeftIcon size={16} />
       </ActionIcon>
-      <ActionIcon variant="default" aria-label="Next page" disabled={!nextToken} onClick={() => nextToken && turn(() => pages.next(nextToken))}>
+      <ActionIcon
+        variant="default"
+        aria-label={t("pager.next")}
+        disabled={!nextToken}
+        onClick={() => nextToken && turn(() => pages.next(nextToken))}
+      >
         <ChevronRightIcon size={16} />
       </ActionIcon>
     </nav>

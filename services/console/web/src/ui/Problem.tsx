@@ -2,10 +2,19 @@ import { Button } from "@mantine/core";
 import type { ReactNode } from "react";
 import { explain, problemOf } from "../api/problem";
 import { Copy } from "./Copy";
+import { rich, t } from "../text/t";
 import { AlertIcon } from "./icons";
 
 /** An error in words, with the id to ask an operator about. */
-export function ProblemPanel({ error, children, onRetry }: { error: unknown; children?: ReactNode; onRetry?: () => void }) {
+export function ProblemPanel({
+  error,
+  children,
+  onRetry,
+}: {
+  error: unknown;
+  children?: ReactNode;
+  onRetry?: () => void;
+}) {
   if (!error) return null;
   const problem = problemOf(error);
   const { title, text } = explain(problem);
@@ -18,13 +27,14 @@ export function ProblemPanel({ error, children, onRetry }: { error: unknown; chi
         {children}
         {problem.requestId && (
           <p className="request-id">
-            Request <code>{problem.requestId}</code> <Copy text={problem.requestId} what="request id" size="xs" />
+            {rich("ui.request", { requestId: problem.requestId })}{" "}
+            <Copy text={problem.requestId} what={t("ui.what.requestId")} size="xs" />
           </p>
         )}
       </div>
       {onRetry && (
         <Button size="xs" variant="default" onClick={onRetry}>
-          Try again
+          {t("ui.tryAgain")}
         </Button>
       )}
     </div>

@@ -1,5 +1,6 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { t } from "../text/t";
 import { DotsIcon } from "./icons";
 
 /**
@@ -12,12 +13,22 @@ export function RowMenu({ label, children }: { label: string; children: ReactNod
   // A row that goes away leaves the focus to the page.
   useLayoutEffect(
     () => () => {
-      if (button.current && document.activeElement === button.current) document.getElementById("content")?.focus({ preventScroll: true });
+      if (button.current && document.activeElement === button.current)
+        document.getElementById("content")?.focus({ preventScroll: true });
     },
     [],
   );
   const trigger = (
-    <ActionIcon ref={button} variant="subtle" color="gray" aria-label={label} data-hint="Actions" aria-haspopup="menu" aria-expanded={opened ?? false} onClick={() => setOpened(true)}>
+    <ActionIcon
+      ref={button}
+      variant="subtle"
+      color="gray"
+      aria-label={label}
+      data-hint={t("ui.actions")}
+      aria-haspopup="menu"
+      aria-expanded={opened ?? false}
+      onClick={() => setOpened(true)}
+    >
       <DotsIcon />
     </ActionIcon>
   );

@@ -1,8 +1,9 @@
 import { CloseButton, Kbd, Loader, TextInput } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
+import { t } from "../text/t";
 import { SearchIcon } from "./icons";
 
-/** How long typing has to rest before the server is asked. */
+/** How long typing must pause before a request is sent, in milliseconds. */
 const rest = 80;
 
 interface Props {
@@ -12,7 +13,7 @@ interface Props {
   busy?: boolean;
 }
 
-/** A search that asks as one types. The key `/` goes to it from anywhere on the page. */
+/** A search that queries as the user types. The key `/` goes to it from anywhere on the page. */
 export function Search({ value, onChange, label, busy }: Props) {
   const [typed, setTyped] = useState(value);
   const input = useRef<HTMLInputElement>(null);
@@ -38,7 +39,14 @@ export function Search({ value, onChange, label, busy }: Props) {
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
+      if (
+        event.key !== "/" ||
+        event.ctrlKey ||
+        event.metaKey ||
+        target.isContentEditable ||
+        /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
+      )
+        return;
       if (document.querySelector("[role=dialog]")) return;
       event.preventDefault();
       input.current?.focus();
@@ -59,7 +67,13 @@ export function Search({ value, onChange, label, busy }: Props) {
       autoComplete="off"
       spellCheck={false}
       leftSection={busy ? <Loader size={14} /> : <SearchIcon size={16} />}
-      rightSection={typed ? <CloseButton size="sm" aria-label="Clear search" onClick={() => setTyped("")} /> : <Kbd size="xs">/</Kbd>}
+      rightSection={
+        typed ? (
+          <CloseButton size="sm" aria-label={t("search.clear")} onClick={() => setTyped("")} />
+        ) : (
+          <Kbd size="xs">/</Kbd>
+        )
+      }
       rightSectionPointerEvents={typed ? "all" : "none"}
       onChange={(e) => setTyped(e.currentTarget.value)}
       onKeyDown={(e) => e.key === "Escape" && setTyped("")}

@@ -13,7 +13,7 @@ export function SortHeader({ name, by, order, onOrder, className }: Props) {
   const [field, direction] = order.split(" ");
   const active = field === by;
   const down = active && direction === "desc";
-  // A new column starts with what one most likely wants: A first, newest first.
+  // A new column starts with the likeliest order: A first, newest first.
   const next = active ? (down ? by : `${by} desc`) : by === "name" ? by : `${by} desc`;
   return (
     <th scope="col" className={className} aria-sort={active ? (down ? "descending" : "ascending") : "none"}>

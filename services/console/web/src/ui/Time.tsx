@@ -20,7 +20,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** A time in the past as one says it, and in full on hover, on focus and to screen readers. The server's clock may be ahead of the browser's. */
+/** A relative time, and in full on hover, on focus, and to screen readers. The server's clock may be ahead of the browser's. */
 export function Time({ value, prefix }: { value: string | undefined; prefix?: string }) {
   useSyncExternalStore(subscribe, () => ticks);
   if (!value) return <span>–</span>;

@@ -2,7 +2,13 @@ import { expect, test } from "vitest";
 import { byName, inOrder } from "./order";
 
 test("numbers are compared as numbers, and letters in any case", () => {
-  expect(["key-10", "Key-9", "key-2", "alpha", "Beta"].sort(byName)).toEqual(["alpha", "Beta", "key-2", "Key-9", "key-10"]);
+  expect(["key-10", "Key-9", "key-2", "alpha", "Beta"].sort(byName)).toEqual([
+    "alpha",
+    "Beta",
+    "key-2",
+    "Key-9",
+    "key-10",
+  ]);
 });
 
 test("a page is put in order only if it is the whole list, by name", () => {

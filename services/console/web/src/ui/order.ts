@@ -1,4 +1,6 @@
-const names = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+import { locale } from "../text/t";
+
+const names = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 
 /** Names in the order that people expect: `key-2`, `Key-9`, `key-10`. */
 export const byName = (a: string, b: string): number => names.compare(a, b) || (a < b ? -1 : 1);
@@ -8,7 +10,11 @@ export const byName = (a: string, b: string): number => names.compare(a, b) || (
  * which is what its pages need, and `key-10` comes before `key-2` there; so only a list that one
  * page holds as a whole is put in order.
  */
-export function inOrder<Named extends { name?: string }>(page: Named[] | undefined, order: string, whole: boolean): Named[] | undefined {
+export function inOrder<Named extends { name?: string }>(
+  page: Named[] | undefined,
+  order: string,
+  whole: boolean,
+): Named[] | undefined {
   if (!whole || !order.startsWith("name")) return page;
   const sorted = page?.toSorted((a, b) => byName(a.name ?? "", b.name ?? ""));
   return order === "name" ? sorted : sorted?.reverse();

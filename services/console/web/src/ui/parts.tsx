@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { InfoIcon } from "./icons";
+import { t } from "../text/t";
 import { byName } from "./order";
 
 export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
@@ -14,8 +15,20 @@ export function Tag({ tone = "quiet", icon, children }: { tone?: Tone; icon?: Re
   );
 }
 
-/** What there is when there is nothing, and what to do about it. `whole`: the page is nothing else. */
-export function Empty({ icon, title, children, action, whole }: { icon: ReactNode; title: string; children?: ReactNode; action?: ReactNode; whole?: boolean }) {
+/** The placeholder of an empty list, with what to do. `whole`: it is the entire page. */
+export function Empty({
+  icon,
+  title,
+  children,
+  action,
+  whole,
+}: {
+  icon: ReactNode;
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+  whole?: boolean;
+}) {
   const Heading = whole ? "h1" : "h2";
   return (
     <div className="empty">
@@ -28,7 +41,19 @@ export function Empty({ icon, title, children, action, whole }: { icon: ReactNod
 }
 
 /** A note in words; not an error. */
-export function Notice({ tone = "info", icon, title, children, action }: { tone?: Tone; icon?: ReactNode; title?: string; children?: ReactNode; action?: ReactNode }) {
+export function Notice({
+  tone = "info",
+  icon,
+  title,
+  children,
+  action,
+}: {
+  tone?: Tone;
+  icon?: ReactNode;
+  title?: string;
+  children?: ReactNode;
+  action?: ReactNode;
+}) {
   return (
     <div className={`notice ${tone}`}>
       {icon ?? <InfoIcon size={18} />}
@@ -42,10 +67,25 @@ export function Notice({ tone = "info", icon, title, children, action }: { tone?
 }
 
 /** A long text on one line; the whole of it on hover and focus. */
-export function Ellipsis({ text, mono, hint, empty = "–" }: { text: string | undefined; mono?: boolean; hint?: string; empty?: string }) {
+export function Ellipsis({
+  text,
+  mono,
+  hint,
+  empty = "–",
+}: {
+  text: string | undefined;
+  mono?: boolean;
+  hint?: string;
+  empty?: string;
+}) {
   if (!text) return <span className="dimmed">{empty}</span>;
   return (
-    <span className={mono ? "ellipsis mono" : "ellipsis"} dir="auto" data-hint={hint ?? text} data-hint-clipped={hint ? undefined : ""}>
+    <span
+      className={mono ? "ellipsis mono" : "ellipsis"}
+      dir="auto"
+      data-hint={hint ?? text}
+      data-hint-clipped={hint ? undefined : ""}
+    >
       {text}
     </span>
   );
@@ -62,7 +102,19 @@ export function Fact({ term, children }: { term: string; children: ReactNode }) 
 }
 
 /** A part of a page with a heading. */
-export function Card({ title, words, action, children, id }: { title?: string; words?: ReactNode; action?: ReactNode; children: ReactNode; id?: string }) {
+export function Card({
+  title,
+  words,
+  action,
+  children,
+  id,
+}: {
+  title?: string;
+  words?: ReactNode;
+  action?: ReactNode;
+  children: ReactNode;
+  id?: string;
+}) {
   return (
     <section className="card" id={id} aria-label={title}>
       {title && (
@@ -81,7 +133,7 @@ export function Card({ title, words, action, children, id }: { title?: string; w
 
 export function Labels({ labels }: { labels: Record<string, string> | undefined }) {
   const entries = Object.entries(labels ?? {}).sort(([a], [b]) => byName(a, b));
-  if (entries.length === 0) return <span className="dimmed">None</span>;
+  if (entries.length === 0) return <span className="dimmed">{t("ui.none")}</span>;
   return (
     <span className="label-list">
       {entries.map(([key, value]) => (
@@ -93,5 +145,3 @@ export function Labels({ labels }: { labels: Record<string, string> | undefined 
     </span>
   );
 }
-
-export const plural = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;

@@ -1,3 +1,4 @@
+import { dateLocale, locale, t } from "../text/t";
 const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -7,10 +8,10 @@ const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-const absolute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-const zone = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
-const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+const absolute = new Intl.DateTimeFormat(dateLocale, { dateStyle: "medium", timeStyle: "medium" });
+const zone = new Intl.DateTimeFormat(dateLocale, { timeZoneName: "short" });
+const date = new Intl.DateTimeFormat(dateLocale, { dateStyle: "medium" });
 
 /** "3 hours ago", "in 2 days". Less than a minute is now. */
 export function ago(time: string, now: number): string {
@@ -19,7 +20,7 @@ export function ago(time: string, now: number): string {
   for (const [unit, length] of units) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   }
-  return seconds > 5 ? "in a moment" : "just now";
+  return seconds > 5 ? t("time.soon") : t("time.now");
 }
 
 /** The time in full, with its zone. */

@@ -1,5 +1,6 @@
 import { CloseButton } from "@mantine/core";
 import { useSyncExternalStore } from "react";
+import { t } from "../text/t";
 import { CheckIcon } from "./icons";
 
 interface Toast {
@@ -18,7 +19,7 @@ function set(next: readonly Toast[]): void {
 
 const dismiss = (id: number): void => set(toasts.filter((t) => t.id !== id));
 
-/** Says in the corner that something worked. What did not work is said where it was tried. */
+/** Confirms in the corner that something worked. Errors appear where they happened. */
 export function toast(text: string): void {
   const id = ++last;
   set([...toasts.slice(-2), { id, text }]);
@@ -34,11 +35,11 @@ export function Toasts() {
   const shown = useSyncExternalStore(subscribe, () => toasts);
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {shown.map((t) => (
-        <div key={t.id} className="toast">
+      {shown.map((each) => (
+        <div key={each.id} className="toast">
           <CheckIcon size={16} className="good" />
-          <span>{t.text}</span>
-          <CloseButton size="sm" aria-label="Dismiss" onClick={() => dismiss(t.id)} />
+          <span>{each.text}</span>
+          <CloseButton size="sm" aria-label={t("toast.dismiss")} onClick={() => dismiss(each.id)} />
         </div>
       ))}
     </div>

@@ -36,7 +36,9 @@ export function useAction() {
 
 /** Moves the focus to the summary of what is wrong, or to the first field of the form that is. */
 function focusProblem(form: HTMLFormElement | null): void {
-  const wrong = (form ?? document).querySelector<HTMLElement>(".notice[role=alert]") ?? form?.querySelector<HTMLElement>("[aria-invalid=true]");
+  const wrong =
+    (form ?? document).querySelector<HTMLElement>(".notice[role=alert]") ??
+    form?.querySelector<HTMLElement>("[aria-invalid=true]");
   wrong?.focus({ preventScroll: true });
   wrong?.scrollIntoView({ block: "nearest" });
 }

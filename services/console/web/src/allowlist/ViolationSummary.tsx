@@ -1,10 +1,18 @@
 import type { Problem } from "../api/problem";
+import { rich } from "../text/t";
 import { ProblemPanel } from "../ui/Problem";
 
 /** `endpoint.encryption.request.envelope.blobs["data"].parts[0].slot` as words. */
 export function placeWords(field: string): string {
   const parts = field.replace(/^endpoint\./, "").match(/[^.[\]]+(\["[^"]*"\]|\[\d+\])*/g) ?? [];
-  return parts.map((part) => part.replace(/^[^[]+/, (name) => name.replaceAll("_", " ")).replace(/\["([^"]*)"\]/g, " “$1”").replace(/\[(\d+)\]/g, (_, n: string) => ` ${Number(n) + 1}`)).join(" › ");
+  return parts
+    .map((part) =>
+      part
+        .replace(/^[^[]+/, (name) => name.replaceAll("_", " "))
+        .replace(/\["([^"]*)"\]/g, " “$1”")
+        .replace(/\[(\d+)\]/g, (_, n: string) => ` ${Number(n) + 1}`),
+    )
+    .join(" › ");
 }
 
 interface Props {
@@ -13,14 +21,14 @@ interface Props {
   onGo?: (field: string) => void;
 }
 
-/** All that the server found, in one place. Each finding is also shown at its field. */
-export function FindingSummary({ problem, onGo }: Props) {
+/** All violations in one place. Each violation is also shown at its field. */
+export function ViolationSummary({ problem, onGo }: Props) {
   if (!problem || problem.reason === "ENDPOINT_EXISTS") return null;
   const violations = problem.violations;
   return (
     <ProblemPanel error={problem}>
       {violations.length > 0 && (
-        <ul className="finding-list">
+        <ul className="violation-list">
           {violations.map((v) => (
             <li key={v.field + v.description}>
               <Place field={v.field} onGo={onGo} /> {v.description}
@@ -29,9 +37,7 @@ export function FindingSummary({ problem, onGo }: Props) {
         </ul>
       )}
       {problem.metadata.field && (
-        <p>
-          At <Place field={problem.metadata.field} onGo={onGo} />.
-        </p>
+        <p>{rich("violations.at", { place: <Place field={problem.metadata.field} onGo={onGo} /> })}</p>
       )}
     </ProblemPanel>
   );

@@ -1,9 +1,9 @@
 import { createContext, useContext, type ReactNode } from "react";
 import { violationOf, type Problem } from "../api/problem";
 
-const FindingsContext = createContext<Problem | undefined>(undefined);
+const ViolationsContext = createContext<Problem | undefined>(undefined);
 
-export const Findings = FindingsContext.Provider;
+export const Violations = ViolationsContext.Provider;
 
 const BesideContext = createContext<(path: string) => ReactNode>(() => null);
 
@@ -14,27 +14,28 @@ export const Beside = BesideContext.Provider;
 export const useBeside = (path: string): ReactNode => useContext(BesideContext)(path);
 
 /** What the server found wrong with any of these fields, in words. */
-export function useFinding(...paths: string[]): string | undefined {
-  const problem = useContext(FindingsContext);
+export function useViolation(...paths: string[]): string | undefined {
+  const problem = useContext(ViolationsContext);
   const found = paths.map((p) => violationOf(problem, p)).filter(Boolean);
   return found.length > 0 ? found.join(" ") : undefined;
 }
 
 /** The decoding of a reference that would fit, if the server named one. */
-export const useFittingDecoding = (path: string): string | undefined => useContext(FindingsContext)?.violations.find((v) => v.field === path && v.decoding)?.decoding;
+export const useFittingDecoding = (path: string): string | undefined =>
+  useContext(ViolationsContext)?.violations.find((v) => v.field === path && v.decoding)?.decoding;
 
 /** What the server found wrong at or below a field that is not on the page, in words. */
-export function useFindingBelow(path: string): string | undefined {
-  const problem = useContext(FindingsContext);
+export function useViolationBelow(path: string): string | undefined {
+  const problem = useContext(ViolationsContext);
   const paths = problem?.violations.map((v) => v.field).filter((f) => isBelow(f, path));
-  return useFinding(...new Set(paths));
+  return useViolation(...new Set(paths));
 }
 
 /** What the server found wrong with a map, or with an entry that it does not name. */
-export function useMapFinding(path: string): string | undefined {
-  const problem = useContext(FindingsContext);
+export function useMapViolation(path: string): string | undefined {
+  const problem = useContext(ViolationsContext);
   const paths = problem?.violations.map((v) => v.field).filter((f) => f === path || f.startsWith(`${path}.`));
-  return useFinding(...new Set(paths));
+  return useViolation(...new Set(paths));
 }
 
 /**
@@ -42,10 +43,11 @@ export function useMapFinding(path: string): string | undefined {
  * by which the summary leads to it. `others` are fields that have no input of their own.
  */
 export function useField(path: string, ...others: string[]): { error: string | undefined; "data-path": string } {
-  return { error: useFinding(path, ...others), "data-path": path };
+  return { error: useViolation(path, ...others), "data-path": path };
 }
 
-const isBelow = (field: string, path: string): boolean => field === path || field.startsWith(`${path}.`) || field.startsWith(`${path}[`);
+const isBelow = (field: string, path: string): boolean =>
+  field === path || field.startsWith(`${path}.`) || field.startsWith(`${path}[`);
 
 /** A path and those that it is below: `a.b["c.d"][0]`, `a.b["c.d"]`, `a.b`, `a`. */
 export function upwards(path: string): string[] {
@@ -53,8 +55,11 @@ export function upwards(path: string): string[] {
   return ends.reverse().map((end) => path.slice(0, end));
 }
 
-/** What can be filled in, which is what a finding is about, before what can be pressed. */
-const focusables = ["input:not([type=hidden], :disabled), textarea:not(:disabled), .picker-button", "button:not(:disabled)"];
+/** What can be filled in, which is what a violation is about, before what can be pressed. */
+const focusables = [
+  "input:not([type=hidden], :disabled), textarea:not(:disabled), .picker-button",
+  "button:not(:disabled)",
+];
 
 /** The input of a field, or of the nearest that is on the page of those that it is below. */
 function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
@@ -71,7 +76,10 @@ function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
 /** Moves the focus to the first, on the page, of the inputs of some fields. */
 export function focusField(form: ParentNode | null, ...fields: string[]): void {
   const inputs = fields.map((f) => form && inputOf(form, f)).filter((i) => i != null);
-  const first = inputs.reduce<HTMLElement | undefined>((a, b) => (a && a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? a : b), undefined);
+  const first = inputs.reduce<HTMLElement | undefined>(
+    (a, b) => (a && a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? a : b),
+    undefined,
+  );
   first?.focus({ preventScroll: true });
   first?.scrollIntoView({ block: "center" });
 }

@@ -1,0 +1,83 @@
+// The rules of the console's code. Prettier decides about layout, so no rule here does.
+import { createNodeResolver, importX } from "eslint-plugin-import-x";
+import jsxA11y from "eslint-plugin-jsx-a11y";
+import lingui from "eslint-plugin-lingui";
+import reactHooks from "eslint-plugin-react-hooks";
+import { defineConfig } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+/** Strings that are no text. A text begins with a capital letter or holds a space. */
+const noText = [
+  "^(?![A-Z])\\S*$",
+  "^[A-Z0-9_.:/-]+$",
+  "^(SHA|AES|RSA|HMAC|HPKE|X)[-A-Za-z0-9]+$", // algorithms and header names
+  "^(Bearer|input:|keyward sealed)", // protocols and selectors
+  "^(Keyward|Go|Java|Node\\.js|Python|OpenPGP|JWE|MIME|RSA PKCS #1 v1\\.5|PKCS #\\S+( v1\\.5)?| DES)", // proper names
+  "^(Cipher|SharedKey|SessionKey|Jose|Iv|Salt|Algorithm|Encryption|Profile\\.kind)$", // messages of the contract
+];
+
+/** Names that hold no text. */
+const codeNames = [{ regex: { pattern: "^(className|classNames|style|styles|variant|color|position|justify)$" } }];
+
+/** Tests look at answers of the API, whose JSON has no types, and pass methods of the browser around. */
+const inTests = {
+  "@typescript-eslint/unbound-method": "off",
+  "@typescript-eslint/no-unsafe-assignment": "off",
+  "@typescript-eslint/no-unsafe-member-access": "off",
+};
+
+export default defineConfig(
+  { ignores: ["dist/", "src/gen/", "e2e/screenshots/", "public/", "tools/", "*.js", "**/*.mjs"] },
+  { linterOptions: { reportUnusedDisableDirectives: "error" } },
+  tseslint.configs.recommendedTypeChecked,
+  {
+    rules: {
+      // Values of the API's JSON are unknown to the types, and are strings or numbers.
+      "@typescript-eslint/no-base-to-string": "off",
+    },
+  },
+  { files: ["e2e/**"], rules: inTests },
+  { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },
+  {
+    files: ["src/**/*.{ts,tsx}"],
+    extends: [jsxA11y.flatConfigs.recommended, importX.flatConfigs.typescript],
+    plugins: { "import-x": importX, "react-hooks": reactHooks },
+    settings: { "import-x/resolver-next": [createNodeResolver({ extensions: [".ts", ".tsx", ".d.ts", ".js"] })] },
+    rules: {
+      "import-x/no-cycle": ["error", { ignoreExternal: true }],
+      "react-hooks/rules-of-hooks": "error",
+      "react-hooks/exhaustive-deps": "error",
+      // A press that opens a field moves the focus to it.
+      "jsx-a11y/no-autofocus": "off",
+      // What scrolls has to be in reach of the keyboard.
+      "jsx-a11y/no-noninteractive-tabindex": "off",
+      "jsx-a11y/label-has-associated-control": ["error", { controlComponents: ["Radio"] }],
+    },
+  },
+  {
+    // What people read is in src/text/en.json.
+    files: ["src/**/*.{ts,tsx}"],
+    ignores: ["**/*.test.ts", "src/theme/**"],
+    plugins: { lingui },
+    rules: {
+      "lingui/no-unlocalized-strings": [
+        "error",
+        {
+          ignore: noText,
+          ignoreNames: codeNames,
+          ignoreFunctions: [
+            "t",
+            "rich",
+            "Error",
+            "RegExp",
+            "fetch",
+            "*.querySelector",
+            "*.querySelectorAll",
+            "*.closest",
+            "*.matches",
+          ],
+        },
+      ],
+    },
+  },
+);
