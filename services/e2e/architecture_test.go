@@ -29,7 +29,7 @@ var testKits = []string{
 
 // A package belongs to the first layer that it matches.
 var layers = []layer{
-	{"the contract stands alone", []string{"proto/..."}, nil},
+	{"the contract imports nothing", []string{"proto/..."}, nil},
 	{"test kits of the kit use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client uses the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit uses only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
@@ -51,7 +51,7 @@ var layers = []layer{
 	{"the console is files only", []string{"services/console"}, nil},
 	{"the gateway does not know the services", []string{"services/frontdoor/gateway"}, []string{"pkg/..."}},
 	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
-	{"local identities stand alone", []string{"services/standalone/localid"}, nil},
+	{"local identities import nothing", []string{"services/standalone/localid"}, nil},
 	{"standalone combines the services", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
 	{"each program starts one service, and the vault's also seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"examples use published modules", []string{"examples/..."}, []string{"pkg/client", "proto/gen/keyward/allowlist/v1"}},

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// TestReadmeCommandsPrintWhatItSays runs the `sh` blocks of each page in one shell, beside a
-// standalone that is started as `make run` starts it, or by themselves. A `text` block right
-// after a block of commands is what they print; `…` in it stands for anything.
+// TestReadmeCommandsPrintWhatItSays runs the `sh` blocks of each page in one shell, either next to
+// a standalone that is started like `make run`, or by themselves. A `text` block right after a
+// block of commands is their expected output; `…` in it matches anything.
 func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	tools, err := filepath.Abs("../../.bin")
 	check(t, err)
