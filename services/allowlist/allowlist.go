@@ -1,23 +1,22 @@
-// Package allowlist is the service that keeps the registry of endpoints and
-// encrypts for them; this file is its only door.
+// Package allowlist is the service that keeps the registry of endpoints and encrypts messages for
+// them. This file is its only entry point.
 //
-// [New] opens the store, the keys and the way to the vault, and starts what runs
-// in the background. [Allowlist.Register] adds the service to a gRPC server, whose
-// chain (package server) authenticates and authorises.
+// [New] opens the store, the keys, and the connection to the vault, and starts the background
+// tasks. [Allowlist.Register] adds the service to a gRPC server, whose interceptor chain (package
+// server) authenticates and authorizes requests.
 //
 //	server's chain → api: parse, convert ┬→ endpoint: one transaction → pkg/kv
 //	                                     │        ├→ resolver: bind    → the vault
-//	                                     │        └→ verify: look      → the partner
+//	                                     │        └→ verify: check     → the partner
 //	                                     └→ exchange: one message
-//	                                              ├→ resolver: resolve → memory, the vault
+//	                                              ├→ resolver: resolve → cache, the vault
 //	                                              ├→ payload: encrypt, decrypt, verify
 //	                                              ├→ nonce: count   → memory, the vault
 //	                                              └→ usage: count   → the vault, each minute
 //
-// The allowlist starts and serves while the vault is down, and says so in its log.
-// Secrets that it has resolved before it keeps in memory and goes on to use for as
-// long as [VaultConfig.MaxStale] says; what needs another one, or comes later, is
-// answered with VAULT_UNAVAILABLE. It recovers by itself.
+// The allowlist starts and serves requests while the vault is down, and logs that the vault is
+// down. It continues to use cached secrets for [VaultConfig.MaxStale]. Requests that need another
+// secret, or that arrive later, return VAULT_UNAVAILABLE. The allowlist recovers by itself.
 package allowlist
 
 import (
@@ -54,14 +53,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
-// purpose names the allowlist in all that its keyring makes.
+// purpose identifies the allowlist in everything that its keyring creates.
 const purpose = "allowlist"
 
-// MaxMessage is the size of the largest request to encrypt or decrypt: a body of
-// 16 MiB and what goes with it.
+// MaxMessage is the maximum size of a request to encrypt or decrypt: a body of 16 MiB and the
+// fields that accompany it.
 const MaxMessage = 17 << 20
 
-// Config is what an operator decides about an allowlist.
+// Config is the configuration of an allowlist.
 type Config struct {
 	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
@@ -74,7 +73,7 @@ type Config struct {
 	Verification VerificationConfig `yaml:"verification"`
 }
 
-// Check returns all that is wrong with the configuration, without opening a file.
+// Check returns all errors of the configuration. It opens no file.
 func (c Config) Check() error {
 	var errs []error
 	if c.Store == "" {
@@ -86,8 +85,8 @@ func (c Config) Check() error {
 	return errors.Join(append(errs, c.Vault.check(), c.Verification.check())...)
 }
 
-// CheckFiles reports what is wrong with the files that the configuration names. It does
-// not open the data file.
+// CheckFiles reports problems with the files that the configuration names. It does not open the
+// data file.
 func (c Config) CheckFiles(r *filecheck.Report) {
 	_, err := keyring.FileKEK(c.KeyFile)
 	r.Fail(err)
@@ -97,11 +96,11 @@ func (c Config) CheckFiles(r *filecheck.Report) {
 	r.Fail(err)
 }
 
-// CreateKey makes a new key file for [Config.KeyFile]. It never writes over one.
+// CreateKey creates a key file for [Config.KeyFile]. It never overwrites a file.
 func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
 
-// Compact writes the data file of a stopped program anew, without what was replaced or
-// deleted, and erases the old one; see [boltkv.Compact].
+// Compact rewrites the data file of a stopped program without replaced and deleted records, and
+// erases the old file; see [boltkv.Compact].
 func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.Store) }
 
 // An Allowlist is a running allowlist.
@@ -114,32 +113,31 @@ type Allowlist struct {
 
 	endpoints *endpoint.Registry
 	uses      *activity.Meter
-	policies  atomic.Pointer[auth.Policies] // nil: nobody said who may send
+	policies  atomic.Pointer[auth.Policies] // nil: not configured, so senders are unknown
 	nonces    *nonce.Ledger
 	exchanges *exchange.Processor
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
-	close func() error // shut, once
+	close func() error // shut, at most once
 }
 
-// New opens the allowlist. The logger hears of trouble in the background, and the
-// metrics, which may be nil, show how fresh the secrets in memory are. Close the
-// allowlist after the server that it is registered with has stopped; ctx bounds the
-// opening only.
+// New opens the allowlist. The logger receives problems of background tasks. The metrics, which
+// may be nil, show how fresh the cached secrets are. Close the allowlist after the server that it
+// is registered with has stopped. ctx bounds only the opening.
 func New(ctx context.Context, cfg Config, logger *slog.Logger, metrics prometheus.Registerer) (*Allowlist, error) {
 	return open(ctx, cfg, logger, surroundings{now: time.Now, metrics: metrics, intervals: endpoint.DefaultIntervals()})
 }
 
-// surroundings are what tests replace: the clock, the pace of the background
-// tasks, how the store behaves, and what happens between the steps of a save.
+// surroundings are the parts that tests replace: the clock, the pace of the background tasks, how
+// the store behaves, and a hook between the steps of a save.
 type surroundings struct {
 	now       func() time.Time
 	metrics   prometheus.Registerer
 	intervals endpoint.Intervals
-	wrap      func(kv.Store) kv.Store // nil: as it is
+	wrap      func(kv.Store) kv.Store // nil: unchanged
 	step      func(string) error
-	idle      bool // nothing runs in the background
+	idle      bool // no background tasks
 }
 
 func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundings) (*Allowlist, error) {
@@ -147,7 +145,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 		return nil, fmt.Errorf("check configuration: %w", err)
 	}
 	if around.metrics == nil {
-		around.metrics = prometheus.NewRegistry() // nobody looks
+		around.metrics = prometheus.NewRegistry() // not exposed
 	}
 	kek, err := keyring.FileKEK(cfg.KeyFile)
 	if err != nil {
@@ -159,7 +157,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	}
 	conn, err := cfg.Vault.dial(self.tls)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the way to the vault: %w", err)
+		return nil, fmt.Errorf("prepare the connection to the vault: %w", err)
 	}
 	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
 	if err != nil {
@@ -183,7 +181,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	return a, nil
 }
 
-// assemble puts the allowlist together over an open store and starts its tasks.
+// assemble builds the allowlist on an open store and starts its tasks.
 func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
 	pages, err := page.NewSealer(keys.Derive("page tokens"), around.now)
 	if err != nil {
@@ -196,7 +194,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	}
 	vault, err := vaultclient.New(a.conn, vaultclient.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
-		// The watch begins when the registry is there.
+		// The watch starts after the registry has been created.
 		Deleted:   func(secret, uid string) { a.endpoints.SecretDeleted(secret, uid) },
 		Restarted: func() { a.endpoints.Restarted() },
 	})
@@ -240,7 +238,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	return nil
 }
 
-// answer completes the parts and makes what answers requests of them.
+// answer completes the parts and creates the components that answer requests.
 func (a *Allowlist) answer(parts api.Parts, vault *vaultclient.Vault, keys *keyring.Keyring, around surroundings, keepUnused time.Duration) (err error) {
 	if parts.Failures, err = activity.NewFailures(); err != nil {
 		return err
@@ -265,8 +263,8 @@ func (a *Allowlist) answer(parts api.Parts, vault *vaultclient.Vault, keys *keyr
 	return nil
 }
 
-// UsePolicies tells who may send for which endpoint: endpoints that use one key have the same
-// senders.
+// UsePolicies sets the policies that determine the senders of each endpoint: endpoints that use
+// the same key must have the same senders.
 func (a *Allowlist) UsePolicies(p *auth.Policies) {
 	a.policies.Store(p)
 	changed := a.endpoints.SendersChanged()
@@ -277,7 +275,7 @@ func (a *Allowlist) UsePolicies(p *auth.Policies) {
 	}
 }
 
-// senders returns who may send for an endpoint.
+// senders returns the principals that may send for an endpoint.
 func (a *Allowlist) senders(name endpoint.Name) []string {
 	if p := a.policies.Load(); p != nil {
 		return p.Senders(name.Workspace, name.ID)
@@ -288,8 +286,7 @@ func (a *Allowlist) senders(name endpoint.Name) []string {
 // Register adds the allowlist's service to a gRPC server.
 func (a *Allowlist) Register(r grpc.ServiceRegistrar) { a.api.Register(r) }
 
-// MaxReceiveBytes returns the sizes of the largest requests of the methods that
-// take bodies.
+// MaxReceiveBytes returns the maximum request sizes of the methods that take bodies.
 func (a *Allowlist) MaxReceiveBytes() map[string]int {
 	return map[string]int{
 		allowlistv1.AllowlistService_Encrypt_FullMethodName:         MaxMessage,
@@ -298,8 +295,8 @@ func (a *Allowlist) MaxReceiveBytes() map[string]int {
 	}
 }
 
-// Verify recomputes the change log from its entries and compares it with its
-// signed head. It takes time in proportion to the log.
+// Verify recomputes the change log from its entries and compares it with its signed head. It takes
+// time in proportion to the size of the log.
 func (a *Allowlist) Verify(ctx context.Context) error {
 	if err := a.store.View(ctx, a.log.Verify); err != nil {
 		return fmt.Errorf("verify change log: %w", err)
@@ -307,8 +304,8 @@ func (a *Allowlist) Verify(ctx context.Context) error {
 	return nil
 }
 
-// Close stops the background tasks, waits for changes under way and closes the
-// store and the connection to the vault. It may be called again, to no effect.
+// Close stops the background tasks, waits for pending changes, and closes the store and the
+// connection to the vault. Further calls have no effect.
 func (a *Allowlist) Close() error { return a.close() }
 
 func (a *Allowlist) shut() error {

@@ -11,10 +11,10 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// BenchmarkEncrypt is a whole call: mutual TLS, the chain, a key out of memory or a
-// resolve at the vault over mutual TLS, AES-256-GCM of 1 KiB.
+// BenchmarkEncrypt measures a whole call: mutual TLS, the interceptors, a cached key or a resolve
+// at the vault over mutual TLS, and AES-256-GCM of 1 KiB.
 func BenchmarkEncrypt(b *testing.B) {
-	for name, maxStale := range map[string]time.Duration{"key in memory": time.Minute, "key resolved anew": 0} {
+	for name, maxStale := range map[string]time.Duration{"cached key": time.Minute, "key resolved for each call": 0} {
 		b.Run(name, func(b *testing.B) {
 			k := allowlisttest.Make(b, 0, func(k *allowlisttest.Kit) { k.Config.Vault.MaxStale = &maxStale })
 			k.Orders(b)
@@ -33,8 +33,8 @@ func BenchmarkEncrypt(b *testing.B) {
 	}
 }
 
-// BenchmarkAtScale compares whole calls to an allowlist of 100 endpoints with those to
-// one of 100,000. The two take turns, so that what else the machine does is equal.
+// BenchmarkAtScale compares whole calls to an allowlist of 100 endpoints with calls to one of
+// 100,000. The two alternate, so that other load of the machine affects both.
 func BenchmarkAtScale(b *testing.B) {
 	const few, many = 100, 100_000
 	small, large := allowlisttest.New(b), allowlisttest.New(b)
@@ -54,7 +54,7 @@ func BenchmarkAtScale(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			var spent [2]time.Duration
-			for n := 0; b.Loop(); n += 7919 { // a prime: the endpoints are asked for in no order
+			for n := 0; b.Loop(); n += 7919 { // a prime: the endpoints are not used in order
 				for which, k := range []*allowlisttest.Kit{small, large} {
 					i := n % []int{few, many}[which]
 					begun := time.Now()
@@ -71,7 +71,7 @@ func BenchmarkAtScale(b *testing.B) {
 	}
 }
 
-// fill makes n endpoints.
+// fill creates n endpoints.
 func fill(b *testing.B, k *allowlisttest.Kit, n int) {
 	b.Helper()
 	work, ctx := errgroup.WithContext(b.Context())

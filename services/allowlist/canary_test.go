@@ -16,13 +16,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// A slot puts a text into one place of a message, and makes what is on the way.
+// A slot puts a string into one place of a message, and creates the messages on the path to it.
 type slot struct {
 	path string
 	fill func(m protoreflect.Message, text string)
 }
 
-// slots returns all places for texts and bytes below a message.
+// slots returns all places for strings and bytes below a message.
 func slots(desc protoreflect.MessageDescriptor) []slot {
 	var all []slot
 	for i := range desc.Fields().Len() {
@@ -63,7 +63,7 @@ func slots(desc protoreflect.MessageDescriptor) []slot {
 	return all
 }
 
-// child returns the message in a field, or the first of a list of them.
+// child returns the message in a field, or the first one of a list.
 func child(m protoreflect.Message, field protoreflect.FieldDescriptor) protoreflect.Message {
 	if !field.IsList() {
 		return m.Mutable(field).Message()
@@ -75,7 +75,7 @@ func child(m protoreflect.Message, field protoreflect.FieldDescriptor) protorefl
 	return list.Get(0).Message()
 }
 
-// requests returns a good request for each method.
+// requests returns a valid request for each method.
 func requests(secret string) map[string]proto.Message {
 	name := allowlisttest.NameOf("orders")
 	update := allowlisttest.Draft(secret)
@@ -135,7 +135,7 @@ func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
 		}
 	}
 	if len(tried) < 100 || len(refused) < 60 {
-		t.Fatalf("only %d places tried and %d refused", len(tried), len(refused))
+		t.Fatalf("tried only %d places, of which %d were refused", len(tried), len(refused))
 	}
 	log := k.Env.Log.String()
 	k.Server.Stop()
@@ -146,12 +146,12 @@ func TestNothingThatWasTypedInTheWrongPlaceShowsUp(t *testing.T) {
 	}
 	for _, canary := range refused {
 		if strings.Contains(string(stored), canary) {
-			t.Errorf("%s was refused and is in the store", canary)
+			t.Errorf("%s was refused but is in the store", canary)
 		}
 	}
 }
 
-// invoke calls a method and drops the answer.
+// invoke calls a method and discards the response.
 func invoke(t testing.TB, conn *grpc.ClientConn, method protoreflect.MethodDescriptor, req proto.Message) error {
 	t.Helper()
 	output, err := protoregistry.GlobalTypes.FindMessageByName(method.Output().FullName())

@@ -21,9 +21,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// BenchmarkFlood prints the most memory of a process, which is an allowlist, a vault and
-// callers that hold nothing, while callers send so many bodies of 16 MiB at once for 5
-// seconds, and how many of them were encrypted.
+// BenchmarkFlood prints the peak memory of a process with an allowlist, a vault, and callers
+// without memory of their own, while callers send many bodies of 16 MiB at once for 5 seconds. It
+// also prints how many of the bodies were encrypted.
 func BenchmarkFlood(b *testing.B) {
 	for _, callers := range []int{1, 3} {
 		b.Run(fmt.Sprint(callers, " callers"), func(b *testing.B) {
@@ -77,7 +77,7 @@ func floodClient(b *testing.B, env *servertest.Env, as servertest.Caller) *http.
 	}}
 }
 
-// flood sends a body of n zeros and returns the status of the answer.
+// flood sends a body of n zeros and returns the status of the response.
 func flood(ctx context.Context, client *http.Client, addr, name string, n int) string {
 	fields := protowire.AppendTag(nil, 1, protowire.BytesType)
 	fields = protowire.AppendString(fields, name)
@@ -108,7 +108,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// peak returns the line of the process's status that tells its peak memory.
+// peak returns the line with the peak memory from the status of the process.
 func peak(b *testing.B) string {
 	b.Helper()
 	text, err := os.ReadFile("/proc/self/status")

@@ -10,7 +10,7 @@ import (
 
 func TestVerifyingReachesOpenNetworksOnly(t *testing.T) {
 	t.Parallel()
-	k, p := allowlisttest.NewGuardedKit(t) // nothing is open
+	k, p := allowlisttest.NewGuardedKit(t) // no address is allowed
 	k.Owner.Create(t, "name", allowlisttest.At(p.URL("/a")))
 	k.Owner.Create(t, "address", allowlisttest.At("https://127.0.0.1:"+p.Port+"/a"))
 	p.Publish(k.Owner.Get(t, "name").GetChallenge())
@@ -25,7 +25,7 @@ func TestVerifyingReachesOpenNetworksOnly(t *testing.T) {
 	}
 }
 
-func TestANameThatIsBoundToAnotherAddressGainsNothing(t *testing.T) {
+func TestDNSRebindingReachesNoForbiddenAddress(t *testing.T) {
 	t.Parallel()
 	k, p := allowlisttest.NewGuardedKit(t, "127.0.0.2/32")
 	check := func() *allowlistv1.CheckUrlResponse {
@@ -38,7 +38,7 @@ func TestANameThatIsBoundToAnotherAddressGainsNothing(t *testing.T) {
 	k.Activate(t, "name")
 	p.Set(func() { p.Addresses = [][]string{{"127.0.0.2"}, {"127.0.0.1"}} })
 	if got := check(); !slices.Equal(got.GetAddresses(), []string{"127.0.0.2"}) {
-		t.Errorf("CheckUrl = %v, want the address that is open", got)
+		t.Errorf("CheckUrl = %v, want the allowed address", got)
 	}
 	for _, method := range []allowlistv1.Verification_Method{allowlisttest.ByFile, allowlisttest.ByWeb} {
 		_, err := k.Verify(t, "name", method)

@@ -21,27 +21,27 @@ import (
 	"github.com/keyward/keyward/pkg/workload"
 )
 
-// An identity is who the allowlist is to the vault, and whom it believes to be the
-// vault: what its files hold, or a Workload API gives, at the moment. New connections are
-// made with it.
+// An identity is the allowlist's own certificate and the authorities that it trusts for the
+// vault's certificate. Both come from files or from a Workload API, and are reloaded. New
+// connections use the current ones.
 type identity struct {
 	config VaultConfig
 	files  *reload.Reloader
-	source *workload.Source // of the certificate; nil: files
+	source *workload.Source // source of the certificate; nil: the files
 	expiry *telemetry.Expiry
 
-	name string // the SPIFFE id at the start, which is how the vault knows it
+	name string // the SPIFFE ID at the start, by which the vault identifies the allowlist
 	held atomic.Pointer[held]
 }
 
-// held is what the files hold.
+// held is the content of the files.
 type held struct {
-	own   *tls.Certificate // nil: the source has it
-	roots *x509.CertPool   // nil: the source has them
+	own   *tls.Certificate // nil: use the source's
+	roots *x509.CertPool   // nil: use the source's
 }
 
-// newIdentity loads the files for the first time, and waits for the Workload API if
-// there is one. Nil metrics are discarded.
+// newIdentity loads the files for the first time, and waits for the Workload API if one is
+// configured. Nil metrics are discarded.
 func newIdentity(ctx context.Context, c VaultConfig, logger *slog.Logger, metrics prometheus.Registerer) (id *identity, err error) {
 	if metrics == nil {
 		metrics = prometheus.NewRegistry()
@@ -59,13 +59,13 @@ func newIdentity(ctx context.Context, c VaultConfig, logger *slog.Logger, metric
 	}
 	name, err := x509svid.IDFromCert(id.held.Load().own.Leaf)
 	if err != nil {
-		return nil, errors.New("read vault.certificate: it does not name exactly one workload")
+		return nil, errors.New("read vault.certificate: the certificate does not name exactly one workload")
 	}
 	id.name = name.String()
 	return id, nil
 }
 
-// ask gets the first certificate from the Workload API.
+// ask requests the first certificate from the Workload API.
 func (id *identity) ask(ctx context.Context, logger *slog.Logger, metrics prometheus.Registerer) (err error) {
 	id.source, err = workload.New(ctx, workload.Options{
 		Name: "vault_client", Address: id.config.WorkloadAPI, Log: logger, Metrics: metrics,
@@ -89,7 +89,7 @@ func (c VaultConfig) files() []string {
 	return files
 }
 
-// follow keeps the identity in step until ctx ends.
+// follow keeps the identity up to date until ctx ends.
 func (id *identity) follow(ctx context.Context) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { id.files.Run(ctx, reload.Interval) })
@@ -99,7 +99,7 @@ func (id *identity) follow(ctx context.Context) {
 	tasks.Wait()
 }
 
-// tls returns how the next connection is made.
+// tls returns the TLS configuration for the next connection.
 func (id *identity) tls() *tls.Config {
 	now := id.held.Load()
 	if id.source != nil {
@@ -111,7 +111,7 @@ func (id *identity) tls() *tls.Config {
 	return config
 }
 
-// checkFiles reports what is wrong with the files.
+// checkFiles reports problems with the files.
 func (c VaultConfig) checkFiles(r *filecheck.Report) {
 	if c.WorkloadAPI == "" {
 		r.Workload("vault.certificate, vault.key", c.Certificate, c.Key)
@@ -119,7 +119,7 @@ func (c VaultConfig) checkFiles(r *filecheck.Report) {
 	r.Authorities("vault.ca", c.CA)
 }
 
-// load reads all files and then puts all in force.
+// load reads all files, and then replaces the identity at once.
 func (id *identity) load() error {
 	c, next := id.config, new(held)
 	if c.Certificate != "" {
@@ -136,7 +136,7 @@ func (id *identity) load() error {
 		}
 		next.roots = x509.NewCertPool()
 		if !next.roots.AppendCertsFromPEM(pem) {
-			return errors.New("read vault.ca: there is no certificate in the file")
+			return errors.New("read vault.ca: the file contains no certificate")
 		}
 	}
 	id.held.Store(next)

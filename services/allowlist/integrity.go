@@ -16,27 +16,27 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
-// The names under which callers of this package know what the registry tells.
+// Types of the registry that callers of this package use.
 type (
-	// A Link is what ties a secret to what refers to it.
+	// A Link is a reference to a secret, a binding, or both.
 	Link = endpoint.Link
-	// A Discrepancy is one difference between the endpoints and the bindings.
+	// A Discrepancy is a difference between the endpoints and the bindings.
 	Discrepancy = endpoint.Discrepancy
 )
 
-// ErrRunning means that a running allowlist holds the store.
-var ErrRunning = errors.New("an allowlist runs on this store; stop it first, or send it SIGUSR1 to compare and repair: its log says what it found")
+// ErrRunning is returned if a running allowlist has opened the store.
+var ErrRunning = errors.New("an allowlist is running on this store; stop it first, or send it SIGUSR1 to compare and repair, and see its log for the result")
 
-// Reconcile compares all endpoints with the bindings that the vault holds, repairs
-// what differs, and returns how many differences that were. It does so by itself every hour
-// and when the vault was started again.
+// Reconcile compares all endpoints with the bindings in the vault, repairs the differences, and
+// returns how many it found. The allowlist also does so every hour and when the vault has
+// restarted.
 func (a *Allowlist) Reconcile(ctx context.Context) (repairs int, err error) {
 	return a.endpoints.Repair(ctx)
 }
 
-// References tells every reference of the endpoints to a secret, every binding, and
-// whether they belong together. Senders are compared by the policy. The allowlist does not run
-// meanwhile; the vault does.
+// References reports every reference of the endpoints to a secret, every binding, and whether they
+// match. It determines senders from the policy. The allowlist must be stopped, and the vault must
+// be running.
 func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, report func(Link)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
 		a.UsePolicies(auth.NewPolicies(policy))
@@ -44,12 +44,12 @@ func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *sl
 	})
 }
 
-// Reconcile is [Allowlist.Reconcile] for an allowlist that does not run, and tells
-// each difference and each loss. Senders are compared by the policy. The vault runs.
+// Reconcile is [Allowlist.Reconcile] for a stopped allowlist. It reports each difference and each
+// lost secret. It determines senders from the policy. The vault must be running.
 func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, report func(Discrepancy)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
 		a.UsePolicies(auth.NewPolicies(policy))
-		// What a crash left is given up first, so that it is no finding.
+		// Release the bindings that a crash left first, so that they are not reported.
 		if _, err := a.endpoints.Unbind(ctx); err != nil {
 			return err
 		}
@@ -57,10 +57,10 @@ func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slo
 	})
 }
 
-// inspect opens an allowlist in which nothing happens but what look does.
+// inspect opens an allowlist without background tasks and runs check on it.
 func inspect(ctx context.Context, cfg Config, logger *slog.Logger, check func(*Allowlist) error) (err error) {
 	if _, err := os.Stat(cfg.Store); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open store: %w", err) // and do not make one
+		return fmt.Errorf("open store: %w", err) // and do not create one
 	}
 	a, err := open(ctx, cfg, logger, surroundings{now: time.Now, metrics: prometheus.NewRegistry(), idle: true})
 	if errors.Is(err, boltkv.ErrLocked) {

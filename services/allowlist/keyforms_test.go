@@ -19,10 +19,10 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// keyFiles are where keys lie in the forms that tools and people make.
+// keyFiles is the directory of keys in the forms that tools and people create.
 const keyFiles = "../../pkg/keyform/testdata"
 
-// privateFiles hold the same RSA key, with its private part, and publicFiles without.
+// privateFiles contain the same RSA key with its private part, and publicFiles without it.
 func privateFiles() []string {
 	return []string{
 		"rsa-bag.pem", "rsa-base64.txt", "rsa-base64url.txt", "rsa-blank-lines.txt", "rsa-bom.txt", "rsa-clear-certificate.p12",
@@ -39,7 +39,7 @@ func publicFiles() []string {
 	}
 }
 
-// The uses of keys that are tried; secret:key stands for the secret and %s for its decoding.
+// The uses of keys. `secret:key` stands for the secret and %s for its decoding.
 const (
 	jweUse  = `request { jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:key" decoding: DECODING_%s } } } response { plain {} }`
 	signUse = `request { signing { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:key" decoding: DECODING_%s } headers { key: "X-Sig" value: "${signature}" } } }`
@@ -47,17 +47,17 @@ const (
 	hmacUse = `request { signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "secret:key" decoding: DECODING_%s } headers { key: "X-Sig" value: "${signature}" } } }`
 )
 
-// An outcome is how far a key gets.
+// An outcome is the stage that a key reaches.
 type outcome string
 
 const (
 	works    outcome = "works"
-	oneSided outcome = "does what a public key can"
+	oneSided outcome = "works as a public key"
 	refused  outcome = "is refused"
 )
 
-// take brings a value all the way, and returns how far it got. What is refused must be so
-// before activation, with a cause for people.
+// take stores and uses a value, and returns the stage that it reached. An unusable value must be
+// refused before activation, with an understandable cause.
 func take(t *testing.T, k *allowlisttest.Kit, id, use, decoding string, value []byte) outcome {
 	t.Helper()
 	_, err := k.VaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
@@ -97,7 +97,7 @@ func take(t *testing.T, k *allowlisttest.Kit, id, use, decoding string, value []
 	return message(t, k, id)
 }
 
-// message encrypts a message and opens or verifies it.
+// message encrypts a message and decrypts or verifies it.
 func message(t *testing.T, k *allowlisttest.Kit, id string) outcome {
 	t.Helper()
 	const body = `{"amount":100}`
@@ -121,7 +121,7 @@ func message(t *testing.T, k *allowlisttest.Kit, id string) outcome {
 	return works
 }
 
-// idOf returns a name as an id.
+// idOf converts a name to an ID.
 func idOf(name string) string {
 	return "k-" + strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -131,13 +131,13 @@ func idOf(name string) string {
 	}, strings.ToLower(name))
 }
 
-// Keys in files are taken end to end, or refused before a message needs them.
+// Keys in files either work completely, or are refused before a message needs them.
 func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(keyFiles)
 	allowlisttest.Must(t, err)
 	if len(files) < 40 {
-		t.Fatalf("there are %d files only", len(files))
+		t.Fatalf("there are only %d files", len(files))
 	}
 	for name, use := range map[string]string{"JWE": jweUse, "RS256": signUse, "AES-GCM": gcmUse, "HMAC": hmacUse} {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 					want = oneSided
 				}
 				if strings.HasPrefix(file.Name(), "make") || file.Name() == "aes-jwk.json" && name == "HMAC" {
-					continue // no key, and one that is bytes
+					continue // not a key, and a key that is bytes
 				}
 				if got := take(t, k, idOf(file.Name()), use, "PEM", value); got != want {
 					t.Errorf("%s %s, want that it %s", file.Name(), got, want)
@@ -164,7 +164,7 @@ func TestEachFormOfAKeyPairIsTakenOrRefused(t *testing.T) {
 	}
 }
 
-// A spelling writes a key as text.
+// A spelling formats a key as a string.
 type spelling func(key []byte) string
 
 func asHex(key []byte) string { return hex.EncodeToString(key) }
@@ -183,13 +183,13 @@ func asUTF16(key []byte) string {
 	return string(utf16)
 }
 
-// asPassphrase returns a text of words that is neither hexadecimal nor base64.
+// asPassphrase returns a string of words that is neither hexadecimal nor base64.
 func asPassphrase(key []byte) string {
 	return fmt.Sprintf("correct horse %d battery %d staple", key[0], key[1])
 }
 
-// Symmetric keys are taken in each spelling of their decoding, and refused with the decoding that
-// would fit. Each use has a key of its own, since one value has one purpose.
+// Symmetric keys are accepted in each spelling of their decoding, and otherwise refused with the
+// correct decoding. Each use has its own key, because a value has one purpose.
 func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -197,7 +197,7 @@ func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 		name, decoding string
 		value          spelling
 		gcm, hmac      outcome
-		fitting        string // the decoding that CheckKeys names
+		fitting        string // the decoding that CheckKeys suggests
 	}{
 		{"bytes", "RAW", func(key []byte) string { return string(key) }, works, works, ""},
 		{"bytes and a line end", "RAW", func(key []byte) string { return string(key) + "\n" }, refused, works, ""},
@@ -206,7 +206,7 @@ func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 		{"hexadecimal with colons", "HEX", asColons, works, works, ""},
 		{"hexadecimal with 0x", "HEX", func(key []byte) string { return "0x" + asHex(key) }, works, works, ""},
 		{"hexadecimal in lines", "HEX", func(key []byte) string { return asHex(key[:16]) + "\n" + asHex(key[16:]) + "\r\n" }, works, works, ""},
-		{"hexadecimal behind a mark", "HEX", func(key []byte) string { return "\ufeff" + asHex(key) }, works, works, ""},
+		{"hexadecimal after a byte order mark", "HEX", func(key []byte) string { return "\ufeff" + asHex(key) }, works, works, ""},
 		{"hexadecimal in UTF-16", "HEX", asUTF16, works, works, ""},
 		{"base64", "BASE64", asBase64, works, works, ""},
 		{"base64 in lines", "BASE64", func(key []byte) string { return asBase64(key)[:20] + "\n" + asBase64(key)[20:] + "\n" }, works, works, ""},
@@ -228,7 +228,7 @@ func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 				id, text string
 				want     outcome
 			}{{"jwe", jweUse, refused}, {"rs256", signUse, refused}, {"hmac", hmacUse, tt.hmac}, {"gcm", gcmUse, tt.gcm}} {
-				key := allowlisttest.KeyOf(128 + 4*row + i) // bytes that are no text
+				key := allowlisttest.KeyOf(128 + 4*row + i) // bytes that are not text
 				if got := take(t, k, idOf(use.id+" "+tt.name), use.text, tt.decoding, []byte(tt.value(key))); got != use.want {
 					t.Errorf("for %s it %s, want that it %s", use.id, got, use.want)
 				}
@@ -245,7 +245,7 @@ func TestEachFormOfASharedKeyIsTakenOrRefused(t *testing.T) {
 	}
 }
 
-// chunks returns the pieces of a text.
+// chunks returns the pieces of a string.
 func chunks(text string, n int) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for i := 0; i < len(text); i += n {

@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// explained returns a valid request for each method that takes a reason, but for the reason.
+// explained returns a valid request, without a reason, for each method that takes a reason.
 func explained() map[protoreflect.Name]proto.Message {
 	name := allowlisttest.NameOf("orders")
 	return map[protoreflect.Name]proto.Message{
@@ -30,7 +30,8 @@ func explained() map[protoreflect.Name]proto.Message {
 	}
 }
 
-// A reason stays on the log, where members read it. So no method takes one that holds a secret.
+// Reasons are stored in the change log, where members can read them. So no method accepts a reason
+// that contains a secret.
 func TestNoReasonHoldsASecret(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -56,7 +57,7 @@ func TestNoReasonHoldsASecret(t *testing.T) {
 			allowlisttest.WantError(t, string(method.Name())+" with "+what, err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
 			fields := servertest.Violations(err)
 			if len(fields) != 1 || fields[0].Field != "reason" {
-				t.Errorf("%s with %s complains about %v", method.Name(), what, fields)
+				t.Errorf("%s with %s reports violations of %v", method.Name(), what, fields)
 			}
 			servertest.MustNotHold(t, string(method.Name()), err.Error(), allowlisttest.CanaryHex[:16])
 		}
@@ -64,6 +65,6 @@ func TestNoReasonHoldsASecret(t *testing.T) {
 	history, err := k.Owner.ListEndpointHistory(t.Context(), &allowlistv1.ListEndpointHistoryRequest{Name: allowlisttest.NameOf("-")})
 	allowlisttest.Must(t, err)
 	if slices.ContainsFunc(history.GetChanges(), func(c *allowlistv1.EndpointChange) bool { return c.GetReason() != "" }) || len(history.GetChanges()) != 1 {
-		t.Errorf("the log has %v", history.GetChanges())
+		t.Errorf("the log contains %v", history.GetChanges())
 	}
 }

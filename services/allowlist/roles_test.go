@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// calls are one call of each method, on an endpoint that is not there.
+// calls contains one call of each method, for an endpoint that does not exist.
 func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 	name := allowlisttest.NameOf("none")
 	e := &allowlistv1.Endpoint{Name: name, Url: "https://a.example/", Methods: []string{"GET"}}
@@ -100,7 +100,7 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 	}
 }
 
-func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
+func TestEveryMethodAdmitsOnlyItsRoles(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	callers := map[string]servertest.Caller{
@@ -140,7 +140,7 @@ func TestEveryMethodIsOpenToItsRolesAndToNobodyElse(t *testing.T) {
 				allowlisttest.WantError(t, method.MethodName+" by "+who, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
 			case slices.Contains(open[method.MethodName], who):
 				if got != codes.OK && got != codes.NotFound && got != codes.InvalidArgument {
-					t.Errorf("%s by %s = %v, want it to get through", method.MethodName, who, err)
+					t.Errorf("%s by %s = %v, want it to be allowed", method.MethodName, who, err)
 				}
 			default:
 				allowlisttest.WantError(t, method.MethodName+" by "+who, err, codes.PermissionDenied, "PERMISSION_DENIED")

@@ -11,23 +11,23 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
-// Around is what tests decide about the surroundings of an allowlist.
+// Around is the environment of an allowlist in a test.
 type Around struct {
 	// Now is the clock.
 	Now func() time.Time
-	// Pace is the time between two looks of each background task.
+	// Pace is the interval of each background task.
 	Pace time.Duration
-	// Reconcile is the time between two comparisons with the vault; zero: none.
+	// Reconcile is the interval between comparisons with the vault. Zero means never.
 	Reconcile time.Duration
-	// Wrap makes the store behave otherwise.
+	// Wrap changes how the store behaves.
 	Wrap func(kv.Store) kv.Store
-	// Metrics registers what there is to see.
+	// Metrics registers the metrics.
 	Metrics prometheus.Registerer
 	// Step is called between the steps of a save.
 	Step func(string) error
 }
 
-// Open is New in the surroundings of a test.
+// Open is New in the environment of a test.
 func Open(ctx context.Context, cfg Config, logger *slog.Logger, around Around) (*Allowlist, error) {
 	return open(ctx, cfg, logger, surroundings{
 		now: around.Now, wrap: around.Wrap, step: around.Step, metrics: around.Metrics,
@@ -35,5 +35,5 @@ func Open(ctx context.Context, cfg Config, logger *slog.Logger, around Around) (
 	})
 }
 
-// Flush saves and reports the uses of keys now.
+// Flush saves and reports the key uses now.
 func (a *Allowlist) Flush(ctx context.Context) error { return a.uses.Flush(ctx) }

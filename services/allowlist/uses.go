@@ -13,10 +13,10 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// parting is how long the last report of uses may take. The vault may have gone before.
-const parting = time.Second
+// lastReport is the time limit of the last report of uses. The vault may have stopped already.
+const lastReport = time.Second
 
-// newMeter returns the meter of the uses of keys, which reports them to the vault.
+// newMeter returns the meter that counts key uses and reports them to the vault.
 func newMeter(store kv.Store, vault *vaultclient.Vault, now func() time.Time) *activity.Meter {
 	return activity.New(store, func(ctx context.Context, workspace, id string, uses []activity.Total) error {
 		counts := make([]vaultclient.Count, len(uses))
@@ -36,17 +36,17 @@ func newMeter(store kv.Store, vault *vaultclient.Vault, now func() time.Time) *a
 // count reports uses until the context ends.
 func (a *Allowlist) count(ctx context.Context, logger *slog.Logger) {
 	a.uses.Run(ctx, func(err error) {
-		logger.WarnContext(ctx, "uses of keys could not be reported to the vault", slog.Any("error", err))
+		logger.WarnContext(ctx, "could not report key uses to the vault", slog.Any("error", err))
 	})
 }
 
-// countLast saves and reports what was counted since the last report.
+// countLast saves and reports the uses since the last report.
 func (a *Allowlist) countLast() error {
-	ctx, done := context.WithTimeout(context.Background(), parting)
+	ctx, done := context.WithTimeout(context.Background(), lastReport)
 	defer done()
 	err := a.uses.Flush(ctx)
 	if errors.Is(err, activity.ErrRefused) || fault.Is(err, vaultclient.ReasonVaultUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		return nil // what could be saved is; a vault that has stopped with us is no failure
+		return nil // the counts are saved if possible; that the vault has stopped as well is not a failure
 	}
 	return err
 }

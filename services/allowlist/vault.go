@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/workload"
 )
 
-// VaultConfig is the way to the vault: mutual TLS. All files are PEM.
+// VaultConfig configures the connection to the vault, which uses mutual TLS. All files are PEM.
 type VaultConfig struct {
 	// Address is the vault's gRPC address, such as `vault.internal:8443`. Required.
 	Address string `yaml:"address"`
@@ -42,21 +42,20 @@ type VaultConfig struct {
 	MaxStale *time.Duration `yaml:"max_stale"`
 }
 
-// The bounds of [VaultConfig.MaxStale].
+// The default and the maximum of [VaultConfig.MaxStale].
 const (
 	defaultMaxStale = time.Minute
 	longestMaxStale = time.Hour
 )
 
-// patience is how long a call waits for a connection that is being made: longer than
-// the longest pause between two attempts, so that a vault which has just started is
-// found.
+// patience is how long a call waits for a connection. It is longer than the longest pause between
+// two attempts, so that a vault that has just started is reached.
 const patience = 1500 * time.Millisecond
 
-// How long nothing may come from the vault until it is asked for a sign of life, and
-// how long that may take. A half-open connection lasts for both.
+// A ping is sent to the vault after this silence, and must be answered within this time. A
+// half-open connection lasts for both together.
 const (
-	silence = 10 * time.Second // the library's least
+	silence = 10 * time.Second // the minimum of the library
 	pong    = 2 * time.Second
 )
 
@@ -88,7 +87,7 @@ func (c VaultConfig) check() error {
 
 func (c VaultConfig) checkWorkloadAPI() error {
 	if c.Certificate != "" || c.Key != "" {
-		return errors.New("vault.workload_api: takes the place of vault.certificate and vault.key")
+		return errors.New("vault.workload_api: must be unset with vault.certificate or vault.key")
 	}
 	if err := workload.CheckAddress(c.WorkloadAPI); err != nil {
 		return fmt.Errorf("vault.workload_api: %w", err)
@@ -96,8 +95,8 @@ func (c VaultConfig) checkWorkloadAPI() error {
 	return nil
 }
 
-// dial prepares the connection. It is made when it is first needed, and again
-// after it broke, a few seconds after the vault is back at the latest.
+// dial prepares the connection. It is established when it is first needed, and again after a
+// failure, at the latest a few seconds after the vault is back.
 func (c VaultConfig) dial(current func() *tls.Config) (*grpc.ClientConn, error) {
 	return grpc.NewClient(c.Address,
 		grpc.WithTransportCredentials(auth.ClientCredentials(current)),
@@ -108,17 +107,17 @@ func (c VaultConfig) dial(current func() *tls.Config) (*grpc.ClientConn, error) 
 			MinConnectTimeout: 2 * time.Second,
 		}),
 		grpc.WithUnaryInterceptor(settle),
-		// The watch is heard all the time. So a ping is sent only on a connection that
-		// went silent, and one that does not answer it is given up.
+		// The watch receives messages all the time. So a ping is sent only on a silent connection,
+		// and a connection that does not answer it is closed.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: silence, Timeout: pong}),
-		// Neither the environment nor the DNS has a say in how the vault is reached.
+		// Neither the environment nor the DNS can change how the vault is reached.
 		grpc.WithNoProxy(),
 		grpc.WithDisableServiceConfig(),
 	)
 }
 
-// settle lets a call wait a moment for the connection. A vault that starts at the same
-// time, or starts again, is no reason to refuse; one that stays away is.
+// settle lets a call wait a moment for the connection, so that calls do not fail while the vault
+// starts or restarts. They fail if the vault stays unreachable.
 func settle(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if conn.GetState() != connectivity.Ready {
 		soon, cancel := context.WithTimeout(ctx, patience)
@@ -128,7 +127,7 @@ func settle(ctx context.Context, method string, req, reply any, conn *grpc.Clien
 	return invoke(ctx, method, req, reply, conn, opts...)
 }
 
-// ready waits until the connection is made, and reports whether it was before the
+// ready waits until the connection is established, and reports whether that happened before the
 // context ended.
 func ready(ctx context.Context, conn *grpc.ClientConn) bool {
 	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
@@ -142,10 +141,10 @@ func ready(ctx context.Context, conn *grpc.ClientConn) bool {
 	return true
 }
 
-// watch keeps the connection to the vault up and says in the log when it goes and
-// comes, until the context ends.
+// watch keeps the connection to the vault established and logs when it is lost and restored, until
+// the context ends.
 func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
-	reachable := true // so that a vault that is down at the start is spoken of
+	reachable := true // so that a vault that is down at the start is logged
 	for {
 		state := conn.GetState()
 		switch {
@@ -153,7 +152,7 @@ func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
 			conn.Connect()
 		case state == connectivity.TransientFailure && reachable && away(ctx, conn):
 			reachable = false
-			logger.WarnContext(ctx, "the vault cannot be reached; what needs a secret that is not in memory is refused until it can")
+			logger.WarnContext(ctx, "the vault cannot be reached; requests that need a secret that is not cached are refused until it can")
 		case state == connectivity.Ready && !reachable:
 			reachable = true
 			logger.InfoContext(ctx, "the vault can be reached again")
@@ -164,8 +163,8 @@ func watch(ctx context.Context, conn *grpc.ClientConn, logger *slog.Logger) {
 	}
 }
 
-// away reports whether the vault stays out of reach for a while. A restart, or our own
-// stop right after the vault's, is nothing to speak of.
+// away reports whether the vault stays unreachable for a while. A restart, or the allowlist's own
+// stop right after the vault's, is not worth a log message.
 func away(ctx context.Context, conn *grpc.ClientConn) bool {
 	soon, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -13,7 +13,7 @@ func TestTheWayToTheVaultIsChecked(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config allowlist.VaultConfig
-		want   []string // in the error; empty: none
+		want   []string // expected in the error; empty: no error
 	}{
 		{"files", allowlist.VaultConfig{Address: "a", CA: "c", Certificate: "d", Key: "e"}, nil},
 		{"nothing", allowlist.VaultConfig{}, []string{"vault.address: ", "vault.ca: ", "vault.certificate: ", "vault.key: "}},
@@ -29,7 +29,7 @@ func TestTheWayToTheVaultIsChecked(t *testing.T) {
 		}
 		for _, want := range tt.want {
 			if err != nil && !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: Check = %v, want it to say %q", tt.name, err, want)
+				t.Errorf("%s: Check = %v, want an error with %q", tt.name, err, want)
 			}
 		}
 	}

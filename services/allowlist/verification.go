@@ -12,9 +12,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
 )
 
-// VerificationConfig is how proofs are looked for that an endpoint is the partner's,
-// and which hosts' addresses may be talked to. The zero configuration is good: it
-// opens nothing.
+// VerificationConfig configures how the allowlist looks for proof that an endpoint belongs to the
+// partner, and which addresses of hosts it may connect to. The zero configuration is valid and
+// allows no private addresses.
 type VerificationConfig struct {
 	// Resolvers are the addresses of DNS servers, `10.0.0.2` or `10.0.0.2:53`. Default
 	// those of the system.
@@ -36,8 +36,8 @@ type VerificationConfig struct {
 const (
 	defaultRecheck = 24 * time.Hour
 	defaultGrace   = 72 * time.Hour
-	// leastRecheck keeps partners from being called all the time, and mostRecheck an
-	// endpoint from being in use long after its partner took the proof away.
+	// leastRecheck limits how often partners are called. mostRecheck limits how long an endpoint
+	// stays active after its partner removed the proof.
 	leastRecheck = time.Minute
 	mostRecheck  = 30 * 24 * time.Hour
 )
@@ -47,7 +47,7 @@ func (c VerificationConfig) check() error {
 	_, ranges := c.ranges()
 	errs := []error{servers, ranges}
 	if c.Recheck != 0 && (c.Recheck < leastRecheck || c.Recheck > mostRecheck) {
-		errs = append(errs, errors.New("verification.recheck: must be from a minute to 720h, or 0"))
+		errs = append(errs, errors.New("verification.recheck: must be from 1m to 720h, or 0"))
 	}
 	if c.Grace < 0 {
 		errs = append(errs, errors.New("verification.grace: must not be negative"))
@@ -63,7 +63,7 @@ func (c VerificationConfig) servers() ([]netip.AddrPort, error) {
 			server, err = netip.AddrPortFrom(addr, 53), nil
 		}
 		if err != nil {
-			return nil, errors.New("verification.resolvers: must be IP addresses, each with a port or without")
+			return nil, errors.New("verification.resolvers: must be IP addresses, each with an optional port")
 		}
 		all = append(all, server)
 	}
@@ -82,14 +82,14 @@ func (c VerificationConfig) ranges() ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// An outside is how the allowlist reaches partners' hosts.
+// An outside is how the allowlist connects to partners' hosts.
 type outside struct {
 	guard    *dialguard.Guard
 	resolver *net.Resolver
 	roots    *x509.CertPool // nil: the system's
 }
 
-// open prepares the way outside. The configuration was checked before.
+// open prepares the connections to partners. The configuration has been checked before.
 func (c VerificationConfig) open() (outside, error) {
 	servers, err := c.servers()
 	if err != nil {
@@ -110,7 +110,7 @@ func (c VerificationConfig) open() (outside, error) {
 	}
 	o.roots = x509.NewCertPool()
 	if !o.roots.AppendCertsFromPEM(pem) {
-		return outside{}, errors.New("read verification.ca_file: there is no certificate in the file")
+		return outside{}, errors.New("read verification.ca_file: the file contains no certificate")
 	}
 	return o, nil
 }

@@ -16,7 +16,7 @@ func TestTheVerificationConfigurationIsChecked(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config allowlist.VerificationConfig
-		want   string // in the error; empty: none
+		want   string // expected in the error; empty: no error
 	}{
 		{"nothing", allowlist.VerificationConfig{}, ""},
 		{"everything", allowlist.VerificationConfig{
@@ -25,10 +25,10 @@ func TestTheVerificationConfigurationIsChecked(t *testing.T) {
 		}, ""},
 		{"a resolver by name", allowlist.VerificationConfig{Resolvers: []string{"dns.example"}}, "verification.resolvers"},
 		{"a range without a length", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.0"}}, "verification.allow_ranges"},
-		{"a range whose length says other than its address", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.1/16"}}, "verification.allow_ranges"},
-		{"checks all the time", allowlist.VerificationConfig{Recheck: time.Second}, "verification.recheck"},
-		{"checks for ever after", allowlist.VerificationConfig{Recheck: 30*24*time.Hour + 1}, "verification.recheck"},
-		{"a negative time between checks", allowlist.VerificationConfig{Recheck: -time.Hour}, "verification.recheck"},
+		{"a range with bits after its prefix", allowlist.VerificationConfig{AllowRanges: []string{"10.20.0.1/16"}}, "verification.allow_ranges"},
+		{"an interval that is too short", allowlist.VerificationConfig{Recheck: time.Second}, "verification.recheck"},
+		{"an interval that is too long", allowlist.VerificationConfig{Recheck: 30*24*time.Hour + 1}, "verification.recheck"},
+		{"a negative interval", allowlist.VerificationConfig{Recheck: -time.Hour}, "verification.recheck"},
 		{"a negative grace", allowlist.VerificationConfig{Grace: -time.Hour}, "verification.grace"},
 	} {
 		err := allowlist.Config{

@@ -27,18 +27,18 @@ import (
 
 const apartDomain = "keyward.test"
 
-// A constellation is the three programs apart, each with its own certificate and
+// A constellation is the three programs in separate processes, each with its own certificate and
 // configuration file, as an operator would run them.
 type constellation struct {
 	site
 	t       testing.TB
 	dir     string
 	running map[string]*process
-	metrics string // address of the allowlist's metrics, where a test has asked for them
+	metrics string // address of the allowlist's metrics, if a test enables them
 	issuer  *localid.Issuer
 }
 
-// apart starts the three programs. Their ports stay the same over restarts.
+// apart starts the three programs. Their ports stay the same across restarts.
 func apart(t testing.TB) *constellation {
 	t.Helper()
 	c := &constellation{t: t, dir: t.TempDir(), running: make(map[string]*process)}
@@ -65,7 +65,7 @@ func apart(t testing.TB) *constellation {
 	for _, name := range []string{"vault", "allowlist", "gateway"} {
 		c.run(name, "check", "--config", c.path(name+".yaml"))
 	}
-	// The allowlist starts without the vault, but then tells its first callers so.
+	// The allowlist starts without the vault, but then its first callers get an error.
 	c.start("vault")
 	_, err = healthv1.NewHealthClient(c.dial(t, c.vault, nobody)).Check(t.Context(), &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
 	check(t, err)
@@ -77,7 +77,7 @@ func apart(t testing.TB) *constellation {
 
 func (c *constellation) path(name string) string { return filepath.Join(c.dir, name) }
 
-// run runs a command of a program to its end.
+// run runs a command of a program and waits for its end.
 func (c *constellation) run(name string, args ...string) {
 	c.t.Helper()
 	folder, err := programs()
@@ -87,13 +87,13 @@ func (c *constellation) run(name string, args ...string) {
 	}
 }
 
-// start starts a program, anew if it ran before.
+// start starts a program, or restarts it.
 func (c *constellation) start(name string) {
 	c.t.Helper()
 	c.running[name] = start(c.t, name, "serve", "--config", c.path(name+".yaml"))
 }
 
-// waitReady waits until both services answer through the JSON door.
+// waitReady waits until both services answer through the gateway.
 func (c *constellation) waitReady() {
 	c.t.Helper()
 	eventually(c.t, patience, "all programs are ready", func(context.Context) error {
@@ -175,18 +175,18 @@ allowlist: %[4]s
 `, door, c.dir, c.vault, c.allowlist))
 }
 
-// Ports that the kernel gives to nobody who asks for any: those it gives begin at 32768.
+// Ports that the kernel never assigns to a listener without a port: its own range starts at 32768.
 const firstPort, lastPort = 10_000, 32_000
 
-// nextPort begins elsewhere in another run of these tests that is under way.
+// nextPort starts at another port in each concurrent run of these tests.
 var nextPort = sync.OnceValue(func() *atomic.Int64 {
 	next := new(atomic.Int64)
 	next.Store(int64(os.Getpid()) * 101)
 	return next
 })
 
-// freePort returns a loopback address that nobody listens on, and that stays free until
-// a program is told to, and while it is started anew.
+// freePort returns a loopback address without a listener. It stays free until a program listens on
+// it, and while that program restarts.
 func freePort(t testing.TB) string {
 	t.Helper()
 	for range lastPort - firstPort {
@@ -194,7 +194,7 @@ func freePort(t testing.TB) string {
 		address := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
-			continue // somebody else's
+			continue // used by another process
 		}
 		check(t, listener.Close())
 		return address
@@ -216,10 +216,10 @@ func TestTheThreeProgramsRunApartOverMutualTLS(t *testing.T) {
 	endpoint := register(t, c.site, "demo", "payments")
 	got := c.must(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
 	if body := got.bytes(t, "body"); openGCM(t, body) != "hello" {
-		t.Error("the partner does not open what was sent")
+		t.Error("the partner does not decrypt the message")
 	}
 	for _, name := range []string{"gateway", "allowlist", "vault"} {
-		check(t, c.running[name].cmd.Process.Signal(syscall.SIGHUP)) // read files anew, and go on
+		check(t, c.running[name].cmd.Process.Signal(syscall.SIGHUP)) // reload files, and continue
 	}
 	c.must(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
 	for _, name := range []string{"gateway", "allowlist", "vault"} {
@@ -232,7 +232,7 @@ func TestAProxyCertificateConfersNothing(t *testing.T) {
 	c := apart(t)
 	got := c.call(t, nobody, http.MethodGet, "/v1/workspaces/demo/secrets", "")
 	if got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
-		t.Errorf("a request through the door without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
+		t.Errorf("a request through the gateway without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
 	}
 }
 
@@ -249,7 +249,7 @@ func TestTheAllowlistStartsWithoutTheVaultAndRecovers(t *testing.T) {
 		check(t, err)
 		return got
 	}
-	eventually(t, patience, "the allowlist says that the vault is away", func(context.Context) error {
+	eventually(t, patience, "the allowlist reports that the vault is unavailable", func(context.Context) error {
 		if got := encrypt(); got.status != http.StatusServiceUnavailable || got.reason() != "VAULT_UNAVAILABLE" {
 			return fmt.Errorf("Encrypt = %d %s", got.status, got.body)
 		}
@@ -291,11 +291,11 @@ func TestTheAllowlistGoesOnWithoutTheVaultAndHearsOfChangesAgain(t *testing.T) {
 	connected("1")
 	works("with the vault again")
 
-	// A value of another length is no key for the cipher, which shows that it is used.
-	c.must(t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", `{"value":{"text":"00","weakReason":"is no key"}}`)
+	// A value of another length is not a valid key for the cipher, which shows that it is used.
+	c.must(t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", `{"value":{"text":"00","weakReason":"is not a key"}}`)
 	eventually(t, time.Second, "the new version is in use", func(context.Context) error {
 		if got, err := encrypt(); err != nil || got.status != http.StatusBadRequest {
-			return fmt.Errorf("Encrypt = %d %s, %v", got.status, got.body, err) //nolint:errorlint // it may be none
+			return fmt.Errorf("Encrypt = %d %s, %v", got.status, got.body, err) //nolint:errorlint // there may be none
 		}
 		return nil
 	})

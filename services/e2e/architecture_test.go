@@ -12,9 +12,9 @@ import (
 
 const root = "github.com/keyward/keyward/"
 
-// A layer is a set of packages and what of Keyward they may import, apart from
-// packages of their own layer. Patterns are those of [path.Match], with a final
-// `/...` for everything below.
+// A layer is a set of packages and the packages of Keyward that they may import, in addition to
+// packages of their own layer. Patterns are those of [path.Match], with a final `/...` for
+// everything below.
 type layer struct {
 	name     string
 	packages []string
@@ -27,9 +27,9 @@ var testKits = []string{
 	"services/allowlist/allowlisttest", "services/vault/vaulttest",
 }
 
-// The first layer that a package matches is its own.
+// A package belongs to the first layer that it matches.
 var layers = []layer{
-	{"the contract stands alone", []string{"proto/..."}, nil},
+	{"the contract imports nothing", []string{"proto/..."}, nil},
 	{"test kits of the kit use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client uses the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit uses only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
@@ -51,7 +51,7 @@ var layers = []layer{
 	{"the console is files only", []string{"services/console"}, nil},
 	{"the gateway does not know the services", []string{"services/frontdoor/gateway"}, []string{"pkg/..."}},
 	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
-	{"local identities stand alone", []string{"services/standalone/localid"}, nil},
+	{"local identities import nothing", []string{"services/standalone/localid"}, nil},
 	{"standalone combines the services", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
 	{"each program starts one service, and the vault's also seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"examples use published modules", []string{"examples/..."}, []string{"pkg/client", "proto/gen/keyward/allowlist/v1"}},
@@ -86,7 +86,7 @@ func TestOnlyTestsImportTestKits(t *testing.T) {
 	}
 }
 
-// A package that only one service uses lives beside it.
+// A package with only one user belongs next to that user.
 func TestKitIsShared(t *testing.T) {
 	t.Parallel()
 	users := make(map[string]map[string]bool)
@@ -114,13 +114,13 @@ func TestKitIsShared(t *testing.T) {
 			}
 		}
 		if count < 2 {
-			t.Errorf("%s has %d users among the services and the kit, want two; move it beside its user", pkg, count)
+			t.Errorf("%s has %d users among the services and the kit, want two; move it next to its user", pkg, count)
 		}
 	}
 }
 
-// listImports returns, for each package of the workspace, what of the workspace
-// its production code imports.
+// listImports returns, for each package of the workspace, the packages of the workspace that its
+// production code imports.
 func listImports(t *testing.T) map[string][]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "work")

@@ -37,7 +37,7 @@ func TestTheBuildIsOnTheMetricsPort(t *testing.T) {
 	}
 }
 
-// errors returns what was printed to standard error so far.
+// errors returns the standard error output so far.
 func (p *process) errors() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

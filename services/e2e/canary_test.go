@@ -22,7 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A collector receives traces, as an OpenTelemetry collector does, and keeps their bytes.
+// A collector receives traces, like an OpenTelemetry collector, and stores their bytes.
 type collector struct {
 	coltrace.UnimplementedTraceServiceServer
 	mu    sync.Mutex
@@ -59,7 +59,7 @@ func startCollector(t testing.TB) (*collector, string) {
 	return c, listener.Addr().String()
 }
 
-// forms returns the ways in which a value might hide in a text.
+// forms returns the encodings in which a value might be hidden in a string.
 func forms(value string) map[string][]byte {
 	quoted, _ := json.Marshal(value)
 	escaped := strings.Trim(string(quoted), `"`)
@@ -70,8 +70,8 @@ func forms(value string) map[string][]byte {
 		"json escaped": []byte(escaped),
 		"percent":      []byte(percentAll(value)),
 	}
-	// Base64 of a value inside a longer text depends on where it stands: cut what
-	// the neighbours touch.
+	// Base64 of a value inside a longer string depends on its position: omit the characters that
+	// depend on the neighboring bytes.
 	for shift := range 3 {
 		padded := append(make([]byte, shift), value...)
 		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
@@ -90,7 +90,7 @@ func percentAll(value string) string {
 	return out.String()
 }
 
-// newCanary returns a value that looks like a real key and occurs nowhere else.
+// newCanary returns a value that looks like a real key and is unique.
 func newCanary(t testing.TB) string {
 	t.Helper()
 	random := make([]byte, 18)
@@ -129,15 +129,15 @@ func TestAValueLeavesNoTraceOutsideItsCiphertext(t *testing.T) {
 		for form, text := range forms(value) {
 			for where, haystack := range answers {
 				if bytes.Contains(haystack, text) {
-					t.Errorf("%s holds the value (%s)", where, form)
+					t.Errorf("%s contains the value (%s)", where, form)
 				}
 			}
 		}
 	}
 }
 
-// spreadCanary stores the value where it belongs and sends it wherever else a
-// caller might put it by mistake. It returns all answers.
+// spreadCanary stores the value as a secret, and sends it in every other field that a caller might
+// use by mistake. It returns all answers.
 func spreadCanary(t testing.TB, s site, canary string) map[string][]byte {
 	t.Helper()
 	quoted, err := json.Marshal(canary)
@@ -198,8 +198,8 @@ func spreadCanary(t testing.TB, s site, canary string) map[string][]byte {
 	return answers
 }
 
-// spreadOverBodies types a value, quoted and bare, into each place of a body where it
-// does not belong.
+// spreadOverBodies puts a value, quoted and unquoted, into each place of a body where it does not
+// belong.
 func spreadOverBodies(value, canary string, send func(what, body string)) {
 	for what, body := range map[string]string{
 		"unknown field":      `{"secretValue":` + value + `}`,
@@ -230,7 +230,7 @@ func spreadOverBodies(value, canary string, send func(what, body string)) {
 	}
 }
 
-// useCanary has the value resolved, as a key of a signature.
+// useCanary makes the allowlist resolve the value as a key of a signature.
 func useCanary(t testing.TB, s site, send func(string, int, person, string, string, string, ...string)) {
 	t.Helper()
 	endpoint := "/v1/workspaces/demo/endpoints/signed"
@@ -246,8 +246,8 @@ func useCanary(t testing.TB, s site, send func(string, int, person, string, stri
 	send("bindings", 200, owner, "GET", "/v1/workspaces/demo/secrets/key/bindings", "")
 }
 
-// spreadOverReferences types a value into each place of a configuration where a
-// reference, or nothing at all, belongs.
+// spreadOverReferences puts a value into each place of a configuration that expects a reference or
+// nothing.
 func spreadOverReferences(t testing.TB, value string, send func(what, body string)) {
 	t.Helper()
 	const template = `{"url":"https://api.partner.example/x","methods":["POST"],"encryption":{%s}}`
@@ -280,7 +280,7 @@ func spreadOverReferences(t testing.TB, value string, send func(what, body strin
 	send("url user info", `{"url":"https://user:`+strings.Map(printable, strings.Trim(value, `"`))+`@api.partner.example/x","methods":["POST"]}`)
 }
 
-// printable drops what cannot stand in a header or URL.
+// printable removes characters that are not allowed in a header or URL.
 func printable(r rune) rune {
 	if strings.ContainsRune(`<>"\& `, r) {
 		return -1

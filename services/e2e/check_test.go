@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// checkFiles runs `check --files` of a program and returns what it prints and whether it
-// exits with 0.
+// checkFiles runs `check --files` of a program and returns its output and whether it exits with 0.
 func (c *constellation) checkFiles(name string) (string, bool) {
 	c.t.Helper()
 	folder, err := programs()
@@ -24,7 +23,7 @@ func TestCheckFilesReportsErrorsAndWarnings(t *testing.T) {
 	c := apart(t)
 	for _, name := range []string{"vault", "allowlist", "gateway"} {
 		if out, ok := c.checkFiles(name); !ok || !strings.Contains(out, "and so are the files") {
-			t.Errorf("%s check --files of files that are in use fails:\n%s", name, out)
+			t.Errorf("%s check --files failed for files in use:\n%s", name, out)
 		}
 	}
 	policy := readFile(t, c.path("policy.yaml"))
@@ -44,9 +43,9 @@ func TestCheckFilesReportsErrorsAndWarnings(t *testing.T) {
 		{"a slash", "allowlist", "policy.yaml", strings.Replace(policy, c.issuer.URL(), c.issuer.URL()+"/", 1), true, []string{"warning: auth.policy: people[0]: "}},
 		{"a broken policy", "vault", "policy.yaml", "people: [{}]", false, []string{"error: parse auth.policy: people[0]", "error: people[0]."}},
 		{"a key file of words", "vault", "vault.kek", "words", false, []string{"error: read key file"}},
-		{"a certificate that is gone", "vault", "vault.crt", "", false, []string{"error: tls.certificate, tls.key: "}},
-		{"the allowlist's key of another", "allowlist", "allowlist-client.key", readFile(t, c.path("vault.key")), false, []string{"error: vault.certificate, vault.key: "}},
-		{"authorities that are none", "gateway", "ca.pem", "words", false, []string{"error: ca: "}},
+		{"a missing certificate", "vault", "vault.crt", "", false, []string{"error: tls.certificate, tls.key: "}},
+		{"the allowlist's key of another certificate", "allowlist", "allowlist-client.key", readFile(t, c.path("vault.key")), false, []string{"error: vault.certificate, vault.key: "}},
+		{"authorities without a certificate", "gateway", "ca.pem", "words", false, []string{"error: ca: "}},
 	} {
 		before := readFile(t, c.path(tt.file))
 		replaceFile(t, c.path(tt.file), tt.text)
@@ -60,7 +59,7 @@ func TestCheckFilesReportsErrorsAndWarnings(t *testing.T) {
 			}
 		}
 		if strings.Contains(out, strings.TrimSpace(key)) {
-			t.Errorf("%s: check --files prints the key", tt.name)
+			t.Errorf("%s: check --files printed the key", tt.name)
 		}
 		replaceFile(t, c.path(tt.file), before)
 	}
@@ -70,7 +69,7 @@ func TestCheckFilesReportsErrorsAndWarnings(t *testing.T) {
 	}
 }
 
-// Without --files, check opens nothing, as before.
+// Without --files, check opens no files, as before.
 func TestCheckOpensNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "vault.yaml")

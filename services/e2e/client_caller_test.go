@@ -45,21 +45,21 @@ func TestServerKnowsTheGoClientByItsTokenOrCertificate(t *testing.T) {
 		{"nothing", "\n", client.ErrUnauthenticated},
 		{"two lines", good + "\n" + good, client.ErrUnauthenticated},
 		{"the token again", good, nil},
-	} { // in order: the client reads the file for each call
+	} { // in order, because the client reads the file for each call
 		check(t, os.WriteFile(path, []byte(step.token), 0o600))
 		_, err := byToken.GetSecret(t.Context(), get)
 		if !errors.Is(err, step.want) {
 			t.Errorf("GetSecret with %s in the token file = %v, want %v", step.name, err, step.want)
 		}
 		if err != nil && strings.Contains(err.Error(), good) {
-			t.Errorf("with %s in the token file, the error holds the token", step.name)
+			t.Errorf("with %s in the token file, the error contains the token", step.name)
 		}
 	}
 	if _, err := c.dialVault(client.Config{}).GetSecret(t.Context(), get); !errors.Is(err, client.ErrUnauthenticated) {
 		t.Errorf("GetSecret without credentials = %v, want %v", err, client.ErrUnauthenticated)
 	}
 
-	// The client reads certificate and key for each connection.
+	// The client reads the certificate and the key for each connection.
 	cfg := client.Config{Certificate: c.path("renewed.crt"), Key: c.path("renewed.key")}
 	show := func(workload string) client.Vault {
 		cert, err := c.authority().WorkloadCertificate(spiffeid.RequireFromString("spiffe://" + apartDomain + "/" + workload))
@@ -94,7 +94,7 @@ func TestErrorsOfServersAreTyped(t *testing.T) {
 	_, err := vault.GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: "workspaces/demo/secrets/absent"})
 	var e *client.Error
 	if !errors.As(err, &e) || e.Reason != "SECRET_NOT_FOUND" || e.RequestID == "" || !errors.Is(err, client.ErrNotFound) {
-		t.Errorf("GetSecret of an absent secret = %v, want SECRET_NOT_FOUND and a request id", err)
+		t.Errorf("GetSecret of an absent secret = %v, want SECRET_NOT_FOUND and a request ID", err)
 	}
 	_, err = vault.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/demo", SecretId: "key", Secret: &vaultv1.Secret{}})
 	wrong := func(v client.Violation) bool { return v.Field == "secret.value" }

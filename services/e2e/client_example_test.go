@@ -17,8 +17,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// rotateKey is what an owner's program does: it stores a key, rotates it, and shows
-// the partner the public part.
+// rotateKey is an example of an owner's program: it stores a key, rotates it, and shows the public
+// part for the partner.
 func rotateKey(ctx context.Context, config client.Config, out io.Writer) error {
 	conn, err := client.Dial(config)
 	if err != nil {
@@ -55,8 +55,8 @@ func rotateKey(ctx context.Context, config client.Config, out io.Writer) error {
 	return nil
 }
 
-// pay is what a sender's program does: it has a request encrypted, sends it, and has
-// the answer decrypted.
+// pay is an example of a sender's program: it encrypts a request, sends it, and decrypts the
+// response.
 func pay(ctx context.Context, config client.Config, partner string, out io.Writer) error {
 	conn, err := client.Dial(config)
 	if err != nil {
@@ -116,8 +116,8 @@ func Example_sender() {
 	// the partner answers {"amount":100}
 }
 
-// A stage is a standalone for an example, and the test that an example does not have:
-// what the helpers of this package need of one.
+// A stage is a standalone for an example. It implements the part of testing.TB that the helpers of
+// this package need and that an example does not have.
 type stage struct {
 	testing.TB
 	site     site
@@ -138,7 +138,7 @@ func (s *stage) end() {
 	}
 }
 
-// config is how a person calls it.
+// config returns the client configuration of a person.
 func (s *stage) config(who person) client.Config {
 	return client.Config{
 		Address: s.site.vault,
@@ -147,7 +147,7 @@ func (s *stage) config(who person) client.Config {
 	}
 }
 
-// register registers the partner's endpoint.
+// register creates the partner's endpoint.
 func (s *stage) register() {
 	const name = "workspaces/demo/endpoints/example-bank"
 	as := func(who person) (client.Vault, client.Allowlist) {
@@ -173,13 +173,13 @@ func (s *stage) register() {
 // Helper does nothing.
 func (*stage) Helper() {}
 
-// Context returns one without end.
+// Context returns a context that never ends.
 func (*stage) Context() context.Context { return context.Background() }
 
-// Cleanup has a function called at the end of the example.
+// Cleanup registers a function to call at the end of the example.
 func (s *stage) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
 
-// TempDir returns a folder that goes with the run.
+// TempDir returns a folder that is deleted after the run.
 func (s *stage) TempDir() string {
 	dir, err := os.MkdirTemp(scratch, "example-")
 	check(s, err)

@@ -8,8 +8,8 @@ import (
 	"github.com/keyward/keyward/pkg/client"
 )
 
-// vaultOf is the vault as a person's program sees it, which is patient: the machine may
-// be busy, and servers are killed.
+// vaultOf returns the Go client of a person, with long timeouts: the machine may be busy, and
+// servers are killed.
 func (c *constellation) vaultOf(who person) client.Vault {
 	c.t.Helper()
 	cfg := client.Config{
@@ -22,9 +22,9 @@ func (c *constellation) vaultOf(who person) client.Vault {
 	return client.NewVault(conn)
 }
 
-// TestRepeatedCallsOfTheClientAreCarriedOutOnce kills the vault under clients that
-// rotate a key, some before the change and some after it, unheard. No call fails, and
-// each has made one version.
+// TestRepeatedCallsOfTheClientAreCarriedOutOnce kills the vault while clients rotate a key,
+// sometimes before the change and sometimes after it, before the response. No call may fail, and
+// each must create one version.
 func TestRepeatedCallsOfTheClientAreCarriedOutOnce(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
@@ -59,6 +59,6 @@ func TestRepeatedCallsOfTheClientAreCarriedOutOnce(t *testing.T) {
 		versions++
 	}
 	if want := 1 + callers*calls; versions != want {
-		t.Errorf("%d calls made %d versions, want %d", callers*calls, versions, want)
+		t.Errorf("%d calls created %d versions, want %d", callers*calls, versions, want)
 	}
 }

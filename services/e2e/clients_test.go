@@ -22,15 +22,15 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A site is a running Keyward: where to reach it and with which credentials.
+// A site is a running Keyward: its addresses and credentials.
 type site struct {
 	vault     string // gRPC address
-	allowlist string // gRPC address; in standalone the same
-	json      string // base URL of the JSON door
+	allowlist string // gRPC address; the same in standalone
+	json      string // base URL of the gateway
 	access    string // folder with ca.pem, *.token and *.crt/*.key
 }
 
-// A person is a caller with a token; the empty one has none.
+// A person is a caller with a token. The empty person has no token.
 type person string
 
 const (
@@ -58,7 +58,7 @@ func (s site) tls(t testing.TB) *tls.Config {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		t.Fatal("ca.pem holds no certificate")
+		t.Fatal("ca.pem contains no certificate")
 	}
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
 }
@@ -68,7 +68,7 @@ func (s site) dial(t testing.TB, address string, who person, defaults ...grpc.Ca
 	options := []grpc.DialOption{
 		grpc.WithDefaultCallOptions(defaults...),
 		grpc.WithTransportCredentials(credentials.NewTLS(s.tls(t))),
-		// A killed server is back in a moment: do not back off for long.
+		// A killed server is back soon: do not back off for long.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 500 * time.Millisecond},
 			MinConnectTimeout: 5 * time.Second,
@@ -103,7 +103,7 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 
 func (bearer) RequireTransportSecurity() bool { return true }
 
-// An answer is what the JSON door said.
+// An answer is a response of the gateway.
 type answer struct {
 	status int
 	header http.Header
@@ -129,7 +129,7 @@ func (a answer) reason() string {
 	return ""
 }
 
-// field returns a member of the top level of a JSON answer as text.
+// field returns a top-level member of a JSON answer as a string.
 func (a answer) field(name string) string {
 	var members map[string]any
 	if json.Unmarshal(a.body, &members) != nil {
@@ -139,7 +139,7 @@ func (a answer) field(name string) string {
 	return text
 }
 
-// bytes returns a bytes member of the top level of a JSON answer.
+// bytes returns a top-level bytes member of a JSON answer.
 func (a answer) bytes(t testing.TB, name string) []byte {
 	t.Helper()
 	decoded, err := base64.StdEncoding.DecodeString(a.field(name))
@@ -149,7 +149,7 @@ func (a answer) bytes(t testing.TB, name string) []byte {
 	return decoded
 }
 
-// call sends a JSON request. A body of "" is none. Headers come in pairs.
+// call sends a JSON request. An empty body means no body. Headers are given in pairs.
 func (s site) call(t testing.TB, who person, method, path, body string, headers ...string) answer {
 	t.Helper()
 	got, err := s.tryCall(t, who, method, path, body, headers...)
@@ -159,7 +159,7 @@ func (s site) call(t testing.TB, who person, method, path, body string, headers 
 	return got
 }
 
-// tryCall is call for servers that may be away.
+// tryCall is call for servers that may be down.
 func (s site) tryCall(t testing.TB, who person, method, path, body string, headers ...string) (answer, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.json+path, strings.NewReader(body))
@@ -180,7 +180,7 @@ func (s site) tryCall(t testing.TB, who person, method, path, body string, heade
 	}
 	client := &http.Client{
 		Transport: &http.Transport{TLSClientConfig: s.tls(t), DisableKeepAlives: true}, Timeout: patience,
-		// The door redirects nobody, which following it would hide.
+		// The gateway never redirects, which following a redirect would hide.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)
@@ -192,7 +192,7 @@ func (s site) tryCall(t testing.TB, who person, method, path, body string, heade
 	return answer{status: resp.StatusCode, header: resp.Header, body: text}, err
 }
 
-// must is call for requests that have to succeed.
+// must is call for requests that must succeed.
 func (s site) must(t testing.TB, who person, method, path, body string) answer {
 	t.Helper()
 	got := s.call(t, who, method, path, body)

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// command runs a program and returns its standard output. It fails the test when the
-// program does.
+// command runs a program and returns its standard output. It fails the test if the program fails.
 func command(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := try(t, name, args...)
@@ -22,8 +21,7 @@ func command(t testing.TB, name string, args ...string) string {
 	return out
 }
 
-// try runs a program, with .bin before the rest of the path. The error holds what
-// the program says.
+// try runs a program, with .bin first in the path. The error contains the output of the program.
 func try(t testing.TB, name string, args ...string) (string, error) {
 	t.Helper()
 	tools, err := filepath.Abs("../../.bin")

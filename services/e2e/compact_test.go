@@ -15,20 +15,20 @@ func TestNothingIsLeftOfADestroyedVersionOnceTheFileIsCompact(t *testing.T) {
 	c.must(t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId=leaked", `{"value":{"text":"the first value of all"}}`)
 	sealed := c.sealed(t, secret)
 	if !bytes.Contains([]byte(readFile(t, c.path("vault.db"))), sealed) {
-		t.Fatal("the file does not hold what the API says is stored")
+		t.Fatal("the file does not contain the ciphertext that the API returns")
 	}
 	c.must(t, owner, http.MethodPatch, secret, `{"value":{"text":"the second value"}}`)
 	c.must(t, owner, http.MethodPost, secret+"/versions/1:destroy", `{}`)
 
 	if _, stderr, code := runProgram(t, "vault", "compact", "--config", c.path("vault.yaml")); code != 1 || !strings.Contains(stderr, "another process") {
-		t.Errorf("compact beside a running vault = %d, %q, want 1 and why", code, stderr)
+		t.Errorf("compact next to a running vault = %d, %q, want 1 and why", code, stderr)
 	}
 	c.running["vault"].stop()
 	if _, stderr, code := runProgram(t, "vault", "compact", "--config", c.path("vault.yaml")); code != 0 {
 		t.Fatalf("compact = %d, %s", code, stderr)
 	}
 	if bytes.Contains([]byte(readFile(t, c.path("vault.db"))), sealed) {
-		t.Error("the compact file still holds the destroyed value")
+		t.Error("the compact file still contains the destroyed value")
 	}
 	c.start("vault")
 	c.waitReady()

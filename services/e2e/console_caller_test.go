@@ -40,6 +40,6 @@ func TestCallersLearnTheirOwnRoles(t *testing.T) {
 		}
 	}
 	if got := s.call(t, nobody, http.MethodGet, "/v1/caller", ""); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
-		t.Errorf("GET /v1/caller as nobody = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
+		t.Errorf("GET /v1/caller without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
 	}
 }

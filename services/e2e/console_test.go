@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// A visitor is a browser in front of the console, as far as signing in goes.
+// A visitor is a browser in front of the console, as far as signing in is concerned.
 type visitor struct {
 	t      testing.TB
 	client *http.Client
@@ -62,7 +62,7 @@ func (v *visitor) decode(from *http.Response, into any) {
 	}
 }
 
-// open follows a link, and returns the status of the ticket in it.
+// open follows a link, and returns the status for its ticket.
 func (v *visitor) open(link string) int {
 	v.t.Helper()
 	page, ticket, ok := strings.Cut(link, "#ticket=")
@@ -72,15 +72,15 @@ func (v *visitor) open(link string) int {
 	return v.send(http.MethodPost, v.issuer+"/ticket", "application/json", "", `{"ticket":"`+ticket+`"}`).StatusCode
 }
 
-// A session is what the page has in memory after signing in.
+// A session is the state of the page after signing in.
 type session struct {
 	Access  string `json:"access_token"`
 	ID      string `json:"id_token"`
 	Refresh string `json:"refresh_token"`
 }
 
-// signIn does what the page does when it is loaded: code with PKCE. It returns nothing
-// and a reason if the issuer does not know the browser.
+// signIn signs in like the page when it is loaded: code flow with PKCE. It returns an empty
+// session and a reason if the issuer does not know the browser.
 func (v *visitor) signIn() (session, string) {
 	v.t.Helper()
 	const verifier = "a-verifier-of-at-least-forty-three-characters"
@@ -102,7 +102,7 @@ func (v *visitor) signIn() (session, string) {
 	return got, ""
 }
 
-// subject returns whom the API takes the bearer of a token for.
+// subject returns the API's principal for a token.
 func (v *visitor) subject(token string) string {
 	v.t.Helper()
 	var caller struct{ Subject string }
@@ -111,8 +111,8 @@ func (v *visitor) subject(token string) string {
 	return name
 }
 
-// consoleOf starts standalone with a terminal, and returns what is typed into it and
-// the link of each person.
+// consoleOf starts standalone with a terminal, and returns the input of the terminal and the link
+// of each person.
 func consoleOf(t *testing.T) (s site, p *process, typed io.Writer) {
 	t.Helper()
 	folder, err := programs()
@@ -143,10 +143,10 @@ func TestALinkSignsInOnceAndForThatPerson(t *testing.T) {
 				t.Fatalf("%s %s: %s", who, when, problem)
 			}
 			if name := v.subject(got.Access); name != string(who) {
-				t.Errorf("%s: the link of %s signs %s in", when, who, name)
+				t.Errorf("%s: the link of %s signs in %s", when, who, name)
 			}
 			if status := v.send(http.MethodGet, v.origin+"/v1/caller", "", got.ID, "").StatusCode; status != http.StatusUnauthorized {
-				t.Errorf("the API answers to an id token with %d, want 401", status)
+				t.Errorf("the API answers an ID token with %d, want 401", status)
 			}
 		}
 		if status := s.visitor(t).open(link); status != http.StatusBadRequest {
@@ -159,7 +159,7 @@ func TestALinkSignsInOnceAndForThatPerson(t *testing.T) {
 	}
 	v := s.visitor(t)
 	if fresh := p.waitFor("owner"); fresh == links[owner] || v.open(fresh) != http.StatusNoContent {
-		t.Errorf("Enter prints the link %s, which does not sign in", fresh)
+		t.Errorf("Enter printed the link %s, which does not sign in", fresh)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestTheConsoleIsOfOneOriginOnly(t *testing.T) {
 			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
 		for name := range got.header {
 			if strings.HasPrefix(name, "Access-Control-") {
-				t.Errorf("%s %s lets another origin in: %s", tt.method, tt.path, name)
+				t.Errorf("%s %s allows another origin: %s", tt.method, tt.path, name)
 			}
 		}
 	}
@@ -203,7 +203,7 @@ func TestAGatewayServesTheConsoleIfItIsConfigured(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	if got := c.call(t, nobody, http.MethodGet, "/", "", "Accept", "text/html"); got.status != http.StatusNotFound {
-		t.Errorf("GET / of a gateway without console = %d, want 404", got.status)
+		t.Errorf("GET / of a gateway without a console = %d, want 404", got.status)
 	}
 	c.running["gateway"].stop()
 	config, err := os.ReadFile(c.path("gateway.yaml"))
@@ -214,17 +214,17 @@ func TestAGatewayServesTheConsoleIfItIsConfigured(t *testing.T) {
 	c.waitReady()
 	page := c.call(t, nobody, http.MethodGet, "/workspaces/demo/secrets", "", "Accept", "text/html")
 	if page.status != http.StatusOK || !strings.Contains(string(page.body), "<title>Keyward</title>") {
-		t.Errorf("GET of a place in the page = %d %.80s", page.status, page.body)
+		t.Errorf("GET of a path of the page = %d %.80s", page.status, page.body)
 	}
 	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' https://login.example;") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %q", policy)
 	}
-	told := c.must(t, nobody, http.MethodGet, "/config.json", "")
+	served := c.must(t, nobody, http.MethodGet, "/config.json", "")
 	const want = `{"issuer":"https://login.example/realm","clientId":"page","scopes":["openid","offline_access"],"audience":"keyward","standalone":false}`
-	if strings.TrimSpace(string(told.body)) != want || told.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("GET /config.json = %s, %v; want %s", told.body, told.header, want)
+	if strings.TrimSpace(string(served.body)) != want || served.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("GET /config.json = %s, %v; want %s", served.body, served.header, want)
 	}
-	// What is the API's stays the API's.
+	// Paths of the API are not served by the page.
 	if got := c.call(t, nobody, http.MethodGet, "/v1/nothing", "", "Accept", "text/html"); got.status != http.StatusNotFound || got.reason() != "ROUTE_NOT_FOUND" {
 		t.Errorf("GET /v1/nothing = %d %s, want 404 ROUTE_NOT_FOUND", got.status, got.reason())
 	}

@@ -17,29 +17,29 @@ import (
 // ourVersion is the version at which the modules of the tree require each other.
 const ourVersion = "v0.1.0"
 
-// clientNeeds are the modules that a program with the Go client may have in it. A program
-// that only encrypts must not build a store, an OIDC client, or telemetry.
+// clientNeeds lists the modules that a program with the Go client may contain. A program that only
+// encrypts must not build a store, an OIDC client, or telemetry.
 var clientNeeds = []string{
 	root + "pkg/client",
 	root + "proto",
-	// What the generated code imports: rules for fields, and annotations for JSON and OpenAPI.
+	// Imports of the generated code: rules for fields, and annotations for JSON and OpenAPI.
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go",
 	"github.com/grpc-ecosystem/grpc-gateway/v2",
 	"google.golang.org/genproto/googleapis/api",
 	"google.golang.org/genproto/googleapis/rpc",
 	"google.golang.org/grpc",
 	"google.golang.org/protobuf",
-	// What gRPC imports.
+	// Imports of gRPC.
 	"golang.org/x/net",
 	"golang.org/x/sys",
 	"golang.org/x/text",
-	// Request ids.
+	// Idempotency keys.
 	"github.com/google/uuid",
 }
 
-// TestAnOutsideModuleImportsTheClientAndEncrypts builds a program from nothing but a module
-// proxy, as the users of a release do. The proxy serves the tree's own modules; the others
-// come from the module cache that built this test.
+// TestAnOutsideModuleImportsTheClientAndEncrypts builds a program only from a module proxy, like
+// the users of a release. The proxy serves the modules of the tree; the others come from the
+// module cache that built this test.
 func TestAnOutsideModuleImportsTheClientAndEncrypts(t *testing.T) {
 	t.Parallel()
 	proxy := t.TempDir()
@@ -54,7 +54,7 @@ func TestAnOutsideModuleImportsTheClientAndEncrypts(t *testing.T) {
 			t.Errorf("a program that imports the client needs %s %s; drop the import, or add the module to the list", dep.Path, dep.Version)
 		}
 		if strings.HasPrefix(dep.Path, root) && (dep.Version != ourVersion || dep.Replace != nil) {
-			t.Errorf("the program has %s %s in it, want %s as published", dep.Path, dep.Version, ourVersion)
+			t.Errorf("the program contains %s %s, want the published %s", dep.Path, dep.Version, ourVersion)
 		}
 	}
 
@@ -73,7 +73,7 @@ func TestAnOutsideModuleImportsTheClientAndEncrypts(t *testing.T) {
 	}
 }
 
-// Outside of the tree, a replace directive means nothing.
+// Outside of the tree, a replace directive has no effect.
 func TestModulesRequireVersionsThatAReleasePublishes(t *testing.T) {
 	t.Parallel()
 	for _, folder := range []string{"pkg", "pkg/client", "services"} {
@@ -88,7 +88,7 @@ func TestModulesRequireVersionsThatAReleasePublishes(t *testing.T) {
 	}
 }
 
-// publish puts a module of the tree into a folder that is laid out as a module proxy.
+// publish copies a module of the tree into a folder with the layout of a module proxy.
 func publish(t *testing.T, proxy, folder string) {
 	t.Helper()
 	version := module.Version{Path: root + folder, Version: ourVersion}
@@ -103,7 +103,7 @@ func publish(t *testing.T, proxy, folder string) {
 	check(t, file.Close())
 }
 
-// buildConsumer builds testdata/consumer in a module of its own and returns the program.
+// buildConsumer builds testdata/consumer in its own module and returns the program.
 func buildConsumer(t *testing.T, proxy string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -119,8 +119,8 @@ func buildConsumer(t *testing.T, proxy string) string {
 	cmd.Env = append(os.Environ(),
 		"GOWORK=off", "GOEXPERIMENT=", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
 		"GOPROXY=file://"+proxy+",file://"+downloaded, "GONOPROXY=none", "GONOSUMDB=*", "GOSUMDB=off",
-		// A module cache of its own, since what is published here is no release; trimmed paths,
-		// so that the build cache knows the same package in the next one.
+		// A separate module cache, because the published modules are not a release. Paths are
+		// trimmed, so that the build cache recognizes the same package in the next module cache.
 		"GOMODCACHE="+t.TempDir(), "GOFLAGS=-mod=mod -modcacherw -trimpath")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build of the consumer = %v\n%s", err, out)

@@ -8,7 +8,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A reason has one name on the wire, and so one declaration.
+// A reason has one name on the wire, and so only one declaration.
 func TestSharedReasonsAreDeclaredOnce(t *testing.T) {
 	t.Parallel()
 	shared := commonv1.ErrorReason(0).Descriptor().Values()

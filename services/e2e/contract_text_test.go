@@ -14,10 +14,10 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// TestNoTextForPeopleHoldsWhatTheyDoNotSee: what one person writes, another reads in a
-// terminal or a browser. There a control character moves the cursor, and a mark of
-// direction makes a text read as another one.
-func TestNoTextForPeopleHoldsWhatTheyDoNotSee(t *testing.T) {
+// TestStringsForPeopleHaveNoInvisibleCharacters checks that strings for people contain no invisible
+// characters. One person writes a string and another reads it in a terminal or a browser, where a
+// control character moves the cursor and a directional mark makes a string look like another one.
+func TestStringsForPeopleHaveNoInvisibleCharacters(t *testing.T) {
 	t.Parallel()
 	unseen := []string{"a\x00", "a\a", "a\x1b[2J", "a\x7f", "a\u0085", "a\u009b2J", "a\u202eb", "a\u2066b"}
 	names := []protoreflect.Name{"reason", "legacy_reason", "description", "display_name", "public_reason", "url_public_reason"}
@@ -33,21 +33,21 @@ func TestNoTextForPeopleHoldsWhatTheyDoNotSee(t *testing.T) {
 		}
 		for _, text := range unseen {
 			if pattern.MatchString(text) {
-				t.Errorf("%s takes %q", field.FullName(), text)
+				t.Errorf("%s accepts %q", field.FullName(), text)
 			}
 		}
 		for _, text := range []string{"", "Renewed, see ticket 7.", "Schlüssel für Ägypten 🔑"} {
 			if !pattern.MatchString(text) {
-				t.Errorf("%s does not take %q", field.FullName(), text)
+				t.Errorf("%s refuses %q", field.FullName(), text)
 			}
 		}
 	})
 	if found < 15 {
-		t.Errorf("found %d texts, want all of both contracts", found)
+		t.Errorf("found %d strings, want all of both contracts", found)
 	}
 }
 
-// eachInput visits the fields of all requests that callers set, however deep, each once.
+// eachInput visits the fields of all requests that callers set, at any depth, each once.
 func eachInput(t testing.TB, visit func(protoreflect.FieldDescriptor)) {
 	t.Helper()
 	seen := make(map[protoreflect.FullName]bool)
@@ -79,7 +79,7 @@ func eachInput(t testing.TB, visit func(protoreflect.FieldDescriptor)) {
 	}
 }
 
-// patternOf returns the pattern that the contract states for a text, or nothing.
+// patternOf returns the pattern that the contract specifies for a string, or nothing.
 func patternOf(t testing.TB, field protoreflect.FieldDescriptor) string {
 	t.Helper()
 	extension, err := protoregistry.GlobalTypes.FindExtensionByName("buf.validate.field")

@@ -19,7 +19,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// kills is how often a program is killed; KEYWARD_KILLS sets another number.
+// kills returns how many times a program is killed; KEYWARD_KILLS overrides it.
 func kills(t testing.TB) int {
 	t.Helper()
 	text := os.Getenv("KEYWARD_KILLS")
@@ -31,13 +31,13 @@ func kills(t testing.TB) int {
 	return n
 }
 
-// TestKilledProgramsLoseNothing kills the vault, the allowlist or both at once, again
-// and again, while others write. Then all that was acknowledged must be there, nothing
-// else but what was under way, and bindings and configurations must agree.
+// TestKilledProgramsLoseNothing kills the vault, the allowlist, or both at once, repeatedly, while
+// others write. Afterward, the acknowledged changes must exist, and nothing else except changes
+// that were pending, and bindings and configurations must match.
 func TestKilledProgramsLoseNothing(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
-	// Writers wait for a server that is being started again, or they would only fail.
+	// Writers wait for a restarting server, because otherwise they would only fail.
 	w := &writers{
 		t:         t,
 		vault:     vaultv1.NewVaultServiceClient(c.dial(t, c.vault, owner, grpc.WaitForReady(true))),
@@ -72,7 +72,7 @@ func TestKilledProgramsLoseNothing(t *testing.T) {
 	for _, s := range secrets {
 		s.verify()
 	}
-	eventually(t, 15*time.Second, "bindings and configurations agree", func(ctx context.Context) error {
+	eventually(t, 15*time.Second, "bindings and configurations match", func(ctx context.Context) error {
 		for _, e := range endpoints {
 			if err := e.verify(ctx); err != nil {
 				return err
@@ -82,7 +82,7 @@ func TestKilledProgramsLoseNothing(t *testing.T) {
 	})
 }
 
-// writers is what all writers share.
+// writers is the state that all writers share.
 type writers struct {
 	t            testing.TB
 	vault        vaultv1.VaultServiceClient
@@ -102,8 +102,8 @@ func (w *writers) waitForMore(n int64) {
 	})
 }
 
-// do runs one change and tells whether it was acknowledged. A change that was not may
-// or may not have been made. What no kill explains fails the test.
+// do runs one change and reports whether it was acknowledged. An unacknowledged change may or may
+// not have been made. A failure that no kill explains fails the test.
 func (w *writers) do(ctx context.Context, what string, change func(context.Context) error) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -120,8 +120,8 @@ func (w *writers) do(ctx context.Context, what string, change func(context.Conte
 	}
 }
 
-// A life is what is known of one secret: how many versions were acknowledged and
-// attempted, and whether it was deleted.
+// A life is the known state of one secret: how many versions were acknowledged and attempted, and
+// whether it was deleted.
 type life struct {
 	acknowledged, attempted   uint32
 	deleted, deletionUnderWay bool
@@ -209,12 +209,12 @@ func (s *secretWriter) verifyVersions(name string, l *life, current uint32) {
 	}
 	history, err := s.vault.ListSecretHistory(s.t.Context(), &vaultv1.ListSecretHistoryRequest{Name: name})
 	if err != nil || len(history.GetChanges()) != int(current) {
-		s.t.Errorf("%s has %d changes on the log, %v, want %d", name, len(history.GetChanges()), err, current)
+		s.t.Errorf("%s has %d changes in the log, %v, want %d", name, len(history.GetChanges()), err, current)
 	}
 }
 
-// An endpointWriter saves endpoints that refer now to one, now to the other of two
-// secrets, and deletes some.
+// An endpointWriter saves endpoints that alternately refer to one of two secrets, and deletes
+// some.
 type endpointWriter struct {
 	*writers
 	id      int
@@ -279,8 +279,7 @@ func refersTo(name, secret string) *allowlistv1.Endpoint {
 	}
 }
 
-// verify checks that exactly the endpoints that refer to a secret are bound to it,
-// each once.
+// verify checks that exactly the endpoints that refer to a secret are bound to it, each once.
 func (e *endpointWriter) verify(ctx context.Context) error {
 	want := make(map[string][]string)
 	for _, name := range e.names {

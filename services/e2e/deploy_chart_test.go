@@ -20,7 +20,7 @@ import (
 
 const chart = deployDir + "/helm/keyward"
 
-// An object is one object of Kubernetes, as far as it matters here.
+// An object is one object of Kubernetes, with the fields that the tests need.
 type object struct {
 	Kind     string
 	Metadata struct {
@@ -86,7 +86,7 @@ type probe struct {
 	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
 }
 
-// render returns the objects that the chart makes of a file of values.
+// render returns the objects that the chart creates from a file of values.
 func render(t testing.TB, values string, more ...string) []object {
 	t.Helper()
 	args := append([]string{"template", "it", chart, "--namespace", "platform", "--kube-version", "1.30.0", "--values", values}, more...)
@@ -98,7 +98,7 @@ func render(t testing.TB, values string, more ...string) []object {
 		case errors.Is(err, io.EOF):
 			return all
 		case err != nil:
-			t.Fatalf("read what the chart makes of %s: %v", values, err)
+			t.Fatalf("read the output of the chart for %s: %v", values, err)
 		}
 		if o.Kind != "" {
 			all = append(all, o)
@@ -129,7 +129,7 @@ func TestDeployChartConfinesItsPods(t *testing.T) {
 		workloads := 0
 		for _, o := range render(t, values) {
 			if o.Kind == "Secret" {
-				t.Errorf("%s: the chart makes the secret %s; secrets are only referred to", values, o.Metadata.Name)
+				t.Errorf("%s: the chart creates the secret %s; it must only refer to secrets", values, o.Metadata.Name)
 			}
 			if o.Kind != "StatefulSet" && o.Kind != "Deployment" {
 				continue
@@ -150,12 +150,12 @@ func TestDeployChartConfinesItsPods(t *testing.T) {
 			}
 		}
 		if workloads < 2 {
-			t.Errorf("%s: %d workloads, want the vault and the allowlist at least", values, workloads)
+			t.Errorf("%s: %d workloads, want at least the vault and the allowlist", values, workloads)
 		}
 	}
 }
 
-// confined reports what a pod may do that it need not.
+// confined reports unnecessary permissions of a pod.
 func (p pod) confined() error {
 	var errs []error
 	if p.AutomountServiceAccountToken == nil || *p.AutomountServiceAccountToken {
@@ -167,7 +167,7 @@ func (p pod) confined() error {
 	for _, c := range p.Containers {
 		s := c.SecurityContext
 		if s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || !s.ReadOnlyRootFilesystem || !slices.Equal(s.Capabilities.Drop, []string{"ALL"}) {
-			errs = append(errs, fmt.Errorf("container %s may do more than it must: %+v", c.Name, s))
+			errs = append(errs, fmt.Errorf("container %s has unnecessary permissions: %+v", c.Name, s))
 		}
 		if c.Resources.Limits["memory"] == "" || c.Resources.Requests["cpu"] == "" {
 			errs = append(errs, fmt.Errorf("container %s has no limits: %+v", c.Name, c.Resources))
@@ -186,7 +186,7 @@ func (p pod) confined() error {
 	return errors.Join(errs...)
 }
 
-// consistent reports what a pod refers to that is not there.
+// consistent reports references of a pod to something that does not exist.
 func (p pod) consistent(claims []string) error {
 	var errs []error
 	volumes := claims
@@ -200,20 +200,20 @@ func (p pod) consistent(claims []string) error {
 		}
 		for _, probe := range []*probe{c.LivenessProbe, c.ReadinessProbe} {
 			if probe == nil || !slices.Contains(ports, probe.HTTPGet.Port) {
-				errs = append(errs, fmt.Errorf("container %s is probed nowhere, or at a port that it has not", c.Name))
+				errs = append(errs, fmt.Errorf("container %s has no probe, or a probe of a port that it does not have", c.Name))
 			}
 		}
 		for _, m := range c.VolumeMounts {
 			if !slices.Contains(volumes, m.Name) {
-				errs = append(errs, fmt.Errorf("container %s mounts %s, which is not there", c.Name, m.Name))
+				errs = append(errs, fmt.Errorf("container %s mounts %s, which does not exist", c.Name, m.Name))
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// TestDeployChartSelectsItsPods: a selector that selects nothing is no error in
-// Kubernetes; a network policy of it protects nobody.
+// TestDeployChartSelectsItsPods checks the selectors. In Kubernetes, a selector that matches
+// nothing is not an error; a network policy with such a selector protects nothing.
 func TestDeployChartSelectsItsPods(t *testing.T) {
 	for _, values := range valueFiles(t) {
 		objects := render(t, values)
@@ -251,7 +251,7 @@ func TestDeployChartSelectsItsPods(t *testing.T) {
 	}
 }
 
-// selector returns what an object selects pods by, or nil if it does not.
+// selector returns the pod selector of an object, or nil if it has none.
 func (o object) selector(t testing.TB) map[string]string {
 	t.Helper()
 	var labels map[string]string
@@ -279,8 +279,8 @@ func selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// TestDeployChartWritesConfigurationsThatAreAccepted also looks whether the files that
-// they name are where the pods have them.
+// TestDeployChartWritesConfigurationsThatAreAccepted also checks that the files in the
+// configurations exist in the pods.
 func TestDeployChartWritesConfigurationsThatAreAccepted(t *testing.T) {
 	for _, values := range valueFiles(t) {
 		objects := render(t, values)
@@ -339,7 +339,7 @@ func paths(t testing.TB, text string) []string {
 
 func TestDeployChartSaysWhatIsMissing(t *testing.T) {
 	minimal := chart + "/ci/minimal-values.yaml"
-	cases := map[string]string{ // a setting, and what the refusal says
+	cases := map[string]string{ // a setting, and the expected refusal
 		"trustDomain=":                   "trustDomain",
 		"issuers=null":                   "issuers",
 		"vault.tls.existingSecret=":      "vault.tls.existingSecret is required",
@@ -353,7 +353,7 @@ func TestDeployChartSaysWhatIsMissing(t *testing.T) {
 	for _, setting := range slices.Sorted(maps.Keys(cases)) {
 		_, err := try(t, "helm", "template", "it", chart, "--kube-version", "1.30.0", "--values", minimal, "--set", setting)
 		if err == nil || !strings.Contains(err.Error(), cases[setting]) {
-			t.Errorf("helm template --set %s = %v, want a refusal that says %q", setting, err, cases[setting])
+			t.Errorf("helm template --set %s = %v, want a refusal with %q", setting, err, cases[setting])
 		}
 	}
 }

@@ -21,9 +21,9 @@ import (
 	"github.com/keyward/keyward/pkg/auth"
 )
 
-// What deploy/ holds is checked as far as that goes without a container engine, a
-// cluster, and systemd as the first process. Needs root, bash, jq, openssl, curl,
-// strace, systemd-analyze, and in .bin what `make deploy-check` puts there.
+// These tests check the files in deploy/ as far as possible without a container engine, a cluster,
+// and systemd as the first process. They need root, bash, jq, openssl, curl, strace,
+// systemd-analyze, and the tools that `make deploy-check` installs in .bin.
 
 const deployDir = "../../deploy"
 
@@ -37,7 +37,7 @@ var images = sync.OnceValues(func() (string, error) {
 			return "", fmt.Errorf("image-root.sh %s: %w\n%s", program, err, out)
 		}
 	}
-	return folder, os.Chmod(scratch, 0o755) // the user of the images passes through
+	return folder, os.Chmod(scratch, 0o755) // the user of the images needs access
 })
 
 func imageRoot(t testing.TB, program string) string {
@@ -69,7 +69,7 @@ func TestDeployImagesHoldOneProgramAndNoMore(t *testing.T) {
 		}))
 		want := []string{"/etc/group", "/etc/passwd", "/etc/ssl/certs/ca-certificates.crt", "/keyward", "/usr/bin/" + program}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("the image of %s holds (-want +got)\n%s", program, diff)
+			t.Errorf("the image of %s contains (-want +got)\n%s", program, diff)
 		}
 		binary, err := elf.Open(filepath.Join(root, "keyward"))
 		check(t, err)
@@ -122,8 +122,8 @@ func TestDeployProgramsStartInTheirImages(t *testing.T) {
 	}
 }
 
-// TestDeployImageIsReproducibleFromItsContext builds anew, in another place, from
-// nothing but what Dockerfile.dockerignore lets through.
+// TestDeployImageIsReproducibleFromItsContext builds again, in another place, from only the files
+// that Dockerfile.dockerignore admits.
 func TestDeployImageIsReproducibleFromItsContext(t *testing.T) {
 	context := filepath.Join(t.TempDir(), "elsewhere")
 	ignore, err := os.ReadFile(deployDir + "/Dockerfile.dockerignore")
@@ -156,7 +156,7 @@ func TestDeployImageIsReproducibleFromItsContext(t *testing.T) {
 	}
 }
 
-// composeFile is what matters here of what a compose file means.
+// composeFile is the part of a compose file that the tests need.
 type composeFile struct {
 	Services map[string]struct {
 		User        string
@@ -187,7 +187,7 @@ func TestDeployComposeConfinesItsServices(t *testing.T) {
 	for name, service := range file.Services {
 		if service.User != "65532:65532" || !service.ReadOnly || len(service.CapAdd) > 0 ||
 			!slices.Equal(service.CapDrop, []string{"ALL"}) || !slices.Contains(service.SecurityOpt, "no-new-privileges:true") {
-			t.Errorf("%s may do more than it must: %+v", name, service)
+			t.Errorf("%s has unnecessary permissions: %+v", name, service)
 		}
 		for _, port := range service.Ports {
 			if port.HostIP != "127.0.0.1" {
@@ -206,8 +206,8 @@ func TestDeployComposeConfinesItsServices(t *testing.T) {
 	}
 }
 
-// TestDeployComposeRuns starts what compose.yaml says, each program confined to its
-// image, and uses it as deploy/README.md says.
+// TestDeployComposeRuns starts the services of compose.yaml, each program confined to its image,
+// and uses them as deploy/README.md describes.
 func TestDeployComposeRuns(t *testing.T) {
 	metrics := composeMetrics(t)
 	for _, job := range []string{"grpc_server_handled_total", "keyward_vault_watch_connected 1"} {
@@ -217,8 +217,8 @@ func TestDeployComposeRuns(t *testing.T) {
 	}
 }
 
-// composeMetrics runs the services of the compose file once and returns the metrics
-// that they showed after some use.
+// composeMetrics runs the services of the compose file once and returns their metrics after some
+// use.
 func composeMetrics(t testing.TB) string {
 	t.Helper()
 	_ = imageRoot(t, "vault")

@@ -16,7 +16,7 @@ import (
 
 var services = []string{"vault", "allowlist", "gateway"}
 
-// unitRoot makes a root folder with the units and the programs where they belong.
+// unitRoot creates a root folder with the units and the programs in their places.
 func unitRoot(t testing.TB) string {
 	t.Helper()
 	root := t.TempDir()
@@ -36,12 +36,12 @@ func TestDeployUnitsAreValidAndHardened(t *testing.T) {
 	root := unitRoot(t)
 	for _, name := range services {
 		unit := "keyward-" + name + ".service"
-		// It says what it does not know and succeeds all the same.
+		// It prints the settings that it does not know, and still succeeds.
 		cmd := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "--root="+root, unit)
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("systemd-analyze verify %s: %v\n%s", unit, err, out)
 		}
-		// 0 is best and 100 is worst; a usual service has 96.
+		// 0 is the best and 100 the worst score; a usual service has 96.
 		if _, err := try(t, "systemd-analyze", "security", "--offline=yes", "--threshold=15", "--root="+root, unit); err != nil {
 			t.Errorf("systemd-analyze security %s: %v", unit, err)
 		}
@@ -67,7 +67,7 @@ func TestDeployUnitsAndExamplesAgree(t *testing.T) {
 			"key_file: /run/credentials/keyward-" + name + ".service/" + name + ".kek\n",
 		} {
 			if !strings.Contains(string(example), line) {
-				t.Errorf("examples/%s.yaml lacks %q, which is where the unit puts it", name, line)
+				t.Errorf("examples/%s.yaml lacks %q, which is the path in the unit", name, line)
 			}
 		}
 		for _, line := range []string{"\nStateDirectory=keyward-" + name + "\n", "\nLoadCredential=" + name + ".kek:"} {
@@ -78,8 +78,8 @@ func TestDeployUnitsAndExamplesAgree(t *testing.T) {
 	}
 }
 
-// TestDeployUnitsAllowAllThatProgramsDo watches the system calls of everything in one
-// process: systemd's filters would end a program at the first that they do not know.
+// TestDeployUnitsAllowAllThatProgramsDo traces the system calls of all programs in one process:
+// systemd's filters would end a program at the first forbidden call.
 func TestDeployUnitsAllowAllThatProgramsDo(t *testing.T) {
 	allowed := systemCalls(t, "@system-service")
 	for call := range systemCalls(t, "@privileged") {
@@ -88,7 +88,7 @@ func TestDeployUnitsAllowAllThatProgramsDo(t *testing.T) {
 	folder, err := programs()
 	check(t, err)
 	trace, dir := filepath.Join(t.TempDir(), "trace"), t.TempDir()
-	// -I never: strace passes signals on instead of dying of them.
+	// -I never: strace forwards signals instead of ending.
 	p := startCommand(t, "standalone", exec.Command("strace", "-f", "-qq", "-I", "never", "-o", trace, filepath.Join(folder, "standalone"),
 		"--dir", dir, "--grpc", "127.0.0.1:0", "--json", "127.0.0.1:0", "--metrics", "127.0.0.1:0"))
 	grpc, json := p.waitFor("gRPC"), p.waitFor("JSON")
@@ -96,7 +96,8 @@ func TestDeployUnitsAllowAllThatProgramsDo(t *testing.T) {
 	s := site{vault: grpc, allowlist: grpc, json: json, access: filepath.Join(dir, "access")}
 	endpoint := register(t, s, "demo", "payments")
 	s.must(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
-	// To judge a public address, the machine's own are looked up. Nothing is sent to it.
+	// The address check of a public address looks up the machine's own addresses. Nothing is sent
+	// to it.
 	s.must(t, owner, http.MethodPost, "/v1/workspaces/demo/endpoints?endpointId=public", `{"url":"https://9.9.9.9/","methods":["GET"]}`)
 	s.must(t, admin, http.MethodPost, "/v1/workspaces/demo/endpoints/public:approve", `{}`)
 	s.must(t, owner, http.MethodPost, "/v1/workspaces/demo/endpoints/public:activate", `{}`)
@@ -120,7 +121,7 @@ func TestDeployUnitsAllowAllThatProgramsDo(t *testing.T) {
 		case name == "socket" && !slices.Contains(families, family):
 			t.Errorf("socket(%s) is not in RestrictAddressFamilies", args)
 		case strings.Contains(args, "PROT_WRITE|PROT_EXEC"):
-			t.Errorf("%s(%s) is against MemoryDenyWriteExecute", name, args)
+			t.Errorf("%s(%s) violates MemoryDenyWriteExecute", name, args)
 		}
 	}
 	if seen < 1000 || !netlink {
@@ -128,7 +129,7 @@ func TestDeployUnitsAllowAllThatProgramsDo(t *testing.T) {
 	}
 }
 
-// systemCalls returns the calls of a set, those of the sets in it included.
+// systemCalls returns the system calls of a set, including nested sets.
 func systemCalls(t testing.TB, set string) map[string]bool {
 	t.Helper()
 	all := make(map[string]bool)

@@ -21,8 +21,8 @@ func TestDeployRulesHoldAndFire(t *testing.T) {
 	command(t, "promtool", "test", "rules", deployDir+"/prometheus/rules_test.yaml")
 }
 
-// TestDeployRulesAndDashboardKnowTheMetrics: a rule over a metric that does not exist
-// never fires.
+// TestDeployRulesAndDashboardKnowTheMetrics checks the names of metrics, because a rule for a
+// metric that does not exist never fires.
 func TestDeployRulesAndDashboardKnowTheMetrics(t *testing.T) {
 	text, err := os.ReadFile(rules)
 	check(t, err)
@@ -54,13 +54,13 @@ func TestDeployRulesAndDashboardKnowTheMetrics(t *testing.T) {
 	for where, expr := range expressions {
 		for _, name := range metric.FindAllString(expr, -1) {
 			if !known[name] && !labels.MatchString(name) {
-				t.Errorf("%s: no program shows %s", where, name)
+				t.Errorf("%s: no program exposes %s", where, name)
 			}
 		}
 	}
 }
 
-// TestDeployDashboardAsksWhatPrometheusUnderstands puts each query where promtool looks.
+// TestDeployDashboardAsksWhatPrometheusUnderstands checks each query with promtool.
 func TestDeployDashboardAsksWhatPrometheusUnderstands(t *testing.T) {
 	type rule struct {
 		Record string `yaml:"record"`
@@ -68,12 +68,12 @@ func TestDeployDashboardAsksWhatPrometheusUnderstands(t *testing.T) {
 	}
 	var asked []rule
 	for _, expr := range panels(t) {
-		// What Grafana fills in before it asks.
+		// Grafana replaces these variables before a query.
 		expr = strings.NewReplacer("$__rate_interval", "5m", "$job", "a", "$instance", "b").Replace(expr)
 		asked = append(asked, rule{fmt.Sprintf("q%d", len(asked)), expr})
 	}
 	if len(asked) < 15 {
-		t.Fatalf("the dashboard asks %d questions, want at least 15", len(asked))
+		t.Fatalf("the dashboard has %d queries, want at least 15", len(asked))
 	}
 	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": asked}}})
 	check(t, err)
@@ -98,7 +98,7 @@ func panels(t testing.TB) map[string]string {
 	queries, ids := make(map[string]string), make(map[int]bool)
 	for _, panel := range dashboard.Panels {
 		if ids[panel.ID] {
-			t.Errorf("the dashboard has two panels with the id %d", panel.ID)
+			t.Errorf("the dashboard has two panels with the ID %d", panel.ID)
 		}
 		ids[panel.ID] = true
 		for i, target := range panel.Targets {

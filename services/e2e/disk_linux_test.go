@@ -16,16 +16,16 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// limitDisk makes writes of a program to its files fail from that size on, as if there
-// was no more room. That needs no privileges, unlike a disk of its own.
+// limitDisk makes writes of a program beyond a file size fail, as if the disk were full. Unlike a
+// separate disk, this needs no privileges.
 func (p *process) limitDisk(size uint64) {
 	p.t.Helper()
 	limit := unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}
 	check(p.t, unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil))
 }
 
-// startLimitable is start for a program that does not take the signal with which the
-// kernel tells of the limit. A write beyond it fails, and that is all.
+// startLimitable is start for a program that ignores the signal with which the kernel reports the
+// limit. A write beyond it only fails.
 func (c *constellation) startLimitable(name string) *process {
 	c.t.Helper()
 	runtime.LockOSThread()
@@ -33,12 +33,12 @@ func (c *constellation) startLimitable(name string) *process {
 	var blocked, before unix.Sigset_t
 	blocked.Val[0] = 1 << (syscall.SIGXFSZ - 1)
 	check(c.t, unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, &before))
-	c.start(name) // inherits what is blocked in this thread
+	c.start(name) // inherits the blocked signals of this thread
 	check(c.t, unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil))
 	return c.running[name]
 }
 
-// allocated returns how many bytes of the vault's file are on the disk. Beyond them it
+// allocated returns the number of bytes of the vault's file that are allocated on disk. The rest
 // is a hole.
 func (c *constellation) allocated() uint64 {
 	c.t.Helper()
@@ -57,7 +57,7 @@ func TestAVaultWithoutRoomGoesOnReadingAndLosesNothing(t *testing.T) {
 	d := &diary{t: t, client: c.vaultAs(t, owner), written: make(map[string]string)}
 	client := c.allowlistAs(t, sender)
 	check(t, d.write(t.Context()))
-	// The first message of a key is noted in the vault: what it is for, and a block of nonces.
+	// The first message of a key writes to the vault: the key's purpose, and a block of nonces.
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 
 	for _, tt := range []struct {
@@ -79,18 +79,18 @@ func TestAVaultWithoutRoomGoesOnReadingAndLosesNothing(t *testing.T) {
 		d.verify(tt.name + " no more")
 	}
 	t.Logf("%d of %d secrets were acknowledged", len(d.written), d.n)
-	// What is on the disk is what was acknowledged, also to who reads it anew.
+	// The disk contains the acknowledged secrets, also after a restart.
 	vault.limitDisk(0)
 	d.writeUntilRefused("the disk is full at the end")
 	vault.kill()
 	c.start("vault")
 	c.waitReady()
-	d.verify("the vault was started anew")
+	d.verify("the vault was restarted")
 	check(t, d.write(t.Context()))
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 }
 
-// A diary creates secrets and remembers what was acknowledged.
+// A diary creates secrets and records the acknowledged ones.
 type diary struct {
 	t       testing.TB
 	client  vaultv1.VaultServiceClient
@@ -112,7 +112,7 @@ func (d *diary) write(ctx context.Context) error {
 	return nil
 }
 
-// writeUntilRefused uses up the room that there is.
+// writeUntilRefused uses all remaining space.
 func (d *diary) writeUntilRefused(when string) {
 	d.t.Helper()
 	const enough = 2000
@@ -126,20 +126,20 @@ func (d *diary) writeUntilRefused(when string) {
 			d.t.Errorf("CreateSecret when %s = %v, want INTERNAL or UNAVAILABLE", when, err)
 		}
 		if text := status.Convert(err).Message(); strings.Contains(text, os.TempDir()) || strings.Contains(text, "too large") {
-			d.t.Errorf("CreateSecret when %s tells its caller of the disk: %q", when, text)
+			d.t.Errorf("CreateSecret when %s reveals the disk to its caller: %q", when, text)
 		}
 		return
 	}
 	d.t.Errorf("%d secrets were stored when %s", enough, when)
 }
 
-// verify checks that all that was acknowledged is there, and is listed.
+// verify checks that all acknowledged secrets exist and are listed.
 func (d *diary) verify(when string) {
 	d.t.Helper()
 	for name, uid := range d.written {
 		got, err := d.client.GetSecret(d.t.Context(), &vaultv1.GetSecretRequest{Name: name})
 		if err != nil || got.GetSecret().GetUid() != uid {
-			d.t.Errorf("GetSecret(%s) when %s = %v, %v, want what was acknowledged", name, when, got.GetSecret(), err)
+			d.t.Errorf("GetSecret(%s) when %s = %v, %v, want the acknowledged secret", name, when, got.GetSecret(), err)
 		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// TestPagesNameTestsAndFilesThatThereAre keeps the claims of pages tied to what proves them.
-func TestPagesNameTestsAndFilesThatThereAre(t *testing.T) {
+// TestPagesNameExistingTestsAndFiles checks that the tests, files, and Makefile targets that
+// pages cite as proof exist.
+func TestPagesNameExistingTestsAndFiles(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
 	tests, goals := testNames(t), makeGoals(t)
@@ -19,11 +20,11 @@ func TestPagesNameTestsAndFilesThatThereAre(t *testing.T) {
 		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)`").FindAllStringSubmatch(text, -1)
 		named = append(named, regexp.MustCompile(`\^((?:Test|Fuzz)[A-Z][A-Za-z0-9_]*)\$`).FindAllStringSubmatch(text, -1)...)
 		if len(named) < fewest {
-			t.Errorf("%s names %d tests only", page, len(named))
+			t.Errorf("%s names only %d tests", page, len(named))
 		}
 		for _, name := range named {
 			if !tests[name[1]] {
-				t.Errorf("%s names %s, and there is no such test", page, name[1])
+				t.Errorf("%s names %s, but there is no such test", page, name[1])
 			}
 		}
 		for _, path := range regexp.MustCompile("[`/]((?:services/|pkg/|tools/|vault/|allowlist/|e2e/)[a-z0-9_/]+(?:\\.go)?)`").FindAllStringSubmatch(text, -1) {
@@ -32,12 +33,12 @@ func TestPagesNameTestsAndFilesThatThereAre(t *testing.T) {
 				from = filepath.Join(root, "services")
 			}
 			if _, err := os.Stat(filepath.Join(from, path[1])); err != nil {
-				t.Errorf("%s names %s, and there is no such file", page, path[1])
+				t.Errorf("%s names %s, but there is no such file", page, path[1])
 			}
 		}
 		for _, goal := range regexp.MustCompile("`make ([a-z-]+)`").FindAllStringSubmatch(text, -1) {
 			if !goals[goal[1]] {
-				t.Errorf("%s names make %s, and there is no such target", page, goal[1])
+				t.Errorf("%s names make %s, but there is no such target", page, goal[1])
 			}
 		}
 	}
@@ -53,7 +54,8 @@ func makeGoals(t *testing.T) map[string]bool {
 	return goals
 }
 
-// TestThePageOnProvidersQuotesTheLog keeps the table of what goes wrong with tokens true.
+// TestThePageOnProvidersQuotesTheLog checks that the table of problems with tokens quotes log
+// messages correctly.
 func TestThePageOnProvidersQuotesTheLog(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("..", "..", "pkg", "auth", "*.go"))
@@ -69,7 +71,7 @@ func TestThePageOnProvidersQuotesTheLog(t *testing.T) {
 	}
 	for _, message := range quoted {
 		if !strings.Contains(code.String(), `"`+message[1]+`"`) {
-			t.Errorf("the log never says %q", message[1])
+			t.Errorf("no log message is %q", message[1])
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestExamplesSendAndReceive runs the services of examples/ as its README says, each against
-// the example partner, both ways. Needs bash, curl, openssl, Node, and python3.
+// TestExamplesSendAndReceive runs the services of examples/ as its README describes, each against
+// the example partner, in both directions. Needs bash, curl, openssl, Node, and python3.
 func TestExamplesSendAndReceive(t *testing.T) {
 	bin := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../examples/...").CombinedOutput(); err != nil {
@@ -48,7 +48,7 @@ func TestExamplesSendAndReceive(t *testing.T) {
 			if got, want := partner.waitFor("webhook:"), "204 No Content"; got != want {
 				t.Errorf("the service answered the webhook with %s, want %s", got, want)
 			}
-			// The event may come before the answer.
+			// The event may arrive before the answer.
 			answer, event := `answer: {"status":"accepted"}`, `event: {"event":"payment.settled"}`
 			service.waitForBoth(answer, event)
 
@@ -72,7 +72,7 @@ func (p *process) waitForBoth(a, b string) {
 	p.t.Helper()
 	missing := map[string]bool{a: true, b: true}
 	for range 2 {
-		// waitFor passes over other lines, so take the next one whatever it is.
+		// waitFor skips other lines, so take the next line, whichever it is.
 		line := p.waitFor("")
 		delete(missing, line)
 	}

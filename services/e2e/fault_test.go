@@ -28,15 +28,15 @@ import (
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
-// reconfigure starts a program anew with another configuration and waits until all
-// are ready.
+// reconfigure restarts a program with another configuration and waits until all programs are
+// ready.
 func (c *constellation) reconfigure(name string, change func(string) string) {
 	c.t.Helper()
 	before, err := os.ReadFile(c.path(name + ".yaml"))
 	check(c.t, err)
 	after := change(string(before))
 	if after == string(before) {
-		c.t.Fatalf("the configuration of %s is as it was", name)
+		c.t.Fatalf("the configuration of %s is unchanged", name)
 	}
 	check(c.t, os.WriteFile(c.path(name+".yaml"), []byte(after), 0o600))
 	c.running[name].kill()
@@ -44,21 +44,20 @@ func (c *constellation) reconfigure(name string, change func(string) string) {
 	c.waitReady()
 }
 
-// withMaxStale has the allowlist do without the vault for [maxStale] only, and waits
-// until it knows the vault to be there. Further changes of its configuration may come
-// with it.
+// withMaxStale limits the time without the vault to [maxStale] for the allowlist, and waits until
+// it is connected to the vault. It can make further changes of the configuration.
 func (c *constellation) withMaxStale(changes ...string) {
 	c.t.Helper()
 	c.metrics = freePort(c.t)
 	c.reconfigure("allowlist", func(text string) string {
 		text = strings.NewReplacer(changes...).Replace(text)
-		// The vault is the last of the file.
+		// The section of the vault is the last of the file.
 		return "metrics_listen: " + c.metrics + "\nreload_interval: 100ms\n" + text + "  max_stale: " + maxStale.String() + "\n"
 	})
 	c.waitWatched()
 }
 
-// waitWatched waits until the allowlist hears of changes from the vault.
+// waitWatched waits until the allowlist receives changes from the vault.
 func (c *constellation) waitWatched() {
 	c.t.Helper()
 	c.waitMetric("keyward_vault_watch_connected 1")
@@ -77,16 +76,16 @@ func (c *constellation) waitMetric(line string) {
 		defer func() { _ = resp.Body.Close() }()
 		text, err := io.ReadAll(resp.Body)
 		if err == nil && !strings.Contains(string(text), "\n"+line+"\n") {
-			err = errors.New("the metrics do not say so")
+			err = errors.New("the metrics do not contain the line")
 		}
 		return err
 	})
 }
 
-// waitEncrypt waits until Encrypt answers with a code and a reason.
+// waitEncrypt waits until Encrypt returns a code and a reason.
 func (c *constellation) waitEncrypt(client allowlistv1.AllowlistServiceClient, endpoint string, code codes.Code, reason string) {
 	c.t.Helper()
-	eventually(c.t, patience, strings.TrimSpace(fmt.Sprintf("Encrypt answers %v %s", code, reason)), func(ctx context.Context) error {
+	eventually(c.t, patience, strings.TrimSpace(fmt.Sprintf("Encrypt returns %v %s", code, reason)), func(ctx context.Context) error {
 		_, err := encrypt(ctx, client, endpoint)
 		if status.Code(err) != code || reasonOf(err) != reason {
 			return fmt.Errorf("Encrypt = %w", err)
@@ -101,8 +100,8 @@ func TestASilentConnectionToTheVaultIsDoneWithoutForAWhile(t *testing.T) {
 		name string
 		heal func(*line)
 	}{
-		{"and used again when it speaks again", (*line).resume},
-		{"and given up when it never speaks again but a new one would", (*line).resumeNew},
+		{"and used again when it responds again", (*line).resume},
+		{"and closed when it never responds again but a new one would", (*line).resumeNew},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,7 +137,7 @@ func TestASlowVaultSlowsNobodyWhoseKeysAreInMemory(t *testing.T) {
 	const lag = maxStale / 4
 	slow := time.Now()
 	between.lag.Store(int64(lag))
-	eventually(t, patience, "the vault is slow for longer than secrets are kept without it", func(context.Context) error {
+	eventually(t, patience, "the vault is slow for longer than max_stale", func(context.Context) error {
 		if time.Since(slow) < maxStale+2*lag {
 			return errors.New("not yet")
 		}
@@ -146,7 +145,7 @@ func TestASlowVaultSlowsNobodyWhoseKeysAreInMemory(t *testing.T) {
 	})
 	for _, s := range l.end() {
 		if s.err != nil {
-			t.Fatalf("a call beside a slow vault failed: %v", s.err)
+			t.Fatalf("a call during a slow vault failed: %v", s.err)
 		}
 	}
 }
@@ -157,7 +156,7 @@ func TestAWorkloadCertificateIsRenewedInPlace(t *testing.T) {
 	endpoint := register(t, c.site, "demo", "payments")
 	c.withMaxStale()
 	client := c.allowlistAs(t, sender)
-	// A vault that starts anew is shown the certificate of the moment.
+	// A restarting vault receives the current certificate.
 	restart := func() {
 		c.running["vault"].kill()
 		c.start("vault")
@@ -165,7 +164,7 @@ func TestAWorkloadCertificateIsRenewedInPlace(t *testing.T) {
 
 	const life = 10 * time.Second
 	c.renew(life)
-	expired := time.Now().Add(life) // a little later than it is
+	expired := time.Now().Add(life) // slightly later than the present
 	restart()
 	c.waitWatched()
 	c.waitEncrypt(client, endpoint, codes.OK, "")
@@ -189,8 +188,8 @@ func TestAWorkloadCertificateIsRenewedInPlace(t *testing.T) {
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 }
 
-// renew gives the allowlist a certificate that lives for some time from now on, and
-// waits until it has noticed.
+// renew gives the allowlist a certificate that is valid for some time from now on, and waits until
+// the allowlist has loaded it.
 func (c *constellation) renew(life time.Duration) {
 	c.t.Helper()
 	file := c.path("ca/authority.pem")
@@ -226,24 +225,24 @@ func TestABrokenPolicyIsNotFollowedAndSetsTheAlarm(t *testing.T) {
 	c.waitMetric(`keyward_reload_failed{files="server"} 0`)
 
 	for name, broken := range map[string]string{
-		"half of it": string(good[:len(good)/2+1]) + "{", "nothing": "", "a word that there is not": "peeple: []\n",
+		"half of it": string(good[:len(good)/2+1]) + "{", "nothing": "", "an unknown word": "peeple: []\n",
 	} {
 		install(broken)
 		c.waitMetric(`keyward_reload_failed{files="server"} 1`)
 		if _, err := encrypt(t.Context(), client, endpoint); err != nil {
-			t.Errorf("Encrypt while the policy is %s = %v, want it to be served by the one before", name, err)
+			t.Errorf("Encrypt while the policy is %s = %v, want it to be served under the previous policy", name, err)
 		}
 		install(string(good))
 		c.waitMetric(`keyward_reload_failed{files="server"} 0`)
 	}
-	// What is repaired is followed.
+	// A repaired policy takes effect.
 	install(strings.Replace(string(good), "subject: sender", "subject: nobody", 1))
 	c.waitEncrypt(client, endpoint, codes.PermissionDenied, "PERMISSION_DENIED")
 	install(string(good))
 	c.waitEncrypt(client, endpoint, codes.OK, "")
 }
 
-func TestAnIssuerThatIsDownKeepsOutNobodyWhoIsKnown(t *testing.T) {
+func TestAnIssuerOutageDoesNotAffectKnownCallers(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	endpoint := register(t, c.site, "demo", "payments")
@@ -264,15 +263,15 @@ func TestAnIssuerThatIsDownKeepsOutNobodyWhoIsKnown(t *testing.T) {
 		t.Errorf("Encrypt with a token that was verified before = %v", err)
 	}
 	if _, err := encrypt(t.Context(), c.bearing(first), endpoint); err != nil {
-		t.Errorf("Encrypt with a new token of a key that is known = %v", err)
+		t.Errorf("Encrypt with a new token of a known key = %v", err)
 	}
 	rotated.Store(true)
 	between.mend()
 	c.waitEncrypt(unknown, endpoint, codes.OK, "")
 }
 
-// startRotatingIssuer serves an issuer over a line. It has the first key until it is
-// told that it has rotated to the second one.
+// startRotatingIssuer serves an issuer over a line. It publishes the first key until rotated
+// reports the rotation to the second one.
 func (c *constellation) startRotatingIssuer() (between *line, first, second *localid.Issuer, rotated *atomic.Bool) {
 	c.t.Helper()
 	authority, err := localid.LoadOrCreate(c.path("ca"))
@@ -294,13 +293,13 @@ func (c *constellation) startRotatingIssuer() (between *line, first, second *loc
 		}
 		issuer.Handler().ServeHTTP(w, r)
 	})
-	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // cut connections are meant
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // connections are cut on purpose
 	server.StartTLS()
 	c.t.Cleanup(server.Close)
 	return between, first, second, rotated
 }
 
-// bearing returns the allowlist as a sender sees it who has a new token of an issuer.
+// bearing returns the allowlist's client of a sender with a new token of an issuer.
 func (c *constellation) bearing(issuer *localid.Issuer) allowlistv1.AllowlistServiceClient {
 	c.t.Helper()
 	token, err := issuer.Sign("sender", "keyward", time.Hour, nil)

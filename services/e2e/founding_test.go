@@ -27,18 +27,18 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A promise walks through what the product is for, in the words that it began with. Its
-// steps build on each other.
+// A promise goes through the purposes of the product, in their original words. Its steps depend on
+// each other.
 type promise struct {
 	site
 	dir     string
 	grpcurl string
-	key     string   // the partner's AES key in hexadecimal, which is looked for everywhere
-	seen    [][]byte // all that the API has answered
+	key     string   // the partner's AES key in hexadecimal, which must appear nowhere
+	seen    [][]byte // all answers of the API
 }
 
-// TestTheProductKeepsItsPromise proves each sentence over gRPC, JSON and grpcurl with the
-// programs as they are built. The console's half is e2e/founding.test.ts of the page.
+// TestTheProductKeepsItsPromise proves each sentence over gRPC, JSON, and grpcurl with the built
+// programs. The console's half is e2e/founding.test.ts of the page.
 func TestTheProductKeepsItsPromise(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -65,7 +65,7 @@ func TestTheProductKeepsItsPromise(t *testing.T) {
 		{"Other services use it over gRPC, people over JSON and the console, operators with grpcurl", p.answersGrpcurl},
 	} {
 		if !t.Run(step.sentence, step.prove) {
-			t.Fatal("the steps after this one build on it")
+			t.Fatal("later steps depend on this one")
 		}
 	}
 }
@@ -75,7 +75,7 @@ const (
 	endpoints = "/v1/workspaces/demo/endpoints"
 )
 
-// ask is call, and remembers the answer.
+// ask is call, and records the answer.
 func (p *promise) ask(t *testing.T, who person, method, path, body string) answer {
 	t.Helper()
 	got := p.call(t, who, method, path, body)
@@ -83,7 +83,7 @@ func (p *promise) ask(t *testing.T, who person, method, path, body string) answe
 	return got
 }
 
-// done is ask for what has to succeed.
+// done is ask for requests that must succeed.
 func (p *promise) done(t *testing.T, who person, method, path, body string) answer {
 	t.Helper()
 	got := p.ask(t, who, method, path, body)
@@ -117,17 +117,17 @@ func (p *promise) encryptsAtRest(t *testing.T) {
 	for path, content := range disk {
 		for form, text := range forms(p.key) {
 			if bytes.Contains(content, text) {
-				t.Errorf("%s holds the value (%s)", path, form)
+				t.Errorf("%s contains the value (%s)", path, form)
 			}
 		}
 	}
 	database := disk["file vault.db"]
-	const bolt = 0xED0CDAED // the mark of bbolt, behind the header of the first page
+	const bolt = 0xED0CDAED // the magic number of bbolt, after the header of the first page
 	if len(database) < 20 || binary.LittleEndian.Uint32(database[16:]) != bolt {
-		t.Error("vault.db is no file of bbolt")
+		t.Error("vault.db is not a bbolt file")
 	}
 	if !bytes.Contains(database, stored.GetCiphertext()) {
-		t.Error("what is shown as the encrypted representation is not what is on disk")
+		t.Error("the returned encrypted representation is not on disk")
 	}
 }
 
@@ -147,7 +147,7 @@ func (p *promise) manages(t *testing.T) {
 		t.Errorf("the list has %v, want %v", got, want)
 	}
 	if got, want := listed("?query=HOOK"), []string{"hook-key"}; !slices.Equal(got, want) {
-		t.Errorf("a search finds %v, want %v", got, want)
+		t.Errorf("a search returned %v, want %v", got, want)
 	}
 	var list struct{ Versions []struct{ Version int } }
 	check(t, json.Unmarshal(p.done(t, owner, http.MethodGet, secrets+"/short-lived/versions", "").body, &list))
@@ -189,7 +189,7 @@ func (p *promise) neverShows(t *testing.T) {
 		for form, text := range forms(value) {
 			for _, answer := range p.seen {
 				if bytes.Contains(answer, text) {
-					t.Errorf("an answer shows a value (%s): %s", form, answer)
+					t.Errorf("an answer contains a value (%s): %s", form, answer)
 				}
 			}
 		}
@@ -204,7 +204,7 @@ func (p *promise) resolvesForWorkloadsOnly(t *testing.T) {
 		}
 	}
 	if got := p.ask(t, owner, http.MethodPost, secrets+"/partner-key:resolve", `{"uid":"u"}`); got.status != http.StatusNotFound {
-		t.Errorf("the gateway has a way to resolve: %d %s", got.status, got.body)
+		t.Errorf("the gateway has a route to resolve: %d %s", got.status, got.body)
 	}
 }
 
@@ -224,7 +224,7 @@ func (p *promise) registers(t *testing.T) {
 		return fmt.Sprint(got.Allowed)
 	}
 	if got := allowed("https://api.partner.example/v1/payments"); got != "false" {
-		t.Errorf("an endpoint that nobody approved is allowed: %s", got)
+		t.Errorf("an endpoint without approval is allowed: %s", got)
 	}
 	p.done(t, admin, http.MethodPost, endpoints+"/partner:approve", `{}`)
 	p.done(t, owner, http.MethodPost, endpoints+"/partner:activate", `{}`)
@@ -243,7 +243,7 @@ func (p *promise) holdsReferences(t *testing.T) {
 		}
 	}
 	if refused := p.ask(t, owner, http.MethodDelete, secrets+"/partner-key", ""); refused.reason() != "SECRET_IN_USE" {
-		t.Errorf("delete of a secret that is referred to = %d %s, want SECRET_IN_USE", refused.status, refused.body)
+		t.Errorf("deletion of a referenced secret = %d %s, want SECRET_IN_USE", refused.status, refused.body)
 	}
 	if strings.Contains(readFile(t, filepath.Join(p.dir, "data", "allowlist.db")), p.key) {
 		t.Error("the allowlist has stored the key")
@@ -257,7 +257,7 @@ func (p *promise) speaksThePartnersFormat(t *testing.T) {
 	message, err := allowlist.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: name, Body: []byte(plain)})
 	check(t, err)
 	if opened := p.openAsThePartner(t, message.GetBody()); opened != plain {
-		t.Errorf("the partner opens %q, want %q", opened, plain)
+		t.Errorf("the partner decrypts %q, want %q", opened, plain)
 	}
 	mac := hmac.New(sha256.New, []byte(hmacKey))
 	mac.Write(message.GetBody())
@@ -276,14 +276,14 @@ func (p *promise) speaksThePartnersFormat(t *testing.T) {
 		return err
 	}
 	if err := verify(signature); err != nil {
-		t.Errorf("VerifySignature of what the partner signs = %v", err)
+		t.Errorf("VerifySignature of the partner's signature = %v", err)
 	}
 	if err := verify("sha256=" + strings.Repeat("0", 64)); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("VerifySignature of another signature = %v, want InvalidArgument", err)
 	}
 }
 
-// openAsThePartner opens a body with nothing but the key: 12 bytes of IV, ciphertext, tag.
+// openAsThePartner decrypts a body with only the key: 12 bytes of IV, ciphertext, tag.
 func (p *promise) openAsThePartner(t *testing.T, body []byte) string {
 	t.Helper()
 	var envelope struct{ EncryptedData []byte }
@@ -304,7 +304,7 @@ func (p *promise) refusesKeyMaterial(t *testing.T) {
 		"url": "https://api.partner.example/pasted", "methods": ["POST"], "encryption": {"request": {"cipher": {
 			"algorithm": "ALGORITHM_AES_256_GCM", "sharedKey": {"keys": [{"name": %q}]}}}}}`, p.key))
 	if got.status != http.StatusBadRequest || got.reason() != "DIRECT_KEY_NOT_SUPPORTED" || bytes.Contains(got.body, []byte(p.key)) {
-		t.Errorf("a key in the place of a reference = %d %s, want 400 DIRECT_KEY_NOT_SUPPORTED without the key", got.status, got.body)
+		t.Errorf("a key instead of a reference = %d %s, want 400 DIRECT_KEY_NOT_SUPPORTED without the key", got.status, got.body)
 	}
 }
 
@@ -333,7 +333,7 @@ func (p *promise) answersGrpcurl(t *testing.T) {
 	services := run(p.vault, "list")
 	for _, service := range []string{"keyward.vault.v1.VaultService", "keyward.allowlist.v1.AllowlistService"} {
 		if !strings.Contains(services, service) {
-			t.Errorf("grpcurl lists %q, want %s among them", services, service)
+			t.Errorf("grpcurl listed %q, want %s among them", services, service)
 		}
 	}
 	got := run("-d", `{"parent": "workspaces/demo"}`, p.vault, "keyward.vault.v1.VaultService/ListSecrets")
@@ -342,7 +342,7 @@ func (p *promise) answersGrpcurl(t *testing.T) {
 	}
 }
 
-// buildGrpcurl returns the path of grpcurl, as pinned in tools/client.
+// buildGrpcurl builds grpcurl, as pinned in tools/client, and returns its path.
 func buildGrpcurl(t testing.TB) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "make", "-C", "../..", "--no-print-directory", ".bin/grpcurl")

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestBadInputIsAnsweredClearly sends what clients get wrong, and what attackers try.
-// Each answer is an error in one shape, with the reason that the contract names, and
-// the server goes on as if nothing had happened.
+// TestBadInputIsAnsweredClearly sends mistakes of clients and attempts of attackers. Each response
+// must be an error in one format, with the reason of the contract, and the server must continue
+// unaffected.
 func TestBadInputIsAnsweredClearly(t *testing.T) {
 	t.Parallel()
 	s, _ := standalone(t, t.TempDir())
@@ -45,9 +45,9 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		{"a made-up page token", owner, "GET", secrets + "?pageToken=AAAA", "", nil, 400, "INVALID_PAGE_TOKEN"},
 		{"a stale etag", owner, "PATCH", secrets + "/a", `{"etag":"0","description":"x"}`, nil, 409, "ETAG_MISMATCH"},
 		{"a stale etag on delete", owner, "DELETE", secrets + "/a?etag=0", "", nil, 409, "ETAG_MISMATCH"},
-		{"a reused request id", owner, "POST", secrets + "?secretId=c&requestId=used", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 400, "REQUEST_ID_REUSED"},
+		{"a reused idempotency key", owner, "POST", secrets + "?secretId=c&requestId=used", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 400, "REQUEST_ID_REUSED"},
 		{"a name that is taken", owner, "POST", secrets + "?secretId=a", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 409, "SECRET_EXISTS"},
-		{"a name that is absent", owner, "GET", secrets + "/absent", "", nil, 404, "SECRET_NOT_FOUND"},
+		{"a name that does not exist", owner, "GET", secrets + "/absent", "", nil, 404, "SECRET_NOT_FOUND"},
 		{"an encoded slash before history", owner, "GET", secrets + "/a%2Fhistory", "", nil, 404, "ROUTE_NOT_FOUND"},
 		{"a trailing slash", owner, "GET", secrets + "/", "", nil, 404, "ROUTE_NOT_FOUND"},
 		{"an unknown route", owner, "GET", "/v1/nothing", "", nil, 404, "ROUTE_NOT_FOUND"},
@@ -59,14 +59,14 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		{"a method override", owner, "POST", secrets + "/a", "", []string{"X-Http-Method-Override", "GET"}, 405, "METHOD_NOT_ALLOWED"},
 		{"a form", owner, "POST", secrets + "?secretId=c", `a=b`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, ""},
 		{"a path with dots", owner, "GET", "/v1/workspaces/demo/secrets/..%2f..%2fx", "", nil, 404, "ROUTE_NOT_FOUND"},
-		{"an id with a bad character", owner, "POST", secrets + "?secretId=a%20b", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 400, "INVALID_FIELD"},
+		{"an ID with an invalid character", owner, "POST", secrets + "?secretId=a%20b", `{"value":{"text":"y is more than 16 bytes"}}`, nil, 400, "INVALID_FIELD"},
 		{"a workspace that does not parse, as admin", admin, "GET", "/v1/workspaces/-x/secrets", "", nil, 400, "INVALID_FIELD"},
 		{"a workspace that does not parse, as owner", owner, "GET", "/v1/workspaces/-x/secrets", "", nil, 403, "PERMISSION_DENIED"},
 		{"a role in a header", nobody, "GET", secrets, "", []string{"Grpc-Metadata-Authorization", "Bearer x"}, 401, "CREDENTIALS_MISSING"},
-		{"a token of nobody", nobody, "GET", secrets, "", []string{"Authorization", "Bearer e30.e30.e30"}, 401, "CREDENTIALS_INVALID"},
+		{"a token of an unknown caller", nobody, "GET", secrets, "", []string{"Authorization", "Bearer e30.e30.e30"}, 401, "CREDENTIALS_INVALID"},
 		{"force without being a super admin", owner, "DELETE", secrets + "/a?force=true&reason=x", "", nil, 403, "PERMISSION_DENIED"},
 		{"force without a reason", admin, "DELETE", secrets + "/a?force=true", "", nil, 400, "INVALID_FIELD"},
-		{"a mask of what cannot be changed", owner, "PATCH", secrets + "/a?updateMask=uid", `{}`, nil, 400, "INVALID_FIELD"},
+		{"a mask with a read-only field", owner, "PATCH", secrets + "/a?updateMask=uid", `{}`, nil, 400, "INVALID_FIELD"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 				t.Errorf("%s %.80s = %d %s, want %d %s", tt.method, tt.path, got.status, got.body, tt.status, tt.reason)
 			}
 			if got.header.Get("Cache-Control") != "no-store" || !json.Valid(got.body) {
-				t.Errorf("%s %.80s: the answer is not JSON that nobody stores: %v %s", tt.method, tt.path, got.header, got.body)
+				t.Errorf("%s %.80s: the answer is not JSON with Cache-Control: no-store: %v %s", tt.method, tt.path, got.header, got.body)
 			}
 			if strings.Contains(fmt.Sprint(got.header, string(got.body)), "CANARY") {
 				t.Errorf("%s %.80s: the answer repeats the path: %v %s", tt.method, tt.path, got.header, got.body)
@@ -83,7 +83,7 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		})
 	}
 	if after := s.must(t, owner, http.MethodGet, secrets, "").body; !bytes.Equal(before, after) {
-		t.Errorf("bad input changed what is stored:\n%s\n%s", before, after)
+		t.Errorf("bad input changed the stored data:\n%s\n%s", before, after)
 	}
 }
 

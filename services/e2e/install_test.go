@@ -22,9 +22,9 @@ import (
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
-// A machine is a folder that stands for one that Keyward is installed on: what a page has
-// at /etc is below it, and programs listen on free loopback ports. Commands such as
-// systemctl are those of testdata/machine.
+// A machine is a folder that represents a machine with Keyward: the files of a page's /etc are
+// below it, and programs listen on free loopback ports. Commands such as systemctl are those of
+// testdata/machine.
 type machine struct {
 	dir     string
 	replace *strings.Replacer // of addresses and the issuer
@@ -56,7 +56,7 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-// here returns a text of a page, or of a file, with what it names as it is here.
+// here returns a string of a page or a file, adapted to the paths and addresses of this machine.
 func (m *machine) here(text string) string {
 	return m.replace.Replace(systemPaths.ReplaceAllString(text, "${1}"+m.dir+"/$2/"))
 }
@@ -72,7 +72,7 @@ func (m *machine) stop(t *testing.T) {
 	}
 }
 
-// unpack copies what of the repository is installed, and links the programs.
+// unpack copies the installed files of the repository, and links the programs.
 func (m *machine) unpack(t *testing.T, folder string) {
 	t.Helper()
 	deploy := filepath.Join(folder, "deploy")
@@ -88,8 +88,8 @@ func (m *machine) unpack(t *testing.T, folder string) {
 	check(t, os.Symlink(built, filepath.Join(folder, "bin")))
 }
 
-// provide starts an OpenID provider, and returns the file of its authority and a token of
-// a member of the group `security`.
+// provide starts an OpenID provider, and returns the file of its authority and a token of a member
+// of the group `security`.
 func (m *machine) provide(t *testing.T) (authority, token string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -132,7 +132,7 @@ func (m *machine) provide(t *testing.T) (authority, token string) {
 }
 
 // TestReadmeOfInstallationLeadsToARunningSystem follows docs/install.md with the units and
-// configuration files of deploy/, and an OpenID provider where people would sign in.
+// configuration files of deploy/, and with an OpenID provider for people.
 func TestReadmeOfInstallationLeadsToARunningSystem(t *testing.T) {
 	page := readPage(t, "docs/install.md")
 	examples := page.examples()

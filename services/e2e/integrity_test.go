@@ -19,7 +19,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// runProgram runs a program to its end, and returns what it printed and its exit code.
+// runProgram runs a program, waits for its end, and returns its output and its exit code.
 func runProgram(t testing.TB, program string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	folder, err := programs()
@@ -42,7 +42,7 @@ func (c *constellation) command(name string) (stdout, stderr string, code int) {
 	return runProgram(c.t, "allowlist", name, "--config", c.path("allowlist.yaml"))
 }
 
-// logged fails unless a program has printed a text.
+// logged fails unless a program has printed a string.
 func (p *process) logged(text string) error {
 	if !strings.Contains(p.output(), text) {
 		return fmt.Errorf("%s has not logged %q", p.name, text)
@@ -59,11 +59,11 @@ func (c *constellation) expect(name string, code int, lines ...string) {
 	}
 	stdout, stderr, got := c.command(name)
 	if diff := cmp.Diff(want, stdout); diff != "" || got != code {
-		c.t.Errorf("%s exits with %d, want %d; it says %q; its lines (-want +got):\n%s", name, got, code, stderr, diff)
+		c.t.Errorf("%s exited with %d, want %d, and stderr %q; its lines (-want +got):\n%s", name, got, code, stderr, diff)
 	}
 }
 
-// asAllowlist is the vault as the allowlist's own certificate sees it.
+// asAllowlist is a client of the vault with the allowlist's own certificate.
 func (c *constellation) asAllowlist() vaultv1.VaultServiceClient {
 	c.t.Helper()
 	cert, err := tls.LoadX509KeyPair(c.path("allowlist-client.crt"), c.path("allowlist-client.key"))
@@ -83,7 +83,7 @@ const (
 	hmacSecret = "workspaces/demo/secrets/payments-hmac"
 )
 
-// unbind takes the endpoint's binding of a secret away behind the allowlist's back.
+// unbind releases the endpoint's binding of a secret without the allowlist's knowledge.
 func (c *constellation) unbind(secret string) {
 	c.t.Helper()
 	vault := c.asAllowlist()
@@ -105,7 +105,7 @@ func TestCommandsListAndRepairReferences(t *testing.T) {
 	for _, name := range []string{"references", "reconcile"} {
 		stdout, stderr, code := c.command(name)
 		if code != 1 || stdout != "" || !strings.Contains(stderr, "SIGUSR1") {
-			t.Errorf("%s beside a running allowlist = %d %q %q, want 1 and what to do", name, code, stdout, stderr)
+			t.Errorf("%s next to a running allowlist = %d %q %q, want 1 and advice", name, code, stdout, stderr)
 		}
 	}
 	c.running["allowlist"].stop()
@@ -166,7 +166,7 @@ func TestCommandsMakeNoStore(t *testing.T) {
 	text := strings.ReplaceAll(readFile(t, c.path("allowlist.yaml")), "allowlist.db", "nowhere.db")
 	replaceFile(t, c.path("allowlist.yaml"), text)
 	if _, stderr, code := c.command("references"); code != 1 || !strings.Contains(stderr, "no such file") {
-		t.Errorf("references without a store = %d %q, want 1 and that there is none", code, stderr)
+		t.Errorf("references without a store = %d %q, want 1 and an error", code, stderr)
 	}
 }
 
@@ -185,6 +185,6 @@ func TestSignalMakesARunningAllowlistRepairReferences(t *testing.T) {
 	held, err := c.asAllowlist().ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: hmacSecret})
 	check(t, err)
 	if len(held.GetBindings()) != 1 {
-		t.Errorf("there are %d bindings after the repair, want one", len(held.GetBindings()))
+		t.Errorf("%d bindings exist after the repair, want one", len(held.GetBindings()))
 	}
 }

@@ -14,9 +14,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// TestInteropTheDiskSyncsBeforeEachAcknowledgement watches the system calls of a
-// standalone: between the arrival of a change and its answer there is an fdatasync of
-// the data file.
+// TestInteropTheDiskSyncsBeforeEachAcknowledgement traces the system calls of a standalone:
+// between the arrival of a change and its response, there must be an fdatasync of the data file.
 func TestInteropTheDiskSyncsBeforeEachAcknowledgement(t *testing.T) {
 	dir := t.TempDir()
 	s, p := standalone(t, dir)

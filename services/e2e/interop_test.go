@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// TestInteropWithPartnersTools has the tools that made the known answers open what
-// Encrypt makes of the same profiles, and Decrypt and VerifySignature take what these
-// make anew: openssl, node, crypto-js, node-forge, jose, Mastercard's library, Standard
-// Webhooks, OpenPGP.js, GnuPG, hashlib, and where they are there, Java's and Python's
-// cryptography.
+// TestInteropWithPartnersTools tests the profiles of the known answers with the tools that created
+// them, in both directions: the tools decrypt and verify new messages of Encrypt, and Decrypt and
+// VerifySignature process new messages of the tools. The tools are openssl, node, crypto-js,
+// node-forge, jose, Mastercard's library, Standard Webhooks, OpenPGP.js, GnuPG, hashlib, and,
+// where installed, Java's and Python's cryptography.
 func TestInteropWithPartnersTools(t *testing.T) {
 	t.Parallel()
 	b, p := newBench(t), newPartner(t)
@@ -40,22 +40,22 @@ func TestInteropWithPartnersTools(t *testing.T) {
 	}
 }
 
-// notExchanged says why a vector cannot be tried both ways.
+// notExchanged returns why a vector cannot be tested in both directions.
 func (t *trial) notExchanged(p *partner) string {
 	t.Helper()
 	_, certificate := t.v.Secrets["certificate"]
 	switch {
 	case t.reply() || t.partnerMakes() || t.verifiesOnly():
-		return "it goes one way"
+		return "it has only one direction"
 	case t.p.IVLen == 16 && !certificate:
-		return "the library wants its certificate"
+		return "the library requires its certificate"
 	case !p.ask(t.T, question{Op: "has", Vector: t.v.forPartner()}).Has:
 		return "its tool is not on this machine"
 	}
 	return ""
 }
 
-// bodies are what is exchanged: the vector's and, where any body will do, an empty and
+// bodies returns the bodies to exchange: the vector's body and, if any body is valid, an empty and
 // a longer one.
 func (t *trial) bodies() []string {
 	t.Helper()
@@ -71,44 +71,44 @@ func (t *trial) bodies() []string {
 	return append(all, "", strings.Repeat("0123456789 äöü €\n", 64)+"end")
 }
 
-// partnerOpens checks that the partner opens, or verifies, what Encrypt makes.
+// partnerOpens checks that the partner decrypts or verifies a message of Encrypt.
 func (t *trial) partnerOpens(p *partner, plain string) {
 	t.Helper()
 	sent := t.encrypt(plain)
 	got := p.ask(t.T, question{Op: "open", Vector: t.v.forPartner(), Message: &partnerMessage{Body: string(sent.GetBody()), Headers: headersOf(sent)}})
 	if got.Error != "" {
-		t.Fatalf("the partner does not open %.200q: %s", sent.GetBody(), got.Error)
+		t.Fatalf("the partner does not decrypt %.200q: %s", sent.GetBody(), got.Error)
 	}
-	t.same("what the partner opens", got.Plaintext, plain)
+	t.same("the partner's plaintext", got.Plaintext, plain)
 }
 
-// opensPartners checks that what the partner makes is opened, or verified.
+// opensPartners checks that a message of the partner is decrypted or verified.
 func (t *trial) opensPartners(p *partner, plain string) {
 	t.Helper()
 	made := p.ask(t.T, question{Op: "make", Vector: t.v.forPartner(), Plaintext: plain})
 	if made.Error != "" {
-		t.Fatalf("the partner makes nothing: %s", made.Error)
+		t.Fatalf("the partner created no message: %s", made.Error)
 	}
 	if t.p.Kind == "sign" {
 		if err := t.verify(made.Body, made.Headers); err != nil {
-			t.Errorf("VerifySignature of what the partner made: %v", describe(err))
+			t.Errorf("VerifySignature of the partner's message: %v", describe(err))
 		}
 		return
 	}
 	got, err := t.decrypt([]byte(made.Body), made.Headers)
 	if err != nil {
-		t.Fatalf("Decrypt of what the partner made, %.200q: %v", made.Body, describe(err))
+		t.Fatalf("Decrypt of the partner's message, %.200q: %v", made.Body, describe(err))
 	}
-	t.same("Decrypt of what the partner made", got, plain)
+	t.same("Decrypt of the partner's message", got, plain)
 }
 
-// A partner is testdata/interop/partner.mjs, which speaks to the tools.
+// A partner is the process testdata/interop/partner.mjs, which calls the tools.
 type partner struct {
 	stdin   io.Writer
 	answers *bufio.Scanner
 }
 
-// A question is one line to the partner.
+// A question is one line of input of the partner.
 type question struct {
 	Op        string          `json:"op"`
 	Vector    any             `json:"vector"`
@@ -121,7 +121,7 @@ type partnerMessage struct {
 	Headers map[string]string `json:"headers"`
 }
 
-// A partnerAnswer is one line of the partner.
+// A partnerAnswer is one line of output of the partner.
 type partnerAnswer struct {
 	partnerMessage
 
@@ -158,14 +158,14 @@ func (p *partner) ask(t *testing.T, q question) partnerAnswer {
 	_, err = p.stdin.Write(append(line, '\n'))
 	check(t, err)
 	if !p.answers.Scan() {
-		t.Fatalf("the partner has gone: %v; `make interop` installs what it needs", p.answers.Err())
+		t.Fatalf("the partner has ended: %v; `make interop` installs what it needs", p.answers.Err())
 	}
 	var answer partnerAnswer
 	check(t, json.Unmarshal(p.answers.Bytes(), &answer))
 	return answer
 }
 
-// forPartner is the vector in the words of vectors.json, with the texts of files.
+// forPartner returns the vector in the vocabulary of vectors.json, with the contents of its files.
 func (v vector) forPartner() any {
 	return map[string]any{
 		"tool": v.Tool, "secrets": v.Secrets, "profile": v.Profile,

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// A line is a TCP connection's way to a server, with all that can go wrong on it.
+// A line is the path of TCP connections to a server, with all their possible failures.
 type line struct {
-	address string // where the line begins
+	address string // start of the line
 	to      string
-	lag     atomic.Int64 // how long what the server says is on its way
+	lag     atomic.Int64 // delay of the server's messages
 
 	ctx context.Context
 
 	mu      sync.Mutex
 	broken  bool
-	current *gate // of connections that are made now
+	current *gate // of new connections
 	ends    []net.Conn
 	tasks   sync.WaitGroup
 }
@@ -49,7 +49,7 @@ func newLine(t testing.TB, to string) *line {
 	return l
 }
 
-// connect carries what is said on a connection to the server and back.
+// connect forwards a connection to the server in both directions.
 func (l *line) connect(near net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +67,8 @@ func (l *line) connect(near net.Conn) {
 	l.tasks.Go(func() { l.carry(near, far, through, &l.lag) })
 }
 
-// carry carries bytes in one direction. While the gate is shut nothing gets through,
-// not even that the other side has closed the connection.
+// carry forwards bytes in one direction. While the gate is shut nothing passes, not even the end
+// of the connection.
 func (l *line) carry(to, from net.Conn, through *gate, lag *atomic.Int64) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buffer := make([]byte, 64<<10)
@@ -84,28 +84,28 @@ func (l *line) carry(to, from net.Conn, through *gate, lag *atomic.Int64) {
 	}
 }
 
-// silence stops all that is on its way, on new connections too, and closes nothing.
+// silence stops all data, also on new connections, and closes nothing.
 func (l *line) silence() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current.shut()
 }
 
-// resume lets go what silence has stopped.
+// resume ends silence.
 func (l *line) resume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current.lift()
 }
 
-// resumeNew lets new connections through; the old ones are silent for ever.
+// resumeNew admits new connections; the old ones stay silent forever.
 func (l *line) resumeNew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current = newGate()
 }
 
-// cut closes all connections, and new ones as soon as they are made.
+// cut closes all connections, and new ones immediately.
 func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,7 +116,7 @@ func (l *line) cut() {
 	l.ends = nil
 }
 
-// mend ends what cut has begun.
+// mend ends cut.
 func (l *line) mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,23 +21,23 @@ import (
 )
 
 const (
-	// crowd is how many senders there are under load.
+	// crowd is the number of senders under load.
 	crowd = 64
-	// sharing is how many of them use one connection.
+	// sharing is the number of senders on one connection.
 	sharing = 8
-	// callTime is how long a sender waits for one answer. It is longer than the
-	// allowlist waits for the vault, so that it is the allowlist that gives up.
+	// callTime is how long a sender waits for one answer. It exceeds the allowlist's time limit
+	// for the vault, so that the allowlist gives up first.
 	callTime = 15 * time.Second
 )
 
 // A sample is one call of a sender.
 type sample struct {
 	begin, end time.Time
-	version    int // of the key that opens the message; -1: it failed
+	version    int // of the key that decrypts the message; -1: it failed
 	err        error
 }
 
-// A load is senders that encrypt, each one message after the other.
+// A load is a set of senders, each of which encrypts one message after the other.
 type load struct {
 	endpoint string
 	pace     time.Duration // between two messages of a sender
@@ -47,12 +47,12 @@ type load struct {
 
 	mu      sync.Mutex
 	samples []sample
-	kept    map[int][]*allowlistv1.EncryptResponse // of each version some messages
+	kept    map[int][]*allowlistv1.EncryptResponse // some messages of each version
 	group   sync.WaitGroup
 	stop    context.CancelFunc
 }
 
-// underLoad starts a crowd of senders, who go on until the load is ended.
+// underLoad starts senders that continue until the load is ended.
 func (c *constellation) underLoad(endpoint string, pace time.Duration, k *keys) *load {
 	c.t.Helper()
 	ctx, stop := context.WithCancel(c.t.Context())
@@ -74,8 +74,7 @@ func (l *load) end() []sample {
 	return l.samples
 }
 
-// send encrypts, and decrypts what it encrypted the time before: between the two, the
-// key may have changed.
+// send encrypts a message, and decrypts the previous one: the key may have changed in between.
 func (l *load) send(ctx context.Context, client allowlistv1.AllowlistServiceClient) {
 	var before *allowlistv1.EncryptResponse
 	for ctx.Err() == nil {
@@ -90,7 +89,7 @@ func (l *load) send(ctx context.Context, client allowlistv1.AllowlistServiceClie
 			s.err = decrypt(ctx, client, l.endpoint, before)
 		}
 		if ctx.Err() != nil {
-			return // the end of the load is nobody's failure
+			return // the end of the load is not a failure
 		}
 		l.note(s, message)
 		before = message
@@ -159,8 +158,7 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// keys are the versions of the key of an endpoint, oldest first, as the partner has
-// them.
+// keys are the versions of an endpoint's key, oldest first, as the partner has them.
 type keys struct {
 	mu    sync.Mutex
 	aeads []cipher.AEAD
@@ -186,7 +184,7 @@ func (k *keys) add(t testing.TB, text string) {
 	k.aeads = append(k.aeads, aead)
 }
 
-// version returns which version opens a message.
+// version returns the version that decrypts a message.
 func (k *keys) version(body []byte) (int, error) {
 	k.mu.Lock()
 	aeads := k.aeads
@@ -202,10 +200,10 @@ func (k *keys) version(body []byte) (int, error) {
 			}
 		}
 	}
-	return -1, fmt.Errorf("none of %d keys opens the message", len(aeads))
+	return -1, fmt.Errorf("none of %d keys decrypts the message", len(aeads))
 }
 
-// TestRotationUnderLoadIsInUseWithinASecond is not parallel: what it measures is time.
+// TestRotationUnderLoadIsInUseWithinASecond is not parallel, because it measures time.
 func TestRotationUnderLoadIsInUseWithinASecond(t *testing.T) {
 	const rotations = 5
 	c := apart(t)
@@ -218,10 +216,10 @@ func TestRotationUnderLoadIsInUseWithinASecond(t *testing.T) {
 	l.waitForMore(t, 4*crowd)
 
 	vault := c.vaultAs(t, owner)
-	answered := make([]time.Time, rotations+1) // the first version was there before
+	answered := make([]time.Time, rotations+1) // the first version existed before
 	for n := 1; n <= rotations; n++ {
 		next := strings.Repeat(fmt.Sprintf("%02x", n), 32)
-		k.add(t, next) // it may be in use before the answer is here
+		k.add(t, next) // it may be used before the answer arrives
 		secret := text(next)
 		secret.Name = "workspaces/demo/secrets/payments-aes"
 		_, err := vault.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: secret})
@@ -237,15 +235,15 @@ func TestRotationUnderLoadIsInUseWithinASecond(t *testing.T) {
 		}
 		for _, message := range l.kept[version] {
 			if err := decrypt(t.Context(), client, endpoint, message); err != nil {
-				t.Errorf("Decrypt of what was encrypted with version %d = %v", version, err)
+				t.Errorf("Decrypt of a message of version %d = %v", version, err)
 			}
 		}
 	}
 	judgeRotations(t, samples, answered)
 }
 
-// judgeRotations checks that no call failed, and that none that began a second after
-// a rotation was answered used an older key.
+// judgeRotations checks that no call failed, and that no call that started a second after a
+// rotation used an older key.
 func judgeRotations(t *testing.T, samples []sample, answered []time.Time) {
 	t.Helper()
 	var slowest time.Duration
@@ -271,7 +269,7 @@ func TestAVaultThatIsKilledUnderLoadIsDoneWithoutForAWhile(t *testing.T) {
 	l := c.underLoad(endpoint, 50*time.Millisecond, newKeys(t, aesKey))
 	l.waitForMore(t, 4*crowd)
 
-	// A restart that takes less than that is noticed by nobody.
+	// No one notices a shorter restart.
 	c.running["vault"].kill()
 	c.start("vault")
 	l.waitForMore(t, 4*crowd)
@@ -290,17 +288,17 @@ func TestAVaultThatIsKilledUnderLoadIsDoneWithoutForAWhile(t *testing.T) {
 	o.judge(t, l.end())
 }
 
-// maxStale is how long tests let the allowlist do without the vault.
+// maxStale is the max_stale of the allowlist in tests.
 const maxStale = 4 * time.Second
 
-// An outage is a time in which the vault was out of reach.
+// An outage is a period in which the vault was unreachable.
 type outage struct{ began, ended time.Time }
 
 // waitForRefusals waits until each sender was refused once on average.
 func (l *load) waitForRefusals(t testing.TB) {
 	t.Helper()
 	goal := l.bad.Load() + crowd
-	eventually(t, patience, "the allowlist does without the vault no longer", func(context.Context) error {
+	eventually(t, patience, "the allowlist refuses calls without the vault", func(context.Context) error {
 		if got := l.bad.Load(); got < goal {
 			return fmt.Errorf("%d of %d calls refused", got, goal)
 		}
@@ -308,12 +306,12 @@ func (l *load) waitForRefusals(t testing.TB) {
 	})
 }
 
-// judge checks that calls were served from memory for as long as promised and no
-// longer, and then refused for the right reason.
+// judge checks that calls were served from the cache for the promised time and no longer, and then
+// refused for the right reason.
 func (o outage) judge(t testing.TB, samples []sample) {
 	t.Helper()
-	// The last heartbeat was a little earlier than the outage, and what was on its
-	// way may have come a little later; the machine may be busy.
+	// The last heartbeat was slightly earlier than the outage, and pending messages may have
+	// arrived slightly later; the machine may be busy.
 	const slack = time.Second
 	served := 0
 	for _, s := range samples {
@@ -321,16 +319,16 @@ func (o outage) judge(t testing.TB, samples []sample) {
 		case s.err == nil && s.begin.After(o.began) && s.end.Before(o.ended):
 			served++
 			if late := s.begin.Sub(o.began); late > maxStale+slack {
-				t.Fatalf("a call was served from memory %v after the vault was gone, want at most %v", late, maxStale)
+				t.Fatalf("a call was served from the cache %v after the vault stopped, want at most %v", late, maxStale)
 			}
 		case s.err != nil && reasonOf(s.err) != "VAULT_UNAVAILABLE":
 			t.Fatalf("a call without the vault = %v, want VAULT_UNAVAILABLE", s.err)
 		case s.err != nil && s.end.Before(o.began.Add(maxStale-slack)):
-			t.Fatalf("a call was refused %v after the vault was gone, want it to be served for %v", s.end.Sub(o.began), maxStale)
+			t.Fatalf("a call was refused %v after the vault stopped, want it to be served for %v", s.end.Sub(o.began), maxStale)
 		}
 	}
 	if served == 0 {
-		t.Error("no call was served from memory")
+		t.Error("no call was served from the cache")
 	}
 	t.Logf("%d calls, %d of them served without the vault", len(samples), served)
 }

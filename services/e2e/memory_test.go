@@ -37,20 +37,21 @@ import (
 
 // # Values in memory
 //
-// These tests dump the memory of running programs, as root can, and look for values in it.
-// Time is their subject, so they wait: ten seconds from the last use of a value.
+// These tests dump the memory of running programs, which requires root, and search it for values.
+// They test how long values stay in memory, so they wait ten seconds after the last use of a
+// value.
 
 const (
-	// afterUse is when nothing of a value is left.
+	// afterUse is the time after which no part of a value may remain.
 	afterUse = 10 * time.Second
-	// shortStale is the max_stale of the allowlist, so that its cache ends before that.
+	// shortStale is the max_stale of the allowlist, so that its cache expires before afterUse.
 	shortStale = 2 * time.Second
-	// cached is how often the cache of the allowlist holds a value: as the current version,
-	// and as the version of its number.
+	// cached is the number of copies of a value in the cache of the allowlist: one for the current
+	// version, and one for the version by its number.
 	cached = 2
 )
 
-// needles returns the ways in which a value, or a key that it stands for, lies in memory.
+// needles returns the encodings of a value, or of a key that it represents, in memory.
 func needles(value []byte) map[string][]byte {
 	quoted, _ := json.Marshal(string(value))
 	all := map[string][]byte{
@@ -69,7 +70,7 @@ func needles(value []byte) map[string][]byte {
 	return all
 }
 
-// A trace is what of a value was found in a memory.
+// A trace counts the parts of a value that were found in a memory.
 type trace map[string]int
 
 func (found trace) total() (n int) {
@@ -79,7 +80,7 @@ func (found trace) total() (n int) {
 	return n
 }
 
-// A memory is what a process held when it was dumped.
+// A memory is the dumped memory of a process.
 type memory []byte
 
 // dump returns the memory of a running program.
@@ -87,7 +88,7 @@ func (c *constellation) dump(name string) memory {
 	c.t.Helper()
 	prefix := filepath.Join(c.t.TempDir(), "core")
 	pid := fmt.Sprint(c.running[name].cmd.Process.Pid)
-	cmd := exec.CommandContext(c.t.Context(), "gcore", "-a", "-o", prefix, pid) // -a: also what asks to be left out
+	cmd := exec.CommandContext(c.t.Context(), "gcore", "-a", "-o", prefix, pid) // -a: also memory that is excluded from dumps
 	if out, err := cmd.CombinedOutput(); err != nil {
 		c.t.Fatalf("gcore of %s (these tests need root and gdb): %v\n%s", name, err, out)
 	}
@@ -102,8 +103,8 @@ func (c *constellation) dump(name string) memory {
 	return m
 }
 
-// readMemory reads a dump without most of its zeros. Of the address space that Go reserves
-// only a small part is in use, and a run of empty pages is as good as one of them.
+// readMemory reads a dump without most of its zeros. Go uses only a small part of its reserved
+// address space, so a run of empty pages is replaced by one page.
 func readMemory(core io.Reader) (memory, error) {
 	var m memory
 	page, empty := make([]byte, 4096), make([]byte, 4096)
@@ -142,7 +143,7 @@ func (c *constellation) dumpAll() map[string]memory {
 	return all
 }
 
-// find looks for the forms of values.
+// find counts the encodings of values.
 func (m memory) find(values ...[]byte) trace {
 	found := make(trace)
 	for i, value := range values {
@@ -158,14 +159,14 @@ func (m memory) find(values ...[]byte) trace {
 	return found
 }
 
-// A canary is a stored secret, and all that is to be found nowhere once it was used.
+// A canary is a stored secret with all byte strings that must not be found after its use.
 type canary struct {
 	id, usage, text string
-	// forms are the value and what becomes of it on the way to a key.
+	// forms are the value and its intermediate forms on the way to a key.
 	forms [][]byte
 }
 
-// canaries are values of the kinds that differ in what is done with them.
+// canaries returns values of the kinds that are processed differently.
 func canaries(t testing.TB) []canary {
 	t.Helper()
 	aes := make([]byte, 32)
@@ -193,11 +194,11 @@ func canaries(t testing.TB) []canary {
 	}
 }
 
-// opened begins the names of endpoints whose answers are opened with the same keys.
+// opened is the prefix of endpoints whose responses are decrypted with the same keys.
 const opened = "opened-"
 
 const (
-	memorySalt       = "a salt that may be seen"
+	memorySalt       = "a salt that may become visible"
 	memoryIterations = 600_000
 )
 
@@ -224,7 +225,7 @@ func ecCanary(t testing.TB, id string) canary {
 	return canary{id, "KEY", text, [][]byte{[]byte(strings.Split(text, "\n")[1]), scalar, low}}
 }
 
-// rsaCanary returns a private key, and parts of it as text, as DER, and as the library has it.
+// rsaCanary returns a private key, and parts of it as text, as DER, and in the library's format.
 func rsaCanary(t testing.TB) (text string, forms [][]byte) {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -234,7 +235,7 @@ func rsaCanary(t testing.TB) (text string, forms [][]byte) {
 	text = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	lines := strings.Split(text, "\n")
 	forms = [][]byte{[]byte(lines[10]), []byte(lines[15]), private.D.Bytes()[:32]}
-	for _, prime := range private.Primes { // in both orders: the words of numbers begin with the low one
+	for _, prime := range private.Primes { // in both orders, because numbers start with the low word
 		p := prime.Bytes()
 		low := slices.Clone(p[len(p)-32:])
 		slices.Reverse(low)
@@ -243,7 +244,7 @@ func rsaCanary(t testing.TB) (text string, forms [][]byte) {
 	return text, forms
 }
 
-// store stores a canary as a client does that does not seal.
+// store stores a canary like a client that does not seal values.
 func (c *constellation) store(v canary) {
 	c.t.Helper()
 	extra := ""
@@ -256,7 +257,7 @@ func (c *constellation) store(v canary) {
 		fmt.Sprintf(`{"usage":"USAGE_%s","value":{"text":%s}%s}`, v.usage, quoted, extra))
 }
 
-// storeSealed stores a canary, sealed, through the JSON door.
+// storeSealed stores a canary as a sealed value, through the gateway.
 func (c *constellation) storeSealed(v canary) {
 	c.t.Helper()
 	var sealing vaultv1.Sealing
@@ -272,7 +273,7 @@ func (c *constellation) storeSealed(v canary) {
 	c.must(c.t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?requestId=r-"+v.id+"&secretId="+v.id, string(body))
 }
 
-// useAll registers endpoints that use all canaries.
+// useAll creates endpoints that use all canaries.
 func (c *constellation) useAll() (endpoints []string) {
 	c.t.Helper()
 	const base = "/v1/workspaces/demo/endpoints"
@@ -299,7 +300,7 @@ func (c *constellation) useAll() (endpoints []string) {
 				"derivation": {"pbkdf2": {"hash": "HASH_SHA256", "iterations": ` + fmt.Sprint(memoryIterations) + `},
 					"salt": {"secret": {"name": "workspaces/demo/secrets/salt"}}}}},
 			"envelope": {"json": "{\"encryptedData\":\"${data}\"}"},
-			"allowLegacy": [{"flag": "FLAG_STATIC_SALT", "reason": "the partner has one", "expireTime": "` +
+			"allowLegacy": [{"flag": "FLAG_STATIC_SALT", "reason": "the partner has no other", "expireTime": "` +
 			time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339) + `"}]`,
 		"signed": `"signing": {"asymmetric": {"algorithm": "ALGORITHM_RSA_PKCS1V15_SHA256"},
 				"keys": [{"name": "workspaces/demo/secrets/rsa", "decoding": "DECODING_PEM"}],
@@ -320,14 +321,14 @@ func (c *constellation) useAll() (endpoints []string) {
 	return endpoints
 }
 
-// keepUnused sets how long the allowlist keeps secrets that nobody uses.
+// keepUnused sets how long the allowlist caches unused secrets.
 func (c *constellation) keepUnused(maxStale time.Duration) {
 	c.t.Helper()
 	c.reconfigure("allowlist", func(text string) string { return text + "  max_stale: " + maxStale.String() + "\n" })
 }
 
-// TestMemoryHoldsNoUsedKey uses KEYs that programs have in memory for their use only: they
-// were stored before the programs started.
+// TestMemoryHoldsNoUsedKey uses KEYs that are in memory only for their use: they were stored
+// before the programs started.
 func TestMemoryHoldsNoUsedKey(t *testing.T) {
 	c := apart(t)
 	values := canaries(t)
@@ -338,10 +339,10 @@ func TestMemoryHoldsNoUsedKey(t *testing.T) {
 	c.running["vault"].stop()
 	c.start("vault")
 	c.running["gateway"].stop()
-	t.Setenv("GODEBUG", "clobberfree=1") // as deploy/ runs the gateway
+	t.Setenv("GODEBUG", "clobberfree=1") // like the gateway in deploy/
 	c.start("gateway")
 	t.Setenv("GODEBUG", "")
-	c.keepUnused(shortStale) // starts the allowlist anew, too
+	c.keepUnused(shortStale) // also restarts the allowlist
 	use := func() {
 		for _, endpoint := range endpoints {
 			var sent struct{ Body string }
@@ -355,10 +356,10 @@ func TestMemoryHoldsNoUsedKey(t *testing.T) {
 		use()
 	}
 	last := time.Now()
-	core := c.dump("allowlist") // as soon as it was used
+	core := c.dump("allowlist") // immediately after its use
 	for _, v := range values[:3] {
 		if copies := bytes.Count(core, v.forms[0]); copies > cached {
-			t.Errorf("after use, the memory of the allowlist holds %s %d times, want %d at most", v.id, copies, cached)
+			t.Errorf("after use, the memory of the allowlist contains %s %d times, want at most %d", v.id, copies, cached)
 		}
 	}
 	time.Sleep(time.Until(last.Add(afterUse)))
@@ -368,9 +369,9 @@ func TestMemoryHoldsNoUsedKey(t *testing.T) {
 			switch {
 			case found.total() == 0:
 			case v.usage == "KEY":
-				t.Errorf("%v after the last use, the memory of %s holds %s %d times: %v", afterUse, name, v.id, found.total(), found)
-			default: // what is sent as it is passes through the buffers of connections
-				t.Logf("%v after the last use, the memory of %s holds %s %d times", afterUse, name, v.id, found.total())
+				t.Errorf("%v after the last use, the memory of %s contains %s %d times: %v", afterUse, name, v.id, found.total(), found)
+			default: // values that are sent unchanged pass through the buffers of connections
+				t.Logf("%v after the last use, the memory of %s contains %s %d times", afterUse, name, v.id, found.total())
 			}
 		}
 	}
@@ -388,7 +389,7 @@ func TestMemoryHoldsNoSealedValue(t *testing.T) {
 	for name, core := range c.dumpAll() {
 		for _, v := range values {
 			if found := core.find(v.forms...); found.total() > 0 {
-				t.Errorf("%v after it was stored, the memory of %s holds %s %d times: %v", afterUse, name, v.id, found.total(), found)
+				t.Errorf("%v after it was stored, the memory of %s contains %s %d times: %v", afterUse, name, v.id, found.total(), found)
 			}
 		}
 	}

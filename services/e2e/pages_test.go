@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// repository is the root of the tree, seen from this package.
+// repository is the root of the tree, relative to this package.
 const repository = "../.."
 
 // A page is a Markdown file that people read.
@@ -23,7 +23,7 @@ type page struct {
 	text string
 }
 
-// readPages returns README.md, deploy/README.md and all pages of docs/.
+// readPages returns README.md, deploy/README.md, and all pages of docs/.
 func readPages(t testing.TB) []page {
 	t.Helper()
 	names := []string{"README.md", "deploy/README.md"}
@@ -48,10 +48,10 @@ func readPage(t testing.TB, name string) page {
 	return page{name: name, text: readFile(t, filepath.Join(repository, name))}
 }
 
-// A setting says where the commands of a page run. A page with commands names its setting in
+// A setting describes where the commands of a page run. A page with commands names its setting in
 // a comment, such as `<!-- commands: standalone, after README.md -->`.
 type setting struct {
-	kind  string // standalone, machine or shell
+	kind  string // standalone, machine, or shell
 	after string // the page whose commands run before, if any
 }
 
@@ -65,16 +65,16 @@ func (p page) setting() (setting, bool) {
 	return setting{kind: m[1], after: m[2]}, true
 }
 
-// A block is a fenced block of a page. Its language is followed by `fragment` for an excerpt
-// that does not run by itself, by `figure` for a drawing, or by `run-by=TestName` for a block
-// that a test of its own runs.
+// A block is a fenced block of a page. Its language is followed by `fragment` for an excerpt that
+// does not run by itself, by `figure` for a drawing, or by `run-by=TestName` for a block that a
+// separate test runs.
 type block struct {
 	line     int
 	language string
 	note     string
 	text     string
 	indented bool
-	follows  bool // a block of commands, with no prose of its own between the two
+	follows  bool // a block of commands, without prose between the two
 }
 
 var fence = regexp.MustCompile("^( *)```(.*)$")
@@ -98,13 +98,13 @@ func (p page) blocks() []block {
 		case open != nil:
 			lines = append(lines, line)
 		case strings.TrimSpace(line) != "" && !strings.HasSuffix(line, ":"):
-			follows = false // prose between commands and a block that is not theirs
+			follows = false // prose between commands and a block that does not belong to them
 		}
 	}
 	return blocks
 }
 
-// An example is a block of commands, with the block of output that follows it, if one does.
+// An example is a block of commands, with the following block of output, if there is one.
 type example struct {
 	line     int
 	commands string
@@ -124,8 +124,8 @@ func (p page) examples() []example {
 	return examples
 }
 
-// TestBlocksOfPagesRunOrAreMarked holds every page to the convention that [block] describes:
-// commands run in `make readme`, data parses, and the rest is marked as not tested.
+// TestBlocksOfPagesRunOrAreMarked checks the convention that [block] describes: commands run in
+// `make readme`, data parses, and other blocks are marked as not tested.
 func TestBlocksOfPagesRunOrAreMarked(t *testing.T) {
 	t.Parallel()
 	tests := testNames(t)
@@ -157,7 +157,7 @@ func TestBlocksOfPagesRunOrAreMarked(t *testing.T) {
 		}
 		where, declared := p.setting()
 		if runs != declared {
-			t.Errorf("%s: has commands: %v, says where they run: %v", p.name, runs, declared)
+			t.Errorf("%s: has commands: %v, has a setting: %v", p.name, runs, declared)
 		}
 		if where.after != "" && len(readPage(t, where.after).examples()) == 0 {
 			t.Errorf("%s: no commands of %s run before", p.name, where.after)
@@ -165,9 +165,9 @@ func TestBlocksOfPagesRunOrAreMarked(t *testing.T) {
 	}
 }
 
-// TestLinksBetweenPagesLeadSomewhere looks for the files, the headings, and the declarations
-// that pages link to: in a link with the name of a function or type as its text, such as
-// [`Store.Create`](create.go), that name is declared in the file.
+// TestLinksBetweenPagesLeadSomewhere checks that the files, headings, and declarations that pages
+// link to exist. If the text of a link is the name of a function or type, such as
+// [`Store.Create`](create.go), the file must declare that name.
 func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\[([^\]\n]*)\]\(([^)#: ]*)(#[^) ]*)?\)`)
@@ -194,7 +194,7 @@ func TestLinksBetweenPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors returns the ids that a page's headings have.
+// anchors returns the IDs of a page's headings.
 func (p page) anchors() []string {
 	var anchors []string
 	drop := regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
@@ -204,8 +204,8 @@ func (p page) anchors() []string {
 	return anchors
 }
 
-// declares reports whether a source file declares a function, method, type, message or
-// constant. Files of other kinds have to mention it.
+// declares reports whether a source file declares a function, method, type, message, or constant.
+// Files of other kinds must mention it.
 func declares(text, extension, name string) bool {
 	receiver, method, isMethod := strings.Cut(name, ".")
 	pattern := `\b` + regexp.QuoteMeta(name) + `\b`
@@ -233,8 +233,8 @@ func TestReferencePagesAreUpToDate(t *testing.T) {
 	}
 }
 
-// TestEachAlertHasARunbook looks for a heading of docs/operations.md for each alert, and for
-// an alert for each runbook.
+// TestEachAlertHasARunbook checks that each alert has a heading in docs/operations.md, and that
+// each runbook has an alert.
 func TestEachAlertHasARunbook(t *testing.T) {
 	t.Parallel()
 	var rules struct {
@@ -261,7 +261,7 @@ func TestEachAlertHasARunbook(t *testing.T) {
 	for _, heading := range regexp.MustCompile(`(?m)^### (Keyward\w+)$`).FindAllStringSubmatch(page.text, -1) {
 		runbooks[heading[1]] = true
 		if !alerts[heading[1]] {
-			t.Errorf("%s has a runbook for %s, which is no alert", page.name, heading[1])
+			t.Errorf("%s has a runbook for %s, which is not an alert", page.name, heading[1])
 		}
 	}
 	for alert := range alerts {

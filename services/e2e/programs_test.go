@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for something that should take a moment; the
-// machine may be busy.
+// patience is how long a test waits for something that should take a moment; the machine may be
+// busy.
 const patience = 60 * time.Second
 
 // scratch is a folder for all tests of one run.
@@ -45,7 +45,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	return folder, nil
 })
 
-// A process is one running program of ours and all it has printed.
+// A process is a running program of Keyward and its output.
 type process struct {
 	t      testing.TB
 	name   string
@@ -59,7 +59,7 @@ type process struct {
 	lines  chan string
 }
 
-// start runs a program until the test ends, at the latest.
+// start runs a program until the test ends at the latest.
 func start(t testing.TB, name string, args ...string) *process {
 	t.Helper()
 	folder, err := programs()
@@ -69,7 +69,7 @@ func start(t testing.TB, name string, args ...string) *process {
 	return startCommand(t, name, exec.Command(filepath.Join(folder, name), args...))
 }
 
-// startCommand runs a command of the given name until the test ends, at the latest.
+// startCommand runs a command with the given name until the test ends at the latest.
 func startCommand(t testing.TB, name string, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, name: name, cmd: cmd, exited: make(chan struct{}), lines: make(chan string, 1024)}
@@ -99,7 +99,7 @@ func (p *process) follow(stdout io.Reader) {
 		p.mu.Unlock()
 		select {
 		case p.lines <- scanner.Text():
-		default: // nobody reads that far behind
+		default: // no reader is that far behind
 		}
 	}
 	p.err = p.cmd.Wait()
@@ -126,7 +126,7 @@ func (p *process) waitFor(prefix string) string {
 	}
 }
 
-// output returns all that was printed so far.
+// output returns the output so far.
 func (p *process) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +139,7 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-// stop asks the process to end and checks that it does so in good order.
+// stop asks the process to end and checks that it exits cleanly.
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -159,7 +159,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
-// eventually polls until check succeeds and fails the test when it does not in time.
+// eventually polls until check succeeds, and fails the test if it does not in time.
 func eventually(t testing.TB, within time.Duration, what string, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
@@ -173,7 +173,7 @@ func eventually(t testing.TB, within time.Duration, what string, check func(cont
 			return
 		}
 		if ctx.Err() == nil {
-			last = err // the end of the time tells nothing
+			last = err // the time limit explains nothing
 		}
 		select {
 		case <-ctx.Done():

@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// TestReadmeCommandsPrintWhatItSays runs the `sh` blocks of each page in one shell, beside a
-// standalone that is started as `make run` starts it, or by themselves. A `text` block right
-// after a block of commands is what they print; `…` in it stands for anything.
+// TestReadmeCommandsPrintWhatItSays runs the `sh` blocks of each page in one shell, either next to
+// a standalone that is started like `make run`, or by themselves. A `text` block right after a
+// block of commands is their expected output; `…` in it matches anything.
 func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	tools, err := filepath.Abs("../../.bin")
 	check(t, err)
@@ -45,17 +45,17 @@ func TestReadmeCommandsPrintWhatItSays(t *testing.T) {
 	}
 }
 
-// A shell is where the examples of a page run.
+// A shell runs the examples of a page.
 type shell struct {
 	page   string
 	folder string
-	path   []string // before that of the test
+	path   []string // before the path of the test
 	env    []string
 	before []example // of another page, which run first
 }
 
-// try runs all commands in one shell, so that variables live on, and compares what each
-// block prints with what the page says.
+// try runs all commands in one shell, so that variables persist, and compares the output of each
+// block with the page.
 func (s shell) try(t *testing.T, examples []example) {
 	t.Helper()
 	outputs := s.run(t, slices.Concat(s.before, examples))[len(s.before):]
@@ -66,7 +66,7 @@ func (s shell) try(t *testing.T, examples []example) {
 	}
 }
 
-// run returns what each block printed.
+// run returns the output of each block.
 func (s shell) run(t *testing.T, examples []example) []string {
 	t.Helper()
 	const marker = "----8<---- end of block"
@@ -126,8 +126,8 @@ func TestReadmeConfigurationsAreAccepted(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesGoalsThatMakeKnows: a goal that is a file and has no rule of that very
-// name is "up to date" wherever the file is there, and an error in a fresh clone.
+// TestReadmeNamesGoalsThatMakeKnows checks that each target has a rule of exactly its name.
+// Otherwise it is "up to date" where a file of that name exists, and an error in a fresh clone.
 func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
 	var text strings.Builder
 	for _, p := range readPages(t) {
@@ -153,8 +153,8 @@ func TestReadmeNamesGoalsThatMakeKnows(t *testing.T) {
 	}
 }
 
-// TestDeployReadmeInstallsIntoAPlainSystem runs the lines of deploy/README.md that install
-// files, in a folder that has no more than the folders that systemd comes with.
+// TestDeployReadmeInstallsIntoAPlainSystem runs the lines of deploy/README.md that install files,
+// in a folder with only the folders that systemd provides.
 func TestDeployReadmeInstallsIntoAPlainSystem(t *testing.T) {
 	readme, err := os.ReadFile("../../deploy/README.md")
 	check(t, err)
@@ -172,7 +172,7 @@ func TestDeployReadmeInstallsIntoAPlainSystem(t *testing.T) {
 	for _, line := range lines {
 		line, _, _ = strings.Cut(line, "&&")
 		line = strings.ReplaceAll(line, " /", " ./")
-		line = regexp.MustCompile(` -g \S+`).ReplaceAllString(line, "") // that only root can
+		line = regexp.MustCompile(` -g \S+`).ReplaceAllString(line, "") // only root can do that
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 		cmd.Dir = folder
 		if out, err := cmd.CombinedOutput(); err != nil {

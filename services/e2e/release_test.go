@@ -21,12 +21,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What a release needs. The tests copy the tree, commit it there, and release the copy.
-// Needs Node, npm, git, jq, and in .bin what `make reproducible` puts there.
+// Tests of a release. They copy the tree, commit it there, and release the copy. They need Node,
+// npm, git, jq, and the tools that `make reproducible` installs in .bin.
 
 const releaseVersion = "v0.1.0"
 
-// repository copies the files of the tree that git knows or would add to a new folder and
+// repository copies the files of the tree that git tracks or would add to a new folder, and
 // commits them. Equal trees have equal commits.
 func repository(t testing.TB) string {
 	t.Helper()
@@ -79,7 +79,7 @@ func release(t testing.TB, repository, version string) (string, error) {
 	}
 	out, err := try(t, filepath.Join(repository, "tools/release"), version)
 	if push := "git push origin " + version + " pkg/" + version; err == nil && !strings.Contains(out, push) {
-		t.Errorf("release prints %q, want the tags to push", out)
+		t.Errorf("release printed %q, want the tags to push", out)
 	}
 	return filepath.Join(repository, "release"), err
 }
@@ -92,7 +92,7 @@ func TestReleaseRefuses(t *testing.T) {
 			text, err := os.ReadFile(path)
 			check(t, err)
 			if !strings.Contains(string(text), old) {
-				t.Fatalf("%s does not hold %q", name, old)
+				t.Fatalf("%s does not contain %q", name, old)
 			}
 			check(t, os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o644))
 		}
@@ -104,13 +104,13 @@ func TestReleaseRefuses(t *testing.T) {
 		commit  bool
 		want    string
 	}{
-		{"a version that is none", "0.1.0", nil, false, "VERSION must be like v1.2.3"},
+		{"an invalid version", "0.1.0", nil, false, "VERSION must be like v1.2.3"},
 		{"a version that the changelog does not list", "v9.9.9", nil, false, "CHANGELOG.md has no section"},
 		{"a chart of another version", releaseVersion, change("deploy/helm/keyward/Chart.yaml", `appVersion: "0.1.0"`, `appVersion: "0.0.9"`), true, "appVersion in deploy/helm/keyward/Chart.yaml is not 0.1.0"},
 		{"a changed file", releaseVersion, change("README.md", "Keyward", "Backward"), false, "the working tree has changes"},
 		{"a new file", releaseVersion, func() { check(t, os.WriteFile(filepath.Join(tree, "notes"), nil, 0o644)) }, false, "the working tree has changes"},
 		{"modules that require another version", releaseVersion, change("pkg/go.mod", "keyward/proto v0.1.0", "keyward/proto v0.0.9"), true, "pkg/go.mod: github.com/keyward/keyward/proto v0.0.9"},
-		{"another contract than the one that was kept", releaseVersion, change("proto/keyward/access/v1/service.proto", "message GetCallerRequest {", "message GetCallerRequest { bool added = 99;"), true, "does not hold the contract of this commit"},
+		{"a contract that differs from the stored one", releaseVersion, change("proto/keyward/access/v1/service.proto", "message GetCallerRequest {", "message GetCallerRequest { bool added = 99;"), true, "does not hold the contract of this commit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,7 +153,7 @@ func archives(t testing.TB, folder string) map[string]string {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.tar.gz"))
 	check(t, err)
 	if len(paths) == 0 {
-		t.Fatalf("%s holds no archive", folder)
+		t.Fatalf("%s contains no archive", folder)
 	}
 	sums := make(map[string]string)
 	for _, path := range paths {
@@ -193,7 +193,7 @@ func checkArchive(t *testing.T, path string) {
 		}
 	}
 	if page := command(t, "grep", "-c", "--text", "assets/index-", filepath.Join(folder, top, "gateway")); page == "0\n" {
-		t.Error("the gateway has no console in it")
+		t.Error("the gateway does not contain the console")
 	}
 	validateBills(t, filepath.Join(folder, top, "sbom"))
 	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
@@ -222,7 +222,7 @@ func unpack(t testing.TB, path, folder string) (names []string) {
 		}
 		check(t, err)
 		if header.Uid != 0 || header.Gid != 0 || header.ModTime.UTC().Format("2006-01-02") != "2026-01-02" {
-			t.Errorf("%s belongs to %d and is of %v, want root and the time of the commit", header.Name, header.Uid, header.ModTime)
+			t.Errorf("%s belongs to %d and has the time %v, want root and the time of the commit", header.Name, header.Uid, header.ModTime)
 		}
 		target := filepath.Join(folder, header.Name)
 		if header.Typeflag == tar.TypeDir {
@@ -236,13 +236,13 @@ func unpack(t testing.TB, path, folder string) (names []string) {
 	}
 }
 
-// validateBills checks the bills of materials in a folder against the schema of CycloneDX.
+// validateBills validates the bills of materials in a folder against the schema of CycloneDX.
 func validateBills(t testing.TB, folder string) {
 	t.Helper()
 	bills, err := filepath.Glob(filepath.Join(folder, "*.cdx.json"))
 	check(t, err)
 	if len(bills) != 5 {
-		t.Errorf("%s holds %d bills of materials, want one for each program and one for the console", folder, len(bills))
+		t.Errorf("%s contains %d bills of materials, want one for each program and one for the console", folder, len(bills))
 	}
 	run := func(args ...string) string {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
@@ -257,7 +257,7 @@ func validateBills(t testing.TB, folder string) {
 	run(append([]string{"run", "./validate", filepath.Join(schemas, "schema")}, bills...)...)
 }
 
-// checkBill looks for what a program is known to contain.
+// checkBill checks for known contents of a program.
 func checkBill(t testing.TB, path string) {
 	t.Helper()
 	type component struct {
@@ -298,7 +298,7 @@ func checkBill(t testing.TB, path string) {
 	}
 }
 
-// TestBreakingReportsARemovedField works in a folder without git, as in a shallow clone.
+// TestBreakingReportsARemovedField runs in a folder without git, as in a shallow clone.
 func TestBreakingReportsARemovedField(t *testing.T) {
 	tree := repository(t)
 	check(t, os.RemoveAll(filepath.Join(tree, ".git")))

@@ -20,7 +20,7 @@ import (
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
-// authority is the one that the programs' certificates are of.
+// authority returns the authority of the programs' certificates.
 func (c *constellation) authority() *localid.Authority {
 	c.t.Helper()
 	a, err := localid.LoadOrCreate(filepath.Join(c.dir, "ca"))
@@ -28,7 +28,7 @@ func (c *constellation) authority() *localid.Authority {
 	return a
 }
 
-// workload is the vault as a workload of the trust domain sees it.
+// workload returns a client of the vault for a workload of the trust domain.
 func (c *constellation) workload(name string) vaultv1.VaultServiceClient {
 	c.t.Helper()
 	cert, err := c.authority().WorkloadCertificate(spiffeid.RequireFromString("spiffe://" + apartDomain + "/" + name))
@@ -52,7 +52,7 @@ func (c *constellation) observe(name string) string {
 	return address
 }
 
-// showsMetric fails unless a program shows a line.
+// showsMetric fails unless a program exposes a line.
 func showsMetric(ctx context.Context, address, line string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", http.NoBody)
 	if err != nil {
@@ -72,7 +72,7 @@ func showsMetric(ctx context.Context, address, line string) error {
 	return nil
 }
 
-// serial returns the number of the certificate that an address shows.
+// serial returns the serial number of the certificate of an address.
 func (c *constellation) serial(ctx context.Context, address string) (string, error) {
 	dialer := tls.Dialer{Config: c.tls(c.t)}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
@@ -98,7 +98,7 @@ func readFile(t testing.TB, path string) string {
 	return string(text)
 }
 
-// replaceFile replaces a file as operators' tools do.
+// replaceFile replaces a file like the tools of operators.
 func replaceFile(t testing.TB, path, text string) {
 	t.Helper()
 	check(t, os.WriteFile(path+".new", []byte(text), 0o600))
@@ -126,7 +126,7 @@ func TestAChangedPolicyActsWithoutARestart(t *testing.T) {
 		})
 	}
 	replaceFile(t, c.path("policy.yaml"), strings.ReplaceAll(policy, "value: owners, role: owner", "value: owners, role: member"))
-	becomes("the owner is one no more", http.StatusForbidden)
+	becomes("the owner lost the role", http.StatusForbidden)
 	replaceFile(t, c.path("policy.yaml"), "people: [oops")
 	alarm("1")
 	if got := c.lists(owner); got != http.StatusForbidden {
@@ -136,7 +136,7 @@ func TestAChangedPolicyActsWithoutARestart(t *testing.T) {
 		t.Errorf("GET secrets by an admin with a broken policy on disk = %d, want 200", got)
 	}
 	replaceFile(t, c.path("policy.yaml"), policy)
-	becomes("the owner is one again", http.StatusOK)
+	becomes("the owner has the role again", http.StatusOK)
 	alarm("0")
 }
 
@@ -184,8 +184,7 @@ func TestANewAuthorityIsFollowedWithoutARestart(t *testing.T) {
 	server, err := next.ServerCertificate("127.0.0.1", "localhost")
 	check(t, err)
 	check(t, localid.WriteCertificate(c.path("vault.crt"), c.path("vault.key"), server))
-	// What is connected stays so for an hour at most; a vault that comes back makes
-	// the others connect now.
+	// Connections last up to an hour; a restart of the vault makes the others reconnect now.
 	c.running["vault"].stop()
 	c.start("vault")
 	c.waitReady()
@@ -223,7 +222,7 @@ func TestMetricsAndReflectionAreOpenToWhomTheConfigurationSays(t *testing.T) {
 	}
 }
 
-func TestWhoAsksTooOftenIsToldToWait(t *testing.T) {
+func TestCallersOverTheLimitGetRateLimited(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	replaceFile(t, c.path("vault.yaml"), readFile(t, c.path("vault.yaml"))+
@@ -241,6 +240,6 @@ func TestWhoAsksTooOftenIsToldToWait(t *testing.T) {
 		t.Errorf("the refusal is %s with Retry-After %q, want RATE_LIMITED and the time to wait", got.body, got.header.Get("Retry-After"))
 	}
 	if got := c.lists(admin); got != http.StatusOK {
-		t.Errorf("GET secrets by somebody else = %d, want 200", got)
+		t.Errorf("GET secrets by another caller = %d, want 200", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What the repository itself promises to those who work on it.
+// These tests check the repository itself, for its developers.
 
 const repositoryRoot = "../.."
 
@@ -71,7 +71,7 @@ func TestTheWorkflowRunsCIWithFewRights(t *testing.T) {
 	}
 	check(t, yaml.Unmarshal([]byte(readFile(t, repositoryRoot+"/.github/workflows/ci.yml")), &workflow))
 	if len(workflow.Permissions) != 1 || workflow.Permissions["contents"] != "read" {
-		t.Errorf("the permissions are %v, want to read contents only", workflow.Permissions)
+		t.Errorf("the permissions are %v, want only to read contents", workflow.Permissions)
 	}
 	pinned := regexp.MustCompile(`@v\d+\.\d+\.\d+$`)
 	runs := false
@@ -107,8 +107,8 @@ func TestCodeOwnersNameFoldersThatExist(t *testing.T) {
 	}
 }
 
-// TestTheChangelogIsKept holds CHANGELOG.md to Keep a Changelog, and the newest release to
-// the contract that `make breaking` compares with.
+// TestTheChangelogIsKept checks that CHANGELOG.md follows Keep a Changelog, and that the contract
+// of the newest release is the one that `make breaking` compares with.
 func TestTheChangelogIsKept(t *testing.T) {
 	t.Parallel()
 	text := readFile(t, repositoryRoot+"/CHANGELOG.md")
@@ -131,7 +131,7 @@ func TestTheChangelogIsKept(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(repositoryRoot + "/proto/released/v" + versions[0][1] + ".binpb.gz"); err != nil {
-		t.Errorf("the contract of %s was not kept: run make contract", versions[0][1])
+		t.Errorf("the contract of %s is not stored: run make contract", versions[0][1])
 	}
 }
 

@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-// pinning is an encryption under a version of a secret, 0 being the current one.
+// pinning is an encryption with a version of a secret; 0 is the current version.
 func pinning(secret string, version int) string {
 	return fmt.Sprintf(`{"request": {"cipher": {"algorithm": "ALGORITHM_AES_256_GCM", "sharedKey": {"keys": [
 		{"name": "workspaces/demo/secrets/%s", "version": %d, "decoding": "DECODING_HEX"}]}}}}`, secret, version)
 }
 
-// A restoration is a vault that is put back to a backup, which knows the key `payments-aes` and
-// the endpoints payments and early, but not what was made since: the binding of a save of early,
-// version 2 of the key with the endpoint pins, and the key of the endpoint late.
+// A restoration is a vault that is restored from a backup. The backup contains the key
+// `payments-aes` and the endpoints payments and early, but not later changes: the binding of a
+// save of early, version 2 of the key with the endpoint pins, and the key of the endpoint late.
 type restoration struct {
 	*constellation
 	backup string
@@ -47,7 +47,7 @@ func newRestoration(t *testing.T) restoration {
 	return r
 }
 
-// add registers an endpoint and switches it on.
+// add creates an endpoint and activates it.
 func (c *constellation) add(id, secret string, version int) {
 	c.t.Helper()
 	c.must(c.t, owner, http.MethodPost, "/v1/workspaces/demo/endpoints?endpointId="+id, fmt.Sprintf(
@@ -56,14 +56,14 @@ func (c *constellation) add(id, secret string, version int) {
 	c.must(c.t, owner, http.MethodPost, endpointPath(id)+":activate", `{}`)
 }
 
-// save saves the encryption of an endpoint, and switches it on if it is off.
+// save saves the encryption of an endpoint, and activates the endpoint if it is inactive.
 func (c *constellation) save(id, secret string, version int) {
 	c.t.Helper()
 	c.must(c.t, owner, http.MethodPatch, endpointPath(id), `{"encryption": `+pinning(secret, version)+`}`)
 	c.must(c.t, owner, http.MethodPost, endpointPath(id)+":activate", `{}`)
 }
 
-// rotatePayments adds a version to the payments key, of a pattern.
+// rotatePayments adds a version with a pattern to the payments key.
 func (c *constellation) rotatePayments(pattern string) {
 	c.t.Helper()
 	c.must(c.t, owner, http.MethodPatch, "/v1/"+aesSecret, `{"value":{"text":"`+strings.Repeat(pattern, 14)+`00aa11bb"}}`)
@@ -83,7 +83,7 @@ func (c *constellation) encrypts(id string) error {
 	return err
 }
 
-// off fails unless an endpoint is off because of what a text says.
+// off fails unless an endpoint is inactive for a reason.
 func (c *constellation) off(id, because string) error {
 	got, err := c.tryCall(c.t, owner, http.MethodGet, endpointPath(id), "")
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *constellation) off(id, because string) error {
 	return nil
 }
 
-// putBack kills the vault, puts the backup in the place of its data file, and starts it.
+// putBack kills the vault, replaces its data file by the backup, and starts it.
 func (r restoration) putBack() {
 	r.t.Helper()
 	r.running["vault"].kill()
@@ -114,7 +114,7 @@ func (r restoration) putBack() {
 	})
 }
 
-// agrees waits until the endpoints are what the restored vault can serve.
+// agrees waits until the endpoints match the restored vault.
 func (r restoration) agrees(when string) {
 	r.t.Helper()
 	eventually(r.t, patience, "allowlist and vault agree "+when, func(context.Context) error {
@@ -128,9 +128,9 @@ func TestARunningAllowlistAgreesWithARestoredVault(t *testing.T) {
 	r := newRestoration(t)
 	r.putBack()
 	r.agrees("at once")
-	r.rotatePayments("0e4f") // has the number of the version that is gone
+	r.rotatePayments("0e4f") // has the number of the lost version
 	for range 2 {
-		r.agrees("after another version took the number")
+		r.agrees("after another version got the number")
 		r.running["allowlist"].kill()
 		r.start("allowlist")
 		r.waitReady()
@@ -153,11 +153,11 @@ func TestCommandsOfTheRunbookListWhatARestoreLost(t *testing.T) {
 		got := strings.Split(strings.TrimSpace(strings.ReplaceAll(stdout, "\t", " ")), "\n")
 		for _, line := range want {
 			if !slices.Contains(got, line) {
-				t.Errorf("%s prints %q, want %q among it", commands[i], got, line)
+				t.Errorf("%s printed %q, want it to contain %q", commands[i], got, line)
 			}
 		}
 		if code != 1 {
-			t.Errorf("%s exits with %d, want 1", commands[i], code)
+			t.Errorf("%s exited with %d, want 1", commands[i], code)
 		}
 	}
 	r.start("allowlist")

@@ -23,8 +23,8 @@ var roles = map[person]accessv1.Role{
 	sender: accessv1.Role_ROLE_SENDER,
 }
 
-// open are the roles that reach each method, as the product promises them. A method
-// that is missing here fails the test.
+// open lists the roles that may call each method, as promised by the product. A method that is
+// missing here fails the test.
 var open = map[string][]person{
 	"CreateSecret":         {owner, admin},
 	"GetSecret":            {owner, admin},
@@ -82,9 +82,8 @@ func methods(t testing.TB) []protoreflect.MethodDescriptor {
 	return all
 }
 
-// TestEachRoleReachesItsMethodsOverJSON sends an otherwise valid request for
-// something that does not exist to every method, as everybody, in the caller's own
-// workspace and in another one.
+// TestEachRoleReachesItsMethodsOverJSON sends an otherwise valid request for a missing resource to
+// every method, as every caller, in the caller's own workspace and in another one.
 func TestEachRoleReachesItsMethodsOverJSON(t *testing.T) {
 	t.Parallel()
 	s, _ := standalone(t, t.TempDir())
@@ -107,13 +106,13 @@ func TestEachRoleReachesItsMethodsOverJSON(t *testing.T) {
 				got := s.call(t, who, verb, path, body)
 				switch {
 				case want && (got.status == http.StatusForbidden || got.status == http.StatusUnauthorized):
-					t.Errorf("%s %s as %s = %d %s, want it to be let in", verb, path, who, got.status, got.body)
+					t.Errorf("%s %s as %s = %d %s, want it to be allowed", verb, path, who, got.status, got.body)
 				case !want && (got.status != http.StatusForbidden || got.reason() != "PERMISSION_DENIED"):
 					t.Errorf("%s %s as %s = %d %s, want 403 PERMISSION_DENIED", verb, path, who, got.status, got.body)
 				}
 			}
 			if got := s.call(t, nobody, verb, path, body); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
-				t.Errorf("%s %s as nobody = %d %s, want 401 CREDENTIALS_MISSING", verb, path, got.status, got.body)
+				t.Errorf("%s %s without a token = %d %s, want 401 CREDENTIALS_MISSING", verb, path, got.status, got.body)
 			}
 		}
 	}

@@ -16,9 +16,9 @@ type snippet struct {
 	code  string
 }
 
-// TestInteropProgramsOfDryRunsOpenTheirMessages has every configuration that another tool
-// made a known answer for tried with throw-away keys, and runs the programs that come
-// with the result. Needs node, and python3 with the package cryptography; with a JDK, Java too.
+// TestInteropProgramsOfDryRunsOpenTheirMessages runs a dry run of every configuration with a known
+// answer of another tool, and runs the programs in the result. Needs node, and python3 with the
+// package cryptography; with a JDK, also Java.
 func TestInteropProgramsOfDryRunsOpenTheirMessages(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -45,11 +45,11 @@ func TestInteropProgramsOfDryRunsOpenTheirMessages(t *testing.T) {
 	judge(t, programs["java"], partnertest.RunJava(t, sourcesOf(programs["java"])))
 }
 
-// judge checks what programs printed.
+// judge checks the output of programs.
 func judge(t *testing.T, programs []snippet, printed [][]byte) {
 	t.Helper()
 	if len(printed) != len(programs)+1 || len(programs) < 100 {
-		t.Fatalf("%d programs printed %d texts, and this:\n%s", len(programs), len(printed)-1, printed[len(printed)-1])
+		t.Fatalf("%d programs printed %d results, and this:\n%s", len(programs), len(printed)-1, printed[len(printed)-1])
 	}
 	for i, p := range programs {
 		before := t.Failed()
@@ -60,7 +60,7 @@ func judge(t *testing.T, programs []snippet, printed [][]byte) {
 	}
 }
 
-// programs tries the vector's configuration, and returns the programs by language.
+// programs runs a dry run of the vector's configuration, and returns the programs by language.
 func (t *trial) programs() map[string]string {
 	t.Helper()
 	request := &allowlistv1.TestEncryptionRequest{
@@ -76,7 +76,7 @@ func (t *trial) programs() map[string]string {
 		return nil
 	}
 	if !tested.GetOpened() {
-		t.Errorf("%s: our own decryption does not give the sample back", t.v.ID)
+		t.Errorf("%s: Keyward's own decryption does not return the sample", t.v.ID)
 	}
 	if len(tested.GetSnippets()) == 0 && t.p.Kind != "pgp" {
 		t.Errorf("%s has no program", t.v.ID)

@@ -34,7 +34,7 @@ const (
 	hmacKey = "a canary of at least sixteen bytes"
 )
 
-// register stores the two keys and an endpoint that uses them, and switches it on.
+// register stores the two keys and an endpoint that uses them, and activates it.
 func register(t testing.TB, s site, workspace, id string) (endpoint string) {
 	t.Helper()
 	base := "/v1/workspaces/" + workspace
@@ -74,7 +74,7 @@ func TestASenderEncryptsWithAKeyThatOnlyThePartnerAlsoHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if opened := openGCM(t, message.Body); opened != plain {
-		t.Errorf("the partner opens %q, want %q", opened, plain)
+		t.Errorf("the partner decrypts %q, want %q", opened, plain)
 	}
 	mac := hmac.New(sha256.New, []byte(hmacKey))
 	mac.Write(message.Body)
@@ -97,7 +97,7 @@ func TestASenderEncryptsWithAKeyThatOnlyThePartnerAlsoHas(t *testing.T) {
 	}
 }
 
-// openGCM opens what Encrypt made with the standard library, as a partner would.
+// openGCM decrypts a message of Encrypt with the standard library, as a partner would.
 func openGCM(t testing.TB, body []byte) string {
 	t.Helper()
 	var envelope struct{ EncryptedData []byte }
@@ -117,12 +117,12 @@ func openGCM(t testing.TB, body []byte) string {
 		t.Fatal(err)
 	}
 	if len(envelope.EncryptedData) < aead.NonceSize() {
-		t.Fatalf("the body holds %d bytes, too few for an IV", len(envelope.EncryptedData))
+		t.Fatalf("the body has %d bytes, too few for an IV", len(envelope.EncryptedData))
 	}
 	iv, sealed := envelope.EncryptedData[:aead.NonceSize()], envelope.EncryptedData[aead.NonceSize():]
 	plain, err := aead.Open(nil, iv, sealed, nil)
 	if err != nil {
-		t.Fatalf("the body does not open: %v", err)
+		t.Fatalf("the body does not decrypt: %v", err)
 	}
 	return string(plain)
 }
@@ -134,7 +134,7 @@ func TestDataSurvivesARestartAndACrash(t *testing.T) {
 	endpoint := register(t, s, "demo", "payments")
 	p.stop()
 
-	for _, end := range []string{"an orderly stop", "a crash"} {
+	for _, end := range []string{"a clean stop", "a crash"} {
 		s, p = standalone(t, dir)
 		got, err := s.vaultAs(t, owner).GetSecret(t.Context(), &vaultv1.GetSecretRequest{Name: "workspaces/demo/secrets/payments-aes"})
 		if err != nil {
@@ -148,7 +148,7 @@ func TestDataSurvivesARestartAndACrash(t *testing.T) {
 			t.Fatalf("Encrypt after %s: %v", end, err)
 		}
 		if opened := openGCM(t, message.GetBody()); opened != "x" {
-			t.Errorf("the partner opens %q after %s, want x", opened, end)
+			t.Errorf("the partner decrypts %q after %s, want x", opened, end)
 		}
 		p.kill()
 	}
@@ -201,6 +201,6 @@ func TestAMissingKeyIsNotReplacedByANewOne(t *testing.T) {
 		t.Errorf("standalone without its key ended with %v and said %q, want it to name the missing key", again.err, again.output())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "keys", "vault.kek")); err == nil {
-		t.Error("standalone made another key beside the data that it does not open")
+		t.Error("standalone created another key for data that it cannot decrypt")
 	}
 }

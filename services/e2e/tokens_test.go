@@ -17,7 +17,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// bring writes a token for a person, as the issuer signs it with the claims.
+// bring writes a token for a person, signed by the issuer with the claims.
 func (c *constellation) bring(who person, claims map[string]any) string {
 	c.t.Helper()
 	token, err := c.issuer.Sign(string(who), "keyward", time.Hour, claims)
@@ -26,7 +26,7 @@ func (c *constellation) bring(who person, claims map[string]any) string {
 	return token
 }
 
-// groups returns n ids of groups, as Microsoft names them, and one that is an owner's.
+// groups returns n IDs of groups, in Microsoft's format, one of which is an owner's.
 func groups(n int) []string {
 	ids := []string{"owners"}
 	for range n {
@@ -120,9 +120,9 @@ func TestGroupOverageIsNamedToTheCallerAndInTheLog(t *testing.T) {
 	for program, list := range map[string]string{"vault": "secrets", "allowlist": "endpoints"} {
 		got := c.call(t, "overage", http.MethodGet, "/v1/workspaces/demo/"+list, "")
 		if got.status != http.StatusForbidden || got.reason() != "PERMISSION_DENIED" || !strings.Contains(string(got.body), "group overage") {
-			t.Errorf("%s = %d %s, want 403 that names group overage", list, got.status, got.body)
+			t.Errorf("%s = %d %s, want 403 for group overage", list, got.status, got.body)
 		}
-		eventually(t, patience, "the log of "+program+" names the claim, and does not quote it", func(context.Context) error {
+		eventually(t, patience, "the log of "+program+" names the claim without its value", func(context.Context) error {
 			if log := c.running[program].output(); !strings.Contains(log, "_claim_names") || strings.Contains(log, "graph.example") {
 				return errors.New(log)
 			}

@@ -141,8 +141,7 @@ func (m *mapper) derivation(d *vectorDerive) *allowlistv1.Derivation {
 	return derivation
 }
 
-// salt maps the salt of a derivation. One that is written out is public, and so is a
-// PARAMETER.
+// salt maps the salt of a derivation. A literal salt is public, and so is a PARAMETER.
 func (m *mapper) salt(d *vectorDerive) *allowlistv1.Salt {
 	kind, rest, _ := strings.Cut(d.Salt, ":")
 	switch kind {
@@ -151,7 +150,7 @@ func (m *mapper) salt(d *vectorDerive) *allowlistv1.Salt {
 	case "part", "sent", "random":
 		n := d.SaltLen
 		if n == 0 && strings.HasPrefix(d.Type, "evp") {
-			n = 8 // OpenSSL has no other
+			n = 8 // OpenSSL supports no other
 		}
 		return &allowlistv1.Salt{Source: &allowlistv1.Salt_SentBytes{SentBytes: max(n, 8)}}
 	case "ref", "secret":
@@ -180,7 +179,7 @@ func (m *mapper) iv() *allowlistv1.Iv {
 		made := &allowlistv1.Iv{Source: allowlistv1.Iv_SOURCE_STATIC, Bytes: iv.Len}
 		if iv.Ref != "" {
 			made.Secret = m.parameter(iv.Ref)
-		} else { // one that is written out is public
+		} else { // a literal one is public
 			name := m.store("static-iv", vaultv1.Usage_USAGE_PARAMETER, iv.Value)
 			made.Secret = &allowlistv1.SecretRef{Name: name, Decoding: decodingOf(m.t, iv.Decode)}
 		}

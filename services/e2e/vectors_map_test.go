@@ -11,13 +11,13 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A mapper turns a vector's profile into a configuration. Secrets are stored when
-// they are first referred to.
+// A mapper converts a vector's profile to a configuration. It stores secrets at their first
+// reference.
 type mapper struct {
 	t testing.TB
 	v vector
 	p *vectorProfile
-	// store keeps a value in the vault and returns its resource name.
+	// store stores a value in the vault and returns its resource name.
 	store func(name string, usage vaultv1.Usage, value string) string
 	named map[string]string
 }
@@ -39,7 +39,7 @@ func (m *mapper) ref(name string, usage vaultv1.Usage) *allowlistv1.SecretRef {
 		usage = vaultv1.Usage_USAGE_EXPOSED_KEY
 	}
 	if usage == vaultv1.Usage_USAGE_PARAMETER {
-		id += "-parameter" // which a key may be as well
+		id += "-parameter" // which also fits a key
 	}
 	if m.named[id] == "" {
 		m.named[id] = m.store(id, usage, secret.Value)
@@ -47,7 +47,7 @@ func (m *mapper) ref(name string, usage vaultv1.Usage) *allowlistv1.SecretRef {
 	return &allowlistv1.SecretRef{Name: m.named[id], Decoding: decodingOf(m.t, secret.Decode)}
 }
 
-// keys are the references of one word or several.
+// keys returns the references of one or several words.
 func (m *mapper) keys(one string, several []string) []*allowlistv1.SecretRef {
 	if len(several) == 0 {
 		several = []string{one}
@@ -59,7 +59,7 @@ func (m *mapper) keys(one string, several []string) []*allowlistv1.SecretRef {
 	return refs
 }
 
-// profile maps all but a signature's profile and the reply of an exchange.
+// profile maps everything except a signature's profile and the reply of an exchange.
 func (m *mapper) profile() *allowlistv1.Profile {
 	m.t.Helper()
 	profile := &allowlistv1.Profile{Selection: m.selection(), Envelope: m.envelope()}
@@ -74,7 +74,7 @@ func (m *mapper) profile() *allowlistv1.Profile {
 		profile.Kind = &allowlistv1.Profile_Pgp{Pgp: m.pgp()}
 	case "sign":
 		profile.Signing = m.signing(profile)
-	case "jws": // attached: the body is one
+	case "jws": // attached: the body is the signature
 		header, issued := m.joseHeader(m.p.ProtectedHeader)
 		profile.NestedJws = &allowlistv1.NestedJws{
 			Jws: &allowlistv1.Jws{Algorithm: jwsOf(m.t, m.p.Alg), Header: header, IssuedAt: issued}, Keys: m.keys(m.p.Ref, m.p.Refs),
@@ -140,8 +140,8 @@ func (m *mapper) selection() *allowlistv1.Selection {
 	return nil
 }
 
-// oneDocument returns the path of a field in whose place a document stands, which is an
-// object in the model.
+// oneDocument returns the path of a field that is replaced by a document; the model has an object
+// there.
 func (m *mapper) oneDocument() (path string, ok bool) {
 	s := m.p.Select
 	ok = m.p.Envelope != nil && m.p.Envelope.JSON != nil && len(s.Paths) == 1 && !strings.Contains(s.Paths[0], "*") && s.ValueForm != "string"
@@ -183,8 +183,8 @@ func (m *mapper) envelope() *allowlistv1.Envelope {
 	return envelope
 }
 
-// document is the template of a JSON serialization (RFC 7516 section 7.2), flattened or
-// with one recipient. It has no member for a key that is not sent.
+// document is the template of a JSON serialization (RFC 7516 section 7.2), flattened or with one
+// recipient. It has no member for a key that is not sent.
 func (m *mapper) document() string {
 	wrapped := `"encrypted_key":"${encrypted_key}"`
 	if m.p.Alg == "dir" || m.p.Alg == "ECDH-ES" {

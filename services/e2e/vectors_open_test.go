@@ -35,7 +35,7 @@ func (t *trial) decrypt(body []byte, headers map[string]string) (string, error) 
 	return string(opened.GetBody()), err
 }
 
-// input is the body in the clear. Of an object the vector has the object only.
+// input is the plaintext body. If it is an object, the vector contains only the object.
 func (t *trial) input() string {
 	t.Helper()
 	if t.p.Select == nil || t.p.Select.Mode != "object" || t.p.Select.Path == "$" {
@@ -52,19 +52,19 @@ func (t *trial) opens() {
 	t.Helper()
 	got, err := t.decrypt([]byte(t.v.Output.Body), t.v.Output.Headers)
 	if err != nil {
-		t.Fatalf("Decrypt what the tool made: %v", describe(err))
+		t.Fatalf("Decrypt the tool's message: %v", describe(err))
 	}
 	want := t.input()
 	if t.p.Select != nil && sameDocument(got, want) {
-		return // the tool may have written the values in another layout
+		return // the tool may have formatted the values differently
 	}
-	t.same("Decrypt what the tool made", got, want)
+	t.same("Decrypt the tool's message", got, want)
 }
 
 func (t *trial) encrypts() {
 	t.Helper()
 	if t.partnerMakes() && (!t.v.Deterministic || t.publicOnly()) {
-		return // often only a key that opens or verifies is there
+		return // often only the key to decrypt or verify is known
 	}
 	sent := t.encrypt(t.input())
 	if t.v.Deterministic {
@@ -72,12 +72,12 @@ func (t *trial) encrypts() {
 	}
 	got, err := t.decrypt(sent.GetBody(), headersOf(sent))
 	if err != nil {
-		t.Fatalf("Decrypt what we made: %v", describe(err))
+		t.Fatalf("Decrypt Keyward's message: %v", describe(err))
 	}
-	t.same("Decrypt what we made", got, t.input())
+	t.same("Decrypt Keyward's message", got, t.input())
 }
 
-// publicOnly reports whether one of the keys is the public part only.
+// publicOnly reports whether one of the keys is only the public part.
 func (t *trial) publicOnly() bool {
 	for _, secret := range t.v.Secrets {
 		if strings.Contains(secret.Value, "-----BEGIN") && !strings.Contains(secret.Value, "PRIVATE KEY") {
@@ -87,8 +87,8 @@ func (t *trial) publicOnly() bool {
 	return false
 }
 
-// sameBytes compares a message with the tool's, byte for byte. Of JSON that a profile
-// describes by its members, it is these.
+// sameBytes compares a message with the tool's, byte for byte. If a profile describes the members
+// of a JSON body, it compares only these.
 func (t *trial) sameBytes(sent *allowlistv1.EncryptResponse) {
 	t.Helper()
 	sameBody := func(got, want string) bool { return got == want }
@@ -106,7 +106,7 @@ func (t *trial) sameBytes(sent *allowlistv1.EncryptResponse) {
 	}
 }
 
-// sameJWSHeader compares the protected headers of two JWS, whose members have no order.
+// sameJWSHeader compares the protected headers of two JWSs, whose members have no order.
 func sameJWSHeader(a, b string) bool {
 	header := func(jws string) string {
 		encoded, _, _ := strings.Cut(jws[strings.LastIndex(jws, " ")+1:], ".")
@@ -124,8 +124,8 @@ func headersOf(sent *allowlistv1.EncryptResponse) map[string]string {
 	return headers
 }
 
-// same compares bodies: byte for byte, except where values travelled as text and come
-// back as strings, and where those of a form may be percent-encoded in several ways.
+// same compares bodies byte for byte. It ignores the types of values that were sent as strings,
+// and different percent-encodings of the values of a form.
 func (t *trial) same(what, got, want string) {
 	t.Helper()
 	equal := func(got, want string) bool { return got == want }
@@ -189,8 +189,7 @@ func withStrings(t testing.TB, body, path string) string {
 	return body
 }
 
-// gjsonPath writes a path as steps in gjson's words, a zero byte between them and `*`
-// for all.
+// gjsonPath formats a path as steps in gjson's syntax, separated by a zero byte, with `*` for all.
 func gjsonPath(path string) string {
 	var steps []string
 	for rest := strings.TrimPrefix(path, "$"); rest != ""; {
@@ -216,7 +215,7 @@ func gjsonPath(path string) string {
 	return strings.Join(steps, "\x00")
 }
 
-// concrete returns the paths that a path with wildcards stands for.
+// concrete returns the paths that match a path with wildcards.
 func concrete(body, path string) []string {
 	steps := strings.Split(path, "\x00")
 	wild := slices.Index(steps, "*")

@@ -12,8 +12,8 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// refusedConfiguration checks that a profile that was refused when it was saved is one
-// that must be: for its keys or for its IV, such as one that repeats under GCM.
+// refusedConfiguration checks that a profile that was refused when it was saved must be refused:
+// for its keys or for its IV, such as an IV that repeats under GCM.
 func (t *trial) refusedConfiguration(err error) {
 	t.Helper()
 	fields := violatedFields(err)
@@ -29,18 +29,18 @@ func (t *trial) refusedConfiguration(err error) {
 	t.silent(err)
 }
 
-// refused checks that a message is refused with one answer that gives nothing away.
+// refused checks that a message is refused with one answer that reveals nothing.
 func (t *trial) refused() {
 	t.Helper()
 	got, err := t.decrypt([]byte(t.v.Output.Body), t.v.Output.Headers)
-	// Of a key that cannot be one, the message does not matter.
+	// If the key is invalid, the message does not matter.
 	if reason := errorReason(err); reason != "DECRYPTION_FAILED" && reason != "KEY_NOT_USABLE" || got != "" {
 		t.Errorf("Decrypt = %q, %v, want DECRYPTION_FAILED", got, describe(err))
 	}
 	t.silent(err)
 }
 
-// refusedToEncrypt checks that a body which is not what the profile needs is not sent.
+// refusedToEncrypt checks that a body that does not fit the profile is not sent.
 func (t *trial) refusedToEncrypt() {
 	t.Helper()
 	sent, err := t.sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{
@@ -52,7 +52,7 @@ func (t *trial) refusedToEncrypt() {
 	t.silent(err)
 }
 
-// silent checks that an error holds nothing of the plaintext or a secret.
+// silent checks that an error contains no part of the plaintext or a secret.
 func (t *trial) silent(err error) {
 	t.Helper()
 	text := describe(err)
@@ -64,7 +64,7 @@ func (t *trial) silent(err error) {
 		raw := []byte(w)
 		for _, shape := range []string{w, hex.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw)} {
 			if len(w) >= 8 && strings.Contains(text, shape) {
-				t.Error("the error gives away plaintext or a secret")
+				t.Error("the error reveals plaintext or a secret")
 			}
 		}
 	}

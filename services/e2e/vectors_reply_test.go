@@ -16,8 +16,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// replyEncryption configures what a reply answers: a request with a session key, as
-// WhatsApp Flows has it, and the reply with that key.
+// replyEncryption configures the exchange of a reply: a request with a session key, as in WhatsApp
+// Flows, and the reply with that key.
 func (t *trial) replyEncryption() *allowlistv1.Encryption {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -38,7 +38,7 @@ func (t *trial) replyEncryption() *allowlistv1.Encryption {
 		}
 		return b
 	}
-	// Whatever the reply is, the request is under GCM with a key and an IV as long.
+	// Regardless of the reply, the request uses GCM with a key and an IV of the same lengths.
 	algorithm := strings.NewReplacer("_CBC", "_GCM", "_CTR", "_GCM", "CHACHA20_POLY1305", "AES_256_GCM").Replace(m.algorithm().String())
 	request := &allowlistv1.Profile{
 		Kind: &allowlistv1.Profile_Cipher{Cipher: &allowlistv1.Cipher{
@@ -64,7 +64,7 @@ func (t *trial) replyEncryption() *allowlistv1.Encryption {
 	return &allowlistv1.Encryption{Request: request, Response: response}
 }
 
-// replies opens a partner's request under the vector's key and IV, and answers it.
+// replies decrypts a partner's request with the vector's key and IV, and answers it.
 func (t *trial) replies() {
 	t.Helper()
 	key, err := t.v.Secrets[t.p.Key.Ref].bytes()
@@ -88,7 +88,7 @@ func (t *trial) replies() {
 	}
 }
 
-// partnerRequest is what the partner sends, made without our code.
+// partnerRequest is the partner's request, created without Keyward's code.
 func (t *trial) partnerRequest(key, iv []byte) []byte {
 	t.Helper()
 	wrapped, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, t.replyKey, key, nil)

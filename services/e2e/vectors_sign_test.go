@@ -31,14 +31,14 @@ func (m *mapper) jose() *allowlistv1.Jose {
 		Keys: m.keys(m.p.Ref, m.p.Refs), Derivation: m.derivation(m.p.Derive),
 	}
 	if m.p.IVLen == 16 {
-		// The library that draws 16 bytes is the one that leaves `/` in its base64url.
+		// The library that generates 16 bytes is the one that leaves `/` in its base64url.
 		jose.Compatibility = &allowlistv1.JoseCompatibility{GcmIvBytes: 16, LenientBase64: true}
 	}
 	jose.Header, jose.IssuedAt = m.joseHeader(m.p.ProtectedHeader)
 	return jose
 }
 
-// passphraseJWE stands for a profile with PBES2, which there is none of: it has another
+// passphraseJWE replaces a profile with PBES2, which Keyward does not support. It has another
 // algorithm, so that a message is refused before any key is derived.
 func (m *mapper) passphraseJWE() *allowlistv1.Jose {
 	name := m.store("instead", vaultv1.Usage_USAGE_KEY, strings.Repeat("00", 32))
@@ -86,8 +86,7 @@ func macOf(t testing.TB, alg string) allowlistv1.Mac_Algorithm {
 	return allowlistv1.Mac_Algorithm(number)
 }
 
-// signing maps a signature. A template for the body becomes an envelope without a
-// cipher.
+// signing maps a signature. A template for the body becomes an envelope without a cipher.
 func (m *mapper) signing(profile *allowlistv1.Profile) *allowlistv1.Signing {
 	m.t.Helper()
 	s := &allowlistv1.Signing{Keys: m.keys(m.p.Ref, m.p.Refs), Encoding: encodingOf(m.t, m.p.Enc), Input: m.input()}
@@ -130,7 +129,7 @@ var (
 	)
 )
 
-// bodyTemplate maps a template for the body, in which the payload stands in an encoding.
+// bodyTemplate maps a template for the body, which contains the encoded payload.
 func (m *mapper) bodyTemplate() *allowlistv1.Envelope {
 	blob := &allowlistv1.Blob{Encoding: allowlistv1.Encoding_ENCODING_RAW, Parts: []*allowlistv1.Part{m.part("ct")}}
 	text := placeholder.ReplaceAllStringFunc(m.p.BodyTemplate, func(hole string) string {
@@ -146,8 +145,8 @@ func (m *mapper) bodyTemplate() *allowlistv1.Envelope {
 	return envelope
 }
 
-// input maps the template of what is signed. With a template for the body, what the
-// partner calls the body is what stands in it.
+// input maps the template of the signed string. With a template for the body, the partner's body
+// is the content of that template.
 func (m *mapper) input() string {
 	body := "body"
 	if m.p.BodyTemplate != "" {
@@ -169,8 +168,8 @@ func (m *mapper) input() string {
 	})
 }
 
-// signatureHeaders maps the templates of the headers. Where signatures are joined, what
-// stands around one becomes the item of the list.
+// signatureHeaders maps the templates of the headers. If signatures are joined, the text around
+// one becomes the item of the list.
 func (m *mapper) signatureHeaders(s *allowlistv1.Signing) {
 	s.Headers = make(map[string]string)
 	signatures := strings.NewReplacer("${sig}", "${signature}", "${jws}", "${signature}", "${mac}", "${signature}")

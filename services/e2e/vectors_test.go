@@ -16,8 +16,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// vectorFolders is where the known answers are, each with a vectors.json;
-// KEYWARD_VECTORS names another folder, of the same vocabulary, to take instead.
+// vectorFolders returns the folders of the known answers, each with a vectors.json.
+// KEYWARD_VECTORS replaces them by another folder with the same vocabulary.
 func vectorFolders() []string {
 	if given := os.Getenv("KEYWARD_VECTORS"); given != "" {
 		return []string{given}
@@ -25,10 +25,10 @@ func vectorFolders() []string {
 	return []string{"../allowlist/internal/payload/testdata", "testdata/vectors"}
 }
 
-// outsideTheModel lists vectors that no configuration expresses, with the reason.
+// outsideTheModel lists vectors that no configuration can express, with the reason.
 func outsideTheModel() map[string]string { return map[string]string{} }
 
-// A vector is an answer that another tool gave, and what it was given.
+// A vector is an answer of another tool, with the tool's input.
 type vector struct {
 	ID            string                  `json:"id"`
 	Tool          string                  `json:"tool"`
@@ -41,8 +41,8 @@ type vector struct {
 	Profile       json.RawMessage         `json:"profile"`
 	Context       vectorContext           `json:"context"`
 	Plaintext     string                  `json:"plaintext"`
-	// Answered says that a known answer has the same profile, so that a word in it which
-	// is not known does not matter.
+	// Answered reports that a known answer has the same profile, so that unknown words in it do
+	// not matter.
 	Answered bool `json:"-"`
 	Output   struct {
 		Body    string            `json:"body"`
@@ -79,7 +79,7 @@ type vectorContext struct {
 	Host      string `json:"host"`
 }
 
-// readSecrets takes the secrets that stand in files from there.
+// readSecrets reads the secrets that are stored in files.
 func (v *vector) readSecrets(t testing.TB, folder string) {
 	t.Helper()
 	for name, secret := range v.Secrets {
@@ -95,7 +95,7 @@ func (v *vector) readSecrets(t testing.TB, folder string) {
 	}
 }
 
-// A bench is a running Keyward that vectors are tried on.
+// A bench is a running Keyward on which vectors are tested.
 type bench struct {
 	site
 
@@ -145,8 +145,8 @@ func readVectors(t *testing.T, folder string) []vector {
 	return file.Vectors
 }
 
-// TestKnownAnswersOfOtherTools takes every vector through the public API: secrets are
-// stored, an endpoint is configured, and a sender encrypts, decrypts and verifies.
+// TestKnownAnswersOfOtherTools tests every vector through the public API: secrets are stored, an
+// endpoint is configured, and a sender encrypts, decrypts, and verifies.
 func TestKnownAnswersOfOtherTools(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -163,7 +163,7 @@ func TestKnownAnswersOfOtherTools(t *testing.T) {
 	}
 }
 
-// name makes an id of a vector's id and a word.
+// name creates an ID from a vector's ID and a word.
 func (v vector) name(word string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {

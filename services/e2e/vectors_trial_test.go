@@ -61,15 +61,15 @@ func (t *trial) run() {
 // reply reports whether the vector answers a message whose key and IV are inputs.
 func (t *trial) reply() bool { return t.p.IV.Source == "peer_flipped" }
 
-// partnerMakes reports whether the vector is of what comes from the partner, so that
-// it may hold a key that opens or verifies only.
+// partnerMakes reports whether the partner creates the message, so that the vector may contain
+// only a key to decrypt or verify.
 func (t *trial) partnerMakes() bool {
 	return t.p.Kind != "sign" && (t.v.Direction == "response" || t.v.Direction == "decrypt")
 }
 
-// configure stores the secrets and an endpoint, and puts it to use. Unsafe choices are
-// refused first, if the vector says so, and accepted at once, if it says so. The error
-// is that of a configuration that is refused, or of keys that cannot work.
+// configure stores the secrets and an endpoint, and activates it. If the vector requires it,
+// unsafe choices are first refused and then accepted. It returns the error of a configuration that
+// is refused, or of keys that cannot work.
 func (t *trial) configure() error {
 	t.Helper()
 	request := t.createRequest()
@@ -115,7 +115,7 @@ func (t *trial) encryption() *allowlistv1.Encryption {
 	return &allowlistv1.Encryption{Request: t.plainRequest(), Response: profile}
 }
 
-// plainRequest is any profile for the direction that the vector says nothing of.
+// plainRequest is an arbitrary profile for the direction that the vector does not describe.
 func (t *trial) plainRequest() *allowlistv1.Profile {
 	name := t.storeSecret("unused", vaultv1.Usage_USAGE_KEY, strings.Repeat("00", 32))
 	return &allowlistv1.Profile{Kind: &allowlistv1.Profile_Cipher{Cipher: &allowlistv1.Cipher{
@@ -137,7 +137,7 @@ func (t *trial) storeSecret(name string, usage vaultv1.Usage, value string) stri
 	if err != nil {
 		t.Fatalf("CreateSecret: %v", describe(err))
 	}
-	// Other vectors have the same value and another purpose.
+	// Other vectors use the same value for another purpose.
 	t.Cleanup(func() {
 		_, err := t.vault.DeleteSecret(context.Background(), &vaultv1.DeleteSecretRequest{Name: secret.GetSecret().GetName(), Force: true, Reason: "done"})
 		if err != nil {
@@ -147,7 +147,8 @@ func (t *trial) storeSecret(name string, usage vaultv1.Usage, value string) stri
 	return secret.GetSecret().GetName()
 }
 
-// acknowledge adds what a refusal asked for, to the profile that makes the choices.
+// acknowledge adds the acknowledgements that a refusal requires to the profile that makes the
+// choices.
 func acknowledge(t testing.TB, encryption *allowlistv1.Encryption, flags string) {
 	t.Helper()
 	target := encryption.GetRequest()
@@ -157,7 +158,7 @@ func acknowledge(t testing.TB, encryption *allowlistv1.Encryption, flags string)
 	for name := range strings.SplitSeq(flags, ", ") {
 		flag, known := allowlistv1.LegacyAcknowledgement_Flag_value["FLAG_"+name]
 		if !known {
-			t.Fatalf("the refusal names %q, which is no flag", name)
+			t.Fatalf("the refusal names %q, which is not a flag", name)
 		}
 		target.AllowLegacy = append(target.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
 			Flag: allowlistv1.LegacyAcknowledgement_Flag(flag), Reason: "the partner's specification",

@@ -19,7 +19,7 @@ type vectorProfile struct {
 	Select      *vectorSelect   `json:"select"`
 	ContentType string          `json:"content_type"`
 
-	// JWE, OpenPGP and signatures
+	// JWE, OpenPGP, and signatures
 	Alg           string        `json:"alg"`
 	Enc           string        `json:"enc"`
 	Ref           string        `json:"ref"`
@@ -154,8 +154,8 @@ type vectorSelect struct {
 	OnMissing string   `json:"on_missing"`
 }
 
-// readProfile reads a profile. A word that is not known is an error, unless there is a
-// known answer that tells whether it mattered.
+// readProfile parses a profile. An unknown word is an error, unless a known answer shows whether
+// it matters.
 func readProfile(raw json.RawMessage, answered bool) (*vectorProfile, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	if !answered {
@@ -164,7 +164,7 @@ func readProfile(raw json.RawMessage, answered bool) (*vectorProfile, error) {
 	p := new(vectorProfile)
 	err := decoder.Decode(p)
 	if p.Kind == "sign" && (p.Scheme == "jws" || p.Scheme == "jws_compact" || p.Scheme == "jws_attached") {
-		p.Kind = "jws" // the body is made of the payload, as under a cipher
+		p.Kind = "jws" // the body is built from the payload, as with a cipher
 	}
 	return p, err
 }

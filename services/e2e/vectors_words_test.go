@@ -7,7 +7,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// word looks a word of the vocabulary up, in any case. Some things have several words.
+// word looks up a word of the vocabulary, ignoring case. Some things have several words.
 func word[T any](t testing.TB, what, text string, known map[string]T) T {
 	t.Helper()
 	value, ok := known[strings.ToLower(text)]
@@ -50,8 +50,8 @@ func encodingOf(t testing.TB, text string) allowlistv1.Encoding {
 	})
 }
 
-// functionOf maps the encoding of a body's digest in what is signed; hexadecimal if none
-// is said.
+// functionOf maps the encoding of a body's digest in the signed string. The default is
+// hexadecimal.
 func functionOf(t testing.TB, text string) string {
 	t.Helper()
 	return word(t, "encoding", text, map[string]string{
@@ -70,7 +70,7 @@ func paddingOf(t testing.TB, text string) allowlistv1.Cipher_Padding {
 
 func formOf(t testing.TB, text string) allowlistv1.SessionKey_Form {
 	t.Helper()
-	const letters = allowlistv1.SessionKey_FORM_ALPHANUMERIC // read, it is any text
+	const letters = allowlistv1.SessionKey_FORM_ALPHANUMERIC // on input, any string
 	return word(t, "form", text, map[string]allowlistv1.SessionKey_Form{
 		"": 0, "raw": allowlistv1.SessionKey_FORM_RAW,
 		"ascii": letters, "ascii_alnum": letters, "alnum": letters, "alphanumeric": letters, "ascii_digits": letters, "digits": letters, "text": letters,

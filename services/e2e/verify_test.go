@@ -13,8 +13,8 @@ import (
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
-// TestAnOwnerProvesAnEndpointByAFile goes the way of an owner whose partner publishes
-// the file: read the challenge, publish, verify, activate.
+// TestAnOwnerProvesAnEndpointByAFile follows an owner whose partner publishes the file: read the
+// challenge, publish, verify, activate.
 func TestAnOwnerProvesAnEndpointByAFile(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
@@ -33,7 +33,7 @@ func TestAnOwnerProvesAnEndpointByAFile(t *testing.T) {
 		fmt.Sprintf(`{"url":%q,"methods":["POST"]}`, partner.URL+"/payments"))
 	got := c.call(t, owner, http.MethodPost, endpoint+":verify", `{"method":"METHOD_FILE"}`)
 	if got.status != http.StatusBadRequest || got.reason() != "VERIFICATION_FAILED" {
-		t.Errorf("verify of an address that is not open = %d %s, want 400 VERIFICATION_FAILED", got.status, got.body)
+		t.Errorf("verify of a forbidden address = %d %s, want 400 VERIFICATION_FAILED", got.status, got.body)
 	}
 
 	c.openLoopback()
@@ -52,7 +52,7 @@ func TestAnOwnerProvesAnEndpointByAFile(t *testing.T) {
 	}
 }
 
-// openLoopback starts the allowlist anew with the loopback network open to its calls.
+// openLoopback restarts the allowlist with calls to the loopback network allowed.
 func (c *constellation) openLoopback() {
 	c.t.Helper()
 	text, err := os.ReadFile(c.path("allowlist.yaml"))

@@ -16,7 +16,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// versionsPath is where the versions of the key of the registered endpoint are.
+// versionsPath is the path of the versions of the registered endpoint's key.
 const versionsPath = "/v1/workspaces/demo/secrets/payments-aes/versions/"
 
 // secondKey is the version after aesKey.
@@ -28,7 +28,7 @@ func (c *constellation) rotate() {
 	c.must(c.t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", fmt.Sprintf(`{"value":{"text":%q}}`, secondKey))
 }
 
-// waitVersion waits until messages are encrypted with a version, and returns the first.
+// waitVersion waits until messages are encrypted with a version, and returns the first one.
 func (c *constellation) waitVersion(client allowlistv1.AllowlistServiceClient, endpoint string, k *keys, want int) *allowlistv1.EncryptResponse {
 	c.t.Helper()
 	began := time.Now()
@@ -38,7 +38,7 @@ func (c *constellation) waitVersion(client allowlistv1.AllowlistServiceClient, e
 			return err
 		}
 		if got, err := k.version(message.GetBody()); err != nil || got != want {
-			return fmt.Errorf("the message is of version %d, %w", got+1, err)
+			return fmt.Errorf("the message has version %d, %w", got+1, err)
 		}
 		return nil
 	})
@@ -74,7 +74,7 @@ func TestVersionsAreRestoredDisabledAndDestroyedUnderAnEndpoint(t *testing.T) {
 	c.wantDecrypt("of the version before", client, endpoint, second, "")
 	c.must(t, owner, http.MethodPost, versionsPath+"1:enable", `{}`)
 	c.waitEncrypt(client, endpoint, codes.OK, "")
-	c.wantDecrypt("of the version that is enabled again", client, endpoint, first, "")
+	c.wantDecrypt("of the reenabled version", client, endpoint, first, "")
 
 	for version, what := range map[string]string{"1": "the current version", "2": "the one before"} {
 		got := c.call(t, owner, http.MethodPost, versionsPath+version+":destroy", `{"reason":"no longer wanted"}`)
@@ -83,14 +83,14 @@ func TestVersionsAreRestoredDisabledAndDestroyedUnderAnEndpoint(t *testing.T) {
 		}
 	}
 	c.must(t, owner, http.MethodPost, versionsPath+"2:destroy", `{"force":true,"reason":"it leaked"}`)
-	eventually(t, patience, "what was encrypted with the destroyed version is refused", func(context.Context) error {
+	eventually(t, patience, "messages of the destroyed version are refused", func(context.Context) error {
 		if err := decrypt(t.Context(), client, endpoint, second); reasonOf(err) != "VERSION_DESTROYED" {
 			return fmt.Errorf("Decrypt = %w", err)
 		}
 		return nil
 	})
 	c.waitEncrypt(client, endpoint, codes.OK, "")
-	c.wantDecrypt("of the version that is left", client, endpoint, first, "")
+	c.wantDecrypt("of the remaining version", client, endpoint, first, "")
 	for _, change := range []string{"restore", "enable", "disable"} {
 		got := c.call(t, owner, http.MethodPost, versionsPath+"2:"+change, `{}`)
 		if got.status != http.StatusBadRequest || got.reason() != "VERSION_DESTROYED" {
@@ -108,7 +108,7 @@ func TestAVersionInUseIsKnownByTheReportsOfTheAllowlist(t *testing.T) {
 	if _, err := encrypt(t.Context(), client, endpoint); err != nil {
 		t.Fatal(err)
 	}
-	c.running["allowlist"].stop() // which reports what is left
+	c.running["allowlist"].stop() // which reports the remaining versions
 	got := c.must(t, owner, http.MethodGet, strings.TrimSuffix(versionsPath, "/"), "")
 	var list struct {
 		Versions []struct {
@@ -147,7 +147,7 @@ func TestRotationPeriodsAndVersionsOverJSON(t *testing.T) {
 		return string(s.must(t, owner, http.MethodGet, secrets+"?rotationDueBefore="+at, "").body)
 	}
 	if now, later := due(0), due(25*time.Hour); strings.Contains(now, "secrets/key") || !strings.Contains(later, "secrets/key") {
-		t.Errorf("what is due now is %s, and tomorrow %s", now, later)
+		t.Errorf("due now are %s, and tomorrow %s", now, later)
 	}
 	for _, step := range []struct{ body, want string }{
 		{`{"rotationPeriod":"7776000s"}`, "7776000s"},
@@ -163,7 +163,7 @@ func TestRotationPeriodsAndVersionsOverJSON(t *testing.T) {
 			t.Errorf("PATCH %s = %d %s", body, got.status, got.body)
 		}
 	}
-	// What was read may be sent back.
+	// The response of a read may be sent back.
 	read := s.must(t, owner, http.MethodGet, secrets+"/key", "")
 	s.must(t, owner, http.MethodPatch, secrets+"/key", string(read.body))
 	got := s.call(t, owner, http.MethodPatch, secrets+"/key?keepCurrent=true", `{"description":"x"}`)

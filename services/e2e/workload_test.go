@@ -16,7 +16,7 @@ import (
 
 var programsApart = []string{"vault", "allowlist", "gateway"}
 
-// agents are the Workload APIs of the three programs, each of which knows one.
+// agents are the Workload APIs of the three programs. Each serves one program.
 type agents map[string]*servertest.WorkloadAPI
 
 // rotate gives each program a new certificate of the authority.
@@ -29,7 +29,7 @@ func (a agents) rotate(t *testing.T, authority *authtest.Authority) map[string]*
 	return leaves
 }
 
-// useAgents starts the programs again, without files for what they show each other.
+// useAgents restarts the programs without certificate files.
 func (c *constellation) useAgents(a agents) {
 	c.t.Helper()
 	line := func(name, begin, with string) {
@@ -76,8 +76,8 @@ func TestProgramsTakeTheirIdentitiesFromAWorkloadAPI(t *testing.T) {
 	endpoint := register(t, c.site, "demo", "payments")
 	c.must(t, sender, http.MethodPost, "/v1/"+endpoint+":encrypt", `{"body":"aGVsbG8="}`)
 
-	// Another authority takes over. A connection is as old as the certificate that it was
-	// made with, so both services start again: a program that does not follow is locked out.
+	// Another authority takes over. A connection keeps the certificate that it was created with,
+	// so both services restart: a program that does not follow is locked out.
 	leaves := a.rotate(t, second)
 	for name, address := range map[string]string{"vault": c.vault, "allowlist": c.allowlist} {
 		eventually(t, patience, name+" shows the rotated certificate", func(context.Context) error { return shows(address, leaves[name]) })
@@ -91,13 +91,13 @@ func TestProgramsTakeTheirIdentitiesFromAWorkloadAPI(t *testing.T) {
 	c.must(t, owner, http.MethodPatch, "/v1/workspaces/demo/secrets/payments-aes", `{"description":"after the rotation"}`)
 	for _, name := range programsApart {
 		if log := c.running[name].output(); strings.Contains(log, "PRIVATE") || strings.Contains(log, `"warning":`) {
-			t.Errorf("the log of %s holds a key or warns:\n%s", name, log)
+			t.Errorf("the log of %s contains a key or a warning:\n%s", name, log)
 		}
 		c.running[name].stop()
 	}
 }
 
-// shows fails unless the server at the address shows the certificate.
+// shows fails unless the server at the address presents the certificate.
 func shows(address string, want *x509.Certificate) error {
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}})
 	if err != nil {

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// A Clock is a clock that tests put forward.
+// A Clock is a clock that tests can advance.
 type Clock struct{ ahead atomic.Int64 }
 
 // Now returns the time.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// Advance puts the clock forward.
+// Advance advances the clock.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// Steps lets a test take part between the steps of a save.
+// Steps lets a test run code between the steps of a save.
 type Steps struct {
 	mu   sync.Mutex
 	hook func(string) error

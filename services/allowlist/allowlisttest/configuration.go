@@ -21,7 +21,7 @@ const Sample = `{"pan":"4111111111111111","amount":12.50}`
 // SharedKeys is the field that lists the shared keys of a cipher.
 const SharedKeys = "endpoint.encryption.request.cipher.shared_key.keys"
 
-// Draft is an endpoint that may be created.
+// Draft is a valid endpoint to create.
 func Draft(secrets ...string) *allowlistv1.Endpoint {
 	e := &allowlistv1.Endpoint{Methods: []string{"POST"}, Url: "https://api.partner.example/v1"}
 	if len(secrets) > 0 {
@@ -30,7 +30,7 @@ func Draft(secrets ...string) *allowlistv1.Endpoint {
 	return e
 }
 
-// At is an endpoint of a URL that allows methods.
+// At is an endpoint with a URL and allowed methods.
 func At(url string, methods ...string) *allowlistv1.Endpoint {
 	if len(methods) == 0 {
 		methods = []string{"POST"}
@@ -53,7 +53,7 @@ func BodyValue(path, secret string) *allowlistv1.BodyValue {
 	return &allowlistv1.BodyValue{Path: path, Secret: &allowlistv1.SecretRef{Name: secret}}
 }
 
-// Equipped is an endpoint that sends a credential in each place.
+// Equipped is an endpoint that sends a credential in each possible place.
 func Equipped(key, secret string) *allowlistv1.Endpoint {
 	e := Draft(key)
 	e.Headers = []*allowlistv1.Parameter{Header("X-Partner", "acme"), Referring("Authorization", secret)}
@@ -71,7 +71,7 @@ func Pairs(parameters []*allowlistv1.Parameter) string {
 	return strings.Join(all, "&")
 }
 
-// Encrypted is an encryption of whole bodies under secrets, the first of which encrypts.
+// Encrypted is an encryption of whole bodies under secrets. The first secret encrypts.
 func Encrypted(secrets ...string) *allowlistv1.Encryption {
 	shared := &allowlistv1.SharedKey{}
 	for _, secret := range secrets {
@@ -87,14 +87,13 @@ func (k *Kit) Unauthenticated(secret string) *allowlistv1.Encryption {
 	e := Encrypted(secret)
 	e.Request.GetCipher().Algorithm = allowlistv1.Cipher_ALGORITHM_AES_256_CBC
 	e.Request.AllowLegacy = []*allowlistv1.LegacyAcknowledgement{{
-		Flag: allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, Reason: "the partner has nothing else",
+		Flag: allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, Reason: "the partner supports nothing else",
 		ExpireTime: timestamppb.New(k.Clock.Now().AddDate(1, 0, 0)),
 	}}
 	return e
 }
 
-// Signed is an endpoint whose messages are signed as they stand in a request, besides
-// what else it has.
+// Signed adds the signature of whole requests to an endpoint.
 func Signed(e *allowlistv1.Endpoint, secret string) *allowlistv1.Endpoint {
 	if e.GetEncryption() == nil {
 		e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{}}
@@ -110,15 +109,15 @@ func Signed(e *allowlistv1.Endpoint, secret string) *allowlistv1.Endpoint {
 	return e
 }
 
-// WithPreset is an endpoint whose encryption begins with a preset.
+// WithPreset is an endpoint whose encryption uses a preset.
 func WithPreset(use *allowlistv1.PresetUse) *allowlistv1.Endpoint {
 	e := Draft()
 	e.Encryption = &allowlistv1.Encryption{Preset: use}
 	return e
 }
 
-// EncryptionOf parses a configuration in proto text, in which `secret:` stands for
-// the names of secrets, and acknowledges what it has to.
+// EncryptionOf parses a configuration in proto text format, replaces `secret:` placeholders by the
+// names of secrets, and acknowledges the unsafe choices.
 func EncryptionOf(t testing.TB, text string) *allowlistv1.Encryption {
 	t.Helper()
 	pb := new(allowlistv1.Encryption)

@@ -33,7 +33,7 @@ func (c Client) Get(t testing.TB, id string) *allowlistv1.Endpoint {
 	return resp.GetEndpoint()
 }
 
-// Update changes the fields of an endpoint that paths name.
+// Update changes the fields of an endpoint that paths list.
 func (c Client) Update(t testing.TB, e *allowlistv1.Endpoint, paths ...string) (*allowlistv1.Endpoint, error) {
 	t.Helper()
 	resp, err := c.UpdateEndpoint(t.Context(), &allowlistv1.UpdateEndpointRequest{
@@ -64,7 +64,7 @@ func (c Client) History(t testing.TB, name string) []*allowlistv1.EndpointChange
 	}
 }
 
-// Refusal creates an endpoint that is refused and returns why.
+// Refusal creates an endpoint, expects a refusal, and returns its fields and the error.
 func (k *Kit) Refusal(t testing.TB, e *allowlistv1.Endpoint) (fields []string, err error) {
 	t.Helper()
 	_, err = k.Owner.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: Workspace, EndpointId: "bad", Endpoint: e})
@@ -74,7 +74,7 @@ func (k *Kit) Refusal(t testing.TB, e *allowlistv1.Endpoint) (fields []string, e
 	return fields, err
 }
 
-// Configured creates an endpoint with a configuration in proto text.
+// Configured creates an endpoint with a configuration in proto text format.
 func (k *Kit) Configured(t testing.TB, id, text string) string {
 	t.Helper()
 	e := Draft()
@@ -83,7 +83,7 @@ func (k *Kit) Configured(t testing.TB, id, text string) string {
 	return NameOf(id)
 }
 
-// Activate approves an endpoint and switches it on.
+// Activate approves and activates an endpoint.
 func (k *Kit) Activate(t testing.TB, id string) {
 	t.Helper()
 	_, err := k.Admin.ApproveEndpoint(t.Context(), &allowlistv1.ApproveEndpointRequest{Name: NameOf(id)})
@@ -92,14 +92,14 @@ func (k *Kit) Activate(t testing.TB, id string) {
 	Must(t, err)
 }
 
-// Activate switches an endpoint on, and returns the error.
+// Activate activates an endpoint and returns the error.
 func (c Client) Activate(t testing.TB, id string) error {
 	t.Helper()
 	_, err := c.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: NameOf(id)})
 	return err
 }
 
-// Active creates an endpoint, approves it and switches it on.
+// Active creates, approves, and activates an endpoint.
 func (k *Kit) Active(t testing.TB, id string, e *allowlistv1.Endpoint) {
 	t.Helper()
 	k.Owner.Create(t, id, e)
@@ -123,8 +123,8 @@ func (c Client) MustTest(t testing.TB, req *allowlistv1.TestEncryptionRequest) *
 	return resp
 }
 
-// Diagnosed returns the differences that a diagnosis finds, such as
-// `request.cipher.padding: PKCS7 -> ZERO`.
+// Diagnosed returns the differences that a diagnosis reports, such as `request.cipher.padding:
+// PKCS7 -> ZERO`.
 func (k *Kit) Diagnosed(t testing.TB, req *allowlistv1.DiagnoseSampleRequest) (found bool, differences string, tried uint32) {
 	t.Helper()
 	req.Reason = "it does not open"
@@ -137,7 +137,7 @@ func (k *Kit) Diagnosed(t testing.TB, req *allowlistv1.DiagnoseSampleRequest) (f
 	return resp.GetFound(), strings.Join(texts, "; "), resp.GetTried()
 }
 
-// Verify asks for a look at a proof, not too soon after the last one.
+// Verify requests a verification, not too soon after the last one.
 func (k *Kit) Verify(t testing.TB, id string, method allowlistv1.Verification_Method) (*allowlistv1.Endpoint, error) {
 	t.Helper()
 	k.Clock.Advance(2 * time.Second)

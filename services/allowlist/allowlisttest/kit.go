@@ -1,6 +1,6 @@
-// Package allowlisttest starts an allowlist and a vault behind real servers, for the
-// tests of all packages of the allowlist. A [Kit] has clients of the callers that
-// matter, a clock that tests put forward, and hooks to make a save fail halfway.
+// Package allowlisttest starts an allowlist and a vault behind real servers, for the tests of all
+// packages of the allowlist. A [Kit] has clients of the important callers, a clock that tests can
+// advance, and hooks that make a save fail halfway.
 package allowlisttest
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/keyward/keyward/services/vault"
 )
 
-// Workspace is where the tests work.
+// Workspace is the workspace of the tests.
 const Workspace = "workspaces/acme"
 
-// Pace is how often the background tasks look in tests.
+// Pace is the interval of the background tasks in tests.
 const Pace = 20 * time.Millisecond
 
-// A Kit is an allowlist and a vault behind real servers, with clients of those who
-// use them most.
+// A Kit is an allowlist and a vault behind real servers, with clients of their most frequent
+// callers.
 type Kit struct {
 	Env                        *servertest.Env
 	VaultConfig                vault.Config
@@ -57,14 +57,14 @@ func New(t testing.TB) *Kit {
 	return Make(t, 0)
 }
 
-// NewReconciling is a kit whose allowlist compares itself with the vault all the
-// time. Other tests go without, so that what it would repair cannot hide in it.
+// NewReconciling starts a kit whose allowlist compares itself with the vault all the time. Other
+// tests do not use it, so that reconciliation cannot hide a difference that it would repair.
 func NewReconciling(t testing.TB) *Kit {
 	t.Helper()
 	return Make(t, Pace)
 }
 
-// Make starts a kit. Configure is called before the allowlist starts.
+// Make starts a kit. It calls configure before the allowlist starts.
 func Make(t testing.TB, reconcile time.Duration, configure ...func(*Kit)) *Kit {
 	t.Helper()
 	folder := t.TempDir()
@@ -88,7 +88,7 @@ func Make(t testing.TB, reconcile time.Duration, configure ...func(*Kit)) *Kit {
 	return k
 }
 
-// StartVault opens the vault, for the first time or again, and then where it was.
+// StartVault opens the vault. When it opens the vault again, the address stays the same.
 func (k *Kit) StartVault(t testing.TB) {
 	t.Helper()
 	v, err := vault.New(t.Context(), k.VaultConfig, k.Env.Logger)
@@ -109,7 +109,7 @@ func (k *Kit) Start(t testing.TB) {
 	k.Metrics = prometheus.NewRegistry()
 	a, err := allowlist.Open(t.Context(), k.Config, k.Env.Logger, allowlist.Around{
 		Now: k.Clock.Now, Metrics: k.Metrics, Pace: Pace, Reconcile: k.reconcile, Step: k.Steps.step,
-		Wrap: func(store kv.Store) kv.Store { // every transaction runs twice, and may be made to fail
+		Wrap: func(store kv.Store) kv.Store { // every transaction runs twice, and can be made to fail
 			k.Store = kvtest.Faulty(kvtest.Rerun(store))
 			return k.Store
 		},

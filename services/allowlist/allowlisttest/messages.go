@@ -24,13 +24,13 @@ func (c Client) MustEncrypt(t testing.TB, req *allowlistv1.EncryptRequest) *allo
 	return resp
 }
 
-// Open decrypts a body, as a response unless another kind is given.
+// Open decrypts a body. The kind defaults to a response.
 func (k *Kit) Open(t testing.TB, id string, body []byte, kind allowlistv1.MessageKind) (*allowlistv1.DecryptResponse, error) {
 	t.Helper()
 	return k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: NameOf(id), Body: body, Kind: kind})
 }
 
-// HeadersOf returns headers by their names in lower case.
+// HeadersOf returns the headers by lower-case name.
 func HeadersOf(headers []*allowlistv1.Parameter) map[string]string {
 	all := make(map[string]string)
 	for _, h := range headers {
@@ -39,7 +39,7 @@ func HeadersOf(headers []*allowlistv1.Parameter) map[string]string {
 	return all
 }
 
-// Orders makes an endpoint that is in use and encrypts under version 1 of a secret.
+// Orders creates an active endpoint that encrypts under version 1 of a secret.
 func (k *Kit) Orders(t testing.TB) (secret string) {
 	t.Helper()
 	secret = k.Secret(t, "key", KeyOf(1)...)
@@ -54,14 +54,14 @@ func (k *Kit) EncryptOrder(t testing.TB) (*allowlistv1.EncryptResponse, error) {
 	return k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: NameOf("orders"), Body: []byte("hello")})
 }
 
-// Uses reports whether an order is encrypted under a version, without an error.
+// Uses reports whether an order encrypts under a version without an error.
 func (k *Kit) Uses(t testing.TB, version int) bool {
 	t.Helper()
 	sent, err := k.EncryptOrder(t)
 	return err == nil && Opens(t, version, sent.GetBody())
 }
 
-// Opens reports whether a version opens what was encrypted.
+// Opens reports whether a version decrypts a body.
 func Opens(t testing.TB, version int, body []byte) bool {
 	t.Helper()
 	sealed, err := base64.StdEncoding.DecodeString(string(body))
@@ -74,7 +74,7 @@ func Opens(t testing.TB, version int, body []byte) bool {
 	return err == nil
 }
 
-// Warm encrypts until that needs nothing from the vault.
+// Warm encrypts until encryption needs nothing from the vault.
 func (k *Kit) Warm(t testing.TB) {
 	t.Helper()
 	Eventually(t, func() bool {
@@ -82,5 +82,5 @@ func (k *Kit) Warm(t testing.TB) {
 		_, err := k.EncryptOrder(t)
 		Must(t, err)
 		return k.Metric(t, "keyward_key_cache_hits_total") > before
-	}, "nothing is kept in memory")
+	}, "nothing is cached")
 }

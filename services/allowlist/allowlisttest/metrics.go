@@ -23,8 +23,8 @@ func (k *Kit) Metric(t testing.TB, name string) float64 {
 	return 0
 }
 
-// Labelled returns the value of a metric with one label.
-func (k *Kit) Labelled(t testing.TB, name, label string) float64 {
+// Labeled returns the value of a metric that has one label.
+func (k *Kit) Labeled(t testing.TB, name, label string) float64 {
 	t.Helper()
 	families, err := k.Metrics.Gather()
 	Must(t, err)
@@ -35,7 +35,7 @@ func (k *Kit) Labelled(t testing.TB, name, label string) float64 {
 			}
 		}
 	}
-	t.Fatalf("there is no metric %s of %s", name, label)
+	t.Fatalf("there is no metric %s with label %s", name, label)
 	return 0
 }
 
@@ -53,7 +53,7 @@ func (c Client) Counts(t testing.TB, id string) map[string]bool {
 	return counts
 }
 
-// Stored returns how many records the allowlist has in a key space.
+// Stored returns how many records the allowlist stores in a key space.
 func (k *Kit) Stored(t testing.TB, space string) int {
 	t.Helper()
 	n := 0

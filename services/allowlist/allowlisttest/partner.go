@@ -20,19 +20,18 @@ import (
 	"github.com/keyward/keyward/services/allowlist"
 )
 
-// PartnerHost is the name of the partner's host. Only the partner's DNS knows it.
+// PartnerHost is the name of the partner's host. Only the partner's DNS server knows it.
 const PartnerHost = "partner.localhost"
 
-// A Counterpart is the partner: a DNS server and an HTTPS server of its own, on the
-// loopback interface.
+// A Counterpart is the partner: a DNS server and an HTTPS server on the loopback interface.
 type Counterpart struct {
 	Port string // of the HTTPS server
 	dns  string // address of the DNS server
 
 	mu        sync.Mutex
-	Addresses [][]string // of the host, one answer after another, the last one for good
+	Addresses [][]string // of the host, one for each answer; the last one repeats
 	texts     map[string][]string
-	Code      int // of each DNS answer; zero: what is true
+	Code      int // of each DNS answer; zero: the true one
 	questions int
 	calls     int
 	answer    http.HandlerFunc // nil: 404
@@ -98,7 +97,7 @@ func (p *Counterpart) resolve(w dns.ResponseWriter, q *dns.Msg) {
 	default:
 		m.Rcode = dns.RcodeNameError
 	}
-	_ = w.WriteMsg(m) // a client that has gone does not matter
+	_ = w.WriteMsg(m) // the client may have disconnected
 }
 
 func (p *Counterpart) serveHTTP(w http.ResponseWriter, r *http.Request) {
@@ -113,36 +112,36 @@ func (p *Counterpart) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r)
 }
 
-// Set makes a change between two answers of the partner.
+// Set applies a change between two answers of the partner.
 func (p *Counterpart) Set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
 }
 
-// Asked returns how many questions and calls there were so far.
+// Asked returns the number of DNS queries and HTTPS requests so far.
 func (p *Counterpart) Asked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.questions + p.calls
 }
 
-// Reached returns how many calls there were so far.
+// Reached returns the number of HTTPS requests so far.
 func (p *Counterpart) Reached() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls
 }
 
-// URL is the address of a path at the partner.
+// URL is the URL of a path at the partner.
 func (p *Counterpart) URL(path string) string { return "https://" + PartnerHost + ":" + p.Port + path }
 
-// PublishText puts text into the DNS.
+// PublishText adds a TXT record to the DNS.
 func (p *Counterpart) PublishText(name string, texts ...string) {
 	p.Set(func() { p.texts[name+"."] = texts })
 }
 
-// Publish puts everything in place that a challenge asks for.
+// Publish publishes the proofs that a challenge requires.
 func (p *Counterpart) Publish(c *allowlistv1.Challenge) {
 	p.PublishText(c.GetDnsName(), "v=spf1 -all", c.GetDnsValue())
 	p.Serve(func(w http.ResponseWriter, r *http.Request) {
@@ -158,12 +157,12 @@ func (p *Counterpart) Publish(c *allowlistv1.Challenge) {
 	})
 }
 
-// Withdraw takes everything away.
+// Withdraw removes all proofs.
 func (p *Counterpart) Withdraw() {
 	p.Set(func() { p.texts, p.answer = make(map[string][]string), nil })
 }
 
-// Serve has a function answer requests for the proof.
+// Serve makes a function answer the requests for the proof.
 func (p *Counterpart) Serve(answer http.HandlerFunc) { p.Set(func() { p.answer = answer }) }
 
 // Body serves the same body everywhere.
@@ -171,21 +170,21 @@ func (p *Counterpart) Body(text string) {
 	p.Serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 }
 
-// AnswerTo is what a partner's program computes, from the documentation.
+// AnswerTo is the answer that a partner's program computes according to the documentation.
 func AnswerTo(nonce, token string) string {
 	mac := hmac.New(sha256.New, []byte(token))
 	_, _ = io.WriteString(mac, nonce)
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// NewPartnerKit is a kit with a partner that the allowlist may talk to.
+// NewPartnerKit starts a kit with a partner that the allowlist may connect to.
 func NewPartnerKit(t testing.TB) (*Kit, *Counterpart) {
 	t.Helper()
 	return NewGuardedKit(t, "127.0.0.0/8")
 }
 
-// NewGuardedKit is a kit with a partner, whose DNS the allowlist asks, and some
-// ranges that it may talk to.
+// NewGuardedKit starts a kit with a partner, whose DNS server the allowlist uses, and ranges that
+// it may connect to.
 func NewGuardedKit(t testing.TB, ranges ...string) (k *Kit, p *Counterpart) {
 	t.Helper()
 	k = Make(t, 0, func(k *Kit) {

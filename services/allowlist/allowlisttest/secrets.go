@@ -14,7 +14,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// Secret stores 32 random bytes, or a given value, under an id.
+// Secret stores 32 random bytes, or the given value, under an ID.
 func (k *Kit) Secret(t testing.TB, id string, value ...byte) string {
 	t.Helper()
 	return k.SecretIn(t, Workspace, id, vaultv1.Usage_USAGE_KEY, value...)
@@ -25,7 +25,7 @@ func (k *Kit) SecretIn(t testing.TB, parent, id string, usage vaultv1.Usage, val
 	t.Helper()
 	if len(value) == 0 {
 		value = make([]byte, 32)
-		rand.Read(value) // a generated key serves what its kind says, this one anything
+		rand.Read(value) // a generated key serves only its kind, this one any purpose
 	}
 	s := &vaultv1.Secret{Usage: usage, Value: &vaultv1.SecretValue{
 		Source: &vaultv1.SecretValue_Data{Data: value}, WeakReason: "to be read in a test",
@@ -41,7 +41,7 @@ func KeySecret(t testing.TB, k *Kit, id, value string) {
 	k.SecretIn(t, Workspace, id, vaultv1.Usage_USAGE_KEY, []byte(value)...)
 }
 
-// SecretOnce returns a secret that is made on the first call.
+// SecretOnce returns a secret that the first call creates.
 func (k *Kit) SecretOnce(t testing.TB) string {
 	t.Helper()
 	name := Workspace + "/secrets/once"
@@ -51,7 +51,7 @@ func (k *Kit) SecretOnce(t testing.TB) string {
 	return k.Secret(t, "once")
 }
 
-// Generated has the vault draw a key of a kind.
+// Generated makes the vault generate a key of a kind.
 func (k *Kit) Generated(t testing.TB, id string, kind vaultv1.Generate_Kind) string {
 	t.Helper()
 	_, err := k.Secrets.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
@@ -63,7 +63,7 @@ func (k *Kit) Generated(t testing.TB, id string, kind vaultv1.Generate_Kind) str
 	return Workspace + "/secrets/" + id
 }
 
-// Credential stores a text that may be sent to the given hosts.
+// Credential stores a string that may be sent to the given hosts.
 func (k *Kit) Credential(t testing.TB, id, text string, hosts ...string) string {
 	t.Helper()
 	_, err := k.VaultSA.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
@@ -79,7 +79,7 @@ func (k *Kit) Credential(t testing.TB, id, text string, hosts ...string) string 
 // KeyOf is the value of a version in these tests.
 func KeyOf(version int) []byte { return bytes.Repeat([]byte{byte(version), byte(version + 1)}, 16) }
 
-// Rotate makes the next version of a secret.
+// Rotate adds the next version of a secret.
 func (k *Kit) Rotate(t testing.TB, secret string, version int) {
 	t.Helper()
 	_, err := k.Secrets.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{
@@ -120,8 +120,7 @@ func (k *Kit) Enable(t testing.TB, secret string, number int) {
 	Must(t, err)
 }
 
-// Held returns the operations under which anyone is bound to a secret; none for a
-// secret that is gone.
+// Held returns all bindings to a secret. A deleted secret has no bindings.
 func (k *Kit) Held(t testing.TB, secret string) []*vaultv1.Binding {
 	t.Helper()
 	resp, err := k.Bindings.ListSecretBindings(t.Context(), &vaultv1.ListSecretBindingsRequest{Parent: secret})
@@ -132,8 +131,8 @@ func (k *Kit) Held(t testing.TB, secret string) []*vaultv1.Binding {
 	return resp.GetBindings()
 }
 
-// Settle waits until a secret has a number of bindings, while the clock runs on so
-// that whatever waits for its time gets it.
+// Settle waits until a secret has the wanted number of bindings. It advances the clock, so that
+// everything that waits for a time proceeds.
 func (k *Kit) Settle(t testing.TB, secret string, want int) {
 	t.Helper()
 	Eventually(t, func() bool {
@@ -142,7 +141,7 @@ func (k *Kit) Settle(t testing.TB, secret string, want int) {
 	}, "%s has %d bindings, want %d", secret, len(k.Held(t, secret)), want)
 }
 
-// CanaryHex is a key that nothing may show, as 64 hexadecimal digits.
+// CanaryHex is a key that nothing may reveal, as 64 hexadecimal digits.
 const (
 	CanaryHex = "8f0c1b5a2d9e47f3a6b1c08d7e52f9341b6d0e8c5a7f2394d1e6b80c3f5a7d92"
 	LiveToken = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhY21lIn0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"

@@ -19,12 +19,12 @@ func WantError(t testing.TB, what string, err error, code codes.Code, reason str
 	}
 }
 
-// WantFinding fails the test unless err reports that a verification failed with a finding.
+// WantFinding fails the test unless err reports a failed verification with this result.
 func WantFinding(t testing.TB, what string, err error, finding string) {
 	t.Helper()
 	WantError(t, what, err, codes.FailedPrecondition, "VERIFICATION_FAILED")
 	if got := servertest.Metadata(err); len(got) != 1 || got["finding"] != finding {
-		t.Errorf("%s: metadata = %v, want the finding %s alone", what, got, finding)
+		t.Errorf("%s: metadata = %v, want only the result %s", what, got, finding)
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package partnertest runs programs in interoperability tests: those that stand for a
-// partner, with the packages from npm that `make interop` installs for all tests, and those
-// that are made for one.
+// Package partnertest runs programs for interoperability tests: programs that act as a partner,
+// with the npm packages that `make interop` installs for all tests, and programs that are
+// generated for a partner.
 package partnertest
 
 import (
@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// folder is that of the programs, seen from the packages of payload.
+// folder is the folder of the programs, relative to the packages of payload.
 const folder = "../../../../e2e/testdata/interop/units"
 
-// Ask gives jobs to a program, and reads its answers to them.
+// Ask sends jobs to a program, and reads its answers.
 func Ask(t testing.TB, program string, jobs, answers any) {
 	t.Helper()
 	input, err := json.Marshal(jobs)
@@ -23,7 +23,7 @@ func Ask(t testing.TB, program string, jobs, answers any) {
 	}
 	text := Run(t, "", input, "node", filepath.Join(filepath.FromSlash(folder), program))
 	if err := json.Unmarshal(text, answers); err != nil {
-		t.Fatalf("%s answers %.200q: %v", program, text, err)
+		t.Fatalf("%s answered %.200q: %v", program, text, err)
 	}
 }
 

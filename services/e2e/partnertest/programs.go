@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// RunNode runs programs in JavaScript in one process, and returns what each printed, and
-// behind these what came after the last.
+// RunNode runs JavaScript programs in one process, and returns the output of each, followed by any
+// output after the last one.
 func RunNode(t testing.TB, programs []string) [][]byte {
 	t.Helper()
 	folder := t.TempDir()
@@ -25,8 +25,8 @@ func RunNode(t testing.TB, programs []string) [][]byte {
 	return bytes.Split(output(t, "node", all), []byte{0})
 }
 
-// RunPython runs programs in Python in one process, and returns what each printed, and
-// behind these what came after the last.
+// RunPython runs Python programs in one process, and returns the output of each, followed by any
+// output after the last one.
 func RunPython(t testing.TB, programs []string) [][]byte {
 	t.Helper()
 	folder := t.TempDir()
@@ -43,8 +43,8 @@ func RunPython(t testing.TB, programs []string) [][]byte {
 	return bytes.Split(output(t, "python3", all), []byte{0})
 }
 
-// RunJava compiles programs of a class Open, each in a package of its own, runs them in one
-// process, and returns what each printed, and behind these what came after the last.
+// RunJava compiles Java programs with a class Open, each in its own package, runs them in one
+// process, and returns the output of each, followed by any output after the last one.
 func RunJava(t testing.TB, programs []string) [][]byte {
 	t.Helper()
 	folder := t.TempDir()
@@ -74,7 +74,7 @@ func writeFile(t testing.TB, file, text string) {
 	}
 }
 
-// output runs a program and returns what it prints, or why it failed.
+// output runs a program and returns its output, or why it failed.
 func output(t testing.TB, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)

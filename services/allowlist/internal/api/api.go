@@ -1,14 +1,13 @@
-// Package api is the allowlist's gRPC face. A handler parses its request, makes
-// one call to package endpoint or exchange and converts the answer; it decides
-// nothing else.
+// Package api implements the allowlist's gRPC service. A handler parses its request, calls package
+// endpoint or exchange once, and converts the result; it decides nothing else.
 //
-// The server's chain comes before: whoever gets here is authenticated and holds a
-// role in the workspace, and the request has passed the rules that its messages
-// declare. Errors are faults, which the chain turns into statuses.
+// The server's interceptors run first: every caller is authenticated and has a role in the
+// workspace, and the request satisfies the rules that its messages declare. Errors are faults,
+// which the interceptors convert to statuses.
 //
-// What is wrong with an endpoint that is to be saved does not end the request: it goes to
-// the registry with what can be read ([endpoint.Call]), so that the answer names what is
-// wrong with the secrets, too. Package finding puts all of it together.
+// A violation in an endpoint does not end the request: the violations go to the registry together
+// with the valid settings ([endpoint.Call]), so that the response also names what is wrong with
+// the secrets. Package violation merges all of them.
 package api
 
 import (
@@ -31,7 +30,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
-// Parts are what a server puts together. All are required.
+// Parts are the components of a server. All are required.
 type Parts struct {
 	Endpoints *endpoint.Registry
 	Exchanges *exchange.Processor
@@ -39,7 +38,7 @@ type Parts struct {
 	Failures  *activity.Failures
 	Presets   *preset.Library
 	Tryouts   *tryout.Tester
-	// Ledger is the one that Endpoints looks repeated requests up in.
+	// Ledger is the ledger in which Endpoints looks up repeated requests.
 	Ledger *replay.Ledger
 	Pages  *page.Sealer
 	Now    func() time.Time
@@ -73,8 +72,8 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	allowlistv1.RegisterAllowlistServiceServer(r, s)
 }
 
-// newCall describes the caller who changes something in a workspace. Everything that goes on the log
-// gets its author here, so no reason that holds a secret gets there.
+// newCall describes a change and its caller. Every logged change gets its author here, so that a
+// reason that contains a secret never reaches the log.
 func newCall(ctx context.Context, workspace, reason string) (endpoint.Call, error) {
 	if err := prose("reason", reason); err != nil {
 		return endpoint.Call{}, err
@@ -85,7 +84,7 @@ func newCall(ctx context.Context, workspace, reason string) (endpoint.Call, erro
 	}, nil
 }
 
-// once is by for a request that may be repeated under its id.
+// once is newCall for a request that may be repeated with its idempotency key.
 func (s *Server) once(ctx context.Context, method, workspace, reason, id string, req proto.Message) (endpoint.Call, error) {
 	call, err := newCall(ctx, workspace, reason)
 	if err != nil {
@@ -95,17 +94,17 @@ func (s *Server) once(ctx context.Context, method, workspace, reason, id string,
 	return call, err
 }
 
-// page opens the page token of a list request. Seal makes the next one of a cursor.
+// page decrypts the page token of a list request. seal creates the next token from a cursor.
 func (s *Server) page(ctx context.Context, req page.ListRequest) (cursor []byte, seal func([]byte) string, err error) {
 	return s.pages.Request(auth.FromContext(ctx).Subject, req)
 }
 
-// view returns how the caller sees endpoints of a workspace.
+// view returns the caller's view of the endpoints of a workspace.
 func view(ctx context.Context, workspace string) viewer {
 	p := auth.FromContext(ctx)
 	return viewer{secrets: p.SuperAdmin() || p.Holds(roleOwner, workspace)}
 }
 
-// at names the field that a parser of package endpoint refused. The parsers'
-// errors are constant texts that say what the field must be.
+// at adds the field to an error of a parser of package endpoint. The parsers' errors are constant
+// strings that say what the field must be.
 func at(field string, err error) error { return fault.Field(field, err.Error()) }

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
 
-// CheckUrl tells whether a method and URL may be talked to.
+// CheckUrl reports whether a method and URL may be called.
 //
 //nolint:revive // the contract names the method
 func (s *Server) CheckUrl(ctx context.Context, req *allowlistv1.CheckUrlRequest) (*allowlistv1.CheckUrlResponse, error) {
@@ -28,13 +28,13 @@ func (s *Server) CheckUrl(ctx context.Context, req *allowlistv1.CheckUrlRequest)
 	return answerToProto(answer), nil
 }
 
-// servedBy returns the ids of the endpoints of a workspace that a caller may use;
-// nil if it may use all.
+// servedBy returns the IDs of the endpoints of a workspace that a caller may use, or nil if it may
+// use all.
 func servedBy(p auth.Principal, workspace string) []string {
 	if p.SuperAdmin() || p.Holds(roleOwner, workspace) {
 		return nil
 	}
-	served := []string{} // not nil: without a grant it is none
+	served := []string{} // not nil: a caller without a grant may use no endpoint
 	for _, grant := range p.Grants {
 		if grant.Role != accessv1.Role_ROLE_SENDER || (grant.Workspace != workspace && grant.Workspace != auth.Everywhere) {
 			continue

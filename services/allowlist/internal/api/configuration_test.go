@@ -17,7 +17,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// wrapping is an encryption with session keys under RSA keys.
+// wrapping is an encryption with session keys that are wrapped with RSA keys.
 func wrapping(keys ...string) *allowlistv1.Encryption {
 	session := &allowlistv1.SessionKey{Wrap: &allowlistv1.SessionKey_RsaOaep{RsaOaep: &allowlistv1.RsaOaep{}}}
 	for _, key := range keys {
@@ -39,7 +39,7 @@ func wrapping(keys ...string) *allowlistv1.Encryption {
 	}}
 }
 
-func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
+func TestUnusableKeysAreRefusedWhenSaved(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	short, long := k.Secret(t, "short", allowlisttest.KeyOf(1)[:16]...), k.Secret(t, "long", make([]byte, 64)...)
@@ -54,8 +54,8 @@ func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
 		{"a key of another length", allowlisttest.Encrypted(short), []string{place + "[0]"}},
 		{"several", allowlisttest.Encrypted(good, long, short), []string{place + "[1]", place + "[2]"}},
 		{"a key pair", allowlisttest.Encrypted(pair), []string{place + "[0]"}},
-		{"a shared key for a pair", wrapping(good), []string{"request.cipher.session_key.keys[0]"}},
-		{"a pair of another kind", wrapping(pair, curve), []string{"request.cipher.session_key.keys[1]"}},
+		{"a shared key instead of a key pair", wrapping(good), []string{"request.cipher.session_key.keys[0]"}},
+		{"a key pair of another type", wrapping(pair, curve), []string{"request.cipher.session_key.keys[1]"}},
 	} {
 		e := allowlisttest.Draft()
 		e.Encryption = tt.e
@@ -75,18 +75,18 @@ func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
 		k.Settle(t, secret, 0)
 	}
 
-	// With what the vault knows nothing against, they can be saved.
+	// Keys without known violations can be saved.
 	e := allowlisttest.Draft()
 	e.Encryption = wrapping(pair)
 	k.Owner.Create(t, "orders", e)
-	// The length of a text says nothing where it is a passphrase.
+	// The length of a string is irrelevant if it is a passphrase.
 	odd := k.Secret(t, "odd", []byte("seventeen bytes..")...)
 	_, err := k.Refusal(t, allowlisttest.Draft(odd))
-	allowlisttest.WantError(t, "a text as a key", err, codes.FailedPrecondition, "KEY_NOT_USABLE")
+	allowlisttest.WantError(t, "a string as a key", err, codes.FailedPrecondition, "KEY_NOT_USABLE")
 	if m := servertest.Metadata(err); m["secret"] != odd || m["cause"] != servertest.Violations(err)[0].Description {
-		t.Errorf("the metadata of a text as a key is %v", m)
+		t.Errorf("the metadata for a string as a key is %v", m)
 	}
-	k.Settle(t, odd, 0) // of the purpose that was refused
+	k.Settle(t, odd, 0) // of the refused purpose
 	e.Encryption = allowlisttest.EncryptionOf(t, `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:odd" } derivation { digest { hash: HASH_SHA256 } } } } }`)
 	k.Owner.Create(t, "others", e)
 	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: allowlisttest.Encrypted(short)}, "encryption")
@@ -95,7 +95,7 @@ func TestKeysThatCannotBeOnesAreRefusedWhenSaved(t *testing.T) {
 	k.Settle(t, pair, 1)
 }
 
-func TestWhatIsReferredToMustBeThereAndForThat(t *testing.T) {
+func TestReferencedSecretsMustExistAndHaveTheUsage(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	key := k.Secret(t, "key")
@@ -125,12 +125,12 @@ func TestWhatIsReferredToMustBeThereAndForThat(t *testing.T) {
 		reason string
 		field  string
 	}{
-		{"a version that is not there", missing, codes.NotFound, "VERSION_NOT_FOUND", keys + "[1].name"},
-		{"a version of a credential that is not there", header, codes.NotFound, "VERSION_NOT_FOUND", "endpoint.headers[0].secret.name"},
+		{"a version that does not exist", missing, codes.NotFound, "VERSION_NOT_FOUND", keys + "[1].name"},
+		{"a version of a credential that does not exist", header, codes.NotFound, "VERSION_NOT_FOUND", "endpoint.headers[0].secret.name"},
 		{"a key as an IV", static(key, k.Secret(t, "other")), codes.FailedPrecondition, "USAGE_NOT_ALLOWED", ivSecret},
 		{"a parameter as a key", static(iv, iv), codes.InvalidArgument, "INVALID_FIELD", ivSecret},
-		{"a key and its own IV", static(key, key), codes.InvalidArgument, "INVALID_FIELD", ivSecret},
-		{"a parameter alone as a key", allowlisttest.Draft(iv), codes.FailedPrecondition, "USAGE_NOT_ALLOWED", keys + "[0].name"},
+		{"a key that is also its IV", static(key, key), codes.InvalidArgument, "INVALID_FIELD", ivSecret},
+		{"a parameter only as a key", allowlisttest.Draft(iv), codes.FailedPrecondition, "USAGE_NOT_ALLOWED", keys + "[0].name"},
 	} {
 		fields, err := k.Refusal(t, tt.e)
 		allowlisttest.WantError(t, tt.name, err, tt.code, tt.reason)
@@ -146,7 +146,7 @@ func TestWhatIsReferredToMustBeThereAndForThat(t *testing.T) {
 	opened, err := k.Open(t, "orders", sent.GetBody(), allowlisttest.Response)
 	allowlisttest.Must(t, err)
 	if string(opened.GetBody()) != "hello" {
-		t.Errorf("with a parameter for an IV, Decrypt = %q", opened.GetBody())
+		t.Errorf("with a parameter as the IV, Decrypt = %q", opened.GetBody())
 	}
 	if b := k.Held(t, iv); len(b) != 1 || b[0].GetUsage() != vaultv1.Usage_USAGE_PARAMETER {
 		t.Errorf("the bindings of the parameter are %v", b)
@@ -163,7 +163,7 @@ func TestAPresetIsWrittenOutWhenItIsSaved(t *testing.T) {
 	created := k.Owner.Create(t, "hooks", use("standard_webhooks", secret))
 	got := created.GetEncryption()
 	if got.GetPreset() != nil || got.GetRequest().GetSigning().GetKeys()[0].GetName() != secret {
-		t.Errorf("the encryption is %v, want the preset written out", got)
+		t.Errorf("the encryption is %v, want the expanded preset", got)
 	}
 	k.Settle(t, secret, 1)
 	for _, tt := range []struct {
@@ -174,8 +174,8 @@ func TestAPresetIsWrittenOutWhenItIsSaved(t *testing.T) {
 		field  string
 	}{
 		{"an unknown preset", use("sesame_canary", secret), codes.InvalidArgument, "INVALID_FIELD", "endpoint.encryption.preset.id"},
-		{"a key for a reference", use("standard_webhooks", "sesame-canary"), codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED", `endpoint.encryption.preset.secrets["secret"].name`},
-		{"a secret that is not there", use("standard_webhooks", allowlisttest.Workspace+"/secrets/none"), codes.NotFound, "SECRET_NOT_FOUND", `endpoint.encryption.preset.secrets["secret"].name`},
+		{"a key instead of a reference", use("standard_webhooks", "sesame-canary"), codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED", `endpoint.encryption.preset.secrets["secret"].name`},
+		{"a secret that does not exist", use("standard_webhooks", allowlisttest.Workspace+"/secrets/none"), codes.NotFound, "SECRET_NOT_FOUND", `endpoint.encryption.preset.secrets["secret"].name`},
 	} {
 		fields, err := k.Refusal(t, tt.e)
 		allowlisttest.WantError(t, tt.name, err, tt.code, tt.reason)
@@ -188,7 +188,7 @@ func TestAPresetIsWrittenOutWhenItIsSaved(t *testing.T) {
 	}
 }
 
-// acknowledged makes an endpoint with an unsafe choice that is acknowledged for a while.
+// acknowledged creates an endpoint with an unsafe choice that is acknowledged until a time.
 func acknowledged(t testing.TB, k *allowlisttest.Kit, id, secret string, until time.Duration) {
 	t.Helper()
 	e := allowlisttest.Draft()
@@ -197,7 +197,7 @@ func acknowledged(t testing.TB, k *allowlisttest.Kit, id, secret string, until t
 	k.Active(t, id, e)
 }
 
-func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
+func TestEndingAcknowledgementsAreListedCountedAndLogged(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	k := allowlisttest.New(t)
@@ -220,7 +220,7 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 	want := func(when string, active, soon, expired float64) {
 		t.Helper()
 		for state, count := range map[string]float64{"active": active, "expires_soon": soon, "expired": expired} {
-			if got := k.Labelled(t, "keyward_legacy_acknowledgements", state); got != count {
+			if got := k.Labeled(t, "keyward_legacy_acknowledgements", state); got != count {
 				t.Errorf("%s the metric counts %v acknowledgements %s, want %v", when, got, state, count)
 			}
 		}
@@ -233,7 +233,7 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 	_, err := k.Owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{
 		Parent: allowlisttest.Workspace, LegacyExpiresBefore: &timestamppb.Timestamp{Nanos: -1},
 	})
-	allowlisttest.WantError(t, "a time that is none", err, codes.InvalidArgument, "INVALID_FIELD")
+	allowlisttest.WantError(t, "an invalid time", err, codes.InvalidArgument, "INVALID_FIELD")
 
 	want("at first", 1, 1, 0)
 	k.Clock.Advance(21 * day)
@@ -245,10 +245,10 @@ func TestAcknowledgementsThatEndAreListedCountedAndSpokenOf(t *testing.T) {
 	}
 	const words = "acknowledgements of unsafe choices end"
 	spoken := func() int { return strings.Count(k.Env.Log.String(), words) }
-	allowlisttest.Eventually(t, func() bool { return spoken() > 0 }, "the log does not speak of what has ended")
+	allowlisttest.Eventually(t, func() bool { return spoken() > 0 }, "the log does not report the ended acknowledgements")
 	before := spoken()
 	k.Clock.Advance(day)
-	allowlisttest.Eventually(t, func() bool { return spoken() > before }, "the log does not speak of it the next day")
+	allowlisttest.Eventually(t, func() bool { return spoken() > before }, "the log does not repeat the report the next day")
 	k.Restart(t)
 	want("after a restart", 1, 0, 1)
 	if got := listed(day); got != "soon" {
@@ -272,10 +272,10 @@ func TestEndpointsAreSwitchedOffAsSoonAsTheirSecretIsDeleted(t *testing.T) {
 		_, err := k.VaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: name, Force: true, Reason: "leaked"})
 		allowlisttest.Must(t, err)
 	}
-	for _, id := range []string{"orders", "tokens"} { // though nobody uses them
-		allowlisttest.Eventually(t, func() bool { return k.Owner.Get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s stays in use", id)
+	for _, id := range []string{"orders", "tokens"} { // although no one uses them
+		allowlisttest.Eventually(t, func() bool { return k.Owner.Get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s stays active", id)
 		if change := k.Owner.History(t, allowlisttest.NameOf(id))[0]; change.GetActor().GetSubject() != "system" {
-			t.Errorf("%s was switched off by %v", id, change.GetActor())
+			t.Errorf("%s was deactivated by %v", id, change.GetActor())
 		}
 	}
 	if state := k.Owner.Get(t, "kept").GetState(); state != allowlistv1.Endpoint_STATE_ACTIVE {

@@ -19,13 +19,13 @@ import (
 
 const roleOwner = accessv1.Role_ROLE_OWNER
 
-// A viewer converts endpoints as a caller may see them.
+// A viewer converts endpoints to the form that a caller may see.
 type viewer struct {
-	// secrets says that the names of secrets may be seen.
+	// secrets reports whether the caller may see the names of secrets.
 	secrets bool
 }
 
-// endpointsToProto converts endpoints of a list, which has no warnings.
+// endpointsToProto converts the endpoints of a list, without warnings.
 func (v viewer) endpointsToProto(endpoints []endpoint.Endpoint) ([]*allowlistv1.Endpoint, error) {
 	pbs := make([]*allowlistv1.Endpoint, 0, len(endpoints))
 	for _, e := range endpoints {
@@ -49,7 +49,8 @@ func (v viewer) endpointToProto(e endpoint.Endpoint) (*allowlistv1.Endpoint, err
 	return pb, nil
 }
 
-// configured converts all but the warnings. The configuration is nil if there is none.
+// configured converts everything except the warnings. The configuration is nil if the endpoint has
+// no encryption.
 func (v viewer) configured(e endpoint.Endpoint) (*allowlistv1.Endpoint, *payload.Config, error) {
 	config, err := configOf(e.Encryption)
 	if err != nil {
@@ -69,12 +70,12 @@ func (v viewer) configured(e endpoint.Endpoint) (*allowlistv1.Endpoint, *payload
 // configOf returns the compiled configuration, or nil.
 func configOf(e endpoint.Encryption) (*payload.Config, error) {
 	if !e.Configured() {
-		return nil, nil //nolint:nilnil // no encryption is no configuration
+		return nil, nil //nolint:nilnil // without encryption there is no configuration
 	}
 	return payload.Load(e.Stored)
 }
 
-// bareToProto converts all but the encryption.
+// bareToProto converts everything except the encryption.
 func (v viewer) bareToProto(e endpoint.Endpoint) *allowlistv1.Endpoint {
 	return &allowlistv1.Endpoint{
 		Name: e.Name.String(), Uid: e.UID, DisplayName: e.DisplayName, Description: e.Description,
@@ -85,7 +86,8 @@ func (v viewer) bareToProto(e endpoint.Endpoint) *allowlistv1.Endpoint {
 	}
 }
 
-// purposesToProto returns what a configuration uses keys for, by the names of their secrets.
+// purposesToProto returns the purposes of a configuration's keys, ordered by the names of their
+// secrets.
 func purposesToProto(config *payload.Config) []*allowlistv1.KeyPurpose {
 	purposes := config.KeyPurposes()
 	pbs := make([]*allowlistv1.KeyPurpose, 0, len(purposes))
@@ -111,7 +113,7 @@ func stateToProto(s endpoint.State) allowlistv1.Endpoint_State {
 	return allowlistv1.Endpoint_State(allowlistv1.Endpoint_State_value["STATE_"+string(s)])
 }
 
-// stateFromProto returns the empty state for the unspecified one.
+// stateFromProto returns the empty state for the unspecified state.
 func stateFromProto(s allowlistv1.Endpoint_State) endpoint.State {
 	switch s {
 	case allowlistv1.Endpoint_STATE_PENDING:
@@ -150,7 +152,7 @@ func queryFromProto(workspace string, req *allowlistv1.ListEndpointsRequest, cur
 	}
 }
 
-// sequenceOf reads the cursor of a history; nil is the start.
+// sequenceOf parses the cursor of a history; nil means the start.
 func sequenceOf(cursor []byte) *uint64 {
 	if len(cursor) != 8 {
 		return nil

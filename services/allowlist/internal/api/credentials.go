@@ -11,11 +11,10 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// hidden stands in the place of a reference for callers who may not see secrets.
+// hidden replaces a reference for callers who may not see secrets.
 const hidden = "set"
 
-// parametersFromProto reads headers or query parameters, and adds the places of their
-// references.
+// parametersFromProto parses headers or query parameters, and adds the places of their references.
 func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace string, places endpoint.Places) ([]endpoint.Parameter, error) {
 	parameters := make([]endpoint.Parameter, 0, len(pbs))
 	var found []error
@@ -25,7 +24,7 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace s
 		var err error
 		switch {
 		case field == "endpoint.headers" && payload.ReservedHeader(pb.GetName()):
-			err = fault.Field(at+".name", "must not be a header that frames the message or names its receiver")
+			err = fault.Field(at+".name", "must not be a header that frames the message or names its recipient")
 		case pb.GetSecret() != nil:
 			p.Credential, err = credentialFromProto(at+".secret", pb.GetSecret(), workspace, places)
 		}
@@ -34,8 +33,8 @@ func parametersFromProto(field string, pbs []*allowlistv1.Parameter, workspace s
 	return parameters, violation.Merge(found...)
 }
 
-// bodyValuesFromProto reads body values, and adds the places of their references. One
-// whose reference is wrong is left out.
+// bodyValuesFromProto parses body values, and adds the places of their references. It omits values
+// whose reference is invalid.
 func bodyValuesFromProto(pbs []*allowlistv1.BodyValue, workspace string, places endpoint.Places) ([]endpoint.BodyValue, error) {
 	values := make([]endpoint.BodyValue, 0, len(pbs))
 	paths := make([]string, 0, len(pbs))
@@ -53,8 +52,8 @@ func bodyValuesFromProto(pbs []*allowlistv1.BodyValue, workspace string, places 
 	return values, violation.Merge(found...)
 }
 
-// credentialFromProto reads a reference to a credential, and adds its place. What is no
-// name of a secret is taken for the credential itself.
+// credentialFromProto parses a reference to a credential, and adds its place. Anything that is not
+// the name of a secret is treated as the credential itself.
 func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace string, places endpoint.Places) (endpoint.Credential, error) {
 	in, _, ok := resource.Cut(ref.GetName(), "secrets")
 	switch {
@@ -66,7 +65,7 @@ func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace str
 	case in != workspace:
 		return endpoint.Credential{}, fault.Field(field+".name", "must be a secret of the endpoint's own workspace")
 	case ref.GetDecoding() > allowlistv1.Decoding_DECODING_RAW:
-		return endpoint.Credential{}, fault.Field(field+".decoding", "must be RAW: a credential is sent as it is stored")
+		return endpoint.Credential{}, fault.Field(field+".decoding", "must be RAW, because a credential is sent as it is stored")
 	}
 	c := endpoint.Credential{Secret: ref.GetName(), Version: ref.GetVersion()}
 	places.Credentials[c] = append(places.Credentials[c], field+".name")
@@ -74,7 +73,7 @@ func credentialFromProto(field string, ref *allowlistv1.SecretRef, workspace str
 }
 
 func directKey(field, description string) error {
-	return fault.New(fault.InvalidArgument, violation.DirectKey, "key material stands where only a reference may").
+	return fault.New(fault.InvalidArgument, violation.DirectKey, "key material is not allowed here; store it in the vault and refer to it").
 		At(field, description)
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// encryptionFromProto checks and compiles a configuration, with its preset written out,
-// and adds the places of its references. Beside findings there is what it needs secrets
-// for, as far as that is known, so that the vault can be asked about them.
+// encryptionFromProto expands the preset of a configuration, checks and compiles the
+// configuration, and adds the places of its references. Even with violations, the result contains
+// the known needs for secrets, so that the vault can be asked about them.
 func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace string, places endpoint.Places) (endpoint.Encryption, *preset.Draft, error) {
 	if pb == nil {
 		return endpoint.Encryption{}, nil, nil
@@ -35,13 +35,13 @@ func (s *Server) encryptionFromProto(pb *allowlistv1.Encryption, workspace strin
 	return e, draft, err
 }
 
-// needsOf returns what a configuration needs secrets for, each once, and adds their places.
-// A secret has one usage: it cannot be a key in one place and be shown in another. One that
-// has two is a finding, and not asked about. Nor is what is no reference, of which there is a
-// finding already.
+// needsOf returns each need of a configuration for a secret once, and adds its places. A secret
+// has one usage: it cannot be a key in one place and become visible in another. A secret with two
+// usages is a violation and is omitted. Invalid references are also omitted; they have been
+// reported already.
 func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]endpoint.Need, error) {
 	usages := make(map[string]payload.Usage)
-	torn := make(map[string]bool)
+	conflicting := make(map[string]bool)
 	var uses []endpoint.Need
 	var wrong []fault.Violation
 	draft.EachReference(func(field string, ref payload.Reference) {
@@ -52,8 +52,8 @@ func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]e
 		if before, known := usages[use.Secret]; !known {
 			usages[use.Secret] = ref.Usage
 		} else if before != ref.Usage {
-			torn[use.Secret] = true
-			wrong = append(wrong, fault.Violation{Field: place, Description: "must be another secret: this one has another usage in another place"})
+			conflicting[use.Secret] = true
+			wrong = append(wrong, fault.Violation{Field: place, Description: "must be another secret, because this one has another usage in another place"})
 		}
 		if !slices.Contains(uses, use) {
 			uses = append(uses, use)
@@ -65,11 +65,11 @@ func needsOf(draft *preset.Draft, workspace string, places endpoint.Places) ([]e
 	if len(wrong) == 0 {
 		return uses, nil
 	}
-	uses = slices.DeleteFunc(uses, func(u endpoint.Need) bool { return torn[u.Secret] })
+	uses = slices.DeleteFunc(uses, func(u endpoint.Need) bool { return conflicting[u.Secret] })
 	return uses, fault.Fields(wrong...)
 }
 
-// UsesOf returns what a stored configuration needs secrets for, each once.
+// UsesOf returns each need of a stored configuration for a secret once.
 func UsesOf(stored []byte) ([]endpoint.Need, error) {
 	config, err := payload.Load(stored)
 	if err != nil {
@@ -84,7 +84,7 @@ func UsesOf(stored []byte) ([]endpoint.Need, error) {
 	return uses, nil
 }
 
-// useOf returns what a reference needs its secret for.
+// useOf returns the need of a reference for its secret.
 func useOf(ref payload.Reference) endpoint.Need {
 	return endpoint.Need{
 		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Exposed: ref.Usage == payload.ExposedKeyUsage,
@@ -92,8 +92,8 @@ func useOf(ref payload.Reference) endpoint.Need {
 	}
 }
 
-// inEndpoint names the fields of a fault of packages payload and preset from the request
-// on.
+// inEndpoint extends the field paths in a fault of packages payload and preset so that they start
+// at the request.
 func inEndpoint(err error) error {
 	return violation.Name(err, func(field string) string { return "endpoint." + field })
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// CreateEndpoint registers an endpoint.
+// CreateEndpoint creates an endpoint.
 func (s *Server) CreateEndpoint(ctx context.Context, req *allowlistv1.CreateEndpointRequest) (*allowlistv1.CreateEndpointResponse, error) {
 	workspace, err := resource.ParseWorkspace(req.GetParent())
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Server) ListEndpoints(ctx context.Context, req *allowlistv1.ListEndpoin
 		return nil, err
 	}
 	if before := req.GetLegacyExpiresBefore(); before != nil && !before.IsValid() {
-		return nil, fault.Field("legacy_expires_before", "must be a time")
+		return nil, fault.Field("legacy_expires_before", "must be a time from the year 1 to 9999")
 	}
 	found, err := s.endpoints.List(ctx, queryFromProto(workspace, req, cursor))
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Server) ListEndpoints(ctx context.Context, req *allowlistv1.ListEndpoin
 	return &allowlistv1.ListEndpointsResponse{Endpoints: endpoints, NextPageToken: seal(found.Cursor)}, err
 }
 
-// UpdateEndpoint changes what the mask names.
+// UpdateEndpoint changes the fields in the mask.
 func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndpointRequest) (*allowlistv1.UpdateEndpointResponse, error) {
 	name, err := endpoint.ParseName(req.GetEndpoint().GetName())
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 	return &allowlistv1.UpdateEndpointResponse{Endpoint: pb}, err
 }
 
-// DeleteEndpoint deletes an endpoint and gives up its bindings.
+// DeleteEndpoint deletes an endpoint and releases its bindings.
 func (s *Server) DeleteEndpoint(ctx context.Context, req *allowlistv1.DeleteEndpointRequest) (*allowlistv1.DeleteEndpointResponse, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {

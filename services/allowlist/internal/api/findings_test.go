@@ -16,13 +16,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// bare takes the acknowledgements from an encryption.
+// bare removes the acknowledgements from an encryption.
 func bare(e *allowlistv1.Encryption) *allowlistv1.Encryption {
 	e.GetRequest().AllowLegacy = nil
 	return e
 }
 
-func TestASaveIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
+func TestASaveReportsAllViolations(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	good, short, token := k.Secret(t, "good"), k.Secret(t, "short", allowlisttest.KeyOf(1)[:16]...), k.Credential(t, "token", "sesame", allowlisttest.Partner)
@@ -48,17 +48,17 @@ func TestASaveIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
 		fields []string
 	}{
 		{
-			"nothing but an acknowledgement that is missing", header(bare(k.Unauthenticated(good)), token),
+			"only a missing acknowledgement", header(bare(k.Unauthenticated(good)), token),
 			codes.FailedPrecondition, "LEGACY_NOT_ACKNOWLEDGED", "UNAUTHENTICATED_CBC",
 			[]string{"endpoint.encryption.request.allow_legacy"},
 		},
 		{
-			"and a key that is not fit", header(bare(k.Unauthenticated(short)), token),
+			"and an unsuitable key", header(bare(k.Unauthenticated(short)), token),
 			codes.FailedPrecondition, "KEY_NOT_USABLE", "UNAUTHENTICATED_CBC",
 			[]string{"endpoint.encryption.request.allow_legacy", allowlisttest.SharedKeys + "[0]"},
 		},
 		{
-			"and a secret that is not there", header(bare(k.Unauthenticated(short)), none),
+			"and a secret that does not exist", header(bare(k.Unauthenticated(short)), none),
 			codes.NotFound, "SECRET_NOT_FOUND", "UNAUTHENTICATED_CBC",
 			[]string{"endpoint.encryption.request.allow_legacy", "endpoint.headers[0].secret.name", allowlisttest.SharedKeys + "[0]"},
 		},
@@ -79,7 +79,7 @@ func TestASaveIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
 			[]string{"endpoint.headers[0].secret.name", allowlisttest.SharedKeys + "[2].name", allowlisttest.SharedKeys + "[0].name", allowlisttest.SharedKeys + "[3].name"},
 		},
 		{
-			"credentials of nobody knows which host", moved, codes.InvalidArgument, "INVALID_FIELD", "",
+			"credentials of an unknown host", moved, codes.InvalidArgument, "INVALID_FIELD", "",
 			[]string{"endpoint.url", allowlisttest.SharedKeys + "[0].name"},
 		},
 	} {
@@ -97,7 +97,7 @@ func TestASaveIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
 	}
 }
 
-func TestAPresetIsAnsweredWithAllThatIsWrongWithIt(t *testing.T) {
+func TestAPresetReportsAllViolations(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	pair := k.Generated(t, "pair", vaultv1.Generate_KIND_RSA_2048)
@@ -149,17 +149,17 @@ func TestARefusedSaveChangesNothing(t *testing.T) {
 	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Description: "new", ContentType: "ä"})
 	allowlisttest.WantError(t, "an update of a malformed field", err, codes.InvalidArgument, "INVALID_FIELD")
 	if got := k.Owner.Get(t, "orders"); got.GetEtag() != created.GetEtag() || len(k.Owner.History(t, allowlisttest.NameOf("orders"))) != 1 {
-		t.Errorf("refused saves made %v", got)
+		t.Errorf("refused saves created %v", got)
 	}
 	for secret, bindings := range map[string]int{good: 1, other: 0, token: 1} {
 		k.Settle(t, secret, bindings)
 	}
-	// What is malformed goes before what is known of the name, as it does for strangers.
+	// Malformed fields are reported before the state of the name, as for callers without access.
 	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("none"), ContentType: "ä"})
-	allowlisttest.WantError(t, "an update of what is not there", err, codes.InvalidArgument, "INVALID_FIELD")
+	allowlisttest.WantError(t, "an update of an endpoint that does not exist", err, codes.InvalidArgument, "INVALID_FIELD")
 }
 
-func TestMistakesAreToldWhileTheVaultIsAway(t *testing.T) {
+func TestViolationsAreReportedWithoutTheVault(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")

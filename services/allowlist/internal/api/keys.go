@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
-// CheckKeys tells whether the keys of a configuration can work.
+// CheckKeys reports whether the keys of a configuration can work.
 func (s *Server) CheckKeys(ctx context.Context, req *allowlistv1.CheckKeysRequest) (*allowlistv1.CheckKeysResponse, error) {
 	name, err := endpoint.ParsePattern(req.GetName())
 	if err != nil {
@@ -22,14 +22,14 @@ func (s *Server) CheckKeys(ctx context.Context, req *allowlistv1.CheckKeysReques
 		return keysToProto(keys, false), err
 	}
 	if name.ID == resource.Any {
-		return nil, fault.Field("endpoint", "is required without an endpoint's id in the name")
+		return nil, fault.Field("endpoint", "is required if the name has no endpoint ID")
 	}
 	keys, err := s.tryouts.CheckKeys(ctx, name, req.GetSample())
 	return keysToProto(keys, err == nil && tryout.Fit(keys)), err
 }
 
-// draftKeys tells of the keys of an endpoint that is not saved, and fails with all else that
-// saving it would be refused for.
+// draftKeys reports about the keys of an unsaved endpoint, and fails with all other violations
+// that would prevent saving it.
 func (s *Server) draftKeys(ctx context.Context, name endpoint.Name, pb *allowlistv1.Endpoint) ([]payload.Fit, error) {
 	call, err := newCall(ctx, name.Workspace, "")
 	if err != nil {

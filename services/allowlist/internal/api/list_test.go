@@ -33,7 +33,7 @@ func TestMembersSeeThatReferencesAreSet(t *testing.T) {
 	}
 }
 
-func TestHistoryTellsWhoDidWhat(t *testing.T) {
+func TestHistoryRecordsActorsAndChanges(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	secret := k.Secret(t, "key")
@@ -66,7 +66,7 @@ func TestHistoryTellsWhoDidWhat(t *testing.T) {
 		t.Errorf("the history of the workspace = %v", all)
 	}
 	if none := k.Owner.History(t, allowlisttest.NameOf("never")); len(none) != 0 {
-		t.Errorf("the history of what never was = %v", none)
+		t.Errorf("the history of an endpoint that never existed = %v", none)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestListsHonourOrderSearchFiltersAndPages(t *testing.T) {
 		{"by name, descending", &allowlistv1.ListEndpointsRequest{OrderBy: "name desc"}, reversed(ids)},
 		{"by update", &allowlistv1.ListEndpointsRequest{OrderBy: "update_time"}, byUpdate},
 		{"by update, descending", &allowlistv1.ListEndpointsRequest{OrderBy: "update_time desc"}, reversed(byUpdate)},
-		{"search, whatever the case", &allowlistv1.ListEndpointsRequest{Query: "LT"}, []string{"delta"}},
+		{"search, ignoring case", &allowlistv1.ListEndpointsRequest{Query: "LT"}, []string{"delta"}},
 		{"search by update", &allowlistv1.ListEndpointsRequest{Query: "ta", OrderBy: "update_time"}, []string{"beta", "delta", "zeta"}},
 		{"search, descending", &allowlistv1.ListEndpointsRequest{Query: "A", OrderBy: "name desc"}, reversed(ids)},
 		{"state", &allowlistv1.ListEndpointsRequest{State: allowlistv1.Endpoint_STATE_ACTIVE}, []string{"zeta"}},
@@ -106,7 +106,7 @@ func TestListsHonourOrderSearchFiltersAndPages(t *testing.T) {
 			}
 		}
 	}
-	k.Restart(t) // the search index is filled from the store
+	k.Restart(t) // the search index is built from the store
 	if got := listAll(t, k.Admin, &allowlistv1.ListEndpointsRequest{Query: "lph"}, 1); !slices.Equal(got, []string{"Alpha"}) {
 		t.Errorf("search after a restart = %v", got)
 	}
@@ -130,7 +130,7 @@ func TestListsHonourOrderSearchFiltersAndPages(t *testing.T) {
 	}
 }
 
-// listAll follows the pages of a list and returns the ids.
+// listAll follows the pages of a list and returns the IDs.
 func listAll(t testing.TB, as allowlisttest.Client, req *allowlistv1.ListEndpointsRequest, size int32) []string {
 	t.Helper()
 	var ids []string

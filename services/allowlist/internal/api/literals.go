@@ -12,15 +12,15 @@ import (
 
 const fieldURLPublicReason = "url_public_reason"
 
-// literals refuses secrets among the literals of the given fields. Those of the encryption
-// are looked at where it is compiled, with its preset written out.
+// literals refuses secrets among the literals of the given fields. Literals of the encryption are
+// checked when it is compiled, with its preset expanded.
 func literals(pb *allowlistv1.Endpoint, fields []string) error {
-	looked := slices.DeleteFunc(slices.Clone(fields), func(field string) bool { return field == endpoint.FieldEncryption })
+	checked := slices.DeleteFunc(slices.Clone(fields), func(field string) bool { return field == endpoint.FieldEncryption })
 	if slices.Contains(fields, endpoint.FieldURL) {
-		looked = append(looked, fieldURLPublicReason)
+		checked = append(checked, fieldURLPublicReason)
 	}
 	var found []error
-	for _, f := range literal.Fields("endpoint", pb, looked) {
+	for _, f := range literal.Fields("endpoint", pb, checked) {
 		if f.Field == "endpoint.url" && f.Kind.Public() && pb.GetUrlPublicReason() != "" {
 			continue
 		}
@@ -29,7 +29,7 @@ func literals(pb *allowlistv1.Endpoint, fields []string) error {
 	return violation.Merge(found...)
 }
 
-// publicReason refuses a reason where there is nothing to acknowledge.
+// publicReason refuses a reason if there is nothing to acknowledge.
 func publicReason(at string, pb *allowlistv1.Parameter) error {
 	if pb.GetPublicReason() != "" && literal.Parameter(pb.GetName(), pb.GetValue()) == literal.None {
 		return fault.Field(at+".public_reason", "must be unset: the value needs no acknowledgement")
@@ -37,16 +37,16 @@ func publicReason(at string, pb *allowlistv1.Parameter) error {
 	return nil
 }
 
-// urlPublicReason does so for the URL, and where there is no other URL.
+// urlPublicReason does the same for the URL, and also refuses a reason without a new URL.
 func urlPublicReason(pb *allowlistv1.Endpoint, fields []string) error {
 	needed := slices.Contains(fields, endpoint.FieldURL) && literal.Text(pb.GetUrl()) != literal.None
 	if pb.GetUrlPublicReason() != "" && !needed {
-		return fault.Field("endpoint."+fieldURLPublicReason, "must be unset unless the URL that is saved needs to be acknowledged")
+		return fault.Field("endpoint."+fieldURLPublicReason, "must be unset unless the saved URL needs an acknowledgement")
 	}
 	return nil
 }
 
-// prose refuses a secret in the reason of a request, which is kept on the log, or in an id.
+// prose refuses a secret in an ID or in the reason of a request, which is logged.
 func prose(field, text string) error {
 	if kind := literal.Prose(text); kind != literal.None {
 		return directKey(field, kind.Description())

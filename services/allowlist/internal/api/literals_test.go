@@ -18,7 +18,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// configured changes the encryption of an endpoint under a key by what a profile's text adds.
+// configured changes the encryption of an endpoint under a key by adding the text of a profile.
 func configured(t *testing.T, key, text string) func(*allowlistv1.Endpoint) {
 	t.Helper()
 	added := new(allowlistv1.Profile)
@@ -32,7 +32,7 @@ func configured(t *testing.T, key, text string) func(*allowlistv1.Endpoint) {
 	}
 }
 
-// No literal of an endpoint shows a value to those who see it.
+// No literal of an endpoint reveals a secret to callers who can see the literal.
 func TestLiteralsThatMayBeSecretsAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -50,7 +50,7 @@ func TestLiteralsThatMayBeSecretsAreRefused(t *testing.T) {
 		fields []string
 	}{
 		{
-			"headers whose names tell", headers(allowlisttest.Header("X-Password", "hunter2hunter2"), allowlisttest.Header("Password", "hunter2hunter2"), allowlisttest.Header("X-Auth", "hunter2hunter2"),
+			"headers with telling names", headers(allowlisttest.Header("X-Password", "hunter2hunter2"), allowlisttest.Header("Password", "hunter2hunter2"), allowlisttest.Header("X-Auth", "hunter2hunter2"),
 				allowlisttest.Header("X-Bearer", "hunter2hunter2"), allowlisttest.Header("X-Credential", "hunter2hunter2")),
 			[]string{"endpoint.headers[0].value", "endpoint.headers[1].value", "endpoint.headers[2].value", "endpoint.headers[3].value", "endpoint.headers[4].value"},
 		},
@@ -58,7 +58,7 @@ func TestLiteralsThatMayBeSecretsAreRefused(t *testing.T) {
 			e.QueryParameters = []*allowlistv1.Parameter{allowlisttest.Header("sig", "hunter2hunter2")}
 		}, []string{"endpoint.query_parameters[0].value"}},
 		{
-			"values that tell", headers(allowlisttest.Header("X-A", allowlisttest.LiveToken), allowlisttest.Header("X-B", "Bearer "+allowlisttest.CanaryHex), allowlisttest.Header("X-C", allowlisttest.CanaryHex)),
+			"telling values", headers(allowlisttest.Header("X-A", allowlisttest.LiveToken), allowlisttest.Header("X-B", "Bearer "+allowlisttest.CanaryHex), allowlisttest.Header("X-C", allowlisttest.CanaryHex)),
 			[]string{"endpoint.headers[0].value", "endpoint.headers[1].value", "endpoint.headers[2].value"},
 		},
 		{"the URL", func(e *allowlistv1.Endpoint) { e.Url += "/hooks/" + allowlisttest.CanaryHex }, []string{"endpoint.url"}},
@@ -101,12 +101,12 @@ func TestLiteralsThatMayBeSecretsAreRefused(t *testing.T) {
 		configured(t, key, `cipher { aad { text: "`+allowlisttest.CanaryHex+`" } }`)(e)
 		return e.GetEncryption()
 	}()})
-	allowlisttest.WantError(t, "a draft that is tried", err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
+	allowlisttest.WantError(t, "a draft in a dry run", err, codes.InvalidArgument, "DIRECT_KEY_NOT_SUPPORTED")
 	k.Settle(t, key, 0)
 	k.Settle(t, mac, 0)
 }
 
-// What is public, an owner says so; what cannot be, not.
+// An owner can declare public literals, but not private keys.
 func TestPublicLiteralsAreAcknowledged(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
@@ -137,7 +137,7 @@ func TestPublicLiteralsAreAcknowledged(t *testing.T) {
 	moved, err := k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Url: "https://api.partner.example/v2"}, "url")
 	allowlisttest.Must(t, err)
 	if moved.GetUrlPublicReason() != "" {
-		t.Error("the reason of one URL is that of another")
+		t.Error("the reason of one URL applies to another")
 	}
 
 	const field, direct = "INVALID_FIELD", "DIRECT_KEY_NOT_SUPPORTED"
@@ -155,12 +155,12 @@ func TestPublicLiteralsAreAcknowledged(t *testing.T) {
 		{"a private key", direct, reasoned("X-A", "-----BEGIN PRIVATE KEY-----"), []string{"endpoint.headers[0].value"}},
 		{"a token", direct, reasoned("X-A", allowlisttest.LiveToken), []string{"endpoint.headers[0].value"}},
 		{"a password", direct, reasoned("X-Password", "a"), []string{"endpoint.headers[0].value"}},
-		{"what needs none", field, reasoned("X-A", "a"), []string{"endpoint.headers[0].public_reason"}},
+		{"a reason that is not needed", field, reasoned("X-A", "a"), []string{"endpoint.headers[0].public_reason"}},
 		{"a reference", field, func(e *allowlistv1.Endpoint) {
 			e.Headers = []*allowlistv1.Parameter{allowlisttest.Referring("X-A", k.Credential(t, "token", "sesame", allowlisttest.Partner))}
 			e.Headers[0].PublicReason = proto.String("is public")
 		}, []string{"endpoint.headers[0].public_reason"}},
-		{"a URL that needs none", field, func(e *allowlistv1.Endpoint) { e.UrlPublicReason = "is public" }, []string{"endpoint.url_public_reason"}},
+		{"a reason that the URL does not need", field, func(e *allowlistv1.Endpoint) { e.UrlPublicReason = "is public" }, []string{"endpoint.url_public_reason"}},
 		{"a reason that is a key", direct, func(e *allowlistv1.Endpoint) {
 			e.Url, e.UrlPublicReason = e.GetUrl()+"/"+allowlisttest.CanaryHex, allowlisttest.CanaryHex
 		}, []string{"endpoint.url_public_reason"}},

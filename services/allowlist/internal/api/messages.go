@@ -69,7 +69,7 @@ func (s *Server) VerifySignature(ctx context.Context, req *allowlistv1.VerifySig
 	return pb, nil
 }
 
-// A messageRequest is a request that brings a message.
+// A messageRequest is a request that contains a message.
 type messageRequest interface {
 	GetName() string
 	GetKind() allowlistv1.MessageKind
@@ -77,7 +77,7 @@ type messageRequest interface {
 	GetContext() *allowlistv1.MessageContext
 }
 
-// messageFromProto reads what all requests that bring a message have.
+// messageFromProto parses the fields that all requests with a message have.
 func messageFromProto(ctx context.Context, req messageRequest, otherwise payload.Direction) (exchange.Message, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {
@@ -98,11 +98,11 @@ func contextFromProto(pb *allowlistv1.MessageContext) (payload.Context, error) {
 	if at := pb.GetTime(); at != nil {
 		c.Time = at.AsTime()
 		if !at.IsValid() {
-			wrong = append(wrong, fault.Violation{Field: "context.time", Description: "must be a time"})
+			wrong = append(wrong, fault.Violation{Field: "context.time", Description: "must be a time from the year 1 to 9999"})
 		}
 	}
 	if c.Path != "" && c.Path[0] != '/' {
-		wrong = append(wrong, fault.Violation{Field: "context.path", Description: "must begin with /"})
+		wrong = append(wrong, fault.Violation{Field: "context.path", Description: "must start with /"})
 	}
 	if len(wrong) > 0 {
 		return payload.Context{}, fault.Fields(wrong...)
@@ -110,15 +110,15 @@ func contextFromProto(pb *allowlistv1.MessageContext) (payload.Context, error) {
 	return c, nil
 }
 
-// headersFromProto reads headers, whose names are the same in any case. A name that is
-// there twice would leave it to chance which of the two counts.
+// headersFromProto parses headers, whose names are case-insensitive. It refuses duplicate names,
+// because which of the two values counts would be undefined.
 func headersFromProto(pb map[string]string) (payload.Headers, error) {
 	headers := make(payload.Headers, len(pb))
 	for name, value := range pb {
 		headers[strings.ToLower(name)] = value
 	}
 	if len(headers) != len(pb) {
-		return nil, fault.Field("headers", "must name each header once, in whatever case; join several of one name by a comma and a blank")
+		return nil, fault.Field("headers", "must contain each header name once, in any case; join the values of a repeated header with a comma and a space")
 	}
 	return headers, nil
 }

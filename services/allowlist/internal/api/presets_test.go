@@ -31,14 +31,14 @@ func TestPresetsAreListedForAnyCaller(t *testing.T) {
 			}
 		}
 		if !slices.IsSorted(ids) {
-			t.Errorf("ListPresets by %s is not ordered by id: %v", who, ids)
+			t.Errorf("ListPresets by %s is not ordered by ID: %v", who, ids)
 		}
 	}
 	_, err := k.As(t, servertest.Caller{}).ListPresets(t.Context(), &allowlistv1.ListPresetsRequest{})
-	allowlisttest.WantError(t, "ListPresets by nobody", err, codes.Unauthenticated, "CREDENTIALS_MISSING")
+	allowlisttest.WantError(t, "ListPresets without credentials", err, codes.Unauthenticated, "CREDENTIALS_MISSING")
 }
 
-// What node-ccavenue makes of a query string.
+// The result of node-ccavenue for a query string.
 const (
 	ccavenueKey   = "WORKINGKEY0123456789"
 	ccavenueIV    = "000102030405060708090a0b0c0d0e0f"
@@ -46,7 +46,7 @@ const (
 	ccavenueBody  = "523368ce4fabf30617498526e69c37ea49ffe7ec910bd481d6fe06154dd80ed8350d1270b8309958f7850bc3ec5ab544"
 )
 
-func TestAnEndpointOfAPresetSpeaksAsThePartnerDoes(t *testing.T) {
+func TestAnEndpointOfAPresetInteroperatesWithThePartner(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	e := allowlisttest.WithPreset(&allowlistv1.PresetUse{
@@ -87,7 +87,7 @@ func TestSettingsOfAPresetAreSavedWithIt(t *testing.T) {
 	}{
 		{"a missing setting", `endpoint.encryption.preset.settings["names"]`, nil},
 		{"an extra setting", "endpoint.encryption.preset.settings", map[string]string{"names": "otp", "more": "x"}},
-		{"a setting that is no text", `endpoint.encryption.preset.settings["names"]`, map[string]string{"names": "o\ntp"}},
+		{"a setting that is not text", `endpoint.encryption.preset.settings["names"]`, map[string]string{"names": "o\ntp"}},
 	} {
 		got, err := k.Refusal(t, fields(tt.settings))
 		allowlisttest.WantError(t, tt.name, err, codes.InvalidArgument, "INVALID_FIELD")

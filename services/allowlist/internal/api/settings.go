@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// changeable returns the fields that people decide about.
+// changeable returns the fields that people can set.
 func changeable() []string {
 	return []string{
 		endpoint.FieldDisplayName, endpoint.FieldDescription, endpoint.FieldLabels, endpoint.FieldMethods,
@@ -19,24 +19,24 @@ func changeable() []string {
 	}
 }
 
-// A draft is the settings of a request, with what is wrong with them and where they refer
-// to secrets. What is wrong may be left out of the settings; the rest is there, so that the
-// registry can find out what is wrong with the secrets, too.
+// A draft is the settings of a request, their violations, and the places of their references to
+// secrets. Invalid settings may be omitted. The others are set, so that the registry can also
+// check the secrets.
 type draft struct {
 	endpoint.Settings
 	places endpoint.Places
 	wrong  error
-	// configuration is that of the encryption; nil: there is none.
+	// configuration is the configuration of the encryption, or nil without encryption.
 	configuration *preset.Draft
 }
 
-// complete adds to who asks for a change what is known of the request.
+// complete adds the results of the draft to the description of the change.
 func (d draft) complete(call endpoint.Call) endpoint.Call {
 	call.Places, call.Wrong = d.places, d.wrong
 	return call
 }
 
-// draftOf reads the given fields. All findings come at once.
+// draftOf parses the given fields. It reports all violations at once.
 func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []string) draft {
 	d := draft{
 		Settings: endpoint.Settings{
@@ -50,7 +50,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 		switch field {
 		case endpoint.FieldMethods:
 			if len(d.Methods) == 0 {
-				found[0] = fault.Field("endpoint.methods", "must name 1-8 methods")
+				found[0] = fault.Field("endpoint.methods", "must contain 1-8 methods")
 			}
 		case endpoint.FieldURL:
 			url, err := endpoint.ParseURL(pb.GetUrl())
@@ -74,7 +74,7 @@ func (s *Server) draftOf(pb *allowlistv1.Endpoint, workspace string, fields []st
 	return d
 }
 
-// contentType refuses what could not stand in a header.
+// contentType refuses characters that are not allowed in a header.
 func contentType(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return fault.Field("endpoint.content_type", "must be printable ASCII")

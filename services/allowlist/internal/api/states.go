@@ -13,7 +13,7 @@ func (s *Server) ApproveEndpoint(ctx context.Context, req *allowlistv1.ApproveEn
 	return &allowlistv1.ApproveEndpointResponse{Endpoint: pb}, err
 }
 
-// ActivateEndpoint switches a verified endpoint on, if its keys make a round trip.
+// ActivateEndpoint activates a verified endpoint, if a round trip with its keys succeeds.
 func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.ActivateEndpointRequest) (*allowlistv1.ActivateEndpointResponse, error) {
 	prove := func(ctx context.Context, e endpoint.Endpoint) error {
 		return s.tryouts.RoundTrip(ctx, e, req.GetSample())
@@ -25,20 +25,20 @@ func (s *Server) ActivateEndpoint(ctx context.Context, req *allowlistv1.Activate
 	return &allowlistv1.ActivateEndpointResponse{Endpoint: pb}, err
 }
 
-// DeactivateEndpoint switches an endpoint off.
+// DeactivateEndpoint deactivates an endpoint.
 func (s *Server) DeactivateEndpoint(ctx context.Context, req *allowlistv1.DeactivateEndpointRequest) (*allowlistv1.DeactivateEndpointResponse, error) {
 	pb, err := switched(ctx, req, s.endpoints.Deactivate)
 	return &allowlistv1.DeactivateEndpointResponse{Endpoint: pb}, err
 }
 
-// A transition is a request that moves an endpoint to another state.
+// A transition is a request that changes the state of an endpoint.
 type transition interface {
 	GetName() string
 	GetEtag() string
 	GetReason() string
 }
 
-// switched is what the handlers of all turns do.
+// switched is the common part of the handlers that change the state.
 func switched(ctx context.Context, req transition, do func(context.Context, endpoint.Name, string, endpoint.Call) (endpoint.Endpoint, error)) (*allowlistv1.Endpoint, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
-// TestEncryption shows what a configuration makes of a sample.
+// TestEncryption applies a configuration to a sample and returns the result.
 func (s *Server) TestEncryption(ctx context.Context, req *allowlistv1.TestEncryptionRequest) (*allowlistv1.TestEncryptionResponse, error) {
 	name, err := endpoint.ParsePattern(req.GetName())
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Server) TestEncryption(ctx context.Context, req *allowlistv1.TestEncryp
 	return testedToProto(tested), nil
 }
 
-// DiagnoseSample finds out what is wrong with a configuration.
+// DiagnoseSample finds the wrong setting of a configuration.
 func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSampleRequest) (*allowlistv1.DiagnoseSampleResponse, error) {
 	name, err := endpoint.ParseName(req.GetName())
 	if err != nil {
@@ -75,15 +75,15 @@ func (s *Server) DiagnoseSample(ctx context.Context, req *allowlistv1.DiagnoseSa
 	return pb, nil
 }
 
-// leastPlaintext is how many bytes a plaintext has that no variant meets by chance.
+// leastPlaintext is the minimum length of a plaintext that no variant produces by chance.
 const leastPlaintext = 8
 
 func checkPlaintext(req *allowlistv1.DiagnoseSampleRequest) error {
 	switch n := len(req.GetPlaintext()); {
 	case req.GetSignature() && n > 0:
-		return fault.Field("plaintext", "must be empty with signature, which is compared instead")
+		return fault.Field("plaintext", "must be empty if signature is set")
 	case !req.GetSignature() && n < leastPlaintext:
-		return fault.Field("plaintext", "must have 8 bytes or more: with fewer, a variant could meet it by chance")
+		return fault.Field("plaintext", "must have at least 8 bytes, because a variant could produce fewer by chance")
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func failuresToProto(failures []activity.Failure) []*allowlistv1.MessageFailure 
 	pbs := make([]*allowlistv1.MessageFailure, 0, len(failures))
 	for _, f := range failures {
 		pbs = append(pbs, &allowlistv1.MessageFailure{
-			Time: timestamppb.New(f.Time), Stage: f.Stage, BodyBytes: uint32(f.Bytes), // a body has 16 MiB at most
+			Time: timestamppb.New(f.Time), Stage: f.Stage, BodyBytes: uint32(f.Bytes), // a body has at most 16 MiB
 			BodySha256: hex.EncodeToString(f.Hash[:]), Versions: f.Versions, RequestId: f.Request, Cause: f.Cause,
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
 
-// VerifyEndpoint looks for a proof that the endpoint is the partner's.
+// VerifyEndpoint looks for proof that the endpoint belongs to the partner.
 func (s *Server) VerifyEndpoint(ctx context.Context, req *allowlistv1.VerifyEndpointRequest) (*allowlistv1.VerifyEndpointResponse, error) {
 	pb, err := switched(ctx, req, func(ctx context.Context, name endpoint.Name, etag string, call endpoint.Call) (endpoint.Endpoint, error) {
 		return s.endpoints.Verify(ctx, name, methodFromProto(req.GetMethod()), etag, call)
@@ -18,7 +18,7 @@ func (s *Server) VerifyEndpoint(ctx context.Context, req *allowlistv1.VerifyEndp
 	return &allowlistv1.VerifyEndpointResponse{Endpoint: pb}, err
 }
 
-// methodFromProto takes the methods that a request may name.
+// methodFromProto converts the methods that a request may contain.
 func methodFromProto(m allowlistv1.Verification_Method) verify.Method {
 	switch m {
 	case allowlistv1.Verification_METHOD_DNS:
@@ -61,7 +61,7 @@ func verificationToProto(e endpoint.Endpoint) *allowlistv1.Verification {
 	return pb
 }
 
-// challengeToProto is the one place where a web token is read: its owners need it.
+// challengeToProto is the only place where a web token is read: the owners need it.
 func challengeToProto(c verify.Challenge) *allowlistv1.Challenge {
 	return &allowlistv1.Challenge{
 		DnsName: c.DNSName, DnsValue: c.DNSValue, FileUrl: c.FileURL, FileContent: c.FileContent,

@@ -11,8 +11,8 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// ListWorkspaces returns a page of the workspaces within the caller's reach. Those may see how many
-// endpoints there are who may list them.
+// ListWorkspaces returns a page of the workspaces that the caller can access. The number of
+// endpoints is set where the caller may list them.
 func (s *Server) ListWorkspaces(ctx context.Context, req *allowlistv1.ListWorkspacesRequest) (*allowlistv1.ListWorkspacesResponse, error) {
 	cursor, seal, err := s.page(ctx, req)
 	if err != nil {

@@ -40,7 +40,7 @@ func TestWorkspacesAreListedAsTheRolesAllow(t *testing.T) {
 	createIn("acme", "a")
 	createIn("acme", "b")
 	createIn("unnamed", "a")
-	k.Activate(t, "a") // changes make it no more
+	k.Activate(t, "a") // changes do not increase the count
 	stranger, other := k.As(t, k.Env.Stranger(t)), k.As(t, k.Env.Owner(t, "other"))
 	one := k.As(t, k.Env.EndpointSender(t, "acme", "a"))
 	all := []string{"workspaces/acme 2", "workspaces/other 0", "workspaces/unnamed 1"}
@@ -51,9 +51,9 @@ func TestWorkspacesAreListedAsTheRolesAllow(t *testing.T) {
 	}{
 		{"an owner", k.Owner, []string{"workspaces/acme 2"}},
 		{"a member", k.Member, []string{"workspaces/acme 2"}},
-		{"an owner of an empty one", other, []string{"workspaces/other 0"}},
+		{"an owner of an empty workspace", other, []string{"workspaces/other 0"}},
 		{"a super admin", k.Admin, all},
-		{"a sender of all", k.Sender, []string{"workspaces/acme 0", "workspaces/other 0", "workspaces/unnamed 0"}},
+		{"a sender of all endpoints", k.Sender, []string{"workspaces/acme 0", "workspaces/other 0", "workspaces/unnamed 0"}},
 		{"a sender of one endpoint", one, []string{"workspaces/acme 0"}},
 		{"a stranger", stranger, nil},
 	} {
@@ -66,7 +66,7 @@ func TestWorkspacesAreListedAsTheRolesAllow(t *testing.T) {
 	_, err := k.Admin.DeleteEndpoint(t.Context(), &allowlistv1.DeleteEndpointRequest{Name: "workspaces/unnamed/endpoints/a"})
 	allowlisttest.Must(t, err)
 	if got := workspaces(t, k.Admin, 0); !slices.Equal(got, all[:2]) {
-		t.Errorf("after its last endpoint went, a workspace that no row names is listed: %v", got)
+		t.Errorf("after the deletion of its last endpoint, a workspace without policy rows is listed: %v", got)
 	}
 	k.Env.Revoke(t)
 	if got := workspaces(t, k.Admin, 0); len(got) != 0 {

@@ -1,5 +1,5 @@
-// Package cache resolves secrets for a workload with the resolver role, and keeps them
-// in memory for as long as the vault says that they are right.
+// Package cache resolves secrets for a workload with the resolver role, and caches them while the
+// vault confirms that they are current.
 //
 //	keys, err := cache.New(vault, cache.Config{MaxStale: time.Minute})
 //	...
@@ -9,34 +9,32 @@
 //	...
 //	defer value.Plain.Zero()
 //
-// The workload must have bound the secret; the binding tells the uid. A rotation is
-// seen as soon as the vault tells of it, which takes milliseconds.
+// The workload must have bound the secret; the binding contains the uid. A rotation takes effect
+// as soon as the vault reports it, which takes milliseconds.
 //
-// # Why nothing outdated is served
+// # Why outdated values are never served
 //
-// An answer of the vault says at which position of its change log it was read, and the
-// log is what [Cache.Run] is told of. So of an answer and an event it is known which
-// was first:
+// Each answer of the vault states the position of its change log at which it was read, and
+// [Cache.Run] receives the events of that log. So the order of an answer and an event is known:
 //
 //   - An event drops the answers about its secret that were read before it.
-//   - An answer that is on its way while an event about its secret comes in reaches
-//     who asked for it, but is not kept. Nor is one that was read before an event that
-//     came in before the question.
-//   - A watch that begins again does so where it was, and is told what came meanwhile
-//     before the first heartbeat. Where it cannot (another epoch, or too far behind),
-//     all is dropped, and so is what is on its way.
+//   - If an event about a secret arrives while an answer about it is pending, the answer reaches its
+//     callers but is not cached. Nor is an answer that was read before an event that arrived before
+//     the question.
+//   - A watch that restarts resumes at its last position, and receives the missed events before the
+//     first heartbeat. If it cannot resume (another epoch, or too far behind), everything is dropped,
+//     including pending answers.
 //
-// Only a heartbeat says that nothing is missing. When the last one is older than
-// MaxStale, nothing is served from memory: each call asks the vault, and fails if the
-// vault is away. What is kept is overwritten with zeros soon after. Refusals are not
-// kept.
+// Only a heartbeat confirms that no event is missing. If the last heartbeat is older than
+// MaxStale, nothing is served from the cache: each call asks the vault, and fails if the vault is
+// unreachable. Cached values are overwritten with zeros soon after. Refusals are not cached.
 //
-// # What is in memory
+// # Memory
 //
-// Values that are kept never leave: each caller gets a copy, which it zeroes. A value that
-// has not been used for MaxStale is dropped and overwritten. The vault encrypts its answers for a
-// key pair that the cache holds in memory and replaces each few minutes, so that no value is
-// in the buffers of the connection.
+// Cached values never leave the cache: each caller gets a copy, which it must zero. A value that
+// has not been used for MaxStale is dropped and overwritten. The vault encrypts its answers to a
+// key pair that the cache holds in memory and replaces every few minutes, so that the buffers of
+// the connection contain no values.
 package cache
 
 import (
@@ -60,53 +58,53 @@ import (
 // MaxMaxStale is the longest MaxStale.
 const MaxMaxStale = time.Hour
 
-// callBound is how long a call to the vault may take. It goes on for others when the
-// context of who began it ends.
+// callBound is the time limit of a call to the vault. The call continues for other callers when
+// the context of the first caller ends.
 const callBound = 5 * time.Second
 
-// Config is what a [Cache] needs to know. The zero Config keeps nothing.
+// Config configures a [Cache]. The zero Config caches nothing.
 type Config struct {
-	// MaxStale is how long the vault may be silent until what is kept is no longer
-	// served, and how long an unused value is kept; at most an hour. Zero: nothing
-	// is kept, each call asks the vault.
+	// MaxStale is how long cached values are served while the vault is silent, and how long an
+	// unused value stays cached; at most an hour. Zero disables the cache: each call asks the
+	// vault.
 	MaxStale time.Duration
-	// Parent is what to be told of: `workspaces/{workspace}`, or empty for all, which
-	// needs the role in all.
+	// Parent is the scope of the watch: `workspaces/{workspace}`, or empty for all workspaces,
+	// which requires the role in all of them.
 	Parent string
-	// Deleted, if not nil, is called with the name and the uid of each secret that the
-	// watch says is gone. A watch that begins anew has missed some. It must not block.
+	// Deleted, if not nil, is called with the name and the uid of each secret that the watch
+	// reports as deleted. A watch that starts over has missed some. It must not block.
 	Deleted func(secret, uid string)
-	// Restarted, if not nil, is called when the vault begins another epoch, as it does whenever it
-	// starts: it may have been restored from a backup, and then lacks bindings that were made
-	// since. The watch tells, and each answer of the vault. It must not block.
+	// Restarted, if not nil, is called when the vault begins another epoch, as it does at each
+	// start. The vault may have been restored from a backup, and then lacks the bindings created
+	// since. The watch and each answer of the vault report the epoch. It must not block.
 	Restarted func()
-	// Logger hears when the watch cannot be kept up; silence if nil.
+	// Logger logs when the watch fails; nothing is logged if nil.
 	Logger *slog.Logger
-	// Metrics registers what there is to see; nil: nobody looks.
+	// Metrics registers the metrics of the cache; they are not exposed if nil.
 	Metrics prometheus.Registerer
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
 
-// A Ref names what to resolve.
+// A Ref identifies a secret to resolve.
 type Ref struct {
 	// Secret is the resource name of the secret.
 	Secret string
-	// UID is the uid that was bound: the name may have another by now.
+	// UID is the uid that was bound. The name may have another uid by now.
 	UID string
 	// Version is the version, or 0 for the current one.
 	Version uint32
-	// VersionUID, if not empty, is what BindSecret told of Version. A version that has only the
-	// number, as after a restore of the vault, is VERSION_NOT_FOUND then.
+	// VersionUID, if not empty, is the uid that BindSecret returned for Version. Another version
+	// with the same number, as after a restore of the vault, is then VERSION_NOT_FOUND.
 	VersionUID string
-	// Purpose is what a KEY is wanted for, by [PurposeOf]. Empty for other usages.
+	// Purpose is the digest of the purpose of a KEY, from [PurposeOf]. Empty for other usages.
 	Purpose string
-	// Seal says that a KEY is wanted for a message, not to try something: the first such
-	// use seals its purpose.
+	// Seal reports whether the KEY is for a message, not for a test. The first use with Seal seals
+	// its purpose.
 	Seal bool
 }
 
-// PurposeOf returns what a [Ref] says of the chains that a KEY is bound for, in any order.
+// PurposeOf returns the Purpose of a [Ref] for the chains that a KEY is bound for, in any order.
 func PurposeOf(chains ...string) string {
 	if len(chains) == 0 {
 		return ""
@@ -117,45 +115,44 @@ func PurposeOf(chains ...string) string {
 	return string(sum[:])
 }
 
-// A Value is a resolved secret. Whoever gets it zeroes Plain.
+// A Value is a resolved secret. The receiver must zero Plain.
 type Value struct {
 	Plain sensitive.Bytes
 	// Version is the version that Plain belongs to.
 	Version uint32
-	// Usage is what the secret may be used for.
+	// Usage is the usage of the secret.
 	Usage vaultv1.Usage
-	// AllowedHosts are the hosts that a CREDENTIAL may be sent to, on port 443 unless they name
-	// another: `host` or `host:port`.
+	// AllowedHosts are the hosts that a CREDENTIAL may be sent to, `host` or `host:port`. The
+	// default port is 443.
 	AllowedHosts []string
-	// Previous are the versions that were current before and can be resolved, the one
-	// replaced last first. Only where the current version was asked for. It is shared:
-	// nobody changes it.
+	// Previous lists the versions that were current before and can be resolved, the most recently
+	// replaced first. It is set only if the current version was requested. It is shared: do not
+	// modify it.
 	Previous []Previous
-	// Sealed is whether the purpose of a KEY was sealed when the vault answered.
+	// Sealed reports whether the purpose of a KEY was sealed when the vault answered.
 	Sealed bool
 }
 
 // A Previous is a version that was current before.
 type Previous struct {
 	Version uint32
-	// ReplaceTime is when it was replaced, the last time.
+	// ReplaceTime is when it was last replaced.
 	ReplaceTime time.Time
 }
 
-// A Cache keeps resolved secrets. It may be used from many goroutines.
+// A Cache caches resolved secrets. It is safe for concurrent use.
 type Cache struct {
 	vault vaultv1.VaultServiceClient
-	// recipient is whom the vault encrypts its answers for.
+	// recipient holds the key pair that the vault encrypts its answers to.
 	recipient *transit.Recipient
 	parent    string
 	deleted   func(secret, uid string)
 	epochs    epochs
 	logger    *slog.Logger
-	memory    *memory // nil: nothing is kept
+	memory    *memory // nil: nothing is cached
 }
 
-// New returns a cache of what the vault answers. It keeps something while
-// [Cache.Run] runs.
+// New returns a cache of answers of the vault. It caches answers only while [Cache.Run] runs.
 func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.MaxStale < 0 || cfg.MaxStale > MaxMaxStale {
 		return nil, errors.New("max stale: must be from 0 to 1 hour")
@@ -179,17 +176,17 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	}
 	m, err := newMetrics(cfg.Metrics, cfg.Now)
 	if err != nil {
-		return nil, fmt.Errorf("register metrics of kept secrets: %w", err)
+		return nil, fmt.Errorf("register metrics of the cache: %w", err)
 	}
 	if c.memory, err = newMemory(cfg.MaxStale, cfg.Now, m); err != nil {
-		return nil, fmt.Errorf("prepare keeping secrets: %w", err)
+		return nil, fmt.Errorf("create the cache: %w", err)
 	}
 	return c, nil
 }
 
-// Resolve returns a secret, from memory or from the vault. Errors are the vault's own,
-// such as NOT_BOUND; package client describes them. That of a version which is disabled or
-// destroyed is an [*UnusableError].
+// Resolve returns a secret from the cache or from the vault. Errors are the vault's own, such as
+// NOT_BOUND; package client describes them. The error for a disabled or destroyed version is an
+// [*UnusableError].
 func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
 	if c.memory == nil {
 		a, err := c.ask(ctx, ref)
@@ -205,8 +202,9 @@ type Result struct {
 	Err   error
 }
 
-// ResolveAll is [Cache.Resolve] for several refs, with a result for each in their order. It looks
-// each ref up once, and asks the vault for all that are not in memory at the same time.
+// ResolveAll is [Cache.Resolve] for several refs. It returns a result for each, in their order. It
+// looks up each ref once, and requests all refs that are not cached from the vault at the same
+// time.
 func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 	if c.memory == nil {
 		return c.Fresh(ctx, refs)
@@ -226,7 +224,7 @@ func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 	return results
 }
 
-// Fresh is [Cache.ResolveAll] from the vault alone: Sealed is as it is now.
+// Fresh is [Cache.ResolveAll] without the cache: Sealed is as it is now.
 func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
 	results := make([]Result, len(refs))
 	var calls sync.WaitGroup
@@ -240,7 +238,7 @@ func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
 	return results
 }
 
-// Kept returns a secret if it is in memory and may be relied on. It does not wait.
+// Kept returns a secret if it is cached and known to be current. It does not wait.
 func (c *Cache) Kept(ref Ref) (Value, bool) {
 	if c.memory == nil {
 		return Value{}, false
@@ -249,8 +247,8 @@ func (c *Cache) Kept(ref Ref) (Value, bool) {
 	return a.Value, ok
 }
 
-// Forget drops what is kept of a secret. Whoever gives up a binding forgets the secret:
-// the vault tells of no binding that is given up.
+// Forget drops the cached versions of a secret. Callers that release a binding must call it,
+// because the vault does not report released bindings.
 func (c *Cache) Forget(secret string) {
 	if c.memory != nil {
 		c.memory.forget(secret)
@@ -285,13 +283,12 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 	}
 	if a.Version == 0 || ref.Version != 0 && a.Version != ref.Version {
 		a.Plain.Zero()
-		return answer{}, errors.New("the vault answers with another version than was asked for")
+		return answer{}, errors.New("the vault returned another version than the requested one")
 	}
 	return a, nil
 }
 
-// open returns the value of an answer. A vault of an earlier release encrypts it for no
-// recipient.
+// open returns the value of an answer. A vault of an earlier release does not encrypt answers.
 func open(pair *transit.Pair, ref Ref, res *vaultv1.ResolveSecretResponse) (sensitive.Bytes, error) {
 	sealed := res.GetSealedValue()
 	if sealed == nil {
@@ -300,7 +297,7 @@ func open(pair *transit.Pair, ref Ref, res *vaultv1.ResolveSecretResponse) (sens
 	value := transit.Value{EncapsulatedKey: sealed.GetEncapsulatedKey(), Ciphertext: sealed.GetCiphertext()}
 	plain, err := pair.Open(value, transit.Place{Name: ref.Secret, UID: ref.UID, Version: res.GetVersion()})
 	if err != nil {
-		return sensitive.Bytes{}, fmt.Errorf("open the vault's answer: %w", err)
+		return sensitive.Bytes{}, fmt.Errorf("decrypt the vault's answer: %w", err)
 	}
 	return plain, nil
 }

@@ -32,17 +32,17 @@ func TestSecretIsAskedForOnce(t *testing.T) {
 	for range 64 {
 		callers.Go(func() { k.wants(t, "together", ref("key"), 1) })
 	}
-	await(t, "all to wait for one answer", func() bool {
+	await(t, "all callers to wait for one answer", func() bool {
 		k.memory.mu.Lock()
 		defer k.memory.mu.Unlock()
 		f := k.memory.flights[ref("key")]
 		return f != nil && f.waiting == 64
 	})
 	close(together)
-	callers.Wait() // each zeroes what it got, which is its own
+	callers.Wait() // each caller zeroes its own copy
 	k.wants(t, "later", ref("key"), 1)
 	k.wants(t, "the version by its number", Ref{Secret: "key", UID: "uid", Version: 1}, 1)
-	k.wantAsks(t, "all in all", 1)
+	k.wantAsks(t, "in total", 1)
 	k.Forget("key")
 	k.wants(t, "forgotten", ref("key"), 1)
 	k.wantAsks(t, "forgotten", 2)
@@ -60,7 +60,7 @@ func TestSeveralSecretsAreAskedForTogether(t *testing.T) {
 		}
 		var asked sync.WaitGroup
 		asked.Add(2)
-		k.vault.answering = func() { // none is answered before both were asked for
+		k.vault.answering = func() { // no answer before both requests
 			asked.Done()
 			asked.Wait()
 		}
@@ -89,12 +89,12 @@ func TestRotationIsSeen(t *testing.T) {
 	k.wants(t, "the old version", Ref{Secret: "key", UID: "uid", Version: 1}, 1)
 	asked := k.vault.asks()
 	k.wants(t, "the other", ref("other"), 1)
-	k.wantAsks(t, "a secret that did not change", asked)
+	k.wantAsks(t, "an unchanged secret", asked)
 }
 
 func TestPreviousVersionsComeWithTheCurrentOneOnly(t *testing.T) {
 	t.Parallel()
-	for name, maxStale := range map[string]time.Duration{"kept": time.Minute, "asked for each time": 0} {
+	for name, maxStale := range map[string]time.Duration{"kept": time.Minute, "not cached": 0} {
 		k := newKit(t, Config{MaxStale: maxStale})
 		if maxStale > 0 {
 			k.run(t)
@@ -115,7 +115,7 @@ func TestPreviousVersionsComeWithTheCurrentOneOnly(t *testing.T) {
 						t.Fatal(err)
 					}
 					if ref.Version != 0 && len(got.Previous) > 0 || ref.Version == 0 && !slices.Equal(got.Previous, want) {
-						t.Errorf("%s, %s: version %d, asked for as %d, comes with %v", name, what, version, ref.Version, got.Previous)
+						t.Errorf("%s, %s: version %d, requested as %d, has previous versions %v", name, what, version, ref.Version, got.Previous)
 					}
 					got.Plain.Zero()
 				}
@@ -124,9 +124,9 @@ func TestPreviousVersionsComeWithTheCurrentOneOnly(t *testing.T) {
 	}
 }
 
-// TestAnswerFromBeforeAnEventIsNotKept holds an answer back that was read before a
-// rotation, until the rotation has been heard.
-func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
+// TestAnswerFromBeforeAnEventIsNotCached delays an answer that was read before a rotation until the
+// cache has received the rotation.
+func TestAnswerFromBeforeAnEventIsNotCached(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -134,7 +134,7 @@ func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
 	read, release := make(chan struct{}), make(chan struct{})
 	var held atomic.Bool
 	k.vault.answering = func() {
-		if held.CompareAndSwap(false, true) { // the first only
+		if held.CompareAndSwap(false, true) { // only the first
 			close(read)
 			<-release
 		}
@@ -144,16 +144,15 @@ func TestAnswerFromBeforeAnEventIsNotKept(t *testing.T) {
 	<-read
 	k.vault.rotate("key")
 	k.caughtUp(t)
-	k.wants(t, "asked after the rotation, while the old answer is on its way", ref("key"), 2)
+	k.wants(t, "asked after the rotation, while the old answer is pending", ref("key"), 2)
 	close(release)
 	early.Wait()
-	k.wants(t, "asked after the old answer came", ref("key"), 2)
-	k.wantAsks(t, "all in all", 2)
+	k.wants(t, "asked after the old answer arrived", ref("key"), 2)
+	k.wantAsks(t, "in total", 2)
 }
 
-// TestAnswerThatTwoEventsOvertakeIsNotKept holds an answer back that was read between
-// two rotations.
-func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
+// TestAnswerBeforeTwoEventsIsNotCached delays an answer that was read between two rotations.
+func TestAnswerBeforeTwoEventsIsNotCached(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -161,7 +160,7 @@ func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
 	began, read, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var asked atomic.Int32
 	k.vault.reading = func() {
-		if asked.Add(1) == 1 { // the first is slow before it reads, and after
+		if asked.Add(1) == 1 { // the first is slow before and after it reads
 			close(began)
 			<-read
 		}
@@ -185,7 +184,7 @@ func TestAnswerThatTwoEventsOvertakeIsNotKept(t *testing.T) {
 	k.wants(t, "asked after both", ref("key"), 3)
 }
 
-func TestAnswerThatIsOnItsWayWhileItsSecretIsForgottenIsNotKept(t *testing.T) {
+func TestPendingAnswerOfAForgottenSecretIsNotCached(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -203,10 +202,10 @@ func TestAnswerThatIsOnItsWayWhileItsSecretIsForgottenIsNotKept(t *testing.T) {
 	close(release)
 	asked.Wait()
 	if _, ok := k.Kept(ref("key")); ok {
-		t.Error("the answer is kept")
+		t.Error("the answer is cached")
 	}
 	k.wants(t, "asked after", ref("key"), 1)
-	k.wantAsks(t, "all in all", 2)
+	k.wantAsks(t, "in total", 2)
 }
 
 func TestWatchThatBreaksMissesNothing(t *testing.T) {
@@ -220,12 +219,12 @@ func TestWatchThatBreaksMissesNothing(t *testing.T) {
 	k.vault.set(func() { k.vault.refuse = errAway })
 	k.vault.hangUp()
 	k.vault.rotate("key")
-	k.wants(t, "served while the vault is away", ref("key"), 1)
+	k.wants(t, "served while the vault is down", ref("key"), 1)
 	k.vault.set(func() { k.vault.refuse = nil })
 	k.caughtUp(t)
 	k.wants(t, "after the vault is back", ref("key"), 2)
 	k.wants(t, "after the vault is back", ref("other"), 1)
-	k.wantAsks(t, "all in all", 3)
+	k.wantAsks(t, "in total", 3)
 }
 
 func TestNewEpochDropsAll(t *testing.T) {
@@ -235,7 +234,7 @@ func TestNewEpochDropsAll(t *testing.T) {
 	k.vault.rotate("key")
 	k.run(t)
 	k.wants(t, "before", ref("key"), 2)
-	k.vault.set(func() { // a backup from before the last change
+	k.vault.set(func() { // a backup that is older than the last change
 		k.vault.versions["key"], k.vault.log = 1, k.vault.log[:1]
 	})
 	k.vault.restart("second")
@@ -253,12 +252,12 @@ func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
 	k.vault.hangUp()
 	await(t, "the watch to be refused", func() bool { return k.vault.watches() > 1 })
 	k.clock.advance(time.Minute - time.Second)
-	k.wants(t, "silent for less than it may be", ref("key"), 1)
+	k.wants(t, "silent for less than the limit", ref("key"), 1)
 	k.clock.advance(time.Second)
 	if _, err := k.Resolve(t.Context(), ref("key")); status.Code(err) != codes.Unavailable {
-		t.Errorf("Resolve of what is too old = %v, want the vault's error", err)
+		t.Errorf("Resolve of an outdated value = %v, want the vault's error", err)
 	}
-	await(t, "what is kept to be dropped", func() bool {
+	await(t, "the cached values to be dropped", func() bool {
 		k.memory.mu.Lock()
 		defer k.memory.mu.Unlock()
 		return k.memory.kept.Len() == 0 && k.memory.bytes == 0
@@ -268,7 +267,7 @@ func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
 	k.wants(t, "after the vault is back", ref("key"), 1)
 }
 
-func TestStreamOnWhichNothingIsHeardIsGivenUp(t *testing.T) {
+func TestSilentStreamIsClosed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -294,7 +293,7 @@ func TestRefusalsAreNotKept(t *testing.T) {
 	k.wants(t, "afterwards", ref("key"), 1)
 }
 
-func TestCallerThatLeavesTakesNothingFromOthers(t *testing.T) {
+func TestCanceledCallerDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Minute})
 	k.vault.rotate("key")
@@ -312,11 +311,11 @@ func TestCallerThatLeavesTakesNothingFromOthers(t *testing.T) {
 	other.Go(func() { k.wants(t, "who stays", ref("key"), 1) })
 	cancel()
 	if err := <-left; !errors.Is(err, context.Canceled) {
-		t.Errorf("Resolve of who left = %v, want %v", err, context.Canceled)
+		t.Errorf("Resolve of a canceled caller = %v, want %v", err, context.Canceled)
 	}
 	close(release)
 	other.Wait()
-	k.wantAsks(t, "all in all", 1)
+	k.wantAsks(t, "in total", 1)
 }
 
 func TestNothingIsKeptUnlessAskedFor(t *testing.T) {
@@ -332,16 +331,16 @@ func TestNothingIsKeptUnlessAskedFor(t *testing.T) {
 		k.wantAsks(t, name, 3)
 	}
 	k := newKit(t, Config{})
-	k.Run(t.Context()) // returns: there is nothing to do
+	k.Run(t.Context()) // returns, because there is nothing to do
 	k.Forget("key")
 	for _, stale := range []time.Duration{-1, MaxMaxStale + 1} {
 		if _, err := New(k.Cache.vault, Config{MaxStale: stale}); err == nil {
-			t.Errorf("New with a max stale of %v succeeds", stale)
+			t.Errorf("New with a max stale of %v succeeded", stale)
 		}
 	}
 }
 
-func TestMetricsTellHowTheCacheDoes(t *testing.T) {
+func TestMetricsDescribeTheCache(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	k := newKit(t, Config{MaxStale: time.Minute, Metrics: registry})
@@ -364,15 +363,15 @@ func TestMetricsTellHowTheCacheDoes(t *testing.T) {
 		t.Errorf("metrics = %v, want 2 hits, 1 miss, connected", got)
 	}
 	if _, ok := got["keyward_key_cache_stale_seconds"]; !ok {
-		t.Error("there is no metric of the silence")
+		t.Error("there is no metric for the silence")
 	}
 	if _, err := New(k.Cache.vault, Config{MaxStale: time.Minute, Metrics: registry}); err == nil {
-		t.Error("metrics are registered twice")
+		t.Error("metrics were registered twice")
 	}
 }
 
-// TestNoChangeIsEverMissed rotates, breaks the watch and begins epochs at random while
-// others resolve. Whenever the cache has heard all, it serves what is current.
+// TestNoChangeIsEverMissed rotates secrets, breaks the watch, and begins epochs at random during
+// concurrent resolves. Whenever the cache has received all events, it serves the current values.
 func TestNoChangeIsEverMissed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, Config{MaxStale: time.Hour})

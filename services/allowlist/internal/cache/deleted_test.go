@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-func TestSecretThatIsGoneIsToldOnce(t *testing.T) {
+func TestDeletedSecretIsReportedOnce(t *testing.T) {
 	t.Parallel()
-	told := make(chan string, 8)
-	k := newKit(t, Config{MaxStale: time.Minute, Deleted: func(secret, uid string) { told <- secret + "#" + uid }})
+	reported := make(chan string, 8)
+	k := newKit(t, Config{MaxStale: time.Minute, Deleted: func(secret, uid string) { reported <- secret + "#" + uid }})
 	for _, secret := range []string{"before", "gone", "there"} {
 		k.vault.rotate(secret)
 	}
-	k.vault.remove("before") // of which nobody who begins now has to be told
+	k.vault.remove("before") // which a new watch does not need to report
 	k.run(t)
 	k.vault.rotate("there")
-	k.vault.hangUp() // what comes next is told by the stream that resumes
+	k.vault.hangUp() // the resumed stream reports the next deletion
 	k.vault.remove("gone")
 	k.vault.rotate("there")
 	select {
-	case got := <-told:
+	case got := <-reported:
 		if got != "gone#uid" {
-			t.Errorf("%s is told to be gone, want gone#uid", got)
+			t.Errorf("%s is reported as deleted, want gone#uid", got)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("nothing is told to be gone in time")
+		t.Fatal("no deletion was reported in time")
 	}
 	k.caughtUp(t)
-	if len(told) > 0 {
-		t.Errorf("%s is told to be gone as well", <-told)
+	if len(reported) > 0 {
+		t.Errorf("%s is also reported as deleted", <-reported)
 	}
 }

@@ -2,7 +2,7 @@ package cache
 
 import "sync"
 
-// An epochs follows the epochs of the vault. Its zero value is ready.
+// An epochs tracks the epochs of the vault. Its zero value is ready to use.
 type epochs struct {
 	changed func() // may be nil
 
@@ -10,8 +10,8 @@ type epochs struct {
 	seen string
 }
 
-// note takes the epoch of something that the vault said. An answer that comes late can make
-// the same change seem to happen twice.
+// note records the epoch of a message of the vault. A late answer can make the same change seem to
+// happen twice.
 func (e *epochs) note(epoch string) {
 	e.mu.Lock()
 	another := epoch != "" && e.seen != "" && epoch != e.seen

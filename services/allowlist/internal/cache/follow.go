@@ -1,22 +1,22 @@
 package cache
 
-// This file is how the memory follows what the watch tells.
+// This file applies the messages of the watch to the memory.
 
-// An event says that what is kept of a secret is no longer right.
+// An event reports that cached answers about a secret are outdated.
 type event struct {
 	secret   string
 	sequence uint64
 }
 
-// resume returns the position behind which a watch is to begin, if there is one.
+// resume returns the position after which a watch resumes, if there is one.
 func (m *memory) resume() (position, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.heard, m.heard.epoch != ""
 }
 
-// begin takes the first message of a watch. That of one that resumes is only the
-// position it has asked for; nothing is known yet of what came behind it.
+// begin handles the first message of a watch. For a watch that resumes, it repeats only the
+// requested position; later events are not known yet.
 func (m *memory) begin(resumed bool, at position) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -31,8 +31,8 @@ func (m *memory) begin(resumed bool, at position) error {
 	return nil
 }
 
-// hear takes what the watch tells: what changed, and the position behind it. Without
-// events it is a heartbeat.
+// hear handles a message of the watch: the events, and the position after them. A message without
+// events is a heartbeat.
 func (m *memory) hear(events []event, at position) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,7 @@ func (m *memory) alive() {
 	m.metrics.beat.Store(m.beat.UnixNano())
 }
 
-// outdate drops what was read before an event about its secret.
+// outdate drops the answers that were read before an event about their secret.
 func (m *memory) outdate(e event) {
 	for ref := range m.about[e.secret] {
 		if a, ok := m.kept.Peek(ref); ok && a.at.sequence <= e.sequence {
@@ -67,7 +67,7 @@ func (m *memory) outdate(e event) {
 	m.ground(e.secret)
 }
 
-// reset drops all, and the position: what was heard so far means nothing any more.
+// reset drops everything, including the position, which no longer means anything.
 func (m *memory) reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,7 +75,7 @@ func (m *memory) reset() {
 	m.heard = position{}
 }
 
-// drop drops all that is kept or on its way.
+// drop drops all cached and pending answers.
 func (m *memory) drop() {
 	m.kept.Purge()
 	for ref, f := range m.flights {
@@ -96,8 +96,8 @@ func (m *memory) dropUnused() {
 	}
 }
 
-// expire drops all that is kept if it is too old to be served, and reports whether
-// there was something. It also drops unused values.
+// expire drops all cached answers if they are too old to be served, and reports whether there were
+// any. It also drops unused values.
 func (m *memory) expire() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

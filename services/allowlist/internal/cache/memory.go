@@ -15,72 +15,72 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-// The bounds of what is kept in memory. The oldest goes when one is reached.
+// The limits of the cache. If one is reached, the oldest entry is dropped.
 const (
 	maxKept  = 10_000
 	maxBytes = 64 << 20
 )
 
-// errOutOfTurn is what a watch ends with that contradicts itself.
-var errOutOfTurn = errors.New("the watch of the vault goes backwards")
+// errOutOfTurn is the error for a watch that contradicts itself.
+var errOutOfTurn = errors.New("the positions of the vault's watch went backwards")
 
-// An answer is what the vault says of a secret.
+// An answer is the vault's answer about a secret.
 type answer struct {
 	Value
-	// at is where in the vault's change log it was read.
+	// at is the position in the vault's change log at which it was read.
 	at position
 }
 
-// A position is a place in the change log of one epoch of the vault: so many changes
-// come before it.
+// A position is a place in the change log of one epoch of the vault: the number of changes before
+// it.
 type position struct {
 	epoch    string
 	sequence uint64
 }
 
-// copied returns the answer with a value of its own.
+// copied returns the answer with its own copy of the value.
 func (a answer) copied() answer {
 	a.Plain = sensitive.New(bytes.Clone(a.Plain.Reveal()))
 	return a
 }
 
-// A memory keeps answers, as the package comment says.
+// A memory caches answers, as the package comment describes.
 type memory struct {
 	maxStale time.Duration
 	now      func() time.Time
 	metrics  *metrics
 
 	mu    sync.Mutex
-	kept  *simplelru.LRU[Ref, *entry] // in the order of their last use
+	kept  *simplelru.LRU[Ref, *entry] // ordered by last use
 	bytes int
-	// about are the refs in kept by the name of the secret.
+	// about indexes the refs in kept by the name of the secret.
 	about   map[string]map[Ref]struct{}
 	flights map[Ref]*flight
-	// heard is how far the watch has come. Without an epoch there is none.
+	// heard is the position of the watch. It has no epoch before the watch starts.
 	heard position
-	// beat is when the last heartbeat came.
+	// beat is the time of the last heartbeat.
 	beat time.Time
 }
 
-// An entry is an answer that is kept.
+// An entry is a cached answer.
 type entry struct {
 	answer
-	// used is when it was used last.
+	// used is the time of the last use.
 	used time.Time
 }
 
-// A flight is a question to the vault under way, shared by all who ask the same.
+// A flight is a pending question to the vault, shared by all callers with the same question.
 type flight struct {
 	done   chan struct{}
 	answer answer
 	err    error
-	// waiting is how many still want a copy of the answer.
+	// waiting is the number of callers that still need a copy of the answer.
 	waiting int
-	// least is the position that the answer must have come to in order to be kept.
+	// least is the position that the answer must have reached to be cached.
 	least uint64
 }
 
-// never is a position that no answer comes to.
+// never is a position that no answer reaches.
 const never = math.MaxUint64
 
 func newMemory(maxStale time.Duration, now func() time.Time, shown *metrics) (*memory, error) {
@@ -93,14 +93,14 @@ func newMemory(maxStale time.Duration, now func() time.Time, shown *metrics) (*m
 	return m, err
 }
 
-// get returns a copy of what is kept, if it may still be relied on.
+// get returns a copy of a cached answer, if it is known to be current.
 func (m *memory) get(ref Ref) (answer, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.look(ref)
 }
 
-// look looks a ref up, and counts that. The memory is locked.
+// look looks up a ref and counts the lookup. The memory is locked.
 func (m *memory) look(ref Ref) (answer, bool) {
 	if !m.stale() {
 		if e, ok := m.kept.Get(ref); ok {
@@ -113,8 +113,8 @@ func (m *memory) look(ref Ref) (answer, bool) {
 	return answer{}, false
 }
 
-// fetch returns what is kept, or else what ask answers, which is called once for all who want
-// the same at the same time. It goes on for the others when the context of one ends.
+// fetch returns the cached answer, or the answer of ask, which is called once for all concurrent
+// callers with the same ref. It continues for the others when the context of one caller ends.
 func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, error) {
 	a, f := m.find(ctx, ref, ask)
 	if f == nil {
@@ -123,8 +123,8 @@ func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, R
 	return m.wait(ctx, f)
 }
 
-// find is the first half of fetch: it looks the ref up, once, and returns a copy of what is kept
-// or the flight that brings it. The caller waits for a flight that it gets.
+// find is the first half of fetch: it looks up the ref once, and returns a copy of the cached
+// answer or the flight that fetches it. The caller must wait for the returned flight.
 func (m *memory) find(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, *flight) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -144,7 +144,7 @@ func (m *memory) find(ctx context.Context, ref Ref, ask func(context.Context, Re
 	return answer{}, f
 }
 
-// wait is the second half of fetch: it returns what a flight brings.
+// wait is the second half of fetch: it returns the answer of a flight.
 func (m *memory) wait(ctx context.Context, f *flight) (answer, error) {
 	select {
 	case <-f.done:
@@ -155,8 +155,8 @@ func (m *memory) wait(ctx context.Context, f *flight) (answer, error) {
 	return f.leave(ctx)
 }
 
-// leave returns a copy of the flight's answer, if there is one by now. The last who
-// leaves zeroes it. The memory is locked.
+// leave returns a copy of the flight's answer, if it has arrived. The last caller to leave zeroes
+// it. The memory is locked.
 func (f *flight) leave(ctx context.Context) (answer, error) {
 	f.waiting--
 	select {
@@ -195,8 +195,8 @@ func (m *memory) fly(ctx context.Context, ref Ref, f *flight, ask func(context.C
 	}
 }
 
-// keep keeps a copy of an answer; one about the current version is also one about
-// that version.
+// keep caches a copy of an answer. An answer about the current version is also cached for the
+// number of that version.
 func (m *memory) keep(ref Ref, a answer) {
 	m.add(ref, a)
 	if ref.Version == 0 {
@@ -209,7 +209,7 @@ func (m *memory) keep(ref Ref, a answer) {
 }
 
 func (m *memory) add(ref Ref, a answer) {
-	m.kept.Remove(ref) // Add would not zero the one before
+	m.kept.Remove(ref) // Add would not zero the previous entry
 	m.kept.Add(ref, &entry{answer: a.copied(), used: m.now()})
 	m.bytes += a.Plain.Len()
 	if m.about[ref.Secret] == nil {
@@ -218,7 +218,7 @@ func (m *memory) add(ref Ref, a answer) {
 	m.about[ref.Secret][ref] = struct{}{}
 }
 
-// evicted is called when an answer leaves kept, however it does.
+// evicted is called when an answer leaves kept, for any reason.
 func (m *memory) evicted(ref Ref, e *entry) {
 	m.bytes -= e.Plain.Len()
 	e.Plain.Zero()
@@ -231,18 +231,18 @@ func (m *memory) evicted(ref Ref, e *entry) {
 // stale reports whether the last heartbeat is too long ago.
 func (m *memory) stale() bool { return m.silence() >= m.maxStale }
 
-// silence is how long the last heartbeat is ago.
+// silence returns the time since the last heartbeat.
 func (m *memory) silence() time.Duration {
 	if m.heard.epoch == "" || m.beat.IsZero() {
 		return math.MaxInt64
 	}
-	// A machine that slept has a monotonic clock that did not go on, and one whose
-	// clock was set back has a wall clock that went wrong. The larger one is safe.
+	// After a sleep of the machine, the monotonic clock may lag; after a change of the clock, the
+	// wall clock may be wrong. The larger value is safe.
 	now := m.now()
 	return max(now.Sub(m.beat), now.Round(0).Sub(m.beat.Round(0)))
 }
 
-// forget drops what is kept of a secret or on its way.
+// forget drops the cached and pending answers about a secret.
 func (m *memory) forget(secret string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -252,9 +252,8 @@ func (m *memory) forget(secret string) {
 	m.ground(secret)
 }
 
-// ground keeps the answers about a secret that are on their way from being kept. Who asks
-// from now on wants to know of what happened, and asks anew; of those flights, later
-// events are not told. The memory is locked.
+// ground keeps pending answers about a secret from being cached. Later callers need a newer
+// answer, and ask again. Later events do not reach those flights. The memory is locked.
 func (m *memory) ground(secret string) {
 	for ref, f := range m.flights {
 		if ref.Secret == secret {

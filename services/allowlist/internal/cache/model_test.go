@@ -11,7 +11,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// dice are random enough for a test, and the same in every run (SplitMix64).
+// dice are sufficiently random for a test, and the same in every run (SplitMix64).
 type dice uint64
 
 func (d *dice) roll(sides int) int {
@@ -22,8 +22,8 @@ func (d *dice) roll(sides int) int {
 	return int((z ^ z>>31) % uint64(sides))
 }
 
-// A model is a vault and the way to it, step by step: what a real one does at any
-// moment, it does when it is told.
+// A model is a vault and its connection, in steps: it does what a real vault does at any moment,
+// when the test requests it.
 type model struct {
 	t     *testing.T
 	dice  dice
@@ -33,15 +33,15 @@ type model struct {
 	epoch   int
 	log     []change          // all changes of this epoch
 	current map[string]uint32 // the current versions
-	stream  *position         // how far the watch has been told; nil: there is none
-	asked   []*question       // questions that are not answered yet
-	// floor is what the last heartbeat was true of: no version before it may be served.
+	stream  *position         // position of the watch; nil: there is no watch
+	asked   []*question       // pending questions
+	// floor contains the versions at the last heartbeat: no older version may be served.
 	floor map[string]uint32
-	// beaten is when the last heartbeat was.
+	// beaten is the time of the last heartbeat.
 	beaten time.Time
 }
 
-// secrets is how many a model has.
+// secrets is the number of secrets of a model.
 const secrets = 4
 
 type change struct {
@@ -49,8 +49,7 @@ type change struct {
 	sequence uint64
 }
 
-// A question is one that the vault reads when it is told, and answers when it is
-// told once more.
+// A question is a question to the vault. The vault reads and answers it in separate steps.
 type question struct {
 	ref      Ref
 	read     *answer
@@ -84,7 +83,7 @@ func (m *model) head() position {
 
 func (m *model) secret() string { return fmt.Sprint("secret ", m.dice.roll(secrets)) }
 
-// step does one of the things that can happen.
+// step performs a random event.
 func (m *model) step() {
 	switch draw := m.dice.roll(100); {
 	case draw < 20:
@@ -113,7 +112,7 @@ func (m *model) rotate(secret string) {
 	m.current[secret]++
 }
 
-// restart is a vault that comes back, maybe restored: versions may be lower.
+// restart restarts the vault, maybe from a backup: versions may be lower.
 func (m *model) restart() {
 	m.epoch++
 	m.stream, m.log = nil, nil
@@ -126,7 +125,7 @@ func (m *model) restart() {
 	}
 }
 
-// ask asks for the current version, and checks what is served from memory.
+// ask requests the current version, and checks an answer from the cache.
 func (m *model) ask(secret string) {
 	ref := Ref{Secret: secret, UID: "uid"}
 	if a, ok := m.cache.get(ref); ok {
@@ -139,7 +138,7 @@ func (m *model) ask(secret string) {
 	_, under := m.cache.flights[ref]
 	m.cache.mu.Unlock()
 	if under {
-		return // it would wait for a question that is in asked already
+		return // it would wait for a question in asked
 	}
 	go func() {
 		a, err := m.cache.fetch(context.Background(), ref, func(context.Context, Ref) (answer, error) {
@@ -155,11 +154,11 @@ func (m *model) ask(secret string) {
 	m.asked = append(m.asked, q)
 }
 
-// check checks an answer from memory: a heartbeat has said that it is right, unless
-// the last one is of an epoch before.
+// check checks an answer from the cache: a heartbeat must have confirmed it, unless the last
+// heartbeat belongs to an earlier epoch.
 func (m *model) check(secret string, a answer) {
 	if a.at.epoch == m.head().epoch && a.Version < m.floor[secret] {
-		m.t.Errorf("version %d of %s is served although %d was heard of", a.Version, secret, m.floor[secret])
+		m.t.Errorf("version %d of %s is served although version %d was reported", a.Version, secret, m.floor[secret])
 	}
 	if got := binary.BigEndian.Uint32(a.Plain.Reveal()); got != a.Version {
 		m.t.Errorf("version %d of %s has the value of %d", a.Version, secret, got)
@@ -170,7 +169,7 @@ func (m *model) check(secret string, a answer) {
 	a.Plain.Zero()
 }
 
-// read is the moment at which the vault looks at its store for a question.
+// read is the moment at which the vault reads its store for a question.
 func (m *model) read() {
 	if len(m.asked) == 0 {
 		return
@@ -201,7 +200,7 @@ func (m *model) answer() {
 	}
 }
 
-// tell has the vault say the next thing, and opens the watch if it is not.
+// tell sends the next message of the vault, and opens the watch if it is closed.
 func (m *model) tell() {
 	if m.stream == nil {
 		m.open()
@@ -214,7 +213,7 @@ func (m *model) tell() {
 		events = append(events, event(c))
 	}
 	if len(events) == 0 && until < uint64(len(m.log)) {
-		return // a heartbeat comes only when all has been told
+		return // a heartbeat follows only after all events
 	}
 	m.stream.sequence = until
 	if err := m.cache.hear(events, *m.stream); err != nil {
@@ -250,9 +249,9 @@ func (m *model) beat() {
 	}
 }
 
-// TestWhatIsServedIsNeverOlderThanTheLastHeartbeat has changes, questions, answers,
-// events, broken connections and restarts happen in any order.
-func TestWhatIsServedIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
+// TestServedVersionIsNeverOlderThanTheLastHeartbeat runs changes, questions, answers, events,
+// broken connections, and restarts in random order.
+func TestServedVersionIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -267,7 +266,7 @@ func TestWhatIsServedIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
 				}
 			}
 			if served == 0 {
-				t.Error("nothing was served from memory")
+				t.Error("nothing was served from the cache")
 			}
 			for len(m.asked) > 0 {
 				m.read()
@@ -277,7 +276,7 @@ func TestWhatIsServedIsNeverOlderThanTheLastHeartbeat(t *testing.T) {
 	}
 }
 
-// still is a cache whose watch has begun and whose time stands still.
+// still returns a cache whose watch has begun and whose clock stands still.
 func still(t *testing.T) (*memory, *time.Time) {
 	t.Helper()
 	now := time.Now()
@@ -307,20 +306,20 @@ func (m *memory) put(t *testing.T, ref Ref, value []byte) {
 	a.Plain.Zero()
 }
 
-func TestWhatIsKeptIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	c, _ := still(t)
 	for i := range maxKept + 10 {
 		c.put(t, Ref{Secret: fmt.Sprint(i), Version: 1}, []byte("value"))
 	}
 	if got := c.kept.Len(); got != maxKept {
-		t.Errorf("%d answers are kept, want %d", got, maxKept)
+		t.Errorf("%d answers are cached, want %d", got, maxKept)
 	}
 	for i := range maxBytes/(64<<10) + 10 {
 		c.put(t, Ref{Secret: fmt.Sprint("large", i), Version: 1}, make([]byte, 64<<10))
 	}
 	if c.bytes > maxBytes || c.bytes < maxBytes-(64<<10) {
-		t.Errorf("%d bytes are kept, want about %d", c.bytes, maxBytes)
+		t.Errorf("%d bytes are cached, want about %d", c.bytes, maxBytes)
 	}
 	if len(c.about) != c.kept.Len() {
 		t.Errorf("%d secrets are listed for %d answers", len(c.about), c.kept.Len())
@@ -331,16 +330,16 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 }
 
-func TestWhatIsDroppedIsZeroed(t *testing.T) {
+func TestDroppedValuesAreZeroed(t *testing.T) {
 	t.Parallel()
 	ref := Ref{Secret: "s", UID: "u", Version: 1}
 	for name, drop := range map[string]func(c *memory, now *time.Time){
 		"by an event": func(c *memory, _ *time.Time) {
 			_ = c.hear([]event{{secret: "s", sequence: 10}}, position{"epoch", 11})
 		},
-		"by a new watch":    func(c *memory, _ *time.Time) { _ = c.begin(false, position{"epoch 2", 1}) },
-		"by a reset":        func(c *memory, _ *time.Time) { c.reset() },
-		"by being given up": func(c *memory, _ *time.Time) { c.forget("s") },
+		"by a new watch":        func(c *memory, _ *time.Time) { _ = c.begin(false, position{"epoch 2", 1}) },
+		"by a reset":            func(c *memory, _ *time.Time) { c.reset() },
+		"by a released binding": func(c *memory, _ *time.Time) { c.forget("s") },
 		"by age": func(c *memory, now *time.Time) {
 			*now = now.Add(time.Minute)
 			c.expire()
@@ -353,7 +352,7 @@ func TestWhatIsDroppedIsZeroed(t *testing.T) {
 		c.put(t, ref, []byte("value"))
 		kept, ok := c.kept.Peek(ref)
 		if !ok {
-			t.Fatalf("%s: nothing is kept", name)
+			t.Fatalf("%s: nothing is cached", name)
 		}
 		drop(c, now)
 		if got := string(kept.Plain.Reveal()); got != "\x00\x00\x00\x00\x00" {
@@ -371,7 +370,7 @@ func TestSetOrSleepingClocksMakeStale(t *testing.T) {
 	}{
 		"just in time":                        {func(t time.Time) time.Time { return t.Add(time.Minute - 1) }, true},
 		"just too late":                       {func(t time.Time) time.Time { return t.Add(time.Minute) }, false},
-		"the wall clock alone went on":        {func(t time.Time) time.Time { return t.Round(0).Add(time.Hour) }, false},
+		"only the wall clock advanced":        {func(t time.Time) time.Time { return t.Round(0).Add(time.Hour) }, false},
 		"the wall clock was set back an hour": {func(t time.Time) time.Time { return t.Round(0).Add(-time.Hour) }, true},
 	} {
 		c, now := still(t)
@@ -395,23 +394,23 @@ func TestAnswerOfAnotherRunOfTheVaultIsNotKept(t *testing.T) {
 	}
 	a.Plain.Zero()
 	if _, ok := c.get(ref); ok {
-		t.Error("it is kept, though no watch tells of what comes after it")
+		t.Error("it is cached although no watch reports later events")
 	}
 }
 
-func TestWatchThatContradictsItselfIsNotBelieved(t *testing.T) {
+func TestContradictoryWatchIsRejected(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(c *memory) error{
 		"another epoch":          func(c *memory) error { return c.hear(nil, position{"epoch 2", 10}) },
-		"a position before":      func(c *memory) error { return c.hear(nil, position{"epoch", 9}) },
-		"an event before":        func(c *memory) error { return c.hear([]event{{"s", 9}}, position{"epoch", 12}) },
-		"an event to come":       func(c *memory) error { return c.hear([]event{{"s", 12}}, position{"epoch", 12}) },
-		"another place to begin": func(c *memory) error { return c.begin(true, position{"epoch", 11}) },
+		"an earlier position":    func(c *memory) error { return c.hear(nil, position{"epoch", 9}) },
+		"an earlier event":       func(c *memory) error { return c.hear([]event{{"s", 9}}, position{"epoch", 12}) },
+		"an event of the future": func(c *memory) error { return c.hear([]event{{"s", 12}}, position{"epoch", 12}) },
+		"another start position": func(c *memory) error { return c.begin(true, position{"epoch", 11}) },
 		"no epoch":               func(c *memory) error { return c.begin(false, position{}) },
 	} {
 		c, _ := still(t)
 		if err := tell(c); err == nil {
-			t.Errorf("%s is believed", name)
+			t.Errorf("%s was accepted", name)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// pause waits between a half of d and d, by chance, so that replicas that lost the vault
-// together do not come back together. It reports whether ctx goes on.
+// pause waits for a random time between d/2 and d, so that replicas that lost the vault together
+// do not reconnect together. It returns false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails

@@ -9,7 +9,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// sealFor has the vault encrypt its answers for whoever asks.
+// sealFor makes the vault encrypt its answers to the recipient of the request.
 func (k *kit) sealFor(t testing.TB, change func(*vaultv1.ResolveSecretResponse)) {
 	t.Helper()
 	sealer, err := transit.NewSealer(time.Now)
@@ -81,15 +81,15 @@ func TestUnusedValuesAreDropped(t *testing.T) {
 	k.memory.mu.Unlock()
 	for range 3 {
 		k.clock.advance(30 * time.Second)
-		k.caughtUp(t) // heard since
-		k.wants(t, "used all the time", ref("used"), 1)
+		k.caughtUp(t) // another heartbeat
+		k.wants(t, "used continuously", ref("used"), 1)
 	}
 	await(t, "the unused value to be dropped", func() bool {
 		k.memory.mu.Lock()
 		defer k.memory.mu.Unlock()
 		return k.memory.kept.Len() == 1
 	})
-	k.wantAsks(t, "the used one is kept", 2)
+	k.wantAsks(t, "the used value is cached", 2)
 	zeroed := 0
 	k.memory.mu.Lock()
 	defer k.memory.mu.Unlock()
@@ -99,6 +99,6 @@ func TestUnusedValuesAreDropped(t *testing.T) {
 		}
 	}
 	if zeroed != 3 { // both of the unused one, and the version of the used one
-		t.Errorf("%d values are overwritten, want 3", zeroed)
+		t.Errorf("%d values were overwritten, want 3", zeroed)
 	}
 }

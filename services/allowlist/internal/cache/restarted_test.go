@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-func TestARestartOfTheVaultIsTold(t *testing.T) {
+func TestARestartOfTheVaultIsReported(t *testing.T) {
 	t.Parallel()
 	for name, maxStale := range map[string]time.Duration{"by the watch": time.Minute, "by an answer, without a watch": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			told := make(chan struct{}, 8)
-			k := newKit(t, Config{MaxStale: maxStale, Restarted: func() { told <- struct{}{} }})
+			reported := make(chan struct{}, 8)
+			k := newKit(t, Config{MaxStale: maxStale, Restarted: func() { reported <- struct{}{} }})
 			k.vault.rotate("a")
 			hear := func() {
 				if maxStale > 0 {
@@ -29,15 +29,15 @@ func TestARestartOfTheVaultIsTold(t *testing.T) {
 			hear()
 			k.vault.hangUp()
 			hear()
-			if len(told) > 0 {
-				t.Error("a restart is told although the stream only broke")
+			if len(reported) > 0 {
+				t.Error("a restart was reported although the stream only broke")
 			}
 			k.vault.restart("second")
 			hear()
 			select {
-			case <-told:
+			case <-reported:
 			case <-time.After(20 * time.Second):
-				t.Fatal("no restart is told")
+				t.Fatal("no restart was reported")
 			}
 		})
 	}

@@ -10,25 +10,26 @@ import (
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 )
 
-// metadataPrevious is where a refusal names the versions before.
+// metadataPrevious is the metadata key under which a refusal lists the previous versions.
 const metadataPrevious = "previous_versions"
 
-// An UnusableError is the refusal of a version that is disabled or destroyed.
+// An UnusableError is the refusal of a disabled or destroyed version.
 type UnusableError struct {
-	// Previous are as in [Value]. Where the current version is refused, what was made
-	// for one of them may still be welcome.
+	// Previous is as in [Value]. If the current version is refused, messages for a previous one
+	// may still be accepted.
 	Previous []Previous
 	// Err is the vault's own error.
 	Err error
 }
 
-// Error says what the vault said.
+// Error returns the text of the vault's error.
 func (e *UnusableError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the vault's own error.
 func (e *UnusableError) Unwrap() error { return e.Err }
 
-// describe returns the error of a call, an [*UnusableError] if that is what it means.
+// describe returns the error of a call, as an [*UnusableError] if the version is disabled or
+// destroyed.
 func describe(err error) error {
 	if !client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED) &&
 		!client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_VERSION_DESTROYED) {
@@ -39,8 +40,8 @@ func describe(err error) error {
 	return &UnusableError{Previous: parsePrevious(e.Metadata[metadataPrevious]), Err: err}
 }
 
-// parsePrevious reads `3 2030-01-02T03:04:05Z, 1 2029-01-02T03:04:05Z`. What is not
-// understood is left out: then less is welcome.
+// parsePrevious parses `3 2030-01-02T03:04:05Z, 1 2029-01-02T03:04:05Z`. It omits entries that it
+// cannot parse, so that fewer versions are accepted.
 func parsePrevious(text string) []Previous {
 	var all []Previous
 	for one := range strings.SplitSeq(text, ", ") {

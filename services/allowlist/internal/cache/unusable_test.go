@@ -25,7 +25,7 @@ func unusable(t testing.TB, reason, previous string) error {
 	return st.Err()
 }
 
-// changeState makes the vault refuse a secret, or no longer, and tells of it.
+// changeState makes the vault refuse or accept a secret, and report the change.
 func (v *fakeVault) changeState(secret string, refuse error) {
 	v.set(func() {
 		v.refuse = refuse
@@ -48,7 +48,7 @@ func TestVersionThatIsDisabledIsNotServedUntilItIsEnabled(t *testing.T) {
 			if _, ok := k.Kept(r); ok {
 				t.Errorf("%s: version %d is still in memory", reason, r.Version)
 			}
-			for range 2 { // refusals are not kept
+			for range 2 { // refusals are not cached
 				_, err := k.Resolve(t.Context(), r)
 				e := (*UnusableError)(nil)
 				if !errors.As(err, &e) || client.Reason(err) != reason || !errors.Is(client.Describe(err), client.ErrPrecondition) {
@@ -94,7 +94,7 @@ func TestOtherRefusalsStayAsTheyAre(t *testing.T) {
 		}
 	}
 	if reason := commonv1.ErrorReason_ERROR_REASON_VERSION_DISABLED; !client.HasReason(describe(unusable(t, "VERSION_DISABLED", "")), reason) {
-		t.Error("the reason of a disabled version is lost")
+		t.Error("the reason for a disabled version is lost")
 	}
 }
 
@@ -109,7 +109,7 @@ func FuzzParsePrevious(f *testing.F) {
 		}
 		for _, p := range got {
 			if p.Version == 0 || p.ReplaceTime.Location() != time.UTC {
-				t.Errorf("parsePrevious(%q) has %v", text, p)
+				t.Errorf("parsePrevious(%q) contains %v", text, p)
 			}
 		}
 	})

@@ -19,24 +19,22 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A fakeVault is a vault that the test makes slow, silent, forgetful or absent at will.
-// What it says of positions follows the contract. The cache is tested with the real one
-// where the programs are.
+// A fakeVault is a vault that the test makes slow, silent, forgetful, or unreachable. Its
+// positions follow the contract. Other tests run the cache with the real vault.
 type fakeVault struct {
 	vaultv1.UnimplementedVaultServiceServer
 
 	mu       sync.Mutex
 	epoch    string
 	log      []string          // the secret of each change
-	versions map[string]uint32 // the current ones; 0: the secret is gone
+	versions map[string]uint32 // the current ones; 0: the secret was deleted
 	asked    int
 	watched  int
 	refuse   error // of all calls, while not nil
 	changed  chan struct{}
 	cut      chan struct{} // closed to end the streams
 	silent   bool
-	// reading and answering, if not nil, are called by ResolveSecret before and after it
-	// has read.
+	// reading and answering, if not nil, run before and after ResolveSecret reads.
 	reading, answering func()
 	// sealing, if not nil, encrypts an answer.
 	sealing func(*vaultv1.ResolveSecretRequest, *vaultv1.ResolveSecretResponse)
@@ -46,7 +44,7 @@ func newFakeVault() *fakeVault {
 	return &fakeVault{epoch: "first", versions: make(map[string]uint32), changed: make(chan struct{}), cut: make(chan struct{})}
 }
 
-// set changes the vault and wakes who watches.
+// set changes the vault and wakes the watches.
 func (v *fakeVault) set(change func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -199,7 +197,7 @@ func outOfRange() error {
 	return st.Err()
 }
 
-// A clock is set by hand.
+// A clock is a clock that tests set.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -217,7 +215,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// A kit is a cache that runs and its vault.
+// A kit is a running cache and its vault.
 type kit struct {
 	*Cache
 	vault *fakeVault
@@ -246,7 +244,7 @@ func newKit(t testing.TB, cfg Config) *kit {
 	return k
 }
 
-// run runs the cache until the test ends, and returns when it has heard the vault.
+// run runs the cache until the test ends, and returns after the cache has received a message.
 func (k *kit) run(t testing.TB) {
 	t.Helper()
 	var ended sync.WaitGroup
@@ -259,10 +257,10 @@ func (k *kit) run(t testing.TB) {
 	k.caughtUp(t)
 }
 
-// caughtUp waits until the cache has heard all that the vault has to tell.
+// caughtUp waits until the cache has received all events.
 func (k *kit) caughtUp(t testing.TB) {
 	t.Helper()
-	await(t, "the cache to have heard all", func() bool {
+	await(t, "the cache to have received all events", func() bool {
 		k.vault.mu.Lock()
 		at := positionFromProto(k.vault.position())
 		k.vault.mu.Unlock()
@@ -276,7 +274,7 @@ func await(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !done(); {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -284,7 +282,7 @@ func await(t testing.TB, what string, done func() bool) {
 
 func ref(secret string) Ref { return Ref{Secret: secret, UID: "uid"} }
 
-// wants resolves a ref and compares what comes.
+// wants resolves a ref and compares the result.
 func (k *kit) wants(t testing.TB, what string, r Ref, version uint32) {
 	t.Helper()
 	got, err := k.Resolve(t.Context(), r)
@@ -298,7 +296,7 @@ func (k *kit) wants(t testing.TB, what string, r Ref, version uint32) {
 	}
 }
 
-// wantAsks compares how often the vault was asked.
+// wantAsks compares the number of requests to the vault.
 func (k *kit) wantAsks(t testing.TB, what string, want int) {
 	t.Helper()
 	if got := k.vault.asks(); got != want {

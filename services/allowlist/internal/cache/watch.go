@@ -12,21 +12,21 @@ import (
 
 // The pace of the watch.
 const (
-	// deaf is how long nothing may be heard, of what comes twice a second, until the
-	// stream is given up as broken.
+	// deaf is the maximum silence of a stream. Messages arrive twice a second. A stream that is
+	// silent for longer is considered broken.
 	deaf = 3 * time.Second
-	// firstPause is how long to wait before a stream that broke is opened again. It
-	// doubles up to lastPause for as long as nothing is heard.
+	// firstPause is the pause before a broken stream is opened again. It doubles up to lastPause
+	// while nothing is received.
 	firstPause = 100 * time.Millisecond
 	lastPause  = 2 * time.Second
 )
 
-// errDeaf is why a stream is given up on which nothing is heard.
-var errDeaf = errors.New("nothing was heard for too long")
+// errDeaf is the error for a silent stream.
+var errDeaf = errors.New("the vault has been silent for too long")
 
-// Run keeps what is kept right, until ctx ends; then all is dropped. Without it, or
-// while it does not reach the vault for too long, each call to [Cache.Resolve] asks the
-// vault. It is to run once.
+// Run keeps the cache current until ctx ends, and then drops everything. Without it, or while it
+// has not reached the vault for too long, each call to [Cache.Resolve] asks the vault. Call it
+// only once.
 func (c *Cache) Run(ctx context.Context) {
 	if c.memory == nil {
 		return
@@ -41,15 +41,15 @@ func (c *Cache) Run(ctx context.Context) {
 		}
 		switch {
 		case client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE), errors.Is(err, errOutOfTurn):
-			// The vault was started anew, or changed more than it can tell.
+			// The vault restarted, or has more changes than it can send.
 			c.memory.reset()
-			c.logger.InfoContext(ctx, "the vault begins a new watch; the secrets in memory are dropped")
+			c.logger.InfoContext(ctx, "the watch of the vault starts over; the cached secrets are dropped")
 		case isDenied(err) && !denied:
-			c.logger.ErrorContext(ctx, "the vault does not let its changes be watched: its policy must make this workload a resolver of what it watches; each secret is resolved anew until then")
+			c.logger.ErrorContext(ctx, "the vault refuses the watch: its policy must grant this workload the role resolver in every watched workspace; until then, secrets are not cached")
 		}
 		denied = isDenied(err)
 		if c.memory.expire() {
-			c.logger.WarnContext(ctx, "the vault was not heard for too long; the secrets in memory are dropped")
+			c.logger.WarnContext(ctx, "the vault has been silent for too long; the cached secrets are dropped")
 		}
 		if heard {
 			wait = firstPause
@@ -65,7 +65,7 @@ func isDenied(err error) bool {
 	return errors.Is(client.Describe(err), client.ErrDenied)
 }
 
-// listen listens to one stream until it ends, and says whether something was heard.
+// listen receives one stream until it ends, and reports whether it received a message.
 func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

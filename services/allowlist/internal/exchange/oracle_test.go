@@ -52,7 +52,7 @@ func TestRecentFailuresAreNoPaddingOracle(t *testing.T) {
 			t.Errorf("failures can be distinguished (-one +another):\n%s", diff)
 		}
 	}
-	if got := k.Labelled(t, "keyward_message_failures_total", "decrypt"); got != 4 {
+	if got := k.Labeled(t, "keyward_message_failures_total", "decrypt"); got != 4 {
 		t.Errorf("the metric counts %v failures at one stage, want 4", got)
 	}
 	counts := k.Owner.Get(t, "orders").GetKeyUses()

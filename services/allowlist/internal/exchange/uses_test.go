@@ -181,7 +181,7 @@ func TestOwnersSeeWhereMessagesOfThePartnerStopped(t *testing.T) {
 	if got := len(k.Owner.Get(t, "orders").GetRecentFailures()); got != 16 {
 		t.Errorf("there are %d failures, want the last 16", got)
 	}
-	if got := k.Labelled(t, "keyward_message_failures_total", "decrypt"); got != 21 {
+	if got := k.Labeled(t, "keyward_message_failures_total", "decrypt"); got != 21 {
 		t.Errorf("the metric counts %v failures, want 21", got)
 	}
 	servertest.MustNotHold(t, "the log", k.Env.Log.String(), canary)

@@ -21,10 +21,10 @@ func TestPresetsOpenWhatOtherToolsMade(t *testing.T) {
 			p := a.pipeline(t, l)
 			opened, err := p.Decrypt(a.input(p.DecryptReferences(), a.Body, lower(a.Headers)))
 			if err != nil {
-				t.Fatalf("Decrypt what %s made: %v", a.Tool, err)
+				t.Fatalf("Decrypt the message of %s: %v", a.Tool, err)
 			}
 			if diff := cmp.Diff(a.Plaintext, string(opened.Body)); diff != "" {
-				t.Errorf("Decrypt what %s made (-want +got):\n%s", a.Tool, diff)
+				t.Errorf("Decrypt the message of %s (-want +got):\n%s", a.Tool, diff)
 			}
 		})
 	}
@@ -99,7 +99,7 @@ func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
 		}
 		want, got := names(t, a.Body, lower(a.Headers)), names(t, string(sent.Body), came(sent.Headers))
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: what names the key differs from that of %s (-want +got):\n%s", a.Preset, a.Tool, diff)
+			t.Errorf("%s: the identification of the key differs from that of %s (-want +got):\n%s", a.Preset, a.Tool, diff)
 		}
 	}
 	if len(compared) != 10 {
@@ -107,8 +107,8 @@ func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
 	}
 }
 
-// names returns what a message says in the clear of itself and its key: the JOSE header
-// without what is drawn, and Mastercard's fingerprint and hash.
+// names returns the plaintext metadata of a message and its key: the JOSE header without its
+// random parts, and Mastercard's fingerprint and hash.
 func names(t testing.TB, body string, headers map[string]string) map[string]any {
 	t.Helper()
 	all := make(map[string]any)

@@ -11,17 +11,17 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// A Draft is a configuration as a request has it, maybe by a preset: written out,
-// checked and compiled. Fields are named as they stand in the request, from `encryption`
-// on: of a preset they are its secrets and settings.
+// A Draft is the configuration of a request, expanded from its preset if it has one, checked, and
+// compiled. Field paths start at `encryption` and are those of the request: for a preset, they are
+// its secrets and settings.
 type Draft struct {
 	config  *payload.Config
 	origins origins
 }
 
-// Parse writes out, checks and compiles a configuration of an endpoint, as
-// [payload.Parse] does. Beside findings, which come all at once, the draft is returned as
-// well, for [Draft.EachReference] and [Draft.CheckFacts] only.
+// Parse expands, checks, and compiles the configuration of an endpoint, like [payload.Parse]. It
+// reports all violations at once. With violations, it also returns the draft, for
+// [Draft.EachReference] and [Draft.CheckFacts] only.
 func (l *Library) Parse(pb *allowlistv1.Encryption, workspace string, now time.Time) (*Draft, error) {
 	d := new(Draft)
 	var wrong []fault.Violation
@@ -39,7 +39,7 @@ func (l *Library) Parse(pb *allowlistv1.Encryption, workspace string, now time.T
 	return d, err
 }
 
-// without returns a fault without what it says of fields that are known to be wrong.
+// without removes the violations of fields that are known to be wrong from a fault.
 func without(err error, wrong []fault.Violation) error {
 	f, ok := fault.From(err)
 	if !ok || len(wrong) == 0 {
@@ -64,12 +64,11 @@ func within(field string, wrong []fault.Violation) bool {
 	return false
 }
 
-// Config returns the configuration. It is there if there are no findings.
+// Config returns the configuration. It is nil if there are violations.
 func (d *Draft) Config() *payload.Config { return d.config }
 
-// EachReference visits the references of the configuration with the usages that their
-// secrets must have, each with its field in the request. A secret of a preset is visited
-// for each of its uses.
+// EachReference visits the references of the configuration with the required usages of their
+// secrets, each with its field in the request. It visits a secret of a preset once for each use.
 func (d *Draft) EachReference(visit func(field string, ref payload.Reference)) {
 	if d.config == nil {
 		return
@@ -87,8 +86,8 @@ func (d *Draft) CheckFacts(known func(payload.Reference) (payload.Facts, bool)) 
 	return violation.Name(d.config.CheckFacts(known), d.origins.field)
 }
 
-// Fits is [payload.Config.Fits]. Fields are named as they stand in the request, without
-// `encryption`: of a preset they are its secrets, each once.
+// Fits is [payload.Config.Fits]. Field paths are those of the request, without `encryption`: for a
+// preset, they are its secrets, each once.
 func (d *Draft) Fits(known func(payload.Reference) (payload.Facts, bool)) []payload.Fit {
 	if d.config == nil {
 		return nil
@@ -115,19 +114,20 @@ func (d *Draft) KeyBytes(secret string, version uint32) []int {
 	return d.config.KeyBytes(secret, version)
 }
 
-// An origin is where a part of a configuration comes from that a preset was written out to.
+// An origin maps a part of an expanded configuration to the field of the request that it comes
+// from.
 type origin struct {
-	// path is that of the part, and field that of the secret or the setting.
+	// path is the path of the part, and field the path of the secret or the setting.
 	path, field string
-	// whole says that what lies below the part lies below the field, too.
+	// whole reports whether everything below path is also below field.
 	whole bool
 }
 
-// origins are those of a configuration, in any order; none without a preset.
+// origins are the origins of a configuration, in any order; empty without a preset.
 type origins []origin
 
-// field returns the field of the request that a path comes from: that of the part that it
-// is in, if there is one.
+// field returns the field of the request that a path comes from: the field of the innermost part
+// that contains it, if there is one.
 func (o origins) field(path string) string {
 	if o == nil {
 		return path

@@ -53,7 +53,7 @@ func TestNoPresetUsesASecretForTwoUsagesOrConflictingPurposes(t *testing.T) {
 	}
 }
 
-func TestWhatKeysHaveAgainstAPresetIsSaidOfItsSecrets(t *testing.T) {
+func TestKeyViolationsOfAPresetNameItsSecrets(t *testing.T) {
 	t.Parallel()
 	l := library(t)
 	draft, err := l.Parse(&allowlistv1.Encryption{Preset: use(find(t, l, "visa_mle"))}, "acme", now)
@@ -84,9 +84,9 @@ func TestAMistakeInAPresetDoesNotHideItsUnsafeChoices(t *testing.T) {
 	references := 0
 	draft.EachReference(func(string, payload.Reference) { references++ })
 	if references == 0 {
-		t.Error("nothing is known of the secrets")
+		t.Error("no facts are known about the secrets")
 	}
-	// Of a preset that is not known, nothing else is.
+	// Without the preset, nothing else is known.
 	draft, err = l.Parse(&allowlistv1.Encryption{Preset: &allowlistv1.PresetUse{Id: "none"}}, "acme", now)
 	draft.EachReference(func(field string, _ payload.Reference) { t.Errorf("a reference at %s", field) })
 	if facts := draft.CheckFacts(nil); facts != nil || !fault.Is(err, fault.InvalidField) || fault.Is(err, violation.Legacy) {

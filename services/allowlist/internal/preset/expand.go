@@ -14,7 +14,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// The fields of the use of a preset, from `encryption` on.
+// Fields of the use of a preset. Their paths start at `encryption`.
 const (
 	fieldID       = "encryption.preset.id"
 	fieldSecrets  = "encryption.preset.secrets"
@@ -23,16 +23,15 @@ const (
 	fieldExpires  = "encryption.preset.legacy_expire_time"
 )
 
-// expand writes a configuration that begins with a preset out, as far as its use is right,
-// and tells where the parts of the result come from. What is wrong with the use comes back
-// as findings, all at once; none of them repeats what was given.
+// expand expands a configuration that uses a preset, as far as the use is valid, and reports the
+// origins of the parts. It returns all violations at once. They never repeat the given values.
 func (l *Library) expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, origins, []fault.Violation) {
 	use := pb.GetPreset()
 	i, found := slices.BinarySearchFunc(l.presets, use.GetId(), func(p *allowlistv1.Preset, id string) int {
 		return strings.Compare(p.GetId(), id)
 	})
 	if !found {
-		return nil, nil, []fault.Violation{{Field: fieldID, Description: "must be the id of a preset"}}
+		return nil, nil, []fault.Violation{{Field: fieldID, Description: "must be the ID of a preset"}}
 	}
 	preset := l.presets[i]
 	settings, wrong := settingsOf(preset.GetSettings(), use.GetSettings())
@@ -46,7 +45,7 @@ func (l *Library) expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, o
 	return expanded, f.origins, wrong
 }
 
-// alone checks that nothing but what may stand there stands beside the use of a preset.
+// alone checks that the configuration sets only the fields that are allowed with a preset.
 func alone(pb *allowlistv1.Encryption) (wrong []fault.Violation) {
 	const unset = "must be unset with a preset"
 	if pb.GetRequest() != nil {
@@ -58,7 +57,7 @@ func alone(pb *allowlistv1.Encryption) (wrong []fault.Violation) {
 	return wrong
 }
 
-// secretsOf checks that all secrets of a preset are given, and no others.
+// secretsOf checks that the use names all secrets of a preset, and no others.
 func secretsOf(preset *allowlistv1.Preset, use *allowlistv1.PresetUse) (wrong []fault.Violation) {
 	known := make(map[string]bool)
 	for _, secret := range preset.GetSecrets() {
@@ -69,7 +68,7 @@ func secretsOf(preset *allowlistv1.Preset, use *allowlistv1.PresetUse) (wrong []
 	}
 	for name := range use.GetSecrets() {
 		if !known[name] {
-			return append(wrong, fault.Violation{Field: fieldSecrets, Description: "must hold these and no others: " + listed(known)})
+			return append(wrong, fault.Violation{Field: fieldSecrets, Description: "must contain exactly these names: " + listed(known)})
 		}
 	}
 	return wrong
@@ -82,8 +81,7 @@ func listed(known map[string]bool) string {
 	return cmp.Or(strings.Join(slices.Sorted(maps.Keys(known)), ", "), "none")
 }
 
-// acknowledgement checks how the unsafe choices of a preset that is written out are
-// acknowledged.
+// acknowledgement checks the acknowledgement of the unsafe choices of an expanded preset.
 func acknowledgement(expanded *allowlistv1.Encryption, use *allowlistv1.PresetUse) []fault.Violation {
 	unsafe := len(legacy(expanded)) > 0 ||
 		len(payload.PublicLiterals(expanded.GetRequest()))+len(payload.PublicLiterals(expanded.GetResponse())) > 0
@@ -99,9 +97,9 @@ func acknowledgement(expanded *allowlistv1.Encryption, use *allowlistv1.PresetUs
 	return nil
 }
 
-// acknowledge adds the acknowledgements of the unsafe choices of a profile, and of settings
-// that look like key material. Without a reason there are none, and the configuration is
-// refused with their names.
+// acknowledge adds the acknowledgements of the unsafe choices of a profile, and of settings that
+// look like key material. Without a reason it adds nothing, and the configuration is refused with
+// the names of the choices.
 func acknowledge(profile *allowlistv1.Profile, use *allowlistv1.PresetUse) {
 	if profile == nil || use.GetLegacyReason() == "" {
 		return

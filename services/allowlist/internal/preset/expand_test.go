@@ -16,7 +16,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// The unsafe choices, in short.
+// Short names of the unsafe choices.
 const (
 	cbc      = allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC
 	ecb      = allowlistv1.LegacyAcknowledgement_FLAG_ECB
@@ -66,11 +66,11 @@ func TestEveryPresetCanBeSavedWithItsAcknowledgementsOnly(t *testing.T) {
 			config := compile(t, l, use(p))
 			for _, secret := range config.Secrets() {
 				if !strings.HasPrefix(secret, place) {
-					t.Errorf("the configuration refers to %s, which is no secret of the endpoint", secret)
+					t.Errorf("the configuration refers to %s, which is not a secret of the endpoint", secret)
 				}
 			}
 			if text := prototext.Format(config.Proto()); strings.Contains(text, "{{") {
-				t.Errorf("the configuration has a setting that is not filled in:\n%s", text)
+				t.Errorf("the configuration has a setting that was not replaced:\n%s", text)
 			}
 			bare := use(p)
 			bare.LegacyReason, bare.LegacyExpireTime = "", nil
@@ -87,7 +87,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 	l := library(t)
 	for _, p := range l.List() {
 		if p.GetDisplayName() == "" || !strings.HasSuffix(p.GetDescription(), ".") || len(p.GetSources()) == 0 {
-			t.Errorf("%s lacks a name, a description or sources", p.GetId())
+			t.Errorf("%s lacks a name, a description, or sources", p.GetId())
 		}
 		usages := make(map[string]string)
 		for _, ref := range compile(t, l, use(p)).References() {
@@ -106,7 +106,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 	}
 }
 
-func TestAPresetIsFilledWithWhatWasGiven(t *testing.T) {
+func TestAPresetIsExpandedWithTheGivenValues(t *testing.T) {
 	t.Parallel()
 	l, pb := library(t), new(allowlistv1.Encryption)
 	text := `rotation_grace { seconds: 60 } preset {
@@ -127,7 +127,7 @@ func TestAPresetIsFilledWithWhatWasGiven(t *testing.T) {
 		t.Errorf("Parse changed what it was given:\n%s", diff)
 	}
 	if expanded.GetPreset() != nil || expanded.GetRotationGrace().GetSeconds() != 60 {
-		t.Errorf("Parse = %v, want no preset and the grace kept", expanded)
+		t.Errorf("Parse = %v, want no preset and an unchanged grace", expanded)
 	}
 	bank, ours := expanded.GetRequest().GetCipher().GetSessionKey().GetKeys()[0], expanded.GetResponse().GetCipher().GetSessionKey().GetKeys()[0]
 	if bank.GetName() != place+"bank" || bank.GetVersion() != 3 || bank.GetDecoding() != allowlistv1.Decoding_DECODING_PEM {
@@ -176,12 +176,12 @@ func TestConfigurationsWithoutAPresetStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// fieldsOf returns the fields that a fault names.
+// fieldsOf returns the fields in a fault.
 func fieldsOf(t *testing.T, err error) (fields []string) {
 	t.Helper()
 	f, ok := fault.From(err)
 	if !ok {
-		t.Fatalf("%v is no fault", err)
+		t.Fatalf("%v is not a fault", err)
 	}
 	for _, v := range f.Violations {
 		fields = append(fields, v.Field)
@@ -202,16 +202,16 @@ func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
 		{"an unknown id", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Id = canary }, []string{"encryption.preset.id"}},
 		{"no id", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Id = "" }, []string{"encryption.preset.id"}},
 		{"a missing secret", "visa_mle", func(pb *allowlistv1.Encryption) { delete(pb.GetPreset().GetSecrets(), "client_private_key") }, []string{`encryption.preset.secrets["client_private_key"]`}},
-		{"a secret that is empty", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Secrets["client_private_key"] = nil }, []string{`encryption.preset.secrets["client_private_key"]`}},
+		{"an empty secret", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Secrets["client_private_key"] = nil }, []string{`encryption.preset.secrets["client_private_key"]`}},
 		{"an extra secret", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Secrets[canary] = secret }, []string{"encryption.preset.secrets"}},
 		{"a missing setting", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings = nil }, []string{`encryption.preset.settings["key_id"]`}},
 		{"an extra setting", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings[canary] = canary }, []string{"encryption.preset.settings"}},
-		{"a setting that leaves its string", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + `","x":"` }, []string{`encryption.preset.settings["key_id"]`}},
+		{"a setting that ends its string", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + `","x":"` }, []string{`encryption.preset.settings["key_id"]`}},
 		{"a setting that is a placeholder", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + "${jwe}" }, []string{`encryption.preset.settings["key_id"]`}},
 		{"a setting with a new line", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + "\r\nX: y" }, []string{`encryption.preset.settings["key_id"]`}},
 		{"a setting that is too long", "visa_mle", func(pb *allowlistv1.Encryption) { pb.Preset.Settings["key_id"] = canary + strings.Repeat("x", 256) }, []string{`encryption.preset.settings["key_id"]`}},
-		{"a reason without an end", "mono", func(pb *allowlistv1.Encryption) { pb.Preset.LegacyExpireTime = nil }, []string{"encryption.preset.legacy_expire_time"}},
-		{"an end without a reason", "mono", func(pb *allowlistv1.Encryption) { pb.Preset.LegacyReason = "" }, []string{"encryption.preset.legacy_reason"}},
+		{"a reason without an expire time", "mono", func(pb *allowlistv1.Encryption) { pb.Preset.LegacyExpireTime = nil }, []string{"encryption.preset.legacy_expire_time"}},
+		{"an expire time without a reason", "mono", func(pb *allowlistv1.Encryption) { pb.Preset.LegacyReason = "" }, []string{"encryption.preset.legacy_reason"}},
 		{"an acknowledgement of nothing", "visa_mle", func(pb *allowlistv1.Encryption) {
 			pb.Preset.LegacyReason, pb.Preset.LegacyExpireTime = canary, use(find(t, l, "mono")).GetLegacyExpireTime()
 		}, []string{"encryption.preset.legacy_reason"}},
@@ -222,7 +222,7 @@ func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
 			"encryption.request", "encryption.response", `encryption.preset.secrets["visa_public_key"]`, `encryption.preset.secrets["client_private_key"]`,
 			`encryption.preset.settings["key_id"]`,
 		}},
-		{"a key in the place of a reference", "visa_mle", func(pb *allowlistv1.Encryption) {
+		{"a key instead of a reference", "visa_mle", func(pb *allowlistv1.Encryption) {
 			pb.Preset.Secrets["client_private_key"] = secret
 		}, []string{`encryption.preset.secrets["client_private_key"].name`}},
 		{"an unsafe choice that is not acknowledged", "java_aes_ecb", func(pb *allowlistv1.Encryption) {
@@ -231,10 +231,10 @@ func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
 		{"an acknowledgement that has expired", "java_aes_ecb", func(pb *allowlistv1.Encryption) {
 			pb.Preset.LegacyExpireTime = timestamppb.New(now)
 		}, []string{"encryption.preset.legacy_expire_time"}},
-		{"a setting that is no path", "bank_field_level", func(pb *allowlistv1.Encryption) {
+		{"a setting that is not a path", "bank_field_level", func(pb *allowlistv1.Encryption) {
 			pb.Preset.Settings["fields"] = "$.ok," + canary
 		}, []string{`encryption.preset.settings["fields"]`}},
-		{"a setting that is no header", "hmac_header", func(pb *allowlistv1.Encryption) {
+		{"a setting that is not a header", "hmac_header", func(pb *allowlistv1.Encryption) {
 			pb.Preset.Settings["header"] = "Host"
 		}, []string{`encryption.preset.settings["header"]`}},
 	}
@@ -246,10 +246,10 @@ func TestMistakesInTheUseOfAPresetAreFindings(t *testing.T) {
 			_, err := l.Parse(pb, "acme", now)
 			f, _ := fault.From(err)
 			if diff := cmp.Diff(test.fields, fieldsOf(t, err)); diff != "" {
-				t.Errorf("the findings' fields (-want +got):\n%s", diff)
+				t.Errorf("the fields of the violations (-want +got):\n%s", diff)
 			}
 			if text := fmt.Sprintf("%v %+v", err, f); strings.Contains(text, canary) {
-				t.Errorf("the findings repeat what was given: %s", text)
+				t.Errorf("the violations repeat a given value: %s", text)
 			}
 		})
 	}
@@ -260,12 +260,12 @@ func TestListReturnsCopies(t *testing.T) {
 	l := library(t)
 	l.List()[0].Encryption = nil
 	if l.List()[0].GetEncryption() == nil {
-		t.Error("a change of what List returned changed the library")
+		t.Error("changing the result of List changed the library")
 	}
 }
 
-// FuzzSettings fills whatever text into presets: it is refused, or stands in the
-// configuration as it was given.
+// FuzzSettings uses arbitrary strings as settings of presets: they are refused, or appear
+// unchanged in the configuration.
 func FuzzSettings(f *testing.F) {
 	for _, seed := range []string{"", "k-1", "$.a,$.b[*]", `x","y":"z`, "${jwe}", "{{key_id}}", ",", "a\r\nb", "é", strings.Repeat("x", 257)} {
 		f.Add(seed)

@@ -17,13 +17,13 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 )
 
-// now is the moment of all tests that have no moment of their own.
+// now is the default time of the tests.
 var now = time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// known is where the known answers of package payload lie.
+// known is the directory of the known answers of package payload.
 const known = "../payload/testdata"
 
-// place is what the tests' secrets begin with.
+// place is the prefix of the tests' secrets.
 const place = "workspaces/acme/secrets/"
 
 // library returns the presets.
@@ -36,8 +36,8 @@ func library(t testing.TB) *preset.Library {
 	return l
 }
 
-// use returns a complete use of a preset: with all its secrets, a text for each setting
-// that has no default, and an acknowledgement if it needs one.
+// use returns a complete use of a preset: with all its secrets, a string for each setting without
+// a default, and an acknowledgement if it needs one.
 func use(p *allowlistv1.Preset) *allowlistv1.PresetUse {
 	u := &allowlistv1.PresetUse{Id: p.GetId(), Secrets: map[string]*allowlistv1.SecretRef{}, Settings: map[string]string{}}
 	for _, secret := range p.GetSecrets() {
@@ -45,7 +45,7 @@ func use(p *allowlistv1.Preset) *allowlistv1.PresetUse {
 	}
 	for _, setting := range p.GetSettings() {
 		if setting.DefaultValue == nil {
-			u.Settings[setting.GetName()] = "$.text" // is a path, and as good a key id as any
+			u.Settings[setting.GetName()] = "$.text" // valid as a path and as a key ID
 		}
 	}
 	if len(p.GetLegacy()) > 0 {
@@ -64,8 +64,7 @@ func compile(t testing.TB, l *preset.Library, u *allowlistv1.PresetUse) *payload
 	return draft.Config()
 }
 
-// A stored secret: its text, the key files that it consists of, or the name of a known
-// answer's secret.
+// A stored secret: its string, its key files, or the name of a secret of a known answer.
 type stored struct{ Value, File, Name string }
 
 func (s *stored) UnmarshalJSON(text []byte) error {
@@ -76,7 +75,7 @@ func (s *stored) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*plain)(s))
 }
 
-// An answer is a message that another tool made.
+// An answer is a message that another tool created.
 type answer struct {
 	Preset, Tool, Direction, Vector string
 	Secrets                         map[string]stored
@@ -88,14 +87,14 @@ type answer struct {
 	Plaintext, Body string
 	Headers         map[string]string
 	Deterministic   bool
-	// Exchange names the secrets of the known answer that an exchange carries.
+	// Exchange names the secrets of the known answer in an exchange.
 	Exchange *struct{ Key, IV string }
 
 	decodings map[string]allowlistv1.Decoding
 	exchange  *payload.Exchange
 }
 
-// A vector is a known answer of package payload, as far as answers need it.
+// A vector contains the parts of a known answer of package payload that answers need.
 type vector struct {
 	ID, Tool, Plaintext string
 	Deterministic       bool
@@ -111,7 +110,7 @@ type vector struct {
 	}
 }
 
-// answers returns all answers, those that are known elsewhere completed.
+// answers returns all answers. It completes answers that refer to another known answer.
 func answers(t testing.TB) []answer {
 	t.Helper()
 	var list []answer
@@ -141,7 +140,7 @@ func answers(t testing.TB) []answer {
 	return list
 }
 
-// complete takes what an answer does not say from a known answer.
+// complete takes the missing parts of an answer from a known answer.
 func (a *answer) complete(t testing.TB, v vector) {
 	t.Helper()
 	a.Tool, a.Body, a.Headers, a.Deterministic = v.Tool, v.Output.Body, v.Output.Headers, v.Deterministic
@@ -211,7 +210,7 @@ func (a *answer) input(refs []payload.Reference, body string, headers payload.He
 	return in
 }
 
-// find returns a preset by its id.
+// find returns the preset with an ID.
 func find(t testing.TB, l *preset.Library, id string) *allowlistv1.Preset {
 	t.Helper()
 	for _, p := range l.List() {
@@ -223,7 +222,7 @@ func find(t testing.TB, l *preset.Library, id string) *allowlistv1.Preset {
 	return nil
 }
 
-// lower returns headers by name in lower case.
+// lower returns the headers by lower-case name.
 func lower(headers map[string]string) payload.Headers {
 	all := make(payload.Headers, len(headers))
 	for name, value := range headers {
@@ -232,7 +231,7 @@ func lower(headers map[string]string) payload.Headers {
 	return all
 }
 
-// came returns headers as they come with a message.
+// came returns headers as they arrive with a message.
 func came(headers []payload.Header) payload.Headers {
 	all := make(payload.Headers, len(headers))
 	for _, h := range headers {
@@ -241,7 +240,7 @@ func came(headers []payload.Header) payload.Headers {
 	return all
 }
 
-// keyFiles returns the key files of the names, behind each other.
+// keyFiles returns the concatenated key files with these names.
 func keyFiles(t testing.TB, names string) string {
 	t.Helper()
 	var text []byte

@@ -1,18 +1,17 @@
-// Package preset holds the presets: named configurations for what partners are known
-// to use.
+// Package preset contains the presets: configurations of known partners and products.
 //
-// A preset is data, one file each in the folder presets: a Preset message as JSON. Its
-// references stand for secrets that whoever uses the preset names, and `{{name}}` in its
-// texts stands for a setting, such as the id that a partner gave to a key.
-// [Library.Parse] puts both in and returns an ordinary configuration, which is what
-// gets saved: a later version of a preset changes nothing that is in use. What is wrong
-// with it is told of what was given: the secret or the setting that it comes from.
+// A preset is data: one file in the folder presets, a Preset message as JSON. Its references stand
+// for secrets that the user of the preset names. A `{{name}}` in its strings stands for a setting,
+// such as the ID that a partner assigned to a key. [Library.Parse] replaces both and returns an
+// ordinary configuration, which is what is saved: a later version of a preset does not change
+// saved endpoints. Violations name the field that was given: the secret or the setting that the
+// wrong part comes from.
 //
-// The files do not say which unsafe choices a preset makes, nor what it uses its keys for:
-// package payload computes both when the presets are read.
+// The files do not contain the unsafe choices of a preset or the purposes of its keys: package
+// payload computes both when the presets are read.
 //
-// Each preset has a known answer, in testdata: a message that another tool made. A preset
-// that is not known to open one is not here.
+// Each preset has a known answer in testdata: a message that another tool created. Only presets
+// that decrypt such a message are included.
 package preset
 
 import (
@@ -35,12 +34,12 @@ import (
 //go:embed presets/*.json
 var files embed.FS
 
-// place is what a preset's references begin with: they are of no workspace.
+// place is the prefix of a preset's references, which belong to no workspace.
 const place = "workspaces/-/secrets/"
 
-// A Library is all presets. It is immutable and may be used from many goroutines.
+// A Library contains all presets. It is immutable and safe for concurrent use.
 type Library struct {
-	presets []*allowlistv1.Preset // by id
+	presets []*allowlistv1.Preset // ordered by ID
 }
 
 // New reads the presets.
@@ -65,15 +64,15 @@ func New() (*Library, error) {
 	return l, nil
 }
 
-// parse reads a preset with the given id, and checks that what its configuration leaves
-// open and what it asks for are the same.
+// parse parses a preset with the given ID, and checks that its placeholders and references match
+// its declared settings and secrets.
 func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 	preset := new(allowlistv1.Preset)
 	if err := protojson.Unmarshal(text, preset); err != nil {
 		return nil, err
 	}
 	if preset.GetId() != id {
-		return nil, errors.New("its id is not the name of its file")
+		return nil, errors.New("its id must be the name of its file")
 	}
 	var referred, secrets []string
 	payload.EachReference(preset.GetEncryption(), func(_ string, ref *allowlistv1.SecretRef) {
@@ -83,7 +82,7 @@ func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 		secrets = append(secrets, secret.GetName())
 	}
 	if !same(referred, secrets) {
-		return nil, errors.New("its references are not to its secrets")
+		return nil, errors.New("its references must match its secrets")
 	}
 	var open, settings []string
 	for _, found := range regexp.MustCompile(`\{\{(.*?)\}\}`).FindAllSubmatch(text, -1) {
@@ -93,13 +92,13 @@ func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 		settings = append(settings, setting.GetName())
 	}
 	if !same(open, settings) {
-		return nil, errors.New("its placeholders are not its settings")
+		return nil, errors.New("its placeholders must match its settings")
 	}
 	preset.Legacy, preset.KeyPurposes = legacy(preset.GetEncryption()), keyPurposes(preset)
 	return preset, nil
 }
 
-// same reports whether two lists hold the same names, however often.
+// same reports whether two lists contain the same names, regardless of repetitions.
 func same(a, b []string) bool {
 	slices.Sort(a)
 	slices.Sort(b)
@@ -114,7 +113,7 @@ func legacy(pb *allowlistv1.Encryption) []allowlistv1.LegacyAcknowledgement_Flag
 	return slices.Compact(flags)
 }
 
-// List returns copies of all presets, ordered by id.
+// List returns copies of all presets, ordered by ID.
 func (l *Library) List() []*allowlistv1.Preset {
 	all := make([]*allowlistv1.Preset, len(l.presets))
 	for i, preset := range l.presets {

@@ -17,16 +17,16 @@ func TestPresetsThatDoNotFitTogetherAreRefused(t *testing.T) {
 		{"no JSON", `{"id"`, `{id`},
 		{"an unknown field", `"id":"p"`, `"id":"p","name":"n"`},
 		{"another id", `"id":"p"`, `"id":"q"`},
-		{"a reference to no secret", `secrets/key`, `secrets/other`},
-		{"a secret that nothing refers to", `{"name":"key"}]`, `{"name":"key"},{"name":"other"}]`},
-		{"a placeholder of no setting", `{{prefix}}`, `{{other}}`},
-		{"a setting that stands nowhere", `{{prefix}}`, ``},
+		{"a reference without a secret", `secrets/key`, `secrets/other`},
+		{"a secret without a reference", `{"name":"key"}]`, `{"name":"key"},{"name":"other"}]`},
+		{"a placeholder without a setting", `{{prefix}}`, `{{other}}`},
+		{"a setting without a placeholder", `{{prefix}}`, ``},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := parse("p", []byte(strings.Replace(whole, test.old, test.new, 1))); err == nil {
-				t.Error("parse took it")
+				t.Error("parse accepted it")
 			}
 		})
 	}
@@ -44,6 +44,6 @@ func TestPurposesThatDependOnASettingAreLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := preset.GetKeyPurposes(); len(got) != 1 || got[0].GetSecret() != "mac" || len(got[0].GetChains()) != 1 {
-		t.Errorf("the purposes are %v, want that of the MAC key only", got)
+		t.Errorf("the purposes are %v, want only that of the MAC key", got)
 	}
 }

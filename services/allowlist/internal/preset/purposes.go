@@ -10,8 +10,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
-// keyPurposes returns what a preset uses each of its KEY secrets for, without those whose
-// chains depend on a setting.
+// keyPurposes returns the purpose of each KEY secret of a preset, without secrets whose chains
+// depend on a setting.
 func keyPurposes(preset *allowlistv1.Preset) []*allowlistv1.KeyPurpose {
 	one, other := filledPurposes(preset, "1"), filledPurposes(preset, "2")
 	var pbs []*allowlistv1.KeyPurpose
@@ -23,7 +23,7 @@ func keyPurposes(preset *allowlistv1.Preset) []*allowlistv1.KeyPurpose {
 	return pbs
 }
 
-// filledPurposes returns the purposes of the secrets of a preset with one text for all
+// filledPurposes returns the purposes of the secrets of a preset, with one string for all
 // settings, by the names of the secrets.
 func filledPurposes(preset *allowlistv1.Preset, text string) map[string]payload.Purpose {
 	settings, secrets := make(map[string]string), make(map[string]*allowlistv1.SecretRef)

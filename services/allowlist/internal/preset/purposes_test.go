@@ -7,7 +7,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
 
-// listed are the purposes that a preset lists, by the names of its secrets.
+// listed returns the purposes that a preset lists, by the names of its secrets.
 func listed(p *allowlistv1.Preset) map[string][]string {
 	found := make(map[string][]string)
 	for _, purpose := range p.GetKeyPurposes() {
@@ -16,7 +16,7 @@ func listed(p *allowlistv1.Preset) map[string][]string {
 	return found
 }
 
-// A purpose that is listed is the one that every use of the preset has, whatever its settings.
+// A listed purpose must be the purpose of every use of the preset, whatever its settings.
 func TestPurposesOfPresetsAreThoseOfTheirUses(t *testing.T) {
 	t.Parallel()
 	l := library(t)
@@ -32,7 +32,7 @@ func TestPurposesOfPresetsAreThoseOfTheirUses(t *testing.T) {
 				if i == 0 {
 					t.Errorf("Parse(%s) = %v", p.GetId(), err)
 				}
-				continue // a setting that takes no path
+				continue // a setting that does not accept a path
 			}
 			used := draft.Config().KeyPurposes()
 			for name, chains := range found {

@@ -7,7 +7,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
-// No preset needs a sample of its own before it is switched on.
+// No preset needs a sample of its own before activation.
 func TestAMadeUpBodyFitsEveryPreset(t *testing.T) {
 	t.Parallel()
 	l := library(t)

@@ -13,11 +13,11 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
-// maxSetting is how long a setting may be.
+// maxSetting is the maximum length of a setting.
 const maxSetting = 256
 
-// settingsOf returns the settings of a preset as they are given or, where they are not,
-// by their defaults. One that is missing or not valid is a finding, and left out.
+// settingsOf returns the settings of a preset, with the defaults of settings that are not given. A
+// missing or invalid setting is a violation and is omitted.
 func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
 	settings, known := make(map[string]string, len(declared)), make(map[string]bool, len(declared))
 	for _, setting := range declared {
@@ -33,7 +33,7 @@ func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) 
 		case !validSetting(value):
 			wrong = append(wrong, fault.Violation{
 				Field:       violation.Entry(fieldSettings, name),
-				Description: "must be at most 256 visible characters without quotes, backslashes and braces",
+				Description: "must be at most 256 visible characters without quotes, backslashes, and braces",
 			})
 		default:
 			settings[name] = value
@@ -41,14 +41,14 @@ func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) 
 	}
 	for name := range given {
 		if !known[name] {
-			return settings, append(wrong, fault.Violation{Field: fieldSettings, Description: "must hold these and no others: " + listed(known)})
+			return settings, append(wrong, fault.Violation{Field: fieldSettings, Description: "must contain exactly these names: " + listed(known)})
 		}
 	}
 	return settings, wrong
 }
 
-// validSetting reports whether a text can stand in a header, inside of a JSON string and
-// beside the placeholders of a template without changing what these are.
+// validSetting reports whether a string can be part of a header, of a JSON string, and of a
+// template, next to placeholders, without changing their meaning.
 func validSetting(value string) bool {
 	for i := range len(value) {
 		if c := value[i]; c <= ' ' || c > '~' || strings.IndexByte(`"\{}`, c) >= 0 {
@@ -58,9 +58,9 @@ func validSetting(value string) bool {
 	return len(value) <= maxSetting
 }
 
-// A filler puts settings in place of the `{{name}}` in all texts of a message, the names
-// of headers included, and secrets in place of the references; and it notes which part is
-// of which. What is not given stays open.
+// A filler replaces `{{name}}` by settings in all strings of a message, including the names of
+// headers, and references by the given secrets. It records the origin of each part. Names that are
+// not given remain.
 type filler struct {
 	secrets map[string]*allowlistv1.SecretRef
 	texts   *strings.Replacer
@@ -96,8 +96,8 @@ func (f *filler) message(path string, m protoreflect.Message) {
 	})
 }
 
-// reference writes the given secret into a reference. How it decodes is the preset's,
-// unless the secret is stored in another form.
+// reference writes the given secret into a reference. The preset determines the decoding, unless
+// the secret is stored in another form.
 func (f *filler) reference(path string, ref *allowlistv1.SecretRef) {
 	name := strings.TrimPrefix(ref.GetName(), place)
 	f.origins = append(f.origins, origin{path: path, field: violation.Entry(fieldSecrets, name), whole: true})
@@ -113,7 +113,7 @@ func (f *filler) text(path, text string) protoreflect.Value {
 	return protoreflect.ValueOfString(f.texts.Replace(text))
 }
 
-// note notes the setting that a part comes from; the first, if there are several.
+// note records the setting that a part comes from; the first one, if there are several.
 func (f *filler) note(path, text string) {
 	if _, rest, ok := strings.Cut(text, "{{"); ok {
 		name, _, _ := strings.Cut(rest, "}}")
@@ -121,8 +121,8 @@ func (f *filler) note(path, text string) {
 	}
 }
 
-// list fills the elements of a list. A text becomes as many as there are commas in the
-// settings: that is how several paths fit into one.
+// list fills the elements of a list. A setting with commas turns one string into several, so that
+// it can contain several paths.
 func (f *filler) list(path string, field protoreflect.FieldDescriptor, list protoreflect.List) {
 	switch {
 	case field.Kind() == protoreflect.StringKind:
@@ -147,7 +147,7 @@ func (f *filler) list(path string, field protoreflect.FieldDescriptor, list prot
 	}
 }
 
-// entries fills the entries of a map, whose keys are texts.
+// entries fills the entries of a map, whose keys are strings.
 func (f *filler) entries(path string, field protoreflect.FieldDescriptor, entries protoreflect.Map) {
 	filled := make(map[string]protoreflect.Value, entries.Len())
 	entries.Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {

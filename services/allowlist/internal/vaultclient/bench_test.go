@@ -6,8 +6,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// BenchmarkResolveAccepted resolves two keys as each message does: from the cache, and from a vault
-// in the same process.
+// BenchmarkResolveAccepted resolves two keys, as each message does: from the cache, and from a
+// vault in the same process.
 func BenchmarkResolveAccepted(b *testing.B) {
 	for name, next := range map[string]uint32{"cached": 0, "uncached": 1} {
 		b.Run(name, func(b *testing.B) {
@@ -19,7 +19,7 @@ func BenchmarkResolveAccepted(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range wants {
-					wants[i].Version += next // a version that was never resolved is not in the cache
+					wants[i].Version += next // a version that was never resolved is not cached
 				}
 				keys, err := k.vault.ResolveAccepted(b.Context(), wants)
 				if err != nil {

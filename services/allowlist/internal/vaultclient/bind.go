@@ -7,101 +7,101 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A BindRequest is what a secret is bound for.
+// A BindRequest describes the use that a secret is bound for.
 type BindRequest struct {
 	// Secret is the resource name of the secret.
 	Secret string
-	// Version is the version that is meant, or 0 for the current one.
+	// Version is the version to bind, or 0 for the current one.
 	Version uint32
 	Usage   Usage
-	// Host is where a credential is sent, a DNS name or an IP address without brackets, or that
-	// of the endpoint which uses a KEY.
+	// Host is the host that a credential is sent to, a DNS name or an IP address without brackets.
+	// For a KEY, it is the host of the endpoint that uses it.
 	Host string
 	// Port is the port that a credential is sent to.
 	Port uint16
-	// Chains are what a KEY is used for, and Cost is the least work of derivations among
-	// them. Conflicting says that a super admin acknowledged that one may open another.
+	// Chains are the chains of operations that a KEY is used for, and Cost is the lowest cost of
+	// the key derivations among them. Conflicting reports that a super admin acknowledged that one
+	// chain may decrypt the output of another.
 	Chains      []string
 	Cost        uint64
 	Conflicting bool
-	// KeyBytes are the lengths that a KEY may have which is the key of a cipher as it is; none:
-	// it is not.
+	// KeyBytes are the valid lengths of a KEY that a cipher uses directly. Otherwise empty.
 	KeyBytes []int
-	// Referrer is the resource name of what refers to the secret.
+	// Referrer is the resource name of the referrer.
 	Referrer string
-	// Operation names the save that needs the binding.
+	// Operation identifies the save that needs the binding.
 	Operation string
 }
 
-// A Binding is a grant of the vault to resolve a secret.
+// A Binding is the vault's permission to resolve a secret.
 type Binding struct {
 	// Secret is the resource name of the secret.
 	Secret string
-	// UID identifies the secret that was bound: its name may have another by now.
+	// UID identifies the secret that was bound. The name may have another uid by now.
 	UID string
-	// Referrer is the resource name of what refers to the secret.
+	// Referrer is the resource name of the referrer.
 	Referrer string
-	// Operation names the save that made the binding.
+	// Operation identifies the save that created the binding.
 	Operation string
-	// Holder is the workload that the binding is of, as the vault knows it.
+	// Holder is the workload that holds the binding, as the vault identifies it.
 	Holder string
-	// Port is the port that a credential is sent to. 0: none is, or the vault does not know.
+	// Port is the port that a credential is sent to. 0 if it is not a credential, or if the vault
+	// does not know the port.
 	Port uint16
-	// Shared is whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
+	// Shared reports whether a KEY may serve several hosts and senders. [Vault.Bind] sets it.
 	Shared bool
-	// VersionUID tells the version that was named from others with its number. [Vault.Bind] sets
-	// it.
+	// VersionUID distinguishes the requested version from other versions with its number.
+	// [Vault.Bind] sets it.
 	VersionUID string
-	// Facts are what the vault tells of the version that is meant. [Vault.Bind] sets them.
+	// Facts is the metadata of the requested version. [Vault.Bind] sets it.
 	Facts Facts
 }
 
-// Facts are what the vault tells of a key without telling the key. The zero Facts tell
-// nothing.
+// Facts is the metadata that the vault reports about a key without revealing it. The zero Facts
+// means that nothing is known.
 type Facts struct {
-	// Kind is what the value is. Text and bytes hold no key pair.
+	// Kind is the kind of the value. Text and bytes do not contain a key pair.
 	Kind keyform.Kind
-	// Bytes is the length of a symmetric key. 0: not told.
+	// Bytes is the length of a symmetric key, or 0 if unknown.
 	Bytes int
-	// Algorithm is the kind and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
-	// `Ed25519` or `X25519`. Empty: it is none that is known.
+	// Algorithm is the type and size of an asymmetric key, such as `RSA-2048`, `EC-P256`,
+	// `Ed25519`, or `X25519`. Empty if the algorithm is unknown.
 	Algorithm string
-	// Private is whether the asymmetric key is a private one.
+	// Private reports whether the asymmetric key is private.
 	Private bool
-	// Fingerprint is the SHA-256 of its SubjectPublicKeyInfo in lower-case hexadecimal.
+	// Fingerprint is the SHA-256 hash of its SubjectPublicKeyInfo in lower-case hexadecimal.
 	Fingerprint string
-	// Problem is why a value that looks like a key pair is none, as a sentence.
+	// Problem explains, as a sentence, why a value that looks like a key pair is not one.
 	Problem string
 	// Forms are the ways to read the value as a symmetric key of a usual length. Like LineEnd,
-	// they are told only for KeyBytes.
+	// they are set only for requests with KeyBytes.
 	Forms []keyform.Form
-	// LineEnd is whether the value without its final line end would be such a key.
+	// LineEnd reports whether the value without its final line ending would be such a key.
 	LineEnd bool
 }
 
-// Bind binds a secret for a use. The vault refuses a use that the secret is not for, a
-// host or port that a credential may not be sent to, a KEY that serves another purpose or
-// another host, and a version
-// that is not there or cannot be resolved. To bind
-// once more under the operation tells the facts of another version.
+// Bind binds a secret for a use. The vault refuses a use that the usage of the secret does not
+// allow, a host or port that a credential may not be sent to, a KEY that serves another purpose or
+// another host, and a version that does not exist or cannot be resolved. Binding again under the
+// same operation returns the facts of another version.
 func (v *Vault) Bind(ctx context.Context, req BindRequest) (Binding, error) {
 	resp, err := v.bind(ctx, req, false)
 	if err != nil {
 		return Binding{}, err
 	}
 	if req.Usage == UsageCredential {
-		v.cache.Forget(req.Secret) // what is cached may have the hosts from before a report
+		v.cache.Forget(req.Secret) // the cached hosts may be older than a report of the port
 	}
 	return bindingOf(resp), nil
 }
 
-// Probe returns what [Vault.Bind] would, without a binding.
+// Probe returns the same result as [Vault.Bind], without creating a binding.
 func (v *Vault) Probe(ctx context.Context, req BindRequest) (Binding, error) {
 	resp, err := v.bind(ctx, req, true)
 	if err != nil {
 		return Binding{}, err
 	}
-	if resp.GetBinding() != nil { // a vault that does not know of probes has bound
+	if resp.GetBinding() != nil { // a vault that does not support probes has created a binding
 		if err := v.Unbind(ctx, req.Secret, req.Operation); err != nil {
 			return Binding{}, err
 		}
@@ -127,7 +127,7 @@ func (v *Vault) bind(ctx context.Context, req BindRequest, probe bool) (*vaultv1
 	return resp, nil
 }
 
-// bindingOf returns what the vault tells of a binding.
+// bindingOf converts the vault's answer to a binding.
 func bindingOf(resp *vaultv1.BindSecretResponse) Binding {
 	b, facts := bindingFromProto(resp.GetBinding()), resp.GetFacts()
 	b.Shared, b.VersionUID = resp.GetShared(), resp.GetVersionUid()
@@ -143,7 +143,7 @@ func bindingOf(resp *vaultv1.BindSecretResponse) Binding {
 	return b
 }
 
-// decodingOf returns the decoding of a name.
+// decodingOf returns the decoding with a name.
 func decodingOf(name string) (keyform.Decoding, bool) {
 	for d := keyform.Raw; d <= keyform.PEM; d++ {
 		if d.String() == name {
@@ -153,13 +153,12 @@ func decodingOf(name string) (keyform.Decoding, bool) {
 	return keyform.Raw, false
 }
 
-// Unbind gives up what was bound under an operation. For a secret that is gone
-// there is nothing to give up.
+// Unbind releases the bindings of an operation. It does nothing for a deleted secret.
 func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	_, err := v.client.UnbindSecret(ctx, &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})
-	v.cache.Forget(secret) // it may have been the last grant
+	v.cache.Forget(secret) // this may have been the last binding
 	if err == nil || reasonOf(err) == string(ReasonSecretNotFound) {
 		return nil
 	}

@@ -9,11 +9,11 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// bindingPage is how many bindings are asked for at once.
+// bindingPage is the page size for lists of bindings.
 const bindingPage = 1000
 
-// Workspaces returns the workspaces that this allowlist may resolve secrets of, as
-// `workspaces/{workspace}`. A vault of an earlier release tells none.
+// Workspaces returns the workspaces whose secrets this allowlist may resolve, as
+// `workspaces/{workspace}`. A vault of an earlier release returns an empty list.
 func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
 	var all []string
 	req := &vaultv1.ListWorkspacesRequest{PageSize: bindingPage}
@@ -40,8 +40,8 @@ func (v *Vault) workspaces(ctx context.Context, req *vaultv1.ListWorkspacesReque
 	return v.client.ListWorkspaces(ctx, req)
 }
 
-// Bindings returns all bindings to the secrets of a workspace, `workspaces/{workspace}`,
-// whoever holds them.
+// Bindings returns all bindings to the secrets of a workspace, `workspaces/{workspace}`, of all
+// holders.
 func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, error) {
 	return v.BindingsOf(ctx, workspace+"/secrets/-")
 }

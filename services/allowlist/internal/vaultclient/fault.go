@@ -15,8 +15,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// The reasons of refusals that the vault causes. They have the same names in the
-// vault's contract and in the allowlist's, but for the last.
+// Reasons of refusals that come from the vault. Except for the last, they have the same names in
+// the contracts of the vault and the allowlist.
 const (
 	ReasonSecretNotFound   fault.Reason = "SECRET_NOT_FOUND"
 	ReasonVersionNotFound  fault.Reason = "VERSION_NOT_FOUND"
@@ -30,33 +30,32 @@ const (
 	ReasonVaultUnavailable fault.Reason = "VAULT_UNAVAILABLE"
 )
 
-// ReasonKeyPurposeUnknown is the reason for a KEY that was bound before purposes were kept.
+// ReasonKeyPurposeUnknown is the reason for a KEY that was bound before purposes were recorded.
 const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 
-// reasonNotBound is the vault's reason for a secret that the caller has no
-// binding to.
+// reasonNotBound is the vault's reason for a secret that the caller has no binding to.
 const reasonNotBound = "NOT_BOUND"
 
-// ErrNotBound is in the chain of the error for a secret that the allowlist holds
-// no binding to, as after a restore of the vault: bind it again. Callers learn that the vault
-// is unavailable, since it will be right again once the bindings are.
-var ErrNotBound = errors.New("the vault knows no binding of this workload to the secret")
+// ErrNotBound is in the error chain for a secret that the allowlist has no binding to, for example
+// after a restore of the vault: bind it again. Callers are informed that the vault is unavailable,
+// because the call succeeds again after the bindings are restored.
+var ErrNotBound = errors.New("the vault has no binding of this workload to the secret")
 
-// translate turns the vault's answer to an operation into an error of the allowlist.
+// translate converts the vault's error for an operation to an error of the allowlist.
 func translate(ctx context.Context, operation string, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("%s: %w", operation, context.Canceled) // the caller went away
+		return fmt.Errorf("%s: %w", operation, context.Canceled) // the caller canceled
 	}
 	info := infoOf(err)
 	switch reason := fault.Reason(info.GetReason()); reason {
 	case ReasonSecretNotFound:
 		return fault.New(fault.NotFound, reason, "a referenced secret does not exist")
 	case ReasonVersionNotFound:
-		return fault.New(fault.NotFound, reason, "a referenced secret has no such version")
+		return fault.New(fault.NotFound, reason, "the referenced version of a secret does not exist")
 	case ReasonVersionDisabled:
-		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is disabled").Because(err)
+		return fault.New(fault.FailedPrecondition, reason, "the referenced version of a secret is disabled").Because(err)
 	case ReasonVersionDestroyed:
-		return fault.New(fault.FailedPrecondition, reason, "the version of a referenced secret is destroyed").Because(err)
+		return fault.New(fault.FailedPrecondition, reason, "the referenced version of a secret is destroyed").Because(err)
 	case ReasonUsageNotAllowed:
 		return usageNotAllowed(info.GetMetadata()["usage"])
 	case ReasonHostNotAllowed:
@@ -64,7 +63,7 @@ func translate(ctx context.Context, operation string, err error) error {
 	case ReasonKeyPurposeFixed:
 		return purposeFixed(info.GetMetadata())
 	case ReasonKeyPurposeUnknown:
-		return fault.New(fault.FailedPrecondition, reason, "the purpose of a referenced key was never recorded, so the key takes no new endpoint; store another key")
+		return fault.New(fault.FailedPrecondition, reason, "the purpose of a referenced key was never recorded, so no other endpoint can use the key; store another key")
 	case ReasonKeyNotShared:
 		return fault.New(fault.FailedPrecondition, reason,
 			"a referenced key serves the endpoints of another host; store another key, or ask a super admin to share this one")
@@ -73,11 +72,11 @@ func translate(ctx context.Context, operation string, err error) error {
 	case reasonNotBound:
 		return unavailable(fmt.Errorf("%s: %w", operation, ErrNotBound))
 	}
-	cause := fmt.Errorf("%s: the vault answers %s %s", operation, status.Code(err), info.GetReason())
+	cause := fmt.Errorf("%s: the vault returned %s %s", operation, status.Code(err), info.GetReason())
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled,
-		// A vault that does not know this workload, or not as a resolver, will again once
-		// its operators have put that right: the cause in the log tells.
+		// If the vault does not know this workload, or not as a resolver, its operators can fix
+		// that. The logged cause explains it.
 		codes.Unauthenticated, codes.PermissionDenied:
 		return unavailable(cause)
 	default:
@@ -85,14 +84,14 @@ func translate(ctx context.Context, operation string, err error) error {
 	}
 }
 
-// unavailable is the refusal of what will work again by itself, or once operators have put
-// something right.
+// unavailable returns the refusal for a problem that resolves by itself, or that operators can
+// fix.
 func unavailable(cause error) error {
 	return fault.New(fault.Unavailable, ReasonVaultUnavailable, "the vault cannot be reached, or does not serve this allowlist; try again").
 		Retry(time.Second).Because(cause)
 }
 
-// purposeFixed returns the refusal with what the vault says about the key's purpose.
+// purposeFixed returns the refusal with the vault's metadata about the key's purpose.
 func purposeFixed(metadata map[string]string) error {
 	f := fault.New(fault.FailedPrecondition, ReasonKeyPurposeFixed,
 		"a referenced key already serves another purpose, and a key serves only one; ask the partner for another key and store it as a new secret")
@@ -107,7 +106,7 @@ func purposeFixed(metadata map[string]string) error {
 func usageNotAllowed(usage string) error {
 	f := fault.New(fault.FailedPrecondition, ReasonUsageNotAllowed, "a referenced secret may not be used for this")
 	for value := range vaultv1.Usage_name {
-		// Only what the contract knows is passed on.
+		// Pass on only values that the contract defines.
 		if name := usageName(vaultv1.Usage(value)); name == usage {
 			return f.With("usage", name)
 		}
@@ -128,8 +127,8 @@ func usageName(usage vaultv1.Usage) string {
 
 func reasonOf(err error) string { return infoOf(err).GetReason() }
 
-// infoOf returns what the vault says about an error, or nil if it is not the vault
-// that speaks.
+// infoOf returns the details of the vault's error, or nil if the error does not come from the
+// vault.
 func infoOf(err error) *errdetails.ErrorInfo {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == fault.Domain {

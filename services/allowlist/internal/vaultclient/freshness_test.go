@@ -16,8 +16,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
 
-// TestRotationUnderLoad has 64 senders encrypt, and decrypt with the exchange of
-// what they encrypted before, while the key is rotated.
+// TestRotationUnderLoad encrypts with 64 senders, and decrypts with the exchanges of earlier
+// messages, while the key is rotated.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	const senders, versions = 64, 4
@@ -62,7 +62,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	for version := 2; version <= versions; version++ {
 		k.Rotate(t, secret, version)
-		<-time.After(time.Second) // what is promised, not a wait for something
+		<-time.After(time.Second) // the promised time, not a wait for an event
 		current.Store(int64(version))
 		if !k.Uses(t, version) {
 			t.Errorf("version %d is not in use after a second", version)
@@ -81,11 +81,11 @@ func versionOf(t testing.TB, versions int, body []byte) int {
 			return version
 		}
 	}
-	t.Error("no version opens the body")
+	t.Error("no version decrypts the body")
 	return 0
 }
 
-func TestWithoutTheVaultWhatIsInMemoryIsUsedUntilItIsTooOld(t *testing.T) {
+func TestCachedKeysAreUsedWithoutTheVaultUntilTheyAreStale(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	k.Orders(t)
@@ -93,26 +93,26 @@ func TestWithoutTheVaultWhatIsInMemoryIsUsedUntilItIsTooOld(t *testing.T) {
 	k.Activate(t, "others")
 	k.Warm(t)
 	if got := k.Metric(t, "keyward_vault_watch_connected"); got != 1 {
-		t.Errorf("the metric of the watch is %v while it is there", got)
+		t.Errorf("the metric of the watch is %v while it is connected", got)
 	}
 	k.VaultServer.Stop()
 	for range 20 {
 		if _, err := k.EncryptOrder(t); err != nil {
-			t.Fatalf("Encrypt with a key in memory, without the vault = %v", err)
+			t.Fatalf("Encrypt with a cached key, without the vault = %v", err)
 		}
 	}
 	_, err := k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("others"), Body: []byte("hello")})
-	allowlisttest.WantError(t, "Encrypt with a key that is not in memory", err, codes.Unavailable, "VAULT_UNAVAILABLE")
+	allowlisttest.WantError(t, "Encrypt with a key that is not cached", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 	k.Clock.Advance(time.Minute)
 	_, err = k.EncryptOrder(t)
 	allowlisttest.WantError(t, "Encrypt with a key that is too old", err, codes.Unavailable, "VAULT_UNAVAILABLE")
 	if !servertest.Retryable(err) {
-		t.Error("VAULT_UNAVAILABLE does not ask to try again")
+		t.Error("VAULT_UNAVAILABLE does not ask for a retry")
 	}
 	if got := k.Metric(t, "keyward_key_cache_stale_seconds"); got < 60 {
-		t.Errorf("the metric of staleness is %v, want 60 at least", got)
+		t.Errorf("the metric of staleness is %v, want at least 60", got)
 	}
-	allowlisttest.Eventually(t, func() bool { return k.Metric(t, "keyward_vault_watch_connected") == 0 }, "the metric says that the watch is there")
+	allowlisttest.Eventually(t, func() bool { return k.Metric(t, "keyward_vault_watch_connected") == 0 }, "the metric reports that the watch is connected")
 	k.StartVault(t)
 	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 1) }, "Encrypt does not work again")
 	k.Warm(t)
@@ -147,8 +147,8 @@ func TestRestoredVaultIsNoticed(t *testing.T) {
 	k.VaultServer.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
 	k.StartVault(t)
-	k.Rotate(t, secret, 3) // the log is as long as before, and says something else
-	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 3) }, "a key of the time before the restore is in use")
+	k.Rotate(t, secret, 3) // the log has the same length but other contents
+	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 3) }, "a key from before the restore is in use")
 }
 
 func TestNegativeOrEndlessStalenessIsRefused(t *testing.T) {
@@ -158,12 +158,12 @@ func TestNegativeOrEndlessStalenessIsRefused(t *testing.T) {
 		config := k.Config
 		config.Vault.MaxStale = &wrong
 		if err := config.Check(); err == nil {
-			t.Errorf("Check takes a max_stale of %v", wrong)
+			t.Errorf("Check accepts a max_stale of %v", wrong)
 		}
 	}
 }
 
-// A relay passes bytes on to an address, and can cut all connections at once.
+// A relay forwards bytes to an address, and can cut all connections at once.
 type relay struct {
 	net.Listener
 	to string
@@ -227,9 +227,8 @@ func (r *relay) cut() {
 	}
 }
 
-// TestNoRotationIsMissedHoweverOftenTheConnectionBreaks cuts the connection between
-// the allowlist and the vault around each rotation. One that was missed would be
-// seen: its version would never be in use.
+// TestNoRotationIsMissedHoweverOftenTheConnectionBreaks cuts the connection between the allowlist
+// and the vault around each rotation. If a rotation were missed, its version would never be used.
 func TestNoRotationIsMissedHoweverOftenTheConnectionBreaks(t *testing.T) {
 	t.Parallel()
 	var between *relay
@@ -241,7 +240,7 @@ func TestNoRotationIsMissedHoweverOftenTheConnectionBreaks(t *testing.T) {
 	k.Warm(t)
 	for version := 2; version <= 20; version++ {
 		cuts := make(chan struct{})
-		go func() { // before, while and after, as it happens
+		go func() { // before, during, or after, at random
 			defer close(cuts)
 			for range version % 4 {
 				between.cut()
@@ -249,7 +248,7 @@ func TestNoRotationIsMissedHoweverOftenTheConnectionBreaks(t *testing.T) {
 		}()
 		k.Rotate(t, secret, version)
 		<-cuts
-		allowlisttest.Eventually(t, func() bool { return k.Uses(t, version) }, "version %d is never in use", version)
+		allowlisttest.Eventually(t, func() bool { return k.Uses(t, version) }, "version %d is never used", version)
 	}
 	k.Warm(t)
 }

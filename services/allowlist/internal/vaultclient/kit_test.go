@@ -22,7 +22,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-// A script is the vault at the far end of the wire: it says what the test has it say.
+// A script is the vault at the other end of the connection. It sends what the test specifies.
 type script struct {
 	vaultv1.UnimplementedVaultServiceServer
 
@@ -31,7 +31,7 @@ type script struct {
 	bound   func(*vaultv1.BindSecretRequest) (*vaultv1.BindSecretResponse, error)
 	reports []*vaultv1.ReportSecretUsesRequest
 	asked   atomic.Int64
-	// watches are the streams that come in, in their order.
+	// watches contains the incoming streams, in their order.
 	watches chan *stage
 }
 
@@ -84,7 +84,7 @@ func (s *script) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.Serv
 	}
 }
 
-// answers has the vault answer all questions, at a position.
+// answers makes the vault answer all questions, at a position.
 func (s *script) answers(at *vaultv1.Position, value string) {
 	s.replies(func(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 		return reply(at, value, req), nil
@@ -109,7 +109,7 @@ func reply(at *vaultv1.Position, value string, req *vaultv1.ResolveSecretRequest
 	}
 }
 
-// refusal is what the vault says for a reason.
+// refusal is the vault's error for a reason.
 func refusal(t *testing.T, code codes.Code, reason string) error {
 	t.Helper()
 	st, err := status.New(code, "").WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "keyward.dev"})
@@ -126,7 +126,7 @@ type bench struct {
 	log     *servertest.Log
 	ahead   atomic.Int64
 	metrics *prometheus.Registry
-	// deleted are the secrets that are told to be gone.
+	// deleted receives the secrets that are reported as deleted.
 	deleted chan string
 }
 
@@ -184,15 +184,15 @@ func changed(id string, sequence uint64) *vaultv1.WatchSecretsResponse {
 
 func nameOf(id string) string { return "workspaces/acme/secrets/" + id }
 
-// watched waits for the watch, and begins it at position 10.
+// watched waits for the watch, and starts it at position 10.
 func (b *bench) watched(t testing.TB) *stage {
 	t.Helper()
 	on := b.next(t)
 	if on.request.GetParent() != "workspaces/-" || on.request.GetPosition() != nil {
-		t.Fatalf("the watch begins with %v", on.request)
+		t.Fatalf("the watch starts with %v", on.request)
 	}
 	on.say <- beat(10)
-	on.say <- beat(10) // so that the first one has been heard
+	on.say <- beat(10) // so that the first one has been received
 	return on
 }
 
@@ -202,7 +202,7 @@ func (b *bench) next(t testing.TB) *stage {
 	case on := <-b.watches:
 		return on
 	case <-time.After(10 * time.Second):
-		t.Fatal("there was no watch in time")
+		t.Fatal("no watch started in time")
 		return nil
 	}
 }
@@ -219,7 +219,7 @@ func (b *bench) get(t testing.TB, want vaultclient.Want) string {
 
 func want(id string) vaultclient.Want { return vaultclient.Want{Secret: nameOf(id), UID: "uid"} }
 
-// until polls until the answer is as wanted.
+// until polls until the answer has the wanted value.
 func (b *bench) until(t testing.TB, w vaultclient.Want, value string) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -230,7 +230,7 @@ func (b *bench) until(t testing.TB, w vaultclient.Want, value string) {
 	}
 }
 
-// kept waits until a want is answered from memory.
+// kept waits until a want is answered from the cache.
 func (b *bench) kept(t testing.TB, w vaultclient.Want) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -241,7 +241,7 @@ func (b *bench) kept(t testing.TB, w vaultclient.Want) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nothing is kept in time")
+			t.Fatal("nothing was cached in time")
 		}
 	}
 }

@@ -8,27 +8,28 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// Nonces are values that are to be encrypted with a version under random IVs.
+// Nonces is a request to reserve nonces of a version for values that are encrypted under random
+// IVs.
 type Nonces struct {
-	// Secret and UID are as they were bound.
+	// Secret and UID identify the secret that was bound.
 	Secret, UID string
 	Version     uint32
-	// Bits is how many random bits tell two values apart.
+	// Bits is the number of random bits that distinguish two values.
 	Bits int
-	// Count is how many values are wanted.
+	// Count is the number of values to encrypt.
 	Count uint64
 }
 
-// Granted is what the vault reserved of the nonces of a version.
+// Granted is the vault's reservation of nonces of a version.
 type Granted struct {
-	// Reserved is how many it reserved now, at least one.
+	// Reserved is the number of nonces in this reservation, at least one.
 	Reserved uint64
-	// Used is how many are reserved in all, and Budget how many there may be.
+	// Used is the total number of reserved nonces, and Budget is their maximum.
 	Used, Budget uint64
 }
 
-// ReserveNonces reserves nonces, as many as are wanted or as are left, for good. It fails
-// with NONCE_BUDGET_EXHAUSTED where none are left.
+// ReserveNonces permanently reserves the requested number of nonces, or the remaining ones if
+// there are fewer. It fails with NONCE_BUDGET_EXHAUSTED if none remain.
 func (v *Vault) ReserveNonces(ctx context.Context, n Nonces) (Granted, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
@@ -41,11 +42,11 @@ func (v *Vault) ReserveNonces(ctx context.Context, n Nonces) (Granted, error) {
 	return Granted{Reserved: resp.GetReserved(), Used: resp.GetUsed(), Budget: resp.GetBudget()}, nil
 }
 
-// noncesExhausted is the refusal of a version whose budget is used up. Only a number is
-// passed on.
+// noncesExhausted returns the refusal of a version whose budget is exhausted. It passes on only a
+// number.
 func noncesExhausted(budget string) error {
 	f := fault.New(fault.FailedPrecondition, ReasonNoncesExhausted,
-		"a referenced key has encrypted as many values under random IVs as one key may; store a new version of the secret with another value")
+		"a referenced key has reached the maximum number of values under random IVs; store a new version of the secret with another value")
 	if _, err := strconv.ParseUint(budget, 10, 64); err != nil {
 		return f
 	}

@@ -9,23 +9,23 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A Count is how a version of a secret was used.
+// A Count is the number of uses of a version of a secret.
 type Count struct {
-	// Secret and UID are as they were bound.
+	// Secret and UID identify the secret that was bound.
 	Secret, UID string
 	Version     uint32
-	// Used is how often with success, Failed how often what it was used on did not open
-	// or verify.
+	// Used is the number of successful uses. Failed is the number of messages that failed to
+	// decrypt or verify.
 	Used, Failed uint64
-	// Opened is how often of the used a message was opened that came in.
+	// Opened is the number of successful uses that decrypted an incoming message.
 	Opened uint64
-	// Last is when it was last used with success; the zero time: never.
+	// Last is the time of the last successful use; zero if it was never used.
 	Last time.Time
 }
 
-// Report tells the vault how secrets of a workspace, `workspaces/{workspace}`, were used.
-// A report that is made again under its id, with the same counts, counts once. Of what is
-// no longer bound the vault takes no notice.
+// Report reports the uses of secrets of a workspace, `workspaces/{workspace}`, to the vault. A
+// repeated report with the same ID and the same counts counts once. The vault ignores secrets that
+// are no longer bound.
 func (v *Vault) Report(ctx context.Context, workspace, id string, counts []Count) error {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()

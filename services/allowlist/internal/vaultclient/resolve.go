@@ -13,39 +13,39 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/cache"
 )
 
-// A Want is a secret to resolve.
+// A Want describes a secret to resolve.
 type Want struct {
-	// Secret and UID are as they were bound.
+	// Secret and UID identify the secret that was bound.
 	Secret, UID string
 	// Version is the version, or 0 for the current one.
 	Version uint32
-	// VersionUID, if not empty, is the uid that the version was bound with: another version with
-	// its number is VERSION_NOT_FOUND.
+	// VersionUID, if not empty, is the uid that the version was bound with. Another version with
+	// the same number is VERSION_NOT_FOUND.
 	VersionUID string
 	Usage      Usage
-	// Purpose is the digest of what a KEY is wanted for, and Seal says that it is wanted for
-	// a message.
+	// Purpose is the digest of the purpose of a KEY. Seal reports whether the KEY is for a
+	// message.
 	Purpose string
 	Seal    bool
-	// Fresh asks the vault, whatever is cached, for this want and those resolved with it.
+	// Fresh bypasses the cache for this want and for those resolved with it.
 	Fresh bool
-	// To is where a credential is sent.
+	// To is the destination of a credential.
 	To destination.Destination
-	// AnyPort says that the credential was bound before ports were kept: it may be sent to
+	// AnyPort reports that the credential was bound before ports were recorded: it may be sent to
 	// any port of an allowed host until the port is reported.
 	AnyPort bool
-	// Grace is for how long versions are welcome that were replaced, next to the current
-	// one. [Vault.ResolveAccepted] looks at it.
+	// Grace is how long replaced versions are accepted in addition to the current one. Only
+	// [Vault.ResolveAccepted] uses it.
 	Grace time.Duration
-	// Incoming says that the key is for what came in. Then those versions do without the
-	// current one, if that is disabled or destroyed: what was sent before is as good as it
-	// was. What goes out needs the current one.
+	// Incoming reports that the key is for an incoming message. Replaced versions are then
+	// accepted even if the current one is disabled or destroyed, because that does not affect
+	// messages sent before. Outgoing messages require the current version.
 	Incoming bool
 }
 
-// check fails unless a secret of the usage, with the hosts that it may be sent to,
-// may be used so. The vault has checked it when it bound; the allowlist checks it
-// again, with every use.
+// check returns an error unless a secret with this usage and these allowed hosts may be used for
+// the want. The vault checked this when it bound the secret; the allowlist checks it again for
+// every use.
 func (w Want) check(usage vaultv1.Usage, hosts []string) error {
 	if usage != w.Usage.toProto() {
 		return usageNotAllowed(usageName(usage))
@@ -56,26 +56,26 @@ func (w Want) check(usage vaultv1.Usage, hosts []string) error {
 	return nil
 }
 
-// A Key is a resolved secret. Who gets it zeroes it after use.
+// A Key is a resolved secret. The receiver must zero it after use.
 type Key struct {
 	Value sensitive.Bytes
 	// Version is the version that Value belongs to.
 	Version uint32
-	// Previous are the versions that were current before and can be resolved, the one
-	// replaced last first. Only where the current version was wanted. It is shared:
-	// nobody changes it.
+	// Previous lists the versions that were current before and can be resolved, the most recently
+	// replaced first. It is set only if the current version was requested. It is shared: do not
+	// modify it.
 	Previous []Previous
-	// Refused, if not nil, is why the current version does not come before this one.
+	// Refused, if not nil, is why the current version does not precede this one.
 	Refused error
-	// Sealed is whether the purpose of a KEY is sealed.
+	// Sealed reports whether the purpose of a KEY is sealed.
 	Sealed bool
 }
 
 // A Previous is a version that was current before.
 type Previous = cache.Previous
 
-// Resolve returns the keys for wants, in their order. Those that are not in memory
-// are asked for at the same time. If one fails, all do, and what did come is zeroed.
+// Resolve returns the keys for wants, in their order. It requests the keys that are not cached at
+// the same time. If one fails, Resolve fails and zeroes the others.
 func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	keys, failures := v.resolveEach(ctx, wants)
 	for _, err := range failures {
@@ -87,7 +87,7 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
-// resolveEach returns a key or an error for each want. It asks the cache once for each.
+// resolveEach returns a key or an error for each want. It looks up each want once.
 func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, failures []error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
@@ -110,10 +110,10 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 	return keys, failures
 }
 
-// ResolveAccepted returns for each want, in their order, its key and behind it those of the
-// versions that its grace welcomes, the one replaced last first: four at most. A version
-// that may no longer be resolved by now is left out, the current one only where the want
-// does without it; anything else that fails is an error, and what did come is zeroed.
+// ResolveAccepted returns for each want, in their order, its key, followed by the keys of the
+// replaced versions that its grace accepts, the most recently replaced first: at most four. It
+// omits versions that can no longer be resolved, but omits the current one only for incoming
+// messages. Any other failure is an error, and the resolved keys are zeroed.
 func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, error) {
 	keys, failures := v.resolveEach(ctx, wants)
 	all := make([][]Key, len(keys))
@@ -122,7 +122,7 @@ func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, err
 			all[i] = []Key{key}
 		}
 	}
-	// One after the other: but for the first time after a rotation, they are in memory.
+	// Sequentially: except after a rotation, the versions are cached.
 	for i, want := range wants {
 		earlier, err := v.earlier(ctx, want, keys[i].Previous, failures[i])
 		all[i] = append(all[i], earlier...)
@@ -134,8 +134,8 @@ func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, err
 	return all, nil
 }
 
-// earlier returns the keys of the previous versions that a want welcomes. If the want
-// itself failed, they are to do without it.
+// earlier returns the keys of the previous versions that a want accepts. failure is the error of
+// the current version, if it must be omitted.
 func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, failure error) ([]Key, error) {
 	if failure != nil {
 		current := (*cache.UnusableError)(nil)
@@ -164,7 +164,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 	return keys, nil
 }
 
-// accepted returns those of previous versions that are within the want's grace.
+// accepted returns the previous versions that are within the want's grace.
 func (v *Vault) accepted(want Want, previous []Previous) []uint32 {
 	var versions []uint32
 	for _, p := range previous {
@@ -175,12 +175,12 @@ func (v *Vault) accepted(want Want, previous []Previous) []uint32 {
 	return versions
 }
 
-// withdrawn reports whether a version was refused for its own sake.
+// withdrawn reports whether the error concerns this version only.
 func withdrawn(err error) bool {
 	return fault.Is(err, ReasonVersionDisabled) || fault.Is(err, ReasonVersionDestroyed) || fault.Is(err, ReasonVersionNotFound)
 }
 
-// ref returns what the vault is asked about.
+// ref returns the request to the cache.
 func (w Want) ref() cache.Ref {
 	ref := cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version, VersionUID: w.VersionUID}
 	if w.Usage == UsageKey {
@@ -189,7 +189,7 @@ func (w Want) ref() cache.Ref {
 	return ref
 }
 
-// take makes a key of an answer, or zeroes it.
+// take converts an answer to a key, or zeroes it.
 func (w Want) take(got cache.Value) (Key, error) {
 	if err := w.check(got.Usage, got.AllowedHosts); err != nil {
 		got.Plain.Zero()

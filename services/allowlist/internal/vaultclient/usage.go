@@ -4,7 +4,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// A Usage is what a secret is used for. A key, unless something else is said.
+// A Usage is the usage that a secret must have. The default is a key.
 type Usage int
 
 // The usages.
@@ -13,9 +13,9 @@ const (
 	UsageKey Usage = iota
 	// UsageParameter is a parameter that may become visible, such as a static IV.
 	UsageParameter
-	// UsageCredential is a value that is sent as it is, to a host.
+	// UsageCredential is a value that is sent unchanged to a host.
 	UsageCredential
-	// UsageExposedKey is key material that what is sent gives away.
+	// UsageExposedKey is key material that messages reveal.
 	UsageExposedKey
 )
 
@@ -34,5 +34,5 @@ func (u Usage) toProto() vaultv1.Usage {
 	}
 }
 
-// String returns the usage as the contract names it.
+// String returns the name of the usage in the contract.
 func (u Usage) String() string { return usageName(u.toProto()) }

@@ -1,24 +1,23 @@
-// Package vaultclient is the allowlist's way to the vault: it binds secrets, gives
-// bindings up, and resolves what is bound, over gRPC and with the allowlist's own identity.
+// Package vaultclient is the allowlist's client of the vault: it binds secrets, releases bindings,
+// and resolves bound secrets, over gRPC and with the allowlist's own identity.
 //
-// It is the only place of the allowlist that looks at gRPC status codes. What the
-// vault refuses comes back as a fault of the allowlist's own contract, in its own
-// words and without a name; what points at a wrong set-up, such as a role that is
-// missing from the vault's policy, is opaque, so that callers learn nothing and
-// the log all.
+// It is the only package of the allowlist that uses gRPC status codes. It converts refusals of the
+// vault to faults of the allowlist's contract, with its own wording and without names. Errors that
+// indicate a wrong setup, such as a role that is missing from the vault's policy, are opaque, so
+// that callers learn nothing and the log contains everything.
 //
 // # Freshness
 //
-// Resolved secrets are kept in memory (package cache of the Go client) while the vault
-// says what becomes outdated: a rotation is in use at once, and what was resolved once
-// goes on for a while without the vault.
+// Resolved secrets are cached (package cache) while the vault reports changes: a rotation takes
+// effect at once, and secrets that were resolved before remain usable for a while without the
+// vault.
 //
 // # Rotation
 //
-// What a partner sent before it heard of a new key opens with the one before. The vault
-// tells which versions were current and when they were replaced; [Vault.ResolveAccepted]
-// returns those that a [Want] still welcomes, next to the current one, or for what came in
-// without it while it is disabled or destroyed.
+// Messages that a partner sent before it received a new key decrypt with the previous key. The
+// vault reports which versions were current and when they were replaced. [Vault.ResolveAccepted]
+// returns the versions that a [Want] still accepts in addition to the current one. For incoming
+// messages, it returns them without the current one while that is disabled or destroyed.
 package vaultclient
 
 import (
@@ -34,37 +33,36 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/cache"
 )
 
-// callBound is how long one call to the vault may take.
+// callBound is the time limit of one call to the vault.
 const callBound = 5 * time.Second
 
-// A Vault is the vault as the allowlist sees it. It may be used from many goroutines.
+// A Vault is a client of the vault. It is safe for concurrent use.
 type Vault struct {
 	client vaultv1.VaultServiceClient
 	cache  *cache.Cache
 	now    func() time.Time
 }
 
-// Freshness is how long resolved secrets are kept in memory.
+// Freshness configures how resolved secrets are cached.
 type Freshness struct {
-	// MaxStale is how long the vault may be silent until what is kept is no longer
-	// served. Zero: nothing is kept.
+	// MaxStale is how long cached secrets are served while the vault is silent. Zero disables the
+	// cache.
 	MaxStale time.Duration
-	// Now tells the time; time.Now if nil.
+	// Now returns the time; time.Now if nil.
 	Now func() time.Time
-	// Deleted, if not nil, is called with the name and the uid of each secret that the
-	// vault says is gone, while [Vault.Watch] runs and something is kept. It must not block.
+	// Deleted, if not nil, is called with the name and the uid of each secret that the vault
+	// reports as deleted, while [Vault.Watch] runs and the cache is enabled. It must not block.
 	Deleted func(secret, uid string)
-	// Restarted, if not nil, is called when the vault was started again. It may have been restored
+	// Restarted, if not nil, is called when the vault has restarted. It may have been restored
 	// from a backup. It must not block.
 	Restarted func()
-	// Metrics registers what there is to see; nil: nobody looks.
+	// Metrics registers the metrics; they are not exposed if nil.
 	Metrics prometheus.Registerer
-	// Logger hears when the vault tells of no changes.
+	// Logger logs when the vault reports no changes.
 	Logger *slog.Logger
 }
 
-// New returns the vault at the other end of a connection. Resolved secrets are kept in
-// memory while [Vault.Watch] runs.
+// New returns a client that uses conn. Resolved secrets are cached while [Vault.Watch] runs.
 func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 	if f.Now == nil {
 		f.Now = time.Now
@@ -74,11 +72,11 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Restarted: f.Restarted, Metrics: f.Metrics, Logger: f.Logger,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("keep secrets in memory: %w", err)
+		return nil, fmt.Errorf("cache secrets: %w", err)
 	}
 	return &Vault{client: client, cache: kept, now: f.Now}, nil
 }
 
-// Watch keeps what is kept right, until ctx ends. Without it, or while it does not
-// reach the vault for too long, each secret is resolved anew.
+// Watch keeps the cache current until ctx ends. Without it, or while it has not reached the vault
+// for too long, each secret is resolved again for each use.
 func (v *Vault) Watch(ctx context.Context) { v.cache.Run(ctx) }

@@ -21,7 +21,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-func TestBindSaysWhatIsMeantAndTellsTheFacts(t *testing.T) {
+func TestBindSendsTheUseAndReturnsTheFacts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	facts := &vaultv1.KeyFacts{Bytes: 32, Algorithm: "EC-P256", PrivateKey: true, Fingerprint: "f"}
@@ -69,9 +69,9 @@ func TestVersionThatDoesNotExistIsNotBound(t *testing.T) {
 	}
 }
 
-// rotated has the vault answer as one where version 4 is current. The ages say how long
-// ago the versions before were replaced, the last one first, and the errors which of them
-// are refused.
+// rotated makes the vault answer with version 4 as the current one. ages are the times since the
+// previous versions were replaced, the last one first, and refused contains the errors of refused
+// versions.
 func (b *bench) rotated(ages []time.Duration, refused map[uint32]error) {
 	b.replies(func(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 		if err := refused[req.GetVersion()]; err != nil {
@@ -109,7 +109,7 @@ func (b *bench) live(t *testing.T, wants ...vaultclient.Want) ([][]string, error
 	return values, err
 }
 
-func TestVersionsThatWereReplacedAreLiveWithinTheGrace(t *testing.T) {
+func TestReplacedVersionsAreAcceptedWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -120,7 +120,7 @@ func TestVersionsThatWereReplacedAreLiveWithinTheGrace(t *testing.T) {
 		return w
 	}
 	wants := []vaultclient.Want{within(0, 0), within(0, 2*time.Hour), within(0, 24*time.Hour), within(2, 24*time.Hour)}
-	for range 2 { // from the vault, and from memory
+	for range 2 { // from the vault, and from the cache
 		got, err := b.live(t, wants...)
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +130,7 @@ func TestVersionsThatWereReplacedAreLiveWithinTheGrace(t *testing.T) {
 		}
 	}
 	b.kept(t, want("a"))
-	b.ahead.Store(int64(59 * time.Second)) // the grace ends by the clock, without a word of the vault
+	b.ahead.Store(int64(59 * time.Second)) // the clock ends the grace, without a message of the vault
 	if got, err := b.live(t, within(0, time.Hour+58*time.Second)); err != nil || !slices.Equal(got[0], []string{"v4"}) {
 		t.Errorf("after the grace, %v are live, %v", got, err)
 	}
@@ -146,11 +146,11 @@ func TestKeyComesWithTheVersionsBeforeIt(t *testing.T) {
 	}
 	defer vaultclient.Zero(keys)
 	if got := keys[0].Previous; len(got) != 1 || got[0].Version != 3 || time.Since(got[0].ReplaceTime) < time.Hour {
-		t.Errorf("the versions before are %v, want version 3, replaced an hour ago", got)
+		t.Errorf("the previous versions are %v, want version 3, replaced an hour ago", got)
 	}
 }
 
-func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
+func TestWithdrawnVersionIsOmittedButAnUnreachableVaultIsAnError(t *testing.T) {
 	t.Parallel()
 	long := want("a")
 	long.Grace = 24 * time.Hour
@@ -166,11 +166,11 @@ func TestVersionThatIsWithdrawnIsLeftOutAndAVaultThatIsAwayIsNot(t *testing.T) {
 	b := newBench(t)
 	b.rotated([]time.Duration{time.Hour}, map[uint32]error{3: status.Error(codes.Unavailable, "")})
 	if got, err := b.live(t, long); !fault.Is(err, vaultclient.ReasonVaultUnavailable) || len(got) != 0 {
-		t.Errorf("with a vault that went away, %v are live, %v, want VAULT_UNAVAILABLE", got, err)
+		t.Errorf("without the vault, %v are live, %v, want VAULT_UNAVAILABLE", got, err)
 	}
 }
 
-func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
+func TestPreviousVersionsDecryptIncomingMessagesWithoutTheCurrentOne(t *testing.T) {
 	t.Parallel()
 	long := want("a")
 	long.Grace = 4 * time.Hour
@@ -188,19 +188,19 @@ func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
 		b := newBench(t)
 		b.rotated(nil, map[uint32]error{0: st.Err()})
 		if got, err := b.live(t, long); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
-			t.Errorf("for what goes out, %v are live, %v, want %s", got, err, reason)
+			t.Errorf("for outgoing messages, %v are live, %v, want %s", got, err, reason)
 		}
 		incoming := long
 		incoming.Incoming = true
 		if got, err := b.live(t, want("b"), incoming); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
-			t.Errorf("beside what cannot be resolved, %v are live, %v, want %s", got, err, reason)
+			t.Errorf("with another version that fails, %v are live, %v, want %s", got, err, reason)
 		}
 		if got, err := b.live(t, incoming); err != nil || !slices.Equal(got[0], []string{"v3", "v2"}) {
-			t.Errorf("for what came in, %v are live, %v", got, err)
+			t.Errorf("for incoming messages, %v are live, %v", got, err)
 		}
 		b.rotated(nil, map[uint32]error{0: st.Err(), 3: st.Err(), 2: st.Err()})
 		if got, err := b.live(t, incoming); !fault.Is(err, fault.Reason(reason)) || len(got) != 0 {
-			t.Errorf("with no version that is enabled, %v are live, %v, want %s", got, err, reason)
+			t.Errorf("without an enabled version, %v are live, %v, want %s", got, err, reason)
 		}
 		incoming.Grace = 0
 		b.rotated(nil, map[uint32]error{0: st.Err()})
@@ -210,7 +210,7 @@ func TestPreviousVersionsOpenWhatCameInWithoutTheCurrentOne(t *testing.T) {
 	}
 }
 
-func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
+func TestRefusalOfTheWorkloadIsVaultUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, code := range []codes.Code{codes.PermissionDenied, codes.Unauthenticated} {
 		b := newBench(t)
@@ -222,12 +222,12 @@ func TestAVaultThatDoesNotServeUsIsOneThatCannotBeReached(t *testing.T) {
 			t.Errorf("Resolve = %v, want VAULT_UNAVAILABLE", err)
 		}
 		if !strings.Contains(err.Error(), code.String()) {
-			t.Errorf("the log does not learn of %v: %v", code, err)
+			t.Errorf("the log does not contain %v: %v", code, err)
 		}
 	}
 }
 
-func TestASecretThatIsNotBoundIsToBeBoundAgain(t *testing.T) {
+func TestMissingBindingIsErrNotBound(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {

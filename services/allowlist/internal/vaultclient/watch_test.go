@@ -19,14 +19,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
-func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
+func TestCachedKeyIsServedUntilAnEvent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	on := b.watched(t)
 	for _, id := range []string{"a", "b"} {
 		b.kept(t, want(id))
 	}
-	b.kept(t, vaultclient.Want{Secret: nameOf("a"), UID: "uid", Version: 1}) // known of the current one
+	b.kept(t, vaultclient.Want{Secret: nameOf("a"), UID: "uid", Version: 1}) // known from the current version
 	b.answers(at(12), "second")
 	on.say <- changed("a", 11)
 	b.until(t, want("a"), "second")
@@ -38,7 +38,7 @@ func TestWhatIsKeptIsServedUntilAnEventIsHeard(t *testing.T) {
 	}
 }
 
-func TestAnswerThatIsOlderThanAnEventIsNotKept(t *testing.T) {
+func TestAnswerOlderThanAnEventIsNotCached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	on := b.watched(t)
@@ -55,16 +55,16 @@ func TestAnswerThatIsOlderThanAnEventIsNotKept(t *testing.T) {
 	b.answers(at(12), "new")
 	on.say <- changed("b", 10)
 	on.say <- changed("a", 11)
-	b.until(t, want("b"), "new") // so the event was heard; the one after it
+	b.until(t, want("b"), "new") // so the event was received; the next one
 	on.say <- beat(12)
 	on.say <- beat(12)
-	b.until(t, want("a"), "new") // does not wait for the answer under way
+	b.until(t, want("a"), "new") // does not wait for the pending answer
 	close(release)
 	if got := <-old; got != "old" {
-		t.Errorf("who asked before the event gets %q", got)
+		t.Errorf("the caller before the event gets %q", got)
 	}
 	if got := b.get(t, want("a")); got != "new" {
-		t.Errorf("the late answer is kept: %q", got)
+		t.Errorf("the late answer is cached: %q", got)
 	}
 }
 
@@ -82,22 +82,22 @@ func TestWatchResumesWhereItWasAndAllIsDroppedWhereItCannot(t *testing.T) {
 	b.answers(at(20), "second")
 	before := b.asked.Load()
 	if got := b.get(t, want("a")); got != "first" || b.asked.Load() != before {
-		t.Errorf("while the watch is away, %q is served, want what is kept", got)
+		t.Errorf("while the watch is broken, %q is served, want the cached value", got)
 	}
 	on.end <- refusal(t, codes.OutOfRange, "POSITION_OUT_OF_RANGE")
 	on = b.next(t)
 	if on.request.GetPosition() != nil {
-		t.Errorf("the watch begins again at %v, want nowhere", on.request.GetPosition())
+		t.Errorf("the watch starts over at %v, want no position", on.request.GetPosition())
 	}
 	if got := b.get(t, want("a")); got != "second" {
-		t.Errorf("after a watch that cannot go on, %q is served", got)
+		t.Errorf("after a watch that cannot resume, %q is served", got)
 	}
-	if !strings.Contains(b.log.String(), "begins a new watch") {
+	if !strings.Contains(b.log.String(), "starts over") {
 		t.Error("the log does not say so")
 	}
 }
 
-func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
+func TestSilentVaultIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -113,16 +113,16 @@ func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
 	if _, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")}); !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
 		t.Errorf("Resolve once it is too old = %v, want VAULT_UNAVAILABLE", err)
 	}
-	// A heartbeat that was on its way counts from when it came in.
+	// A delayed heartbeat counts from its arrival.
 	b.ahead.Store(int64(3 * time.Minute))
-	// The silent stream is given up, and one that resumes says nothing of what came
-	// meanwhile until its first heartbeat.
+	// The silent stream is closed. A stream that resumes says nothing about missed events until
+	// its first heartbeat.
 	on := b.next(t)
 	on.say <- &vaultv1.WatchSecretsResponse{Position: on.request.GetPosition()}
 	if _, err := b.vault.Resolve(t.Context(), []vaultclient.Want{want("a")}); !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
 		t.Errorf("Resolve before a heartbeat = %v, want VAULT_UNAVAILABLE", err)
 	}
-	if !strings.Contains(b.log.String(), "not heard for too long") {
+	if !strings.Contains(b.log.String(), "silent for too long") {
 		t.Errorf("the log does not say that the secrets were dropped: %s", b.log)
 	}
 	on.say <- beat(10)
@@ -131,7 +131,7 @@ func TestVaultThatSaysNothingIsNotReliedOn(t *testing.T) {
 	b.kept(t, want("a"))
 }
 
-func TestWithoutTheRightToWatchEachSecretIsResolvedAnew(t *testing.T) {
+func TestWithoutThePermissionToWatchNothingIsCached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for range 3 {
@@ -143,7 +143,7 @@ func TestWithoutTheRightToWatchEachSecretIsResolvedAnew(t *testing.T) {
 			t.Errorf("resolve %d = %q", i, got)
 		}
 	}
-	if got := strings.Count(b.log.String(), "does not let its changes be watched"); got != 1 {
+	if got := strings.Count(b.log.String(), "the vault refuses the watch"); got != 1 {
 		t.Errorf("the log says so %d times, want once: %s", got, b.log)
 	}
 }
@@ -175,9 +175,9 @@ func TestManyWhoWantTheSameAskOnce(t *testing.T) {
 			}
 		})
 	}
-	leave() // the first one, whose question it is
+	leave() // the first caller, which asked the question
 	if err := <-left; !errors.Is(err, context.Canceled) {
-		t.Errorf("Resolve of who went away = %v, want %v", err, context.Canceled)
+		t.Errorf("Resolve of a canceled caller = %v, want %v", err, context.Canceled)
 	}
 	close(release)
 	callers.Wait()
@@ -186,24 +186,24 @@ func TestManyWhoWantTheSameAskOnce(t *testing.T) {
 	}
 }
 
-func TestWhatMustNotBeKept(t *testing.T) {
+func TestAnswersThatMustNotBeCached(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
 	b.kept(t, want("other"))
 	none := &vaultv1.ResolveSecretRequest{}
 	for name, answer := range map[string]struct {
-		version  uint32 // that is asked for
+		version  uint32 // that is requested
 		response *vaultv1.ResolveSecretResponse
 		err      error
 	}{
-		"a refusal":                      {0, nil, refusal(t, codes.FailedPrecondition, "VERSION_DISABLED")},
-		"an answer without a position":   {0, reply(nil, "v", none), nil},
-		"an answer of another epoch":     {0, reply(&vaultv1.Position{Epoch: "other", Sequence: 99}, "v", none), nil},
-		"an answer of before the watch":  {0, reply(at(9), "v", none), nil},
-		"an answer of no version":        {0, &vaultv1.ResolveSecretResponse{Value: []byte("v"), Usage: vaultv1.Usage_USAGE_KEY, Position: at(10)}, nil},
-		"an answer of another version":   {8, reply(at(10), "v", none), nil},
-		"an answer that is not in order": {0, nil, status.Error(codes.DataLoss, "")},
+		"a refusal":                       {0, nil, refusal(t, codes.FailedPrecondition, "VERSION_DISABLED")},
+		"an answer without a position":    {0, reply(nil, "v", none), nil},
+		"an answer of another epoch":      {0, reply(&vaultv1.Position{Epoch: "other", Sequence: 99}, "v", none), nil},
+		"an answer from before the watch": {0, reply(at(9), "v", none), nil},
+		"an answer without a version":     {0, &vaultv1.ResolveSecretResponse{Value: []byte("v"), Usage: vaultv1.Usage_USAGE_KEY, Position: at(10)}, nil},
+		"an answer of another version":    {8, reply(at(10), "v", none), nil},
+		"a corrupt answer":                {0, nil, status.Error(codes.DataLoss, "")},
 	} {
 		b.replies(func(context.Context, *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
 			return answer.response, answer.err
@@ -258,7 +258,7 @@ func TestHostOfAKeptCredentialIsCheckedEachTime(t *testing.T) {
 	}
 }
 
-func TestCallersOwnWhatTheyGet(t *testing.T) {
+func TestCallersOwnTheirKeys(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.watched(t)
@@ -269,25 +269,25 @@ func TestCallersOwnWhatTheyGet(t *testing.T) {
 	}
 	first[0].Value.Zero()
 	if !bytes.Equal(first[1].Value.Reveal(), []byte("first")) || b.get(t, want("a")) != "first" {
-		t.Error("a caller that zeroes its key zeroes those of others")
+		t.Error("zeroing a caller's key zeroes the keys of others")
 	}
 }
 
-func TestSecretThatIsGoneIsTold(t *testing.T) {
+func TestDeletedSecretIsReported(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	on := b.watched(t)
 	on.say <- changed("kept", 10)
-	gone := changed("gone", 11)
-	gone.Events[0].Deleted, gone.Events[0].Uid = true, "uid"
-	on.say <- gone
+	deleted := changed("gone", 11)
+	deleted.Events[0].Deleted, deleted.Events[0].Uid = true, "uid"
+	on.say <- deleted
 	select {
 	case got := <-b.deleted:
 		if got != nameOf("gone")+"#uid" {
-			t.Errorf("%s is told to be gone, want %s", got, nameOf("gone"))
+			t.Errorf("%s is reported as deleted, want %s", got, nameOf("gone"))
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("nothing is told to be gone in time")
+		t.Error("no deletion was reported in time")
 	}
 }
 
@@ -301,8 +301,8 @@ func TestCacheIsAskedOncePerKey(t *testing.T) {
 		name  string
 		delta map[string]float64
 	}{
-		{name: "when neither key is in memory", delta: map[string]float64{"misses": 2}},
-		{name: "when both keys are in memory", delta: map[string]float64{"hits": 2}},
+		{name: "when neither key is cached", delta: map[string]float64{"misses": 2}},
+		{name: "when both keys are cached", delta: map[string]float64{"hits": 2}},
 	} {
 		before := b.lookups(t)
 		keys, err := b.vault.ResolveAccepted(t.Context(), wants)
@@ -318,7 +318,7 @@ func TestCacheIsAskedOncePerKey(t *testing.T) {
 	}
 }
 
-// lookups returns how often the cache was asked, by the outcome.
+// lookups returns the number of cache lookups by outcome.
 func (b *bench) lookups(t *testing.T) map[string]float64 {
 	t.Helper()
 	families, err := b.metrics.Gather()
