@@ -2,6 +2,8 @@ module github.com/keyward/keyward/services
 
 go 1.26.8
 
+ignore ./console/web/node_modules
+
 require (
 	github.com/ProtonMail/go-crypto v1.5.2
 	github.com/c2sp/wycheproof v0.0.0-20260105152342-fca0d3ba9f12

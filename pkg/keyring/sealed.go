@@ -18,7 +18,7 @@ type Sealed struct {
 	Ciphertext []byte
 }
 
-// sealedFormat is the first byte of a marshalled Sealed:
+// sealedFormat is the first byte of a marshaled Sealed:
 //
 //	format │ len algorithm │ len key id │ len wrapped key │ ciphertext
 //	   1        1     …        1    …         2     …           …

@@ -56,7 +56,7 @@ func TestWhatIsUsedOnceIsSoForEverybody(t *testing.T) {
 	store := newStore(t)
 	record(t, store, ledger, ledger.Once("ticket", []byte("4711")), "secrets/a")
 	if _, seen := lookup(t, store, ledger, ledger.Once("ticket", []byte("4711"))); !seen {
-		t.Error("Lookup() of what was used does not recognise it")
+		t.Error("Lookup() of what was used does not recognize it")
 	}
 	for name, req := range map[string]replay.Request{
 		"another thing":   ledger.Once("ticket", []byte("4712")),
@@ -69,7 +69,7 @@ func TestWhatIsUsedOnceIsSoForEverybody(t *testing.T) {
 	}
 	*clock = noon.Add(replay.Lifetime)
 	if _, seen := lookup(t, store, ledger, ledger.Once("ticket", []byte("4711"))); seen {
-		t.Error("Lookup() after a day recognises what was used")
+		t.Error("Lookup() after a day recognizes what was used")
 	}
 }
 
@@ -112,7 +112,7 @@ func TestRecordsAreForgottenAfterADay(t *testing.T) {
 
 	*clock = noon.Add(replay.Lifetime - time.Second)
 	if _, seen := lookup(t, store, ledger, req); !seen {
-		t.Error("Lookup() within a day does not recognise the request")
+		t.Error("Lookup() within a day does not recognize the request")
 	}
 	*clock = noon.Add(replay.Lifetime)
 	if resource, seen := lookup(t, store, ledger, req); seen {
@@ -289,12 +289,12 @@ func TestClockThatIsSetBackForgetsNothing(t *testing.T) {
 	record(t, store, ledger, early, "secrets/b")
 	for _, r := range []replay.Request{req, early} {
 		if _, seen := lookup(t, store, ledger, r); !seen {
-			t.Error("Lookup() while the clock is wrong does not recognise the request")
+			t.Error("Lookup() while the clock is wrong does not recognize the request")
 		}
 	}
 	*clock = noon
 	record(t, store, ledger, request(t, ledger, "ann", "Create", "id-3", "value"), "secrets/c")
 	if _, seen := lookup(t, store, ledger, req); !seen {
-		t.Error("Lookup() after the clock was set right does not recognise the request")
+		t.Error("Lookup() after the clock was set right does not recognize the request")
 	}
 }

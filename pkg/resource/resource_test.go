@@ -105,7 +105,7 @@ func TestAMaskNamesWhatChanges(t *testing.T) {
 		{"a leaf of a text is refused", []string{"description.x"}, nil},
 		{"a leaf of a list is refused", []string{"allowed_hosts.x"}, nil},
 		{"an output-only field is refused", []string{"uid"}, nil},
-		{"an unknown field is refused", []string{"colour"}, nil},
+		{"an unknown field is refused", []string{"color"}, nil},
 		{"a star is refused", []string{"*"}, nil},
 	}
 	for _, tt := range tests {

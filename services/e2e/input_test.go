@@ -30,8 +30,8 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		status       int
 		reason       string
 	}{
-		{"an unknown JSON field", owner, "POST", secrets + "?secretId=c", `{"colour":1}`, nil, 400, "MALFORMED_JSON"},
-		{"an unknown query parameter", owner, "GET", secrets + "?colour=1", "", nil, 400, "INVALID_FIELD"},
+		{"an unknown JSON field", owner, "POST", secrets + "?secretId=c", `{"color":1}`, nil, 400, "MALFORMED_JSON"},
+		{"an unknown query parameter", owner, "GET", secrets + "?color=1", "", nil, 400, "INVALID_FIELD"},
 		{"a value in the query", owner, "POST", secrets + "?secretId=c&secret.value.text=x", `{}`, nil, 400, "INVALID_FIELD"},
 		{"a body of 20 MB", owner, "POST", secrets + "?secretId=c", `{"description":"` + strings.Repeat("x", 20<<20) + `"}`, nil, 413, "MESSAGE_TOO_LARGE"},
 		{"a value of 64 KiB and a byte", owner, "POST", secrets + "?secretId=c", `{"value":{"text":"` + strings.Repeat("x", 64<<10+1) + `"}}`, nil, 400, "INVALID_FIELD"},

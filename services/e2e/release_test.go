@@ -26,9 +26,9 @@ import (
 
 const releaseVersion = "v0.1.0"
 
-// repository copies the files of the tree that git tracks or would add to a new folder, and
+// copyOfTree copies the files of the tree that git tracks or would add to a new folder, and
 // commits them. Equal trees have equal commits.
-func repository(t testing.TB) string {
+func copyOfTree(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
 	files := git(t, "../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -85,7 +85,7 @@ func release(t testing.TB, repository, version string) (string, error) {
 }
 
 func TestReleaseRefuses(t *testing.T) {
-	tree := repository(t)
+	tree := copyOfTree(t)
 	change := func(name, old, new string) func() {
 		return func() {
 			path := filepath.Join(tree, name)
@@ -131,7 +131,7 @@ func TestReleaseRefuses(t *testing.T) {
 
 // TestReleaseIsReproducible releases twice, in two folders.
 func TestReleaseIsReproducible(t *testing.T) {
-	tree, clone := repository(t), filepath.Join(t.TempDir(), "elsewhere")
+	tree, clone := copyOfTree(t), filepath.Join(t.TempDir(), "elsewhere")
 	git(t, tree, "clone", "--quiet", ".", clone)
 	folder, err := release(t, tree, releaseVersion)
 	check(t, err)
@@ -300,7 +300,7 @@ func checkBill(t testing.TB, path string) {
 
 // TestBreakingReportsARemovedField runs in a folder without git, as in a shallow clone.
 func TestBreakingReportsARemovedField(t *testing.T) {
-	tree := repository(t)
+	tree := copyOfTree(t)
 	check(t, os.RemoveAll(filepath.Join(tree, ".git")))
 	breaking := filepath.Join(tree, "tools/breaking")
 	if out, err := try(t, breaking); err != nil || !strings.Contains(out, "compatible with "+releaseVersion) {

@@ -51,7 +51,7 @@ func (c *profile) sources(list string, one bool) []*message.Source {
 
 // source returns the source of a single key, or nil if the field is unset.
 func (c *profile) source(field string) *message.Source {
-	key, ok := c.Profile.Key(field)
+	key, ok := c.Key(field)
 	if !ok {
 		return nil
 	}

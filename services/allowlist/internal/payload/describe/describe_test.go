@@ -71,17 +71,20 @@ func TestWhatAKeyHasToBe(t *testing.T) {
 		{
 			"the key of a cipher has the cipher's length",
 			`cipher { algorithm: ALGORITHM_AES_192_GCM shared_key { keys { name: "a" } } }`, "cipher.shared_key.keys[0]",
-			keyfit.Requirement{Symmetric: true, Bytes: []int{24}}, 24,
+			keyfit.Requirement{Symmetric: true, Bytes: []int{24}},
+			24,
 		},
 		{
 			"a key of Triple DES may be short",
 			`cipher { algorithm: ALGORITHM_TRIPLE_DES_CBC shared_key { keys { name: "a" } } }`, "cipher.shared_key.keys[0]",
-			keyfit.Requirement{Symmetric: true, Bytes: []int{24, 16}}, 24,
+			keyfit.Requirement{Symmetric: true, Bytes: []int{24, 16}},
+			24,
 		},
 		{
 			"a key for a derivation has no requirement",
 			`cipher { algorithm: ALGORITHM_AES_192_GCM shared_key { keys { name: "a" } derivation { hkdf {} } } }`, "cipher.shared_key.keys[0]",
-			keyfit.Requirement{}, 0,
+			keyfit.Requirement{},
+			0,
 		},
 		{
 			"a session key is wrapped with RSA",
@@ -90,25 +93,32 @@ func TestWhatAKeyHasToBe(t *testing.T) {
 		{
 			"AES Key Wrap takes three lengths",
 			`cipher { session_key { aes_kw {} keys { name: "a" } } }`, "cipher.session_key.keys[0]",
-			keyfit.Requirement{Symmetric: true, Bytes: []int{16, 24, 32}}, 32,
+			keyfit.Requirement{Symmetric: true, Bytes: []int{16, 24, 32}},
+			32,
 		},
 		{
 			"an IV has the cipher's length",
-			`cipher { algorithm: ALGORITHM_AES_128_CBC iv { source: SOURCE_STATIC secret { name: "a" } } }`, "cipher.iv.secret", keyfit.Requirement{}, 16,
+			`cipher { algorithm: ALGORITHM_AES_128_CBC iv { source: SOURCE_STATIC secret { name: "a" } } }`, "cipher.iv.secret",
+			keyfit.Requirement{},
+			16,
 		},
 		{
 			"a JWE has the key of its algorithm",
 			`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256CBC_HS512 keys { name: "a" } }`, "jose.keys[0]",
-			keyfit.Requirement{Symmetric: true, Bytes: []int{64}}, 64,
+			keyfit.Requirement{Symmetric: true, Bytes: []int{64}},
+			64,
 		},
 		{
 			"a JWS may have a longer key than a new one",
-			`nested_jws { jws { algorithm: ALGORITHM_HS384 } keys { name: "a" } }`, "nested_jws.keys[0]", keyfit.Requirement{Symmetric: true}, 48,
+			`nested_jws { jws { algorithm: ALGORITHM_HS384 } keys { name: "a" } }`, "nested_jws.keys[0]",
+			keyfit.Requirement{Symmetric: true},
+			48,
 		},
 		{
 			"ECDSA needs its curve",
 			`signing { asymmetric { algorithm: ALGORITHM_ECDSA_P384_SHA384_DER } keys { name: "a" } }`, "signing.keys[0]",
-			keyfit.Requirement{Pairs: []string{"EC-P384"}}, 0,
+			keyfit.Requirement{Pairs: []string{"EC-P384"}},
+			0,
 		},
 		{"OpenPGP has its own kind of keys", `pgp { keys { name: "a" } }`, "pgp.keys[0]", keyfit.Requirement{PGP: true}, 0},
 	}

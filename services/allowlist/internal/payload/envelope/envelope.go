@@ -40,6 +40,7 @@ type writer struct {
 	sealed int // number of values
 }
 
+// NewWriter returns a writer for the values of a message.
 func NewWriter(m *message.Message, e *Envelope, n *signing.Nesting, s Sealing) *writer {
 	return &writer{Message: m, envelope: e, nested: n, sealing: s, fill: s.AppendText}
 }
@@ -151,6 +152,7 @@ type parser struct {
 	reading  Reading  // the read method, bound once
 }
 
+// NewParser returns a parser for the values of a message.
 func NewParser(m *message.Message, e *Envelope, n *signing.Nesting, o Opening) *parser {
 	p := &parser{Message: m, envelope: e, nested: n, opening: o, found: make([][]byte, e.Holes)}
 	p.reading = p.read

@@ -81,7 +81,7 @@ func (d *decrypting) openWith(read envelope.Reading, wrapped int) ([]byte, error
 		d.sizes[describe.SlotWrapped] = wrapped
 	}
 	lengths := d.lengths[:len(d.List)]
-	d.Blobs.Lengths(&d.sizes, lengths)
+	d.Lengths(&d.sizes, lengths)
 	found, err := read(lengths)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func (r *RSA) needs() (encrypt, decrypt []message.Need) {
 	return message.NeedFirst(r.Keys), message.NeedAll(r.Keys, r.Wrap.Oaep != nil)
 }
 
-func (r *RSA) encoder(m *message.Message) (encoder, error) {
+func (r *RSA) encoder(m *message.Message) (encoder, error) { //nolint:unparam // the signature that all kinds have
 	return func(value []byte, p *envelope.Parts) ([]byte, error) {
 		ciphertext, err := r.Wrap.encrypt(m, r.Keys[0], value, p)
 		switch {

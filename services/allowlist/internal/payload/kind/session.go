@@ -91,7 +91,7 @@ func (AESWrap) seal(m *message.Message, s *message.Source, key []byte, p *envelo
 	return nil
 }
 
-func (AESWrap) opener(_ *message.Message, sources []*message.Source) (wrapOpener, error) {
+func (AESWrap) opener(_ *message.Message, sources []*message.Source) (wrapOpener, error) { //nolint:unparam // the signature that all wraps have
 	return AESWrap{sources}, nil
 }
 

@@ -33,12 +33,13 @@ const (
 	// keys. Otherwise, a few messages that take more could together take all processors from all
 	// other messages.
 	lightWork = 20_000
-	// PrivateKeyWork is the work of one operation with the private key of a pair, in the same unit,
-	// and PublicKeyWork that with the public key. PgpWork is the work of an OpenPGP message, whose
-	// key block is read, checked, and perhaps unlocked.
+	// PrivateKeyWork is the work of one operation with the private key of a pair, in the same unit.
 	PrivateKeyWork = 10_000
-	PublicKeyWork  = 1_000 // see PrivateKeyWork
-	PgpWork        = 100_000
+	// PublicKeyWork is the work of one operation with the public key of a pair.
+	PublicKeyWork = 1_000
+	// PgpWork is the work of an OpenPGP message, whose key block is read, checked, and perhaps
+	// unlocked.
+	PgpWork = 100_000
 )
 
 // ErrTooMuchWork means that a message has too many expensive values.
@@ -331,18 +332,18 @@ func Stage(err error) string {
 	return ""
 }
 
-// A Misfit is an invalid signature, with the cause.
-type Misfit struct{ cause string }
+// A MisfitError is an invalid signature, with the cause.
+type MisfitError struct{ cause string }
 
-func (Misfit) Error() string { return errSignature.Error() }
+func (MisfitError) Error() string { return errSignature.Error() }
 
 // Unwrap returns the stage.
-func (Misfit) Unwrap() error { return errSignature }
+func (MisfitError) Unwrap() error { return errSignature }
 
 // Cause returns what was wrong with a message that failed at a [Stage], as MessageFailure.cause
 // reports it. It is empty if the cause is not reported.
 func Cause(err error) string {
-	if m, ok := errors.AsType[Misfit](err); ok {
+	if m, ok := errors.AsType[MisfitError](err); ok {
 		return m.cause
 	}
 	return ""
@@ -354,7 +355,7 @@ func NotOpened(stage error) *fault.Error {
 }
 
 // BadSignature is NotSigned with the cause.
-func BadSignature(cause string) *fault.Error { return NotSigned(Misfit{cause}) }
+func BadSignature(cause string) *fault.Error { return NotSigned(MisfitError{cause}) }
 
 // NotSigned returns the single error for an invalid signature.
 func NotSigned(stage error) *fault.Error {

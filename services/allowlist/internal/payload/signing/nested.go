@@ -61,6 +61,7 @@ func (n *Nesting) Len(size int) int {
 	return header + base64.RawURLEncoding.EncodedLen(size) + signature
 }
 
+// Sign returns the compact JWS of a value.
 func (n *Nesting) Sign(m *message.Message, value []byte) ([]byte, error) {
 	if n.Jws.KeyBytes() == 0 {
 		if err := m.Spend(message.PrivateKeyWork); err != nil {
@@ -74,6 +75,7 @@ func (n *Nesting) Sign(m *message.Message, value []byte) ([]byte, error) {
 	return compact, nil
 }
 
+// Verify returns the payload of a compact JWS whose signature is valid.
 func (n *Nesting) Verify(m *message.Message, compact []byte) ([]byte, error) {
 	if n.Jws.KeyBytes() == 0 {
 		if err := m.Spend(message.PublicKeyWork * len(n.public)); err != nil {
