@@ -94,7 +94,7 @@ func (g *generator) part(kind, of string) (string, error) {
 	return "", fmt.Errorf("unknown kind of generated part")
 }
 
-// cell returns a text as a cell of a table.
+// cell returns a string as a cell of a table.
 func cell(text string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
 }

@@ -1,4 +1,4 @@
-// The rules of the console's code. Prettier decides about layout, so no rule here does.
+// The lint rules of the console. Prettier decides about layout, so no rule here does.
 import { createNodeResolver, importX } from "eslint-plugin-import-x";
 import jsxA11y from "eslint-plugin-jsx-a11y";
 import lingui from "eslint-plugin-lingui";
@@ -6,20 +6,20 @@ import reactHooks from "eslint-plugin-react-hooks";
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** Strings that are no text. A text begins with a capital letter or holds a space. */
+/** Strings that are not UI text. UI text starts with a capital letter or contains a space. */
 const noText = [
   "^(?![A-Z])\\S*$",
   "^[A-Z0-9_.:/-]+$",
   "^(SHA|AES|RSA|HMAC|HPKE|X)[-A-Za-z0-9]+$", // algorithms and header names
   "^(Bearer|input:|keyward sealed)", // protocols and selectors
   "^(Keyward|Go|Java|Node\\.js|Python|OpenPGP|JWE|MIME|RSA PKCS #1 v1\\.5|PKCS #\\S+( v1\\.5)?| DES)", // proper names
-  "^(Cipher|SharedKey|SessionKey|Jose|Iv|Salt|Algorithm|Encryption|Profile\\.kind)$", // messages of the contract
+  "^(Cipher|SharedKey|SessionKey|Jose|Iv|Salt|Algorithm|Encryption|Profile\\.kind)$", // messages of the proto
 ];
 
-/** Names that hold no text. */
+/** Names whose strings are not UI text. */
 const codeNames = [{ regex: { pattern: "^(className|classNames|style|styles|variant|color|position|justify)$" } }];
 
-/** Tests look at answers of the API, whose JSON has no types, and pass methods of the browser around. */
+/** Tests read API responses, whose JSON has no types, and pass methods of the browser around. */
 const inTests = {
   "@typescript-eslint/unbound-method": "off",
   "@typescript-eslint/no-unsafe-assignment": "off",
@@ -32,7 +32,7 @@ export default defineConfig(
   tseslint.configs.recommendedTypeChecked,
   {
     rules: {
-      // Values of the API's JSON are unknown to the types, and are strings or numbers.
+      // Values in the API's JSON have no types and are strings or numbers.
       "@typescript-eslint/no-base-to-string": "off",
     },
   },
@@ -49,13 +49,13 @@ export default defineConfig(
       "react-hooks/exhaustive-deps": "error",
       // A press that opens a field moves the focus to it.
       "jsx-a11y/no-autofocus": "off",
-      // What scrolls has to be in reach of the keyboard.
+      // Scrollable areas must be reachable by keyboard.
       "jsx-a11y/no-noninteractive-tabindex": "off",
       "jsx-a11y/label-has-associated-control": ["error", { controlComponents: ["Radio"] }],
     },
   },
   {
-    // What people read is in src/text/en.json.
+    // UI strings belong in src/text/en.json.
     files: ["src/**/*.{ts,tsx}"],
     ignores: ["**/*.test.ts", "src/theme/**"],
     plugins: { lingui },

@@ -5,9 +5,8 @@ import { defineConfig, type Plugin } from "vite";
 import { variables } from "./src/theme/variables.ts";
 
 /**
- * Writes the variables of the theme as a style sheet at build time. Mantine would put
- * them into a style element when the page runs, and the page's content security policy
- * has no place for one.
+ * Writes the variables of the theme as a style sheet at build time. Mantine would put them into a style element when
+ * the page runs, which the page's content security policy does not allow.
  */
 function themeVariables(): Plugin {
   const id = "virtual:theme-variables.css";
@@ -18,7 +17,7 @@ function themeVariables(): Plugin {
   };
 }
 
-/** Leaves out what Mantine imports whether or not it is used, which is 8 kB compressed. */
+/** Leaves out modules that Mantine imports whether or not they are used, which are 8 kB compressed. */
 function withoutUnused(): Plugin {
   const plain = path.resolve(import.meta.dirname, "src/theme/plain.tsx");
   return {
@@ -32,14 +31,14 @@ function withoutUnused(): Plugin {
 }
 
 /**
- * Writes the shape of the contract, which is nothing but data, as a JSON file, and leaves
- * its address in its place; see src/shape/load.ts. As a script it would be parsed as one.
+ * Writes the shape of the API, which is only data, as a JSON file, and replaces it with its URL; see src/shape/load.ts.
+ * As a script, it would be parsed as code.
  */
 function shapeAsData(): Plugin {
   return {
     name: "shape-as-data",
     apply: "build",
-    enforce: "pre", // before types are taken away
+    enforce: "pre", // before types are removed
     transform(code, id) {
       if (!id.endsWith("/src/gen/shape.ts")) return undefined;
       const data = code.slice(code.indexOf("{", code.indexOf("export const shape")), code.lastIndexOf("}") + 1);
@@ -50,8 +49,8 @@ function shapeAsData(): Plugin {
 }
 
 /**
- * Compiles the texts that have parameters or tags, so that the page needs no parser for them.
- * The others stay as they are.
+ * Compiles the messages that have parameters or tags, so that the page needs no parser for them. The others stay
+ * unchanged.
  */
 function texts(): Plugin {
   const parser = "@formatjs/icu-messageformat-parser";
@@ -74,9 +73,9 @@ function texts(): Plugin {
 export default defineConfig({
   plugins: [withoutUnused(), texts(), react(), themeVariables(), shapeAsData()],
   build: {
-    // The folder also holds the page that is served when nothing was built.
+    // The folder also contains the page that is served if nothing was built.
     emptyOutDir: false,
-    // A source that is put into the page as a data: URL has no place in its policy.
+    // The policy does not allow a source that is embedded in the page as a data: URL.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",

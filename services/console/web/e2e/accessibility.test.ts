@@ -77,7 +77,7 @@ const pages: [string, string][] = [
   ["no such page", "/w/demo/none"],
 ];
 
-/** Goes to a place and waits until all of it is there. */
+/** Goes to a place and waits until it has loaded completely. */
 async function visit(page: Page, at: string): Promise<void> {
   await go(page, at);
   await page.locator("main h1, main h2").first().waitFor();
@@ -229,7 +229,7 @@ describe.each(["light", "dark"] as const)("axe finds nothing, %s", (colorScheme)
     await page.getByText("Different from requests").click();
     await page.getByLabel("URL").fill("http://not-allowed");
     await page.getByRole("button", { name: "Save" }).click();
-    // The endpoint is in use, and its URL is another one.
+    // The endpoint is in use, and its URL changed.
     await dialog(page).getByText("The endpoint is active").waitFor();
     expect(await findings(page), "out of service").toEqual([]);
     await dialog(page).getByRole("button", { name: "Save the new URL" }).click();

@@ -16,7 +16,7 @@ beforeAll(async () => {
     encryption: { request: { cipher: { ...aes, sharedKey: { keys: [refTo("bank-key"), refTo(long)] } } } },
   });
   for (let i = 0; i < 12; i++) await server.encrypt("bank", `message ${i}`);
-  // None of the partner's messages decrypts: too short, not base64, another key.
+  // None of the partner's messages decrypts: one is too short, one is not base64, and one uses another key.
   for (const body of [
     "x",
     "not base64 at all",
@@ -39,7 +39,7 @@ describe("an owner sees", () => {
       uses.getByRole("row").filter({ has: page.getByRole("link", { name: secret, exact: true }) });
     expect(await row("bank-key").getByRole("cell").nth(0).innerText()).toBe("1");
     expect(await row("bank-key").getByRole("cell").nth(1).innerText()).toBe("12");
-    // The last of the keys that were tried is the one that failed.
+    // The last key that was tried is the one that failed.
     expect(Number(await row(long).getByRole("cell").nth(2).innerText())).toBeGreaterThan(0);
     const failures = page.getByRole("region", { name: "Recent failures" });
     expect(await failures.locator("tbody tr").count()).toBe(4);

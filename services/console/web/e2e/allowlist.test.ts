@@ -7,7 +7,7 @@ const kit = useKit();
 
 beforeAll(async () => {
   await kit.server.storeSecret("bank-key", { description: "Sent by the bank in May" });
-  // A key serves one purpose, at one host.
+  // A key serves one purpose on one host.
   for (const id of ["cbc-key", "named-key", "plain-key"]) await kit.server.storeSecret(id);
   await kit.server.storeSecret("bank-hmac", { value: { generate: { kind: "KIND_HMAC_SHA256" } } });
   await kit.server.storeSecret("bank-token", {
@@ -22,14 +22,14 @@ beforeAll(async () => {
   });
 });
 
-/** Chooses a stored secret in a picker. */
+/** Selects a stored secret in a picker. */
 async function pick(page: Page, label: string | RegExp, id: string): Promise<void> {
   await page.getByRole("button", { name: label }).click();
   await page.getByRole("textbox", { name: "Search secrets" }).fill(id);
   await page.getByRole("option", { name: id }).click();
 }
 
-/** Waits until something has the focus. */
+/** Waits until an element has the focus. */
 const focusedOn = (what: Locator) => what.and(what.page().locator(":focus")).waitFor();
 
 const heading = (page: Page, name: string) => page.getByRole("heading", { name, exact: true }).waitFor();
@@ -50,7 +50,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByLabel("Content type").first().fill("application/json");
     await page.getByRole("button", { name: "Add header" }).click();
     await page.getByLabel("Name of header 1").fill("Authorization");
-    // The name carries a credential: there is no place to type one.
+    // The name carries a credential, so the page offers no input for a literal.
     await page.getByText("Use a stored secret").waitFor();
     expect(await page.getByLabel("Value of header 1").count()).toBe(0);
     await page.getByRole("button", { name: /^Header 1:/ }).click();
@@ -129,7 +129,7 @@ describe("an owner adds an endpoint", () => {
     await summary.waitFor();
     const url = page.getByLabel("URL");
     expect(await url.getAttribute("aria-invalid")).toBe("true");
-    // The first finding on the page has the focus; the summary leads to each.
+    // The first violation on the page has the focus; the summary links to each.
     await focusedOn(url);
     const acknowledge = page.getByRole("button", { name: "Acknowledge Unauthenticated CBC…" });
     await summary.getByRole("button", { name: "encryption › request › allow legacy" }).first().click();
@@ -210,7 +210,7 @@ describe("an owner looks after an endpoint", () => {
     // Users who are not super admins do not see super admin actions.
     expect(await page.getByRole("button", { name: /Approve/ }).count()).toBe(0);
     expect(await page.getByRole("button", { name: "Activate" }).count()).toBe(0);
-    // The page notices the approval of another user by itself.
+    // The page detects the approval of another user by itself.
     await kit.server.api("admin", "POST", "workspaces/demo/endpoints/to-verify:approve", {});
     await page.getByRole("button", { name: "Activate" }).waitFor();
   });
@@ -301,7 +301,7 @@ describe("an owner looks after an endpoint", () => {
     await picture(page, "allowlist-unsafe");
     await choose(page, "Unsafe choices", "Unsafe, expires in 30 days");
     await heading(page, "Nothing found");
-    // Time passes: the test moves the page's clock, which the filter uses.
+    // The test moves the page's clock, which the filter uses.
     await page.clock.setFixedTime(Date.now() + 350 * 86_400_000);
     await choose(page, "Unsafe choices", "Unsafe, expired");
     await heading(page, "Nothing found");
@@ -311,7 +311,7 @@ describe("an owner looks after an endpoint", () => {
     await choose(page, "Unsafe choices", "Unsafe, expired");
     expect(await rowNames(page)).toEqual(["findings"]);
     await page.locator(".legacy").getByText("expired last month").waitFor();
-    // A link to it is enough, and a narrow screen.
+    // A link to the filtered list works, also on a narrow screen.
     const again = await kit.signIn("member", {
       viewport: { width: 390, height: 860 },
       at: "/w/demo/endpoints?unsafe=any",

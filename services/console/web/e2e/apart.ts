@@ -14,12 +14,12 @@ export class Programs {
 
   private constructor(
     readonly folder: string,
-    /** Where the gateway answers. */
+    /** The address of the gateway. */
     readonly url: string,
     readonly ports: { gateway: number; vault: number; allowlist: number },
   ) {}
 
-  /** Makes a folder with identities. Nothing runs in it yet. */
+  /** Creates a folder with identities. Nothing runs in it yet. */
   static async prepare(): Promise<Programs> {
     const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-apart-"));
     await takeIdentities(folder);
@@ -31,7 +31,7 @@ export class Programs {
     return path.join(this.folder, name);
   }
 
-  /** What the programs have in their configuration wherever people sign in, as YAML. */
+  /** The configuration that the programs need for any way to sign in, as YAML. */
   common(name: "vault" | "allowlist" | "gateway"): string {
     const at = (file: string) => this.path(file);
     const { ports } = this;
@@ -57,13 +57,13 @@ export class Programs {
             key_file: at(`${name}.kek`),
             ...(name === "allowlist" ? { vault: { address: vault, ca: at("ca.pem"), ...client } } : {}),
           };
-    // JSON is YAML.
+    // JSON is valid YAML.
     return Object.entries({ listen: `127.0.0.1:${ports[name]}`, log: { level: "error" }, ...settings })
       .map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
       .join("");
   }
 
-  /** Writes the files, starts the programs, and waits until an owner's token is answered. */
+  /** Writes the files, starts the programs, and waits until the API accepts an owner's token. */
   async run(files: Record<string, string>, token: string): Promise<void> {
     for (const [name, text] of Object.entries(files)) await writeFile(this.path(name), text, { mode: 0o600 });
     for (const name of ["vault", "allowlist"])
@@ -79,7 +79,7 @@ export class Programs {
       const found = await Promise.all(
         ["secrets", "endpoints"].map((list) => this.call("GET", `workspaces/-/${list}`, token).catch(() => undefined)),
       );
-      // A denial by the policy is an answer too.
+      // A denial by the policy also shows that the program answers.
       if (found.every((answer) => answer && [200, 400, 403].includes(answer.status))) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -118,7 +118,7 @@ export class Programs {
   }
 }
 
-/** Sends a request to a server of the authority. */
+/** Sends a request to a server whose certificate the authority issued. */
 export function send(
   url: string,
   ca: Buffer,
@@ -136,7 +136,7 @@ export function send(
   });
 }
 
-/** The three programs, and an issuer that is not of them. */
+/** The three programs, and an issuer on another site. */
 export class Apart {
   private constructor(
     readonly programs: Programs,
@@ -193,13 +193,13 @@ export class Apart {
   }
 }
 
-// The one certificate that a standalone leaves behind is the gateway's here; the
-// allowlist shows it too, and resolves nothing.
+// The only certificate that a standalone leaves behind serves as the gateway's here. The allowlist presents it too, and
+// resolves nothing.
 export const proxy = { spiffe_id: "spiffe://keyward.local/allowlist", role: "proxy" };
 
 const program = (name: string): string => path.join(path.dirname(binary), name);
 
-/** Takes the certificates that a standalone makes on its first start. */
+/** Takes the certificates that a standalone creates on its first start. */
 async function takeIdentities(folder: string): Promise<void> {
   const server = await Server.start();
   const files = {

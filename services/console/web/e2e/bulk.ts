@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import path from "node:path";
 import type { Server } from "./server";
 
-/** A text secret, as a list needs it. */
+/** The properties of a secret that a list shows, and its value, which is text. */
 export interface Plain {
   id: string;
   description: string;
@@ -11,12 +11,12 @@ export interface Plain {
   text: string;
 }
 
-/** How many are stored at a time; the server takes up to 250 on one connection. */
+/** The number of concurrent requests; the server accepts up to 250 on one connection. */
 const atOnce = 200;
 
 /**
- * Stores many secrets, each with its own CreateSecret, and waits until
- * all are. It speaks gRPC over one connection, which takes a third of what JSON takes.
+ * Stores many secrets, each with its own CreateSecret, and waits for all of them. It uses gRPC over one connection,
+ * which takes a third of the time of JSON.
  */
 export async function storeMany(server: Server, many: number, secret: (i: number) => Plain): Promise<void> {
   const access = path.join(server.folder, "access");
@@ -34,7 +34,7 @@ export async function storeMany(server: Server, many: number, secret: (i: number
   }
 }
 
-/** A field of type LEN of the protobuf wire format. */
+/** A field of type LEN in the protobuf wire format. */
 function field(number: number, content: string | Buffer): Buffer {
   const bytes = Buffer.from(content);
   if (bytes.length >= 1 << 14) throw new Error("longer than two bytes of length tell");

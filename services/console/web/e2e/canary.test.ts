@@ -8,14 +8,14 @@ const kit = useKit();
 
 const fresh = () => `CaNaRy${crypto.randomUUID().replaceAll("-", "")}`;
 
-/** All that the page sends and says, for as long as it lives. */
+/** Records everything that the page sends and logs during its lifetime. */
 function record(page: Page) {
   const said: string[] = [];
   page.on("console", (m) => said.push(m.text()));
   return { said, wire: new Wire(page) };
 }
 
-/** Looks for a canary everywhere, after it was saved. */
+/** Searches for a canary everywhere after it was saved. */
 async function expectGone(page: Page, seen: ReturnType<typeof record>, canary: string): Promise<void> {
   expect(await reactNodes(page)).toBeGreaterThan(30);
   expect(await reachable(page, canary)).toEqual([]);
@@ -29,7 +29,7 @@ describe("a value", () => {
     const canary = fresh();
     await page.getByRole("button", { name: "Store New Secret" }).first().click();
     await page.getByLabel("Secret value").fill(canary);
-    // The value is in its text area alone; what React keeps is found where React keeps it.
+    // The value is only in its text area. The description, which React keeps, is also found in React's state.
     expect(await reachable(page, canary)).toEqual([expect.stringMatching(/^value of/)]);
     await page.getByLabel("Description").fill(`D${canary}`);
     expect((await reachable(page, canary)).some((where) => where.endsWith("memoizedState"))).toBe(true);

@@ -13,7 +13,7 @@ const file = (name: string) => path.join(folder, name);
 const openssl = (...args: string[]) =>
   execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
 
-// Files as people have them, made by the tool that they have.
+// Files as users have them, created with the tools that users have.
 beforeAll(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), "keyward-keys-"));
   openssl(
@@ -49,7 +49,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Begins to store a key. */
+/** Opens the dialog to store a key. */
 async function begin(page: Page, id: string): Promise<void> {
   await page.getByRole("button", { name: "Store New Secret" }).first().click();
   await page.getByRole("radio", { name: "Encryption or signing key" }).check();
@@ -72,7 +72,7 @@ describe("after a value is stored, the page says what it was taken for", () => {
     await takenFor(page, /Detected: RSA-2048 private key, PKCS #8 in PEM/);
     expect(await axeFindings(page)).toEqual([]);
     await page.getByRole("button", { name: "Done" }).click();
-    // The page says it once.
+    // The page reports it once.
     await page.getByRole("link", { name: "pem-key" }).click();
     await page.getByRole("heading", { name: "pem-key" }).waitFor();
     expect(await page.getByText("Detected").count()).toBe(0);
@@ -142,7 +142,7 @@ describe("keys in other forms", () => {
     await dialog(page).getByText("The private key is encrypted").first().waitFor();
     await page.getByRole("button", { name: "Copy command" }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/^openssl pk\S+ -in \S+ -out \S+$/);
-    // What takes its place is stored.
+    // The replacement value is stored.
     await page.getByRole("button", { name: "Enter another value" }).click();
     await page.getByLabel("Secret value").fill(readFileSync(file("key.pem"), "utf8"));
     await save(page);

@@ -21,7 +21,7 @@ const allowLegacy = [
 /** A key as partners send it: 64 hexadecimal digits. */
 const hexKey = () => randomBytes(32).toString("hex");
 
-/** Begins a new endpoint with the preset. */
+/** Starts a new endpoint with the preset. */
 async function begin(id: string, options: BrowserContextOptions = {}): Promise<Page> {
   const page = await kit.signIn("owner", { ...options, at: "/w/demo/new-endpoint" });
   await page.getByRole("textbox", { name: "Name", exact: true }).fill(id);
@@ -43,7 +43,7 @@ const storeKey = async (page: Page, id: string) => {
   await dialog(page).getByLabel("Secret Name").fill(id);
 };
 
-/** Saves, has it approved, and activates it on the page. */
+/** Saves the endpoint, gets it approved, and activates it on the page. */
 async function takeIntoUse(page: Page, id: string): Promise<void> {
   await page.getByRole("button", { name: "Add endpoint" }).click();
   await told(page, `${id} added.`);
@@ -53,7 +53,7 @@ async function takeIntoUse(page: Page, id: string): Promise<void> {
   await told(page, `${id} is active.`);
 }
 
-/** Opens a message of the preset as the partner does. */
+/** Decrypts a message of the preset as the partner does. */
 function opened(body: string, key: Buffer): string {
   const message = JSON.parse(Buffer.from(body, "base64").toString()) as Record<"iv" | "data" | "tag", string>;
   const decipher = createDecipheriv("aes-256-gcm", key, Buffer.from(message.iv, "base64"));
@@ -152,9 +152,9 @@ describe("a preset works with the first real message", () => {
 
 describe("a key that does not fit", () => {
   beforeAll(async () => {
-    // A key serves the endpoints of one host.
+    // A key serves only the endpoints of one host.
     for (const id of ["misfit", "panel-misfit"]) await kit.server.storeSecret(id, { value: { text: hexKey() } });
-    // Right when it was saved, and replaced since.
+    // It was correct when it was saved, and was replaced since.
     await kit.server.storeSecret("replaced");
     await kit.server.addEndpoint("replaced", { encryption: { request: aes("replaced") } });
     await kit.server.api("admin", "POST", "workspaces/demo/endpoints/replaced:approve", { reason: "contract 7" });
@@ -379,7 +379,7 @@ describe("a signature", () => {
   test("that is not accepted is diagnosed with what came, and the setting that fits is named", async () => {
     const { createHmac } = await import("node:crypto");
     const body = '{"amount":100}';
-    // The partner writes it in base64; here hexadecimal is configured.
+    // The partner writes it in base64; the configuration here says hexadecimal.
     const signature = createHmac("sha256", "a signing secret of the partner")
       .update(`POST\n/v1\n${body}`)
       .digest("base64");

@@ -9,7 +9,7 @@ const openStore = async (page: Page) => {
   await page.getByLabel("Secret Name").waitFor();
 };
 
-/** What has the focus, by its label or text. */
+/** The element that has the focus, by its label or text. */
 const focused = (page: Page): Promise<string> =>
   page.evaluate(() => {
     const of = document.activeElement as HTMLElement;
@@ -37,14 +37,14 @@ describe("a form that was changed", () => {
     const asked = page.waitForEvent("dialog");
     const reload = page.reload();
     await (await asked).dismiss();
-    await reload.catch(() => undefined); // it was called off
+    await reload.catch(() => undefined); // the navigation was canceled
     expect(await page.getByLabel("Secret Name").inputValue()).toBe("typed");
 
     await page.goBack();
     await leaving(page).getByRole("button", { name: "Leave" }).click();
     await page.getByRole("heading", { name: "Allowlist" }).waitFor();
     expect(new URL(page.url()).pathname).toBe("/w/demo/endpoints");
-    // Forward continues as if there had been no question.
+    // Forward works as if the page had not asked.
     await page.goForward();
     await page.getByRole("heading", { name: "Secrets", exact: true }).waitFor();
   });

@@ -3,14 +3,13 @@ import type { Page } from "playwright-core";
 import { describe, test } from "vitest";
 import { choose, dialog, expect, rowNames, useKit } from "./kit";
 
-// What the product is for, in the words that it began with, as people meet it in the
-// browser. The half of the API is services/e2e/founding_test.go. The steps build on each
-// other, so one that fails is not repeated alone.
+// The original requirements of the product, in their original words, as users meet them in the browser. The API's half
+// is services/e2e/founding_test.go. The steps build on each other, so a failed step is not repeated alone.
 const kit = useKit();
-// 32 bytes as they are: a key for AES-256, and in no encoding another one.
+// 32 raw bytes: a key for AES-256 that is not valid as another key in any encoding.
 const value = `${randomBytes(12).toString("hex")}!partner`;
 
-/** Everything that reached the browser, to look for the value in. */
+/** Everything that reached the browser, to search for the value. */
 const heard: string[] = [];
 
 async function signIn(role: "owner" | "member" | "admin", at = "/"): Promise<Page> {
@@ -26,7 +25,7 @@ async function signIn(role: "owner" | "member" | "admin", at = "/"): Promise<Pag
   return page;
 }
 
-/** Opens a tab of what is shown, whatever follows its name. */
+/** Opens a tab of the current page, whatever follows its name. */
 const tab = (page: Page, name: RegExp) => page.getByRole("tab", { name }).click();
 
 async function pick(page: Page, label: RegExp, id: string): Promise<void> {
@@ -48,7 +47,7 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
       await page.getByLabel("Secret value").fill(text);
       const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/secrets?"));
       await page.getByRole("button", { name: "SAVE" }).click();
-      // The browser has encrypted it already.
+      // The browser has already encrypted it.
       expect((await sent).postData()).not.toContain(text);
       await page.getByRole("button", { name: "Done" }).click();
       expect(await rowNames(page)).toContain(id);
@@ -144,7 +143,7 @@ describe("the product keeps its promise in the console", { retry: 0 }, () => {
     await choose(page, "Encryption method", "Cipher");
     await choose(page, "Algorithm", "AES-256-GCM");
     await page.getByRole("button", { name: /^Shared key:/ }).click();
-    // Typing searches the secrets and offers nothing else.
+    // Typing only searches the secrets.
     await page.getByRole("textbox", { name: "Search secrets" }).fill(value);
     await page.getByRole("option", { name: "partner-key" }).waitFor({ state: "detached" });
     expect(await page.getByRole("option").filter({ hasText: value }).count()).toBe(0);

@@ -7,8 +7,8 @@ import { expect, launch, open } from "./kit";
 import { Provider } from "./provider";
 import { freePort } from "./server";
 
-// What docs/identity says of each provider, tried: a certified provider issues tokens of the
-// shape that the page shows, and the three programs have the configuration that it shows.
+// Tests the instructions of docs/identity for each provider: a certified provider issues tokens of the shape that the
+// page shows, and the three programs have the configuration that it shows.
 
 const secret = "a secret of the workload";
 
@@ -18,7 +18,7 @@ interface Row {
   workspaces: string[];
 }
 
-/** A page of docs/identity, as far as programs can read it. */
+/** A page of docs/identity, parsed. */
 class Documented {
   private constructor(private readonly text: string) {}
 
@@ -28,28 +28,28 @@ class Documented {
     );
   }
 
-  /** The block of YAML that begins with a key. */
+  /** The block of YAML that starts with a key. */
   yaml(key: string): string {
     const found = this.#blocks("yaml").filter((block) => block.startsWith(`${key}:\n`));
     if (found.length !== 1) throw new Error(`there are ${found.length} blocks of ${key}`);
     return found[0] ?? "";
   }
 
-  /** What is set in a block, such as `audience`. */
+  /** The setting in a block, such as `audience`. */
   setting(block: string, key: string): string {
     const found = new RegExp(`^[ -]*${key}: (\\S+)$`, "m").exec(this.yaml(block))?.[1];
     if (!found) throw new Error(`${block} has no ${key}`);
     return found;
   }
 
-  /** The claims of a person's and of a workload's token. */
+  /** The claims of a person's token and of a workload's token. */
   get tokens(): [object, { sub: string }] {
     const [person, workload] = this.#blocks("json").map((block) => JSON.parse(block) as { sub: string });
     if (!person || !workload) throw new Error("a token is missing");
     return [person, workload];
   }
 
-  /** The rows of people. */
+  /** The rows for people. */
   get people(): Row[] {
     const list = /^people:\n((?: .*\n)+)/m.exec(this.yaml("people"))?.[1] ?? "";
     return list
@@ -69,7 +69,7 @@ class Documented {
   }
 }
 
-/** What GET /v1/caller answers to those of a row. */
+/** The response of GET /v1/caller for the principals of a row. */
 const callerOf = (row: Row): object =>
   row.role === "super_admin"
     ? { superAdmin: true }
@@ -132,7 +132,7 @@ describe.each([
         response_types: [],
       },
     ];
-    // One for each row, who is the page's example with another role; and one with none.
+    // One person for each row: the page's example with the row's value. The last one matches no row.
     const people = [...documented.people.map((row) => row.value), "nobody"].map((value) => [
       value,
       JSON.parse(JSON.stringify(person).replace(`"${owner?.value}"`, JSON.stringify(value))) as object,
@@ -167,7 +167,7 @@ describe.each([
     await programs?.stop();
   });
 
-  /** Signs in at the provider, and returns what the API says of the caller. */
+  /** Signs in at the provider and returns the API's description of the caller. */
   async function signIn(page: Page, who: string): Promise<unknown> {
     await page.goto(programs.url);
     await page.getByRole("button", { name: "Sign in" }).click();

@@ -11,7 +11,7 @@ import { axeFindings, expect, overflow, picture, useKit } from "./kit";
 const root = path.resolve(import.meta.dirname, "../../../..");
 const kit = useKit();
 
-/** What the partner got last. */
+/** The last request that the partner received. */
 interface Got {
   method?: string;
   url?: string;
@@ -23,7 +23,7 @@ let partner: https.Server;
 let got: Got | undefined;
 let bundle = "";
 
-/** A partner that answers with what it was sent, which is under the same key. */
+/** A partner that returns the body that it received, which is encrypted with the same key. */
 beforeAll(async () => {
   const { server } = kit;
   const [key, certificate] = ["partner.key", "partner.pem"].map((f) => path.join(server.folder, f)) as [string, string];
@@ -102,7 +102,7 @@ beforeAll(async () => {
 });
 afterAll(() => new Promise((resolve) => (partner ? partner.close(resolve) : resolve(undefined))));
 
-/** The text of a program, as its button copies it. */
+/** The source of a program, as its button copies it. */
 async function copied(page: Page, name: string): Promise<string> {
   await page.getByRole("tab", { name, exact: true }).click();
   await page.getByRole("button", { name: `Copy ${name}`, exact: true }).click();
@@ -115,7 +115,7 @@ const integrate = async () => {
   return page;
 };
 
-/** Runs a program in the folder of the server as a person would who trusts both certificates. */
+/** Runs a program in the folder of the server, like a user who trusts both certificates. */
 async function run(
   file: string,
   args: string[],
@@ -139,7 +139,7 @@ async function run(
   return stdout;
 }
 
-/** Whether a program has to be skipped here: one of its tools is missing. In CI that is a failure. */
+/** Whether a program must be skipped because one of its tools is missing. In CI that is a failure. */
 const lacks = (...tools: string[]): boolean => !process.env.CI && !tools.every(has);
 
 const has = (tool: string): boolean => {
@@ -154,7 +154,7 @@ const has = (tool: string): boolean => {
   }
 };
 
-/** What all programs have to do: send the message as it is, and print the answer in the clear. */
+/** The task of every program: send the message unchanged and print the decrypted response. */
 function expectCalled(printed: string): void {
   expect(printed.trim()).toBe('{"amount":100}');
   expect(got).toMatchObject({
@@ -211,7 +211,7 @@ describe("the program on the page works:", () => {
     await writeFile(path.join(kit.server.folder, "ca.pem"), await readFile(bundle));
     const text = atServer(await copied(await integrate(), "grpcurl"));
     const [encrypt = "", decrypt = ""] = text.split(/^(?=# Decrypt)/m);
-    // Between the two, the partner answers with what it was sent.
+    // Between the two, the partner returns the body that it received.
     expect(
       (
         await run("bash", [
@@ -225,7 +225,7 @@ describe("the program on the page works:", () => {
   });
 });
 
-/** The text with the address of the server's gRPC, which the page does not know. */
+/** The source with the server's gRPC address, which the page does not know. */
 const atServer = (text: string): string => text.replace("allowlist.internal:9443", new URL(kit.server.grpcUrl).host);
 
 describe("the tab", () => {

@@ -10,17 +10,20 @@ interface Grant {
   audience: string;
 }
 
-/** An issuer as companies have one, of another site than the page's: with a form to sign in by, a session in a cookie, PKCE, and refresh tokens that work once. */
+/**
+ * An issuer like that of a company, on another site than the page: with a sign-in form, a session in a cookie, PKCE,
+ * and refresh tokens that work once.
+ */
 export class Issuer {
-  /** How long access tokens are good, in seconds. */
+  /** The lifetime of access tokens, in seconds. */
   lifetime = 600;
-  /** Changes what is sent back to the page. */
+  /** Changes the parameters that are returned to the page. */
   tamper: (answer: URLSearchParams) => void = () => undefined;
-  /** Claims of id tokens that are not as they should be. */
+  /** Claims that make ID tokens invalid. */
   wrong: Record<string, unknown> = {};
-  /** What the page asked the endpoints for, in order. */
+  /** The page's requests to the endpoints, in order. */
   readonly asked: { path: string; params: URLSearchParams; headers: IncomingMessage["headers"] }[] = [];
-  /** The page that is known here. */
+  /** The registered page. */
   client = { id: "keyward-console", origin: "" };
 
   #sessions = new Map<string, string>();
@@ -35,7 +38,7 @@ export class Issuer {
     server.on("request", (request, response) => void this.#answer(request, response));
   }
 
-  /** Starts one at `localhost`, which is another site than `127.0.0.1`. */
+  /** Starts an issuer at `localhost`, which is another site than `127.0.0.1`. */
   static async start(tls: { cert: Buffer; key: Buffer }, port: number): Promise<Issuer> {
     const server = https.createServer(tls);
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
@@ -47,7 +50,7 @@ export class Issuer {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  /** Ends every session and all that came of them. */
+  /** Ends every session and revokes its tokens. */
   revoke(): void {
     this.#sessions.clear();
     this.#renewals.clear();
@@ -201,7 +204,7 @@ export class Issuer {
     ];
   }
 
-  /** A token for the API, of a user who is in the group of that name. */
+  /** A token for the API, of a user who is in the group of the given name. */
   accessToken(user: string, audience: string): string {
     return this.#jwt({ sub: user, aud: audience, groups: [`${user}s`] });
   }

@@ -6,7 +6,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { type Role, Server } from "./server";
 
-/** The folder for screenshots, if any. */
+/** The folder for screenshots, if set. */
 const screenshots =
   process.env.KEYWARD_PICTURES &&
   path.resolve(
@@ -15,15 +15,15 @@ const screenshots =
     process.env.KEYWARD_PICTURES === "1" ? "" : process.env.KEYWARD_PICTURES,
   );
 
-/** What the page must not do. */
+/** Problems that the page must not cause. */
 export interface Watch {
-  /** Errors and warnings of the console, violations of the content security policy among them. */
+  /** Errors and warnings of the console, including violations of the content security policy. */
   complaints: string[];
   /** Requests to any other server. */
   strangers: string[];
 }
 
-/** A browser for the stories of one file, as a person on this machine has it. */
+/** A browser for the tests of one file, set up as a user on this machine has it. */
 export const launch = (): Promise<Browser> =>
   chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -38,7 +38,7 @@ export const launch = (): Promise<Browser> =>
     ],
   });
 
-/** A window of its own. Nothing moves in it, so that nothing has to be waited for. */
+/** A window of its own. Animations are off, so that tests need not wait for them. */
 export const open = (browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> =>
   browser.newContext({
     ignoreHTTPSErrors: true,
@@ -48,7 +48,7 @@ export const open = (browser: Browser, options: BrowserContextOptions = {}): Pro
     ...options,
   });
 
-/** A server and a browser for the stories of one file. */
+/** A server and a browser for the tests of one file. */
 export class Kit {
   server!: Server;
   browser!: Browser;
@@ -57,7 +57,7 @@ export class Kit {
     [this.server, this.browser] = await Promise.all([Server.start(), launch()]);
   }
 
-  /** Closes what a story left open, so that it does not go on beside the next. */
+  /** Closes the pages that a test left open, so that they do not run during the next test. */
   async rest(): Promise<void> {
     await Promise.all(this.browser.contexts().map((c) => c.close()));
   }
@@ -70,7 +70,7 @@ export class Kit {
     return open(this.browser, options);
   }
 
-  /** A page that is signed in by a one-time link, which may lead anywhere on it. */
+  /** A page that is signed in by a one-time link, which may lead to any place. */
   async signIn(role: Role, options: BrowserContextOptions & { at?: string } = {}): Promise<Page> {
     const { at = "/", ...rest } = options;
     const [page, link] = await Promise.all([this.context(rest).then((c) => c.newPage()), this.server.link(role)]);
@@ -93,7 +93,7 @@ export class Kit {
   }
 }
 
-/** The kit of a file: opened before its first story and closed after the last. */
+/** The kit of a file: opened before its first test and closed after the last. */
 export function useKit(): Kit {
   const kit = new Kit();
   beforeAll(() => kit.open());
@@ -102,10 +102,10 @@ export function useKit(): Kit {
   return kit;
 }
 
-/** Waits until the page knows who is there. */
+/** Waits until the page knows the signed-in user. */
 export const signedIn = (page: Page) => page.locator(".user").first().waitFor({ state: "attached" });
 
-/** Goes to a place of the page like a link, without reloading it. */
+/** Goes to a place of the page without reloading it, as a link does. */
 export async function go(page: Page, place: string): Promise<void> {
   await page.evaluate((to) => {
     history.pushState(null, "", to);
@@ -113,7 +113,7 @@ export async function go(page: Page, place: string): Promise<void> {
   }, place);
 }
 
-/** Leaves a picture of the page, for people to judge, if KEYWARD_PICTURES is set. */
+/** Saves a screenshot of the page for people to judge, if KEYWARD_PICTURES is set. */
 export async function picture(page: Page, name: string): Promise<void> {
   if (!screenshots) return;
   await mkdir(screenshots, { recursive: true });
@@ -122,7 +122,7 @@ export async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: path.join(screenshots, `${name}.png`), animations: "disabled" });
 }
 
-/** Waits until nothing on the page is loading or moving. */
+/** Waits until nothing on the page loads or moves. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(
     () =>
@@ -133,9 +133,9 @@ export async function settled(page: Page): Promise<void> {
 
 let axe: Promise<string> | undefined;
 
-/** What axe finds wrong with the page as it is now. The page has to be opened with `bypassCSP`. */
+/** The violations that axe reports for the current page. The page must be opened with `bypassCSP`. */
 export async function axeFindings(page: Page): Promise<string[]> {
-  // What the mouse happens to be over shows a hint, in no landmark of the page.
+  // A hint under the mouse pointer would be outside the landmarks of the page.
   await page.mouse.move(0, 0);
   axe ??= readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await settled(page);
@@ -157,26 +157,26 @@ export async function axeFindings(page: Page): Promise<string[]> {
   );
 }
 
-/** How far the page can be scrolled sideways, which is never meant. */
+/** How far the page scrolls sideways; it never should. */
 export const overflow = (page: Page): Promise<number> =>
   page.evaluate(() => document.querySelector("main")!.scrollWidth - document.querySelector("main")!.clientWidth);
 
-/** Waits for the message that something worked. */
+/** Waits for the message that confirms a success. */
 export async function told(page: Page, text: string | RegExp): Promise<void> {
   await page.locator(".toasts").getByText(text).waitFor();
 }
 
-/** The names in the rows of the table that is shown. */
+/** The names in the rows of the visible table. */
 export async function rowNames(page: Page): Promise<string[]> {
   await page.locator("table[aria-busy=false]").waitFor();
   await settled(page);
   return page.locator("tbody th[scope=row]").allInnerTexts();
 }
 
-/** The dialog that is open. */
+/** The open dialog. */
 export const dialog = (page: Page) => page.getByRole("dialog");
 
-/** Chooses from one of Mantine's selects. */
+/** Selects an option in one of Mantine's selects. */
 export async function choose(page: Page, label: string | RegExp, option: string | RegExp): Promise<void> {
   await page.getByRole("combobox", { name: label }).click();
   await page.getByRole("option", { name: option }).click();

@@ -5,17 +5,16 @@ import { dialog, expect, picture, told, useKit } from "./kit";
 
 const kit = useKit();
 
-/** How long a partner may take to set up, from the sign-in to the first message. */
+/** The time limit for the setup of a partner, from the sign-in to the first message. */
 const limit = 180;
 
 /**
- * Does what a person does and counts it. A browser that is driven is faster than a hand, so
- * the time of a person is estimated, too: by the keystroke-level model (Card, Moran and
- * Newell), with 1.35 s to think about each step, 1.1 s to point, 0.28 s a character, and
- * 0.4 s for each move of the focus.
+ * Performs and counts the actions of a user. A driven browser is faster than a hand, so the time of a user is also
+ * estimated by the keystroke-level model (Card, Moran, and Newell): 1.35 s to think about each step, 1.1 s to point,
+ * 0.28 s per character, and 0.4 s for each move of the focus.
  */
 abstract class Person {
-  /** The link that signs in is the first step. */
+  /** The sign-in link is the first step. */
   steps = 1;
   seconds = 1.35 + 1.1;
 
@@ -40,7 +39,7 @@ abstract class Person {
     await this.page.keyboard.type(text);
   }
 
-  /** A value is copied from elsewhere, which takes a person a while. */
+  /** Copies a value from elsewhere, which takes a user a while. */
   async paste(what: Locator, text: string): Promise<void> {
     this.#step();
     this.seconds += 5;
@@ -53,7 +52,7 @@ abstract class Person {
     this.seconds += 1.35;
   }
 
-  /** What it took, in words, and how many seconds a person needs. */
+  /** Prints the result and returns how many seconds a user needs. */
   tell(how: string): number {
     const waited = (Date.now() - this.since) / 1000;
     console.log(
@@ -63,7 +62,7 @@ abstract class Person {
   }
 }
 
-/** Uses a mouse, or a finger. */
+/** Uses a mouse or a finger. */
 class Pointer extends Person {
   protected async reach(what: Locator): Promise<void> {
     this.seconds += 1.1;
@@ -73,7 +72,7 @@ class Pointer extends Person {
   protected async act(): Promise<void> {}
 }
 
-/** Uses the keyboard alone. */
+/** Uses only the keyboard. */
 class Keyboard extends Person {
   protected async reach(what: Locator): Promise<void> {
     await what.waitFor();
@@ -90,7 +89,7 @@ class Keyboard extends Person {
   }
 }
 
-/** From the sign-in to the first message, for a partner with a preset and a key that the partner sent. */
+/** Goes from the sign-in to the first message, for a partner with a preset and a key that the partner sent. */
 async function firstMessage(page: Page, person: Person, id: string): Promise<void> {
   const key = randomBytes(32).toString("hex");
   await person.press(page.getByRole("button", { name: "Add endpoint" }).first());

@@ -111,7 +111,7 @@ describe("sign-in", () => {
     await link.goto(await kit.server.link("owner"));
     await link.getByRole("heading", { name: "paged-07" }).waitFor();
     expect(link.url()).toBe(`${kit.server.url}/w/demo/secrets/paged-07/history`);
-    // It is asked for once: the next visit is to the first page.
+    // The requested page is used only once: the next visit starts at the first page.
     const next = await context.newPage();
     await next.goto(kit.server.url);
     await next.getByRole("heading", { name: "Secrets", exact: true }).waitFor();

@@ -1,21 +1,20 @@
-// An OpenID provider for tests: oidc-provider, certified, with JWT access tokens. It reads
-// what it shall be from the JSON file that its argument names, and prints its URL when it
-// answers. Anybody signs in by a name that the file has tokens for.
+// An OpenID provider for tests: oidc-provider, certified, with JWT access tokens. It reads its settings from the JSON
+// file that its argument names and prints its URL when it is ready. Any name that the file has tokens for can sign in.
 import { readFile } from "node:fs/promises";
 import https from "node:https";
 import Provider from "oidc-provider";
 
 /**
  * @typedef {object} Settings
- * @property {string} issuer URL, whose port it listens on
+ * @property {string} issuer URL, with the port that it listens on
  * @property {string} certificate file
  * @property {string} key file
  * @property {string} audience of its access tokens
  * @property {number} lifetime of its access tokens, in seconds
  * @property {object[]} clients as the provider's documentation describes them
- * @property {Record<string, object>} tokens the claims of access tokens by who gets them: people
- *   by the name that they sign in with, workloads by their client id
- * @property {object} header of access tokens, beside alg and kid
+ * @property {Record<string, object>} tokens the claims of access tokens by their recipient: people
+ *   by the name that they sign in with, workloads by their client ID
+ * @property {object} header of access tokens, in addition to alg and kid
  */
 
 /** @type {Settings} */
@@ -68,7 +67,7 @@ const answer = provider.callback();
 const server = https.createServer(
   { cert: await readFile(settings.certificate), key: await readFile(settings.key) },
   (request, response) => {
-    // As if it were mounted below the path of its URL.
+    // Behaves as if it were mounted at the path of its URL.
     request.originalUrl = request.url;
     if (pathname !== "/") request.url = request.url.replace(pathname, "") || "/";
     answer(request, response);

@@ -9,7 +9,7 @@ beforeAll(async () => {
     await kit.server.storeSecret(id, { value: { generate: { kind: "KIND_RSA_2048" } } });
 });
 
-/** Begins a new endpoint with a preset. */
+/** Starts a new endpoint with a preset. */
 async function begin(page: Page, id: string, preset: string): Promise<void> {
   await page.getByRole("textbox", { name: "Name", exact: true }).fill(id);
   await page.getByLabel("URL").fill(`https://${id}.partner.test/v1`);
@@ -48,7 +48,7 @@ describe("an owner starts from a preset", () => {
       .fill(Buffer.from("a key of the partner, 32 bytes..").toString("base64"));
     await dialog(page).getByRole("button", { name: "SAVE" }).click();
     await page.getByRole("button", { name: "Key: stored-here" }).waitFor();
-    // The dialog's form is inside of the endpoint's: saving the one does not save the other.
+    // The dialog's form is inside the endpoint's form: saving the one does not save the other.
     expect(new URL(page.url()).pathname).toBe("/w/demo/new-endpoint");
     await picture(page, "preset-form");
     await page.getByRole("button", { name: "Add endpoint" }).click();
@@ -97,7 +97,7 @@ describe("an owner starts from a preset", () => {
     expect(Number((await page.getByLabel("Accepted until").inputValue()).slice(0, 4))).toBe(inAYear.getFullYear());
     await page.getByRole("button", { name: /^Key: / }).click();
     await page.getByRole("option", { name: "shared-key" }).click();
-    // Without a reason the server refuses, and says so where the reason belongs.
+    // Without a reason the server refuses the request, and the error appears at the reason.
     await page.getByLabel("Accepted until").fill("");
     await page.getByRole("button", { name: "Add endpoint" }).click();
     await page.locator(".unsafe-fields").getByText("Must acknowledge UNAUTHENTICATED_CBC").waitFor();

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { send } from "./apart";
 
-/** What the provider shall be; see openid-provider.mjs. */
+/** The settings of the provider; see openid-provider.mjs. */
 export interface Settings {
   issuer: string;
   certificate: string;
@@ -15,7 +15,7 @@ export interface Settings {
   header: object;
 }
 
-/** A certified OpenID provider, oidc-provider, in a process of its own. */
+/** A certified OpenID provider, oidc-provider, in its own process. */
 export class Provider {
   private constructor(
     readonly settings: Settings,
@@ -23,7 +23,7 @@ export class Provider {
     private readonly process: ChildProcess,
   ) {}
 
-  /** Starts one in a folder, with its authority. */
+  /** Starts a provider in a folder, with its authority. */
   static async start(folder: string, settings: Settings): Promise<Provider> {
     const file = path.join(folder, "provider.json");
     await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
@@ -43,7 +43,7 @@ export class Provider {
     return new Provider(settings, await readFile(path.join(folder, "ca.pem")), child);
   }
 
-  /** A token for a workload, by client credentials. */
+  /** A token for a workload, from a client credentials grant. */
   async workloadToken(client: string, secret: string, scope: string): Promise<string> {
     const form = new URLSearchParams({
       grant_type: "client_credentials",

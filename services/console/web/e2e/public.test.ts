@@ -47,7 +47,7 @@ describe("an owner says what is public", () => {
         ],
       });
 
-    // A reason for nothing is refused, at its input, and taken away there.
+    // A reason without a public value is refused at its input, where it can be removed.
     await page.getByRole("button", { name: "Edit" }).click();
     await page.getByLabel("Value of header 1", { exact: true }).fill("plain");
     await save(page);

@@ -1,9 +1,9 @@
 import type { CDPSession, Page } from "playwright-core";
 
 /**
- * Where a text can be found in what a page keeps: its document with all that was typed
- * into it, storage of every kind, its history, and all that can be reached from the
- * window and from React's tree: state, properties, references, effects, the query cache.
+ * Returns the places where the page keeps a string: its document including typed input, storage of every kind, its
+ * history, and everything reachable from the window and from React's tree: state, properties, references, effects, and
+ * the query cache.
  */
 export function reachable(page: Page, needle: string): Promise<string[]> {
   return page.evaluate(async (text) => {
@@ -41,7 +41,7 @@ export function reachable(page: Page, needle: string): Promise<string[]> {
   }, needle);
 }
 
-/** How many objects the last walk would have to see at least, to have seen React's tree. */
+/** The minimum number of objects that the last walk must visit to have covered React's tree. */
 export function reactNodes(page: Page): Promise<number> {
   return page.evaluate(
     () =>
@@ -50,7 +50,7 @@ export function reactNodes(page: Page): Promise<number> {
   );
 }
 
-/** Whether a text is anywhere in the page's JavaScript heap, after garbage was collected. */
+/** Whether the page's JavaScript heap contains a string after a garbage collection. */
 export async function inHeap(page: Page, needle: string): Promise<boolean> {
   const cdp: CDPSession = await page.context().newCDPSession(page);
   await cdp.send("HeapProfiler.enable");

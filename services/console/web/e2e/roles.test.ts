@@ -58,7 +58,7 @@ describe("a member", () => {
     ]) {
       await page.getByRole("heading", { name: "You do not have access" }).waitFor();
       await picture(page, "member-no-secrets");
-      // By way of what may be seen, so that the next is another page.
+      // Goes through a permitted page first, so that the next one is a different page.
       await go(page, "/w/demo/endpoints");
       expect(await rowNames(page)).toEqual(["The Bank\nbank"]);
       await go(page, path);

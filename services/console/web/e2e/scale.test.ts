@@ -5,13 +5,13 @@ import { expect, picture, rowNames, useKit } from "./kit";
 
 const kit = useKit();
 
-/** How many secrets there are. */
+/** The number of secrets. */
 const many = Number(process.env.KEYWARD_SECRETS ?? 100_000);
 
-/** What the page may take, in milliseconds; what it took is printed. */
+/** The targets for the page, in milliseconds; the test prints the measured times. */
 const budget = 300;
 
-/** What fails the test. A machine that does other things too is slower. */
+/** The limits that fail the test. A busy machine is slower. */
 const tooSlow = 4 * budget;
 
 const idOf = (i: number) => `partner-${String(i % 997).padStart(3, "0")}-key-${String(i).padStart(6, "0")}`;
@@ -27,12 +27,12 @@ beforeAll(async () => {
   console.info(`stored ${many} in ${Math.round((Date.now() - begun) / 1000)} s`);
 }, 600_000);
 
-/** Runs something on the page and returns how long the page took to show the answer. */
+/** Runs an action on the page and returns how long the page took to show the result. */
 async function timed(page: Page, act: () => Promise<unknown>, shown: string): Promise<number> {
   await page.evaluate((text) => {
     const scope = window as unknown as { done: Promise<number>; begun: number };
     scope.begun = 0;
-    // Time begins with the event that a person causes, in the page's own clock.
+    // The measurement starts with the user's event, on the page's own clock.
     for (const name of ["keydown", "pointerdown"])
       window.addEventListener(name, (e) => (scope.begun ||= e.timeStamp), { once: true, capture: true });
     scope.done = new Promise((resolve) => {
@@ -48,7 +48,7 @@ async function timed(page: Page, act: () => Promise<unknown>, shown: string): Pr
   return page.evaluate(() => (window as unknown as { done: Promise<number> }).done);
 }
 
-/** The middle of several runs: a busy machine makes some of them slow. */
+/** The median of several runs, because a busy machine slows down some of them. */
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 async function heap(page: Page): Promise<number> {
@@ -97,7 +97,7 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
       await search.focus();
       await page.keyboard.press("End");
       const id = idOf(i);
-      // It was among the answers to the shorter search already; wait for it alone.
+      // The shorter search already returned it; wait until it is the only result.
       const alone = page.waitForFunction(
         (only) =>
           document.querySelectorAll("tbody tr").length <= 2 &&
@@ -127,7 +127,7 @@ describe(`with ${many.toLocaleString("en")} secrets`, () => {
             await new Promise((resolve) => requestAnimationFrame(resolve));
         }
       }, times);
-    // Pages that are left are forgotten after a while; the page's clock is put forward to then.
+    // The cache drops pages a while after the user left them; the test advances the page's clock to that time.
     await page.clock.install();
     await next(20);
     await page.clock.fastForward(25_000);

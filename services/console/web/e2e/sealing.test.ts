@@ -29,7 +29,7 @@ const secret = (id: string): Promise<{ currentVersion: number; publicKey?: { fin
 const sealing = (): Promise<{ keys: { keyId: string }[]; required?: boolean }> =>
   kit.server.api("owner", "GET", "workspaces/demo/sealing") as never;
 
-/** Begins to store a secret. */
+/** Opens the dialog to store a secret. */
 async function begin(page: Page, id: string, value?: string): Promise<void> {
   await page.getByRole("button", { name: "Store New Secret" }).first().click();
   await page.getByLabel("Secret Name").fill(id);
@@ -40,7 +40,7 @@ async function begin(page: Page, id: string, value?: string): Promise<void> {
 const save = (page: Page) => page.getByRole("button", { name: "SAVE" }).click();
 const stored = (page: Page) => dialog(page).getByText("No one can view it again").waitFor();
 
-/** A page of a browser that cannot seal, as older ones cannot. */
+/** A page of a browser that cannot seal, like older browsers. */
 async function oldBrowser(): Promise<Page> {
   const page = await (await kit.context()).newPage();
   await page.addInitScript(() => {
@@ -75,7 +75,8 @@ describe("a value leaves the browser sealed", () => {
     expect(Buffer.from(sealed.ciphertext, "base64").length).toBe(32 + value.length + 16);
     expect(watch).toEqual({ complaints: [], strangers: [] });
 
-    // The same value, stored as it is for an endpoint of its own, opens what that of the page encrypts.
+    // The same value, stored unsealed for another endpoint, decrypts messages that were encrypted with the sealed
+    // value.
     await kit.server.storeSecret("reference", { value: { text: value }, shared: true });
     await kit.server.addActiveEndpoint("by-page", { encryption: encryptedWith("typed") });
     await kit.server.addActiveEndpoint("by-reference", { encryption: encryptedWith("reference") });
@@ -158,8 +159,8 @@ describe("a sealed value that was not stored", () => {
     let tries = 0;
     await page.route(/\/secrets\?secretId=retried/, async (route) => {
       tries++;
-      if (tries === 1) return route.abort("connectionfailed"); // it was not sent
-      if (tries === 2) await route.fetch(); // it was stored, and the answer is lost
+      if (tries === 1) return route.abort("connectionfailed"); // the request was not sent
+      if (tries === 2) await route.fetch(); // the value was stored, and the response was lost
       return tries === 2 ? route.abort("connectionreset") : route.continue();
     });
     await save(page);
@@ -170,7 +171,7 @@ describe("a sealed value that was not stored", () => {
     await save(page);
     await expect.poll(() => tries).toBe(2);
     await dialog(page).getByText("Cannot reach the server").waitFor();
-    // It is there already; the same request is answered as the first was.
+    // The secret already exists; the repeated request gets the first response.
     await save(page);
     await stored(page);
     const sent = wire.sent("POST", secretsPath);
@@ -245,7 +246,7 @@ describe("where sealing is not possible", () => {
     await page.getByLabel("Send it without sealing, over TLS").check();
     await save(page);
     await stored(page);
-    // What the search finds here, it would have found above.
+    // The same search finds the value here, so it would have found it above.
     expect(wire.holding(value)).toContain("POST /v1/workspaces/demo/secrets: raw");
   });
 
@@ -307,7 +308,7 @@ describe("a workspace requires sealed values", () => {
     expect(await dialog(page).getByRole("button", { name: "Stop requiring" }).count()).toBe(0);
     await expect(kit.server.storeSecret("plain", { value: { text: random() } })).rejects.toThrow("SEALING_REQUIRED");
 
-    // What was decided before is decided again: it is not possible by now.
+    // The earlier decision is checked again: the browser can no longer seal.
     await save(old);
     await dialog(old).getByText("so it was not sent").waitFor();
     await dialog(old).getByText("This workspace requires sealed values").waitFor();

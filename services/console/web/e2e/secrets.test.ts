@@ -298,7 +298,7 @@ describe("an owner looks after a secret", () => {
     await rowNames(page);
     await act(page, "used-later", "Delete");
     await page.getByLabel(/to confirm/).fill("used-later");
-    // Taken into use while the dialog was open.
+    // The version came into use while the dialog was open.
     await kit.server.addEndpoint("late-user", { encryption: encryptedWith("used-later") });
     await dialog(page).getByRole("button", { name: "Delete" }).click();
     await dialog(page).getByText("cannot delete this secret while endpoints reference it").waitFor();
@@ -418,7 +418,7 @@ describe("the purpose of a key", () => {
     expect(await axeFindings(page)).toEqual([]);
     await picture(page, "endpoint-purpose-fixed");
 
-    // Nor beside it, where one may open the other.
+    // Nor next to it, where the one may overlap the other.
     await page.getByRole("button", { name: "Other key uses" }).click();
     const declared = page.getByRole("group", { name: "Other key uses" });
     await declared.getByRole("button", { name: /^Key: / }).click();

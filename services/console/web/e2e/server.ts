@@ -5,12 +5,12 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-/** The people whom a link signs in. */
+/** The users that a link signs in. */
 export type Role = "owner" | "member" | "admin";
 
 export const binary = process.env.KEYWARD_STANDALONE ?? path.resolve(import.meta.dirname, "../../../../bin/standalone");
 
-/** A fresh Keyward in a folder of its own, for one file of stories. */
+/** A fresh Keyward in its own folder, for the tests of one file. */
 export class Server {
   #process: ChildProcess;
   #output = "";
@@ -19,7 +19,7 @@ export class Server {
   private constructor(
     readonly folder: string,
     readonly url: string,
-    /** Where gRPC is listened for. */
+    /** The gRPC address. */
     readonly grpcUrl: string,
     process: ChildProcess,
   ) {
@@ -77,7 +77,7 @@ export class Server {
     throw new Error(`standalone did not print ${String(pattern)}:\n${this.#output}`);
   }
 
-  /** The API, as a role, without the page. */
+  /** Calls the API in a role, without the page. */
   async api(role: Role | "sender", method: string, resource: string, body?: unknown): Promise<Record<string, never>> {
     const token = (await readFile(path.join(this.folder, "access", `${role}.token`), "utf8")).trim();
     this.#agent ??= new https.Agent({
@@ -111,7 +111,7 @@ export class Server {
     });
   }
 
-  /** Stores a secret, without the page. */
+  /** Stores a secret without the page. */
   storeSecret(id: string, secret: object = {}): Promise<Record<string, never>> {
     return this.api("owner", "POST", `workspaces/demo/secrets?secretId=${id}`, {
       value: { generate: { kind: "KIND_AES_256" } },
@@ -119,14 +119,14 @@ export class Server {
     });
   }
 
-  /** Registers an endpoint that the platform may talk to, without the page. */
+  /** Registers an endpoint that the platform may call, without the page. */
   async addActiveEndpoint(id: string, endpoint: object = {}): Promise<void> {
     await this.addEndpoint(id, endpoint);
     await this.api("admin", "POST", `workspaces/demo/endpoints/${id}:approve`, {});
     await this.api("owner", "POST", `workspaces/demo/endpoints/${id}:activate`, {});
   }
 
-  /** Encrypts a message for an endpoint, as the platform does; returns the body in base64. */
+  /** Encrypts a message for an endpoint, as the platform does, and returns the body in base64. */
   async encrypt(id: string, body: string): Promise<string> {
     const made = await this.api("sender", "POST", `workspaces/demo/endpoints/${id}:encrypt`, {
       body: Buffer.from(body).toString("base64"),
@@ -134,7 +134,7 @@ export class Server {
     return String((made as { body?: string }).body);
   }
 
-  /** Has an endpoint decrypt a body of the partner, in base64; returns whether it succeeded. */
+  /** Lets an endpoint decrypt a body of the partner, in base64, and returns whether it succeeded. */
   decrypt(id: string, body: string): Promise<boolean> {
     return this.api("sender", "POST", `workspaces/demo/endpoints/${id}:decrypt`, {
       body,
@@ -145,7 +145,7 @@ export class Server {
     );
   }
 
-  /** Registers an endpoint, without the page. */
+  /** Registers an endpoint without the page. */
   addEndpoint(id: string, endpoint: object = {}): Promise<Record<string, never>> {
     return this.api("owner", "POST", `workspaces/demo/endpoints?endpointId=${id}`, {
       url: `https://${id}.partner.test/v1`,
@@ -165,10 +165,10 @@ export const encryptedWith = (secret: string): object => ({
   },
 });
 
-// Ports below the kernel's ephemeral range, which begins at 32768.
+// Ports below the kernel's ephemeral range, which starts at 32768.
 const [firstPort, lastPort] = [10_000, 32_000];
 
-/** A port that is free, and stays so until the program is started. */
+/** A free port that stays free until the program starts. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = firstPort + Math.floor(Math.random() * (lastPort - firstPort));

@@ -46,7 +46,7 @@ async function signIn(at = "/w/demo/secrets"): Promise<Page> {
   return page;
 }
 
-/** What the issuer was asked at an endpoint. */
+/** The requests that the issuer received at an endpoint. */
 const asked = (endpoint: string) => apart.issuer.asked.filter((a) => a.path === `/tenant/${endpoint}`);
 
 describe("at an issuer of another site", () => {
@@ -88,7 +88,7 @@ describe("at an issuer of another site", () => {
     const exchange = asked("token");
     expect(exchange).toHaveLength(1);
     expect(exchange[0]?.params.get("code_verifier")).toMatch(/^[A-Za-z0-9_-]{43}$/);
-    // A public client: nothing that identifies the browser goes along, nor where it was.
+    // A public client: the request contains nothing that identifies the browser or its previous page.
     expect(exchange[0]?.headers).not.toHaveProperty("authorization");
     expect(exchange[0]?.headers).not.toHaveProperty("cookie");
     expect(exchange[0]?.headers).not.toHaveProperty("referer");
@@ -106,7 +106,7 @@ describe("at an issuer of another site", () => {
     await signedIn(page);
     expect(asked("authorize").at(-1)?.params.get("prompt")).toBe("none");
     expect(asked("sign-in")).toHaveLength(1);
-    // The page's clock is moved, from the start of a page on.
+    // The test moves the page's clock, starting from a fresh page.
     await page.clock.install();
     await page.reload();
     await rowNamesOrEmpty(page);
@@ -152,7 +152,7 @@ describe("a session that the issuer ends", () => {
     await ended.waitFor();
     await page.unrouteAll();
 
-    // A window that is closed without an answer leaves another to be opened.
+    // If a window closes without an answer, the user can open another one.
     const [closed] = await Promise.all([
       page.context().waitForEvent("page"),
       ended.getByRole("button", { name: "Sign in again" }).click(),
@@ -176,7 +176,7 @@ describe("a session that the issuer ends", () => {
 });
 
 describe("an answer of the issuer that is not right", () => {
-  /** Signs in, and returns what the page says of it. */
+  /** Signs in and returns the page's description of the user. */
   const refusal = async (button?: string): Promise<string> => {
     const page = await newPage();
     await page.goto(apart.url);

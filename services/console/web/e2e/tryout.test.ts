@@ -74,7 +74,7 @@ describe("an owner tests", () => {
 });
 
 describe("an owner diagnoses", () => {
-  /** A message under the live key, as the partner would send it. */
+  /** A message encrypted with the current key, as the partner would send it. */
   const sealed = async () => {
     const made = (await kit.server.api("owner", "POST", "workspaces/demo/endpoints/bank:testEncryption", {
       body: Buffer.from("well known text").toString("base64"),
@@ -155,7 +155,7 @@ describe("an owner diagnoses", () => {
     expect(await typed.isDisabled()).toBe(false);
     expect(await page.getByRole("button", { name: "Diagnose" }).isDisabled()).toBe(true);
 
-    // Base64 in lines has a name in the editor, and programs for the partner that read it.
+    // Base64 in lines has a name in the editor, and the partner has programs that read it.
     await page.getByRole("button", { name: "Run test" }).click();
     await result(page).getByRole("tab", { name: "Java" }).click();
     await result(page).getByText("getMimeDecoder").waitFor();

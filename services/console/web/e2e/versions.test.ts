@@ -7,9 +7,9 @@ const kit = useKit();
 
 const generated = { value: { generate: { kind: "KIND_AES_256" } } };
 
-/** Stores a secret with so many versions, and lets so many endpoints refer to it. */
+/** Stores a secret with the given number of versions, and lets the given number of endpoints refer to it. */
 async function store(id: string, versions = 1, endpoints = 0): Promise<void> {
-  // The endpoints are at hosts of their own.
+  // Each endpoint is on its own host.
   await kit.server.storeSecret(id, { shared: endpoints > 1 });
   for (let i = 1; i < versions; i++) await kit.server.api("owner", "PATCH", `workspaces/demo/secrets/${id}`, generated);
   for (let i = 0; i < endpoints; i++)
@@ -24,7 +24,7 @@ const row = (page: Page, version: number) =>
     .locator("table.versions tbody tr")
     .filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${version}\\b`) }) });
 
-/** What the menu of a version offers; it stays open. */
+/** The actions in the menu of a version; the menu stays open. */
 async function offered(page: Page, version: number): Promise<string[]> {
   await page.getByRole("button", { name: `Actions for version ${version}`, exact: true }).click();
   await page.getByRole("menuitem").first().waitFor();

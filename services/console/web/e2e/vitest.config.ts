@@ -7,11 +7,11 @@ const stories = {
   testTimeout: 120_000,
   hookTimeout: 60_000,
   teardownTimeout: 10_000,
-  retry: 1, // what was looked at twice is in the report
+  retry: 1, // the report lists tests that ran twice
 };
 
-// Each file has its own server and browser and mostly waits for them, so two run at
-// once. The file that measures time runs alone, after them.
+// Each file has its own server and browser and mostly waits for them, so two run at once. The file that measures time
+// runs alone, after the others.
 export default defineConfig({
   test: {
     reporters: ["verbose"],

@@ -1,6 +1,6 @@
 import type { Page, Request } from "playwright-core";
 
-/** A value in each form in which a request could hold it: as it is, and in the usual encodings. */
+/** A value in each form that a request could contain: raw, and in the usual encodings. */
 export function formsOf(value: string): Record<string, string> {
   const bytes = Buffer.from(value);
   const forms: Record<string, string> = {
@@ -10,7 +10,7 @@ export function formsOf(value: string): Record<string, string> {
     hexadecimal: bytes.toString("hex"),
     reversed: [...value].reverse().join(""),
   };
-  // Where the value does not begin a group of three bytes, its base64 is another.
+  // If the value does not start at a group of three bytes, its base64 differs.
   for (const before of [0, 1, 2]) {
     const encoded = Buffer.concat([Buffer.alloc(before), bytes])
       .toString("base64")
@@ -22,7 +22,7 @@ export function formsOf(value: string): Record<string, string> {
   return forms;
 }
 
-/** All that a page sends, for as long as it lives. */
+/** Records everything that a page sends during its lifetime. */
 export class Wire {
   readonly requests: Request[] = [];
 
@@ -30,12 +30,12 @@ export class Wire {
     page.on("request", (r) => this.requests.push(r));
   }
 
-  /** The requests of a method to paths that match. */
+  /** The requests with a method to paths that match. */
   sent(method: string, path: RegExp): Request[] {
     return this.requests.filter((r) => r.method() === method && path.test(new URL(r.url()).pathname));
   }
 
-  /** Where a value was sent, and in which form, whatever the case. */
+  /** Where a value was sent, and in which form, ignoring case. */
   holding(value: string): string[] {
     return this.requests.flatMap((r) => {
       const text = [

@@ -1,16 +1,16 @@
 #!/usr/bin/env node
-// protoc-gen-shape writes what the page needs to know of the contract beyond types:
+// protoc-gen-shape generates the facts about the API that the page needs in addition to types:
 //
 //   shape.ts    the messages and enums below an endpoint's Encryption, with their
-//               limits and the words of the protos. The editor is drawn from it, so a
+//               limits and the comments of the protos. The editor is built from it, so a
 //               field that is added to the proto is in the editor after `npm run gen`.
-//   methods.ts  the names of all methods, so that the page offers what the API has.
+//   methods.ts  the names of all methods, so that the page can offer everything that the API has.
 import { createEcmaScriptPlugin, runNodeJs, getComments } from "@bufbuild/protoplugin";
 import { createRegistry, getExtension, ScalarType } from "@bufbuild/protobuf";
 
 const roots = ["keyward.allowlist.v1.Encryption"];
 
-/** The proto's comment, one paragraph a line. */
+/** The proto's comment, one line per paragraph. */
 function words(desc) {
   const comment = getComments(desc).leading ?? "";
   return comment
@@ -26,12 +26,12 @@ function optionsOf(registry, desc, name) {
   return extension && options ? getExtension(options, extension) : undefined;
 }
 
-/** A pattern that says what a text looks like; one that keeps characters out is for the server to hold to. */
+/** A pattern that describes the form of a string. The server alone checks patterns that exclude characters. */
 const likeness = (pattern) => (pattern && !pattern.startsWith("^[^") ? pattern : undefined);
 
 const bounded = (value) => (value === undefined || value === 0n ? undefined : Number(value));
 
-/** The limits that a control can hold to. What else there is, the server says. */
+/** The limits that a control can enforce. The server reports violations of the others. */
 function limits(registry, field) {
   const rules = optionsOf(registry, field, "buf.validate.field");
   if (!rules) return {};
@@ -104,7 +104,7 @@ function messageShape(registry, message) {
       words: words(oneof),
     })),
     fields: message.fields
-      // What only the server sets has no place in an editor.
+      // Fields that only the server sets do not belong in an editor.
       .filter((field) => !behaviors(registry, field).includes(3))
       .map((field) => fieldShape(registry, field)),
   };
@@ -117,7 +117,7 @@ function enumShape(desc) {
   };
 }
 
-/** All that can be reached from the roots. */
+/** All types that are reachable from the roots. */
 function reach(registry) {
   const messages = new Map();
   const enums = new Map();

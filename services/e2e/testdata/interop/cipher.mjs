@@ -7,7 +7,7 @@ import { blockBytes, hashName, keyBytes, toolOf } from './tools.mjs';
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const letters = (n) => Buffer.from(Array.from({ length: n }, () => alphabet[crypto.randomInt(alphabet.length)]).join(''));
 
-/** The bytes of a secret, as its `decode` says. */
+/** The bytes of a secret, decoded as its `decode` says. */
 export function bytesOf({ value, decode }) {
   switch (decode) {
     case 'hex': case 'base64': case 'base64url': return Buffer.from(value, decode);
@@ -21,7 +21,7 @@ const digestBytes = (hash) => crypto.createHash(hashName(hash)).digest().length;
 const oaepOf = ({ alg, hash, mgf, label }) =>
   /PKCS1/i.test(alg) ? { pkcs1: true } : { hash: hashName(hash || 'sha256'), mgf: hashName(mgf || hash || 'sha256'), label };
 
-/** What a profile of kind cipher comes down to. */
+/** The resolved algorithms and keys of a profile of kind cipher. */
 class Cipher {
   constructor(v) {
     Object.assign(this, { v, p: v.profile, tool: toolOf(v), envelope: envelopeOf(v.profile) });
@@ -40,7 +40,7 @@ class Cipher {
 
   keyLength(secret) { return this.alg.startsWith('3DES') && !this.derive ? secret.length : keyBytes(this.alg); }
 
-  /** The bytes of each part whose length does not depend on the message. */
+  /** The length in bytes of each part that does not depend on the message. */
   get sizes() {
     const sent = Object.values(this.envelope.blobs).flatMap((b) => b.parts);
     const sizes = { iv: this.ivBytes, tag: this.tagBytes, salt: this.derive?.salt_len };
@@ -77,7 +77,7 @@ class Cipher {
     return { key: out.subarray(0, n), iv: more ? out.subarray(n) : undefined };
   }
 
-  // A key of its own, and what is sent for the partner to have it too.
+  // A session key, and the parts that let the partner obtain it.
   async drawKey() {
     const { key } = this.p;
     if (this.session) {
@@ -149,7 +149,7 @@ class Cipher {
   }
 
   async make(body) {
-    const whole = new Map(); // what is the same in all values of the message
+    const whole = new Map(); // shared by all values of the message
     return sealSelected(this.p.select, body, async (text) => {
       const inHeader = this.perMessage.includes('${');
       const drawn = (inHeader && whole.get('key')) || (await this.drawKey());

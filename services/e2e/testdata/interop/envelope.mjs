@@ -1,5 +1,5 @@
-// How encrypted bytes are written, and which part of a body is encrypted: a partner's
-// reading of the words `envelope` and `select`.
+// The format of encrypted bytes, and the encrypted part of a body: a partner's implementation of the words `envelope`
+// and `select`.
 
 const encodings = {
   base64: [(b) => b.toString('base64'), (t) => Buffer.from(t, 'base64')],
@@ -15,7 +15,7 @@ export const decode = (name, text) => encodingOf(name)[1](text);
 
 const hole = /\$\{([a-z0-9_]+)\}/;
 const asOne = { blobs: { data: { parts: ['iv', 'ct', 'tag'], enc: 'base64' } }, text: '${data}' };
-/** The envelope of a profile that says nothing: IV, ciphertext and tag in base64. */
+/** The envelope of a profile, by default IV, ciphertext, and tag in base64. */
 export const envelopeOf = (profile) => ({ ...asOne, ...profile.envelope });
 
 const fill = (template, texts) =>
@@ -29,7 +29,7 @@ function mapStrings(document, change) {
   return Object.fromEntries(Object.entries(document).map(([name, d]) => [name, mapStrings(d, change)]));
 }
 
-/** The texts of blobs by name, made of parts by name. Lines are those of a tool. */
+/** The strings of blobs by name, built from parts by name. Base64 lines come from a tool. */
 export async function blobTexts(blobs, parts, { toLines } = {}) {
   const texts = {};
   for (const [name, { parts: pieces, enc }] of Object.entries(blobs)) {
@@ -40,7 +40,7 @@ export async function blobTexts(blobs, parts, { toLines } = {}) {
   return texts;
 }
 
-/** Writes the texts: the body, or what stands in a value's place, and the headers. */
+/** Writes the strings: the body, or the replacement of a value, and the headers. */
 export function write(envelope, texts) {
   const headers = Object.fromEntries(Object.entries(envelope.headers ?? {}).map(([name, t]) => [name, fill(t, texts)]));
   if (envelope.json === undefined) return { body: outer(envelope, fill(envelope.text, texts)), headers };
@@ -49,7 +49,7 @@ export function write(envelope, texts) {
 }
 const outer = ({ outer_enc: name }, body) => (name ? encode(name, Buffer.from(body)) : body);
 
-/** Reads the texts by name out of a body and headers; sizes are in characters. */
+/** Reads the strings by name from a body and headers; sizes are in characters. */
 export function read(envelope, body, headers, sizes) {
   const found = {};
   const inner = envelope.outer_enc ? decode(envelope.outer_enc, body.trim()).toString() : body;
@@ -86,7 +86,7 @@ function compare(template, document, sizes, found) {
   }
 }
 
-/** The characters of each blob, where all its parts have a known size. */
+/** The length in characters of each blob whose parts all have a known size. */
 export function textSizes(blobs, sizes) {
   const known = {};
   for (const [name, { parts, enc }] of Object.entries(blobs)) {
@@ -132,13 +132,13 @@ export async function changeAt(document, path, change) {
   await walk(document, steps(path));
 }
 
-/** The text of a value at a path. */
+/** The string of a value at a path. */
 export function textAt(body, path) {
   const value = steps(path).reduce((v, step) => v?.[step], JSON.parse(body));
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Seals the selected bytes of a body; seal answers what `write` does. */
+/** Seals the selected bytes of a body; seal returns the result of `write`. */
 export async function sealSelected(select, body, seal) {
   let headers = {};
   const sealed = async (text) => {

@@ -22,7 +22,7 @@ async function keyOf(v, name, use) {
   return text.subarray(0, derive.take || derive.len || text.length);
 }
 
-/** What is encrypted where a profile has a nested JWS. */
+/** The plaintext of a profile with a nested JWS. */
 export async function compactJWS(v, payload) {
   const { alg, ref } = v.profile.nested.jws;
   return new jose.CompactSign(payload).setProtectedHeader({ alg }).sign(await keyOf(v, ref, 'private'));
@@ -68,7 +68,7 @@ export const jwe = {
   },
 };
 
-// A body that is a JWS around the payload, as in Brazil's open finance.
+// A body that is a JWS around the payload, as in Open Finance Brasil.
 export const jws = {
   make(v, body) {
     const { alg, ref, protected_header: header, select } = v.profile;

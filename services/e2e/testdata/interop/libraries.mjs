@@ -1,5 +1,4 @@
-// What partners' libraries do with their own high-level calls, where a library has one
-// that makes or opens whole messages.
+// The high-level calls of partners' libraries, where a library creates or opens complete messages.
 import { createRequire } from 'node:module';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,14 +9,14 @@ import { Webhook } from 'standardwebhooks';
 
 const require = createRequire(import.meta.url);
 
-// CryptoJS with a passphrase; its text is base64 of `Salted__`, salt and ciphertext.
+// CryptoJS with a passphrase; its output is base64 of `Salted__`, salt, and ciphertext.
 const passphrase = {
   fits: (v) => /crypto-js/.test(v.tool) && v.profile.key?.derive?.type === 'evp_bytes_to_key' && v.profile.key.derive.hash === 'md5' && !v.profile.envelope.json,
   make: (v, body) => ({ body: CryptoJS.AES.encrypt(body, v.secrets[v.profile.key.ref].value).toString() }),
   open: (v, { body }) => CryptoJS.AES.decrypt(body, v.secrets[v.profile.key.ref].value).toString(CryptoJS.enc.Utf8),
 };
 
-// CryptoJS with a passphrase and the formatter that PHP's readers know.
+// CryptoJS with a passphrase and the format that PHP's readers know.
 const formatter = {
   stringify: (p) => JSON.stringify({ ct: p.ciphertext.toString(CryptoJS.enc.Base64), iv: p.iv.toString(), s: p.salt.toString() }),
   parse(text) {
@@ -32,7 +31,7 @@ const formatted = {
   open: (v, { body }) => CryptoJS.AES.decrypt(body, v.secrets[v.profile.key.ref].value, { format: formatter }).toString(CryptoJS.enc.Utf8),
 };
 
-// openssl enc with a passphrase, in one line or in its own.
+// openssl enc with a passphrase, on one line or with its own line breaks.
 const { run } = await import('./tools.mjs');
 const enc = {
   fits: (v) => /^openssl/.test(v.tool) && v.profile.envelope?.blobs?.c?.parts[0] === 'lit:Salted__' && !/hex/.test(v.profile.envelope.blobs.c.enc),
@@ -46,7 +45,7 @@ const enc = {
   open(v, { body }) { return run(`${body}\n`, 'openssl', ...this.args(v), '-d').toString(); },
 };
 
-/** Lends Mastercard's library its key and certificate as the files that it wants. */
+/** Provides the key and certificate to Mastercard's library as temporary files. */
 function mastercard(v, use) {
   const folder = mkdtempSync(join(tmpdir(), 'mastercard-'));
   const put = (name, text) => (writeFileSync(join(folder, name), text), join(folder, name));
@@ -61,7 +60,7 @@ function mastercard(v, use) {
 const pkcs8 = (pem) => crypto.createPrivateKey(pem).export({ type: 'pkcs8', format: 'pem' });
 const jsonOnly = { 'Content-Type': 'application/json' };
 
-// Field level encryption: the object at a path becomes Mastercard's five members.
+// Field-level encryption: Mastercard's five members replace the object at a path.
 const fle = {
   fits: (v) => /mastercard/.test(v.tool) && v.profile.kind === 'cipher' && v.secrets.certificate,
   service(v, files) {
@@ -79,7 +78,7 @@ const fle = {
     return mastercard(v, (files) => {
       const { body: out } = this.service(v, files).encrypt('/x', jsonOnly, JSON.parse(body));
       const path = v.profile.select.path.slice(2).split('.');
-      // The library puts its members beside the element; the profile says in its place.
+      // The library puts its members next to the element; the profile replaces the element.
       return { body: JSON.stringify(inPlace(out, path)) };
     });
   },
@@ -120,7 +119,7 @@ const webhooks = {
     return { body, headers: { 'webhook-id': id, 'webhook-timestamp': String(timestamp), 'webhook-signature': signature } };
   },
   open(v, { body, headers }) {
-    // The library takes messages of now only; the time of the test is another.
+    // The library accepts only current messages; the time of the test is different.
     const clock = Date.now;
     Date.now = () => v.context.timestamp * 1000;
     try {
@@ -132,5 +131,5 @@ const webhooks = {
   },
 };
 
-/** The library that makes and opens messages of a vector's kind whole, if there is one. */
+/** The library that creates and opens complete messages of a vector's kind; undefined if there is no such library. */
 export const libraryOf = (v) => [passphrase, formatted, enc, fle, mastercardJWE, webhooks].find((library) => library.fits(v));

@@ -8,7 +8,7 @@ import { bytesOf } from './cipher.mjs';
 
 const keyText = (v) => v.secrets[v.profile.ref].value;
 
-// GnuPG in a folder of its own.
+// GnuPG in its own folder.
 function gnupg(v, use) {
   const home = mkdtempSync(join(tmpdir(), 'gnupg-'));
   const gpg = (input, ...args) => execFileSync('gpg', ['--homedir', home, '--batch', '--quiet', '--trust-model', 'always', ...args], { input, stdio: ['pipe', 'pipe', 'pipe'] });

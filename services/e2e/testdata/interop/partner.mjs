@@ -1,12 +1,12 @@
-// A partner: answers each line of standard input, a JSON document, with one.
+// A partner: answers each line of standard input, a JSON document, with a line of JSON.
 //
-//   {op: "make", vector, plaintext}   {body, headers}: a message as the vector's profile has it
-//   {op: "open", vector, message}     {plaintext}: what is in a message; of a signed one the
-//                                     body, if the signature is good
-//   {op: "has", vector}               {has}: whether the vector's tool is on this machine
+//   {op: "make", vector, plaintext}   {body, headers}: a message according to the vector's profile
+//   {op: "open", vector, message}     {plaintext}: the content of a message; of a signed one the
+//                                     body, if the signature is valid
+//   {op: "has", vector}               {has}: whether this machine has the vector's tool
 //
-// An answer {error} says what went wrong. A vector is one of vectors.json, whose secrets
-// of files hold the files' text.
+// An answer {error} describes a failure. A vector is an element of vectors.json whose file secrets
+// contain the contents of the files.
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { cipher, rsaDirect } from './cipher.mjs';
@@ -36,5 +36,5 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
     const result = await answer(JSON.parse(line)).catch((error) => ({ error: String(error.stack ?? error) }));
     process.stdout.write(`${JSON.stringify(result)}\n`);
   }
-  process.exit(0); // with the programs that were started
+  process.exit(0); // also ends the programs that it started
 }

@@ -1,4 +1,4 @@
-// Signed messages, as a partner programs them.
+// Signed messages, as a partner implements them.
 import { createHash } from 'node:crypto';
 import { bytesOf } from './cipher.mjs';
 import { encode, read, textAt } from './envelope.mjs';
@@ -11,7 +11,7 @@ const asymmetric = (alg) => {
   return { hash: /sha\d+/.exec(name)[0], pss: /pss/.test(name), p1363: /p1363/.test(name) };
 };
 
-/** The bytes that are signed: the template with its placeholders replaced. */
+/** The signed bytes: the template with its placeholders replaced. */
 function input(v, body, { id, timestamp, secret }) {
   const c = v.context ?? {};
   const values = {
@@ -46,7 +46,7 @@ async function signed(v, name, body, facts) {
 const known = (template, facts) =>
   template.replaceAll('${ts}', facts.timestamp).replaceAll('${ts_ms}', `${facts.timestamp}000`).replaceAll('${id}', facts.id);
 
-/** What is repeated in a header with several signatures. */
+/** The repeated part of a header with several signatures. */
 function item(template, join) {
   const at = template.lastIndexOf(join, template.search(/\$\{(sig|jws)\}/));
   return at < 0 ? ['', template] : [template.slice(0, at + join.length), template.slice(at + join.length)];
@@ -68,7 +68,7 @@ export const sign = {
     return { body: p.body_template ? p.body_template.replace('${body_b64}', plain.toString('base64')) : text, headers };
   },
 
-  /** Verifies, and returns the body that was signed. */
+  /** Verifies, and returns the signed body. */
   async open(v, { body, headers }) {
     const p = v.profile;
     const template = { headers: Object.fromEntries(Object.entries(p.headers).map(([n, t]) => [n, t])), text: '${all}' };

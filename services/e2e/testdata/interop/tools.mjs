@@ -1,5 +1,5 @@
-// The tools that partners use, behind one set of words. Node's crypto has them all;
-// other tools stand in for what they offer. None shares code with Keyward.
+// The tools that partners use, behind one interface. Node's crypto implements all of it; other tools replace the parts
+// that they offer. None shares code with Keyward.
 import crypto from 'node:crypto';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export function run(input, program, ...args) {
   return execFileSync(program, args, { input, maxBuffer: 1 << 28, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/** Lends files of the given contents to a function. */
+/** Provides the given contents to a function as temporary files. */
 function withFiles(contents, use) {
   const folder = mkdtempSync(join(tmpdir(), 'partner-'));
   try {
@@ -39,7 +39,8 @@ function opensslName(alg, key) {
   return (key.length === 16 ? 'des-ede' : 'des-ede3') + (mode === 'ecb' ? '' : '-cbc');
 }
 
-// Zero padding, and none, are done by hand: no tool has the one, all have the other.
+// Zero padding is added and removed by hand around a tool without padding: no tool has the former, and all have the
+// latter.
 function padded(text, block, padding) {
   return padding === 'zero' && text.length % block ? Buffer.concat([text, Buffer.alloc(block - (text.length % block))]) : text;
 }
@@ -112,7 +113,7 @@ function signingKey(key, pss, p1363) {
 const hex = (bytes) => Buffer.from(bytes ?? '').toString('hex');
 const unhex = (text) => Buffer.from(text, 'hex');
 
-// The command line of openssl, which has no AEAD.
+// The openssl command line, which has no AEAD.
 function opensslEnc(direction, { alg, key, iv, padding }, text) {
   const args = ['enc', direction, `-${opensslName(alg, key)}`, '-K', hex(key)];
   if (iv) args.push('-iv', hex(iv));
@@ -136,9 +137,9 @@ const openssl = {
   wrap: (how, pem, key) =>
     withFiles([pem], (file) => run(key, 'openssl', ...pkeyutl(how), '-encrypt', ...publicInput(pem, file))),
   unwrap: (how, pem, wrapped) => withFiles([pem], (file) => run(wrapped, 'openssl', ...pkeyutl(how), '-decrypt', '-inkey', file)),
-  // openssl signs digests; Ed25519 and what needs options it leaves to node.
+  // openssl signs digests; Node makes Ed25519 signatures and those that need options.
   toLines: (bytes) => run(bytes, 'openssl', 'enc', '-a'),
-  // Of a single line it wants the end, which a shell's echo and here-document add.
+  // openssl requires a line end after a single line, which a shell's echo and here-document add.
   fromLines: (text) => run(`${text}\n`, 'openssl', 'enc', '-d', '-a'),
   sign: (how, pem, data) =>
     how.hash && !how.pss && !how.p1363 ? withFiles([pem], (file) => run(data, 'openssl', 'dgst', `-${how.hash}`, '-sign', file)) : node.sign(how, pem, data),
@@ -199,7 +200,7 @@ const forgePublic = (pem) => forge.pki.publicKeyFromPem(crypto.createPublicKey(p
 const forgePadding = ({ pkcs1, hash, mgf }) =>
   pkcs1 ? ['RSAES-PKCS1-V1_5'] : ['RSA-OAEP', { md: forge.md[hash].create(), mgf1: { md: forge.md[mgf].create() } }];
 
-// A program that answers each line with one: texts in hexadecimal, words apart by blanks.
+// A program that answers each line with one line: byte strings are hexadecimal, and words are separated by spaces.
 function answering(program, ...args) {
   let child;
   let lines;
@@ -221,7 +222,7 @@ const pythonLine = answering('python3', file('partner.py'));
 const der = (pem) => crypto.createPublicKey(pem).export({ type: 'spki', format: 'der' });
 const derPrivate = (pem) => crypto.createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
 const number = (n) => String(n ?? 0);
-/** The words of a program that answers lines. */
+/** The tool interface of a program that answers lines. */
 function over(line, extra) {
   return {
     ...node,
@@ -266,10 +267,10 @@ const tools = [
   [/^openssl/, openssl], [/crypto-js/, cryptojs], [/node-forge/, forgeTool], [/^Java/, java],
   [/^python (cryptography|pycryptodome)/, pyca], [/^python/, hashlib],
 ];
-/** The tool that a vector names; node where it names none of these. */
+/** The tool that a vector names; Node for all other names. */
 export const toolOf = (v) => tools.find(([name]) => name.test(v.tool ?? ''))?.[1] ?? node;
 
-/** Whether the tool that a vector names is on this machine. */
+/** Whether this machine has the tool that a vector names. */
 const present = new Map();
 export function hasTool(v) {
   const probes = [[/^Java/, ['javac', '-version']], [/^python (cryptography|pycryptodome|joserfc)/, ['python3', '-c', 'import cryptography']],

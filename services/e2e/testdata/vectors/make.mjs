@@ -1,7 +1,6 @@
-// Makes vectors.json: known answers of other tools in the vocabulary of the vectors that
-// the engine's own tests have. Run it after `npm ci` in ../interop; it needs node,
-// openssl, python3, a JDK and GnuPG. Vectors whose cases are as they were stay as they
-// are; with --all everything is drawn anew.
+// Creates vectors.json: known answers of other tools, in the vocabulary of the vectors of the engine's own tests. Run
+// it after `npm ci` in ../interop; it needs Node, openssl, Python 3, a JDK, and GnuPG. Vectors with unchanged cases
+// stay unchanged; with --all everything is generated again.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { make, open } from '../interop/partner.mjs';
 import { ciphers } from './cases/ciphers.mjs';
@@ -18,14 +17,14 @@ import { signatures } from './cases/signatures.mjs';
 
 const here = (name) => new URL(name, import.meta.url);
 
-/** The vector with the text of its secrets' files. */
+/** The vector with the contents of its secret files. */
 function withFiles(v) {
   const secrets = Object.entries(v.secrets).map(([name, s]) => [name, /file$/.test(s.decode) ? { ...s, value: readFileSync(here(s.value), 'utf8') } : s]);
   return { ...v, secrets: Object.fromEntries(secrets) };
 }
 
-// `document` is the whole body where an object in it is selected; `maker` holds the
-// private keys of a partner that we know the public ones of.
+// `document` is the whole body if an object in it is selected; `maker` contains the private keys of a partner whose
+// public keys we have.
 async function accepted({ legacy = false, plaintext, document, maker, ...c }) {
   const v = { deterministic: false, direction: 'request', expect: 'accept', requires_allow_legacy: legacy, ...c, plaintext };
   const body = document ?? plaintext;
@@ -36,14 +35,14 @@ async function accepted({ legacy = false, plaintext, document, maker, ...c }) {
   return { ...v, deterministic: JSON.stringify(output) === JSON.stringify(again), output };
 }
 
-// What a vector is made of, to see whether it is made already.
+// The inputs of a vector, which show whether it was already created.
 const made = process.argv.includes('--all') ? [] : JSON.parse(readFileSync(here('vectors.json'), 'utf8')).vectors;
 const madeBy = Object.fromEntries(made.map((v) => [v.id, v]));
 const ingredients = (v) => JSON.stringify([v.tool, v.profile, v.secrets, v.plaintext, v.context, v.why]);
 const same = (v) => madeBy[v.id] && ingredients(madeBy[v.id]) === ingredients(v) && madeBy[v.id];
 
 const vectors = [];
-const lenient = []; // where a partner opens what must not open, which is to be known
+const lenient = []; // cases where a partner accepts a message that must be refused; they fail the run
 const byID = {};
 const cases = [...ciphers, ...derivations, ...sessions, ...envelopes, ...selections, ...joses, ...signatures, ...inLines, ...pairs, ...pairedJWE, ...pairedSignatures];
 for (const c of cases) {

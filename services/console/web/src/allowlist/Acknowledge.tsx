@@ -15,7 +15,7 @@ import { flagWords } from "./words";
 
 const flags = () => shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
-/** The meaning of an unsafe choice, as the contract states it. */
+/** The meaning of an unsafe choice, from the proto. */
 export const flagMeaning = (flag: string): string =>
   (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
 
@@ -65,7 +65,7 @@ function acknowledge(encryption: Json, { flag, directions }: Missing, reason: st
   );
 }
 
-/** Lets the user acknowledge what the server found unsafe, with a reason and an end date. */
+/** Lets the user acknowledge the choices that the server found unsafe, with a reason and an end date. */
 export function Acknowledge({
   problem,
   encryption,
@@ -119,7 +119,7 @@ export function Acknowledge({
   );
 }
 
-/** Asks for the reason and the end date of an acknowledgement. `before` is the reason given for another choice. */
+/** Asks for the reason and the end date of an acknowledgement. `before` is the reason for another choice. */
 export function Answer({
   flag,
   before,

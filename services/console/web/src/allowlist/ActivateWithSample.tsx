@@ -18,7 +18,7 @@ interface Props {
   onDone: (endpoint: EndpointJson) => void;
 }
 
-/** Asks for a body that the configuration fits, and activates the endpoint if it makes the round trip. */
+/** Asks for a body that the configuration fits, and activates the endpoint if the round trip succeeds. */
 export function ActivateWithSample({ endpoint, problem, onClose, onDone }: Props) {
   const [sample, setSample] = useState("");
   const { run, busy, error, form } = useAction();

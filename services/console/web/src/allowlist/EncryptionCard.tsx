@@ -20,7 +20,7 @@ interface Props {
   draft: Draft;
   onChange: (draft: Draft) => void;
   problem: Problem | undefined;
-  /** The saved endpoint, or nothing while it is new. */
+  /** The saved endpoint; undefined while it is new. */
   endpointName: string | undefined;
 }
 
@@ -30,7 +30,7 @@ const responses: Record<string, Json | undefined> = { own: {}, plain: { plain: {
 const profile = "keyward.allowlist.v1.Profile";
 const path = "endpoint.encryption";
 
-/** How bodies are protected. Keys are references to stored secrets; there is no place for a key itself. */
+/** The protection of bodies. Keys are references to stored secrets; the form has no input for a key itself. */
 export function EncryptionCard({ draft, onChange, problem, endpointName }: Props) {
   const set = (encryption: Json | undefined) => onChange({ ...draft, encryption });
   const { encryption } = draft;

@@ -79,7 +79,7 @@ function Form({ endpoint, onReload }: { endpoint?: EndpointJson; onReload: () =>
   useEffect(() => {
     if (error) focusField(form.current, ...foundAt(error));
   }, [error, form]);
-  // Other keys, or the same read in another way, are checked again.
+  // New keys, or keys with a new decoding, are checked again.
   const refs = JSON.stringify(refsOf(draft.encryption));
   useEffect(() => {
     if (error?.reason === "KEY_NOT_USABLE") reset();

@@ -50,7 +50,7 @@ const all = [
 /** The interval for refetching an endpoint while it waits for a proof, in milliseconds. */
 const waiting = 5_000;
 
-/** One endpoint: what it is, how it is protected, and whose it is. */
+/** One endpoint: its request, its protection, and its owners. */
 export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   const { workspace, manage } = useAccess();
   const name = endpointName(workspace, id);
@@ -62,7 +62,7 @@ export function EndpointPage({ id, tab }: { id: string; tab: string }) {
   });
   const actions = useEndpointActions();
   const gone = endpoint.error && problemOf(endpoint.error).reason === "ENDPOINT_NOT_FOUND";
-  // Members do not see what they cannot request.
+  // Members do not see actions that they cannot request.
   const tabs = all
     .filter(([value]) => manage || ["overview", "encryption", "integrate"].includes(value))
     .filter(([value]) => value !== "test" || endpoint.data?.encryption);

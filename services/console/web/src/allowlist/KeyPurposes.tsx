@@ -4,7 +4,7 @@ import { SecretRefView } from "../shape/View";
 import { t } from "../text/t";
 import { Card } from "../ui/parts";
 
-/** What an endpoint uses its keys for. */
+/** The purposes that an endpoint uses its keys for. */
 export function KeyPurposes({ endpoint }: { endpoint: EndpointJson }) {
   const purposes = endpoint.keyPurposes ?? [];
   if (purposes.length === 0) return null;

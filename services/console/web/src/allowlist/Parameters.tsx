@@ -16,7 +16,7 @@ interface ListProps<T> {
 
 type ParameterKind = "header" | "query";
 
-/** Headers or query parameters: each a value that everyone sees, or a stored credential. */
+/** Headers or query parameters: each is a value that everyone sees or a stored credential. */
 export function Parameters({
   kind,
   title,
@@ -179,7 +179,7 @@ function Parameter({ parameter, index, kind, path, host, onChange, onRemove }: I
   );
 }
 
-/** Credentials that go into the JSON of each body before it is encrypted. */
+/** Credentials that are added to the JSON of each body before encryption. */
 export function BodyValues({ url, value, onChange }: ListProps<BodyValueJson>) {
   const heading = useId();
   const violation = useViolation("endpoint.body_values");

@@ -22,14 +22,14 @@ import { t } from "../text/t";
 import { flagWords } from "./words";
 
 interface Props {
-  /** A PresetUse in the JSON of the API. */
+  /** A PresetUse in the API's JSON. */
   value: Json;
   onChange: (use: Json) => void;
 }
 
 const path = "endpoint.encryption.preset";
 
-/** Starts an encryption from a preset: the preset and the settings that it leaves open. */
+/** Starts an encryption from a preset: the preset and its open settings. */
 export function PresetForm({ value, onChange }: Props) {
   const presets = useQuery({
     queryKey: ["presets"],
@@ -99,7 +99,7 @@ function PresetList({ presets, onChoose }: { presets: PresetJson[]; onChoose: (p
   );
 }
 
-/** Where a convention is written down. */
+/** The documents that define a convention. */
 function Sources({ preset }: { preset: PresetJson }) {
   const sources = sourcesOf(preset);
   if (sources.length === 0) return null;
@@ -263,7 +263,7 @@ interface SettingProps {
   setting: PresetSettingJson;
   value: string | undefined;
   onChange: (text: string | undefined) => void;
-  /** Starts the acknowledgement that the setting is public; undefined if there is one already. */
+  /** Starts the acknowledgement that the setting is public; undefined if it already exists. */
   onPublic: (() => void) | undefined;
 }
 

@@ -20,7 +20,7 @@ interface Props {
   onChange: (encryption: Json) => void;
 }
 
-/** Offers to acknowledge that a literal is public, at its input, once the server has refused it. */
+/** Offers, at the input of a literal, to acknowledge that it is public, after the server refused it. */
 export function PublicLiteral({ path, encryption, onChange }: Props) {
   const violation = useViolation(path);
   const [asked, setAsked] = useState(false);

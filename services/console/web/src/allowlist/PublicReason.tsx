@@ -8,9 +8,9 @@ import { mayBePublic } from "./publicLiteral";
 interface Props {
   /** The field of the reason. */
   path: string;
-  /** The fields whose values the reason is about. */
+  /** The fields whose values the reason covers. */
   about: string[];
-  /** What the value is, such as `the URL`. */
+  /** The name of the value in a sentence, such as `the URL`. */
   what: string;
   /** The reason; undefined if the value is not declared public. */
   value: string | undefined;

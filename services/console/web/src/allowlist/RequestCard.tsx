@@ -20,7 +20,7 @@ interface AboutProps extends Props {
   taken: boolean;
 }
 
-/** What an endpoint is called. */
+/** The name, ID, description, and labels of an endpoint. */
 export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
   const idField = useField("endpoint_id");
   const nameField = useField("endpoint.display_name");
@@ -102,7 +102,7 @@ export function AboutCard({ draft, onChange, id, onId, taken }: AboutProps) {
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
-/** What is sent and where. */
+/** The request of an endpoint: its URL, methods, content type, and headers. */
 export function RequestCard({ draft, onChange, urlBefore }: Props & { urlBefore?: string }) {
   const urlField = useField("endpoint.url");
   const methodsField = useField("endpoint.methods");

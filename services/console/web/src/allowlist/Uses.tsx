@@ -13,7 +13,7 @@ import { useRefresh } from "./actions";
 
 const count = (n: string | number | undefined): string => number(Number(n ?? 0));
 
-/** How often each key was used for an endpoint. */
+/** The number of uses of each key for an endpoint. */
 export function KeyUses({ endpoint }: { endpoint: EndpointJson }) {
   const uses = endpoint.keyUses ?? [];
   const refresh = useRefresh();
@@ -73,7 +73,7 @@ function SecretLink({ name }: { name: string }) {
   );
 }
 
-/** The most recent messages of the partner that failed to decrypt or verify. */
+/** The partner's most recent messages that failed to decrypt or verify. */
 export function RecentFailures({ endpoint }: { endpoint: EndpointJson }) {
   const failures = endpoint.recentFailures ?? [];
   return (

@@ -19,7 +19,7 @@ import { isVerified, methodWords, type Method } from "./words";
 /** The interval for checking a proof while the page keeps checking, in milliseconds. */
 const pause = 10_000;
 
-/** How an endpoint is confirmed to belong to the partner. */
+/** How an endpoint is verified to belong to the partner. */
 export function Verification({ endpoint, onApprove }: { endpoint: EndpointJson; onApprove: () => void }) {
   const { admin } = useAccess();
   const found = endpoint.verification;
@@ -133,7 +133,7 @@ interface Looking {
   setKeep: (keep: boolean) => void;
 }
 
-/** Checks for a proof, once or at an interval. */
+/** Checks for a proof once, or at an interval. */
 function useLooking(endpoint: EndpointJson): Looking {
   const refresh = useRefresh();
   const { run, busy, error } = useAction();

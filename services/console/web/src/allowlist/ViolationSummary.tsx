@@ -17,7 +17,7 @@ export function placeWords(field: string): string {
 
 interface Props {
   problem: Problem | undefined;
-  /** Leads to the input of a field. */
+  /** Moves to the input of a field. */
   onGo?: (field: string) => void;
 }
 

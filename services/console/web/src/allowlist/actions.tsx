@@ -25,11 +25,11 @@ export interface EndpointActions {
   busy: boolean;
   dialog: ReactNode;
   notice: ReactNode;
-  /** Warnings about the endpoint that was activated last, for pages other than its own. */
+  /** Warnings about the last activated endpoint, for pages other than its own. */
   warnings: ReactNode;
 }
 
-/** Refetches everything that shows an endpoint. */
+/** Refetches all queries that show an endpoint. */
 export function useRefresh() {
   const cache = useQueryClient();
   const { workspace } = useAccess();

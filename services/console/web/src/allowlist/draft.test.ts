@@ -204,7 +204,7 @@ test("a filter by unsafe choices asks for a time", () => {
   const now = Date.parse("2026-01-01T00:00:00Z");
   expect(legacyBefore("expired", now)).toBe("2026-01-01T00:00:00.000Z");
   expect(legacyBefore("soon", now)).toBe("2026-01-31T00:00:00.000Z");
-  // Acknowledgements are for two years at most.
+  // Acknowledgements last two years at most.
   expect(Date.parse(legacyBefore("any", now) ?? "")).toBeGreaterThan(Date.parse("2028-01-02T00:00:00Z"));
   expect(legacyBefore("", now)).toBeUndefined();
 });

@@ -2,14 +2,14 @@ import type { EndpointJson, ParameterJson, BodyValueJson } from "../gen/keyward/
 import { t } from "../text/t";
 import { pruned, type Json } from "../shape/value";
 
-/** An endpoint on its way to the server. Holds references, never a value of a secret. */
+/** An endpoint that is not saved yet. It holds references, never the value of a secret. */
 export interface Draft {
   displayName: string;
   description: string;
   labels: Record<string, string>;
   methods: string[];
   url: string;
-  /** Why a URL that looks like key material is public; undefined if it is not declared public. */
+  /** The reason why a URL that looks like key material is public; undefined if it is not declared public. */
   urlPublicReason: string | undefined;
   contentType: string;
   headers: ParameterJson[];
@@ -34,14 +34,14 @@ export function draftOf(endpoint: EndpointJson = {}): Draft {
   };
 }
 
-/** The fields of a draft by their name in the mask, with how each reads. */
+/** The fields of a draft, by their name in the mask, with their labels. */
 export const fields: { mask: string; json: keyof Draft; name: string }[] = [
   { mask: "display_name", json: "displayName", name: t("endpoint.displayName") },
   { mask: "description", json: "description", name: t("endpoint.description") },
   { mask: "labels", json: "labels", name: t("endpoint.labels") },
   { mask: "methods", json: "methods", name: t("endpoint.methods") },
   { mask: "url", json: "url", name: "URL" },
-  // Saved together with its URL only.
+  // Saved only together with its URL.
   { mask: "url", json: "urlPublicReason", name: t("draft.urlReason") },
   { mask: "content_type", json: "contentType", name: t("endpoint.contentType") },
   { mask: "headers", json: "headers", name: t("endpoint.headers") },
@@ -50,7 +50,7 @@ export const fields: { mask: string; json: keyof Draft; name: string }[] = [
   { mask: "encryption", json: "encryption", name: t("encryption.title") },
 ];
 
-/** How a field of a draft reads beside another version of it. */
+/** Formats a field of a draft for comparison with another version of it. */
 export function show(draft: Draft, json: keyof Draft): string {
   const value = draft[json];
   if (typeof value === "string") return value;
@@ -60,7 +60,7 @@ export function show(draft: Draft, json: keyof Draft): string {
   return empty ? "" : JSON.stringify(sorted(value), null, 2);
 }
 
-/** JSON with its members in order, so that two of the same content read the same. */
+/** JSON with sorted members, so that equal contents have equal text. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
@@ -71,19 +71,22 @@ function sorted(value: unknown): unknown {
   );
 }
 
-/** The names of the fields in which two drafts differ, for a mask. */
+/** The names of the fields in which two drafts differ, for an update mask. */
 export function changed(before: Draft, after: Draft): string[] {
   return [...new Set(fields.filter((f) => show(before, f.json) !== show(after, f.json)).map((f) => f.mask))];
 }
 
-/** The draft as the API takes it, for a mask where there is one. */
+/** Converts the draft for the API, limited to a mask if there is one. */
 export function endpointOf(draft: Draft, mask?: string[]): EndpointJson {
   const { encryption, urlPublicReason, ...others } = draft;
   const rest = mask && !mask.includes("url") ? others : { ...others, urlPublicReason };
   return encryption ? { ...rest, encryption: pruned("keyward.allowlist.v1.Encryption", encryption) } : rest;
 }
 
-/** The host of a URL as allowed hosts name it, with its port unless that is 443; undefined if the URL is not valid. */
+/**
+ * The host of a URL in the format of allowed hosts, with its port unless that is 443; undefined if the URL is not
+ * valid.
+ */
 export function hostOf(url: string): string | undefined {
   try {
     const { hostname, port } = new URL(url);
@@ -97,10 +100,10 @@ export function hostOf(url: string): string | undefined {
 /** Names whose values are never public. */
 const neverPublic = /^(authorization|cookie|proxy-authorization|set-cookie)$|secret$/i;
 
-/** Whether a value under a name that carries a credential may be public, such as the id of a key. */
+/** Whether a value under a name that carries a credential may be public, such as the ID of a key. */
 export const mayStandUnder = (name: string): boolean => !neverPublic.test(name);
 
 const sensitive = /^(authorization|cookie|proxy-authorization|set-cookie)$|(key|token|secret)$/i;
 
-/** Whether a header or query parameter of this name carries a credential, so that it takes a secret only. */
+/** Whether a header or query parameter of this name carries a credential, so that it accepts only a secret. */
 export const carriesCredential = (name: string): boolean => sensitive.test(name);

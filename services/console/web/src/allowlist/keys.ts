@@ -5,7 +5,7 @@ import type { CheckKeysResponseJson } from "../gen/keyward/allowlist/v1/service_
 import type { Json } from "../shape/value";
 import { endpointOf, hostOf, type Draft } from "./draft";
 
-/** The references to secrets in an encryption, however deep. */
+/** The references to secrets in an encryption, at any depth. */
 export function refsOf(value: unknown): Json[] {
   if (typeof value !== "object" || value === null) return [];
   const { name } = value as Json;
@@ -13,7 +13,7 @@ export function refsOf(value: unknown): Json[] {
   return Object.values(value).flatMap(refsOf);
 }
 
-/** The place of a reference on the form: in the encryption or in a preset. */
+/** The path of a reference in the form: in the encryption or in a preset. */
 function fieldOf(encryption: Json, field: string, secret: string): string {
   const places = (encryption.preset as { secrets?: Record<string, Json> } | undefined)?.secrets ?? {};
   const place = Object.keys(places).find((p) => places[p]?.name === secret);
@@ -46,7 +46,7 @@ export async function misfits(name: string, draft: Draft, signal?: AbortSignal):
   }
 }
 
-/** Checks the keys of a draft whenever others are chosen, or are read in another way. */
+/** Checks the keys of a draft whenever a key or its decoding changes. */
 export function useMisfits(name: string, draft: Draft): Problem | undefined {
   const refs = JSON.stringify(refsOf(draft.encryption));
   const ready = refs !== "[]" && hostOf(draft.url) !== undefined;

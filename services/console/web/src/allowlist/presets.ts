@@ -1,7 +1,7 @@
 import type { PresetJson } from "../gen/keyward/allowlist/v1/service_pb";
 import type { Json } from "../shape/value";
 
-/** The presets that have all words of a query in their name, description or sources. */
+/** The presets that contain all words of a query in their name, description, or sources. */
 export function matching(presets: PresetJson[], query: string): PresetJson[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   return presets.filter((p) => {
@@ -10,13 +10,13 @@ export function matching(presets: PresetJson[], query: string): PresetJson[] {
   });
 }
 
-/** How a preset reads the bytes of a secret, or nothing where it takes them as they are. */
+/** How a preset decodes the bytes of a secret; undefined if it uses them as they are. */
 export function decodingOf(preset: PresetJson, secret: string): string | undefined {
   const found = decodings(preset.encryption ?? {}, `workspaces/-/secrets/${secret}`)[0];
   return found && !/_(UNSPECIFIED|RAW)$/.test(found) ? found : undefined;
 }
 
-/** The decodings of the references to a secret, however deep. */
+/** The decodings of the references to a secret, at any depth. */
 function decodings(value: unknown, secret: string): string[] {
   if (typeof value !== "object" || value === null) return [];
   const { name, decoding } = value as Json;
@@ -24,7 +24,7 @@ function decodings(value: unknown, secret: string): string[] {
   return Object.values(value).flatMap((v) => decodings(v, secret));
 }
 
-/** The sources of a preset as one reads them: addresses by their host, several of one host by their page too. */
+/** The sources of a preset for display: addresses by their host, and by their page too if several share a host. */
 export function sourcesOf({ sources = [] }: PresetJson): { words: string; url?: string }[] {
   const urls = sources.map(addressOf);
   return sources.map((source, i) => {
@@ -36,13 +36,13 @@ export function sourcesOf({ sources = [] }: PresetJson): { words: string; url?: 
   });
 }
 
-/** An address of the web, if a source is one and not the name of a tool. */
+/** The web address of a source; undefined if the source is the name of a tool. */
 function addressOf(source: string): URL | undefined {
   const url = URL.canParse(source) ? new URL(source) : undefined;
   return url?.protocol === "https:" ? url : undefined;
 }
 
-/** A year from now: how long an unsafe choice is accepted by default. */
+/** A year from now: the default end of an acknowledgement. */
 export function inAYear(): string {
   const at = new Date();
   at.setFullYear(at.getFullYear() + 1);

@@ -9,13 +9,13 @@ export const mayBePublic = (violation: string | undefined): boolean =>
 
 type Direction = "request" | "response";
 
-/** A literal of a profile: in which direction, and its field from the profile on, as acknowledgements name it. */
+/** A literal of a profile: its direction, and its field relative to the profile, as acknowledgements name it. */
 export interface Literal {
   direction: Direction;
   field: string;
 }
 
-/** The literal that a field of a request is; undefined where no profile has it. */
+/** The literal for a field of a request; undefined if it is not in a profile. */
 export function literalAt(path: string): Literal | undefined {
   const [, direction, field] = /^endpoint\.encryption\.(request|response)\.(.+)$/.exec(path) ?? [];
   return direction && field ? { direction: direction as Direction, field } : undefined;
@@ -25,7 +25,7 @@ const profileOf = (encryption: Json, direction: Direction): Json => (encryption[
 
 const acknowledgements = (profile: Json): Json[] => (profile.allowLegacy ?? []) as Json[];
 
-/** What acknowledges the public literals of a direction, if anything does. */
+/** The acknowledgement of the public literals of a direction; undefined if there is no such acknowledgement. */
 export const acknowledgementOf = (encryption: Json, direction: Direction): Json | undefined =>
   acknowledgements(profileOf(encryption, direction)).find((a) => a.flag === publicLiteral);
 

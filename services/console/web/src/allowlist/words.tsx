@@ -31,7 +31,7 @@ const methodTexts: Record<Method, [short: TextId, long: TextId]> = {
   METHOD_WEB_TOKEN: ["method.token", "state.verified.token"],
 };
 
-/** How an endpoint was verified, in words. */
+/** The verification method of an endpoint, in words. */
 export const methodWords = (method: Method): string => t(methodTexts[method][0]);
 
 export function isVerified(verification: VerificationJson | null | undefined): boolean {
@@ -67,7 +67,7 @@ type Direction = "request" | "response";
 export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
   Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
 
-/** How a profile is protected, as tags: what encrypts it, and what signs it. */
+/** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
   const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
   const name = (value: unknown) =>
@@ -88,11 +88,14 @@ function protectionsOf(profile: ProfileJson): string[] {
   return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : signedWords(a)))];
 }
 
-/** What signs a message that is not encrypted. */
+/** The signature of a message that is not encrypted. */
 const signedWords = (algorithm: string): string =>
   algorithm === t("protection.signature") ? t("protection.signedOnly") : t("protection.signed", { algorithm });
 
-/** How an encryption protects messages, each once, such as `AES-256-GCM` or `JWE RSA-OAEP-256 A256GCM`; last, what is sent in the clear. */
+/**
+ * The protections of an encryption, without duplicates, such as `AES-256-GCM` or `JWE RSA-OAEP-256 A256GCM`; parts that
+ * are sent in the clear come last.
+ */
 export function protections(encryption: EncryptionJson | null | undefined): string[] {
   const { request, response } = encryption ?? {};
   const found = new Set([request, response].flatMap((p) => (p ? protectionsOf(p) : [])));
@@ -111,7 +114,7 @@ export interface Legacy {
   directions: Direction[];
 }
 
-/** The unsafe choices that an encryption makes, each once with its directions, the soonest to expire first. */
+/** The unsafe choices of an encryption, without duplicates, with their directions, the soonest to expire first. */
 export function legacyOf(encryption: EncryptionJson | null | undefined, now = Date.now()): Legacy[] {
   const found = new Map<string, Legacy>();
   for (const direction of ["request", "response"] as const) {
@@ -132,7 +135,7 @@ export function legacyOf(encryption: EncryptionJson | null | undefined, now = Da
   return [...found.values()].sort((a, b) => a.expires.localeCompare(b.expires));
 }
 
-/** Where an unsafe choice is made: "in requests and responses". */
+/** The directions of an unsafe choice: "in requests and responses". */
 export const directionWords = ({ directions }: Pick<Legacy, "directions">): string =>
   t(
     directions.length > 1
@@ -159,7 +162,10 @@ export function flagWords(flag: string): string {
   return words ? (words[0] ?? "").toUpperCase() + words.slice(1) : "";
 }
 
-/** The unsafe choices of an encryption, and when their acknowledgements end: beside each, or `below` it where there is little room. */
+/**
+ * The unsafe choices of an encryption and when their acknowledgements end: next to each choice, or `below` it in narrow
+ * layouts.
+ */
 export function LegacyTags({ encryption, below }: { encryption: EncryptionJson | null | undefined; below?: boolean }) {
   return legacyOf(encryption).map((l) => (
     <span
@@ -183,14 +189,14 @@ export const shownName = (endpoint: EndpointJson, id: string): string => endpoin
 
 const oneDay = 86_400_000;
 
-/** Filters by acknowledged unsafe choices, with how far ahead their end may be. */
+/** The filters by acknowledged unsafe choices, with the latest end that each matches. */
 export const unsafeFilters: Record<string, { label: string; ahead: number }> = {
   any: { label: t("unsafe.choices"), ahead: 1_000 * oneDay },
   soon: { label: t("unsafe.expiring"), ahead: 30 * oneDay },
   expired: { label: t("unsafe.expired"), ahead: 0 },
 };
 
-/** The time before which the matches of a filter end; undefined for an unknown filter. */
+/** The time before which the acknowledgements that match a filter end; undefined for an unknown filter. */
 export function legacyBefore(filter: string, now = Date.now()): string | undefined {
   const found = unsafeFilters[filter];
   return found && new Date(now + found.ahead).toISOString();

@@ -4,7 +4,7 @@ import type { CallerJson } from "../gen/keyward/access/v1/service_pb";
 import { call } from "./client";
 import { idOf } from "./names";
 
-/** Who is signed in, as the servers see them. */
+/** The signed-in user, as the servers see the user. */
 export function useCaller() {
   return useQuery({
     queryKey: ["caller"],
@@ -13,10 +13,10 @@ export function useCaller() {
   });
 }
 
-/** What the caller may do in one workspace. The servers decide; this only hides what they would deny. */
+/** The caller's permissions in one workspace. The servers decide; this only hides what they would deny. */
 export interface Access {
   workspace: string;
-  /** Owner or super admin: all of secrets, and changes of endpoints. */
+  /** Owner or super admin: all access to secrets, and changes of endpoints. */
   manage: boolean;
   /** At least a member: sees endpoints. */
   see: boolean;
@@ -50,7 +50,7 @@ const AccessContext = createContext<Access | undefined>(undefined);
 
 export const AccessProvider = AccessContext.Provider;
 
-/** What the caller may do in the workspace that is shown. */
+/** The caller's permissions in the current workspace. */
 export function useAccess(): Access {
   const access = useContext(AccessContext);
   if (!access) throw new Error("used outside a workspace");

@@ -22,7 +22,7 @@ export interface EndpointFilter {
   query?: string;
   state?: Endpoint_StateJson;
   label?: string;
-  /** Only those with an acknowledgement of an unsafe choice that ends before this time. */
+  /** Only endpoints with an acknowledgement of an unsafe choice that ends before this time. */
   legacyExpiresBefore?: string;
   orderBy?: Sort;
 }
@@ -72,7 +72,7 @@ export const listPresets = (signal?: AbortSignal) => call<ListPresetsResponseJso
 export const testEncryption = (name: string, test: Omit<TestEncryptionRequestJson, "name">) =>
   call<TestEncryptionResponseJson>("POST", `${name}:testEncryption`, { body: test });
 
-/** Whether the keys of an endpoint, or of a draft of one, can work. */
+/** Checks whether the keys of an endpoint, or of a draft, can work. */
 export const checkKeys = (name: string, check: Omit<CheckKeysRequestJson, "name">, signal?: AbortSignal) =>
   call<CheckKeysResponseJson>("POST", `${name}:checkKeys`, { body: check, signal });
 

@@ -1,4 +1,4 @@
-// Bytes travel as base64 in the JSON of the API, and as base64url in tokens.
+// The API's JSON encodes bytes as base64, and tokens encode them as base64url.
 
 export function base64url(bytes: Uint8Array): string {
   return base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
@@ -6,7 +6,7 @@ export function base64url(bytes: Uint8Array): string {
 
 export function base64(bytes: Uint8Array): string {
   let text = "";
-  // In pieces: the number of arguments of a call is limited.
+  // In chunks, because the number of arguments of a call is limited.
   for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
   return btoa(text);
 }

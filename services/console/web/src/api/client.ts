@@ -10,7 +10,7 @@ interface Options {
   signal?: AbortSignal;
 }
 
-/** The timeout for responses. Verification contacts servers of partners. */
+/** The timeout for responses. Verification contacts the servers of partners. */
 const patience = 45_000;
 
 /**

@@ -46,7 +46,7 @@ interface StatusBody {
   }[];
 }
 
-/** Any error as a problem, so that one panel can show them all. */
+/** Converts any error to a problem, so that one panel can show them all. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   return new Problem(0, "");

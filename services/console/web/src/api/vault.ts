@@ -21,12 +21,12 @@ export interface SecretFilter {
   query?: string;
   usage?: UsageJson;
   label?: string;
-  /** A time: only secrets that should have a new value before it. */
+  /** Only secrets that should have a new value before this time. */
   rotationDueBefore?: string;
   orderBy?: Sort;
 }
 
-/** A page of a list, and where the next begins. */
+/** A page of a list: its size and its token. */
 export interface Page {
   pageSize?: number;
   pageToken?: string;
@@ -54,7 +54,7 @@ export async function isTaken(workspace: string, id: string): Promise<boolean> {
   return (secrets ?? []).some((s) => idOf(s.name) === id);
 }
 
-/** Changes a secret. A `value` in it adds a version, which is used at once unless `keepCurrent` is set. */
+/** Changes a secret. A `value` adds a version, which becomes current unless `keepCurrent` is set. */
 export const updateSecret = (
   secret: SecretJson & { name: string; value?: SecretValueJson },
   options: { updateMask: string; requestId: string; reason?: string; keepCurrent?: boolean },
@@ -75,17 +75,17 @@ export const listVersions = (name: string, page: Page, signal?: AbortSignal) =>
 export const getSealing = (workspace: string, signal?: AbortSignal) =>
   call<SealingJson>("GET", `${workspaceName(workspace)}/sealing`, { signal });
 
-/** Decides whether values must arrive sealed. */
+/** Changes whether values must arrive sealed. */
 export const updateSealing = (
   workspace: string,
   sealing: Pick<SealingJson, "required" | "etag">,
   options: { reason?: string; requestId: string },
 ) => call<SealingJson>("PATCH", `${workspaceName(workspace)}/sealing`, { query: options, body: sealing });
 
-/** What can be done to a version. */
+/** The actions on a version. */
 export type VersionAct = "restore" | "enable" | "disable" | "destroy";
 
-/** Does something to a version, by its name. The etag is the secret's; `force` is for `destroy` alone. */
+/** Performs an action on a version, by its name. The etag is the secret's; `force` applies only to `destroy`. */
 export const actOnVersion = (
   name: string,
   act: VersionAct,
@@ -98,7 +98,7 @@ export const listBindings = (name: string, page: Page, signal?: AbortSignal) =>
 export const listSecretHistory = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListSecretHistoryResponseJson>("GET", `${name}/history`, { query: { ...page }, signal });
 
-/** The distinct resources that hold a secret, the first thousand. */
+/** The distinct resources that refer to a secret, at most a thousand. */
 export async function listReferrers(name: string, signal?: AbortSignal): Promise<string[]> {
   const { bindings } = await listBindings(name, { pageSize: 1000 }, signal);
   const referrers = new Set((bindings ?? []).map((b) => b.referrer ?? "").filter(Boolean));

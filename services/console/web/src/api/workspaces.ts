@@ -5,17 +5,17 @@ import { byName } from "../ui/order";
 import { call } from "./client";
 import { idOf } from "./names";
 
-/** A workspace, and how much it holds of what the caller may see. */
+/** A workspace, and the number of its resources that the caller may see. */
 export interface Workspace {
   id: string;
   secrets: number;
   endpoints: number;
 }
 
-/** The services count no further. */
+/** The services stop counting here. */
 export const countLimit = 1000;
 
-/** The workspaces that the caller may work in; undefined until they are known. */
+/** The workspaces that the caller may work in; undefined while loading. */
 export function useWorkspaces(enabled = true): Workspace[] | undefined {
   return useQuery({
     queryKey: ["workspaces"],
@@ -42,7 +42,7 @@ async function listWorkspaces(signal: AbortSignal): Promise<Workspace[]> {
   return [...found.values()].sort((a, b) => byName(a.id, b.id));
 }
 
-/** All pages of a list. */
+/** Returns all pages of a list. */
 async function all<Page extends { nextPageToken?: string }>(path: string, signal: AbortSignal): Promise<Page[]> {
   const pages: Page[] = [];
   do

@@ -28,7 +28,7 @@ import { Main } from "./Main";
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
-      // Searching fetches many pages of lists, so none is cached for long.
+      // A search fetches many pages of lists, so none is cached for long.
       gcTime: 20_000,
       staleTime: 2_000,
       retry: (failures, error) =>
@@ -39,8 +39,8 @@ const queries = new QueryClient({
 });
 
 /**
- * Lists open where they belong, not at the end of the document: inside the dialog or the
- * part of the page that they belong to, where screen readers expect them.
+ * Lists open inside the dialog or section that they belong to, where screen readers expect them, not at the end of the
+ * document.
  */
 const choices = {
   shadow: "md",
@@ -49,11 +49,11 @@ const choices = {
   transitionProps: { duration: 80 },
 };
 
-/** Defaults of components: nothing that needs a style element, and short transitions. */
+/** Defaults of components: short transitions, and nothing that needs a style element. */
 const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
   components: {
-    // The header of a dialog is not a banner of the page.
-    // Locking the scroll bar would inject a style element; theme/base.css does it.
+    // The header of a dialog is not a banner of the page. Locking the scroll bar would inject a style element;
+    // theme/base.css locks it instead.
     Modal: Modal.extend({
       defaultProps: {
         lockScroll: false,
@@ -75,7 +75,7 @@ const defaults: MantineThemeOverride = mergeThemeOverrides(theme, {
     }),
     Autocomplete: Autocomplete.extend({ defaultProps: { withScrollArea: false, comboboxProps: choices } }),
     Combobox: Combobox.extend({ defaultProps: choices }),
-    // What people type may be in any script.
+    // User input may be in any script.
     TextInput: TextInput.extend({ defaultProps: { dir: "auto" } }),
     Textarea: Textarea.extend({ defaultProps: { dir: "auto" } }),
   },

@@ -4,7 +4,7 @@ import { Dialog } from "../ui/Dialog";
 import { t } from "../text/t";
 import { abandon, ask, asked, subscribeAsked } from "./unsaved";
 
-/** Asks, once for the whole page. */
+/** The dialog that asks before unsaved changes are lost. The page has one. */
 export function LeaveDialog() {
   const leave = useSyncExternalStore(subscribeAsked, asked);
   if (!leave) return null;

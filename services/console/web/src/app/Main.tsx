@@ -29,12 +29,12 @@ const ActivityPage = lazy(async () => ({ default: (await import("../history/Acti
 
 const lastKey = "keyward.workspace";
 
-/** All that is behind the sign-in. */
+/** Everything that requires a sign-in. */
 export function Main({ person }: { person: Person }) {
   const caller = useCaller();
   const place = usePlace();
   const clear = useQueryClient();
-  // Another user signed in: clear everything that the previous user saw.
+  // Another user signed in: clear all data of the previous user.
   const subject = useRef(person.subject);
   useEffect(() => {
     if (subject.current !== person.subject) clear.clear();
@@ -106,7 +106,7 @@ function Page({ path }: { path: string }) {
   if (rest === "/endpoints") return <EndpointsPage />;
   if (endpoint?.tab !== "edit" && endpoint?.id)
     return <EndpointPage key={endpoint.id} id={endpoint.id} tab={endpoint.tab ?? "overview"} />;
-  // Members stop here: the API denies them the rest.
+  // Members stop here: the API denies them everything else.
   if (!manage) return <NoAccess workspace={workspace} />;
   if (endpoint?.id) return <EndpointEditor key={endpoint.id} id={endpoint.id} />;
   if (rest === "/new-endpoint") return <EndpointEditor />;

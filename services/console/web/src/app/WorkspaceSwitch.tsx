@@ -22,7 +22,7 @@ function counted(count: number | undefined, what: "secrets" | "endpoints"): stri
   return count >= countLimit ? t(`workspace.${what}More`, { count: countLimit }) : t(`workspace.${what}`, { count });
 }
 
-/** Chooses the workspace. Callers with a role everywhere may enter any name. */
+/** Selects the workspace. Callers with a role in every workspace may enter any name. */
 export function WorkspaceSwitch({ caller, workspace }: { caller: CallerJson; workspace?: string }) {
   const [typed, setTyped] = useState("");
   const combobox = useCombobox({

@@ -1,8 +1,8 @@
 import { useCallback, useSyncExternalStore } from "react";
 
 /**
- * Where the page is. The address bar holds all of it, so that every view can be linked
- * to: a path, and a few parameters such as a search.
+ * The place that the page shows. The address bar holds all of it, so that every view has a link: a path, and a few
+ * parameters such as a search.
  */
 export interface Place {
   path: string;
@@ -13,7 +13,7 @@ const listeners = new Set<() => void>();
 let current: Place | undefined;
 let guard: ((leave: () => void) => void) | undefined;
 
-/** Where the shown entry is among those of the page in the tab's history; each entry knows its own. */
+/** The position of the current entry among the page's entries in the tab's history; each entry stores its own. */
 let index = 0;
 
 /** Set while the browser returns to the page and the user is asked whether to leave it. */
@@ -34,10 +34,10 @@ function changed(): void {
 
 const indexOf = (state: unknown): number | undefined => (state as { index?: number } | null)?.index;
 
-/** What an entry of the history keeps besides its address. */
+/** The state that a history entry keeps in addition to its address. */
 export const entryState = (): object => (window.history.state as object | null) ?? {};
 
-/** The browser reports Back and Forward only afterwards, so a guarded page is returned to. */
+/** The browser reports Back and Forward only after it moved, so a guarded page must be restored. */
 function moved(): void {
   const to = indexOf(window.history.state);
   if (returning) {
@@ -56,7 +56,7 @@ function moved(): void {
   changed();
 }
 
-/** Gives the shown entry its number. */
+/** Stores the position of the current entry in it. */
 function mark(number: number): void {
   index = number;
   window.history.replaceState({ ...entryState(), index }, "");
@@ -74,7 +74,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** Asks before the page is left while something unsaved is on it; the guard leaves when it may. */
+/** Calls the guard before the page is left with unsaved changes; the guard leaves if the user agrees. */
 export function setGuard(next: typeof guard): void {
   guard = next;
 }
@@ -83,7 +83,7 @@ interface Options {
   replace?: boolean;
   /** Leaves without asking. */
   force?: boolean;
-  /** What the entry keeps besides the address. */
+  /** The state of the entry, in addition to its address. */
   state?: object;
 }
 
@@ -103,7 +103,7 @@ export function navigate(to: string, options: Options = {}): void {
   else leave();
 }
 
-/** A path of this page; the home page if the path leads elsewhere. */
+/** A path of this page; the home page if the path leads to another site. */
 export function localPath(path: string, origin = window.location.origin): string {
   const to = URL.canParse(path, origin) ? new URL(path, origin) : undefined;
   return to?.origin === origin ? to.pathname + to.search : "/";
@@ -113,7 +113,10 @@ export function usePlace(): Place {
   return useSyncExternalStore(subscribe, read);
 }
 
-/** The parameters of the address, and a way to change some; empty ones are left out. Another list begins at its first page. */
+/**
+ * The parameters of the address, and a function to change some; empty ones are omitted. A changed list starts at its
+ * first page.
+ */
 export function useParams(): [URLSearchParams, (change: Record<string, string | undefined>) => void] {
   const { params } = usePlace();
   const change = useCallback((values: Record<string, string | undefined>) => {

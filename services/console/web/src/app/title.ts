@@ -1,7 +1,7 @@
 import { t } from "../text/t";
 import { useEffect } from "react";
 
-/** The titles of what is on the page, the topmost last. */
+/** The titles of the page and its dialogs, the topmost last. */
 const titles: { words: string }[] = [];
 
 function show(): void {
@@ -30,14 +30,14 @@ const tabs: Record<string, string> = {
   versions: t("versions.title"),
 };
 
-/** The title of a page by its path in a workspace: `/secrets/a/used-by` is "a, Used by". */
+/** The title for a path in a workspace: `/secrets/a/used-by` is "a, Used by". */
 export function pageTitle(path: string): string {
   const [, collection = "", id, tab] = path.split("/");
   if (!id) return collections[collection] ?? "";
   return [id, tabs[tab ?? ""]].filter(Boolean).join(", ");
 }
 
-/** Names a page or a dialog in the title of the tab, while it is open and topmost. */
+/** Sets the title of the tab while a page or dialog is open and topmost. */
 export function useTitle(words: string): void {
   useEffect(() => {
     const title = { words };

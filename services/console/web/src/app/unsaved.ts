@@ -1,7 +1,7 @@
 import { createContext, useContext, useEffect } from "react";
 import { setGuard } from "./router";
 
-/** What a dialog knows about its form. */
+/** The state of a form that its dialog needs. */
 export interface Held {
   unsaved: boolean;
   busy: boolean;
@@ -9,18 +9,18 @@ export interface Held {
 
 export const HeldContext = createContext<Held>({ unsaved: false, busy: false });
 
-/** The forms on the page with something unsaved. */
+/** The forms on the page with unsaved changes. */
 const forms = new Set<object>();
 const listeners = new Set<() => void>();
 let leaving: (() => void) | undefined;
 
-/** Asks whether to leave unsaved changes, and how to leave; undefined closes the question. */
+/** Asks whether to leave unsaved changes, with a callback that leaves; undefined closes the question. */
 export function ask(leave: (() => void) | undefined): void {
   leaving = leave;
   for (const listener of listeners) listener();
 }
 
-/** The pending way to leave. */
+/** The pending callback that leaves. */
 export const asked = (): (() => void) | undefined => leaving;
 
 export function subscribeAsked(listener: () => void): () => void {
@@ -47,8 +47,8 @@ export function abandon(): void {
 }
 
 /**
- * Keeps a form from being left by mistake: by Back, a link, Escape or a reload, while it has
- * something unsaved; and its dialog from being closed at all while it is being saved.
+ * Keeps a form with unsaved changes from being left by mistake, through Back, a link, Escape, or a reload, and keeps
+ * its dialog from closing at all while the form is being saved.
  */
 export function useUnsaved(unsaved: boolean, busy = false): void {
   const held = useContext(HeldContext);

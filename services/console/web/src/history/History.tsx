@@ -40,15 +40,15 @@ type Lister = (
 interface Props {
   /** The resource, or all of a workspace, such as `workspaces/demo/secrets/-`. */
   name: string;
-  /** What an export is called. */
+  /** The name of an exported file. */
   file: string;
   list: Lister;
-  /** Whether entries are of several resources, and name theirs. */
+  /** Whether entries belong to several resources, and name them. */
   many?: boolean;
 }
 
 const pageSize = 100;
-/** The limit of an export, so that a page never holds a whole log. */
+/** The limit of an export, so that a page never holds a complete log. */
 const exportLimit = 20_000;
 
 /** A change log as a timeline, newest first. */
@@ -224,7 +224,7 @@ interface ExportProps {
   disabled: boolean;
 }
 
-/** Writes all that matches the filter to a file, older pages included. */
+/** Writes all entries that match the filter to a file, including older pages. */
 function Export({ name, file, list, wanted, disabled }: ExportProps) {
   const { run, busy, error } = useAction();
   const save = (format: "csv" | "json") =>

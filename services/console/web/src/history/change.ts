@@ -10,14 +10,14 @@ export type Change = Omit<SecretChangeJson & EndpointChangeJson, "action"> & {
   action?: SecretChange_ActionJson | EndpointChange_ActionJson;
 };
 
-/** What one entry says changed, field by field. */
+/** One changed field of an entry. */
 export interface Diff {
   field: string;
   from: string;
   to: string;
 }
 
-/** What an action is about; the page shows each by an icon of its own. */
+/** The category of an action; the page shows each with its own icon. */
 export type Mark =
   | "add"
   | "edit"
@@ -62,7 +62,7 @@ const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
   ACTION_RECOVERED: [t("action.recovered"), "proof", "good"],
 };
 
-/** The action in words; one that is newer than this page, by its own name. */
+/** The action in words; an action that is newer than this page, by its own name. */
 export function actionOf(action: string | undefined): { words: string; mark: Mark; tone: Tone } {
   const [words, mark, tone = "quiet"] = actions[action ?? ""] ?? [
     sentenceOf((action ?? "").replace(/^ACTION_/, "")),
@@ -86,7 +86,7 @@ function sentenceOf(name: string): string {
 /** The resource that changed. */
 export const resourceOf = (change: Change): string => change.secret || change.endpoint || "";
 
-/** An entry in a few words: which version something was done to, or which fields changed. */
+/** A summary of an entry: the version that an action applied to, or the fields that changed. */
 export function titleOf(change: Change): string {
   const { words } = actionOf(change.action);
   const ofVersion = change.version ? versionTitles[change.action ?? ""] : undefined;
@@ -115,7 +115,7 @@ export function diffsOf(change: Change): Diff[] {
   return found;
 }
 
-/** What an entry says about a version beyond its title. */
+/** The facts of an entry about a version that its title does not contain. */
 function versionOf(
   version: number,
   { action = "ACTION_UNSPECIFIED", changedFields = [] }: Change,
@@ -133,7 +133,7 @@ function labels(map: Record<string, string> | undefined): string {
     .join(", ");
 }
 
-/** The actor: the subject of a token without its issuer, or the full name otherwise. */
+/** The actor: the subject of a token without its issuer, and otherwise the full name. */
 export function actorOf(change: Change): string {
   const subject = change.actor?.subject ?? "";
   if (subject === "system") return t("history.system");
@@ -141,7 +141,7 @@ export function actorOf(change: Change): string {
   return subject.slice(subject.lastIndexOf("#") + 1);
 }
 
-/** What an entry is searched by. */
+/** The text of an entry that a search matches. */
 export function haystack(change: Change): string {
   return [
     change.actor?.subject,
@@ -197,7 +197,7 @@ export function toCsv(changes: Change[]): string {
   return [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
-/** A cell that a spreadsheet would take for a formula begins with an apostrophe. */
+/** A cell that a spreadsheet would interpret as a formula starts with an apostrophe. */
 function cell(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

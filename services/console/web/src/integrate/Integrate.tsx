@@ -8,7 +8,7 @@ import { TabList } from "../ui/TabList";
 import { t } from "../text/t";
 import { filled, policyLines, programs, type Program } from "./programs";
 
-/** How a service calls the endpoint: programs, and the role that they need. */
+/** How a service calls the endpoint: sample programs, and the role that they need. */
 export function Integrate({ endpoint }: { endpoint: EndpointJson }) {
   return (
     <div className="stack">

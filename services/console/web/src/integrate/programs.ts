@@ -10,12 +10,12 @@ import python from "./python.txt?url";
 import { t } from "../text/t";
 import policy from "./policy.txt?url";
 
-/** A program that calls Encrypt, sends the message and calls Decrypt; or the policy that lets it. */
+/** A program that calls Encrypt, sends the message, and calls Decrypt; or the policy that allows it. */
 export interface Program {
   name: string;
-  /** Where its text is, with places for what differs between endpoints. */
+  /** The URL of its source, with placeholders for the parts that differ between endpoints. */
   url: string;
-  /** How a string is written in it. */
+  /** Quotes a string in its language. */
   quote: (text: string) => string;
 }
 
@@ -36,20 +36,20 @@ export const policyLines: Program = { name: t("integrate.policyWhat"), url: poli
 /** A placeholder for the gRPC address, which the page does not know. */
 const address = "allowlist.internal:9443";
 
-/** What bodies of an endpoint may look like. */
+/** A sample body for an endpoint. */
 function sampleOf({ methods, contentType }: EndpointJson): string {
   if (["GET", "HEAD"].includes(methods?.[0] ?? "")) return "";
   if (/xml/.test(contentType ?? "")) return "<amount>100</amount>";
   return /form-urlencoded/.test(contentType ?? "") ? "amount=100" : '{"amount":100}';
 }
 
-/** Whether there is something to decrypt or verify in what an endpoint answers. */
+/** Whether there is something to decrypt or verify in the responses of an endpoint. */
 function isOpened({ encryption }: EndpointJson): boolean {
   const response = encryption?.response;
   return response ? isEncrypted(response) || Boolean(response.signing) : isEncrypted(encryption?.request);
 }
 
-/** The text of a program for one endpoint. Input of owners is quoted as the language requires. */
+/** The source of a program for one endpoint. Input of owners is quoted as the language requires. */
 export function filled(
   template: string,
   { quote }: Pick<Program, "quote">,
@@ -57,7 +57,7 @@ export function filled(
   origin: string,
 ): string {
   const { name = "", methods } = endpoint;
-  // A URL that stands for all below it is called at its base.
+  // A URL that covers all paths below it is called at its base.
   const url = (endpoint.url ?? "").replace(/\/\*$/, "/");
   const method = methods?.[0] ?? "POST";
   const context = JSON.stringify({ method, path: new URL(url).pathname });

@@ -1,4 +1,4 @@
-/** What a key is used for: each chain on a line of its own. */
+/** The purpose of a key: each chain on a line of its own. */
 export function Chains({ chains }: { chains: string[] | undefined }) {
   return (
     <ul className="plain mono">

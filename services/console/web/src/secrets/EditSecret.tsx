@@ -27,12 +27,12 @@ import { ValueField, type ValueHandle } from "./ValueField";
 
 interface Props {
   name: string;
-  /** Whether it is for a new value alone. */
+  /** Whether the form changes only the value. */
   rotate?: boolean;
   onClose: () => void;
 }
 
-/** Changes a secret: what is known of it, or its value, which makes a new version. */
+/** Changes the metadata of a secret, or its value, which creates a version. */
 export function EditSecret({ name, rotate, onClose }: Props) {
   // Fetched again, so that the form edits the current state.
   const [stored, setStored] = useState<SecretJson>();
@@ -297,7 +297,7 @@ function Start({ current, keep, onKeep }: { current: number; keep: boolean; onKe
   );
 }
 
-/** What a new value affects, before it is saved. */
+/** The effects of a new value, shown before it is saved. */
 function Affected({ secret, keep }: { secret: SecretJson; keep: boolean }) {
   const referrers = useReferrers(secret.name ?? "");
   const names = referrers.data ?? [];

@@ -20,7 +20,7 @@ import { chainsError, chainsIn, purposeWords, replaceable, shareable } from "./p
 import { rich, t } from "../text/t";
 import { sharedWarning } from "./usage";
 
-/** What a key is used for. */
+/** The purpose of a key. */
 export function PurposeCard({ secret }: { secret: SecretJson }) {
   const { admin } = useAccess();
   const [dialog, setDialog] = useState<"replace" | "share">();
@@ -87,7 +87,7 @@ function Actions({ secret, onAsk }: { secret: SecretJson; onAsk: (what: "replace
   );
 }
 
-/** Reads again what a change of a secret changes on the page. */
+/** Refetches the data that a change of a secret affects on the page. */
 function useRenew(secret: SecretJson) {
   const { workspace } = useAccess();
   const cache = useQueryClient();
@@ -106,7 +106,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** Replaces the purpose of a key, after a mistake in a configuration. */
+/** Replaces the purpose of a key after a mistake in a configuration. */
 function ReplacePurpose({ secret, onClose }: Props) {
   const [text, setText] = useState((secret.purpose?.chains ?? []).join("\n"));
   const [reason, setReason] = useState("");
@@ -122,9 +122,9 @@ function ReplacePurpose({ secret, onClose }: Props) {
   useUnsaved(text !== before || cost !== "" || reason !== "", busy);
   const replace = () =>
     run(async () => {
-      // Violations count lines, so that each is one chain.
+      // Violations count lines, so each line is one chain.
       setText(chains.join("\n"));
-      // Concurrent changes are fetched, so that they show before the next attempt.
+      // Concurrent changes are fetched, so that the page shows them before the next attempt.
       await replacePurpose(secret.name ?? "", {
         chains,
         minCost: cost.trim() || undefined,

@@ -37,7 +37,7 @@ export function ReferrerList({ names, onFollow }: { names: string[]; onFollow?: 
   );
 }
 
-/** The endpoints that a secret is used by, as a part of its page. */
+/** The endpoints that use a secret, as a section of its page. */
 export function Referrers({ name }: { name: string }) {
   const referrers = useReferrers(name);
   if (referrers.error) return <ProblemPanel error={referrers.error} onRetry={() => void referrers.refetch()} />;

@@ -2,7 +2,7 @@ import { TextInput } from "@mantine/core";
 import { t } from "../text/t";
 import { daysError } from "./rotation";
 
-/** The days until a reminder; empty for none. */
+/** The days until a reminder; empty for no reminder. */
 export function RotationField({
   value,
   onChange,

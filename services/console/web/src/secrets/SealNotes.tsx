@@ -4,7 +4,7 @@ import { Notice } from "../ui/parts";
 import { rich, t } from "../text/t";
 import type { Ability, Unsealable } from "./sealing";
 
-/** What happens to a value on its way, before it is sent. */
+/** Explains how a value is protected on its way to the vault, before it is sent. */
 export function SealHint({ ability }: { ability: Ability | undefined }) {
   if (!ability?.key) return null;
   return (
@@ -14,7 +14,7 @@ export function SealHint({ ability }: { ability: Ability | undefined }) {
   );
 }
 
-/** A value that was sealed and not stored yet. */
+/** A value that is sealed and not yet stored. */
 export function SealedNote({ size, keyId, onOther }: { size: number; keyId: string; onOther: () => void }) {
   return (
     <Notice

@@ -17,7 +17,7 @@ import { useAction } from "../ui/useAction";
 import { rich, t } from "../text/t";
 import { type Ability, useSealing } from "./sealing";
 
-/** Shows whether a workspace requires sealed values and the keys to seal to, and changes the former. */
+/** Shows whether a workspace requires sealed values and its sealing keys, and changes the requirement. */
 export function SealingSettings({ onClose }: { onClose: () => void }) {
   const sealing = useSealing();
   return (
@@ -87,7 +87,7 @@ function KeyId({ of }: { of: SealingKeyJson }) {
   );
 }
 
-/** Owners require sealed values; only super admins stop requiring them, with a reason. */
+/** Owners can require sealed values; only super admins can stop requiring them, with a reason. */
 function Change({ ability: { sealing }, onDone }: { ability: Ability; onDone: () => void }) {
   const { workspace, admin } = useAccess();
   const cache = useQueryClient();

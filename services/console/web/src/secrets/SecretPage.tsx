@@ -125,10 +125,10 @@ export function SecretPage({ id, tab }: { id: string; tab: string }) {
   );
 }
 
-/** Whether a secret encrypts, under whatever name: what encrypts has a nonce budget. */
+/** Whether a secret encrypts, under any name of the operation: encryption has a nonce budget. */
 const isKey = ({ usage }: SecretJson): boolean => usage !== "USAGE_PARAMETER" && usage !== "USAGE_CREDENTIAL";
 
-/** A secret that is not there may have been: its change log stays. */
+/** A secret that does not exist may have existed before: its change log remains. */
 function Gone({ id, tab }: { id: string; tab: string }) {
   const { workspace } = useAccess();
   if (tab === "history")

@@ -14,21 +14,21 @@ import { t } from "../text/t";
 import { storable, usages, type KnownUsage } from "./usage";
 
 interface Props {
-  /** The resource name of what is chosen. */
+  /** The resource name of the selected secret. */
   value: string | undefined;
-  /** Called with the choice, and with the value if it was just stored from here. */
+  /** Called with the selection, and with the value if it was just stored from here. */
   onChange: (name: string, stored?: StoredValue) => void;
   label: string;
-  /** The only use that fits here. */
+  /** The only usage that fits here. */
   usage: KnownUsage;
-  /** For a credential: the host it is sent to, which it must allow. */
+  /** For a credential: the host that receives it, which it must allow. */
   host?: string;
   error?: string;
 }
 
 /**
- * Chooses a stored secret by name. There is no other way to give a key: what is not
- * stored yet is stored from here, and a value cannot be typed.
+ * Selects a stored secret by name. This is the only way to give a key: a new secret can be stored from here, and a
+ * value cannot be typed.
  */
 export function SecretPicker({ value, onChange, label, usage, host, error }: Props) {
   const { workspace, admin } = useAccess();

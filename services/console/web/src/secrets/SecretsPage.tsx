@@ -21,14 +21,14 @@ import { usages } from "./usage";
 
 const labelRule = /^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$/;
 
-/** The secrets of a workspace: find, store, and what to do with each. */
+/** The secrets of a workspace: search, store, and the actions on each. */
 export function SecretsPage() {
   const { workspace } = useAccess();
   const [storing, setStoring] = useState(false);
   const [sealing, setSealing] = useState(false);
   const [params, change] = useParams();
   const rotation = params.get("rotation") ?? "";
-  // One point in time for all pages of a list, because their tokens depend on it.
+  // All pages of a list use the same point in time, because their tokens depend on it.
   const rotationDueBefore = useMemo(() => dueBefore(rotation, Date.now()), [rotation]);
   const filter = {
     query: params.get("q") ?? "",

@@ -31,7 +31,10 @@ interface Props {
   usage?: KnownUsage;
   /** The host that needs the credential. */
   host?: string;
-  /** Called with the stored secret and whether its value was generated. Then the dialog closes by itself, unless the vault notes something about the value. */
+  /**
+   * Called with the stored secret and whether its value was generated. Then the dialog closes by itself, unless the
+   * vault reports something about the value.
+   */
   onStored?: (secret: SecretJson, generated: boolean) => void;
 }
 
@@ -103,8 +106,8 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
 
   const save = () =>
     run(async () => {
-      // A sealed value is good for one name only, so look before it is sealed. A retry may
-      // find the name taken by what the first attempt stored.
+      // A sealed value is valid for one name only, so the name is checked before sealing. A retry may find that the
+      // name exists because the first attempt stored the secret.
       const name = secretName(workspace, id);
       if (!value.current?.holds(name) && (await isTaken(workspace, id)))
         throw new Problem(409, "", refusal("SECRET_EXISTS"));
@@ -143,7 +146,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
       noValidate
       onSubmit={(e) => {
         e.preventDefault();
-        // The submit must not reach the endpoint's form around this dialog.
+        // The submit event must not reach the endpoint's form around this dialog.
         e.stopPropagation();
         if (ready) void save();
       }}
@@ -229,7 +232,7 @@ function hostsError(error: Problem | undefined): string | undefined {
   return error?.violations.find((v) => v.field.startsWith("secret.allowed_hosts"))?.description;
 }
 
-/** The name, with its rule beside it as one types. */
+/** The name, with its rule shown while the user types. */
 function NameField({
   value,
   onChange,

@@ -3,7 +3,7 @@ import { Notice } from "../ui/parts";
 import { t } from "../text/t";
 import { takenFor } from "./facts";
 
-/** What the vault detected in a value, so that users see at once whether it is what they meant. */
+/** The value facts that the vault detected, so that users see at once whether the value is the intended one. */
 export function ValueFacts({ facts }: { facts: ValueFactsJson | undefined }) {
   if (!facts) return null;
   const notes = [

@@ -15,7 +15,7 @@ import { FileDrop, FilePassword, Generated, Masked } from "./ValueInputs";
 import { rich, t } from "../text/t";
 import { commandIn, isPkcs12, startOf, valueError } from "./values";
 
-/** The limit of a value, in bytes. */
+/** The size limit of a value, in bytes. */
 const limit = 64 * 1024;
 
 /** A value in the form of the API, and the ID of the only request that may send it. */
@@ -27,12 +27,12 @@ export interface Taken {
 /** How a form reads the value and clears it from the page. */
 export interface ValueHandle {
   /**
-   * The value for a secret, by its resource name. What was typed or uploaded is sealed and
-   * leaves the page; the sealed value is kept and returned again, so that a retry sends the
-   * same bytes. Undefined if there is none: the field says why.
+   * Returns the value for a secret, by its resource name. Typed or uploaded input is sealed and removed from the page;
+   * the sealed value is cached and returned again, so that a retry sends the same bytes. Returns undefined if there is
+   * no value; the field then shows why.
    */
   take: (secret: string) => Promise<Taken | undefined>;
-  /** Whether a value is sealed for a secret already. */
+  /** Whether a value is already sealed for a secret. */
   holds: (secret: string) => boolean;
   /** Clears everything that was typed, dropped, or sealed. */
   clear: () => void;
@@ -48,17 +48,17 @@ interface Sealed extends Taken {
 interface Props {
   ref: Ref<ValueHandle>;
   problem?: Problem;
-  /** The usage, which decides the first kind on offer. */
+  /** The usage, which decides the first kind in the list. */
   favour: KnownUsage | undefined;
-  /** Whether the dialog begins here, and the focus with it. */
+  /** Whether the dialog starts here, with the focus. */
   first?: boolean;
   /** Called when a value is entered and when the field becomes empty. */
   onFill?: (some: boolean) => void;
 }
 
 /**
- * The field to type, drop, or generate a value. The value lives in the text area or the file
- * only, never in React's state, so no copy can be left behind.
+ * The field to type, drop, or generate a value. The value is only in the text area or the file, never in React's state,
+ * so no copy can be left behind.
  */
 export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   const [way, setWay] = useState<Way>("text");
@@ -67,7 +67,7 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
   const area = useRef<HTMLTextAreaElement>(null);
   const file = useRef<File>(undefined);
   const [fileName, setFileName] = useState("");
-  // A PKCS #12 file has a password, which is in its input alone.
+  // The password of a PKCS #12 file is only in its input.
   const password = useRef<HTMLInputElement>(null);
   const [locked, setLocked] = useState(false);
   const group = useRef<HTMLDivElement>(null);
@@ -117,7 +117,7 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     if (way === "file") return file.current && { bytes: new Uint8Array(await file.current.arrayBuffer()), text: false };
     return area.current?.value ? { bytes: new TextEncoder().encode(area.current.value), text: true } : undefined;
   };
-  /** The plain value in the form of the API, after the user chose to send it unsealed. */
+  /** The plain value in the API's form, after the user chose to send it unsealed. */
   const unsealed = ({ bytes, text }: Plain): SecretValueJson =>
     text ? { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : { data: base64(bytes) };
   const sealFor = async (
@@ -128,7 +128,7 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
     try {
       return key && { ...place, value: { sealed: await seal(plain, key, time, place) }, size: plain.bytes.length };
     } catch {
-      return undefined; // a key that is no point to seal to
+      return undefined; // a key that is not a point on the curve
     }
   };
 
@@ -154,8 +154,8 @@ export function ValueField({ ref, problem, favour, first, onFill }: Props) {
         say(t("value.missing"));
         return undefined;
       }
-      if (plain.bytes.length > limit) return undefined; // the field says so
-      // The keys, the vault's clock, and what the workspace requires are read for each value.
+      if (plain.bytes.length > limit) return undefined; // the field shows why
+      // The keys, the vault's clock, and the workspace's requirement are read for each value.
       const now = await sealing.refetch();
       const still = unsealable(now);
       const open = still?.required === false && bypassed ? unsealed(plain) : undefined;

@@ -13,21 +13,21 @@ interface MaskedProps {
   onSize: (bytes: number) => void;
 }
 
-/** A text area whose characters show as dots, unless asked for. Line ends survive a paste. */
+/** An input of several lines that shows its characters as dots until the user reveals them. Line ends survive a paste. */
 export function Masked({ area, first, invalid, size, onSize }: MaskedProps) {
   const [shown, setShown] = useState(false);
   const hint = useId();
   const [blanks, setBlanks] = useState(false);
   useEffect(() => {
     const element = area.current;
-    // Emptied before it leaves the page, so that references to the element hold no value.
+    // Emptied before it is removed from the page, so that references to the element hold no value.
     return () => {
       if (element) element.value = "";
     };
   }, [area]);
   const measure = (element: HTMLTextAreaElement) => {
     onSize(new TextEncoder().encode(element.value).length);
-    // A key in PEM ends with a line end, and may begin with words.
+    // A key in PEM ends with a line end, and may start with text before the header.
     setBlanks(/^\s|\s$/.test(element.value) && !/-----END [^-]+-----\s*$/.test(element.value));
   };
   return (
@@ -120,7 +120,7 @@ export function FileDrop({ name, size, onFile }: { name: string; size: number; o
   );
 }
 
-/** The password of a PKCS #12 file. Like a value, it is in its input alone. */
+/** The password of a PKCS #12 file. Like a value, it is only in its input. */
 export function FilePassword({ input }: { input: React.RefObject<HTMLInputElement | null> }) {
   useEffect(() => {
     const element = input.current;

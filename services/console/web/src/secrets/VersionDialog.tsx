@@ -18,7 +18,7 @@ import { number, rich, t } from "../text/t";
 import { actWords, conflictOf, inUse, type Seen } from "./versions";
 
 interface Props {
-  /** The secret and the version as they are known now. */
+  /** The current state of the secret and the version. */
   now: Seen;
   act: VersionAct;
   onClose: () => void;
@@ -149,7 +149,7 @@ export function VersionDialog({ now, act, onClose }: Props) {
   );
 }
 
-/** Why the vault did not destroy a version, from the metadata of the error. */
+/** The reason why the vault did not destroy a version, from the metadata of the error. */
 function Refused({ reference_count: references, last_use_time: lastUse }: Record<string, string>) {
   return (
     <p>

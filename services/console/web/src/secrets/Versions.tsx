@@ -13,7 +13,7 @@ import { VersionDialog } from "./VersionDialog";
 import { number, t } from "../text/t";
 import { actsOn, actWords } from "./versions";
 
-/** The versions of a secret, newest first, and what can be done to each. */
+/** The versions of a secret, newest first, and the actions on each. */
 export function Versions({ secret }: { secret: SecretJson }) {
   const name = secret.name ?? "";
   const [asked, setAsked] = useState<{ number: number; act: VersionAct }>();

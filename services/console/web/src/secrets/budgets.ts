@@ -2,13 +2,13 @@ import type { NonceBudgetJson, SecretVersionJson } from "../gen/keyward/vault/v1
 import { t } from "../text/t";
 import type { Tone } from "../ui/parts";
 
-/** How much of a nonce budget is used, as people read it. */
+/** The used part of a nonce budget, for display. */
 export interface BudgetWords {
-  /** Such as `12,345 of 4,294,967,296`. */
+  /** The count, such as `12,345 of 4,294,967,296`. */
   count: string;
-  /** Such as `6.3%`; what rounds to nothing is `less than 0.1%`. */
+  /** The share, such as `6.3%`, or `less than 0.1%` if it would round to zero. */
   share: string;
-  /** What to do; undefined if nothing is needed. */
+  /** The recommended action; undefined if no action is needed. */
   state?: { name: string; tone: Tone; words: string };
 }
 
@@ -25,7 +25,7 @@ const states: Record<string, BudgetWords["state"]> = {
   },
 };
 
-/** The budget in words. Counts come as text: they may be larger than what a number holds exactly. */
+/** The budget in words. Counts are strings, because they may exceed the exact range of a number. */
 export function budgetWords({ used, budget, state }: NonceBudgetJson): BudgetWords {
   const [taken, all] = [BigInt(used ?? "0"), BigInt(budget ?? "0")];
   const thousandths = all > 0n ? Number((taken * 1000n) / all) : 0;
@@ -33,5 +33,5 @@ export function budgetWords({ used, budget, state }: NonceBudgetJson): BudgetWor
   return { count: t("budget.of", { taken, all }), share, state: states[state ?? ""] };
 }
 
-/** The versions that have used some of a budget, in the order of the list. */
+/** The versions that have used part of a budget, in the order of the list. */
 export const withBudget = (versions: SecretVersionJson[]): SecretVersionJson[] => versions.filter((v) => v.nonceBudget);

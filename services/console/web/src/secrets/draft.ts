@@ -7,7 +7,7 @@ export interface Draft {
   description: string;
   labels: Record<string, string>;
   hosts: string[];
-  /** The rotation period in days, as it is typed. */
+  /** The rotation period in days, as typed. */
   days: string;
 }
 
@@ -18,7 +18,7 @@ export const draftOf = (s: SecretJson): Draft => ({
   days: daysOf(s.rotationPeriod),
 });
 
-/** The fields of a draft: what they are called, where they are in the API, and how they read. */
+/** The fields of a draft: their labels, their paths in the API, and their formatted values. */
 export const fields: { name: string; path: string; show: (of: Draft) => string }[] = [
   { name: t("secret.description"), path: "description", show: (d) => d.description },
   {

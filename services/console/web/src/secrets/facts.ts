@@ -9,7 +9,7 @@ const kinds: Partial<Record<ValueFacts_KindJson, string>> = {
   KIND_PGP_PUBLIC_KEY: t("facts.pgpPublic"),
 };
 
-/** What each decoding reads, for people. */
+/** The names of the decodings, for display. */
 const digits: Record<string, TextId> = {
   HEX: "facts.hex",
   BASE64: "facts.base64",
@@ -17,7 +17,7 @@ const digits: Record<string, TextId> = {
   WHSEC: "facts.whsec",
 };
 
-/** What the vault detected in a value: `RSA-2048 private key, PKCS #8 in PEM`. */
+/** A description of the value that the vault detected: `RSA-2048 private key, PKCS #8 in PEM`. */
 export function takenFor({ kind, algorithm, format, bytes = 0, forms }: ValueFactsJson): string {
   const key = kinds[kind ?? "KIND_UNSPECIFIED"];
   if (key) return [[algorithm, key].filter(Boolean).join(" "), format].filter(Boolean).join(", ");

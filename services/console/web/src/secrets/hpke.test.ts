@@ -6,8 +6,8 @@ const hex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
 const toHex = (bytes: ArrayBuffer | Uint8Array) =>
   Buffer.from(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)).toString("hex");
 
-// The vector of RFC 9180 (test-vectors.json of CFRG) with mode 0, KEM 0x0020, KDF 0x0001 and
-// AEAD 0x0002: its key pairs, key schedule, and first encryption.
+// The vector of RFC 9180 (test-vectors.json of CFRG) with mode 0, KEM 0x0020, KDF 0x0001, and AEAD 0x0002: its key
+// pairs, key schedule, and first encryption.
 const vector = {
   info: "4f6465206f6e2061204772656369616e2055726e",
   skEm: "179d4b53b6365c45b600c4163b61d95cbc2f4d9e36f1695558dce265ab8bab11",

@@ -1,7 +1,7 @@
-// HPKE (RFC 9180) in base mode, for one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and
-// AES-256-GCM. All of the cryptography is WebCrypto's; what is here is the order in which RFC
-// 9180 puts its inputs. The libraries there are have several times the size, for suites that
-// the page has no use for, and would be one more party with access to what people type.
+// HPKE (RFC 9180) in base mode, for one message: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, and AES-256-GCM. WebCrypto
+// does all of the cryptography; this file only puts its inputs in the order of RFC 9180. The available libraries are
+// several times as large, implement suites that the page does not use, and would be one more party with access to the
+// users' input.
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -21,13 +21,13 @@ function concat(...parts: Bytes[]): Bytes {
 const kemSuite = concat(utf8("KEM"), Uint8Array.of(0, 0x20));
 const hpkeSuite = concat(utf8("HPKE"), Uint8Array.of(0, 0x20, 0, 1, 0, 2));
 const none = new Uint8Array(0);
-/** An empty salt: HMAC pads keys with zeros, and WebCrypto takes no key of no bytes. */
+/** An empty salt: HMAC pads keys with zeros, and WebCrypto accepts no empty key. */
 const noSalt = new Uint8Array(32);
 
-/** What LabeledExtract extracts from (RFC 9180 section 4). */
+/** The input of LabeledExtract (RFC 9180 section 4). */
 const labeledIkm = (suite: Bytes, label: string, ikm: Bytes): Bytes => concat(utf8("HPKE-v1"), suite, utf8(label), ikm);
 
-/** What LabeledExpand expands to `length` bytes. */
+/** The info of LabeledExpand for an output of `length` bytes. */
 const labeledInfo = (suite: Bytes, label: string, info: Bytes, length: number): Bytes =>
   concat(Uint8Array.of(0, length), utf8("HPKE-v1"), suite, utf8(label), info);
 
@@ -38,7 +38,7 @@ async function extract(label: string, ikm: Bytes): Promise<Bytes> {
 
 const hkdf = (salt: Bytes, info: Bytes): HkdfParams => ({ name: "HKDF", hash: "SHA-256", salt, info });
 
-/** What encrypts one message, and what its receiver needs to derive the same. */
+/** The key and nonce of one message, and the encapsulated key that lets its receiver derive them. */
 export interface Context {
   /** The encapsulated key. */
   enc: Bytes;
@@ -46,12 +46,12 @@ export interface Context {
   nonce: Bytes;
 }
 
-/** Begins a message to a public key. `ephemeral` is for known answers; it must be fresh otherwise. */
+/** Sets up one message to a public key. `ephemeral` is for known-answer tests; otherwise it must be fresh. */
 export async function begin(recipient: Bytes, info: Bytes, ephemeral?: CryptoKeyPair): Promise<Context> {
   const pair = ephemeral ?? (await crypto.subtle.generateKey("X25519", false, ["deriveBits"]));
   const enc = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
   const publicKey = await crypto.subtle.importKey("raw", recipient, "X25519", false, []);
-  // WebCrypto refuses a result of zeros, which keys of small order have.
+  // WebCrypto refuses an all-zero result, which keys of small order produce.
   const dh = new Uint8Array(
     await crypto.subtle.deriveBits({ name: "X25519", public: publicKey }, pair.privateKey, 256),
   );

@@ -2,7 +2,7 @@ import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 import { t } from "../text/t";
 import type { Problem } from "../api/problem";
 
-/** How far the purpose of a key is decided, in words. */
+/** The state of the purpose of a key, in words. */
 export interface PurposeWords {
   name: string;
   words: string;
@@ -41,15 +41,18 @@ export function purposeWords(secret: SecretJson): PurposeWords {
   return states[secret.purpose?.state ?? ""] ?? { name: t("purpose.state.any"), words: t("purpose.state.anyWords") };
 }
 
-/** Whether a super admin may replace the purpose: one that is neither stated nor sealed changes when the endpoint is saved again. */
+/**
+ * Whether a super admin may replace the purpose: a purpose that is neither stated nor sealed changes when the endpoint
+ * is saved again.
+ */
 export const replaceable = (secret: SecretJson): boolean =>
   secret.purpose?.stated === true || secret.purpose?.state === "PURPOSE_STATE_SEALED";
 
-/** Whether a super admin may share a secret: a key, once. */
+/** Whether a super admin may share a secret: only a key, and only once. */
 export const shareable = (secret: SecretJson): boolean =>
   (secret.usage ?? "USAGE_KEY") === "USAGE_KEY" && !secret.shared;
 
-/** The chains that were typed, one per line. */
+/** The typed chains, one per line. */
 export const chainsIn = (text: string): string[] => [
   ...new Set(
     text
@@ -64,7 +67,7 @@ export function chainsError(problem: Problem | undefined): string | undefined {
   const found = (problem?.violations ?? []).flatMap(({ field, description }) => {
     const at = /^chains(?:\[(\d+)\])?$/.exec(field);
     if (!at) return [];
-    // The server quotes its pattern, which says little to users.
+    // The server quotes its pattern, which does not help users.
     const words = description.includes("regex") ? t("purpose.ascii") : description;
     return [at[1] === undefined ? words : t("purpose.line", { line: Number(at[1]) + 1, words })];
   });

@@ -3,19 +3,19 @@ import type { SecretJson } from "../gen/keyward/vault/v1/resources_pb";
 
 const daySeconds = 86_400;
 
-/** How long before it is due a secret is shown as due soon. */
+/** How long before its due date a secret is shown as due soon. */
 export const soonDays = 14;
 
 /** The longest period, in days. */
 export const maxDays = 3_650;
 
-/** A period as the API has it, such as `7776000s`, in days; empty for none. */
+/** Converts a period of the API, such as `7776000s`, to days; empty for no period. */
 export function daysOf(period: string | undefined): string {
   const seconds = Number.parseFloat(period ?? "");
   return Number.isNaN(seconds) ? "" : String(seconds / daySeconds);
 }
 
-/** The days that were typed as the API has a period; undefined for none. */
+/** Converts typed days to a period of the API; undefined for no period. */
 export const periodOf = (days: string): string | undefined =>
   days.trim() === "" ? undefined : `${Number(days) * daySeconds}s`;
 
@@ -44,7 +44,7 @@ export function dueOf(secret: Pick<SecretJson, "rotationDueTime">, now: number):
   return at <= now + soonDays * daySeconds * 1000 ? "soon" : "later";
 }
 
-/** Until when a secret has to be due for a choice of the list's filter; undefined for all. */
+/** The latest due time that matches a choice of the list's filter; undefined for all. */
 export function dueBefore(choice: string, now: number): string | undefined {
   if (choice !== "overdue" && choice !== "soon") return undefined;
   return new Date(choice === "overdue" ? now : now + soonDays * daySeconds * 1000).toISOString();

@@ -5,7 +5,7 @@ import type { SealedValueJson } from "../gen/keyward/vault/v1/resources_pb";
 import { canSeal, infoOf, type Place, type Plain, seal, sealingKey } from "./seal";
 import { pairOf } from "./testing";
 
-/** The vectors that the tests of the vault and of the Go client use too. */
+/** The vectors that the tests of the vault and of the Go client also use. */
 interface KnownAnswers {
   keyId: string;
   publicKey: string;
@@ -27,7 +27,7 @@ const bytesOf = (text: string | undefined) => Uint8Array.from(Buffer.from(text ?
 const [answer] = known.values;
 if (!answer) throw new Error("there are no known answers");
 
-/** The ephemeral key pair of a known answer: its ciphertext begins with the public key. */
+/** The ephemeral key pair of a known answer: its ciphertext starts with the public key. */
 const ephemeralOf = (v: typeof answer) =>
   pairOf(bytesOf(v.ephemeralPrivateKey), bytesOf(v.sealed.ciphertext).slice(0, 32));
 

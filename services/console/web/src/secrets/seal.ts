@@ -2,21 +2,21 @@ import type { SealedValueJson, SealingJson, SealingKeyJson } from "../gen/keywar
 import { base64, fromBase64 } from "../api/base64";
 import { sealTo } from "./hpke";
 
-/** A value as it was typed or uploaded. */
+/** A value as the user typed or uploaded it. */
 export interface Plain {
   bytes: Uint8Array<ArrayBuffer>;
   /** Whether the vault stores it as text. */
   text: boolean;
 }
 
-/** What a sealed value is bound to. The vault opens it for nothing else. */
+/** The binding of a sealed value. The vault opens it for no other secret. */
 export interface Place {
   /** The resource name of the secret. */
   secret: string;
   requestId: string;
 }
 
-/** Whether this browser can seal: X25519 came to WebCrypto years after everything else did. */
+/** Whether this browser can seal: WebCrypto supports X25519 years later than the rest. */
 export async function canSeal(): Promise<boolean> {
   try {
     await crypto.subtle.generateKey("X25519", false, ["deriveBits"]);
@@ -27,8 +27,8 @@ export async function canSeal(): Promise<boolean> {
 }
 
 /**
- * The key to seal to: the newest that the vault returned, if its id is that of the key. People
- * compare the id with the one that `vault seal` prints, so it must not belong to another key.
+ * The key to seal to: the newest that the vault returned, if its ID matches the key. People compare the ID with the one
+ * that `vault seal` prints, so it must not belong to another key.
  */
 export async function sealingKey(sealing: SealingJson): Promise<SealingKeyJson | undefined> {
   const [newest] = sealing.keys ?? [];
@@ -43,8 +43,8 @@ async function keyIdOf(key: Uint8Array<ArrayBuffer>): Promise<string> {
 }
 
 /**
- * Seals a value to a key of the vault at a time of the vault's clock, since a browser's may
- * be wrong. `ephemeral` is for known answers; a fresh key pair is generated without it.
+ * Seals a value to a key of the vault, with the time of the vault's clock, because a browser's clock may be wrong.
+ * `ephemeral` is for known-answer tests; without it, a fresh key pair is generated.
  */
 export async function seal(
   plain: Plain,
@@ -63,7 +63,7 @@ export async function seal(
   return { keyId: key.keyId, sealTime, ciphertext: base64(ciphertext), text: plain.text };
 }
 
-/** The info of HPKE, as the comment of SealedValue in the contract describes it. */
+/** The HPKE info, as the comment of SealedValue in the proto describes it. */
 export function infoOf(text: boolean, sealTime: string, { secret, requestId }: Place): Uint8Array<ArrayBuffer> {
   const seconds = String(Date.parse(sealTime) / 1000);
   return new TextEncoder().encode(

@@ -6,11 +6,11 @@ import type { SealingJson, SealingKeyJson } from "../gen/keyward/vault/v1/resour
 import { t } from "../text/t";
 import { canSeal, sealingKey } from "./seal";
 
-/** What sealing needs, or why it is not possible. */
+/** The prerequisites of sealing, or the reason why it is not possible. */
 export interface Ability {
   sealing: SealingJson;
   key?: SealingKeyJson;
-  /** Why values cannot be sealed, in words. */
+  /** The reason why values cannot be sealed, in words. */
   obstacle?: string;
 }
 
@@ -35,7 +35,7 @@ async function abilityIn(workspace: string, signal?: AbortSignal): Promise<Abili
   return key ? { sealing, key } : { sealing, obstacle: t("sealing.noKey") };
 }
 
-/** A vault of an earlier release has no keys and requires nothing. */
+/** A vault of an earlier release has no sealing keys and no requirement. */
 async function sealingOf(workspace: string, signal?: AbortSignal): Promise<SealingJson> {
   try {
     return await getSealing(workspace, signal);
@@ -45,14 +45,14 @@ async function sealingOf(workspace: string, signal?: AbortSignal): Promise<Seali
   }
 }
 
-/** Why a value cannot be sealed. It may be sent unsealed only if the vault accepts that. */
+/** The reason why a value cannot be sealed. The value may be sent unsealed only if the vault accepts that. */
 export interface Unsealable {
   words: string;
-  /** Whether values must be sealed; undefined while the vault has not said. */
+  /** Whether values must be sealed; undefined until the vault answers. */
   required?: boolean;
 }
 
-/** Why sealing is impossible; undefined if it is possible or not known yet. */
+/** The reason why sealing is impossible; undefined if it is possible or not known yet. */
 export function unsealable({ data, error }: { data?: Ability; error: Error | null }): Unsealable | undefined {
   const required = data && (data.sealing.required ?? false);
   if (error) return { words: t("sealing.keysFailed", { title: explain(problemOf(error)).title }), required };

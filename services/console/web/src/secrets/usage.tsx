@@ -6,7 +6,7 @@ interface Words {
   name: string;
   /** The name inside a sentence. */
   inline: string;
-  /** The name as the answer to what a value is, and what people know it as. */
+  /** The name as the answer to the question for the kind of value, with examples that people know. */
   question: string;
   examples: string;
   words: string;
@@ -51,13 +51,13 @@ export const usages: Record<Exclude<UsageJson, "USAGE_UNSPECIFIED">, Words> = {
 
 export type KnownUsage = keyof typeof usages;
 
-/** What an exposed key does to the promise of the vault, in the words of the contract. */
+/** The effect of an exposed key on the promise of the vault, from the proto. */
 export const exposedWarning = t("usage.exposedWords");
 
-/** What sharing a key costs, in the words of the contract. */
+/** The cost of sharing a key, from the proto. */
 export const sharedWarning = t("usage.exposedShared");
 
-/** The usages that a caller may store: an exposed key is for super admins. */
+/** The usages that a caller may store: only super admins may store an exposed key. */
 export const storable = (admin: boolean): KnownUsage[] =>
   (Object.keys(usages) as KnownUsage[]).filter((u) => admin || u !== "USAGE_EXPOSED_KEY");
 

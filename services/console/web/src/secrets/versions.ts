@@ -4,17 +4,23 @@ import { differencesOf, type Difference } from "../ui/Conflict";
 import { t, type TextId } from "../text/t";
 import { draftOf, fields } from "./draft";
 
-/** What the API allows for a version, in the order of a menu. What it would refuse, or what changes nothing, is not offered. */
+/**
+ * The actions that the API allows on a version, in the order of a menu. Actions that it would refuse, or that change
+ * nothing, are not offered.
+ */
 export function actsOn(version: SecretVersionJson): VersionAct[] {
   if (version.state === "VERSION_STATE_DISABLED") return ["enable", "destroy"];
   if (version.state !== "VERSION_STATE_ENABLED") return [];
   return version.current ? ["disable", "destroy"] : ["restore", "disable", "destroy"];
 }
 
-/** How long after its last use a version still counts as in use, in milliseconds. */
+/** How long after its last use a version counts as in use, in milliseconds. */
 const recent = 24 * 3_600_000;
 
-/** Why the API would not destroy a version unless it is forced to, as far as the page knows. It does not know which version was current before or is pinned. */
+/**
+ * The reason why the API would not destroy a version without force, as far as the page knows. The page does not know
+ * which version was current before or is pinned.
+ */
 export function inUse(secret: SecretJson, version: SecretVersionJson, now: number): "current" | "recent" | undefined {
   if (version.current && (secret.referenceCount ?? 0) > 0) return "current";
   return now - Date.parse(version.lastUseTime ?? "") < recent ? "recent" : undefined;
@@ -26,7 +32,7 @@ const words: Partial<Record<VersionStateJson, string>> = {
   VERSION_STATE_DESTROYED: t("versions.state.destroyed"),
 };
 
-/** A state in a word. */
+/** A state in one word. */
 export const stateWord = (state: VersionStateJson | undefined): string =>
   words[state ?? "VERSION_STATE_UNSPECIFIED"] ?? "";
 

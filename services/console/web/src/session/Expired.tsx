@@ -6,7 +6,7 @@ import { Notice } from "../ui/parts";
 import { rich, t } from "../text/t";
 import { session, type Person } from "./session";
 
-/** Asks to sign in again, over a page that stays as it was. */
+/** Asks the user to sign in again, over the unchanged page. */
 export function Expired({ person, problem }: { person: Person; problem?: string }) {
   const [opened, setOpened] = useState(false);
   const again = () => {

@@ -21,7 +21,7 @@ afterEach(() => vi.restoreAllMocks());
 
 const jwt = (payload: object) => `x.${base64url(new TextEncoder().encode(JSON.stringify(payload)))}.y`;
 
-/** What the issuer answers at its token endpoint. */
+/** The response of the issuer's token endpoint. */
 function answers(body: object, status = 200): void {
   vi.stubGlobal(
     "fetch",

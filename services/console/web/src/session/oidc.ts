@@ -13,7 +13,7 @@ export interface Config {
   standalone: boolean;
 }
 
-/** What the page needs of the issuer's discovery document. */
+/** The part of the issuer's discovery document that the page needs. */
 export interface Issuer {
   issuer: string;
   authorization_endpoint: string;
@@ -21,7 +21,7 @@ export interface Issuer {
   end_session_endpoint?: string;
 }
 
-/** One sign-in under way, kept until the browser comes back. */
+/** A pending sign-in, kept until the browser returns. */
 export interface Pending {
   state: string;
   nonce: string;
@@ -33,11 +33,11 @@ export interface Tokens {
   accessToken: string;
   refreshToken?: string;
   idToken?: string;
-  /** When the access token ends, in the clock of performance.now(). */
+  /** When the access token expires, on the clock of performance.now(). */
   expires: number;
 }
 
-/** Why a sign-in did not work. The code is OAuth's, such as `login_required`. */
+/** The reason why a sign-in failed. The code is OAuth's, such as `login_required`. */
 export class SignInError extends Error {
   constructor(
     readonly code: string,
@@ -68,7 +68,7 @@ export async function discover(config: Config): Promise<Issuer> {
 
 export const redirectUri = (): string => `${window.location.origin}/signed-in`;
 
-/** Begins a sign-in. `silent` asks the issuer not to show anything. */
+/** Starts a sign-in. `silent` asks the issuer not to show anything. */
 export async function begin(
   config: Config,
   issuer: Issuer,
@@ -97,7 +97,7 @@ export async function begin(
   return { url: url.toString(), pending };
 }
 
-/** Exchanges what the issuer sent back for tokens. */
+/** Exchanges the issuer's response for tokens. */
 export async function finish(
   config: Config,
   issuer: Issuer,
@@ -105,7 +105,7 @@ export async function finish(
   pending: Pending,
 ): Promise<Tokens> {
   if (answer.get("state") !== pending.state) throw new SignInError("state", t("signIn.state"));
-  // RFC 9207: an answer of another issuer, mixed in.
+  // RFC 9207: a response of another issuer, mixed in.
   const from = answer.get("iss");
   if (from && from !== issuer.issuer) throw new SignInError("state", t("signIn.otherIssuer"));
   const error = answer.get("error");
@@ -147,7 +147,7 @@ async function request(config: Config, issuer: Issuer, form: Record<string, stri
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 
-/** The claims of a token. Its signature is the servers' business: it came over TLS. */
+/** The claims of a token. The servers verify its signature; the page received it over TLS. */
 export function claims(token: string | undefined): Record<string, unknown> {
   try {
     return JSON.parse(new TextDecoder().decode(fromBase64url(token?.split(".")[1] ?? ""))) as Record<string, unknown>;
@@ -156,7 +156,7 @@ export function claims(token: string | undefined): Record<string, unknown> {
   }
 }
 
-/** How far clocks may be apart, in milliseconds. */
+/** The allowed clock difference, in milliseconds. */
 const skew = 5 * 60_000;
 
 function checkIdToken(config: Config, token: string | undefined, nonce: string): void {
@@ -168,6 +168,6 @@ function checkIdToken(config: Config, token: string | undefined, nonce: string):
     found.nonce === nonce &&
     typeof found.exp === "number";
   if (!right) throw new SignInError("id_token", t("signIn.state"));
-  // The token is new, so the clock of this machine is wrong.
+  // The token was just issued, so the clock of this machine is wrong.
   if (Number(found.exp) * 1000 < Date.now() - skew) throw new SignInError("clock", t("signIn.clock"));
 }

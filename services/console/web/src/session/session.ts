@@ -1,5 +1,5 @@
-// Who is signed in. Tokens live in this module's memory and nowhere else: not in storage,
-// not in the address, not in what React keeps.
+// The session of the signed-in user. Tokens are only in this module's memory: not in storage, not in the address, and
+// not in React's state.
 import { localPath } from "../app/router";
 import { t } from "../text/t";
 import {
@@ -21,7 +21,10 @@ export interface Person {
   subject: string;
 }
 
-/** What the page shows for. `expired` keeps what is on the page and asks to sign in again. */
+/**
+ * The phase of the session, which decides what the page shows. `expired` keeps the current page and asks the user to
+ * sign in again.
+ */
 export type Phase =
   | { is: "starting" }
   | { is: "out"; standalone: boolean; problem?: string }
@@ -35,7 +38,7 @@ const knownKey = "keyward.known";
 const wantedKey = "keyward.wanted";
 const channelName = "keyward.sign-in";
 
-/** How long before its end a token is renewed, in milliseconds. */
+/** How long before its expiry a token is renewed, in milliseconds. */
 const early = 60_000;
 
 class Session {
@@ -60,7 +63,7 @@ class Session {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Determines how the page was opened: by the issuer, with a ticket, or new. */
+  /** Determines how the page was opened: by the issuer, with a ticket, or directly. */
   async start(): Promise<void> {
     const ticket = takeTicket();
     const back = takeAnswer();
@@ -111,7 +114,7 @@ class Session {
     await this.signIn({ silent: true });
   }
 
-  /** Leaves for the issuer, and comes back to where the page is now. */
+  /** Leaves for the issuer, and returns to the current place of the page. */
   async signIn(options: { silent?: boolean } = {}): Promise<void> {
     const { config, issuer } = await this.#meet();
     const returnTo = window.location.pathname + window.location.search;
@@ -121,14 +124,13 @@ class Session {
   }
 
   /**
-   * Signs in again in a window of its own, so that what was typed into this one stays.
-   * Call it from a click, or the browser blocks the window. There is no event when the
-   * window is closed without an answer: a second call gives up waiting for the first.
+   * Signs in again in a separate window, so that input in this one stays. Call it from a click, or the browser blocks
+   * the window. There is no event when the window closes without an answer: a second call stops waiting for the first.
    */
   async signInAgain(): Promise<void> {
     this.#again?.abort();
     const { signal } = (this.#again = new AbortController());
-    // Opened before anything is waited for: a click allows a window for a moment only.
+    // Opened before any await: a click allows a window only for a moment.
     const popup = window.open("", "keyward-sign-in", "popup,width=520,height=680");
     try {
       const { config, issuer } = await this.#meet();
@@ -158,7 +160,7 @@ class Session {
     window.location.replace(url.toString());
   }
 
-  /** The bearer token for the API, renewed if need be. Throws when there is none. */
+  /** Returns the bearer token for the API, renewed if necessary. Throws if the user is not signed in. */
   async token(): Promise<string> {
     if (this.#tokens && performance.now() > this.#tokens.expires - early / 2) await this.renew();
     if (!this.#tokens || performance.now() >= this.#tokens.expires) {
@@ -168,7 +170,7 @@ class Session {
     return this.#tokens.accessToken;
   }
 
-  /** Renews the token once, however many ask for it; a refresh token works only once. */
+  /** Renews the token once for any number of concurrent callers; a refresh token works only once. */
   renew(): Promise<void> {
     this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
     return this.#renewing;
@@ -181,13 +183,13 @@ class Session {
       const { config, issuer } = await this.#meet();
       this.#keep(await refresh(config, issuer, refreshToken));
     } catch (error) {
-      // Only an answer of the issuer ends the session; a network failure is retried.
+      // Only a response of the issuer ends the session; a network failure is retried.
       if (error instanceof SignInError) this.expire();
       else this.#schedule(5_000);
     }
   }
 
-  /** Forgets the token. The page stays as it is, under a dialog that asks to sign in again. */
+  /** Discards the token. The page stays unchanged, under a dialog that asks the user to sign in again. */
   expire(): void {
     if (this.phase.is !== "in") return;
     const { person } = this.phase;
@@ -270,14 +272,14 @@ function words(error: unknown, standalone?: boolean): string {
   }
 }
 
-/** Takes the one-time ticket out of the address, at once. */
+/** Takes the one-time ticket and removes it from the address at once. */
 function takeTicket(): string | undefined {
   const ticket = new URLSearchParams(window.location.hash.slice(1)).get("ticket");
   if (ticket) window.history.replaceState(null, "", window.location.pathname + window.location.search);
   return ticket ?? undefined;
 }
 
-/** Takes the issuer's answer out of the address, at once. */
+/** Takes the issuer's response and removes it from the address at once. */
 function takeAnswer(): URLSearchParams | undefined {
   if (window.location.pathname !== "/signed-in") return undefined;
   const answer = new URLSearchParams(window.location.search);
@@ -285,8 +287,10 @@ function takeAnswer(): URLSearchParams | undefined {
   return answer;
 }
 
-/** Gives the answer to the page that opened this window. The code in it is worth nothing
- *  without the verifier, which never leaves that page. */
+/**
+ * Passes the response to the page that opened this window. The code in it is worthless without the verifier, which
+ * never leaves that page.
+ */
 function handOver(answer: URLSearchParams): void {
   const channel = new BroadcastChannel(channelName);
   channel.postMessage(answer.toString());
@@ -294,7 +298,7 @@ function handOver(answer: URLSearchParams): void {
   window.close();
 }
 
-/** The answer to a sign-in in another window. Never resolves after it was aborted. */
+/** The response to a sign-in in another window. Never resolves after an abort. */
 function awaitHandOver(state: string, givenUp: AbortSignal): Promise<URLSearchParams> {
   return new Promise((resolve) => {
     const channel = new BroadcastChannel(channelName);
@@ -308,17 +312,17 @@ function awaitHandOver(state: string, givenUp: AbortSignal): Promise<URLSearchPa
   });
 }
 
-/** How long the page that was requested before a sign-in is kept, in milliseconds. */
+/** How long the place requested before a sign-in is kept, in milliseconds. */
 const patience = 10 * 60_000;
 
-/** Keeps the requested page: a sign-in link may open the home page, in another tab. */
+/** Stores the requested place: a sign-in link may open the home page in another tab. */
 function keepWanted(): void {
   const { pathname, search } = window.location;
   if (pathname !== "/")
     storage.set(localStorage, wantedKey, JSON.stringify({ path: pathname + search, time: Date.now() }));
 }
 
-/** The page that was asked for before the sign-in, once. */
+/** Takes the place requested before the sign-in; it works once. */
 function takeWanted(): string {
   const kept = storage.get(localStorage, wantedKey);
   storage.remove(localStorage, wantedKey);
@@ -327,7 +331,7 @@ function takeWanted(): string {
   return Date.now() - time < patience ? localPath(path) : "/";
 }
 
-/** A browser may refuse storage; the page then asks to sign in more often. */
+/** A browser may refuse storage; the page then asks the user to sign in more often. */
 const storage = {
   get(where: Storage, key: string): string | null {
     try {

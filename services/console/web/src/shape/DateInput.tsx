@@ -4,7 +4,7 @@ import type { InputProps } from "./input";
 import { Words } from "./Help";
 import { lead } from "./words";
 
-/** A day. It ends with its last second in the user's time zone. */
+/** A day. The value is its last second in the user's time zone. */
 export function DateInput({ field, title, value, onChange, path }: InputProps) {
   const own = useField(path);
   const at = typeof value === "string" ? new Date(value) : undefined;

@@ -108,7 +108,7 @@ export function FieldEditor({ type, name, value, onChange, path }: MessageProps 
 const showsViolations = (field: FieldShape): boolean =>
   !isBlock(field) || (field.message === "keyward.allowlist.v1.SecretRef" && !field.repeated && !field.map);
 
-/** Fields that are more than one control: these are added and removed as a whole. */
+/** Fields that are more than one control, which are added and removed as a whole. */
 const isBlock = (field: FieldShape): boolean =>
   Boolean(field.message || field.repeated || field.map) &&
   field.message !== "google.protobuf.Timestamp" &&
@@ -192,7 +192,7 @@ interface OneofProps {
   path: string;
 }
 
-/** A choice of one among several fields, and the fields of what was chosen. */
+/** A choice of one among several fields, and the fields of the chosen one. */
 function OneofEditor({ type, name, fields, value, onChange, path }: OneofProps) {
   const oneof = shape.messages[type]?.oneofs.find((o) => o.name === name);
   const chosen = fields.find((f) => value[f.json] !== undefined && value[f.json] !== null);

@@ -12,7 +12,7 @@ import { enumWords, lead, mayBeUnset, unsetWords } from "./words";
 import { t } from "../text/t";
 import { Words } from "./Help";
 
-/** The control for one field, whatever its type. */
+/** The control for one field of any type. */
 export function FieldInput(props: InputProps) {
   const { field, value, onChange, path } = props;
   if (field.repeated) return <ListInput {...props} Item={OneInput} />;
@@ -20,7 +20,7 @@ export function FieldInput(props: InputProps) {
   return <OneInput {...props} value={value} onChange={onChange} path={path} />;
 }
 
-/** The control for one value of a field: of a list, of a map, or the field itself. */
+/** The control for one value: an element of a list, an entry of a map, or the field itself. */
 function OneInput(props: InputProps) {
   const MessageInput = useMessageInput();
   const { field, value, onChange, path } = props;
@@ -86,7 +86,7 @@ function EnumInput(props: InputProps) {
   );
 }
 
-/** A length of time, in seconds. Empty is not the same as none. */
+/** A duration, in seconds. Empty differs from zero. */
 function DurationInput(props: InputProps) {
   const { value, onChange, path } = props;
   const own = useField(path);

@@ -2,12 +2,12 @@ import { useState, type ReactNode } from "react";
 import { t } from "../text/t";
 import { lead } from "./words";
 
-/** The words of the proto, with what stands in backquotes as code. */
+/** A description from the proto, with backquoted parts as code. */
 export function Words({ text }: { text: string }): ReactNode {
   return text.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part));
 }
 
-/** What a field is, in the words of the contract: a sentence, and the rest on demand. */
+/** The description of a field from the proto: a sentence, and the rest on demand. */
 export function Help({ words }: { words: string }) {
   const [open, setOpen] = useState(false);
   const { first, rest } = lead(words);

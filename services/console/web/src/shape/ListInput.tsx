@@ -6,7 +6,7 @@ import { beginOne } from "./value";
 
 const one = (title: string): string => title.replace(/ies$/, "y").replace(/s$/, "");
 
-/** A list: its elements in order, and a button for the next. */
+/** A list: its elements in order, and a button to add one. */
 export function ListInput({ field, title, value, onChange, path, Item }: ItemsProps) {
   const items = (value ?? []) as unknown[];
   const full = field.maxItems !== undefined && items.length >= field.maxItems;

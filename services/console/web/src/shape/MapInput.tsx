@@ -6,7 +6,7 @@ import type { ItemsProps } from "./input";
 import { t } from "../text/t";
 import { beginOne, firstKey, type Json } from "./value";
 
-/** A map: each pair with its name, and a button for the next. */
+/** A map: each entry with its key, and a button to add one. */
 export function MapInput(props: ItemsProps) {
   const { field, title, value, onChange, path, Item } = props;
   const map = (value ?? {}) as Json;
@@ -71,12 +71,12 @@ interface KeyProps {
   value: string;
   taken: (key: string) => boolean;
   pattern?: string;
-  /** Where what is found wrong with the pair is shown; without, its value shows it. */
+  /** The path for the violations of the entry; if undefined, its value shows them. */
   path: string | undefined;
   onChange: (key: string) => void;
 }
 
-/** The name of a pair. Taken over when it is right and free. */
+/** The key of an entry. It is applied once it is valid and free. */
 function KeyInput({ name, value, taken, pattern, path, onChange }: KeyProps) {
   const [typed, setTyped] = useState<string>();
   const { error: violation, ...own } = useField(path ?? "");

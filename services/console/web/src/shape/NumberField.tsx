@@ -5,7 +5,7 @@ interface Props extends Omit<TextInputProps, "value" | "onChange"> {
   onChange: (value: number | undefined) => void;
 }
 
-/** A whole number that is not negative, or nothing. What is no digit does not get in. */
+/** A non-negative whole number, or empty. Only digits can be typed. */
 export function NumberField({ value, onChange, ...rest }: Props) {
   return (
     <TextInput

@@ -17,14 +17,14 @@ interface Props {
   onChange: (value: Json) => void;
   path: string;
   title: string;
-  /** What the secret has to be for; as a rule, what is around it tells. */
+  /** The usage that the secret must have; usually the surrounding message decides it. */
   usage?: KnownUsage;
   host?: string;
 }
 
 const decoding = "keyward.allowlist.v1.Decoding";
 
-/** A reference to a secret: which, how its bytes are read, and whether a version is pinned. */
+/** A reference to a secret: its name, the decoding of its bytes, and an optional pinned version. */
 export function SecretRefInput({ value, onChange, path, title, usage: only, host }: Props) {
   const here = useUsage();
   const usage = only ?? here;

@@ -5,12 +5,12 @@ import { useFittingDecoding } from "./violations";
 interface Props {
   /** The reference. */
   path: string;
-  /** How it is read now. */
+  /** The current decoding. */
   current: string;
   onUse: (decoding: string) => void;
 }
 
-/** Offers the decoding that would fit, where the server knows one. */
+/** Offers the decoding that would fit, if the server names one. */
 export function UseDecoding({ path, current, onUse }: Props) {
   const found = useFittingDecoding(path);
   if (!found || current === `DECODING_${found}`) return null;

@@ -9,7 +9,7 @@ import { isSet, type Json } from "./value";
 import { t } from "../text/t";
 import { entriesOf, enumWords, inSentence, sentence, titleOf } from "./words";
 
-/** Any message, to be read: what is set, and nothing else. */
+/** A read-only view of any message: only the fields that are set. */
 export function MessageView({ type, value }: { type: string; value: Json }) {
   const fields = entriesOf(type).flatMap((e) => ("fields" in e ? e.fields : [e]));
   const set = fields.filter((f) =>
@@ -68,7 +68,7 @@ function OneView({ field, value }: { field: FieldShape; value: unknown }) {
   if (field.message) {
     const inner = shape.messages[field.message];
     const [only, ...others] = inner?.fields ?? [];
-    // A message of one field reads as that field.
+    // A message with one field is shown as that field.
     if (only && others.length === 0) return <FieldView field={only} value={(value as Json)[only.json]} />;
     return inner?.fields.length ? <MessageView type={field.message} value={value as Json} /> : <>{t("ui.yes")}</>;
   }
@@ -82,7 +82,7 @@ function OneView({ field, value }: { field: FieldShape; value: unknown }) {
   );
 }
 
-/** A reference as a link to the secret; to members, that there is one. */
+/** A reference as a link to the secret. Members only see that there is a reference. */
 export function SecretRefView({ value }: { value: Json }) {
   const { manage } = useAccess();
   const name = String(value.name ?? "");

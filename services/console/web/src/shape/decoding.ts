@@ -3,25 +3,27 @@ import type { DecodingJson } from "../gen/keyward/allowlist/v1/encryption_pb";
 import type { ValueFactsJson } from "../gen/keyward/vault/v1/resources_pb";
 import type { Json } from "./value";
 
-/** What the page knows of a value that was just stored from here. */
+/** The facts that the page knows about a value that was just stored from here. */
 export interface StoredValue {
-  /** What the vault took it for; undefined if it did not say. */
+  /** The facts that the vault detected; undefined if it reported no facts. */
   facts: ValueFactsJson | undefined;
   /** Whether the vault generated it. */
   generated: boolean;
 }
 
-/** The lengths in bytes that a symmetric key may have; undefined: any. */
+/** The lengths in bytes that a symmetric key may have; undefined for any length. */
 export type KeyLengths = number[] | undefined;
 
 const LengthsContext = createContext<KeyLengths>(undefined);
 
 export const LengthsProvider = LengthsContext.Provider;
 
-/** The lengths that a key may have in the message that is edited here. */
+/** The lengths that a key may have in the edited message. */
 export const useKeyLengths = (): KeyLengths => useContext(LengthsContext);
 
-/** The lengths that the keys in a message may have. What is derived from a key may have any. */
+/**
+ * The lengths that the keys in a message may have. A key that is only the input of a derivation may have any length.
+ */
 export function lengthsIn(type: string, value: Json, around: KeyLengths): KeyLengths {
   const derived = value.derivation !== undefined && value.derivation !== null;
   switch (type.split(".").at(-1)) {
@@ -54,14 +56,14 @@ function ofJose(management: string, content: string): KeyLengths {
   return bits ? [(Number(bits) / 8) * (mode === "CBC" ? 2 : 1)] : undefined;
 }
 
-/** The lengths that a secret may have in a configuration, wherever it is referred to. */
+/** The lengths that a secret may have in a configuration, at any depth. */
 export function lengthsOf(encryption: unknown, secret: string): KeyLengths {
   const find = (value: unknown, type: string, around: KeyLengths): KeyLengths => {
     if (typeof value !== "object" || value === null) return undefined;
     if ((value as Json).name === secret) return around;
     if (Array.isArray(value)) return value.map((v) => find(v, "", around)).find(Boolean);
     const here = type === "" ? around : lengthsIn(type, value as Json, around);
-    // Lists of keys are of the message that they are in; a field is named as its message is.
+    // The keys in a list belong to the surrounding message; the name of any other field is the name of its message.
     return Object.entries(value)
       .map(([key, v]) => find(v, Array.isArray(v) ? "" : (key[0] ?? "").toUpperCase() + key.slice(1), here))
       .find(Boolean);
@@ -70,8 +72,8 @@ export function lengthsOf(encryption: unknown, secret: string): KeyLengths {
 }
 
 /**
- * How a value that was just stored is to be read: the way that is preferred if it fits,
- * else the likeliest that does. Undefined: the page does not know.
+ * The decoding for a value that was just stored: the preferred one if it fits, and otherwise the likeliest that does.
+ * Undefined if the page does not know.
  */
 export function decodingOfStored(
   { facts, generated }: StoredValue,

@@ -9,7 +9,7 @@ export interface InputProps {
   value: unknown;
   onChange: (value: unknown) => void;
   path: string;
-  /** Whether the block around the control shows the label and the help already. */
+  /** Whether the block around the control already shows the label and the help. */
   inBlock?: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface MessageProps {
   type: string;
   value: Json;
   onChange: (value: Json) => void;
-  /** The path of the message in the request, as violations name it. */
+  /** The path of the message in the request, as in violations. */
   path: string;
 }
 

@@ -1,9 +1,9 @@
 import { shape } from "../gen/shape";
 
-/** What the build leaves in place of the shape: where it is. */
+/** The build replaces the shape with its URL. */
 type Placeholder = { source?: string };
 
-/** Loads the shape of the contract. Pages that show or edit messages come after it. */
+/** Loads the shape of the API. Pages that show or edit messages load after it. */
 export async function loadShape(): Promise<void> {
   const { source } = shape as Placeholder;
   if (!source || shape.messages) return;

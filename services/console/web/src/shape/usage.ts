@@ -6,10 +6,10 @@ const UsageContext = createContext<KnownUsage>("USAGE_KEY");
 
 export const UsageProvider = UsageContext.Provider;
 
-/** What a secret has to be for, in the message that is edited here. */
+/** The usage that a secret must have in the edited message. */
 export const useUsage = (): KnownUsage => useContext(UsageContext);
 
-/** The usage of the secrets in a message, where those around it have another. */
+/** The usage of the secrets in a message, which may differ from that of the surrounding message. */
 export function usageIn(type: string, value: Json, around: KnownUsage): KnownUsage {
   switch (type.split(".").at(-1)) {
     case "Cipher":

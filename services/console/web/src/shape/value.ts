@@ -1,10 +1,10 @@
 import { shape } from "../gen/shape";
 import type { FieldShape } from "./shape";
 
-/** A message as JSON, as the editor holds it. */
+/** A message as JSON, as the editor stores it. */
 export type Json = Record<string, unknown>;
 
-/** Whether a field is set. What the server answers for an unset list or enum is not. */
+/** Whether a field is set. The server's value for an unset list or enum does not count. */
 export function isSet(field: FieldShape, value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false || value === 0) return false;
   if (field.repeated) return (value as unknown[]).length > 0;
@@ -13,7 +13,7 @@ export function isSet(field: FieldShape, value: unknown): boolean {
   return true;
 }
 
-/** The message with one field set, or taken out when `value` is undefined. */
+/** The message with one field set, or removed if `value` is undefined. */
 export function withField(message: Json, json: string, value: unknown): Json {
   const next = { ...message };
   if (value === undefined) delete next[json];
@@ -21,7 +21,7 @@ export function withField(message: Json, json: string, value: unknown): Json {
   return next;
 }
 
-/** What a newly added field begins with: required parts are there, to be filled in. */
+/** The initial value of a new field: required parts exist and wait for input. */
 export function begin(field: FieldShape): unknown {
   if (field.repeated)
     return field.minItems ? Array.from({ length: field.minItems }, () => beginOne(field)) : [beginOne(field)];
@@ -29,7 +29,7 @@ export function begin(field: FieldShape): unknown {
   return beginOne(field);
 }
 
-/** What a new element of a list or map begins with. */
+/** The initial value of a new element of a list or map. */
 export function beginOne(field: FieldShape): unknown {
   if (field.message) return beginMessage(field.message);
   if (field.enum) return shape.enums[field.enum]?.values[0]?.name;
@@ -52,18 +52,18 @@ function beginMessage(type: string): Json {
   return json;
 }
 
-/** A key for a new pair of a map: the first plausible one that is free. */
+/** A key for a new entry of a map: the first plausible one that is free. */
 export function firstKey(field: FieldShape, map: Json): string {
   const names = field.message ? ["data", "iv", "tag"] : ["X-Signature", ""];
   return names.find((n) => !(n in map)) ?? `${names[0]}_${Object.keys(map).length + 1}`;
 }
 
-/** A message as it is sent: nothing in it that is not set. */
+/** The message as it is sent: without unset fields. */
 export function pruned(type: string, value: Json): Json {
   const out: Json = {};
   for (const field of shape.messages[type]?.fields ?? []) {
     const found = value[field.json];
-    // A member of a oneof is set by being there, however empty.
+    // A member of a oneof is set if it exists, even if it is empty.
     if (field.oneof ? found !== undefined && found !== null : isSet(field, found))
       out[field.json] = prunedField(field, found);
   }
@@ -79,7 +79,7 @@ function prunedField(field: FieldShape, value: unknown): unknown {
   return pruned(inner, value as Json);
 }
 
-/** All values of a field of this name, however deep. */
+/** All values of the fields with this name, at any depth. */
 export function collect(value: unknown, name: string): unknown[] {
   if (Array.isArray(value)) return value.flatMap((v) => collect(v, name));
   if (typeof value !== "object" || value === null) return [];

@@ -7,13 +7,13 @@ export const Violations = ViolationsContext.Provider;
 
 const BesideContext = createContext<(path: string) => ReactNode>(() => null);
 
-/** Adds something beside inputs, by the path of their field. */
+/** Adds elements next to inputs, by the path of their field. */
 export const Beside = BesideContext.Provider;
 
-/** What belongs beside the input of a field. */
+/** The elements next to the input of a field. */
 export const useBeside = (path: string): ReactNode => useContext(BesideContext)(path);
 
-/** What the server found wrong with any of these fields, in words. */
+/** The server's violations of any of these fields, in words. */
 export function useViolation(...paths: string[]): string | undefined {
   const problem = useContext(ViolationsContext);
   const found = paths.map((p) => violationOf(problem, p)).filter(Boolean);
@@ -24,14 +24,14 @@ export function useViolation(...paths: string[]): string | undefined {
 export const useFittingDecoding = (path: string): string | undefined =>
   useContext(ViolationsContext)?.violations.find((v) => v.field === path && v.decoding)?.decoding;
 
-/** What the server found wrong at or below a field that is not on the page, in words. */
+/** The server's violations at or below a field that is not on the page, in words. */
 export function useViolationBelow(path: string): string | undefined {
   const problem = useContext(ViolationsContext);
   const paths = problem?.violations.map((v) => v.field).filter((f) => isBelow(f, path));
   return useViolation(...new Set(paths));
 }
 
-/** What the server found wrong with a map, or with an entry that it does not name. */
+/** The server's violations of a map, or of an entry that it does not name. */
 export function useMapViolation(path: string): string | undefined {
   const problem = useContext(ViolationsContext);
   const paths = problem?.violations.map((v) => v.field).filter((f) => f === path || f.startsWith(`${path}.`));
@@ -39,8 +39,8 @@ export function useMapViolation(path: string): string | undefined {
 }
 
 /**
- * What makes an input that of a field: what the server found wrong with it, and the path
- * by which the summary leads to it. `others` are fields that have no input of their own.
+ * Connects an input to a field: the server's violation, and the path that the summary links to. `others` are fields
+ * that have no input.
  */
 export function useField(path: string, ...others: string[]): { error: string | undefined; "data-path": string } {
   return { error: useViolation(path, ...others), "data-path": path };
@@ -49,19 +49,19 @@ export function useField(path: string, ...others: string[]): { error: string | u
 const isBelow = (field: string, path: string): boolean =>
   field === path || field.startsWith(`${path}.`) || field.startsWith(`${path}[`);
 
-/** A path and those that it is below: `a.b["c.d"][0]`, `a.b["c.d"]`, `a.b`, `a`. */
+/** A path and its ancestors: `a.b["c.d"][0]`, `a.b["c.d"]`, `a.b`, `a`. */
 export function upwards(path: string): string[] {
   const ends = [...path.matchAll(/\["[^"]*"\]|\[\d+\]|[^.[\]]+/g)].map((m) => (m.index ?? 0) + m[0].length);
   return ends.reverse().map((end) => path.slice(0, end));
 }
 
-/** What can be filled in, which is what a violation is about, before what can be pressed. */
+/** Inputs come before buttons, because violations concern inputs. */
 const focusables = [
   "input:not([type=hidden], :disabled), textarea:not(:disabled), .picker-button",
   "button:not(:disabled)",
 ];
 
-/** The input of a field, or of the nearest that is on the page of those that it is below. */
+/** The input of a field, or of its nearest ancestor that is on the page. */
 function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
   for (const path of upwards(field)) {
     const place = form.querySelector<HTMLElement>(`[data-path="${CSS.escape(path)}"]`);
@@ -73,7 +73,7 @@ function inputOf(form: ParentNode, field: string): HTMLElement | undefined {
   return undefined;
 }
 
-/** Moves the focus to the first, on the page, of the inputs of some fields. */
+/** Moves the focus to the input of one of the fields that comes first on the page. */
 export function focusField(form: ParentNode | null, ...fields: string[]): void {
   const inputs = fields.map((f) => form && inputOf(form, f)).filter((i) => i != null);
   const first = inputs.reduce<HTMLElement | undefined>(

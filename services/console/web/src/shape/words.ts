@@ -1,4 +1,4 @@
-// How names of the proto read on the page. What is not here reads as its name does.
+// The display names of names in the proto. Names that are not listed here are converted.
 import { shape } from "../gen/shape";
 import { t } from "../text/t";
 import type { EnumShape, FieldShape } from "./shape";
@@ -86,11 +86,11 @@ export function titleOf(message: string, name: string): string {
   return titles[`${local(message)}.${name}`] ?? sentence(name);
 }
 
-/** What it is called that none of a oneof is chosen. */
+/** The label of a oneof without a choice. */
 export const noneOf = (message: string, name: string): string =>
   `${local(message)}.${name}` === "Profile.kind" ? t("shape.signedOnly") : t("ui.none");
 
-/** Words as they stand inside a sentence: "hexadecimal", but "PEM". */
+/** Converts words for use inside a sentence: "hexadecimal", but "PEM". */
 export const inSentence = (words: string): string =>
   /^[A-Z][a-z]/.test(words) ? (words[0] ?? "").toLowerCase() + words.slice(1) : words;
 
@@ -109,7 +109,7 @@ function stripped(found: EnumShape | undefined, value: string): string {
   return prefix && value.startsWith(prefix) ? value.slice(prefix.length) : value;
 }
 
-/** What an enum field is when it is not set: the proto says it at the first value. */
+/** The meaning of an unset enum field, from the proto's comment of the first value. */
 export function defaultWords(type: string): string | undefined {
   const [first] = shape.enums[type]?.values ?? [];
   if (!first || /^(Refused|Never)/.test(first.words)) return undefined;
@@ -118,7 +118,7 @@ export function defaultWords(type: string): string | undefined {
   return same ? enumWords(type, same.name) : first.words;
 }
 
-/** The choice that leaves an enum field unset. The words of the field may name what it is then. */
+/** The label of the choice that leaves an enum field unset. The description of the field may name the default. */
 export function unsetWords(type: string, words: string): string {
   const named =
     /\b([A-Z][A-Z0-9_]*)\b[^.]* unless given/.exec(words)?.[1] ??
@@ -131,14 +131,14 @@ export function unsetWords(type: string, words: string): string {
 /** Whether the unset value of an enum may be chosen. */
 export const mayBeUnset = (type: string): boolean => defaultWords(type) !== undefined;
 
-/** The first sentence of the proto's words; the rest shows on demand. */
+/** The first sentence of a description in the proto; the rest shows on demand. */
 export function lead(words: string): { first: string; rest: string } {
   const found = /^([\s\S]*?[.:])(?=\s+[A-Z0-9`]|\n|$)([\s\S]*)$/.exec(words);
   if (!found || (found[1] ?? "").length > 200) return { first: words, rest: "" };
   return { first: (found[1] ?? "").replace(/:$/, "."), rest: (found[2] ?? "").trim() };
 }
 
-/** Messages whose fields come in another order on the page than in the proto. */
+/** Messages whose fields have another order on the page than in the proto. */
 const orders: Record<string, string[]> = {
   Profile: ["kind", "selection", "nested_jws", "envelope", "signing", "allow_legacy"],
   Signing: ["scheme", "keys", "headers", "encoding"],

@@ -18,7 +18,7 @@ function sources(folder: string): string[] {
 
 test("each text is used", () => {
   const code = sources(path.join(import.meta.dirname, "..")).join("\n");
-  // An id is either written out, or made from a part as in t(`params.${kind}.add`).
+  // An ID is either a literal, or derived from a part as in t(`params.${kind}.add`).
   const made = [...code.matchAll(/`([\w.]+\.)\$\{[^}]+\}([\w.]*)`/g)].map(
     ([, head = "", tail = ""]) => new RegExp(`^${head}\\w+${tail}$`),
   );
@@ -43,7 +43,7 @@ test("each text is a message of ICU, without spaces around it", () => {
   expect(wrong).toEqual([]);
 });
 
-/** The code between a parenthesis and the one that closes it. */
+/** The code between a parenthesis and its closing parenthesis. */
 function inParentheses(code: string, start: number): string {
   let depth = 1;
   let end = start;

@@ -1,5 +1,5 @@
-// Stands in for what Mantine imports and this page never switches on: scroll areas of its own in
-// lists, and the lock of the page's scroll bar, which would inject a style element. See vite.config.ts.
+// Replacements for modules that Mantine imports and this page never uses: custom scroll areas in lists, and the lock of
+// the page's scroll bar, which would inject a style element. See vite.config.ts.
 import type { ReactNode } from "react";
 
 interface Props {

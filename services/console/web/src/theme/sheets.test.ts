@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 const src = path.resolve(import.meta.dirname, "..");
 
-/** The classes that a style sheet styles wherever they are: selectors that are one, or begin with one alone. */
+/** The classes that a style sheet styles everywhere: selectors that are a single class or start with a single class. */
 function classesOf(sheet: string): string[] {
   const rules = readFileSync(sheet, "utf8").replace(/\/\*.*?\*\//gs, "");
   const selectors = [...rules.matchAll(/([^{};]+)\{/g)]
@@ -13,7 +13,7 @@ function classesOf(sheet: string): string[] {
   return selectors.flatMap((s) => /^\.([\w-]+)(?=[\s>+~]|$)/.exec(s)?.[1] ?? []);
 }
 
-// A class that two sheets know looks on one page as another page wants it.
+// If two style sheets style the same class, each page depends on which of them it loads.
 test("a class belongs to one style sheet", () => {
   const owners = new Map<string, Set<string>>();
   const sheets = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".css"));

@@ -13,7 +13,7 @@ const keyward: MantineColorsTuple = [
   "#064743",
 ];
 
-// Neutrals with a little blue in them, from text to page.
+// Neutral colors with a little blue, from text to page.
 const dark: MantineColorsTuple = [
   "#e6eaee",
   "#c3cad2",
@@ -83,7 +83,7 @@ export const theme = createTheme({
   },
 });
 
-/** What Mantine's own colours lack in contrast for WCAG AA, and the page's own names. */
+/** Replaces Mantine's colors whose contrast is too low for WCAG AA, and defines the page's own variables. */
 export const resolver: CSSVariablesResolver = () => ({
   variables: {},
   light: {

@@ -16,7 +16,7 @@ import { encoded, headersOf } from "./bytes";
 import { rich, t } from "../text/t";
 import { Fits } from "./KeysFit";
 
-/** What was signed besides the body: the fields of a MessageContext, and what each is called. */
+/** The signed parts other than the body: the fields of a MessageContext and their labels. */
 const contexts = [
   ["method", t("diagnose.method"), "POST"],
   ["path", t("diagnose.path"), "/v1/hooks/payment"],
@@ -24,10 +24,7 @@ const contexts = [
   ["time", t("diagnose.time"), "2026-01-31T12:00:00Z"],
 ] as const;
 
-/**
- * Finds out why a message with known plaintext does not decrypt, or why
- * its signature is rejected.
- */
+/** Finds out why a message with known plaintext does not decrypt, or why its signature is rejected. */
 export function Diagnose({ name }: { name: string }) {
   const [kind, setKind] = useState<MessageKindJson>("MESSAGE_KIND_RESPONSE");
   const [body, setBody] = useState("");

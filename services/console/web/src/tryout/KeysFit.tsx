@@ -12,7 +12,7 @@ import { Notice } from "../ui/parts";
 
 interface Props {
   name: string;
-  /** The endpoint on a form. Without: what is saved. */
+  /** The endpoint in a form; if undefined, the saved one. */
   endpoint?: EndpointJson;
   /** A body for the round trip, in base64. */
   sample?: string;
@@ -68,7 +68,7 @@ export function KeysFit({ name, endpoint, sample, run }: Props) {
   );
 }
 
-/** The check of each key: its name and place, whether it fits, and why not. */
+/** The check of each key: its name and path, whether it fits, and why not. */
 export function Fits({ keys }: { keys: KeyFitJson[] }) {
   return (
     <ul className="violation-list">

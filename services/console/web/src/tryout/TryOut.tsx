@@ -23,16 +23,16 @@ import { t } from "../text/t";
 import { KeysFit } from "./KeysFit";
 
 interface Props {
-  /** The endpoint, or `…/endpoints/-` for one that is not saved. */
+  /** The endpoint, or `…/endpoints/-` for an endpoint that is not saved. */
   name: string;
-  /** The endpoint on a form. Without: what is saved. */
+  /** The endpoint in a form; if undefined, the saved one. */
   draft?: Draft;
 }
 
 /** A made-up sample that looks like a payment. */
 const sample = JSON.stringify({ payment: { id: "sample-1", amount: "12.50", currency: "EUR" } }, null, 2);
 
-/** Shows what a configuration makes of a sample. Nothing is sent to the partner, and nothing is kept. */
+/** Shows how a configuration transforms a sample. Nothing is sent to the partner, and nothing is stored. */
 export function TryOut({ name, draft }: Props) {
   const endpoint = draft && endpointOf(draft);
   const encryption = draft && (endpoint?.encryption ?? {});

@@ -1,23 +1,23 @@
-// Bodies are bytes, in base64 on the wire. The page shows those that are text as text.
+// Bodies are bytes, in base64 on the wire. The page shows bodies as text if they are text.
 import { t } from "../text/t";
 import { base64 } from "../api/base64";
 
-/** A text as the API takes bytes. */
+/** Encodes a string as bytes for the API. */
 export const encoded = (text: string): string => base64(new TextEncoder().encode(text));
 
 export interface Shown {
   text: string;
-  /** Whether the bytes are no text, so that they show in base64. */
+  /** Whether the bytes are not text, so that the page shows them in base64. */
   binary: boolean;
   bytes: number;
 }
 
-/** What the API answers as bytes, to be read. */
+/** Decodes bytes from the API for display. */
 export function shown(data: string | undefined): Shown {
   const raw = Uint8Array.from(atob(data ?? ""), (c) => c.charCodeAt(0));
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(raw);
-    // Control characters would not show.
+    // Control characters would be invisible.
     if (!/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)) return { text, binary: false, bytes: raw.length };
   } catch {
     // Not UTF-8.
@@ -25,7 +25,7 @@ export function shown(data: string | undefined): Shown {
   return { text: data ?? "", binary: true, bytes: raw.length };
 }
 
-/** Lines of `Name: value` as headers, the names as they are. Lines without a colon are ignored. */
+/** Parses lines of `Name: value` as headers, with unchanged names. Lines without a colon are ignored. */
 export function headersOf(lines: string): Record<string, string> {
   const found: Record<string, string> = {};
   for (const line of lines.split(/\r?\n/)) {
@@ -55,5 +55,5 @@ const stages: Record<string, string> = {
   signature: t("step.signature"),
 };
 
-/** A stage of a dry run or of a failure, in words; one that is newer than this page, by its own name. */
+/** A stage of a dry run or of a failure, in words; a stage that is newer than this page, by its own name. */
 export const stageWords = (stage: string | undefined): string => stages[stage ?? ""] ?? stage ?? "";

@@ -68,7 +68,7 @@ export function Conflict({ what, changed, differences, onMine, onTheirs, onClose
   );
 }
 
-/** The fields in which the three differ. */
+/** The fields in which the three versions differ. */
 export function differencesOf<T>(
   fields: { name: string; show: (of: T) => string }[],
   before: T,

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { t } from "../text/t";
 import { CheckIcon, CopyIcon } from "./icons";
 
-/** Copies a text that is not secret. */
+/** Copies a string that is not secret. */
 export function Copy({ text, what, size = "sm" }: { text: string; what: string; size?: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
@@ -30,7 +30,7 @@ export function Copy({ text, what, size = "sm" }: { text: string; what: string; 
   );
 }
 
-/** A text in a box of its own, to be copied. */
+/** A string in its own box, with a copy button. */
 export function CopyBlock({ text, what, lines }: { text: string; what: string; lines?: number }) {
   return (
     <div className="copy-block" data-lines={lines}>

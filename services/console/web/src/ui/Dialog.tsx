@@ -5,18 +5,18 @@ import { ask, HeldContext, type Held } from "../app/unsaved";
 
 interface Props extends Pick<ModalProps, "size" | "zIndex" | "closeOnClickOutside" | "withCloseButton"> {
   title: string;
-  /** The id of what it is about, which the title ends with. */
+  /** The ID of the subject, which ends the title. */
   of?: string;
   onClose: () => void;
-  /** Changes when the dialog shows something else, where the focus starts again. */
+  /** Changes when the dialog shows something else, so that the focus starts again. */
   shows?: unknown;
   children: ReactNode;
 }
 
-/** The dialogs that are open, the topmost last. */
+/** The open dialogs, the topmost last. */
 const open: Held[] = [];
 
-/** Where the focus starts: where the dialog says, at the first field, or at what can be pressed. */
+/** The initial focus: the element that the dialog marks, the first field, or the first button. */
 const starts = [
   "[data-autofocus]",
   "input:not([type=hidden], [type=file], :disabled), textarea:not(:disabled)",
@@ -75,7 +75,7 @@ function Body({ shows, children }: { shows: unknown; children: ReactNode }) {
   useEffect(() => {
     const start = starts.map((s) => body.current?.querySelector<HTMLElement>(s)).find(Boolean);
     if (!start) return;
-    // Mantine looks for this a moment later, and would begin at its Close button.
+    // Mantine looks for this attribute a moment later, and would otherwise focus its Close button.
     start.dataset.autofocus = "";
     start.focus({ preventScroll: true });
   }, [shows]);

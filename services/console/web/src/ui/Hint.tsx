@@ -11,9 +11,9 @@ interface Shown {
 const delay = 350;
 
 /**
- * One tip for the whole page. It shows the `data-hint` of what is under the pointer or has
- * the focus; with `data-hint-clipped`, only where the text does not fit. A table of a hundred
- * rows needs no tip of its own in each cell that way. Screen readers read the text itself.
+ * One tooltip for the whole page. It shows the `data-hint` of the element under the pointer or with the focus; with
+ * `data-hint-clipped`, only if the text does not fit. Therefore a table of a hundred rows needs no tooltip in each
+ * cell. Screen readers read the text itself.
  */
 export function Hints() {
   const [shown, setShown] = useState<Shown>();

@@ -5,7 +5,7 @@ const rule = /^[a-z][a-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}$/;
 
 export type LabelMap = Record<string, string>;
 
-/** Labels, typed as `key=value`. Anything else is dropped. */
+/** Labels, typed as `key=value`. Other input is dropped. */
 export function LabelsField({
   value,
   onChange,

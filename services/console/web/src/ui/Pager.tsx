@@ -8,9 +8,9 @@ import { ChevronLeftIcon, ChevronRightIcon } from "./icons";
 export const pageSizes = ["25", "50", "100"];
 
 /**
- * Goes through a list whose pages are known one after another only. The address has the number
- * of the page and where it begins; the tab's history, where those before it begin. A link to a
- * page therefore leads to that page, and from there back to the first.
+ * Moves through a list whose page tokens are only known one after another. The address has the number of the page and
+ * its token; the tab's history has the tokens of the earlier pages. Therefore a link to a page opens that page, and
+ * going back from there leads to the first.
  */
 export function usePages() {
   const { path, params } = usePlace();

@@ -5,7 +5,7 @@ import { Copy } from "./Copy";
 import { rich, t } from "../text/t";
 import { AlertIcon } from "./icons";
 
-/** An error in words, with the id to ask an operator about. */
+/** An error in words, with the ID that an operator needs. */
 export function ProblemPanel({
   error,
   children,

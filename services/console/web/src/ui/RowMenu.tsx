@@ -4,13 +4,13 @@ import { t } from "../text/t";
 import { DotsIcon } from "./icons";
 
 /**
- * The menu of a row. The menu itself is made when it is first opened: a page of a hundred
- * rows is drawn in half the time.
+ * The menu of a row. The menu itself is created when it first opens, which halves the time to render a page of a
+ * hundred rows.
  */
 export function RowMenu({ label, children }: { label: string; children: ReactNode }) {
   const [opened, setOpened] = useState<boolean>();
   const button = useRef<HTMLButtonElement>(null);
-  // A row that goes away leaves the focus to the page.
+  // If a row with the focus disappears, the focus moves to the page.
   useLayoutEffect(
     () => () => {
       if (button.current && document.activeElement === button.current)

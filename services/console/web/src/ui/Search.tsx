@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { t } from "../text/t";
 import { SearchIcon } from "./icons";
 
-/** How long typing must pause before a request is sent, in milliseconds. */
+/** How long the user must pause typing before a request is sent, in milliseconds. */
 const rest = 80;
 
 interface Props {
@@ -13,7 +13,7 @@ interface Props {
   busy?: boolean;
 }
 
-/** A search that queries as the user types. The key `/` goes to it from anywhere on the page. */
+/** A search that queries while the user types. The key `/` focuses it from anywhere on the page. */
 export function Search({ value, onChange, label, busy }: Props) {
   const [typed, setTyped] = useState(value);
   const input = useRef<HTMLInputElement>(null);

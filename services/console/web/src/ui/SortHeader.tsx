@@ -8,12 +8,12 @@ interface Props {
   className?: string;
 }
 
-/** The head of a column that the server can sort by. */
+/** The header of a column that the server can sort by. */
 export function SortHeader({ name, by, order, onOrder, className }: Props) {
   const [field, direction] = order.split(" ");
   const active = field === by;
   const down = active && direction === "desc";
-  // A new column starts with the likeliest order: A first, newest first.
+  // A newly chosen column starts with the likeliest order: A first, or newest first.
   const next = active ? (down ? by : `${by} desc`) : by === "name" ? by : `${by} desc`;
   return (
     <th scope="col" className={className} aria-sort={active ? (down ? "descending" : "ascending") : "none"}>

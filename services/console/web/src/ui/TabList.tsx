@@ -1,13 +1,13 @@
 import { Tabs } from "@mantine/core";
 import { useEffect, useRef, type ReactNode } from "react";
 
-/** How much of the next tab is seen beside the chosen one. */
+/** The visible part of the next tab next to the chosen one. */
 const peek = 28;
 
-/** The tabs of a page, in one row. On a narrow screen it is scrolled so that the chosen one is seen. */
+/** The tabs of a page, in one row. On a narrow screen it scrolls to show the chosen tab. */
 export function TabList({ children }: { children: ReactNode }) {
   const list = useRef<HTMLDivElement>(null);
-  // After each rendering: tabs get wider when their counts are known. The page itself stays where it is.
+  // Runs after each rendering, because tabs get wider when their counts load. The page itself does not scroll.
   useEffect(() => {
     const row = list.current;
     const tab = row?.querySelector<HTMLElement>("[data-active]");

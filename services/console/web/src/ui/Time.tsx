@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
 import { ago, full } from "./time";
 
-// One clock for all times on the page: they are updated every half minute.
+// One clock for all times on the page, which updates them every half minute.
 let ticks = 0;
 const listeners = new Set<() => void>();
 let timer = 0;
@@ -20,7 +20,10 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** A relative time, and in full on hover, on focus, and to screen readers. The server's clock may be ahead of the browser's. */
+/**
+ * A relative time, and the full time on hover, on focus, and for screen readers. The server's clock may be ahead of the
+ * browser's.
+ */
 export function Time({ value, prefix }: { value: string | undefined; prefix?: string }) {
   useSyncExternalStore(subscribe, () => ticks);
   if (!value) return <span>–</span>;
@@ -33,7 +36,7 @@ export function Time({ value, prefix }: { value: string | undefined; prefix?: st
   );
 }
 
-/** A time in full, and relative beside it. */
+/** A full time, followed by the relative time. */
 export function FullTime({ value }: { value: string | undefined }) {
   useSyncExternalStore(subscribe, () => ticks);
   if (!value) return <span>–</span>;

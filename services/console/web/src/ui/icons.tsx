@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 
 type Props = { size?: number; className?: string };
 
-/** Icons are drawn on a grid of 24 with a line of 1.75; they say nothing to screen readers. */
+/** Icons use a grid of 24 with a line width of 1.75 and are hidden from screen readers. */
 function icon(children: ReactNode) {
   return function Icon({ size = 18, className }: Props) {
     return (
@@ -269,7 +269,7 @@ export const BoxIcon = icon(
   </>,
 );
 
-/** The mark: a shield with a keyhole. */
+/** The logo: a shield with a keyhole. */
 export function Mark({ size = 28 }: { size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true">

@@ -2,13 +2,12 @@ import { locale } from "../text/t";
 
 const names = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 
-/** Names in the order that people expect: `key-2`, `Key-9`, `key-10`. */
+/** Sorts names in the order that people expect: `key-2`, `Key-9`, `key-10`. */
 export const byName = (a: string, b: string): number => names.compare(a, b) || (a < b ? -1 : 1);
 
 /**
- * A page of a list by name, in the order that people expect. The API sorts names by their bytes,
- * which is what its pages need, and `key-10` comes before `key-2` there; so only a list that one
- * page holds as a whole is put in order.
+ * Sorts a page of a list by name in the order that people expect. The API sorts names by their bytes, which its page
+ * tokens need, and that order puts `key-10` before `key-2`. Therefore only a list that fits on one page is sorted.
  */
 export function inOrder<Named extends { name?: string }>(
   page: Named[] | undefined,

@@ -5,7 +5,7 @@ import { byName } from "./order";
 
 export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
 
-/** A short word with a colour. The colour never says anything that the word does not. */
+/** A short word with a color. The color never carries information that the word does not. */
 export function Tag({ tone = "quiet", icon, children }: { tone?: Tone; icon?: ReactNode; children: ReactNode }) {
   return (
     <span className={`tag ${tone}`}>
@@ -15,7 +15,7 @@ export function Tag({ tone = "quiet", icon, children }: { tone?: Tone; icon?: Re
   );
 }
 
-/** The placeholder of an empty list, with what to do. `whole`: it is the entire page. */
+/** The placeholder of an empty list, with a suggested action. `whole`: it is the entire page. */
 export function Empty({
   icon,
   title,
@@ -40,7 +40,7 @@ export function Empty({
   );
 }
 
-/** A note in words; not an error. */
+/** A notice that is not an error. */
 export function Notice({
   tone = "info",
   icon,
@@ -66,7 +66,7 @@ export function Notice({
   );
 }
 
-/** A long text on one line; the whole of it on hover and focus. */
+/** A long text on one line, in full on hover and focus. */
 export function Ellipsis({
   text,
   mono,
@@ -91,7 +91,7 @@ export function Ellipsis({
   );
 }
 
-/** One line of a list of facts. */
+/** One line in a list of facts. */
 export function Fact({ term, children }: { term: string; children: ReactNode }) {
   return (
     <div className="fact">
@@ -101,7 +101,7 @@ export function Fact({ term, children }: { term: string; children: ReactNode }) 
   );
 }
 
-/** A part of a page with a heading. */
+/** A section of a page with a heading. */
 export function Card({
   title,
   words,

@@ -13,7 +13,7 @@ const absolute = new Intl.DateTimeFormat(dateLocale, { dateStyle: "medium", time
 const zone = new Intl.DateTimeFormat(dateLocale, { timeZoneName: "short" });
 const date = new Intl.DateTimeFormat(dateLocale, { dateStyle: "medium" });
 
-/** "3 hours ago", "in 2 days". Less than a minute is now. */
+/** "3 hours ago", "in 2 days". Less than a minute is "now". */
 export function ago(time: string, now: number): string {
   const seconds = (Date.parse(time) - now) / 1000;
   if (Number.isNaN(seconds)) return "";
@@ -23,7 +23,7 @@ export function ago(time: string, now: number): string {
   return seconds > 5 ? t("time.soon") : t("time.now");
 }
 
-/** The time in full, with its zone. */
+/** The full time, with its zone. */
 export function full(time: string): string {
   const at = new Date(time);
   if (Number.isNaN(at.getTime())) return "";
@@ -31,7 +31,7 @@ export function full(time: string): string {
   return `${absolute.format(at)} ${name}`;
 }
 
-/** The day alone. */
+/** Only the day. */
 export function day(time: string): string {
   const at = new Date(time);
   return Number.isNaN(at.getTime()) ? "" : date.format(at);

@@ -19,7 +19,7 @@ function set(next: readonly Toast[]): void {
 
 const dismiss = (id: number): void => set(toasts.filter((t) => t.id !== id));
 
-/** Confirms in the corner that something worked. Errors appear where they happened. */
+/** Confirms a success in the corner. Errors appear where they happened. */
 export function toast(text: string): void {
   const id = ++last;
   set([...toasts.slice(-2), { id, text }]);

@@ -2,10 +2,9 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { Problem } from "../api/problem";
 
 /**
- * Runs something that changes the server, once at a time, and remembers whether it runs
- * and how it failed. Unlike a mutation of the query library it keeps nothing of what was
- * sent: that may hold a value. After a failure the focus goes to what is wrong in the
- * `form`, or on the page where there is none.
+ * Runs a change on the server, one at a time, and stores whether it runs and how it failed. Unlike a mutation of the
+ * query library it keeps no sent data, which may contain a value. After a failure the focus moves to the first error in
+ * the `form`, or on the page if there is no form.
  */
 export function useAction() {
   const [busy, setBusy] = useState(false);
@@ -34,7 +33,7 @@ export function useAction() {
   return { run, busy, error, reset, form };
 }
 
-/** Moves the focus to the summary of what is wrong, or to the first field of the form that is. */
+/** Moves the focus to the summary of the violations, or to the first field of the form that has one. */
 function focusProblem(form: HTMLFormElement | null): void {
   const wrong =
     (form ?? document).querySelector<HTMLElement>(".notice[role=alert]") ??

@@ -2,8 +2,8 @@ import { useState } from "react";
 import type { Problem } from "../api/problem";
 
 /**
- * An error without the violations of fields that changed since. `sent` is the object that
- * the paths refer to, in the JSON of the API. An error without violations left disappears.
+ * An error without the violations of fields that changed since. `sent` is the object that the paths refer to, in the
+ * API's JSON. An error without remaining violations disappears.
  */
 export function useStillWrong(problem: Problem | undefined, sent: unknown): Problem | undefined {
   const [refused, setRefused] = useState({ problem, sent });
@@ -16,7 +16,7 @@ export function useStillWrong(problem: Problem | undefined, sent: unknown): Prob
   return left.length > 0 || problem.metadata.field ? problem.about(left) : undefined;
 }
 
-/** What is at a path such as `endpoint.headers[0].name` or `secret.labels["team"]`. */
+/** The value at a path such as `endpoint.headers[0].name` or `secret.labels["team"]`. */
 export function at(of: unknown, path: string): unknown {
   const keys = [...path.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
     ([, quoted, number, name]) => quoted ?? number ?? camel(name ?? ""),

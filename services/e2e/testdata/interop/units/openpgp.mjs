@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as openpgp from "openpgp";
 
 const ops = {
-  // generate makes a key, locked if there is a passphrase.
+  // generate creates a key, which is locked if there is a passphrase.
   async generate(job) {
     const key = await openpgp.generateKey({
       type: job.type,

@@ -1,9 +1,8 @@
-// The partner's side of webhooks, written with the library that Standard Webhooks
-// offers. Reads a list of jobs as JSON from standard input and writes the list of
-// results.
+// The partner's side of webhooks, which uses the library of Standard Webhooks. Reads a
+// list of jobs as JSON from standard input and writes the list of results.
 //
 //   {op: "sign", secret, id, seconds, body}      the signature
-//   {op: "verify", secret, headers, body}        true or what is wrong; of now
+//   {op: "verify", secret, headers, body}        true or the error, at the current time
 import { readFileSync } from 'node:fs';
 import { Webhook } from 'standardwebhooks';
 

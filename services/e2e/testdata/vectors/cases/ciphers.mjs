@@ -1,4 +1,4 @@
-// Content ciphers under a shared key: algorithms, paddings, tags, IVs and MACs.
+// Content ciphers with a shared key: algorithms, paddings, tags, IVs, and MACs.
 import { asText, base64Secret, blob, blocks, hexSecret, long, payment, textSecret, tools, xml } from './words.mjs';
 
 function shared(id, tool, alg, bytes, parts, enc, rest = {}) {

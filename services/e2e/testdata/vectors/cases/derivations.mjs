@@ -1,4 +1,4 @@
-// Keys made of passphrases and shared secrets.
+// Keys derived from passphrases and shared secrets.
 import { asText, base64Secret, blob, hexSecret, payment, textSecret, tools, xml } from './words.mjs';
 
 function derived(id, tool, alg, derive, parts, rest = {}) {

@@ -1,4 +1,4 @@
-// How results are written: texts, documents, headers, encodings around them.
+// The formats of results: strings, documents, headers, and their encodings.
 import { blob, blocks, hexSecret, long, payment, pemFile, tools, xml } from './words.mjs';
 
 function written(id, tool, envelope, rest = {}) {

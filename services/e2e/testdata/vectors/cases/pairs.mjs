@@ -1,5 +1,4 @@
-// Combinations of one word of each dimension with words of the others that stand beside
-// it nowhere else.
+// Combinations of one word of each dimension with words of the others, for pairs that no other case covers.
 import { asText, base64Secret, blob, blocks, hexSecret, long, payment, pemFile, textSecret, tools, xml } from './words.mjs';
 
 function paired(id, tool, alg, rest) {

@@ -1,7 +1,7 @@
-// Messages that must not open: vectors that somebody has changed.
+// Messages that must be refused: changed vectors.
 import { base64Secret, hexSecret, pemFile, textSecret } from './words.mjs';
 
-/** Flips a bit of a byte in the text that a function finds in a body. */
+/** Flips a bit of a byte in the string that a function finds in a body. */
 export const flip = (text, encoding, at) => {
   const bytes = Buffer.from(text, encoding);
   bytes[at < 0 ? bytes.length + at : at] ^= 1;
@@ -25,7 +25,7 @@ const inHeaderOfJWE = (change, also = () => {}) => inBody((body, v) => {
   return parts.join('.');
 });
 export const refuse = (id, from, why, change, other) => ({ id: `neg-${id}`, from, why, change, ...other });
-// What a lenient partner lets pass and we must not.
+// Messages that a lenient partner accepts and Keyward must refuse.
 export const ours = { ours_to_refuse: true };
 
 export const refused = [

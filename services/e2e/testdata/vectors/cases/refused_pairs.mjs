@@ -1,4 +1,4 @@
-// Messages that must not open, of the cases in lines and in pairs.
+// Messages that must be refused, from the cases in lines and in pairs.
 import { flip, inBody, inHeader, inJSON, ours, refuse } from './refused.mjs';
 import { base64Secret, hexSecret, pemFile } from './words.mjs';
 

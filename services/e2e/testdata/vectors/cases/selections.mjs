@@ -1,4 +1,4 @@
-// Parts of a body: JSON values, one object, form fields.
+// Parts of a body: JSON values, one object, and form fields.
 import { asText, blob, hexSecret, pemFile, tools } from './words.mjs';
 
 const gcm = { content: { alg: 'AES-256-GCM', padding: 'none', tag_len: 16 }, key: { ref: 'key' }, iv: { source: 'random', len: 12, scope: 'value' } };

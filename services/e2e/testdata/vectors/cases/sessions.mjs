@@ -1,4 +1,4 @@
-// Keys of one message, wrapped or agreed on, and RSA over whole bodies.
+// Keys for one message, wrapped or agreed on, and RSA over complete bodies.
 import { asText, base64Secret, blob, hexSecret, payment, pemFile, tools, xml } from './words.mjs';
 
 const gcm = ['iv', 'ct', 'tag'];

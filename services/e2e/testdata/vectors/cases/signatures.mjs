@@ -1,4 +1,4 @@
-// Signed messages: MACs, digests with a secret, private keys, detached JWS.
+// Signed messages: MACs, digests with a secret, private keys, and detached JWS.
 import { base64Secret, hexSecret, long, payment, pemFile, textSecret, tools } from './words.mjs';
 
 const context = { timestamp: 1767225600, msg_id: 'msg_7', method: 'PUT', host: 'api.partner.example', path: '/v2/pay/ö', query: 'a=1&b=%20' };

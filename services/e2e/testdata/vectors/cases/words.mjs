@@ -1,7 +1,7 @@
 // Words that the cases share.
 import { createHash } from 'node:crypto';
 
-/** Bytes that look random and are always the same for a label. */
+/** Bytes that look random and depend only on a label. */
 const drawn = (label, n) => createHash('shake256', { outputLength: n }).update(label).digest();
 export const hexSecret = (label, n) => ({ value: drawn(label, n).toString('hex'), decode: 'hex' });
 export const base64Secret = (label, n) => ({ value: drawn(label, n).toString('base64'), decode: 'base64' });
@@ -9,7 +9,7 @@ export const textSecret = (value) => ({ value, decode: 'utf8' });
 export const pemFile = (name) => ({ value: `keys/${name}.pem`, decode: 'pemfile' });
 
 export const blob = (parts, enc = 'base64') => ({ parts, enc });
-/** An envelope of one blob as text. */
+/** An envelope with one blob as text. */
 export const asText = (parts, enc) => ({ text: '${c}', blobs: { c: blob(parts, enc) } });
 
 export const tools = {
@@ -18,8 +18,7 @@ export const tools = {
   openpgp: 'npm openpgp 6.3.2', gpg: 'gpg 2.2', webhooks: 'npm standardwebhooks 1.1.1',
 };
 
-// Bodies: with characters of two to four bytes, of exactly whole blocks, empty, long, and
-// not JSON.
+// Bodies: with characters of two to four bytes, with only complete blocks, empty, long, and not JSON.
 export const payment = '{"customerId":"C-1029","mobile":"+919812345678","note":"naïve ₹ café 🎯","amount":1250.5}';
 export const blocks = '0123456789abcdefFEDCBA9876543210';
 export const long = JSON.stringify({ rows: Array.from({ length: 120 }, (_, i) => ({ i, name: `row ${i}`, ok: i % 3 === 0 })) });
