@@ -299,8 +299,8 @@ func scrape(t testing.TB, url string) []byte {
 	if _, err := text.ReadFrom(resp.Body); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(text.Bytes(), []byte("grpc_server_handled_total")) {
-		t.Errorf("GET %s serves no gRPC metrics:\n%.500s", url, text.Bytes())
+	if !bytes.Contains(text.Bytes(), []byte("keyward_build_info")) {
+		t.Errorf("GET %s serves no metrics of Keyward:\n%.500s", url, text.Bytes())
 	}
 	return text.Bytes()
 }

@@ -22,7 +22,7 @@ func TestCheckFilesReportsErrorsAndWarnings(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
 	for _, name := range []string{"vault", "allowlist", "gateway"} {
-		if out, ok := c.checkFiles(name); !ok || !strings.Contains(out, "and so are the files") {
+		if out, ok := c.checkFiles(name); !ok || !strings.Contains(out, "the files that it names are well-formed") {
 			t.Errorf("%s check --files failed for files in use:\n%s", name, out)
 		}
 	}

@@ -41,7 +41,7 @@ func TestAnEndpointWhoseKeysCannotWorkIsNotSwitchedOn(t *testing.T) {
 		err := k.Owner.Activate(t, id)
 		allowlisttest.WantError(t, "ActivateEndpoint of "+id, err, codes.FailedPrecondition, "KEY_NOT_USABLE")
 		got := servertest.Metadata(err)
-		if got["field"] != c.field || got["secret"] != allowlisttest.Workspace+"/secrets/bad-"+id || !strings.HasPrefix(got["cause"], "The secret is not written in HEX.") {
+		if got["field"] != c.field || got["secret"] != allowlisttest.Workspace+"/secrets/bad-"+id || !strings.HasPrefix(got["cause"], "The secret is not valid HEX.") {
 			t.Errorf("%s: the metadata is %v, want %q", id, got, c.field)
 		}
 		servertest.MustNotHold(t, "the error", err.Error()+got["cause"], canary)

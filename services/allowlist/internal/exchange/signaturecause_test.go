@@ -54,7 +54,7 @@ func TestOwnersLearnWhatIsWrongWithASignatureAndCallersDoNot(t *testing.T) {
 		{"a clock that is fast", signedAt(fmt.Sprint(at.Add(time.Hour).Unix())), allowlisttest.Request, "ahead, outside the tolerance of 5m0s."},
 		{"milliseconds", signedAt(fmt.Sprint(at.UnixMilli())), allowlisttest.Request, "If it is in milliseconds"},
 		{"another signature", with("x-signature", strings.Repeat("0", 64)), allowlisttest.Request, "The signature does not match"},
-		{"a kind that is not signed", without(""), allowlisttest.Response, "Messages of this kind are not signed"},
+		{"a kind that is not signed", without(""), allowlisttest.Response, "The configuration does not sign messages of this kind. Check whether kind is right."},
 	} {
 		_, err := k.Sender.VerifySignature(t.Context(), &allowlistv1.VerifySignatureRequest{
 			Name: allowlisttest.NameOf("hooks"), Body: body, Headers: maps.Clone(c.headers), Kind: c.kind,
