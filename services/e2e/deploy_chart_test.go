@@ -347,7 +347,7 @@ func TestDeployChartSaysWhatIsMissing(t *testing.T) {
 		"allowlist.key.existingSecret=":  "allowlist.key.existingSecret is required",
 		"gateway.client.existingSecret=": "gateway.client.existingSecret is required",
 		"vault.replicas=2":               "replicas",
-		"vault.persistens.size=1Gi":      "persistens",
+		"vault.persist.size=1Gi":         "persist",
 		"log.level=loud":                 "log/level",
 	}
 	for _, setting := range slices.Sorted(maps.Keys(cases)) {
