@@ -121,8 +121,7 @@ export function defaultWords(type: string): string | undefined {
 /** The label of the choice that leaves an enum field unset. The description of the field may name the default. */
 export function unsetWords(type: string, words: string): string {
   const named =
-    /\b([A-Z][A-Z0-9_]*)\b[^.]* unless given/.exec(words)?.[1] ??
-    /\b([A-Z][A-Z0-9_]*) \(the default\)/.exec(words)?.[1];
+    /\bDefault: ([A-Z][A-Z0-9_]*)\b/.exec(words)?.[1] ?? /\b([A-Z][A-Z0-9_]*) \(the default\)/.exec(words)?.[1];
   const value = shape.enums[type]?.values.find((v) => stripped(shape.enums[type], v.name) === named);
   const found = value ? enumWords(type, value.name) : defaultWords(type);
   return found && !found.endsWith(".") ? t("shape.defaultIs", { found }) : t("shape.default");
