@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import ssl
+import sys
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,12 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_):
         return None
+
+
+def say(line):
+    """Prints a line with one write, so that lines of threads do not mix."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def call(method, message):
@@ -82,7 +89,7 @@ class Webhook(BaseHTTPRequestHandler):
         except OSError:
             self.reply(503)
         else:
-            print("event:", base64.b64decode(event["body"]).decode(), flush=True)
+            say("event: " + base64.b64decode(event["body"]).decode())
             self.reply(204)
 
     def reply(self, status):
@@ -100,7 +107,7 @@ def main():
     server = ThreadingHTTPServer((host, int(port)), Webhook)
     listening = Thread(target=server.serve_forever, daemon=True)
     listening.start()
-    print("answer:", pay({"amount": 100}), flush=True)
+    say(f"answer: {pay({'amount': 100})}")
     listening.join()
 
 
