@@ -91,7 +91,7 @@ describe("an owner starts from a preset", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await begin(page, "node", "Node.js AES-256-CBC, iv:ciphertext");
     await page.getByText("This preset makes unsafe choices").waitFor();
-    await page.getByText("whoever can change the ciphertext can change the plaintext").waitFor();
+    await page.getByText("An attacker who can change the ciphertext can change the plaintext").waitFor();
     const inAYear = new Date();
     inAYear.setFullYear(inAYear.getFullYear() + 1);
     expect(Number((await page.getByLabel("Accepted until").inputValue()).slice(0, 4))).toBe(inAYear.getFullYear());

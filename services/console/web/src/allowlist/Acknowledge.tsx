@@ -15,9 +15,9 @@ import { flagWords } from "./words";
 
 const flags = () => shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values ?? [];
 
-/** The meaning of an unsafe choice, from the proto. */
+/** The meaning of an unsafe choice, from the proto, without the name of the choice at its start. */
 export const flagMeaning = (flag: string): string =>
-  (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}: `, "");
+  (flags().find((f) => f.name === flag)?.words ?? "").replace(`${flagWords(flag)}. `, "");
 
 type Direction = "request" | "response";
 
