@@ -137,7 +137,7 @@ describe("an owner says what is public", () => {
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/never/edit" });
     await page.getByLabel("Value of header 1", { exact: true }).fill(`Bearer ${thumbprint}`);
     await save(page);
-    await page.getByText("Must not hold a credential").first().waitFor();
+    await page.getByText("Must not contain a credential").first().waitFor();
     expect(await page.getByRole("button", { name: /is public…/ }).count()).toBe(0);
     expect(await dialog(page).count()).toBe(0);
   });
