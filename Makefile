@@ -86,7 +86,7 @@ lint: words $(BIN)/golangci-lint $(BIN)/buf $(WEB)/node_modules/.package-lock.js
 # The words of docs/glossary.md. Each kind of file has its prose; see tools/lint/words.
 words: $(BIN)/words ## Check the words of comments, texts and pages.
 	GOWORK=off go -C tools/lint test ./words
-	@git ls-files '*.go' '*.proto' '*.md' '*.ts' '*.tsx' '*.mjs' 'services/allowlist/internal/preset/presets/*.json' deploy/prometheus \
+	@git ls-files '*.go' '*.proto' '*.md' '*.ts' '*.tsx' '*.mjs' 'services/allowlist/internal/preset/presets/*.json' '$(WEB)/src/text/*.json' deploy/prometheus deploy/helm/keyward/files \
 		':!proto/gen' ':!$(WEB)/src/gen' ':!tools/lint/words' ':!docs/glossary.md' | xargs words tools/lint/words/words.txt
 
 fuzz: ## Fuzz every target for FUZZTIME (10s).
