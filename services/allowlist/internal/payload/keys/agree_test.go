@@ -11,6 +11,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyform/keyformtest"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -25,7 +26,7 @@ func newX25519(t testing.TB) *ecdh.PrivateKey {
 
 func TestBothSidesAgree(t *testing.T) {
 	t.Parallel()
-	nist, err := newEC(t, elliptic.P256()).ECDH()
+	nist, err := keyformtest.EC(t, elliptic.P256()).ECDH()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,9 +37,9 @@ func TestBothSidesAgree(t *testing.T) {
 		bytes int
 	}{
 		{"X25519", keys.X25519, newX25519(t), 32},
-		{"P-256", keys.P256, newEC(t, elliptic.P256()), 65},
+		{"P-256", keys.P256, keyformtest.EC(t, elliptic.P256()), 65},
 		{"P-256 of the kind for agreement", keys.P256, nist, 65},
-		{"P-384", keys.P384, newEC(t, elliptic.P384()), 97},
+		{"P-384", keys.P384, keyformtest.EC(t, elliptic.P384()), 97},
 	} {
 		ephemeral, shared, err := tt.curve.Encapsulate(rand.Reader, tt.key.Public())
 		if err != nil || len(ephemeral) != tt.bytes || tt.curve.EphemeralLen() != tt.bytes {
@@ -79,7 +80,7 @@ func TestAgreementRefusesOtherKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x25519, p256, p384, p224 := newX25519(t), newEC(t, elliptic.P256()), newEC(t, elliptic.P384()), newEC(t, elliptic.P224())
+	x25519, p256, p384, p224 := newX25519(t), keyformtest.EC(t, elliptic.P256()), keyformtest.EC(t, elliptic.P384()), keyformtest.EC(t, elliptic.P224())
 	for _, tt := range []struct {
 		name  string
 		curve keys.Curve
@@ -91,7 +92,7 @@ func TestAgreementRefusesOtherKeys(t *testing.T) {
 		{"P-256 for P-384", keys.P384, p256},
 		{"P-224", keys.P256, p224},
 		{"Ed25519 for X25519", keys.X25519, edwards},
-		{"RSA", keys.P256, newRSA(t, 2048)},
+		{"RSA", keys.P256, keyformtest.RSA(t, 2048)},
 		{"X25519 for no curve", 0, x25519},
 		{"P-256 for an unknown curve", keys.P384 + 1, p256},
 	} {
@@ -113,8 +114,8 @@ func TestAgreementRefusesOtherKeys(t *testing.T) {
 // shared secret, or learn about the private key.
 func TestAgreementRefusesPointsThatGiveNothing(t *testing.T) {
 	t.Parallel()
-	x25519, p256 := newX25519(t), newEC(t, elliptic.P256())
-	other, err := newEC(t, elliptic.P256()).PublicKey.Bytes()
+	x25519, p256 := newX25519(t), keyformtest.EC(t, elliptic.P256())
+	other, err := keyformtest.EC(t, elliptic.P256()).PublicKey.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +154,8 @@ func TestAgreementRefusesPointsThatGiveNothing(t *testing.T) {
 }
 
 func FuzzDecapsulate(f *testing.F) {
-	x25519, p256 := newX25519(f), newEC(f, elliptic.P256())
-	point, err := newEC(f, elliptic.P256()).PublicKey.Bytes()
+	x25519, p256 := newX25519(f), keyformtest.EC(f, elliptic.P256())
+	point, err := keyformtest.EC(f, elliptic.P256()).PublicKey.Bytes()
 	if err != nil {
 		f.Fatal(err)
 	}

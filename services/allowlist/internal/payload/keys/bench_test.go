@@ -7,24 +7,25 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/keyform/keyformtest"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
 // BenchmarkParse measures the cost per message of parsing a key that is stored as text.
 func BenchmarkParse(b *testing.B) {
-	rsaKey, ecKey := newRSA(b, 2048), newEC(b, elliptic.P256())
-	large := newRSA(b, 4096)
+	rsaKey, ecKey := keyformtest.RSA(b, 2048), keyformtest.EC(b, elliptic.P256())
+	large := keyformtest.RSA(b, 4096)
 	for _, bench := range []struct {
 		name   string
 		stored []byte
 		secret bool
 	}{
-		{"private RSA-2048", pkcs8(rsaKey), true},
-		{"private RSA-4096", pkcs8(large), true},
-		{"private P-256", pkcs8(ecKey), true},
-		{"public RSA-2048", spki(rsaKey.Public()), false},
-		{"certificate RSA-2048", certificate(rsaKey), false},
-		{"public P-256", spki(ecKey.Public()), false},
+		{"private RSA-2048", keyformtest.PKCS8(rsaKey), true},
+		{"private RSA-4096", keyformtest.PKCS8(large), true},
+		{"private P-256", keyformtest.PKCS8(ecKey), true},
+		{"public RSA-2048", keyformtest.SPKI(rsaKey.Public()), false},
+		{"certificate RSA-2048", keyformtest.Certificate(rsaKey), false},
+		{"public P-256", keyformtest.SPKI(ecKey.Public()), false},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			for b.Loop() {
@@ -44,7 +45,7 @@ func BenchmarkParse(b *testing.B) {
 
 // BenchmarkRSA measures RSA, for comparison with the cost of parsing.
 func BenchmarkRSA(b *testing.B) {
-	key := newRSA(b, 2048)
+	key := keyformtest.RSA(b, 2048)
 	oaep := keys.OAEP{Hash: crypto.SHA256}
 	wrapped, err := oaep.Wrap(rand.Reader, key.Public(), make([]byte, 32))
 	if err != nil {

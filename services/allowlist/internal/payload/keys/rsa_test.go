@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/keyward/keyward/pkg/keyform/keyformtest"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 )
 
@@ -40,7 +41,7 @@ func wrappers() []wrapper {
 
 func TestRSAUnwrapsWrappedKeys(t *testing.T) {
 	t.Parallel()
-	key, other := newRSA(t, 2048), newRSA(t, 2048)
+	key, other := keyformtest.RSA(t, 2048), keyformtest.RSA(t, 2048)
 	for _, w := range wrappers() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,9 +72,9 @@ func TestRSAUnwrapsWrappedKeys(t *testing.T) {
 
 func TestRSARefusesKeysOfOtherKinds(t *testing.T) {
 	t.Parallel()
-	other := newEC(t, elliptic.P256())
+	other := keyformtest.EC(t, elliptic.P256())
 	for _, w := range wrappers() {
-		for _, public := range []crypto.PublicKey{nil, other.Public(), newRSA(t, 2048)} { // a private key is not a public one
+		for _, public := range []crypto.PublicKey{nil, other.Public(), keyformtest.RSA(t, 2048)} { // a private key is not a public one
 			if got, err := w.wrap(public, []byte("m")); !errors.Is(err, keys.ErrKey) || got != nil {
 				t.Errorf("%s: wrap for %T = %x, %v, want ErrKey", w.name, public, got, err)
 			}
@@ -92,7 +93,7 @@ func TestRSARefusesKeysOfOtherKinds(t *testing.T) {
 // TestHashesOfOAEPAreLookedAt checks that no option is ignored.
 func TestHashesOfOAEPAreLookedAt(t *testing.T) {
 	t.Parallel()
-	key := newRSA(t, 2048)
+	key := keyformtest.RSA(t, 2048)
 	java := keys.OAEP{Hash: crypto.SHA256, MGF1: crypto.SHA1}
 	wrapped, err := java.Wrap(rand.Reader, key.Public(), []byte("m"))
 	if err != nil {
@@ -126,7 +127,7 @@ func TestHashesOfOAEPAreLookedAt(t *testing.T) {
 // cannot see the difference.
 func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 	t.Parallel()
-	key := newRSA(t, 2048)
+	key := keyformtest.RSA(t, 2048)
 	session := []byte("0123456789abcdef")
 	wrapped, err := keys.PKCS1v15{}.Wrap(rand.Reader, key.Public(), session)
 	if err != nil {
@@ -160,7 +161,7 @@ func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 	}
 	others := map[string]bool{}
 	for _, wrapped := range [][]byte{oaep, append(make([]byte, 255), 2), append(make([]byte, 255), 3)} {
-		for _, key := range []*rsa.PrivateKey{key, newRSA(t, 2048)} {
+		for _, key := range []*rsa.PrivateKey{key, keyformtest.RSA(t, 2048)} {
 			got, err := keys.PKCS1v15{}.UnwrapKey(key, wrapped, 16)
 			if err != nil && !errors.Is(err, keys.ErrUnwrap) || err == nil && others[string(got)] {
 				t.Errorf("UnwrapKey of another message or with another key = %x, %v, which is not new", got, err)
@@ -183,7 +184,7 @@ func TestWrongPaddingGivesAnotherKey(t *testing.T) {
 }
 
 func FuzzUnwrapRSA(f *testing.F) {
-	key := newRSA(f, 2048)
+	key := keyformtest.RSA(f, 2048)
 	for _, w := range wrappers() {
 		wrapped, err := w.wrap(key.Public(), []byte("0123456789abcdef"))
 		if err != nil {
