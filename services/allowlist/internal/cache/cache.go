@@ -238,15 +238,6 @@ func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
 	return results
 }
 
-// Kept returns a secret if it is cached and known to be current. It does not wait.
-func (c *Cache) Kept(ref Ref) (Value, bool) {
-	if c.memory == nil {
-		return Value{}, false
-	}
-	a, ok := c.memory.get(ref)
-	return a.Value, ok
-}
-
 // Forget drops the cached versions of a secret. Callers that release a binding must call it,
 // because the vault does not report released bindings.
 func (c *Cache) Forget(secret string) {

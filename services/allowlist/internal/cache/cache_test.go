@@ -445,3 +445,12 @@ func BenchmarkResolveFromMemory(b *testing.B) {
 		}
 	})
 }
+
+// Kept returns a secret if it is cached and known to be current. It does not wait.
+func (c *Cache) Kept(ref Ref) (Value, bool) {
+	if c.memory == nil {
+		return Value{}, false
+	}
+	a, ok := c.memory.get(ref)
+	return a.Value, ok
+}
