@@ -155,7 +155,7 @@ func TestWhatIsNoUsableKeyIsRefused(t *testing.T) {
 		"a key encrypted in the old way":       pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: plain[7:]}),
 		"a block that is cut short":            good[:60],
 		"a block of another type":              keyformtest.Block("CERTIFICATE REQUEST", plain, nil),
-		"a certificate that is none":           keyformtest.Block("CERTIFICATE", plain, nil),
+		"an invalid certificate":               keyformtest.Block("CERTIFICATE", plain, nil),
 		"a key that does not add up":           keyformtest.Block("RSA PRIVATE KEY", broken, nil),
 		"more DER than any key has":            keyformtest.Block("PRIVATE KEY", make([]byte, 9000), nil),
 		"a private key marked as public":       keyformtest.Block("PUBLIC KEY", plain, nil),

@@ -68,7 +68,7 @@ func TestWhatGoesWithEachRequestIsReturned(t *testing.T) {
 	e := allowlisttest.Draft(mac)
 	e.ContentType = "application/json"
 	e.Headers = []*allowlistv1.Parameter{value("X-Partner", "acme"), value("x-signature", "none")}
-	e.Headers[1].PublicReason = proto.String("says that there is none")
+	e.Headers[1].PublicReason = proto.String("the header has no secret")
 	e.QueryParameters = []*allowlistv1.Parameter{value("channel", "web")}
 	e.Encryption = &allowlistv1.Encryption{Request: &allowlistv1.Profile{Signing: &allowlistv1.Signing{
 		Scheme:  &allowlistv1.Signing_Mac{Mac: &allowlistv1.Mac{Algorithm: allowlistv1.Mac_ALGORITHM_HMAC_SHA256}},
