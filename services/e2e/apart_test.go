@@ -4,16 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
@@ -55,8 +52,8 @@ func apart(t testing.TB) *constellation {
 		check(t, err)
 		check(t, localid.WriteCertificate(c.path(name+"-client.crt"), c.path(name+"-client.key"), workload))
 	}
-	c.vault, c.allowlist = freePort(t), freePort(t)
-	door := freePort(t)
+	c.vault, c.allowlist = servertest.Address(t), servertest.Address(t)
+	door := servertest.Address(t)
 	c.json = "https://" + door
 	c.configure(issuer, door)
 	for _, name := range []string{"vault", "allowlist"} {
@@ -173,34 +170,6 @@ ca: %[2]s/ca.pem
 vault: %[3]s
 allowlist: %[4]s
 `, door, c.dir, c.vault, c.allowlist))
-}
-
-// Ports that the kernel never assigns to a listener without a port: its own range starts at 32768.
-const firstPort, lastPort = 10_000, 32_000
-
-// nextPort starts at another port in each concurrent run of these tests.
-var nextPort = sync.OnceValue(func() *atomic.Int64 {
-	next := new(atomic.Int64)
-	next.Store(int64(os.Getpid()) * 101)
-	return next
-})
-
-// freePort returns a loopback address without a listener. It stays free until a program listens on
-// it, and while that program restarts.
-func freePort(t testing.TB) string {
-	t.Helper()
-	for range lastPort - firstPort {
-		port := firstPort + nextPort().Add(1)%(lastPort-firstPort)
-		address := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			continue // used by another process
-		}
-		check(t, listener.Close())
-		return address
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 func check(t testing.TB, err error) {

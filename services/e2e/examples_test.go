@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/keyward/keyward/pkg/server/servertest"
 )
 
 // TestExamplesSendAndReceive runs the services of examples/ as its README describes, each against
@@ -34,7 +36,7 @@ func TestExamplesSendAndReceive(t *testing.T) {
 	}
 	for name, command := range tests {
 		t.Run(name, func(t *testing.T) {
-			listen := freePort(t)
+			listen := servertest.Address(t)
 			webhook := "http://" + listen + "/webhook"
 			partner := startCommand(t, "partner", exec.Command(filepath.Join(bin, "partner"), "-listen", "127.0.0.1:0", "-keys", keys, "-webhook", webhook))
 			url := strings.TrimSuffix(partner.waitFor("partner:"), "/v1/payments")

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/standalone/localid"
 )
@@ -48,7 +49,7 @@ func (c *constellation) reconfigure(name string, change func(string) string) {
 // it is connected to the vault. It can make further changes of the configuration.
 func (c *constellation) withMaxStale(changes ...string) {
 	c.t.Helper()
-	c.metrics = freePort(c.t)
+	c.metrics = servertest.Address(c.t)
 	c.reconfigure("allowlist", func(text string) string {
 		text = strings.NewReplacer(changes...).Replace(text)
 		// The section of the vault is the last of the file.

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/services/standalone/localid"
 )
 
@@ -36,10 +37,10 @@ var systemPaths = regexp.MustCompile(`(?m)(^|[^\w./-])/(etc|var/lib|usr/local/li
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{dir: t.TempDir(), door: freePort(t)}
-	_, port, _ := strings.Cut(freePort(t), ":")
+	m := &machine{dir: t.TempDir(), door: servertest.Address(t)}
+	_, port, _ := strings.Cut(servertest.Address(t), ":")
 	m.issuer = "https://localhost:" + port
-	vault, allowlist := freePort(t), freePort(t)
+	vault, allowlist := servertest.Address(t), servertest.Address(t)
 	pairs := []string{
 		"https://login.example", m.issuer,
 		"0.0.0.0:9443", vault, "vault.internal:9443", vault,
@@ -47,7 +48,7 @@ func newMachine(t *testing.T) *machine {
 		"0.0.0.0:8443", m.door,
 	}
 	for _, metrics := range []string{"9090", "9091", "9092"} {
-		_, port, _ := strings.Cut(freePort(t), ":")
+		_, port, _ := strings.Cut(servertest.Address(t), ":")
 		pairs = append(pairs, metrics, port)
 	}
 	m.replace = strings.NewReplacer(pairs...)

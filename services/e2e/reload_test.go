@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/standalone/localid"
 )
@@ -44,7 +45,7 @@ func (c *constellation) workload(name string) vaultv1.VaultServiceClient {
 // observe restarts a program with a metrics port and returns its address.
 func (c *constellation) observe(name string) string {
 	c.t.Helper()
-	address := freePort(c.t)
+	address := servertest.Address(c.t)
 	replaceFile(c.t, c.path(name+".yaml"), readFile(c.t, c.path(name+".yaml"))+"\nmetrics_listen: "+address+"\n")
 	c.running[name].stop()
 	c.start(name)

@@ -77,7 +77,7 @@ func Make(t testing.TB, reconcile time.Duration, configure ...func(*Kit)) *Kit {
 	cert, key := k.Env.Files(t, k.Env.Resolver(t))
 	k.Config = allowlist.Config{
 		Store: filepath.Join(folder, "allowlist.db"), KeyFile: filepath.Join(folder, "allowlist.key"),
-		Vault: allowlist.VaultConfig{CA: k.Env.TrustFile(), Certificate: cert, Key: key},
+		Vault: allowlist.VaultConfig{Address: servertest.Address(t), CA: k.Env.TrustFile(), Certificate: cert, Key: key},
 	}
 	Must(t, allowlist.CreateKey(k.Config.KeyFile))
 	k.StartVault(t)
@@ -93,11 +93,9 @@ func (k *Kit) StartVault(t testing.TB) {
 	t.Helper()
 	v, err := vault.New(t.Context(), k.VaultConfig, k.Env.Logger)
 	Must(t, err)
-	if k.VaultServer != nil {
-		k.listen = k.VaultServer.Addr
-	}
+	k.listen = k.Config.Vault.Address
 	k.VaultServer = k.Env.Start(t, v)
-	k.listen, k.Config.Vault.Address = "127.0.0.1:0", k.VaultServer.Addr
+	k.listen = "127.0.0.1:0"
 	k.Secrets = vaultv1.NewVaultServiceClient(k.Env.Dial(t, k.VaultServer.Addr, k.Env.Owner(t, "acme")))
 	k.VaultSA = vaultv1.NewVaultServiceClient(k.Env.Dial(t, k.VaultServer.Addr, k.Env.SuperAdmin(t)))
 	k.Bindings = vaultv1.NewVaultServiceClient(k.Env.Dial(t, k.VaultServer.Addr, k.Env.Resolver(t)))
