@@ -138,7 +138,7 @@ func (p *putter) one(b *testing.B, value []byte) error {
 	}
 	return p.store.Update(b.Context(), func(tx kv.Tx) error {
 		if p.log != nil {
-			if err := p.log.Append(tx, e, value); err != nil {
+			if err := p.log.Append(tx, e, changelog.Row{Value: value}); err != nil {
 				return err
 			}
 		}
@@ -151,7 +151,7 @@ func BenchmarkList(b *testing.B) {
 	for range 20 {
 		err := store.Update(b.Context(), func(tx kv.Tx) error {
 			for range 50 {
-				if err := changes.Append(tx, entry("a", "s"), nil); err != nil {
+				if err := changes.Append(tx, entry("a", "s")); err != nil {
 					return err
 				}
 			}

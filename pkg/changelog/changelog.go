@@ -8,8 +8,8 @@
 // # Promises
 //
 //   - Sequence numbers are consecutive, start at 0, and follow the order of commits.
-//   - A leaf commits to a random salt, a digest of the changed record's new state, and the
-//     entry. The tree follows RFC 6962. The head is a signed note with the text of a
+//   - A leaf commits to a random salt and the entry, with a digest of each row that the
+//     change wrote. The tree follows RFC 6962. The head is a signed note with the text of a
 //     checkpoint: the log's name, its size, and the root.
 //   - Stored data is verified before it is extended: a log never signs a head on top of one
 //     that it did not sign itself.
@@ -19,8 +19,8 @@
 // # No secrets
 //
 // An entry outlives its secret, and people read it. It never contains a value or anything from
-// which a value can be computed. The digest of the state is salted, and the state is the stored
-// record, in which values are encrypted.
+// which a value can be computed. The digests of rows are salted, and values in rows are
+// encrypted.
 package changelog
 
 import (
@@ -61,19 +61,25 @@ func New(seed [32]byte, origin string, now func() time.Time) (*Log, error) {
 // It verifies every head.
 func (l *Log) VerifierKey() string { return l.signer.verifierKey }
 
-// Append adds an entry to the log as part of tx. State is the new state of the changed record as
-// it is stored, or nil if it was deleted. An entry without a time gets the current time. Append
-// ignores the entry's Sequence.
+// Next returns the sequence number of the entry that tx appends next. A record can therefore name
+// the entry of its own change.
+func Next(tx kv.Tx) (uint64, error) {
+	size, err := Size(tx)
+	return size + uint64(tx.Appended(Name)), err
+}
+
+// Append adds an entry to the log as part of tx. The rows are those that the change wrote or
+// deleted, as they are stored. An entry without a time gets the current time. Append ignores the
+// entry's Sequence.
 //
-// Neither the entry nor the state may contain an unencrypted secret value.
-func (l *Log) Append(tx kv.Tx, e Entry, state []byte) error {
+// Neither the entry nor a row may contain an unencrypted secret value.
+func (l *Log) Append(tx kv.Tx, e Entry, rows ...Row) error {
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
-	e.Time = e.Time.UTC()
 	var salt [saltSize]byte
 	rand.Read(salt[:])
-	record, err := encodeRecord(salt, state, e)
+	record, err := encodeRecord(salt, rows, e)
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
@@ -38,7 +40,7 @@ func TestEntryComesBackAsItWent(t *testing.T) {
 	}
 	appendEntry(t, store, changes, want)
 	got := list(t, store, changelog.Query{Resource: want.Resource, Limit: 10})
-	if diff := cmp.Diff([]changelog.Entry{want}, got); diff != "" {
+	if diff := cmp.Diff([]changelog.Entry{want}, got, cmpopts.IgnoreUnexported(changelog.Entry{})); diff != "" {
 		t.Errorf("List() differs from what was appended (-want +got):\n%s", diff)
 	}
 }
@@ -70,7 +72,7 @@ func TestSequencesFollowTheOrderOfCommits(t *testing.T) {
 					value = append(value, 1)
 					e := entry("a", "s")
 					e.Version = uint32(len(value))
-					if err := changes.Append(tx, e, value); err != nil {
+					if err := changes.Append(tx, e, changelog.Row{Value: value}); err != nil {
 						return err
 					}
 					return tx.Put(counter, value)
@@ -100,7 +102,7 @@ func TestFailedTransactionLeavesNoEntry(t *testing.T) {
 	appendEntry(t, store, changes, entry("a", "kept"))
 	failure := errors.New("no")
 	err := store.Update(t.Context(), func(tx kv.Tx) error {
-		return errors.Join(changes.Append(tx, entry("a", "lost"), nil), failure)
+		return errors.Join(changes.Append(tx, entry("a", "lost")), failure)
 	})
 	if !errors.Is(err, failure) {
 		t.Errorf("Update() = %v, want %v", err, failure)
@@ -126,7 +128,7 @@ func TestFailedCommitLeavesNoEntry(t *testing.T) {
 
 	appendEntry(t, store, changes, entry("a", "kept"))
 	failure = errors.New("disk is full")
-	err = store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, entry("a", "lost"), nil) })
+	err = store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, entry("a", "lost")) })
 	if err == nil {
 		t.Error("Update() without disk succeeds")
 	}
@@ -156,7 +158,7 @@ func TestOneTransactionMayAppendSeveralEntries(t *testing.T) {
 	changes, store := newLog(t)
 	err := store.Update(t.Context(), func(tx kv.Tx) error {
 		for _, id := range []string{"one", "two", "three"} {
-			if err := changes.Append(tx, entry("a", id), nil); err != nil {
+			if err := changes.Append(tx, entry("a", id)); err != nil {
 				return err
 			}
 		}
@@ -173,23 +175,23 @@ func TestOneTransactionMayAppendSeveralEntries(t *testing.T) {
 	}
 }
 
-func TestEntryThatIsNoJSONIsRefusedWithoutRepeatingIt(t *testing.T) {
+func TestEntryThatIsNotUTF8IsRefusedWithoutRepeatingIt(t *testing.T) {
 	t.Parallel()
 	changes, store := newLog(t)
 	e := entry("a", "s")
-	e.Detail = json.RawMessage(`canary-4711`)
-	err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, e, nil) })
+	e.Reason = "canary-4711\xff"
+	err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, e) })
 	if err == nil || bytes.Contains([]byte(err.Error()), []byte("canary")) {
-		t.Errorf("Append(malformed detail) = %v, want an error that does not repeat it", err)
+		t.Errorf("Append(malformed reason) = %v, want an error that does not repeat it", err)
 	}
 }
 
-func TestStateIsNotAnOracle(t *testing.T) {
+func TestRowsAreNoOracle(t *testing.T) {
 	t.Parallel()
 	changes, store := newLog(t)
 	for range 2 {
 		err := store.Update(t.Context(), func(tx kv.Tx) error {
-			return changes.Append(tx, entry("a", "s"), []byte("canary-4711"))
+			return changes.Append(tx, entry("a", "s"), changelog.Row{Value: []byte("canary-4711")})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -197,10 +199,98 @@ func TestStateIsNotAnOracle(t *testing.T) {
 	}
 	leaves := leaves(t, store)
 	if bytes.Contains(bytes.Join(leaves, nil), []byte("canary")) {
-		t.Error("the state itself is on the log")
+		t.Error("the row itself is on the log")
 	}
-	if one, other := leaves[0][33:65], leaves[1][33:65]; bytes.Equal(one, other) {
-		t.Error("the same state twice has the same digest")
+	const digest = 16 // at the end of the entry
+	if one, other := leaves[0][len(leaves[0])-digest:], leaves[1][len(leaves[1])-digest:]; bytes.Equal(one, other) {
+		t.Error("the same row twice has the same digest")
+	}
+}
+
+func TestEntryStatesTheRowsOfItsChange(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	err := store.Update(t.Context(), func(tx kv.Tx) error {
+		return changes.Append(tx, entry("a", "s"),
+			changelog.Row{Value: []byte("secret")}, changelog.Row{Ref: "v1", Value: []byte("version")},
+			changelog.Row{Ref: "v2", Value: []byte{}}, changelog.Row{Ref: "gone"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 1})[0]
+	if want := []string{"", "v1", "v2", "gone"}; !slices.Equal(e.Rows(), want) {
+		t.Errorf("Rows() = %q, want %q", e.Rows(), want)
+	}
+	for _, test := range []struct {
+		ref   string
+		value []byte
+		want  changelog.State
+	}{
+		{"", []byte("secret"), changelog.Matches},
+		{"", []byte("secret of before"), changelog.Differs},
+		{"", nil, changelog.Differs},
+		{"v1", []byte("version"), changelog.Matches},
+		{"v1", []byte("secret"), changelog.Differs},
+		{"v2", []byte{}, changelog.Matches},
+		{"v2", nil, changelog.Differs},
+		{"gone", nil, changelog.Matches},
+		{"gone", []byte("back"), changelog.Differs},
+		{"v3", []byte("version"), changelog.Unchanged},
+		{"v3", nil, changelog.Unchanged},
+	} {
+		if got := e.State(test.ref, test.value); got != test.want {
+			t.Errorf("State(%q, %q) = %d, want %d", test.ref, test.value, got, test.want)
+		}
+	}
+}
+
+// An entry of an earlier release states one row.
+func TestEntryOfAnEarlierReleaseStatesOneRow(t *testing.T) {
+	t.Parallel()
+	_, store := newLog(t)
+	restore(t, store, filepath.Join("testdata", "format1.txt"))
+	for _, e := range list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 9}) {
+		for value, want := range map[string]changelog.State{"state": changelog.Matches, "another": changelog.Differs} {
+			if got := e.State("", []byte(value)); got != want {
+				t.Errorf("State(%q) of entry %d = %d, want %d", value, e.Sequence, got, want)
+			}
+		}
+		if got := e.State("v1", []byte("state")); got != changelog.Unchanged {
+			t.Errorf("State of another row of entry %d = %d, want %d", e.Sequence, got, changelog.Unchanged)
+		}
+	}
+}
+
+func TestNextIsTheSequenceOfTheNextEntry(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 10 {
+				err := store.Update(t.Context(), func(tx kv.Tx) error {
+					for range 2 {
+						next, err := changelog.Next(tx)
+						e := entry("a", "s")
+						e.Version = uint32(next)
+						if err = errors.Join(err, changes.Append(tx, e)); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					t.Errorf("Update() = %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, e := range list(t, store, changelog.Query{Scope: "workspaces/a", Limit: 1000}) {
+		if e.Sequence != uint64(e.Version) {
+			t.Errorf("Next() = %d before entry %d", e.Version, e.Sequence)
+		}
 	}
 }
 
@@ -237,7 +327,7 @@ func TestLogOfAnotherKeyIsNotContinued(t *testing.T) {
 		"another origin": newKey(t, [32]byte{1}, "allowlist"),
 	} {
 		store := attach(t, path, other)
-		err := store.Update(t.Context(), func(tx kv.Tx) error { return other.Append(tx, entry("a", "s"), nil) })
+		err := store.Update(t.Context(), func(tx kv.Tx) error { return other.Append(tx, entry("a", "s")) })
 		if !errors.Is(err, changelog.ErrTampered) {
 			t.Errorf("%s: Update() = %v, want ErrTampered", name, err)
 		}
@@ -288,7 +378,7 @@ func newLog(t testing.TB) (*changelog.Log, kv.Store) {
 
 func appendEntry(t testing.TB, store kv.Store, changes *changelog.Log, e changelog.Entry) {
 	t.Helper()
-	err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, e, []byte("state")) })
+	err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, e, changelog.Row{Value: []byte("state")}) })
 	if err != nil {
 		t.Fatal(err)
 	}

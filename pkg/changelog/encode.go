@@ -8,66 +8,115 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/changelog/internal/stored"
 )
 
 // The stored formats, in bytes:
 //
-//	leaf    format 1 │ salt 32 │ state digest 32 │ entry as JSON
+//	leaf    format 2 │ salt 16 │ entry as a message of package stored
+//	        format 1 │ salt 32 │ state digest 32 │ entry as JSON
 //	entry   format 1 │ number of hashes 1 │ hashes 32 each │ leaf
 //	listing sequences 8 each
 //	head    format 2 │ size 8 │ edge 32 each │ signed note
 //
-// The leaf is what the tree commits to. Between Append and Integrate a leaf travels
-// as a record, which is not stored: the keys it is listed by, then the leaf.
+// The leaf is what the tree commits to. Earlier releases wrote leaves of format 1, which
+// state one row. They are read forever, because the tree goes on. Between Append and
+// Integrate a leaf travels as a record, which is not stored: the keys it is listed by,
+// then the leaf.
 //
 // A head of format 1 is the same, and means that each listing has one entry. A program
 // without support for other listings refuses a head of format 2.
 const (
-	leafFormat   = 1
+	leafFormat   = 2
 	storedFormat = 1
 	headFormat   = 2
 
-	saltSize   = 32
-	digestSize = sha256.Size
+	saltSize = 16
+
+	earlierLeafFormat = 1
+	earlierSaltSize   = 32
+	digestSize        = sha256.Size
 )
 
 var errMalformed = errors.New("change log: malformed record")
 
 // encodeRecord returns the record of an entry: the prefixes of the index keys that list it, then
-// the leaf. The store's single writer therefore neither parses JSON nor builds keys from names.
-func encodeRecord(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
-	text, err := json.Marshal(e)
+// the leaf. The store's single writer therefore neither parses messages nor builds keys from
+// names.
+func encodeRecord(salt [saltSize]byte, rows []Row, e Entry) ([]byte, error) {
+	message := e.message(salt[:], rows)
+	scope, resource := scopeKey(e.Scope), resourceKey(e.Resource)
+	record := make([]byte, 0, 2*binary.MaxVarintLen16+len(scope)+len(resource)+1+saltSize+proto.Size(message))
+	record = appendSized(appendSized(record, scope), resource)
+	record = append(append(record, leafFormat), salt[:]...)
+	record, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(record, message)
 	if err != nil {
 		// The cause could repeat the content of the entry.
-		return nil, errors.New("encode change log entry: it is not valid JSON")
+		return nil, errors.New("encode change log entry: it is not valid UTF-8")
 	}
-	scope, resource := scopeKey(e.Scope), resourceKey(e.Resource)
-	record := make([]byte, 0, 2*binary.MaxVarintLen16+len(scope)+len(resource)+1+saltSize+digestSize+len(text))
-	record = appendSized(appendSized(record, scope), resource)
-	return appendLeaf(record, salt, state, text), nil
+	return record, nil
 }
 
-// appendLeaf appends the leaf of an entry. The digest covers the salt and then the state, so that
-// states cannot be guessed from the digest without the salt.
-func appendLeaf(to []byte, salt [saltSize]byte, state, text []byte) []byte {
-	digest := sha256.New()
-	digest.Write(salt[:])
-	digest.Write(state)
-	to = append(append(to, leafFormat), salt[:]...)
-	return append(digest.Sum(to), text...)
+// message returns the stored form of an entry.
+func (e Entry) message(salt []byte, rows []Row) *stored.Entry {
+	m := &stored.Entry{
+		Time: e.Time.UnixNano(), Action: e.Action, Scope: e.Scope, Resource: e.Resource, Uid: e.UID,
+		Version: e.Version, Fields: e.Fields, Detail: e.Detail, Reason: e.Reason, RequestId: e.RequestID,
+		Actor: &stored.Actor{
+			Subject: e.Actor.Subject, Roles: e.Actor.Roles,
+			Authentication: e.Actor.Authentication, Address: e.Actor.Address,
+		},
+		Rows: make([]*stored.Row, len(rows)),
+	}
+	for i, row := range rows {
+		m.Rows[i] = &stored.Row{Ref: row.Ref}
+		if row.Value != nil {
+			m.Rows[i].Digest = rowDigest(salt, row.Ref, row.Value)
+		}
+	}
+	return m
 }
 
 // decodeLeaf returns the entry of a leaf.
 func decodeLeaf(leaf []byte) (Entry, error) {
-	if len(leaf) < 1+saltSize+digestSize || leaf[0] != leafFormat {
+	switch {
+	case len(leaf) > saltSize && leaf[0] == leafFormat:
+		return decodeMessage(leaf[1:1+saltSize], leaf[1+saltSize:])
+	case len(leaf) >= 1+earlierSaltSize+digestSize && leaf[0] == earlierLeafFormat:
+		return decodeEarlierLeaf(leaf)
+	}
+	return Entry{}, errMalformed
+}
+
+func decodeMessage(salt, text []byte) (Entry, error) {
+	var m stored.Entry
+	if err := proto.Unmarshal(text, &m); err != nil {
 		return Entry{}, errMalformed
 	}
+	return Entry{
+		Time: time.Unix(0, m.GetTime()).UTC(), Action: m.GetAction(), Scope: m.GetScope(), Resource: m.GetResource(), UID: m.GetUid(),
+		Version: m.GetVersion(), Fields: m.GetFields(), Detail: m.GetDetail(), Reason: m.GetReason(), RequestID: m.GetRequestId(),
+		Actor: Actor{
+			Subject: m.GetActor().GetSubject(), Roles: m.GetActor().GetRoles(),
+			Authentication: m.GetActor().GetAuthentication(), Address: m.GetActor().GetAddress(),
+		},
+		states: states{salt: bytes.Clone(salt), rows: m.GetRows()},
+	}, nil
+}
+
+// decodeEarlierLeaf returns the entry of a leaf that an earlier release wrote.
+func decodeEarlierLeaf(leaf []byte) (Entry, error) {
+	salt, rest := leaf[1:1+earlierSaltSize], leaf[1+earlierSaltSize:]
 	var e Entry
-	if err := json.Unmarshal(leaf[1+saltSize+digestSize:], &e); err != nil {
+	if err := json.Unmarshal(rest[digestSize:], &e); err != nil {
 		return Entry{}, fmt.Errorf("decode change log entry: %w", err)
 	}
+	e.states = states{salt: bytes.Clone(salt), single: bytes.Clone(rest[:digestSize])}
 	return e, nil
 }
 
@@ -122,15 +171,24 @@ func encodeHead(t tree, note []byte) []byte {
 }
 
 func decodeHead(head []byte) (tree, []byte, error) {
-	if len(head) < 9 || head[0] == 0 || head[0] > headFormat {
+	size, ok := sizeOf(head)
+	if !ok {
 		return tree{}, nil, errMalformed
 	}
-	size := binary.BigEndian.Uint64(head[1:])
 	edge, note, ok := cutHashes(head[9:], bits.OnesCount64(size))
-	if !ok || size == 0 || size > maxSize {
+	if !ok {
 		return tree{}, nil, errMalformed
 	}
 	return tree{size: size, edge: edge}, bytes.Clone(note), nil
+}
+
+// sizeOf returns the size of the tree that a head describes.
+func sizeOf(head []byte) (size uint64, ok bool) {
+	if len(head) < 9 || head[0] == 0 || head[0] > headFormat {
+		return 0, false
+	}
+	size = binary.BigEndian.Uint64(head[1:])
+	return size, size > 0 && size <= maxSize
 }
 
 // cutHashes splits n hashes off the front of data.

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// An Entry is one change. It never contains a secret value, in any form.
+// An Entry is one change. It never contains a secret value, in any form. Its JSON is the form in
+// which earlier releases stored it.
 type Entry struct {
 	// Sequence is the position in the log, counted from 0. The log sets it.
 	Sequence uint64 `json:"-"`
@@ -25,12 +26,14 @@ type Entry struct {
 	Version uint32 `json:"version,omitempty"`
 	// Fields names the changed fields.
 	Fields []string `json:"fields,omitempty"`
-	// Detail is additional data of the service, such as old and new descriptions.
+	// Detail is additional data in the service's own encoding, such as old and new descriptions.
 	Detail json.RawMessage `json:"detail,omitempty"`
 	// Reason is the reason that the caller gave.
 	Reason string `json:"reason,omitempty"`
 	// RequestID is the ID of the request in the server's logs.
 	RequestID string `json:"request_id,omitempty"`
+
+	states states
 }
 
 // An Actor is the authenticated principal that made a change.

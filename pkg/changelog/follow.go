@@ -13,11 +13,11 @@ func Size(r kv.Reader) (uint64, error) {
 	if err != nil || head == nil {
 		return 0, err
 	}
-	t, _, err := decodeHead(head)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrTampered, err)
+	size, ok := sizeOf(head)
+	if !ok {
+		return 0, fmt.Errorf("%w: %w", ErrTampered, errMalformed)
 	}
-	return t.size, nil
+	return size, nil
 }
 
 // Follow returns the entries of a scope, or all entries if scope is empty, in order from a

@@ -106,7 +106,7 @@ func appendTogether(t *testing.T, store kv.Store, changes *changelog.Log, of ...
 	err := store.Update(t.Context(), func(tx kv.Tx) error {
 		for _, each := range of {
 			workspace, id, _ := strings.Cut(each, " ")
-			if err := changes.Append(tx, entry(workspace, id), []byte("state")); err != nil {
+			if err := changes.Append(tx, entry(workspace, id), changelog.Row{Value: []byte("state")}); err != nil {
 				return err
 			}
 		}

@@ -43,7 +43,7 @@ func FuzzDecodeHead(f *testing.F) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	whole, err := encodeRecord([saltSize]byte{1}, []byte("state"), Entry{Scope: "scope\x00\x01", Resource: "resource"})
+	whole, err := encodeRecord([saltSize]byte{1}, []Row{{Ref: "v1", Value: []byte("state")}}, Entry{Scope: "scope\x00\x01", Resource: "resource"})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -95,8 +95,19 @@ func FuzzDecodeLeaf(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	leaf := appendLeaf(nil, [saltSize]byte{1}, []byte("state"), text)
-	for _, seed := range [][]byte{nil, leaf, leaf[:65], append(bytes.Clone(leaf[:65]), "{}"...), append(bytes.Clone(leaf[:65]), "null"...)} {
+	earlier := append(append([]byte{earlierLeafFormat}, make([]byte, earlierSaltSize+digestSize)...), text...)
+	record, err := encodeRecord([saltSize]byte{1}, []Row{{Value: []byte("state")}, {Ref: "v1"}}, Entry{Action: "created"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, _, leaf, err := decodeRecord(record)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][]byte{
+		nil, leaf, leaf[:17], leaf[:18], append(bytes.Clone(leaf), 0xff),
+		earlier, earlier[:65], append(bytes.Clone(earlier[:65]), "{}"...), append(bytes.Clone(earlier[:65]), "null"...),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, leaf []byte) {
@@ -104,8 +115,9 @@ func FuzzDecodeLeaf(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := json.Marshal(e); err != nil {
-			t.Errorf("the entry of decodeLeaf(%x) does not encode: %v", leaf, err)
+		for _, ref := range append(e.Rows(), "", "v1") {
+			e.State(ref, nil)
+			e.State(ref, []byte("state"))
 		}
 	})
 }

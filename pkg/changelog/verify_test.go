@@ -177,7 +177,7 @@ func TestTamperedHeadIsNotExtended(t *testing.T) {
 		changed := bytes.Clone(good)
 		changed[i] ^= 1 << (i % 8)
 		put(t, store, key, changed)
-		err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, entry("a", "x"), nil) })
+		err := store.Update(t.Context(), func(tx kv.Tx) error { return changes.Append(tx, entry("a", "x")) })
 		if !errors.Is(err, changelog.ErrTampered) {
 			t.Errorf("Update() with byte %d of the head changed = %v, want ErrTampered", i, err)
 		}
@@ -193,7 +193,7 @@ func TestVerifyReadsBeyondOneScan(t *testing.T) {
 	for range 40 {
 		err := store.Update(t.Context(), func(tx kv.Tx) error {
 			for i := range 60 {
-				if err := changes.Append(tx, entry("a", fmt.Sprint(i)), nil); err != nil {
+				if err := changes.Append(tx, entry("a", fmt.Sprint(i))); err != nil {
 					return err
 				}
 			}

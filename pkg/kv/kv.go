@@ -109,6 +109,10 @@ type Tx interface {
 	Delete(key []byte) error
 	// Append adds a record to a log of the store.
 	Append(log string, record []byte) error
+	// Appended returns the number of records that this commit adds to a log before the next record
+	// of this update: those of the updates before it in the same commit, and its own. A record's
+	// position in the log is therefore known before the commit.
+	Appended(log string) int
 }
 
 // A Pair is a key and its value.

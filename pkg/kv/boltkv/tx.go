@@ -89,6 +89,8 @@ type tx struct {
 	snapshot
 	records []record
 	logs    []attached
+	// before are the records of the updates before this one in the group, by log.
+	before map[string][][]byte
 	ops     int
 	bytes   int
 	// failed is the error of the first refused write. The transaction fails with it, even if its
@@ -96,8 +98,8 @@ type tx struct {
 	failed error
 }
 
-func newTx(base *snapshot, logs []attached) *tx {
-	return &tx{snapshot: snapshot{bucket: base.bucket, overlay: &overlay{}}, logs: logs}
+func newTx(base *snapshot, logs []attached, before map[string][][]byte) *tx {
+	return &tx{snapshot: snapshot{bucket: base.bucket, overlay: &overlay{}}, logs: logs, before: before}
 }
 
 // Put implements [kv.Tx].
@@ -129,6 +131,17 @@ func (t *tx) Append(log string, data []byte) error {
 	}
 	t.records = append(t.records, record{log: log, data: bytes.Clone(data)})
 	return nil
+}
+
+// Appended implements [kv.Tx].
+func (t *tx) Appended(log string) int {
+	count := len(t.before[log])
+	for _, rec := range t.records {
+		if rec.log == log {
+			count++
+		}
+	}
+	return count
 }
 
 // allow checks a key and counts an operation on it.
@@ -187,3 +200,6 @@ func (d *direct) Delete(key []byte) error {
 
 // Append implements [kv.Tx]. It is not allowed.
 func (d *direct) Append(string, []byte) error { return errAppendInLog }
+
+// Appended implements [kv.Tx].
+func (d *direct) Appended(string) int { return 0 }

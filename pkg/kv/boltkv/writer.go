@@ -165,7 +165,7 @@ func (g *group) member(r *request) {
 	if g.err != nil {
 		return
 	}
-	t := newTx(&g.base, g.logs)
+	t := newTx(&g.base, g.logs, g.records)
 	r.call(t)
 	if r.succeeded() {
 		g.apply(t)

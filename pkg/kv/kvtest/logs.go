@@ -114,14 +114,28 @@ func appendRecords(t *testing.T, s kv.Store, records ...string) error {
 	})
 }
 
-// count appends the number that it counts up to, twice.
+// count appends the number that it counts up to, twice. It knows the position of each record
+// before the commit.
 func count(tx kv.Tx) error {
 	n, err := number(tx, "n")
 	if err != nil {
 		return err
 	}
 	text := strconv.Itoa(n)
-	return errors.Join(add(tx, "n", 1), tx.Append(logName, []byte(text)), tx.Append(logName, []byte(text+"'")))
+	return errors.Join(
+		add(tx, "n", 1),
+		expectPosition(tx, 2*n), tx.Append(logName, []byte(text)),
+		expectPosition(tx, 2*n+1), tx.Append(logName, []byte(text+"'")),
+	)
+}
+
+// expectPosition fails unless the next record of the transaction gets a position in the log.
+func expectPosition(tx kv.Tx, want int) error {
+	size, err := journalSize(tx)
+	if got := size + tx.Appended(logName); err == nil && got != want {
+		return fmt.Errorf("the next record is expected at %d, want %d", got, want)
+	}
+	return err
 }
 
 // recordsAreOrdered compares the order of the records with that of the transactions,

@@ -237,7 +237,7 @@ func (r *Registry) remove(tx kv.Tx, old Endpoint, call Call) error {
 	if err != nil {
 		return err
 	}
-	if err := r.log.Append(tx, change, nil); err != nil {
+	if err := r.log.Append(tx, change, changelog.Row{}); err != nil {
 		return err
 	}
 	return r.replays.Record(tx, call.Request, old.UID)
@@ -288,7 +288,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, ca
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if err := r.log.Append(tx, change, state); err != nil {
+	if err := r.log.Append(tx, change, changelog.Row{Value: state}); err != nil {
 		return Endpoint{}, err
 	}
 	if err := addCheck(tx, &e); err != nil {

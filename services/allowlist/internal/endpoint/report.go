@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
@@ -140,7 +141,7 @@ func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Re
 		if err != nil {
 			return err
 		}
-		return r.log.Append(tx, change, state)
+		return r.log.Append(tx, change, changelog.Row{Value: state})
 	})
 	if fault.Is(err, ReasonNotFound) {
 		return e, nil

@@ -69,7 +69,7 @@ func (r *Registry) Try(ctx context.Context, t Trial) error {
 			return err
 		}
 		note.Time = r.now()
-		return r.log.Append(tx, note, state)
+		return r.log.Append(tx, note, changelog.Row{Value: state})
 	})
 }
 

@@ -164,7 +164,7 @@ func (s *Store) recordOf(tx kv.Tx, call Call, workspace, name, uid string, e ent
 		Scope: resource.WorkspaceName(workspace), Resource: name,
 		UID: uid, Version: e.version, Fields: e.fields, Detail: detail,
 		Reason: call.Author.Reason, RequestID: call.Author.RequestID,
-	}, state)
+	}, changelog.Row{Value: state})
 	if err != nil {
 		return fmt.Errorf("append to change log: %w", err)
 	}
