@@ -53,11 +53,13 @@ func List(r kv.Reader, q Query) ([]Entry, error) {
 
 // readEntry returns one entry.
 func readEntry(r kv.Reader, sequence uint64) (Entry, error) {
-	value, err := r.Get(entryKey(sequence))
+	_, leaf, err := readStored(r, sequence)
 	if err != nil {
-		return Entry{}, fmt.Errorf("read entry: %w", err)
+		return Entry{}, err
 	}
-	return decodeEntry(sequence, value)
+	e, err := decodeLeaf(leaf)
+	e.Sequence = sequence
+	return e, err
 }
 
 // decodeEntry returns the entry of a sequence as it is stored.
