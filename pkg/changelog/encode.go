@@ -112,10 +112,16 @@ func decodeMessage(salt, text []byte) (Entry, error) {
 // decodeEarlierLeaf returns the entry of a leaf that an earlier release wrote.
 func decodeEarlierLeaf(leaf []byte) (Entry, error) {
 	salt, rest := leaf[1:1+earlierSaltSize], leaf[1+earlierSaltSize:]
-	var e Entry
-	if err := json.Unmarshal(rest[digestSize:], &e); err != nil {
+	var earlier struct {
+		Entry
+
+		Detail json.RawMessage `json:"detail"`
+	}
+	if err := json.Unmarshal(rest[digestSize:], &earlier); err != nil {
 		return Entry{}, fmt.Errorf("decode change log entry: %w", err)
 	}
+	e := earlier.Entry
+	e.Detail = earlier.Detail
 	e.states = states{salt: bytes.Clone(salt), single: bytes.Clone(rest[:digestSize])}
 	return e, nil
 }

@@ -1,12 +1,9 @@
 package changelog
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
-// An Entry is one change. It never contains a secret value, in any form. Its JSON is the form in
-// which earlier releases stored it.
+// An Entry is one change. It never contains a secret value, in any form. Its JSON is that of
+// earlier releases; see decodeEarlierLeaf.
 type Entry struct {
 	// Sequence is the position in the log, counted from 0. The log sets it.
 	Sequence uint64 `json:"-"`
@@ -27,7 +24,7 @@ type Entry struct {
 	// Fields names the changed fields.
 	Fields []string `json:"fields,omitempty"`
 	// Detail is additional data in the service's own encoding, such as old and new descriptions.
-	Detail json.RawMessage `json:"detail,omitempty"`
+	Detail []byte `json:"-"`
 	// Reason is the reason that the caller gave.
 	Reason string `json:"reason,omitempty"`
 	// RequestID is the ID of the request in the server's logs.

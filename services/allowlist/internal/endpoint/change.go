@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"bytes"
-	"encoding/json"
 	"maps"
 	"slices"
 
@@ -115,13 +114,13 @@ func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
 
 // detail is the part of a change that the change log keeps in addition to the names of fields.
 type detail struct {
-	OldDescription string            `json:"old_description,omitempty"`
-	NewDescription string            `json:"new_description,omitempty"`
-	OldLabels      map[string]string `json:"old_labels,omitempty"`
-	NewLabels      map[string]string `json:"new_labels,omitempty"`
-	OldURL         string            `json:"old_url,omitempty"`
-	NewURL         string            `json:"new_url,omitempty"`
-	Secrets        []string          `json:"secrets,omitempty"`
+	OldDescription string
+	NewDescription string
+	OldLabels      map[string]string
+	NewLabels      map[string]string
+	OldURL         string
+	NewURL         string
+	Secrets        []string
 }
 
 // difference returns the names of the fields in which two states of an endpoint differ, and the
@@ -166,7 +165,7 @@ func entry(action string, old, e Endpoint, author changelog.Author) (changelog.E
 	if action == ActionCreated || action == ActionDeleted {
 		fields = nil
 	}
-	text, err := json.Marshal(d)
+	text, err := encode(d.record())
 	if err != nil {
 		return changelog.Entry{}, err
 	}

@@ -11,16 +11,16 @@ import (
 // A Credential refers to a secret that is sent unchanged. The zero Credential refers to nothing.
 type Credential struct {
 	// Secret is the resource name of the secret.
-	Secret string `json:"secret"`
+	Secret string
 	// Version is the version, or 0 for the current one.
-	Version uint32 `json:"version,omitempty"`
+	Version uint32
 }
 
 // A BodyValue is a credential in the JSON bodies of requests.
 type BodyValue struct {
 	// Path is the place in the body.
-	Path       string     `json:"path"`
-	Credential Credential `json:"credential"`
+	Path       string
+	Credential Credential
 }
 
 // Credentials returns the credentials of the headers, query parameters, and body values, without
@@ -50,28 +50,28 @@ func refersTo(parameters []Parameter) bool {
 // otherwise.
 type Need struct {
 	// Secret is the resource name of the secret.
-	Secret string `json:"secret"`
+	Secret string
 	// Version is the version, or 0 for the current one.
-	Version uint32 `json:"version,omitempty"`
+	Version uint32
 	// Host is the host that a credential is sent to; empty for other uses.
-	Host string `json:"host,omitempty"`
+	Host string
 	// Port is the port of Host. It is 0 for endpoints that were saved before ports were recorded.
-	Port uint16 `json:"port,omitempty"`
+	Port uint16
 	// Parameter says that the secret may become visible, such as a static IV.
-	Parameter bool `json:"parameter,omitempty"`
+	Parameter bool
 	// Exposed says that messages reveal the key.
-	Exposed bool `json:"exposed,omitempty"`
+	Exposed bool
 	// Chains are the chains of operations that a key is used for, one per line, and Cost is the least
 	// work of their derivations. They are empty for endpoints that were saved before purposes were
 	// recorded.
-	Chains string `json:"chains,omitempty"`
-	Cost   uint64 `json:"cost,omitempty"`
+	Chains string
+	Cost   uint64
 	// Conflicting says that a super admin acknowledged that one chain can decrypt messages of
 	// another.
-	Conflicting bool `json:"conflicting,omitempty"`
+	Conflicting bool
 	// Partner is the endpoint's host, for a key. It has no port: a key is not sent, and the same
 	// partner answers on all ports of a host.
-	Partner string `json:"partner,omitempty"`
+	Partner string
 }
 
 func (n Need) credential() bool { return n.Host != "" }

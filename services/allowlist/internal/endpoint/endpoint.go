@@ -76,6 +76,11 @@ type Endpoint struct {
 	// Lost reports that a referenced secret no longer exists.
 	Lost             bool
 	Created, Updated time.Time
+
+	// change is the sequence number of the newest entry in the change log.
+	change uint64
+	// unknown are the fields of the record that this version of the program does not know.
+	unknown []byte
 }
 
 // Etag returns the revision in the form that callers see.
@@ -161,10 +166,10 @@ func (e Encryption) Configured() bool { return len(e.Stored) > 0 }
 // A Reference is a secret as it was bound: the use, and the uid that the name had in the vault.
 type Reference struct {
 	Need
-	UID string `json:"uid"`
+	UID string
 	// VersionUID distinguishes the version from others with the same number. It is empty for the
 	// current version, and until it is recorded.
-	VersionUID string `json:"version_uid,omitempty"`
+	VersionUID string
 	// Missing says that the endpoint was switched off because of this reference.
-	Missing bool `json:"gone,omitempty"`
+	Missing bool
 }

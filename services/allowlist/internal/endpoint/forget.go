@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
 // lateUses is the time during which a message that was in progress when its endpoint was deleted
@@ -17,12 +18,12 @@ const lateUses = 5 * time.Minute
 // that deletes the endpoint, so that a crash leaves no uses behind. It is done twice: at once, and
 // again when no more uses can be recorded.
 type usesCleanup struct {
-	Due  time.Time `json:"due"`
-	Last bool      `json:"last,omitempty"`
+	Due  time.Time
+	Last bool
 }
 
 func (r *Registry) queueCleanup(tx kv.Tx, uid string, f usesCleanup) error {
-	value, err := encode(f)
+	value, err := encode(&stored.UsesCleanup{Due: nanos(f.Due), Last: f.Last})
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,8 @@ func (r *Registry) readCleanup(ctx context.Context, uid string) (f usesCleanup, 
 		if err != nil {
 			return fmt.Errorf("read cleanups of uses: %w", err)
 		}
-		return decode(value, &f)
+		f, err = decodeCleanup(value)
+		return err
 	})
 	return f, err
 }

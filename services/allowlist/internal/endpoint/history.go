@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -41,13 +40,13 @@ func (r *Registry) History(ctx context.Context, name Name, before *uint64, limit
 		if bytes += len(e.Detail); i == limit || (i > 0 && bytes > maxPageBytes) {
 			return history, true, nil
 		}
-		var d detail
-		if err := json.Unmarshal(e.Detail, &d); err != nil {
+		d, err := decodeDetail(e.Detail)
+		if err != nil {
 			return nil, false, fmt.Errorf("read change %d: %w", e.Sequence, err)
 		}
 		history = append(history, LogEntry{
-			Entry: e, OldDescription: d.OldDescription, NewDescription: d.NewDescription,
-			OldLabels: d.OldLabels, NewLabels: d.NewLabels, OldURL: d.OldURL, NewURL: d.NewURL, Secrets: d.Secrets,
+			Entry: e, OldDescription: d.GetOldDescription(), NewDescription: d.GetNewDescription(),
+			OldLabels: d.GetOldLabels(), NewLabels: d.GetNewLabels(), OldURL: d.GetOldUrl(), NewURL: d.GetNewUrl(), Secrets: d.GetSecrets(),
 		})
 	}
 	return history, false, nil

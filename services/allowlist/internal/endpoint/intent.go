@@ -10,14 +10,14 @@ import (
 
 // intent is the stored form of a save in progress.
 type intent struct {
-	Endpoint string    `json:"endpoint"`
-	Secrets  []string  `json:"secrets"`
-	Time     time.Time `json:"time"`
+	Endpoint string
+	Secrets  []string
+	Time     time.Time
 }
 
 // intend writes an intent, and the secrets, so that reconcile looks for their bindings.
 func (r *Registry) intend(tx kv.Tx, operation string, i intent) error {
-	value, err := encode(i)
+	value, err := encode(i.record())
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,5 @@ func readIntent(reader kv.Reader, operation string) (intent, error) {
 	if err != nil {
 		return intent{}, fmt.Errorf("read intent: %w", err)
 	}
-	var i intent
-	return i, decode(value, &i)
+	return decodeIntent(value)
 }

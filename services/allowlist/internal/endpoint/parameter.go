@@ -3,9 +3,9 @@ package endpoint
 // A Parameter is a header or a query parameter. It has a value, which is visible to everyone who
 // can read the endpoint, or refers to a credential.
 type Parameter struct {
-	Name       string     `json:"name"`
-	Value      string     `json:"value"`
-	Credential Credential `json:"credential,omitzero"`
+	Name       string
+	Value      string
+	Credential Credential
 	// PublicReason is the reason why the value is public although it does not look public.
-	PublicReason string `json:"public_reason,omitempty"`
+	PublicReason string
 }

@@ -39,8 +39,8 @@ const (
 
 // A proof holds the times of the last and the next check of an endpoint's proof.
 type proof struct {
-	Checked time.Time `json:"checked"`
-	Due     time.Time `json:"due"`
+	Checked time.Time
+	Due     time.Time
 }
 
 // schedule records that the proof of an endpoint was checked now.
@@ -56,7 +56,7 @@ func (r *Registry) schedule(tx kv.Tx, e Endpoint) error {
 			p.Due = v.Grace
 		}
 	}
-	value, err := encode(p)
+	value, err := encode(p.record())
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,7 @@ func readProof(reader kv.Reader, name Name) (proof, error) {
 	if err != nil {
 		return proof{}, fmt.Errorf("read proof: %w", err)
 	}
-	var p proof
-	return p, decode(value, &p)
+	return decodeProof(value)
 }
 
 // addCheck adds to an endpoint the time of the last check of its proof.

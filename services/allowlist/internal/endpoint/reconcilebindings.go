@@ -130,8 +130,8 @@ func (r *Registry) forget(ctx context.Context, secret string) error {
 			if err != nil {
 				return fmt.Errorf("scan intents: %w", err)
 			}
-			var i intent
-			if err := decode(pair.Value, &i); err != nil || slices.Contains(i.Secrets, secret) {
+			i, err := decodeIntent(pair.Value)
+			if err != nil || slices.Contains(i.Secrets, secret) {
 				return err
 			}
 			if seen++; seen == batch {

@@ -274,10 +274,6 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, ca
 	if old == nil {
 		e.Revision, e.Created = resource.FirstRevision(e.UID), e.Updated
 	}
-	state, err := write(tx, old, e)
-	if err != nil {
-		return Endpoint{}, err
-	}
 	if err := r.release(tx, old, e.Operation); err != nil {
 		return Endpoint{}, err
 	}
@@ -288,7 +284,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, ca
 	if err != nil {
 		return Endpoint{}, err
 	}
-	if err := r.log.Append(tx, change, changelog.Row{Value: state}); err != nil {
+	if err := r.write(tx, old, &e, change); err != nil {
 		return Endpoint{}, err
 	}
 	if err := addCheck(tx, &e); err != nil {

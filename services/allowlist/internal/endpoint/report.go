@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
@@ -133,15 +132,11 @@ func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Re
 			return nil
 		}
 		now.References, now.Updated = references, after(r.now(), old.Updated)
-		state, err := write(tx, &old, now)
-		if err != nil {
-			return err
-		}
 		change, err := entry(ActionReported, old, now, system(reason))
 		if err != nil {
 			return err
 		}
-		return r.log.Append(tx, change, changelog.Row{Value: state})
+		return r.write(tx, &old, &now, change)
 	})
 	if fault.Is(err, ReasonNotFound) {
 		return e, nil

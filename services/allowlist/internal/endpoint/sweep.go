@@ -153,8 +153,8 @@ func (r *Registry) intents(ctx context.Context, start []byte, dead func(intent) 
 				return fmt.Errorf("scan intents: %w", err)
 			}
 			seen, last = seen+1, pair.Key
-			var i intent
-			if err := decode(pair.Value, &i); err != nil {
+			i, err := decodeIntent(pair.Value)
+			if err != nil {
 				return err
 			}
 			operation, err := lastText(intentSpace(), pair.Key)

@@ -11,6 +11,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
 // # Quotas of trials
@@ -30,7 +31,7 @@ const (
 // A trial is the stored state of a subject's quota.
 type trial struct {
 	// Full is the time when the subject has its full allowance again.
-	Full time.Time `json:"full"`
+	Full time.Time
 }
 
 // A Trial is a manual use of an endpoint's keys, which changes nothing.
@@ -60,16 +61,12 @@ func (r *Registry) Try(ctx context.Context, t Trial) error {
 		if err := r.spendTrial(tx, t); err != nil {
 			return err
 		}
-		state, err := tx.Get(endpointKey(e.Name))
-		if err != nil {
-			return fmt.Errorf("read endpoint: %w", err)
-		}
 		note, err := entry(t.Action, now, now, t.Author)
 		if err != nil {
 			return err
 		}
 		note.Time = r.now()
-		return r.log.Append(tx, note, changelog.Row{Value: state})
+		return r.write(tx, &now, &now, note)
 	})
 }
 
@@ -97,7 +94,7 @@ func (r *Registry) spendTrial(tx kv.Tx, t Trial) error {
 		return tooManyTrials(t.Action, nameOf(t.Endpoint, used), wait)
 	}
 	for _, subject := range slices.Compact(slices.Sorted(slices.Values(t.Subjects))) {
-		value, err := encode(spent[subject])
+		value, err := encode(&stored.Trial{Full: nanos(spent[subject].Full)})
 		if err != nil {
 			return err
 		}
@@ -117,7 +114,7 @@ func readTrial(reader kv.Reader, key kv.Key) (t trial, err error) {
 	case err != nil:
 		return t, fmt.Errorf("read trial: %w", err)
 	}
-	return t, decode(value, &t)
+	return decodeTrial(value)
 }
 
 // forgetTrials deletes the rows of subjects that have their full allowance again.

@@ -18,11 +18,11 @@ const batch = 256
 // unbinding is an entry of the queue: the bindings of one operation that are no
 // longer needed. It stays until the vault has confirmed.
 type unbinding struct {
-	Secrets []string `json:"secrets"`
+	Secrets []string
 	// Rounds is the number of remaining rounds of unbinding.
-	Rounds int `json:"rounds"`
+	Rounds int
 	// NotBefore is the time when the next round is due.
-	NotBefore time.Time `json:"not_before"`
+	NotBefore time.Time
 }
 
 // release queues the bindings of a replaced state of an endpoint, unless the next state, saved by
@@ -60,7 +60,7 @@ func (r *Registry) cancel(ctx context.Context, operation string) error {
 }
 
 func (r *Registry) enqueue(tx kv.Tx, operation string, u unbinding) error {
-	value, err := encode(u)
+	value, err := encode(u.record())
 	if err != nil {
 		return err
 	}
@@ -121,8 +121,8 @@ func (r *Registry) queued(ctx context.Context, start []byte) (operations []strin
 			if err != nil {
 				return err
 			}
-			var u unbinding
-			if err := decode(pair.Value, &u); err != nil {
+			u, err := decodeUnbinding(pair.Value)
+			if err != nil {
 				return err
 			}
 			operations, entries = append(operations, operation), append(entries, u)

@@ -22,14 +22,14 @@ const VerifyEvery = 2 * time.Second
 // A Verification says how it was established that an endpoint is the partner's.
 // The zero Verification means that it was not.
 type Verification struct {
-	Method string    `json:"method"`
-	Actor  string    `json:"actor"`
-	Time   time.Time `json:"time"`
+	Method string
+	Actor  string
+	Time   time.Time
 	// Period is the period of the token in the proof, which stays valid for this endpoint.
-	Period verify.Period `json:"period,omitempty"`
+	Period verify.Period
 	// Grace is the time when an endpoint whose proof is missing is switched off; zero while the proof
 	// is in place.
-	Grace time.Time `json:"grace,omitzero"`
+	Grace time.Time
 }
 
 // Done reports whether the endpoint is verified.

@@ -1,0 +1,51 @@
+package endpoint
+
+import (
+	"errors"
+
+	"github.com/keyward/keyward/pkg/audit"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
+)
+
+// Rows describes the rows of endpoints to an auditor. An endpoint has only its own row: the other
+// rows of the registry are not logged.
+type Rows struct{}
+
+var _ audit.Resources = Rows{}
+
+var errNoRow = errors.New("an endpoint has no other rows")
+
+// Spaces implements [audit.Resources].
+func (Rows) Spaces() []kv.Key { return []kv.Key{allEndpoints()} }
+
+// Own implements [audit.Resources].
+func (Rows) Own(resource string) (kv.Key, error) {
+	name, err := ParseName(resource)
+	if err != nil {
+		return nil, err
+	}
+	return endpointKey(name), nil
+}
+
+// Resource implements [audit.Resources].
+func (Rows) Resource(own kv.Pair) (audit.Resource, error) {
+	name, err := endpointName(own.Key)
+	if err != nil {
+		return audit.Resource{}, err
+	}
+	var r stored.Endpoint
+	if err := decode(own.Value, &r); err != nil {
+		return audit.Resource{}, err
+	}
+	return audit.Resource{Name: name.String(), UID: r.GetUid(), Change: r.GetChange()}, nil
+}
+
+// Row implements [audit.Resources].
+func (Rows) Row(string, string) (kv.Key, error) { return nil, errNoRow }
+
+// Prefixes implements [audit.Resources].
+func (Rows) Prefixes(string) []kv.Key { return nil }
+
+// Ref implements [audit.Resources].
+func (Rows) Ref(string, []byte) (string, error) { return "", errNoRow }
