@@ -2226,7 +2226,9 @@ type BindSecretResponse struct {
 	// Identifies a pinned version. A vault that is restored from a backup assigns version numbers
 	// again, so the number alone is ambiguous. Store this ID, and send it when you resolve the
 	// version. It reveals nothing about the value. Empty for the current version.
-	VersionUid    string `protobuf:"bytes,80,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
+	VersionUid string `protobuf:"bytes,80,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
+	// The position in the change log at which the response was created.
+	Position      *Position `protobuf:"bytes,110,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2287,6 +2289,13 @@ func (x *BindSecretResponse) GetVersionUid() string {
 		return x.VersionUid
 	}
 	return ""
+}
+
+func (x *BindSecretResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
 }
 
 // KeyFacts is the metadata of a key. It does not reveal the key. Text and passphrases have no
@@ -3298,7 +3307,10 @@ type WatchSecretsResponse struct {
 	// The changes since the previous message, in the order of the log. Empty in a heartbeat.
 	Events []*SecretEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// The position at which to resume.
-	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The signed head of the change log, as in GetCheckpoint. Set in the first message, and after a
+	// change in a heartbeat, at most once a second.
+	Checkpoint    string `protobuf:"bytes,110,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3345,6 +3357,13 @@ func (x *WatchSecretsResponse) GetPosition() *Position {
 		return x.Position
 	}
 	return nil
+}
+
+func (x *WatchSecretsResponse) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
 }
 
 // A SecretEvent invalidates cached values of a secret: a version was added, another version became
@@ -3425,7 +3444,7 @@ var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xb0\x02\n" +
+	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a!keyward/vault/v1/checkpoint.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xb0\x02\n" +
 	"\x13CreateSecretRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
 	"\tsecret_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bsecretId\x12;\n" +
@@ -3575,13 +3594,14 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vconflicting\x18\n" +
 	" \x01(\bR\vconflicting\x12%\n" +
 	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12#\n" +
-	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xb4\x01\n" +
+	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xec\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
 	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\x12\x16\n" +
 	"\x06shared\x18\x03 \x01(\bR\x06shared\x12\x1f\n" +
 	"\vversion_uid\x18P \x01(\tR\n" +
-	"versionUid\"\xa0\x02\n" +
+	"versionUid\x126\n" +
+	"\bposition\x18n \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"\xa0\x02\n" +
 	"\bKeyFacts\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1f\n" +
@@ -3654,15 +3674,18 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
 	"\bPosition\x12\x1d\n" +
 	"\x05epoch\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x85\x01\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa5\x01\n" +
 	"\x14WatchSecretsResponse\x125\n" +
 	"\x06events\x18\x01 \x03(\v2\x1d.keyward.vault.v1.SecretEventR\x06events\x126\n" +
-	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"m\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18n \x01(\tR\n" +
+	"checkpoint\"m\n" +
 	"\vSecretEvent\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\xe0\x1b\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\x95!\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -3716,7 +3739,15 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\rReserveNonces\x12&.keyward.vault.v1.ReserveNoncesRequest\x1a'.keyward.vault.v1.ReserveNoncesResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12p\n" +
 	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
-	"\x01\x04\x12\x06parent0\x01B\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
+	"\x01\x04\x12\x06parent0\x01\x12\xa4\x01\n" +
+	"\rGetCheckpoint\x12&.keyward.vault.v1.GetCheckpointRequest\x1a'.keyward.vault.v1.GetCheckpointResponse\"B\xb2\xe1\x18\f\n" +
+	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=workspaces/-}/vault/checkpoint\x12\xb3\x01\n" +
+	"\x10ProveConsistency\x12).keyward.vault.v1.ProveConsistencyRequest\x1a*.keyward.vault.v1.ProveConsistencyResponse\"H\xb2\xe1\x18\f\n" +
+	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x022\x120/v1/{parent=workspaces/-}/vault/consistencyProof\x12}\n" +
+	"\x11WitnessCheckpoint\x12*.keyward.vault.v1.WitnessCheckpointRequest\x1a+.keyward.vault.v1.WitnessCheckpointResponse\"\x0f\xb2\xe1\x18\v\n" +
+	"\x01\x04\x12\x06parent\x12\xd6\x01\n" +
+	"\x18AcceptResolverCheckpoint\x121.keyward.vault.v1.AcceptResolverCheckpointRequest\x1a2.keyward.vault.v1.AcceptResolverCheckpointResponse\"S\xb2\xe1\x18\v\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{parent=workspaces/-}/vault/resolverCheckpoint:acceptB\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
 	"\aKeyward\x12\xa5\x01Stores write-only secrets, and encrypts and decrypts messages of partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
 	"\n" +
 	"Apache-2.0\x12+https://www.apache.org/licenses/LICENSE-2.02\x02v1*\x01\x022\x10application/json:\x10application/jsonZQ\n" +
@@ -3740,68 +3771,76 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 
 var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
-	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
-	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
-	(*GetSealingRequest)(nil),            // 2: keyward.vault.v1.GetSealingRequest
-	(*GetSealingResponse)(nil),           // 3: keyward.vault.v1.GetSealingResponse
-	(*UpdateSealingRequest)(nil),         // 4: keyward.vault.v1.UpdateSealingRequest
-	(*UpdateSealingResponse)(nil),        // 5: keyward.vault.v1.UpdateSealingResponse
-	(*GetSecretRequest)(nil),             // 6: keyward.vault.v1.GetSecretRequest
-	(*GetSecretResponse)(nil),            // 7: keyward.vault.v1.GetSecretResponse
-	(*ListSecretsRequest)(nil),           // 8: keyward.vault.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),          // 9: keyward.vault.v1.ListSecretsResponse
-	(*ListWorkspacesRequest)(nil),        // 10: keyward.vault.v1.ListWorkspacesRequest
-	(*ListWorkspacesResponse)(nil),       // 11: keyward.vault.v1.ListWorkspacesResponse
-	(*Workspace)(nil),                    // 12: keyward.vault.v1.Workspace
-	(*UpdateSecretRequest)(nil),          // 13: keyward.vault.v1.UpdateSecretRequest
-	(*UpdateSecretResponse)(nil),         // 14: keyward.vault.v1.UpdateSecretResponse
-	(*DeleteSecretRequest)(nil),          // 15: keyward.vault.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),         // 16: keyward.vault.v1.DeleteSecretResponse
-	(*ListSecretHistoryRequest)(nil),     // 17: keyward.vault.v1.ListSecretHistoryRequest
-	(*ListSecretHistoryResponse)(nil),    // 18: keyward.vault.v1.ListSecretHistoryResponse
-	(*ListSecretVersionsRequest)(nil),    // 19: keyward.vault.v1.ListSecretVersionsRequest
-	(*ListSecretVersionsResponse)(nil),   // 20: keyward.vault.v1.ListSecretVersionsResponse
-	(*RestoreSecretVersionRequest)(nil),  // 21: keyward.vault.v1.RestoreSecretVersionRequest
-	(*RestoreSecretVersionResponse)(nil), // 22: keyward.vault.v1.RestoreSecretVersionResponse
-	(*EnableSecretVersionRequest)(nil),   // 23: keyward.vault.v1.EnableSecretVersionRequest
-	(*EnableSecretVersionResponse)(nil),  // 24: keyward.vault.v1.EnableSecretVersionResponse
-	(*DisableSecretVersionRequest)(nil),  // 25: keyward.vault.v1.DisableSecretVersionRequest
-	(*DisableSecretVersionResponse)(nil), // 26: keyward.vault.v1.DisableSecretVersionResponse
-	(*DestroySecretVersionRequest)(nil),  // 27: keyward.vault.v1.DestroySecretVersionRequest
-	(*DestroySecretVersionResponse)(nil), // 28: keyward.vault.v1.DestroySecretVersionResponse
-	(*ListSecretBindingsRequest)(nil),    // 29: keyward.vault.v1.ListSecretBindingsRequest
-	(*ListSecretBindingsResponse)(nil),   // 30: keyward.vault.v1.ListSecretBindingsResponse
-	(*ReplaceSecretPurposeRequest)(nil),  // 31: keyward.vault.v1.ReplaceSecretPurposeRequest
-	(*ReplaceSecretPurposeResponse)(nil), // 32: keyward.vault.v1.ReplaceSecretPurposeResponse
-	(*BindSecretRequest)(nil),            // 33: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),           // 34: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                     // 35: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),          // 36: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),         // 37: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),         // 38: keyward.vault.v1.ResolveSecretRequest
-	(*SealedForRecipient)(nil),           // 39: keyward.vault.v1.SealedForRecipient
-	(*ResolveSecretResponse)(nil),        // 40: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),              // 41: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),      // 42: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                    // 43: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),     // 44: keyward.vault.v1.ReportSecretUsesResponse
-	(*ReserveNoncesRequest)(nil),         // 45: keyward.vault.v1.ReserveNoncesRequest
-	(*ReserveNoncesResponse)(nil),        // 46: keyward.vault.v1.ReserveNoncesResponse
-	(*WatchSecretsRequest)(nil),          // 47: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                     // 48: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),         // 49: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                  // 50: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                       // 51: keyward.vault.v1.Secret
-	(*Sealing)(nil),                      // 52: keyward.vault.v1.Sealing
-	(VersionState)(0),                    // 53: keyward.vault.v1.VersionState
-	(Usage)(0),                           // 54: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 56: google.protobuf.FieldMask
-	(*SecretChange)(nil),                 // 57: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                // 58: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                      // 59: keyward.vault.v1.Binding
-	(ValueFacts_Kind)(0),                 // 60: keyward.vault.v1.ValueFacts.Kind
-	(*ValueForm)(nil),                    // 61: keyward.vault.v1.ValueForm
+	(*CreateSecretRequest)(nil),              // 0: keyward.vault.v1.CreateSecretRequest
+	(*CreateSecretResponse)(nil),             // 1: keyward.vault.v1.CreateSecretResponse
+	(*GetSealingRequest)(nil),                // 2: keyward.vault.v1.GetSealingRequest
+	(*GetSealingResponse)(nil),               // 3: keyward.vault.v1.GetSealingResponse
+	(*UpdateSealingRequest)(nil),             // 4: keyward.vault.v1.UpdateSealingRequest
+	(*UpdateSealingResponse)(nil),            // 5: keyward.vault.v1.UpdateSealingResponse
+	(*GetSecretRequest)(nil),                 // 6: keyward.vault.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),                // 7: keyward.vault.v1.GetSecretResponse
+	(*ListSecretsRequest)(nil),               // 8: keyward.vault.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),              // 9: keyward.vault.v1.ListSecretsResponse
+	(*ListWorkspacesRequest)(nil),            // 10: keyward.vault.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),           // 11: keyward.vault.v1.ListWorkspacesResponse
+	(*Workspace)(nil),                        // 12: keyward.vault.v1.Workspace
+	(*UpdateSecretRequest)(nil),              // 13: keyward.vault.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),             // 14: keyward.vault.v1.UpdateSecretResponse
+	(*DeleteSecretRequest)(nil),              // 15: keyward.vault.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),             // 16: keyward.vault.v1.DeleteSecretResponse
+	(*ListSecretHistoryRequest)(nil),         // 17: keyward.vault.v1.ListSecretHistoryRequest
+	(*ListSecretHistoryResponse)(nil),        // 18: keyward.vault.v1.ListSecretHistoryResponse
+	(*ListSecretVersionsRequest)(nil),        // 19: keyward.vault.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),       // 20: keyward.vault.v1.ListSecretVersionsResponse
+	(*RestoreSecretVersionRequest)(nil),      // 21: keyward.vault.v1.RestoreSecretVersionRequest
+	(*RestoreSecretVersionResponse)(nil),     // 22: keyward.vault.v1.RestoreSecretVersionResponse
+	(*EnableSecretVersionRequest)(nil),       // 23: keyward.vault.v1.EnableSecretVersionRequest
+	(*EnableSecretVersionResponse)(nil),      // 24: keyward.vault.v1.EnableSecretVersionResponse
+	(*DisableSecretVersionRequest)(nil),      // 25: keyward.vault.v1.DisableSecretVersionRequest
+	(*DisableSecretVersionResponse)(nil),     // 26: keyward.vault.v1.DisableSecretVersionResponse
+	(*DestroySecretVersionRequest)(nil),      // 27: keyward.vault.v1.DestroySecretVersionRequest
+	(*DestroySecretVersionResponse)(nil),     // 28: keyward.vault.v1.DestroySecretVersionResponse
+	(*ListSecretBindingsRequest)(nil),        // 29: keyward.vault.v1.ListSecretBindingsRequest
+	(*ListSecretBindingsResponse)(nil),       // 30: keyward.vault.v1.ListSecretBindingsResponse
+	(*ReplaceSecretPurposeRequest)(nil),      // 31: keyward.vault.v1.ReplaceSecretPurposeRequest
+	(*ReplaceSecretPurposeResponse)(nil),     // 32: keyward.vault.v1.ReplaceSecretPurposeResponse
+	(*BindSecretRequest)(nil),                // 33: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),               // 34: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                         // 35: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),              // 36: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),             // 37: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),             // 38: keyward.vault.v1.ResolveSecretRequest
+	(*SealedForRecipient)(nil),               // 39: keyward.vault.v1.SealedForRecipient
+	(*ResolveSecretResponse)(nil),            // 40: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),                  // 41: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),          // 42: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                        // 43: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),         // 44: keyward.vault.v1.ReportSecretUsesResponse
+	(*ReserveNoncesRequest)(nil),             // 45: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),            // 46: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),              // 47: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                         // 48: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),             // 49: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                      // 50: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                           // 51: keyward.vault.v1.Secret
+	(*Sealing)(nil),                          // 52: keyward.vault.v1.Sealing
+	(VersionState)(0),                        // 53: keyward.vault.v1.VersionState
+	(Usage)(0),                               // 54: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),            // 55: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),            // 56: google.protobuf.FieldMask
+	(*SecretChange)(nil),                     // 57: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                    // 58: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                          // 59: keyward.vault.v1.Binding
+	(ValueFacts_Kind)(0),                     // 60: keyward.vault.v1.ValueFacts.Kind
+	(*ValueForm)(nil),                        // 61: keyward.vault.v1.ValueForm
+	(*GetCheckpointRequest)(nil),             // 62: keyward.vault.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),          // 63: keyward.vault.v1.ProveConsistencyRequest
+	(*WitnessCheckpointRequest)(nil),         // 64: keyward.vault.v1.WitnessCheckpointRequest
+	(*AcceptResolverCheckpointRequest)(nil),  // 65: keyward.vault.v1.AcceptResolverCheckpointRequest
+	(*GetCheckpointResponse)(nil),            // 66: keyward.vault.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),         // 67: keyward.vault.v1.ProveConsistencyResponse
+	(*WitnessCheckpointResponse)(nil),        // 68: keyward.vault.v1.WitnessCheckpointResponse
+	(*AcceptResolverCheckpointResponse)(nil), // 69: keyward.vault.v1.AcceptResolverCheckpointResponse
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	51, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
@@ -3829,67 +3868,76 @@ var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	54, // 22: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
 	59, // 23: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
 	35, // 24: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	60, // 25: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
-	61, // 26: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
-	54, // 27: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	48, // 28: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	41, // 29: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	39, // 30: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
-	55, // 31: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	43, // 32: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	55, // 33: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	48, // 34: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	50, // 35: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	48, // 36: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 37: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 38: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 39: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	13, // 40: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	10, // 41: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
-	15, // 42: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	17, // 43: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	19, // 44: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	21, // 45: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	23, // 46: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	25, // 47: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	27, // 48: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	31, // 49: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 50: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 51: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	29, // 52: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	33, // 53: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	36, // 54: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	38, // 55: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	42, // 56: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	45, // 57: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	47, // 58: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 59: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 60: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 61: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 62: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 63: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 64: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 65: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	20, // 66: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	22, // 67: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	24, // 68: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	26, // 69: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	28, // 70: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	32, // 71: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 72: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 73: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	30, // 74: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	34, // 75: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	37, // 76: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	40, // 77: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	44, // 78: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	46, // 79: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	49, // 80: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	59, // [59:81] is the sub-list for method output_type
-	37, // [37:59] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	48, // 25: keyward.vault.v1.BindSecretResponse.position:type_name -> keyward.vault.v1.Position
+	60, // 26: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	61, // 27: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	54, // 28: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	48, // 29: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	41, // 30: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	39, // 31: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
+	55, // 32: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	43, // 33: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	55, // 34: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	48, // 35: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	50, // 36: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	48, // 37: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 38: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 39: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 40: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 41: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 42: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 43: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 44: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	19, // 45: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	21, // 46: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	23, // 47: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	25, // 48: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	27, // 49: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	31, // 50: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 51: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 52: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	29, // 53: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	33, // 54: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	36, // 55: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	38, // 56: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	42, // 57: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	45, // 58: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	47, // 59: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	62, // 60: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
+	63, // 61: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
+	64, // 62: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
+	65, // 63: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 64: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 65: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 66: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 67: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 68: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 69: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 70: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	20, // 71: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	22, // 72: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	24, // 73: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	26, // 74: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	28, // 75: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	32, // 76: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 77: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 78: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	30, // 79: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	34, // 80: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	37, // 81: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	40, // 82: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	44, // 83: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	46, // 84: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	49, // 85: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	66, // 86: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	67, // 87: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	68, // 88: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	69, // 89: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	64, // [64:90] is the sub-list for method output_type
+	38, // [38:64] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -3897,6 +3945,7 @@ func file_keyward_vault_v1_service_proto_init() {
 	if File_keyward_vault_v1_service_proto != nil {
 		return
 	}
+	file_keyward_vault_v1_checkpoint_proto_init()
 	file_keyward_vault_v1_resources_proto_init()
 	file_keyward_vault_v1_service_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
