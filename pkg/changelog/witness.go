@@ -13,7 +13,7 @@ import (
 
 // AcceptedHead is the action of an entry that records that a person accepted a head of another
 // log, although it does not extend the last verified one.
-const AcceptedHead = "HEAD_ACCEPTED"
+const AcceptedHead = "head_accepted"
 
 // everywhere is the scope of entries that belong to no single workspace.
 const everywhere = "workspaces/-"

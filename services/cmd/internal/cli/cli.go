@@ -1,5 +1,5 @@
 // Package cli is shared by the main packages of the programs. It provides the commands `serve`,
-// `check`, `compact`, and `create-key`, the basis of other commands, and the shutdown of a
+// `check`, `compact`, `log-key`, and `create-key`, the basis of other commands, and the shutdown of a
 // program.
 package cli
 
@@ -97,6 +97,18 @@ func checkFiles(cfg FileChecker) error {
 // Compact returns the command `compact`, which rewrites the data file.
 func Compact[C Checker](run func(context.Context, C) error) *cobra.Command {
 	return Configured("compact", "Rewrite the data file of a stopped program, to shrink it and erase the remains of destroyed values", run)
+}
+
+// LogKey returns the command `log-key`, which prints the public key of the change log.
+func LogKey[C Checker](read func(context.Context, C) (string, error)) *cobra.Command {
+	return Configured("log-key", "Print the public key of the change log of a stopped program, which verifies its checkpoints", func(ctx context.Context, cfg C) error {
+		key, err := read(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(os.Stdout, key)
+		return err
+	})
 }
 
 // Configured returns a command that reads the configuration file.
