@@ -45,6 +45,7 @@ var mayCall = map[string]string{
 	"VerifyEndpoint": "OA", "CheckUrl": "OAS",
 	"Encrypt": "S", "Decrypt": "S", "VerifySignature": "S",
 	"CheckKeys": "OA", "TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
+	"WitnessCheckpoint": "R", "AcceptResolverCheckpoint": "A", "AcceptVaultCheckpoint": "A",
 	"GetCaller": "*", "ListWorkspaces": "*",
 }
 

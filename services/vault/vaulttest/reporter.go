@@ -31,7 +31,11 @@ func NewReporter(t testing.TB, seed byte) *Reporter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	store.Attach(changelog.Name, log)
 	return &Reporter{log, store}
 }
@@ -51,10 +55,10 @@ func (r *Reporter) Grow(t testing.TB, entries int) {
 
 // Report reports the head as the caller, with a proof from oldSize, or without one if the log is
 // shorter.
-func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldSize uint64) (size uint64, err error) {
+func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldSize uint64) (*vaultv1.WitnessCheckpointResponse, error) {
 	t.Helper()
 	req := &vaultv1.WitnessCheckpointRequest{Parent: Everywhere, VerifierKey: r.log.VerifierKey(), OldSize: oldSize}
-	err = r.store.View(ctx, func(reader kv.Reader) error {
+	err := r.store.View(ctx, func(reader kv.Reader) error {
 		head, err := r.log.Head(reader)
 		if err != nil {
 			return err
@@ -74,6 +78,5 @@ func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldS
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := caller.WitnessCheckpoint(ctx, req)
-	return res.GetSize(), err
+	return caller.WitnessCheckpoint(ctx, req)
 }

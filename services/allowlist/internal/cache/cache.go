@@ -78,6 +78,12 @@ type Config struct {
 	// start. The vault may have been restored from a backup, and then lacks the bindings created
 	// since. The watch and each answer of the vault report the epoch. It must not block.
 	Restarted func()
+	// Admit, if not nil, is called with the epoch of each answer of the vault. An error keeps the
+	// answer from being used, and is returned instead.
+	Admit func(ctx context.Context, epoch string) error
+	// Head, if not nil, is called with each head of the vault's change log that the watch states. It
+	// must not block.
+	Head func(epoch, checkpoint string)
 	// Logger logs when the watch fails; nothing is logged if nil.
 	Logger *slog.Logger
 	// Metrics registers the metrics of the cache; they are not exposed if nil.
@@ -147,6 +153,8 @@ type Cache struct {
 	recipient *transit.Recipient
 	parent    string
 	deleted   func(secret, uid string)
+	admit     func(ctx context.Context, epoch string) error
+	head      func(epoch, checkpoint string)
 	epochs    epochs
 	logger    *slog.Logger
 	memory    *memory // nil: nothing is cached
@@ -157,12 +165,21 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.MaxStale < 0 || cfg.MaxStale > MaxMaxStale {
 		return nil, errors.New("max stale: must be from 0 to 1 hour")
 	}
-	c := &Cache{vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, epochs: epochs{changed: cfg.Restarted}, logger: cfg.Logger}
+	c := &Cache{
+		vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, admit: cfg.Admit, head: cfg.Head,
+		epochs: epochs{changed: cfg.Restarted}, logger: cfg.Logger,
+	}
 	if c.parent == "" {
 		c.parent = "workspaces/-"
 	}
 	if c.deleted == nil {
 		c.deleted = func(string, string) {}
+	}
+	if c.admit == nil {
+		c.admit = func(context.Context, string) error { return nil }
+	}
+	if c.head == nil {
+		c.head = func(string, string) {}
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
@@ -260,6 +277,10 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		return answer{}, describe(err)
 	}
 	c.epochs.note(res.GetPosition().GetEpoch())
+	if err := c.admit(ctx, res.GetPosition().GetEpoch()); err != nil {
+		clear(res.GetValue()) // of a vault that does not encrypt its answers
+		return answer{}, err
+	}
 	plain, err := open(pair, ref, res)
 	if err != nil {
 		return answer{}, err

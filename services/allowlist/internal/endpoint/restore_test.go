@@ -26,8 +26,16 @@ func backUp(t testing.TB, k *allowlisttest.Kit) []byte {
 	return backup
 }
 
-// putBack restores the vault from a backup. It calls meanwhile before the vault starts.
+// putBack restores the vault from a backup, and confirms that to the running allowlist. It calls
+// meanwhile before the vault starts.
 func putBack(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...func()) {
+	t.Helper()
+	replace(t, k, backup, meanwhile...)
+	k.AcceptVault(t)
+}
+
+// replace is putBack without a confirmation.
+func replace(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...func()) {
 	t.Helper()
 	k.VaultServer.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
@@ -175,11 +183,12 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 			if tt.restart {
 				k.Server.Stop()
 			}
-			putBack(t, k, backup)
+			replace(t, k, backup)
 			k.Rotate(t, secret, 7) // has number 2 now
 			if tt.restart {
 				k.Start(t)
 			}
+			k.AcceptVault(t)
 			if tt.reconcile == 0 {
 				allowlisttest.Eventually(t, func() bool { // cached data is used for a moment
 					body, err = settled(t, k, "orders")

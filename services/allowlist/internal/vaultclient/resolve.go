@@ -89,6 +89,13 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 
 // resolveEach returns a key or an error for each want. It looks up each want once.
 func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, failures []error) {
+	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
+	if err := v.refusal(); err != nil {
+		for i := range failures {
+			failures[i] = err
+		}
+		return keys, failures
+	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	refs := make([]cache.Ref, len(wants))
@@ -99,7 +106,6 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 	if slices.ContainsFunc(wants, func(w Want) bool { return w.Fresh }) {
 		resolve = v.cache.Fresh
 	}
-	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
 	for i, got := range resolve(ctx, refs) {
 		if got.Err != nil {
 			failures[i] = translate(ctx, "resolve", got.Err)

@@ -17,7 +17,7 @@ func (s *Server) GetCheckpoint(ctx context.Context, _ *vaultv1.GetCheckpointRequ
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.GetCheckpointResponse{Checkpoint: own.Checkpoint, VerifierKey: own.Key}, nil
+	return &vaultv1.GetCheckpointResponse{Checkpoint: own.Checkpoint, VerifierKey: own.Key, Epoch: s.secrets.Epoch()}, nil
 }
 
 // ProveConsistency returns a consistency proof between two sizes of the change log.
@@ -31,7 +31,7 @@ func (s *Server) ProveConsistency(ctx context.Context, req *vaultv1.ProveConsist
 
 // WitnessCheckpoint keeps the head of the calling resolver's change log.
 func (s *Server) WitnessCheckpoint(ctx context.Context, req *vaultv1.WitnessCheckpointRequest) (*vaultv1.WitnessCheckpointResponse, error) {
-	size, err := s.heads.Report(ctx, holder(ctx), witness.Report{
+	size, witnessed, err := s.heads.Report(ctx, holder(ctx), witness.Report{
 		Claim:   changelog.Claim{Key: req.GetVerifierKey(), Checkpoint: req.GetCheckpoint()},
 		OldSize: req.GetOldSize(),
 		Proof:   each(req.GetHashes(), func(h []byte) tlog.Hash { return tlog.Hash(h) }),
@@ -39,7 +39,7 @@ func (s *Server) WitnessCheckpoint(ctx context.Context, req *vaultv1.WitnessChec
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.WitnessCheckpointResponse{Size: size}, nil
+	return &vaultv1.WitnessCheckpointResponse{Size: size, Witnessed: witnessed}, nil
 }
 
 // AcceptResolverCheckpoint accepts the head of a resolver whose data file was restored.

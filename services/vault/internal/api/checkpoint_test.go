@@ -146,15 +146,17 @@ func TestAResolverWhoseLogWasRolledBackIsRefusedUntilASuperAdminAcceptsIt(t *tes
 			genuine, other := vaulttest.NewReporter(t, 1), vaulttest.NewReporter(t, tt.seed)
 			genuine.Grow(t, 6)
 			other.Grow(t, tt.size)
-			report := func(r *vaulttest.Reporter, old, want uint64) {
+			report := func(r *vaulttest.Reporter, old, want uint64, witnessed bool) {
 				t.Helper()
-				if size, err := r.Report(t.Context(), t, k.Resolver, old); err != nil || size != want {
-					t.Fatalf("WitnessCheckpoint = %d, %v, want %d", size, err, want)
+				got, err := r.Report(t.Context(), t, k.Resolver, old)
+				if err != nil || got.GetSize() != want || got.GetWitnessed() != witnessed {
+					t.Fatalf("WitnessCheckpoint = %v, %v, want size %d, witnessed %v", got, err, want, witnessed)
 				}
 			}
-			report(genuine, 0, 6)
+			report(genuine, 0, 6, true)
+			report(genuine, 6, 6, true)
 			serves(t, k, k.Resolver, made.GetUid(), false)
-			report(other, 0, 6) // it does not know the size yet: nothing is judged
+			report(other, 0, 6, false) // it does not know the size yet: nothing is judged
 			serves(t, k, k.Resolver, made.GetUid(), false)
 			_, err := other.Report(t.Context(), t, k.Resolver, 6)
 			vaulttest.WantError(t, "WitnessCheckpoint", err, codes.FailedPrecondition, mismatch)
@@ -172,7 +174,7 @@ func TestAResolverWhoseLogWasRolledBackIsRefusedUntilASuperAdminAcceptsIt(t *tes
 			}
 			serves(t, k, k.Resolver, made.GetUid(), false)
 			other.Grow(t, 1)
-			report(other, uint64(tt.size), uint64(tt.size+1))
+			report(other, uint64(tt.size), uint64(tt.size+1), true)
 			_, err = genuine.Report(t.Context(), t, k.Resolver, uint64(tt.size+1))
 			vaulttest.WantError(t, "WitnessCheckpoint of the log from before", err, codes.FailedPrecondition, mismatch)
 		})
@@ -194,8 +196,8 @@ func TestAResolverWhoseNewestFileIsBackIsServedAgain(t *testing.T) {
 	}
 	serves(t, k, k.Resolver, made.GetUid(), true)
 	genuine.Grow(t, 2)
-	if size, err := genuine.Report(t.Context(), t, k.Resolver, 3); err != nil || size != 5 {
-		t.Fatalf("WitnessCheckpoint = %d, %v", size, err)
+	if got, err := genuine.Report(t.Context(), t, k.Resolver, 3); err != nil || got.GetSize() != 5 {
+		t.Fatalf("WitnessCheckpoint = %v, %v", got, err)
 	}
 	serves(t, k, k.Resolver, made.GetUid(), false)
 }
@@ -236,7 +238,7 @@ func TestReportsAreValidated(t *testing.T) {
 	vaulttest.WantField(t, "a short hash", report(func(r *vaultv1.WitnessCheckpointRequest) { r.Hashes = [][]byte{{1}} }), "hashes[0]")
 	vaulttest.WantField(t, "too many hashes", report(func(r *vaultv1.WitnessCheckpointRequest) {
 		r.Hashes = make([][]byte, changelog.MaxProof+1)
-		for i := range r.Hashes {
+		for i := range r.GetHashes() {
 			r.Hashes[i] = make([]byte, tlog.HashSize)
 		}
 	}), "hashes")

@@ -25,7 +25,9 @@ func (s *Server) ReserveNonces(ctx context.Context, req *vaultv1.ReserveNoncesRe
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.ReserveNoncesResponse{Reserved: granted.Reserved, Used: granted.Used, Budget: granted.Budget}, nil
+	return &vaultv1.ReserveNoncesResponse{
+		Reserved: granted.Reserved, Used: granted.Used, Budget: granted.Budget, Position: positionToProto(granted.Position),
+	}, nil
 }
 
 // noncesToProto returns nil for a version without reservations.

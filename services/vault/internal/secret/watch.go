@@ -130,6 +130,9 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 	return *from, nil // the first read of the log checks whether it is in reach
 }
 
+// Epoch identifies this run of the vault; see [Position].
+func (s *Store) Epoch() string { return s.epoch }
+
 // position returns the position up to which r sees all changes.
 func (s *Store) position(r kv.Reader) (Position, error) {
 	size, err := changelog.Size(r)

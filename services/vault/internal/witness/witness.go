@@ -82,12 +82,13 @@ type Report struct {
 	Proof   tlog.TreeProof
 }
 
-// Report judges and stores a reported head. It returns the size of the last verified head. If the
-// proof does not start there, Report judges nothing: the report is late, or the resolver does not
-// know the size yet. A head that does not extend the last one is WITNESS_MISMATCH.
-func (h *Heads) Report(ctx context.Context, resolver string, report Report) (size uint64, err error) {
+// Report judges and stores a reported head. It returns the size of the last verified head, and
+// whether that is the reported one. If the proof does not start at the last one, Report judges
+// nothing: the report is late, or the resolver does not know the size yet. A head that does not
+// extend the last one is WITNESS_MISMATCH.
+func (h *Heads) Report(ctx context.Context, resolver string, report Report) (size uint64, witnessed bool, err error) {
 	if _, err := changelog.OpenCheckpoint(report.Checkpoint, report.Key); err != nil {
-		return 0, fault.Field("checkpoint", "must be a checkpoint that verifier_key verifies").Because(err)
+		return 0, false, fault.Field("checkpoint", "must be a checkpoint that verifier_key verifies").Because(err)
 	}
 	h.changing.Lock()
 	defer h.changing.Unlock()
@@ -101,16 +102,16 @@ func (h *Heads) Report(ctx context.Context, resolver string, report Report) (siz
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("witness head: %w", err)
+		return 0, false, fmt.Errorf("witness head: %w", err)
 	}
 	if !judged {
-		return seen.Size(), nil
+		return seen.Size(), false, nil
 	}
 	h.set(ctx, resolver, seen)
 	if seen.Refused != nil {
-		return 0, mismatch()
+		return 0, false, mismatch()
 	}
-	return seen.Size(), nil
+	return seen.Size(), true, nil
 }
 
 // Accept makes the refused head of a resolver its last verified one, and returns the old and the

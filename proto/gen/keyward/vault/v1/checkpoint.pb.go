@@ -77,7 +77,9 @@ type GetCheckpointResponse struct {
 	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// The key that verifies the signature, in the form of golang.org/x/mod/sumdb/note. Compare it
 	// with the output of `vault log-key` before you rely on it.
-	VerifierKey   string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	VerifierKey string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// The run of the vault that returned the checkpoint, as in Position.
+	Epoch         string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -122,6 +124,13 @@ func (x *GetCheckpointResponse) GetCheckpoint() string {
 func (x *GetCheckpointResponse) GetVerifierKey() string {
 	if x != nil {
 		return x.VerifierKey
+	}
+	return ""
+}
+
+func (x *GetCheckpointResponse) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
 	}
 	return ""
 }
@@ -325,9 +334,11 @@ func (x *WitnessCheckpointRequest) GetHashes() [][]byte {
 // The response of WitnessCheckpoint.
 type WitnessCheckpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The size of the last checkpoint that the vault has of the caller. If it is not the size of the
-	// sent checkpoint, prove from here and send the checkpoint again.
-	Size          uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	// The size of the last checkpoint that the vault has of the caller.
+	Size uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	// Whether the last checkpoint is the sent one. If not, prove from `size` and send the checkpoint
+	// again. If the log has fewer entries than `size`, send it without a proof.
+	Witnessed     bool `protobuf:"varint,2,opt,name=witnessed,proto3" json:"witnessed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -367,6 +378,13 @@ func (x *WitnessCheckpointResponse) GetSize() uint64 {
 		return x.Size
 	}
 	return 0
+}
+
+func (x *WitnessCheckpointResponse) GetWitnessed() bool {
+	if x != nil {
+		return x.Witnessed
+	}
+	return false
 }
 
 // The request of AcceptResolverCheckpoint.
@@ -495,12 +513,13 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"!keyward/vault/v1/checkpoint.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"F\n" +
 	"\x14GetCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
-	"\fworkspaces/-R\x06parent\"Z\n" +
+	"\fworkspaces/-R\x06parent\"p\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
 	"checkpoint\x12!\n" +
-	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\"\x84\x01\n" +
+	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\tR\x05epoch\"\x84\x01\n" +
 	"\x17ProveConsistencyRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12\x1b\n" +
@@ -516,9 +535,10 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"checkpoint\x120\n" +
 	"\fverifier_key\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\vverifierKey\x12\x19\n" +
 	"\bold_size\x18\x04 \x01(\x04R\aoldSize\x12&\n" +
-	"\x06hashes\x18\x05 \x03(\fB\x0e\xbaH\v\x92\x01\b\x10@\"\x04z\x02h R\x06hashes\"/\n" +
+	"\x06hashes\x18\x05 \x03(\fB\x0e\xbaH\v\x92\x01\b\x10@\"\x04z\x02h R\x06hashes\"M\n" +
 	"\x19WitnessCheckpointResponse\x12\x12\n" +
-	"\x04size\x18\x01 \x01(\x04R\x04size\"\xdf\x01\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1c\n" +
+	"\twitnessed\x18\x02 \x01(\bR\twitnessed\"\xdf\x01\n" +
 	"\x1fAcceptResolverCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12)\n" +

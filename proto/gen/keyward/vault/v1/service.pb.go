@@ -3134,7 +3134,9 @@ type ReserveNoncesResponse struct {
 	// The total number of reserved values of the version.
 	Used uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
 	// The number of values that the version may encrypt.
-	Budget        uint64 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	Budget uint64 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	// The position in the change log at which the values were reserved.
+	Position      *Position `protobuf:"bytes,110,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3188,6 +3190,13 @@ func (x *ReserveNoncesResponse) GetBudget() uint64 {
 		return x.Budget
 	}
 	return 0
+}
+
+func (x *ReserveNoncesResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
 }
 
 // The request of WatchSecrets.
@@ -3664,11 +3673,12 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vrandom_bits\x18\x04 \x01(\rB\r\xe0A\x02\xbaH\a*\x05\x18\x9d\x01(\x01R\n" +
 	"randomBits\x12 \n" +
 	"\x05count\x18\x05 \x01(\x04B\n" +
-	"\xe0A\x02\xbaH\x042\x02(\x01R\x05count\"_\n" +
+	"\xe0A\x02\xbaH\x042\x02(\x01R\x05count\"\x97\x01\n" +
 	"\x15ReserveNoncesResponse\x12\x1a\n" +
 	"\breserved\x18\x01 \x01(\x04R\breserved\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x04R\x04used\x12\x16\n" +
-	"\x06budget\x18\x03 \x01(\x04R\x06budget\"j\n" +
+	"\x06budget\x18\x03 \x01(\x04R\x06budget\x126\n" +
+	"\bposition\x18n \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"j\n" +
 	"\x13WatchSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
@@ -3878,66 +3888,67 @@ var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	55, // 32: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
 	43, // 33: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
 	55, // 34: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	48, // 35: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	50, // 36: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	48, // 37: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 38: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 39: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 40: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	13, // 41: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	10, // 42: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
-	15, // 43: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	17, // 44: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	19, // 45: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	21, // 46: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	23, // 47: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	25, // 48: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	27, // 49: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	31, // 50: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 51: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 52: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	29, // 53: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	33, // 54: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	36, // 55: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	38, // 56: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	42, // 57: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	45, // 58: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	47, // 59: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	62, // 60: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
-	63, // 61: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
-	64, // 62: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
-	65, // 63: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
-	1,  // 64: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 65: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 66: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 67: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 68: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 69: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 70: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	20, // 71: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	22, // 72: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	24, // 73: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	26, // 74: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	28, // 75: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	32, // 76: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 77: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 78: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	30, // 79: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	34, // 80: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	37, // 81: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	40, // 82: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	44, // 83: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	46, // 84: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	49, // 85: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	66, // 86: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
-	67, // 87: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
-	68, // 88: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
-	69, // 89: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
-	64, // [64:90] is the sub-list for method output_type
-	38, // [38:64] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	48, // 35: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
+	48, // 36: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	50, // 37: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	48, // 38: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 39: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 40: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 41: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 42: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 43: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 44: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 45: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	19, // 46: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	21, // 47: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	23, // 48: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	25, // 49: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	27, // 50: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	31, // 51: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 52: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 53: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	29, // 54: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	33, // 55: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	36, // 56: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	38, // 57: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	42, // 58: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	45, // 59: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	47, // 60: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	62, // 61: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
+	63, // 62: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
+	64, // 63: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
+	65, // 64: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 65: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 66: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 67: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 68: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 69: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 70: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 71: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	20, // 72: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	22, // 73: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	24, // 74: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	26, // 75: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	28, // 76: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	32, // 77: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 78: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 79: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	30, // 80: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	34, // 81: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	37, // 82: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	40, // 83: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	44, // 84: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	46, // 85: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	49, // 86: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	66, // 87: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	67, // 88: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	68, // 89: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	69, // 90: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	65, // [65:91] is the sub-list for method output_type
+	39, // [39:65] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
