@@ -127,6 +127,14 @@ func TestARunningAllowlistAgreesWithARestoredVault(t *testing.T) {
 	t.Parallel()
 	r := newRestoration(t)
 	r.putBack()
+	eventually(t, patience, "the restored vault is refused", func(context.Context) error {
+		got, err := r.tryCall(t, sender, http.MethodPost, endpointPath("payments")+":encrypt", `{"body":"aGVsbG8="}`)
+		if err == nil && got.reason() != "VAULT_ROLLED_BACK" {
+			err = fmt.Errorf("Encrypt = %d %s", got.status, got.body)
+		}
+		return err
+	})
+	r.must(t, admin, http.MethodPost, "/v1/workspaces/-/allowlist/vaultCheckpoint:accept", `{"reason":"restored from a backup"}`)
 	r.agrees("at once")
 	r.rotatePayments("0e4f") // has the number of the lost version
 	for range 2 {

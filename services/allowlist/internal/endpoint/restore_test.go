@@ -242,7 +242,7 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 	}
 	for range 2 {
 		var found []allowlist.Discrepancy
-		allowlisttest.Must(t, allowlist.Reconcile(t.Context(), k.Config, nil, k.Env.Logger, func(f allowlist.Discrepancy) { found = append(found, f) }))
+		allowlisttest.Must(t, allowlist.Reconcile(t.Context(), k.Config, nil, "", k.Env.Logger, func(f allowlist.Discrepancy) { found = append(found, f) }))
 		if len(found) != 1 || found[0].Repair != "LOST" || found[0].Secret != secret || found[0].Referrer != allowlisttest.NameOf("orders") {
 			t.Errorf("Reconcile reports %v, want the remaining loss", found)
 		}
