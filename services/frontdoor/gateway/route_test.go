@@ -80,7 +80,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve") +
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-4 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}

@@ -328,7 +328,7 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 		_, err := settled(t, k, "orders")
 		allowlisttest.Must(t, err)
 		k.Server.Stop()
-		putBack(t, k, backup)
+		replace(t, k, backup)
 		other := vaultv1.NewVaultServiceClient(k.Env.Dial(t, k.VaultServer.Addr, k.Env.Workload(t, "other", "resolver")))
 		_, err = other.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 			Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: allowlisttest.NameOf("ghost"), OperationId: "ghost",
@@ -336,6 +336,7 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 		})
 		allowlisttest.Must(t, err)
 		k.Start(t)
+		k.AcceptVault(t)
 		allowlisttest.Eventually(t, func() bool {
 			_, err := settled(t, k, "orders")
 			return err != nil
@@ -364,8 +365,9 @@ func TestAKeyIsNotBoundAgainForOtherSenders(t *testing.T) {
 		created(t, k, "late", e)
 
 		k.Server.Stop()
-		putBack(t, k, backup)
+		replace(t, k, backup)
 		k.Start(t)
+		k.AcceptVault(t)
 		allowlisttest.Eventually(t, func() bool {
 			_, err := settled(t, k, "early")
 			allowlisttest.Must(t, err)
