@@ -210,6 +210,7 @@ func TestTheNewestFileOfTheVaultNeedsNoConfirmation(t *testing.T) {
 	allowlisttest.Must(t, settled(t, k))
 	backup := snapshot(t, k)
 	k.Rotate(t, secret, 2)
+	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 2) }, "the rotation is not in use")
 	verified(t, k, secret)
 	newest := snapshot(t, k)
 	swap(t, k, backup)
