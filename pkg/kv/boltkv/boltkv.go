@@ -25,8 +25,9 @@
 //
 // bbolt protects only its two root pages with a checksum, so every value is stored with a CRC-32C
 // of its key and value. [Open] checks the whole tree before bbolt uses it, because bbolt ends the
-// process if it meets a damaged page while it searches for free pages. A page that the disk cannot
-// read later is an error of the operation that needs it.
+// process if it meets a damaged page while it searches for free pages. The check finds the free pages
+// too and writes their list for bbolt, which then does not search. A page that the disk cannot read
+// later is an error of the operation that needs it.
 //
 // A new file is written under a temporary name, synced, and then linked to its name. Unlike a
 // rename, a link never replaces the store of another process that also starts for the first time.
