@@ -2,7 +2,6 @@ package search_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -70,7 +69,7 @@ func BenchmarkFindAll(b *testing.B) {
 
 func BenchmarkInsertAndDelete(b *testing.B) {
 	index := benchIndex(b, benchID)
-	random := rand.New(rand.NewPCG(1, 2))
+	random := draws(1)
 	for b.Loop() {
 		id := benchID(random.IntN(benchIDs)) + "-new"
 		set(b, index, "w", id, true)

@@ -130,7 +130,8 @@ func withContent(file *os.File, size int64, fn func(content []byte) error) (err 
 		return fmt.Errorf("map: %w", err)
 	}
 	defer func() { err = errors.Join(err, syscall.Munmap(content)) }()
-	if err := memory.Unlock(uintptr(unsafe.Pointer(unsafe.SliceData(content)))); err != nil {
+	address := uintptr(unsafe.Pointer(unsafe.SliceData(content))) //nolint:gosec // of the mapping, which the collector does not move
+	if err := memory.Unlock(address); err != nil {
 		return err
 	}
 	if fault := guard(func() { err = fn(content) }); fault != nil {
