@@ -33,24 +33,21 @@ import (
 const drain = 10 * time.Second
 
 // Handler returns the door's handler, which calls the two services over the connections.
-func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handler, error) {
+func Handler(cfg gateway.Config, vault, allowlist grpc.ClientConnInterface) (http.Handler, error) {
 	cfg.OpenAPI = proto.OpenAPI
 	return gateway.New(cfg,
 		gateway.Backend{
-			Conn:     vault,
-			Service:  vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService"),
-			Register: vaultv1.RegisterVaultServiceHandler,
+			Conn:    vault,
+			Service: vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService"),
 		},
 		gateway.Backend{
-			Conn:     allowlist,
-			Service:  allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
-			Register: allowlistv1.RegisterAllowlistServiceHandler,
+			Conn:    allowlist,
+			Service: allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
 		},
 		// Both services have it. The vault answers, because without it the console is of little use.
 		gateway.Backend{
-			Conn:     vault,
-			Service:  accessv1.File_keyward_access_v1_service_proto.Services().ByName("AccessService"),
-			Register: accessv1.RegisterAccessServiceHandler,
+			Conn:    vault,
+			Service: accessv1.File_keyward_access_v1_service_proto.Services().ByName("AccessService"),
 		})
 }
 

@@ -217,8 +217,4 @@ func TestNewRefusesWhatItCannotServe(t *testing.T) {
 	if _, err := gateway.New(gateway.Config{}, b[0], b[0]); err == nil {
 		t.Error("New of the same service twice: no error")
 	}
-	b[0].Register = b[1].Register
-	if _, err := gateway.New(gateway.Config{}, b[0]); err == nil {
-		t.Error("New of one service with the handlers of another: no error")
-	}
 }
