@@ -51,15 +51,10 @@ func Handler(cfg gateway.Config, vault, allowlist grpc.ClientConnInterface) (htt
 		})
 }
 
-// Dial returns a connection to a service, which is established on first use. Each time it
+// Dial returns connections to a service, which are established on first use. Each time one of them
 // connects, it calls current for the configuration.
-func Dial(address string, current func() *tls.Config) (*grpc.ClientConn, error) {
-	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(auth.ClientCredentials(current)))
-	conn, err := grpc.NewClient(address, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	return conn, nil
+func Dial(address string, current func() *tls.Config) (*Pool, error) {
+	return newPool(address, append(gateway.DialOptions(), grpc.WithTransportCredentials(auth.ClientCredentials(current)))...)
 }
 
 // Run serves the door until ctx ends. It reloads its files when they change, and on SIGHUP.

@@ -118,7 +118,7 @@ func passIn(r *http.Request, requestID string) []string {
 	for _, v := range r.Header["Authorization"] {
 		pairs = append(pairs, "authorization", v)
 	}
-	if traces := r.Header.Values(traceparentHeader); len(traces) == 1 && traceparent.MatchString(traces[0]) {
+	if traces := r.Header.Values(httpTraceparent); len(traces) == 1 && traceparent.MatchString(traces[0]) {
 		pairs = append(pairs, traceparentHeader, traces[0])
 	}
 	pairs = append(pairs, requestIDHeader, requestID)

@@ -16,10 +16,17 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
+// The metadata that a backend receives, apart from the credentials.
 const (
 	addressHeader     = auth.AddressHeader
 	requestIDHeader   = telemetry.RequestIDHeader
 	traceparentHeader = "traceparent"
+)
+
+// The same names as net/http spells them. It copies names in any other spelling.
+var (
+	httpRequestID   = http.CanonicalHeaderKey(requestIDHeader)
+	httpTraceparent = http.CanonicalHeaderKey(traceparentHeader)
 )
 
 // ServeHTTP answers one request.
@@ -49,7 +56,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // requestID returns the ID of the request, or a new one if it has none.
 func requestID(r *http.Request) string {
-	if given := r.Header.Get(requestIDHeader); given != "" {
+	if given := r.Header.Get(httpRequestID); given != "" {
 		if id, ok := telemetry.ParseRequestID(given); ok {
 			return id
 		}
@@ -180,7 +187,7 @@ type response struct {
 // setID sets the request ID of the response.
 func (w *response) setID(id string) {
 	w.id = id
-	w.Header().Set(requestIDHeader, id)
+	w.Header().Set(httpRequestID, id)
 }
 
 // WriteHeader begins the response. Before an error, it reads the rest of the request's body:

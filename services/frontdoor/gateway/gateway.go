@@ -106,10 +106,22 @@ type Backend struct {
 	Service protoreflect.ServiceDescriptor
 }
 
+// The windows of flow control: how many bytes of one response, and of all responses of one
+// connection, the backend may send before the gateway reads them. Fixed windows save the pings with
+// which grpc-go would otherwise measure the connection.
+const (
+	streamWindow     = 1 << 20
+	connectionWindow = 8 << 20
+)
+
 // DialOptions returns the options that a [Backend]'s connection needs in addition to its
-// credentials: a message size for a page of the largest resources.
+// credentials: a message size for a page of the largest resources, and windows for such pages.
 func DialOptions() []grpc.DialOption {
-	return []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32 << 20))}
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32 << 20)),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connectionWindow),
+	}
 }
 
 type gateway struct {
