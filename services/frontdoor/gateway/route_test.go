@@ -224,7 +224,7 @@ func TestNewRefusesWhatItCannotServe(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		rules []*annotations.HttpRule
-		want  string // part of the error; empty if there is none
+		want  string // part of the error; empty if New succeeds
 	}{
 		{"two paths", []*annotations.HttpRule{get("/v1/{name=a/*}"), get("/v1/{name=a/*}/b"), get("/v1/{name=a/*}:verb"), get("/v1/b")}, ""},
 		{"the same path twice", []*annotations.HttpRule{get("/v1/{name=a/*}"), get("/v1/a/{name}")}, "the same route"},
