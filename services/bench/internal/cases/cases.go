@@ -1,0 +1,257 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/bench/internal/load"
+	"github.com/keyward/keyward/services/bench/internal/site"
+)
+
+// perConnection is the number of callers that share a gRPC connection.
+const perConnection = 16
+
+// A Case is a kind of call.
+type Case struct {
+	// Name is the name of the method, with JSON for a call through the gateway.
+	Name string
+	// Program is the program that is called.
+	Program string
+	// Method is the full name of the method.
+	Method string
+	// Caller makes the calls.
+	Caller site.Caller
+	// Next returns an encoded request.
+	Next func(*rand.Rand) []byte
+	// Prepare, if not nil, makes the requests valid for the next minutes.
+	Prepare func(context.Context) error
+	// Check, if not nil, returns an error unless the response is as expected.
+	Check func(response []byte) error
+}
+
+// JSON reports whether the calls are JSON over HTTP.
+func (c Case) JSON() bool { return c.Program == site.Gateway }
+
+// The names of the cases that write.
+const (
+	CreateSecret = "CreateSecret"
+	UpdateSecret = "UpdateSecret"
+)
+
+// bodySize is the size of a message in bytes.
+const bodySize = 1024
+
+// All returns the cases.
+func (w *World) All() []Case {
+	resolve := w.resolveRequests()
+	get := func(r *rand.Rand) string { return secretName(secretID(r.IntN(w.secrets))) }
+	encrypt := encoded(&allowlistv1.EncryptRequest{Name: endpointName(messages), Body: body()})
+	list := encoded(&vaultv1.ListSecretsRequest{Parent: site.Workspace, PageSize: 50})
+	return []Case{
+		{
+			Name: "ResolveSecret", Program: site.Vault, Method: vaultv1.VaultService_ResolveSecret_FullMethodName, Caller: w.Resolver,
+			Next: func(r *rand.Rand) []byte { return resolve[r.IntN(len(resolve))] },
+		},
+		{
+			Name: "GetSecret", Program: site.Vault, Method: vaultv1.VaultService_GetSecret_FullMethodName, Caller: w.Owner,
+			Next: func(r *rand.Rand) []byte { return encoded(&vaultv1.GetSecretRequest{Name: get(r)}) },
+		},
+		{
+			Name: "ListSecrets", Program: site.Vault, Method: vaultv1.VaultService_ListSecrets_FullMethodName, Caller: w.Owner,
+			Next: func(*rand.Rand) []byte { return list },
+		},
+		{
+			Name: CreateSecret, Program: site.Vault, Method: vaultv1.VaultService_CreateSecret_FullMethodName, Caller: w.Owner,
+			Next: func(*rand.Rand) []byte { return encoded(createRequest(w.newID())) },
+		},
+		{
+			Name: UpdateSecret, Program: site.Vault, Method: vaultv1.VaultService_UpdateSecret_FullMethodName, Caller: w.Owner,
+			Next: func(r *rand.Rand) []byte { return encoded(updateRequest(secretID(r.IntN(w.secrets)))) },
+		},
+		{
+			Name: "Encrypt", Program: site.Allowlist, Method: allowlistv1.AllowlistService_Encrypt_FullMethodName, Caller: w.Sender,
+			Next: func(*rand.Rand) []byte { return encrypt },
+		},
+		w.decrypt(encrypt),
+		{
+			Name: "CheckUrl", Program: site.Allowlist, Method: allowlistv1.AllowlistService_CheckUrl_FullMethodName, Caller: w.Sender,
+			Next: func(r *rand.Rand) []byte {
+				return encoded(&allowlistv1.CheckUrlRequest{Parent: site.Workspace, Method: "POST", Url: endpointURL(w.spread(r.IntN(w.active())))})
+			},
+			Check: allowed,
+		},
+		{
+			Name: "JSON GetSecret", Program: site.Gateway, Method: vaultv1.VaultService_GetSecret_FullMethodName, Caller: w.Owner,
+			Next: func(r *rand.Rand) []byte { return []byte("/v1/" + get(r)) },
+		},
+	}
+}
+
+// Search is a list of secrets that finds none.
+func (w *World) Search() Case {
+	search := encoded(&vaultv1.ListSecretsRequest{Parent: site.Workspace, PageSize: 50, Query: "no-such-id"})
+	return Case{
+		Name: "search without a match", Program: site.Vault, Method: vaultv1.VaultService_ListSecrets_FullMethodName, Caller: w.Owner,
+		Next: func(*rand.Rand) []byte { return search },
+	}
+}
+
+func (w *World) resolveRequests() [][]byte {
+	all := make([][]byte, len(w.bound))
+	for i, s := range w.bound {
+		all[i] = encoded(resolveRequest(s))
+	}
+	return all
+}
+
+// decrypt returns the case that decrypts what Encrypt returned a short time ago: a message expires.
+func (w *World) decrypt(encrypt []byte) Case {
+	var request []byte
+	return Case{
+		Name: "Decrypt", Program: site.Allowlist, Method: allowlistv1.AllowlistService_Decrypt_FullMethodName, Caller: w.Sender,
+		Prepare: func(ctx context.Context) error {
+			conn, err := site.Dial(w.site.Address(site.Allowlist), w.Sender.TLS, w.Sender.Token, grpc.ForceCodecV2(site.Raw{}))
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close() }()
+			var response []byte
+			if err := conn.Invoke(ctx, allowlistv1.AllowlistService_Encrypt_FullMethodName, encrypt, &response); err != nil {
+				return fmt.Errorf("encrypt a message: %w", err)
+			}
+			message := new(allowlistv1.EncryptResponse)
+			if err := proto.Unmarshal(response, message); err != nil {
+				return err
+			}
+			request = encoded(&allowlistv1.DecryptRequest{Name: endpointName(messages), Body: message.GetBody(), Exchange: message.GetExchange()})
+			return nil
+		},
+		Next: func(*rand.Rand) []byte { return request },
+		Check: func(response []byte) error {
+			message := new(allowlistv1.DecryptResponse)
+			if err := proto.Unmarshal(response, message); err != nil {
+				return err
+			}
+			if string(message.GetBody()) != string(body()) {
+				return fmt.Errorf("the message decrypts to something else")
+			}
+			return nil
+		},
+	}
+}
+
+// body returns the message to encrypt.
+func body() []byte {
+	text := make([]byte, bodySize)
+	for i := range text {
+		text[i] = 'a' + byte(i%26)
+	}
+	return text
+}
+
+func allowed(response []byte) error {
+	answer := new(allowlistv1.CheckUrlResponse)
+	if err := proto.Unmarshal(response, answer); err != nil {
+		return err
+	}
+	if !answer.GetAllowed() {
+		return fmt.Errorf("the URL is not allowed: %v", answer.GetVerdict())
+	}
+	return nil
+}
+
+// encoded returns an encoded message, which is valid.
+func encoded(m proto.Message) []byte {
+	text, _ := proto.Marshal(m)
+	return text
+}
+
+// Probe makes one call over gRPC, checks the response, and returns it.
+func (c Case) Probe(ctx context.Context, address string) ([]byte, error) {
+	conn, err := site.Dial(address, c.Caller.TLS, c.Caller.Token, grpc.ForceCodecV2(site.Raw{}))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	var response []byte
+	if err := conn.Invoke(ctx, c.Method, c.Next(rand.New(rand.NewPCG(1, 1))), &response); err != nil { //nolint:gosec // G404: not for security
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	if c.Check != nil {
+		if err := c.Check(response); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+	}
+	return response, nil
+}
+
+// Callers returns callers of a method at an address, and a function that closes their connections.
+func Callers(n int, address, method string, who site.Caller, next func(*rand.Rand) []byte) ([]load.Call, func(), error) {
+	var conns []*grpc.ClientConn
+	stop := func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}
+	calls := make([]load.Call, n)
+	for i := range calls {
+		if i%perConnection == 0 {
+			conn, err := site.Dial(address, who.TLS, who.Token, grpc.ForceCodecV2(site.Raw{}))
+			if err != nil {
+				stop()
+				return nil, nil, err
+			}
+			conns = append(conns, conn)
+		}
+		conn, random := conns[len(conns)-1], rand.New(rand.NewPCG(uint64(i), rand.Uint64())) //nolint:gosec // G404: not for security
+		var response []byte
+		calls[i] = func(ctx context.Context) error { return conn.Invoke(ctx, method, next(random), &response) }
+	}
+	return calls, stop, nil
+}
+
+// HTTPCallers returns callers over HTTP/1.1, each with a connection of its own.
+func HTTPCallers(n int, address string, who site.Caller, next func(*rand.Rand) []byte) ([]load.Call, func(), error) {
+	transport := &http.Transport{
+		TLSClientConfig: who.TLS.Clone(), MaxIdleConnsPerHost: n, MaxConnsPerHost: n,
+		Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
+	client := &http.Client{Transport: transport}
+	calls := make([]load.Call, n)
+	for i := range calls {
+		random := rand.New(rand.NewPCG(uint64(i), rand.Uint64())) //nolint:gosec // G404: not for security
+		calls[i] = func(ctx context.Context) error {
+			return get(ctx, client, "https://"+address+string(next(random)), who.Token)
+		}
+	}
+	return calls, transport.CloseIdleConnections, nil
+}
+
+func get(ctx context.Context, client *http.Client, url string, token *site.Token) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", token.Header())
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET: %s", resp.Status)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+// Package report prints what the benchmark measured: as tables for people, as JSON for programs,
+// and as Markdown for the documentation.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/keyward/keyward/services/bench/internal/compare"
+)
+
+// Keyward is the name of the target that is not a limit.
+const Keyward = "Keyward"
+
+// A Report is the result of a run.
+type Report struct {
+	// Machine describes the machine.
+	Machine Machine `json:"machine"`
+	// Secrets and Endpoints are the sizes of the stores.
+	Secrets   int `json:"secrets"`
+	Endpoints int `json:"endpoints"`
+	// Results are the results of the cases, in order.
+	Results []Result `json:"results"`
+}
+
+// A Machine is where the benchmark ran, and when.
+type Machine struct {
+	Processors int       `json:"processors"`
+	Model      string    `json:"model"`
+	Go         string    `json:"go"`
+	Load       string    `json:"load_average"`
+	Time       time.Time `json:"time"`
+}
+
+// A Result is a case with a number of callers.
+type Result struct {
+	Case    string          `json:"case"`
+	Callers int             `json:"callers"`
+	Keyward compare.Figures `json:"keyward"`
+	// Limits are the limits of the case. The first one is that of the target figures.
+	Limits []compare.Figures `json:"limits"`
+}
+
+// limit returns the first limit, which is empty if there is none.
+func (r Result) limit() compare.Figures {
+	if len(r.Limits) == 0 {
+		return compare.Figures{}
+	}
+	return r.Limits[0]
+}
+
+// Failed returns the targets that had errors.
+func (r Report) Failed() []string {
+	var all []string
+	for _, result := range r.Results {
+		for _, f := range append([]compare.Figures{result.Keyward}, result.Limits...) {
+			if f.Errors > 0 {
+				all = append(all, fmt.Sprintf("%s, %d callers, %s: %d errors, the first: %s", result.Case, result.Callers, f.Target, f.Errors, f.Error))
+			}
+		}
+	}
+	return all
+}
+
+// WriteJSON writes the report as JSON.
+func (r Report) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+// ReadJSON reads a report.
+func ReadJSON(from io.Reader) (r Report, err error) {
+	err = json.NewDecoder(from).Decode(&r)
+	return r, err
+}
+
+// A column is a column of the table of Keyward's figures.
+type column struct {
+	title string
+	cell  func(Result) string
+}
+
+// columns compare Keyward with the limits of each case.
+var columns = []column{
+	{"case", func(r Result) string { return r.Case }},
+	{"callers", func(r Result) string { return fmt.Sprint(r.Callers) }},
+	{"calls/s", func(r Result) string { return count(r.Keyward.Rate) }},
+	{"limit", func(r Result) string { return r.limit().Target }},
+	{"of limit", func(r Result) string { return ratio(r.Keyward.Rate, r.limit().Rate) }},
+	{"of chain", func(r Result) string { return ratio(r.Keyward.Rate, r.named("chain").Rate) }},
+	{"p50", func(r Result) string { return millis(r.Keyward.P50) }},
+	{"p99", func(r Result) string { return millis(r.Keyward.P99) }},
+	{"p99/limit", func(r Result) string { return ratio(float64(r.Keyward.P99), float64(r.limit().P99)) }},
+	{"CPU/1,000", func(r Result) string { return millis(r.Keyward.CPU * 1000) }},
+	{"CPU/limit", func(r Result) string { return ratio(float64(r.Keyward.CPU), float64(r.limit().CPU)) }},
+	{"written", func(r Result) string { return kib(r.Keyward.Written) }},
+	{"allocs", func(r Result) string { return count(r.Keyward.Allocations) }},
+	{"memory", func(r Result) string { return mib(r.Keyward.Memory) }},
+}
+
+// named returns the limit with a name, which is empty if there is none.
+func (r Result) named(name string) compare.Figures {
+	for _, f := range r.Limits {
+		if f.Target == name {
+			return f
+		}
+	}
+	return compare.Figures{}
+}
+
+// WriteText writes the tables for people.
+func (r Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", r.heading())
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, c := range columns {
+		fmt.Fprintf(table, "%s\t", c.title)
+	}
+	fmt.Fprintln(table)
+	for _, result := range r.Results {
+		for _, c := range columns {
+			fmt.Fprintf(table, "%s\t", c.cell(result))
+		}
+		fmt.Fprintln(table)
+	}
+	_ = table.Flush() // a strings.Builder never fails
+	b.WriteString(legend)
+	r.writeLimits(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const legend = `
+p50, p99: milliseconds. CPU/1,000: milliseconds of server CPU, user and system, for 1,000 calls, of
+both processes for JSON. written: KiB that reach the disk for a call (write_bytes of the processes,
+with the request log). allocs: heap objects for a call. memory: MiB of anonymous resident memory.
+Callers share a gRPC connection by 16; each JSON caller has an HTTP/1.1 connection of its own.
+`
+
+// writeLimits writes the figures of the limits themselves.
+func (r Report) writeLimits(b *strings.Builder) {
+	b.WriteString("\nThe limits\n\n")
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "case\tcallers\tlimit\tcalls/s\tp50\tp99\tCPU/1,000\twritten\tmemory\t")
+	for _, result := range r.Results {
+		for _, f := range result.Limits {
+			fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", result.Case, result.Callers, f.Target,
+				count(f.Rate), millis(f.P50), millis(f.P99), millis(f.CPU*1000), kib(f.Written), mib(f.Memory))
+		}
+	}
+	_ = table.Flush()
+}
+
+func (r Report) heading() string {
+	m := r.Machine
+	return fmt.Sprintf("%s, %d processors (%s), %s, load average %s\n%s secrets, %s endpoints",
+		m.Time.UTC().Format("2006-01-02 15:04 MST"), m.Processors, m.Model, m.Go, m.Load, count(float64(r.Secrets)), count(float64(r.Endpoints)))
+}
+
+// WriteMarkdown writes the table of the documentation.
+func (r Report) WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s.\n\n|", strings.ReplaceAll(r.heading(), "\n", "; "))
+	for _, c := range columns {
+		fmt.Fprintf(&b, " %s |", c.title)
+	}
+	b.WriteString("\n|" + strings.Repeat("---|", len(columns)) + "\n")
+	for _, result := range r.Results {
+		b.WriteString("|")
+		for _, c := range columns {
+			fmt.Fprintf(&b, " %s |", c.cell(result))
+		}
+		b.WriteString("\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
