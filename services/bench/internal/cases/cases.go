@@ -40,8 +40,10 @@ type Case struct {
 // JSON reports whether the calls are JSON over HTTP.
 func (c Case) JSON() bool { return c.Program == site.Gateway }
 
-// The names of the cases that write.
+// The names of the cases that others treat differently.
 const (
+	GetSecret    = "GetSecret"
+	CheckURL     = "CheckUrl"
 	CreateSecret = "CreateSecret"
 	UpdateSecret = "UpdateSecret"
 )
@@ -61,7 +63,7 @@ func (w *World) All() []Case {
 			Next: func(r *rand.Rand) []byte { return resolve[r.IntN(len(resolve))] },
 		},
 		{
-			Name: "GetSecret", Program: site.Vault, Method: vaultv1.VaultService_GetSecret_FullMethodName, Caller: w.Owner,
+			Name: GetSecret, Program: site.Vault, Method: vaultv1.VaultService_GetSecret_FullMethodName, Caller: w.Owner,
 			Next: func(r *rand.Rand) []byte { return encoded(&vaultv1.GetSecretRequest{Name: get(r)}) },
 		},
 		{
@@ -82,7 +84,7 @@ func (w *World) All() []Case {
 		},
 		w.decrypt(encrypt),
 		{
-			Name: "CheckUrl", Program: site.Allowlist, Method: allowlistv1.AllowlistService_CheckUrl_FullMethodName, Caller: w.Sender,
+			Name: CheckURL, Program: site.Allowlist, Method: allowlistv1.AllowlistService_CheckUrl_FullMethodName, Caller: w.Sender,
 			Next: func(r *rand.Rand) []byte {
 				return encoded(&allowlistv1.CheckUrlRequest{Parent: site.Workspace, Method: "POST", Url: endpointURL(w.spread(r.IntN(w.active())))})
 			},

@@ -36,6 +36,8 @@ type Layout struct {
 	stale func(change) []string
 	// Once returns the rows that a commit writes once, whatever its number of changes.
 	once func(first uint64, n int) []row
+	// ownLog stores the log in a bucket of its own, whose pages are filled, because its keys grow.
+	ownLog bool
 }
 
 // The sizes of the values in bytes, with a checksum of 4, as the vault stores them for a secret
@@ -61,7 +63,11 @@ const (
 	compactEmptyBytes   = 16
 )
 
-const workspace = "acme"
+const (
+	workspace = "acme"
+	// logSpace is the start of the keys of the log's entries.
+	logSpace = "change\x00"
+)
 
 // All returns the layouts to compare.
 func All() []Layout {
@@ -74,7 +80,9 @@ func All() []Layout {
 		{Name: "f: e, and head and listings next to the log", rows: single, stale: staleTime, once: nextToLog},
 		{Name: "g: f without the index of equal values", rows: without("equal\x00", single), stale: staleTime, once: nextToLog},
 		{Name: "h: g as protobuf with MACs", rows: compact(without("equal\x00", single)), stale: staleTime, once: compactOnce(nextToLog)},
-		{Name: "i: a as protobuf with MACs", rows: compact(spaces), stale: staleTime, once: compactOnce(logTail)},
+		{Name: "i: h, the log in a bucket of its own", rows: compact(without("equal\x00", single)), stale: staleTime, once: compactOnce(nextToLog), ownLog: true},
+		{Name: "j: i without the index by time", rows: compact(without("by-update\x00", without("equal\x00", single))), stale: nothing, once: compactOnce(nextToLog), ownLog: true},
+		{Name: "k: a as protobuf with MACs", rows: compact(spaces), stale: staleTime, once: compactOnce(logTail)},
 	}
 }
 
@@ -125,7 +133,7 @@ func common(c change) []row {
 	return []row{
 		{timeKey(c.sequence, c.id), emptyBytes},
 		{"equal\x00" + workspace + "\x00" + c.print + "\x00" + c.uid + "\x00", equalBytes},
-		{"change\x00" + number(c.sequence), entryBytes},
+		{logSpace + number(c.sequence), entryBytes},
 	}
 }
 
@@ -135,6 +143,8 @@ func staleTime(c change) []string {
 	}
 	return []string{timeKey(c.before, c.id)}
 }
+
+func nothing(change) []string { return nil }
 
 // timeKey is a key of the list in order of update time. Times grow as sequence numbers do.
 func timeKey(sequence uint64, id string) string {
@@ -151,8 +161,8 @@ func logTail(first uint64, n int) []row {
 // nextToLog stores what a commit writes once at the end of the log, where it writes anyway.
 func nextToLog(first uint64, n int) []row {
 	return []row{
-		{"change\x00" + number(first) + "s", emptyBytes + 8*(n-1)},
-		{"change\x00" + strings.Repeat("\xff", 8), headBytes},
+		{logSpace + number(first) + "s", emptyBytes + 8*(n-1)},
+		{logSpace + strings.Repeat("\xff", 8), headBytes},
 	}
 }
 

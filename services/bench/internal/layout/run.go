@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -36,6 +38,10 @@ type Config struct {
 	Secrets int
 	// Changes is the minimum number of changes for each figure.
 	Changes int
+	// Layouts are the names of layouts, or their beginnings; empty: all.
+	Layouts []string
+	// Sequential also measures IDs that grow.
+	Sequential bool
 }
 
 // perCommit are the numbers of changes in a commit.
@@ -45,7 +51,13 @@ var perCommit = []int{1, 16, 64}
 func Run(ctx context.Context, cfg Config) ([]Figure, error) {
 	var all []Figure
 	for _, l := range All() {
+		if !cfg.selects(l) {
+			continue
+		}
 		for _, random := range []bool{true, false} {
+			if !random && !cfg.Sequential {
+				continue
+			}
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -59,6 +71,10 @@ func Run(ctx context.Context, cfg Config) ([]Figure, error) {
 	return all, nil
 }
 
+func (c Config) selects(l Layout) bool {
+	return len(c.Layouts) == 0 || slices.ContainsFunc(c.Layouts, func(name string) bool { return strings.HasPrefix(l.Name, name) })
+}
+
 // A store is a file with secrets under one layout.
 type store struct {
 	db     *bbolt.DB
@@ -69,7 +85,10 @@ type store struct {
 	source *rand.Rand
 }
 
-var bucket = []byte("data")
+var (
+	dataBucket = []byte("data")
+	logBucket  = []byte("log")
+)
 
 func measure(cfg Config, l Layout, random bool) (figures []Figure, err error) {
 	path := filepath.Join(cfg.Folder, "layout.db")
@@ -142,7 +161,7 @@ func (s *store) commit(n int, next func() change) (bytes int64, err error) {
 	var tx *bbolt.Tx
 	err = s.db.Update(func(t *bbolt.Tx) error {
 		tx = t
-		b, err := t.CreateBucketIfNotExists(bucket)
+		b, err := s.open(t)
 		if err != nil {
 			return err
 		}
@@ -151,7 +170,7 @@ func (s *store) commit(n int, next func() change) (bytes int64, err error) {
 				return err
 			}
 		}
-		return put(b, s.layout.once(first, n))
+		return b.put(s.layout.once(first, n))
 	})
 	if err != nil {
 		return 0, err
@@ -160,31 +179,54 @@ func (s *store) commit(n int, next func() change) (bytes int64, err error) {
 	return stats.GetPageAlloc() + int64(os.Getpagesize()), nil
 }
 
-func (s *store) write(b *bbolt.Bucket, c change) error {
-	for _, key := range s.layout.stale(c) {
-		if err := b.Delete([]byte(key)); err != nil {
-			return err
-		}
+// buckets are the buckets of a transaction, which may be one and the same.
+type buckets struct{ data, log *bbolt.Bucket }
+
+func (s *store) open(tx *bbolt.Tx) (b buckets, err error) {
+	if b.data, err = tx.CreateBucketIfNotExists(dataBucket); err != nil {
+		return b, err
 	}
-	s.known[c.number] = c
-	return put(b, s.layout.rows(c))
+	b.log = b.data
+	if s.layout.ownLog {
+		if b.log, err = tx.CreateBucketIfNotExists(logBucket); err != nil {
+			return b, err
+		}
+		b.log.FillPercent = 1
+	}
+	return b, nil
 }
 
-func put(b *bbolt.Bucket, rows []row) error {
+func (b buckets) put(rows []row) error {
 	for _, r := range rows {
-		if err := b.Put([]byte(r.key), make([]byte, r.bytes)); err != nil {
+		bucket := b.data
+		if strings.HasPrefix(r.key, logSpace) {
+			bucket = b.log
+		}
+		if err := bucket.Put([]byte(r.key), make([]byte, r.bytes)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (s *store) write(b buckets, c change) error {
+	for _, key := range s.layout.stale(c) {
+		if err := b.data.Delete([]byte(key)); err != nil {
+			return err
+		}
+	}
+	s.known[c.number] = c
+	return b.put(s.layout.rows(c))
+}
+
 // disk returns the bytes of pages in use for each secret.
 func (s *store) disk() (perSecret float64, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		stats := tx.Bucket(bucket).Stats()
-		perSecret = float64(stats.BranchAlloc+stats.LeafAlloc) / float64(len(s.known))
-		return nil
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			stats := b.Stats()
+			perSecret += float64(stats.BranchAlloc+stats.LeafAlloc) / float64(len(s.known))
+			return nil
+		})
 	})
 	return perSecret, err
 }

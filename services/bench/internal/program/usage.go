@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
@@ -40,8 +41,17 @@ func (p *Program) Usage(ctx context.Context) (Usage, error) {
 	return u, err
 }
 
-// Own returns what this process has used, without allocations.
-func Own() (Usage, error) { return usageOf("self") }
+// allocations is the metric of the runtime that metrics endpoints call go_memstats_mallocs_total.
+const allocations = "/gc/heap/allocs:objects"
+
+// Own returns what this process has used.
+func Own() (Usage, error) {
+	u, err := usageOf("self")
+	sample := []metrics.Sample{{Name: allocations}}
+	metrics.Read(sample)
+	u.Allocations = float64(sample[0].Value.Uint64())
+	return u, err
+}
 
 func usageOf(pid string) (Usage, error) {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")

@@ -8,9 +8,9 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/keyward/keyward/services/bench/internal/compare"
+	"github.com/keyward/keyward/services/bench/internal/layout"
 )
 
 // Keyward is the name of the target that is not a limit.
@@ -25,15 +25,11 @@ type Report struct {
 	Endpoints int `json:"endpoints"`
 	// Results are the results of the cases, in order.
 	Results []Result `json:"results"`
-}
-
-// A Machine is where the benchmark ran, and when.
-type Machine struct {
-	Processors int       `json:"processors"`
-	Model      string    `json:"model"`
-	Go         string    `json:"go"`
-	Load       string    `json:"load_average"`
-	Time       time.Time `json:"time"`
+	// Reads are two reads of a store in process, with and without MACs.
+	Reads []compare.Figures `json:"reads,omitempty"`
+	// Pages are the pages of a commit by layout, in a store with PagesSecrets secrets.
+	Pages        []layout.Figure `json:"pages,omitempty"`
+	PagesSecrets int             `json:"pages_secrets,omitempty"`
 }
 
 // A Result is a case with a number of callers.
@@ -67,16 +63,12 @@ func (r Report) Failed() []string {
 }
 
 // WriteJSON writes the report as JSON.
-func (r Report) WriteJSON(w io.Writer) error {
+func (r Report) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+
+func writeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
-}
-
-// ReadJSON reads a report.
-func ReadJSON(from io.Reader) (r Report, err error) {
-	err = json.NewDecoder(from).Decode(&r)
-	return r, err
+	return encoder.Encode(v)
 }
 
 // A column is a column of the table of Keyward's figures.
@@ -131,8 +123,18 @@ func (r Report) WriteText(w io.Writer) error {
 	_ = table.Flush() // a strings.Builder never fails
 	b.WriteString(legend)
 	r.writeLimits(&b)
-	_, err := io.WriteString(w, b.String())
-	return err
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	if len(r.Reads) > 0 {
+		if err := WriteReads(w, r.Reads); err != nil {
+			return err
+		}
+	}
+	if len(r.Pages) > 0 {
+		return WritePages(w, r.PagesSecrets, r.Pages)
+	}
+	return nil
 }
 
 const legend = `
@@ -157,9 +159,7 @@ func (r Report) writeLimits(b *strings.Builder) {
 }
 
 func (r Report) heading() string {
-	m := r.Machine
-	return fmt.Sprintf("%s, %d processors (%s), %s, load average %s\n%s secrets, %s endpoints",
-		m.Time.UTC().Format("2006-01-02 15:04 MST"), m.Processors, m.Model, m.Go, m.Load, count(float64(r.Secrets)), count(float64(r.Endpoints)))
+	return fmt.Sprintf("%s\n%s secrets, %s endpoints", r.Machine.heading(), count(float64(r.Secrets)), count(float64(r.Endpoints)))
 }
 
 // WriteMarkdown writes the table of the documentation.

@@ -88,13 +88,8 @@ var bucket = []byte("data")
 
 // Read returns the content of the store of a stopped program.
 func Read(path string) (Snapshot, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	defer func() { _ = db.Close() }()
 	all := make(Snapshot)
-	err = db.View(func(tx *bbolt.Tx) error {
+	err := view(path, func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%s is not a store: %w", path, os.ErrInvalid)
@@ -104,10 +99,7 @@ func Read(path string) (Snapshot, error) {
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read store: %w", err)
-	}
-	return all, nil
+	return all, err
 }
 
 // A Secret is a secret that was changed.

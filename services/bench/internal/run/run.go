@@ -15,6 +15,8 @@ import (
 
 	"github.com/keyward/keyward/services/bench/internal/cases"
 	"github.com/keyward/keyward/services/bench/internal/compare"
+	"github.com/keyward/keyward/services/bench/internal/layout"
+	"github.com/keyward/keyward/services/bench/internal/mac"
 	"github.com/keyward/keyward/services/bench/internal/report"
 	"github.com/keyward/keyward/services/bench/internal/rows"
 	"github.com/keyward/keyward/services/bench/internal/site"
@@ -32,6 +34,11 @@ type Config struct {
 	compare.Options
 	// Secrets and Endpoints are the numbers of those in the stores.
 	Secrets, Endpoints int
+	// PagesSecrets is the number of secrets in the stores whose pages are counted; 0 counts none.
+	PagesSecrets int
+	// Folder is an existing folder for the stores, which are removed. Empty: that of the system for
+	// temporary files.
+	Folder string
 	// Progress receives a line for each step.
 	Progress io.Writer
 }
@@ -46,7 +53,7 @@ type run struct {
 
 // Run runs the benchmark.
 func Run(ctx context.Context, cfg Config) (result report.Report, err error) {
-	folder, err := os.MkdirTemp("", "keyward-bench-")
+	folder, err := os.MkdirTemp(cfg.Folder, "keyward-bench-")
 	if err != nil {
 		return result, fmt.Errorf("create folder: %w", err)
 	}
@@ -72,7 +79,7 @@ func Run(ctx context.Context, cfg Config) (result report.Report, err error) {
 	if err := r.startLimits(ctx, chosen, writes); err != nil {
 		return result, err
 	}
-	result = report.Report{Machine: machine(), Secrets: cfg.Secrets, Endpoints: cfg.Endpoints}
+	result = report.Report{Machine: report.ThisMachine(), Secrets: cfg.Secrets, Endpoints: cfg.Endpoints}
 	for _, c := range chosen {
 		for _, callers := range cfg.Callers {
 			got, err := r.measure(ctx, c, callers)
@@ -82,7 +89,26 @@ func Run(ctx context.Context, cfg Config) (result report.Report, err error) {
 			result.Results = append(result.Results, got)
 		}
 	}
-	return result, nil
+	return result, r.inProcess(ctx, folder, &result)
+}
+
+// inProcess makes the measurements that need no server.
+func (r *run) inProcess(ctx context.Context, folder string, result *report.Report) (err error) {
+	if r.PagesSecrets == 0 {
+		return nil
+	}
+	b, err := mac.New(ctx, folder)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if result.Reads, err = compare.Run(ctx, b.Targets(), 1, r.Options); err != nil {
+		return err
+	}
+	r.progress("measured two reads with and without MACs")
+	result.PagesSecrets = r.PagesSecrets
+	result.Pages, err = layout.Run(ctx, layout.Config{Folder: folder, Secrets: r.PagesSecrets, Changes: r.PagesSecrets / 10})
+	return err
 }
 
 func (r *run) progress(format string, args ...any) {
