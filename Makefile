@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint words fuzz interop memory readme deploy-check modules bench bench-go clean
+.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint words fuzz interop memory readme deploy-check modules bench bench-scale bench-go clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,10 @@ modules: ## Build each module alone, without the workspace.
 bench: build ## Measure the programs, apart and with mutual TLS, against bare servers. Linux; about 8 minutes.
 	go build -o bin/ ./services/bench
 	bin/bench load $(BENCH)
+
+bench-scale: build ## Measure stores of up to 1,000,000 secrets. Linux; 30 minutes at first, to fill them.
+	go build -o bin/ ./services/bench
+	bin/bench scale $(BENCH)
 
 bench-go: ## Run the benchmarks of the packages. They report and never fail.
 	go test -run '^$$' -bench . -benchmem work

@@ -3,21 +3,15 @@ package cases
 import (
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net/http"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
-	"github.com/keyward/keyward/services/bench/internal/load"
+	"github.com/keyward/keyward/services/bench/internal/scatter"
 	"github.com/keyward/keyward/services/bench/internal/site"
 )
-
-// perConnection is the number of callers that share a gRPC connection.
-const perConnection = 16
 
 // A Case is a kind of call.
 type Case struct {
@@ -29,8 +23,8 @@ type Case struct {
 	Method string
 	// Caller makes the calls.
 	Caller site.Caller
-	// Next returns an encoded request.
-	Next func(*rand.Rand) []byte
+	// Next returns the n-th encoded request; a path for JSON.
+	Next func(n uint64) []byte
 	// Prepare, if not nil, makes the requests valid for the next minutes.
 	Prepare func(context.Context) error
 	// Check, if not nil, returns an error unless the response is as expected.
@@ -54,45 +48,45 @@ const bodySize = 1024
 // All returns the cases.
 func (w *World) All() []Case {
 	resolve := w.resolveRequests()
-	get := func(r *rand.Rand) string { return secretName(secretID(r.IntN(w.secrets))) }
+	get := func(n uint64) string { return secretName(secretID(scatter.Index(n, w.secrets))) }
 	encrypt := encoded(&allowlistv1.EncryptRequest{Name: endpointName(messages), Body: body()})
 	list := encoded(&vaultv1.ListSecretsRequest{Parent: site.Workspace, PageSize: 50})
 	return []Case{
 		{
 			Name: "ResolveSecret", Program: site.Vault, Method: vaultv1.VaultService_ResolveSecret_FullMethodName, Caller: w.Resolver,
-			Next: func(r *rand.Rand) []byte { return resolve[r.IntN(len(resolve))] },
+			Next: func(n uint64) []byte { return resolve[scatter.Index(n, len(resolve))] },
 		},
 		{
 			Name: GetSecret, Program: site.Vault, Method: vaultv1.VaultService_GetSecret_FullMethodName, Caller: w.Owner,
-			Next: func(r *rand.Rand) []byte { return encoded(&vaultv1.GetSecretRequest{Name: get(r)}) },
+			Next: func(n uint64) []byte { return encoded(&vaultv1.GetSecretRequest{Name: get(n)}) },
 		},
 		{
 			Name: "ListSecrets", Program: site.Vault, Method: vaultv1.VaultService_ListSecrets_FullMethodName, Caller: w.Owner,
-			Next: func(*rand.Rand) []byte { return list },
+			Next: func(uint64) []byte { return list },
 		},
 		{
 			Name: CreateSecret, Program: site.Vault, Method: vaultv1.VaultService_CreateSecret_FullMethodName, Caller: w.Owner,
-			Next: func(*rand.Rand) []byte { return encoded(createRequest(w.newID())) },
+			Next: func(uint64) []byte { return encoded(createRequest(w.newID())) },
 		},
 		{
 			Name: UpdateSecret, Program: site.Vault, Method: vaultv1.VaultService_UpdateSecret_FullMethodName, Caller: w.Owner,
-			Next: func(r *rand.Rand) []byte { return encoded(updateRequest(secretID(r.IntN(w.secrets)))) },
+			Next: func(n uint64) []byte { return encoded(updateRequest(secretID(scatter.Index(n, w.secrets)))) },
 		},
 		{
 			Name: "Encrypt", Program: site.Allowlist, Method: allowlistv1.AllowlistService_Encrypt_FullMethodName, Caller: w.Sender,
-			Next: func(*rand.Rand) []byte { return encrypt },
+			Next: func(uint64) []byte { return encrypt },
 		},
 		w.decrypt(encrypt),
 		{
 			Name: CheckURL, Program: site.Allowlist, Method: allowlistv1.AllowlistService_CheckUrl_FullMethodName, Caller: w.Sender,
-			Next: func(r *rand.Rand) []byte {
-				return encoded(&allowlistv1.CheckUrlRequest{Parent: site.Workspace, Method: "POST", Url: endpointURL(w.spread(r.IntN(w.active())))})
+			Next: func(n uint64) []byte {
+				return encoded(&allowlistv1.CheckUrlRequest{Parent: site.Workspace, Method: "POST", Url: endpointURL(w.spread(scatter.Index(n, w.active())))})
 			},
 			Check: allowed,
 		},
 		{
 			Name: "JSON GetSecret", Program: site.Gateway, Method: vaultv1.VaultService_GetSecret_FullMethodName, Caller: w.Owner,
-			Next: func(r *rand.Rand) []byte { return []byte("/v1/" + get(r)) },
+			Next: func(n uint64) []byte { return []byte("/v1/" + get(n)) },
 		},
 	}
 }
@@ -102,7 +96,7 @@ func (w *World) Search() Case {
 	search := encoded(&vaultv1.ListSecretsRequest{Parent: site.Workspace, PageSize: 50, Query: "no-such-id"})
 	return Case{
 		Name: "search without a match", Program: site.Vault, Method: vaultv1.VaultService_ListSecrets_FullMethodName, Caller: w.Owner,
-		Next: func(*rand.Rand) []byte { return search },
+		Next: func(uint64) []byte { return search },
 	}
 }
 
@@ -136,7 +130,7 @@ func (w *World) decrypt(encrypt []byte) Case {
 			request = encoded(&allowlistv1.DecryptRequest{Name: endpointName(messages), Body: message.GetBody(), Exchange: message.GetExchange()})
 			return nil
 		},
-		Next: func(*rand.Rand) []byte { return request },
+		Next: func(uint64) []byte { return request },
 		Check: func(response []byte) error {
 			message := new(allowlistv1.DecryptResponse)
 			if err := proto.Unmarshal(response, message); err != nil {
@@ -184,7 +178,7 @@ func (c Case) Probe(ctx context.Context, address string) ([]byte, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	var response []byte
-	if err := conn.Invoke(ctx, c.Method, c.Next(rand.New(rand.NewPCG(1, 1))), &response); err != nil { //nolint:gosec // G404: not for security
+	if err := conn.Invoke(ctx, c.Method, c.Next(0), &response); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	if c.Check != nil {
@@ -193,67 +187,4 @@ func (c Case) Probe(ctx context.Context, address string) ([]byte, error) {
 		}
 	}
 	return response, nil
-}
-
-// Callers returns callers of a method at an address, and a function that closes their connections.
-func Callers(n int, address, method string, who site.Caller, next func(*rand.Rand) []byte) ([]load.Call, func(), error) {
-	var conns []*grpc.ClientConn
-	stop := func() {
-		for _, conn := range conns {
-			_ = conn.Close()
-		}
-	}
-	calls := make([]load.Call, n)
-	for i := range calls {
-		if i%perConnection == 0 {
-			conn, err := site.Dial(address, who.TLS, who.Token, grpc.ForceCodecV2(site.Raw{}))
-			if err != nil {
-				stop()
-				return nil, nil, err
-			}
-			conns = append(conns, conn)
-		}
-		conn, random := conns[len(conns)-1], rand.New(rand.NewPCG(uint64(i), rand.Uint64())) //nolint:gosec // G404: not for security
-		var response []byte
-		calls[i] = func(ctx context.Context) error { return conn.Invoke(ctx, method, next(random), &response) }
-	}
-	return calls, stop, nil
-}
-
-// HTTPCallers returns callers over HTTP/1.1, each with a connection of its own.
-func HTTPCallers(n int, address string, who site.Caller, next func(*rand.Rand) []byte) ([]load.Call, func(), error) {
-	transport := &http.Transport{
-		TLSClientConfig: who.TLS.Clone(), MaxIdleConnsPerHost: n, MaxConnsPerHost: n,
-		Protocols: new(http.Protocols),
-	}
-	transport.Protocols.SetHTTP1(true)
-	client := &http.Client{Transport: transport}
-	calls := make([]load.Call, n)
-	for i := range calls {
-		random := rand.New(rand.NewPCG(uint64(i), rand.Uint64())) //nolint:gosec // G404: not for security
-		calls[i] = func(ctx context.Context) error {
-			return get(ctx, client, "https://"+address+string(next(random)), who.Token)
-		}
-	}
-	return calls, transport.CloseIdleConnections, nil
-}
-
-func get(ctx context.Context, client *http.Client, url string, token *site.Token) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", token.Header())
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET: %s", resp.Status)
-	}
-	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+
+	"github.com/keyward/keyward/services/bench/internal/scatter"
 )
 
 // A row is a key and the size of its value.
@@ -21,7 +23,8 @@ type row struct {
 // A change is one new or updated secret.
 type change struct {
 	number           int // of the secret
-	id, uid, print   string
+	id, uid          string
+	fingerprint      string // of the value
 	version          uint64
 	sequence, before uint64 // the log entries of this change and of the previous one of the secret
 }
@@ -132,7 +135,7 @@ func single(c change) []row {
 func common(c change) []row {
 	return []row{
 		{timeKey(c.sequence, c.id), emptyBytes},
-		{"equal\x00" + workspace + "\x00" + c.print + "\x00" + c.uid + "\x00", equalBytes},
+		{"equal\x00" + workspace + "\x00" + c.fingerprint + "\x00" + c.uid + "\x00", equalBytes},
 		{logSpace + number(c.sequence), entryBytes},
 	}
 }
@@ -229,7 +232,7 @@ func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, 
 // idOf returns the ID of the n-th secret.
 func idOf(n uint64, random bool) string {
 	if random {
-		return fmt.Sprintf("payments-%016x", n*0x9e3779b97f4a7c15) // a bijection: each ID once
+		n = scatter.Number(n)
 	}
 	return fmt.Sprintf("payments-%016x", n)
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/keyward/keyward/services/bench/internal/scatter"
 )
 
 // A Figure is the cost of changes under one layout.
@@ -82,7 +83,7 @@ type store struct {
 	random bool
 	known  []change // by number of the secret
 	next   uint64   // the next sequence number of the log
-	source *rand.Rand
+	drawn  uint64   // of the uids and fingerprints
 }
 
 var (
@@ -98,7 +99,7 @@ func measure(cfg Config, l Layout, random bool) (figures []Figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close(), os.Remove(path)) }()
-	s := &store{db: db, layout: l, random: random, source: rand.New(rand.NewPCG(1, 2))}
+	s := &store{db: db, layout: l, random: random}
 	const fill = 256
 	for len(s.known) < cfg.Secrets {
 		if _, err := s.commit(min(max(fill, len(s.known)/4), cfg.Secrets-len(s.known)), s.create); err != nil {
@@ -133,18 +134,18 @@ func measure(cfg Config, l Layout, random bool) (figures []Figure, err error) {
 }
 
 func (s *store) create() change {
-	c := change{number: len(s.known), id: idOf(uint64(len(s.known)), s.random), uid: s.text(26), print: s.text(32), version: 1}
+	c := change{number: len(s.known), id: idOf(uint64(len(s.known)), s.random), uid: s.text(26), fingerprint: s.text(32), version: 1}
 	s.known = append(s.known, c)
 	return c
 }
 
 func (s *store) update() change {
-	i := s.source.IntN(len(s.known))
+	i := scatter.Index(s.next, len(s.known))
 	if !s.random {
 		i = int(s.next) % len(s.known)
 	}
 	c := s.known[i]
-	c.print, c.version, c.before = s.text(32), c.version+1, c.sequence
+	c.fingerprint, c.version, c.before = s.text(32), c.version+1, c.sequence
 	return c
 }
 
@@ -231,11 +232,8 @@ func (s *store) disk() (perSecret float64, err error) {
 	return perSecret, err
 }
 
-// text returns random lower-case letters.
+// text returns a string that looks random.
 func (s *store) text(n int) string {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = 'a' + byte(s.source.IntN(26))
-	}
-	return string(b)
+	s.drawn++
+	return scatter.Text(s.drawn, n)
 }

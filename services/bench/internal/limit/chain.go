@@ -8,11 +8,10 @@ import (
 	"os"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
-
-	"google.golang.org/grpc"
 )
 
 // recorded is a service of package server with recorded answers.

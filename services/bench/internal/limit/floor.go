@@ -18,6 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/services/bench/internal/rows"
+	"github.com/keyward/keyward/services/bench/internal/scatter"
 )
 
 // valueSize is the size of the value that the floor seals.
@@ -85,8 +86,7 @@ func (c *Committer) Create(ctx context.Context, value []byte) error {
 func (c *Committer) Update(ctx context.Context, value []byte) error {
 	n := c.count.Add(1)
 	c.mu.Lock()
-	// A product with an odd number: the secrets are not changed in the order of their creation.
-	s := c.secrets[(n*2654435761)%uint64(len(c.secrets))]
+	s := c.secrets[scatter.Index(n, len(c.secrets))]
 	c.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,9 +152,9 @@ func secretOf(n uint64, change rows.Change) rows.Secret {
 		for _, p := range row.Key {
 			switch p.Kind {
 			case rows.ID:
-				s.ID = rows.Text(n, len(p.Bytes))
+				s.ID = scatter.Text(n, len(p.Bytes))
 			case rows.UID:
-				s.UID = rows.Text(^n, len(p.Bytes))
+				s.UID = scatter.Text(^n, len(p.Bytes))
 			}
 		}
 	}

@@ -3,22 +3,20 @@ package limit
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/keyward/keyward/pkg/auth"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
-
-	"crypto/x509"
-	"os"
-
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
 // runGateway serves the JSON form of the vault's methods with the default settings of

@@ -9,14 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	random "math/rand/v2"
 	"path/filepath"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/services/bench/internal/compare"
 	"github.com/keyward/keyward/services/bench/internal/load"
-	"github.com/keyward/keyward/services/bench/internal/rows"
+	"github.com/keyward/keyward/services/bench/internal/scatter"
 )
 
 const (
@@ -74,7 +73,7 @@ func (b *Bench) put(tx kv.Tx, n int) error {
 	return tx.Put(key, value)
 }
 
-func keyOf(n int) kv.Key { return kv.NewKey("secret").Text("bench").Text(rows.Text(uint64(n), 24)) }
+func keyOf(n int) kv.Key { return kv.NewKey("secret").Text("bench").Text(scatter.Text(uint64(n), 24)) }
 
 func (b *Bench) newMAC() hash.Hash { return hmac.New(sha256.New, b.key) }
 
@@ -111,17 +110,20 @@ func (b *Bench) target(name string, verify func() func(key, value []byte) error)
 	return compare.Target{Name: name, Connect: func(callers int) ([]load.Call, func(), error) {
 		calls := make([]load.Call, callers)
 		for i := range calls {
-			verify := verify()
-			calls[i] = func(ctx context.Context) error { return b.read(ctx, verify) }
+			verify, n := verify(), uint64(i)<<32
+			calls[i] = func(ctx context.Context) error {
+				n++
+				return b.read(ctx, n, verify)
+			}
 		}
 		return calls, func() {}, nil
 	}}
 }
 
-func (b *Bench) read(ctx context.Context, verify func(key, value []byte) error) error {
+func (b *Bench) read(ctx context.Context, n uint64, verify func(key, value []byte) error) error {
 	return b.store.View(ctx, func(r kv.Reader) error {
-		for range reads {
-			key := keyOf(random.IntN(count)) //nolint:gosec // G404: not for security
+		for i := range uint64(reads) {
+			key := keyOf(scatter.Index(reads*n+i, count))
 			value, err := r.Get(key)
 			if err != nil {
 				return err

@@ -40,16 +40,16 @@ type Config struct {
 
 // Start starts a program. Stop it in the end.
 func Start(cfg Config) (*Program, error) {
-	log, err := os.OpenFile(cfg.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	output, err := os.OpenFile(cfg.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", cfg.Name, err)
 	}
-	p := &Program{name: cfg.Name, command: exec.Command(cfg.Path, cfg.Args...), log: log, metrics: cfg.Metrics, exited: make(chan struct{})}
-	p.command.Stdout, p.command.Stderr = log, log
+	p := &Program{name: cfg.Name, command: exec.Command(cfg.Path, cfg.Args...), log: output, metrics: cfg.Metrics, exited: make(chan struct{})} //nolint:gosec // G204: the operator names the programs
+	p.command.Stdout, p.command.Stderr = output, output
 	// A benchmark that ends in any way takes its programs with it.
 	p.command.SysProcAttr = endWithParent()
 	if err := p.command.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", cfg.Name, err), log.Close())
+		return nil, errors.Join(fmt.Errorf("start %s: %w", cfg.Name, err), output.Close())
 	}
 	go func() {
 		p.err = p.command.Wait()

@@ -97,11 +97,11 @@ func cpuTime(stat string) (time.Duration, error) {
 // field returns the number after a name at the start of a line, or -1.
 func field(text []byte, name string) int64 {
 	for line := range bytes.Lines(text) {
-		rest, ok := bytes.CutPrefix(line, []byte(name))
-		if !ok {
+		words := strings.Fields(string(line))
+		if len(words) < 2 || words[0] != name {
 			continue
 		}
-		if n, err := strconv.ParseInt(strings.Fields(string(rest))[0], 10, 64); err == nil {
+		if n, err := strconv.ParseInt(words[1], 10, 64); err == nil {
 			return n
 		}
 	}

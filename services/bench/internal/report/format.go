@@ -3,7 +3,14 @@ package report
 import (
 	"fmt"
 	"strconv"
+	"text/tabwriter"
 	"time"
+)
+
+// The alignments of tables.
+const (
+	alignLeft  = 0
+	alignRight = tabwriter.AlignRight
 )
 
 // none stands for a figure that is not known.
@@ -43,3 +50,5 @@ func kib(bytes float64) string {
 }
 
 func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)) }
+
+func micros(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/float64(time.Microsecond)) }

@@ -3,9 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/keyward/keyward/services/bench/internal/compare"
 	"github.com/keyward/keyward/services/bench/internal/layout"
@@ -13,35 +10,27 @@ import (
 
 // WritePages writes the table of layouts.
 func WritePages(w io.Writer, secrets int, figures []layout.Figure) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nPages of a commit by the layout of keys, with %s secrets in the store\n\n", count(float64(secrets)))
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "layout\tchange\tIDs\tchanges a commit\tpages a commit\tKiB a change\tKiB on disk a secret")
+	lines := [][]string{{"layout", "change", "IDs", "changes a commit", "pages a commit", "KiB a change", "KiB on disk a secret"}}
 	for _, f := range figures {
 		ids := "growing"
 		if f.Random {
 			ids = "random"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%.1f\t%s\t%s\n", f.Layout, f.Change, ids, f.PerCommit, f.Pages, kib(f.Bytes), kib(f.Disk))
+		lines = append(lines, []string{
+			f.Layout, f.Change, ids, fmt.Sprint(f.PerCommit), fmt.Sprintf("%.1f", f.Pages), kib(f.Bytes), kib(f.Disk),
+		})
 	}
-	_ = table.Flush() // a strings.Builder never fails
-	_, err := io.WriteString(w, b.String())
-	return err
+	title := fmt.Sprintf("Pages of a commit by the layout of keys, with %s secrets in the store", count(float64(secrets)))
+	return writeTable(w, title, alignLeft, lines)
 }
 
-// WriteReads writes what MACs add to two reads.
-func WriteReads(w io.Writer, figures []compare.Figures) error {
-	var b strings.Builder
-	b.WriteString("\nTwo reads of a row with and without a MAC (HMAC-SHA-256 of key and value), in process\n\n")
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "reads\tp50 µs\tCPU µs\tallocs\tp50/without\t")
+// writeReads writes what MACs add to two reads.
+func writeReads(w io.Writer, figures []compare.Figures) error {
+	lines := [][]string{{"reads", "p50 µs", "CPU µs", "allocs", "p50/without"}}
 	for _, f := range figures {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t\n", f.Target, micros(f.P50), micros(f.CPU), count(f.Allocations),
-			ratio(float64(f.P50), float64(figures[0].P50)))
+		lines = append(lines, []string{
+			f.Target, micros(f.P50), micros(f.CPU), count(f.Allocations), ratio(float64(f.P50), float64(figures[0].P50)),
+		})
 	}
-	_ = table.Flush()
-	_, err := io.WriteString(w, b.String())
-	return err
+	return writeTable(w, "Two reads of a row with and without a MAC (HMAC-SHA-256 of key and value), in process", alignRight, lines)
 }
-
-func micros(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/float64(time.Microsecond)) }

@@ -3,11 +3,10 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/keyward/keyward/services/bench/internal/compare"
 	"github.com/keyward/keyward/services/bench/internal/layout"
@@ -82,7 +81,7 @@ var columns = []column{
 	{"case", func(r Result) string { return r.Case }},
 	{"callers", func(r Result) string { return fmt.Sprint(r.Callers) }},
 	{"calls/s", func(r Result) string { return count(r.Keyward.Rate) }},
-	{"limit", func(r Result) string { return r.limit().Target }},
+	{"limit", func(r Result) string { return cmp.Or(r.limit().Target, none) }},
 	{"of limit", func(r Result) string { return ratio(r.Keyward.Rate, r.limit().Rate) }},
 	{"of chain", func(r Result) string { return ratio(r.Keyward.Rate, r.named("chain").Rate) }},
 	{"p50", func(r Result) string { return millis(r.Keyward.P50) }},
@@ -105,36 +104,30 @@ func (r Result) named(name string) compare.Figures {
 	return compare.Figures{}
 }
 
-// WriteText writes the tables for people.
-func (r Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", r.heading())
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+// lines are the lines of the table of Keyward's figures.
+func (r Report) lines() [][]string {
+	lines := make([][]string, 1+len(r.Results))
 	for _, c := range columns {
-		fmt.Fprintf(table, "%s\t", c.title)
+		lines[0] = append(lines[0], c.title)
+		for i, result := range r.Results {
+			lines[i+1] = append(lines[i+1], c.cell(result))
+		}
 	}
-	fmt.Fprintln(table)
+	return lines
+}
+
+// limitLines are the lines of the table of the limits themselves.
+func (r Report) limitLines() [][]string {
+	lines := [][]string{{"case", "callers", "limit", "calls/s", "p50", "p99", "CPU/1,000", "written", "memory"}}
 	for _, result := range r.Results {
-		for _, c := range columns {
-			fmt.Fprintf(table, "%s\t", c.cell(result))
-		}
-		fmt.Fprintln(table)
-	}
-	_ = table.Flush() // a strings.Builder never fails
-	b.WriteString(legend)
-	r.writeLimits(&b)
-	if _, err := io.WriteString(w, b.String()); err != nil {
-		return err
-	}
-	if len(r.Reads) > 0 {
-		if err := WriteReads(w, r.Reads); err != nil {
-			return err
+		for _, f := range result.Limits {
+			lines = append(lines, []string{
+				result.Case, fmt.Sprint(result.Callers), f.Target,
+				count(f.Rate), millis(f.P50), millis(f.P99), millis(f.CPU * 1000), kib(f.Written), mib(f.Memory),
+			})
 		}
 	}
-	if len(r.Pages) > 0 {
-		return WritePages(w, r.PagesSecrets, r.Pages)
-	}
-	return nil
+	return lines
 }
 
 const legend = `
@@ -144,18 +137,29 @@ with the request log). allocs: heap objects for a call. memory: MiB of anonymous
 Callers share a gRPC connection by 16; each JSON caller has an HTTP/1.1 connection of its own.
 `
 
-// writeLimits writes the figures of the limits themselves.
-func (r Report) writeLimits(b *strings.Builder) {
-	b.WriteString("\nThe limits\n\n")
-	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "case\tcallers\tlimit\tcalls/s\tp50\tp99\tCPU/1,000\twritten\tmemory\t")
-	for _, result := range r.Results {
-		for _, f := range result.Limits {
-			fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", result.Case, result.Callers, f.Target,
-				count(f.Rate), millis(f.P50), millis(f.P99), millis(f.CPU*1000), kib(f.Written), mib(f.Memory))
+// WriteText writes the tables for people.
+func (r Report) WriteText(w io.Writer) error {
+	if _, err := io.WriteString(w, r.heading()+"\n"); err != nil {
+		return err
+	}
+	if err := writeTable(w, "Keyward and its limits", alignRight, r.lines()); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, legend); err != nil {
+		return err
+	}
+	if err := writeTable(w, "The limits", alignRight, r.limitLines()); err != nil {
+		return err
+	}
+	if len(r.Reads) > 0 {
+		if err := writeReads(w, r.Reads); err != nil {
+			return err
 		}
 	}
-	_ = table.Flush()
+	if len(r.Pages) > 0 {
+		return WritePages(w, r.PagesSecrets, r.Pages)
+	}
+	return nil
 }
 
 func (r Report) heading() string {
@@ -163,20 +167,4 @@ func (r Report) heading() string {
 }
 
 // WriteMarkdown writes the table of the documentation.
-func (r Report) WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s.\n\n|", strings.ReplaceAll(r.heading(), "\n", "; "))
-	for _, c := range columns {
-		fmt.Fprintf(&b, " %s |", c.title)
-	}
-	b.WriteString("\n|" + strings.Repeat("---|", len(columns)) + "\n")
-	for _, result := range r.Results {
-		b.WriteString("|")
-		for _, c := range columns {
-			fmt.Fprintf(&b, " %s |", c.cell(result))
-		}
-		b.WriteString("\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
+func (r Report) WriteMarkdown(w io.Writer) error { return writeMarkdown(w, r.heading(), r.lines()) }

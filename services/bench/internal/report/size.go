@@ -3,8 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/keyward/keyward/services/bench/internal/compare"
@@ -78,36 +76,19 @@ func (s Scale) lines() (lines [][]string) {
 	return lines
 }
 
-// WriteText writes the table for people.
-func (s Scale) WriteText(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", s.Machine.heading())
+func (s Scale) heading() string {
+	callers := 0
 	if len(s.Sizes) > 0 {
-		fmt.Fprintf(&b, "%d callers\n", s.Sizes[0].Callers)
+		callers = s.Sizes[0].Callers
 	}
-	b.WriteString("\n")
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, line := range s.lines() {
-		fmt.Fprintln(table, strings.Join(line, "\t"))
-	}
-	_ = table.Flush() // a strings.Builder never fails
-	_, err := io.WriteString(w, b.String())
-	return err
+	return fmt.Sprintf("%s\n%d callers", s.Machine.heading(), callers)
 }
 
+// WriteText writes the table for people.
+func (s Scale) WriteText(w io.Writer) error { return writeTable(w, s.heading(), alignLeft, s.lines()) }
+
 // WriteMarkdown writes the table of the documentation.
-func (s Scale) WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s.\n\n", s.Machine.heading())
-	for i, line := range s.lines() {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(line, " | "))
-		if i == 0 {
-			b.WriteString("|" + strings.Repeat("---|", len(line)) + "\n")
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
+func (s Scale) WriteMarkdown(w io.Writer) error { return writeMarkdown(w, s.heading(), s.lines()) }
 
 // WriteJSON writes the result as JSON.
 func (s Scale) WriteJSON(w io.Writer) error { return writeJSON(w, s) }

@@ -2,9 +2,7 @@ package rows
 
 import (
 	"crypto/rand"
-	"encoding/base32"
 	"encoding/binary"
-	"strings"
 )
 
 // OfSecret reports whether the key names a secret.
@@ -47,12 +45,4 @@ func count(from []byte, n uint64) []byte {
 	copy(padded[counterSize-len(from):], from)
 	sum := binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(padded[:])+n)
 	return sum[counterSize-len(from):]
-}
-
-// Text returns a string of a length for a number: different strings for different numbers, if they
-// are long enough, and not in the order of the numbers.
-func Text(n uint64, length int) string {
-	mixed := binary.BigEndian.AppendUint64(nil, n*0x9e3779b97f4a7c15) // odd, hence a bijection
-	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mixed))
-	return (text + strings.Repeat("a", max(length-len(text), 0)))[:length]
 }

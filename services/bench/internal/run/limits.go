@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -108,9 +107,8 @@ func (r *run) startLimits(ctx context.Context, chosen []cases.Case, writes rows.
 // requestSize returns the mean size of the requests of a case.
 func requestSize(c cases.Case) (mean int) {
 	const samples = 100
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: not for security
-	for range samples {
-		mean += len(c.Next(random))
+	for n := range uint64(samples) {
+		mean += len(c.Next(n))
 	}
 	return mean / samples
 }
@@ -147,9 +145,6 @@ func (l *limits) start(ctx context.Context, kind string, cfg limit.Config) error
 		return err
 	}
 	l.running[kind], l.addresses[kind] = p, address
-	if kind == limit.Gateway {
-		return nil // its first caller waits
-	}
 	if err := l.await(ctx, kind); err != nil {
 		return fmt.Errorf("start limit %s (see %s): %w", kind, l.site.Path(kind+".log"), err)
 	}
@@ -163,7 +158,12 @@ func (l *limits) await(ctx context.Context, kind string) error {
 		l.running[kind].Wait()
 		cancel(errors.New("it has ended"))
 	}()
-	err := site.AwaitGRPC(ctx, l.addresses[kind], l.site.ClientTLS(nil))
+	var err error
+	if kind == limit.Gateway {
+		err = site.AwaitHTTP(ctx, l.addresses[kind], l.site.ClientTLS(nil))
+	} else {
+		err = site.AwaitGRPC(ctx, l.addresses[kind], l.site.ClientTLS(nil))
+	}
 	return errors.Join(err, context.Cause(ctx))
 }
 
@@ -199,7 +199,7 @@ func (l *limits) bare(kind, method string, c cases.Case) compare.Target {
 	return compare.Target{
 		Name: kind, Programs: []*program.Program{l.running[kind]},
 		Connect: func(n int) ([]load.Call, func(), error) {
-			return cases.Callers(n, l.addresses[kind], method, who, func(*rand.Rand) []byte { return request })
+			return cases.Callers(n, l.addresses[kind], method, who, func(uint64) []byte { return request })
 		},
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"time"
 
@@ -96,10 +95,8 @@ func (s *size) run(ctx context.Context) (result report.Size, err error) {
 	if result.Start, err = s.firstAnswer(ctx); err != nil {
 		return result, err
 	}
-	for _, name := range []string{site.Allowlist} {
-		if _, err := s.site.Start(ctx, name); err != nil {
-			return result, err
-		}
+	if _, err := s.site.Start(ctx, site.Allowlist); err != nil {
+		return result, err
 	}
 	if err := s.world.Bind(ctx); err != nil {
 		return result, err
@@ -158,7 +155,7 @@ func (s *size) measure(ctx context.Context) ([]report.Case, error) {
 		figures, err := compare.Run(ctx, []compare.Target{{
 			Name: report.Keyward, Programs: []*program.Program{s.site.Program(c.Program)},
 			Connect: func(n int) ([]load.Call, func(), error) {
-				return cases.Callers(n, s.site.Address(c.Program), c.Method, c.Caller, func(r *rand.Rand) []byte { return c.Next(r) })
+				return cases.Callers(n, s.site.Address(c.Program), c.Method, c.Caller, c.Next)
 			},
 		}}, s.Callers, s.Options)
 		if err != nil {

@@ -118,10 +118,9 @@ func storedForm(ctx context.Context, programs string) (form string, err error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%q\n", description)
 	for _, row := range append(writes.Create.Put, writes.Update.Put...) {
-		fmt.Fprintln(sum, row.Shape)
+		description = append(description, row.Shape)
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:4]), nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", description))
+	return hex.EncodeToString(sum[:4]), nil
 }

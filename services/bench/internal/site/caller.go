@@ -3,8 +3,10 @@ package site
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/keyward/keyward/pkg/auth"
@@ -65,4 +67,18 @@ func (t *Token) GetRequestMetadata(context.Context, ...string) (map[string]strin
 // RequireTransportSecurity implements credentials.PerRPCCredentials.
 func (*Token) RequireTransportSecurity() bool { return true }
 
-func transport(cfg *tls.Config) credentials.TransportCredentials { return credentials.NewTLS(cfg) }
+// Dial connects to a server. The token may be nil.
+func Dial(address string, cfg *tls.Config, token *Token, defaults ...grpc.CallOption) (*grpc.ClientConn, error) {
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(credentials.NewTLS(cfg)),
+		grpc.WithDefaultCallOptions(append(defaults, grpc.MaxCallRecvMsgSize(64<<20))...),
+	}
+	if token != nil {
+		options = append(options, grpc.WithPerRPCCredentials(token))
+	}
+	conn, err := grpc.NewClient(address, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", address, err)
+	}
+	return conn, nil
+}

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -17,8 +16,6 @@ import (
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
-	"google.golang.org/grpc"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/keyward/keyward/services/bench/internal/program"
 	"github.com/keyward/keyward/services/standalone/localid"
@@ -141,7 +138,7 @@ func (s *Site) startIssuer() error {
 
 // command runs a command of a program and waits for its end.
 func (s *Site) command(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, filepath.Join(s.programs, name), args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, filepath.Join(s.programs, name), args...).CombinedOutput() //nolint:gosec // G204: the operator names the programs
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, args[0], err, out)
 	}
@@ -176,51 +173,9 @@ func (s *Site) Start(ctx context.Context, name string) (time.Duration, error) {
 // await waits until a program answers.
 func (s *Site) await(ctx context.Context, name string) error {
 	if name == Gateway {
-		return s.awaitHTTP(ctx, "http://"+s.metrics[name]+"/readyz")
+		return AwaitHTTP(ctx, s.addresses[name], s.ClientTLS(nil))
 	}
 	return AwaitGRPC(ctx, s.addresses[name], s.ClientTLS(nil))
-}
-
-// pollInterval is short, because it is part of the measured time of a start.
-const pollInterval = 2 * time.Millisecond
-
-// AwaitGRPC waits until a server answers a health check.
-func AwaitGRPC(ctx context.Context, address string, cfg *tls.Config) error {
-	for {
-		err := checkHealth(ctx, address, cfg)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(pollInterval)
-	}
-}
-
-// checkHealth uses a new connection, because an old one waits before it connects again.
-func checkHealth(ctx context.Context, address string, cfg *tls.Config) error {
-	conn, err := Dial(address, cfg, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	_, err = healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{})
-	return err
-}
-
-func (s *Site) awaitHTTP(ctx context.Context, url string) error {
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			return err
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		time.Sleep(pollInterval)
-	}
 }
 
 // Stop stops a program.
@@ -244,20 +199,4 @@ func (s *Site) Close() error {
 	err := errors.Join(s.Stop(Gateway), s.Stop(Allowlist), s.Stop(Vault))
 	s.issuerServer.Close()
 	return err
-}
-
-// Dial connects to a server. The credentials may be nil.
-func Dial(address string, cfg *tls.Config, token *Token, defaults ...grpc.CallOption) (*grpc.ClientConn, error) {
-	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(transport(cfg)),
-		grpc.WithDefaultCallOptions(append(defaults, grpc.MaxCallRecvMsgSize(64<<20))...),
-	}
-	if token != nil {
-		options = append(options, grpc.WithPerRPCCredentials(token))
-	}
-	conn, err := grpc.NewClient(address, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	return conn, nil
 }
