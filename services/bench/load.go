@@ -43,7 +43,7 @@ func loadCommand() *cobra.Command {
 	flags.Float64Var(&seconds, "seconds", 1, "duration of a round in seconds")
 	flags.IntVar(&cfg.Secrets, "secrets", 10_000, "secrets in the vault")
 	flags.IntVar(&cfg.Endpoints, "endpoints", 10_000, "endpoints in the allowlist")
-	flags.IntVar(&cfg.PagesSecrets, "pages-secrets", 10_000, "secrets in the stores whose pages are counted; 0 also skips the reads with MACs")
+	flags.IntVar(&cfg.PagesSecrets, "pages-secrets", 5_000, "secrets in the stores whose pages are counted; 0 also skips the reads with MACs")
 	flags.BoolVar(&quick, "quick", false, "a run of less than a minute that shows that everything works")
 	out.addTo(flags)
 	return cmd

@@ -17,7 +17,7 @@ type Machine struct {
 	Time       time.Time `json:"time"`
 }
 
-// ThisMachine describes this machine. What the system does not tell is empty.
+// ThisMachine describes this machine. Fields that the system does not report are empty.
 func ThisMachine() Machine {
 	m := Machine{Processors: runtime.NumCPU(), Model: runtime.GOARCH, Go: runtime.Version(), Time: time.Now()}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {

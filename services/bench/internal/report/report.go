@@ -40,7 +40,7 @@ type Result struct {
 	Limits []compare.Figures `json:"limits"`
 }
 
-// limit returns the first limit, which is empty if there is none.
+// limit returns the first limit, or empty figures without a limit.
 func (r Result) limit() compare.Figures {
 	if len(r.Limits) == 0 {
 		return compare.Figures{}
@@ -94,7 +94,7 @@ var columns = []column{
 	{"memory", func(r Result) string { return mib(r.Keyward.Memory) }},
 }
 
-// named returns the limit with a name, which is empty if there is none.
+// named returns the limit with a name, or empty figures without such a limit.
 func (r Result) named(name string) compare.Figures {
 	for _, f := range r.Limits {
 		if f.Target == name {

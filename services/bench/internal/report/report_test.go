@@ -51,9 +51,9 @@ func TestTheTableComparesWithTheLimits(t *testing.T) {
 	}
 }
 
-// hasLine reports whether a text has a line with these words, however they are aligned.
-func hasLine(text, words string) bool {
-	for line := range strings.Lines(text) {
+// hasLine reports whether the report has a line with these words, however they are aligned.
+func hasLine(report, words string) bool {
+	for line := range strings.Lines(report) {
 		if strings.Join(strings.Fields(line), " ") == words {
 			return true
 		}

@@ -184,9 +184,9 @@ func (l *limits) of(c cases.Case) []compare.Target {
 		target.Connect = connector(c, l.addresses[limit.Gateway])
 		return []compare.Target{target}
 	case c.Name == cases.CreateSecret:
-		return []compare.Target{l.bare(limit.Floor, limit.CreateMethod, c), l.chain(c), l.bare(limit.Echo, limit.EchoMethod, c), l.commits(l.committer.Create)}
+		return []compare.Target{l.bare(limit.Floor, limit.CreateMethod, c), l.chain(c), l.commits(l.committer.Create)}
 	case c.Name == cases.UpdateSecret:
-		return []compare.Target{l.bare(limit.Floor, limit.UpdateMethod, c), l.chain(c), l.bare(limit.Echo, limit.EchoMethod, c), l.commits(l.committer.Update)}
+		return []compare.Target{l.bare(limit.Floor, limit.UpdateMethod, c), l.chain(c), l.commits(l.committer.Update)}
 	}
 	return []compare.Target{l.bare(limit.Echo, limit.EchoMethod, c), l.chain(c)}
 }

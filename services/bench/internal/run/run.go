@@ -89,7 +89,8 @@ func Run(ctx context.Context, cfg Config) (result report.Report, err error) {
 			result.Results = append(result.Results, got)
 		}
 	}
-	return result, r.inProcess(ctx, folder, &result)
+	err = r.inProcess(ctx, folder, &result)
+	return result, err
 }
 
 // inProcess makes the measurements that need no server.
@@ -148,7 +149,7 @@ func (r *run) fill(ctx context.Context) (writes rows.Writes, err error) {
 	return writes, nil
 }
 
-// choose returns the cases whose names start with one of the given texts, in any case.
+// choose returns the cases whose names start with one of the given names, in any case.
 func choose(all []cases.Case, names []string) ([]cases.Case, error) {
 	if len(names) == 0 {
 		return all, nil
@@ -184,12 +185,12 @@ func (r *run) measure(ctx context.Context, c cases.Case, callers int) (report.Re
 	return result, nil
 }
 
-func rates(all []compare.Figures) string {
-	var texts []string
-	for _, f := range all {
-		texts = append(texts, fmt.Sprintf("%s %.0f/s", f.Target, f.Rate))
+func rates(figures []compare.Figures) string {
+	var all []string
+	for _, f := range figures {
+		all = append(all, fmt.Sprintf("%s %.0f/s", f.Target, f.Rate))
 	}
-	return strings.Join(texts, "  ")
+	return strings.Join(all, "  ")
 }
 
 func writeJSON(path string, v any) error {

@@ -22,14 +22,14 @@ var kept = []string{"vault.db", "vault.kek", "allowlist.db", "allowlist.kek"}
 // complete is the file that marks a complete folder.
 const complete = "complete"
 
-// filled returns the folder with the filled stores. It fills them if they are not there.
+// filled returns the folder with the filled stores. It fills them if they do not exist.
 func (s *size) filled(ctx context.Context) (folder string, err error) {
 	folder = filepath.Join(s.Cache, fmt.Sprintf("%s-%d-%d", s.form, s.secrets, s.endpoints))
 	if _, err := os.Stat(filepath.Join(folder, complete)); err == nil {
 		s.progress("%d secrets: using %s", s.secrets, folder)
 		return folder, nil
 	}
-	// What an interrupted run left is of no use.
+	// Remains of an interrupted run are useless.
 	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o700)); err != nil {
 		return "", fmt.Errorf("create folder: %w", err)
 	}

@@ -20,7 +20,7 @@ func Number(n uint64) uint64 {
 // Index returns a number for a number from 0 up to, but not including, size.
 func Index(n uint64, size int) int { return int(Number(n) % uint64(size)) }
 
-// unpadded is the alphabet of texts.
+// unpadded is the encoding of [Text].
 var unpadded = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // Text returns a string of a length for a number. From 13 characters on, different numbers have

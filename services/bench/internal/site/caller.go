@@ -29,8 +29,9 @@ func (s *Site) Admin() (Caller, error) { return s.person("admin", "admins") }
 // Sender returns a workload that encrypts and decrypts.
 func (s *Site) Sender() (Caller, error) { return s.workload("sender") }
 
-// Resolver returns a workload that resolves secrets, as the allowlist does.
-func (s *Site) Resolver() (Caller, error) { return s.workload(Allowlist) }
+// Resolver returns a workload that resolves secrets, as the allowlist does. It is not the allowlist,
+// which removes bindings under its name that it does not know.
+func (s *Site) Resolver() (Caller, error) { return s.workload("resolver") }
 
 func (s *Site) person(name, group string) (Caller, error) {
 	text, err := s.issuer.Sign(name, "keyward", tokenLifetime, map[string]any{"groups": []string{group}})

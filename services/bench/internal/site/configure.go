@@ -14,6 +14,7 @@ people:
 workloads:
   - {spiffe_id: "spiffe://%[2]s/sender", role: sender, workspaces: [bench]}
   - {spiffe_id: "spiffe://%[2]s/allowlist", role: resolver, workspaces: ["*"]}
+  - {spiffe_id: "spiffe://%[2]s/resolver", role: resolver, workspaces: ["*"]}
   - {spiffe_id: "spiffe://%[2]s/gateway", role: proxy}
 `
 
