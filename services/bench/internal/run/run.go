@@ -57,7 +57,7 @@ func Run(ctx context.Context, cfg Config) (result report.Report, err error) {
 	if err != nil {
 		return result, fmt.Errorf("create folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = cleanUp(ctx, folder, err) }()
 	r := &run{Config: cfg}
 	if r.site, err = site.New(ctx, folder, cfg.Programs); err != nil {
 		return result, err
@@ -91,6 +91,14 @@ func Run(ctx context.Context, cfg Config) (result report.Report, err error) {
 	}
 	err = r.inProcess(ctx, folder, &result)
 	return result, err
+}
+
+// cleanUp removes the folder of a run. If the run failed, it keeps the folder for its logs.
+func cleanUp(ctx context.Context, folder string, err error) error {
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w (the logs are in %s)", err, folder)
+	}
+	return errors.Join(err, os.RemoveAll(folder))
 }
 
 // inProcess makes the measurements that need no server.
