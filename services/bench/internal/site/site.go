@@ -57,6 +57,9 @@ func New(ctx context.Context, folder, programs string) (*Site, error) {
 		folder: folder, programs: programs,
 		addresses: make(map[string]string), metrics: make(map[string]string), running: make(map[string]*program.Program),
 	}
+	if _, err := os.Stat(filepath.Join(programs, Vault)); err != nil {
+		return nil, fmt.Errorf("find the programs: %w; make build builds them", err)
+	}
 	var err error
 	if s.authority, err = localid.New(); err != nil {
 		return nil, err
