@@ -155,6 +155,8 @@ func secretOf(n uint64, change rows.Change) rows.Secret {
 				s.ID = scatter.Text(n, len(p.Bytes))
 			case rows.UID:
 				s.UID = scatter.Text(^n, len(p.Bytes))
+			case rows.RawUID:
+				s.UID = scatter.Text(^n, rows.UIDSize(len(p.Bytes)))
 			}
 		}
 	}

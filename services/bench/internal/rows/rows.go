@@ -162,9 +162,15 @@ func split(key []byte, secrets []Secret) []Part {
 // minUID is the minimum size of a uid in bytes.
 const minUID = 8
 
+// UIDSize returns the number of characters of a uid that encodes some bytes.
+func UIDSize(bytes int) int { return encoding.EncodedLen(bytes) }
+
+// encoding is that of uids, in lower case.
+var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
 // RawOf returns the bytes of a uid, or nil if it does not encode enough of them.
 func RawOf(uid string) []byte {
-	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(uid))
+	raw, err := encoding.DecodeString(strings.ToUpper(uid))
 	if err != nil || len(raw) < minUID {
 		return nil
 	}

@@ -85,3 +85,23 @@ func TestRandomBytesAreNotACounter(t *testing.T) {
 		t.Errorf("Learn = %+v, want a random part", got.Put)
 	}
 }
+
+func TestAUIDIsFoundAsTextAndAsBytes(t *testing.T) {
+	t.Parallel()
+	const uid = "rzc6e5wss7rgtfyawcfxvpedti"
+	raw := RawOf(uid)
+	if len(raw) != 16 || UIDSize(len(raw)) != len(uid) {
+		t.Fatalf("RawOf(%q) has %d bytes and UIDSize is %d, want 16 and %d", uid, len(raw), UIDSize(len(raw)), len(uid))
+	}
+	after := Snapshot{"text\x00" + uid + "\x00": {}, "bytes\x00" + string(raw): {}}
+	got := Learn(nil, after, []Secret{{"payments", uid}}, 1)
+	if len(got.Put) != 2 || got.Put[0].Key[1].Kind != RawUID || got.Put[1].Key[1].Kind != UID {
+		t.Fatalf("Learn = %+v, want a row with the uid as bytes and one with its text", got.Put)
+	}
+	for _, row := range got.Put {
+		key := string(row.Build(Secret{"other", uid}, 7))
+		if _, ok := after[key]; !ok {
+			t.Errorf("Build = %q, want a key of the snapshot", key)
+		}
+	}
+}
