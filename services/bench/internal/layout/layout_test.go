@@ -7,7 +7,7 @@ import (
 
 func TestAdjacentRowsNeedFewerPages(t *testing.T) {
 	t.Parallel()
-	got, err := Run(t.Context(), Config{Folder: t.TempDir(), Secrets: 500, Changes: 64, Layouts: []string{"a", "c"}})
+	got, err := Run(t.Context(), Config{Folder: t.TempDir(), Secrets: 200, Changes: 64, Layouts: []string{"a", "c"}})
 	if err != nil {
 		t.Fatal(err)
 	}

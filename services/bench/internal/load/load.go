@@ -24,7 +24,7 @@ type Sample struct {
 	latencies []time.Duration
 }
 
-// Run makes calls for a time. Each caller has a Call of its own.
+// Run makes calls for a time. Each caller has a Call of its own, and makes at least one call.
 func Run(ctx context.Context, d time.Duration, callers []Call) Sample {
 	results := make([]Sample, len(callers))
 	begun := time.Now()
@@ -48,7 +48,8 @@ func Run(ctx context.Context, d time.Duration, callers []Call) Sample {
 }
 
 func loop(ctx context.Context, end time.Time, call Call) (s Sample) {
-	for begun := time.Now(); begun.Before(end) && ctx.Err() == nil; {
+	begun := time.Now()
+	for ctx.Err() == nil {
 		err := call(ctx)
 		now := time.Now()
 		if err != nil {
@@ -59,6 +60,9 @@ func loop(ctx context.Context, end time.Time, call Call) (s Sample) {
 		} else {
 			s.Calls++
 			s.latencies = append(s.latencies, now.Sub(begun))
+		}
+		if !now.Before(end) {
+			break
 		}
 		begun = now
 	}

@@ -11,6 +11,8 @@ import (
 	"hash"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/services/bench/internal/compare"
@@ -47,20 +49,26 @@ func New(ctx context.Context, folder string) (*Bench, error) {
 	}
 	b := &Bench{store: store, key: make([]byte, sha256.Size)}
 	rand.Read(b.key)
+	group, ctx := errgroup.WithContext(ctx)
 	for first := 0; first < count; first += batch {
-		err := store.Update(ctx, func(tx kv.Tx) error {
-			for i := range batch {
-				if err := b.put(tx, first+i); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("fill store: %w", err), store.Close())
-		}
+		group.Go(func() error { return b.fill(ctx, first) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, errors.Join(fmt.Errorf("fill store: %w", err), store.Close())
 	}
 	return b, nil
+}
+
+// fill puts a batch of rows.
+func (b *Bench) fill(ctx context.Context, first int) error {
+	return b.store.Update(ctx, func(tx kv.Tx) error {
+		for i := range batch {
+			if err := b.put(tx, first+i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Close closes the store.
