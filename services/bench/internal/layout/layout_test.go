@@ -49,3 +49,22 @@ func TestEachChangeWritesEachRowOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestUpdatesOfACommitChangeDifferentSecrets(t *testing.T) {
+	t.Parallel()
+	for _, random := range []bool{true, false} {
+		s := &store{random: random}
+		const secrets, updates = 1000, 64
+		for range secrets {
+			s.create()
+		}
+		changed := make(map[string]bool)
+		for range updates {
+			changed[s.update().id] = true
+		}
+		// Few random ones occur twice.
+		if len(changed) < updates*9/10 {
+			t.Errorf("%d updates with random %v changed %d secrets, want about as many", updates, random, len(changed))
+		}
+	}
+}

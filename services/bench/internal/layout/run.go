@@ -83,7 +83,9 @@ type store struct {
 	random bool
 	known  []change // by number of the secret
 	next   uint64   // the next sequence number of the log
-	drawn  uint64   // of the uids and fingerprints
+	drawn  uint64   // the number of random strings
+	// updates is the number of updates.
+	updates int
 }
 
 var (
@@ -140,10 +142,11 @@ func (s *store) create() change {
 }
 
 func (s *store) update() change {
-	i := scatter.Index(s.next, len(s.known))
-	if !s.random {
-		i = int(s.next) % len(s.known)
+	i := s.updates % len(s.known)
+	if s.random {
+		i = scatter.Index(uint64(s.updates), len(s.known))
 	}
+	s.updates++
 	c := s.known[i]
 	c.fingerprint, c.version, c.before = s.text(32), c.version+1, c.sequence
 	return c
