@@ -95,7 +95,7 @@ func (w *World) All() []Case {
 func (w *World) Search() Case {
 	search := encoded(&vaultv1.ListSecretsRequest{Parent: site.Workspace, PageSize: 50, Query: "no-such-id"})
 	return Case{
-		Name: "search without a match", Program: site.Vault, Method: vaultv1.VaultService_ListSecrets_FullMethodName, Caller: w.Owner,
+		Name: "search without a match (1 caller)", Program: site.Vault, Method: vaultv1.VaultService_ListSecrets_FullMethodName, Caller: w.Owner,
 		Next: func(uint64) []byte { return search },
 	}
 }

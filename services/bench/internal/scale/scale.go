@@ -146,23 +146,30 @@ func (s *size) firstAnswer(ctx context.Context) (time.Duration, error) {
 }
 
 // measure measures the calls.
-func (s *size) measure(ctx context.Context) ([]report.Case, error) {
-	var all []report.Case
-	for _, c := range append(s.world.All(), s.world.Search()) {
+func (s *size) measure(ctx context.Context) (all []report.Case, err error) {
+	for _, c := range s.world.All() {
 		if c.JSON() || c.Program == site.Allowlist && c.Name != cases.CheckURL {
 			continue // the number of secrets does not matter to a message
 		}
-		figures, err := compare.Run(ctx, []compare.Target{{
-			Name: report.Keyward, Programs: []*program.Program{s.site.Program(c.Program)},
-			Connect: func(n int) ([]load.Call, func(), error) {
-				return cases.Callers(n, s.site.Address(c.Program), c.Method, c.Caller, c.Next)
-			},
-		}}, s.Callers, s.Options)
-		if err != nil {
-			return nil, fmt.Errorf("measure %s: %w", c.Name, err)
+		if all, err = s.add(ctx, all, c, s.Callers); err != nil {
+			return nil, err
 		}
-		all = append(all, report.Case{Name: c.Name, Figures: figures[0]})
-		s.progress("%d secrets: %-24s %7.0f/s", s.secrets, c.Name, figures[0].Rate)
 	}
-	return all, nil
+	// A search takes a processor for so long that more callers would only measure the queue.
+	return s.add(ctx, all, s.world.Search(), 1)
+}
+
+// add measures a case and appends its figures.
+func (s *size) add(ctx context.Context, to []report.Case, c cases.Case, callers int) ([]report.Case, error) {
+	figures, err := compare.Run(ctx, []compare.Target{{
+		Name: report.Keyward, Programs: []*program.Program{s.site.Program(c.Program)},
+		Connect: func(n int) ([]load.Call, func(), error) {
+			return cases.Callers(n, s.site.Address(c.Program), c.Method, c.Caller, c.Next)
+		},
+	}}, callers, s.Options)
+	if err != nil {
+		return nil, fmt.Errorf("measure %s: %w", c.Name, err)
+	}
+	s.progress("%d secrets: %-36s %7.0f/s", s.secrets, c.Name, figures[0].Rate)
+	return append(to, report.Case{Name: c.Name, Figures: figures[0]}), nil
 }
