@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"unicode"
 
 	"github.com/keyward/keyward/pkg/resource"
 )
@@ -35,14 +34,20 @@ func parseBearer(values []string) (string, error) {
 	case token == "" || len(token) > maxToken:
 		return "", errors.New("the token is missing or too long")
 	// The library ignores white space, which would allow many spellings of one token.
-	case strings.ContainsFunc(token, notOfToken):
+	case !isToken(token):
 		return "", errors.New("the token is not base64url")
 	}
 	return token, nil
 }
 
-func notOfToken(r rune) bool {
-	return r != '-' && r != '_' && r != '.' && (r > unicode.MaxASCII || !resource.Alphanumeric(byte(r)))
+// isToken reports whether a text has only the characters of a token.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '-' && c != '_' && c != '.' && !resource.Alphanumeric(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // previewToken parses the header and the issuer of a token without verifying them.

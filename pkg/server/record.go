@@ -1,0 +1,3 @@
+package server
+
+func (r *request) record(*answer) *answer { return nil }
