@@ -176,27 +176,30 @@ func (r *Rule) Admit(p *Principal, on Resource) error {
 	return nil
 }
 
-// admits reports whether the principal may call the method on a resource.
+// admits reports whether the principal may call the method on a resource. The policy remembers the
+// decisions for callers with many grants.
 func (r *Rule) admits(p *Principal, on Resource) bool {
 	switch {
 	case r.anyCaller:
 		return p.Subject != ""
-	// A super admin owns all workspaces, so the name in the request does not matter, even if it is
-	// invalid: the handler reports the error.
-	case slices.Contains(r.roles, accessv1.Role_ROLE_SUPER_ADMIN) && p.SuperAdmin():
-		return true
-	case on.Name == "":
-		return false
-	case p.standing == nil || len(p.Grants) <= fewGrants:
-		return r.granted(p.Grants, on)
+	case p.policy == nil || len(p.Grants) <= fewGrants:
+		return r.decide(p.Grants, on)
 	}
 	return p.policy.admits(r, p.standing, on)
 }
 
-// granted decides whether one of the grants admits to the method on a resource.
-func (r *Rule) granted(grants []Grant, on Resource) bool {
+// decide decides whether one of the grants admits to the method on a resource.
+func (r *Rule) decide(grants []Grant, on Resource) bool {
 	return slices.ContainsFunc(grants, func(g Grant) bool {
-		return slices.Contains(r.roles, g.Role) && g.covers(on.target)
+		if !slices.Contains(r.roles, g.Role) {
+			return false
+		}
+		// A super admin owns all workspaces, so the name in the request does not matter, even if it
+		// is invalid: the handler reports the error.
+		if g.Role == accessv1.Role_ROLE_SUPER_ADMIN && g.Workspace == Everywhere {
+			return true
+		}
+		return on.Name != "" && g.covers(on.target)
 	})
 }
 

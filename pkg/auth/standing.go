@@ -56,7 +56,7 @@ func (p *Policy) admits(r *Rule, s *standing, on Resource) bool {
 	if admitted, known := p.decisions.Get(question); known {
 		return admitted
 	}
-	admitted := r.granted(s.grants, on)
+	admitted := r.decide(s.grants, on)
 	p.decisions.Add(question, admitted)
 	return admitted
 }

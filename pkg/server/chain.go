@@ -108,8 +108,8 @@ func (r *request) run(serve func() error) (err error) {
 	r.method.requests.Begin()
 	a := r.answer(serve)
 	r.visit.Leave()
-	if refused := r.record(a); refused != nil {
-		a = refused
+	if err := r.record(codeOfAnswer(a)); err != nil {
+		a = answerTo(r, err)
 	}
 	r.observe(a)
 	if a != nil {

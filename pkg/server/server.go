@@ -9,6 +9,7 @@
 //	recover       a panic in the chain ends one request, not the server
 //	request id    and the trace, which the stats handler started before
 //	log, metrics  one line and one count per request, whatever its result
+//	record        one access record per request, written before the response leaves
 //	status        converts faults, other errors, and panics to the response
 //	authenticate  determines the caller
 //	share         limits the caller
@@ -24,6 +25,9 @@
 // an unauthenticated caller returns UNAUTHENTICATED. The status step catches panics of handlers,
 // so that they are logged and counted with their status. Status codes appear in one file,
 // status.go.
+//
+// The chain is not one of interceptors. Its steps are methods of one value per request, which is
+// also the context of the request, and they are called one after the other in chain.go.
 //
 // # Changing files
 //
@@ -101,6 +105,7 @@ type Server struct {
 	token     *telemetry.Token // nil: none is asked for
 	policies  *auth.Policies
 	steps     steps
+	records   *records // nil: none are written
 	bodies    bodies
 	codec     codec
 	health    *health.Server
@@ -146,6 +151,9 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 		if reader, ok := svc.(PolicyReader); ok {
 			reader.UsePolicies(s.policies)
 		}
+	}
+	if s.records, err = newRecords(s.config.AccessLog, t.Metrics); err != nil {
+		return nil, err
 	}
 	s.grpc = grpc.NewServer(s.options(t)...)
 	s.register(c)
@@ -207,7 +215,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 			err = errors.Join(err, late)
 		}
 	}
-	if err != nil {
+	if err = errors.Join(err, s.records.close()); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/auth"
 )
@@ -39,13 +40,16 @@ func (r *request) responses(ss grpc.ServerStream) responses {
 	return responses{r.server.steps.authenticator.Stream(arrival, r.method.rule, r.caller), r}
 }
 
-// RecvMsg receives a request that is well-formed.
+// RecvMsg receives a request that is well-formed, and records it.
 func (s responses) RecvMsg(message any) error {
 	if err := s.Stream.RecvMsg(message); err != nil {
 		return err
 	}
 	s.request.resource = s.Resource()
-	return s.request.validate(message)
+	if err := s.request.validate(message); err != nil {
+		return err
+	}
+	return s.request.record(codes.OK)
 }
 
 // receiveSoon is receive for a request without a deadline. Its load is released as soon as it is

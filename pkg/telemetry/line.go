@@ -58,11 +58,15 @@ func (t *Telemetry) LogRequest(ctx context.Context, level slog.Level, r *Request
 
 // plain reports whether the texts of the line are the same in JSON.
 func (r *Request) plain() bool {
-	for _, text := range [...]string{r.ID, r.RPC, r.Code, r.Peer, r.TraceID, r.Subject, r.Authentication, r.Address} {
-		for i := range len(text) {
-			if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-				return false
-			}
+	return plain(r.ID) && plain(r.RPC) && plain(r.Code) && plain(r.Peer) && plain(r.TraceID) &&
+		plain(r.Subject) && plain(r.Authentication) && plain(r.Address)
+}
+
+// plain reports whether a text is the same in JSON.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
 		}
 	}
 	return true
