@@ -40,10 +40,18 @@ func parseBearer(values []string) (string, error) {
 	return token, nil
 }
 
-// isToken reports whether a text has only the characters of a token.
+// tokenBytes are the bytes of a token.
+var tokenBytes = func() (allowed [256]bool) {
+	for c := range allowed {
+		allowed[c] = c == '-' || c == '_' || c == '.' || resource.Alphanumeric(byte(c))
+	}
+	return allowed
+}()
+
+// isToken reports whether a text has only the bytes of a token.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c != '-' && c != '_' && c != '.' && !resource.Alphanumeric(c) {
+		if !tokenBytes[s[i]] {
 			return false
 		}
 	}

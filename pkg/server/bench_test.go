@@ -37,8 +37,8 @@ func (echo) GetSecret(context.Context, *vaultv1.GetSecretRequest) (*vaultv1.GetS
 	return &vaultv1.GetSecretResponse{Secret: &vaultv1.Secret{Name: name, Description: string(echoed)}}, nil
 }
 
-// BenchmarkChain compares the chain with a bare server of the library that has the same TLS and
-// returns the same responses. The callers run in another process, so CPU time and allocations are
+// BenchmarkChain compares the chain, without and with access records, with a bare server of the
+// library that has the same TLS and returns the same responses. The callers run in another process, so CPU time and allocations are
 // those of the server.
 func BenchmarkChain(b *testing.B) {
 	env := servertest.New(b)
@@ -53,6 +53,11 @@ func BenchmarkChain(b *testing.B) {
 			})
 			b.Run(fmt.Sprintf("%s/%d/chain", as.method, callers), func(b *testing.B) {
 				runLoad(b, env, as.caller, serveChain(b, env.Config()), as.method, callers)
+			})
+			b.Run(fmt.Sprintf("%s/%d/recorded", as.method, callers), func(b *testing.B) {
+				cfg := env.Config()
+				cfg.AccessLog.File = filepath.Join(b.TempDir(), "access.log")
+				runLoad(b, env, as.caller, serveChain(b, cfg), as.method, callers)
 			})
 		}
 	}
