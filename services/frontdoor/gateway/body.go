@@ -47,10 +47,11 @@ func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
 	if size < 0 { // the length is unknown
 		size = limit
 	}
-	var err error
-	if c.give, err = g.bodies.Take(auth.OriginOf(r.RemoteAddr), int(size)); err != nil {
+	taken, err := g.bodies.Take(auth.OriginOf(r.RemoteAddr), int(size))
+	if err != nil {
 		return nil, crowded(err)
 	}
+	c.give = taken.Give
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case int64(len(body)) > limit:
