@@ -16,7 +16,7 @@ const inMemory = "bufconn"
 // [credentials.AuthInfo] of connections with [Credentials].
 type connection struct {
 	credentials.TLSInfo
-	// workload is the SPIFFE ID of the certificate, or empty if there was none.
+	// workload is the SPIFFE ID of the certificate, or empty without a certificate.
 	workload string
 	// err is the reason why the certificate does not name a workload.
 	err     error

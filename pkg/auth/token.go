@@ -48,7 +48,7 @@ var tokenBytes = func() (allowed [256]bool) {
 	return allowed
 }()
 
-// isToken reports whether a text has only the bytes of a token.
+// isToken reports whether a string consists of bytes of tokens only.
 func isToken(s string) bool {
 	for i := range len(s) {
 		if !tokenBytes[s[i]] {

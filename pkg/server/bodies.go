@@ -106,6 +106,7 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return nil, fmt.Errorf("response of type %T is no message", r.response)
 	}
 	data, err := proto.Marshal(message)
+	r.response = nil // it may contain a secret, and the load stays until the response was sent
 	if err != nil || mem.IsBelowBufferPoolingThreshold(cap(data)) { // these buffers are not reported
 		r.load.give()
 		return mem.BufferSlice{mem.SliceBuffer(data)}, err

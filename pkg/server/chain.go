@@ -60,9 +60,15 @@ func (r *request) admit(message any) error {
 // stream returns the handler of a method that streams.
 func (s *Server) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
 	return func(srv any, ss grpc.ServerStream) error {
-		r := s.newRequest(ss.Context(), m)
+		ctx, stop := s.untilDrain(ss.Context())
+		defer stop()
+		r := s.newRequest(ctx, m)
 		return r.run(func() error {
-			return r.untilDrain(func() error { return r.serveStream(srv, ss, handle) })
+			err := r.serveStream(srv, ss, handle)
+			if drained, ok := fault.From(context.Cause(r)); ok && errors.Is(err, context.Canceled) {
+				return drained
+			}
+			return err
 		})
 	}
 }
@@ -192,25 +198,16 @@ func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, 
 	return ctx, nil
 }
 
-// untilDrain ends a stream when the server starts to stop. The caller can then continue with
-// another server, or with this one after a restart.
-func (r *request) untilDrain(serve func() error) error {
-	drained := fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").Retry(time.Second)
-	within, cancel := context.WithCancelCause(r.Context)
-	defer cancel(nil)
+// untilDrain returns a context that ends when the server starts to stop, with a fault as its cause.
+// The caller of a stream can then continue with another server, or with this one after a restart.
+func (s *Server) untilDrain(ctx context.Context) (within context.Context, stop func()) {
+	within, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case <-r.server.draining:
-			cancel(drained)
+		case <-s.draining:
+			cancel(fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").Retry(time.Second))
 		case <-within.Done():
 		}
 	}()
-	outer := r.Context
-	r.Context = within
-	err := serve()
-	r.Context = outer
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(within), drained) {
-		return drained
-	}
-	return err
+	return within, func() { cancel(nil) }
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -71,7 +72,7 @@ func (r *request) record(code codes.Code) error {
 		return nil
 	}
 	if r.Err() != nil {
-		return r.Err() // no one waits for the response
+		return context.Cause(r) // no one waits for the response
 	}
 	records.failed.Inc()
 	return fault.New(fault.Unavailable, fault.Unreachable,

@@ -2,8 +2,8 @@ package telemetry
 
 import "encoding/json"
 
-// AppendJSON appends a text as a JSON string. Nearly all texts of a server are the same in JSON, so
-// that it rarely needs the encoder.
+// AppendJSON appends a string in JSON. Nearly all strings of a server need no escaping, so it rarely
+// needs the encoder.
 func AppendJSON(line []byte, text string) []byte {
 	if plain(text) {
 		return append(append(append(line, '"'), text...), '"')

@@ -56,13 +56,13 @@ func (t *Telemetry) LogRequest(ctx context.Context, level slog.Level, r *Request
 	_, _ = t.buffer.Write(r.append(space[:0], time.Now(), level, t.service)) // its error is nil
 }
 
-// plain reports whether the texts of the line are the same in JSON.
+// plain reports whether the strings of the line need no escaping in JSON.
 func (r *Request) plain() bool {
 	return plain(r.ID) && plain(r.RPC) && plain(r.Code) && plain(r.Peer) && plain(r.TraceID) &&
 		plain(r.Subject) && plain(r.Authentication) && plain(r.Address)
 }
 
-// plain reports whether a text is the same in JSON.
+// plain reports whether a string needs no escaping in JSON.
 func plain(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -72,7 +72,7 @@ func plain(text string) bool {
 	return true
 }
 
-// append appends a line of plain texts.
+// append appends a line of plain strings.
 func (r *Request) append(line []byte, now time.Time, level slog.Level, service string) []byte {
 	line = append(line, `{"time":"`...)
 	line = now.AppendFormat(line, time.RFC3339Nano)

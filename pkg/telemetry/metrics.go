@@ -69,8 +69,8 @@ func (q *Requests) Method(service, method string) *MethodRequests {
 	return &MethodRequests{of: q, service: service, method: method}
 }
 
-// MethodRequests counts the requests of one method. It finds its metrics once, because finding
-// them for each request costs more than counting.
+// MethodRequests counts the requests of one method. It looks its metrics up once, because a
+// lookup for each request costs more than counting.
 type MethodRequests struct {
 	of              *Requests
 	service, method string
