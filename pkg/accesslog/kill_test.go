@@ -44,7 +44,7 @@ func writeUntilKilled(path string) error {
 				if err := l.Write(context.Background(), []byte(record)); err != nil {
 					return
 				}
-				if _, err := fmt.Println(record); err != nil {
+				if _, err := fmt.Fprintln(os.Stdout, record); err != nil {
 					return
 				}
 			}

@@ -106,7 +106,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return nil, fmt.Errorf("response of type %T is no message", r.response)
 	}
 	data, err := proto.Marshal(message)
-	r.response = nil // it may contain a secret, and the load stays until the response was sent
+	// It may contain a secret, and the request stays until the response was sent.
+	r.response = nil
 	if err != nil || mem.IsBelowBufferPoolingThreshold(cap(data)) { // these buffers are not reported
 		r.load.give()
 		return mem.BufferSlice{mem.SliceBuffer(data)}, err

@@ -19,7 +19,7 @@ import (
 func (s *Server) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		r := s.newRequest(ctx, m)
-		err := r.run(func() (err error) {
+		err := r.run(func() (err error) { //nolint:contextcheck // r is the context
 			r.response, err = handle(srv, r, r.admit, nil)
 			return err
 		})

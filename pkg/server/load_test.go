@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -119,15 +120,17 @@ func serveLoad(text string) error {
 	if _, err := l.run(conn, 2000); err != nil {
 		return err
 	}
-	fmt.Println("ready")
+	if _, err := fmt.Fprintln(os.Stdout, "ready"); err != nil {
+		return err
+	}
 	bufio.NewScanner(os.Stdin).Scan()
 	took, err := l.run(conn, l.Calls)
 	if err != nil {
 		return err
 	}
 	slices.Sort(took)
-	fmt.Println(int64(took[len(took)/2]), int64(took[len(took)*99/100]))
-	return conn.Close()
+	_, err = fmt.Fprintln(os.Stdout, int64(took[len(took)/2]), int64(took[len(took)*99/100]))
+	return errors.Join(err, conn.Close())
 }
 
 func (l calls) dial() (*grpc.ClientConn, error) {

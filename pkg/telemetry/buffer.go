@@ -113,7 +113,7 @@ type urgent struct {
 func (u urgent) Handle(ctx context.Context, record slog.Record) error {
 	err := u.Handler.Handle(ctx, record)
 	if record.Level >= slog.LevelWarn {
-		u.buffer.flushSoon()
+		u.buffer.flushSoon() //nolint:contextcheck // the lines are not those of this context only
 	}
 	return err
 }

@@ -69,9 +69,9 @@ func TestWarningsAndErrorsAreWrittenAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelError} {
 		observed, out := observing(t)
-		log := observed.Log.With("a", 1).WithGroup("g")
+		derived := observed.Log.With("a", 1).WithGroup("g")
 		observed.Log.Info("before")
-		log.Log(t.Context(), level, "urgent")
+		derived.Log(t.Context(), level, "urgent")
 		if text := out.String(); !strings.Contains(text, "before") || !strings.Contains(text, "urgent") {
 			t.Errorf("%v: the output is %q when the call returns, want both lines", level, text)
 		}
@@ -96,7 +96,7 @@ func TestStuckOutputDropsAndCountsLines(t *testing.T) {
 	out.stuck.Lock()
 	begin, text := time.Now(), strings.Repeat("x", 100_000)
 	for range 30 { // three times what may wait, with what is being written
-		observed.Log.Info(text)
+		observed.Log.Info("a long line", "text", text)
 	}
 	observed.Log.Error("an error")
 	if took := time.Since(begin); took > 8*time.Second {

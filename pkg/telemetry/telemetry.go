@@ -102,7 +102,7 @@ func (t *Telemetry) Flush() { t.buffer.flush() }
 // Close sends pending spans until ctx ends, and writes the last lines of the log. Lines that are
 // logged later are still written.
 func (t *Telemetry) Close(ctx context.Context) error {
-	defer t.buffer.flushSoon()
+	defer t.buffer.flushSoon() //nolint:contextcheck // it has a limit of its own
 	if err := t.stop(ctx); err != nil {
 		return fmt.Errorf("flush traces: %w", err)
 	}
