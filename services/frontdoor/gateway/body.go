@@ -52,16 +52,17 @@ func (g *gateway) readBody(rt *route, r *http.Request) (text []byte, give func()
 	if err != nil {
 		return nil, give, crowded(err)
 	}
+	give = taken.Give
 	text, err = readAll(r, limit)
 	switch {
 	case int64(len(text)) > limit:
-		return nil, taken, bodyTooLarge(limit)
+		return nil, give, bodyTooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, taken, deadline(http.StatusRequestTimeout)
+		return nil, give, deadline(http.StatusRequestTimeout)
 	case err != nil:
-		return nil, taken, malformedJSON("")
+		return nil, give, malformedJSON("")
 	}
-	return text, taken, nil
+	return text, give, nil
 }
 
 // readAll reads a body, but at most one byte more than the limit.
