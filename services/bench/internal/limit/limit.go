@@ -3,7 +3,7 @@
 //
 //	echo     a bare grpc-go server that returns as many bytes as the request asks for
 //	chain    the server of package server, with authentication, authorization, validation, and
-//	         the request log, around a service that returns recorded answers
+//	         the request log, and access records, around a service that returns recorded answers
 //	floor    a bare grpc-go server that seals a value and stores the rows that the vault stores
 //	gateway  a bare grpc-gateway in front of a bare grpc-go server with recorded answers
 //

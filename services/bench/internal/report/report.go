@@ -133,8 +133,9 @@ func (r Report) limitLines() [][]string {
 const legend = `
 p50, p99: milliseconds. CPU/1,000: milliseconds of server CPU, user and system, for 1,000 calls, of
 both processes for JSON. written: KiB that reach the disk for a call (write_bytes of the processes,
-with the request log). allocs: heap objects for a call. memory: MiB of anonymous resident memory.
-Callers share a gRPC connection by 16; each JSON caller has an HTTP/1.1 connection of its own.
+with the request log and access records). allocs: heap objects for a call. memory: MiB of anonymous
+resident memory. Callers share a gRPC connection by 16; each JSON caller has an HTTP/1.1 connection
+of its own.
 `
 
 // WriteText writes the tables for people.

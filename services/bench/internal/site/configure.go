@@ -24,6 +24,7 @@ const serverSettings = `
 listen: %[1]s
 metrics_listen: %[2]s
 log: {level: info}
+access_log: {file: %[3]s/%[4]s.access}
 tls: {certificate: %[3]s/%[4]s.crt, key: %[3]s/%[4]s.key, client_trust: %[3]s/ca.pem, trust_domain: %[5]s}
 auth:
   policy: %[3]s/policy.yaml

@@ -1,5 +1,5 @@
 // Package site runs the three programs of Keyward apart, each with its own certificate and
-// configuration file, as an operator would: mutual TLS, a policy, metrics, and the request log.
+// configuration file, as an operator would: mutual TLS, a policy, metrics, the request log, and access records.
 //
 // Everything is in one folder. A store that is already in it is used.
 package site
