@@ -24,25 +24,15 @@ func (db *DB) commit() {
 		if g.err == nil && !g.writes.empty() {
 			g.err = db.store(g)
 		}
-		g.finish()
-	}
-}
-
-// finish completes the members of a group and lets the first stage know.
-func (g *group) finish() {
-	if g.err != nil {
-		// First, so that no caller that got the error joins the group that fails with this one.
-		close(g.finished)
-	} else {
-		// Last, so that callers who return at once can join the next group.
-		defer close(g.finished)
-	}
-	for _, r := range g.members {
 		if g.err != nil {
-			// Whatever the function returned, it may have seen changes that are now undone.
-			r.err = g.err
+			// First, so that no request that follows the failure joins a group that falls with this one.
+			close(g.finished)
+			g.complete(g.err)
+			continue
 		}
-		close(r.done)
+		// Last, so that callers that return at once can join the next group.
+		g.complete(nil)
+		close(g.finished)
 	}
 }
 

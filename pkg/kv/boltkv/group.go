@@ -119,12 +119,8 @@ func newGroup(db *DB, previous *group) *group {
 		db: db, logs: db.attachedLogs(), previous: previous,
 		writes: newOverlay(), records: make(map[string][][]byte), finished: make(chan struct{}),
 	}
-	if previous != nil {
-		select {
-		case <-previous.finished:
-			g.previous = nil
-		default:
-		}
+	if previous != nil && previous.isFinished() {
+		g.previous = nil
 	}
 	return g
 }
@@ -147,22 +143,24 @@ func (g *group) fill(first *request) {
 
 // next returns the next request, or nil if the group ends here: when it is full, or when the second
 // stage is ready for it and no request is waiting.
-func (g *group) next() *request {
+func (g *group) next() (r *request) {
 	if g.full() {
 		return nil
 	}
 	if g.previous != nil {
 		select {
-		case r := <-g.db.queue: // nil when the queue is closed
-			return r
+		case r = <-g.db.queue: // nil when the queue is closed
 		case <-g.previous.finished:
 		}
-		if g.settle(); g.err != nil {
-			return nil
-		}
+	}
+	if g.previous != nil && g.previous.isFinished() {
+		g.settle()
+	}
+	if r != nil || g.previous != nil {
+		return r
 	}
 	select {
-	case r := <-g.db.queue:
+	case r = <-g.db.queue:
 		return r
 	default:
 		return nil
@@ -173,16 +171,38 @@ func (g *group) full() bool {
 	return g.err != nil || len(g.members) >= maxGroup || g.bytes >= maxGroupBytes
 }
 
-// settle waits for the previous group, and fails with it.
+// settle waits for the previous group. If that has failed, the members fail with it, and the group
+// starts over. A request that is made after the failure does not fall.
 func (g *group) settle() {
 	if g.previous == nil {
 		return
 	}
 	<-g.previous.finished
-	if g.previous.err != nil {
-		g.err = g.previous.err
+	if err := g.previous.err; err != nil {
+		g.complete(err)
+		*g = *newGroup(g.db, nil)
 	}
 	g.previous = nil
+}
+
+func (g *group) isFinished() bool {
+	select {
+	case <-g.finished:
+		return true
+	default:
+		return false
+	}
+}
+
+// complete lets the members return, with err if it is not nil.
+func (g *group) complete(err error) {
+	for _, r := range g.members {
+		if err != nil {
+			// Whatever the function returned, it may have seen changes that are now undone.
+			r.err = err
+		}
+		close(r.done)
+	}
 }
 
 // member runs one request and, if it succeeds, adds its writes to the group.
