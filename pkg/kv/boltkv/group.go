@@ -155,6 +155,8 @@ func (g *group) next() (r *request) {
 	}
 	if g.previous != nil && g.previous.isFinished() {
 		g.settle()
+		// The members of the previous group are about to run, and some return with their next update.
+		runtime.Gosched()
 	}
 	if r != nil || g.previous != nil {
 		return r
