@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -87,16 +88,26 @@ func readThrough(t *testing.T, content []byte) {
 		return
 	}
 	defer db.Close()
-	_ = db.View(func(tx *bbolt.Tx) error {
-		s := &snapshot{}
-		if err := s.begin(tx); err != nil || s.bucket == nil {
-			return err
+	var all states
+	defer all.set(nil)
+	if err := all.publish(db); err != nil {
+		return
+	}
+	base, err := all.acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if base.bucket == nil {
+		base.release()
+		return
+	}
+	var s snapshot
+	s.begin(base)
+	defer s.end()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for _, err := range s.Scan(kv.Range{Limit: 1000}) {
+		if err != nil {
+			return
 		}
-		for _, err := range s.Scan(kv.Range{Limit: 1000}) {
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
 }
