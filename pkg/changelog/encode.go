@@ -36,7 +36,8 @@ const (
 var errMalformed = errors.New("change log: malformed record")
 
 // encodeRecord returns the record of an entry: the prefixes of the index keys that list it, then
-// the leaf. The store's single writer therefore neither parses JSON nor builds keys from names.
+// the leaf. Integrate, which runs for all callers together, therefore neither parses JSON nor
+// builds keys from names.
 func encodeRecord(salt [saltSize]byte, state []byte, e Entry) ([]byte, error) {
 	text, err := json.Marshal(e)
 	if err != nil {

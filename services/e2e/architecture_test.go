@@ -54,6 +54,7 @@ var layers = []layer{
 	{"local identities import nothing", []string{"services/standalone/localid"}, nil},
 	{"standalone combines the services", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
 	{"each program starts one service, and the vault's also seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
+	{"the benchmark uses the contract, and measures the programs from the outside", []string{"services/bench/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1", "services/standalone/localid"}},
 	{"examples use published modules", []string{"examples/..."}, []string{"pkg/client", "proto/gen/keyward/allowlist/v1"}},
 	{"black-box tests use the contract", []string{"services/e2e/..."}, []string{"proto/..."}},
 }

@@ -226,12 +226,13 @@ func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 	if c.memory == nil {
 		return c.Fresh(ctx, refs)
 	}
-	results, flights := make([]Result, len(refs)), make([]*flight, len(refs))
-	for i, ref := range refs {
-		var a answer
-		a, flights[i] = c.memory.find(ctx, ref, c.ask)
-		results[i].Value = a.Value
+	results := make([]Result, len(refs))
+	flights := c.memory.findAll(ctx, refs, results, c.ask)
+	if flights == nil {
+		return results
 	}
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
 	for i, f := range flights {
 		if f != nil {
 			a, err := c.memory.wait(ctx, f)
@@ -243,6 +244,8 @@ func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 
 // Fresh is [Cache.ResolveAll] without the cache: Sealed is as it is now.
 func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
 	results := make([]Result, len(refs))
 	var calls sync.WaitGroup
 	for i, ref := range refs {

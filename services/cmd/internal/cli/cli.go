@@ -21,6 +21,10 @@ import (
 	"github.com/keyward/keyward/services/cmd/internal/config"
 )
 
+// heapRoom is the size to which the heap of a program grows before garbage is collected, unless
+// GOGC is set. It is small for a server, and much more than the live heap of most of them.
+const heapRoom = 64 << 20
+
 // Main runs a program until it finishes or receives SIGINT or SIGTERM, and exits.
 func Main(name, short string, commands ...*cobra.Command) {
 	root := &cobra.Command{Use: name, Short: short, SilenceUsage: true, SilenceErrors: true}
@@ -30,9 +34,12 @@ func Main(name, short string, commands ...*cobra.Command) {
 }
 
 // Run runs a command until it finishes or receives SIGINT or SIGTERM, and exits. It protects the
-// memory of the process from dumps.
+// memory of the process from dumps, and sets how often garbage is collected.
 func Run(root *cobra.Command) {
 	memory.Protect()
+	if os.Getenv("GOGC") == "" {
+		memory.Room(heapRoom)
+	}
 	telemetry.SilenceGRPC()
 	root.Version = buildinfo.Read().String()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

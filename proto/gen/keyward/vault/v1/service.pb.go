@@ -593,8 +593,14 @@ type ListSecretsResponse struct {
 	Secrets []*Secret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// The token of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Whether the index that answers a `query` was not complete yet, as in the first seconds after a
+	// start of the vault with many secrets. The vault then examines the secrets one after the other,
+	// a limited number of them for each page. The result is still complete, but its pages may be
+	// short or empty before the last one. Follow `next_page_token`, or repeat the request after a few
+	// seconds.
+	IndexIncomplete bool `protobuf:"varint,120,opt,name=index_incomplete,json=indexIncomplete,proto3" json:"index_incomplete,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListSecretsResponse) Reset() {
@@ -639,6 +645,13 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListSecretsResponse) GetIndexIncomplete() bool {
+	if x != nil {
+		return x.IndexIncomplete
+	}
+	return false
 }
 
 // The request of ListWorkspaces.
@@ -3488,10 +3501,11 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x05state\x18\x06 \x01(\x0e2\x1e.keyward.vault.v1.VersionStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x127\n" +
 	"\x05usage\x18\a \x01(\x0e2\x17.keyward.vault.v1.UsageB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05usage\x12P\n" +
 	"\x05label\x18\b \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\x12J\n" +
-	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"q\n" +
+	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"\x9c\x01\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x10index_incomplete\x18x \x01(\bR\x0findexIncomplete\"f\n" +
 	"\x15ListWorkspacesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +

@@ -557,6 +557,17 @@ export declare type ListSecretsResponse = Message<"keyward.vault.v1.ListSecretsR
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Whether the index that answers a `query` was not complete yet, as in the first seconds after a
+   * start of the vault with many secrets. The vault then examines the secrets one after the other,
+   * a limited number of them for each page. The result is still complete, but its pages may be
+   * short or empty before the last one. Follow `next_page_token`, or repeat the request after a few
+   * seconds.
+   *
+   * @generated from field: bool index_incomplete = 120;
+   */
+  indexIncomplete: boolean;
 };
 
 /**
@@ -578,6 +589,17 @@ export declare type ListSecretsResponseJson = {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken?: string;
+
+  /**
+   * Whether the index that answers a `query` was not complete yet, as in the first seconds after a
+   * start of the vault with many secrets. The vault then examines the secrets one after the other,
+   * a limited number of them for each page. The result is still complete, but its pages may be
+   * short or empty before the last one. Follow `next_page_token`, or repeat the request after a few
+   * seconds.
+   *
+   * @generated from field: bool index_incomplete = 120;
+   */
+  indexIncomplete?: boolean;
 };
 
 /**
