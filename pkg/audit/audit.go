@@ -38,7 +38,8 @@ var ErrMismatch = errors.New("the store differs from its change log")
 type Resources interface {
 	// Spaces returns the prefixes of all own rows.
 	Spaces() []kv.Key
-	// Own returns the key of the own row of a resource.
+	// Own returns the key of the own row of a resource, or nil for entries that are not about a
+	// resource of the service.
 	Own(resource string) (kv.Key, error)
 	// Resource returns the resource of an own row.
 	Resource(own kv.Pair) (Resource, error)
@@ -106,7 +107,7 @@ func current(resources Resources, resource string, value []byte, newest []change
 // with [ErrMismatch].
 func Check(r kv.Reader, resources Resources, resource string) error {
 	key, err := resources.Own(resource)
-	if err != nil {
+	if err != nil || key == nil {
 		return err
 	}
 	own, err := get(r, key)

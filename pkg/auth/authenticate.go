@@ -9,10 +9,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/quota"
@@ -26,8 +23,6 @@ const (
 	defaultCacheSize = 10_000
 	// cacheTime is the maximum time for which a verified token is cached.
 	cacheTime = 5 * time.Minute
-	// inMemory is the network of connections within the process.
-	inMemory = "bufconn"
 )
 
 // A Config configures an [Authenticator].
@@ -97,24 +92,17 @@ func NewAuthenticator(cfg Config) (*Authenticator, error) {
 // credentials. An address that sent too many invalid credentials is refused with RATE_LIMITED for
 // some time.
 func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
-	policy := a.policies.current.Load()
-	certificate, err := certificateID(ctx)
-	if err != nil {
-		return Principal{}, err
+	policy, from := a.policies.current.Load(), connectionOf(ctx)
+	if from.err != nil {
+		return Principal{}, refused(from.err.Error())
 	}
 	authorization := metadata.ValueFromIncomingContext(ctx, "authorization")
-	proxied := certificate != "" && policy.proxies[certificate]
+	proxied := from.workload != "" && policy.proxies[from.workload]
 	switch {
-	case certificate != "" && !proxied && len(authorization) > 0:
+	case from.workload != "" && !proxied && len(authorization) > 0:
 		return Principal{}, refused("the request has both a certificate and a token")
-	case certificate != "" && !proxied:
-		return Principal{
-			Subject:        certificate,
-			Authentication: ByMTLS,
-			Address:        address(ctx, false),
-			Grants:         policy.certificateGrants(certificate),
-			Known:          policy.workspaces,
-		}, nil
+	case from.workload != "" && !proxied:
+		return policy.principal(from.workload, ByMTLS, from.caller(ctx, false), policy.certificateStanding(from.workload)), nil
 	case len(authorization) == 0:
 		return Principal{}, fault.New(fault.Unauthenticated, fault.CredentialsMissing, "the request has no credentials")
 	}
@@ -122,19 +110,20 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 	if err != nil {
 		return Principal{}, refused(err.Error())
 	}
-	from := address(ctx, proxied)
-	who, err := a.verify(ctx, token, from)
+	address := from.caller(ctx, proxied)
+	who, err := a.verify(ctx, token, address)
 	if err != nil {
 		return Principal{}, err
 	}
+	return policy.principal(who.subject, ByOIDC, address, policy.standing(who)), nil
+}
+
+// principal returns a caller with its standing in the policy.
+func (p *Policy) principal(subject, authentication, address string, s *standing) Principal {
 	return Principal{
-		Subject:        who.subject,
-		Authentication: ByOIDC,
-		Address:        from,
-		Grants:         policy.claimGrants(who.issuer, who.claims),
-		Known:          policy.workspaces,
-		Overage:        policy.overage(who.issuer, who.claims),
-	}, nil
+		Subject: subject, Authentication: authentication, Address: address,
+		Grants: s.grants, Known: p.workspaces, Overage: s.overage, standing: s, policy: p,
+	}
 }
 
 // verify returns the identity of a token. It caches verified tokens and never caches refused ones.
@@ -166,42 +155,6 @@ func (a *Authenticator) inspect(ctx context.Context, token string) (*identity, e
 	return i.verify(ctx, token, p)
 }
 
-// certificateID returns the SPIFFE ID of the connection, or an empty string if the client
-// presented no certificate.
-func certificateID(ctx context.Context) (string, error) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return "", nil
-	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.PeerCertificates) == 0 {
-		return "", nil
-	}
-	id, err := workloadID(info.State)
-	if err != nil {
-		return "", refused(err.Error())
-	}
-	return id.String(), nil
-}
-
-// address returns the client address of a request. A gateway that authenticated as a proxy, or is
-// part of this process, forwards the address of its caller.
-func address(ctx context.Context, proxied bool) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok || p.Addr == nil {
-		return ""
-	}
-	if !proxied && p.Addr.Network() != inMemory {
-		return p.Addr.String()
-	}
-	if said := metadata.ValueFromIncomingContext(ctx, AddressHeader); len(said) == 1 {
-		if clean, ok := parseAddress(said[0]); ok {
-			return clean
-		}
-	}
-	return p.Addr.String()
-}
-
 // parseAddress parses an IP address with or without a port. The address will be logged, so nothing
 // else is accepted: a zone could be any text.
 func parseAddress(s string) (string, bool) {
@@ -212,19 +165,6 @@ func parseAddress(s string) (string, bool) {
 		return a.String(), true
 	}
 	return "", false
-}
-
-// Unary is the interceptor that adds the principal to the context or refuses the request. Requests
-// to open methods pass without a principal.
-func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if Open(info.FullMethod) {
-		return handler(ctx, req)
-	}
-	p, err := a.Authenticate(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return handler(NewContext(ctx, p), req)
 }
 
 // refused is the uniform error for all invalid credentials. The cause is for the log.

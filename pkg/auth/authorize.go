@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,10 +17,10 @@ import (
 
 // A Guard admits a request only if its principal may call the method on the named resource. It
 // knows the methods from the access options in the contract.
-type Guard struct{ rules map[string]rule }
+type Guard struct{ rules map[string]*Rule }
 
-// rule is the access option of one method.
-type rule struct {
+// A Rule is the access option of one method. Nil refuses all callers.
+type Rule struct {
 	// anyCaller admits every authenticated caller. All other fields are then empty.
 	anyCaller bool
 	roles     []accessv1.Role
@@ -44,7 +43,7 @@ func Open(fullMethod string) bool {
 // NewGuard reads the access options of all methods of the registered services, as returned by
 // grpc.Server.GetServiceInfo. It fails if a method has no valid option, and lists all of them.
 func NewGuard(services map[string]grpc.ServiceInfo) (*Guard, error) {
-	g := &Guard{rules: make(map[string]rule)}
+	g := &Guard{rules: make(map[string]*Rule)}
 	var errs []error
 	for service, info := range services {
 		for _, method := range info.Methods {
@@ -66,50 +65,50 @@ func NewGuard(services map[string]grpc.ServiceInfo) (*Guard, error) {
 	return g, nil
 }
 
-func readRule(service string, info grpc.MethodInfo) (rule, error) {
+func readRule(service string, info grpc.MethodInfo) (*Rule, error) {
 	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 	if err != nil {
-		return rule{}, fmt.Errorf("find service: %w", err)
+		return nil, fmt.Errorf("find service: %w", err)
 	}
 	sd, ok := found.(protoreflect.ServiceDescriptor)
 	if !ok {
-		return rule{}, errors.New("it is not a method of a service")
+		return nil, errors.New("it is not a method of a service")
 	}
 	method := sd.Methods().ByName(protoreflect.Name(info.Name))
 	if method == nil {
-		return rule{}, errors.New("the method is not in the contract")
+		return nil, errors.New("the method is not in the contract")
 	}
 	if info.IsClientStream || method.IsStreamingClient() {
-		return rule{}, errors.New("request streams are not supported")
+		return nil, errors.New("request streams are not supported")
 	}
 	if info.IsServerStream != method.IsStreamingServer() {
-		return rule{}, errors.New("the contract and the server disagree about streaming")
+		return nil, errors.New("the contract and the server disagree about streaming")
 	}
 	access, _ := proto.GetExtension(method.Options(), accessv1.E_Access).(*accessv1.Access)
 	return newRule(access, method.Input())
 }
 
 // newRule parses the access option of a method with this request message.
-func newRule(access *accessv1.Access, input protoreflect.MessageDescriptor) (rule, error) {
+func newRule(access *accessv1.Access, input protoreflect.MessageDescriptor) (*Rule, error) {
 	if access.GetAnyCaller() {
 		if len(access.GetRoles()) > 0 || access.GetWorkspaceField() != "" {
-			return rule{}, errors.New("the access option combines any_caller with roles or a field")
+			return nil, errors.New("the access option combines any_caller with roles or a field")
 		}
-		return rule{anyCaller: true}, nil
+		return &Rule{anyCaller: true}, nil
 	}
 	if len(access.GetRoles()) == 0 {
-		return rule{}, errors.New("the access option is missing or names no role")
+		return nil, errors.New("the access option is missing or names no role")
 	}
 	for _, role := range access.GetRoles() {
 		if _, known := accessv1.Role_name[int32(role)]; !known || role == accessv1.Role_ROLE_UNSPECIFIED {
-			return rule{}, errors.New("the access option names an unknown role")
+			return nil, errors.New("the access option names an unknown role")
 		}
 	}
 	path, err := fieldPath(input, access.GetWorkspaceField())
 	if err != nil {
-		return rule{}, fmt.Errorf("follow workspace_field: %w", err)
+		return nil, fmt.Errorf("follow workspace_field: %w", err)
 	}
-	return rule{roles: access.GetRoles(), path: path}, nil
+	return &Rule{roles: access.GetRoles(), path: path}, nil
 }
 
 // fieldPath resolves a path such as `secret.name`, which must lead to a string.
@@ -142,56 +141,70 @@ func (g *Guard) Asks(role accessv1.Role) bool {
 	return false
 }
 
-// Unary is the interceptor that refuses unauthorized requests. It follows [Authenticator.Unary].
-func (g *Guard) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if p := FromContext(ctx); !g.admits(p, info.FullMethod, req) {
-		return nil, p.denied()
-	}
-	return handler(ctx, req)
+// Rule returns the rule of a method in the form /service/method, or nil for an unknown or open one.
+func (g *Guard) Rule(fullMethod string) *Rule { return g.rules[fullMethod] }
+
+// A Resource is the resource that a request names.
+type Resource struct {
+	// Name is empty if the request names no resource.
+	Name string
+	target
 }
 
-// admits reports whether the principal may send the request to the method. Unknown methods are not
-// admitted.
-func (g *Guard) admits(p Principal, method string, req any) bool {
-	if Open(method) {
-		return true
-	}
-	r, known := g.rules[method]
-	message, ok := req.(proto.Message)
-	return known && ok && r.admits(p, r.name(message))
-}
+// Workspace returns the ID of the workspace of the resource, or an empty string.
+func (r Resource) Workspace() string { return r.workspace }
 
-// admits reports whether the principal may call the method on a resource.
-func (r rule) admits(p Principal, name string) bool {
-	if r.anyCaller {
-		return p.Subject != ""
+// Resource returns the resource that a request to the method names, if its name is well-formed.
+func (r *Rule) Resource(request any) Resource {
+	message, ok := request.(proto.Message)
+	if r == nil || !ok {
+		return Resource{}
 	}
-	// A super admin owns all workspaces, so the name in the request does not matter, even if it is
-	// invalid: the handler reports the error.
-	if p.SuperAdmin() && slices.Contains(r.roles, accessv1.Role_ROLE_SUPER_ADMIN) {
-		return true
-	}
+	name := r.name(message)
 	t, ok := parseTarget(name)
-	return ok && slices.ContainsFunc(p.Grants, func(g Grant) bool {
-		return slices.Contains(r.roles, g.Role) && g.covers(t)
+	if !ok {
+		return Resource{}
+	}
+	return Resource{name, t}
+}
+
+// Admit refuses a principal that may not call the method on the resource.
+func (r *Rule) Admit(p *Principal, on Resource) error {
+	if r == nil || !r.admits(p, on) {
+		return p.denied()
+	}
+	return nil
+}
+
+// admits reports whether the principal may call the method on a resource. The policy remembers the
+// decisions for callers with many grants.
+func (r *Rule) admits(p *Principal, on Resource) bool {
+	switch {
+	case r.anyCaller:
+		return p.Subject != ""
+	case p.policy == nil || len(p.Grants) <= fewGrants:
+		return r.decide(p.Grants, on)
+	}
+	return p.policy.admits(r, p.standing, on)
+}
+
+// decide decides whether one of the grants admits to the method on a resource.
+func (r *Rule) decide(grants []Grant, on Resource) bool {
+	return slices.ContainsFunc(grants, func(g Grant) bool {
+		if !slices.Contains(r.roles, g.Role) {
+			return false
+		}
+		// A super admin owns all workspaces, so the name in the request does not matter, even if it
+		// is invalid: the handler reports the error.
+		if g.Role == accessv1.Role_ROLE_SUPER_ADMIN && g.Workspace == Everywhere {
+			return true
+		}
+		return on.Name != "" && g.covers(on.target)
 	})
 }
 
-// Workspace returns the workspace of a request to the method, or an empty string.
-func (g *Guard) Workspace(method string, req any) string {
-	message, ok := req.(proto.Message)
-	if !ok {
-		return ""
-	}
-	t, ok := parseTarget(g.rules[method].name(message))
-	if !ok {
-		return ""
-	}
-	return t.workspace
-}
-
 // name returns the resource name in the request, or an empty string.
-func (r rule) name(message proto.Message) string {
+func (r *Rule) name(message proto.Message) string {
 	if len(r.path) == 0 {
 		return ""
 	}
@@ -214,7 +227,7 @@ func (g Grant) covers(t target) bool {
 }
 
 // denied returns the error for an unauthorized request of the principal.
-func (p Principal) denied() *fault.Error {
+func (p *Principal) denied() *fault.Error {
 	if p.Overage {
 		return deniedByOverage()
 	}

@@ -2,6 +2,8 @@ package auth_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -42,13 +44,33 @@ func BenchmarkGuard(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx := auth.NewContext(b.Context(), auth.Principal{Grants: []auth.Grant{{Role: accessv1.Role_ROLE_OWNER, Workspace: "acme"}}})
+	few := auth.Principal{Grants: []auth.Grant{{Role: accessv1.Role_ROLE_OWNER, Workspace: "acme"}}}
 	request := &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: "workspaces/acme/secrets/s"}}
-	info := &grpc.UnaryServerInfo{FullMethod: vaultv1.VaultService_UpdateSecret_FullMethodName}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := guard.Unary(ctx, request, info, func(context.Context, any) (any, error) { return nil, nil }); err != nil {
-			b.Fatal(err)
-		}
+	rule := guard.Rule(vaultv1.VaultService_UpdateSecret_FullMethodName)
+	for name, p := range map[string]auth.Principal{"one grant": few, "many grants": manyGrants(b)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := rule.Admit(&p, rule.Resource(request)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+}
+
+// manyGrants returns the owner of 1,000 workspaces, of which acme is the last.
+func manyGrants(b *testing.B) auth.Principal {
+	b.Helper()
+	w := newWorld(b)
+	names := make([]string, 999)
+	for i := range names {
+		names[i] = fmt.Sprintf("w%d", i)
+	}
+	w.grant(b, "people: [{issuer: %[1]s, claim: sub, value: olivia, role: owner, workspaces: ["+strings.Join(names, ", ")+", acme]}]")
+	p, err := w.authn.Authenticate(bearing(b.Context(), "authorization", "Bearer "+w.token(b, "olivia", nil)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
 }

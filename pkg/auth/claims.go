@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -15,12 +16,13 @@ const maxSubject = 255
 type claims map[string]any
 
 // identity is a verified token: the subject, the expiry, and the other claims. It is shared by
-// requests and immutable.
+// requests and immutable, except for the standing in the newest policy that a request has seen.
 type identity struct {
-	issuer  string
-	subject string
-	expiry  time.Time
-	claims  claims
+	issuer   string
+	subject  string
+	expiry   time.Time
+	claims   claims
+	standing atomic.Pointer[standing]
 }
 
 // bounds limits the times in a token.

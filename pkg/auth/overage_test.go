@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/auth"
@@ -68,10 +67,10 @@ func TestDenialNamesGroupOverage(t *testing.T) {
 	}
 	deny := func(p auth.Principal) *fault.Error {
 		t.Helper()
-		_, err := guard.Unary(auth.NewContext(t.Context(), p), nil, &grpc.UnaryServerInfo{FullMethod: "/s/m"}, nil)
+		err := guard.Rule("/s/m").Admit(&p, auth.Resource{})
 		f, ok := fault.From(err)
 		if !ok || f.Kind != fault.PermissionDenied || f.Reason != fault.Denied {
-			t.Fatalf("Unary = %v, want PERMISSION_DENIED", err)
+			t.Fatalf("Admit = %v, want PERMISSION_DENIED", err)
 		}
 		return f
 	}

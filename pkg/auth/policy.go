@@ -10,7 +10,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"weak"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.yaml.in/yaml/v3"
 
@@ -28,14 +30,18 @@ const proxyRole = "proxy"
 type Policy struct {
 	// tokens holds the grants of tokens by issuer, claim, and value.
 	tokens map[string]map[string]map[string][]Grant
-	// certificates holds the grants of workloads by SPIFFE ID.
-	certificates map[string][]Grant
+	// certificates holds the standing of workloads by SPIFFE ID.
+	certificates map[string]*standing
 	// proxies are the SPIFFE IDs that may forward the token of another caller.
 	proxies map[string]bool
 	// workspaces are the IDs of the workspaces that the file names, in order, each once.
 	workspaces []string
 	// rows are the rows of the file, in order, for [Policy.Warnings].
 	rows []policyRow
+	// decisions are recent decisions for callers with many grants.
+	decisions *lru.Cache[decision, bool]
+	// self identifies the policy. It is zero in a policy that grants nothing.
+	self weak.Pointer[Policy]
 }
 
 type policyFile struct {
@@ -100,8 +106,12 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	}
 	p := &Policy{
 		tokens:       make(map[string]map[string]map[string][]Grant),
-		certificates: make(map[string][]Grant),
+		certificates: make(map[string]*standing),
 		proxies:      make(map[string]bool),
+	}
+	p.self = weak.Make(p)
+	if p.decisions, err = lru.New[decision, bool](maxDecisions); err != nil {
+		return nil, fmt.Errorf("make table of decisions: %w", err)
 	}
 	var mistakes mistakes
 	for i, row := range file.People {
@@ -112,7 +122,7 @@ func ParsePolicy(data []byte) (*Policy, error) {
 	}
 	p.rows, p.workspaces = file.rows(), file.workspaces()
 	for id := range p.proxies {
-		if len(p.certificates[id]) > 0 {
+		if s := p.certificates[id]; s != nil && len(s.grants) > 0 {
 			mistakes.errs = append(mistakes.errs, errors.New("workloads: a proxy must not have another role"))
 		}
 	}
@@ -221,7 +231,12 @@ func (p *Policy) addWorkload(row workloadRow, finding func(string)) {
 		finding("role: must be resolver, sender or proxy")
 	}
 	if byCertificate {
-		p.certificates[row.SPIFFEID] = append(p.certificates[row.SPIFFEID], grants...)
+		s := p.certificates[row.SPIFFEID]
+		if s == nil {
+			s = &standing{policy: p.self}
+			p.certificates[row.SPIFFEID] = s
+		}
+		s.grants = append(s.grants, grants...)
 		return
 	}
 	p.grantToken(row.Issuer, "sub", row.Subject, grants)
@@ -275,9 +290,6 @@ func (p *Policy) claimGrants(issuer string, claims claims) []Grant {
 	return grants
 }
 
-// certificateGrants returns the grants of a verified certificate.
-func (p *Policy) certificateGrants(id string) []Grant { return slices.Clone(p.certificates[id]) }
-
 // mistakes collects the mistakes in a file with their places.
 type mistakes struct{ errs []error }
 
@@ -314,8 +326,8 @@ func (p *Policies) Senders(workspace, endpoint string) []string {
 		})
 	}
 	var senders []string
-	for id, grants := range policy.certificates {
-		if sends(grants) {
+	for id, of := range policy.certificates {
+		if sends(of.grants) {
 			senders = append(senders, id)
 		}
 	}

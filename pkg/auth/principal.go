@@ -25,7 +25,7 @@ type Principal struct {
 	// Address is the network address of the caller: that of the peer, or the one that a gateway with
 	// the role proxy forwards.
 	Address string
-	// Grants are the grants of the subject in the policy.
+	// Grants are the grants of the subject in the policy. The slice is shared; do not modify it.
 	Grants []Grant
 	// Known are the IDs of all workspaces that the policy names, in order. The slice belongs to the
 	// policy; do not modify it. See [Principal.Workspaces] for who may see them.
@@ -33,6 +33,11 @@ type Principal struct {
 	// Overage means that the token omits a claim from which the policy grants roles, so that Grants
 	// may be incomplete.
 	Overage bool
+
+	// standing is the origin of Grants in the policy. Both are nil for a principal that was made
+	// elsewhere.
+	standing *standing
+	policy   *Policy
 }
 
 // A Grant is a role in a workspace, or [Everywhere].
@@ -96,15 +101,19 @@ func (p Principal) Roles(workspace string) []string {
 	return names
 }
 
-type principalKey struct{}
+// PrincipalKey is the context key of a principal, which is a *Principal. A context of a request can
+// answer it from its own fields. Other code calls [NewContext] and [FromContext].
+type PrincipalKey struct{}
 
 // NewContext returns a context that carries the principal.
 func NewContext(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return context.WithValue(ctx, PrincipalKey{}, &p)
 }
 
 // FromContext returns the principal of a request, or the zero Principal, which has no role.
 func FromContext(ctx context.Context) Principal {
-	p, _ := ctx.Value(principalKey{}).(Principal)
-	return p
+	if p, ok := ctx.Value(PrincipalKey{}).(*Principal); ok {
+		return *p
+	}
+	return Principal{}
 }

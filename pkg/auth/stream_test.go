@@ -48,22 +48,22 @@ workloads:
 	}
 	token := metadata.Pairs("authorization", "Bearer "+w.token(t, "watcher", nil))
 	far := &wire{ctx: metadata.NewIncomingContext(t.Context(), token), parent: "workspaces/acme"}
-	info := &grpc.StreamServerInfo{FullMethod: vaultv1.VaultService_WatchSecrets_FullMethodName, IsServerStream: true}
-	err = w.authn.Stream(nil, far, info, func(srv any, stream grpc.ServerStream) error {
-		return guard.Stream(srv, stream, info, func(_ any, stream grpc.ServerStream) error {
-			if err := stream.SendMsg(&vaultv1.WatchSecretsResponse{}); !fault.Is(err, fault.Denied) {
-				t.Errorf("SendMsg before there is a request = %v, want PERMISSION_DENIED", err)
-			}
-			if err := stream.RecvMsg(&vaultv1.WatchSecretsRequest{}); err != nil {
-				return err
-			}
-			if err := stream.SendMsg(&vaultv1.WatchSecretsResponse{}); err != nil {
-				return err
-			}
-			w.clock.advance(2 * time.Hour)
-			return stream.SendMsg(&vaultv1.WatchSecretsResponse{})
-		})
-	})
+	p, err := w.authn.Authenticate(far.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := w.authn.Stream(far, guard.Rule(vaultv1.VaultService_WatchSecrets_FullMethodName), p)
+	if err := stream.SendMsg(&vaultv1.WatchSecretsResponse{}); !fault.Is(err, fault.Denied) {
+		t.Errorf("SendMsg before there is a request = %v, want PERMISSION_DENIED", err)
+	}
+	if err := stream.RecvMsg(&vaultv1.WatchSecretsRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.SendMsg(&vaultv1.WatchSecretsResponse{}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(2 * time.Hour)
+	err = stream.SendMsg(&vaultv1.WatchSecretsResponse{})
 	if !fault.Is(err, fault.CredentialsInvalid) || far.sent != 1 {
 		t.Errorf("a stream that outlasts its token = %v after %d responses, want CREDENTIALS_INVALID after 1", err, far.sent)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"unicode"
 
 	"github.com/keyward/keyward/pkg/resource"
 )
@@ -35,14 +34,28 @@ func parseBearer(values []string) (string, error) {
 	case token == "" || len(token) > maxToken:
 		return "", errors.New("the token is missing or too long")
 	// The library ignores white space, which would allow many spellings of one token.
-	case strings.ContainsFunc(token, notOfToken):
+	case !isToken(token):
 		return "", errors.New("the token is not base64url")
 	}
 	return token, nil
 }
 
-func notOfToken(r rune) bool {
-	return r != '-' && r != '_' && r != '.' && (r > unicode.MaxASCII || !resource.Alphanumeric(byte(r)))
+// tokenBytes are the bytes of a token.
+var tokenBytes = func() (allowed [256]bool) {
+	for c := range allowed {
+		allowed[c] = c == '-' || c == '_' || c == '.' || resource.Alphanumeric(byte(c))
+	}
+	return allowed
+}()
+
+// isToken reports whether a string consists of bytes of tokens only.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !tokenBytes[s[i]] {
+			return false
+		}
+	}
+	return true
 }
 
 // previewToken parses the header and the issuer of a token without verifying them.

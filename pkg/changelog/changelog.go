@@ -14,7 +14,8 @@
 //   - Stored data is verified before it is extended: a log never signs a head on top of one
 //     that it did not sign itself.
 //   - [Log.Verify] detects every change to the stored data, except for a store that was
-//     restored to an earlier state as a whole. Clients that keep heads detect that.
+//     restored to an earlier state as a whole. A [Witness] in another program detects that: it
+//     keeps the last head, and requires a proof ([Prove]) that each new one extends it.
 //
 // # No secrets
 //

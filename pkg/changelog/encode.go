@@ -46,8 +46,8 @@ const (
 var errMalformed = errors.New("change log: malformed record")
 
 // encodeRecord returns the record of an entry: the prefixes of the index keys that list it, then
-// the leaf. The store's single writer therefore neither parses messages nor builds keys from
-// names.
+// the leaf. Integrate, which runs for all callers together, therefore neither parses messages nor
+// builds keys from names.
 func encodeRecord(salt [saltSize]byte, rows []Row, e Entry) ([]byte, error) {
 	message := e.message(salt[:], rows)
 	scope, resource := scopeKey(e.Scope), resourceKey(e.Resource)

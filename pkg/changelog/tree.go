@@ -40,8 +40,11 @@ func (t *tree) add(leaf []byte) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// root returns the hash of the whole tree, which has at least one leaf.
+// root returns the hash of the whole tree. That of an empty tree is the hash of nothing (RFC 6962).
 func (t *tree) root() tlog.Hash {
+	if t.size == 0 {
+		return emptyRoot
+	}
 	last := len(t.edge) - 1
 	root := t.edge[last]
 	for _, left := range slices.Backward(t.edge[:last]) {

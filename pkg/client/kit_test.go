@@ -56,12 +56,32 @@ func (s *script) ListWorkspaces(ctx context.Context, req *vaultv1.ListWorkspaces
 	return s.UnimplementedVaultServiceServer.ListWorkspaces(ctx, req)
 }
 
+// GetCheckpoint is a method of both services, too.
+func (s *script) GetCheckpoint(ctx context.Context, req *vaultv1.GetCheckpointRequest) (*vaultv1.GetCheckpointResponse, error) {
+	return s.UnimplementedVaultServiceServer.GetCheckpoint(ctx, req)
+}
+
+// ProveConsistency is a method of both services, too.
+func (s *script) ProveConsistency(ctx context.Context, req *vaultv1.ProveConsistencyRequest) (*vaultv1.ProveConsistencyResponse, error) {
+	return s.UnimplementedVaultServiceServer.ProveConsistency(ctx, req)
+}
+
 // allowlistSide is the script as an allowlist.
 type allowlistSide struct{ *script }
 
 // ListWorkspaces is the method of an allowlist.
 func (s allowlistSide) ListWorkspaces(ctx context.Context, req *allowlistv1.ListWorkspacesRequest) (*allowlistv1.ListWorkspacesResponse, error) {
 	return s.UnimplementedAllowlistServiceServer.ListWorkspaces(ctx, req)
+}
+
+// GetCheckpoint is the method of an allowlist.
+func (s allowlistSide) GetCheckpoint(ctx context.Context, req *allowlistv1.GetCheckpointRequest) (*allowlistv1.GetCheckpointResponse, error) {
+	return s.UnimplementedAllowlistServiceServer.GetCheckpoint(ctx, req)
+}
+
+// ProveConsistency is the method of an allowlist.
+func (s allowlistSide) ProveConsistency(ctx context.Context, req *allowlistv1.ProveConsistencyRequest) (*allowlistv1.ProveConsistencyResponse, error) {
+	return s.UnimplementedAllowlistServiceServer.ProveConsistency(ctx, req)
 }
 
 // fail sets the errors of the next calls; after them, calls succeed.

@@ -66,6 +66,10 @@ func repeatable(method string, req any) bool {
 		vaultv1.VaultService_ListSecretBindings_FullMethodName,
 		vaultv1.VaultService_ListWorkspaces_FullMethodName,
 		vaultv1.VaultService_ResolveSecret_FullMethodName,
+		vaultv1.VaultService_GetCheckpoint_FullMethodName,
+		vaultv1.VaultService_ProveConsistency_FullMethodName,
+		allowlistv1.AllowlistService_GetCheckpoint_FullMethodName,
+		allowlistv1.AllowlistService_ProveConsistency_FullMethodName,
 		allowlistv1.AllowlistService_GetEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ListEndpoints_FullMethodName,
 		allowlistv1.AllowlistService_ListEndpointHistory_FullMethodName,
@@ -77,6 +81,10 @@ func repeatable(method string, req any) bool {
 		allowlistv1.AllowlistService_ListPresets_FullMethodName,
 		allowlistv1.AllowlistService_ListWorkspaces_FullMethodName:
 		return true // changes nothing
+	case vaultv1.VaultService_WitnessCheckpoint_FullMethodName,
+		vaultv1.VaultService_AcceptResolverCheckpoint_FullMethodName,
+		allowlistv1.AllowlistService_AcceptVaultCheckpoint_FullMethodName:
+		return true // the second call changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_DeactivateEndpoint_FullMethodName:

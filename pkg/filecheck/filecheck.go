@@ -18,6 +18,7 @@ import (
 
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
+	"github.com/keyward/keyward/pkg/accesslog"
 	"github.com/keyward/keyward/pkg/auth"
 )
 
@@ -123,13 +124,31 @@ func (r *Report) Authorities(field, path string) {
 // DataFile reports a data file that could not be opened or created. It does not open the file,
 // because a running program holds it.
 func (r *Report) DataFile(field, path string) {
-	info, err := os.Stat(path)
+	r.writable(field, path, func(path string) error {
+		info, err := os.Stat(path)
+		if err == nil && !info.Mode().IsRegular() {
+			err = errors.New("it is not a regular file")
+		}
+		return err
+	})
+}
+
+// AccessLog reports an access log that could not be opened or created. An empty path is not
+// checked.
+func (r *Report) AccessLog(field, path string) {
+	if path != "" {
+		r.writable(field, path, accesslog.CheckFile)
+	}
+}
+
+// writable reports the error of an existing file, or a file that could not be created.
+func (r *Report) writable(field, path string, check func(path string) error) {
+	err := check(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if info, err = os.Stat(filepath.Dir(path)); err == nil && !info.IsDir() {
+		var folder fs.FileInfo
+		if folder, err = os.Stat(filepath.Dir(path)); err == nil && !folder.IsDir() {
 			err = errors.New("its folder is a file")
 		}
-	} else if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
 	}
 	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", field, err))

@@ -30,6 +30,8 @@ func folder(t *testing.T) (path func(string) string) {
 	check(t, authority.WriteTrust(path("ca.pem")))
 	check(t, os.WriteFile(path("words"), []byte("no certificate"), 0o600))
 	check(t, os.WriteFile(path("data.db"), nil, 0o600))
+	check(t, os.WriteFile(path("open.log"), nil, 0o600))
+	check(t, os.Chmod(path("open.log"), 0o644))
 	return path
 }
 
@@ -70,6 +72,9 @@ func TestFilesAreReported(t *testing.T) {
 		{"a folder that is not there", 0, func(r *filecheck.Report) { r.DataFile("f", path("absent/new.db")) }, "f: ", ""},
 		{"a folder that is a file", 0, func(r *filecheck.Report) { r.DataFile("f", path("words/new.db")) }, "f: ", ""},
 		{"a folder for a data file", 0, func(r *filecheck.Report) { r.DataFile("f", filepath.Dir(path("x"))) }, "f: it is not a regular file", ""},
+		{"an access log that is not there yet", 0, func(r *filecheck.Report) { r.AccessLog("f", path("new.log")) }, "", ""},
+		{"no access log", 0, func(r *filecheck.Report) { r.AccessLog("f", "") }, "", ""},
+		{"an access log that others can read", 0, func(r *filecheck.Report) { r.AccessLog("f", path("open.log")) }, "f: must be a regular file that belongs to the user", ""},
 		{"an error", 0, func(r *filecheck.Report) { r.Fail(errors.New("f")) }, "f", ""},
 		{"no error", 0, func(r *filecheck.Report) { r.Fail(nil) }, "", ""},
 		{"a warning", 0, func(r *filecheck.Report) { r.Warn("w") }, "", "w"},

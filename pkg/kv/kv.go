@@ -7,7 +7,8 @@
 //   - An update is atomic: all of it becomes visible and durable, or nothing.
 //   - Updates are serializable, including scans: a key that is added to or deleted from a
 //     range that an update scanned is a conflict.
-//   - When Update returns nil, the change is on stable storage (synced).
+//   - When Update returns nil, the change is on stable storage (synced), and every view that starts
+//     then sees it. No view sees a change before it is on stable storage.
 //   - A function passed to Update may run more than once. It assigns to variables in its
 //     closure and does nothing else: no append, no send, nothing slow.
 //   - An update sees its own writes, also in scans.

@@ -29,28 +29,46 @@ func NewBudget(total int64, whose string) *Budget {
 	return &Budget{total: total, whose: whose, by: make(map[string]int64)}
 }
 
-// Take takes n bytes for a key and returns a function that gives them back. Calling the function
-// again has no effect. A key that exceeds its share is refused with RATE_LIMITED.
-func (b *Budget) Take(key string, n int) (give func(), err error) {
-	if b == nil {
-		return func() {}, nil
-	}
-	if !b.take(key, int64(n)) {
-		return nil, fault.Exhausted(b.whose, "the requests under way of the "+b.whose+" hold too many bytes", crowded)
-	}
-	return b.giver(key, int64(n)), nil
+// A Share is a number of bytes that a key has taken. The zero Share is empty.
+type Share struct {
+	of  *Budget
+	key string
+	n   int64
 }
 
-// Charge takes n bytes that are already in memory, such as those of a response. The key may then
-// exceed its share, and is refused until it has given some back.
-func (b *Budget) Charge(key string, n int) (give func()) {
+// Take takes n bytes for a key. A key that exceeds its share is refused with RATE_LIMITED.
+func (b *Budget) Take(key string, n int) (Share, error) {
 	if b == nil {
-		return func() {}
+		return Share{}, nil
 	}
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	b.add(key, int64(n))
-	return b.giver(key, int64(n))
+	if !b.take(key, int64(n)) {
+		return Share{}, fault.Exhausted(b.whose, "the requests under way of the "+b.whose+" hold too many bytes", crowded)
+	}
+	return Share{b, key, int64(n)}, nil
+}
+
+// Charge takes n more bytes that are already in memory, such as those of a response, for the key of
+// the share. The key may then exceed its share, and is refused until it has given some back. An
+// empty share stays empty.
+func (s *Share) Charge(n int) {
+	if s.of == nil {
+		return
+	}
+	s.of.mutex.Lock()
+	defer s.of.mutex.Unlock()
+	s.of.add(s.key, int64(n))
+	s.n += int64(n)
+}
+
+// Give gives the bytes back. Calling it again has no effect.
+func (s *Share) Give() {
+	if s.of == nil {
+		return
+	}
+	s.of.mutex.Lock()
+	defer s.of.mutex.Unlock()
+	s.of.add(s.key, -s.n)
+	s.n = 0
 }
 
 // Taken returns the total number of bytes taken.
@@ -71,14 +89,6 @@ func (b *Budget) take(key string, n int64) bool {
 	}
 	b.add(key, n)
 	return true
-}
-
-func (b *Budget) giver(key string, n int64) func() {
-	return sync.OnceFunc(func() {
-		b.mutex.Lock()
-		defer b.mutex.Unlock()
-		b.add(key, -n)
-	})
 }
 
 // add changes the bytes of a key. Keys without bytes are removed.

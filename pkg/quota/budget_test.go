@@ -13,7 +13,7 @@ import (
 func TestOneKeyGetsHalfOfWhatOthersLeave(t *testing.T) {
 	t.Parallel()
 	b := quota.NewBudget(1024, fault.QuotaCaller)
-	give := make(map[string]func())
+	given := make(map[string]*quota.Share)
 	for _, tt := range []struct {
 		key  string
 		take int
@@ -29,7 +29,7 @@ func TestOneKeyGetsHalfOfWhatOthersLeave(t *testing.T) {
 		{"eve", 0, true},
 		{"eve", 32, true},
 	} {
-		g, err := b.Take(tt.key, tt.take)
+		share, err := b.Take(tt.key, tt.take)
 		if !tt.ok {
 			wait(t, err)
 			continue
@@ -38,10 +38,10 @@ func TestOneKeyGetsHalfOfWhatOthersLeave(t *testing.T) {
 			t.Errorf("Take(%s, %d) = %v", tt.key, tt.take, err)
 			continue
 		}
-		give[tt.key] = g
+		given[tt.key] = &share
 	}
-	give["ada"]()
-	give["ada"]() // once is all that counts
+	given["ada"].Give()
+	given["ada"].Give() // once is all that counts
 	if got := b.Taken(); got != 256+128+64+32 {
 		t.Errorf("%d bytes are taken after 512 were given back", got)
 	}
@@ -53,10 +53,14 @@ func TestOneKeyGetsHalfOfWhatOthersLeave(t *testing.T) {
 func TestWhatIsThereAlreadyIsChargedWithoutAsking(t *testing.T) {
 	t.Parallel()
 	b := quota.NewBudget(100, fault.QuotaCaller)
-	give := b.Charge("ada", 120)
-	_, err := b.Take("ada", 1)
+	share, err := b.Take("ada", 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	share.Charge(100)
+	_, err = b.Take("ada", 1)
 	wait(t, err)
-	give()
+	share.Give()
 	if _, err := b.Take("ada", 50); err != nil {
 		t.Errorf("Take after the charge was given back: %v", err)
 	}
@@ -65,12 +69,12 @@ func TestWhatIsThereAlreadyIsChargedWithoutAsking(t *testing.T) {
 func TestABudgetWithoutABoundRefusesNobody(t *testing.T) {
 	t.Parallel()
 	b := quota.NewBudget(0, fault.QuotaCaller)
-	give, err := b.Take("ada", 1<<40)
+	share, err := b.Take("ada", 1<<40)
 	if err != nil || b.Taken() != 0 {
 		t.Errorf("Take = %v, and %d bytes are taken", err, b.Taken())
 	}
-	give()
-	b.Charge("ada", 1)()
+	share.Charge(1)
+	share.Give()
 }
 
 func TestNoMoreThanTheBudgetIsTakenAtOnce(t *testing.T) {
@@ -82,7 +86,7 @@ func TestNoMoreThanTheBudgetIsTakenAtOnce(t *testing.T) {
 	for i := range 20 {
 		all.Go(func() {
 			for range 500 {
-				give, err := b.Take(fmt.Sprint(i%7), 10+i)
+				share, err := b.Take(fmt.Sprint(i%7), 10+i)
 				if err != nil {
 					continue
 				}
@@ -90,7 +94,7 @@ func TestNoMoreThanTheBudgetIsTakenAtOnce(t *testing.T) {
 				for seen := most.Load(); at > seen && !most.CompareAndSwap(seen, at); seen = most.Load() {
 				}
 				now.Add(-int64(10 + i))
-				give()
+				share.Give()
 			}
 		})
 	}

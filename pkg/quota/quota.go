@@ -82,18 +82,39 @@ func New(l Limits, now func() time.Time) (*Limiter, error) {
 	return &Limiter{limits: l, keys: keys, now: now}, nil
 }
 
-// Enter adds a concurrent request of a key and returns a function that removes it, to be called
-// once. A key at its limit is refused.
-func (l *Limiter) Enter(key string) (leave func(), err error) {
-	if l == nil || l.limits.Concurrent == 0 {
-		return func() {}, nil
+// A Visit is a concurrent request of a key. The zero Visit is one without limits.
+type Visit struct {
+	limiter *Limiter
+	account *account
+}
+
+// Enter adds a concurrent request of a key, which ends with [Visit.Leave]. A key at its limit is
+// refused.
+func (l *Limiter) Enter(key string) (Visit, error) {
+	if l == nil || l.limits.Concurrent == 0 && l.limits.Rate == 0 {
+		return Visit{}, nil
 	}
-	a := l.account(key)
-	if a.underway.Add(1) > int64(l.limits.Concurrent) {
-		a.underway.Add(-1)
-		return nil, fault.Exhausted(fault.QuotaCaller, "the caller has too many requests under way", crowded)
+	v := Visit{l, l.account(key)}
+	if now := v.account.underway.Add(1); l.limits.Concurrent > 0 && now > int64(l.limits.Concurrent) {
+		v.Leave()
+		return Visit{}, fault.Exhausted(fault.QuotaCaller, "the caller has too many requests under way", crowded)
 	}
-	return func() { a.underway.Add(-1) }, nil
+	return v, nil
+}
+
+// Leave ends the request. Call it once.
+func (v Visit) Leave() {
+	if v.account != nil {
+		v.account.underway.Add(-1)
+	}
+}
+
+// Spend takes the request from the allowance of its key, or refuses it.
+func (v Visit) Spend() error {
+	if v.account == nil {
+		return nil
+	}
+	return v.limiter.spend(v.account)
 }
 
 // Spend takes one request from the allowance of a key, or refuses the request.
@@ -101,8 +122,12 @@ func (l *Limiter) Spend(key string) error {
 	if l == nil || l.limits.Rate == 0 {
 		return nil
 	}
-	a, now := l.account(key), l.now()
-	if a.rate.AllowN(now, 1) {
+	return l.spend(l.account(key))
+}
+
+func (l *Limiter) spend(a *account) error {
+	now := l.now()
+	if l.limits.Rate == 0 || a.rate.AllowN(now, 1) {
 		return nil
 	}
 	return l.exhausted(a, now)

@@ -73,7 +73,7 @@ func TestCallersDoNotFeelEachOther(t *testing.T) {
 func TestPlacesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	l, _ := limiter(t, quota.Limits{Concurrent: 2})
-	leave, err := l.Enter("ada")
+	visit, err := l.Enter("ada")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 	}
 	_, err = l.Enter("ada")
 	wait(t, err)
-	leave()
+	visit.Leave()
 	if _, err := l.Enter("ada"); err != nil {
 		t.Errorf("Enter() after one left = %v", err)
 	}
@@ -96,7 +96,7 @@ func TestNeverMoreUnderWayThanAllowed(t *testing.T) {
 	for range 50 {
 		callers.Go(func() {
 			for range 200 {
-				leave, err := l.Enter("ada")
+				visit, err := l.Enter("ada")
 				if err != nil {
 					continue
 				}
@@ -104,7 +104,7 @@ func TestNeverMoreUnderWayThanAllowed(t *testing.T) {
 				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 				}
 				underway.Add(-1)
-				leave()
+				visit.Leave()
 			}
 		})
 	}
@@ -182,14 +182,14 @@ func BenchmarkSpendAndEnter(b *testing.B) {
 	}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			leave, err := l.Enter("ada")
+			visit, err := l.Enter("ada")
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := l.Spend("ada"); err != nil {
+			if err := visit.Spend(); err != nil {
 				b.Fatal(err)
 			}
-			leave()
+			visit.Leave()
 		}
 	})
 }

@@ -1,38 +1,72 @@
 // Package search finds resources by a part of their ID, ignoring case.
 //
 // An [Index] holds the IDs of each workspace in memory, in order, and answers from there, so that
-// the key layout of the store is independent of it. It is filled from the store at start and
-// updated by [Index.Set]: after a change has been committed, the code that made it checks the
-// current state of the store and updates the index. Calls of Set run one after the other, so the
-// index matches the store, whatever the order in which two calls arrive. Searches do not wait for
-// these checks: a search may run inside a read transaction, for which a check may have to wait.
+// the key layout of the store is independent of it. [Index.Fill] adds the IDs of the store after a
+// start, while changes already happen, and [Index.Set] updates the index: after a change has been
+// committed, the code that made it checks the current state of the store. The batches of Fill and
+// the calls of Set run one after the other, so the index matches the store, whatever the order in
+// which they arrive. Searches do not wait for them: a search may run inside a read transaction, for
+// which a check may have to wait.
 package search
 
 import (
+	"context"
 	"strings"
 	"sync"
-
-	"github.com/tidwall/btree"
+	"sync/atomic"
 )
-
-// pieceSize is the number of IDs that a search examines before it lets writers proceed.
-const pieceSize = 10_000
 
 // An Index holds the IDs of all workspaces. It is safe for concurrent use.
 type Index struct {
-	// makers is held by Set, starting before it reads the store.
+	// makers is held by Set and by each batch of Fill, starting before they read the store.
 	makers sync.Mutex
 	// mu guards workspaces, and is never held while waiting for anything else.
 	mu         sync.RWMutex
 	workspaces map[string]*ids
+
+	complete atomic.Bool
 }
 
-// ids maps IDs to their folded form, with which queries are compared. For an ID in lower case,
-// both are the same string and share its memory.
-type ids = btree.Map[string, string]
+// An ID is an ID in a workspace.
+type ID struct{ Workspace, ID string }
 
 // NewIndex returns an empty index.
 func NewIndex() *Index { return &Index{workspaces: make(map[string]*ids)} }
+
+// Fill adds all IDs of the store in batches, until ctx ends. It calls next for each batch, which
+// reads the IDs from the store and reports whether more follow. A change that is committed after
+// that read calls Set after the batch has been added. So the change wins. next must not call Set.
+func (x *Index) Fill(ctx context.Context, next func() (batch []ID, more bool, err error)) error {
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var err error
+		if more, err = x.fill(next); err != nil {
+			return err
+		}
+	}
+	x.complete.Store(true)
+	return nil
+}
+
+func (x *Index) fill(next func() ([]ID, bool, error)) (more bool, err error) {
+	x.makers.Lock()
+	defer x.makers.Unlock()
+	batch, more, err := next()
+	if err != nil {
+		return false, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, id := range batch {
+		x.put(id.Workspace, id.ID, true)
+	}
+	return more, nil
+}
+
+// Complete reports whether Fill has added all IDs. Until then, Find may miss some.
+func (x *Index) Complete() bool { return x.complete.Load() }
 
 // Set updates one ID of the index from the store. Only one Set at a time calls exists, which
 // reports whether the store contains the ID. If exists fails, nothing changes. It must not call
@@ -44,24 +78,24 @@ func (x *Index) Set(workspace, id string, exists func() (bool, error)) error {
 	if err != nil {
 		return err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.put(workspace, id, present)
 	return nil
 }
 
 func (x *Index) put(workspace, id string, present bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	set := x.workspaces[workspace]
 	switch {
 	case present && set == nil:
 		set = new(ids)
-		x.workspaces[workspace] = set
-		set.Set(id, fold(id))
+		x.workspaces[strings.Clone(workspace)] = set
+		set.insert(id)
 	case present:
-		set.Set(id, fold(id))
+		set.insert(id)
 	case set != nil:
-		set.Delete(id)
-		if set.Len() == 0 {
+		set.remove(id)
+		if len(set.chunks) == 0 {
 			delete(x.workspaces, workspace)
 		}
 	}
@@ -73,10 +107,10 @@ func (x *Index) put(workspace, id string, present bool) {
 // A search through many IDs lets changes proceed from time to time. The result may or may not
 // include an ID that is added or removed meanwhile.
 func (x *Index) Find(workspace, query, after string, reverse bool, limit int) []string {
-	if limit <= 0 {
+	if limit <= 0 || strings.Contains(query, string(separator)) {
 		return nil
 	}
-	s := &search{query: fold(query), last: after, reverse: reverse, limit: limit}
+	s := &search{query: []byte(fold(query)), after: []byte(after), reverse: reverse, limit: limit}
 	for x.piece(workspace, s) {
 	}
 	return s.found
@@ -87,45 +121,7 @@ func (x *Index) piece(workspace string, s *search) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	set := x.workspaces[workspace]
-	if set == nil {
-		return false
-	}
-	s.examined, s.stopped = 0, false
-	switch {
-	case s.reverse && s.last == "":
-		set.Reverse(s.visit)
-	case s.reverse:
-		set.Descend(s.last, s.visit)
-	default:
-		set.Ascend(s.last, s.visit)
-	}
-	return s.stopped && len(s.found) < s.limit
-}
-
-// A search is a query and its progress.
-type search struct {
-	query   string
-	reverse bool
-	limit   int
-
-	last     string // the id examined last
-	found    []string
-	examined int // in this piece
-	stopped  bool
-}
-
-// visit examines an ID and reports whether the piece continues.
-func (s *search) visit(id, folded string) bool {
-	if id == s.last {
-		return true
-	}
-	s.last = id
-	s.examined++
-	if strings.Contains(folded, s.query) {
-		s.found = append(s.found, id)
-	}
-	s.stopped = len(s.found) == s.limit || s.examined == pieceSize
-	return !s.stopped
+	return set != nil && s.advance(set)
 }
 
 // IDs are ASCII, so folding is conversion to lower case. A string in lower case is returned

@@ -173,34 +173,6 @@ func TestFindGoesThroughLargeWorkspaces(t *testing.T) {
 	}
 }
 
-// A writer waits for a piece of a search and not for all of it.
-func TestChangesGetInDuringASearch(t *testing.T) {
-	t.Parallel()
-	const searches = 3
-	index := newLargeIndex(t, 200_000)
-	stop, sets := make(chan struct{}), make(chan int)
-	go func() {
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				sets <- n
-				return
-			default:
-				_ = index.Set("w", "other", func() (bool, error) { return n%2 == 0, nil })
-			}
-		}
-	}()
-	for range searches {
-		if got := index.Find("w", "nothing", "", false, 1); got != nil {
-			t.Errorf("Find() = %q, want nothing", got)
-		}
-	}
-	close(stop)
-	if n := <-sets; n < 5*searches {
-		t.Errorf("%d changes got in during %d searches of 20 pieces, want one in each piece, or almost", n, searches)
-	}
-}
-
 // Not parallel: allocations are counted for the whole process.
 func TestFindFoldsNoIDAnew(t *testing.T) {
 	index := newLargeIndex(t, 1000)
@@ -238,15 +210,5 @@ func set(t testing.TB, index *search.Index, workspace, id string, exists bool) {
 	t.Helper()
 	if err := index.Set(workspace, id, func() (bool, error) { return exists, nil }); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func BenchmarkFind(b *testing.B) {
-	index := search.NewIndex()
-	for i := range 100_000 {
-		set(b, index, "w", fmt.Sprintf("secret-%06d", i), true)
-	}
-	for b.Loop() {
-		index.Find("w", "no match", "", false, 50)
 	}
 }

@@ -1,16 +1,13 @@
 package server
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/quota"
 )
@@ -40,93 +37,66 @@ func newBodies(total int64, metrics prometheus.Registerer) (bodies, error) {
 
 // A load is the share of one request in the budgets.
 type load struct {
-	size      int
-	principal string
-	workspace string // empty: none yet
+	bodies *bodies
+	size   int
 
-	mutex sync.Mutex
-	taken []func()
+	mutex                 sync.Mutex // the response is sent by another goroutine
+	principal, workspaces quota.Share
+	workspace             string // empty: none yet
 }
-
-type loadKey struct{}
 
 // give returns the bytes to the budgets.
 func (l *load) give() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	for _, give := range l.taken {
-		give()
-	}
-	l.taken = nil
+	l.principal.Give()
+	l.workspaces.Give()
 }
 
-func (l *load) keep(give func()) {
+// charge adds the bytes of the response, even if they exceed the shares.
+func (l *load) charge(size int) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	l.taken = append(l.taken, give)
-}
-
-// take takes the bytes of a request before it is read.
-func (s *Server) take(ctx context.Context, method string, size int, l *load) error {
-	if auth.Open(method) {
-		return nil
-	}
-	p := auth.FromContext(ctx)
-	give, err := s.bodies.principals.Take(p.Subject, size)
-	if err != nil {
-		return err
-	}
-	l.size, l.principal = size, p.Subject
-	l.keep(give)
-	return s.takeOf(p.OnlyWorkspace(), l)
+	l.principal.Charge(size)
+	l.workspaces.Charge(size)
 }
 
 // takeOf takes the bytes of a request from the share of a workspace, unless that was done before.
-func (s *Server) takeOf(workspace string, l *load) error {
+func (l *load) takeOf(workspace string) (err error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
 	if workspace == "" || workspace == l.workspace {
 		return nil
 	}
-	give, err := s.bodies.workspaces.Take(workspace, l.size)
-	if err != nil {
+	l.workspaces.Give()
+	l.workspaces, err = l.bodies.workspaces.Take(workspace, l.size)
+	if err == nil {
+		l.workspace = workspace
+	}
+	return err
+}
+
+// take takes the bytes of a request before it is read.
+func (r *request) take(size int) (err error) {
+	if r.method.open {
+		return nil
+	}
+	l := &r.load
+	l.size = size
+	if l.principal, err = l.bodies.principals.Take(r.caller.Subject, size); err != nil {
 		return err
 	}
-	l.workspace = workspace
-	l.keep(give)
-	return nil
+	return l.takeOf(r.caller.OnlyWorkspace())
 }
 
-// weighed is the step that counts a request for its workspace. The principal is authorized for the
+// weigh is the step that counts a request for its workspace. The principal is authorized for the
 // workspace at this point, so no one can use up the share of another workspace.
-func (s *Server) weighed(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if l, ok := ctx.Value(loadKey{}).(*load); ok {
-		if err := s.takeOf(s.steps.guard.Workspace(info.FullMethod, req), l); err != nil {
-			return nil, err
-		}
-	}
-	return handler(ctx, req)
-}
+func (r *request) weigh() error { return r.load.takeOf(r.resource.Workspace()) }
 
-// charge adds the bytes of the response, even if they exceed the share.
-func (s *Server) charge(l *load, size int) {
-	if l.principal == "" {
-		return
-	}
-	l.keep(s.bodies.principals.Charge(l.principal, size))
-	if l.workspace != "" {
-		l.keep(s.bodies.workspaces.Charge(l.workspace, size))
-	}
-}
-
-// A reply is a response with the load of its request.
-type reply struct {
-	response any
-	load     *load
-}
-
-// Marshal encodes a message. The load is released when the library has sent the response or
-// dropped it.
+// Marshal encodes a message. The load of a request is released when the library has sent the
+// response or dropped it.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	r, ok := v.(*reply)
+	r, ok := v.(*request)
 	if !ok {
 		return c.CodecV2.Marshal(v)
 	}
@@ -136,12 +106,14 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return nil, fmt.Errorf("response of type %T is no message", r.response)
 	}
 	data, err := proto.Marshal(message)
+	// It may contain a secret, and the request stays until the response was sent.
+	r.response = nil
 	if err != nil || mem.IsBelowBufferPoolingThreshold(cap(data)) { // these buffers are not reported
 		r.load.give()
 		return mem.BufferSlice{mem.SliceBuffer(data)}, err
 	}
-	c.charge(r.load, len(data))
-	return mem.BufferSlice{mem.NewBuffer(&data, sent{r.load})}, nil
+	r.load.charge(len(data))
+	return mem.BufferSlice{mem.NewBuffer(&data, sent{&r.load})}, nil
 }
 
 // sent releases a load when its buffer is no longer used.

@@ -53,13 +53,6 @@ func (c *catalog) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	c.entries = append(c.entries, entry{desc, impl})
 }
 
-// registerWith registers all services with the server.
-func (c *catalog) registerWith(s *grpc.Server) {
-	for _, e := range c.entries {
-		s.RegisterService(receivedLate(e.desc), e.impl)
-	}
-}
-
 // GetServiceInfo returns the same as [grpc.Server.GetServiceInfo] will.
 func (c *catalog) GetServiceInfo() map[string]grpc.ServiceInfo {
 	all := make(map[string]grpc.ServiceInfo, len(c.entries))
@@ -77,20 +70,9 @@ func (c *catalog) GetServiceInfo() map[string]grpc.ServiceInfo {
 	return all
 }
 
-// methods returns the names of all methods by their full names.
-func (c *catalog) methods() map[string]methodName {
-	names := make(map[string]methodName)
-	for service, info := range c.GetServiceInfo() {
-		for _, m := range info.Methods {
-			names[fullName(service, m.Name)] = methodName{service, m.Name, m.IsClientStream || m.IsServerStream}
-		}
-	}
-	return names
-}
-
-// requests returns the descriptors of the requests of the contract.
-func (c *catalog) requests() ([]protoreflect.MessageDescriptor, error) {
-	var all []protoreflect.MessageDescriptor
+// requests returns the descriptors of the requests of the contract by the full names of methods.
+func (c *catalog) requests() (map[string]protoreflect.MessageDescriptor, error) {
+	all := make(map[string]protoreflect.MessageDescriptor)
 	for service := range c.contract {
 		found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 		if err != nil {
@@ -98,20 +80,8 @@ func (c *catalog) requests() ([]protoreflect.MessageDescriptor, error) {
 		}
 		methods := found.(protoreflect.ServiceDescriptor).Methods()
 		for i := range methods.Len() {
-			all = append(all, methods.Get(i).Input())
+			all[fullName(service, string(methods.Get(i).Name()))] = methods.Get(i).Input()
 		}
 	}
 	return all, nil
 }
-
-// A methodName is a full method name in two parts, and whether the method streams.
-type methodName struct {
-	service, method string
-	streams         bool
-}
-
-func fullName(service, method string) string { return "/" + service + "/" + method }
-
-// unknownMethod is the name of all unknown methods in logs and metrics, because method names are
-// input too.
-var unknownMethod = methodName{service: "unknown", method: "unknown"}

@@ -9,137 +9,182 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/tap"
 
-	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// A step runs around every request of any kind. It calls next with the context for the following
-// steps.
-type step func(ctx context.Context, method string, next func(context.Context) error) error
-
-// unaryChain is the chain of steps of every request, from the outside in. The order is guaranteed;
-// see the package comment.
-func (s *Server) unaryChain() []grpc.UnaryServerInterceptor {
-	return []grpc.UnaryServerInterceptor{
-		unary(s.recovered),
-		unary(identified),
-		unary(s.observed),
-		unary(s.answered),
-		s.steps.authenticator.Unary,
-		unary(recognized),
-		unary(s.uncompressed),
-		unary(s.shared),
-		s.receive,
-		s.steps.guard.Unary,
-		s.weighed,
-		s.steps.validator.unary,
-	}
-}
-
-// streamChain is the chain for streams. They have no deadline other than the caller's, and end
-// when the server starts to stop. Their single request is read, checked, and validated when the
-// method receives it.
-func (s *Server) streamChain() []grpc.StreamServerInterceptor {
-	return []grpc.StreamServerInterceptor{
-		stream(s.recovered),
-		stream(identified),
-		stream(s.observed),
-		stream(s.answered),
-		stream(s.known),
-		stream(s.untilDrain),
-		stream(s.reflected),
-		s.steps.authenticator.Stream,
-		stream(recognized),
-		stream(s.uncompressed),
-		stream(s.occupied),
-		s.receiveFirst,
-		s.steps.guard.Stream,
-		s.steps.validator.stream,
-	}
-}
-
-func unary(do step) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		var resp any
-		err := do(ctx, info.FullMethod, func(ctx context.Context) (err error) {
-			resp, err = handler(ctx, req)
+// unary returns the handler of a method with one response. A generated handler creates the request,
+// passes it to a function that reads it, and then calls the method. That function is the place of
+// the steps before the method.
+func (s *Server) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, _ func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		r := s.newRequest(ctx, m)
+		err := r.run(func() (err error) { //nolint:contextcheck // r is the context
+			r.response, err = handle(srv, r, r.admit, nil)
 			return err
 		})
 		if err != nil {
+			r.load.give()
 			return nil, err
 		}
-		return resp, nil
+		return r, nil // see codec
 	}
 }
 
-func stream(do step) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		return do(ss.Context(), info.FullMethod, func(ctx context.Context) error {
-			return handler(srv, within{ServerStream: ss, ctx: ctx})
+// admit runs the steps before the method. The order is guaranteed; see the package comment.
+func (r *request) admit(message any) error {
+	if err := r.authenticate(); err != nil {
+		return err
+	}
+	if err := r.uncompressed(); err != nil {
+		return err
+	}
+	if err := r.enter(); err != nil {
+		return err
+	}
+	if err := r.spend(); err != nil {
+		return err
+	}
+	if err := r.receive(message); err != nil {
+		return err
+	}
+	if err := r.authorize(message); err != nil {
+		return err
+	}
+	if err := r.weigh(); err != nil {
+		return err
+	}
+	return r.validate(message)
+}
+
+// stream returns the handler of a method that streams.
+func (s *Server) stream(m *method, handle grpc.StreamHandler) grpc.StreamHandler {
+	return func(srv any, ss grpc.ServerStream) error {
+		ctx, stop := s.untilDrain(ss.Context())
+		defer stop()
+		r := s.newRequest(ctx, m)
+		return r.run(func() error {
+			err := r.serveStream(srv, ss, handle)
+			if drained, ok := fault.From(context.Cause(r)); ok && errors.Is(err, context.Canceled) {
+				return drained
+			}
+			return err
 		})
 	}
 }
 
-// within is a stream with another context.
-type within struct {
-	grpc.ServerStream
-	ctx context.Context
+// serveStream runs the steps before the method of a stream. A stream has no deadline other than
+// that of its caller. Its request is read, authorized, and validated when the method receives it.
+func (r *request) serveStream(srv any, ss grpc.ServerStream, handle grpc.StreamHandler) error {
+	if err := r.reflected(); err != nil {
+		return err
+	}
+	if err := r.authenticate(); err != nil {
+		return err
+	}
+	if err := r.uncompressed(); err != nil {
+		return err
+	}
+	if err := r.enter(); err != nil {
+		return err
+	}
+	if r.method.open {
+		return handle(srv, within{ss, r})
+	}
+	return handle(srv, r.responses(ss))
 }
 
-// Context returns the context of the previous steps.
-func (w within) Context() context.Context { return w.ctx }
+// refuseUnknown is the handler of all unknown methods.
+func (s *Server) refuseUnknown(_ any, ss grpc.ServerStream) error {
+	return s.newRequest(ss.Context(), s.unknown).run(func() error { return errUnknownMethod })
+}
 
-// recovered keeps the server alive when a step of the chain itself panics.
-func (s *Server) recovered(ctx context.Context, method string, next func(context.Context) error) (err error) {
-	defer func() {
+// run runs the steps around a request of any kind. The response is an error or nil.
+func (r *request) run(serve func() error) (err error) {
+	defer func() { // keep the server alive when a step of the chain itself panics
 		if value := recover(); value != nil {
-			a := answerTo(ctx, panicked(value))
-			s.logAnswer(ctx, s.nameOf(method), &call{}, a, 0)
+			a := answerTo(r, panicked(value))
+			r.log(a, 0)
 			err = a
 		}
 	}()
-	return next(ctx)
+	if err := r.identify(); err != nil {
+		return err
+	}
+	r.method.requests.Begin()
+	a := r.answer(serve)
+	r.visit.Leave()
+	if err := r.record(codeOfAnswer(a)); err != nil {
+		a = answerTo(r, err)
+	}
+	r.observe(a)
+	if a != nil {
+		return a
+	}
+	return nil
 }
 
-// identified assigns an ID to the request and returns it to the caller.
-func identified(ctx context.Context, _ string, next func(context.Context) error) error {
-	id, ok := "", false
-	if given := metadata.ValueFromIncomingContext(ctx, telemetry.RequestIDHeader); len(given) == 1 {
-		id, ok = telemetry.ParseRequestID(given[0])
+// identify assigns an ID to the request and returns it to the caller.
+func (r *request) identify() error {
+	ok := false
+	if given := metadata.ValueFromIncomingContext(r.Context, telemetry.RequestIDHeader); len(given) == 1 {
+		r.id, ok = telemetry.ParseRequestID(given[0])
 	}
 	if !ok {
-		id = telemetry.NewRequestID()
+		r.id = telemetry.NewRequestID()
 	}
-	if err := grpc.SetHeader(ctx, metadata.Pairs(telemetry.RequestIDHeader, id)); err != nil {
-		return err // the connection is gone
+	w, err := r.wire()
+	if err != nil {
+		return err
 	}
-	return next(telemetry.WithRequestID(ctx, id))
+	return w.SetHeader(metadata.MD{telemetry.RequestIDHeader: {r.id}}) // fails if the connection is gone
 }
 
-// answered converts errors and panics of the inner steps into the response. It runs inside the
-// steps that log and count, so that panics are logged and counted.
-func (s *Server) answered(ctx context.Context, method string, next func(context.Context) error) (err error) {
+// answer serves the request and converts errors and panics into the response, or nil. It runs
+// inside the steps that log and count, so that panics are logged and counted.
+func (r *request) answer(serve func() error) (a *answer) {
 	defer func() {
 		if value := recover(); value != nil {
-			err = answerTo(ctx, panicked(value))
+			a = answerTo(r, panicked(value))
 		}
 	}()
-	switch err := next(ctx); {
+	switch err := serve(); {
 	case err == nil:
 		return nil
-	case auth.Open(method):
-		return answerOf(ctx, err)
+	case r.method.open:
+		return answerOf(r, err)
 	default:
-		return answerTo(ctx, err)
+		return answerTo(r, err)
 	}
+}
+
+// authenticate determines the caller. Open methods need none.
+func (r *request) authenticate() (err error) {
+	if r.method.open {
+		return nil
+	}
+	r.caller, err = r.server.steps.authenticator.Authenticate(r)
+	return err
+}
+
+// authorize refuses a caller that may not send the request.
+func (r *request) authorize(message any) error {
+	if r.method.open {
+		return nil
+	}
+	resource := r.method.rule.Resource(message)
+	if err := r.method.rule.Admit(&r.caller, resource); err != nil {
+		return err
+	}
+	r.resource = resource
+	return nil
 }
 
 // bounded gives every request a deadline: the caller's, up to the maximum, or the default. It runs
 // before the chain, when the headers have arrived, so that the deadline also covers the reading.
 // The library cancels the context at the end of the request.
 func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if name, ok := s.methods[info.FullMethodName]; !ok || name.streams {
+	if m, ok := s.methods[info.FullMethodName]; !ok || m.streams {
 		return ctx, nil
 	}
 	limit := s.limits.DefaultDeadline
@@ -153,38 +198,16 @@ func (s *Server) bounded(ctx context.Context, info *tap.Info) (context.Context, 
 	return ctx, nil
 }
 
-// known refuses unknown methods. The library passes them to the chain of streams.
-func (s *Server) known(ctx context.Context, method string, next func(context.Context) error) error {
-	if _, ok := s.methods[method]; !ok {
-		return errUnknownMethod
-	}
-	return next(ctx)
-}
-
-// untilDrain ends a stream when the server starts to stop. The caller can then continue with
-// another server, or with this one after a restart.
-func (s *Server) untilDrain(ctx context.Context, _ string, next func(context.Context) error) error {
-	drained := fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").Retry(time.Second)
+// untilDrain returns a context that ends when the server starts to stop, with a fault as its cause.
+// The caller of a stream can then continue with another server, or with this one after a restart.
+func (s *Server) untilDrain(ctx context.Context) (within context.Context, stop func()) {
 	within, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	go func() {
 		select {
 		case <-s.draining:
-			cancel(drained)
+			cancel(fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").Retry(time.Second))
 		case <-within.Done():
 		}
 	}()
-	err := next(within)
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(within), drained) {
-		return drained
-	}
-	return err
-}
-
-// recognized reports the authenticated caller to the outer steps, for the log.
-func recognized(ctx context.Context, _ string, next func(context.Context) error) error {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		c.principal = auth.FromContext(ctx)
-	}
-	return next(ctx)
+	return within, func() { cancel(nil) }
 }

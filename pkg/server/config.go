@@ -32,6 +32,8 @@ type Config struct {
 	ReloadInterval time.Duration `yaml:"reload_interval"`
 	// Limits are the bounds on the resources that callers can use.
 	Limits Limits `yaml:"limits"`
+	// AccessLog is the configuration of the access records.
+	AccessLog AccessLogConfig `yaml:"access_log"`
 	// Telemetry is the configuration of logs and traces.
 	Telemetry telemetry.Config `yaml:",inline"`
 }

@@ -29,5 +29,6 @@ func (c Config) CheckFiles(r *filecheck.Report, needsResolver bool) {
 	if c.Metrics.TokenFile != "" {
 		r.Fail(new(telemetry.Token).Load(c.Metrics.TokenFile))
 	}
+	r.AccessLog("access_log.file", c.AccessLog.File)
 	r.Authorities("traces.ca_file", c.Telemetry.Traces.CAFile)
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
 
+	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -37,14 +38,12 @@ const (
 // options returns the settings of the gRPC server.
 func (s *Server) options(t *telemetry.Telemetry) []grpc.ServerOption {
 	options := []grpc.ServerOption{
-		grpc.Creds(credentials.NewTLS(&tls.Config{
+		grpc.Creds(auth.Credentials(credentials.NewTLS(&tls.Config{
 			MinVersion: tls.VersionTLS13,
 			// Called for each connection, so that a reload takes effect with the next one.
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.identity.Load(), nil },
-		})),
-		grpc.ChainUnaryInterceptor(s.unaryChain()...),
-		grpc.ChainStreamInterceptor(s.streamChain()...),
-		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
+		}))),
+		grpc.UnknownServiceHandler(s.refuseUnknown),
 		grpc.ForceServerCodecV2(s.codec),
 		// The library reads only requests for health and reflection itself.
 		grpc.MaxRecvMsgSize(maxOpenBytes),
@@ -76,24 +75,6 @@ func (s *Server) tracing(t *telemetry.Telemetry) stats.Handler {
 		otelgrpc.WithMeterProvider(noop.NewMeterProvider()),
 		otelgrpc.WithPropagators(telemetry.Propagator()),
 		// The name of an unknown method is input of the caller.
-		otelgrpc.WithFilter(func(info *stats.RPCTagInfo) bool { return s.contract[s.nameOf(info.FullMethodName).service] }),
+		otelgrpc.WithFilter(func(info *stats.RPCTagInfo) bool { return s.methodOf(info.FullMethodName).contract }),
 	)
-}
-
-// requestSizes returns the maximum size of a request for each method of the contract.
-func (s *Server) requestSizes(services []Service) map[string]int {
-	sizes := make(map[string]int, len(s.methods))
-	for full, name := range s.methods {
-		if s.contract[name.service] {
-			sizes[full] = s.limits.MaxReceiveBytes
-		}
-	}
-	for _, svc := range services {
-		if r, ok := svc.(Receiver); ok {
-			for full, size := range r.MaxReceiveBytes() {
-				sizes[full] = max(size, s.limits.MaxReceiveBytes)
-			}
-		}
-	}
-	return sizes
 }

@@ -9,6 +9,7 @@
 //	recover       a panic in the chain ends one request, not the server
 //	request id    and the trace, which the stats handler started before
 //	log, metrics  one line and one count per request, whatever its result
+//	record        one access record per request, written before the response leaves
 //	status        converts faults, other errors, and panics to the response
 //	authenticate  determines the caller
 //	share         limits the caller
@@ -24,6 +25,9 @@
 // an unauthenticated caller returns UNAUTHENTICATED. The status step catches panics of handlers,
 // so that they are logged and counted with their status. Status codes appear in one file,
 // status.go.
+//
+// The chain is not one of interceptors. Its steps are methods of one value per request, which is
+// also the context of the request, and they are called one after the other in chain.go.
 //
 // # Changing files
 //
@@ -91,21 +95,22 @@ type Server struct {
 	limits Limits
 	log    *slog.Logger
 
-	methods  map[string]methodName // by full name: all there are
-	contract map[string]bool       // the services that are neither health nor reflection
-	sizes    map[string]int        // the largest requests, by full method name
-	files    *reload.Reloader
-	identity atomic.Pointer[tls.Config]
-	source   *workload.Source // of the identity; nil: files
-	expiry   *telemetry.Expiry
-	token    *telemetry.Token // nil: none is asked for
-	policies *auth.Policies
-	steps    steps
-	bodies   bodies
-	codec    codec
-	health   *health.Server
-	grpc     *grpc.Server
-	draining chan struct{} // closed when the drain begins
+	methods   map[string]*method // by full name: all there are
+	unknown   *method            // all others
+	telemetry *telemetry.Telemetry
+	files     *reload.Reloader
+	identity  atomic.Pointer[tls.Config]
+	source    *workload.Source // of the identity; nil: files
+	expiry    *telemetry.Expiry
+	token     *telemetry.Token // nil: none is asked for
+	policies  *auth.Policies
+	steps     steps
+	records   *records // nil: none are written
+	bodies    bodies
+	codec     codec
+	health    *health.Server
+	grpc      *grpc.Server
+	draining  chan struct{} // closed when the drain begins
 }
 
 // steps are the parts of the chain that have state.
@@ -124,17 +129,10 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 		return nil, fmt.Errorf("check server configuration: %w", err)
 	}
 	s := &Server{
-		config: cfg.withDefaults(), limits: cfg.Limits.withDefaults(), log: t.Log, health: health.NewServer(),
-		policies: auth.NewPolicies(nil), draining: make(chan struct{}),
+		config: cfg.withDefaults(), limits: cfg.Limits.withDefaults(), log: t.Log, telemetry: t, health: health.NewServer(),
+		policies: auth.NewPolicies(nil), codec: newCodec(), draining: make(chan struct{}),
 	}
 	c := newCatalog(services, s.health, cfg.Reflection)
-	s.methods, s.contract = c.methods(), c.contract
-	s.sizes, s.codec = s.requestSizes(services), s.newCodec()
-	for _, size := range s.sizes {
-		if err := s.limits.CheckFor(size); err != nil {
-			return nil, fmt.Errorf("check server configuration: %w", err)
-		}
-	}
 	var err error
 	if s.bodies, err = newBodies(*s.limits.BodyBytes, t.Metrics); err != nil {
 		return nil, err
@@ -142,6 +140,10 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 	if s.steps, err = newSteps(cfg, s.policies, c, t.Metrics); err != nil {
 		return nil, err
 	}
+	if s.methods, err = s.newMethods(c, services); err != nil {
+		return nil, err
+	}
+	s.unknown = s.newMethod("unknown", "unknown")
 	if err := s.newFiles(t.Metrics); err != nil {
 		return nil, err
 	}
@@ -150,8 +152,11 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 			reader.UsePolicies(s.policies)
 		}
 	}
+	if s.records, err = newRecords(s.config.AccessLog, t.Metrics); err != nil {
+		return nil, err
+	}
 	s.grpc = grpc.NewServer(s.options(t)...)
-	c.registerWith(s.grpc)
+	s.register(c)
 	return s, nil
 }
 
@@ -210,7 +215,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 			err = errors.Join(err, late)
 		}
 	}
-	if err != nil {
+	if err = errors.Join(err, s.records.close()); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil

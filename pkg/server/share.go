@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -22,39 +21,22 @@ func newShares(l Limits) (s shares, err error) {
 }
 
 // of returns the limits of the principal.
-func (s shares) of(p auth.Principal) *quota.Limiter {
+func (s shares) of(p *auth.Principal) *quota.Limiter {
 	if slices.ContainsFunc(p.Grants, func(g auth.Grant) bool { return g.Role == accessv1.Role_ROLE_RESOLVER }) {
 		return s.resolvers
 	}
 	return s.principals
 }
 
-// shared refuses a request of a principal over its rate limit, before the request is read.
-// Requests to open services are not counted.
-func (s *Server) shared(ctx context.Context, method string, next func(context.Context) error) error {
-	p := auth.FromContext(ctx)
-	if p.Subject == "" {
-		return next(ctx)
+// enter refuses a request of a principal with too many concurrent requests. It is the only limit
+// for streams, which are few and long-lived. Requests to open methods are not counted.
+func (r *request) enter() (err error) {
+	if r.caller.Subject == "" {
+		return nil
 	}
-	return s.occupied(ctx, method, func(ctx context.Context) error {
-		if err := s.steps.shares.of(p).Spend(p.Subject); err != nil {
-			return err
-		}
-		return next(ctx)
-	})
+	r.visit, err = r.server.steps.shares.of(&r.caller).Enter(r.caller.Subject)
+	return err
 }
 
-// occupied refuses a request of a principal with too many concurrent requests. It is the only
-// limit for streams, which are few and long-lived.
-func (s *Server) occupied(ctx context.Context, _ string, next func(context.Context) error) error {
-	p := auth.FromContext(ctx)
-	if p.Subject == "" {
-		return next(ctx)
-	}
-	leave, err := s.steps.shares.of(p).Enter(p.Subject)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	return next(ctx)
-}
+// spend refuses a request of a principal over its rate limit, before the request is read.
+func (r *request) spend() error { return r.visit.Spend() }

@@ -1,83 +1,86 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
-	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 )
 
 // A validator checks requests against the rules that the contract states next to
 // its fields. It comes after authorisation: who may not call learns nothing of
 // what a request should look like.
-type validator struct{ rules protovalidate.Validator }
+type validator struct {
+	rules protovalidate.Validator
+	// ruled are the methods, by full name, for whose requests there are rules.
+	ruled map[string]bool
+}
 
 // newValidator compiles the rules of all requests, so that a rule that does not
 // compile stops the start, and the first request is as quick as the next.
-func newValidator(requests []protoreflect.MessageDescriptor) (*validator, error) {
-	rules, err := protovalidate.New(protovalidate.WithMessageDescriptors(requests...))
+func newValidator(requests map[string]protoreflect.MessageDescriptor) (*validator, error) {
+	rules, err := protovalidate.New(protovalidate.WithMessageDescriptors(slices.Collect(maps.Values(requests))...))
 	if err != nil {
 		return nil, fmt.Errorf("set up validation: %w", err)
 	}
-	for _, request := range requests {
+	v := &validator{rules: rules, ruled: make(map[string]bool)}
+	for method, request := range requests {
+		v.ruled[method] = hasRules(request, make(map[protoreflect.FullName]bool))
 		var wrong *protovalidate.ValidationError
 		if err := rules.Validate(dynamicpb.NewMessage(request)); err != nil && !errors.As(err, &wrong) {
 			return nil, fmt.Errorf("compile rules of %s: %w", request.FullName(), err)
 		}
 	}
-	return &validator{rules: rules}, nil
+	return v, nil
 }
 
-func (v *validator) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := v.request(ctx, req); err != nil {
-		return nil, err
+// validate checks the fields of the request, and reports what was wrong when it was read.
+func (r *request) validate(message any) error {
+	if r.problem != nil || !r.method.ruled {
+		return r.problem
 	}
-	return handler(ctx, req)
-}
-
-func (v *validator) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if auth.Open(info.FullMethod) {
-		return handler(srv, ss)
-	}
-	return handler(srv, validated{ss, v})
-}
-
-// validated is a stream whose requests are validated.
-type validated struct {
-	grpc.ServerStream
-	by *validator
-}
-
-// RecvMsg receives a request that is well-formed.
-func (s validated) RecvMsg(req any) error {
-	if err := s.ServerStream.RecvMsg(req); err != nil {
-		return err
-	}
-	return s.by.request(s.Context(), req)
-}
-
-// request checks a request, and what was noted when it was read.
-func (v *validator) request(ctx context.Context, req any) error {
-	if err := problem(ctx); err != nil {
-		return err
-	}
-	msg, ok := req.(proto.Message)
+	msg, ok := message.(proto.Message)
 	if !ok {
-		return fmt.Errorf("request of type %T is no message", req)
+		return fmt.Errorf("request of type %T is no message", message)
 	}
-	return v.check(msg)
+	return r.server.steps.validator.check(msg)
+}
+
+// hasRules reports whether the contract states a rule for the message, one of its fields, or a
+// message in one of them. The seen messages are not looked at again.
+func hasRules(message protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+	if seen[message.FullName()] {
+		return false
+	}
+	seen[message.FullName()] = true
+	if proto.HasExtension(message.Options(), validate.E_Message) {
+		return true
+	}
+	for i := range message.Oneofs().Len() {
+		if proto.HasExtension(message.Oneofs().Get(i).Options(), validate.E_Oneof) {
+			return true
+		}
+	}
+	for i := range message.Fields().Len() {
+		field := message.Fields().Get(i)
+		if proto.HasExtension(field.Options(), validate.E_Field) {
+			return true
+		}
+		if below := field.Message(); below != nil && hasRules(below, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *validator) check(msg proto.Message) error {

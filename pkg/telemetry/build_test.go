@@ -18,6 +18,7 @@ func TestTheBuildIsInTheFirstLineAndInTheMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	observed.Flush()
 	build := buildinfo.Read()
 
 	var line struct{ Msg, Service, Version, Commit, Date, Go string }

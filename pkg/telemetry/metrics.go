@@ -2,9 +2,12 @@ package telemetry
 
 import (
 	"crypto/tls"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/buildinfo"
 )
@@ -61,16 +64,50 @@ func NewRequests(r prometheus.Registerer) (*Requests, error) {
 	return q, nil
 }
 
-// Begin records that a request has arrived. Call the returned function with the name of the status
-// code, such as OK, and the time that the request took.
-func (q *Requests) Begin(service, method string) (end func(code string, took time.Duration)) {
-	waiting := q.inFlight.WithLabelValues(service, method)
-	waiting.Inc()
-	return func(code string, took time.Duration) {
-		waiting.Dec()
-		q.handled.WithLabelValues(service, method, code).Inc()
-		q.seconds.WithLabelValues(service, method).Observe(took.Seconds())
+// Method returns the metrics of one method. A method without requests has no metrics.
+func (q *Requests) Method(service, method string) *MethodRequests {
+	return &MethodRequests{of: q, service: service, method: method}
+}
+
+// MethodRequests counts the requests of one method. It looks its metrics up once, because a
+// lookup for each request costs more than counting.
+type MethodRequests struct {
+	of              *Requests
+	service, method string
+
+	once     sync.Once
+	seconds  prometheus.Observer
+	inFlight prometheus.Gauge
+	handled  [codes.Unauthenticated + 1]atomic.Pointer[prometheus.Counter]
+}
+
+// Begin records that a request has arrived.
+func (m *MethodRequests) Begin() {
+	m.once.Do(func() {
+		m.seconds = m.of.seconds.WithLabelValues(m.service, m.method)
+		m.inFlight = m.of.inFlight.WithLabelValues(m.service, m.method)
+	})
+	m.inFlight.Inc()
+}
+
+// End records the status code of a request that began, and the time that it took.
+func (m *MethodRequests) End(code codes.Code, took time.Duration) {
+	m.inFlight.Dec()
+	m.counter(code).Inc()
+	m.seconds.Observe(took.Seconds())
+}
+
+func (m *MethodRequests) counter(code codes.Code) prometheus.Counter {
+	if int(code) >= len(m.handled) { // no code of the contract
+		return m.of.handled.WithLabelValues(m.service, m.method, code.String())
 	}
+	known := &m.handled[code]
+	if c := known.Load(); c != nil {
+		return *c
+	}
+	c := m.of.handled.WithLabelValues(m.service, m.method, code.String())
+	known.Store(&c)
+	return c
 }
 
 // Limited records that a request was refused because of a limit.

@@ -13,7 +13,9 @@ import (
 // RequestIDHeader is the header with the request ID, in responses and optionally in requests.
 const RequestIDHeader = "x-request-id"
 
-type requestIDKey struct{}
+// RequestIDKey is the context key of a request ID, which is a *string. A context of a request can
+// answer it from its own fields. Other code calls [WithRequestID] and [RequestID].
+type RequestIDKey struct{}
 
 // NewRequestID returns a new ID: a UUID of version 7, so that IDs sort by time. IDs of the same
 // millisecond are unordered, because ordering them would make requests wait for each other.
@@ -41,11 +43,13 @@ func ParseRequestID(text string) (string, bool) {
 
 // WithRequestID returns a context with the ID of a request.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return context.WithValue(ctx, RequestIDKey{}, &id)
 }
 
 // RequestID returns the ID of the request of ctx, or an empty string.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if id, ok := ctx.Value(RequestIDKey{}).(*string); ok {
+		return *id
+	}
+	return ""
 }

@@ -53,19 +53,27 @@ type Telemetry struct {
 	// Traced reports whether spans are exported.
 	Traced bool
 
-	stop func(context.Context) error
+	service string
+	buffer  *buffer
+	stop    func(context.Context) error
 }
 
-// New returns the telemetry of a program with a name such as `vault`. It logs to w, which must be
-// safe for concurrent use. The first line describes the build.
+// New returns the telemetry of a program with a name such as `vault`. It logs to w. The first line
+// describes the build.
+//
+// Lines are collected for up to 100 ms before they are written. Warnings and errors are written at
+// once, with all lines before them. Call Close to write the last lines.
 func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemetry, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check telemetry configuration: %w", err)
 	}
+	lines := newBuffer(w, service)
 	t := &Telemetry{
-		Log:     NewLogger(w, cfg.Log.level(), service),
+		Log:     slog.New(urgent{NewLogger(lines, cfg.Log.level(), service).Handler(), lines}),
 		Metrics: prometheus.NewRegistry(),
 		Tracer:  noop.NewTracerProvider(),
+		service: service,
+		buffer:  lines,
 		stop:    func(context.Context) error { return nil },
 	}
 	build := buildinfo.Read()
@@ -73,6 +81,7 @@ func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemet
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newBuildInfo(build),
+		lines.dropped,
 	)
 	t.Log.LogAttrs(ctx, slog.LevelInfo, "starting", slog.String("version", build.Version),
 		slog.String("commit", build.Commit), slog.String("date", build.Date), slog.String("go", build.Go))
@@ -87,8 +96,13 @@ func New(ctx context.Context, cfg Config, service string, w io.Writer) (*Telemet
 	return t, nil
 }
 
-// Close sends pending spans until ctx ends.
+// Flush writes the lines that were logged before.
+func (t *Telemetry) Flush() { t.buffer.flush() }
+
+// Close sends pending spans until ctx ends, and writes the last lines of the log. Lines that are
+// logged later are still written.
 func (t *Telemetry) Close(ctx context.Context) error {
+	defer t.buffer.flushSoon() //nolint:contextcheck // it has a limit of its own
 	if err := t.stop(ctx); err != nil {
 		return fmt.Errorf("flush traces: %w", err)
 	}

@@ -40,6 +40,7 @@ import (
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/api"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
@@ -51,6 +52,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
+	"github.com/keyward/keyward/services/allowlist/internal/witness"
 )
 
 // purpose identifies the allowlist in everything that its keyring creates.
@@ -109,6 +111,8 @@ type Allowlist struct {
 	log   *changelog.Log
 	conn  *grpc.ClientConn
 	self  *identity
+	heads *witness.Witness
+	vault *vaultclient.Vault
 	api   *api.Server
 
 	endpoints *endpoint.Registry
@@ -192,8 +196,15 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return err
 	}
+	a.heads, err = witness.New(ctx, witness.Options{
+		Vault: vaultv1.NewVaultServiceClient(a.conn), Store: a.store, Log: a.log, Key: cfg.Vault.LogKey,
+		Logger: logger, Metrics: around.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("follow the vault's change log: %w", err)
+	}
 	vault, err := vaultclient.New(a.conn, vaultclient.Freshness{
-		MaxStale: cfg.Vault.maxStale(), Now: around.now, Metrics: around.metrics, Logger: logger,
+		MaxStale: cfg.Vault.maxStale(), Now: around.now, Heads: a.heads, Metrics: around.metrics, Logger: logger,
 		// The watch starts after the registry has been created.
 		Deleted:   func(secret, uid string) { a.endpoints.SecretDeleted(secret, uid) },
 		Restarted: func() { a.endpoints.Restarted() },
@@ -220,7 +231,8 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err != nil {
 		return fmt.Errorf("open endpoints: %w", err)
 	}
-	parts := api.Parts{Endpoints: a.endpoints, Uses: a.uses, Ledger: ledger, Pages: pages, Now: around.now}
+	a.vault = vault
+	parts := api.Parts{Heads: a.heads, Vault: vault, Endpoints: a.endpoints, Uses: a.uses, Ledger: ledger, Pages: pages, Now: around.now}
 	if err := a.answer(parts, vault, keys, around, cfg.Vault.maxStale()); err != nil {
 		return err
 	}
@@ -233,6 +245,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
 	a.tasks.Go(func() { vault.Watch(background) })
+	a.tasks.Go(func() { a.heads.Run(background) })
 	a.tasks.Go(func() { a.count(background, logger) })
 	a.tasks.Go(func() { a.exchanges.Run(background, logger) })
 	return nil

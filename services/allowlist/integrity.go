@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
@@ -45,9 +46,16 @@ func References(ctx context.Context, cfg Config, policy *auth.Policy, logger *sl
 }
 
 // Reconcile is [Allowlist.Reconcile] for a stopped allowlist. It reports each difference and each
-// lost secret. It determines senders from the policy. The vault must be running.
-func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slog.Logger, report func(Discrepancy)) error {
+// lost secret. It determines senders from the policy. The vault must be running. A restored vault is
+// refused unless a reason to accept it is given, which the change log records.
+func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, accept string, logger *slog.Logger, report func(Discrepancy)) error {
 	return inspect(ctx, cfg, logger, func(a *Allowlist) error {
+		if accept != "" {
+			operator := changelog.Author{Actor: changelog.Actor{Subject: "operator", Authentication: "command"}, Reason: accept}
+			if _, _, err := a.vault.AcceptHead(ctx, operator); err != nil {
+				return err
+			}
+		}
 		a.UsePolicies(auth.NewPolicies(policy))
 		// Release the bindings that a crash left first, so that they are not reported.
 		if _, err := a.endpoints.Unbind(ctx); err != nil {
@@ -55,6 +63,16 @@ func Reconcile(ctx context.Context, cfg Config, policy *auth.Policy, logger *slo
 		}
 		return a.endpoints.Reconcile(ctx, report)
 	})
+}
+
+// LogKey returns the public key of the change log of a stopped allowlist, in the form that verifies
+// its checkpoints.
+func LogKey(ctx context.Context, cfg Config, logger *slog.Logger) (key string, err error) {
+	err = inspect(ctx, cfg, logger, func(a *Allowlist) error {
+		key = a.log.VerifierKey()
+		return nil
+	})
+	return key, err
 }
 
 // inspect opens an allowlist without background tasks and runs check on it.

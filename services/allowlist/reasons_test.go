@@ -18,15 +18,16 @@ import (
 func explained() map[protoreflect.Name]proto.Message {
 	name := allowlisttest.NameOf("orders")
 	return map[protoreflect.Name]proto.Message{
-		"CreateEndpoint":     &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "other", Endpoint: allowlisttest.Draft()},
-		"UpdateEndpoint":     &allowlistv1.UpdateEndpointRequest{Endpoint: &allowlistv1.Endpoint{Name: name, Description: "other"}},
-		"DeleteEndpoint":     &allowlistv1.DeleteEndpointRequest{Name: name},
-		"ApproveEndpoint":    &allowlistv1.ApproveEndpointRequest{Name: name},
-		"VerifyEndpoint":     &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
-		"ActivateEndpoint":   &allowlistv1.ActivateEndpointRequest{Name: name},
-		"DeactivateEndpoint": &allowlistv1.DeactivateEndpointRequest{Name: name},
-		"TestEncryption":     &allowlistv1.TestEncryptionRequest{Name: name, Body: []byte("{}"), LiveKeys: true},
-		"DiagnoseSample":     &allowlistv1.DiagnoseSampleRequest{Name: name, Body: []byte("{}"), Plaintext: []byte(`{"a":"b"}`)},
+		"CreateEndpoint":        &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "other", Endpoint: allowlisttest.Draft()},
+		"UpdateEndpoint":        &allowlistv1.UpdateEndpointRequest{Endpoint: &allowlistv1.Endpoint{Name: name, Description: "other"}},
+		"DeleteEndpoint":        &allowlistv1.DeleteEndpointRequest{Name: name},
+		"ApproveEndpoint":       &allowlistv1.ApproveEndpointRequest{Name: name},
+		"VerifyEndpoint":        &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
+		"ActivateEndpoint":      &allowlistv1.ActivateEndpointRequest{Name: name},
+		"DeactivateEndpoint":    &allowlistv1.DeactivateEndpointRequest{Name: name},
+		"TestEncryption":        &allowlistv1.TestEncryptionRequest{Name: name, Body: []byte("{}"), LiveKeys: true},
+		"AcceptVaultCheckpoint": &allowlistv1.AcceptVaultCheckpointRequest{Parent: "workspaces/-"},
+		"DiagnoseSample":        &allowlistv1.DiagnoseSampleRequest{Name: name, Body: []byte("{}"), Plaintext: []byte(`{"a":"b"}`)},
 	}
 }
 

@@ -93,6 +93,18 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			_, err := client(c).ListWorkspaces(t.Context(), &allowlistv1.ListWorkspacesRequest{})
 			return err
 		},
+		"GetCheckpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).GetCheckpoint(t.Context(), &allowlistv1.GetCheckpointRequest{Parent: "workspaces/-"})
+			return err
+		},
+		"ProveConsistency": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).ProveConsistency(t.Context(), &allowlistv1.ProveConsistencyRequest{Parent: "workspaces/-"})
+			return err
+		},
+		"AcceptVaultCheckpoint": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).AcceptVaultCheckpoint(t.Context(), &allowlistv1.AcceptVaultCheckpointRequest{Parent: "workspaces/-", Reason: "restored"})
+			return err
+		},
 		"CheckUrl": func(t *testing.T, c *grpc.ClientConn) error {
 			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "GET", Url: "https://a.example/"})
 			return err
@@ -116,6 +128,7 @@ func TestEveryMethodAdmitsOnlyItsRoles(t *testing.T) {
 		"ActivateEndpoint": people, "DeactivateEndpoint": people, "ApproveEndpoint": {"super admin"},
 		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
 		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifySignature": {"sender"}, "VerifyEndpoint": people,
+		"GetCheckpoint": {"super admin"}, "ProveConsistency": {"super admin"}, "AcceptVaultCheckpoint": {"super admin"},
 		"TestEncryption": people, "DiagnoseSample": people, "CheckKeys": people,
 		"CheckUrl": {"owner", "super admin", "sender", "sender of another endpoint"},
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/activity"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
@@ -26,7 +25,7 @@ func newMeter(store kv.Store, vault *vaultclient.Vault, now func() time.Time) *a
 			}
 		}
 		err := vault.Report(ctx, workspace, id, counts)
-		if err != nil && ctx.Err() == nil && !fault.Is(err, vaultclient.ReasonVaultUnavailable) {
+		if err != nil && ctx.Err() == nil && !vaultclient.Unavailable(err) {
 			return fmt.Errorf("%w: %w", activity.ErrRefused, err)
 		}
 		return err
@@ -45,7 +44,7 @@ func (a *Allowlist) countLast() error {
 	ctx, done := context.WithTimeout(context.Background(), lastReport)
 	defer done()
 	err := a.uses.Flush(ctx)
-	if errors.Is(err, activity.ErrRefused) || fault.Is(err, vaultclient.ReasonVaultUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, activity.ErrRefused) || vaultclient.Unavailable(err) || errors.Is(err, context.DeadlineExceeded) {
 		return nil // the counts are saved if possible; that the vault has stopped as well is not a failure
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
@@ -36,6 +37,9 @@ type VaultConfig struct {
 	// Key is the file with that certificate's private key. Required without
 	// WorkloadAPI. The allowlist reads the three files again when they change.
 	Key string `yaml:"key"`
+	// LogKey is the public key of the vault's change log, as `vault log-key` prints it. The
+	// allowlist refuses a vault with another one. Default the key that the allowlist saw first.
+	LogKey string `yaml:"log_key"`
 	// MaxStale is how long cached secrets are used after the last heartbeat of the vault.
 	// A disabled or destroyed version can be used for that long. It is also how long
 	// unused secrets stay cached. At most 1 h; 0 caches nothing. Default 60 s.
@@ -78,6 +82,9 @@ func (c VaultConfig) check() error {
 		if field.value == "" {
 			errs = append(errs, fmt.Errorf("vault.%s: is required", field.name))
 		}
+	}
+	if _, err := note.NewVerifier(c.LogKey); c.LogKey != "" && err != nil {
+		errs = append(errs, errors.New("vault.log_key: must be a key as `vault log-key` prints it"))
 	}
 	if c.maxStale() < 0 || c.maxStale() > longestMaxStale {
 		errs = append(errs, errors.New("vault.max_stale: must be from 0 to 1h"))

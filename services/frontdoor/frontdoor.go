@@ -33,36 +33,28 @@ import (
 const drain = 10 * time.Second
 
 // Handler returns the door's handler, which calls the two services over the connections.
-func Handler(cfg gateway.Config, vault, allowlist *grpc.ClientConn) (http.Handler, error) {
+func Handler(cfg gateway.Config, vault, allowlist grpc.ClientConnInterface) (http.Handler, error) {
 	cfg.OpenAPI = proto.OpenAPI
 	return gateway.New(cfg,
 		gateway.Backend{
-			Conn:     vault,
-			Service:  vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService"),
-			Register: vaultv1.RegisterVaultServiceHandler,
+			Conn:    vault,
+			Service: vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService"),
 		},
 		gateway.Backend{
-			Conn:     allowlist,
-			Service:  allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
-			Register: allowlistv1.RegisterAllowlistServiceHandler,
+			Conn:    allowlist,
+			Service: allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"),
 		},
 		// Both services have it. The vault answers, because without it the console is of little use.
 		gateway.Backend{
-			Conn:     vault,
-			Service:  accessv1.File_keyward_access_v1_service_proto.Services().ByName("AccessService"),
-			Register: accessv1.RegisterAccessServiceHandler,
+			Conn:    vault,
+			Service: accessv1.File_keyward_access_v1_service_proto.Services().ByName("AccessService"),
 		})
 }
 
-// Dial returns a connection to a service, which is established on first use. Each time it
+// Dial returns connections to a service, which are established on first use. Each time one of them
 // connects, it calls current for the configuration.
-func Dial(address string, current func() *tls.Config) (*grpc.ClientConn, error) {
-	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(auth.ClientCredentials(current)))
-	conn, err := grpc.NewClient(address, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	return conn, nil
+func Dial(address string, current func() *tls.Config) (*Pool, error) {
+	return newPool(address, append(gateway.DialOptions(), grpc.WithTransportCredentials(auth.ClientCredentials(current)))...)
 }
 
 // Run serves the door until ctx ends. It reloads its files when they change, and on SIGHUP.

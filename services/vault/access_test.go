@@ -121,6 +121,34 @@ func rights() map[string]right {
 			},
 			new(vaultv1.ReserveNoncesResponse), workloads, codes.NotFound,
 		},
+		"GetCheckpoint": {
+			func(string) proto.Message { return &vaultv1.GetCheckpointRequest{Parent: vaulttest.Everywhere} },
+			new(vaultv1.GetCheckpointResponse),
+			[]string{aSuperAdmin, aResolver},
+			codes.OK,
+		},
+		"ProveConsistency": {
+			func(string) proto.Message {
+				return &vaultv1.ProveConsistencyRequest{Parent: vaulttest.Everywhere, FromSize: 1, ToSize: 1}
+			},
+			new(vaultv1.ProveConsistencyResponse),
+			[]string{aSuperAdmin, aResolver},
+			codes.OK,
+		},
+		"WitnessCheckpoint": {
+			func(string) proto.Message {
+				return &vaultv1.WitnessCheckpointRequest{Parent: vaulttest.Everywhere, Checkpoint: "c", VerifierKey: "k"}
+			},
+			new(vaultv1.WitnessCheckpointResponse), workloads, codes.InvalidArgument,
+		},
+		"AcceptResolverCheckpoint": {
+			func(string) proto.Message {
+				return &vaultv1.AcceptResolverCheckpointRequest{Parent: vaulttest.Everywhere, Resolver: "none", Reason: "r"}
+			},
+			new(vaultv1.AcceptResolverCheckpointResponse),
+			[]string{aSuperAdmin},
+			codes.InvalidArgument,
+		},
 		"GetSealing": {
 			func(string) proto.Message { return &vaultv1.GetSealingRequest{Name: vaulttest.Workspace + "/sealing"} },
 			new(vaultv1.GetSealingResponse), owners, codes.OK,

@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -26,6 +28,7 @@ import (
 	"github.com/keyward/keyward/pkg/transit"
 	"github.com/keyward/keyward/services/vault/internal/api"
 	"github.com/keyward/keyward/services/vault/internal/secret"
+	"github.com/keyward/keyward/services/vault/internal/witness"
 )
 
 // purpose identifies the vault in everything that its keyring seals.
@@ -73,6 +76,7 @@ type Vault struct {
 	store   kv.Store
 	log     *changelog.Log
 	secrets *secret.Store
+	heads   *witness.Heads
 	api     *api.Server
 }
 
@@ -112,6 +116,10 @@ func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logg
 	if err != nil {
 		return nil, fmt.Errorf("prepare page tokens: %w", err)
 	}
+	heads, err := witness.Open(ctx, store, log, logger)
+	if err != nil {
+		return nil, err
+	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
 		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger,
@@ -123,11 +131,34 @@ func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logg
 	if err != nil {
 		return nil, err
 	}
-	return &Vault{store: store, log: log, secrets: secrets, api: api.New(secrets, ledger, pages, recipients)}, nil
+	return &Vault{
+		store: store, log: log, secrets: secrets, heads: heads, api: api.New(secrets, heads, ledger, pages, recipients),
+	}, nil
 }
 
 // Register adds the vault's service to a gRPC server.
 func (v *Vault) Register(r grpc.ServiceRegistrar) { v.api.Register(r) }
+
+// Measure registers the metrics of the vault.
+func (v *Vault) Measure(metrics prometheus.Registerer) error {
+	if err := metrics.Register(v.heads.Collector()); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	return nil
+}
+
+// LogKey returns the public key of the change log of a stopped vault, in the form that verifies its
+// checkpoints.
+func LogKey(ctx context.Context, cfg Config) (key string, err error) {
+	if _, err := os.Stat(cfg.Store); err != nil {
+		return "", fmt.Errorf("open store: %w", err) // and do not create one
+	}
+	v, err := New(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", err
+	}
+	return v.log.VerifierKey(), v.Close()
+}
 
 // Verify recomputes the change log from its entries and compares it with its signed head. Its
 // duration is proportional to the length of the log.

@@ -128,6 +128,25 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	})
+	b.Run("scan of 50", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for n := uint64(0); pb.Next(); n++ {
+				from := binary.BigEndian.AppendUint64(nil, n*7919%benchKeys)
+				err := db.View(b.Context(), func(r kv.Reader) error {
+					for _, err := range r.Scan(kv.Range{Start: from, Limit: 50}) {
+						if err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
 	b.Run("scan of 1000", func(b *testing.B) {
 		for b.Loop() {
 			must(b, db.View(b.Context(), func(r kv.Reader) error {

@@ -4,19 +4,24 @@
 //
 // # Group commit
 //
-// A commit costs one or two syncs of the disk, whatever its size. One goroutine, the writer,
-// therefore takes all waiting updates, runs their functions one after the other in a single bbolt
-// transaction, and commits them together. Updates do not wait for a group to fill: the next group
-// consists of the updates that arrived during the last sync. bbolt's own Batch waits instead, and
-// runs all functions again when one of them fails.
+// A commit costs one or two syncs of the disk, whatever its size. Waiting updates are therefore
+// committed together, in two stages, each a goroutine. The first stage prepares a group: it runs
+// the functions of the updates one after the other, and lets the logs integrate their records. The
+// second stage applies the writes of the group to one bbolt transaction and commits it, while the
+// first prepares the next group. A group takes updates until the second stage is ready for it.
+// Updates do not wait for a group to fill. bbolt's own Batch waits instead, and runs all functions
+// again when one of them fails.
 //
-// Each function writes to an overlay, which is applied to the transaction only if the function
+// Each function writes to an overlay, which becomes part of the group only if the function
 // succeeds. A function that fails, panics, or writes too much leaves no trace and does not affect
 // the others in its group. All members of a group return after its commit, including those that
 // failed, because another member may have written the data that made them fail.
 //
+// A function sees the writes of its group and of the group that is being committed, which no view
+// sees yet. If that commit fails, the group that was prepared during it fails too.
+//
 // The functions run one at a time in one order, so updates are serializable without conflicts. A
-// function passed to Update must not call Update or Close, because the writer would wait for
+// function passed to Update must not call Update or Close, because the first stage would wait for
 // itself. The same holds for a function passed to View, because remapping the file waits for all
 // views. A view must not start another View, or wait for code that does, because a new view waits
 // for the remapping.
@@ -25,8 +30,9 @@
 //
 // bbolt protects only its two root pages with a checksum, so every value is stored with a CRC-32C
 // of its key and value. [Open] checks the whole tree before bbolt uses it, because bbolt ends the
-// process if it meets a damaged page while it searches for free pages. A page that the disk cannot
-// read later is an error of the operation that needs it.
+// process if it meets a damaged page while it searches for free pages. The check finds the free pages
+// too and writes their list for bbolt, which then does not search. A page that the disk cannot read
+// later is an error of the operation that needs it.
 //
 // A new file is written under a temporary name, synced, and then linked to its name. Unlike a
 // rename, a link never replaces the store of another process that also starts for the first time.
@@ -38,8 +44,8 @@
 //
 // # Disk failures
 //
-// If a commit fails, all updates of its group fail with the same error, and the store returns to
-// the previous state. As with any database, after an error of the last sync it is unknown whether
+// If a commit fails, all updates of its group and of the group that was prepared during it fail
+// with the same error, and the store returns to the last committed state. As with any database, after an error of the last sync it is unknown whether
 // the disk stored the commit.
 package boltkv
 
@@ -48,16 +54,19 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/memory"
 )
+
+// minMapSize is twice the step in which bbolt extends a file.
+const minMapSize = 32 << 20
 
 // Options adjusts a store. Use the zero value in production.
 type Options struct {
@@ -65,13 +74,13 @@ type Options struct {
 	// Default: 4,096.
 	Queue int
 	// MapSize is the address space, not memory, that is reserved for the file. A file that outgrows
-	// it waits once for all views to end, and is then mapped again. Default: 1 GiB.
+	// it waits once for all views to end, and is then mapped again. Default: 1 GiB. Minimum: 32 MiB.
 	MapSize int
 	// LockTimeout is the time to wait until another process releases the file. Default: one second,
 	// which is enough for a restart.
 	LockTimeout time.Duration
-	// BeforeCommit injects faults. If it is set, the writer calls it before each commit, and its
-	// error makes the commit fail.
+	// BeforeCommit injects faults. If it is set, it is called before each commit, and its error
+	// makes the commit fail.
 	BeforeCommit func() error
 }
 
@@ -82,6 +91,7 @@ func (o Options) withDefaults() Options {
 	if o.MapSize <= 0 {
 		o.MapSize = 1 << 30
 	}
+	o.MapSize = max(o.MapSize, minMapSize)
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = time.Second
 	}
@@ -91,6 +101,8 @@ func (o Options) withDefaults() Options {
 // A DB is an open store. It implements [kv.Store].
 type DB struct {
 	bolt         *bbolt.DB
+	states       states
+	mapSize      int
 	beforeCommit func() error
 
 	// mu guards logs, and the queue against a send after its close.
@@ -99,10 +111,10 @@ type DB struct {
 	queue  chan *request
 	logs   []attached
 
-	// broken is the reason why commits can no longer be trusted. Only the writer uses it.
+	// prepared passes groups from the first stage to the second.
+	prepared chan *group
+	// broken is the reason why commits can no longer be trusted. Only the second stage uses it.
 	broken error
-	// mapped is the address at which the file is mapped. Only the writer uses it.
-	mapped uintptr
 
 	closeOnce sync.Once
 	stopped   chan struct{}
@@ -123,27 +135,24 @@ func Open(path string, opts Options) (*DB, error) {
 	}
 	db := &DB{
 		bolt:         bolt,
+		mapSize:      opts.MapSize,
 		beforeCommit: opts.BeforeCommit,
 		queue:        make(chan *request, opts.Queue),
+		prepared:     make(chan *group),
 		stopped:      make(chan struct{}),
 	}
-	if err := db.unlock(); err != nil {
+	if err := errors.Join(db.unlock(), db.publish()); err != nil {
+		db.states.set(nil)
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), bolt.Close())
 	}
-	go db.write()
+	go db.prepare()
+	go db.commit()
 	return db, nil
 }
 
 // unlock exempts the file, which may be larger than the memory, from the memory lock of the
-// program. The file is mapped again when it has grown.
-func (db *DB) unlock() error {
-	at := db.bolt.Info().Data
-	if at == db.mapped {
-		return nil
-	}
-	db.mapped = at
-	return memory.Unlock(at)
-}
+// program. Each mapping needs it.
+func (db *DB) unlock() error { return memory.Unlock(db.bolt.Info().Data) }
 
 // Attach attaches the log with a name. Until then, [kv.Tx.Append] to that log fails. Call it
 // before the store is used.
@@ -161,22 +170,16 @@ func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if db.closed.Load() {
 		return kv.ErrClosed
 	}
-	tx, err := db.bolt.Begin(false)
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		return kv.ErrClosed
-	}
+	base, err := db.states.acquire()
 	if err != nil {
-		return fmt.Errorf("begin view: %w", err)
-	}
-	// bbolt ends a read transaction by rolling it back, which has no error to report.
-	defer func() { _ = tx.Rollback() }()
-
-	s := &snapshot{}
-	if err := s.begin(tx); err != nil {
 		return err
 	}
+	var s snapshot
+	s.begin(base)
 	defer s.end()
-	return fn(s)
+	// Reading a damaged disk raises faults, see guard.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	return fn(&s)
 }
 
 // Update implements [kv.Store]. If ctx ends before fn starts, fn does not run. After fn has
@@ -231,6 +234,7 @@ func (db *DB) Close() error {
 		db.mu.Unlock()
 
 		<-db.stopped
+		db.states.set(nil)
 		if err := db.bolt.Close(); err != nil {
 			db.closeErr = fmt.Errorf("close store: %w", err)
 		}

@@ -65,7 +65,11 @@ func replace(path string, source *bbolt.DB) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := inspect(temp, info.Size()); err != nil {
+	err = withContent(temp, info.Size(), func(content []byte) error {
+		_, err := inspect(content)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {

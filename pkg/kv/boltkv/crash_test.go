@@ -40,6 +40,7 @@ func writeForEver(path string) error {
 	if err != nil {
 		return err
 	}
+	db.Attach("ledger", ledger{})
 	failed := make(chan error)
 	for writer := range crashWriters {
 		go func() {
@@ -50,7 +51,7 @@ func writeForEver(path string) error {
 							return err
 						}
 					}
-					return nil
+					return tx.Append("ledger", nil)
 				})
 				if err != nil {
 					failed <- err
@@ -81,7 +82,7 @@ func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 					t.Errorf("round %d, writer %d: %v", round, writer, err)
 				}
 			}
-			return nil
+			return checkLedger(r)
 		})
 		must(t, err)
 	}

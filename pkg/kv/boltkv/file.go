@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/keyward/keyward/pkg/memory"
 )
 
 var (
@@ -60,11 +63,7 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	err = bolt.View(checkFormat)
-	if err == nil {
-		err = removeTemps(path)
-	}
-	if err != nil {
+	if err := removeTemps(path); err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
 	return bolt, nil
@@ -107,7 +106,38 @@ func lockAndInspect(file *os.File, path string, timeout time.Duration) error {
 	if current, err := os.Stat(path); err != nil || !os.SameFile(info, current) {
 		return errors.Join(errReplaced, err)
 	}
-	return inspect(file, info.Size())
+	return withContent(file, info.Size(), func(content []byte) error {
+		found, err := inspect(content)
+		if err != nil {
+			return err
+		}
+		if err := found.checkFormat(); err != nil {
+			return err
+		}
+		// Without the list, which a full disk may prevent, bbolt reads the whole tree again.
+		_ = found.saveFreePages(file)
+		return nil
+	})
+}
+
+// withContent maps a file, and passes its content to fn.
+func withContent(file *os.File, size int64, fn func(content []byte) error) (err error) {
+	if size == 0 {
+		return fn(nil)
+	}
+	content, err := syscall.Mmap(int(file.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map: %w", err)
+	}
+	defer func() { err = errors.Join(err, syscall.Munmap(content)) }()
+	address := uintptr(unsafe.Pointer(unsafe.SliceData(content))) //nolint:gosec // of the mapping, which the collector does not move
+	if err := memory.Unlock(address); err != nil {
+		return err
+	}
+	if fault := guard(func() { err = fn(content) }); fault != nil {
+		return fault
+	}
+	return err
 }
 
 // lock takes the lock that bbolt also takes. For the same open file, this is not a conflict.
@@ -141,21 +171,6 @@ func openBolt(file *os.File, opts Options) (bolt *bbolt.DB, err error) {
 		return nil, fault
 	}
 	return bolt, err
-}
-
-func checkFormat(tx *bbolt.Tx) error {
-	meta := tx.Bucket(metaBucket)
-	if meta == nil || tx.Bucket(dataBucket) == nil || string(meta.Get(formatKey)) != formatName {
-		return ErrForeign
-	}
-	version := meta.Get(versionKey)
-	if len(version) != 4 {
-		return damaged("the format version is malformed")
-	}
-	if v := binary.BigEndian.Uint32(version); v > formatVersion {
-		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, formatVersion)
-	}
-	return nil
 }
 
 // create creates an empty store under a temporary name and, after it is on disk, links it to its

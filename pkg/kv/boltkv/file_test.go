@@ -40,9 +40,19 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "store")
 			test.make(t, path)
+			var before []byte
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+				before, err = os.ReadFile(path)
+				must(t, err)
+			}
 			db, err := boltkv.Open(path, boltkv.Options{})
 			if !errors.Is(err, test.want) {
 				t.Errorf("Open = %v, want %v", err, test.want)
+			}
+			if before != nil {
+				if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+					t.Errorf("a file that is refused was changed, %v", err)
+				}
 			}
 			if err == nil {
 				db.Close()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -36,9 +38,17 @@ const (
 	metaSummed    = 56
 	firstDataPage = 2
 
-	branchFlag = 0x01
-	leafFlag   = 0x02
-	bucketFlag = 0x01
+	branchFlag   = 0x01
+	leafFlag     = 0x02
+	metaFlag     = 0x04
+	freelistFlag = 0x10
+	bucketFlag   = 0x01
+
+	// maxDepth is more than the depth of any tree whose branches have at least two children.
+	maxDepth = 64
+	// maxShared is the depth down to which the parts of a tree are shared. A tree has the root
+	// bucket, then the root of the data, then few levels of branches.
+	maxShared = 3
 )
 
 var native = binary.NativeEndian
@@ -49,30 +59,43 @@ type meta struct {
 	root      uint64
 	highWater uint64
 	tx        uint64
+	raw       [metaSize]byte
+}
+
+// A layout is a file that has been inspected: its root page, and which pages its tree uses.
+type layout struct {
+	content []byte
+	meta    meta
+	used    bitmap
 }
 
 // inspect checks all used pages of a file that no process is writing. It returns an error that
 // wraps ErrForeign or kv.ErrCorrupt unless bbolt can open the file safely.
-func inspect(file io.ReaderAt, size int64) error {
-	m, err := newestMeta(file, size)
+func inspect(content []byte) (layout, error) {
+	m, err := newestMeta(content)
 	if err != nil {
-		return err
+		return layout{}, err
 	}
-	if m.highWater > uint64(size/m.pageSize) {
-		return damaged("the file is shorter than it says")
+	if m.highWater > uint64(int64(len(content))/m.pageSize) {
+		return layout{}, damaged("the file is shorter than it says")
 	}
-	w := walker{file: file, meta: m, seen: make([]bool, m.highWater)}
-	return w.page(m.root, nil, nil)
+	w := walker{layout: layout{content: content, meta: m, used: newBitmap(m.highWater)}}
+	w.helpers.SetLimit(runtime.GOMAXPROCS(0))
+	err = w.page(m.root, nil, nil, 0)
+	if helped := w.helpers.Wait(); err == nil {
+		err = helped
+	}
+	return w.layout, err
 }
 
 func damaged(what string) error { return fmt.Errorf("%w: %s", kv.ErrCorrupt, what) }
 
 // newestMeta returns the root page that bbolt will use. One is at the start of the file, the other
 // one page later, and either may be torn.
-func newestMeta(file io.ReaderAt, size int64) (meta, error) {
-	first, verdict := readMeta(file, 0)
+func newestMeta(content []byte) (meta, error) {
+	first, verdict := readMeta(content, 0)
 	if verdict == nil {
-		second, err := readMeta(file, first.pageSize)
+		second, err := readMeta(content, first.pageSize)
 		if err == nil && second.tx > first.tx {
 			return second, nil
 		}
@@ -80,8 +103,8 @@ func newestMeta(file io.ReaderAt, size int64) (meta, error) {
 	}
 	// The first page would have stated the page size. Use the smallest offset, because values at
 	// larger ones may look like a root page.
-	for offset := int64(minPageSize); offset <= maxPageSize && offset < size; offset <<= 1 {
-		second, err := readMeta(file, offset)
+	for offset := int64(minPageSize); offset <= maxPageSize && offset < int64(len(content)); offset <<= 1 {
+		second, err := readMeta(content, offset)
 		if err == nil && second.pageSize == offset {
 			return second, nil
 		}
@@ -92,76 +115,74 @@ func newestMeta(file io.ReaderAt, size int64) (meta, error) {
 	return meta{}, verdict
 }
 
-func readMeta(file io.ReaderAt, offset int64) (meta, error) {
-	var b [metaSize]byte
-	if _, err := file.ReadAt(b[:], offset+pageHeader); err != nil && err != io.EOF {
-		return meta{}, fmt.Errorf("read root page: %w", err)
-	}
+func readMeta(content []byte, offset int64) (m meta, err error) {
+	copy(m.raw[:], content[min(offset+pageHeader, int64(len(content))):])
+	b := m.raw[:]
 	if native.Uint32(b[0:]) != boltMagic || native.Uint32(b[4:]) != boltVersion {
 		return meta{}, ErrForeign
 	}
-	sum := fnv.New64a()
-	_, _ = sum.Write(b[:metaSummed])
-	if sum.Sum64() != native.Uint64(b[metaSummed:]) {
+	if metaSum(b) != native.Uint64(b[metaSummed:]) {
 		return meta{}, damaged("a root page fails its checksum")
 	}
-	m := meta{
-		pageSize:  int64(native.Uint32(b[8:])),
-		root:      native.Uint64(b[16:]),
-		highWater: native.Uint64(b[40:]),
-		tx:        native.Uint64(b[48:]),
-	}
+	m.pageSize = int64(native.Uint32(b[8:]))
+	m.root = native.Uint64(b[16:])
+	m.highWater = native.Uint64(b[40:])
+	m.tx = native.Uint64(b[48:])
 	if m.pageSize < minPageSize || m.pageSize > maxPageSize {
 		return meta{}, damaged("the page size is out of bounds")
 	}
 	return m, nil
 }
 
-// A walker visits each page of a file once.
+func metaSum(b []byte) uint64 {
+	sum := fnv.New64a()
+	_, _ = sum.Write(b[:metaSummed])
+	return sum.Sum64()
+}
+
+// page returns the bytes of a page and of its overflow pages, which the inspection has checked.
+func (l layout) page(id uint64) []byte {
+	at := int64(id) * l.meta.pageSize
+	pages := int64(native.Uint32(l.content[at+12:])) + 1
+	return l.content[at : at+pages*l.meta.pageSize]
+}
+
+// A walker visits each page of a file once. The parts of a large tree are shared among helpers.
 type walker struct {
-	file io.ReaderAt
-	meta meta
-	seen []bool
+	layout
+	helpers errgroup.Group
 }
 
 // page checks the tree below a page, whose keys must be at least min and, if max is not nil, less
 // than max.
-func (w *walker) page(id uint64, min, max []byte) error {
+func (w *walker) page(id uint64, min, max []byte, depth int) error {
 	b, err := w.read(id)
 	if err != nil {
 		return err
 	}
-	return w.content(b, min, max)
+	return w.elements(b, min, max, depth)
 }
 
-// read returns the bytes of a page and of its overflow pages.
+// read marks a page and its overflow pages as used, and returns their bytes.
 func (w *walker) read(id uint64) ([]byte, error) {
 	if id < firstDataPage || id >= w.meta.highWater {
 		return nil, damaged("a page is out of bounds")
 	}
-	var header [pageHeader]byte
-	if _, err := w.file.ReadAt(header[:], int64(id)*w.meta.pageSize); err != nil {
-		return nil, fmt.Errorf("read page: %w", err)
-	}
+	header := w.content[int64(id)*w.meta.pageSize:]
 	pages := uint64(native.Uint32(header[12:])) + 1
-	if native.Uint64(header[:]) != id || pages > w.meta.highWater-id {
+	if native.Uint64(header) != id || pages > w.meta.highWater-id {
 		return nil, damaged("a page has a wrong header")
 	}
 	for i := id; i < id+pages; i++ {
-		if w.seen[i] {
+		if w.used.add(i) {
 			return nil, damaged("a page is used twice")
 		}
-		w.seen[i] = true
 	}
-	b := make([]byte, int64(pages)*w.meta.pageSize)
-	if _, err := w.file.ReadAt(b, int64(id)*w.meta.pageSize); err != nil {
-		return nil, fmt.Errorf("read page: %w", err)
-	}
-	return b, nil
+	return w.layout.page(id), nil
 }
 
-// content checks the elements of a page.
-func (w *walker) content(b, min, max []byte) error {
+// elements checks the elements of a page.
+func (w *walker) elements(b, min, max []byte, depth int) error {
 	flags, count := native.Uint16(b[8:]), int(native.Uint16(b[10:]))
 	if flags != branchFlag && flags != leafFlag {
 		return damaged("a page is of no known kind")
@@ -169,57 +190,117 @@ func (w *walker) content(b, min, max []byte) error {
 	if flags == branchFlag && count == 0 {
 		return damaged("a branch is empty")
 	}
-	elements := make([]element, count)
-	for i := range elements {
-		e, ok := readElement(b, i, flags)
-		if !ok {
-			return damaged("an element is out of bounds")
+	if depth > maxDepth {
+		return damaged("the tree is too deep")
+	}
+	var e element
+	for i := range count + 1 {
+		next := element{key: max} // the limit of the last key
+		if i < count {
+			var ok bool
+			if next, ok = readElement(b, i, flags); !ok {
+				return damaged("an element is out of bounds")
+			}
 		}
-		if i > 0 && bytes.Compare(elements[i-1].key, e.key) >= 0 {
-			return damaged("keys are out of order")
-		}
-		elements[i] = e
-	}
-	if count == 0 {
-		return nil
-	}
-	if bytes.Compare(elements[0].key, min) < 0 || (max != nil && bytes.Compare(elements[count-1].key, max) >= 0) {
-		return damaged("keys are out of order")
-	}
-	return w.children(elements, flags, max)
-}
-
-func (w *walker) children(elements []element, flags uint16, max []byte) error {
-	for i, e := range elements {
-		var err error
 		switch {
-		case flags == branchFlag && i+1 < len(elements):
-			err = w.page(e.child, e.key, elements[i+1].key)
-		case flags == branchFlag:
-			err = w.page(e.child, e.key, max)
-		case e.isBucket:
-			err = w.bucket(e.value)
+		case i == 0 && count > 0 && bytes.Compare(next.key, min) < 0:
+			return damaged("keys are out of order")
+		case i == 0:
+		case next.key != nil && bytes.Compare(e.key, next.key) >= 0:
+			return damaged("keys are out of order")
+		default:
+			if err := w.below(e, flags, next.key, depth+1); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		e = next
 	}
 	return nil
 }
 
+// below checks the tree below an element, whose keys must be less than max if it is not nil.
+func (w *walker) below(e element, flags uint16, max []byte, depth int) error {
+	switch {
+	case flags == branchFlag && depth <= maxShared:
+		return w.share(func() error { return w.page(e.child, e.key, max, depth) })
+	case flags == branchFlag:
+		return w.page(e.child, e.key, max, depth)
+	case e.isBucket:
+		return w.bucket(e.value, depth)
+	}
+	return nil
+}
+
+// share gives a part of the work to a helper, if one is free.
+func (w *walker) share(check func() error) error {
+	helped := w.helpers.TryGo(func() (err error) {
+		// A fault is an error of the goroutine in which it occurs.
+		if fault := guard(func() { err = check() }); fault != nil {
+			return fault
+		}
+		return err
+	})
+	if helped {
+		return nil
+	}
+	return check()
+}
+
 // bucket checks the tree of a bucket, which may be one page inside its value.
-func (w *walker) bucket(value []byte) error {
+func (w *walker) bucket(value []byte, depth int) error {
 	if len(value) < bucketHeader {
 		return damaged("a bucket has no header")
 	}
 	if root := native.Uint64(value); root != 0 {
-		return w.page(root, nil, nil)
+		return w.page(root, nil, nil, depth)
 	}
 	inline := value[bucketHeader:]
 	if len(inline) < pageHeader || native.Uint16(inline[8:]) != leafFlag {
 		return damaged("a small bucket has no page")
 	}
-	return w.content(inline, nil, nil)
+	return w.elements(inline, nil, nil, depth)
+}
+
+// checkFormat checks that the file is a Keyward store of a known version.
+func (l layout) checkFormat() error {
+	_, hasData := l.bucket(dataBucket)
+	description, ok := l.bucket(metaBucket)
+	if !ok || !hasData || string(find(description, formatKey).value) != formatName {
+		return ErrForeign
+	}
+	version := find(description, versionKey).value
+	if len(version) != 4 {
+		return damaged("the format version is malformed")
+	}
+	if v := binary.BigEndian.Uint32(version); v > formatVersion {
+		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, formatVersion)
+	}
+	return nil
+}
+
+// bucket returns the root page of a bucket.
+func (l layout) bucket(name []byte) (root []byte, ok bool) {
+	e := find(l.page(l.meta.root), name)
+	if !e.isBucket {
+		return nil, false
+	}
+	if id := native.Uint64(e.value); id != 0 {
+		return l.page(id), true
+	}
+	return e.value[bucketHeader:], true
+}
+
+// find returns the element with a key of a leaf, or an empty element.
+func find(leaf, key []byte) element {
+	if native.Uint16(leaf[8:]) != leafFlag {
+		return element{} // the few buckets and descriptions of a store are in one leaf
+	}
+	for i := range int(native.Uint16(leaf[10:])) {
+		if e, _ := readElement(leaf, i, leafFlag); bytes.Equal(e.key, key) {
+			return e
+		}
+	}
+	return element{}
 }
 
 // An element is one entry of a page.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -46,7 +47,7 @@ func smallStore(t testing.TB) []byte {
 func TestInspectAcceptsASoundFile(t *testing.T) {
 	t.Parallel()
 	content := smallStore(t)
-	if err := inspect(bytes.NewReader(content), int64(len(content))); err != nil {
+	if _, err := inspect(content); err != nil {
 		t.Errorf("inspect = %v", err)
 	}
 }
@@ -62,7 +63,7 @@ func FuzzInspect(f *testing.F) {
 		content := bytes.Clone(sound)
 		content[uint(i)%uint(len(content))] ^= x
 		content[uint(j)%uint(len(content))] ^= y
-		if err := inspect(bytes.NewReader(content), int64(len(content))); err != nil {
+		if _, err := inspect(content); err != nil {
 			if !errors.Is(err, kv.ErrCorrupt) && !errors.Is(err, ErrForeign) {
 				t.Errorf("inspect = %v, want a known error", err)
 			}
@@ -87,16 +88,26 @@ func readThrough(t *testing.T, content []byte) {
 		return
 	}
 	defer db.Close()
-	_ = db.View(func(tx *bbolt.Tx) error {
-		s := &snapshot{}
-		if err := s.begin(tx); err != nil || s.bucket == nil {
-			return err
+	var all states
+	defer all.set(nil)
+	if err := all.publish(db); err != nil {
+		return
+	}
+	base, err := all.acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if base.bucket == nil {
+		base.release()
+		return
+	}
+	var s snapshot
+	s.begin(base)
+	defer s.end()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for _, err := range s.Scan(kv.Range{Limit: 1000}) {
+		if err != nil {
+			return
 		}
-		for _, err := range s.Scan(kv.Range{Limit: 1000}) {
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
 }

@@ -2,15 +2,15 @@ package boltkv
 
 import (
 	"bytes"
-	"slices"
+
+	"github.com/tidwall/btree"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// An overlay holds the writes of one update, ordered by key. It has at most kv.MaxOps entries, so
-// a sorted slice is the fastest map.
+// An overlay holds writes that are not committed yet, ordered by key.
 type overlay struct {
-	entries []entry
+	entries *btree.BTreeG[entry]
 }
 
 // An entry is a written or deleted key.
@@ -19,67 +19,44 @@ type entry struct {
 	deleted     bool
 }
 
-// search returns the position of key, or where it belongs.
-func (o *overlay) search(key []byte) (int, bool) {
-	return slices.BinarySearchFunc(o.entries, key, func(e entry, key []byte) int {
-		return bytes.Compare(e.key, key)
-	})
+func newOverlay() *overlay {
+	byKey := func(a, b entry) bool { return bytes.Compare(a.key, b.key) < 0 }
+	return &overlay{entries: btree.NewBTreeGOptions(byKey, btree.Options{NoLocks: true})}
 }
 
-func (o *overlay) find(key []byte) (entry, bool) {
-	if o == nil {
-		return entry{}, false
-	}
-	i, ok := o.search(key)
-	if !ok {
-		return entry{}, false
-	}
-	return o.entries[i], true
-}
+func (o *overlay) find(key []byte) (entry, bool) { return o.entries.Get(entry{key: key}) }
 
-func (o *overlay) set(e entry) {
-	i, ok := o.search(e.key)
-	if ok {
-		o.entries[i] = e
-		return
-	}
-	o.entries = slices.Insert(o.entries, i, e)
-}
+func (o *overlay) set(e entry) { o.entries.Set(e) }
+
+func (o *overlay) empty() bool { return o.entries.Len() == 0 }
+
+// all calls fn for each entry, in the order of the keys, until fn returns false.
+func (o *overlay) all(fn func(entry) bool) { o.entries.Scan(fn) }
 
 // next returns the first entry of r, in its direction, after the key last; nil means from the
 // start.
-func (o *overlay) next(last []byte, r kv.Range) (entry, bool) {
-	if o == nil {
-		return entry{}, false
-	}
-	i := o.position(last, r)
-	if i < 0 || i >= len(o.entries) || !within(o.entries[i].key, r) {
-		return entry{}, false
-	}
-	return o.entries[i], true
-}
-
-func (o *overlay) position(last []byte, r kv.Range) int {
-	if !r.Reverse {
-		if last == nil {
-			i, _ := o.search(r.Start)
-			return i
+func (o *overlay) next(last []byte, r kv.Range) (found entry, ok bool) {
+	visit := func(e entry) bool {
+		// The bounds at which the search starts are not part of the range, except for its Start.
+		if bytes.Equal(e.key, last) || (r.Reverse && last == nil && r.End != nil && bytes.Equal(e.key, r.End)) {
+			return true
 		}
-		i, found := o.search(last)
-		if found {
-			i++
-		}
-		return i
+		found, ok = e, within(e.key, r)
+		return false
 	}
-	bound := r.End
-	if last != nil {
-		bound = last
+	switch {
+	case r.Reverse && last != nil:
+		o.entries.Descend(entry{key: last}, visit)
+	case r.Reverse && r.End != nil:
+		o.entries.Descend(entry{key: r.End}, visit)
+	case r.Reverse:
+		o.entries.Reverse(visit)
+	case last != nil:
+		o.entries.Ascend(entry{key: last}, visit)
+	default:
+		o.entries.Ascend(entry{key: r.Start}, visit)
 	}
-	if bound == nil {
-		return len(o.entries) - 1
-	}
-	i, _ := o.search(bound)
-	return i - 1
+	return found, ok
 }
 
 // within reports whether key is in the range.

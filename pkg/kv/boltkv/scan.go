@@ -3,6 +3,7 @@ package boltkv
 import (
 	"bytes"
 	"iter"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -12,7 +13,12 @@ import (
 // Scan implements [kv.Reader]. It sees writes that are made while it runs if they are ahead.
 func (s *snapshot) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 	return func(yield func(kv.Pair, error) bool) {
-		it := &iterator{s: s, r: r}
+		if s.ended {
+			yield(kv.Pair{}, errEnded)
+			return
+		}
+		it := iterator{s: s, r: r, cursor: s.state.cursor()}
+		defer s.state.reuse(it.cursor)
 		for range r.Limit {
 			pair, ok, err := it.next()
 			if err != nil {
@@ -26,19 +32,18 @@ func (s *snapshot) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 	}
 }
 
-// An iterator merges the bucket with the overlay.
+// An iterator merges the committed state with the layers above it.
 type iterator struct {
-	s *snapshot
-	r kv.Range
-
+	s      *snapshot
+	r      kv.Range
 	cursor *bbolt.Cursor
-	// key and stored are the next pair of the bucket, if loaded; a nil key means the end. bbolt keeps
-	// both valid until the end of its transaction.
+
+	// key and stored are the next committed pair, if loaded; a nil key means the end. bbolt keeps
+	// both valid as long as the snapshot holds its state.
 	key, stored []byte
+	started     bool
 	loaded      bool
-	// writes is the state of the bucket to which the cursor belongs.
-	writes int
-	// last is the last key that was visited in either source.
+	// last is the last key that was visited in any source.
 	last []byte
 }
 
@@ -47,36 +52,36 @@ func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 	if it.s.ended {
 		return kv.Pair{}, false, errEnded
 	}
-	fault := guard(func() {
-		key, stored := it.merge()
-		if key == nil {
-			return
-		}
-		pair.Value, err = decode(key, stored)
-		pair.Key, ok = bytes.Clone(key), true
-	})
-	if fault != nil {
-		err = fault
+	defer damage(&err)
+	key, stored := it.merge()
+	if key == nil {
+		return kv.Pair{}, false, nil
 	}
-	return pair, ok, err
+	pair, err = decodePair(key, stored)
+	return pair, err == nil, err
 }
 
-// merge returns the smaller (in a reverse scan, the greater) of the next pairs of the two sources,
-// or a nil key. A written key hides the one in the bucket, and a deleted one is skipped.
+// merge returns the first of the next pairs of all sources, in the direction of the scan, or a nil
+// key. A written key hides the same key below it, and a deleted one is skipped.
 func (it *iterator) merge() (key, stored []byte) {
 	for {
 		it.load()
-		e, ok := it.s.overlay.next(it.last, it.r)
-		if !ok || (it.key != nil && it.before(it.key, e.key)) {
-			it.last, it.loaded = it.key, false
-			return it.key, it.stored
+		first := entry{key: it.key, stored: it.stored}
+		for _, layer := range slices.Backward(it.s.layers) {
+			e, ok := layer.next(it.last, it.r)
+			if ok && (first.key == nil || !it.before(first.key, e.key)) {
+				first = e
+			}
 		}
-		if bytes.Equal(it.key, e.key) {
+		if first.key == nil {
+			return nil, nil
+		}
+		if bytes.Equal(it.key, first.key) {
 			it.loaded = false
 		}
-		it.last = e.key
-		if !e.deleted {
-			return e.key, e.stored
+		it.last = first.key
+		if !first.deleted {
+			return first.key, first.stored
 		}
 	}
 }
@@ -88,82 +93,37 @@ func (it *iterator) before(a, b []byte) bool {
 	return bytes.Compare(a, b) < 0
 }
 
-// load sets key and stored to the next pair of the bucket.
+// load sets key and stored to the next committed pair.
 func (it *iterator) load() {
-	switch {
-	case it.loaded && it.writes == it.s.writes:
+	if it.loaded {
 		return
-	case it.cursor != nil && it.writes == it.s.writes:
-		it.step()
-	default:
-		// This is the first pair, or a write to the bucket invalidated the cursor.
-		it.cursor, it.writes = it.s.bucket.Cursor(), it.s.writes
-		it.seek()
 	}
-	it.loaded = true
+	switch {
+	case !it.started:
+		it.seek()
+	case it.key == nil: // at the end, where the cursor stays
+	case it.r.Reverse:
+		it.key, it.stored = it.cursor.Prev()
+	default:
+		it.key, it.stored = it.cursor.Next()
+	}
+	it.started, it.loaded = true, true
 	if it.key != nil && !within(it.key, it.r) {
 		it.key = nil
 	}
 }
 
-// step moves the cursor from a key by one. At the end it stays.
-func (it *iterator) step() {
-	switch {
-	case it.key == nil:
-	case it.r.Reverse:
-		it.previous(it.key)
-	default:
-		it.key, it.stored = it.cursor.Next()
-	}
-}
-
-// seek moves the cursor to the first key after last.
+// seek moves the cursor to the first key of the range.
 func (it *iterator) seek() {
-	if it.r.Reverse {
-		it.seekBack()
-		return
-	}
-	if it.last == nil {
+	if !it.r.Reverse {
 		it.key, it.stored = it.cursor.Seek(it.r.Start)
 		return
 	}
-	it.key, it.stored = it.cursor.Seek(it.last)
-	if bytes.Equal(it.key, it.last) {
-		it.key, it.stored = it.cursor.Next()
+	if it.r.End != nil {
+		if key, _ := it.cursor.Seek(it.r.End); key != nil {
+			it.key, it.stored = it.cursor.Prev()
+			return
+		}
 	}
-}
-
-func (it *iterator) seekBack() {
-	bound := it.r.End
-	if it.last != nil {
-		bound = it.last
-	}
-	// Last does not return if deletes of this transaction left only empty leaves.
-	if it.key, it.stored = it.cursor.First(); it.key == nil {
-		return
-	}
-	if bound == nil {
-		it.key, it.stored = it.cursor.Last()
-		return
-	}
-	key, _ := it.cursor.Seek(bound)
-	if key == nil {
-		it.key, it.stored = it.cursor.Last()
-		return
-	}
-	it.previous(key)
-}
-
-// previous moves the cursor to the key before current. Prev returns no key at the first one, but
-// also at a leaf that deletes of this transaction have emptied, before which there may be more
-// keys.
-func (it *iterator) previous(current []byte) {
-	it.key, it.stored = it.cursor.Prev()
-	if it.key != nil || !it.s.bucket.Writable() {
-		return
-	}
-	first, _ := it.s.bucket.Cursor().First()
-	for it.key == nil && bytes.Compare(first, current) < 0 {
-		it.key, it.stored = it.cursor.Prev()
-	}
+	it.key, it.stored = it.cursor.Last()
 }

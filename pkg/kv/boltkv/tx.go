@@ -18,63 +18,45 @@ var (
 	errAppendInLog = errors.New("boltkv: a log must not append while it integrates")
 )
 
-// A snapshot reads one state of the data. Both kinds of transactions are based on it. It
-// implements [kv.Reader].
+// A snapshot reads one state of the data. All kinds of transactions are based on it. It implements
+// [kv.Reader].
 type snapshot struct {
-	bucket *bbolt.Bucket
-	// overlay holds the writes of an update that are not in bucket yet, or is nil.
-	overlay *overlay
-	// writes counts the changes to bucket, each of which invalidates cursors.
-	writes int
+	state  *state
+	cursor *bbolt.Cursor
+	// layers are the writes that are not part of state, or not yet, newest first.
+	layers []*overlay
 	ended  bool
 }
 
-func (s *snapshot) begin(tx *bbolt.Tx) error {
-	return guard(func() { s.bucket = tx.Bucket(dataBucket) })
-}
+// begin makes the snapshot readable until its end. The caller has retained the state.
+func (s *snapshot) begin(base *state) { s.state, s.cursor = base, base.cursor() }
 
-func (s *snapshot) end() { s.ended = true }
+// end releases the state.
+func (s *snapshot) end() {
+	s.ended = true
+	s.state.reuse(s.cursor)
+	s.state.release()
+}
 
 // Get implements [kv.Reader].
 func (s *snapshot) Get(key []byte) (value []byte, err error) {
 	if s.ended {
 		return nil, errEnded
 	}
-	if e, ok := s.overlay.find(key); ok {
-		if e.deleted {
-			return nil, kv.ErrNotFound
+	for _, layer := range s.layers {
+		if e, ok := layer.find(key); ok {
+			if e.deleted {
+				return nil, kv.ErrNotFound
+			}
+			return bytes.Clone(e.stored[checksumSize:]), nil
 		}
-		return bytes.Clone(e.stored[checksumSize:]), nil
 	}
-	fault := guard(func() {
-		stored := s.bucket.Get(key)
-		if stored == nil {
-			err = kv.ErrNotFound
-			return
-		}
-		value, err = decode(key, stored)
-	})
-	if fault != nil {
-		return nil, fault
+	defer damage(&err)
+	found, stored := s.cursor.Seek(key)
+	if found == nil || !bytes.Equal(found, key) {
+		return nil, kv.ErrNotFound
 	}
-	return value, err
-}
-
-// store and remove change the bucket itself.
-func (s *snapshot) store(key, stored []byte) (err error) {
-	s.writes++
-	if fault := guard(func() { err = s.bucket.Put(key, stored) }); fault != nil {
-		return fault
-	}
-	return err
-}
-
-func (s *snapshot) remove(key []byte) (err error) {
-	s.writes++
-	if fault := guard(func() { err = s.bucket.Delete(key) }); fault != nil {
-		return fault
-	}
-	return err
+	return decode(key, stored)
 }
 
 // A record is a record that a transaction appends to a log.
@@ -87,19 +69,21 @@ type record struct {
 // the limits. It implements [kv.Tx].
 type tx struct {
 	snapshot
+	writes  *overlay
 	records []record
 	logs    []attached
 	// before are the records of the updates before this one in the group, by log.
 	before map[string][][]byte
-	ops     int
-	bytes   int
+	ops    int
+	bytes  int
 	// failed is the error of the first refused write. The transaction fails with it, even if its
 	// function ignores the error.
 	failed error
 }
 
-func newTx(base *snapshot, logs []attached, before map[string][][]byte) *tx {
-	return &tx{snapshot: snapshot{bucket: base.bucket, overlay: &overlay{}}, logs: logs, before: before}
+func newTx(logs []attached, below []*overlay, before map[string][][]byte) *tx {
+	own := newOverlay()
+	return &tx{snapshot: snapshot{layers: append([]*overlay{own}, below...)}, logs: logs, writes: own, before: before}
 }
 
 // Put implements [kv.Tx].
@@ -107,7 +91,7 @@ func (t *tx) Put(key, value []byte) error {
 	if err := t.allow(key, len(value)); err != nil {
 		return err
 	}
-	t.overlay.set(entry{key: bytes.Clone(key), stored: encode(key, value)})
+	t.writes.set(entry{key: bytes.Clone(key), stored: encode(key, value)})
 	return nil
 }
 
@@ -116,7 +100,7 @@ func (t *tx) Delete(key []byte) error {
 	if err := t.allow(key, 0); err != nil {
 		return err
 	}
-	t.overlay.set(entry{key: bytes.Clone(key), deleted: true})
+	t.writes.set(entry{key: bytes.Clone(key), deleted: true})
 	return nil
 }
 
@@ -176,10 +160,11 @@ func checkKey(key []byte) error {
 	return nil
 }
 
-// A direct is the transaction in which a log integrates its records. It writes to the bucket
-// directly, without limits, because it fails only with the whole commit.
+// A direct is the transaction in which a log integrates its records. It writes to the overlay of
+// the group directly, without limits, because it fails only with the whole group.
 type direct struct {
-	*snapshot
+	snapshot
+	writes *overlay
 }
 
 // Put implements [kv.Tx].
@@ -187,7 +172,8 @@ func (d *direct) Put(key, value []byte) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	return d.store(key, encode(key, value))
+	d.writes.set(entry{key: bytes.Clone(key), stored: encode(key, value)})
+	return nil
 }
 
 // Delete implements [kv.Tx].
@@ -195,7 +181,8 @@ func (d *direct) Delete(key []byte) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	return d.remove(key)
+	d.writes.set(entry{key: bytes.Clone(key), deleted: true})
+	return nil
 }
 
 // Append implements [kv.Tx]. It is not allowed.

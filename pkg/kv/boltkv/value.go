@@ -33,13 +33,31 @@ func encode(key, value []byte) []byte {
 
 // decode returns a copy of the value, or an error that wraps kv.ErrCorrupt.
 func decode(key, stored []byte) ([]byte, error) {
+	value, err := verify(key, stored)
+	if err != nil {
+		return nil, err
+	}
+	return append(make([]byte, 0, len(value)), value...), nil
+}
+
+// decodePair is decode for a pair. Key and value share their memory.
+func decodePair(key, stored []byte) (kv.Pair, error) {
+	value, err := verify(key, stored)
+	if err != nil {
+		return kv.Pair{}, err
+	}
+	both := make([]byte, 0, len(key)+len(value))
+	both = append(append(both, key...), value...)
+	return kv.Pair{Key: both[:len(key):len(key)], Value: both[len(key):]}, nil
+}
+
+// verify returns the value in stored bytes.
+func verify(key, stored []byte) ([]byte, error) {
 	if len(stored) < checksumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[checksumSize:]) {
 		// Keys contain names of resources, which must not appear in errors and logs.
 		return nil, fmt.Errorf("read the key of SHA-256 %x: %w", sha256.Sum256(key), kv.ErrCorrupt)
 	}
-	value := make([]byte, len(stored)-checksumSize)
-	copy(value, stored[checksumSize:])
-	return value, nil
+	return stored[checksumSize:], nil
 }
 
 // guard runs an operation of bbolt on its memory-mapped file. bbolt panics on malformed pages, and
@@ -47,11 +65,15 @@ func decode(key, stored []byte) ([]byte, error) {
 // is damaged, and neither must end the process.
 func guard(operation func()) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", kv.ErrCorrupt, p)
-		}
-	}()
+	defer damage(&err)
 	operation()
 	return nil
+}
+
+// damage is deferred by operations on the mapped file. It converts a panic to an error. It is part
+// of [guard], and suffices where a fault is known to panic.
+func damage(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %v", kv.ErrCorrupt, p)
+	}
 }

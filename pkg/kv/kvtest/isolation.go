@@ -77,6 +77,32 @@ func viewIsSnapshot(t *testing.T, s *subject) {
 	}
 }
 
+// viewSeesWhatReturned has callers read back what they have just written, while others write.
+func viewSeesWhatReturned(t *testing.T, s *subject) {
+	const callers, times = 8, 30
+	var wg sync.WaitGroup
+	for caller := range callers {
+		wg.Go(func() {
+			key := fmt.Sprintf("k%d", caller)
+			for n := 1; n <= times; n++ {
+				if err := s.Update(t.Context(), func(tx kv.Tx) error { return putAll(tx, key, strconv.Itoa(n)) }); err != nil {
+					t.Errorf("Update = %v", err)
+				}
+				err := s.View(t.Context(), func(r kv.Reader) error {
+					if got, err := number(r, key); got != n || err != nil {
+						t.Errorf("a view after update %d of %s sees %d, %v", n, key, got, err)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Errorf("View = %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // updateIsAtomicToViews moves an amount between two keys while views add them up.
 func updateIsAtomicToViews(t *testing.T, s *subject) {
 	const total, moves = 100, 100

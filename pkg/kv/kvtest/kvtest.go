@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open) {
 		"bytes that come out belong to the caller":               returnedBytesAreOwned,
 		"bytes that go in may be reused":                         passedBytesMayBeReused,
 		"a view sees one state":                                  viewIsSnapshot,
+		"a view sees all updates that returned before it":        viewSeesWhatReturned,
 		"an update is visible as a whole":                        updateIsAtomicToViews,
 		"concurrent increments all count":                        incrementsAllCount,
 		"a key inserted into a scanned range conflicts":          noPhantomInsert,

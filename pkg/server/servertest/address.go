@@ -1,39 +1,26 @@
 package servertest
 
 import (
-	"net"
-	"os"
-	"strconv"
-	"sync"
-	"sync/atomic"
+	"net/netip"
+	"syscall"
 	"testing"
 )
 
-// Ports that the kernel never assigns to a listener without a port: its own range starts at 32768.
-const firstPort, lastPort = 10_000, 32_000
-
-// nextPort starts at another port in each concurrent run of these tests.
-var nextPort = sync.OnceValue(func() *atomic.Int64 {
-	next := new(atomic.Int64)
-	next.Store(int64(os.Getpid()) * 101)
-	return next
-})
-
-// Address returns a loopback address without a listener, for a server that restarts. Nothing else
-// listens on it until the server starts, nor while it restarts: the kernel would give a port of its
-// own range, as it does for port 0, to the next listener.
+// Address returns a loopback address for a server that restarts. No other process is given its
+// port until the test ends, not even while the server is down: a socket that never listens holds
+// the port. The server can use it nevertheless, because listeners of Go may reuse an address
+// (SO_REUSEADDR).
 func Address(t testing.TB) string {
 	t.Helper()
-	for range lastPort - firstPort {
-		port := firstPort + nextPort().Add(1)%(lastPort-firstPort)
-		address := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
-		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
-		if err != nil {
-			continue // used by another process
-		}
-		check(t, "close listener", listener.Close())
-		return address
-	}
-	t.Fatal("no port is free")
-	return ""
+	holder, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	check(t, "make socket", err)
+	t.Cleanup(func() { _ = syscall.Close(holder) })
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	// The kernel chooses a port. It would also choose one that another test holds if this socket
+	// could reuse addresses already.
+	check(t, "hold port", syscall.Bind(holder, &syscall.SockaddrInet4{Addr: loopback.As4()}))
+	check(t, "share port", syscall.SetsockoptInt(holder, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	name, err := syscall.Getsockname(holder)
+	check(t, "read port", err)
+	return netip.AddrPortFrom(loopback, uint16(name.(*syscall.SockaddrInet4).Port)).String()
 }

@@ -16,8 +16,16 @@ import (
 
 // Log keeps what is logged. It may be used from many goroutines.
 type Log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu      sync.Mutex
+	buf     bytes.Buffer
+	flushes []func()
+}
+
+// follow has lines that a server still collects written before the log is read.
+func (l *Log) follow(flush func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flushes = append(l.flushes, flush)
 }
 
 // Write adds to the log.
@@ -29,6 +37,12 @@ func (l *Log) Write(p []byte) (int, error) {
 
 // String returns all that was logged.
 func (l *Log) String() string {
+	l.mu.Lock()
+	flushes := l.flushes
+	l.mu.Unlock()
+	for _, flush := range flushes {
+		flush()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()

@@ -144,6 +144,7 @@ func (e *Env) Start(t testing.TB, services ...server.Service) *Running {
 	cfg := e.Config()
 	observed, err := telemetry.New(t.Context(), cfg.Telemetry, "test", e.Log)
 	check(t, "make telemetry", err)
+	e.Log.follow(observed.Flush)
 	s, err := server.New(cfg, observed, services...)
 	check(t, "make server", err)
 	lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", cfg.Listen)

@@ -120,6 +120,19 @@ func (k *Kit) Start(t testing.TB) {
 	k.Sender = k.As(t, k.Env.Sender(t))
 }
 
+// AcceptVault confirms, as a super admin, that the vault was restored. The vault may just have been
+// started.
+func (k *Kit) AcceptVault(t testing.TB) *allowlistv1.AcceptVaultCheckpointResponse {
+	t.Helper()
+	var accepted *allowlistv1.AcceptVaultCheckpointResponse
+	Eventually(t, func() (done bool) {
+		var err error
+		accepted, err = k.Admin.AcceptVaultCheckpoint(t.Context(), &allowlistv1.AcceptVaultCheckpointRequest{Parent: "workspaces/-", Reason: "restored from a backup"})
+		return err == nil
+	}, "AcceptVaultCheckpoint does not succeed")
+	return accepted
+}
+
 // Restart closes the allowlist and opens it again.
 func (k *Kit) Restart(t testing.TB) {
 	t.Helper()

@@ -12,8 +12,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/allowlist"
+	"github.com/keyward/keyward/services/cmd/internal/cli"
 )
 
 // references prints a line for each reference and each binding: the state, the secret, and the
@@ -39,15 +42,24 @@ func references(ctx context.Context, cfg config) error {
 	return nil
 }
 
+// reconcileCommand returns the command that compares and repairs.
+func reconcileCommand() *cobra.Command {
+	var accept string
+	cmd := cli.Configured("reconcile", "Compare the references of endpoints with the bindings in the vault, and repair differences",
+		func(ctx context.Context, cfg config) error { return reconcile(ctx, cfg, accept) })
+	cmd.Flags().StringVar(&accept, "accept-restored-vault", "", "reason why the vault was restored from a backup; without it, a vault whose change log was rolled back is refused")
+	return cmd
+}
+
 // reconcile prints a line for each difference and for each remaining loss: the repair, the secret,
 // and the current or former referrer.
-func reconcile(ctx context.Context, cfg config) error {
+func reconcile(ctx context.Context, cfg config, accept string) error {
 	policy, err := cfg.Server.LoadPolicy()
 	if err != nil {
 		return err
 	}
 	out, repaired, lost := newTable(os.Stdout), 0, 0
-	err = allowlist.Reconcile(ctx, cfg.Allowlist, policy, commandLog(), func(f allowlist.Discrepancy) {
+	err = allowlist.Reconcile(ctx, cfg.Allowlist, policy, accept, commandLog(), func(f allowlist.Discrepancy) {
 		out.row(string(f.Repair), f.Secret, f.Referrer)
 		if f.Repair.Repaired() {
 			repaired++
@@ -79,6 +91,10 @@ func (t table) row(columns ...string) {
 }
 
 func (t table) finish() error { return t.out.Flush() }
+
+func logKey(ctx context.Context, cfg config) (string, error) {
+	return allowlist.LogKey(ctx, cfg.Allowlist, commandLog())
+}
 
 func commandLog() *slog.Logger { return telemetry.NewLogger(os.Stderr, slog.LevelWarn, "allowlist") }
 

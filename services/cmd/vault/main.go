@@ -29,11 +29,13 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), sealCommand())
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.LogKey(logKey), sealCommand())
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return vault.Compact(ctx, cfg.Vault) }
+
+func logKey(ctx context.Context, cfg config) (string, error) { return vault.LogKey(ctx, cfg.Vault) }
 
 func serve(ctx context.Context, cfg config) (err error) {
 	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "vault", os.Stderr)
@@ -45,6 +47,9 @@ func serve(ctx context.Context, cfg config) (err error) {
 	v, err := vault.New(ctx, cfg.Vault, t.Log)
 	if err != nil {
 		return err
+	}
+	if err := v.Measure(t.Metrics); err != nil {
+		return errors.Join(err, v.Close())
 	}
 	return server.Run(ctx, cfg.Server, t, v)
 }

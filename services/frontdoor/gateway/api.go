@@ -3,75 +3,60 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/keyward/keyward/pkg/memory"
+	"github.com/keyward/keyward/pkg/telemetry"
 )
 
-// A call is the state that the handlers around the mux share for one request.
-type call struct {
-	// outer is the request as received.
-	outer *http.Request
-	// probing means that the mux only determines the route of the request and stores it in route.
-	probing bool
-	route   *route
-	// give returns the body's share to the budget; nil if it has none.
-	give func()
-}
-
-// end returns the request's share to the budget.
-func (c *call) end() {
-	if c.give != nil {
-		c.give()
-	}
-}
-
-type callKey struct{}
-
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
-}
-
 // api answers a request below /v1/.
-func (g *gateway) api(w http.ResponseWriter, r *http.Request) {
+func (g *gateway) api(w *response, r *http.Request) {
 	if !exactPath(r.URL) {
-		g.refuse(r.Context(), w, routeNotFound())
+		g.refuse(w, routeNotFound())
 		return
 	}
-	if r.Method == http.MethodOptions {
-		allow := g.allowed(r.Context(), r.URL.EscapedPath())
-		if allow == "" {
-			g.refuse(r.Context(), w, routeNotFound())
-			return
-		}
-		options(w, allow)
+	found := g.routes.find(r.URL.EscapedPath())
+	if found == nil {
+		g.refuse(w, routeNotFound())
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
-	defer cancel()
-	ctx = context.WithValue(ctx, callKey{}, &call{outer: r})
-	defer memory.Used() // the bytes that passed are garbage then
-	g.mux.ServeHTTP(w, inner(ctx, r))
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet // net/http leaves the body out
+	}
+	switch rt := found[method]; {
+	case rt != nil:
+		defer memory.Used() // the bytes that passed are garbage then
+		g.serve(rt, w, r)
+	case method == http.MethodOptions:
+		options(w, found.allow())
+	default:
+		g.refuse(w, methodNotAllowed(found.allow()))
+	}
 }
 
 // exactPath reports whether all readers of a path agree on its segments. An encoded slash would
-// turn one segment into two, and the mux accepts an empty segment as an ID. A path with a
-// character that should be encoded has two readings: net/url uses the decoded one, and the mux the
-// other.
+// turn one segment into two, an encoded colon would start a verb, and an empty segment would be an
+// empty ID. A path with a character that should be encoded has two readings in net/url.
 func exactPath(u *url.URL) bool {
-	escaped := strings.ToLower(u.EscapedPath())
-	if u.RawPath != "" && u.RawPath != u.EscapedPath() {
+	escaped := u.EscapedPath()
+	if u.RawPath != "" && u.RawPath != escaped {
 		return false
 	}
-	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") || !utf8.ValidString(u.Path) {
-		return false
+	if strings.Contains(escaped, "%") {
+		lower := strings.ToLower(escaped)
+		if strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") || strings.Contains(lower, "%3a") || !utf8.ValidString(u.Path) {
+			return false
+		}
 	}
-	for _, segment := range strings.Split(strings.TrimPrefix(u.Path, "/"), "/") {
+	for segment := range strings.SplitSeq(strings.TrimPrefix(u.Path, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
 			return false
 		}
@@ -79,114 +64,75 @@ func exactPath(u *url.URL) bool {
 	return true
 }
 
-// admit checks a request for which the mux found a handler, and passes the checked request to that
-// handler. It is the mux's middleware: no request reaches a backend without it.
-func (g *gateway) admit(next runtime.HandlerFunc) runtime.HandlerFunc {
-	return func(w http.ResponseWriter, in *http.Request, path map[string]string) {
-		c := callOf(in.Context())
-		pattern, _ := runtime.HTTPPattern(in.Context())
-		rt := g.routes[routeKey{in.Method, pattern.String()}]
-		if rt == nil || !exactIDs(path) {
-			g.notMatched(in.Context(), g.mux, nil, w, in, http.StatusNotFound)
-			return
-		}
-		if c.probing {
-			c.route = rt
-			return
-		}
-		defer c.end()
-		checked, refused := g.check(rt, c, in, path)
-		if refused != nil {
-			g.refuse(in.Context(), w, refused)
-			return
-		}
-		next(w, checked, path)
-	}
-}
-
-// exactIDs refuses colons, which no ID contains. Otherwise `x:activate` with a method that the
-// verb does not have would be taken for the ID of a resource.
-func exactIDs(path map[string]string) bool {
-	for _, name := range path {
-		if strings.Contains(name, ":") {
-			return false
-		}
-	}
-	return true
-}
-
-func (g *gateway) check(rt *route, c *call, in *http.Request, path map[string]string) (*http.Request, *refusal) {
-	r := c.outer
-	if refused := checkCredentials(r); refused != nil {
-		return nil, refused
-	}
-	query, refused := rt.checkQuery(r.URL.RawQuery)
+// serve answers a request to a route: it reads the request into a message, calls the backend, and
+// writes the response.
+func (g *gateway) serve(rt *route, w *response, r *http.Request) {
+	request := rt.input.New()
+	give, refused := g.read(rt, r, request)
+	defer give()
 	if refused != nil {
-		return nil, refused
-	}
-	body, refused := g.readBody(rt, c)
-	if refused != nil {
-		return nil, refused
-	}
-	if body, refused = rt.checkBody(body, path, query); refused != nil {
-		return nil, refused
-	}
-	return withBody(in, query.Encode(), body), nil
-}
-
-// notMatched answers requests that have no handler: 405 if the path has a handler for another
-// method. It is the mux's routing error handler.
-func (g *gateway) notMatched(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, in *http.Request, _ int) {
-	if callOf(ctx).probing {
+		g.refuse(w, refused)
 		return
 	}
-	if allow := g.allowed(ctx, in.URL.EscapedPath()); allow != "" {
-		g.refuse(ctx, w, methodNotAllowed(allow))
-		return
-	}
-	g.refuse(ctx, w, routeNotFound())
-}
-
-// allowed lists the methods of a path in the form of an Allow header. It is empty for an unknown
-// path.
-func (g *gateway) allowed(ctx context.Context, path string) string {
-	var methods []string
-	for _, m := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if g.probe(ctx, m, path) == nil {
-			continue
-		}
-		methods = append(methods, m)
-		if m == http.MethodGet {
-			methods = append(methods, http.MethodHead)
-		}
-	}
-	if len(methods) == 0 {
-		return ""
-	}
-	return strings.Join(append(methods, http.MethodOptions), ", ")
-}
-
-// probe returns the route that the mux selects for a method and an escaped path. A second matcher
-// could disagree with the mux.
-func (g *gateway) probe(ctx context.Context, method, path string) *route {
-	u, err := url.ParseRequestURI(path)
+	ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, passIn(r, w.id)...)
+	result := rt.output.New()
+	var header metadata.MD
+	err := rt.conn.Invoke(ctx, rt.rpc, request.Interface(), result.Interface(), grpc.Header(&header))
+	w.adoptID(header)
 	if err != nil {
-		return nil
+		g.callFailed(w, err)
+		return
 	}
-	c := &call{probing: true}
-	ctx = context.WithValue(ctx, callKey{}, c)
-	g.mux.ServeHTTP(nowhere{}, inner(ctx, &http.Request{Method: method, URL: u}))
-	return c.route
+	if rt.result != nil {
+		result = result.Get(rt.result).Message()
+	}
+	g.answer(w, result.Interface())
 }
 
-// nowhere is the response of a probe.
-type nowhere struct{}
+// read checks a request to a route and reads it into a message. The caller must call give when the
+// request is done.
+func (g *gateway) read(rt *route, r *http.Request, request protoreflect.Message) (give func(), refused *refusal) {
+	give = func() {}
+	if refused := checkCredentials(r.Header); refused != nil {
+		return give, refused
+	}
+	if refused := rt.readQuery(r.URL.RawQuery, request); refused != nil {
+		return give, refused
+	}
+	text, give, refused := g.readBody(rt, r)
+	if refused != nil {
+		return give, refused
+	}
+	if refused := rt.parse(text, request); refused != nil {
+		return give, refused
+	}
+	return give, rt.readPath(r.URL.EscapedPath(), request)
+}
 
-// Header returns a header that is discarded.
-func (nowhere) Header() http.Header { return http.Header{} }
+// passIn returns the metadata of a call, as names and values. The backend receives nothing else of
+// the headers of a request.
+func passIn(r *http.Request, requestID string) []string {
+	pairs := make([]string, 0, 8)
+	for _, v := range r.Header["Authorization"] {
+		pairs = append(pairs, "authorization", v)
+	}
+	if traces := r.Header.Values(httpTraceparent); len(traces) == 1 && traceparent.MatchString(traces[0]) {
+		pairs = append(pairs, traceparentHeader, traces[0])
+	}
+	pairs = append(pairs, requestIDHeader, requestID)
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		pairs = append(pairs, addressHeader, peer.Addr().Unmap().String())
+	}
+	return pairs
+}
 
-// Write discards everything.
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-
-// WriteHeader does nothing.
-func (nowhere) WriteHeader(int) {}
+// adoptID returns the backend's request ID to the caller, if it differs from the gateway's.
+func (w *response) adoptID(md metadata.MD) {
+	for _, v := range md.Get(requestIDHeader) {
+		if id, ok := telemetry.ParseRequestID(v); ok && id != w.id {
+			w.setID(id)
+		}
+	}
+}

@@ -92,7 +92,7 @@ func start(t testing.TB, change ...func(*gateway.Config)) *env {
 	return e
 }
 
-func (e *env) handler(t testing.TB, conn *grpc.ClientConn, change ...func(*gateway.Config)) http.Handler {
+func (e *env) handler(t testing.TB, conn grpc.ClientConnInterface, change ...func(*gateway.Config)) http.Handler {
 	t.Helper()
 	cfg := gateway.Config{
 		OpenAPI: []byte(`{"swagger":"2.0"}`),
@@ -108,10 +108,10 @@ func (e *env) handler(t testing.TB, conn *grpc.ClientConn, change ...func(*gatew
 	return handler
 }
 
-func backends(conn *grpc.ClientConn) []gateway.Backend {
+func backends(conn grpc.ClientConnInterface) []gateway.Backend {
 	return []gateway.Backend{
-		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService"), Register: vaultv1.RegisterVaultServiceHandler},
-		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService"), Register: allowlistv1.RegisterAllowlistServiceHandler},
+		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService")},
+		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")},
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -18,49 +17,62 @@ import (
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
 )
 
-// readBody returns the body of a request to the route, or a refusal.
-func (g *gateway) readBody(rt *route, c *call) ([]byte, *refusal) {
-	r := c.outer
+// readBody reads the body of a request to the route, or returns a refusal. The caller must call
+// give when the request is done, in both cases: it returns the body's share to the budget. The
+// message that is made of the body needs as much.
+func (g *gateway) readBody(rt *route, r *http.Request) (text []byte, give func(), refused *refusal) {
+	give = func() {}
 	if r.ContentLength == 0 {
-		return nil, nil
+		return nil, give, nil
 	}
 	if !rt.takesBody {
 		if n, _ := io.ReadFull(r.Body, make([]byte, 1)); n > 0 {
-			return nil, invalid("http.body", "must be empty: this method has no body")
+			return nil, give, invalid("http.body", "must be empty: this method has no body")
 		}
-		return nil, nil
+		return nil, give, nil
 	}
 	if refused := checkMedia(r.Header); refused != nil {
-		return nil, refused
+		return nil, give, refused
 	}
 	limit := g.cfg.MaxBodyBytes
-	tooMuch := tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
 	if r.ContentLength > limit {
-		return nil, tooMuch
+		return nil, give, bodyTooLarge(limit)
 	}
 	size := r.ContentLength
 	if size < 0 { // the length is unknown
 		size = limit
 	}
-	var err error
-	if c.give, err = g.bodies.Take(auth.OriginOf(r.RemoteAddr), int(size)); err != nil {
-		return nil, crowded(err)
+	taken, err := g.bodies.Take(auth.OriginOf(r.RemoteAddr), int(size))
+	if err != nil {
+		return nil, give, crowded(err)
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	give = taken.Give
+	text, err = readAll(r, limit)
 	switch {
-	case int64(len(body)) > limit:
-		return nil, tooMuch
+	case int64(len(text)) > limit:
+		return nil, give, bodyTooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, deadline(http.StatusRequestTimeout)
+		return nil, give, deadline(http.StatusRequestTimeout)
 	case err != nil:
-		return nil, malformedJSON("")
+		return nil, give, malformedJSON("")
 	}
-	return body, nil
+	return text, give, nil
+}
+
+// readAll reads a body, but at most one byte more than the limit.
+func readAll(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength < 0 {
+		return io.ReadAll(io.LimitReader(r.Body, limit+1))
+	}
+	text := make([]byte, r.ContentLength)
+	n, err := io.ReadFull(r.Body, text)
+	return text[:n], err
 }
 
 // checkMedia accepts a media type of JSON, or none. Any other type, such as a form, was not meant
@@ -70,110 +82,98 @@ func checkMedia(h http.Header) *refusal {
 		return unsupportedMedia("http.content-encoding", "must be absent: compressed bodies are not supported")
 	}
 	types := h.Values("Content-Type")
-	if len(types) == 0 {
+	if len(types) == 0 || (len(types) == 1 && types[0] == jsonMedia) {
 		return nil
 	}
 	media, params, err := mime.ParseMediaType(types[0])
 	charset := params["charset"]
-	if err != nil || len(types) > 1 || media != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
-		return unsupportedMedia("http.content-type", "must be application/json")
+	if err != nil || len(types) > 1 || media != jsonMedia || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+		return unsupportedMedia("http.content-type", "must be "+jsonMedia)
 	}
 	return nil
 }
 
-// checkBody decodes a body in the same way as the generated code, because the errors of the
-// generated code repeat input. For a PATCH it adds the mask to the query. A body that is the whole
-// request may be empty, because all fields of some methods are optional. A body that is a resource
-// may not, because the generated code would make an empty resource of it. It returns the body for
-// the generated code, with the full names of enum values.
-func (rt *route) checkBody(body []byte, path map[string]string, query url.Values) ([]byte, *refusal) {
+// parse sets the fields of the body, or returns a refusal. For a PATCH without a mask it sets the
+// mask, too. It erases the body.
+//
+// A body that is the whole request may be empty, because all fields of some methods are optional. A
+// body that is a resource may not, because it would be taken for an empty resource.
+func (rt *route) parse(text []byte, request protoreflect.Message) *refusal {
 	if !rt.takesBody {
-		return body, nil
+		return nil
 	}
-	if len(bytes.TrimSpace(body)) == 0 {
+	defer func() { clear(text) }()
+	if len(bytes.TrimSpace(text)) == 0 {
 		if rt.body == nil {
-			return body, nil
+			return nil
 		}
-		return nil, malformedJSON("1:1")
+		return malformedJSON("1:1")
 	}
-	msg := rt.newBody()
-	if err := unmarshalOptions().Unmarshal(body, msg); err != nil {
-		var refused *refusal
-		if body, msg, refused = rt.readAgain(body, err); refused != nil {
-			return nil, refused
+	msg := rt.bodyOf(request).Interface()
+	if err := unmarshalOptions.Unmarshal(text, msg); err != nil {
+		full, refused := rt.readAgain(text, msg, err)
+		if refused != nil {
+			return refused
 		}
+		text = full
 	}
-	for variable, fd := range rt.inBody {
-		if name := msg.ProtoReflect().Get(fd).String(); name != "" && name != path[variable] {
-			return nil, invalid(variable, "must be absent or equal the name in the path")
-		}
-	}
-	return body, rt.addMask(body, msg, query)
+	return rt.addMask(text, msg, request)
 }
 
 // readAgain reads a body that protojson refused. It returns the body with the full names of enum
-// values, and its message; or a refusal.
-func (rt *route) readAgain(body []byte, refused error) ([]byte, proto.Message, *refusal) {
+// values, and reads it into the message; or it returns a refusal.
+func (rt *route) readAgain(text []byte, msg proto.Message, refused error) ([]byte, *refusal) {
 	prefix := ""
 	if rt.body != nil {
 		prefix = string(rt.body.Name())
 	}
-	msg := rt.newBody()
-	x, whole := explain(body, msg.ProtoReflect().Descriptor(), prefix)
+	x, whole := explain(text, msg.ProtoReflect().Descriptor(), prefix)
 	switch {
 	case x.wrong != nil:
-		r := malformedJSON(lineAndColumn(body, x.wrongAt))
+		r := malformedJSON(lineAndColumn(text, x.wrongAt))
 		r.violations = []fault.Violation{*x.wrong}
-		return nil, nil, r
+		return nil, r
 	case len(x.short) == 0:
-		return nil, nil, malformedJSON(position(refused, body))
+		return nil, malformedJSON(position(refused, text))
 	case !whole:
-		return nil, nil, malformedJSON(lineAndColumn(body, x.at))
+		return nil, malformedJSON(lineAndColumn(text, x.at))
 	}
-	body = x.writtenOut()
-	if err := unmarshalOptions().Unmarshal(body, msg); err != nil {
-		return nil, nil, malformedJSON("")
+	text = x.writtenOut()
+	if err := unmarshalOptions.Unmarshal(text, msg); err != nil {
+		return nil, malformedJSON("")
 	}
-	return body, msg, nil
+	return text, nil
 }
 
-// addMask adds a mask to a PATCH that has none. The generated code would put all fields of the
-// body into its mask, so that a client that reads a resource, changes it, and sends it back would
-// be refused for its name and its etag.
-func (rt *route) addMask(body []byte, msg proto.Message, query url.Values) *refusal {
-	mask := rt.maskField()
-	if mask == nil || query.Get(string(mask.Name())) != "" {
+// addMask adds a mask to a PATCH that has none: the fields of the body, except for those that
+// cannot change. Otherwise a client that reads a resource, changes it, and sends it back would be
+// refused for its name and its etag.
+func (rt *route) addMask(text []byte, msg proto.Message, request protoreflect.Message) *refusal {
+	if rt.mask == nil || hasPaths(request, rt.mask) {
 		return nil
 	}
-	all, err := runtime.FieldMaskFromRequestBody(bytes.NewReader(body), msg)
+	all, err := runtime.FieldMaskFromRequestBody(bytes.NewReader(text), msg)
 	if err != nil {
 		return malformedJSON("")
 	}
-	var changes []string
+	changes := new(fieldmaskpb.FieldMask)
 	for _, path := range all.GetPaths() {
 		top, _, _ := strings.Cut(path, ".")
 		if changeable(msg.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(top))) {
-			changes = append(changes, path)
+			changes.Paths = append(changes.Paths, path)
 		}
 	}
-	if len(changes) == 0 && len(all.GetPaths()) > 0 {
-		return invalid(string(mask.Name()), "the body must contain a field that can change")
+	if len(changes.GetPaths()) == 0 && len(all.GetPaths()) > 0 {
+		return invalid(string(rt.mask.Name()), "the body must contain a field that can change")
 	}
-	query.Set(string(mask.Name()), strings.Join(changes, ","))
+	request.Set(rt.mask, protoreflect.ValueOfMessage(changes.ProtoReflect()))
 	return nil
 }
 
-// maskField returns the update mask field of the request, or nil.
-func (rt *route) maskField() protoreflect.FieldDescriptor {
-	if rt.key.method != http.MethodPatch || rt.body == nil {
-		return nil
-	}
-	for _, fd := range rt.params {
-		if fd.Kind() == protoreflect.MessageKind && fd.Message().FullName() == fieldMask {
-			return fd
-		}
-	}
-	return nil
+// hasPaths reports whether the field, which is a mask, has a path.
+func hasPaths(request protoreflect.Message, field protoreflect.FieldDescriptor) bool {
+	mask, ok := request.Get(field).Message().Interface().(*fieldmaskpb.FieldMask)
+	return ok && len(mask.GetPaths()) > 0
 }
 
 // changeable reports whether a PATCH can change a field.

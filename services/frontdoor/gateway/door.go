@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,29 +16,30 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
+// The metadata that a backend receives, apart from the credentials.
 const (
 	addressHeader     = auth.AddressHeader
 	requestIDHeader   = telemetry.RequestIDHeader
 	traceparentHeader = "traceparent"
 )
 
+// The same names as net/http spells them. It copies names in any other spelling.
+var (
+	httpRequestID   = http.CanonicalHeaderKey(requestIDHeader)
+	httpTraceparent = http.CanonicalHeaderKey(traceparentHeader)
+)
+
 // ServeHTTP answers one request.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id, ok := telemetry.ParseRequestID(r.Header.Get(requestIDHeader))
-	if !ok {
-		id = telemetry.NewRequestID()
-	}
-	ctx := telemetry.WithRequestID(r.Context(), id)
-	r = r.WithContext(ctx)
 	out := &response{ResponseWriter: w, request: r}
 	harden(out.Header(), r)
-	out.Header().Set(requestIDHeader, id)
+	out.setID(requestID(r))
 	if endless(r) {
 		out.Header().Set("Connection", "close")
 	}
-	defer g.catch(ctx, out)
+	defer g.catch(out)
 	if refused := g.checkLimits(r); refused != nil {
-		g.refuse(ctx, out, refused)
+		g.refuse(out, refused)
 		return
 	}
 	switch path := r.URL.Path; {
@@ -55,6 +54,16 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// requestID returns the ID of the request, or a new one if it has none.
+func requestID(r *http.Request) string {
+	if given := r.Header.Get(httpRequestID); given != "" {
+		if id, ok := telemetry.ParseRequestID(given); ok {
+			return id
+		}
+	}
+	return telemetry.NewRequestID()
+}
+
 // endless reports whether HTTP implementations may disagree about the end of a request, so that
 // its connection must close after it: see the package comment.
 func endless(r *http.Request) bool {
@@ -62,37 +71,58 @@ func endless(r *http.Request) bool {
 }
 
 // other serves the paths that are neither the API nor pages of the gateway.
-func (g *gateway) other(w http.ResponseWriter, r *http.Request) {
+func (g *gateway) other(w *response, r *http.Request) {
 	if g.cfg.Pages != nil {
 		if handler := g.cfg.Pages(r); handler != nil {
-			handler.ServeHTTP(w, r)
+			handler.ServeHTTP(w, r.WithContext(telemetry.WithRequestID(r.Context(), w.id)))
 			return
 		}
 	}
-	g.refuse(r.Context(), w, routeNotFound())
+	g.refuse(w, routeNotFound())
 }
+
+// fixed are the headers of every response. The slices have no spare capacity, so that a handler
+// that adds a value does not change them.
+var fixed = http.Header{
+	"Cache-Control":                {"no-store"},
+	"X-Content-Type-Options":       {"nosniff"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+}
+
+var strictTransport = []string{"max-age=31536000"}
 
 // harden sets the headers of every response. A handler that serves pages overwrites the content
 // security policy and the cache rules.
 func harden(h http.Header, r *http.Request) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	for name, values := range fixed {
+		h[name] = values
+	}
 	// On localhost it would switch every other local server of this browser to https.
 	if r.TLS != nil && !loopback(hostname(r.Host)) {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h["Strict-Transport-Security"] = strictTransport
 	}
 }
 
 func loopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	// A name is not an address. Trying to parse it would cost more than it does to see that.
+	if !strings.HasPrefix(host, "127.") && !strings.Contains(host, ":") {
+		return false
+	}
 	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || (err == nil && addr.IsLoopback())
+	return err == nil && addr.IsLoopback()
 }
 
 // hostname returns the host of a Host header, normalized and without its port.
 func hostname(hostport string) string {
+	host := hostport
+	if !strings.Contains(hostport, ":") {
+		return strings.TrimSuffix(strings.ToLower(host), ".")
+	}
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
@@ -124,7 +154,7 @@ func (g *gateway) checkLimits(r *http.Request) *refusal {
 }
 
 // page serves a constant body.
-func (g *gateway) page(w http.ResponseWriter, r *http.Request, body []byte) {
+func (g *gateway) page(w *response, r *http.Request, body []byte) {
 	const allow = "GET, HEAD, OPTIONS"
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -132,7 +162,7 @@ func (g *gateway) page(w http.ResponseWriter, r *http.Request, body []byte) {
 	case http.MethodOptions:
 		options(w, allow)
 	default:
-		g.refuse(r.Context(), w, methodNotAllowed(allow))
+		g.refuse(w, methodNotAllowed(allow))
 	}
 }
 
@@ -146,11 +176,18 @@ func options(w http.ResponseWriter, allow string) {
 // drainBytes is the maximum number of bytes of an unwanted body that are read and discarded.
 const drainBytes = 32 << 20
 
-// A response records whether the response has begun.
+// A response is the response to a request. It records whether it has begun.
 type response struct {
 	http.ResponseWriter
 	request *http.Request
+	id      string
 	begun   bool
+}
+
+// setID sets the request ID of the response.
+func (w *response) setID(id string) {
+	w.id = id
+	w.Header().Set(httpRequestID, id)
 }
 
 // WriteHeader begins the response. Before an error, it reads the rest of the request's body:
@@ -177,7 +214,7 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // catch answers for a handler that panicked. It logs only the type of the panic value: its text
 // could contain anything.
-func (g *gateway) catch(ctx context.Context, w *response) {
+func (g *gateway) catch(w *response) {
 	cause := recover()
 	if cause == nil {
 		return
@@ -185,70 +222,39 @@ func (g *gateway) catch(ctx context.Context, w *response) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
-	g.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked",
+	g.cfg.Logger.LogAttrs(w.request.Context(), slog.LevelError, "handler panicked",
 		slog.String("panic", fmt.Sprintf("%T", cause)),
 		slog.Any("stack", telemetry.Stack(1)),
-		slog.String("request_id", telemetry.RequestID(ctx)))
+		slog.String("request_id", w.id))
 	if w.begun {
 		panic(http.ErrAbortHandler) // net/http aborts the response and logs nothing
 	}
-	g.refuse(ctx, w, internal())
+	g.refuse(w, internal())
 }
 
-// inner returns the request for the mux. It contains only the path of the original and the headers
-// that passIn names, so that neither the mux nor the generated code can forward or log anything
-// else, such as the Host header, X-Forwarded-For, or Grpc-Timeout.
-func inner(ctx context.Context, r *http.Request) *http.Request {
-	in := (&http.Request{
-		Method: r.Method, URL: r.URL, Body: http.NoBody,
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
-		Header: make(http.Header, 4),
-	}).WithContext(ctx)
-	if in.Method == http.MethodHead {
-		in.Method = http.MethodGet // net/http leaves the body out
-	}
-	for _, v := range r.Header.Values("Authorization") {
-		in.Header.Add("Authorization", v)
-	}
-	if traces := r.Header.Values(traceparentHeader); len(traces) == 1 && traceparent.MatchString(traces[0]) {
-		in.Header.Set(traceparentHeader, traces[0])
-	}
-	in.Header.Set(requestIDHeader, telemetry.RequestID(ctx))
-	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		in.Header.Set(addressHeader, peer.Addr().Unmap().String())
-	}
-	return in
-}
-
-var (
-	traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	// credentials matches valid values of gRPC metadata. The mux silently drops all others.
-	credentials = regexp.MustCompile(`^[\x20-\x7e]*$`)
-)
+var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // checkCredentials refuses requests without credentials before their body is read. This door
 // accepts only bearer tokens, and each method needs one.
-func checkCredentials(r *http.Request) *refusal {
-	values := r.Header.Values("Authorization")
+func checkCredentials(h http.Header) *refusal {
+	values := h.Values("Authorization")
 	if len(values) == 0 {
 		return unauthenticated(fault.CredentialsMissing, "the request has no credentials; send an Authorization header with a bearer token")
 	}
 	for _, v := range values {
-		if !credentials.MatchString(v) {
+		if !printable(v) {
 			return unauthenticated(fault.CredentialsInvalid, "the credentials are invalid")
 		}
 	}
 	return nil
 }
 
-// withBody returns in with the checked query and body.
-func withBody(in *http.Request, query string, body []byte) *http.Request {
-	u := *in.URL
-	u.RawQuery = query
-	in.URL = &u
-	in.ContentLength = int64(len(body))
-	if len(body) > 0 {
-		in.Body = io.NopCloser(bytes.NewReader(body))
+// printable reports whether gRPC can carry a value as metadata.
+func printable(value string) bool {
+	for _, c := range []byte(value) {
+		if c < ' ' || c > '~' {
+			return false
+		}
 	}
-	return in
+	return true
 }

@@ -1,9 +1,13 @@
 // Package gateway is the JSON front door: it accepts JSON over HTTP and calls gRPC services.
 //
-// [New] returns a handler for the HTTP bindings of one or more gRPC services. The generated
-// handlers of grpc-gateway translate requests and responses. This package decides which requests
-// reach them, and which responses leave. It dials nothing and knows no service: a [Backend]
-// provides the connection, the generated registration, and the descriptor.
+// [New] returns a handler for the HTTP bindings of one or more gRPC services, as their
+// google.api.http options describe them. It reads each request into the request message of its
+// method, calls the method, and writes the response message. It dials nothing and knows no
+// service: a [Backend] provides the connection and the descriptor.
+//
+// A mux of grpc-gateway would translate the same requests, but does not check them. To check them
+// first means to read them twice. The tests use that mux as the reference: it must make the same
+// message of each request that this package accepts.
 //
 // # Requests
 //
@@ -40,15 +44,11 @@
 package gateway
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -100,100 +100,55 @@ func (c Config) withDefaults() Config {
 type Backend struct {
 	// Conn is the connection to the service. It may be in memory, but must pass the service's
 	// interceptors. See [DialOptions].
-	Conn *grpc.ClientConn
-	// Service describes the service.
+	Conn grpc.ClientConnInterface
+	// Service describes the service. Its messages must be registered: their generated package is
+	// linked.
 	Service protoreflect.ServiceDescriptor
-	// Register is the service's generated RegisterXServiceHandler.
-	Register func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
 }
 
+// The windows of flow control: how many bytes of one response, and of all responses of one
+// connection, the backend may send before the gateway reads them. Fixed windows save the pings with
+// which grpc-go would otherwise measure the connection.
+const (
+	streamWindow     = 1 << 20
+	connectionWindow = 8 << 20
+)
+
 // DialOptions returns the options that a [Backend]'s connection needs in addition to its
-// credentials: a message size for a page of the largest resources.
+// credentials: a message size for a page of the largest resources, and windows for such pages.
 func DialOptions() []grpc.DialOption {
-	return []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32 << 20))}
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32 << 20)),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connectionWindow),
+	}
 }
 
 type gateway struct {
 	cfg    Config
 	hosts  map[string]bool
-	mux    *runtime.ServeMux
-	routes map[routeKey]*route
+	routes tree
 	bodies *quota.Budget
 }
 
-// New returns the handler for the backends' bindings. It fails if it cannot check a binding, or if
-// the mux does not reach one.
+// New returns the handler for the backends' bindings. It fails if it cannot serve a binding, or if
+// two bindings match the same path.
 func New(cfg Config, backends ...Backend) (http.Handler, error) {
-	g := &gateway{
-		cfg:    cfg.withDefaults(),
-		hosts:  make(map[string]bool, len(cfg.AllowedHosts)),
-		routes: make(map[routeKey]*route),
-	}
+	g := &gateway{cfg: cfg.withDefaults(), hosts: make(map[string]bool, len(cfg.AllowedHosts))}
 	g.bodies = quota.NewBudget(g.cfg.BodyBytes, fault.QuotaAddress)
 	for _, host := range cfg.AllowedHosts {
 		g.hosts[hostname(host)] = true
 	}
-	nothing := func(string) (string, bool) { return "", false }
-	g.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
-		runtime.WithIncomingHeaderMatcher(passIn),
-		runtime.WithOutgoingHeaderMatcher(nothing),
-		runtime.WithOutgoingTrailerMatcher(nothing),
-		runtime.WithForwardResponseOption(adoptRequestID),
-		runtime.WithErrorHandler(g.callFailed),
-		runtime.WithRoutingErrorHandler(g.notMatched),
-		runtime.WithMiddlewares(g.admit),
-		// Without this option, a POST of a form reaches the GET of the same path.
-		runtime.WithDisablePathLengthFallback(),
-		runtime.WithDisableHTTPMethodOverride(),
-		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptReserved),
-	)
 	for _, b := range backends {
-		if err := g.add(b); err != nil {
+		routes, err := routesOf(b)
+		if err != nil {
 			return nil, err
 		}
-	}
-	return g, g.checkRoutes()
-}
-
-func (g *gateway) add(b Backend) error {
-	routes, err := routesOf(b.Service)
-	if err != nil {
-		return err
-	}
-	for _, rt := range routes {
-		if _, taken := g.routes[rt.key]; taken {
-			return fmt.Errorf("bind %s: another binding has the same route", rt.rpc)
-		}
-		g.routes[rt.key] = rt
-	}
-	if err := b.Register(context.Background(), g.mux, b.Conn); err != nil {
-		return fmt.Errorf("register %s: %w", b.Service.FullName(), err)
-	}
-	return nil
-}
-
-// checkRoutes sends an example of each binding through the mux. A binding that another one
-// shadows, or that Register did not register, would be unreachable or, worse, be checked by the
-// rules of another method.
-func (g *gateway) checkRoutes() error {
-	var findings []error
-	for _, rt := range g.routes {
-		if got := g.probe(context.Background(), rt.key.method, rt.example()); got != rt {
-			findings = append(findings, fmt.Errorf("reach %s: no handler, or a different one, serves its route", rt.rpc))
+		for _, rt := range routes {
+			if err := g.routes.add(rt); err != nil {
+				return nil, fmt.Errorf("bind %s: %w", rt.rpc, err)
+			}
 		}
 	}
-	return errors.Join(findings...)
-}
-
-// passIn names the headers that the backend receives as metadata. The request for the mux is
-// already reduced by [gateway.inner]; this is a second line of defense. The mux itself passes
-// `authorization`.
-func passIn(header string) (string, bool) {
-	switch lower := strings.ToLower(header); lower {
-	case traceparentHeader, requestIDHeader, addressHeader:
-		return lower, true
-	default:
-		return "", false
-	}
+	return g, nil
 }

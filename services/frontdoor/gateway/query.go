@@ -9,35 +9,43 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
-// checkQuery returns the query parameters with their proto names, or a refusal. The generated code
-// would ignore unknown parameters, including those that set a field of the body or of the path,
-// and its errors would repeat values that do not parse.
-func (rt *route) checkQuery(raw string) (url.Values, *refusal) {
+// readQuery sets the fields of the query, or returns a refusal.
+func (rt *route) readQuery(raw string, request protoreflect.Message) *refusal {
+	if raw == "" {
+		return nil
+	}
 	given, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, invalid("url.query", "must be percent-encoded pairs separated by &")
+		return invalid("url.query", "must be percent-encoded pairs separated by &")
 	}
-	checked := make(url.Values, len(given))
+	seen := make(map[protoreflect.FieldNumber]bool, len(given))
 	for name, values := range given {
 		fd, ok := rt.params[name]
 		if !ok {
-			return nil, rt.unknownParameter()
+			return rt.unknownParameter()
 		}
-		field := string(fd.Name())
-		if checked.Has(field) || (len(values) > 1 && !fd.IsList()) {
-			return nil, invalid(field, "must not be repeated")
+		if seen[fd.Number()] || (len(values) > 1 && !fd.IsList()) {
+			return invalid(string(fd.Name()), "must not be repeated")
 		}
+		seen[fd.Number()] = true
 		for _, text := range values {
-			if violation := checkValue(fd, text); violation != "" {
-				return nil, invalid(field, violation)
+			value, violation := parseParam(fd, text)
+			switch {
+			case violation != "":
+				return invalid(string(fd.Name()), violation)
+			case fd.IsList():
+				request.Mutable(fd).List().Append(value)
+			default:
+				request.Set(fd, value)
 			}
-			checked.Add(field, spell(fd, text))
 		}
 	}
-	return checked, nil
+	return nil
 }
 
 // unknownParameter does not name the parameter: the name may be a value that was misplaced before
@@ -54,45 +62,47 @@ func (rt *route) unknownParameter() *refusal {
 
 var maskPaths = regexp.MustCompile(`^[A-Za-z0-9_]+([.,][A-Za-z0-9_]+)*$`)
 
-// checkValue returns a violation of the value of a parameter, or an empty string.
-func checkValue(fd protoreflect.FieldDescriptor, text string) string {
+// parseParam returns the value of a parameter, or a violation.
+func parseParam(fd protoreflect.FieldDescriptor, text string) (value protoreflect.Value, violation string) {
 	switch fd.Kind() {
 	case protoreflect.BoolKind:
 		if text != "true" && text != "false" {
-			return "must be true or false"
+			return value, "must be true or false"
 		}
+		return protoreflect.ValueOfBool(text == "true"), ""
 	case protoreflect.Int32Kind:
-		return checkNumber(strconv.ParseInt(text, 10, 32))
+		n, err := strconv.ParseInt(text, 10, 32)
+		return protoreflect.ValueOfInt32(int32(n)), checkNumber(err)
 	case protoreflect.Int64Kind:
-		return checkNumber(strconv.ParseInt(text, 10, 64))
+		n, err := strconv.ParseInt(text, 10, 64)
+		return protoreflect.ValueOfInt64(n), checkNumber(err)
 	case protoreflect.Uint32Kind:
-		return checkNumber(strconv.ParseUint(text, 10, 32))
+		n, err := strconv.ParseUint(text, 10, 32)
+		return protoreflect.ValueOfUint32(uint32(n)), checkNumber(err)
 	case protoreflect.Uint64Kind:
-		return checkNumber(strconv.ParseUint(text, 10, 64))
+		n, err := strconv.ParseUint(text, 10, 64)
+		return protoreflect.ValueOfUint64(n), checkNumber(err)
 	case protoreflect.EnumKind:
-		if fd.Enum().Values().ByName(protoreflect.Name(text)) == nil {
-			return "must be one of " + strings.Join(enumNames(fd.Enum()), ", ")
+		known := fd.Enum().Values().ByName(protoreflect.Name(text))
+		if known == nil {
+			return value, "must be one of " + strings.Join(enumNames(fd.Enum()), ", ")
 		}
+		return protoreflect.ValueOfEnum(known.Number()), ""
 	case protoreflect.MessageKind:
 		if isTime(fd) {
-			if _, err := time.Parse(time.RFC3339Nano, text); err != nil {
-				return "must be a time such as 2026-01-02T15:04:05Z"
-			}
-			return ""
+			return parseTime(text)
 		}
-		if text != "" && !maskPaths.MatchString(text) {
-			return "must be field names separated by commas"
-		}
+		return parseMask(text)
 	default:
 		// A string that is not UTF-8 would fail when the call is marshaled.
 		if !utf8.ValidString(text) {
-			return "must be UTF-8"
+			return value, "must be UTF-8"
 		}
+		return protoreflect.ValueOfString(text), ""
 	}
-	return ""
 }
 
-func checkNumber[T int64 | uint64](_ T, err error) string {
+func checkNumber(err error) string {
 	if err != nil {
 		return "must be an integer in the range of its type"
 	}
@@ -107,23 +117,35 @@ func enumNames(enum protoreflect.EnumDescriptor) []string {
 	return names
 }
 
-func isTime(fd protoreflect.FieldDescriptor) bool {
-	return fd.Message() != nil && fd.Message().FullName() == timestamp
+func parseTime(text string) (value protoreflect.Value, violation string) {
+	const malformed = "must be a time such as 2026-01-02T15:04:05Z"
+	if _, err := time.Parse(time.RFC3339Nano, text); err != nil {
+		return value, malformed
+	}
+	stamp, err := runtime.Timestamp(text) // as in JSON
+	if err != nil {
+		return value, malformed
+	}
+	return protoreflect.ValueOfMessage(stamp.ProtoReflect()), ""
 }
 
-// spell returns the value of a parameter in the form that the generated code needs. It takes the
-// paths of a mask unchanged, while JSON spells them in camelCase.
-func spell(fd protoreflect.FieldDescriptor, text string) string {
-	if fd.Kind() != protoreflect.MessageKind || isTime(fd) {
-		return text
+// parseMask reads paths in either spelling: JSON spells them in camelCase.
+func parseMask(text string) (value protoreflect.Value, violation string) {
+	mask := new(fieldmaskpb.FieldMask)
+	if text == "" {
+		return protoreflect.ValueOfMessage(mask.ProtoReflect()), ""
 	}
-	var out strings.Builder
+	if !maskPaths.MatchString(text) {
+		return value, "must be field names separated by commas"
+	}
+	var snake strings.Builder
 	for _, c := range []byte(text) {
 		if 'A' <= c && c <= 'Z' {
-			out.WriteByte('_')
+			snake.WriteByte('_')
 			c += 'a' - 'A'
 		}
-		out.WriteByte(c)
+		snake.WriteByte(c)
 	}
-	return out.String()
+	mask.Paths = strings.Split(snake.String(), ",")
+	return protoreflect.ValueOfMessage(mask.ProtoReflect()), ""
 }

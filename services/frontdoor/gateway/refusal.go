@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"math"
 	"net/http"
@@ -17,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/telemetry"
 )
 
 // A refusal is an error of the gateway itself. Like a fault it contains constant sentences and
@@ -65,6 +63,10 @@ func tooLarge(httpStatus int, message, limit string, size int64) *refusal {
 		http: httpStatus, code: codes.ResourceExhausted, reason: fault.MessageTooLarge,
 		message: message, metadata: map[string]string{limit: strconv.FormatInt(size, 10)},
 	}
+}
+
+func bodyTooLarge(limit int64) *refusal {
+	return tooLarge(http.StatusRequestEntityTooLarge, "the request is larger than the limit", "limit_bytes", limit)
 }
 
 func routeNotFound() *refusal {
@@ -127,20 +129,20 @@ func internal() *refusal {
 
 // refuse sends a refusal and logs it. The log omits the path and the method, which are input of
 // the client.
-func (g *gateway) refuse(ctx context.Context, w http.ResponseWriter, r *refusal) {
+func (g *gateway) refuse(w *response, r *refusal) {
 	level := slog.LevelInfo
 	if r.http >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	g.cfg.Logger.LogAttrs(ctx, level, "request refused",
+	g.cfg.Logger.LogAttrs(w.request.Context(), level, "request refused",
 		slog.Int("status", r.http),
 		slog.String("reason", string(r.reason)),
-		slog.String("request_id", telemetry.RequestID(ctx)),
+		slog.String("request_id", w.id),
 	)
 	if r.allow != "" {
 		w.Header().Set("Allow", r.allow)
 	}
-	writeStatus(w, r.http, r.status(telemetry.RequestID(ctx)))
+	writeStatus(w, r.http, r.status(w.id))
 }
 
 func (r *refusal) status(requestID string) *statuspb.Status {
@@ -194,11 +196,4 @@ func retryDelay(st *statuspb.Status) time.Duration {
 		return 0
 	}
 	return info.GetRetryDelay().AsDuration()
-}
-
-func writeJSON(w http.ResponseWriter, httpStatus int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(httpStatus)
-	_, _ = w.Write(body) // the client has disconnected, so no one can receive the error
 }

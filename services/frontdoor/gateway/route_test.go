@@ -1,11 +1,17 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -58,6 +64,12 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoint + ":checkKeys", `{"sample":"eA=="}`, "CheckKeys"},
 		{"POST", endpoints + "/-:checkKeys", `{"endpoint":{}}`, "CheckKeys"},
 		{"POST", endpoint + ":diagnoseSample", `{"body":"eA==","plaintext":"eA==","reason":"r"}`, "DiagnoseSample"},
+		{"GET", "/v1/workspaces/-/vault/checkpoint", "", "GetCheckpoint"},
+		{"GET", "/v1/workspaces/-/vault/consistencyProof?fromSize=1&toSize=2", "", "ProveConsistency"},
+		{"POST", "/v1/workspaces/-/vault/resolverCheckpoint:accept", `{"resolver":"spiffe://a.example/b","reason":"r"}`, "AcceptResolverCheckpoint"},
+		{"GET", "/v1/workspaces/-/allowlist/checkpoint", "", "GetCheckpoint"},
+		{"GET", "/v1/workspaces/-/allowlist/consistencyProof?fromSize=1&toSize=2", "", "ProveConsistency"},
+		{"POST", "/v1/workspaces/-/allowlist/vaultCheckpoint:accept", `{"reason":"r"}`, "AcceptVaultCheckpoint"},
 		{"GET", "/v1/presets", "", "ListPresets"},
 		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
 		{"GET", "/v1/workspaces:endpoints", "", "ListWorkspaces"},
@@ -74,7 +86,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve") +
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-4 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}
@@ -212,13 +224,53 @@ func TestHeadHasNoBody(t *testing.T) {
 
 func TestNewRefusesWhatItCannotServe(t *testing.T) {
 	t.Parallel()
-	e := &env{calls: make(chan seen, 1)}
-	b := backends(e.dial(t))
-	if _, err := gateway.New(gateway.Config{}, b[0], b[0]); err == nil {
-		t.Error("New of the same service twice: no error")
+	get := func(path string) *annotations.HttpRule {
+		return &annotations.HttpRule{Pattern: &annotations.HttpRule_Get{Get: path}}
 	}
-	b[0].Register = b[1].Register
-	if _, err := gateway.New(gateway.Config{}, b[0]); err == nil {
-		t.Error("New of one service with the handlers of another: no error")
+	for _, tc := range []struct {
+		name  string
+		rules []*annotations.HttpRule
+		want  string // part of the error; empty if New succeeds
+	}{
+		{"two paths", []*annotations.HttpRule{get("/v1/{name=a/*}"), get("/v1/{name=a/*}/b"), get("/v1/{name=a/*}:verb"), get("/v1/b")}, ""},
+		{"the same path twice", []*annotations.HttpRule{get("/v1/{name=a/*}"), get("/v1/a/{name}")}, "the same route"},
+		{"a literal in place of a wildcard", []*annotations.HttpRule{get("/v1/a/b"), get("/v1/{name=a/*}")}, "a literal in place of a wildcard"},
+		{"a wildcard in place of a literal", []*annotations.HttpRule{get("/v1/{name=a/*}"), get("/v1/a/b")}, "a wildcard in place of the literal b"},
+		{"any number of segments", []*annotations.HttpRule{get("/v1/{name=a/**}")}, "**"},
+		{"an unknown field in the path", []*annotations.HttpRule{get("/v1/{other}")}, "other is not a string"},
+		{"a field of a string in the path", []*annotations.HttpRule{get("/v1/{name.first}")}, "name is not a message field"},
+		{"a body that is not a message", []*annotations.HttpRule{{Pattern: &annotations.HttpRule_Post{Post: "/v1/a"}, Body: "name"}}, "body: name is not a message field"},
+		{"a response body that is not there", []*annotations.HttpRule{{Pattern: &annotations.HttpRule_Get{Get: "/v1/a"}, ResponseBody: "other"}}, "response body: other is not a message field"},
+		{"another HTTP method", []*annotations.HttpRule{{Pattern: &annotations.HttpRule_Custom{Custom: &annotations.CustomHttpPattern{Kind: "HEAD", Path: "/v1/a"}}}}, "the HTTP method must be"},
+	} {
+		_, err := gateway.New(gateway.Config{}, gateway.Backend{Conn: new(recorder), Service: serviceOf(t, tc.rules)})
+		if (err == nil) != (tc.want == "") || (err != nil && !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: New = %v, want %q", tc.name, err, tc.want)
+		}
 	}
+}
+
+// serviceOf returns a service with a method for each rule, all with the messages of GetSecret.
+func serviceOf(t *testing.T, rules []*annotations.HttpRule) protoreflect.ServiceDescriptor {
+	t.Helper()
+	service := &descriptorpb.ServiceDescriptorProto{Name: proto.String("Service")}
+	for i, rule := range rules {
+		options := new(descriptorpb.MethodOptions)
+		proto.SetExtension(options, annotations.E_Http, rule)
+		service.Method = append(service.Method, &descriptorpb.MethodDescriptorProto{
+			Name:       proto.String(fmt.Sprintf("Method%d", i)),
+			InputType:  proto.String(".keyward.vault.v1.GetSecretRequest"),
+			OutputType: proto.String(".keyward.vault.v1.GetSecretResponse"),
+			Options:    options,
+		})
+	}
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("test.proto"), Package: proto.String("test"), Syntax: proto.String("proto3"),
+		Dependency: []string{vaultv1.File_keyward_vault_v1_service_proto.Path()},
+		Service:    []*descriptorpb.ServiceDescriptorProto{service},
+	}, protoregistry.GlobalFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.Services().Get(0)
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 
@@ -14,19 +13,14 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/telemetry"
 )
 
 // statusCanceled is nginx's code for a client that disconnected. No client reads it; it is for the
 // logs of proxies.
 const statusCanceled = 499
 
-// callFailed writes the response of a failed call. It is the mux's error handler.
-func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	if callOf(ctx).probing {
-		return
-	}
-	_ = adoptRequestID(ctx, w, nil) // it cannot fail
+// callFailed writes the response of a failed call.
+func (g *gateway) callFailed(w *response, err error) {
 	st := status.Convert(err).Proto()
 	if info := errorInfo(st); info != nil {
 		writeStatus(w, httpStatus(codes.Code(st.GetCode()), fault.Reason(info.GetReason())), known(st))
@@ -35,12 +29,12 @@ func (g *gateway) callFailed(ctx context.Context, _ *runtime.ServeMux, _ runtime
 	code := codes.Code(st.GetCode())
 	if code == codes.Unavailable {
 		// The operator needs the address, and this message contains nothing of the request. Messages of
-		// other codes may: those of the generated code do.
-		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "backend unavailable",
+		// other codes may.
+		g.cfg.Logger.LogAttrs(w.request.Context(), slog.LevelWarn, "backend unavailable",
 			slog.String("cause", st.GetMessage()),
-			slog.String("request_id", telemetry.RequestID(ctx)))
+			slog.String("request_id", w.id))
 	}
-	g.refuse(ctx, w, opaque(code))
+	g.refuse(w, opaque(code))
 }
 
 // errorInfo returns the ErrorInfo that marks a status as one of Keyward's, or nil.
@@ -91,7 +85,7 @@ func httpStatus(code codes.Code, reason fault.Reason) int {
 }
 
 // opaque returns the refusal for a status that does not come from one of Keyward's services, but
-// from grpc-go on either side, the generated code, or a proxy in between. Its message repeats
+// from grpc-go on either side or a proxy in between. Its message repeats
 // input or reveals the network, so only its code counts.
 func opaque(code codes.Code) *refusal {
 	switch code {
@@ -114,18 +108,4 @@ func opaque(code codes.Code) *refusal {
 	default:
 		return internal()
 	}
-}
-
-// adoptRequestID returns the backend's request ID to the caller, if it differs from the gateway's.
-func adoptRequestID(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
-	md, ok := runtime.ServerMetadataFromContext(ctx)
-	if !ok {
-		return nil
-	}
-	for _, v := range md.HeaderMD.Get(requestIDHeader) {
-		if id, ok := telemetry.ParseRequestID(v); ok {
-			w.Header().Set(requestIDHeader, id)
-		}
-	}
-	return nil
 }

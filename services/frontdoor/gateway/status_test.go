@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -225,6 +228,28 @@ func TestResourcesLookAsTheContractSays(t *testing.T) {
 				t.Errorf("answer %d (-want +got):\n%s", a.code, diff)
 			}
 		})
+	}
+}
+
+// protojson inserts spaces between tokens in some programs. The gateway removes them, and no others.
+func TestStringsInResponsesKeepTheirSpaces(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	want := &vaultv1.Secret{Description: `a  b, "c": \" d`, Labels: map[string]string{`\ "`: ` \\ `, " ": `" , "`}, AllowedHosts: []string{" ", `\`, "\n \u2028 "}}
+	e.answer = func(context.Context, string) (proto.Message, error) {
+		return &vaultv1.GetSecretResponse{Secret: want}, nil
+	}
+	a := e.do(t, "GET", secret, "")
+	got := new(vaultv1.Secret)
+	if err := protojson.Unmarshal([]byte(a.body), got); err != nil {
+		t.Fatalf("answer %q: %v", a.body, err)
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("secret (-want +got):\n%s", diff)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(a.body)); err != nil || compact.String()+"\n" != a.body {
+		t.Errorf("answer = %q, want one line %q, %v", a.body, compact.String(), err)
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 // Workspace is the workspace of the tests.
 const Workspace = "workspaces/acme"
 
+// Everywhere is the parent of requests that concern all workspaces.
+const Everywhere = "workspaces/-"
+
 // A Kit is a vault with a real server, and clients for its most frequent callers.
 type Kit struct {
 	Env     *servertest.Env

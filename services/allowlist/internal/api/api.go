@@ -28,10 +28,14 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/exchange"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
+	"github.com/keyward/keyward/services/allowlist/internal/witness"
 )
 
 // Parts are the components of a server. All are required.
 type Parts struct {
+	Heads     *witness.Witness
+	Vault     *vaultclient.Vault
 	Endpoints *endpoint.Registry
 	Exchanges *exchange.Processor
 	Uses      *activity.Meter
@@ -48,6 +52,8 @@ type Parts struct {
 type Server struct {
 	allowlistv1.UnimplementedAllowlistServiceServer
 
+	heads     *witness.Witness
+	vault     *vaultclient.Vault
 	endpoints *endpoint.Registry
 	exchanges *exchange.Processor
 	uses      *activity.Meter
@@ -62,7 +68,7 @@ type Server struct {
 // New returns a server.
 func New(p Parts) *Server {
 	return &Server{
-		endpoints: p.Endpoints, exchanges: p.Exchanges, uses: p.Uses, failures: p.Failures, presets: p.Presets, tryouts: p.Tryouts,
+		heads: p.Heads, vault: p.Vault, endpoints: p.Endpoints, exchanges: p.Exchanges, uses: p.Uses, failures: p.Failures, presets: p.Presets, tryouts: p.Tryouts,
 		ledger: p.Ledger, pages: p.Pages, now: p.Now,
 	}
 }

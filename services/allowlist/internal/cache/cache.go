@@ -78,6 +78,12 @@ type Config struct {
 	// start. The vault may have been restored from a backup, and then lacks the bindings created
 	// since. The watch and each answer of the vault report the epoch. It must not block.
 	Restarted func()
+	// Admit, if not nil, is called with the epoch of each answer of the vault. An error keeps the
+	// answer from being used, and is returned instead.
+	Admit func(ctx context.Context, epoch string) error
+	// Head, if not nil, is called with each head of the vault's change log that the watch states. It
+	// must not block.
+	Head func(epoch, checkpoint string)
 	// Logger logs when the watch fails; nothing is logged if nil.
 	Logger *slog.Logger
 	// Metrics registers the metrics of the cache; they are not exposed if nil.
@@ -147,6 +153,8 @@ type Cache struct {
 	recipient *transit.Recipient
 	parent    string
 	deleted   func(secret, uid string)
+	admit     func(ctx context.Context, epoch string) error
+	head      func(epoch, checkpoint string)
 	epochs    epochs
 	logger    *slog.Logger
 	memory    *memory // nil: nothing is cached
@@ -157,12 +165,21 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.MaxStale < 0 || cfg.MaxStale > MaxMaxStale {
 		return nil, errors.New("max stale: must be from 0 to 1 hour")
 	}
-	c := &Cache{vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, epochs: epochs{changed: cfg.Restarted}, logger: cfg.Logger}
+	c := &Cache{
+		vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, admit: cfg.Admit, head: cfg.Head,
+		epochs: epochs{changed: cfg.Restarted}, logger: cfg.Logger,
+	}
 	if c.parent == "" {
 		c.parent = "workspaces/-"
 	}
 	if c.deleted == nil {
 		c.deleted = func(string, string) {}
+	}
+	if c.admit == nil {
+		c.admit = func(context.Context, string) error { return nil }
+	}
+	if c.head == nil {
+		c.head = func(string, string) {}
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
@@ -209,12 +226,13 @@ func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 	if c.memory == nil {
 		return c.Fresh(ctx, refs)
 	}
-	results, flights := make([]Result, len(refs)), make([]*flight, len(refs))
-	for i, ref := range refs {
-		var a answer
-		a, flights[i] = c.memory.find(ctx, ref, c.ask)
-		results[i].Value = a.Value
+	results := make([]Result, len(refs))
+	flights := c.memory.findAll(ctx, refs, results, c.ask)
+	if flights == nil {
+		return results
 	}
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
 	for i, f := range flights {
 		if f != nil {
 			a, err := c.memory.wait(ctx, f)
@@ -226,6 +244,8 @@ func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 
 // Fresh is [Cache.ResolveAll] without the cache: Sealed is as it is now.
 func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
 	results := make([]Result, len(refs))
 	var calls sync.WaitGroup
 	for i, ref := range refs {
@@ -260,6 +280,10 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 		return answer{}, describe(err)
 	}
 	c.epochs.note(res.GetPosition().GetEpoch())
+	if err := c.admit(ctx, res.GetPosition().GetEpoch()); err != nil {
+		clear(res.GetValue()) // of a vault that does not encrypt its answers
+		return answer{}, err
+	}
 	plain, err := open(pair, ref, res)
 	if err != nil {
 		return answer{}, err

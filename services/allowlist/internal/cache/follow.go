@@ -101,7 +101,7 @@ func (m *memory) dropUnused() {
 func (m *memory) expire() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.stale() {
+	if !m.stale(m.now()) {
 		m.dropUnused()
 		return false
 	}

@@ -97,15 +97,15 @@ func newMemory(maxStale time.Duration, now func() time.Time, shown *metrics) (*m
 func (m *memory) get(ref Ref) (answer, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.look(ref)
+	return m.look(ref, m.now())
 }
 
 // look looks up a ref and counts the lookup. The memory is locked.
-func (m *memory) look(ref Ref) (answer, bool) {
-	if !m.stale() {
+func (m *memory) look(ref Ref, now time.Time) (answer, bool) {
+	if !m.stale(now) {
 		if e, ok := m.kept.Get(ref); ok {
 			m.metrics.hits.Inc()
-			e.used = m.now()
+			e.used = now
 			return e.copied(), true
 		}
 	}
@@ -128,9 +128,33 @@ func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, R
 func (m *memory) find(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, *flight) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a, ok := m.look(ref); ok {
+	if a, ok := m.look(ref, m.now()); ok {
 		return a, nil
 	}
+	return answer{}, m.board(ctx, ref, ask)
+}
+
+// findAll is find for several refs. It writes the cached answers to results, and returns the flights
+// of the other refs, in the order of the refs. It returns nil if all answers are cached.
+func (m *memory) findAll(ctx context.Context, refs []Ref, results []Result, ask func(context.Context, Ref) (answer, error)) (flights []*flight) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for i, ref := range refs {
+		if a, ok := m.look(ref, now); ok {
+			results[i].Value = a.Value
+			continue
+		}
+		if flights == nil {
+			flights = make([]*flight, len(refs))
+		}
+		flights[i] = m.board(ctx, ref, ask)
+	}
+	return flights
+}
+
+// board returns the flight that fetches a ref. The memory is locked.
+func (m *memory) board(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) *flight {
 	f, ok := m.flights[ref]
 	if !ok {
 		f = &flight{done: make(chan struct{}), least: m.heard.sequence}
@@ -141,7 +165,7 @@ func (m *memory) find(ctx context.Context, ref Ref, ask func(context.Context, Re
 		go m.fly(context.WithoutCancel(ctx), ref, f, ask)
 	}
 	f.waiting++
-	return answer{}, f
+	return f
 }
 
 // wait is the second half of fetch: it returns the answer of a flight.
@@ -229,16 +253,15 @@ func (m *memory) evicted(ref Ref, e *entry) {
 }
 
 // stale reports whether the last heartbeat is too long ago.
-func (m *memory) stale() bool { return m.silence() >= m.maxStale }
+func (m *memory) stale(now time.Time) bool { return m.silence(now) >= m.maxStale }
 
 // silence returns the time since the last heartbeat.
-func (m *memory) silence() time.Duration {
+func (m *memory) silence(now time.Time) time.Duration {
 	if m.heard.epoch == "" || m.beat.IsZero() {
 		return math.MaxInt64
 	}
 	// After a sleep of the machine, the monotonic clock may lag; after a change of the clock, the
 	// wall clock may be wrong. The larger value is safe.
-	now := m.now()
 	return max(now.Sub(m.beat), now.Round(0).Sub(m.beat.Round(0)))
 }
 

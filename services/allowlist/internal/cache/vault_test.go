@@ -266,7 +266,7 @@ func (k *kit) caughtUp(t testing.TB) {
 		k.vault.mu.Unlock()
 		k.memory.mu.Lock()
 		defer k.memory.mu.Unlock()
-		return k.memory.heard == at && !k.memory.stale()
+		return k.memory.heard == at && !k.memory.stale(k.memory.now())
 	})
 }
 

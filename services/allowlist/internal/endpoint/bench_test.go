@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,9 +18,9 @@ import (
 	"github.com/keyward/keyward/pkg/replay"
 )
 
-// registryOf returns a registry of n endpoints of one workspace: half of them have a plain URL,
-// and half a wildcard, on a tenth as many hosts.
-func registryOf(b testing.TB, n int) *Registry {
+// registryOf returns a registry of n endpoints, in turn in the given number of workspaces: half of
+// them have a plain URL, and half a wildcard, on a tenth as many hosts.
+func registryOf(b testing.TB, n, workspaces int) *Registry {
 	b.Helper()
 	folder := b.TempDir()
 	store, err := boltkv.Open(filepath.Join(folder, "store.db"), boltkv.Options{})
@@ -41,23 +42,31 @@ func registryOf(b testing.TB, n int) *Registry {
 	work, ctx := errgroup.WithContext(b.Context())
 	work.SetLimit(512)
 	for i := range n {
-		work.Go(func() error { return fill(ctx, r, i) })
+		work.Go(func() error { return fill(ctx, r, i, homeOf(i, workspaces)) })
 	}
 	check(b, work.Wait())
 	return r
 }
 
 // fill creates the endpoint with a number, and activates it.
-func fill(ctx context.Context, r *Registry, i int) error {
+func fill(ctx context.Context, r *Registry, i int, workspace string) error {
 	u, err := ParseURL(urlOf(i))
 	if err != nil {
 		return err
 	}
-	name := Name{"acme", fmt.Sprintf("e%06d", i)}
+	name := Name{workspace, fmt.Sprintf("e%06d", i)}
 	_, err = r.save(ctx, name, ActionCreated, Call{}, func(*Endpoint) (Endpoint, error) {
 		return Endpoint{Name: name, UID: name.ID, State: Active, Settings: Settings{URL: u, Methods: []string{"POST"}}}, nil
 	})
 	return err
+}
+
+// homeOf returns the workspace of the endpoint with a number.
+func homeOf(i, workspaces int) string {
+	if workspaces == 1 {
+		return "acme"
+	}
+	return fmt.Sprint("w", i/2%workspaces) // each with both kinds of URLs
 }
 
 func urlOf(i int) string {
@@ -75,11 +84,41 @@ func check(tb testing.TB, err error) {
 	}
 }
 
+// BenchmarkCheck measures checks among 100,000 endpoints, in one workspace and in many.
+func BenchmarkCheck(b *testing.B) {
+	const endpoints = 100_000
+	for _, workspaces := range []int{1, 1000} {
+		b.Run(fmt.Sprint(workspaces, " workspaces"), func(b *testing.B) {
+			r := registryOf(b, endpoints, workspaces)
+			for name, url := range map[string]func(i int) string{
+				"a URL":                  func(i int) string { return urlOf(i | 1) },
+				"a URL below a wildcard": func(i int) string { return strings.TrimSuffix(urlOf(i&^1), "*") + "7/lines?page=2" },
+				"an unknown URL":         func(i int) string { return fmt.Sprintf("https://host-%d.example/v2/a/b/c", i) },
+			} {
+				b.Run(name, func(b *testing.B) { benchmarkCheck(b, r, workspaces, endpoints, url) })
+			}
+		})
+	}
+}
+
+func benchmarkCheck(b *testing.B, r *Registry, workspaces, endpoints int, url func(i int) string) {
+	b.Helper()
+	b.ReportAllocs()
+	draw := new(draws)
+	for b.Loop() {
+		i := draw.below(endpoints)
+		a, err := r.Check(b.Context(), Question{Workspace: homeOf(i, workspaces), Method: "POST", URL: url(i)})
+		if err != nil || a.Verdict != Allowed && a.Verdict != NoEndpoint {
+			b.Fatal(a.Verdict, err)
+		}
+	}
+}
+
 // BenchmarkAtScale compares the cost of questions to registries of 100 and of 100,000 endpoints.
 // The two take turns, so that other load on the machine affects both equally.
 func BenchmarkAtScale(b *testing.B) {
 	const few, many = 100, 100_000
-	small, large := registryOf(b, few), registryOf(b, many)
+	small, large := registryOf(b, few, 1), registryOf(b, many, 1)
 	for _, bm := range []struct {
 		name string
 		ask  func(r *Registry, i int) error

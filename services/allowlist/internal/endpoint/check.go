@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/dialguard"
@@ -84,14 +83,23 @@ func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 	return Answer{}, contention()
 }
 
-// agrees reports whether the store and the matcher agree about an endpoint.
+// agrees reports whether the store and the matcher agree about an endpoint. It decodes the stored
+// record only if that has changed since the matcher read it.
 func (r *Registry) agrees(ctx context.Context, name Name, seen facts) (bool, error) {
-	e, err := r.present(ctx, name)
-	if err != nil || e == nil {
+	record, err := r.record(ctx, endpointKey(name))
+	switch {
+	case errors.Is(err, kv.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case r.matches.sum(record) == seen.sum:
+		return true, nil
+	}
+	e, err := decodeEndpoint(name, record)
+	if err != nil {
 		return false, err
 	}
-	now := factsOf(*e)
-	return now.url == seen.url && now.active == seen.active && slices.Equal(now.methods, seen.methods), nil
+	return seen.equal(factsOf(e, seen.sum)), nil
 }
 
 // present returns an endpoint, or nil if it does not exist.
@@ -104,21 +112,37 @@ func (r *Registry) present(ctx context.Context, name Name) (*Endpoint, error) {
 	return e, err
 }
 
-// followMatch updates the matcher and the index of unsafe choices from the store for one name.
+// followMatch updates the matcher and the indexes that are updated with it from the store for one
+// name.
 func (r *Registry) followMatch(ctx context.Context, name Name) error {
-	err := r.matches.set(name, func() (*Endpoint, error) {
-		e, err := r.present(ctx, name)
-		if err == nil {
-			r.sharing.set(name, e)
-			r.differs.changed()
-			r.legacy.set(name, e) // one at a time, like the matcher: the newest state wins
+	err := r.matches.set(name, func() (*facts, error) {
+		record, err := r.record(ctx, endpointKey(name))
+		if errors.Is(err, kv.ErrNotFound) {
+			r.followed(name, nil)
+			return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 		}
-		return e, err
+		if err != nil {
+			return nil, err
+		}
+		e, err := decodeEndpoint(name, record)
+		if err != nil {
+			return nil, err
+		}
+		r.followed(name, &e)
+		f := factsOf(e, r.matches.sum(record))
+		return &f, nil
 	})
 	if err != nil {
 		return fmt.Errorf("read changed endpoint: %w", err)
 	}
 	return nil
+}
+
+// followed updates the other indexes, one name at a time like the matcher: the newest state wins.
+func (r *Registry) followed(name Name, e *Endpoint) {
+	r.sharing.set(name, e)
+	r.differs.changed()
+	r.legacy.set(name, e)
 }
 
 // withAddresses adds the addresses that the caller may connect to, if the question asks for them

@@ -214,9 +214,10 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 	start := []byte(allEndpoints())
 	for {
 		var found []Endpoint
+		var sums []uint64
 		var last []byte
 		err := r.kv.View(ctx, func(reader kv.Reader) error {
-			found = nil
+			found, sums = nil, nil
 			for pair, err := range reader.Scan(kv.Range{Start: start, End: kv.After(allEndpoints()), Limit: maxExamined}) {
 				if err != nil {
 					return fmt.Errorf("scan endpoints: %w", err)
@@ -229,18 +230,19 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				found, last = append(found, e), pair.Key
+				found, sums, last = append(found, e), append(sums, r.matches.sum(pair.Value)), pair.Key
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		for _, e := range found {
+		for i, e := range found {
 			if err := r.index.Set(e.Name.Workspace, e.Name.ID, func() (bool, error) { return true, nil }); err != nil {
 				return err
 			}
-			if err := r.matches.set(e.Name, func() (*Endpoint, error) { return &e, nil }); err != nil {
+			f := factsOf(e, sums[i])
+			if err := r.matches.set(e.Name, func() (*facts, error) { return &f, nil }); err != nil {
 				return err
 			}
 			r.legacy.set(e.Name, &e)

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ import (
 // relying on a match, callers read the store: a match is a way to find an endpoint, and not a
 // permission.
 type matcher struct {
+	// seed makes the hashes of records unpredictable.
+	seed maphash.Seed
 	// makers is held by set from before it reads the store.
 	makers sync.Mutex
 	// mu guards the fields below. It is never held while waiting for anything else.
@@ -40,10 +43,16 @@ type facts struct {
 	url     string
 	active  bool
 	methods []string
+	// sum is the hash of the stored record; see [matcher.sum].
+	sum uint64
 }
 
-func factsOf(e Endpoint) facts {
-	return facts{url: e.URL.text, active: e.State == Active, methods: e.Methods}
+func factsOf(e Endpoint, sum uint64) facts {
+	return facts{url: e.URL.text, active: e.State == Active, methods: e.Methods, sum: sum}
+}
+
+func (f facts) equal(other facts) bool {
+	return f.url == other.url && f.active == other.active && slices.Equal(f.methods, other.methods)
 }
 
 // The classes of endpoints with one URL, in addition to the methods that the active ones allow.
@@ -85,15 +94,19 @@ func (c *claims) first(class string, among []string) (id string, found bool) {
 }
 
 func newMatcher() *matcher {
-	return &matcher{workspaces: make(map[string]*board), behind: make(map[Name]bool)}
+	return &matcher{seed: maphash.MakeSeed(), workspaces: make(map[string]*board), behind: make(map[Name]bool)}
 }
 
-// set updates the matcher from the store for one name. Present returns the stored endpoint, or
-// nil; only one set at a time calls it. Searches do not wait for it.
-func (x *matcher) set(name Name, present func() (*Endpoint, error)) error {
+// sum returns a hash of a stored record. Two records of one endpoint have the same hash with a
+// probability of 2^-64, which callers cannot influence.
+func (x *matcher) sum(record []byte) uint64 { return maphash.Bytes(x.seed, record) }
+
+// set updates the matcher from the store for one name. Present returns the facts of the stored
+// endpoint, or nil; only one set at a time calls it. Searches do not wait for it.
+func (x *matcher) set(name Name, present func() (*facts, error)) error {
 	x.makers.Lock()
 	defer x.makers.Unlock()
-	e, err := present()
+	f, err := present()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err != nil {
@@ -107,8 +120,8 @@ func (x *matcher) set(name Name, present func() (*Endpoint, error)) error {
 		x.workspaces[name.Workspace] = b
 	}
 	b.remove(name.ID)
-	if e != nil {
-		b.add(name.ID, factsOf(*e))
+	if f != nil {
+		b.add(name.ID, *f)
 	}
 	if len(b.facts) == 0 {
 		delete(x.workspaces, name.Workspace)

@@ -12,8 +12,8 @@ func matching(t testing.TB, urls ...string) *matcher {
 	t.Helper()
 	x := newMatcher()
 	for _, text := range urls {
-		e := &Endpoint{State: Active, Settings: Settings{URL: parsed(t, text), Methods: []string{"POST"}}}
-		if err := x.set(Name{"acme", text}, func() (*Endpoint, error) { return e, nil }); err != nil {
+		f := &facts{url: parsed(t, text).text, active: true, methods: []string{"POST"}}
+		if err := x.set(Name{"acme", text}, func() (*facts, error) { return f, nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -24,7 +24,7 @@ func TestSearchesDoNotWaitForTheStore(t *testing.T) {
 	t.Parallel()
 	const url = "https://a.example/"
 	x := matching(t, url)
-	err := x.set(Name{"acme", "b"}, func() (*Endpoint, error) {
+	err := x.set(Name{"acme", "b"}, func() (*facts, error) {
 		if id, _, _ := x.find("acme", parsed(t, url), "POST", nil); id != url {
 			t.Errorf("find during set = %q", id)
 		}
@@ -196,12 +196,13 @@ func TestTheMatcherAgreesWithTheSimplestOne(t *testing.T) {
 				Settings: Settings{URL: randomURL("", "/", "/*"), Methods: [][]string{{"GET"}, {"POST"}, {"GET", "POST"}}[draw.below(3)]},
 			}
 		}
-		err := x.set(Name{"acme", id}, func() (*Endpoint, error) {
+		err := x.set(Name{"acme", id}, func() (*facts, error) {
 			e, ok := endpoints[id]
 			if !ok {
 				return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 			}
-			return &e, nil
+			f := factsOf(e, 0)
+			return &f, nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -214,7 +215,7 @@ func TestTheMatcherAgreesWithTheSimplestOne(t *testing.T) {
 		}
 	}
 	for id := range endpoints {
-		if err := x.set(Name{"acme", id}, func() (*Endpoint, error) { return nil, nil }); err != nil { //nolint:nilnil // as above
+		if err := x.set(Name{"acme", id}, func() (*facts, error) { return nil, nil }); err != nil { //nolint:nilnil // as above
 			t.Fatal(err)
 		}
 	}

@@ -53,7 +53,14 @@ func TestReconcileGivesUpWhatABackupThatWasPutBackDoesNotKnow(t *testing.T) {
 	k.Server.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.Config.Store, backup, 0o600))
 	k.Start(t)
-	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, late)) == 0 }, "a secret is bound for an endpoint that does not exist")
+	allowlisttest.Eventually(t, func() bool {
+		// The vault refuses the allowlist as soon as it has reported the older head.
+		_, err := k.VaultSA.AcceptResolverCheckpoint(t.Context(), &vaultv1.AcceptResolverCheckpointRequest{
+			Parent: "workspaces/-", Resolver: k.Held(t, early)[0].GetHolder(), Reason: "restored from a backup",
+		})
+		allowlisttest.Must(t, err)
+		return len(k.Held(t, late)) == 0
+	}, "a secret is bound for an endpoint that does not exist")
 	_, err = k.Secrets.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: late})
 	allowlisttest.Must(t, err)
 	if n := len(k.Held(t, early)); n != 1 {

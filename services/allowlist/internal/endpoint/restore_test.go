@@ -26,8 +26,16 @@ func backUp(t testing.TB, k *allowlisttest.Kit) []byte {
 	return backup
 }
 
-// putBack restores the vault from a backup. It calls meanwhile before the vault starts.
+// putBack restores the vault from a backup, and confirms that to the running allowlist. It calls
+// meanwhile before the vault starts.
 func putBack(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...func()) {
+	t.Helper()
+	replace(t, k, backup, meanwhile...)
+	k.AcceptVault(t)
+}
+
+// replace is putBack without a confirmation.
+func replace(t testing.TB, k *allowlisttest.Kit, backup []byte, meanwhile ...func()) {
 	t.Helper()
 	k.VaultServer.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
@@ -175,11 +183,12 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 			if tt.restart {
 				k.Server.Stop()
 			}
-			putBack(t, k, backup)
+			replace(t, k, backup)
 			k.Rotate(t, secret, 7) // has number 2 now
 			if tt.restart {
 				k.Start(t)
 			}
+			k.AcceptVault(t)
 			if tt.reconcile == 0 {
 				allowlisttest.Eventually(t, func() bool { // cached data is used for a moment
 					body, err = settled(t, k, "orders")
@@ -233,7 +242,7 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 	}
 	for range 2 {
 		var found []allowlist.Discrepancy
-		allowlisttest.Must(t, allowlist.Reconcile(t.Context(), k.Config, nil, k.Env.Logger, func(f allowlist.Discrepancy) { found = append(found, f) }))
+		allowlisttest.Must(t, allowlist.Reconcile(t.Context(), k.Config, nil, "", k.Env.Logger, func(f allowlist.Discrepancy) { found = append(found, f) }))
 		if len(found) != 1 || found[0].Repair != "LOST" || found[0].Secret != secret || found[0].Referrer != allowlisttest.NameOf("orders") {
 			t.Errorf("Reconcile reports %v, want the remaining loss", found)
 		}
@@ -319,7 +328,7 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 		_, err := settled(t, k, "orders")
 		allowlisttest.Must(t, err)
 		k.Server.Stop()
-		putBack(t, k, backup)
+		replace(t, k, backup)
 		other := vaultv1.NewVaultServiceClient(k.Env.Dial(t, k.VaultServer.Addr, k.Env.Workload(t, "other", "resolver")))
 		_, err = other.BindSecret(t.Context(), &vaultv1.BindSecretRequest{
 			Name: secret, Usage: vaultv1.Usage_USAGE_KEY, Referrer: allowlisttest.NameOf("ghost"), OperationId: "ghost",
@@ -327,6 +336,7 @@ func TestAKeyThatServesAnotherPurposeByNowIsNotBoundAgain(t *testing.T) {
 		})
 		allowlisttest.Must(t, err)
 		k.Start(t)
+		k.AcceptVault(t)
 		allowlisttest.Eventually(t, func() bool {
 			_, err := settled(t, k, "orders")
 			return err != nil
@@ -355,8 +365,9 @@ func TestAKeyIsNotBoundAgainForOtherSenders(t *testing.T) {
 		created(t, k, "late", e)
 
 		k.Server.Stop()
-		putBack(t, k, backup)
+		replace(t, k, backup)
 		k.Start(t)
+		k.AcceptVault(t)
 		allowlisttest.Eventually(t, func() bool {
 			_, err := settled(t, k, "early")
 			allowlisttest.Must(t, err)

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // ends reports whether an error would also affect all further calls.
 func ends(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || fault.Is(err, vaultclient.ReasonVaultUnavailable)
+	return ctx.Err() != nil || vaultclient.Unavailable(err)
 }
 
 // eachKey calls fn for each key of a space, outside of any transaction. It continues after an

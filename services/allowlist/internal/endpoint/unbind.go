@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
@@ -94,7 +93,7 @@ func (r *Registry) Unbind(ctx context.Context) (next time.Time, err error) {
 			if err != nil {
 				failures = append(failures, err)
 			}
-			if fault.Is(err, vaultclient.ReasonVaultUnavailable) {
+			if vaultclient.Unavailable(err) {
 				return next, errors.Join(failures...) // all the others would fail, too
 			}
 			if !due.IsZero() && (next.IsZero() || due.Before(next)) {

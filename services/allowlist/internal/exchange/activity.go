@@ -31,15 +31,17 @@ func (p *Processor) used(l loaded, uses []payload.UsedKey, opened bool) {
 		count = p.uses.Opened
 	}
 	for _, use := range uses {
-		count(l.keyOf(l.references[use.Reference].Secret, use.Version))
+		count(l.keyOf(use.Reference, use.Version))
 	}
-	for i, c := range l.credentials {
-		p.uses.Used(l.keyOf(c.Secret, l.keys[len(l.references)+i][0].Version))
+	for i := len(l.references); i < len(l.wants); i++ { // the credentials
+		p.uses.Used(l.keyOf(i, l.keys[i][0].Version))
 	}
 }
 
-func (l loaded) keyOf(secret string, version uint32) activity.Key {
-	return activity.Key{Endpoint: l.endpoint.UID, Secret: secret, UID: l.endpoint.SecretUID(secret), Version: version}
+// keyOf returns what is counted for a version of the secret at a place among the wants.
+func (l loaded) keyOf(want int, version uint32) activity.Key {
+	w := &l.wants[want]
+	return activity.Key{Endpoint: l.endpoint.UID, Secret: w.Secret, UID: w.UID, Version: version}
 }
 
 // failed counts and remembers a message of the partner that failed to decrypt or verify, for the
@@ -62,7 +64,7 @@ func (p *Processor) failed(l loaded, m Message, err error) error {
 			continue
 		}
 		for _, key := range l.keys[i] {
-			last = l.keyOf(ref.Secret, key.Version)
+			last = l.keyOf(i, key.Version)
 			failure.Versions = append(failure.Versions, versionName(ref.Secret, key.Version))
 		}
 	}

@@ -22,53 +22,83 @@ import (
 // parameter ends as a string, which cannot be overwritten. Resolved values, and bodies with an
 // inserted credential, are overwritten.
 
-// credentialWants returns the credentials to resolve for the message.
-func (l loaded) credentialWants() []vaultclient.Want {
-	wants := make([]vaultclient.Want, 0, len(l.credentials))
-	for _, c := range l.credentials {
+// credentialWants returns the credentials to resolve for a message.
+func credentialWants(e endpoint.Endpoint, credentials []endpoint.Credential) []vaultclient.Want {
+	wants := make([]vaultclient.Want, 0, len(credentials))
+	for _, c := range credentials {
 		wants = append(wants, vaultclient.Want{
-			Secret: c.Secret, UID: l.endpoint.SecretUID(c.Secret), Version: c.Version,
-			VersionUID: l.endpoint.VersionUID(c.Secret, c.Version),
-			Usage:      vaultclient.UsageCredential, To: l.endpoint.URL.Destination(), AnyPort: l.endpoint.Portless(c),
+			Secret: c.Secret, UID: e.SecretUID(c.Secret), Version: c.Version, VersionUID: e.VersionUID(c.Secret, c.Version),
+			Usage: vaultclient.UsageCredential, To: e.URL.Destination(), AnyPort: e.Portless(c),
 		})
 	}
 	return wants
 }
 
-// credential returns the value of a credential, if the message carries it.
-func (l loaded) credential(c endpoint.Credential) (value sensitive.Bytes, carried bool) {
-	i := slices.Index(l.credentials, c)
-	if i < 0 {
-		return sensitive.Bytes{}, false
-	}
-	return l.keys[len(l.references)+i][0].Value, true
+// A carried is what the messages of a route carry in addition to their own content.
+type carried struct {
+	headers, query []parameter
+	// values are the places of the values in the body among the wants. insertion inserts them, unless
+	// their paths are invalid.
+	values    []int
+	insertion *payload.Insertion
+	invalid   error
 }
 
-// parameters returns the endpoint's headers and query parameters for the message.
-func (l loaded) parameters() (headers, query []payload.Header, err error) {
-	if headers, err = l.carried(l.endpoint.Headers); err != nil {
-		return nil, nil, err
-	}
-	query, err = l.carried(l.endpoint.Query)
-	return headers, query, err
+// A parameter is a header or query parameter.
+type parameter struct {
+	name, text string
+	// want is the place of the value among the wants, or -1 if the value is text.
+	want int
 }
 
-func (l loaded) carried(parameters []endpoint.Parameter) ([]payload.Header, error) {
-	fields := make([]payload.Header, 0, len(parameters))
-	for _, p := range parameters {
-		if p.Credential == (endpoint.Credential{}) {
-			fields = append(fields, payload.Header{Name: p.Name, Value: p.Value})
-			continue
+// newCarried returns what messages with these credentials carry. The credentials follow the given
+// number of references among the wants. Parameters and values with other credentials are omitted.
+func newCarried(e endpoint.Endpoint, credentials []endpoint.Credential, references int) carried {
+	want := func(c endpoint.Credential) (at int, found bool) {
+		at = slices.Index(credentials, c)
+		return references + at, at >= 0
+	}
+	parameters := func(of []endpoint.Parameter) []parameter {
+		all := make([]parameter, 0, len(of))
+		for _, p := range of {
+			if p.Credential == (endpoint.Credential{}) {
+				all = append(all, parameter{name: p.Name, text: p.Value, want: -1})
+			} else if at, found := want(p.Credential); found {
+				all = append(all, parameter{name: p.Name, want: at})
+			}
 		}
-		value, carried := l.credential(p.Credential)
-		if !carried {
-			continue
+		return all
+	}
+	c := carried{headers: parameters(e.Headers), query: parameters(e.Query)}
+	var paths []string
+	for _, v := range e.BodyValues {
+		if at, found := want(v.Credential); found {
+			paths, c.values = append(paths, v.Path), append(c.values, at)
 		}
-		if !printable(value.Reveal()) {
-			return nil, fault.New(fault.FailedPrecondition, payload.KeyNotUsable,
-				"a referenced credential cannot be sent in a header or query parameter: it is not printable ASCII")
+	}
+	if len(paths) > 0 {
+		c.insertion, c.invalid = payload.NewInsertion(paths)
+	}
+	return c
+}
+
+// parameters returns headers or query parameters with their values.
+func (l loaded) parameters(all []parameter) ([]payload.Header, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	fields := make([]payload.Header, 0, len(all))
+	for _, p := range all {
+		text := p.text
+		if p.want >= 0 {
+			value := l.keys[p.want][0].Value.Reveal()
+			if !printable(value) {
+				return nil, fault.New(fault.FailedPrecondition, payload.KeyNotUsable,
+					"a referenced credential cannot be sent in a header or query parameter: it is not printable ASCII")
+			}
+			text = string(value)
 		}
-		fields = append(fields, payload.Header{Name: p.Name, Value: string(value.Reveal())})
+		fields = append(fields, payload.Header{Name: p.name, Value: text})
 	}
 	return fields, nil
 }
@@ -79,30 +109,15 @@ func printable(text []byte) bool {
 	return !bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// withBodyValues inserts the credentials into a body and encrypts it. It overwrites the body that
-// it made, unless that is the result.
-func (l loaded) withBodyValues(body []byte, encrypt func([]byte) (payload.Output, error)) (payload.Output, error) {
-	var paths []string
-	var values []sensitive.Bytes
-	for _, v := range l.endpoint.BodyValues {
-		if value, carried := l.credential(v.Credential); carried {
-			paths, values = append(paths, v.Path), append(values, value)
-		}
+// insert returns a body with the credentials that it carries. The caller zeroes it, unless it is
+// the given body.
+func (l loaded) insert(body []byte) ([]byte, error) {
+	if len(l.carried.values) == 0 || l.carried.invalid != nil {
+		return body, l.carried.invalid
 	}
-	if len(paths) == 0 {
-		return encrypt(body)
+	values := make([]sensitive.Bytes, len(l.carried.values))
+	for i, at := range l.carried.values {
+		values[i] = l.keys[at][0].Value
 	}
-	insertion, err := payload.NewInsertion(paths)
-	if err != nil {
-		return payload.Output{}, err
-	}
-	filled, err := insertion.Insert(body, values)
-	if err != nil {
-		return payload.Output{}, err
-	}
-	message, err := encrypt(filled)
-	if err != nil || len(message.Body) == 0 || &message.Body[0] != &filled[0] {
-		clear(filled)
-	}
-	return message, err
+	return l.carried.insertion.Insert(body, values)
 }

@@ -30,7 +30,6 @@ import (
 	"strings"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -43,9 +42,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/slowwork"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
-
-// compiled is the number of cached compiled configurations.
-const compiled = 1024
 
 // The reasons of the package's errors; errors.proto explains them.
 const (
@@ -83,7 +79,7 @@ type Processor struct {
 	uses      *activity.Meter
 	failures  *activity.Failures
 	stages    *prometheus.CounterVec
-	configs   *lru.Cache[revision, *payload.Config]
+	prepared  *endpoint.Derived[*prepared]
 	spent     *spent
 	nonces    *nonce.Ledger
 	turns     *slowwork.Queue
@@ -91,17 +87,11 @@ type Processor struct {
 	keepUnused time.Duration
 }
 
-// revision identifies one state of one endpoint, and so its configuration.
-type revision struct {
-	uid      string
-	revision uint64
-}
-
 // New returns a processor for the endpoints of a registry.
 func New(o Options) (*Processor, error) {
-	configs, err := lru.New[revision, *payload.Config](compiled)
+	endpoints, err := endpoint.NewDerived(o.Endpoints, maxPrepared, prepare)
 	if err != nil {
-		return nil, fmt.Errorf("prepare configurations: %w", err)
+		return nil, fmt.Errorf("prepare endpoints: %w", err)
 	}
 	sealed, err := newTokens(o.Keys, o.Now)
 	if err != nil {
@@ -109,7 +99,7 @@ func New(o Options) (*Processor, error) {
 	}
 	p := &Processor{
 		endpoints: o.Endpoints, vault: o.Vault, tokens: sealed, now: o.Now, uses: o.Uses, failures: o.Failures,
-		stages: newStages(), configs: configs, nonces: o.Nonces, turns: o.Turns, keepUnused: o.KeepUnused,
+		stages: newStages(), prepared: endpoints, nonces: o.Nonces, turns: o.Turns, keepUnused: o.KeepUnused,
 		spent: &spent{kv: o.Store, key: o.Keys.Derive("spent exchanges"), now: o.Now},
 	}
 	if err := o.Metrics.Register(p.stages); err != nil {
@@ -167,23 +157,20 @@ type Verified struct {
 // result begin with those of the endpoint itself. A request carries the endpoint's credentials;
 // see credentials.go.
 func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
-	l, err := p.load(ctx, m, sealing, (*payload.Pipeline).EncryptReferences)
+	l, err := p.load(ctx, m, encrypting)
 	if err != nil {
 		return Encrypted{}, err
 	}
 	defer l.zero()
-	headers, query, err := l.parameters()
+	headers, err := l.parameters(l.carried.headers)
 	if err != nil {
 		return Encrypted{}, err
 	}
-	in := p.input(ctx, m, l)
-	if in.Context.ID == "" && l.pipeline.Signs() {
-		in.Context.ID = NewMessageID()
+	query, err := l.parameters(l.carried.query)
+	if err != nil {
+		return Encrypted{}, err
 	}
-	sent, err := l.withBodyValues(m.Body, func(body []byte) (payload.Output, error) {
-		in.Body = body
-		return p.encrypt(ctx, l, in)
-	})
+	sent, err := p.encrypt(ctx, l, m)
 	if err != nil {
 		return Encrypted{}, p.refused(l, m, err)
 	}
@@ -200,9 +187,27 @@ func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	return e, err
 }
 
-// encrypt encrypts a message. A response whose key and IV the request fixed is recorded as the
+// encrypt encrypts a message with the values that its body carries. It overwrites the body that it
+// makes, unless that is the result.
+func (p *Processor) encrypt(ctx context.Context, l loaded, m Message) (payload.Output, error) {
+	in := p.input(ctx, m, l)
+	if in.Context.ID == "" && l.pipeline.Signs() {
+		in.Context.ID = NewMessageID()
+	}
+	var err error
+	if in.Body, err = l.insert(m.Body); err != nil {
+		return payload.Output{}, err
+	}
+	sent, err := p.answerOnce(ctx, l, in)
+	if len(l.carried.values) > 0 && (err != nil || len(sent.Body) == 0 || &sent.Body[0] != &in.Body[0]) {
+		clear(in.Body)
+	}
+	return sent, err
+}
+
+// answerOnce encrypts a message. A response whose key and IV the request fixed is recorded as the
 // only response before it is returned.
-func (p *Processor) encrypt(ctx context.Context, l loaded, in payload.Input) (payload.Output, error) {
+func (p *Processor) answerOnce(ctx context.Context, l loaded, in payload.Input) (payload.Output, error) {
 	sent, err := l.pipeline.Encrypt(in)
 	if err != nil || !l.pipeline.AnswersOnce() || in.Exchange == nil {
 		return sent, err
@@ -223,6 +228,9 @@ func NewMessageID() string { return "msg_" + strings.ToLower(rand.Text()) }
 // withOwn returns the endpoint's own headers and the generated ones, which replace own headers
 // with the same name.
 func withOwn(own, made []payload.Header) []payload.Header {
+	if len(own) == 0 {
+		return made
+	}
 	headers := make([]payload.Header, 0, len(own)+len(made))
 	for _, h := range own {
 		if !slices.ContainsFunc(made, func(s payload.Header) bool { return strings.EqualFold(s.Name, h.Name) }) {
@@ -235,7 +243,7 @@ func withOwn(own, made []payload.Header) []payload.Header {
 // Decrypt decrypts a body according to the endpoint's configuration, and verifies its signature if
 // the configuration requires one.
 func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
-	l, err := p.load(ctx, m, opening, (*payload.Pipeline).DecryptReferences)
+	l, err := p.load(ctx, m, decrypting)
 	if err != nil {
 		return Decrypted{}, err
 	}
@@ -256,7 +264,7 @@ func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 // Verify verifies the signature of a message according to the endpoint's configuration. It fails
 // if the configuration has no signature.
 func (p *Processor) Verify(ctx context.Context, m Message) (Verified, error) {
-	l, err := p.load(ctx, m, opening, (*payload.Pipeline).VerifyReferences)
+	l, err := p.load(ctx, m, verifying)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -274,29 +282,37 @@ func (p *Processor) Verify(ctx context.Context, m Message) (Verified, error) {
 func (p *Processor) input(ctx context.Context, m Message, l loaded) payload.Input {
 	return payload.Input{
 		Now: p.now(), Random: rand.Reader, Keys: l.payloadKeys(), Body: m.Body, Headers: m.Headers,
-		Context: ContextOf(l.endpoint, m.Context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
-		JSON: payload.IsJSON(l.endpoint.ContentType), KeepUnused: p.keepUnused,
+		Context: completed(m.Context, l.context), ContentType: cmp.Or(m.Headers["content-type"], l.endpoint.ContentType),
+		JSON: l.json, KeepUnused: p.keepUnused,
 		Exchange: l.pinned.exchange, Turn: p.turns.For(ctx, slowwork.Share{Workspace: m.Endpoint.Workspace, Endpoint: m.Endpoint.ID}),
-		Nonces: p.nonces.For(ctx, l.references, uids(l.endpoint.References)),
+		Nonces: func(use payload.UsedKey, bits, values int) error {
+			want := &l.wants[use.Reference]
+			return p.nonces.Take(ctx, nonce.Key{Secret: want.Secret, UID: want.UID, Version: use.Version}, bits, values)
+		},
 	}
-}
-
-// uids returns [endpoint.Endpoint.SecretUID] of an endpoint with these references. It does not
-// retain the rest of the endpoint, which is large.
-func uids(references []endpoint.Reference) func(secret string) string {
-	return func(secret string) string { return endpoint.Endpoint{References: references}.SecretUID(secret) }
 }
 
 // ContextOf returns the context of a message: the values of the caller, or else those of the
 // endpoint.
 func ContextOf(e endpoint.Endpoint, c payload.Context) payload.Context {
-	if c.Method == "" && len(e.Methods) == 1 {
+	return completed(c, contextOf(e))
+}
+
+// contextOf returns the context that an endpoint determines.
+func contextOf(e endpoint.Endpoint) payload.Context {
+	c := payload.Context{Host: e.URL.Host()}
+	if len(e.Methods) == 1 {
 		c.Method = e.Methods[0]
 	}
-	if path, below := e.URL.Path(); c.Path == "" && !below {
+	if path, below := e.URL.Path(); !below {
 		c.Path = path
 	}
-	c.Host = cmp.Or(c.Host, e.URL.Host())
+	return c
+}
+
+// completed returns a context with the missing values from another one.
+func completed(c, from payload.Context) payload.Context {
+	c.Method, c.Path, c.Host = cmp.Or(c.Method, from.Method), cmp.Or(c.Path, from.Path), cmp.Or(c.Host, from.Host)
 	return c
 }
 

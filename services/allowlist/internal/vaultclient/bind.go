@@ -110,6 +110,9 @@ func (v *Vault) Probe(ctx context.Context, req BindRequest) (Binding, error) {
 }
 
 func (v *Vault) bind(ctx context.Context, req BindRequest, probe bool) (*vaultv1.BindSecretResponse, error) {
+	if err := v.refusal(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	var keyBytes []uint32
@@ -121,6 +124,9 @@ func (v *Vault) bind(ctx context.Context, req BindRequest, probe bool) (*vaultv1
 		Chains: req.Chains, Cost: req.Cost, Conflicting: req.Conflicting, KeyBytes: keyBytes,
 		Referrer: req.Referrer, OperationId: req.Operation, ValidateOnly: probe,
 	})
+	if err == nil {
+		err = v.admit(ctx, resp.GetPosition().GetEpoch())
+	}
 	if err != nil {
 		return nil, translate(ctx, "bind", err)
 	}
@@ -155,6 +161,9 @@ func decodingOf(name string) (keyform.Decoding, bool) {
 
 // Unbind releases the bindings of an operation. It does nothing for a deleted secret.
 func (v *Vault) Unbind(ctx context.Context, secret, operation string) error {
+	if err := v.refusal(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	_, err := v.client.UnbindSecret(ctx, &vaultv1.UnbindSecretRequest{Name: secret, OperationId: operation})

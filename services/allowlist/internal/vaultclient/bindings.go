@@ -12,6 +12,15 @@ import (
 // bindingPage is the page size for lists of bindings.
 const bindingPage = 1000
 
+// confirmed fails if the vault that returned a list was rolled back. The list would make the
+// allowlist release bindings and switch endpoints off.
+func (v *Vault) confirmed(ctx context.Context) error {
+	if err := v.confirm(ctx); err != nil {
+		return translate(ctx, "confirm a list", err)
+	}
+	return nil
+}
+
 // Workspaces returns the workspaces whose secrets this allowlist may resolve, as
 // `workspaces/{workspace}`. A vault of an earlier release returns an empty list.
 func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
@@ -29,7 +38,7 @@ func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
 			all = append(all, w.GetName())
 		}
 		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return all, nil
+			return all, v.confirmed(ctx)
 		}
 	}
 }
@@ -59,7 +68,7 @@ func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error
 			all = append(all, bindingFromProto(b))
 		}
 		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return all, nil
+			return all, v.confirmed(ctx)
 		}
 	}
 }

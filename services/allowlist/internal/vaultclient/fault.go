@@ -36,6 +36,9 @@ const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 // reasonNotBound is the vault's reason for a secret that the caller has no binding to.
 const reasonNotBound = "NOT_BOUND"
 
+// reasonMismatch is the vault's reason for an allowlist whose own log was rolled back.
+const reasonMismatch = "WITNESS_MISMATCH"
+
 // ErrNotBound is in the error chain for a secret that the allowlist has no binding to, for example
 // after a restore of the vault: bind it again. Callers are informed that the vault is unavailable,
 // because the call succeeds again after the bindings are restored.
@@ -45,6 +48,9 @@ var ErrNotBound = errors.New("the vault has no binding of this workload to the s
 func translate(ctx context.Context, operation string, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", operation, context.Canceled) // the caller canceled
+	}
+	if fault.Is(err, ReasonRolledBack) {
+		return err
 	}
 	info := infoOf(err)
 	switch reason := fault.Reason(info.GetReason()); reason {
@@ -71,6 +77,8 @@ func translate(ctx context.Context, operation string, err error) error {
 		return noncesExhausted(info.GetMetadata()["budget"])
 	case reasonNotBound:
 		return unavailable(fmt.Errorf("%s: %w", operation, ErrNotBound))
+	case reasonMismatch:
+		return unavailable(fmt.Errorf("%s: the vault returned %s: the data file of the allowlist was rolled back", operation, reason))
 	}
 	cause := fmt.Errorf("%s: the vault returned %s %s", operation, status.Code(err), info.GetReason())
 	switch status.Code(err) {

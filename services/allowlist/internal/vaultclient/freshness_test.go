@@ -147,6 +147,7 @@ func TestRestoredVaultIsNoticed(t *testing.T) {
 	k.VaultServer.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
 	k.StartVault(t)
+	k.AcceptVault(t)
 	k.Rotate(t, secret, 3) // the log has the same length but other contents
 	allowlisttest.Eventually(t, func() bool { return k.Uses(t, 3) }, "a key from before the restore is in use")
 }

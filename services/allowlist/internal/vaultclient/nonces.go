@@ -31,11 +31,17 @@ type Granted struct {
 // ReserveNonces permanently reserves the requested number of nonces, or the remaining ones if
 // there are fewer. It fails with NONCE_BUDGET_EXHAUSTED if none remain.
 func (v *Vault) ReserveNonces(ctx context.Context, n Nonces) (Granted, error) {
+	if err := v.refusal(); err != nil {
+		return Granted{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
 	resp, err := v.client.ReserveNonces(ctx, &vaultv1.ReserveNoncesRequest{
 		Name: n.Secret, Uid: n.UID, Version: n.Version, RandomBits: uint32(n.Bits), Count: n.Count,
 	})
+	if err == nil {
+		err = v.admit(ctx, resp.GetPosition().GetEpoch())
+	}
 	if err != nil {
 		return Granted{}, translate(ctx, "reserve nonces", err)
 	}

@@ -46,7 +46,7 @@ type Want struct {
 // check returns an error unless a secret with this usage and these allowed hosts may be used for
 // the want. The vault checked this when it bound the secret; the allowlist checks it again for
 // every use.
-func (w Want) check(usage vaultv1.Usage, hosts []string) error {
+func (w *Want) check(usage vaultv1.Usage, hosts []string) error {
 	if usage != w.Usage.toProto() {
 		return usageNotAllowed(usageName(usage))
 	}
@@ -77,9 +77,9 @@ type Previous = cache.Previous
 // Resolve returns the keys for wants, in their order. It requests the keys that are not cached at
 // the same time. If one fails, Resolve fails and zeroes the others.
 func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
-	keys, failures := v.resolveEach(ctx, wants)
-	for _, err := range failures {
-		if err != nil {
+	keys, results := v.resolveEach(ctx, wants)
+	for i := range results {
+		if err := results[i].Err; err != nil {
 			Zero(keys)
 			return nil, err
 		}
@@ -87,27 +87,32 @@ func (v *Vault) Resolve(ctx context.Context, wants []Want) ([]Key, error) {
 	return keys, nil
 }
 
-// resolveEach returns a key or an error for each want. It looks up each want once.
-func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, failures []error) {
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	refs := make([]cache.Ref, len(wants))
-	for i, want := range wants {
-		refs[i] = want.ref()
-	}
-	resolve := v.cache.ResolveAll
-	if slices.ContainsFunc(wants, func(w Want) bool { return w.Fresh }) {
-		resolve = v.cache.Fresh
-	}
-	keys, failures = make([]Key, len(wants)), make([]error, len(wants))
-	for i, got := range resolve(ctx, refs) {
-		if got.Err != nil {
-			failures[i] = translate(ctx, "resolve", got.Err)
-			continue
+// resolveEach returns a key for each want, or an error in its result. It looks up each want once.
+func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, results []cache.Result) {
+	if err := v.refusal(); err != nil {
+		results = make([]cache.Result, len(wants))
+		for i := range results {
+			results[i].Err = err
 		}
-		keys[i], failures[i] = wants[i].take(got.Value)
+		return make([]Key, len(wants)), results
 	}
-	return keys, failures
+	refs := make([]cache.Ref, len(wants))
+	resolve := v.cache.ResolveAll
+	for i := range wants {
+		refs[i] = wants[i].ref()
+		if wants[i].Fresh {
+			resolve = v.cache.Fresh
+		}
+	}
+	keys, results = make([]Key, len(wants)), resolve(ctx, refs)
+	for i := range results {
+		if got := &results[i]; got.Err != nil {
+			got.Err = translate(ctx, "resolve", got.Err)
+		} else {
+			keys[i], got.Err = wants[i].take(&got.Value)
+		}
+	}
+	return keys, results
 }
 
 // ResolveAccepted returns for each want, in their order, its key, followed by the keys of the
@@ -115,16 +120,16 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, fail
 // omits versions that can no longer be resolved, but omits the current one only for incoming
 // messages. Any other failure is an error, and the resolved keys are zeroed.
 func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, error) {
-	keys, failures := v.resolveEach(ctx, wants)
+	keys, results := v.resolveEach(ctx, wants)
 	all := make([][]Key, len(keys))
-	for i, key := range keys {
-		if failures[i] == nil {
-			all[i] = []Key{key}
+	for i := range keys {
+		if results[i].Err == nil {
+			all[i] = keys[i : i+1 : i+1]
 		}
 	}
 	// Sequentially: except after a rotation, the versions are cached.
-	for i, want := range wants {
-		earlier, err := v.earlier(ctx, want, keys[i].Previous, failures[i])
+	for i := range wants {
+		earlier, err := v.earlier(ctx, &wants[i], keys[i].Previous, results[i].Err)
 		all[i] = append(all[i], earlier...)
 		if err != nil {
 			Zero(all...)
@@ -136,7 +141,7 @@ func (v *Vault) ResolveAccepted(ctx context.Context, wants []Want) ([][]Key, err
 
 // earlier returns the keys of the previous versions that a want accepts. failure is the error of
 // the current version, if it must be omitted.
-func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, failure error) ([]Key, error) {
+func (v *Vault) earlier(ctx context.Context, want *Want, previous []Previous, failure error) ([]Key, error) {
 	if failure != nil {
 		current := (*cache.UnusableError)(nil)
 		if !want.Incoming || !errors.As(failure, &current) {
@@ -146,7 +151,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 	}
 	var keys []Key
 	for _, version := range v.accepted(want, previous) {
-		before := want
+		before := *want
 		before.Version, before.VersionUID = version, ""
 		key, err := v.Resolve(ctx, []Want{before})
 		if withdrawn(err) {
@@ -165,7 +170,7 @@ func (v *Vault) earlier(ctx context.Context, want Want, previous []Previous, fai
 }
 
 // accepted returns the previous versions that are within the want's grace.
-func (v *Vault) accepted(want Want, previous []Previous) []uint32 {
+func (v *Vault) accepted(want *Want, previous []Previous) []uint32 {
 	var versions []uint32
 	for _, p := range previous {
 		if v.now().Sub(p.ReplaceTime) < want.Grace {
@@ -181,7 +186,7 @@ func withdrawn(err error) bool {
 }
 
 // ref returns the request to the cache.
-func (w Want) ref() cache.Ref {
+func (w *Want) ref() cache.Ref {
 	ref := cache.Ref{Secret: w.Secret, UID: w.UID, Version: w.Version, VersionUID: w.VersionUID}
 	if w.Usage == UsageKey {
 		ref.Purpose, ref.Seal = w.Purpose, w.Seal
@@ -190,7 +195,7 @@ func (w Want) ref() cache.Ref {
 }
 
 // take converts an answer to a key, or zeroes it.
-func (w Want) take(got cache.Value) (Key, error) {
+func (w *Want) take(got *cache.Value) (Key, error) {
 	if err := w.check(got.Usage, got.AllowedHosts); err != nil {
 		got.Plain.Zero()
 		return Key{}, err

@@ -12,6 +12,11 @@
 // effect at once, and secrets that were resolved before remain usable for a while without the
 // vault.
 //
+// # Rollback
+//
+// Nothing is used from a vault whose change log does not extend the last head that the allowlist
+// verified (package witness): all methods that use or change bindings fail with VAULT_ROLLED_BACK.
+//
 // # Rotation
 //
 // Messages that a partner sent before it received a new key decrypt with the previous key. The
@@ -31,6 +36,7 @@ import (
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/cache"
+	"github.com/keyward/keyward/services/allowlist/internal/witness"
 )
 
 // callBound is the time limit of one call to the vault.
@@ -40,7 +46,10 @@ const callBound = 5 * time.Second
 type Vault struct {
 	client vaultv1.VaultServiceClient
 	cache  *cache.Cache
+	heads  *witness.Witness // nil: the vault's log is not followed
 	now    func() time.Time
+	// restarted is called when the bindings may differ; may be nil.
+	restarted func()
 }
 
 // Freshness configures how resolved secrets are cached.
@@ -56,6 +65,9 @@ type Freshness struct {
 	// Restarted, if not nil, is called when the vault has restarted. It may have been restored
 	// from a backup. It must not block.
 	Restarted func()
+	// Heads follows the vault's change log. Nothing is used from a vault whose log it refuses. If it
+	// is nil, the log is not followed.
+	Heads *witness.Witness
 	// Metrics registers the metrics; they are not exposed if nil.
 	Metrics prometheus.Registerer
 	// Logger logs when the vault reports no changes.
@@ -68,13 +80,17 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 		f.Now = time.Now
 	}
 	client := vaultv1.NewVaultServiceClient(conn)
-	kept, err := cache.New(client, cache.Config{
+	config := cache.Config{
 		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Restarted: f.Restarted, Metrics: f.Metrics, Logger: f.Logger,
-	})
+	}
+	if f.Heads != nil {
+		config.Admit, config.Head = f.Heads.Admit, f.Heads.Heard
+	}
+	kept, err := cache.New(client, config)
 	if err != nil {
 		return nil, fmt.Errorf("cache secrets: %w", err)
 	}
-	return &Vault{client: client, cache: kept, now: f.Now}, nil
+	return &Vault{client: client, cache: kept, heads: f.Heads, now: f.Now, restarted: f.Restarted}, nil
 }
 
 // Watch keeps the cache current until ctx ends. Without it, or while it has not reached the vault

@@ -1,5 +1,5 @@
 // Package cli is shared by the main packages of the programs. It provides the commands `serve`,
-// `check`, `compact`, and `create-key`, the basis of other commands, and the shutdown of a
+// `check`, `compact`, `log-key`, and `create-key`, the basis of other commands, and the shutdown of a
 // program.
 package cli
 
@@ -21,6 +21,10 @@ import (
 	"github.com/keyward/keyward/services/cmd/internal/config"
 )
 
+// heapRoom is the size to which the heap of a program grows before garbage is collected, unless
+// GOGC is set. It is small for a server, and much more than the live heap of most of them.
+const heapRoom = 64 << 20
+
 // Main runs a program until it finishes or receives SIGINT or SIGTERM, and exits.
 func Main(name, short string, commands ...*cobra.Command) {
 	root := &cobra.Command{Use: name, Short: short, SilenceUsage: true, SilenceErrors: true}
@@ -30,9 +34,12 @@ func Main(name, short string, commands ...*cobra.Command) {
 }
 
 // Run runs a command until it finishes or receives SIGINT or SIGTERM, and exits. It protects the
-// memory of the process from dumps.
+// memory of the process from dumps, and sets how often garbage is collected.
 func Run(root *cobra.Command) {
 	memory.Protect()
+	if os.Getenv("GOGC") == "" {
+		memory.Room(heapRoom)
+	}
 	telemetry.SilenceGRPC()
 	root.Version = buildinfo.Read().String()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -97,6 +104,18 @@ func checkFiles(cfg FileChecker) error {
 // Compact returns the command `compact`, which rewrites the data file.
 func Compact[C Checker](run func(context.Context, C) error) *cobra.Command {
 	return Configured("compact", "Rewrite the data file of a stopped program, to shrink it and erase the remains of destroyed values", run)
+}
+
+// LogKey returns the command `log-key`, which prints the public key of the change log.
+func LogKey[C Checker](read func(context.Context, C) (string, error)) *cobra.Command {
+	return Configured("log-key", "Print the public key of the change log of a stopped program, which verifies its checkpoints", func(ctx context.Context, cfg C) error {
+		key, err := read(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(os.Stdout, key)
+		return err
+	})
 }
 
 // Configured returns a command that reads the configuration file.

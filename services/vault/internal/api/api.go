@@ -22,6 +22,7 @@ import (
 	"github.com/keyward/keyward/pkg/transit"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
+	"github.com/keyward/keyward/services/vault/internal/witness"
 )
 
 // A Server implements VaultService.
@@ -32,12 +33,13 @@ type Server struct {
 	ledger  *replay.Ledger
 	pages   *page.Sealer
 	transit *transit.Sealer
+	heads   *witness.Heads
 }
 
 // New returns a server over secrets. The ledger must be the one in which secrets looks up repeated
 // requests.
-func New(secrets *secret.Store, ledger *replay.Ledger, pages *page.Sealer, recipients *transit.Sealer) *Server {
-	return &Server{secrets: secrets, ledger: ledger, pages: pages, transit: recipients}
+func New(secrets *secret.Store, heads *witness.Heads, ledger *replay.Ledger, pages *page.Sealer, recipients *transit.Sealer) *Server {
+	return &Server{secrets: secrets, heads: heads, ledger: ledger, pages: pages, transit: recipients}
 }
 
 // Register adds the service to a gRPC server.

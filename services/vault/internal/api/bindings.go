@@ -40,7 +40,11 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, err
 	}
-	bound, meant, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder(ctx), bind)
+	holder, err := s.admitted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bound, meant, err := s.secrets.Bind(ctx, workloadCall(ctx, name), name, holder, bind)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,9 @@ func (s *Server) BindSecret(ctx context.Context, req *vaultv1.BindSecretRequest)
 	if err != nil {
 		return nil, err
 	}
-	res := &vaultv1.BindSecretResponse{Facts: facts, Shared: bound.Shared, VersionUid: bound.VersionUID}
+	res := &vaultv1.BindSecretResponse{
+		Facts: facts, Shared: bound.Shared, VersionUid: bound.VersionUID, Position: positionToProto(meant.Position),
+	}
 	if !bind.Rehearse {
 		res.Binding = bindingToProto(bound)
 	}
@@ -91,7 +97,11 @@ func (s *Server) UnbindSecret(ctx context.Context, req *vaultv1.UnbindSecretRequ
 	if err != nil {
 		return nil, at("name", err)
 	}
-	err = s.secrets.Unbind(ctx, workloadCall(ctx, name), name, holder(ctx), req.GetOperationId())
+	holder, err := s.admitted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = s.secrets.Unbind(ctx, workloadCall(ctx, name), name, holder, req.GetOperationId())
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +116,17 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 	if err != nil {
 		return nil, at("name", err)
 	}
+	holder, err := s.admitted(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var recipient *transit.Sealing
 	if len(req.GetRecipient()) > 0 {
 		if recipient, err = s.transit.For(req.GetRecipient()); err != nil {
 			return nil, at("recipient", err)
 		}
 	}
-	got, err := s.secrets.Resolve(ctx, workloadCall(ctx, name), holder(ctx), secret.Wanted{
+	got, err := s.secrets.Resolve(ctx, workloadCall(ctx, name), holder, secret.Wanted{
 		Name: name, UID: req.GetUid(), Number: req.GetVersion(), VersionUID: req.GetVersionUid(), Purpose: req.GetPurpose(), Seal: req.GetSeal(),
 	})
 	if err != nil {
@@ -138,6 +152,12 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 
 // holder returns the name of the calling workload in bindings.
 func holder(ctx context.Context) string { return auth.FromContext(ctx).Subject }
+
+// admitted is holder for a call that is refused if the change log of the workload was rolled back.
+func (s *Server) admitted(ctx context.Context) (string, error) {
+	name := holder(ctx)
+	return name, s.heads.Admit(name)
+}
 
 // workloadCall describes a change by a workload, which gives no reason, and whose retries are
 // recognized by the operation ID instead of the request ID.

@@ -15,13 +15,19 @@ func (s *Server) ReserveNonces(ctx context.Context, req *vaultv1.ReserveNoncesRe
 	if err != nil {
 		return nil, at("name", err)
 	}
-	granted, err := s.secrets.ReserveNonces(ctx, name, holder(ctx), secret.Reservation{
+	holder, err := s.admitted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	granted, err := s.secrets.ReserveNonces(ctx, name, holder, secret.Reservation{
 		UID: req.GetUid(), Version: req.GetVersion(), Bits: int(req.GetRandomBits()), Count: req.GetCount(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.ReserveNoncesResponse{Reserved: granted.Reserved, Used: granted.Used, Budget: granted.Budget}, nil
+	return &vaultv1.ReserveNoncesResponse{
+		Reserved: granted.Reserved, Used: granted.Used, Budget: granted.Budget, Position: positionToProto(granted.Position),
+	}, nil
 }
 
 // noncesToProto returns nil for a version without reservations.

@@ -88,11 +88,14 @@ func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsReques
 	if err != nil {
 		return nil, err
 	}
+	scans := s.secrets.Scans(query)
 	found, next, err := s.secrets.List(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.ListSecretsResponse{Secrets: each(found, secretToProto), NextPageToken: seal(next)}, nil
+	return &vaultv1.ListSecretsResponse{
+		Secrets: each(found, secretToProto), NextPageToken: seal(next), IndexIncomplete: scans,
+	}, nil
 }
 
 // UpdateSecret changes the fields that the mask names. A value adds a version.

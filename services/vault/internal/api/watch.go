@@ -23,7 +23,7 @@ func (s *Server) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.Serv
 	}
 	return s.secrets.Watch(stream.Context(), workspace, from, func(m secret.Message) error {
 		return stream.Send(&vaultv1.WatchSecretsResponse{
-			Events: each(m.Notices, noticeToProto), Position: positionToProto(m.Position),
+			Events: each(m.Notices, noticeToProto), Position: positionToProto(m.Position), Checkpoint: m.Checkpoint,
 		})
 	})
 }

@@ -67,6 +67,9 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, r
 // bind is the transaction of [Store.Bind].
 func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	now := s.timestamp()
+	if meant.Position, err = s.position(tx); err != nil {
+		return bound, meant, err
+	}
 	sec, err := loadSecret(tx, name)
 	if err != nil {
 		return bound, meant, err

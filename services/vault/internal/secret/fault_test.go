@@ -25,7 +25,14 @@ func (f *fixture) faulty(t testing.TB) *kvtest.FaultyStore {
 	return broken
 }
 
+// found returns how many secrets the search index finds.
 func (f *fixture) found(t testing.TB, substring string) int {
+	t.Helper()
+	f.indexed(t)
+	return f.searched(t, substring)
+}
+
+func (f *fixture) searched(t testing.TB, substring string) int {
 	t.Helper()
 	found, _, err := f.List(t.Context(), secret.Query{Workspace: "acme", Substring: substring, Page: secret.Page{Limit: 10}})
 	if err != nil {

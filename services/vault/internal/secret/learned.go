@@ -15,6 +15,8 @@ type Meant struct {
 	Version
 	// Learned is nil unless the version is an enabled version of a KEY.
 	Learned *Learned
+	// Position is the position in the change log at which the version was read.
+	Position Position
 }
 
 // Learned is the metadata that a binder learns about a version's value in addition to the stored

@@ -150,13 +150,17 @@ func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) 
 	return sec, len(stored), err
 }
 
+// searches reports whether the search index can find the secrets of a query.
+func (q Query) searches() bool { return q.Substring != "" && !q.ByUpdate }
+
 // candidates yields a few more secrets than a page examines, in the query's order. It finds a
-// substring of the ID in the index, and everything else in the store.
+// substring of the ID in the search index, if that is complete, and everything else in the store.
+// The cursors of both ways are the same.
 func (s *Store) candidates(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 	switch {
 	case q.ByUpdate:
 		return byUpdate(r, q)
-	case q.Substring != "":
+	case q.searches() && s.index.Complete():
 		return s.bySubstring(q)
 	default:
 		return byName(r, q)

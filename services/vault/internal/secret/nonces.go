@@ -67,6 +67,8 @@ type Reservation struct {
 // A Grant is the result of a reservation.
 type Grant struct {
 	Reserved, Used, Budget uint64
+	// Position is the position in the change log at which the values were reserved.
+	Position Position
 }
 
 // ReserveNonces reserves values that a holder of a binding may encrypt with a version: the
@@ -87,6 +89,9 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 		}
 		before = *v.Nonces
 		granted = v.Nonces.reserve(want, now)
+		if granted.Position, err = s.position(tx); err != nil {
+			return err
+		}
 		after = *v.Nonces
 		if _, err := put(tx, versionKey(want.UID, v.Number), v); err != nil {
 			return fmt.Errorf("write version: %w", err)

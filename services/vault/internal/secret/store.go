@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/memory"
@@ -81,8 +79,8 @@ type Call struct {
 	RequestID string
 }
 
-// NewStore returns a store over cfg.KV. It reads all names, so that they can be searched, and
-// starts the collector, which removes the remains of deletions.
+// NewStore returns a store over cfg.KV. It starts the background work: reading all names, so that
+// they can be searched quickly, and removing the remains of deletions.
 func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	commits := new(commits)
 	s := &Store{
@@ -113,10 +111,8 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.sealing, err = sealing.Open(ctx, s.kv, s.keys, s.now); err != nil {
 		return nil, err
 	}
-	if err := s.fillIndex(ctx); err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.stopped.Go(func() { s.fillIndex(ctx) })
 	s.stopped.Go(func() { s.collect(ctx) })
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	return s, nil
@@ -126,70 +122,6 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) Close() {
 	s.stop()
 	s.stopped.Wait()
-}
-
-// fillIndex reads all names in bounded scans.
-func (s *Store) fillIndex(ctx context.Context) error {
-	const batch = 1000
-	all := kv.NewKey(spaceSecret)
-	var last []byte
-	for {
-		var names []Name
-		err := s.kv.View(ctx, func(r kv.Reader) error {
-			found, err := scanKeys(r, behind(kv.Prefix(all, batch), last))
-			if err != nil {
-				return err
-			}
-			names, err = namesOf(found, all)
-			if len(found) > 0 {
-				last = found[len(found)-1]
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, n := range names {
-			present := func() (bool, error) { return true, nil }
-			if err := s.index.Set(n.Workspace, n.ID, present); err != nil {
-				return err
-			}
-		}
-		if len(names) < batch {
-			return nil
-		}
-	}
-}
-
-// settle completes a change that created or removed a name. It returns err, or the error of
-// updating the index. Only a refusal is certain to have changed nothing: after any other error the
-// change may have been committed without a confirmation.
-func (s *Store) settle(ctx context.Context, name Name, err error) error {
-	if _, refused := fault.From(err); refused {
-		return err
-	}
-	followed := s.follow(ctx, name)
-	if err != nil {
-		return err
-	}
-	return followed
-}
-
-// follow updates the index entry of a name from the store.
-func (s *Store) follow(ctx context.Context, name Name) error {
-	// The change is committed. A caller that disconnects now must not prevent the index update.
-	ctx = context.WithoutCancel(ctx)
-	return s.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
-		err = s.kv.View(ctx, func(r kv.Reader) error {
-			_, err := r.Get(secretKey(name))
-			present = err == nil
-			if errors.Is(err, kv.ErrNotFound) {
-				return nil
-			}
-			return err
-		})
-		return present, err
-	})
 }
 
 // replayed reports whether the call's request was made before. Call it first in a transaction: a
@@ -261,21 +193,4 @@ func scanKeys(r kv.Reader, in kv.Range) ([][]byte, error) {
 		keys = append(keys, pair.Key)
 	}
 	return keys, nil
-}
-
-// namesOf parses the names from keys of the secret space.
-func namesOf(keys [][]byte, prefix kv.Key) ([]Name, error) {
-	names := make([]Name, len(keys))
-	for i, key := range keys {
-		workspace, rest, err := kv.CutText(key[len(prefix):])
-		if err != nil {
-			return nil, err
-		}
-		id, _, err := kv.CutText(rest)
-		if err != nil {
-			return nil, err
-		}
-		names[i] = Name{Workspace: workspace, ID: id}
-	}
-	return names, nil
 }

@@ -128,6 +128,7 @@ func TestPageLooksAtABoundedNumberOfSecrets(t *testing.T) {
 	}
 	f.Close()
 	f.Store = f.open(t) // reads all names, in several scans
+	f.indexed(t)
 	_, err := f.Create(t.Context(), secret.Call{}, name("key-zzzz"), secret.Draft{Usage: secret.Parameter, Value: value(t, "v")})
 	if err != nil {
 		t.Fatal(err)

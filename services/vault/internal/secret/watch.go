@@ -17,6 +17,8 @@ const (
 	// heartbeat is the maximum time between two messages of a watch. The contract promises twice this
 	// time.
 	heartbeat = 250 * time.Millisecond
+	// beatsPerHead is the number of heartbeats between two heads of the log: one second.
+	beatsPerHead = 4
 	// watchBatch is the number of log entries that are read at once.
 	watchBatch = 256
 )
@@ -46,6 +48,9 @@ type Message struct {
 	Notices []Notice
 	// Position is the position after the notices, at which to resume.
 	Position Position
+	// Checkpoint is the signed head of the log. It is set in the first message, and after a change
+	// in a heartbeat, at most once a second.
+	Checkpoint string
 }
 
 // Watch sends the changes in a workspace, or in all workspaces for [resource.Any], after a
@@ -62,31 +67,52 @@ func (s *Store) Watch(ctx context.Context, workspace string, from *Position, sen
 	if err != nil {
 		return err
 	}
-	if err := send(Message{Position: at}); err != nil {
+	headed, err := s.stateHead(ctx, at, send)
+	if err != nil {
 		return err
 	}
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
+	beats := 0
 	for due := true; ; {
 		// Changes committed from here on are either read below or wake the loop.
 		changed := s.commits.wait()
 		if at, err = s.catchUp(ctx, scope, at, send); err != nil {
 			return err
 		}
-		if due {
-			if err := send(Message{Position: at}); err != nil {
-				return err
-			}
+		switch {
+		case due && beats >= beatsPerHead && at != headed:
+			beats = 0
+			headed, err = s.stateHead(ctx, at, send)
+		case due:
+			err = send(Message{Position: at})
+		}
+		if err != nil {
+			return err
 		}
 		select {
 		case <-changed:
 			due = false
 		case <-tick.C:
 			due = true
+			beats++
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// stateHead sends a heartbeat with the head of the log, and returns its position.
+func (s *Store) stateHead(ctx context.Context, at Position, send func(Message) error) (Position, error) {
+	m := Message{Position: at}
+	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
+		m.Checkpoint, err = s.log.Checkpoint(r)
+		return err
+	})
+	if err != nil {
+		return at, err
+	}
+	return at, send(m)
 }
 
 // begin returns the position at which to begin.
@@ -103,6 +129,9 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 	}
 	return *from, nil // the first read of the log checks whether it is in reach
 }
+
+// Epoch identifies this run of the vault; see [Position].
+func (s *Store) Epoch() string { return s.epoch }
 
 // position returns the position up to which r sees all changes.
 func (s *Store) position(r kv.Reader) (Position, error) {
@@ -160,8 +189,9 @@ func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message,
 func matters(e changelog.Entry) bool {
 	switch e.Action {
 	// A new uid has no cached values. A value that was resolved for a message remains valid when the
-	// purpose is sealed. How values arrive concerns no secret.
-	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing:
+	// purpose is sealed. How values arrive, and the heads of
+	// resolvers, concern no secret.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing, changelog.AcceptedHead:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {

@@ -3495,7 +3495,7 @@ var File_keyward_allowlist_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a%keyward/allowlist/v1/encryption.proto\x1a$keyward/allowlist/v1/resources.proto\"\xc0\x02\n" +
+	"\"keyward/allowlist/v1/service.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a%keyward/allowlist/v1/checkpoint.proto\x1a%keyward/allowlist/v1/encryption.proto\x1a$keyward/allowlist/v1/resources.proto\"\xc0\x02\n" +
 	"\x15CreateEndpointRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\vendpoint_id\x18\x02 \x01(\tB\x03\xe0A\x02R\n" +
@@ -3753,7 +3753,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_REQUEST\x10\x01\x12\x19\n" +
-	"\x15MESSAGE_KIND_RESPONSE\x10\x022\xbe\x1a\n" +
+	"\x15MESSAGE_KIND_RESPONSE\x10\x022\x8a\x1f\n" +
 	"\x10AllowlistService\x12\xbc\x01\n" +
 	"\x0eCreateEndpoint\x12+.keyward.allowlist.v1.CreateEndpointRequest\x1a,.keyward.allowlist.v1.CreateEndpointResponse\"O\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x029:\bendpointb\bendpoint\"#/v1/{parent=workspaces/*}/endpoints\x12\xa8\x01\n" +
@@ -3798,7 +3798,13 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x0eDiagnoseSample\x12+.keyward.allowlist.v1.DiagnoseSampleRequest\x1a,.keyward.allowlist.v1.DiagnoseSampleResponse\"K\xb2\xe1\x18\n" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=workspaces/*/endpoints/*}:diagnoseSample\x12}\n" +
-	"\vListPresets\x12(.keyward.allowlist.v1.ListPresetsRequest\x1a).keyward.allowlist.v1.ListPresetsResponse\"\x19\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/presetsBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\vListPresets\x12(.keyward.allowlist.v1.ListPresetsRequest\x1a).keyward.allowlist.v1.ListPresetsResponse\"\x19\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/presets\x12\xaf\x01\n" +
+	"\rGetCheckpoint\x12*.keyward.allowlist.v1.GetCheckpointRequest\x1a+.keyward.allowlist.v1.GetCheckpointResponse\"E\xb2\xe1\x18\v\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=workspaces/-}/allowlist/checkpoint\x12\xbe\x01\n" +
+	"\x10ProveConsistency\x12-.keyward.allowlist.v1.ProveConsistencyRequest\x1a..keyward.allowlist.v1.ProveConsistencyResponse\"K\xb2\xe1\x18\v\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x026\x124/v1/{parent=workspaces/-}/allowlist/consistencyProof\x12\xd6\x01\n" +
+	"\x15AcceptVaultCheckpoint\x122.keyward.allowlist.v1.AcceptVaultCheckpointRequest\x1a3.keyward.allowlist.v1.AcceptVaultCheckpointResponse\"T\xb2\xe1\x18\v\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{parent=workspaces/-}/allowlist/vaultCheckpoint:acceptBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_service_proto_rawDescOnce sync.Once
@@ -3815,69 +3821,75 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
-	(MessageKind)(0),                    // 0: keyward.allowlist.v1.MessageKind
-	(CheckUrlResponse_Verdict)(0),       // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
-	(*CreateEndpointRequest)(nil),       // 2: keyward.allowlist.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil),      // 3: keyward.allowlist.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),          // 4: keyward.allowlist.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),         // 5: keyward.allowlist.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),        // 6: keyward.allowlist.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),       // 7: keyward.allowlist.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),       // 8: keyward.allowlist.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil),      // 9: keyward.allowlist.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),       // 10: keyward.allowlist.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil),      // 11: keyward.allowlist.v1.DeleteEndpointResponse
-	(*ListEndpointHistoryRequest)(nil),  // 12: keyward.allowlist.v1.ListEndpointHistoryRequest
-	(*ListEndpointHistoryResponse)(nil), // 13: keyward.allowlist.v1.ListEndpointHistoryResponse
-	(*ApproveEndpointRequest)(nil),      // 14: keyward.allowlist.v1.ApproveEndpointRequest
-	(*ApproveEndpointResponse)(nil),     // 15: keyward.allowlist.v1.ApproveEndpointResponse
-	(*VerifyEndpointRequest)(nil),       // 16: keyward.allowlist.v1.VerifyEndpointRequest
-	(*VerifyEndpointResponse)(nil),      // 17: keyward.allowlist.v1.VerifyEndpointResponse
-	(*CheckUrlRequest)(nil),             // 18: keyward.allowlist.v1.CheckUrlRequest
-	(*CheckUrlResponse)(nil),            // 19: keyward.allowlist.v1.CheckUrlResponse
-	(*ActivateEndpointRequest)(nil),     // 20: keyward.allowlist.v1.ActivateEndpointRequest
-	(*ActivateEndpointResponse)(nil),    // 21: keyward.allowlist.v1.ActivateEndpointResponse
-	(*CheckKeysRequest)(nil),            // 22: keyward.allowlist.v1.CheckKeysRequest
-	(*CheckKeysResponse)(nil),           // 23: keyward.allowlist.v1.CheckKeysResponse
-	(*KeyFit)(nil),                      // 24: keyward.allowlist.v1.KeyFit
-	(*ListWorkspacesRequest)(nil),       // 25: keyward.allowlist.v1.ListWorkspacesRequest
-	(*ListWorkspacesResponse)(nil),      // 26: keyward.allowlist.v1.ListWorkspacesResponse
-	(*Workspace)(nil),                   // 27: keyward.allowlist.v1.Workspace
-	(*DeactivateEndpointRequest)(nil),   // 28: keyward.allowlist.v1.DeactivateEndpointRequest
-	(*DeactivateEndpointResponse)(nil),  // 29: keyward.allowlist.v1.DeactivateEndpointResponse
-	(*EncryptRequest)(nil),              // 30: keyward.allowlist.v1.EncryptRequest
-	(*MessageContext)(nil),              // 31: keyward.allowlist.v1.MessageContext
-	(*EncryptResponse)(nil),             // 32: keyward.allowlist.v1.EncryptResponse
-	(*DecryptRequest)(nil),              // 33: keyward.allowlist.v1.DecryptRequest
-	(*DecryptResponse)(nil),             // 34: keyward.allowlist.v1.DecryptResponse
-	(*VerifySignatureRequest)(nil),      // 35: keyward.allowlist.v1.VerifySignatureRequest
-	(*VerifySignatureResponse)(nil),     // 36: keyward.allowlist.v1.VerifySignatureResponse
-	(*TestEncryptionRequest)(nil),       // 37: keyward.allowlist.v1.TestEncryptionRequest
-	(*TestEncryptionResponse)(nil),      // 38: keyward.allowlist.v1.TestEncryptionResponse
-	(*TestStep)(nil),                    // 39: keyward.allowlist.v1.TestStep
-	(*ThrowawayKey)(nil),                // 40: keyward.allowlist.v1.ThrowawayKey
-	(*Snippet)(nil),                     // 41: keyward.allowlist.v1.Snippet
-	(*DiagnoseSampleRequest)(nil),       // 42: keyward.allowlist.v1.DiagnoseSampleRequest
-	(*DiagnoseSampleResponse)(nil),      // 43: keyward.allowlist.v1.DiagnoseSampleResponse
-	(*Difference)(nil),                  // 44: keyward.allowlist.v1.Difference
-	(*ListPresetsRequest)(nil),          // 45: keyward.allowlist.v1.ListPresetsRequest
-	(*ListPresetsResponse)(nil),         // 46: keyward.allowlist.v1.ListPresetsResponse
-	(*Preset)(nil),                      // 47: keyward.allowlist.v1.Preset
-	(*PresetSecret)(nil),                // 48: keyward.allowlist.v1.PresetSecret
-	(*PresetSetting)(nil),               // 49: keyward.allowlist.v1.PresetSetting
-	nil,                                 // 50: keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	nil,                                 // 51: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	nil,                                 // 52: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	(*Endpoint)(nil),                    // 53: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                 // 54: keyward.allowlist.v1.Endpoint.State
-	(*timestamppb.Timestamp)(nil),       // 55: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 56: google.protobuf.FieldMask
-	(*EndpointChange)(nil),              // 57: keyward.allowlist.v1.EndpointChange
-	(Verification_Method)(0),            // 58: keyward.allowlist.v1.Verification.Method
-	(*Parameter)(nil),                   // 59: keyward.allowlist.v1.Parameter
-	(*Encryption)(nil),                  // 60: keyward.allowlist.v1.Encryption
-	(*KeyPurpose)(nil),                  // 61: keyward.allowlist.v1.KeyPurpose
-	(LegacyAcknowledgement_Flag)(0),     // 62: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(MessageKind)(0),                      // 0: keyward.allowlist.v1.MessageKind
+	(CheckUrlResponse_Verdict)(0),         // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
+	(*CreateEndpointRequest)(nil),         // 2: keyward.allowlist.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil),        // 3: keyward.allowlist.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),            // 4: keyward.allowlist.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),           // 5: keyward.allowlist.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),          // 6: keyward.allowlist.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),         // 7: keyward.allowlist.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),         // 8: keyward.allowlist.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil),        // 9: keyward.allowlist.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),         // 10: keyward.allowlist.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil),        // 11: keyward.allowlist.v1.DeleteEndpointResponse
+	(*ListEndpointHistoryRequest)(nil),    // 12: keyward.allowlist.v1.ListEndpointHistoryRequest
+	(*ListEndpointHistoryResponse)(nil),   // 13: keyward.allowlist.v1.ListEndpointHistoryResponse
+	(*ApproveEndpointRequest)(nil),        // 14: keyward.allowlist.v1.ApproveEndpointRequest
+	(*ApproveEndpointResponse)(nil),       // 15: keyward.allowlist.v1.ApproveEndpointResponse
+	(*VerifyEndpointRequest)(nil),         // 16: keyward.allowlist.v1.VerifyEndpointRequest
+	(*VerifyEndpointResponse)(nil),        // 17: keyward.allowlist.v1.VerifyEndpointResponse
+	(*CheckUrlRequest)(nil),               // 18: keyward.allowlist.v1.CheckUrlRequest
+	(*CheckUrlResponse)(nil),              // 19: keyward.allowlist.v1.CheckUrlResponse
+	(*ActivateEndpointRequest)(nil),       // 20: keyward.allowlist.v1.ActivateEndpointRequest
+	(*ActivateEndpointResponse)(nil),      // 21: keyward.allowlist.v1.ActivateEndpointResponse
+	(*CheckKeysRequest)(nil),              // 22: keyward.allowlist.v1.CheckKeysRequest
+	(*CheckKeysResponse)(nil),             // 23: keyward.allowlist.v1.CheckKeysResponse
+	(*KeyFit)(nil),                        // 24: keyward.allowlist.v1.KeyFit
+	(*ListWorkspacesRequest)(nil),         // 25: keyward.allowlist.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),        // 26: keyward.allowlist.v1.ListWorkspacesResponse
+	(*Workspace)(nil),                     // 27: keyward.allowlist.v1.Workspace
+	(*DeactivateEndpointRequest)(nil),     // 28: keyward.allowlist.v1.DeactivateEndpointRequest
+	(*DeactivateEndpointResponse)(nil),    // 29: keyward.allowlist.v1.DeactivateEndpointResponse
+	(*EncryptRequest)(nil),                // 30: keyward.allowlist.v1.EncryptRequest
+	(*MessageContext)(nil),                // 31: keyward.allowlist.v1.MessageContext
+	(*EncryptResponse)(nil),               // 32: keyward.allowlist.v1.EncryptResponse
+	(*DecryptRequest)(nil),                // 33: keyward.allowlist.v1.DecryptRequest
+	(*DecryptResponse)(nil),               // 34: keyward.allowlist.v1.DecryptResponse
+	(*VerifySignatureRequest)(nil),        // 35: keyward.allowlist.v1.VerifySignatureRequest
+	(*VerifySignatureResponse)(nil),       // 36: keyward.allowlist.v1.VerifySignatureResponse
+	(*TestEncryptionRequest)(nil),         // 37: keyward.allowlist.v1.TestEncryptionRequest
+	(*TestEncryptionResponse)(nil),        // 38: keyward.allowlist.v1.TestEncryptionResponse
+	(*TestStep)(nil),                      // 39: keyward.allowlist.v1.TestStep
+	(*ThrowawayKey)(nil),                  // 40: keyward.allowlist.v1.ThrowawayKey
+	(*Snippet)(nil),                       // 41: keyward.allowlist.v1.Snippet
+	(*DiagnoseSampleRequest)(nil),         // 42: keyward.allowlist.v1.DiagnoseSampleRequest
+	(*DiagnoseSampleResponse)(nil),        // 43: keyward.allowlist.v1.DiagnoseSampleResponse
+	(*Difference)(nil),                    // 44: keyward.allowlist.v1.Difference
+	(*ListPresetsRequest)(nil),            // 45: keyward.allowlist.v1.ListPresetsRequest
+	(*ListPresetsResponse)(nil),           // 46: keyward.allowlist.v1.ListPresetsResponse
+	(*Preset)(nil),                        // 47: keyward.allowlist.v1.Preset
+	(*PresetSecret)(nil),                  // 48: keyward.allowlist.v1.PresetSecret
+	(*PresetSetting)(nil),                 // 49: keyward.allowlist.v1.PresetSetting
+	nil,                                   // 50: keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	nil,                                   // 51: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	nil,                                   // 52: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	(*Endpoint)(nil),                      // 53: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                   // 54: keyward.allowlist.v1.Endpoint.State
+	(*timestamppb.Timestamp)(nil),         // 55: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),         // 56: google.protobuf.FieldMask
+	(*EndpointChange)(nil),                // 57: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),              // 58: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                     // 59: keyward.allowlist.v1.Parameter
+	(*Encryption)(nil),                    // 60: keyward.allowlist.v1.Encryption
+	(*KeyPurpose)(nil),                    // 61: keyward.allowlist.v1.KeyPurpose
+	(LegacyAcknowledgement_Flag)(0),       // 62: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*GetCheckpointRequest)(nil),          // 63: keyward.allowlist.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),       // 64: keyward.allowlist.v1.ProveConsistencyRequest
+	(*AcceptVaultCheckpointRequest)(nil),  // 65: keyward.allowlist.v1.AcceptVaultCheckpointRequest
+	(*GetCheckpointResponse)(nil),         // 66: keyward.allowlist.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),      // 67: keyward.allowlist.v1.ProveConsistencyResponse
+	(*AcceptVaultCheckpointResponse)(nil), // 68: keyward.allowlist.v1.AcceptVaultCheckpointResponse
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
 	53, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
@@ -3950,27 +3962,33 @@ var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
 	37, // 67: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
 	42, // 68: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
 	45, // 69: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	3,  // 70: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 71: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 72: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 73: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 74: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 75: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 76: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 77: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 78: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 79: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 80: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
-	26, // 81: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
-	29, // 82: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	32, // 83: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	34, // 84: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	36, // 85: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	38, // 86: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	43, // 87: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	46, // 88: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	70, // [70:89] is the sub-list for method output_type
-	51, // [51:70] is the sub-list for method input_type
+	63, // 70: keyward.allowlist.v1.AllowlistService.GetCheckpoint:input_type -> keyward.allowlist.v1.GetCheckpointRequest
+	64, // 71: keyward.allowlist.v1.AllowlistService.ProveConsistency:input_type -> keyward.allowlist.v1.ProveConsistencyRequest
+	65, // 72: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:input_type -> keyward.allowlist.v1.AcceptVaultCheckpointRequest
+	3,  // 73: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	5,  // 74: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	7,  // 75: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	9,  // 76: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	11, // 77: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	13, // 78: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	15, // 79: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	17, // 80: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	19, // 81: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	21, // 82: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	23, // 83: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
+	26, // 84: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
+	29, // 85: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	32, // 86: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	34, // 87: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	36, // 88: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	38, // 89: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	43, // 90: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	46, // 91: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	66, // 92: keyward.allowlist.v1.AllowlistService.GetCheckpoint:output_type -> keyward.allowlist.v1.GetCheckpointResponse
+	67, // 93: keyward.allowlist.v1.AllowlistService.ProveConsistency:output_type -> keyward.allowlist.v1.ProveConsistencyResponse
+	68, // 94: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:output_type -> keyward.allowlist.v1.AcceptVaultCheckpointResponse
+	73, // [73:95] is the sub-list for method output_type
+	51, // [51:73] is the sub-list for method input_type
 	51, // [51:51] is the sub-list for extension type_name
 	51, // [51:51] is the sub-list for extension extendee
 	0,  // [0:51] is the sub-list for field type_name
@@ -3981,6 +3999,7 @@ func file_keyward_allowlist_v1_service_proto_init() {
 	if File_keyward_allowlist_v1_service_proto != nil {
 		return
 	}
+	file_keyward_allowlist_v1_checkpoint_proto_init()
 	file_keyward_allowlist_v1_encryption_proto_init()
 	file_keyward_allowlist_v1_resources_proto_init()
 	file_keyward_allowlist_v1_service_proto_msgTypes[47].OneofWrappers = []any{}

@@ -36,25 +36,28 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AllowlistService_CreateEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/CreateEndpoint"
-	AllowlistService_GetEndpoint_FullMethodName         = "/keyward.allowlist.v1.AllowlistService/GetEndpoint"
-	AllowlistService_ListEndpoints_FullMethodName       = "/keyward.allowlist.v1.AllowlistService/ListEndpoints"
-	AllowlistService_UpdateEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/UpdateEndpoint"
-	AllowlistService_DeleteEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/DeleteEndpoint"
-	AllowlistService_ListEndpointHistory_FullMethodName = "/keyward.allowlist.v1.AllowlistService/ListEndpointHistory"
-	AllowlistService_ApproveEndpoint_FullMethodName     = "/keyward.allowlist.v1.AllowlistService/ApproveEndpoint"
-	AllowlistService_VerifyEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/VerifyEndpoint"
-	AllowlistService_CheckUrl_FullMethodName            = "/keyward.allowlist.v1.AllowlistService/CheckUrl"
-	AllowlistService_ActivateEndpoint_FullMethodName    = "/keyward.allowlist.v1.AllowlistService/ActivateEndpoint"
-	AllowlistService_CheckKeys_FullMethodName           = "/keyward.allowlist.v1.AllowlistService/CheckKeys"
-	AllowlistService_ListWorkspaces_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/ListWorkspaces"
-	AllowlistService_DeactivateEndpoint_FullMethodName  = "/keyward.allowlist.v1.AllowlistService/DeactivateEndpoint"
-	AllowlistService_Encrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Encrypt"
-	AllowlistService_Decrypt_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/Decrypt"
-	AllowlistService_VerifySignature_FullMethodName     = "/keyward.allowlist.v1.AllowlistService/VerifySignature"
-	AllowlistService_TestEncryption_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/TestEncryption"
-	AllowlistService_DiagnoseSample_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/DiagnoseSample"
-	AllowlistService_ListPresets_FullMethodName         = "/keyward.allowlist.v1.AllowlistService/ListPresets"
+	AllowlistService_CreateEndpoint_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/CreateEndpoint"
+	AllowlistService_GetEndpoint_FullMethodName           = "/keyward.allowlist.v1.AllowlistService/GetEndpoint"
+	AllowlistService_ListEndpoints_FullMethodName         = "/keyward.allowlist.v1.AllowlistService/ListEndpoints"
+	AllowlistService_UpdateEndpoint_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/UpdateEndpoint"
+	AllowlistService_DeleteEndpoint_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/DeleteEndpoint"
+	AllowlistService_ListEndpointHistory_FullMethodName   = "/keyward.allowlist.v1.AllowlistService/ListEndpointHistory"
+	AllowlistService_ApproveEndpoint_FullMethodName       = "/keyward.allowlist.v1.AllowlistService/ApproveEndpoint"
+	AllowlistService_VerifyEndpoint_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/VerifyEndpoint"
+	AllowlistService_CheckUrl_FullMethodName              = "/keyward.allowlist.v1.AllowlistService/CheckUrl"
+	AllowlistService_ActivateEndpoint_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/ActivateEndpoint"
+	AllowlistService_CheckKeys_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/CheckKeys"
+	AllowlistService_ListWorkspaces_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/ListWorkspaces"
+	AllowlistService_DeactivateEndpoint_FullMethodName    = "/keyward.allowlist.v1.AllowlistService/DeactivateEndpoint"
+	AllowlistService_Encrypt_FullMethodName               = "/keyward.allowlist.v1.AllowlistService/Encrypt"
+	AllowlistService_Decrypt_FullMethodName               = "/keyward.allowlist.v1.AllowlistService/Decrypt"
+	AllowlistService_VerifySignature_FullMethodName       = "/keyward.allowlist.v1.AllowlistService/VerifySignature"
+	AllowlistService_TestEncryption_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/TestEncryption"
+	AllowlistService_DiagnoseSample_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/DiagnoseSample"
+	AllowlistService_ListPresets_FullMethodName           = "/keyward.allowlist.v1.AllowlistService/ListPresets"
+	AllowlistService_GetCheckpoint_FullMethodName         = "/keyward.allowlist.v1.AllowlistService/GetCheckpoint"
+	AllowlistService_ProveConsistency_FullMethodName      = "/keyward.allowlist.v1.AllowlistService/ProveConsistency"
+	AllowlistService_AcceptVaultCheckpoint_FullMethodName = "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint"
 )
 
 // AllowlistServiceClient is the client API for AllowlistService service.
@@ -162,6 +165,18 @@ type AllowlistServiceClient interface {
 	DiagnoseSample(ctx context.Context, in *DiagnoseSampleRequest, opts ...grpc.CallOption) (*DiagnoseSampleResponse, error)
 	// Lists the presets: configurations of known partners and products.
 	ListPresets(ctx context.Context, in *ListPresetsRequest, opts ...grpc.CallOption) (*ListPresetsResponse, error)
+	// Returns the signed head of the change log, so that a rolled-back or replaced log can be
+	// recognized: each head must extend those before it.
+	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
+	// Proves that the first entries of the change log are a prefix of the log at a later size. Fails
+	// with LOG_TOO_SHORT if the log has fewer entries.
+	ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error)
+	// Confirms that the data file of the vault was restored: the current head of its change log
+	// becomes the last verified one, and the allowlist uses the vault again. The change log records
+	// both heads. Has no effect if the head extends the last verified one. Fails with
+	// VAULT_UNAVAILABLE without the vault, and with VAULT_ROLLED_BACK if the head is not signed with
+	// the key in `vault.log_key`.
+	AcceptVaultCheckpoint(ctx context.Context, in *AcceptVaultCheckpointRequest, opts ...grpc.CallOption) (*AcceptVaultCheckpointResponse, error)
 }
 
 type allowlistServiceClient struct {
@@ -362,6 +377,36 @@ func (c *allowlistServiceClient) ListPresets(ctx context.Context, in *ListPreset
 	return out, nil
 }
 
+func (c *allowlistServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCheckpointResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_GetCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveConsistencyResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_ProveConsistency_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *allowlistServiceClient) AcceptVaultCheckpoint(ctx context.Context, in *AcceptVaultCheckpointRequest, opts ...grpc.CallOption) (*AcceptVaultCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptVaultCheckpointResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_AcceptVaultCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AllowlistServiceServer is the server API for AllowlistService service.
 // All implementations must embed UnimplementedAllowlistServiceServer
 // for forward compatibility.
@@ -467,6 +512,18 @@ type AllowlistServiceServer interface {
 	DiagnoseSample(context.Context, *DiagnoseSampleRequest) (*DiagnoseSampleResponse, error)
 	// Lists the presets: configurations of known partners and products.
 	ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error)
+	// Returns the signed head of the change log, so that a rolled-back or replaced log can be
+	// recognized: each head must extend those before it.
+	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
+	// Proves that the first entries of the change log are a prefix of the log at a later size. Fails
+	// with LOG_TOO_SHORT if the log has fewer entries.
+	ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error)
+	// Confirms that the data file of the vault was restored: the current head of its change log
+	// becomes the last verified one, and the allowlist uses the vault again. The change log records
+	// both heads. Has no effect if the head extends the last verified one. Fails with
+	// VAULT_UNAVAILABLE without the vault, and with VAULT_ROLLED_BACK if the head is not signed with
+	// the key in `vault.log_key`.
+	AcceptVaultCheckpoint(context.Context, *AcceptVaultCheckpointRequest) (*AcceptVaultCheckpointResponse, error)
 	mustEmbedUnimplementedAllowlistServiceServer()
 }
 
@@ -533,6 +590,15 @@ func (UnimplementedAllowlistServiceServer) DiagnoseSample(context.Context, *Diag
 }
 func (UnimplementedAllowlistServiceServer) ListPresets(context.Context, *ListPresetsRequest) (*ListPresetsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPresets not implemented")
+}
+func (UnimplementedAllowlistServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedAllowlistServiceServer) ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveConsistency not implemented")
+}
+func (UnimplementedAllowlistServiceServer) AcceptVaultCheckpoint(context.Context, *AcceptVaultCheckpointRequest) (*AcceptVaultCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptVaultCheckpoint not implemented")
 }
 func (UnimplementedAllowlistServiceServer) mustEmbedUnimplementedAllowlistServiceServer() {}
 func (UnimplementedAllowlistServiceServer) testEmbeddedByValue()                          {}
@@ -897,6 +963,60 @@ func _AllowlistService_ListPresets_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AllowlistService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).GetCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_GetCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).GetCheckpoint(ctx, req.(*GetCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_ProveConsistency_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveConsistencyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).ProveConsistency(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_ProveConsistency_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).ProveConsistency(ctx, req.(*ProveConsistencyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AllowlistService_AcceptVaultCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptVaultCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).AcceptVaultCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_AcceptVaultCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).AcceptVaultCheckpoint(ctx, req.(*AcceptVaultCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AllowlistService_ServiceDesc is the grpc.ServiceDesc for AllowlistService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -979,6 +1099,18 @@ var AllowlistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPresets",
 			Handler:    _AllowlistService_ListPresets_Handler,
+		},
+		{
+			MethodName: "GetCheckpoint",
+			Handler:    _AllowlistService_GetCheckpoint_Handler,
+		},
+		{
+			MethodName: "ProveConsistency",
+			Handler:    _AllowlistService_ProveConsistency_Handler,
+		},
+		{
+			MethodName: "AcceptVaultCheckpoint",
+			Handler:    _AllowlistService_AcceptVaultCheckpoint_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -593,8 +593,14 @@ type ListSecretsResponse struct {
 	Secrets []*Secret `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	// The token of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Whether the index that answers a `query` was not complete yet, as in the first seconds after a
+	// start of the vault with many secrets. The vault then examines the secrets one after the other,
+	// a limited number of them for each page. The result is still complete, but its pages may be
+	// short or empty before the last one. Follow `next_page_token`, or repeat the request after a few
+	// seconds.
+	IndexIncomplete bool `protobuf:"varint,120,opt,name=index_incomplete,json=indexIncomplete,proto3" json:"index_incomplete,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListSecretsResponse) Reset() {
@@ -639,6 +645,13 @@ func (x *ListSecretsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListSecretsResponse) GetIndexIncomplete() bool {
+	if x != nil {
+		return x.IndexIncomplete
+	}
+	return false
 }
 
 // The request of ListWorkspaces.
@@ -2226,7 +2239,9 @@ type BindSecretResponse struct {
 	// Identifies a pinned version. A vault that is restored from a backup assigns version numbers
 	// again, so the number alone is ambiguous. Store this ID, and send it when you resolve the
 	// version. It reveals nothing about the value. Empty for the current version.
-	VersionUid    string `protobuf:"bytes,80,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
+	VersionUid string `protobuf:"bytes,80,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
+	// The position in the change log at which the response was created.
+	Position      *Position `protobuf:"bytes,110,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2287,6 +2302,13 @@ func (x *BindSecretResponse) GetVersionUid() string {
 		return x.VersionUid
 	}
 	return ""
+}
+
+func (x *BindSecretResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
 }
 
 // KeyFacts is the metadata of a key. It does not reveal the key. Text and passphrases have no
@@ -3125,7 +3147,9 @@ type ReserveNoncesResponse struct {
 	// The total number of reserved values of the version.
 	Used uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
 	// The number of values that the version may encrypt.
-	Budget        uint64 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	Budget uint64 `protobuf:"varint,3,opt,name=budget,proto3" json:"budget,omitempty"`
+	// The position in the change log at which the values were reserved.
+	Position      *Position `protobuf:"bytes,110,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3179,6 +3203,13 @@ func (x *ReserveNoncesResponse) GetBudget() uint64 {
 		return x.Budget
 	}
 	return 0
+}
+
+func (x *ReserveNoncesResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
 }
 
 // The request of WatchSecrets.
@@ -3298,7 +3329,10 @@ type WatchSecretsResponse struct {
 	// The changes since the previous message, in the order of the log. Empty in a heartbeat.
 	Events []*SecretEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// The position at which to resume.
-	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	Position *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The signed head of the change log, as in GetCheckpoint. Set in the first message, and after a
+	// change in a heartbeat, at most once a second.
+	Checkpoint    string `protobuf:"bytes,110,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3345,6 +3379,13 @@ func (x *WatchSecretsResponse) GetPosition() *Position {
 		return x.Position
 	}
 	return nil
+}
+
+func (x *WatchSecretsResponse) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
 }
 
 // A SecretEvent invalidates cached values of a secret: a version was added, another version became
@@ -3425,7 +3466,7 @@ var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xb0\x02\n" +
+	"\x1ekeyward/vault/v1/service.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ekeyward/access/v1/access.proto\x1a!keyward/vault/v1/checkpoint.proto\x1a keyward/vault/v1/resources.proto\x1a.protoc-gen-openapiv2/options/annotations.proto\"\xb0\x02\n" +
 	"\x13CreateSecretRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
 	"\tsecret_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bsecretId\x12;\n" +
@@ -3460,10 +3501,11 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x05state\x18\x06 \x01(\x0e2\x1e.keyward.vault.v1.VersionStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x127\n" +
 	"\x05usage\x18\a \x01(\x0e2\x17.keyward.vault.v1.UsageB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05usage\x12P\n" +
 	"\x05label\x18\b \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\x12J\n" +
-	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"q\n" +
+	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"\x9c\x01\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x10index_incomplete\x18x \x01(\bR\x0findexIncomplete\"f\n" +
 	"\x15ListWorkspacesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -3575,13 +3617,14 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vconflicting\x18\n" +
 	" \x01(\bR\vconflicting\x12%\n" +
 	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12#\n" +
-	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xb4\x01\n" +
+	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xec\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
 	"\x05facts\x18\x02 \x01(\v2\x1a.keyward.vault.v1.KeyFactsR\x05facts\x12\x16\n" +
 	"\x06shared\x18\x03 \x01(\bR\x06shared\x12\x1f\n" +
 	"\vversion_uid\x18P \x01(\tR\n" +
-	"versionUid\"\xa0\x02\n" +
+	"versionUid\x126\n" +
+	"\bposition\x18n \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"\xa0\x02\n" +
 	"\bKeyFacts\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x1c\n" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x1f\n" +
@@ -3644,25 +3687,29 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vrandom_bits\x18\x04 \x01(\rB\r\xe0A\x02\xbaH\a*\x05\x18\x9d\x01(\x01R\n" +
 	"randomBits\x12 \n" +
 	"\x05count\x18\x05 \x01(\x04B\n" +
-	"\xe0A\x02\xbaH\x042\x02(\x01R\x05count\"_\n" +
+	"\xe0A\x02\xbaH\x042\x02(\x01R\x05count\"\x97\x01\n" +
 	"\x15ReserveNoncesResponse\x12\x1a\n" +
 	"\breserved\x18\x01 \x01(\x04R\breserved\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x04R\x04used\x12\x16\n" +
-	"\x06budget\x18\x03 \x01(\x04R\x06budget\"j\n" +
+	"\x06budget\x18\x03 \x01(\x04R\x06budget\x126\n" +
+	"\bposition\x18n \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"j\n" +
 	"\x13WatchSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
 	"\bPosition\x12\x1d\n" +
 	"\x05epoch\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x85\x01\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa5\x01\n" +
 	"\x14WatchSecretsResponse\x125\n" +
 	"\x06events\x18\x01 \x03(\v2\x1d.keyward.vault.v1.SecretEventR\x06events\x126\n" +
-	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"m\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18n \x01(\tR\n" +
+	"checkpoint\"m\n" +
 	"\vSecretEvent\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\xe0\x1b\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\x95!\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -3716,7 +3763,15 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\rReserveNonces\x12&.keyward.vault.v1.ReserveNoncesRequest\x1a'.keyward.vault.v1.ReserveNoncesResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12p\n" +
 	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
-	"\x01\x04\x12\x06parent0\x01B\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
+	"\x01\x04\x12\x06parent0\x01\x12\xa4\x01\n" +
+	"\rGetCheckpoint\x12&.keyward.vault.v1.GetCheckpointRequest\x1a'.keyward.vault.v1.GetCheckpointResponse\"B\xb2\xe1\x18\f\n" +
+	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=workspaces/-}/vault/checkpoint\x12\xb3\x01\n" +
+	"\x10ProveConsistency\x12).keyward.vault.v1.ProveConsistencyRequest\x1a*.keyward.vault.v1.ProveConsistencyResponse\"H\xb2\xe1\x18\f\n" +
+	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x022\x120/v1/{parent=workspaces/-}/vault/consistencyProof\x12}\n" +
+	"\x11WitnessCheckpoint\x12*.keyward.vault.v1.WitnessCheckpointRequest\x1a+.keyward.vault.v1.WitnessCheckpointResponse\"\x0f\xb2\xe1\x18\v\n" +
+	"\x01\x04\x12\x06parent\x12\xd6\x01\n" +
+	"\x18AcceptResolverCheckpoint\x121.keyward.vault.v1.AcceptResolverCheckpointRequest\x1a2.keyward.vault.v1.AcceptResolverCheckpointResponse\"S\xb2\xe1\x18\v\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{parent=workspaces/-}/vault/resolverCheckpoint:acceptB\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
 	"\aKeyward\x12\xa5\x01Stores write-only secrets, and encrypts and decrypts messages of partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
 	"\n" +
 	"Apache-2.0\x12+https://www.apache.org/licenses/LICENSE-2.02\x02v1*\x01\x022\x10application/json:\x10application/jsonZQ\n" +
@@ -3740,68 +3795,76 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 
 var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
-	(*CreateSecretRequest)(nil),          // 0: keyward.vault.v1.CreateSecretRequest
-	(*CreateSecretResponse)(nil),         // 1: keyward.vault.v1.CreateSecretResponse
-	(*GetSealingRequest)(nil),            // 2: keyward.vault.v1.GetSealingRequest
-	(*GetSealingResponse)(nil),           // 3: keyward.vault.v1.GetSealingResponse
-	(*UpdateSealingRequest)(nil),         // 4: keyward.vault.v1.UpdateSealingRequest
-	(*UpdateSealingResponse)(nil),        // 5: keyward.vault.v1.UpdateSealingResponse
-	(*GetSecretRequest)(nil),             // 6: keyward.vault.v1.GetSecretRequest
-	(*GetSecretResponse)(nil),            // 7: keyward.vault.v1.GetSecretResponse
-	(*ListSecretsRequest)(nil),           // 8: keyward.vault.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),          // 9: keyward.vault.v1.ListSecretsResponse
-	(*ListWorkspacesRequest)(nil),        // 10: keyward.vault.v1.ListWorkspacesRequest
-	(*ListWorkspacesResponse)(nil),       // 11: keyward.vault.v1.ListWorkspacesResponse
-	(*Workspace)(nil),                    // 12: keyward.vault.v1.Workspace
-	(*UpdateSecretRequest)(nil),          // 13: keyward.vault.v1.UpdateSecretRequest
-	(*UpdateSecretResponse)(nil),         // 14: keyward.vault.v1.UpdateSecretResponse
-	(*DeleteSecretRequest)(nil),          // 15: keyward.vault.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),         // 16: keyward.vault.v1.DeleteSecretResponse
-	(*ListSecretHistoryRequest)(nil),     // 17: keyward.vault.v1.ListSecretHistoryRequest
-	(*ListSecretHistoryResponse)(nil),    // 18: keyward.vault.v1.ListSecretHistoryResponse
-	(*ListSecretVersionsRequest)(nil),    // 19: keyward.vault.v1.ListSecretVersionsRequest
-	(*ListSecretVersionsResponse)(nil),   // 20: keyward.vault.v1.ListSecretVersionsResponse
-	(*RestoreSecretVersionRequest)(nil),  // 21: keyward.vault.v1.RestoreSecretVersionRequest
-	(*RestoreSecretVersionResponse)(nil), // 22: keyward.vault.v1.RestoreSecretVersionResponse
-	(*EnableSecretVersionRequest)(nil),   // 23: keyward.vault.v1.EnableSecretVersionRequest
-	(*EnableSecretVersionResponse)(nil),  // 24: keyward.vault.v1.EnableSecretVersionResponse
-	(*DisableSecretVersionRequest)(nil),  // 25: keyward.vault.v1.DisableSecretVersionRequest
-	(*DisableSecretVersionResponse)(nil), // 26: keyward.vault.v1.DisableSecretVersionResponse
-	(*DestroySecretVersionRequest)(nil),  // 27: keyward.vault.v1.DestroySecretVersionRequest
-	(*DestroySecretVersionResponse)(nil), // 28: keyward.vault.v1.DestroySecretVersionResponse
-	(*ListSecretBindingsRequest)(nil),    // 29: keyward.vault.v1.ListSecretBindingsRequest
-	(*ListSecretBindingsResponse)(nil),   // 30: keyward.vault.v1.ListSecretBindingsResponse
-	(*ReplaceSecretPurposeRequest)(nil),  // 31: keyward.vault.v1.ReplaceSecretPurposeRequest
-	(*ReplaceSecretPurposeResponse)(nil), // 32: keyward.vault.v1.ReplaceSecretPurposeResponse
-	(*BindSecretRequest)(nil),            // 33: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),           // 34: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                     // 35: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),          // 36: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),         // 37: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),         // 38: keyward.vault.v1.ResolveSecretRequest
-	(*SealedForRecipient)(nil),           // 39: keyward.vault.v1.SealedForRecipient
-	(*ResolveSecretResponse)(nil),        // 40: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),              // 41: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),      // 42: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                    // 43: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),     // 44: keyward.vault.v1.ReportSecretUsesResponse
-	(*ReserveNoncesRequest)(nil),         // 45: keyward.vault.v1.ReserveNoncesRequest
-	(*ReserveNoncesResponse)(nil),        // 46: keyward.vault.v1.ReserveNoncesResponse
-	(*WatchSecretsRequest)(nil),          // 47: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                     // 48: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),         // 49: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                  // 50: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                       // 51: keyward.vault.v1.Secret
-	(*Sealing)(nil),                      // 52: keyward.vault.v1.Sealing
-	(VersionState)(0),                    // 53: keyward.vault.v1.VersionState
-	(Usage)(0),                           // 54: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),        // 56: google.protobuf.FieldMask
-	(*SecretChange)(nil),                 // 57: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                // 58: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                      // 59: keyward.vault.v1.Binding
-	(ValueFacts_Kind)(0),                 // 60: keyward.vault.v1.ValueFacts.Kind
-	(*ValueForm)(nil),                    // 61: keyward.vault.v1.ValueForm
+	(*CreateSecretRequest)(nil),              // 0: keyward.vault.v1.CreateSecretRequest
+	(*CreateSecretResponse)(nil),             // 1: keyward.vault.v1.CreateSecretResponse
+	(*GetSealingRequest)(nil),                // 2: keyward.vault.v1.GetSealingRequest
+	(*GetSealingResponse)(nil),               // 3: keyward.vault.v1.GetSealingResponse
+	(*UpdateSealingRequest)(nil),             // 4: keyward.vault.v1.UpdateSealingRequest
+	(*UpdateSealingResponse)(nil),            // 5: keyward.vault.v1.UpdateSealingResponse
+	(*GetSecretRequest)(nil),                 // 6: keyward.vault.v1.GetSecretRequest
+	(*GetSecretResponse)(nil),                // 7: keyward.vault.v1.GetSecretResponse
+	(*ListSecretsRequest)(nil),               // 8: keyward.vault.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),              // 9: keyward.vault.v1.ListSecretsResponse
+	(*ListWorkspacesRequest)(nil),            // 10: keyward.vault.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),           // 11: keyward.vault.v1.ListWorkspacesResponse
+	(*Workspace)(nil),                        // 12: keyward.vault.v1.Workspace
+	(*UpdateSecretRequest)(nil),              // 13: keyward.vault.v1.UpdateSecretRequest
+	(*UpdateSecretResponse)(nil),             // 14: keyward.vault.v1.UpdateSecretResponse
+	(*DeleteSecretRequest)(nil),              // 15: keyward.vault.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),             // 16: keyward.vault.v1.DeleteSecretResponse
+	(*ListSecretHistoryRequest)(nil),         // 17: keyward.vault.v1.ListSecretHistoryRequest
+	(*ListSecretHistoryResponse)(nil),        // 18: keyward.vault.v1.ListSecretHistoryResponse
+	(*ListSecretVersionsRequest)(nil),        // 19: keyward.vault.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),       // 20: keyward.vault.v1.ListSecretVersionsResponse
+	(*RestoreSecretVersionRequest)(nil),      // 21: keyward.vault.v1.RestoreSecretVersionRequest
+	(*RestoreSecretVersionResponse)(nil),     // 22: keyward.vault.v1.RestoreSecretVersionResponse
+	(*EnableSecretVersionRequest)(nil),       // 23: keyward.vault.v1.EnableSecretVersionRequest
+	(*EnableSecretVersionResponse)(nil),      // 24: keyward.vault.v1.EnableSecretVersionResponse
+	(*DisableSecretVersionRequest)(nil),      // 25: keyward.vault.v1.DisableSecretVersionRequest
+	(*DisableSecretVersionResponse)(nil),     // 26: keyward.vault.v1.DisableSecretVersionResponse
+	(*DestroySecretVersionRequest)(nil),      // 27: keyward.vault.v1.DestroySecretVersionRequest
+	(*DestroySecretVersionResponse)(nil),     // 28: keyward.vault.v1.DestroySecretVersionResponse
+	(*ListSecretBindingsRequest)(nil),        // 29: keyward.vault.v1.ListSecretBindingsRequest
+	(*ListSecretBindingsResponse)(nil),       // 30: keyward.vault.v1.ListSecretBindingsResponse
+	(*ReplaceSecretPurposeRequest)(nil),      // 31: keyward.vault.v1.ReplaceSecretPurposeRequest
+	(*ReplaceSecretPurposeResponse)(nil),     // 32: keyward.vault.v1.ReplaceSecretPurposeResponse
+	(*BindSecretRequest)(nil),                // 33: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),               // 34: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                         // 35: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),              // 36: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),             // 37: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),             // 38: keyward.vault.v1.ResolveSecretRequest
+	(*SealedForRecipient)(nil),               // 39: keyward.vault.v1.SealedForRecipient
+	(*ResolveSecretResponse)(nil),            // 40: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),                  // 41: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),          // 42: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                        // 43: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),         // 44: keyward.vault.v1.ReportSecretUsesResponse
+	(*ReserveNoncesRequest)(nil),             // 45: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),            // 46: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),              // 47: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                         // 48: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),             // 49: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                      // 50: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                           // 51: keyward.vault.v1.Secret
+	(*Sealing)(nil),                          // 52: keyward.vault.v1.Sealing
+	(VersionState)(0),                        // 53: keyward.vault.v1.VersionState
+	(Usage)(0),                               // 54: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),            // 55: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),            // 56: google.protobuf.FieldMask
+	(*SecretChange)(nil),                     // 57: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                    // 58: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                          // 59: keyward.vault.v1.Binding
+	(ValueFacts_Kind)(0),                     // 60: keyward.vault.v1.ValueFacts.Kind
+	(*ValueForm)(nil),                        // 61: keyward.vault.v1.ValueForm
+	(*GetCheckpointRequest)(nil),             // 62: keyward.vault.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),          // 63: keyward.vault.v1.ProveConsistencyRequest
+	(*WitnessCheckpointRequest)(nil),         // 64: keyward.vault.v1.WitnessCheckpointRequest
+	(*AcceptResolverCheckpointRequest)(nil),  // 65: keyward.vault.v1.AcceptResolverCheckpointRequest
+	(*GetCheckpointResponse)(nil),            // 66: keyward.vault.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),         // 67: keyward.vault.v1.ProveConsistencyResponse
+	(*WitnessCheckpointResponse)(nil),        // 68: keyward.vault.v1.WitnessCheckpointResponse
+	(*AcceptResolverCheckpointResponse)(nil), // 69: keyward.vault.v1.AcceptResolverCheckpointResponse
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	51, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
@@ -3829,67 +3892,77 @@ var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	54, // 22: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
 	59, // 23: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
 	35, // 24: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	60, // 25: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
-	61, // 26: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
-	54, // 27: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	48, // 28: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	41, // 29: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	39, // 30: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
-	55, // 31: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	43, // 32: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	55, // 33: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	48, // 34: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	50, // 35: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	48, // 36: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 37: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 38: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 39: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	13, // 40: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	10, // 41: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
-	15, // 42: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	17, // 43: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	19, // 44: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	21, // 45: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	23, // 46: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	25, // 47: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	27, // 48: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	31, // 49: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 50: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 51: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	29, // 52: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	33, // 53: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	36, // 54: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	38, // 55: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	42, // 56: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	45, // 57: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	47, // 58: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	1,  // 59: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 60: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 61: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 62: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 63: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 64: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 65: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	20, // 66: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	22, // 67: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	24, // 68: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	26, // 69: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	28, // 70: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	32, // 71: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 72: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 73: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	30, // 74: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	34, // 75: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	37, // 76: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	40, // 77: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	44, // 78: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	46, // 79: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	49, // 80: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	59, // [59:81] is the sub-list for method output_type
-	37, // [37:59] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	48, // 25: keyward.vault.v1.BindSecretResponse.position:type_name -> keyward.vault.v1.Position
+	60, // 26: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	61, // 27: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	54, // 28: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	48, // 29: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	41, // 30: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	39, // 31: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
+	55, // 32: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	43, // 33: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	55, // 34: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	48, // 35: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
+	48, // 36: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	50, // 37: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	48, // 38: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 39: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 40: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 41: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 42: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 43: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 44: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 45: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	19, // 46: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	21, // 47: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	23, // 48: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	25, // 49: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	27, // 50: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	31, // 51: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 52: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 53: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	29, // 54: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	33, // 55: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	36, // 56: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	38, // 57: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	42, // 58: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	45, // 59: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	47, // 60: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	62, // 61: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
+	63, // 62: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
+	64, // 63: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
+	65, // 64: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 65: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 66: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 67: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 68: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 69: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 70: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 71: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	20, // 72: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	22, // 73: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	24, // 74: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	26, // 75: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	28, // 76: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	32, // 77: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 78: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 79: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	30, // 80: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	34, // 81: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	37, // 82: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	40, // 83: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	44, // 84: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	46, // 85: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	49, // 86: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	66, // 87: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	67, // 88: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	68, // 89: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	69, // 90: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	65, // [65:91] is the sub-list for method output_type
+	39, // [39:65] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -3897,6 +3970,7 @@ func file_keyward_vault_v1_service_proto_init() {
 	if File_keyward_vault_v1_service_proto != nil {
 		return
 	}
+	file_keyward_vault_v1_checkpoint_proto_init()
 	file_keyward_vault_v1_resources_proto_init()
 	file_keyward_vault_v1_service_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}

@@ -34,28 +34,32 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	VaultService_CreateSecret_FullMethodName         = "/keyward.vault.v1.VaultService/CreateSecret"
-	VaultService_GetSecret_FullMethodName            = "/keyward.vault.v1.VaultService/GetSecret"
-	VaultService_ListSecrets_FullMethodName          = "/keyward.vault.v1.VaultService/ListSecrets"
-	VaultService_UpdateSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UpdateSecret"
-	VaultService_ListWorkspaces_FullMethodName       = "/keyward.vault.v1.VaultService/ListWorkspaces"
-	VaultService_DeleteSecret_FullMethodName         = "/keyward.vault.v1.VaultService/DeleteSecret"
-	VaultService_ListSecretHistory_FullMethodName    = "/keyward.vault.v1.VaultService/ListSecretHistory"
-	VaultService_ListSecretVersions_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretVersions"
-	VaultService_RestoreSecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/RestoreSecretVersion"
-	VaultService_EnableSecretVersion_FullMethodName  = "/keyward.vault.v1.VaultService/EnableSecretVersion"
-	VaultService_DisableSecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DisableSecretVersion"
-	VaultService_DestroySecretVersion_FullMethodName = "/keyward.vault.v1.VaultService/DestroySecretVersion"
-	VaultService_ReplaceSecretPurpose_FullMethodName = "/keyward.vault.v1.VaultService/ReplaceSecretPurpose"
-	VaultService_GetSealing_FullMethodName           = "/keyward.vault.v1.VaultService/GetSealing"
-	VaultService_UpdateSealing_FullMethodName        = "/keyward.vault.v1.VaultService/UpdateSealing"
-	VaultService_ListSecretBindings_FullMethodName   = "/keyward.vault.v1.VaultService/ListSecretBindings"
-	VaultService_BindSecret_FullMethodName           = "/keyward.vault.v1.VaultService/BindSecret"
-	VaultService_UnbindSecret_FullMethodName         = "/keyward.vault.v1.VaultService/UnbindSecret"
-	VaultService_ResolveSecret_FullMethodName        = "/keyward.vault.v1.VaultService/ResolveSecret"
-	VaultService_ReportSecretUses_FullMethodName     = "/keyward.vault.v1.VaultService/ReportSecretUses"
-	VaultService_ReserveNonces_FullMethodName        = "/keyward.vault.v1.VaultService/ReserveNonces"
-	VaultService_WatchSecrets_FullMethodName         = "/keyward.vault.v1.VaultService/WatchSecrets"
+	VaultService_CreateSecret_FullMethodName             = "/keyward.vault.v1.VaultService/CreateSecret"
+	VaultService_GetSecret_FullMethodName                = "/keyward.vault.v1.VaultService/GetSecret"
+	VaultService_ListSecrets_FullMethodName              = "/keyward.vault.v1.VaultService/ListSecrets"
+	VaultService_UpdateSecret_FullMethodName             = "/keyward.vault.v1.VaultService/UpdateSecret"
+	VaultService_ListWorkspaces_FullMethodName           = "/keyward.vault.v1.VaultService/ListWorkspaces"
+	VaultService_DeleteSecret_FullMethodName             = "/keyward.vault.v1.VaultService/DeleteSecret"
+	VaultService_ListSecretHistory_FullMethodName        = "/keyward.vault.v1.VaultService/ListSecretHistory"
+	VaultService_ListSecretVersions_FullMethodName       = "/keyward.vault.v1.VaultService/ListSecretVersions"
+	VaultService_RestoreSecretVersion_FullMethodName     = "/keyward.vault.v1.VaultService/RestoreSecretVersion"
+	VaultService_EnableSecretVersion_FullMethodName      = "/keyward.vault.v1.VaultService/EnableSecretVersion"
+	VaultService_DisableSecretVersion_FullMethodName     = "/keyward.vault.v1.VaultService/DisableSecretVersion"
+	VaultService_DestroySecretVersion_FullMethodName     = "/keyward.vault.v1.VaultService/DestroySecretVersion"
+	VaultService_ReplaceSecretPurpose_FullMethodName     = "/keyward.vault.v1.VaultService/ReplaceSecretPurpose"
+	VaultService_GetSealing_FullMethodName               = "/keyward.vault.v1.VaultService/GetSealing"
+	VaultService_UpdateSealing_FullMethodName            = "/keyward.vault.v1.VaultService/UpdateSealing"
+	VaultService_ListSecretBindings_FullMethodName       = "/keyward.vault.v1.VaultService/ListSecretBindings"
+	VaultService_BindSecret_FullMethodName               = "/keyward.vault.v1.VaultService/BindSecret"
+	VaultService_UnbindSecret_FullMethodName             = "/keyward.vault.v1.VaultService/UnbindSecret"
+	VaultService_ResolveSecret_FullMethodName            = "/keyward.vault.v1.VaultService/ResolveSecret"
+	VaultService_ReportSecretUses_FullMethodName         = "/keyward.vault.v1.VaultService/ReportSecretUses"
+	VaultService_ReserveNonces_FullMethodName            = "/keyward.vault.v1.VaultService/ReserveNonces"
+	VaultService_WatchSecrets_FullMethodName             = "/keyward.vault.v1.VaultService/WatchSecrets"
+	VaultService_GetCheckpoint_FullMethodName            = "/keyward.vault.v1.VaultService/GetCheckpoint"
+	VaultService_ProveConsistency_FullMethodName         = "/keyward.vault.v1.VaultService/ProveConsistency"
+	VaultService_WitnessCheckpoint_FullMethodName        = "/keyward.vault.v1.VaultService/WitnessCheckpoint"
+	VaultService_AcceptResolverCheckpoint_FullMethodName = "/keyward.vault.v1.VaultService/AcceptResolverCheckpoint"
 )
 
 // VaultServiceClient is the client API for VaultService service.
@@ -155,6 +159,21 @@ type VaultServiceClient interface {
 	// that belongs to another epoch because the vault was restarted, fails with
 	// POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
 	WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error)
+	// Returns the signed head of the change log, so that a rolled-back or replaced log can be
+	// recognized: each head must extend those before it.
+	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
+	// Proves that the first entries of the change log are a prefix of the log at a later size. Fails
+	// with LOG_TOO_SHORT if the log has fewer entries.
+	ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error)
+	// Reports the signed head of the calling resolver's own change log. The vault keeps the last one.
+	// If a head does not extend it, the call fails with WITNESS_MISMATCH, and so do BindSecret,
+	// UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
+	// AcceptResolverCheckpoint. gRPC only.
+	WitnessCheckpoint(ctx context.Context, in *WitnessCheckpointRequest, opts ...grpc.CallOption) (*WitnessCheckpointResponse, error)
+	// Confirms that the data file of a resolver was restored: the head that WitnessCheckpoint refused
+	// becomes the last one. The change log records both heads. Has no effect if no head of the
+	// resolver is refused.
+	AcceptResolverCheckpoint(ctx context.Context, in *AcceptResolverCheckpointRequest, opts ...grpc.CallOption) (*AcceptResolverCheckpointResponse, error)
 }
 
 type vaultServiceClient struct {
@@ -394,6 +413,46 @@ func (c *vaultServiceClient) WatchSecrets(ctx context.Context, in *WatchSecretsR
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type VaultService_WatchSecretsClient = grpc.ServerStreamingClient[WatchSecretsResponse]
 
+func (c *vaultServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCheckpointResponse)
+	err := c.cc.Invoke(ctx, VaultService_GetCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveConsistencyResponse)
+	err := c.cc.Invoke(ctx, VaultService_ProveConsistency_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) WitnessCheckpoint(ctx context.Context, in *WitnessCheckpointRequest, opts ...grpc.CallOption) (*WitnessCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WitnessCheckpointResponse)
+	err := c.cc.Invoke(ctx, VaultService_WitnessCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) AcceptResolverCheckpoint(ctx context.Context, in *AcceptResolverCheckpointRequest, opts ...grpc.CallOption) (*AcceptResolverCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptResolverCheckpointResponse)
+	err := c.cc.Invoke(ctx, VaultService_AcceptResolverCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VaultServiceServer is the server API for VaultService service.
 // All implementations must embed UnimplementedVaultServiceServer
 // for forward compatibility.
@@ -491,6 +550,21 @@ type VaultServiceServer interface {
 	// that belongs to another epoch because the vault was restarted, fails with
 	// POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
 	WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error
+	// Returns the signed head of the change log, so that a rolled-back or replaced log can be
+	// recognized: each head must extend those before it.
+	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
+	// Proves that the first entries of the change log are a prefix of the log at a later size. Fails
+	// with LOG_TOO_SHORT if the log has fewer entries.
+	ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error)
+	// Reports the signed head of the calling resolver's own change log. The vault keeps the last one.
+	// If a head does not extend it, the call fails with WITNESS_MISMATCH, and so do BindSecret,
+	// UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
+	// AcceptResolverCheckpoint. gRPC only.
+	WitnessCheckpoint(context.Context, *WitnessCheckpointRequest) (*WitnessCheckpointResponse, error)
+	// Confirms that the data file of a resolver was restored: the head that WitnessCheckpoint refused
+	// becomes the last one. The change log records both heads. Has no effect if no head of the
+	// resolver is refused.
+	AcceptResolverCheckpoint(context.Context, *AcceptResolverCheckpointRequest) (*AcceptResolverCheckpointResponse, error)
 	mustEmbedUnimplementedVaultServiceServer()
 }
 
@@ -566,6 +640,18 @@ func (UnimplementedVaultServiceServer) ReserveNonces(context.Context, *ReserveNo
 }
 func (UnimplementedVaultServiceServer) WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchSecrets not implemented")
+}
+func (UnimplementedVaultServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedVaultServiceServer) ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveConsistency not implemented")
+}
+func (UnimplementedVaultServiceServer) WitnessCheckpoint(context.Context, *WitnessCheckpointRequest) (*WitnessCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WitnessCheckpoint not implemented")
+}
+func (UnimplementedVaultServiceServer) AcceptResolverCheckpoint(context.Context, *AcceptResolverCheckpointRequest) (*AcceptResolverCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptResolverCheckpoint not implemented")
 }
 func (UnimplementedVaultServiceServer) mustEmbedUnimplementedVaultServiceServer() {}
 func (UnimplementedVaultServiceServer) testEmbeddedByValue()                      {}
@@ -977,6 +1063,78 @@ func _VaultService_WatchSecrets_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type VaultService_WatchSecretsServer = grpc.ServerStreamingServer[WatchSecretsResponse]
 
+func _VaultService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).GetCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_GetCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).GetCheckpoint(ctx, req.(*GetCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_ProveConsistency_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveConsistencyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ProveConsistency(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ProveConsistency_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ProveConsistency(ctx, req.(*ProveConsistencyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_WitnessCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WitnessCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).WitnessCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_WitnessCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).WitnessCheckpoint(ctx, req.(*WitnessCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_AcceptResolverCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptResolverCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).AcceptResolverCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_AcceptResolverCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).AcceptResolverCheckpoint(ctx, req.(*AcceptResolverCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VaultService_ServiceDesc is the grpc.ServiceDesc for VaultService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1067,6 +1225,22 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReserveNonces",
 			Handler:    _VaultService_ReserveNonces_Handler,
+		},
+		{
+			MethodName: "GetCheckpoint",
+			Handler:    _VaultService_GetCheckpoint_Handler,
+		},
+		{
+			MethodName: "ProveConsistency",
+			Handler:    _VaultService_ProveConsistency_Handler,
+		},
+		{
+			MethodName: "WitnessCheckpoint",
+			Handler:    _VaultService_WitnessCheckpoint_Handler,
+		},
+		{
+			MethodName: "AcceptResolverCheckpoint",
+			Handler:    _VaultService_AcceptResolverCheckpoint_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

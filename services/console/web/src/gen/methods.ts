@@ -8,6 +8,8 @@
 
 /** The methods of the API. */
 export const methods: readonly string[] = [
+  "AcceptResolverCheckpoint",
+  "AcceptVaultCheckpoint",
   "ActivateEndpoint",
   "ApproveEndpoint",
   "BindSecret",
@@ -25,6 +27,8 @@ export const methods: readonly string[] = [
   "EnableSecretVersion",
   "Encrypt",
   "GetCaller",
+  "GetCheckpoint",
+  "GetCheckpoint",
   "GetEndpoint",
   "GetSealing",
   "GetSecret",
@@ -37,6 +41,8 @@ export const methods: readonly string[] = [
   "ListSecrets",
   "ListWorkspaces",
   "ListWorkspaces",
+  "ProveConsistency",
+  "ProveConsistency",
   "ReplaceSecretPurpose",
   "ReportSecretUses",
   "ReserveNonces",
@@ -49,5 +55,6 @@ export const methods: readonly string[] = [
   "UpdateSecret",
   "VerifyEndpoint",
   "VerifySignature",
-  "WatchSecrets"
+  "WatchSecrets",
+  "WitnessCheckpoint"
 ];

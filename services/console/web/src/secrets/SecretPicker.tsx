@@ -44,6 +44,7 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
     queryFn: ({ signal }) => listSecrets(workspace, { query, usage, pageSize: 20 }, signal),
     enabled: combobox.dropdownOpened,
     placeholderData: (before) => before,
+    refetchInterval: ({ state }) => (state.data?.indexIncomplete ? 3000 : false),
   });
   const errorId = useId();
   const invitation = t("picker.choose", { name: usages[usage].inline });
@@ -89,7 +90,8 @@ export function SecretPicker({ value, onChange, label, usage, host, error }: Pro
             {inOrder(found.data?.secrets, "name", true)?.map((s) => (
               <SecretOption key={s.uid} secret={s} host={host} active={s.name === value} />
             ))}
-            {found.data?.secrets?.length === 0 && (
+            {found.data?.indexIncomplete && <Combobox.Empty>{t("picker.indexing")}</Combobox.Empty>}
+            {found.data?.secrets?.length === 0 && !found.data.indexIncomplete && (
               <Combobox.Empty>
                 {typed ? t("picker.noMatch") : t("picker.none", { name: usages[usage].inline })}
               </Combobox.Empty>

@@ -9,7 +9,7 @@ import type { UsageJson } from "../gen/keyward/vault/v1/resources_pb";
 import { KeyIcon, PlusIcon, SearchIcon, ShieldCheckIcon } from "../ui/icons";
 import { Pager, useFirstAgain, usePages } from "../ui/Pager";
 import { inOrder } from "../ui/order";
-import { Empty } from "../ui/parts";
+import { Empty, Notice } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { Search } from "../ui/Search";
 import { dueBefore, soonDays } from "./rotation";
@@ -43,11 +43,13 @@ export function SecretsPage() {
     queryKey: ["secrets", workspace, filter, size, pages.token ?? ""],
     queryFn: ({ signal }) => listSecrets(workspace, { ...filter, pageSize: size, pageToken: pages.token }, signal),
     placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) => (state.data?.indexIncomplete ? 3000 : false),
   });
   useFirstAgain(pages, secrets.error);
   const list = inOrder(secrets.data?.secrets, filter.orderBy, !pages.token && !secrets.data?.nextPageToken);
   const filtered = Boolean(filter.query || filter.usage || filter.label || rotationDueBefore);
-  const empty = list?.length === 0 && pages.number === 0 && !secrets.isPlaceholderData;
+  const indexing = secrets.data?.indexIncomplete;
+  const empty = list?.length === 0 && pages.number === 0 && !secrets.isPlaceholderData && !indexing;
 
   return (
     <div className="page">
@@ -125,6 +127,7 @@ export function SecretsPage() {
       ) : (
         !(secrets.error && !list) && (
           <>
+            {indexing && <Notice>{t("secrets.indexing")}</Notice>}
             <SecretTable
               secrets={list}
               stale={secrets.isPlaceholderData}

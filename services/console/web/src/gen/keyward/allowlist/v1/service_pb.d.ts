@@ -24,6 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Endpoint, Endpoint_State, Endpoint_StateJson, EndpointChange, EndpointChangeJson, EndpointJson, Parameter, ParameterJson, Verification_Method, Verification_MethodJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Encryption, EncryptionJson, KeyPurpose, KeyPurposeJson, LegacyAcknowledgement_Flag, LegacyAcknowledgement_FlagJson } from "./encryption_pb";
+import type { AcceptVaultCheckpointRequestSchema, AcceptVaultCheckpointResponseSchema, GetCheckpointRequestSchema, GetCheckpointResponseSchema, ProveConsistencyRequestSchema, ProveConsistencyResponseSchema } from "./checkpoint_pb";
 
 /**
  * Describes the file keyward/allowlist/v1/service.proto.
@@ -3796,6 +3797,42 @@ export declare const AllowlistService: GenService<{
     methodKind: "unary";
     input: typeof ListPresetsRequestSchema;
     output: typeof ListPresetsResponseSchema;
+  },
+  /**
+   * Returns the signed head of the change log, so that a rolled-back or replaced log can be
+   * recognized: each head must extend those before it.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.GetCheckpoint
+   */
+  getCheckpoint: {
+    methodKind: "unary";
+    input: typeof GetCheckpointRequestSchema;
+    output: typeof GetCheckpointResponseSchema;
+  },
+  /**
+   * Proves that the first entries of the change log are a prefix of the log at a later size. Fails
+   * with LOG_TOO_SHORT if the log has fewer entries.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.ProveConsistency
+   */
+  proveConsistency: {
+    methodKind: "unary";
+    input: typeof ProveConsistencyRequestSchema;
+    output: typeof ProveConsistencyResponseSchema;
+  },
+  /**
+   * Confirms that the data file of the vault was restored: the current head of its change log
+   * becomes the last verified one, and the allowlist uses the vault again. The change log records
+   * both heads. Has no effect if the head extends the last verified one. Fails with
+   * VAULT_UNAVAILABLE without the vault, and with VAULT_ROLLED_BACK if the head is not signed with
+   * the key in `vault.log_key`.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint
+   */
+  acceptVaultCheckpoint: {
+    methodKind: "unary";
+    input: typeof AcceptVaultCheckpointRequestSchema;
+    output: typeof AcceptVaultCheckpointResponseSchema;
   },
 }>;
 

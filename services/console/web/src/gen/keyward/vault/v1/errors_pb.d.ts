@@ -107,6 +107,15 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_KEY_FORM_NOT_USABLE = 50;
    */
   KEY_FORM_NOT_USABLE = 50,
+
+  /**
+   * FAILED_PRECONDITION. The change log of the calling resolver does not extend the last head that
+   * the vault saw: its data file was rolled back or replaced. A super admin must confirm a restore
+   * (AcceptResolverCheckpoint), or operators must put the newest data file back.
+   *
+   * @generated from enum value: ERROR_REASON_WITNESS_MISMATCH = 111;
+   */
+  WITNESS_MISMATCH = 111,
 }
 
 /**
@@ -116,7 +125,7 @@ export enum ErrorReason {
  *
  * @generated from enum keyward.vault.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_WEAK_KEY" | "ERROR_REASON_SEALING_REQUIRED" | "ERROR_REASON_SEALED_VALUE_REFUSED" | "ERROR_REASON_KEY_FORM_NOT_USABLE";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_WEAK_KEY" | "ERROR_REASON_SEALING_REQUIRED" | "ERROR_REASON_SEALED_VALUE_REFUSED" | "ERROR_REASON_KEY_FORM_NOT_USABLE" | "ERROR_REASON_WITNESS_MISMATCH";
 
 /**
  * Describes the enum keyward.vault.v1.ErrorReason.

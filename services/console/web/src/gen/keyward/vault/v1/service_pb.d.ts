@@ -21,6 +21,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
+import type { AcceptResolverCheckpointRequestSchema, AcceptResolverCheckpointResponseSchema, GetCheckpointRequestSchema, GetCheckpointResponseSchema, ProveConsistencyRequestSchema, ProveConsistencyResponseSchema, WitnessCheckpointRequestSchema, WitnessCheckpointResponseSchema } from "./checkpoint_pb";
 
 /**
  * Describes the file keyward/vault/v1/service.proto.
@@ -556,6 +557,17 @@ export declare type ListSecretsResponse = Message<"keyward.vault.v1.ListSecretsR
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Whether the index that answers a `query` was not complete yet, as in the first seconds after a
+   * start of the vault with many secrets. The vault then examines the secrets one after the other,
+   * a limited number of them for each page. The result is still complete, but its pages may be
+   * short or empty before the last one. Follow `next_page_token`, or repeat the request after a few
+   * seconds.
+   *
+   * @generated from field: bool index_incomplete = 120;
+   */
+  indexIncomplete: boolean;
 };
 
 /**
@@ -577,6 +589,17 @@ export declare type ListSecretsResponseJson = {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken?: string;
+
+  /**
+   * Whether the index that answers a `query` was not complete yet, as in the first seconds after a
+   * start of the vault with many secrets. The vault then examines the secrets one after the other,
+   * a limited number of them for each page. The result is still complete, but its pages may be
+   * short or empty before the last one. Follow `next_page_token`, or repeat the request after a few
+   * seconds.
+   *
+   * @generated from field: bool index_incomplete = 120;
+   */
+  indexIncomplete?: boolean;
 };
 
 /**
@@ -2183,6 +2206,13 @@ export declare type BindSecretResponse = Message<"keyward.vault.v1.BindSecretRes
    * @generated from field: string version_uid = 80;
    */
   versionUid: string;
+
+  /**
+   * The position in the change log at which the response was created.
+   *
+   * @generated from field: keyward.vault.v1.Position position = 110;
+   */
+  position?: Position | undefined;
 };
 
 /**
@@ -2221,6 +2251,13 @@ export declare type BindSecretResponseJson = {
    * @generated from field: string version_uid = 80;
    */
   versionUid?: string;
+
+  /**
+   * The position in the change log at which the response was created.
+   *
+   * @generated from field: keyward.vault.v1.Position position = 110;
+   */
+  position?: PositionJson;
 };
 
 /**
@@ -3145,6 +3182,13 @@ export declare type ReserveNoncesResponse = Message<"keyward.vault.v1.ReserveNon
    * @generated from field: uint64 budget = 3;
    */
   budget: bigint;
+
+  /**
+   * The position in the change log at which the values were reserved.
+   *
+   * @generated from field: keyward.vault.v1.Position position = 110;
+   */
+  position?: Position | undefined;
 };
 
 /**
@@ -3173,6 +3217,13 @@ export declare type ReserveNoncesResponseJson = {
    * @generated from field: uint64 budget = 3;
    */
   budget?: string;
+
+  /**
+   * The position in the change log at which the values were reserved.
+   *
+   * @generated from field: keyward.vault.v1.Position position = 110;
+   */
+  position?: PositionJson;
 };
 
 /**
@@ -3298,6 +3349,14 @@ export declare type WatchSecretsResponse = Message<"keyward.vault.v1.WatchSecret
    * @generated from field: keyward.vault.v1.Position position = 2;
    */
   position?: Position | undefined;
+
+  /**
+   * The signed head of the change log, as in GetCheckpoint. Set in the first message, and after a
+   * change in a heartbeat, at most once a second.
+   *
+   * @generated from field: string checkpoint = 110;
+   */
+  checkpoint: string;
 };
 
 /**
@@ -3319,6 +3378,14 @@ export declare type WatchSecretsResponseJson = {
    * @generated from field: keyward.vault.v1.Position position = 2;
    */
   position?: PositionJson;
+
+  /**
+   * The signed head of the change log, as in GetCheckpoint. Set in the first message, and after a
+   * change in a heartbeat, at most once a second.
+   *
+   * @generated from field: string checkpoint = 110;
+   */
+  checkpoint?: string;
 };
 
 /**
@@ -3677,6 +3744,53 @@ export declare const VaultService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchSecretsRequestSchema;
     output: typeof WatchSecretsResponseSchema;
+  },
+  /**
+   * Returns the signed head of the change log, so that a rolled-back or replaced log can be
+   * recognized: each head must extend those before it.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.GetCheckpoint
+   */
+  getCheckpoint: {
+    methodKind: "unary";
+    input: typeof GetCheckpointRequestSchema;
+    output: typeof GetCheckpointResponseSchema;
+  },
+  /**
+   * Proves that the first entries of the change log are a prefix of the log at a later size. Fails
+   * with LOG_TOO_SHORT if the log has fewer entries.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.ProveConsistency
+   */
+  proveConsistency: {
+    methodKind: "unary";
+    input: typeof ProveConsistencyRequestSchema;
+    output: typeof ProveConsistencyResponseSchema;
+  },
+  /**
+   * Reports the signed head of the calling resolver's own change log. The vault keeps the last one.
+   * If a head does not extend it, the call fails with WITNESS_MISMATCH, and so do BindSecret,
+   * UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
+   * AcceptResolverCheckpoint. gRPC only.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.WitnessCheckpoint
+   */
+  witnessCheckpoint: {
+    methodKind: "unary";
+    input: typeof WitnessCheckpointRequestSchema;
+    output: typeof WitnessCheckpointResponseSchema;
+  },
+  /**
+   * Confirms that the data file of a resolver was restored: the head that WitnessCheckpoint refused
+   * becomes the last one. The change log records both heads. Has no effect if no head of the
+   * resolver is refused.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.AcceptResolverCheckpoint
+   */
+  acceptResolverCheckpoint: {
+    methodKind: "unary";
+    input: typeof AcceptResolverCheckpointRequestSchema;
+    output: typeof AcceptResolverCheckpointResponseSchema;
   },
 }>;
 

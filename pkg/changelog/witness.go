@@ -1,0 +1,186 @@
+package changelog
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// AcceptedHead is the action of an entry that records that a person accepted a head of another
+// log, although it does not extend the last verified one.
+const AcceptedHead = "head_accepted"
+
+// everywhere is the scope of entries that belong to no single workspace.
+const everywhere = "workspaces/-"
+
+// A Witness remembers the last verified head of another program's log, in a row of its own store.
+// It recognizes a log that was rolled back or replaced: its heads do not extend that head. The
+// judgment rests on consistency proofs and signatures, never on sizes alone.
+//
+// The row is `witness/{name}`.
+type Witness struct {
+	name string
+	pin  string
+}
+
+// NewWitness returns the witness of a log with this name. Heads must be signed with the pinned
+// verifier key; if it is empty, with the key of the first head.
+func NewWitness(name, pin string) Witness { return Witness{name, pin} }
+
+// A Claim is a head that another program states. It is not verified yet.
+type Claim struct {
+	// Key is the verifier key of the log.
+	Key string `json:"key"`
+	// Checkpoint is the signed head.
+	Checkpoint string `json:"checkpoint"`
+}
+
+// Seen is the knowledge about a log. The zero Seen knows nothing.
+type Seen struct {
+	// Verified is the last verified head, with the key that verifies it.
+	Verified Claim `json:"verified"`
+	// Refused, if not nil, is the newest head that does not extend the verified one. It stays until
+	// the log extends the verified head again, or until a person accepts the refused one.
+	Refused *Claim `json:"refused,omitempty"`
+}
+
+// Size returns the size of the verified log.
+func (s Seen) Size() uint64 {
+	head, _ := parseCheckpoint(s.Verified.Checkpoint) // verified before it was stored
+	return head.Size
+}
+
+func witnessSpace() kv.Key { return kv.NewKey("witness") }
+
+func (w Witness) key() kv.Key { return witnessSpace().Text(w.name) }
+
+// Seen returns what is known about the log.
+func (w Witness) Seen(r kv.Reader) (Seen, error) {
+	value, err := r.Get(w.key())
+	if errors.Is(err, kv.ErrNotFound) {
+		return Seen{}, nil
+	}
+	if err != nil {
+		return Seen{}, fmt.Errorf("read witnessed head: %w", err)
+	}
+	return decodeSeen(value)
+}
+
+func decodeSeen(value []byte) (seen Seen, err error) {
+	if err := json.Unmarshal(value, &seen); err != nil {
+		return Seen{}, fmt.Errorf("decode witnessed head: %w", err)
+	}
+	return seen, nil
+}
+
+// Witnessed returns what is known about each log, by name. Their number is that of the programs
+// that follow this one.
+func Witnessed(r kv.Reader) (map[string]Seen, error) {
+	all := make(map[string]Seen)
+	err := scanAll(r, witnessSpace(), func(rest, value []byte) error {
+		name, _, err := kv.CutText(rest)
+		if err != nil {
+			return err
+		}
+		all[name], err = decodeSeen(value)
+		return err
+	})
+	return all, err
+}
+
+// Extend judges a head and stores the result. The proof is the consistency proof between the
+// verified head and the claimed one, whichever is smaller; it is empty for the first head, for an
+// empty log, and for a head of the same size. Extend returns what is known now: Refused is set if
+// the claimed head is signed with another key, or belongs to a log with other entries. An older head
+// of the same log changes nothing, except for that of the empty log: because no proof can show that
+// it is only late, it is refused.
+func (w Witness) Extend(tx kv.Tx, claim Claim, proof tlog.TreeProof) (Seen, error) {
+	before, err := w.Seen(tx)
+	if err != nil {
+		return Seen{}, err
+	}
+	after := w.judge(before, claim, proof)
+	if same(before, after) {
+		return after, nil
+	}
+	_, err = w.write(tx, after)
+	return after, err
+}
+
+func (w Witness) judge(seen Seen, claim Claim, proof tlog.TreeProof) Seen {
+	key := cmp.Or(w.pin, seen.Verified.Key, claim.Key)
+	head, err := OpenCheckpoint(claim.Checkpoint, key)
+	if err != nil {
+		seen.Refused = &claim
+		return seen
+	}
+	claim.Key = key
+	if seen.Verified.Checkpoint == "" {
+		return Seen{Verified: claim}
+	}
+	last, err := parseCheckpoint(seen.Verified.Checkpoint)
+	switch {
+	case err != nil:
+		seen.Refused = &claim
+	case 0 < head.Size && head.Size < last.Size && last.extends(head, proof):
+		return seen // it arrives late
+	case head.Size >= last.Size && head.extends(last, proof):
+		return Seen{Verified: claim}
+	default:
+		seen.Refused = &claim
+	}
+	return seen
+}
+
+// Accept makes a head the verified one without a proof, because a person confirmed that the log was
+// restored. The log of this program records the old and the new head. The claimed head must be
+// signed: with the pinned key, if there is one.
+func (w Witness) Accept(tx kv.Tx, changes *Log, claim Claim, author Author) (before, after Seen, err error) {
+	if before, err = w.Seen(tx); err != nil {
+		return before, after, err
+	}
+	if _, err := OpenCheckpoint(claim.Checkpoint, cmp.Or(w.pin, claim.Key)); err != nil {
+		return before, after, err
+	}
+	claim.Key = cmp.Or(w.pin, claim.Key)
+	after = Seen{Verified: claim}
+	if same(before, after) {
+		return before, after, nil
+	}
+	state, err := w.write(tx, after)
+	if err != nil {
+		return before, after, err
+	}
+	detail, err := json.Marshal(map[string]Claim{"old": before.Verified, "new": after.Verified})
+	if err != nil {
+		return before, after, fmt.Errorf("encode accepted head: %w", err)
+	}
+	return before, after, changes.Append(tx, Entry{
+		Actor: author.Actor, Action: AcceptedHead, Scope: everywhere, Resource: w.name,
+		Detail: detail, Reason: author.Reason, RequestID: author.RequestID,
+	}, Row{Value: state})
+}
+
+func (w Witness) write(tx kv.Tx, seen Seen) ([]byte, error) {
+	value, err := json.Marshal(seen)
+	if err != nil {
+		return nil, fmt.Errorf("encode witnessed head: %w", err)
+	}
+	if err := tx.Put(w.key(), value); err != nil {
+		return nil, fmt.Errorf("write witnessed head: %w", err)
+	}
+	return value, nil
+}
+
+// same reports whether two states of knowledge are equal.
+func same(a, b Seen) bool {
+	if a.Verified != b.Verified || (a.Refused == nil) != (b.Refused == nil) {
+		return false
+	}
+	return a.Refused == nil || *a.Refused == *b.Refused
+}

@@ -1,0 +1,46 @@
+package endpoint
+
+import (
+	"testing"
+
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// The changes below reach the store but not the matcher, as in the moment after a commit.
+func TestAMatchInMemoryCountsOnlyIfTheStoreAgrees(t *testing.T) {
+	t.Parallel()
+	r := registryOf(t, 2, 1)
+	name := Name{"acme", "e000001"}
+	change := func(edit func(*Endpoint)) error {
+		return r.kv.Update(t.Context(), func(tx kv.Tx) error {
+			old, err := read(tx, name)
+			if err != nil {
+				return err
+			}
+			e := old
+			edit(&e)
+			_, err = write(tx, &old, e)
+			return err
+		})
+	}
+	for _, tt := range []struct {
+		name   string
+		change func() error
+		want   Verdict
+	}{
+		{"unchanged", func() error { return nil }, Allowed},
+		{"described", func() error { return change(func(e *Endpoint) { e.Description = "orders" }) }, Allowed},
+		{"switched off", func() error { return change(func(e *Endpoint) { e.State = Inactive }) }, NotActive},
+		{"switched on", func() error { return change(func(e *Endpoint) { e.State = Active }) }, Allowed},
+		{"with other methods", func() error { return change(func(e *Endpoint) { e.Methods = []string{"GET"} }) }, MethodNotAllowed},
+		{"deleted", func() error {
+			return r.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(endpointKey(name)) })
+		}, NoEndpoint},
+	} {
+		check(t, tt.change())
+		a, err := r.Check(t.Context(), Question{Workspace: "acme", Method: "POST", URL: urlOf(1)})
+		if err != nil || a.Verdict != tt.want {
+			t.Errorf("%s: Check = %s, %v, want %s", tt.name, a.Verdict, err, tt.want)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package vaultclient
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/services/allowlist/internal/witness"
+)
+
+// ReasonRolledBack is the reason for everything that needs a vault that was rolled back.
+const ReasonRolledBack = witness.ReasonRolledBack
+
+// Unavailable reports whether an error means that the vault cannot be used at all at the moment, so
+// that all other calls would fail, too.
+func Unavailable(err error) bool {
+	return fault.Is(err, ReasonVaultUnavailable) || fault.Is(err, ReasonRolledBack)
+}
+
+// AcceptHead makes the current head of the vault's log the verified one; see [witness.Witness.Accept].
+// It then reports that the vault restarted, because the bindings of a restored vault differ.
+func (v *Vault) AcceptHead(ctx context.Context, author changelog.Author) (before, after changelog.Seen, err error) {
+	if before, after, err = v.heads.Accept(ctx, author); err != nil {
+		return before, after, translate(ctx, "accept head", err)
+	}
+	if v.restarted != nil {
+		v.restarted()
+	}
+	return before, after, nil
+}
+
+// refusal fails if the vault is known to be rolled back.
+func (v *Vault) refusal() error {
+	if v.heads == nil {
+		return nil
+	}
+	return v.heads.Refusal()
+}
+
+// admit fails unless the vault's log was verified in the epoch of an answer.
+func (v *Vault) admit(ctx context.Context, epoch string) error {
+	if v.heads == nil {
+		return nil
+	}
+	return v.heads.Admit(ctx, epoch)
+}
+
+// confirm fails unless the vault's log extends the last verified head now.
+func (v *Vault) confirm(ctx context.Context) error {
+	if v.heads == nil {
+		return nil
+	}
+	return v.heads.Confirm(ctx)
+}

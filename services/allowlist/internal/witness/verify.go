@@ -1,0 +1,178 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/client"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// errOtherRun is the error of an answer of a vault that has restarted since.
+var errOtherRun = errors.New("the vault restarted after it had answered")
+
+// verify verifies the vault's head and reports the own one. A wanted epoch must be that of the head.
+// The caller has the turn.
+func (w *Witness) verify(ctx context.Context, wanted string) error {
+	head, err := w.vault.GetCheckpoint(ctx, &vaultv1.GetCheckpointRequest{Parent: everywhere})
+	if err != nil {
+		return w.unverified(ctx, wanted, err)
+	}
+	w.unsupported = false
+	claim := changelog.Claim{Key: head.GetVerifierKey(), Checkpoint: head.GetCheckpoint()}
+	if err := w.judge(ctx, claim); err != nil {
+		return err
+	}
+	if !w.current(head.GetEpoch()) {
+		w.reported, w.size = "", 0 // another data file may lack the own head
+	}
+	if err := w.report(ctx); err != nil {
+		return err
+	}
+	epoch := head.GetEpoch()
+	w.epoch.Store(&epoch)
+	if wanted != "" && wanted != epoch {
+		return fault.New(fault.Unavailable, fault.Unreachable, "the vault restarted; try again").Because(errOtherRun)
+	}
+	return nil
+}
+
+// judge compares a head with the last verified one, and stores the result.
+func (w *Witness) judge(ctx context.Context, claim changelog.Claim) error {
+	seen, err := w.seen(ctx)
+	if err != nil {
+		return err
+	}
+	if seen.Refused != nil || seen.Verified != claim || w.pin != "" && w.pin != claim.Key {
+		proof, err := w.prove(ctx, seen, claim)
+		if err != nil {
+			return err
+		}
+		first := seen.Verified.Checkpoint == ""
+		err = w.kv.Update(ctx, func(tx kv.Tx) error {
+			seen, err = w.kept.Extend(tx, claim, proof)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("keep head of the vault: %w", err)
+		}
+		if first && seen.Refused == nil && w.pin == "" {
+			w.logger.WarnContext(ctx, "the allowlist keeps the key of the vault's change log that it saw first; compare it with the output of `vault log-key`, and set vault.log_key")
+		}
+	}
+	w.show(ctx, seen)
+	return w.Refusal()
+}
+
+// prove asks for the proof between the verified head and a claimed one. It returns no proof if the
+// vault's log is too short for it, or if none is needed.
+func (w *Witness) prove(ctx context.Context, seen changelog.Seen, claim changelog.Claim) (tlog.TreeProof, error) {
+	head, err := changelog.OpenCheckpoint(claim.Checkpoint, claim.Key)
+	if err != nil {
+		return nil, nil //nolint:nilerr // refused without a proof
+	}
+	from, to := min(seen.Size(), head.Size), max(seen.Size(), head.Size)
+	if from == 0 || from == to {
+		return nil, nil
+	}
+	res, err := w.vault.ProveConsistency(ctx, &vaultv1.ProveConsistencyRequest{Parent: everywhere, FromSize: from, ToSize: to})
+	switch {
+	case client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_LOG_TOO_SHORT):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("prove consistency: %w", err)
+	}
+	return hashes(res.GetHashes())
+}
+
+func hashes(raw [][]byte) (tlog.TreeProof, error) {
+	proof := make(tlog.TreeProof, len(raw))
+	for i, hash := range raw {
+		if len(hash) != tlog.HashSize {
+			return nil, errors.New("the vault's proof is malformed")
+		}
+		proof[i] = tlog.Hash(hash)
+	}
+	return proof, nil
+}
+
+// unverified handles a vault that returned no head. A vault of an early release has none, and a
+// policy may grant the role resolver only in some workspaces. Both are accepted until a head was
+// verified once.
+func (w *Witness) unverified(ctx context.Context, epoch string, err error) error {
+	unable := client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED) ||
+		client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
+	if !unable || w.verified != "" || w.pin != "" {
+		return fmt.Errorf("get head of the vault: %w", err)
+	}
+	if !w.unsupported {
+		w.unsupported = true
+		w.logger.WarnContext(ctx, "the vault returns no head of its change log, so a rollback of its data file is not noticed: it needs the current release, and its policy must grant this allowlist the role resolver in all workspaces")
+	}
+	if epoch != "" {
+		w.epoch.Store(&epoch)
+	}
+	return nil
+}
+
+// report reports the own head, unless the vault has it. The proof starts at the size that the vault
+// has. If the own log is shorter, there is no proof, and the vault refuses the head.
+func (w *Witness) report(ctx context.Context) error {
+	if w.unsupported {
+		return nil
+	}
+	for {
+		req, err := w.ownHead(ctx)
+		if err != nil {
+			return err
+		}
+		if req.GetCheckpoint() == w.reported {
+			return nil
+		}
+		res, err := w.vault.WitnessCheckpoint(ctx, req)
+		if err != nil {
+			return w.unreported(ctx, err)
+		}
+		w.mismatched = false
+		if w.size = res.GetSize(); res.GetWitnessed() {
+			w.reported = req.GetCheckpoint()
+			return nil
+		}
+	}
+}
+
+// ownHead returns the report of the own head.
+func (w *Witness) ownHead(ctx context.Context) (*vaultv1.WitnessCheckpointRequest, error) {
+	req := &vaultv1.WitnessCheckpointRequest{Parent: everywhere, VerifierKey: w.log.VerifierKey(), OldSize: w.size}
+	err := w.kv.View(ctx, func(r kv.Reader) error {
+		size, err := changelog.Size(r)
+		if err != nil {
+			return err
+		}
+		if req.Checkpoint, err = w.log.Checkpoint(r); err != nil || w.size > size {
+			return err
+		}
+		proof, err := changelog.Prove(r, w.size, size)
+		req.Hashes = make([][]byte, len(proof))
+		for i := range proof {
+			req.Hashes[i] = proof[i][:]
+		}
+		return err
+	})
+	return req, err
+}
+
+func (w *Witness) unreported(ctx context.Context, err error) error {
+	if client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_WITNESS_MISMATCH) && !w.mismatched {
+		w.mismatched = true
+		w.logger.ErrorContext(ctx, "the vault refuses this allowlist: its change log does not extend the last head that the vault saw, so its data file was rolled back or replaced; a super admin must confirm a restore at the vault")
+	}
+	return fmt.Errorf("report head: %w", err)
+}

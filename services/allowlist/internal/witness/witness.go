@@ -1,0 +1,285 @@
+// Package witness follows the head of the vault's change log, and reports the allowlist's own.
+//
+// A vault whose data file was put back to an earlier state is consistent in itself: it has old
+// values, enables disabled versions, and reserves nonces a second time. The allowlist notices it,
+// because it keeps the last head of the vault's log in its own store. Each new head must extend that
+// one, by a consistency proof. If it does not, the allowlist uses nothing from this vault
+// (VAULT_ROLLED_BACK) until a super admin confirms a restore ([Witness.Accept]), or until the log
+// extends the head again. An unreachable vault is not judged.
+//
+// # On the path of a request
+//
+// Each start of the vault begins an epoch, and a data file is replaced only between two epochs. So
+// an answer of the vault is used only if the head was verified in the epoch of the answer
+// ([Witness.Admit]). This compares two strings in memory, and calls the vault once per epoch.
+// [Witness.Run] verifies each later head, at most once a second.
+//
+// # The other direction
+//
+// Each verification also reports the allowlist's own head, for the vault to keep. Neither of the two
+// notices that both data files were put back to the same moment.
+package witness
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// ReasonRolledBack is the reason for everything that needs a vault whose log does not extend the
+// last verified head.
+const ReasonRolledBack fault.Reason = "VAULT_ROLLED_BACK"
+
+const (
+	// pace is the shortest time between two verifications of [Witness.Run].
+	pace = time.Second
+	// callBound is the time limit of one verification.
+	callBound = 5 * time.Second
+	// retryAfter is how long callers should wait: a person has to act.
+	retryAfter = 30 * time.Second
+	// vaultLog is the name of the vault's log in the store.
+	vaultLog = "vault"
+	// everywhere is the parent of requests about the log.
+	everywhere = "workspaces/-"
+)
+
+// Options are the parts of a [Witness]. All except Key are required.
+type Options struct {
+	Vault vaultv1.VaultServiceClient
+	// Store is the allowlist's own store, to which Log is attached.
+	Store kv.Store
+	Log   *changelog.Log
+	// Key is the verifier key of the vault's log. If it is empty, the witness keeps the first key that
+	// it sees.
+	Key     string
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// A Witness follows the vault's log. It is safe for concurrent use.
+type Witness struct {
+	vault  vaultv1.VaultServiceClient
+	kv     kv.Store
+	log    *changelog.Log
+	kept   changelog.Witness
+	pin    string
+	logger *slog.Logger
+	gauge  prometheus.Gauge
+
+	refused atomic.Bool
+	// epoch is the epoch in which the head was last verified.
+	epoch atomic.Pointer[string]
+	// heard is the newest head that the watch stated; nil without a watch.
+	heard atomic.Pointer[stated]
+	kick  chan struct{} // holds one element while a new epoch waits to be verified
+
+	// turn holds one element while a verification runs. The fields below belong to it.
+	turn chan struct{}
+	// verified is the last verified head.
+	verified string
+	// reported is the own head that the vault has, and size is its size as the vault knows it.
+	reported string
+	size     uint64
+	// unsupported is whether the vault returns no head, and mismatched whether it refuses the own one.
+	// The log says each once.
+	unsupported, mismatched bool
+}
+
+// stated is a head that the watch stated.
+type stated struct{ epoch, checkpoint string }
+
+// New returns a witness that continues from the head in the store.
+func New(ctx context.Context, o Options) (*Witness, error) {
+	w := &Witness{
+		vault: o.Vault, kv: o.Store, log: o.Log, kept: changelog.NewWitness(vaultLog, o.Key), pin: o.Key, logger: o.Logger,
+		gauge: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keyward_vault_rolled_back",
+			Help: "1 while the change log of the vault does not extend the last head that the allowlist verified, 0 otherwise.",
+		}),
+		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+	}
+	if err := o.Metrics.Register(w.gauge); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	seen, err := w.seen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.set(seen)
+	return w, nil
+}
+
+// Refusal returns VAULT_ROLLED_BACK while the vault's log does not extend the last verified head.
+func (w *Witness) Refusal() error {
+	if w.refused.Load() {
+		return rolledBack()
+	}
+	return nil
+}
+
+// Admit fails unless the head of the vault's log was verified in the epoch of an answer. It verifies
+// the head if this is the first answer of the epoch. Without an epoch, which early releases of the
+// vault do not state, Admit is [Witness.Refusal].
+func (w *Witness) Admit(ctx context.Context, epoch string) error {
+	if err := w.Refusal(); err != nil || epoch == "" || w.current(epoch) {
+		return err
+	}
+	return w.exclusively(ctx, func(ctx context.Context) error {
+		if w.current(epoch) { // verified for another caller meanwhile
+			return w.Refusal()
+		}
+		return w.verify(ctx, epoch)
+	})
+}
+
+// Confirm verifies the current head of the vault's log.
+func (w *Witness) Confirm(ctx context.Context) error {
+	return w.exclusively(ctx, func(ctx context.Context) error { return w.verify(ctx, "") })
+}
+
+// Heard receives a head that the watch states. It does not block.
+func (w *Witness) Heard(epoch, checkpoint string) {
+	w.heard.Store(&stated{epoch, checkpoint})
+	if w.current(epoch) {
+		return
+	}
+	select {
+	case w.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run verifies heads and reports the own head until ctx ends: at once in a new epoch, and otherwise
+// once a second after a change.
+func (w *Witness) Run(ctx context.Context) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for {
+		// A vault that cannot be reached is not judged, and everything else is logged when it changes.
+		_ = w.exclusively(ctx, w.follow)
+		select {
+		case <-tick.C:
+		case <-w.kick:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// follow verifies the vault's head, or only reports the own one if the watch stated no new head.
+func (w *Witness) follow(ctx context.Context) error {
+	heard := w.heard.Load()
+	if heard == nil || heard.checkpoint != w.verified || !w.current(heard.epoch) || w.refused.Load() {
+		return w.verify(ctx, "")
+	}
+	return w.report(ctx)
+}
+
+// Accept makes the current head of the vault's log the verified one, because a person confirmed that
+// the vault was restored. It returns the old and the new head, which are the same if the log extends
+// the old one.
+func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, after changelog.Seen, err error) {
+	err = w.exclusively(ctx, func(ctx context.Context) error {
+		err := w.verify(ctx, "")
+		if before, _ = w.seen(ctx); err == nil || before.Refused == nil {
+			after = before
+			return err
+		}
+		claim := *before.Refused
+		err = w.kv.Update(ctx, func(tx kv.Tx) error {
+			before, after, err = w.kept.Accept(tx, w.log, claim, author)
+			return err
+		})
+		if err != nil {
+			return rolledBack().Because(fmt.Errorf("accept head: %w", err))
+		}
+		w.show(ctx, after)
+		return nil
+	})
+	return before, after, err
+}
+
+// Checkpoint returns the signed head of the allowlist's log.
+func (w *Witness) Checkpoint(ctx context.Context) (own changelog.Claim, err error) {
+	own.Key = w.log.VerifierKey()
+	err = w.kv.View(ctx, func(r kv.Reader) error {
+		own.Checkpoint, err = w.log.Checkpoint(r)
+		return err
+	})
+	return own, err
+}
+
+// Prove returns the consistency proof between two sizes of the allowlist's log.
+func (w *Witness) Prove(ctx context.Context, from, to uint64) (proof tlog.TreeProof, err error) {
+	err = w.kv.View(ctx, func(r kv.Reader) error {
+		proof, err = changelog.Prove(r, from, to)
+		return err
+	})
+	return proof, err
+}
+
+// exclusively runs one verification at a time.
+func (w *Witness) exclusively(ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-w.turn }()
+	return fn(ctx)
+}
+
+// current reports whether the head was verified in an epoch.
+func (w *Witness) current(epoch string) bool {
+	verified := w.epoch.Load()
+	return verified != nil && *verified == epoch
+}
+
+func (w *Witness) seen(ctx context.Context) (seen changelog.Seen, err error) {
+	err = w.kv.View(ctx, func(r kv.Reader) error {
+		seen, err = w.kept.Seen(r)
+		return err
+	})
+	return seen, err
+}
+
+// show follows the stored state, and logs its changes.
+func (w *Witness) show(ctx context.Context, seen changelog.Seen) {
+	before := w.refused.Load()
+	w.set(seen)
+	switch refused := seen.Refused != nil; {
+	case refused && !before:
+		w.logger.ErrorContext(ctx, "the change log of the vault does not extend the last head that the allowlist verified: its data file was rolled back or replaced; its keys are refused until a super admin confirms a restore",
+			slog.Uint64("last_size", seen.Size()))
+	case !refused && before:
+		w.logger.WarnContext(ctx, "the change log of the vault extends the last verified head again, or its head was accepted; its keys are used", slog.Uint64("last_size", seen.Size()))
+	}
+}
+
+func (w *Witness) set(seen changelog.Seen) {
+	w.verified = seen.Verified.Checkpoint
+	refused := seen.Refused != nil
+	if w.refused.Store(refused); refused {
+		w.gauge.Set(1)
+	} else {
+		w.gauge.Set(0)
+	}
+}
+
+func rolledBack() *fault.Error {
+	return fault.New(fault.Unavailable, ReasonRolledBack,
+		"the vault was rolled back or replaced, so its keys are refused; a super admin must confirm a restore with AcceptVaultCheckpoint").
+		Retry(retryAfter)
+}

@@ -1,0 +1,90 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/search"
+)
+
+// fillBatch is the number of names that are added to the search index at a time. Changes that
+// create or delete a secret wait for at most one batch.
+const fillBatch = 1000
+
+// fillIndex adds all names to the search index. The store already serves: until the index is
+// complete, List examines the secrets themselves.
+func (s *Store) fillIndex(ctx context.Context) {
+	var last []byte
+	err := s.index.Fill(ctx, func() (batch []search.ID, more bool, err error) {
+		var next []byte
+		err = s.kv.View(ctx, func(r kv.Reader) (err error) {
+			batch, next, err = readNames(r, last)
+			return err
+		})
+		last = next
+		return batch, len(batch) == fillBatch, err
+	})
+	if err != nil && ctx.Err() == nil && !errors.Is(err, kv.ErrClosed) {
+		s.logger.ErrorContext(ctx, "filling the search index failed; searches are slow until the next start", slog.Any("error", err))
+	}
+}
+
+// readNames returns some names after the key last, and the key of the last one.
+func readNames(r kv.Reader, last []byte) (names []search.ID, next []byte, err error) {
+	all := kv.NewKey(spaceSecret)
+	keys, err := scanKeys(r, behind(kv.Prefix(all, fillBatch), last))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, next = range keys {
+		workspace, rest, err := kv.CutText(next[len(all):])
+		if err != nil {
+			return nil, nil, err
+		}
+		id, _, err := kv.CutText(rest)
+		if err != nil {
+			return nil, nil, err
+		}
+		names = append(names, search.ID{Workspace: workspace, ID: id})
+	}
+	return names, next, nil
+}
+
+// Scans reports whether List may have to examine the secrets themselves for a query that it would
+// otherwise find in the search index, which is not complete yet. Its pages are then complete too,
+// but may be short. The answer holds for a List that starts after it.
+func (s *Store) Scans(q Query) bool { return q.searches() && !s.index.Complete() }
+
+// settle completes a change that created or removed a name. It returns err, or the error of
+// updating the index. Only a refusal is certain to have changed nothing: after any other error the
+// change may have been committed without a confirmation.
+func (s *Store) settle(ctx context.Context, name Name, err error) error {
+	if _, refused := fault.From(err); refused {
+		return err
+	}
+	followed := s.follow(ctx, name)
+	if err != nil {
+		return err
+	}
+	return followed
+}
+
+// follow updates the index entry of a name from the store.
+func (s *Store) follow(ctx context.Context, name Name) error {
+	// The change is committed. A caller that disconnects now must not prevent the index update.
+	ctx = context.WithoutCancel(ctx)
+	return s.index.Set(name.Workspace, name.ID, func() (present bool, err error) {
+		err = s.kv.View(ctx, func(r kv.Reader) error {
+			_, err := r.Get(secretKey(name))
+			present = err == nil
+			if errors.Is(err, kv.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		return present, err
+	})
+}

@@ -1,0 +1,82 @@
+package vaulttest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+)
+
+// A Reporter has a change log, as a resolver does, and reports its heads.
+type Reporter struct {
+	log   *changelog.Log
+	store kv.Store
+}
+
+// NewReporter returns a reporter with an empty log. Reporters of the same seed have the same key,
+// and different entries.
+func NewReporter(t testing.TB, seed byte) *Reporter {
+	t.Helper()
+	log, err := changelog.New([32]byte{seed}, "allowlist", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := boltkv.Open(t.TempDir()+"/log.db", boltkv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	store.Attach(changelog.Name, log)
+	return &Reporter{log, store}
+}
+
+// Grow appends entries.
+func (r *Reporter) Grow(t testing.TB, entries int) {
+	t.Helper()
+	for range entries {
+		err := r.store.Update(t.Context(), func(tx kv.Tx) error {
+			return r.log.Append(tx, changelog.Entry{Action: "grown", Scope: Workspace, Resource: "r"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Report reports the head as the caller, with a proof from oldSize, or without one if the log is
+// shorter.
+func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldSize uint64) (*vaultv1.WitnessCheckpointResponse, error) {
+	t.Helper()
+	req := &vaultv1.WitnessCheckpointRequest{Parent: Everywhere, VerifierKey: r.log.VerifierKey(), OldSize: oldSize}
+	err := r.store.View(ctx, func(reader kv.Reader) error {
+		head, err := r.log.Head(reader)
+		if err != nil {
+			return err
+		}
+		var proof tlog.TreeProof
+		if oldSize <= head.Size {
+			if proof, err = changelog.Prove(reader, oldSize, head.Size); err != nil {
+				return err
+			}
+		}
+		for _, hash := range proof {
+			req.Hashes = append(req.Hashes, hash[:])
+		}
+		req.Checkpoint, err = r.log.Checkpoint(reader)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caller.WitnessCheckpoint(ctx, req)
+}
