@@ -61,7 +61,8 @@ type AD struct {
 }
 
 func (ad AD) parts(first ...string) []string {
-	parts := append(first, ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
+	parts := make([]string, 0, len(first)+5)
+	parts = append(append(parts, first...), ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
 	if ad.Usage != "" {
 		parts = append(parts, ad.Usage)
 	}

@@ -74,6 +74,7 @@ type Vault struct {
 	log     *changelog.Log
 	secrets *secret.Store
 	api     *api.Server
+	alarm   alarm
 }
 
 // New opens the vault. The logger receives errors of background work. Close the vault after the
@@ -94,36 +95,37 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	v, err := assemble(ctx, store, keys, logger)
-	if err != nil {
+	v := &Vault{store: store, alarm: alarm{rang: make(chan struct{})}}
+	if err := v.assemble(ctx, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return v, nil
 }
 
-// assemble creates the vault over an open store.
-func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) (*Vault, error) {
+// assemble completes the vault over an open store.
+func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
 	if err != nil {
-		return nil, fmt.Errorf("open change log: %w", err)
+		return fmt.Errorf("open change log: %w", err)
 	}
 	store.Attach(changelog.Name, log)
 	pages, err := page.NewSealer(keys.Derive("page tokens"), time.Now)
 	if err != nil {
-		return nil, fmt.Errorf("prepare page tokens: %w", err)
+		return fmt.Errorf("prepare page tokens: %w", err)
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
-		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger,
+		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Tampered: v.alarm.ring,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open secrets: %w", err)
+		return fmt.Errorf("open secrets: %w", err)
 	}
 	recipients, err := transit.NewSealer(time.Now)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Vault{store: store, log: log, secrets: secrets, api: api.New(secrets, ledger, pages, recipients)}, nil
+	v.log, v.secrets, v.api = log, secrets, api.New(secrets, ledger, pages, recipients)
+	return nil
 }
 
 // Register adds the vault's service to a gRPC server.

@@ -53,22 +53,22 @@ const maxReferrers = 10
 // A Detail is the part of a change log entry that is specific to the vault. It has no field for a
 // value.
 type Detail struct {
-	OldDescription  string           
-	NewDescription  string           
+	OldDescription  string
+	NewDescription  string
 	OldLabels       map[string]string
 	NewLabels       map[string]string
-	OldAllowedHosts []string         
-	NewAllowedHosts []string         
-	Referrers       []string         
+	OldAllowedHosts []string
+	NewAllowedHosts []string
+	Referrers       []string
 
 	OldRotationPeriod time.Duration
 	NewRotationPeriod time.Duration
 
 	OldChains  []string
 	Chains     []string
-	OldCost    uint64  
-	NewCost    uint64  
-	WeakReason string  
+	OldCost    uint64
+	NewCost    uint64
+	WeakReason string
 }
 
 // An Event is one entry of the change log with its decoded detail.

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"encoding/base32"
+	"encoding/binary"
 	"errors"
 	"strconv"
 	"time"
@@ -32,7 +33,10 @@ type row struct {
 }
 
 // uidSize is the length of a uid in keys and records.
-const uidSize = 16
+const (
+	uidSize     = 16
+	uidTextSize = 26
+)
 
 // uidText is the encoding of uids outside of the store.
 var uidText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -41,21 +45,31 @@ var uidText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding
 var errKey = errors.New("malformed key")
 
 // rawUID returns the bytes of a uid. Those of a malformed uid are zero, which no uid is.
-func rawUID(uid string) []byte {
-	var raw [uidSize]byte
-	if len(uid) == uidText.EncodedLen(uidSize) {
-		if _, err := uidText.Decode(raw[:], []byte(uid)); err != nil {
-			clear(raw[:])
-		}
+func rawUID(uid string) (raw [uidSize]byte) {
+	if len(uid) != uidTextSize {
+		return raw
 	}
-	return raw[:]
+	var text [uidTextSize]byte
+	copy(text[:], uid)
+	if _, err := uidText.Decode(raw[:], text[:]); err != nil {
+		clear(raw[:])
+	}
+	return raw
 }
 
 // ofUID starts a key of an incarnation.
 func ofUID(space, uid string) kv.Key {
-	// Most keys continue with a number, and some with a name.
+	raw := rawUID(uid)
+	key := make(kv.Key, 0, len(space)+1+uidSize)
+	return append(append(append(key, space...), 0), raw[:]...)
+}
+
+// numberedKey returns a key of an incarnation that ends with a number.
+func numberedKey(space, uid string, number uint32) kv.Key {
+	raw := rawUID(uid)
 	key := make(kv.Key, 0, len(space)+1+uidSize+8)
-	return append(append(append(key, space...), 0), rawUID(uid)...)
+	key = append(append(append(key, space...), 0), raw[:]...)
+	return binary.BigEndian.AppendUint64(key, uint64(number))
 }
 
 // perUID returns the prefixes of all keys of a uid.
@@ -85,10 +99,12 @@ func updateKey(n Name, at time.Time) kv.Key {
 
 func versionsKey(uid string) kv.Key { return ofUID(spaceVersion, uid) }
 
+func versionKey(uid string, number uint32) kv.Key { return numberedKey(spaceVersion, uid, number) }
+
 func versionRow(uid string, number uint32) row { return numberedRow(spaceVersion, uid, number) }
 
 func numberedRow(space, uid string, number uint32) row {
-	return row{ofUID(space, uid).Uint(uint64(number)), space + strconv.FormatUint(uint64(number), 10)}
+	return row{numberedKey(space, uid, number), space + strconv.FormatUint(uint64(number), 10)}
 }
 
 func bindingsKey(uid string) kv.Key { return ofUID(spaceBinding, uid) }
@@ -114,20 +130,19 @@ func hostRow(uid, host, referrer string) row { return textRow(spaceHost, uid, ho
 
 func pinnedRow(uid string, number uint32) row { return numberedRow(spacePinned, uid, number) }
 
-func noncesKey(uid string, number uint32) kv.Key {
-	return ofUID(spaceNonces, uid).Uint(uint64(number))
-}
+func noncesKey(uid string, number uint32) kv.Key { return numberedKey(spaceNonces, uid, number) }
 
 func allUsesKey(uid string) kv.Key { return ofUID(spaceUses, uid) }
 
-func usesKey(uid string, number uint32) kv.Key { return allUsesKey(uid).Uint(uint64(number)) }
+func usesKey(uid string, number uint32) kv.Key { return numberedKey(spaceUses, uid, number) }
 
 func equalsKey(workspace string, p Print) kv.Key {
 	return append(kv.NewKey(spaceEqual).Text(workspace), p[:]...)
 }
 
 func equalKey(workspace string, p Print, uid string) kv.Key {
-	return append(equalsKey(workspace, p), rawUID(uid)...)
+	raw := rawUID(uid)
+	return append(equalsKey(workspace, p), raw[:]...)
 }
 
 func sealingRow(workspace string) row { return row{key: kv.NewKey(spaceSealing).Text(workspace)} }

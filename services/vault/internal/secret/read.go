@@ -155,10 +155,11 @@ func (s *Store) find(r kv.Reader, w Wanted) (sec Secret, v Version, err error) {
 	if err != nil {
 		return Secret{}, Version{}, err
 	}
-	v, err = s.loadVersion(r, sec, cmp.Or(w.Number, sec.Current))
-	if fault.Is(err, VersionNotFound) {
-		err = nil
+	number := cmp.Or(w.Number, sec.Current)
+	if number > sec.Last {
+		return sec, Version{}, nil
 	}
+	v, err = s.loadVersion(r, sec, number)
 	return sec, v, err
 }
 
@@ -185,8 +186,11 @@ func (v Version) usable() error {
 
 // withPrevious adds the versions that were current before to an error.
 func withPrevious(err error, previous []Replacement) error {
+	if err == nil || len(previous) == 0 {
+		return err
+	}
 	refusal, ok := fault.From(err)
-	if !ok || len(previous) == 0 {
+	if !ok {
 		return err
 	}
 	all := make([]string, len(previous))

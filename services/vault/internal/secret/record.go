@@ -109,7 +109,7 @@ func timeOf(nanos int64) time.Time {
 	return time.Unix(0, nanos).UTC()
 }
 
-// The texts of usages and states that this program does not know are their numbers, so that they
+// Usages and states that this program does not know are represented by their numbers, so that they
 // are stored again as they were.
 
 func usageMessage(u Usage) stored.Usage {

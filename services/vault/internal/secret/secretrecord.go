@@ -12,8 +12,9 @@ import (
 
 // message returns the stored form of a secret.
 func (s Secret) message() *stored.Secret {
+	uid := rawUID(s.UID)
 	m := &stored.Secret{
-		Uid: rawUID(s.UID), LastChange: s.LastChange, Created: nanos(s.Created), UpdatedAfter: int64(s.Updated.Sub(s.Created)),
+		Uid: uid[:], LastChange: s.LastChange, Created: nanos(s.Created), UpdatedAfter: int64(s.Updated.Sub(s.Created)),
 		Changes: s.Revision - resource.FirstRevision(s.UID),
 		Usage:   usageMessage(s.Usage), Current: s.Current, Last: s.Last, State: stateMessage(s.State),
 		References: s.References, AllowedHosts: s.AllowedHosts, Ports: s.Ports, UsedPorts: s.UsedPorts,

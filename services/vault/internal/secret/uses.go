@@ -24,6 +24,9 @@ type Uses struct {
 	Unknown []byte
 }
 
+// reported reports whether there are any uses.
+func (u Uses) reported() bool { return u.Used > 0 || u.Failed > 0 || u.Opened > 0 || !u.Last.IsZero() }
+
 // A Count is the report about one version.
 type Count struct {
 	Name    Name

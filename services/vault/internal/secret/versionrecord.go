@@ -81,7 +81,7 @@ func findVersion(r kv.Reader, sec Secret, number uint32) (v Version, text []byte
 	if number == 0 || number > sec.Last {
 		return Version{}, nil, versionNotFound()
 	}
-	text, err = r.Get(versionsKey(sec.UID).Uint(uint64(number)))
+	text, err = r.Get(versionKey(sec.UID, number))
 	if isMissing(err) {
 		return Version{}, nil, tampered("the row of a version is missing")
 	}

@@ -103,6 +103,14 @@ func TestAValueThatWasExchangedInTheFileIsFound(t *testing.T) {
 			t.Error("the refusal contains a value")
 		}
 	}
+	select {
+	case <-k.Vault.Tampered():
+	default:
+		t.Error("the vault does not report that its data was changed")
+	}
+	if got := k.Vault.Mismatches(); got != 2 {
+		t.Errorf("the vault reports %d mismatches, want 2", got)
+	}
 }
 
 func read(t testing.TB, k *vaulttest.Kit) []byte {
