@@ -297,3 +297,45 @@ func TestWhatVersionsLackedIsSettled(t *testing.T) {
 		t.Errorf("the token may be sent to %v, %v", versions, err)
 	}
 }
+
+// The previous form of fingerprints named no version. A second kind did, by another digest of the
+// value, which no one can compute once the value is destroyed.
+func TestALedgerOfADestroyedVersionIsFoundByItsValue(t *testing.T) {
+	t.Parallel()
+	u := newUpgrade(t)
+	for _, pair := range u.rowsOf(t, "equal") {
+		put(t, u.old, pair.Key, []byte("key"))
+	}
+	var uid string
+	for _, pair := range u.rowsOf(t, "version") {
+		if !bytes.Contains(pair.Value, []byte(`"state":"DESTROYED"`)) {
+			continue
+		}
+		var err error
+		if uid, _, err = kv.CutText(pair.Key[len(kv.NewKey("version")):]); err != nil {
+			t.Fatal(err)
+		}
+		put(t, u.old, pair.Key, bytes.Replace(pair.Value, []byte(`"nonces":{"used":0}`), []byte(`"nonces":{"used":65000,"bits":64}`), 1))
+	}
+	put(t, u.old, append(kv.NewKey("print").Text(uid), "a digest of the value"...), []byte("\x013"))
+	if err := u.run(t); err != nil {
+		t.Fatal(err)
+	}
+	s := u.vault(t)
+	call := secret.Call{Author: changelog.Author{Reason: "a test"}}
+	if _, err := s.SetSealing(t.Context(), call, "acme", secret.SealingChange{Admin: true}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := secret.NewValue([]byte("the third value"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := s.Update(t.Context(), call, name("key"), secret.Change{Value: again.Acknowledged("a test")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := secret.Reservation{UID: key.UID, Version: key.Last, Bits: 64, Count: 100}
+	if got, err := s.ReserveNonces(t.Context(), key.Name, "allowlist", want); err != nil || got.Used != 65_100 {
+		t.Errorf("the value stored again has %+v, %v, want the ledger of the destroyed version", got, err)
+	}
+}

@@ -57,6 +57,17 @@ func rawUID(uid string) (raw [uidSize]byte) {
 	return raw
 }
 
+// textOf returns the text of a uid of a secret or a version.
+func textOf(raw []byte) string {
+	var text [2 * uidTextSize]byte
+	size := uidText.EncodedLen(len(raw))
+	if size > len(text) {
+		return ""
+	}
+	uidText.Encode(text[:size], raw)
+	return string(text[:size])
+}
+
 // ofUID starts a key of an incarnation.
 func ofUID(space, uid string) kv.Key {
 	raw := rawUID(uid)
@@ -160,7 +171,7 @@ func lastUID(key []byte, prefix kv.Key) (string, error) {
 	if len(key) != len(prefix)+uidSize {
 		return "", errKey
 	}
-	return uidText.EncodeToString(key[len(prefix):]), nil
+	return textOf(key[len(prefix):]), nil
 }
 
 // behind narrows a range to the keys after the last one that was seen.

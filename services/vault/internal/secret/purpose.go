@@ -146,7 +146,7 @@ func (s Secret) public(v Version) bool {
 
 // permits fails unless the holder of a binding may resolve a KEY for the purpose with the digest.
 // It returns that purpose and whether it can be sealed.
-func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
+func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (purpose Purpose, sealable bool, err error) {
 	if err := sec.checkHolder(holder); err != nil || sec.Usage != Key || sec.public(v) {
 		return Purpose{}, false, err
 	}
@@ -159,6 +159,11 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 	if p := sec.Purpose; p.isStated() && !p.is(digest) {
 		return Purpose{}, false, p.fixed(nil)
 	}
+	return claimed(r, sec, holder, digest)
+}
+
+// claimed is permits for a KEY whose purpose is not sealed: a binding must claim it.
+func claimed(r kv.Reader, sec Secret, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
 	found, sealable := false, true
 	for b, err := range eachBinding(r, sec) {
 		switch {

@@ -48,7 +48,7 @@ func parseSecret(name Name, text []byte) (Secret, error) {
 	if len(m.GetUid()) != uidSize {
 		return Secret{}, read("secret", errRecord)
 	}
-	uid := uidText.EncodeToString(m.GetUid())
+	uid := textOf(m.GetUid())
 	created := timeOf(m.GetCreated())
 	s := Secret{
 		Name: name, UID: uid, LastChange: m.GetLastChange(), Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),

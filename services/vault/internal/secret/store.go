@@ -226,7 +226,7 @@ func (s *Store) newUID() (string, error) {
 	if _, err := io.ReadFull(s.random, drawn[:]); err != nil {
 		return "", fmt.Errorf("generate uid: %w", err)
 	}
-	return uidText.EncodeToString(drawn[:]), nil
+	return textOf(drawn[:]), nil
 }
 
 // timestamp returns the current time, without the part that does not survive storing.

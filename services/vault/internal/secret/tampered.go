@@ -111,7 +111,7 @@ func unused(tx *writes, name Name) error {
 // firstRead compares the row of a secret with the newest entry of the name, unless it did so
 // before.
 func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
-	seen := comparison{sec.UID, 0, sec.LastChange}
+	seen := comparison{rawUID(sec.UID), 0, sec.LastChange}
 	if s.compared.has(seen) {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
 // firstReadVersion compares the row of a version with the entry that it names, unless it did so
 // before.
 func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte) error {
-	seen := comparison{sec.UID, v.Number, v.LastChange}
+	seen := comparison{rawUID(sec.UID), v.Number, v.LastChange}
 	if s.compared.has(seen) {
 		return nil
 	}
@@ -176,7 +176,7 @@ const maxCompared = 1 << 17
 
 // A comparison is the row of a secret, or of one of its versions, that was compared with the log.
 type comparison struct {
-	uid     string
+	uid     [uidSize]byte
 	version uint32 // 0 for the secret
 	change  uint64
 }

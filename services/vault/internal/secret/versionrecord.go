@@ -41,11 +41,8 @@ func parseVersion(number uint32, text []byte) (Version, error) {
 	}
 	v := Version{
 		Number: number, LastChange: m.GetLastChange(), Created: timeOf(m.GetCreated()), State: stateOf(m.GetState()),
-		SameAs: m.GetSameAs(), Public: m.GetPublic(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(),
+		UID: textOf(m.GetUid()), SameAs: m.GetSameAs(), Public: m.GetPublic(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(),
 		WeakReason: m.GetWeakReason(), Unknown: m.ProtoReflect().GetUnknown(),
-	}
-	if len(m.GetUid()) > 0 {
-		v.UID = uidText.EncodeToString(m.GetUid())
 	}
 	for _, p := range m.GetPrints() {
 		if len(p) != len(Print{}) {

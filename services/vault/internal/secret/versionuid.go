@@ -19,7 +19,7 @@ func versionUID(sealed keyring.Sealed) string {
 	h := sha256.New()
 	h.Write([]byte("keyward version\x00"))
 	h.Write(sealed.Ciphertext)
-	return uidText.EncodeToString(h.Sum(nil)[:versionUIDSize])
+	return textOf(h.Sum(nil)[:versionUIDSize])
 }
 
 // rawVersionUID returns the bytes of a version's uid, or nil if it has none.

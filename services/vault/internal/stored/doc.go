@@ -36,7 +36,9 @@
 //     version, or a missing one, contradicts the secret's row. The same is true of the holders
 //     of bindings and of the number of referrers.
 //   - Each version of a KEY has a ledger, its own or that of the version with the same value. A
-//     missing ledger refuses.
+//     missing ledger refuses. Each fingerprint of a version has a row.
+//
+// The rows of u and e follow from the others, so a check of all rows finds a missing one.
 //
 // Ledgers and uses change without an entry. An attacker with write access to the file can
 // therefore put an earlier row of these back.
