@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"math"
+	"strconv"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/stored"
@@ -114,4 +115,29 @@ func WithValue(version, other []byte) ([]byte, error) {
 	}
 	m.Value = from.GetValue()
 	return encode(&m)
+}
+
+// Listed returns the rows of a secret that entries of the log list, by ref.
+func Listed(r kv.Reader, name Name, uid string) (map[string][]byte, error) {
+	rows := make(map[string][]byte)
+	value, err := r.Get(secretKey(name))
+	if err == nil {
+		rows[""] = value
+	} else if !isMissing(err) {
+		return nil, err
+	}
+	for _, space := range []string{spaceVersion, spaceBinding, spaceReferrer, spaceHost, spacePinned} {
+		prefix := ofUID(space, uid)
+		for pair, err := range r.Scan(kv.Prefix(prefix, math.MaxInt16)) {
+			if err != nil {
+				return nil, err
+			}
+			rest := string(pair.Key[len(prefix):])
+			if number, left, err := kv.CutUint(pair.Key[len(prefix):]); (space == spaceVersion || space == spacePinned) && err == nil && len(left) == 0 {
+				rest = strconv.FormatUint(number, 10)
+			}
+			rows[space+rest] = pair.Value
+		}
+	}
+	return rows, nil
 }
