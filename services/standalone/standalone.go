@@ -97,6 +97,9 @@ func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]ser
 	if err != nil {
 		return nil, err
 	}
+	if err := v.Export(t.Metrics); err != nil {
+		return []server.Service{v}, err
+	}
 	a, err := allowlist.New(ctx, allowlist.Config{
 		Store:   h.data("allowlist.db"),
 		KeyFile: h.key("allowlist.kek"),

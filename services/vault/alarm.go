@@ -1,8 +1,11 @@
 package vault
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // An alarm counts the times that stored data turned out to have been changed outside of the vault.
@@ -22,6 +25,14 @@ func (a *alarm) ring() {
 // any longer.
 func (v *Vault) Tampered() <-chan struct{} { return v.alarm.rang }
 
-// Mismatches returns how many requests and checks found data that was changed outside of the vault
-// since the start.
-func (v *Vault) Mismatches() uint64 { return v.alarm.count.Load() }
+// Export registers the metrics of the vault.
+func (v *Vault) Export(to prometheus.Registerer) error {
+	err := to.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "keyward_vault_tampered_total",
+		Help: "Requests and checks that found stored data that was changed outside of the vault.",
+	}, func() float64 { return float64(v.alarm.count.Load()) }))
+	if err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	return nil
+}

@@ -46,5 +46,8 @@ func serve(ctx context.Context, cfg config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := v.Export(t.Metrics); err != nil {
+		return errors.Join(err, v.Close())
+	}
 	return server.Run(ctx, cfg.Server, t, v)
 }

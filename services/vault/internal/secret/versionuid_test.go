@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 
 	"github.com/keyward/keyward/pkg/kv"
@@ -108,8 +109,13 @@ func TestAValueThatWasExchangedInTheFileIsFound(t *testing.T) {
 	default:
 		t.Error("the vault does not report that its data was changed")
 	}
-	if got := k.Vault.Mismatches(); got != 2 {
-		t.Errorf("the vault reports %d mismatches, want 2", got)
+	metrics := prometheus.NewRegistry()
+	if err := k.Vault.Export(metrics); err != nil {
+		t.Fatal(err)
+	}
+	families, err := metrics.Gather()
+	if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != 2 {
+		t.Errorf("the metrics are %v, %v, want 2 findings", families, err)
 	}
 }
 
