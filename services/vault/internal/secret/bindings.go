@@ -17,7 +17,7 @@ func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Bin
 			bindings, next, err = bindingsOfAll(r, name.Workspace, p)
 			return err
 		}
-		sec, err := loadSecret(r, name)
+		sec, err := s.loadSecret(r, name)
 		if err != nil {
 			return err
 		}

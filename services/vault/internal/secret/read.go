@@ -37,11 +37,7 @@ type Stored struct {
 func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		stored = Stored{}
-		var text []byte
-		if sec, text, err = findSecret(r, name); err != nil {
-			return err
-		}
-		if err := s.firstRead(r, sec, text); err != nil {
+		if sec, err = s.loadSecret(r, name); err != nil {
 			return err
 		}
 		v, err := s.loadVersion(r, sec, sec.Current)
@@ -145,12 +141,9 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 // find returns the secret that a resolve means, and the version, which is zero if it does not
 // exist: only a holder of a binding learns that.
 func (s *Store) find(r kv.Reader, w Wanted) (sec Secret, v Version, err error) {
-	sec, text, err := findSecret(r, w.Name)
+	sec, err = s.loadSecret(r, w.Name)
 	if err == nil && sec.UID != w.UID {
 		err = notFound()
-	}
-	if err == nil {
-		err = s.firstRead(r, sec, text)
 	}
 	if err != nil {
 		return Secret{}, Version{}, err
@@ -204,7 +197,7 @@ func withPrevious(err error, previous []Replacement) error {
 func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Version, next []byte, err error) {
 	now := s.now()
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		sec, err := loadSecret(r, name)
+		sec, err := s.loadSecret(r, name)
 		if err != nil {
 			return err
 		}

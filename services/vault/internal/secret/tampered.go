@@ -19,6 +19,7 @@ import (
 //
 //   - The newest entry of a name is the one that the secret's row names, and states the digest
 //     of the row. Each change of a secret compares them, and the first read after a start.
+//     Lists of secrets do not.
 //   - The secret's row describes the rows of its versions ([Secret.describes]), and counts its
 //     bindings. Each read of a version compares them, and each change of a binding. The entry
 //     that a version names states the digest of its row, which the first read compares, too.
@@ -106,6 +107,16 @@ func unused(tx *writes, name Name) error {
 		return tampered("a secret is missing that the change log has")
 	}
 	return nil
+}
+
+// loadSecret returns the secret of a name for a view, or SECRET_NOT_FOUND. It compares it with the
+// log at the first read.
+func (s *Store) loadSecret(r kv.Reader, name Name) (Secret, error) {
+	sec, text, err := findSecret(r, name)
+	if err == nil {
+		err = s.firstRead(r, sec, text)
+	}
+	return sec, err
 }
 
 // firstRead compares the row of a secret with the newest entry of the name, unless it did so

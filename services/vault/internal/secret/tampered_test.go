@@ -119,6 +119,8 @@ func (s *stoppable) changeVersion(t testing.TB, number uint32, state secret.Stat
 func (s *stoppable) operations(t testing.TB, uid string) map[string]error {
 	t.Helper()
 	_, _, get := s.Get(t.Context(), name("key"))
+	_, _, versions := s.Versions(t.Context(), name("key"), secret.Page{Limit: 10})
+	_, _, bindings := s.Bindings(t.Context(), name("key"), secret.Page{Limit: 10})
 	_, resolve := s.resolve(t.Context(), name("key"), uid, 0)
 	_, pinned := s.resolve(t.Context(), name("key"), uid, 1)
 	description := "changed"
@@ -129,14 +131,14 @@ func (s *stoppable) operations(t testing.TB, uid string) map[string]error {
 	_, disable := s.Disable(t.Context(), secret.Call{}, name("key").Version(1), "")
 	unbind := s.Unbind(t.Context(), secret.Call{}, name("key"), "allowlist", "op")
 	return map[string]error{
-		"Get": get, "Resolve": resolve, "Resolve of version 1": pinned, "Update": update, "Disable": disable, "Bind": bind, "Unbind": unbind,
+		"Get": get, "Versions": versions, "Bindings": bindings, "Resolve": resolve, "Resolve of version 1": pinned, "Update": update, "Disable": disable, "Bind": bind, "Unbind": unbind,
 	}
 }
 
 func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 	t.Parallel()
 	secretKey := secret.SecretKey(name("key"))
-	everything := []string{"Get", "Resolve", "Resolve of version 1", "Update", "Disable", "Bind", "Unbind"}
+	everything := []string{"Get", "Versions", "Bindings", "Resolve", "Resolve of version 1", "Update", "Disable", "Bind", "Unbind"}
 	for _, tt := range []struct {
 		name string
 		// attack changes the secret and returns the rows with which the attacker undoes that.
