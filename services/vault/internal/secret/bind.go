@@ -127,15 +127,12 @@ func (b *Binding) begin(tx *writes, sec *Secret, req BindRequest, now time.Time)
 }
 
 // writeBinding adds a version to a binding, and writes and logs it.
-func (s *Store) writeBinding(tx *writes, call Call, sec Secret, b *Binding, version uint32, now time.Time) (err error) {
+func (s *Store) writeBinding(tx *writes, call Call, sec Secret, b *Binding, version uint32, now time.Time) error {
 	if err := b.name(tx, version); err != nil {
 		return err
 	}
-	if b.LastChange, err = tx.next(); err != nil {
+	if err := putBinding(tx, *b); err != nil {
 		return err
-	}
-	if err := tx.put(bindingRow(*b), b.message()); err != nil {
-		return writing("binding", err)
 	}
 	return s.touch(tx, call, &sec, entry{action: Bound, at: now, version: version, detail: Detail{Referrers: []string{b.Referrer}}})
 }

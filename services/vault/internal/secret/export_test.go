@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"context"
 	"math"
 	"strconv"
 
@@ -38,70 +37,6 @@ func PerUID(uid string) (prefixes [][]byte) {
 		prefixes = append(prefixes, prefix)
 	}
 	return prefixes
-}
-
-// A Conversion changes the rows of a secret as another release would have written them.
-type Conversion struct {
-	Secret  func(*Secret)
-	Version func(*Version)
-	Binding func(*Binding)
-}
-
-// Convert writes the rows of a secret again, with an entry in the log, as an upgrade does.
-func (s *Store) Convert(ctx context.Context, name Name, c Conversion) error {
-	return s.write(ctx, func(tx *writes) error {
-		sec, err := loadIntact(tx, name)
-		if err != nil {
-			return err
-		}
-		for number := uint32(1); c.Version != nil && number <= sec.Last; number++ {
-			v, err := loadVersion(tx, sec, number)
-			if err != nil {
-				return err
-			}
-			if c.Version(&v); v.Current {
-				sec.State = v.State
-			}
-			if err := rewriteVersion(tx, &sec, v); err != nil {
-				return err
-			}
-		}
-		bindings, _, err := bindingsOf(tx, sec, Page{Limit: math.MaxInt16})
-		if err != nil {
-			return err
-		}
-		for _, b := range bindings {
-			if c.Binding == nil {
-				break
-			}
-			if err := convertBinding(tx, b, c.Binding); err != nil {
-				return err
-			}
-		}
-		if c.Secret != nil {
-			c.Secret(&sec)
-		}
-		return s.touch(tx, Call{}, &sec, entry{action: "converted", at: s.timestamp()})
-	})
-}
-
-func convertBinding(tx *writes, b Binding, convert func(*Binding)) error {
-	if b.Host != "" {
-		if err := countHost(tx, b, false); err != nil {
-			return err
-		}
-	}
-	convert(&b)
-	if b.Host != "" {
-		if err := countHost(tx, b, true); err != nil {
-			return err
-		}
-	}
-	var err error
-	if b.LastChange, err = tx.next(); err != nil {
-		return err
-	}
-	return tx.put(bindingRow(b), b.message())
 }
 
 // WithValue returns the stored form of a version with the value of another one.
