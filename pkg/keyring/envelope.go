@@ -55,10 +55,18 @@ type AD struct {
 	UID string
 	// Version is the version of the resource.
 	Version uint32
+	// Usage is what the value may be used for. It is empty for values that were sealed before it was
+	// part of the associated data.
+	Usage string
 }
 
 func (ad AD) parts(first ...string) []string {
-	return append(first, ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
+	parts := make([]string, 0, len(first)+5)
+	parts = append(append(parts, first...), ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
+	if ad.Usage != "" {
+		parts = append(parts, ad.Usage)
+	}
+	return parts
 }
 
 // SealValue seals a value with its own data key. The caller keeps ownership of the plaintext.

@@ -12,7 +12,7 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 )
 
-var place = keyring.AD{Purpose: "secret-value", Workspace: "acme", UID: "aaaa", Version: 1}
+var place = keyring.AD{Purpose: "secret-value", Workspace: "acme", UID: "aaaa", Version: 1, Usage: "KEY"}
 
 func TestValueOpensWhereItWasSealed(t *testing.T) {
 	t.Parallel()
@@ -68,6 +68,8 @@ func TestValueMovedElsewhereIsRefused(t *testing.T) {
 		{"to another workspace", ring, func(ad *keyring.AD) { ad.Workspace = "evil" }},
 		{"to another secret", ring, func(ad *keyring.AD) { ad.UID = "bbbb" }},
 		{"to another version", ring, func(ad *keyring.AD) { ad.Version = 2 }},
+		{"to another usage", ring, func(ad *keyring.AD) { ad.Usage = "CREDENTIAL" }},
+		{"to before usages", ring, func(ad *keyring.AD) { ad.Usage = "" }},
 		{"to where the fields run together the same", ring, func(ad *keyring.AD) { ad.Workspace, ad.UID = "acmea", "aaa" }},
 		{"to nowhere", ring, func(ad *keyring.AD) { *ad = keyring.AD{} }},
 		{"to another keyring", stranger, func(*keyring.AD) {}},

@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 )
@@ -50,6 +51,9 @@ func (k Key) Uint(n uint64) Key {
 
 // CutText splits a string off the front of a key.
 func CutText(key []byte) (text string, rest []byte, err error) {
+	if end := bytes.IndexByte(key, terminator); end >= 0 && bytes.IndexByte(key[:end], escape) < 0 {
+		return string(key[:end]), key[end+1:], nil // most strings have no escapes
+	}
 	var out []byte
 	for i := 0; i < len(key); i++ {
 		switch key[i] {

@@ -33,7 +33,7 @@ var layers = []layer{
 	{"test kits of the kit use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client uses the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
 	{"the kit uses only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
-	{"the vault's test kit uses the vault", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault"}},
+	{"the vault's test kit uses the vault", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault", "services/vault/internal/secret"}},
 	{"the allowlist's test kit uses both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/payload", "services/vault"}},
 	{"the vault's api", []string{"services/vault/internal/api"}, []string{"pkg/...", "proto/...", "services/vault/internal/..."}},
 	{"the vault's domain", []string{"services/vault/internal/..."}, []string{"pkg/..."}},

@@ -78,6 +78,7 @@ type Vault struct {
 	secrets *secret.Store
 	heads   *witness.Heads
 	api     *api.Server
+	alarm   alarm
 }
 
 // New opens the vault. The logger receives errors of background work. Close the vault after the
@@ -98,42 +99,42 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	v, err := assemble(ctx, store, keys, logger)
-	if err != nil {
+	v := &Vault{store: store, alarm: alarm{rang: make(chan struct{})}}
+	if err := v.assemble(ctx, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return v, nil
 }
 
-// assemble creates the vault over an open store.
-func assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) (*Vault, error) {
+// assemble completes the vault over an open store.
+func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
 	if err != nil {
-		return nil, fmt.Errorf("open change log: %w", err)
+		return fmt.Errorf("open change log: %w", err)
 	}
 	store.Attach(changelog.Name, log)
 	pages, err := page.NewSealer(keys.Derive("page tokens"), time.Now)
 	if err != nil {
-		return nil, fmt.Errorf("prepare page tokens: %w", err)
+		return fmt.Errorf("prepare page tokens: %w", err)
 	}
 	heads, err := witness.Open(ctx, store, log, logger)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
-		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger,
+		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Tampered: v.alarm.ring,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open secrets: %w", err)
+		return fmt.Errorf("open secrets: %w", err)
 	}
 	recipients, err := transit.NewSealer(time.Now)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Vault{
-		store: store, log: log, secrets: secrets, heads: heads, api: api.New(secrets, heads, ledger, pages, recipients),
-	}, nil
+	v.log, v.secrets, v.heads = log, secrets, heads
+	v.api = api.New(secrets, heads, ledger, pages, recipients)
+	return nil
 }
 
 // Register adds the vault's service to a gRPC server.
@@ -141,8 +142,10 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) { v.api.Register(r) }
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	if err := metrics.Register(v.heads.Collector()); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
+	for _, c := range []prometheus.Collector{v.heads.Collector(), v.alarm.collector()} {
+		if err := metrics.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
 	}
 	return nil
 }

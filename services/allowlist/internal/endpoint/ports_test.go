@@ -8,12 +8,11 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // sending returns an endpoint with a URL that encrypts under the secret `key` and sends a
@@ -101,9 +100,7 @@ func agePorts(t testing.TB, k *allowlisttest.Kit) {
 		}
 		return record
 	}
-	for _, space := range []string{"secret", "version", "binding"} {
-		rewrite(t, k.VaultConfig.Store, space, bare)
-	}
+	vaulttest.ForgetPorts(t, k.VaultConfig)
 	rewrite(t, k.Config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
 		references, _ := record["references"].([]any)
 		for _, reference := range references {
@@ -111,45 +108,8 @@ func agePorts(t testing.TB, k *allowlisttest.Kit) {
 		}
 		return record
 	})
-	countHosts(t, k)
 	k.StartVault(t)
 	k.Start(t)
-}
-
-// countHosts changes the counters of bindings to hosts to those of a release that recorded no
-// ports.
-func countHosts(t testing.TB, k *allowlisttest.Kit) {
-	t.Helper()
-	db, err := boltkv.Open(k.VaultConfig.Store, boltkv.Options{})
-	allowlisttest.Must(t, err)
-	defer func() { allowlisttest.Must(t, db.Close()) }()
-	allowlisttest.Must(t, db.Update(t.Context(), func(tx kv.Tx) error {
-		var pairs []kv.Pair
-		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey("host"), 100)) {
-			if err != nil {
-				return err
-			}
-			pairs = append(pairs, pair)
-		}
-		for _, pair := range pairs {
-			var parts []string
-			for rest := pair.Key[len(kv.NewKey("host")):]; len(rest) > 0; {
-				var part string
-				if part, rest, err = kv.CutText(rest); err != nil {
-					return err
-				}
-				parts = append(parts, part)
-			}
-			host, _, _ := strings.Cut(parts[1], ":")
-			if err := tx.Delete(pair.Key); err != nil {
-				return err
-			}
-			if err := tx.Put(kv.NewKey("host").Text(parts[0]).Text(host).Text(parts[2]), pair.Value); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
 }
 
 // hostsOf returns the hosts of a secret and of its versions, newest first.

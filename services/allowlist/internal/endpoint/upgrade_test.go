@@ -16,6 +16,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 // rewrite opens the store of a stopped program, and changes the values of a space of keys. Change
@@ -68,9 +69,7 @@ func age(t testing.TB, k *allowlisttest.Kit, change func()) {
 			return record
 		}
 	}
-	rewrite(t, k.VaultConfig.Store, "secret", without("purpose", "shared", "public"))
-	rewrite(t, k.VaultConfig.Store, "binding", without("purpose"))
-	rewrite(t, k.VaultConfig.Store, "version", without("prints"))
+	vaulttest.ForgetPurposes(t, k.VaultConfig)
 	rewrite(t, k.Config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
 		references, _ := record["references"].([]any)
 		for _, reference := range references {
@@ -170,40 +169,18 @@ func TestAKeyThatWasUsedForSeveralPurposesGoesOnForThoseAlone(t *testing.T) {
 // length, as was possible before purposes were recorded.
 func merge(t testing.TB, k *allowlisttest.Kit, endpoint, from, to string) {
 	t.Helper()
-	uids, operation := make(map[string]string), ""
-	rewrite(t, k.VaultConfig.Store, "secret", func(key []byte, record map[string]any) map[string]any {
-		for _, id := range []string{from, to} {
-			if bytes.Contains(key, []byte(id)) {
-				uids[id] = record["uid"].(string)
-			}
-		}
-		return nil
-	})
 	rewrite(t, k.Config.Store, "endpoint", func(key []byte, record map[string]any) map[string]any {
 		if !bytes.Contains(key, []byte(endpoint)) {
 			return nil
 		}
-		operation = record["operation"].(string)
+		uid := vaulttest.CopyBinding(t, k.VaultConfig, record["operation"].(string), from, to)
 		stored, err := json.Marshal(record["encryption"])
 		allowlisttest.Must(t, err)
 		var encryption []byte
 		allowlisttest.Must(t, json.Unmarshal(stored, &encryption))
 		record["encryption"] = bytes.Replace(encryption, []byte("secrets/"+from), []byte("secrets/"+to), 1)
 		reference := record["references"].([]any)[0].(map[string]any)
-		reference["secret"], reference["uid"] = allowlisttest.Workspace+"/secrets/"+to, uids[to]
+		reference["secret"], reference["uid"] = allowlisttest.Workspace+"/secrets/"+to, uid
 		return record
 	})
-	db, err := boltkv.Open(k.VaultConfig.Store, boltkv.Options{})
-	allowlisttest.Must(t, err)
-	defer func() { allowlisttest.Must(t, db.Close()) }()
-	allowlisttest.Must(t, db.Update(t.Context(), func(tx kv.Tx) error {
-		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey("binding").Text(uids[from]), 10)) {
-			if err != nil || !bytes.Contains(pair.Key, []byte(operation)) {
-				return err
-			}
-			rest := pair.Key[len(kv.NewKey("binding").Text(uids[from])):]
-			return tx.Put(append(kv.NewKey("binding").Text(uids[to]), rest...), pair.Value)
-		}
-		return nil
-	}))
 }

@@ -50,7 +50,7 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 		Usage: usageToProto(s.Usage), MaskedValue: maskedValue, AllowedHosts: s.AllowedHosts,
 		CurrentVersion: s.Current, LatestVersion: s.Last, State: stateToProto(s.State),
 		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
-		Etag: s.Etag(), ReferenceCount: s.References,
+		Etag: s.Etag(), ReferenceCount: min(s.References, secret.MaxReferences),
 		RotationPeriod: periodToProto(s.RotationPeriod), Shared: s.Shared,
 		ValueFacts: valueFactsToProto(s.Taken),
 	}
@@ -99,7 +99,7 @@ func versionToProto(name secret.Name, v secret.Version) *vaultv1.SecretVersion {
 	pb := &vaultv1.SecretVersion{
 		Name:    name.Version(v.Number).String(),
 		Version: v.Number, State: stateToProto(v.State), Current: v.Current,
-		CreateTime: timestamppb.New(v.Created), KeyId: v.KeyID,
+		CreateTime: timestamppb.New(v.Created), KeyId: v.Sealed.KeyID,
 		UseCount: v.Uses.Used, FailureCount: v.Uses.Failed, WeakReason: v.WeakReason, AllowedHosts: v.AllowedHosts,
 	}
 	if !v.Uses.Last.IsZero() {

@@ -52,7 +52,7 @@ var errRehearsed = errors.New("rehearsed")
 // VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
 // KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, or KEY_NOT_SHARED.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
-	err = s.kv.Update(ctx, func(tx kv.Tx) error {
+	err = s.write(ctx, func(tx *writes) error {
 		if bound, meant, err = s.bind(tx, call, name, holder, req); err == nil && req.Rehearse {
 			return errRehearsed
 		}
@@ -65,22 +65,26 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, r
 }
 
 // bind is the transaction of [Store.Bind].
-func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
+func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	now := s.timestamp()
 	if meant.Position, err = s.position(tx); err != nil {
 		return bound, meant, err
 	}
-	sec, err := loadSecret(tx, name)
+	sec, err := loadIntact(tx, name)
 	if err != nil {
 		return bound, meant, err
 	}
 	if err := req.allowedBy(sec); err != nil {
 		return bound, meant, err
 	}
-	if meant.Version, err = req.meant(tx, sec); err != nil {
+	if err := sec.countsBindings(tx); err != nil {
 		return bound, meant, err
 	}
-	if meant.Learned, err = s.examine(tx, sec, &meant.Version); err != nil {
+	if meant.Version, err = req.meant(tx, s, sec); err != nil {
+		return bound, meant, err
+	}
+	var more bool // fingerprints that the release that stored the version did not know
+	if meant.Learned, more, err = s.examine(tx, &sec, &meant.Version); err != nil {
 		return bound, meant, err
 	}
 	bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: req.Operation}
@@ -88,8 +92,8 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequ
 	if err != nil {
 		return bound, meant, err
 	}
-	if bound.VersionUID, err = req.uidOf(tx, sec); err != nil {
-		return bound, meant, err
+	if req.Version != 0 {
+		bound.VersionUID = meant.UID
 	}
 	if err := req.hostOf(sec, meant.Version, bound); err != nil {
 		return bound, meant, err
@@ -100,15 +104,15 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequ
 		return bound, meant, err
 	}
 	if present {
-		if err := req.sameAs(bound); err != nil || !req.adds(bound) {
+		if err := req.sameAs(bound); err != nil || !req.adds(bound) && !more {
 			return bound, meant, err
 		}
 		if reports {
 			bound.Purpose = req.purpose()
 		}
-		err = s.reportPort(tx, call, sec, &bound, req)
+		err = s.reportPort(tx, call, &sec, &bound, req)
 	} else {
-		err = bound.begin(tx, req, now)
+		err = bound.begin(tx, &sec, req, now)
 	}
 	if err != nil {
 		return bound, meant, err
@@ -117,25 +121,23 @@ func (s *Store) bind(tx kv.Tx, call Call, name Name, holder string, req BindRequ
 }
 
 // begin fills in a new binding and counts it.
-func (b *Binding) begin(tx kv.Tx, req BindRequest, now time.Time) error {
+func (b *Binding) begin(tx *writes, sec *Secret, req BindRequest, now time.Time) error {
 	b.Usage, b.Referrer, b.Created = req.Usage, req.Referrer, now
 	if b.Purpose = req.purpose(); req.Usage == Credential {
 		b.Host, b.Port = req.Host, req.Port
 	}
-	return countBinding(tx, *b, true)
+	return countBinding(tx, sec, *b, true)
 }
 
 // writeBinding adds a version to a binding, and writes and logs it.
-func (s *Store) writeBinding(tx kv.Tx, call Call, sec Secret, b *Binding, version uint32, now time.Time) error {
+func (s *Store) writeBinding(tx *writes, call Call, sec Secret, b *Binding, version uint32, now time.Time) error {
 	if err := b.name(tx, version); err != nil {
 		return err
 	}
-	state, err := put(tx, bindingKey(*b), *b)
-	if err != nil {
-		return fmt.Errorf("write binding: %w", err)
+	if err := putBinding(tx, *b); err != nil {
+		return err
 	}
-	e := entry{action: Bound, at: now, version: version, detail: Detail{Referrers: []string{b.Referrer}}}
-	return s.record(tx, call, sec, e, state)
+	return s.touch(tx, call, &sec, entry{action: Bound, at: now, version: version, detail: Detail{Referrers: []string{b.Referrer}}})
 }
 
 // sameAs fails if the operation ID belongs to another binding of the secret. The caller would
@@ -166,7 +168,7 @@ func (u BindRequest) adds(b Binding) bool {
 }
 
 // name adds a version to those that the binding names, unless the number is 0.
-func (b *Binding) name(tx kv.Tx, number uint32) error {
+func (b *Binding) name(tx *writes, number uint32) error {
 	if number == 0 || slices.Contains(b.Versions, number) {
 		return nil
 	}
@@ -174,7 +176,7 @@ func (b *Binding) name(tx kv.Tx, number uint32) error {
 		return fault.Field("version", "must be one of the 16 versions that the operation already names")
 	}
 	b.Versions = slices.Sorted(slices.Values(append(slices.Clone(b.Versions), number)))
-	if _, err := addCount(tx, namedKey(b.UID, number), true); err != nil {
+	if _, err := addCount(tx, pinnedRow(b.UID, number), true); err != nil {
 		return fmt.Errorf("count bindings to version: %w", err)
 	}
 	return nil
@@ -184,12 +186,15 @@ func (b *Binding) name(tx kv.Tx, number uint32) error {
 // the secret does not exist.
 func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operation string) error {
 	now := s.timestamp()
-	return s.kv.Update(ctx, func(tx kv.Tx) error {
-		sec, err := loadSecret(tx, name)
+	return s.write(ctx, func(tx *writes) error {
+		sec, err := loadIntact(tx, name)
 		if fault.Is(err, NotFound) {
 			return nil
 		}
 		if err != nil {
+			return err
+		}
+		if err := sec.countsBindings(tx); err != nil {
 			return err
 		}
 		b := Binding{Name: name, UID: sec.UID, Holder: holder, Operation: operation}
@@ -197,19 +202,18 @@ func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operat
 		if err != nil || !present {
 			return err
 		}
-		if err := tx.Delete(bindingKey(b)); err != nil {
+		if err := tx.delete(bindingRow(b)); err != nil {
 			return fmt.Errorf("delete binding: %w", err)
 		}
-		if err := countBinding(tx, b, false); err != nil {
+		if err := countBinding(tx, &sec, b, false); err != nil {
 			return err
 		}
 		for _, number := range b.Versions {
-			if _, err := addCount(tx, namedKey(b.UID, number), false); err != nil {
+			if _, err := addCount(tx, pinnedRow(b.UID, number), false); err != nil {
 				return fmt.Errorf("count bindings to version: %w", err)
 			}
 		}
-		e := entry{action: Unbound, at: now, detail: Detail{Referrers: []string{b.Referrer}}}
-		return s.record(tx, call, sec, e, nil)
+		return s.touch(tx, call, &sec, entry{action: Unbound, at: now, detail: Detail{Referrers: []string{b.Referrer}}})
 	})
 }
 
@@ -247,8 +251,8 @@ func hostNotAllowed(to string) error {
 }
 
 // meant returns the version that the request means.
-func (u BindRequest) meant(r kv.Reader, sec Secret) (Version, error) {
-	v, err := loadVersion(r, sec, cmp.Or(u.Version, sec.Current))
+func (u BindRequest) meant(r kv.Reader, s *Store, sec Secret) (Version, error) {
+	v, err := s.loadVersion(r, sec, cmp.Or(u.Version, sec.Current))
 	if err == nil && u.Version != 0 {
 		err = v.usable()
 	}
@@ -257,26 +261,32 @@ func (u BindRequest) meant(r kv.Reader, sec Secret) (Version, error) {
 
 // loadBinding completes a binding, given the parts of its key, if it exists.
 func loadBinding(r kv.Reader, b *Binding) (present bool, err error) {
-	stored, err := r.Get(bindingKey(*b))
-	if errors.Is(err, kv.ErrNotFound) {
+	text, err := r.Get(bindingRow(*b).key)
+	if isMissing(err) {
 		return false, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("read binding: %w", err)
+	if err == nil {
+		err = b.parse(text)
 	}
-	return true, decode(stored, b)
+	return true, read("binding", err)
 }
 
-// countBinding updates the counters of a binding that is added or removed.
-func countBinding(tx kv.Tx, b Binding, comes bool) error {
-	mine, err := addCount(tx, referrerKey(b.UID, b.Referrer), comes)
+// countBinding updates the secret and the counters for a binding that is added or removed.
+func countBinding(tx *writes, sec *Secret, b Binding, comes bool) error {
+	mine, err := addCount(tx, referrerRow(b.UID, b.Referrer), comes)
 	if err != nil {
 		return fmt.Errorf("count bindings: %w", err)
 	}
-	if first, last := comes && mine == 1, !comes && mine == 0; first || last {
-		if _, err := addCount(tx, referrerCountKey(b.UID), comes); err != nil {
-			return fmt.Errorf("count referrers: %w", err)
-		}
+	switch {
+	case comes && mine == 1:
+		sec.References++
+	case !comes && mine == 0 && sec.References == 0:
+		return tampered("a binding has no reference")
+	case !comes && mine == 0:
+		sec.References--
+	}
+	if err := sec.countHolder(b.Holder, comes); err != nil {
+		return err
 	}
 	if b.Host == "" {
 		return nil
@@ -285,8 +295,8 @@ func countBinding(tx kv.Tx, b Binding, comes bool) error {
 }
 
 // countHost updates the counter of the bindings to a host and port.
-func countHost(tx kv.Tx, b Binding, comes bool) error {
-	if _, err := addCount(tx, hostReferrerKey(b.UID, b.destination(), b.Referrer), comes); err != nil {
+func countHost(tx *writes, b Binding, comes bool) error {
+	if _, err := addCount(tx, hostRow(b.UID, b.destination(), b.Referrer), comes); err != nil {
 		return fmt.Errorf("count bindings to host: %w", err)
 	}
 	return nil

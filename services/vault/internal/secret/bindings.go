@@ -17,7 +17,7 @@ func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Bin
 			bindings, next, err = bindingsOfAll(r, name.Workspace, p)
 			return err
 		}
-		sec, err := loadSecret(r, name)
+		sec, err := s.loadSecret(r, name)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (b *Binding) read(prefix kv.Key, pair kv.Pair) (err error) {
 	if b.Operation, _, err = kv.CutText(rest); err != nil {
 		return err
 	}
-	return decode(pair.Value, b)
+	return b.parse(pair.Value)
 }
 
 // bindingsOfAll returns a page of the bindings of a workspace's secrets. Its cursor consists of
@@ -82,9 +82,9 @@ func bindingsOfAll(r kv.Reader, workspace string, p Page) (bindings []Binding, n
 		if examined++; examined > maxExamined || len(bindings) == p.Limit {
 			return bindings, at, nil
 		}
-		sec := Secret{Name: Name{Workspace: workspace, ID: id}}
-		if err := decode(pair.Value, &sec); err != nil {
-			return nil, nil, fmt.Errorf("read secret: %w", err)
+		sec, err := parseSecret(Name{Workspace: workspace, ID: id}, pair.Value)
+		if err != nil {
+			return nil, nil, err
 		}
 		more, rest, err := bindingsOf(r, sec, Page{Cursor: within, Limit: p.Limit - len(bindings)})
 		if err != nil {

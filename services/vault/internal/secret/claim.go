@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,31 +38,23 @@ func (u BindRequest) claim(r kv.Reader, sec Secret, meant Version, reports bool)
 	if p := sec.Purpose; p.isStated() && !p.admits(u.Purpose) {
 		return p.fixed(u.Purpose.Chains)
 	}
-	if err := agreesWithTwins(r, sec, strings.Fields(meant.Prints), u.Purpose.Chains); err != nil {
+	if err := agreesWithTwins(r, sec, meant.Prints, u.Purpose.Chains); err != nil {
 		return err
 	}
-	if err := u.agreesWithFixed(r, sec); err != nil {
+	if err := u.agreesWithEarlier(sec); err != nil {
 		return err
 	}
 	return u.claimBeside(r, sec)
 }
 
-// agreesWithFixed fails if an earlier release recorded that the KEY goes into digests that are
+// agreesWithEarlier fails if an earlier release recorded that the KEY goes into digests that are
 // sent, and the requested chains do not contain such a digest, or the reverse.
-func (u BindRequest) agreesWithFixed(r kv.Reader, sec Secret) error {
-	stored, err := r.Get(purposeKey(sec.UID))
-	if errors.Is(err, kv.ErrNotFound) {
+func (u BindRequest) agreesWithEarlier(sec Secret) error {
+	if sec.EarlierUse == "" {
 		return nil
 	}
-	var fixed string
-	if err == nil {
-		err = decode(stored, &fixed)
-	}
-	if err != nil {
-		return fmt.Errorf("read purpose: %w", err)
-	}
 	digested := func(chain string) bool { return strings.Contains(chain, "SECRET-DIGEST-") }
-	if slices.ContainsFunc(u.Purpose.Chains, digested) != (fixed == "DIGESTED") {
+	if slices.ContainsFunc(u.Purpose.Chains, digested) != (sec.EarlierUse == Digested) {
 		return Purpose{}.fixed(u.Purpose.Chains)
 	}
 	return nil
@@ -110,6 +101,9 @@ func (u BindRequest) claimBeside(r kv.Reader, sec Secret) error {
 // eachBinding yields the bindings of a secret.
 func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) {
 	return func(yield func(Binding, error) bool) {
+		if sec.References == 0 {
+			return
+		}
 		prefix := bindingsKey(sec.UID)
 		for pair, err := range r.Scan(kv.Prefix(prefix, maxExamined)) {
 			b := Binding{Name: sec.Name, UID: sec.UID}

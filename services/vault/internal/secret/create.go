@@ -2,12 +2,9 @@ package secret
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
 )
 
@@ -47,7 +44,7 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 		return Secret{}, err
 	}
 	var created Secret
-	err = s.kv.Update(ctx, func(tx kv.Tx) error {
+	err = s.write(ctx, func(tx *writes) error {
 		uid, seen, err := s.replayed(tx, call)
 		if err != nil {
 			return err
@@ -59,8 +56,8 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 		if err := s.admit(tx, name, draft.Value); err != nil {
 			return err
 		}
-		created = sec
-		return s.insert(tx, call, sec, stored)
+		created, err = s.insert(tx, call, sec, stored)
+		return err
 	})
 	if err := s.settle(ctx, name, err); err != nil {
 		return Secret{}, err
@@ -132,20 +129,22 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 	return sec, stored, err
 }
 
-// insert writes a new secret.
-func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
+// insert writes a new secret, and returns it as it is stored.
+func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret, error) {
 	switch _, err := tx.Get(secretKey(sec.Name)); {
 	case err == nil:
-		return fault.New(fault.AlreadyExists, Exists, "a secret with this name already exists")
-	case !errors.Is(err, kv.ErrNotFound):
-		return fmt.Errorf("read secret: %w", err)
+		return Secret{}, fault.New(fault.AlreadyExists, Exists, "a secret with this name already exists")
+	case !isMissing(err):
+		return Secret{}, read("secret", err)
 	}
-	state, err := putSecret(tx, sec)
-	if err != nil {
-		return err
+	if err := unused(tx, sec.Name); err != nil {
+		return Secret{}, err
 	}
-	if err := putVersion(tx, sec, sec.Created, stored); err != nil {
-		return err
+	if err := putUpdated(tx, &sec); err != nil {
+		return Secret{}, err
+	}
+	if err := putValue(tx, sec, sec.Created, stored); err != nil {
+		return Secret{}, err
 	}
 	fields, detail := differences(Secret{}, sec)
 	detail.WeakReason, detail.Chains = stored.WeakReason, sec.chains()
@@ -153,42 +152,29 @@ func (s *Store) insert(tx kv.Tx, call Call, sec Secret, stored Stored) error {
 		action: Created, at: sec.Created, detail: detail,
 		version: sec.Current, fields: append(fields, FieldValue),
 	}
-	if err := s.record(tx, call, sec, entry, state); err != nil {
+	if err := s.record(tx, call, sec, entry); err != nil {
+		return Secret{}, err
+	}
+	return sec, s.remember(tx, call, sec)
+}
+
+// putUpdated writes a secret and its index entry by update time.
+func putUpdated(tx *writes, sec *Secret) error {
+	if err := putSecret(tx, sec); err != nil {
 		return err
 	}
-	return s.remember(tx, call, sec)
+	return writing("update time", tx.Put(updateKey(sec.Name, sec.Updated), nil))
 }
 
-// putSecret writes a secret and its index entry by update time, and returns the stored form.
-func putSecret(tx kv.Tx, sec Secret) ([]byte, error) {
-	stored, err := put(tx, secretKey(sec.Name), sec)
-	if err != nil {
-		return nil, fmt.Errorf("write secret: %w", err)
-	}
-	if err := tx.Put(updateKey(sec.Name, sec.Updated), nil); err != nil {
-		return nil, fmt.Errorf("write update time: %w", err)
-	}
-	return stored, nil
-}
-
-// putVersion writes the last version of the secret.
-func putVersion(tx kv.Tx, sec Secret, at time.Time, stored Stored) error {
+// putValue writes a value as the last version of the secret.
+func putValue(tx *writes, sec Secret, at time.Time, stored Stored) error {
 	v := Version{
-		State: Enabled, Created: at, KeyID: stored.Sealed.KeyID, Public: stored.Public, Facts: stored.Facts,
+		Number: sec.Last, State: Enabled, Created: at, UID: versionUID(stored.Sealed), Sealed: stored.Sealed,
+		Public: stored.Public, Facts: stored.Facts,
 		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts, Ports: sec.Ports,
 	}
-	if err := v.begin(tx, sec, stored.Prints, sec.Last); err != nil {
+	if err := v.begin(tx, sec, stored.Prints); err != nil {
 		return err
 	}
-	if _, err := put(tx, versionKey(sec.UID, sec.Last), v); err != nil {
-		return fmt.Errorf("write version: %w", err)
-	}
-	sealed, err := stored.Sealed.Marshal()
-	if err != nil {
-		return fmt.Errorf("encode value: %w", err)
-	}
-	if err := tx.Put(valueKey(sec.UID, sec.Last), sealed); err != nil {
-		return fmt.Errorf("write value: %w", err)
-	}
-	return nil
+	return addVersion(tx, sec, v)
 }

@@ -23,11 +23,11 @@ type Deletion struct {
 // name is in use again.
 func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) error {
 	now := s.timestamp()
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+	err := s.write(ctx, func(tx *writes) error {
 		if _, seen, err := s.replayed(tx, call); err != nil || seen {
 			return err
 		}
-		sec, err := loadSecret(tx, name)
+		sec, err := loadIntact(tx, name)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 		if err := remove(tx, sec); err != nil {
 			return err
 		}
-		if err := s.record(tx, call, sec, e, nil); err != nil {
+		if err := s.record(tx, call, sec, e); err != nil {
 			return err
 		}
 		return s.remember(tx, call, sec)
@@ -59,11 +59,12 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 }
 
 // remove deletes the name and leaves the rest to the collector.
-func remove(tx kv.Tx, sec Secret) error {
-	for _, key := range []kv.Key{secretKey(sec.Name), updateKey(sec.Name, sec.Updated)} {
-		if err := tx.Delete(key); err != nil {
-			return fmt.Errorf("delete secret: %w", err)
-		}
+func remove(tx *writes, sec Secret) error {
+	if err := tx.delete(secretRow(sec.Name)); err != nil {
+		return fmt.Errorf("delete secret: %w", err)
+	}
+	if err := tx.Delete(updateKey(sec.Name, sec.Updated)); err != nil {
+		return fmt.Errorf("delete update time: %w", err)
 	}
 	if err := tx.Put(garbageKey(sec.UID), nil); err != nil {
 		return fmt.Errorf("queue garbage: %w", err)

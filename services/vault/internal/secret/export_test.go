@@ -1,4 +1,78 @@
 package secret
 
+import (
+	"math"
+	"strconv"
+
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/stored"
+)
+
 // MaxTwins exports maxTwins for tests.
 const MaxTwins = maxTwins
+
+// Keys of rows, for tests that read and write the store.
+
+// SecretKey returns the key of a secret.
+func SecretKey(n Name) []byte { return secretKey(n) }
+
+// VersionKey returns the key of a version.
+func VersionKey(uid string, number uint32) []byte { return versionRow(uid, number).key }
+
+// BindingKey returns the key of a binding.
+func BindingKey(b Binding) []byte { return bindingRow(b).key }
+
+// NoncesKey returns the key of a ledger.
+func NoncesKey(uid string, number uint32) []byte { return noncesKey(uid, number) }
+
+// EqualsKey returns the prefix of the fingerprints in a workspace.
+func EqualsKey(workspace string) []byte { return kv.NewKey(spaceEqual).Text(workspace) }
+
+// LastUID returns the uid at the end of a key of a fingerprint.
+func LastUID(key []byte) (string, error) { return lastUID(key, key[:len(key)-uidSize]) }
+
+// PerUID returns the prefixes of all keys of a uid, and its key in the queue of garbage.
+func PerUID(uid string) (prefixes [][]byte) {
+	for _, prefix := range append(perUID(uid), garbageKey(uid)) {
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes
+}
+
+// WithValue returns the stored form of a version with the value of another one.
+func WithValue(version, other []byte) ([]byte, error) {
+	var m, from stored.Version
+	if err := decode(version, &m); err != nil {
+		return nil, err
+	}
+	if err := decode(other, &from); err != nil {
+		return nil, err
+	}
+	m.Value = from.GetValue()
+	return encode(&m)
+}
+
+// Listed returns the rows of a secret that entries of the log list, by ref.
+func Listed(r kv.Reader, name Name, uid string) (map[string][]byte, error) {
+	rows := make(map[string][]byte)
+	value, err := r.Get(secretKey(name))
+	if err == nil {
+		rows[""] = value
+	} else if !isMissing(err) {
+		return nil, err
+	}
+	for _, space := range []string{spaceVersion, spaceBinding, spaceReferrer, spaceHost, spacePinned} {
+		prefix := ofUID(space, uid)
+		for pair, err := range r.Scan(kv.Prefix(prefix, math.MaxInt16)) {
+			if err != nil {
+				return nil, err
+			}
+			rest := string(pair.Key[len(prefix):])
+			if number, left, err := kv.CutUint(pair.Key[len(prefix):]); (space == spaceVersion || space == spacePinned) && err == nil && len(left) == 0 {
+				rest = strconv.FormatUint(number, 10)
+			}
+			rows[space+rest] = pair.Value
+		}
+	}
+	return rows, nil
+}

@@ -15,9 +15,10 @@ import (
 // person chose, and every fact makes it easier to guess.
 type Facts struct {
 	// Bytes is the length of a binary value, if it is a usual length of keys; otherwise 0.
-	Bytes uint32 `json:"bytes,omitempty"`
+	Bytes uint32
 	// Private is whether the asymmetric key of the version is a private key.
-	Private bool `json:"private,omitempty"`
+	Private bool
+	Unknown []byte
 }
 
 // lengths returns the usual lengths of symmetric keys in bytes: AES, two AES or MAC keys in one,

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/sensitive"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 // # Fingerprints
@@ -31,77 +31,59 @@ import (
 //
 // Public keys have no fingerprints: they serve any purpose, and encrypt nothing under a random IV.
 
-// A printed is the row of a fingerprint and a secret. Rows of earlier releases hold only the ID.
-type printed struct {
-	ID string `json:"id"`
-	// Keeper is the version whose ledger counts for the value, or 0 if unknown.
-	Keeper uint32 `json:"keeper,omitempty"`
-}
+// A Print is a keyed fingerprint of a value, in a workspace.
+type Print [16]byte
 
-// readPrinted decodes a row. An ID never begins like a record.
-func readPrinted(stored []byte) (row printed, err error) {
-	if len(stored) > 0 && stored[0] == format {
-		err = decode(stored, &row)
-		return row, err
-	}
-	return printed{ID: string(stored)}, nil
-}
+// comparePrints orders fingerprints.
+func comparePrints(a, b Print) int { return bytes.Compare(a[:], b[:]) }
 
 // loadPrinted returns the row of a fingerprint and a secret, or a zero row if it does not exist.
-func loadPrinted(r kv.Reader, sec Secret, fingerprint string) (row printed, err error) {
-	stored, err := r.Get(equalKey(sec.Name.Workspace, fingerprint, sec.UID))
-	if errors.Is(err, kv.ErrNotFound) {
-		return printed{}, nil
-	}
-	if err == nil {
-		row, err = readPrinted(stored)
-	}
-	if err != nil {
-		return printed{}, fmt.Errorf("read fingerprint: %w", err)
-	}
-	return row, nil
+func loadPrinted(r kv.Reader, sec Secret, p Print) (*stored.Printed, error) {
+	row := new(stored.Printed)
+	_, err := get(r, equalKey(sec.Name.Workspace, p, sec.UID), row)
+	return row, read("fingerprint", err)
 }
 
 // maxStale is the number of rows of a fingerprint that are examined for deleted secrets.
 const maxStale = 16
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
-func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) (prints []string) {
+func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) (prints []Print) {
 	memory.Do(func() { prints = s.equalPrintsNow(workspace, plain, public) })
 	return prints
 }
 
-func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public []byte) []string {
+func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public []byte) []Print {
 	if len(public) > 0 { // one for a key pair, regardless of how its private part is encoded
-		return []string{s.equalPrint(workspace, "pair", public)}
+		return []Print{s.equalPrint(workspace, "pair", public)}
 	}
-	stored := plain.Reveal()
-	all := []string{s.equalPrint(workspace, "bytes", stored)}
+	value := plain.Reveal()
+	all := []Print{s.equalPrint(workspace, "bytes", value)}
 	// The public part of a private key is not stored if its kind is not shown, or if an earlier
 	// release did not recognize it.
-	if facts := keyform.Look(stored); facts.Kind == keyform.KindPrivateKey && facts.Public != nil {
+	if facts := keyform.Look(value); facts.Kind == keyform.KindPrivateKey && facts.Public != nil {
 		all = append(all, s.equalPrint(workspace, "pair", facts.Public))
 	}
-	for _, decoded := range decodings(stored) {
+	for _, decoded := range decodings(value) {
 		all = append(all, s.equalPrint(workspace, "bytes", decoded))
 		clear(decoded)
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, comparePrints)
 	return slices.Compact(all)
 }
 
-func (s *Store) equalPrint(workspace, kind string, b []byte) string {
+func (s *Store) equalPrint(workspace, kind string, b []byte) Print {
 	h := hmac.New(sha256.New, s.printKey[:])
 	h.Write(kv.NewKey(kind).Text(workspace)) // the elements are self-delimiting
 	h.Write(b)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return Print(h.Sum(nil))
 }
 
 // decodings returns the results of decoding stored bytes in the ways that a reference may name:
 // the text without surrounding white space, and what it decodes to. Earlier releases stored the
 // fingerprints of the first of them, so these must not change.
-func decodings(stored []byte) [][]byte {
-	text := bytes.Trim(stored, " \t\r\n\v\f")
+func decodings(value []byte) [][]byte {
+	text := bytes.Trim(value, " \t\r\n\v\f")
 	all := [][]byte{bytes.Clone(text)}
 	if decoded := make([]byte, hex.DecodedLen(len(text))); len(text) > 0 {
 		if n, err := hex.Decode(decoded, text); err == nil {
@@ -114,13 +96,13 @@ func decodings(stored []byte) [][]byte {
 			all = append(all, decoded)
 		}
 	}
-	return append(all, keyform.Readings(stored)...)
+	return append(all, keyform.Readings(value)...)
 }
 
 // putPrints records that a secret has a value with the fingerprints. The version keeper has the
 // ledger unless a row names another version. putPrints removes the rows of deleted secrets, so
 // that few of them accumulate.
-func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
+func putPrints(tx kv.Tx, sec Secret, prints []Print, keeper uint32) error {
 	for _, fingerprint := range prints {
 		_, stale, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
 		if err != nil {
@@ -135,49 +117,46 @@ func putPrints(tx kv.Tx, sec Secret, prints []string, keeper uint32) error {
 		if err != nil {
 			return err
 		}
-		if row.ID = sec.Name.ID; row.Keeper == 0 {
+		if row.Id = sec.Name.ID; row.GetKeeper() == 0 {
 			row.Keeper = keeper
 		}
-		if _, err := put(tx, equalKey(sec.Name.Workspace, fingerprint, sec.UID), row); err != nil {
-			return fmt.Errorf("write fingerprint: %w", err)
+		if err := put(tx, equalKey(sec.Name.Workspace, fingerprint, sec.UID), row); err != nil {
+			return writing("fingerprint", err)
 		}
 	}
 	return nil
 }
 
-// learn adds fingerprints to a version.
-func (v *Version) learn(tx kv.Tx, sec Secret, prints []string) error {
-	known := strings.Fields(v.Prints)
-	missing := slices.DeleteFunc(slices.Clone(prints), func(p string) bool { return slices.Contains(known, p) })
+// learn adds fingerprints to a version, and reports whether any was missing.
+func (v *Version) learn(tx *writes, sec *Secret, prints []Print) (more bool, err error) {
+	missing := slices.DeleteFunc(slices.Clone(prints), func(p Print) bool { return slices.Contains(v.Prints, p) })
 	if len(missing) == 0 {
-		return nil
+		return false, nil
 	}
-	all := append(known, missing...)
-	slices.Sort(all)
-	v.Prints = strings.Join(all, " ")
-	if _, err := put(tx, versionKey(sec.UID, v.Number), *v); err != nil {
-		return fmt.Errorf("write version: %w", err)
+	v.Prints = slices.SortedFunc(slices.Values(slices.Concat(v.Prints, missing)), comparePrints)
+	if err := rewriteVersion(tx, sec, *v); err != nil {
+		return false, err
 	}
-	return putPrints(tx, sec, missing, v.ledger())
+	return true, putPrints(tx, *sec, missing, v.keeper())
 }
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of deleted
 // ones, up to a limit for both.
-func sharers(r kv.Reader, workspace, fingerprint string, limit int) (there []Secret, stale []string, err error) {
+func sharers(r kv.Reader, workspace string, fingerprint Print, limit int) (there []Secret, stale []string, err error) {
 	prefix := equalsKey(workspace, fingerprint)
 	for pair, err := range r.Scan(kv.Prefix(prefix, limit)) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("read fingerprints: %w", err)
 		}
-		uid, err := lastText(pair.Key, prefix)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read fingerprint: %w", err)
+		uid, err := lastUID(pair.Key, prefix)
+		var row stored.Printed
+		if err == nil {
+			err = decode(pair.Value, &row)
 		}
-		row, err := readPrinted(pair.Value)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read fingerprint: %w", err)
+			return nil, nil, read("fingerprint", err)
 		}
-		sec, err := loadLife(r, Name{Workspace: workspace, ID: row.ID}, uid)
+		sec, err := loadLife(r, Name{Workspace: workspace, ID: row.GetId()}, uid)
 		switch {
 		case fault.Is(err, NotFound):
 			stale = append(stale, uid)

@@ -73,7 +73,7 @@ func firstGarbage(r kv.Reader) (uid string, err error) {
 	if err != nil || len(queued) == 0 {
 		return "", err
 	}
-	return lastText(queued[0], queue)
+	return lastUID(queued[0], queue)
 }
 
 // removeSome removes keys of the first uid in the queue, and the uid from the queue if no keys

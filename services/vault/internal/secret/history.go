@@ -3,7 +3,6 @@ package secret
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,22 +53,22 @@ const maxReferrers = 10
 // A Detail is the part of a change log entry that is specific to the vault. It has no field for a
 // value.
 type Detail struct {
-	OldDescription  string            `json:"old_description,omitempty"`
-	NewDescription  string            `json:"new_description,omitempty"`
-	OldLabels       map[string]string `json:"old_labels,omitempty"`
-	NewLabels       map[string]string `json:"new_labels,omitempty"`
-	OldAllowedHosts []string          `json:"old_allowed_hosts,omitempty"`
-	NewAllowedHosts []string          `json:"new_allowed_hosts,omitempty"`
-	Referrers       []string          `json:"referrers,omitempty"`
+	OldDescription  string
+	NewDescription  string
+	OldLabels       map[string]string
+	NewLabels       map[string]string
+	OldAllowedHosts []string
+	NewAllowedHosts []string
+	Referrers       []string
 
-	OldRotationPeriod time.Duration `json:"old_rotation_period,omitempty"`
-	NewRotationPeriod time.Duration `json:"new_rotation_period,omitempty"`
+	OldRotationPeriod time.Duration
+	NewRotationPeriod time.Duration
 
-	OldChains  []string `json:"old_chains,omitempty"`
-	Chains     []string `json:"chains,omitempty"`
-	OldCost    uint64   `json:"old_cost,omitempty"`
-	NewCost    uint64   `json:"new_cost,omitempty"`
-	WeakReason string   `json:"weak_reason,omitempty"`
+	OldChains  []string
+	Chains     []string
+	OldCost    uint64
+	NewCost    uint64
+	WeakReason string
 }
 
 // An Event is one entry of the change log with its decoded detail.
@@ -106,8 +105,8 @@ func (s *Store) History(ctx context.Context, name Name, p Page) (events []Event,
 			return events, binary.BigEndian.AppendUint64(nil, entries[i-1].Sequence), nil
 		}
 		event := Event{Entry: e}
-		if err := json.Unmarshal(e.Detail, &event.Detail); err != nil {
-			return nil, nil, fmt.Errorf("decode log detail: %w", err)
+		if event.Detail, err = parseDetail(e.Detail); err != nil {
+			return nil, nil, err
 		}
 		events = append(events, event)
 	}
@@ -147,24 +146,23 @@ type entry struct {
 	detail  Detail
 }
 
-// record appends an entry to the change log. State is the stored form of the changed record; the
-// log keeps a digest of it.
-func (s *Store) record(tx kv.Tx, call Call, sec Secret, e entry, state []byte) error {
-	return s.recordOf(tx, call, sec.Name.Workspace, sec.Name.String(), sec.UID, e, state)
+// record appends an entry to the change log, with the rows that tx wrote since the last one.
+func (s *Store) record(tx *writes, call Call, sec Secret, e entry) error {
+	return s.recordOf(tx, call, sec.Name.Workspace, sec.Name.String(), sec.UID, e)
 }
 
 // recordOf is record for any resource of a workspace.
-func (s *Store) recordOf(tx kv.Tx, call Call, workspace, name, uid string, e entry, state []byte) error {
-	detail, err := json.Marshal(e.detail)
+func (s *Store) recordOf(tx *writes, call Call, workspace, name, uid string, e entry) error {
+	detail, err := encode(e.detail.message())
 	if err != nil {
-		return fmt.Errorf("encode log detail: %w", err)
+		return err
 	}
 	err = s.log.Append(tx, changelog.Entry{
 		Time: e.at, Actor: call.Author.Actor, Action: e.action,
 		Scope: resource.WorkspaceName(workspace), Resource: name,
 		UID: uid, Version: e.version, Fields: e.fields, Detail: detail,
 		Reason: call.Author.Reason, RequestID: call.Author.RequestID,
-	}, changelog.Row{Value: state})
+	}, tx.take()...)
 	if err != nil {
 		return fmt.Errorf("append to change log: %w", err)
 	}

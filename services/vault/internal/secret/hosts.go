@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/keyward/keyward/pkg/destination"
@@ -16,9 +15,7 @@ import (
 // only with a new value, and a restored version has the hosts that it had before. Only a super
 // admin can add a host to the current version. Anyone who may update the secret can remove hosts.
 //
-// Secret.AllowedHosts are the hosts of the current version. Versions stored before hosts belonged
-// to versions have Secret.EarlierHosts: the hosts that the secret had when they were first changed
-// after that.
+// Secret.AllowedHosts are the hosts of the current version.
 //
 // # Ports
 //
@@ -34,17 +31,10 @@ import (
 
 // hostsOf returns the hosts of a version.
 func (s Secret) hostsOf(v Version) []string {
-	hosts := s.AllowedHosts
-	switch {
-	case v.AllowedHosts != nil:
-		hosts = v.AllowedHosts
-	case s.EarlierHosts != nil:
-		hosts = s.EarlierHosts
-	}
 	if v.Ports {
-		return hosts
+		return v.AllowedHosts
 	}
-	return s.withUsedPorts(hosts)
+	return s.withUsedPorts(v.AllowedHosts)
 }
 
 // withUsedPorts adds the reported ports to hosts that were stored before ports were.
@@ -92,27 +82,21 @@ func (c Change) rehost(r kv.Reader, before, after Secret) (Secret, error) {
 }
 
 // withHosts returns the secret with new hosts of the current version, and records whether they
-// were set with ports. It preserves the earlier hosts for the versions without hosts.
+// were set with ports.
 func (s Secret) withHosts(hosts []string, ports bool) Secret {
-	if s.EarlierHosts == nil && !slices.Equal(s.AllowedHosts, hosts) {
-		s.EarlierHosts = s.AllowedHosts
-	}
 	s.AllowedHosts, s.Ports = hosts, ports
 	return s
 }
 
 // keepHosts stores changed hosts in the current version.
-func keepHosts(tx kv.Tx, before, after Secret) error {
+func keepHosts(tx *writes, before Secret, after *Secret) error {
 	if slices.Equal(before.AllowedHosts, after.AllowedHosts) {
 		return nil
 	}
-	v, err := loadVersion(tx, after, after.Current)
+	v, err := loadVersion(tx, *after, after.Current)
 	if err != nil {
 		return err
 	}
 	v.AllowedHosts, v.Ports = after.AllowedHosts, after.Ports
-	if _, err := put(tx, versionKey(after.UID, v.Number), v); err != nil {
-		return fmt.Errorf("write version: %w", err)
-	}
-	return nil
+	return rewriteVersion(tx, after, v)
 }

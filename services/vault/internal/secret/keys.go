@@ -1,66 +1,106 @@
 package secret
 
 import (
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// The key space. Everything that belongs to one incarnation of a name is stored under its uid.
-//
-//	secret/{workspace}/{id}              → Secret
-//	by-update/{workspace}/{time}/{id}    → nothing; lists in order of update time
-//	version/{uid}/{number}               → Version
-//	value/{uid}/{number}                 → the sealed value; lists never read it
-//	binding/{uid}/{holder}/{operation}   → Binding
-//	referrer/{uid}/{referrer}            → number of the referrer's bindings
-//	referrers/{uid}                      → number of distinct referrers
-//	host/{uid}/{host}/{referrer}         → number of the referrer's bindings to the host
-//	named/{uid}/{number}                 → number of the bindings that name the version
-//	uses/{uid}/{number}                  → Uses of the version
-//	purpose/{uid}                        → what earlier releases recorded of a KEY's purpose
-//	equal/{workspace}/{fingerprint}/{uid} → printed: a KEY secret that has such a value; the row
-//	                                       of a deleted secret may remain
-//	print/{uid}/{fingerprint}            → what earlier releases recorded of a KEY's value: the
-//	                                       number of its first version
-//	sealing/{workspace}                  → sealingSetting: whether values must arrive sealed
-//	garbage/{uid}                        → nothing; all keys of the uid are to be removed
-//
-// The packages changelog, keyring, replay, and sealing have their own spaces in the same store.
+// The key space, which package stored documents.
 const (
-	spaceSecret    = "secret"
-	spaceByUpdate  = "by-update"
-	spaceVersion   = "version"
-	spaceValue     = "value"
-	spaceBinding   = "binding"
-	spaceReferrer  = "referrer"
-	spaceReferrers = "referrers"
-	spaceHost      = "host"
-	spaceNamed     = "named"
-	spaceUses      = "uses"
-	spacePurpose   = "purpose"
-	spacePrint     = "print"
-	spaceEqual     = "equal"
-	spaceSealing   = "sealing"
-	spaceGarbage   = "garbage"
+	spaceSecret   = "s"
+	spaceByUpdate = "u"
+	spaceVersion  = "v"
+	spaceBinding  = "b"
+	spaceReferrer = "r"
+	spaceHost     = "h"
+	spacePinned   = "p"
+	spaceNonces   = "n"
+	spaceUses     = "c"
+	spaceEqual    = "e"
+	spaceSealing  = "w"
+	spaceGarbage  = "g"
 )
+
+// A row is a key and the name under which entries of the log list its value.
+type row struct {
+	key kv.Key
+	ref string
+}
+
+// uidSize is the length of a uid in keys and records.
+const (
+	uidSize     = 16
+	uidTextSize = 26
+)
+
+// uidText is the encoding of uids outside of the store.
+var uidText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// errKey is an internal error: the store has keys of this package only.
+var errKey = errors.New("malformed key")
+
+// rawUID returns the bytes of a uid. Those of a malformed uid are zero, which no uid is.
+func rawUID(uid string) (raw [uidSize]byte) {
+	if len(uid) != uidTextSize {
+		return raw
+	}
+	var text [uidTextSize]byte
+	copy(text[:], uid)
+	if _, err := uidText.Decode(raw[:], text[:]); err != nil {
+		clear(raw[:])
+	}
+	return raw
+}
+
+// textOf returns the text of a uid of a secret or a version.
+func textOf(raw []byte) string {
+	var text [2 * uidTextSize]byte
+	size := uidText.EncodedLen(len(raw))
+	if size > len(text) {
+		return ""
+	}
+	uidText.Encode(text[:size], raw)
+	return string(text[:size])
+}
+
+// ofUID starts a key of an incarnation.
+func ofUID(space, uid string) kv.Key {
+	raw := rawUID(uid)
+	key := make(kv.Key, 0, len(space)+1+uidSize)
+	return append(append(append(key, space...), 0), raw[:]...)
+}
+
+// numberedKey returns a key of an incarnation that ends with a number.
+func numberedKey(space, uid string, number uint32) kv.Key {
+	raw := rawUID(uid)
+	key := make(kv.Key, 0, len(space)+1+uidSize+8)
+	key = append(append(append(key, space...), 0), raw[:]...)
+	return binary.BigEndian.AppendUint64(key, uint64(number))
+}
 
 // perUID returns the prefixes of all keys of a uid.
 func perUID(uid string) []kv.Key {
-	spaces := []string{
-		spaceVersion, spaceValue, spaceBinding, spaceReferrer, spaceReferrers, spaceHost, spaceNamed, spaceUses, spacePurpose,
-		spacePrint,
-	}
+	spaces := []string{spaceVersion, spaceBinding, spaceReferrer, spaceHost, spacePinned, spaceNonces, spaceUses}
 	prefixes := make([]kv.Key, len(spaces))
 	for i, space := range spaces {
-		prefixes[i] = kv.NewKey(space).Text(uid)
+		prefixes[i] = ofUID(space, uid)
 	}
 	return prefixes
 }
 
 func secretsKey(workspace string) kv.Key { return kv.NewKey(spaceSecret).Text(workspace) }
 
-func secretKey(n Name) kv.Key { return secretsKey(n.Workspace).Text(n.ID) }
+func secretKey(n Name) kv.Key {
+	key := make(kv.Key, 0, len(spaceSecret)+len(n.Workspace)+len(n.ID)+3)
+	return append(key, spaceSecret+"\x00"+n.Workspace+"\x00"+n.ID+"\x00"...) // well-formed IDs need no escapes
+}
+
+func secretRow(n Name) row { return row{key: secretKey(n)} }
 
 func updatesKey(workspace string) kv.Key { return kv.NewKey(spaceByUpdate).Text(workspace) }
 
@@ -68,60 +108,70 @@ func updateKey(n Name, at time.Time) kv.Key {
 	return updatesKey(n.Workspace).Uint(uint64(at.UnixNano())).Text(n.ID)
 }
 
-func versionsKey(uid string) kv.Key { return kv.NewKey(spaceVersion).Text(uid) }
+func versionsKey(uid string) kv.Key { return ofUID(spaceVersion, uid) }
 
-func versionKey(uid string, number uint32) kv.Key { return versionsKey(uid).Uint(uint64(number)) }
+func versionKey(uid string, number uint32) kv.Key { return numberedKey(spaceVersion, uid, number) }
 
-func valueKey(uid string, number uint32) kv.Key {
-	return kv.NewKey(spaceValue).Text(uid).Uint(uint64(number))
+func versionRow(uid string, number uint32) row { return numberedRow(spaceVersion, uid, number) }
+
+func numberedRow(space, uid string, number uint32) row {
+	return row{numberedKey(space, uid, number), space + strconv.FormatUint(uint64(number), 10)}
 }
 
-func bindingsKey(uid string) kv.Key { return kv.NewKey(spaceBinding).Text(uid) }
+func bindingsKey(uid string) kv.Key { return ofUID(spaceBinding, uid) }
 
-func holderKey(uid, holder string) kv.Key { return bindingsKey(uid).Text(holder) }
-
-func bindingKey(b Binding) kv.Key { return holderKey(b.UID, b.Holder).Text(b.Operation) }
-
-func referrersKey(uid string) kv.Key { return kv.NewKey(spaceReferrer).Text(uid) }
-
-func referrerKey(uid, referrer string) kv.Key { return referrersKey(uid).Text(referrer) }
-
-func referrerCountKey(uid string) kv.Key { return kv.NewKey(spaceReferrers).Text(uid) }
-
-func hostKey(uid, host string) kv.Key { return kv.NewKey(spaceHost).Text(uid).Text(host) }
-
-func hostReferrerKey(uid, host, referrer string) kv.Key { return hostKey(uid, host).Text(referrer) }
-
-func namedKey(uid string, number uint32) kv.Key {
-	return kv.NewKey(spaceNamed).Text(uid).Uint(uint64(number))
+// textRow is the row of an incarnation whose key ends with strings.
+func textRow(space, uid string, parts ...string) row {
+	rest := kv.Key(nil)
+	for _, part := range parts {
+		rest = rest.Text(part)
+	}
+	return row{append(ofUID(space, uid), rest...), space + string(rest)}
 }
 
-func usesKey(uid string, number uint32) kv.Key {
-	return kv.NewKey(spaceUses).Text(uid).Uint(uint64(number))
+func bindingRow(b Binding) row { return textRow(spaceBinding, b.UID, b.Holder, b.Operation) }
+
+func referrersKey(uid string) kv.Key { return ofUID(spaceReferrer, uid) }
+
+func referrerRow(uid, referrer string) row { return textRow(spaceReferrer, uid, referrer) }
+
+func hostKey(uid, host string) kv.Key { return ofUID(spaceHost, uid).Text(host) }
+
+func hostRow(uid, host, referrer string) row { return textRow(spaceHost, uid, host, referrer) }
+
+func pinnedRow(uid string, number uint32) row { return numberedRow(spacePinned, uid, number) }
+
+func noncesKey(uid string, number uint32) kv.Key { return numberedKey(spaceNonces, uid, number) }
+
+func allUsesKey(uid string) kv.Key { return ofUID(spaceUses, uid) }
+
+func usesKey(uid string, number uint32) kv.Key { return numberedKey(spaceUses, uid, number) }
+
+func equalsKey(workspace string, p Print) kv.Key {
+	return append(kv.NewKey(spaceEqual).Text(workspace), p[:]...)
 }
 
-func purposeKey(uid string) kv.Key { return kv.NewKey(spacePurpose).Text(uid) }
-
-func equalsKey(workspace, fingerprint string) kv.Key {
-	return kv.NewKey(spaceEqual).Text(workspace).Text(fingerprint)
+func equalKey(workspace string, p Print, uid string) kv.Key {
+	raw := rawUID(uid)
+	return append(equalsKey(workspace, p), raw[:]...)
 }
 
-func equalKey(workspace, fingerprint, uid string) kv.Key {
-	return equalsKey(workspace, fingerprint).Text(uid)
-}
+func sealingRow(workspace string) row { return row{key: kv.NewKey(spaceSealing).Text(workspace)} }
 
-func printKey(uid string, fingerprint []byte) kv.Key {
-	return append(kv.NewKey(spacePrint).Text(uid), fingerprint...)
-}
-
-func sealingKey(workspace string) kv.Key { return kv.NewKey(spaceSealing).Text(workspace) }
-
-func garbageKey(uid string) kv.Key { return kv.NewKey(spaceGarbage).Text(uid) }
+func garbageKey(uid string) kv.Key { return ofUID(spaceGarbage, uid) }
 
 // lastText returns the last element of a key that consists of prefix and one string.
 func lastText(key []byte, prefix kv.Key) (string, error) {
 	text, _, err := kv.CutText(key[len(prefix):])
 	return text, err
+}
+
+// lastUID returns the uid at the end of a key that consists of prefix and a uid.
+func lastUID(key []byte, prefix kv.Key) (string, error) {
+	if len(key) != len(prefix)+uidSize {
+		return "", errKey
+	}
+	return textOf(key[len(prefix):]), nil
 }
 
 // behind narrows a range to the keys after the last one that was seen.

@@ -1,11 +1,9 @@
 package secret
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/keyward/keyward/pkg/keyform"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/sensitive"
 )
@@ -28,29 +26,27 @@ type Learned struct {
 }
 
 // examine decrypts the value of a KEY that is bound, and returns its metadata. It adds the
-// fingerprints that an earlier release, which knew fewer spellings of keys, did not store.
-func (s *Store) examine(tx kv.Tx, sec Secret, v *Version) (learned *Learned, err error) {
+// fingerprints that an earlier release, which knew fewer spellings of keys, did not store, and
+// reports whether there were any.
+func (s *Store) examine(tx *writes, sec *Secret, v *Version) (learned *Learned, more bool, err error) {
 	if sec.Usage != Key || v.State != Enabled {
-		return nil, nil
+		return nil, false, nil
 	}
-	sealed, err := loadValue(tx, sec, v.Number)
-	if err != nil {
-		return nil, err
-	}
-	var prints Prints
+	var prints []Print
 	memory.Do(func() {
 		var plain sensitive.Bytes
-		if plain, err = s.keys.OpenValue(sealed, boundTo(sec, v.Number)); err != nil {
+		if plain, err = s.openValue(*sec, *v); err != nil {
 			return
 		}
 		defer plain.Zero()
 		learned = learn(plain)
-		prints = s.printsOf(sec, material{plain: plain, public: v.Public, facts: v.Facts})
+		prints = s.printsOf(*sec, material{plain: plain, public: v.Public, facts: v.Facts})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open version: %w", err)
+		return nil, false, err
 	}
-	return learned, v.learn(tx, sec, prints.All)
+	more, err = v.learn(tx, sec, prints)
+	return learned, more, err
 }
 
 // learn returns the metadata that a binder learns about a value. Its forms of symmetric keys

@@ -139,14 +139,14 @@ func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) 
 	stored := c.stored
 	if stored == nil {
 		stored, err = r.Get(secretKey(name))
-		if errors.Is(err, kv.ErrNotFound) {
+		if isMissing(err) {
 			return Secret{}, 0, nil
 		}
 		if err != nil {
-			return Secret{}, 0, fmt.Errorf("read secret: %w", err)
+			return Secret{}, 0, read("secret", err)
 		}
 	}
-	sec, err = completeSecret(r, name, stored)
+	sec, err = parseSecret(name, stored)
 	return sec, len(stored), err
 }
 

@@ -2,7 +2,6 @@ package secret
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -10,22 +9,23 @@ import (
 	"github.com/keyward/keyward/pkg/budget"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 // projectable is the limit for the projected end of a budget.
 const projectable = 100 * 365 * 24 * time.Hour
 
-// Nonces is a version's ledger of values that are encrypted under random IVs. It is part of the
-// version's record, so that it cannot be lost without the version. It only grows.
+// Nonces is a version's ledger of values that are encrypted under random IVs. It only grows.
 type Nonces struct {
 	// Used is the number of reserved values.
-	Used uint64 `json:"used"`
+	Used uint64
 	// Bits is the smallest number of random bits of any reservation, or 0 without reservations.
-	Bits int `json:"bits,omitempty"`
+	Bits int
 	// First is the time of the first reservation, and Base is Used after it. The average rate is
 	// measured from there.
-	First time.Time `json:"first,omitzero"`
-	Base  uint64    `json:"base,omitempty"`
+	First   time.Time
+	Base    uint64
+	Unknown []byte
 }
 
 // Reserved reports whether the ledger has a reservation. A nil ledger has none.
@@ -74,8 +74,6 @@ type Grant struct {
 // ReserveNonces reserves values that a holder of a binding may encrypt with a version: the
 // requested number, or the rest of the budget. A reserved value is never reserved again.
 //
-// The ledger of a version that was stored before ledgers existed starts with the reported uses.
-//
 // ReserveNonces fails with SECRET_NOT_FOUND, NOT_BOUND, USAGE_NOT_ALLOWED, VERSION_NOT_FOUND,
 // VERSION_DISABLED, VERSION_DESTROYED, or NONCE_BUDGET_EXHAUSTED.
 func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, want Reservation) (Grant, error) {
@@ -83,20 +81,17 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 	var before, after Nonces
 	now := s.timestamp()
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
-		v, err := s.loadCounted(tx, name, holder, want)
+		keeper, ledger, err := loadCounted(tx, name, holder, want)
 		if err != nil {
 			return err
 		}
-		before = *v.Nonces
-		granted = v.Nonces.reserve(want, now)
+		before = *ledger
+		granted = ledger.reserve(want, now)
 		if granted.Position, err = s.position(tx); err != nil {
 			return err
 		}
-		after = *v.Nonces
-		if _, err := put(tx, versionKey(want.UID, v.Number), v); err != nil {
-			return fmt.Errorf("write version: %w", err)
-		}
-		return nil
+		after = *ledger
+		return writing("nonces", put(tx, noncesKey(want.UID, keeper), ledger.message()))
 	})
 	if err != nil {
 		return Grant{}, err
@@ -110,42 +105,52 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 	return granted, nil
 }
 
-// loadCounted returns the version that keeps the ledger for the version of a reservation, with the
-// ledger.
-func (s *Store) loadCounted(tx kv.Tx, name Name, holder string, want Reservation) (Version, error) {
-	sec, err := loadLife(tx, name, want.UID)
+// loadCounted returns the ledger that counts for the version of a reservation, and the number of
+// the version that keeps it.
+func loadCounted(r kv.Reader, name Name, holder string, want Reservation) (keeper uint32, ledger *Nonces, err error) {
+	sec, err := loadLife(r, name, want.UID)
 	if err != nil {
-		return Version{}, err
+		return 0, nil, err
 	}
-	if err := checkHolder(tx, want.UID, holder); err != nil {
-		return Version{}, err
+	if err := sec.checkHolder(holder); err != nil {
+		return 0, nil, err
 	}
 	if err := (BindRequest{Usage: Key}).allowedBy(sec); err != nil {
-		return Version{}, err
+		return 0, nil, err
 	}
-	v, err := loadUsed(tx, sec, want.Version)
+	v, err := loadVersion(r, sec, want.Version)
 	if err != nil {
-		return Version{}, err
+		return 0, nil, err
 	}
 	if err := v.usable(); err != nil {
-		return Version{}, err
+		return 0, nil, err
 	}
-	if v, err = v.keeper(tx, sec); err != nil {
-		return Version{}, err
+	ledger, err = v.loadNonces(r, sec)
+	return v.keeper(), ledger, err
+}
+
+// loadNonces returns the ledger that counts for a version of a KEY.
+func (v Version) loadNonces(r kv.Reader, sec Secret) (*Nonces, error) {
+	var m stored.Nonces
+	present, err := get(r, noncesKey(sec.UID, v.keeper()), &m)
+	if err != nil {
+		return nil, read("nonces", err)
 	}
-	if v.Nonces == nil {
-		return s.adopt(tx, sec, v)
+	if !present {
+		return nil, tampered("the ledger of a version is missing")
 	}
-	return v, nil
+	return noncesFrom(&m), nil
 }
 
 // showNonces sets the ledger of a version to the one that counts for it, for display.
-func (v *Version) showNonces(r kv.Reader, sec Secret, now time.Time) error {
-	keeper, err := v.keeper(r, sec)
-	if err != nil {
+func (v *Version) showNonces(r kv.Reader, sec Secret, now time.Time) (err error) {
+	if sec.Usage != Key {
+		return nil
+	}
+	if v.Nonces, err = v.loadNonces(r, sec); err != nil {
 		return err
 	}
-	v.Nonces, v.NoncesEnd = keeper.Nonces, keeper.Nonces.ProjectedEnd(now)
+	v.NoncesEnd = v.Nonces.ProjectedEnd(now)
 	return nil
 }
 

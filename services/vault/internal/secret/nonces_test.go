@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -32,8 +31,6 @@ func (f *fixture) ledger(t testing.TB, sec secret.Secret) secret.Version {
 	}
 	return versions[len(versions)-1]
 }
-
-func versionKey(sec secret.Secret) kv.Key { return kv.NewKey("version").Text(sec.UID).Uint(1) }
 
 func TestNoncesAreReservedOnceUntilTheBudgetEnds(t *testing.T) {
 	t.Parallel()
@@ -92,22 +89,6 @@ func TestFewestRandomBitsDecideTheBudget(t *testing.T) {
 		if _, err := f.reserve(t, sec, bits, 1); !fault.Is(err, secret.NonceBudgetExhausted) {
 			t.Errorf("%d bits after Triple DES asked = %v, want %s", bits, err, secret.NonceBudgetExhausted)
 		}
-	}
-}
-
-func TestLedgerOfAnOldVersionBeginsWithItsUses(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	sec := f.create(t, "key", "v")
-	f.bind(t, "key", "bank", "op")
-	f.outdate(t, sec)
-	f.use(t, sec, 65_530)
-	if f.ledger(t, sec).Nonces.Reserved() {
-		t.Error("a version without a reservation shows a budget")
-	}
-	got, err := f.reserve(t, sec, 64, 100)
-	if want := (secret.Grant{Reserved: 6, Used: 1 << 16, Budget: 1 << 16}); err != nil || got != want {
-		t.Errorf("the first reservation = %+v, %v, want %+v", got, err, want)
 	}
 }
 

@@ -21,11 +21,11 @@ func (b Binding) destination() string {
 // to the hosts of versions that are as old. It fails with HOST_NOT_ALLOWED if neither the current
 // version nor one that the binding names may be sent there, because their hosts were changed
 // since. For other bindings it does nothing.
-func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, req BindRequest) error {
+func (s *Store) reportPort(tx *writes, call Call, sec *Secret, b *Binding, req BindRequest) error {
 	if !b.portless() {
 		return nil
 	}
-	lists, err := hostsInUse(tx, sec, slices.Concat(b.Versions, []uint32{req.Version}))
+	lists, err := hostsInUse(tx, *sec, slices.Concat(b.Versions, []uint32{req.Version}))
 	if err != nil {
 		return err
 	}
@@ -44,13 +44,13 @@ func (s *Store) reportPort(tx kv.Tx, call Call, sec Secret, b *Binding, req Bind
 	if err := countHost(tx, *b, true); err != nil || opened < 0 {
 		return err
 	}
-	after := sec
+	after := *sec
 	after.Updated = later(sec.Updated, s.timestamp())
 	after.UsedPorts = append(slices.Clone(sec.UsedPorts), to)
 	if !after.Ports {
 		after.AllowedHosts = after.withUsedPorts(sec.AllowedHosts)
 	}
-	_, err = s.save(tx, call, sec, after, entry{
+	*sec, err = s.save(tx, call, *sec, after, entry{
 		action: Updated, version: lists[opened].version, fields: []string{FieldAllowedHosts}, detail: Detail{
 			OldAllowedHosts: lists[opened].hosts, NewAllowedHosts: after.withUsedPorts(lists[opened].hosts),
 			Referrers: []string{b.Referrer},

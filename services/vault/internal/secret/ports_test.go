@@ -1,44 +1,12 @@
 package secret_test
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
-
-// forgetPorts removes the fields that releases without ports did not write, from a secret, its
-// versions up to a number, and its bindings.
-func (f *fixture) forgetPorts(t testing.TB, sec secret.Secret, versions int) {
-	t.Helper()
-	forget := func(stored []byte) []byte {
-		var record map[string]any
-		if err := json.Unmarshal(stored[1:], &record); err != nil {
-			t.Fatal(err)
-		}
-		delete(record, "ports")
-		delete(record, "port")
-		text, err := json.Marshal(record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return append([]byte{stored[0]}, text...)
-	}
-	f.rewrite(t, kv.NewKey("secret").Text(sec.Name.Workspace).Text(sec.Name.ID), forget)
-	for number := range versions {
-		f.rewrite(t, kv.NewKey("version").Text(sec.UID).Uint(uint64(number+1)), forget)
-	}
-	bindings, _, err := f.Bindings(t.Context(), sec.Name, secret.Page{Limit: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range bindings {
-		f.rewrite(t, kv.NewKey("binding").Text(b.UID).Text(b.Holder).Text(b.Operation), forget)
-	}
-}
 
 // token stores a credential for hosts.
 func (f *fixture) token(t testing.TB, hosts ...string) secret.Secret {
@@ -112,7 +80,7 @@ func TestReportedPortsBelongToTheHostsOfEarlierVersions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.earlier(t, made, "a.example", "b.example")
+	f.earlier(t, "a.example", "b.example")
 	f.update(t, "another token")
 	f.wantHosts(t, []string{"a.example", "b.example"}, []string{"a.example", "b.example"})
 
@@ -161,55 +129,22 @@ func TestReportedPortsBelongToTheHostsOfEarlierVersions(t *testing.T) {
 	f.update(t, "", "b.example") // no counter keeps an unused host
 }
 
-// earlier converts a token and its bindings to those of a release without ports.
-func (f *fixture) earlier(t testing.TB, made secret.Secret, hosts ...string) {
+// earlier converts a token and its bindings to those of a release without ports, which counted
+// bindings by host alone.
+func (f *fixture) earlier(t testing.TB, hosts ...string) {
 	t.Helper()
-	f.forgetPorts(t, made, 1)
-	records := []kv.Key{kv.NewKey("secret").Text("acme").Text("token"), kv.NewKey("version").Text(made.UID).Uint(1)}
-	for _, key := range records {
-		f.rewrite(t, key, func(stored []byte) []byte {
-			var record map[string]any
-			if err := json.Unmarshal(stored[1:], &record); err != nil {
-				t.Fatal(err)
-			}
-			record["allowed_hosts"] = hosts
-			text, err := json.Marshal(record)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return append([]byte{stored[0]}, text...)
-		})
-	}
-	// Bindings were counted by host alone.
-	bindings, _, err := f.Bindings(t.Context(), name("token"), secret.Page{Limit: 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = f.kv.Update(t.Context(), func(tx kv.Tx) error {
-		for _, b := range bindings {
-			counter := kv.NewKey("host").Text(made.UID)
-			for _, port := range []string{":8443", ":9443"} {
-				if err := tx.Delete(counter.Text(b.Host + port).Text(b.Referrer)); err != nil {
-					return err
-				}
-			}
-			one := []byte{1, 0, 0, 0, 0, 0, 0, 0, 1}
-			if err := tx.Put(kv.NewKey("host").Text(made.UID).Text(b.Host).Text(b.Referrer), one); err != nil {
-				return err
-			}
-		}
-		return nil
+	f.convert(t, "token", secret.Conversion{
+		Secret:  func(s *secret.Secret) { s.AllowedHosts, s.Ports = hosts, false },
+		Version: func(v *secret.Version) { v.AllowedHosts, v.Ports = hosts, false },
+		Binding: func(b *secret.Binding) { b.Port = 0 },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // Hosts that were set after ports were stored are taken literally.
 func TestAReportAddsNothingToHostsThatWereMeantWithPorts(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	made := f.token(t, "a.example", "a.example:8443")
+	f.token(t, "a.example", "a.example:8443")
 	for _, b := range []struct {
 		operation string
 		version   uint32
@@ -218,7 +153,7 @@ func TestAReportAddsNothingToHostsThatWereMeantWithPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.earlier(t, made, "a.example")
+	f.earlier(t, "a.example")
 	f.update(t, "another token", "a.example", "c.example")
 	wantFault(t, "the report of a binding to the current version", f.bindPort(t, "a.example", 8443, "current", 0), secret.HostNotAllowed)
 	f.wantHosts(t, []string{"a.example", "c.example"}, []string{"a.example"})
@@ -240,11 +175,11 @@ func TestAVersionFromBeforeTheUpgradeIsRestoredWithThePortsInUse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			made := f.token(t, "a.example", "a.example:8443")
+			f.token(t, "a.example", "a.example:8443")
 			if err := f.bindPort(t, "a.example", 8443, "op", 0); err != nil {
 				t.Fatal(err)
 			}
-			f.earlier(t, made, "a.example")
+			f.earlier(t, "a.example")
 			f.update(t, "another token")
 			report := func() {
 				t.Helper()
@@ -273,11 +208,11 @@ func TestAVersionFromBeforeTheUpgradeIsRestoredWithThePortsInUse(t *testing.T) {
 func TestARestoreDistinguishesHostsFromBeforeTheUpgrade(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	made := f.token(t, "a.example", "a.example:8443")
+	f.token(t, "a.example", "a.example:8443")
 	if err := f.bindPort(t, "a.example", 8443, "op", 0); err != nil {
 		t.Fatal(err)
 	}
-	f.earlier(t, made, "a.example")
+	f.earlier(t, "a.example")
 	f.update(t, "another token", "a.example", "c.example")
 	restore := func(number uint32) error {
 		_, err := f.Restore(t.Context(), secret.Call{}, name("token").Version(number), "")
@@ -303,13 +238,13 @@ func TestARestoreDistinguishesHostsFromBeforeTheUpgrade(t *testing.T) {
 func TestAPortIsReportedAlsoOfVersionsThatAreNotEnabled(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	made := f.token(t, "a.example", "a.example:8443", "a.example:9443")
+	f.token(t, "a.example", "a.example:8443", "a.example:9443")
 	for operation, port := range map[string]uint16{"one": 8443, "two": 9443} {
 		if err := f.bindPort(t, "a.example", port, operation, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.earlier(t, made, "a.example")
+	f.earlier(t, "a.example")
 	f.update(t, "another token", "b.example", "a.example")
 	if _, err := f.Disable(t.Context(), secret.Call{}, name("token").Version(1), ""); err != nil {
 		t.Fatal(err)

@@ -34,20 +34,32 @@ import (
 // A Purpose is the purpose for which a KEY is used.
 type Purpose struct {
 	// Chains are sorted and unique.
-	Chains []string `json:"chains,omitempty"`
+	Chains []string
 	// Cost is the minimum number of iterations of derivations, or 0 without derivations.
-	Cost uint64 `json:"cost,omitempty"`
+	Cost uint64
 	// Host is the host of the endpoints that the KEY serves. It has no port: a KEY is not sent, so
 	// the host only distinguishes partners, and one partner may answer on several ports.
-	Host string `json:"host,omitempty"`
+	Host string
 	// Conflicting reports whether a super admin acknowledged that the output of one chain may
 	// reveal what another protects.
-	Conflicting bool `json:"conflicting,omitempty"`
+	Conflicting bool
 	// Stated is whether the owner stated the purpose when the KEY was created.
-	Stated bool `json:"stated,omitempty"`
+	Stated bool
 	// Sealed is the time of the first use, or zero before it.
-	Sealed time.Time `json:"sealed,omitzero"`
+	Sealed  time.Time
+	Unknown []byte
 }
+
+// An EarlierUse is how a KEY was used before purposes were recorded.
+type EarlierUse string
+
+// The earlier uses.
+const (
+	// Digested is a use in digests that are sent.
+	Digested EarlierUse = "DIGESTED"
+	// Undigested is any other use.
+	Undigested EarlierUse = "UNDIGESTED"
+)
 
 // A PurposeState is how final the purpose of a KEY is.
 type PurposeState string
@@ -134,8 +146,8 @@ func (s Secret) public(v Version) bool {
 
 // permits fails unless the holder of a binding may resolve a KEY for the purpose with the digest.
 // It returns that purpose and whether it can be sealed.
-func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
-	if err := checkHolder(r, sec.UID, holder); err != nil || sec.Usage != Key || sec.public(v) {
+func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (purpose Purpose, sealable bool, err error) {
+	if err := sec.checkHolder(holder); err != nil || sec.Usage != Key || sec.public(v) {
 		return Purpose{}, false, err
 	}
 	if p := sec.Purpose; p != nil && !p.Sealed.IsZero() {
@@ -147,6 +159,11 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 	if p := sec.Purpose; p.isStated() && !p.is(digest) {
 		return Purpose{}, false, p.fixed(nil)
 	}
+	return claimed(r, sec, holder, digest)
+}
+
+// claimed is permits for a KEY whose purpose is not sealed: a binding must claim it.
+func claimed(r kv.Reader, sec Secret, holder string, digest []byte) (claimed Purpose, sealable bool, err error) {
 	found, sealable := false, true
 	for b, err := range eachBinding(r, sec) {
 		switch {
@@ -172,12 +189,15 @@ func permits(r kv.Reader, sec Secret, v Version, holder string, digest []byte) (
 // sealPurpose seals the purpose that permits returned. It fails if another one was sealed in the
 // meantime.
 //
-// It also records the fingerprints of the version in use, because versions stored by earlier
-// releases have none.
-func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wanted, number uint32, prints []string) error {
+// It also records the fingerprints of the version in use that the release that stored it did not
+// know.
+func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wanted, number uint32, prints []Print) error {
 	now := s.timestamp()
-	return s.kv.Update(ctx, func(tx kv.Tx) error {
-		before, err := loadLife(tx, w.Name, w.UID)
+	return s.write(ctx, func(tx *writes) error {
+		before, err := loadIntact(tx, w.Name)
+		if err == nil && before.UID != w.UID {
+			err = notFound()
+		}
 		if err != nil {
 			return err
 		}
@@ -192,12 +212,15 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 		if err := agreesWithTwins(tx, before, prints, claimed.Chains); err != nil {
 			return err
 		}
-		if err := v.learn(tx, before, prints); err != nil {
+		after := before
+		if _, err := v.learn(tx, &after, prints); err != nil {
 			return err
 		}
-		after := before
 		after.Updated = later(before.Updated, now)
-		claimed.Sealed, claimed.Stated = after.Updated, before.Purpose.isStated()
+		claimed.Sealed, claimed.Stated, claimed.Unknown = after.Updated, before.Purpose.isStated(), nil
+		if before.Purpose != nil {
+			claimed.Unknown = before.Purpose.Unknown
+		}
 		after.Purpose = &claimed
 		e := entry{action: SealedPurpose, detail: Detail{Chains: claimed.Chains}}
 		_, err = s.save(tx, call, before, after, e)

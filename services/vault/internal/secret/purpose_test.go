@@ -1,58 +1,20 @@
 package secret_test
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
 // age removes from a secret and its bindings the fields that releases without purposes did not
-// write. Fixed, if not empty, is the record that they wrote instead.
-func (f *fixture) age(t *testing.T, sec secret.Secret, fixed string) {
+// write. Earlier, if not empty, is what they recorded instead.
+func (f *fixture) age(t *testing.T, sec secret.Secret, earlier secret.EarlierUse) {
 	t.Helper()
-	forget := func(tx kv.Tx, key []byte) error {
-		stored, err := tx.Get(key)
-		if err != nil {
-			return err
-		}
-		var record map[string]any
-		if err := json.Unmarshal(stored[1:], &record); err != nil {
-			return err
-		}
-		delete(record, "purpose")
-		text, err := json.Marshal(record)
-		if err != nil {
-			return err
-		}
-		return tx.Put(key, append([]byte{stored[0]}, text...))
-	}
-	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
-		if err := forget(tx, kv.NewKey("secret").Text(sec.Name.Workspace).Text(sec.Name.ID)); err != nil {
-			return err
-		}
-		var keys [][]byte
-		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey("binding").Text(sec.UID), 10)) {
-			if err != nil {
-				return err
-			}
-			keys = append(keys, pair.Key)
-		}
-		for _, key := range keys {
-			if err := forget(tx, key); err != nil {
-				return err
-			}
-		}
-		if fixed == "" {
-			return nil
-		}
-		return tx.Put(kv.NewKey("purpose").Text(sec.UID), append([]byte{1}, `"`+fixed+`"`...))
+	f.convert(t, sec.Name.ID, secret.Conversion{
+		Secret:  func(s *secret.Secret) { s.Purpose, s.EarlierUse = nil, earlier },
+		Binding: func(b *secret.Binding) { b.Purpose = secret.Purpose{} },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // useFor returns a request of an endpoint to use the key.
@@ -148,11 +110,12 @@ func TestAKeyBoundBeforeThereWerePurposesTakesNoOneElse(t *testing.T) {
 func TestWhatWasFixedBeforeStaysFixed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for fixed, chains := range map[string][2]string{"DIGESTED": {digest, gcm}, "UNDIGESTED": {gcm, digest}} {
-		made := f.create(t, fixed, "an earlier key, long enough: "+fixed)
+	for fixed, chains := range map[secret.EarlierUse][2]string{secret.Digested: {digest, gcm}, secret.Undigested: {gcm, digest}} {
+		id := string(fixed)
+		made := f.create(t, id, "an earlier key, long enough: "+id)
 		f.age(t, made, fixed)
 		bind := func(chain string) error {
-			_, _, err := f.Bind(t.Context(), secret.Call{}, name(fixed), "allowlist", useFor("e", "op", chain))
+			_, _, err := f.Bind(t.Context(), secret.Call{}, name(id), "allowlist", useFor("e", "op", chain))
 			return err
 		}
 		if err := bind(chains[1]); !fault.Is(err, secret.KeyPurposeFixed) {

@@ -1,8 +1,8 @@
 package secret
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,7 +29,7 @@ type Stored struct {
 	WeakReason string
 	// Prints are the fingerprints of the value of a KEY that is being stored. They are never read
 	// back.
-	Prints Prints
+	Prints []Print
 }
 
 // Get returns a secret and the stored form of its current value, which is zero if the current
@@ -37,18 +37,15 @@ type Stored struct {
 func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		stored = Stored{}
-		if sec, err = loadSecret(r, name); err != nil {
+		if sec, err = s.loadSecret(r, name); err != nil {
 			return err
 		}
-		v, err := loadVersion(r, sec, sec.Current)
+		v, err := s.loadVersion(r, sec, sec.Current)
 		if err != nil {
 			return err
 		}
-		if stored.PurposeState, stored.Purpose, err = purposeOf(r, sec, v); err != nil || v.State == Destroyed {
-			return err
-		}
-		stored.Public = v.Public
-		stored.Sealed, err = loadValue(r, sec, sec.Current)
+		stored.Public, stored.Sealed = v.Public, v.Sealed
+		stored.PurposeState, stored.Purpose, err = purposeOf(r, sec, v)
 		return err
 	})
 	return sec, stored, err
@@ -68,7 +65,7 @@ type Resolved struct {
 	// Sealed is whether the purpose of a KEY is sealed.
 	Sealed bool
 
-	prints []string // only of a KEY whose purpose is not sealed
+	prints []Print // only of a KEY whose purpose is not sealed
 }
 
 // A Wanted is a request to resolve a value.
@@ -106,58 +103,66 @@ func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted)
 // resolve also reports whether the purpose could be sealed.
 func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resolved, sealable bool, err error) {
 	var sec Secret
-	var sealed keyring.Sealed
-	var public []byte
+	var v Version
 	now := s.now()
+	// The view sees at least the changes before the position, so a value is never older than its
+	// position says.
+	position := s.committed()
 	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
-		got = Resolved{Version: w.Number}
-		if got.Position, err = s.position(r); err != nil {
-			return err
-		}
-		if sec, err = loadLife(r, w.Name, w.UID); err != nil {
+		got = Resolved{Version: w.Number, Position: position}
+		if sec, v, err = s.find(r, w); err != nil {
 			return err
 		}
 		if w.Number == 0 {
-			got.Version = sec.Current
-			if got.Previous, err = loadPrevious(r, sec, now); err != nil {
-				return err
-			}
-		}
-		v, err := loadVersion(r, sec, got.Version)
-		if err != nil && !fault.Is(err, VersionNotFound) {
-			return err
+			got.Version, got.Previous = sec.Current, sec.previous(now)
 		}
 		if _, sealable, err = permits(r, sec, v, holder, w.Purpose); err != nil {
 			return err
 		}
-		if v.State == "" {
+		if v.State == "" || w.VersionUID != "" && v.State == Enabled && w.VersionUID != v.UID {
 			return versionNotFound()
 		}
-		public = v.Public
-		if err := v.usable(); err != nil {
-			return withPrevious(err, got.Previous)
-		}
-		got.AllowedHosts = v.AllowedHosts
-		if sealed, err = loadValue(r, sec, got.Version); err != nil {
-			return err
-		}
-		if w.VersionUID != "" && w.VersionUID != versionUID(sealed) {
-			return versionNotFound()
-		}
-		return nil
+		return withPrevious(v.usable(), got.Previous)
 	})
 	if err != nil {
 		return Resolved{}, false, err
 	}
 	got.Sealed = sec.Purpose != nil && !sec.Purpose.Sealed.IsZero()
-	got.Usage = sec.Usage
-	if got.Plain, err = s.keys.OpenValue(sealed, boundTo(sec, got.Version)); err != nil {
-		return Resolved{}, false, fmt.Errorf("open version: %w", err)
+	got.Usage, got.AllowedHosts = sec.Usage, v.AllowedHosts
+	if got.Plain, err = s.openValue(sec, v); err != nil {
+		return Resolved{}, false, s.noteTampered(ctx, err)
 	}
 	if sealable && w.Seal {
-		got.prints = s.equalPrints(sec.Name.Workspace, got.Plain, public)
+		got.prints = s.equalPrints(sec.Name.Workspace, got.Plain, v.Public)
 	}
 	return got, sealable, nil
+}
+
+// find returns the secret that a resolve means, and the version, which is zero if it does not
+// exist: only a holder of a binding learns that.
+func (s *Store) find(r kv.Reader, w Wanted) (sec Secret, v Version, err error) {
+	sec, err = s.loadSecret(r, w.Name)
+	if err == nil && sec.UID != w.UID {
+		err = notFound()
+	}
+	if err != nil {
+		return Secret{}, Version{}, err
+	}
+	number := cmp.Or(w.Number, sec.Current)
+	if number > sec.Last {
+		return sec, Version{}, nil
+	}
+	v, err = s.loadVersion(r, sec, number)
+	return sec, v, err
+}
+
+// openValue decrypts the value of a version. The caller must zero it.
+func (s *Store) openValue(sec Secret, v Version) (sensitive.Bytes, error) {
+	plain, err := s.keys.OpenValue(v.Sealed, boundTo(sec, v.Number))
+	if err != nil {
+		return sensitive.Bytes{}, fmt.Errorf("%w: open version: %w", ErrTampered, err)
+	}
+	return plain, nil
 }
 
 // usable fails unless the version's value may be resolved.
@@ -174,8 +179,11 @@ func (v Version) usable() error {
 
 // withPrevious adds the versions that were current before to an error.
 func withPrevious(err error, previous []Replacement) error {
+	if err == nil || len(previous) == 0 {
+		return err
+	}
 	refusal, ok := fault.From(err)
-	if !ok || len(previous) == 0 {
+	if !ok {
 		return err
 	}
 	all := make([]string, len(previous))
@@ -185,23 +193,11 @@ func withPrevious(err error, previous []Replacement) error {
 	return refusal.With("previous_versions", strings.Join(all, ", "))
 }
 
-// checkHolder fails with NOT_BOUND unless the holder has a binding to the uid.
-func checkHolder(r kv.Reader, uid, holder string) error {
-	bindings, err := scanKeys(r, kv.Prefix(holderKey(uid, holder), 1))
-	if err != nil {
-		return fmt.Errorf("read bindings: %w", err)
-	}
-	if len(bindings) == 0 {
-		return fault.New(fault.PermissionDenied, NotBound, "the caller has no binding to the secret")
-	}
-	return nil
-}
-
 // Versions returns a page of a secret's versions with their uses, newest first.
 func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Version, next []byte, err error) {
 	now := s.now()
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		sec, err := loadSecret(r, name)
+		sec, err := s.loadSecret(r, name)
 		if err != nil {
 			return err
 		}
@@ -228,23 +224,6 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 		return nil
 	})
 	return versions, next, err
-}
-
-// loadValue returns the sealed value of a version.
-func loadValue(r kv.Reader, sec Secret, number uint32) (keyring.Sealed, error) {
-	stored, err := r.Get(valueKey(sec.UID, number))
-	if errors.Is(err, kv.ErrNotFound) {
-		// An internal error: the record of the version says that it has a value.
-		return keyring.Sealed{}, errors.New("read value: the version has no value")
-	}
-	if err != nil {
-		return keyring.Sealed{}, fmt.Errorf("read value: %w", err)
-	}
-	sealed, err := keyring.UnmarshalSealed(stored)
-	if err != nil {
-		return keyring.Sealed{}, fmt.Errorf("read value: %w", err)
-	}
-	return sealed, nil
 }
 
 func versionNotFound() error {

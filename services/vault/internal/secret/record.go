@@ -1,127 +1,196 @@
 package secret
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
-// format is the first byte of every record; the rest is JSON.
-const format = 1
+// A record is a domain struct with a stored form, which package stored documents. Each keeps the
+// fields that this program does not know in Unknown, so that a change by an earlier release loses
+// nothing that a later one stored.
 
-var errFormat = errors.New("unknown record format")
-
-func encode(record any) ([]byte, error) {
-	text, err := json.Marshal(record)
+// encode returns the stored form of a message.
+func encode(m proto.Message) ([]byte, error) {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("encode record: %w", err)
+		// The cause could repeat the content of the record.
+		return nil, errors.New("encode record: it is not valid UTF-8")
 	}
-	return append([]byte{format}, text...), nil
+	return text, nil
 }
 
-func decode(stored []byte, record any) error {
-	if len(stored) == 0 || stored[0] != format {
-		return errFormat
-	}
-	if err := json.Unmarshal(stored[1:], record); err != nil {
-		return fmt.Errorf("decode record: %w", err)
+func decode(text []byte, m proto.Message) error {
+	if err := proto.Unmarshal(text, m); err != nil {
+		return errRecord
 	}
 	return nil
 }
 
-// put writes a record and returns its stored form.
-func put(tx kv.Tx, key kv.Key, record any) ([]byte, error) {
-	stored, err := encode(record)
-	if err != nil {
-		return nil, err
+// errRecord does not repeat the content of the record.
+var errRecord = errors.New("malformed record")
+
+// with returns a message with the fields that this program does not know.
+func with[M proto.Message](m M, unknown []byte) M {
+	if len(unknown) > 0 {
+		m.ProtoReflect().SetUnknown(unknown)
 	}
-	return stored, tx.Put(key, stored)
+	return m
 }
 
-// loadSecret returns the secret of a name, or SECRET_NOT_FOUND.
-func loadSecret(r kv.Reader, name Name) (Secret, error) {
-	stored, err := r.Get(secretKey(name))
+// put writes a row that the log does not list.
+func put(tx kv.Tx, key kv.Key, m proto.Message) error {
+	value, err := encode(m)
+	if err != nil {
+		return err
+	}
+	return tx.Put(key, value)
+}
+
+// get reads a record, and reports whether it exists.
+func get(r kv.Reader, key kv.Key, m proto.Message) (present bool, err error) {
+	value, err := r.Get(key)
 	if errors.Is(err, kv.ErrNotFound) {
-		return Secret{}, notFound()
+		return false, nil
 	}
 	if err != nil {
-		return Secret{}, fmt.Errorf("read secret: %w", err)
+		return false, err
 	}
-	return completeSecret(r, name, stored)
-}
-
-// completeSecret decodes a stored secret and adds the fields that are stored elsewhere.
-func completeSecret(r kv.Reader, name Name, stored []byte) (Secret, error) {
-	sec := Secret{Name: name}
-	if err := decode(stored, &sec); err != nil {
-		return Secret{}, fmt.Errorf("read secret: %w", err)
-	}
-	count, err := getCount(r, referrerCountKey(sec.UID))
-	if err != nil {
-		return Secret{}, fmt.Errorf("read reference count: %w", err)
-	}
-	sec.References = uint32(min(count, MaxReferences))
-	return sec, nil
-}
-
-// loadVersion returns a version of a secret, or VERSION_NOT_FOUND.
-func loadVersion(r kv.Reader, sec Secret, number uint32) (Version, error) {
-	stored, err := r.Get(versionKey(sec.UID, number))
-	if errors.Is(err, kv.ErrNotFound) {
-		return Version{}, versionNotFound()
-	}
-	if err != nil {
-		return Version{}, fmt.Errorf("read version: %w", err)
-	}
-	return completeVersion(sec, number, stored)
-}
-
-func completeVersion(sec Secret, number uint32, stored []byte) (Version, error) {
-	v := Version{Number: number, Current: number == sec.Current}
-	if err := decode(stored, &v); err != nil {
-		return Version{}, fmt.Errorf("read version: %w", err)
-	}
-	if v.State != Destroyed {
-		v.AllowedHosts = sec.hostsOf(v)
-	}
-	return v, nil
+	return true, decode(value, m)
 }
 
 // getCount returns a counter, which is 0 if it does not exist.
-func getCount(r kv.Reader, key kv.Key) (uint64, error) {
-	stored, err := r.Get(key)
-	if errors.Is(err, kv.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	if len(stored) != 9 || stored[0] != format {
-		return 0, errFormat
-	}
-	return binary.BigEndian.Uint64(stored[1:]), nil
+func getCount(r kv.Reader, at row) (uint64, error) {
+	var m stored.Count
+	_, err := get(r, at.key, &m)
+	return m.GetCount(), err
 }
 
 // addCount increments or decrements a counter and returns it. A counter that falls to 0 is
 // removed.
-func addCount(tx kv.Tx, key kv.Key, up bool) (uint64, error) {
-	count, err := getCount(tx, key)
-	if err != nil {
+func addCount(tx *writes, at row, up bool) (uint64, error) {
+	var m stored.Count
+	if _, err := get(tx, at.key, &m); err != nil {
 		return 0, err
 	}
 	switch {
 	case up:
-		count++
-	case count == 0:
-		return 0, errors.New("counter would fall below zero")
+		m.Count++
+	case m.GetCount() == 0:
+		return 0, tampered("counter would fall below zero")
 	default:
-		count--
+		m.Count--
 	}
-	if count == 0 {
-		return 0, tx.Delete(key)
+	if m.GetCount() == 0 {
+		return 0, tx.delete(at)
 	}
-	return count, tx.Put(key, binary.BigEndian.AppendUint64([]byte{format}, count))
+	return m.GetCount(), tx.put(at, &m)
+}
+
+// nanos returns the stored form of a time. The zero time is 0.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// timeOf returns a stored time.
+func timeOf(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
+}
+
+// Usages and states that this program does not know are represented by their numbers, so that they
+// are stored again as they were.
+
+func usageMessage(u Usage) stored.Usage {
+	switch u {
+	case Key:
+		return stored.Usage_USAGE_KEY
+	case Parameter:
+		return stored.Usage_USAGE_PARAMETER
+	case Credential:
+		return stored.Usage_USAGE_CREDENTIAL
+	case ExposedKey:
+		return stored.Usage_USAGE_EXPOSED_KEY
+	}
+	return stored.Usage(number(string(u)))
+}
+
+func usageOf(u stored.Usage) Usage {
+	switch u {
+	case stored.Usage_USAGE_KEY:
+		return Key
+	case stored.Usage_USAGE_PARAMETER:
+		return Parameter
+	case stored.Usage_USAGE_CREDENTIAL:
+		return Credential
+	case stored.Usage_USAGE_EXPOSED_KEY:
+		return ExposedKey
+	case stored.Usage_USAGE_UNSPECIFIED:
+		return ""
+	}
+	return Usage(strconv.Itoa(int(u)))
+}
+
+func stateMessage(s State) stored.State {
+	switch s {
+	case Enabled:
+		return stored.State_STATE_ENABLED
+	case Disabled:
+		return stored.State_STATE_DISABLED
+	case Destroyed:
+		return stored.State_STATE_DESTROYED
+	}
+	return stored.State(number(string(s)))
+}
+
+func stateOf(s stored.State) State {
+	switch s {
+	case stored.State_STATE_ENABLED:
+		return Enabled
+	case stored.State_STATE_DISABLED:
+		return Disabled
+	case stored.State_STATE_DESTROYED:
+		return Destroyed
+	case stored.State_STATE_UNSPECIFIED:
+		return ""
+	}
+	return State(strconv.Itoa(int(s)))
+}
+
+func number(text string) int32 {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int32(n)
+}
+
+// isMissing reports whether a row does not exist.
+func isMissing(err error) bool { return errors.Is(err, kv.ErrNotFound) }
+
+// writing wraps the error of writing a record.
+func writing(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("write %s: %w", what, err)
+}
+
+// read wraps the error of reading a record.
+func read(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("read %s: %w", what, err)
 }

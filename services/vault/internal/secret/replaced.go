@@ -3,8 +3,6 @@ package secret
 import (
 	"slices"
 	"time"
-
-	"github.com/keyward/keyward/pkg/kv"
 )
 
 const (
@@ -19,9 +17,10 @@ const (
 
 // A Replacement is a version that was current before.
 type Replacement struct {
-	Version uint32 `json:"version"`
+	Version uint32
 	// Time is when another version last replaced it as the current one.
-	Time time.Time `json:"time"`
+	Time    time.Time
+	Unknown []byte
 }
 
 // promote makes a version the current one, and remembers the previous one unless it is destroyed.
@@ -40,20 +39,16 @@ func without(all []Replacement, number uint32) []Replacement {
 	return slices.DeleteFunc(slices.Clone(all), func(r Replacement) bool { return r.Version == number })
 }
 
-// loadPrevious returns the formerly current versions that may still be resolved.
-func loadPrevious(r kv.Reader, sec Secret, now time.Time) ([]Replacement, error) {
+// previous returns the formerly current versions that may still be resolved.
+func (s Secret) previous(now time.Time) []Replacement {
 	var previous []Replacement
-	for _, replaced := range sec.Replaced {
+	for _, replaced := range s.Replaced {
 		if now.Sub(replaced.Time) > previousAge || len(previous) == maxPrevious {
 			break
 		}
-		v, err := loadVersion(r, sec, replaced.Version)
-		if err != nil {
-			return nil, err
-		}
-		if v.State == Enabled {
+		if s.enabled(replaced.Version) {
 			previous = append(previous, replaced)
 		}
 	}
-	return previous, nil
+	return previous
 }

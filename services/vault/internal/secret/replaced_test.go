@@ -1,14 +1,12 @@
 package secret_test
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -49,11 +47,11 @@ func (f *fixture) wantPrevious(t testing.TB, what, id, uid string, want ...uint3
 	}
 }
 
-func (f *fixture) setState(t testing.TB, uid string, version uint64, from, to secret.State) {
+func (f *fixture) change(t testing.TB, change func(context.Context, secret.Call, secret.VersionName, string) (secret.Version, error), version uint32) {
 	t.Helper()
-	f.rewrite(t, kv.NewKey("version").Text(uid).Uint(version), func(stored []byte) []byte {
-		return bytes.Replace(stored, []byte(from), []byte(to), 1)
-	})
+	if _, err := change(t.Context(), secret.Call{}, name("key").Version(version), ""); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestPreviousVersionsAreFewEnabledAndNotLongAgo(t *testing.T) {
@@ -65,10 +63,12 @@ func TestPreviousVersionsAreFewEnabledAndNotLongAgo(t *testing.T) {
 		f.rotate(t, "key")
 	}
 	f.wantPrevious(t, "after many rotations", "key", uid, 6, 5, 4, 3)
-	f.setState(t, uid, 5, secret.Enabled, secret.Disabled)
-	f.setState(t, uid, 3, secret.Enabled, secret.Destroyed)
+	f.change(t, f.Disable, 5)
+	if _, err := f.Destroy(t.Context(), secret.Call{}, name("key").Version(3), secret.Deletion{Force: true}); err != nil {
+		t.Fatal(err)
+	}
 	f.wantPrevious(t, "with some that are not enabled", "key", uid, 6, 4, 2, 1)
-	f.setState(t, uid, 5, secret.Disabled, secret.Enabled)
+	f.change(t, f.Enable, 5)
 	f.wantPrevious(t, "with one that is enabled again", "key", uid, 6, 5, 4, 2)
 
 	f.clock.now = f.clock.now.Add(30*24*time.Hour - 2*time.Minute) // version 4 was replaced 2 minutes before 6
@@ -107,39 +107,12 @@ func TestSecretRemembersABoundedNumberOfReplacedVersions(t *testing.T) {
 	for range 20 {
 		f.rotate(t, "key")
 	}
-	var stored secret.Secret
-	record := f.stored(t, kv.NewKey("secret").Text("acme").Text("key"))
-	if err := json.Unmarshal(record[1:], &stored); err != nil {
+	stored, _, err := f.Get(t.Context(), name("key"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := len(stored.Replaced); got != 8 || stored.Replaced[0].Version != 20 || stored.Replaced[7].Version != 13 {
 		t.Errorf("the secret remembers %d versions: %v, want the last 8", got, stored.Replaced)
-	}
-}
-
-func TestVersionStoredBeforeFactsHasNone(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	drawn, err := secret.NewRandom(secret.ECP256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := f.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: drawn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	req := secret.BindRequest{Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/e", Operation: "op"}
-	_, meant, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
-	if err != nil || meant.Facts == nil || !meant.Facts.Private {
-		t.Fatalf("Bind returns %v, %v, want a private key", meant.Facts, err)
-	}
-	f.rewrite(t, kv.NewKey("version").Text(made.UID).Uint(1), func(stored []byte) []byte {
-		before, _, _ := bytes.Cut(stored, []byte(`,"facts":`))
-		return append(bytes.Clone(before), '}')
-	})
-	_, meant, err = f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
-	if err != nil || meant.Facts != nil || len(meant.Public) == 0 {
-		t.Errorf("Bind returns %v, %v, want no facts of a version with a public key", meant.Facts, err)
 	}
 }
 

@@ -2,12 +2,12 @@ package secret
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 // maxMistaken is the number of created messages at which a purpose can no longer be replaced.
@@ -21,7 +21,7 @@ const maxMistaken = 20
 func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag string, chains []string, minCost *uint64) (Secret, error) {
 	now := s.timestamp()
 	var replaced Secret
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+	err := s.write(ctx, func(tx *writes) error {
 		uid, seen, err := s.replayed(tx, call)
 		if err != nil {
 			return err
@@ -30,7 +30,7 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 			replaced, err = loadLife(tx, name, uid)
 			return err
 		}
-		before, err := loadSecret(tx, name)
+		before, err := loadIntact(tx, name)
 		if err == nil {
 			err = before.checkEtag(etag)
 		}
@@ -46,7 +46,7 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 		}
 		after := before
 		after.Updated = later(before.Updated, now)
-		replacement.Stated, replacement.Host = before.Purpose.Stated, before.Purpose.Host
+		replacement.Stated, replacement.Host, replacement.Unknown = before.Purpose.Stated, before.Purpose.Host, before.Purpose.Unknown
 		if !before.Purpose.Sealed.IsZero() {
 			replacement.Sealed = after.Updated
 		}
@@ -77,15 +77,15 @@ func (s Secret) replaceable(r kv.Reader, replacement Purpose) error {
 		return s.Purpose.fixed(replacement.Chains)
 	}
 	var made uint64
-	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(spaceUses).Text(s.UID), maxExamined)) {
-		var uses Uses
+	for pair, err := range r.Scan(kv.Prefix(allUsesKey(s.UID), maxExamined)) {
+		var uses stored.Uses
 		if err == nil {
 			err = decode(pair.Value, &uses)
 		}
 		if err != nil {
-			return fmt.Errorf("read uses: %w", err)
+			return read("uses", err)
 		}
-		if made = sum(made, uses.Used); uses.Opened > 0 || made >= maxMistaken {
+		if made = sum(made, uses.GetUsed()); uses.GetOpened() > 0 || made >= maxMistaken {
 			return s.Purpose.fixed(replacement.Chains)
 		}
 	}

@@ -1,19 +1,14 @@
 package secret_test
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
@@ -30,31 +25,6 @@ func (f *fixture) reserveOf(t testing.TB, sec secret.Secret, version uint32, cou
 	got, err := f.ReserveNonces(t.Context(), sec.Name, "allowlist", secret.Reservation{UID: sec.UID, Version: version, Bits: 64, Count: count})
 	got.Position = secret.Position{} // differs between runs
 	return got, err
-}
-
-// outdate converts a version to one that was stored before ledgers existed.
-func (f *fixture) outdate(t testing.TB, sec secret.Secret) {
-	t.Helper()
-	f.rewrite(t, versionKey(sec), func(stored []byte) []byte {
-		old := strings.Replace(string(stored), `,"nonces":{"used":0}`, "", 1)
-		if old == string(stored) {
-			t.Fatalf("a new version has no ledger: %s", stored)
-		}
-		return []byte(old)
-	})
-}
-
-// use reports uses of the first version.
-func (f *fixture) use(t testing.TB, sec secret.Secret, used uint64) {
-	t.Helper()
-	request, err := replay.NewLedger([32]byte{}, f.clock.read).Request("allowlist", "report", "id", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	counts := []secret.Count{{Name: sec.Name, UID: sec.UID, Version: 1, Uses: secret.Uses{Used: used, Last: f.clock.now}}}
-	if err := f.Report(t.Context(), request, "allowlist", counts); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestTheSameKeyAgainHasNoNewBudget(t *testing.T) {
@@ -143,9 +113,7 @@ func TestSpellingsThatAnEarlierReleaseDidNotKnowAreLearned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.rewrite(t, versionKey(sec), func(stored []byte) []byte {
-		return regexp.MustCompile(`"prints":"[^"]*"`).ReplaceAll(stored, []byte(`"prints":"00"`))
-	})
+	f.convert(t, "key", secret.Conversion{Version: func(v *secret.Version) { v.Prints = []secret.Print{{}} }})
 	f.bind(t, "key", "bank", "op")
 	if _, err := f.reserveOf(t, sec, 1, 65_530); err != nil {
 		t.Fatal(err)
@@ -188,59 +156,14 @@ func TestLedgerOfAValueOutlivesItsFirstVersion(t *testing.T) {
 	}
 }
 
-func TestAnOldVersionSharesItsLedgerWithItsValueStoredAgain(t *testing.T) {
-	t.Parallel()
-	for _, first := range []uint32{1, 2} { // the version of the first reservation
-		f := newFixture(t)
-		sec := f.create(t, "key", "v")
-		f.bind(t, "key", "bank", "op")
-		f.outdate(t, sec)
-		f.forgetPrints(t, sec)
-		f.use(t, sec, 60_000)
-		if first == 1 {
-			if got, err := f.reserveOf(t, sec, 1, 10); err != nil || got.Used != 60_010 {
-				t.Fatalf("the first reservation = %+v, %v", got, err)
-			}
-		}
-		f.add(t, sec, value(t, "v"))
-		if got, err := f.reserveOf(t, sec, 2, 90); err != nil || first == 1 && got.Used != 60_100 {
-			t.Errorf("a reservation of the value stored again = %+v, %v", got, err)
-		}
-		got, err := f.reserveOf(t, sec, 1, 10)
-		if want := uint64(60_100); err != nil || got.Used < want {
-			t.Errorf("a reservation of the old version = %+v, %v, want at least %d used", got, err, want)
-		}
-		if again, err := f.reserveOf(t, sec, 2, 1); err != nil || again.Used != got.Used+1 {
-			t.Errorf("after %+v the value stored again has %+v, %v", got, again, err)
-		}
-	}
-}
-
-// forgetPrints converts the fingerprints of a secret to those of a release without ledgers: rows
-// with only the ID.
-func (f *fixture) forgetPrints(t testing.TB, sec secret.Secret) {
-	t.Helper()
-	err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
-		for _, key := range printRows(t, tx, sec) {
-			if err := tx.Put(key, []byte(sec.Name.ID)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // printRows returns the keys of the fingerprints of a secret.
 func printRows(t testing.TB, r kv.Reader, sec secret.Secret) (keys [][]byte) {
 	t.Helper()
-	for pair, err := range r.Scan(kv.Prefix(kv.NewKey("equal").Text(sec.Name.Workspace), 100)) {
+	for pair, err := range r.Scan(kv.Prefix(secret.EqualsKey(sec.Name.Workspace), 100)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.HasSuffix(pair.Key, kv.NewKey(sec.UID)) {
+		if uid, err := secret.LastUID(pair.Key); err == nil && uid == sec.UID {
 			keys = append(keys, pair.Key)
 		}
 	}
@@ -248,52 +171,6 @@ func printRows(t testing.TB, r kv.Reader, sec secret.Secret) (keys [][]byte) {
 		t.Fatalf("%s has no fingerprints", sec.Name)
 	}
 	return keys
-}
-
-// earlierPrint returns the key of the fingerprint of a value, without its encodings, as an earlier
-// release stored it.
-func (f *fixture) earlierPrint(sec secret.Secret, value string) kv.Key {
-	root := f.keys.Derive("value fingerprints")
-	mac := hmac.New(sha256.New, root[:])
-	mac.Write([]byte(sec.UID + "\x00" + value))
-	return append(kv.NewKey("print").Text(sec.UID), mac.Sum(nil)...)
-}
-
-// The records are those of the previous release: rows of both kinds of fingerprints, and a ledger.
-func TestFingerprintsOfTheLastReleaseCount(t *testing.T) {
-	t.Parallel()
-	for _, destroyed := range []bool{false, true} {
-		f := newFixture(t)
-		const first = "a key of the last release"
-		sec := f.create(t, "key", first)
-		f.bind(t, "key", "bank", "op")
-		f.forgetPrints(t, sec)
-		put := func(tx kv.Tx) error { return tx.Put(f.earlierPrint(sec, first), []byte("\x011")) }
-		if err := f.kv.Update(t.Context(), put); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.reserveOf(t, sec, 1, 65_000); err != nil {
-			t.Fatal(err)
-		}
-		if destroyed {
-			if _, err := f.Destroy(t.Context(), secret.Call{}, sec.Name.Version(1), secret.Deletion{Force: true}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		f.add(t, sec, value(t, hex.EncodeToString([]byte(first))))
-		if got, err := f.reserveOf(t, sec, 2, 100); err != nil || got.Used != 65_100 {
-			t.Errorf("destroyed %v: the value stored again has %+v, %v, want the ledger of the first version", destroyed, got, err)
-		}
-		// From here on, the rows of this release suffice.
-		err := f.kv.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete(f.earlierPrint(sec, first)) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.add(t, sec, value(t, first))
-		if got, err := f.reserveOf(t, sec, 3, 100); err != nil || got.Used != 65_200 {
-			t.Errorf("destroyed %v: the value stored a third time has %+v, %v", destroyed, got, err)
-		}
-	}
 }
 
 // Many copies of a value do not hide the one whose purpose is sealed.

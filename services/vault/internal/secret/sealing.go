@@ -3,7 +3,6 @@ package secret
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 var errSealing = errors.New("must be workspaces/{workspace}/sealing")
@@ -51,8 +51,11 @@ type SealingChange struct {
 
 // A sealingSetting is the record of a workspace. A workspace without a record requires nothing.
 type sealingSetting struct {
-	Required bool   `json:"required"`
-	Revision uint64 `json:"revision"`
+	Required bool
+	Revision uint64
+	// LastChange is the sequence number of the newest entry about the setting in the change log.
+	LastChange uint64
+	Unknown    []byte
 }
 
 func (s sealingSetting) etag() string { return strconv.FormatUint(s.Revision, 10) }
@@ -73,7 +76,7 @@ func (s *Store) Sealing(ctx context.Context, workspace string) (Sealing, error) 
 func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, change SealingChange) (Sealing, error) {
 	now := s.timestamp()
 	var setting sealingSetting
-	err := s.kv.Update(ctx, func(tx kv.Tx) error {
+	err := s.write(ctx, func(tx *writes) error {
 		_, seen, err := s.replayed(tx, call)
 		if err != nil {
 			return err
@@ -85,7 +88,7 @@ func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, cha
 			return err
 		}
 		if change.Required != setting.Required {
-			setting = sealingSetting{Required: change.Required, Revision: setting.Revision + 1}
+			setting.Required, setting.Revision = change.Required, setting.Revision+1
 			if err := s.putSealing(tx, call, workspace, setting, now); err != nil {
 				return err
 			}
@@ -117,16 +120,18 @@ func (c SealingChange) check(before sealingSetting, reason string) error {
 }
 
 // putSealing writes a setting and its entry in the change log.
-func (s *Store) putSealing(tx kv.Tx, call Call, workspace string, setting sealingSetting, at time.Time) error {
-	state, err := put(tx, sealingKey(workspace), setting)
-	if err != nil {
-		return fmt.Errorf("write sealing setting: %w", err)
+func (s *Store) putSealing(tx *writes, call Call, workspace string, setting sealingSetting, at time.Time) (err error) {
+	if setting.LastChange, err = tx.next(); err != nil {
+		return err
+	}
+	if err := tx.put(sealingRow(workspace), setting.message()); err != nil {
+		return writing("sealing setting", err)
 	}
 	e := entry{action: NotRequiredSealing, at: at, fields: []string{"required"}}
 	if setting.Required {
 		e.action = RequiredSealing
 	}
-	return s.recordOf(tx, call, workspace, SealingName(workspace), "", e, state)
+	return s.recordOf(tx, call, workspace, SealingName(workspace), "", e)
 }
 
 // sealingOf adds the keys to a setting.
@@ -138,15 +143,9 @@ func (s *Store) sealingOf(workspace string, setting sealingSetting) Sealing {
 
 // loadSealing returns the setting of a workspace.
 func loadSealing(r kv.Reader, workspace string) (setting sealingSetting, err error) {
-	stored, err := r.Get(sealingKey(workspace))
-	switch {
-	case errors.Is(err, kv.ErrNotFound):
-		return sealingSetting{}, nil
-	case err == nil:
-		err = decode(stored, &setting)
+	var m stored.Sealing
+	if _, err := get(r, sealingRow(workspace).key, &m); err != nil {
+		return sealingSetting{}, read("sealing setting", err)
 	}
-	if err != nil {
-		return sealingSetting{}, fmt.Errorf("read sealing setting: %w", err)
-	}
-	return setting, nil
+	return sealingFrom(&m), nil
 }

@@ -60,9 +60,15 @@
 //
 // [Store.ReserveNonces] reserves the values that workloads may encrypt with a version of a KEY
 // under random IVs, each value once: as many as its budget allows (package budget), over all
-// referrers. The ledger is in the version's record, or in that of the first version with the same
+// referrers. Each version of a KEY has a ledger, its own or that of the first version with the same
 // value: storing a key again gives it no new budget. Like uses, the ledger changes no etag and is
 // not logged.
+//
+// # Integrity
+//
+// Each logged change writes the secret's row, which names the entry, and the entry states all rows
+// that the change wrote. [Store] compares them when a secret is changed, and when it is read for
+// the first time. Data that was changed outside of the vault fails with [ErrTampered] (tampered.go).
 //
 // # Deletion
 //
@@ -85,6 +91,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/keyring"
 )
 
 // The reasons of the vault's errors; errors.proto documents them.
@@ -138,56 +145,89 @@ const (
 	Destroyed State = "DESTROYED"
 )
 
-// A Secret is the metadata of a secret, without its values. It is also the stored record, as JSON.
+// A Secret is the metadata of a secret, without its values. It has everything that a resolve
+// decides, and describes the rows of its versions, so that no earlier row can take their place.
 type Secret struct {
-	Name        Name              `json:"-"`
-	UID         string            `json:"uid"`
-	Revision    uint64            `json:"revision"`
-	Description string            `json:"description,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Usage       Usage             `json:"usage"`
+	Name        Name
+	UID         string
+	Revision    uint64
+	Description string
+	Labels      map[string]string
+	Usage       Usage
+	// LastChange is the sequence number of the newest entry about the secret in the change log.
+	LastChange uint64
 	// AllowedHosts are those of the current version, in the form of [destination.Destination].
-	AllowedHosts []string `json:"allowed_hosts,omitempty"`
+	AllowedHosts []string
 	// Ports is that of the current version.
-	Ports bool `json:"ports,omitempty"`
+	Ports bool
 	// UsedPorts are destinations other than port 443 that bindings reported; see [Store.Bind].
 	// They are among the hosts of versions without Ports.
-	UsedPorts []string `json:"used_ports,omitempty"`
-	// EarlierHosts are the hosts of versions that were stored before hosts belonged to versions.
-	EarlierHosts []string `json:"earlier_hosts,omitempty"`
+	UsedPorts []string
 	// Current is the number of the current version.
-	Current uint32 `json:"current"`
+	Current uint32
 	// Last is the highest version number ever used.
-	Last uint32 `json:"last"`
-	// State is that of the current version, stored here so that lists need not read versions.
-	State   State     `json:"state"`
-	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
+	Last uint32
+	// State is that of the current version.
+	State   State
+	Created time.Time
+	Updated time.Time
 	// Replaced are the formerly current versions that are not destroyed, the most recently replaced
 	// first.
-	Replaced []Replacement `json:"replaced,omitempty"`
+	Replaced []Replacement
+	// Rewrites are the versions whose rows were written again, and that are not destroyed.
+	Rewrites []Rewrite
+	// Destroyed are the destroyed versions, in order.
+	Destroyed []Span
 	// RotationPeriod is how long a version may be current before it should be replaced, or 0 for no
 	// reminder.
-	RotationPeriod time.Duration `json:"rotation_period,omitempty"`
-	// RotationDue is when the current version should be replaced: the period after it was added. It
-	// is stored here so that lists need not read versions.
-	RotationDue time.Time `json:"rotation_due,omitzero"`
+	RotationPeriod time.Duration
+	// RotationDue is when the current version should be replaced: the period after it was added.
+	RotationDue time.Time
 	// Purpose is the purpose of a KEY, or nil if the secret was stored before purposes were. Until it
 	// is sealed or stated, it is what the bindings claim.
-	Purpose *Purpose `json:"purpose,omitempty"`
+	Purpose *Purpose
+	// EarlierUse is how a KEY was used that was stored before purposes were, if it is known.
+	EarlierUse EarlierUse
 	// Shared is whether a KEY may serve the endpoints of several hosts.
-	Shared bool `json:"shared,omitempty"`
+	Shared bool
 	// Kind is the kind as which the first version of a KEY was generated, or 0 if it was provided.
-	Kind Kind `json:"kind,omitempty"`
+	Kind Kind
 	// Public is whether a KEY contains only public keys, from its first version on.
-	Public bool `json:"public,omitempty"`
-	// References is the number of distinct referrers with bindings, up to MaxReferences.
-	References uint32 `json:"-"`
+	Public bool
+	// Holders are the principals with bindings.
+	Holders []Holder
+	// References is the number of distinct referrers with bindings.
+	References uint32
+	Unknown    []byte
 	// Taken is how the value of this change was recognized. It is not stored.
-	Taken *Taken `json:"-"`
+	Taken *Taken
 }
 
-// MaxReferences is the number up to which referrers are counted.
+// A Holder is a principal with bindings.
+type Holder struct {
+	Name string
+	// Bindings is their number.
+	Bindings uint32
+	Unknown  []byte
+}
+
+// A Rewrite is a version whose row was written again after it was added.
+type Rewrite struct {
+	Version uint32
+	// Change is the sequence number of the entry about the last time.
+	Change uint64
+	// Disabled is whether the version is not enabled.
+	Disabled bool
+	Unknown  []byte
+}
+
+// A Span is consecutive version numbers, both included.
+type Span struct {
+	First, Last uint32
+	Unknown     []byte
+}
+
+// MaxReferences is the number up to which referrers are shown.
 const MaxReferences = 1000
 
 // Etag returns a string that changes with every change of the secret.
@@ -206,67 +246,68 @@ func (s Secret) checkEtag(seen string) error {
 
 // A Version is the metadata of one value of a secret.
 type Version struct {
-	Number  uint32    `json:"-"`
-	Current bool      `json:"-"`
-	State   State     `json:"state"`
-	Created time.Time `json:"created"`
-	// KeyID is the ID of the key that wraps the version's data key.
-	KeyID string `json:"key_id"`
+	Number  uint32
+	Current bool
+	State   State
+	Created time.Time
+	// LastChange is the sequence number of the entry that wrote the row, in the change log.
+	LastChange uint64
+	// UID distinguishes the version from others with its number.
+	UID string
+	// Sealed is the value. It is zero if the version is destroyed.
+	Sealed keyring.Sealed
 	// Public is the SubjectPublicKeyInfo of a KEY that is an asymmetric key, in DER and in plaintext.
-	// It is empty for all other versions, and for versions stored before the field existed.
-	Public []byte `json:"public,omitempty"`
-	// Facts is the metadata of a KEY, or nil. It is nil for versions stored before the field existed.
-	Facts *Facts `json:"facts,omitempty"`
-	// Prints are the keyed fingerprints of a KEY that is not a public key, separated by spaces: one
-	// string is decoded faster than several, and few readers need them. It is empty for versions
-	// stored before the field existed, until they are used.
-	Prints string `json:"prints,omitempty"`
-	// Nonces is the ledger of the values that the version encrypts under random IVs. It is nil if
-	// another version's ledger counts, or if the version was stored before ledgers existed and
-	// nothing has been reserved since. [Store.Versions] and the changes of a version return the
-	// ledger that counts.
-	Nonces *Nonces `json:"nonces,omitempty"`
+	// It is empty for all other versions.
+	Public []byte
+	// Facts is the metadata of a KEY, or nil.
+	Facts *Facts
+	// Prints are the keyed fingerprints of a KEY that is not a public key, sorted.
+	Prints []Print
 	// SameAs is the first version with the same value, whose ledger counts for this one, or 0 if no
 	// earlier version has this value.
-	SameAs uint32 `json:"same_as,omitempty"`
-	// NoncesEnd is [Nonces.ProjectedEnd] at the time when the version was read. [Store.Versions] and
-	// the changes of a version compute it.
-	NoncesEnd time.Time `json:"-"`
-	// AllowedHosts are the hosts to which a CREDENTIAL may be sent. It is empty for versions stored
-	// before the field existed; see [Secret.hostsOf].
-	AllowedHosts []string `json:"allowed_hosts,omitempty"`
+	SameAs uint32
+	// AllowedHosts are the hosts to which a CREDENTIAL may be sent; see [Secret.hostsOf].
+	AllowedHosts []string
 	// Ports is whether a host without a port means port 443. If false, the hosts were stored before
 	// ports were, or inherited from such a version.
-	Ports bool `json:"ports,omitempty"`
+	Ports bool
 	// WeakReason is the acknowledged reason for a weak key, or empty for other keys.
-	WeakReason string `json:"weak_reason,omitempty"`
-	// Uses are the reported uses of the version. [Store.Versions] reads them.
-	Uses Uses `json:"-"`
+	WeakReason            string
+	Unknown, ValueUnknown []byte
+	// Nonces is the ledger that counts for the values that the version encrypts under random IVs, or
+	// nil if the version is not of a KEY. NoncesEnd is its [Nonces.ProjectedEnd] at the time when the
+	// version was read. Uses are the reported uses of the version. They are stored apart from the
+	// version. [Store.Versions] and the changes of a version read them.
+	Nonces    *Nonces
+	NoncesEnd time.Time
+	Uses      Uses
 }
 
 // A Binding allows its holder to resolve the secret with one uid, and prevents its deletion.
 type Binding struct {
-	Name      Name   `json:"-"`
-	UID       string `json:"-"`
-	Holder    string `json:"-"`
-	Operation string `json:"-"`
-	Usage     Usage  `json:"usage"`
-	Referrer  string `json:"referrer"`
-	Host      string `json:"host,omitempty"`
-	// Port is the port of Host. It is 0 for bindings created before the field existed, until it is
+	Name      Name
+	UID       string
+	Holder    string
+	Operation string
+	Usage     Usage
+	Referrer  string
+	Host      string
+	// Port is the port of Host. It is 0 for bindings created before ports were stored, until it is
 	// reported.
-	Port    uint16    `json:"port,omitempty"`
-	Created time.Time `json:"created"`
-	// Versions are those that the referrer pins, ascending. It is empty for bindings created before
-	// the field existed.
-	Versions []uint32 `json:"versions,omitempty"`
+	Port    uint16
+	Created time.Time
+	// LastChange is the sequence number of the entry that wrote the row, in the change log.
+	LastChange uint64
+	// Versions are those that the referrer pins, ascending.
+	Versions []uint32
 	// Purpose is the purpose for which the referrer uses a KEY. It is empty for bindings created
-	// before the field existed.
-	Purpose Purpose `json:"purpose,omitzero"`
+	// before purposes were stored, until it is reported.
+	Purpose Purpose
+	Unknown []byte
 	// Shared is whether a KEY may serve several hosts and senders. [Store.Bind] sets it.
-	Shared bool `json:"-"`
+	Shared bool
 	// VersionUID distinguishes the pinned version from others with its number. [Store.Bind] sets it.
-	VersionUID string `json:"-"`
+	VersionUID string
 }
 
 func notFound() error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +38,9 @@ type Config struct {
 	Random io.Reader
 	// Logger receives errors of background work; if nil, they are discarded.
 	Logger *slog.Logger
+	// Tampered is called for each error about data that was changed outside of the vault. It must be
+	// quick.
+	Tampered func()
 	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.
 	Reach uint64
 }
@@ -64,6 +66,9 @@ type Store struct {
 	commits *commits
 	reach   uint64
 
+	compared comparisons
+	tampered func()
+
 	drawing chan struct{} // holds one element for each private key that is being generated
 	garbage chan struct{} // hints that the queue is not empty; holds one element
 	stop    context.CancelFunc
@@ -84,7 +89,7 @@ type Call struct {
 func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	commits := new(commits)
 	s := &Store{
-		kv: noticed{cfg.KV, commits}, commits: commits, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
+		commits: commits, tampered: cfg.Tampered, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
 		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
 		index:   search.NewIndex(),
 		reach:   cmp.Or(cfg.Reach, 100_000),
@@ -100,6 +105,10 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
+	if s.tampered == nil {
+		s.tampered = func() {}
+	}
+	s.kv = noticed{cfg.KV, commits, s.noteTampered}
 	s.printKey = s.keys.Derive("fingerprints")
 	var err error
 	if s.refusals, err = newRefusals(s); err != nil {
@@ -107,6 +116,9 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if s.epoch, err = s.newUID(); err != nil {
 		return nil, err
+	}
+	if err := s.kv.View(ctx, s.commits.begin); err != nil {
+		return nil, fmt.Errorf("read change log: %w", err)
 	}
 	if s.sealing, err = sealing.Open(ctx, s.kv, s.keys, s.now); err != nil {
 		return nil, err
@@ -140,22 +152,13 @@ func (s *Store) remember(tx kv.Tx, call Call, sec Secret) error {
 	return s.ledger.Record(tx, call.Request, sec.Name.String()+"#"+sec.UID)
 }
 
-// loadLife returns the secret of a name if it still has the given uid.
-func loadLife(r kv.Reader, name Name, uid string) (Secret, error) {
-	sec, err := loadSecret(r, name)
-	if err == nil && sec.UID != uid {
-		return Secret{}, notFound()
-	}
-	return sec, err
-}
-
 // newUID generates a uid: 16 random bytes as 26 characters.
 func (s *Store) newUID() (string, error) {
-	var drawn [16]byte
+	var drawn [uidSize]byte
 	if _, err := io.ReadFull(s.random, drawn[:]); err != nil {
 		return "", fmt.Errorf("generate uid: %w", err)
 	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(drawn[:])), nil
+	return textOf(drawn[:]), nil
 }
 
 // timestamp returns the current time, without the part that does not survive storing.
@@ -181,7 +184,9 @@ func (s *Store) sealNow(sec Secret, number uint32, drawn material) (Stored, erro
 
 // boundTo returns the associated data of a sealed value.
 func boundTo(sec Secret, number uint32) keyring.AD {
-	return keyring.AD{Purpose: "secret-value", Workspace: sec.Name.Workspace, UID: sec.UID, Version: number}
+	return keyring.AD{
+		Purpose: "secret-value", Workspace: sec.Name.Workspace, UID: sec.UID, Version: number, Usage: string(sec.Usage),
+	}
 }
 
 func scanKeys(r kv.Reader, in kv.Range) ([][]byte, error) {

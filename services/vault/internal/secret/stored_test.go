@@ -1,7 +1,7 @@
 package secret_test
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -40,23 +40,31 @@ func (f *fixture) stored(t testing.TB, key []byte) (value []byte) {
 	return value
 }
 
+func (f *fixture) convert(t testing.TB, id string, c secret.Conversion) {
+	t.Helper()
+	if err := f.Convert(t.Context(), name(id), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestVersionThatIsNotEnabledDoesNotResolve(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	made := f.create(t, "key", "v")
-	f.bind(t, "key", "bank", "op")
-	key := kv.NewKey("version").Text(made.UID).Uint(1)
-	enabled := f.stored(t, key)
 	for state, want := range map[secret.State]fault.Reason{
-		secret.Disabled: secret.VersionDisabled, secret.Destroyed: secret.VersionDestroyed, "UNHEARD-OF": secret.VersionDisabled,
+		secret.Disabled: secret.VersionDisabled, secret.Destroyed: secret.VersionDestroyed, "7": secret.VersionDisabled,
 	} {
-		f.rewrite(t, key, func([]byte) []byte {
-			return bytes.Replace(enabled, []byte(secret.Enabled), []byte(state), 1)
-		})
+		id := "key-" + string(state)
+		made := f.create(t, id, "v")
+		f.bind(t, id, "bank", "op")
+		f.convert(t, id, secret.Conversion{Version: func(v *secret.Version) { v.State = state }})
 		for number := range uint32(2) {
-			if _, err := f.resolve(t.Context(), name("key"), made.UID, number); !fault.Is(err, want) {
+			if _, err := f.resolve(t.Context(), name(id), made.UID, number); !fault.Is(err, want) {
 				t.Errorf("Resolve of a version in state %s = %v, want %s", state, err, want)
 			}
+		}
+		versions, _, err := f.Versions(t.Context(), name(id), secret.Page{Limit: 1})
+		if err != nil || versions[0].State != state {
+			t.Errorf("Versions has %v, %v, want the state %s", versions, err, state)
 		}
 	}
 }
@@ -69,41 +77,40 @@ func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.bind(t, "mine", "bank", "op")
-	at := func(uid string, number uint64) kv.Key { return kv.NewKey("value").Text(uid).Uint(number) }
-	own := f.stored(t, at(mine.UID, 1))
-	flipped := bytes.Clone(own)
-	flipped[len(flipped)-1] ^= 1
+	if _, err := f.resolve(t.Context(), name("mine"), mine.UID, 1); err != nil {
+		t.Fatal(err) // from here on, the row is not compared with the log
+	}
+	key := secret.VersionKey(mine.UID, 1)
+	own := f.stored(t, key)
 	for what, other := range map[string][]byte{
-		"another secret's":   f.stored(t, at(yours.UID, 1)),
-		"another version's":  f.stored(t, at(mine.UID, 2)),
-		"a changed":          flipped,
-		"a record, not a":    []byte("{}"),
-		"the version's own ": own,
+		"another secret's":  f.stored(t, secret.VersionKey(yours.UID, 1)),
+		"another version's": f.stored(t, secret.VersionKey(mine.UID, 2)),
 	} {
-		f.rewrite(t, at(mine.UID, 1), func([]byte) []byte { return other })
-		got, err := f.resolve(t.Context(), name("mine"), mine.UID, 1)
-		if bytes.Equal(other, own) {
-			if err != nil || string(got.Plain.Reveal()) != "ours" {
-				t.Errorf("Resolve of its own value = %v", err)
+		f.rewrite(t, key, func([]byte) []byte {
+			moved, err := secret.WithValue(own, other)
+			if err != nil {
+				t.Error(err)
 			}
-			continue
+			return moved
+		})
+		if _, err := f.resolve(t.Context(), name("mine"), mine.UID, 1); !errors.Is(err, secret.ErrTampered) {
+			t.Errorf("Resolve of %s value = %v, want %v", what, err, secret.ErrTampered)
 		}
-		if _, isFault := fault.From(err); err == nil || isFault {
-			t.Errorf("Resolve of %s value = %v, want an opaque error", what, err)
-		}
+	}
+	f.rewrite(t, key, func([]byte) []byte { return own })
+	if got, err := f.resolve(t.Context(), name("mine"), mine.UID, 1); err != nil || string(got.Plain.Reveal()) != "ours" {
+		t.Errorf("Resolve of its own value = %v", err)
 	}
 }
 
-func TestRecordOfANewerFormatIsNotMisread(t *testing.T) {
+func TestMalformedRecordIsNotMisread(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.create(t, "key", "v")
-	f.rewrite(t, kv.NewKey("secret").Text("acme").Text("key"), func(stored []byte) []byte {
-		return append([]byte{stored[0] + 1}, stored[1:]...)
-	})
+	f.rewrite(t, secret.SecretKey(name("key")), func(stored []byte) []byte { return append(stored, 0xff) })
 	_, _, err := f.Get(t.Context(), name("key"))
 	if _, isFault := fault.From(err); err == nil || isFault {
-		t.Errorf("Get of a record of a newer format = %v, want an opaque error", err)
+		t.Errorf("Get of a malformed record = %v, want an opaque error", err)
 	}
 }
 
@@ -111,12 +118,12 @@ func TestPageLooksAtABoundedNumberOfSecrets(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key-0000", "v")
-	record := f.stored(t, kv.NewKey("secret").Text("acme").Text("key-0000"))
+	record := f.stored(t, secret.SecretKey(name("key-0000")))
 	const copies, batch = 5100, 50
 	for first := 1; first <= copies; first += batch {
 		err := f.kv.Update(t.Context(), func(tx kv.Tx) error {
 			for i := first; i < first+batch; i++ {
-				if err := tx.Put(kv.NewKey("secret").Text("acme").Text(fmt.Sprintf("key-%04d", i)), record); err != nil {
+				if err := tx.Put(secret.SecretKey(name(fmt.Sprintf("key-%04d", i))), record); err != nil {
 					return err
 				}
 			}
@@ -159,31 +166,5 @@ func TestPageLooksAtABoundedNumberOfSecrets(t *testing.T) {
 				break
 			}
 		}
-	}
-}
-
-func TestVersionFromBeforeThereWerePublicKeysIsRead(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	drawn, err := secret.NewRandom(secret.ECP256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := f.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: drawn})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, stored, err := f.Get(t.Context(), name("key")); err != nil || len(stored.Public) == 0 {
-		t.Fatalf("Get returns %d bytes of public key, %v", len(stored.Public), err)
-	}
-	f.rewrite(t, kv.NewKey("version").Text(made.UID).Uint(1), func(stored []byte) []byte {
-		before, _, found := bytes.Cut(stored, []byte(`,"public":`))
-		if !found {
-			t.Errorf("the version is stored as %s, without a public key at its end", stored)
-		}
-		return append(bytes.Clone(before), '}')
-	})
-	if _, stored, err := f.Get(t.Context(), name("key")); err != nil || stored.Public != nil {
-		t.Errorf("Get returns %d bytes of public key, %v, want none", len(stored.Public), err)
 	}
 }

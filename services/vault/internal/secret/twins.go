@@ -31,7 +31,7 @@ func newRefusals(s *Store) (*quota.Limiter, error) {
 const maxTwins = 256
 
 // twins returns the other secrets of the workspace with equal bytes whose purpose is sealed.
-func twins(r kv.Reader, sec Secret, prints []string) ([]Secret, error) {
+func twins(r kv.Reader, sec Secret, prints []Print) ([]Secret, error) {
 	var found []Secret
 	for _, fingerprint := range prints {
 		there, stale, err := sharers(r, sec.Name.Workspace, fingerprint, maxTwins+1)
@@ -57,7 +57,7 @@ type equalError struct{ error }
 func (e equalError) Unwrap() error { return e.error }
 
 // agreesWithTwins fails if a secret with equal bytes serves another purpose than chains.
-func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
+func agreesWithTwins(r kv.Reader, sec Secret, prints []Print, chains []string) error {
 	others, err := twins(r, sec, prints)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func agreesWithTwins(r kv.Reader, sec Secret, prints, chains []string) error {
 
 // takesEqual fails if a secret with a sealed purpose would get a value that another secret
 // already uses for another purpose.
-func (s Secret) takesEqual(r kv.Reader, prints []string) error {
+func (s Secret) takesEqual(r kv.Reader, prints []Print) error {
 	if s.Purpose == nil || s.Purpose.Sealed.IsZero() {
 		return nil
 	}
@@ -101,12 +101,12 @@ func (s *Store) noteEqual(ctx context.Context, call Call, name Name, err error) 
 	if limited := s.refusals.Spend(name.Workspace); limited != nil {
 		return limited
 	}
-	failed := s.kv.Update(ctx, func(tx kv.Tx) error {
-		sec, err := loadSecret(tx, name)
+	failed := s.write(ctx, func(tx *writes) error {
+		sec, err := loadIntact(tx, name)
 		if err != nil {
 			return err
 		}
-		return s.record(tx, call, sec, entry{action: RefusedEqual, at: s.timestamp()}, nil)
+		return s.touch(tx, call, &sec, entry{action: RefusedEqual, at: s.timestamp()})
 	})
 	if failed != nil {
 		return fmt.Errorf("log refusal: %w", failed)

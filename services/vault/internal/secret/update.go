@@ -59,7 +59,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 	}
 	var updated Secret
 	u := update{call: call, name: name, change: change, usage: usage, drawn: drawn, now: s.timestamp()}
-	err = s.kv.Update(ctx, func(tx kv.Tx) (err error) {
+	err = s.write(ctx, func(tx *writes) (err error) {
 		updated, err = s.update(tx, u)
 		return err
 	})
@@ -81,7 +81,7 @@ type update struct {
 }
 
 // update is the transaction of [Store.Update].
-func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
+func (s *Store) update(tx *writes, u update) (Secret, error) {
 	uid, seen, err := s.replayed(tx, u.call)
 	if err != nil {
 		return Secret{}, err
@@ -92,7 +92,7 @@ func (s *Store) update(tx kv.Tx, u update) (Secret, error) {
 	if err := s.admit(tx, u.name, u.change.Value); err != nil {
 		return Secret{}, err
 	}
-	before, err := loadSecret(tx, u.name)
+	before, err := loadIntact(tx, u.name)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -190,7 +190,7 @@ type addition struct {
 }
 
 // replace writes an updated secret, with the new version if any, and returns the stored secret.
-func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added addition) (Secret, error) {
+func (s *Store) replace(tx *writes, call Call, before, after Secret, added addition) (Secret, error) {
 	fields, detail := differences(before, after)
 	e := entry{action: Updated, fields: fields, detail: detail}
 	if added.plain.Len() > 0 {
@@ -201,11 +201,11 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 		if err != nil {
 			return Secret{}, err
 		}
-		if err := after.takesEqual(tx, stored.Prints.All); err != nil {
+		if err := after.takesEqual(tx, stored.Prints); err != nil {
 			return Secret{}, err
 		}
 		e.detail.WeakReason = stored.WeakReason
-		if err := putVersion(tx, after, after.Updated, stored); err != nil {
+		if err := putValue(tx, after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}
 		if added.waits {
@@ -214,7 +214,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 			after.promote(after.Last, after.Updated)
 			e.fields = append(e.fields, FieldCurrentVersion)
 		}
-	} else if err := keepHosts(tx, before, after); err != nil {
+	} else if err := keepHosts(tx, before, &after); err != nil {
 		return Secret{}, err
 	}
 	if len(e.fields) == 0 {
@@ -225,7 +225,7 @@ func (s *Store) replace(tx kv.Tx, call Call, before, after Secret, added additio
 
 // save writes a secret after a change at after.Updated, and the entry of the change. It returns
 // the stored secret.
-func (s *Store) save(tx kv.Tx, call Call, before, after Secret, e entry) (Secret, error) {
+func (s *Store) save(tx *writes, call Call, before, after Secret, e entry) (Secret, error) {
 	after.Revision++
 	e.at = after.Updated
 	var err error
@@ -235,14 +235,21 @@ func (s *Store) save(tx kv.Tx, call Call, before, after Secret, e entry) (Secret
 	if err := tx.Delete(updateKey(before.Name, before.Updated)); err != nil {
 		return Secret{}, fmt.Errorf("delete update time: %w", err)
 	}
-	state, err := putSecret(tx, after)
-	if err != nil {
+	if err := putUpdated(tx, &after); err != nil {
 		return Secret{}, err
 	}
-	if err := s.record(tx, call, after, e, state); err != nil {
+	if err := s.record(tx, call, after, e); err != nil {
 		return Secret{}, err
 	}
 	return after, s.remember(tx, call, after)
+}
+
+// touch writes the row of a secret and the entry of a change that is not an update.
+func (s *Store) touch(tx *writes, call Call, sec *Secret, e entry) error {
+	if err := putSecret(tx, sec); err != nil {
+		return err
+	}
+	return s.record(tx, call, *sec, e)
 }
 
 // rotationDue returns when the current version of the secret should be replaced.

@@ -2,27 +2,30 @@ package secret
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 // Uses counts the reported uses of a version.
 type Uses struct {
 	// Used is the number of successful uses.
-	Used uint64 `json:"used,omitempty"`
+	Used uint64
 	// Failed is the number of messages that failed to decrypt or verify.
-	Failed uint64 `json:"failed,omitempty"`
+	Failed uint64
 	// Opened is the number of successful uses that decrypted an incoming message.
-	Opened uint64 `json:"opened,omitempty"`
+	Opened uint64
 	// Last is the time of the last successful use, or zero.
-	Last time.Time `json:"last,omitzero"`
+	Last    time.Time
+	Unknown []byte
 }
+
+// reported reports whether there are any uses.
+func (u Uses) reported() bool { return u.Used > 0 || u.Failed > 0 || u.Opened > 0 || !u.Last.IsZero() }
 
 // A Count is the report about one version.
 type Count struct {
@@ -68,15 +71,12 @@ func (s *Store) Report(ctx context.Context, request replay.Request, holder strin
 func (c Count) known(r kv.Reader, holder string) (bool, error) {
 	sec, err := loadLife(r, c.Name, c.UID)
 	if err == nil {
-		err = checkHolder(r, c.UID, holder)
+		err = sec.checkHolder(holder)
 	}
-	if err == nil {
-		_, err = loadVersion(r, sec, c.Version)
-	}
-	if fault.Is(err, NotFound) || fault.Is(err, NotBound) || fault.Is(err, VersionNotFound) {
+	if fault.Is(err, NotFound) || fault.Is(err, NotBound) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil && c.Version > 0 && c.Version <= sec.Last, err
 }
 
 // add adds the count to the uses of its version.
@@ -95,10 +95,7 @@ func (c Count) add(tx kv.Tx, now time.Time) error {
 	if last.After(uses.Last) {
 		uses.Last = last
 	}
-	if _, err := put(tx, usesKey(c.UID, c.Version), uses); err != nil {
-		return fmt.Errorf("write uses: %w", err)
-	}
-	return nil
+	return writing("uses", put(tx, usesKey(c.UID, c.Version), uses.message()))
 }
 
 // sum adds two numbers and saturates instead of overflowing.
@@ -111,15 +108,9 @@ func sum(a, b uint64) uint64 {
 
 // loadUses returns the reported uses of a version, which are zero without reports.
 func loadUses(r kv.Reader, uid string, number uint32) (uses Uses, err error) {
-	stored, err := r.Get(usesKey(uid, number))
-	if errors.Is(err, kv.ErrNotFound) {
-		return Uses{}, nil
+	var m stored.Uses
+	if _, err := get(r, usesKey(uid, number), &m); err != nil {
+		return Uses{}, read("uses", err)
 	}
-	if err != nil {
-		return Uses{}, fmt.Errorf("read uses: %w", err)
-	}
-	if err := decode(stored, &uses); err != nil {
-		return Uses{}, fmt.Errorf("read uses: %w", err)
-	}
-	return uses, nil
+	return usesFrom(&m), nil
 }

@@ -24,7 +24,7 @@ const inUseAge = 24 * time.Hour
 // with ETAG_MISMATCH unless the etag is empty or that of the secret. A repeated request returns
 // the current state of the version.
 func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
-	return s.changeVersion(ctx, call, name, etag, RestoredVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
+	return s.changeVersion(ctx, call, name, etag, RestoredVersion, func(tx *writes, sec *Secret, v *Version) (bool, error) {
 		if err := v.usable(); err != nil || v.Current {
 			return false, err
 		}
@@ -41,7 +41,7 @@ func (s *Store) Restore(ctx context.Context, call Call, name VersionName, etag s
 // Enable allows a disabled version to be resolved again. It fails with VERSION_DESTROYED. Enabling
 // an enabled version changes nothing and is not logged.
 func (s *Store) Enable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
-	return s.changeVersion(ctx, call, name, etag, EnabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
+	return s.changeVersion(ctx, call, name, etag, EnabledVersion, func(_ *writes, _ *Secret, v *Version) (bool, error) {
 		return v.setState(Enabled)
 	})
 }
@@ -49,7 +49,7 @@ func (s *Store) Enable(ctx context.Context, call Call, name VersionName, etag st
 // Disable prevents a version from being resolved until it is enabled again. It fails with
 // VERSION_DESTROYED. Disabling a disabled version changes nothing and is not logged.
 func (s *Store) Disable(ctx context.Context, call Call, name VersionName, etag string) (Version, error) {
-	return s.changeVersion(ctx, call, name, etag, DisabledVersion, func(_ kv.Tx, _ *Secret, v *Version) (bool, error) {
+	return s.changeVersion(ctx, call, name, etag, DisabledVersion, func(_ *writes, _ *Secret, v *Version) (bool, error) {
 		return v.setState(Disabled)
 	})
 }
@@ -69,7 +69,7 @@ func (v *Version) setState(to State) (changed bool, err error) {
 // a destroyed version changes nothing and is not logged.
 func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Deletion) (Version, error) {
 	now := s.timestamp()
-	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx kv.Tx, sec *Secret, v *Version) (bool, error) {
+	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx *writes, sec *Secret, v *Version) (bool, error) {
 		if v.State == Destroyed {
 			return false, nil
 		}
@@ -78,19 +78,16 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 				return false, err
 			}
 		}
-		// The wrapped data key is part of the sealed value.
-		if err := tx.Delete(valueKey(sec.UID, v.Number)); err != nil {
-			return false, fmt.Errorf("delete value: %w", err)
-		}
 		sec.Replaced = without(sec.Replaced, v.Number)
-		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, Nonces: v.Nonces, SameAs: v.SameAs}
+		// The wrapped data key is part of the sealed value, which the new row does not have.
+		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, SameAs: v.SameAs, Unknown: v.Unknown}
 		return true, nil
 	})
 }
 
 // idle fails with VERSION_IN_USE if the version is still needed.
 func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
-	named, err := getCount(r, namedKey(sec.UID, v.Number))
+	named, err := getCount(r, pinnedRow(sec.UID, v.Number))
 	if err != nil {
 		return fmt.Errorf("read bindings to version: %w", err)
 	}
@@ -102,7 +99,7 @@ func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
 		return nil
 	}
 	refusal := fault.New(fault.FailedPrecondition, VersionInUse, "the version is in use; make another version current and wait, or force the destruction").
-		With("reference_count", strconv.FormatUint(uint64(sec.References), 10))
+		With("reference_count", strconv.FormatUint(uint64(min(sec.References, MaxReferences)), 10))
 	if !v.Uses.Last.IsZero() {
 		refusal = refusal.With("last_use_time", v.Uses.Last.Format(time.RFC3339Nano))
 	}
@@ -111,25 +108,25 @@ func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
 
 // A step changes a secret and one of its versions, and reports whether they differ from before.
 // The update time of the secret is the time of the change. The version includes its uses.
-type step func(tx kv.Tx, sec *Secret, v *Version) (differs bool, err error)
+type step func(tx *writes, sec *Secret, v *Version) (differs bool, err error)
 
 // changeVersion is the transaction of all changes of a version.
 func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, etag, action string, do step) (v Version, err error) {
 	now := s.timestamp()
 	var shown Version
-	err = s.kv.Update(ctx, func(tx kv.Tx) error {
+	err = s.write(ctx, func(tx *writes) error {
 		uid, seen, err := s.replayed(tx, call)
 		if err != nil {
 			return err
 		}
-		before, err := loadSecret(tx, name.Name)
+		before, err := loadIntact(tx, name.Name)
 		if err == nil && seen && before.UID != uid {
 			err = notFound()
 		}
 		if err != nil {
 			return err
 		}
-		if v, err = loadUsed(tx, before, name.Number); err != nil {
+		if v, err = s.loadUsed(tx, before, name.Number); err != nil {
 			return err
 		}
 		shown = v
@@ -148,8 +145,8 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 		if !differs {
 			return s.remember(tx, call, before)
 		}
-		if _, err := put(tx, versionKey(before.UID, v.Number), v); err != nil {
-			return fmt.Errorf("write version: %w", err)
+		if err := rewriteVersion(tx, &after, v); err != nil {
+			return err
 		}
 		if v.Current {
 			after.State = v.State
@@ -167,8 +164,8 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 }
 
 // loadUsed returns a version with its uses.
-func loadUsed(r kv.Reader, sec Secret, number uint32) (Version, error) {
-	v, err := loadVersion(r, sec, number)
+func (s *Store) loadUsed(r kv.Reader, sec Secret, number uint32) (Version, error) {
+	v, err := s.loadVersion(r, sec, number)
 	if err != nil {
 		return Version{}, err
 	}

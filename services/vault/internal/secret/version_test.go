@@ -1,17 +1,17 @@
 package secret_test
 
 import (
-	"bytes"
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 func TestDestructionRemovesTheMetadataOfTheValue(t *testing.T) {
@@ -30,16 +30,13 @@ func TestDestructionRemovesTheMetadataOfTheValue(t *testing.T) {
 	if diff := cmp.Diff(want, destroyed); err != nil || diff != "" {
 		t.Errorf("Destroy = %v; differs (-want +got):\n%s", err, diff)
 	}
-	err = f.kv.View(t.Context(), func(r kv.Reader) error {
-		_, err := r.Get(kv.NewKey("value").Text(made.UID).Uint(1))
-		return err
-	})
-	if !errors.Is(err, kv.ErrNotFound) {
-		t.Errorf("reading the sealed value = %v, want that it does not exist", err)
+	record := new(stored.Version)
+	if err := proto.Unmarshal(f.stored(t, secret.VersionKey(made.UID, 1)), record); err != nil {
+		t.Fatal(err)
 	}
-	record := f.stored(t, kv.NewKey("version").Text(made.UID).Uint(1))
-	if bytes.Contains(record, []byte("public")) || bytes.Contains(record, []byte("facts")) {
-		t.Errorf("the record of the destroyed version is %s", record)
+	left := &stored.Version{LastChange: 1, Created: made.Created.UnixNano(), State: stored.State_STATE_DESTROYED}
+	if diff := cmp.Diff(left, record, protocmp.Transform()); diff != "" {
+		t.Errorf("the record of the destroyed version differs (-want +got):\n%s", diff)
 	}
 }
 

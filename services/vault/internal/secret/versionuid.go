@@ -2,35 +2,31 @@ package secret
 
 import (
 	"crypto/sha256"
-	"encoding/base32"
-	"strings"
 
 	"github.com/keyward/keyward/pkg/keyring"
-	"github.com/keyward/keyward/pkg/kv"
 )
 
 // A vault that is restored from a backup assigns the numbers of the versions that were added after
 // the backup again. References to a version by number therefore also get a uid, which no other
-// version has: a digest of the sealed value, whose nonce and data key are random. A value that
-// replaced another one in the data file has another uid, too.
+// version has: a digest of the sealed value, whose nonce and data key are random. It is stored with
+// the version, because the value may be sealed again.
 
-// versionUID returns the uid of the version with the sealed value.
+// versionUIDSize is the length of the uid of a version.
+const versionUIDSize = 20
+
+// versionUID returns the uid of a new version with the sealed value.
 func versionUID(sealed keyring.Sealed) string {
 	h := sha256.New()
 	h.Write([]byte("keyward version\x00"))
 	h.Write(sealed.Ciphertext)
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)[:20]))
+	return textOf(h.Sum(nil)[:versionUIDSize])
 }
 
-// uidOf returns the uid of the version that the request pins, or an empty string for the current
-// one.
-func (u BindRequest) uidOf(r kv.Reader, sec Secret) (string, error) {
-	if u.Version == 0 {
-		return "", nil
+// rawVersionUID returns the bytes of a version's uid, or nil if it has none.
+func rawVersionUID(uid string) []byte {
+	raw, err := uidText.DecodeString(uid)
+	if err != nil || len(raw) != versionUIDSize {
+		return nil
 	}
-	sealed, err := loadValue(r, sec, u.Version)
-	if err != nil {
-		return "", err
-	}
-	return versionUID(sealed), nil
+	return raw
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -133,6 +134,11 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 // Epoch identifies this run of the vault; see [Position].
 func (s *Store) Epoch() string { return s.epoch }
 
+// committed returns a position before which all changes are visible to a view that begins now.
+func (s *Store) committed() Position {
+	return Position{Epoch: s.epoch, Sequence: s.commits.size.Load()}
+}
+
 // position returns the position up to which r sees all changes.
 func (s *Store) position(r kv.Reader) (Position, error) {
 	size, err := changelog.Size(r)
@@ -210,6 +216,26 @@ func outOfRange() error {
 type commits struct {
 	mu   sync.Mutex
 	next chan struct{} // nil if no goroutine waits
+
+	// size is a number of entries in the log that are committed. There may be more: an update counts
+	// its own after it returned.
+	size atomic.Uint64
+}
+
+// begin reads the size of the log.
+func (c *commits) begin(r kv.Reader) error {
+	size, err := changelog.Size(r)
+	c.grow(size)
+	return err
+}
+
+// grow sets the size, unless it is greater.
+func (c *commits) grow(size uint64) {
+	for known := c.size.Load(); known < size; known = c.size.Load() {
+		if c.size.CompareAndSwap(known, size) {
+			return
+		}
+	}
 }
 
 // wait returns a channel that is closed after the next commit.
@@ -232,14 +258,32 @@ func (c *commits) wake() {
 }
 
 // noticed is a store that wakes waiting goroutines after each update, even after a failed one,
-// which may have been committed.
+// which may have been committed. It passes errors to a function.
 type noticed struct {
 	kv.Store
 	commits *commits
+	note    func(context.Context, error) error
+}
+
+// View implements [kv.Store].
+func (n noticed) View(ctx context.Context, fn func(kv.Reader) error) error {
+	return n.note(ctx, n.Store.View(ctx, fn))
 }
 
 // Update implements [kv.Store].
 func (n noticed) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	defer n.commits.wake()
-	return n.Store.Update(ctx, fn)
+	var size uint64
+	err := n.Store.Update(ctx, func(tx kv.Tx) (err error) {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		size, err = changelog.Next(tx)
+		return err
+	})
+	if err != nil {
+		return n.note(ctx, err)
+	}
+	n.commits.grow(size)
+	return nil
 }

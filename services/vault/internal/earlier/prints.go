@@ -1,4 +1,4 @@
-package secret
+package earlier
 
 import (
 	"bytes"
@@ -6,23 +6,42 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
-	"fmt"
 
+	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
 // Earlier releases stored a second kind of fingerprint for ledgers, one for each value of a
-// secret. Its rows are read, because they may be the only trace of a destroyed version, but no
-// longer written.
+// secret. Its row may be the only trace of the version that keeps the ledger of a value.
 
-// earlierPrint returns the fingerprint of a value as earlier releases stored it.
-func (s *Store) earlierPrint(uid string, plain []byte) []byte {
+// shareEarlierLedgers gives the versions without a ledger that of the version that a fingerprint
+// names.
+func (l *loaded) shareEarlierLedgers(r kv.Reader, keys *keyring.Keyring) error {
+	root := keys.Derive("value fingerprints")
+	defer clear(root[:])
+	for i := range l.Versions {
+		v := &l.Versions[i]
+		if v.Nonces != nil || v.SameAs != 0 || v.Plain.Len() == 0 {
+			continue
+		}
+		var first uint32
+		key := append(kv.NewKey("print").Text(l.Secret.UID), earlierPrint(root[:], l.Secret.UID, v.Plain.Reveal())...)
+		if _, err := get(r, key, &first); err != nil {
+			return err
+		}
+		if first != v.Number && first > 0 && int(first) <= len(l.Versions) && l.Versions[first-1].Nonces != nil {
+			v.SameAs = first
+			l.Versions[first-1].Nonces.Used += v.Uses.Used
+		}
+	}
+	return nil
+}
+
+// earlierPrint returns the fingerprint of a value.
+func earlierPrint(root []byte, uid string, plain []byte) []byte {
 	key := canonical(plain)
 	defer clear(key)
-	root := s.keys.Derive("value fingerprints")
-	defer clear(root[:])
-	mac := hmac.New(sha256.New, root[:])
+	mac := hmac.New(sha256.New, root)
 	mac.Write([]byte(uid))
 	mac.Write([]byte{0})
 	mac.Write(key)
@@ -53,20 +72,4 @@ func canonical(value []byte) []byte {
 	}
 	clear(decoded)
 	return bytes.Clone(text)
-}
-
-// earlierKeeper returns the version that a row of an earlier release names for a value, or 0 if
-// there is no such row.
-func earlierKeeper(r kv.Reader, uid string, fingerprint []byte) (first uint32, err error) {
-	stored, err := r.Get(printKey(uid, fingerprint))
-	if errors.Is(err, kv.ErrNotFound) {
-		return 0, nil
-	}
-	if err == nil {
-		err = decode(stored, &first)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read fingerprint: %w", err)
-	}
-	return first, nil
 }

@@ -1,0 +1,74 @@
+package earlier
+
+import (
+	"fmt"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// check compares a secret and its bindings with the log. An entry of an earlier release states one
+// record: that of a binding, if the change was one of a binding, or else that of the secret.
+func (l loaded) check(r kv.Reader) error {
+	name := l.Secret.Name.String()
+	if err := checkNewest(r, name, l.Secret.UID, l.text); err != nil {
+		return err
+	}
+	stated := make([]bool, len(l.bindings))
+	err := eachEntry(r, name, func(e changelog.Entry) (more bool) {
+		if e.UID != l.Secret.UID {
+			return false
+		}
+		for i, text := range l.bindings {
+			stated[i] = stated[i] || e.Action == secret.Bound && e.State("", text) == changelog.Matches
+		}
+		return true
+	})
+	for i, found := range stated {
+		if err == nil && !found {
+			err = fmt.Errorf("binding of %s: %w", l.Bindings[i].Referrer, ErrDiffers)
+		}
+	}
+	return err
+}
+
+// checkNewest compares a resource with the newest entry that states it.
+func checkNewest(r kv.Reader, name, uid string, text []byte) error {
+	state := changelog.Differs
+	err := eachEntry(r, name, func(e changelog.Entry) (more bool) {
+		switch {
+		case e.UID != uid:
+			return false
+		case e.Action == secret.Bound, e.Action == secret.Unbound, e.Action == secret.RefusedEqual:
+			return true
+		}
+		state = e.State("", text)
+		return false
+	})
+	if err == nil && state != changelog.Matches {
+		err = ErrDiffers
+	}
+	return err
+}
+
+// eachEntry calls fn with the entries of a resource, newest first, until it returns false.
+func eachEntry(r kv.Reader, name string, fn func(changelog.Entry) (more bool)) error {
+	const batch = 100
+	q := changelog.Query{Resource: name, Limit: batch}
+	for {
+		entries, err := changelog.List(r, q)
+		if err != nil {
+			return fmt.Errorf("read change log: %w", err)
+		}
+		for _, e := range entries {
+			if !fn(e) {
+				return nil
+			}
+		}
+		if len(entries) < batch {
+			return nil
+		}
+		q.Before = &entries[len(entries)-1].Sequence
+	}
+}

@@ -1,0 +1,182 @@
+package secret_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/services/vault/internal/secret"
+)
+
+// newBenchmark returns a fixture whose store runs each transaction once, and the path of its file.
+func newBenchmark(b *testing.B) (f *fixture, file string) {
+	b.Helper()
+	f = newFixture(b)
+	f.Close()
+	file = filepath.Join(b.TempDir(), "bench")
+	db, err := boltkv.Open(file, boltkv.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	f.kv = db
+	kek := filepath.Join(b.TempDir(), "key")
+	if err := keyring.CreateFileKEK(kek); err != nil {
+		b.Fatal(err)
+	}
+	key, err := keyring.FileKEK(kek)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if f.keys, err = keyring.Open(b.Context(), db, key, "vault"); err != nil {
+		b.Fatal(err)
+	}
+	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {
+		b.Fatal(err)
+	}
+	db.Attach(changelog.Name, f.log)
+	f.Store = f.open(b)
+	return f, file
+}
+
+// caller is a request as the server describes it.
+func caller() secret.Call {
+	return secret.Call{Author: changelog.Author{
+		Actor:     changelog.Actor{Subject: "https://issuer.example ann", Roles: []string{"owner"}, Authentication: "oidc", Address: "192.0.2.1:4711"},
+		RequestID: "0198c5a2-7d3e-7c11-9a01-2f3b4c5d6e7f",
+	}, Request: replay.Request{}}
+}
+
+func (f *fixture) createRandom(b *testing.B, id string) (secret.Secret, error) {
+	value := make([]byte, 256)
+	rand.Read(value)
+	v, err := secret.NewBinary(value)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f.Create(b.Context(), caller(), name(id), secret.Draft{Usage: secret.Key, Value: v})
+}
+
+// cpu returns the processor time that the program has used.
+func cpu() int64 {
+	var used syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	return used.Utime.Nano() + used.Stime.Nano()
+}
+
+// measure runs call and reports the processor time of a call.
+func measure(b *testing.B, call func(n int) error) {
+	b.ReportAllocs()
+	before, n := cpu(), 0
+	for b.Loop() {
+		if err := call(n); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+	b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
+}
+
+func BenchmarkReads(b *testing.B) {
+	f, _ := newBenchmark(b)
+	const secrets = 10_000
+	made := make([]secret.Secret, secrets)
+	for i := range made {
+		var err error
+		if made[i], err = f.createRandom(b, fmt.Sprintf("key-%05d", i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	wanted := func(n int) secret.Wanted {
+		return secret.Wanted{Name: made[n].Name, UID: made[n].UID, Purpose: purpose().Digest(), Seal: true}
+	}
+	const bound = 1000
+	for i := range bound {
+		f.bind(b, made[i].Name.ID, "e", "op")
+		if _, err := f.Resolve(b.Context(), caller(), "allowlist", wanted(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("Resolve", func(b *testing.B) {
+		measure(b, func(n int) error {
+			got, err := f.Resolve(b.Context(), caller(), "allowlist", wanted(n%bound))
+			got.Plain.Zero()
+			return err
+		})
+	})
+	b.Run("Get", func(b *testing.B) {
+		measure(b, func(n int) error {
+			_, _, err := f.Get(b.Context(), made[n%bound].Name)
+			return err
+		})
+	})
+	b.Run("List of 50", func(b *testing.B) {
+		measure(b, func(n int) error {
+			q := secret.Query{Workspace: "acme", Page: secret.Page{Limit: 50}}
+			if n > 0 {
+				q.Cursor = secret.SecretKey(made[n*50%(secrets-50)].Name)
+			}
+			found, _, err := f.List(b.Context(), q)
+			if err == nil && len(found) != 50 {
+				err = fmt.Errorf("%d secrets", len(found))
+			}
+			return err
+		})
+	})
+}
+
+// BenchmarkCreate reports the size of the file for each secret. Run it with -benchtime=100000x.
+func BenchmarkCreate(b *testing.B) {
+	for _, order := range []string{"sequential", "random"} {
+		b.Run(order, func(b *testing.B) {
+			f, file := newBenchmark(b)
+			measure(b, func(n int) error {
+				id := fmt.Sprintf("key-%07d", n)
+				if order == "random" {
+					var drawn [4]byte
+					rand.Read(drawn[:])
+					id = fmt.Sprintf("key-%x%07d", drawn, n)
+				}
+				_, err := f.createRandom(b, id)
+				return err
+			})
+			info, err := os.Stat(file)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(info.Size())/float64(b.N), "file-B/op")
+			f.reportRows(b)
+		})
+	}
+}
+
+// reportRows reports the bytes of keys and values for each secret and space.
+func (f *fixture) reportRows(b *testing.B) {
+	b.Helper()
+	sizes := make(map[string]int)
+	err := f.kv.View(b.Context(), func(r kv.Reader) error {
+		for pair, err := range r.Scan(kv.Range{Start: []byte{0}, Limit: 1 << 30}) {
+			if err != nil {
+				return err
+			}
+			space, _, _ := bytes.Cut(pair.Key, []byte{0})
+			sizes[string(space)] += len(pair.Key) + len(pair.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for space, size := range sizes {
+		b.ReportMetric(float64(size)/float64(b.N), space+"-B/op")
+	}
+}

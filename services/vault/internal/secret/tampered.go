@@ -1,0 +1,216 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// # Data that was changed outside of the vault
+//
+// The store authenticates each row, so no row can be invented. An attacker with write access to
+// the file can still put an earlier row back, or remove one. Two comparisons find that, where it
+// matters, at once:
+//
+//   - The newest entry of a name is the one that the secret's row names, and states the digest
+//     of the row. Each change of a secret compares them, and the first read after a start.
+//     Lists of secrets do not.
+//   - The secret's row describes the rows of its versions ([Secret.describes]), and counts its
+//     bindings. Each read of a version compares them, and each change of a binding. The entry
+//     that a version names states the digest of its row, which the first read compares, too.
+
+// ErrTampered is the error of data that was changed outside of the vault. It never contains a
+// name.
+var ErrTampered = errors.New("stored data was changed outside of the vault")
+
+func tampered(what string) error { return fmt.Errorf("%w: %s", ErrTampered, what) }
+
+// isTampered reports whether an error is about data that was changed outside of the vault, also at
+// the levels below.
+func isTampered(err error) bool {
+	return errors.Is(err, ErrTampered) || errors.Is(err, changelog.ErrTampered) || errors.Is(err, kv.ErrCorrupt)
+}
+
+// noteTampered logs and reports an error about data that was changed outside of the vault. It
+// returns err.
+func (s *Store) noteTampered(ctx context.Context, err error) error {
+	if !isTampered(err) {
+		return err
+	}
+	s.logger.ErrorContext(ctx, "stored data was changed outside of the vault; keep the data file and compare it with a backup", slog.Any("error", err))
+	s.tampered()
+	return err
+}
+
+// loadIntact returns the secret of a name for a change, or SECRET_NOT_FOUND. It compares the
+// secret's row with the newest entry of the name.
+func loadIntact(tx *writes, name Name) (Secret, error) {
+	sec, text, err := findSecret(tx, name)
+	if err != nil {
+		return Secret{}, err
+	}
+	if unlisted, err := tx.unlisted(sec.LastChange); err != nil || unlisted {
+		return sec, err
+	}
+	newest, err := newestEntry(tx, name)
+	if err != nil {
+		return Secret{}, err
+	}
+	return sec, sec.matches(newest, text)
+}
+
+// unlisted reports whether an entry is part of the same commit, and therefore not in the log yet.
+func (w *writes) unlisted(sequence uint64) (bool, error) {
+	size, err := changelog.Size(w)
+	if err != nil {
+		return false, read("change log", err)
+	}
+	return size <= sequence && sequence < size+uint64(w.Appended(changelog.Name)), nil
+}
+
+// matches fails unless an entry is the one that the secret's row names, and states the row.
+func (s Secret) matches(newest changelog.Entry, text []byte) error {
+	switch {
+	case newest.Resource == "":
+		return tampered("a secret has no entry in the change log")
+	case newest.Sequence != s.LastChange || newest.UID != s.UID:
+		return tampered("a secret is an earlier one than its newest entry in the change log")
+	case newest.State("", text) != changelog.Matches:
+		return tampered("a secret differs from its newest entry in the change log")
+	}
+	return nil
+}
+
+// newestEntry returns the newest entry of a name, which is zero if there is no entry.
+func newestEntry(r kv.Reader, name Name) (changelog.Entry, error) {
+	entries, err := changelog.List(r, changelog.Query{Resource: name.String(), Limit: 1})
+	if err != nil || len(entries) == 0 {
+		return changelog.Entry{}, read("change log", err)
+	}
+	return entries[0], nil
+}
+
+// unused fails if the newest entry of a name without a row is not about its deletion.
+func unused(tx *writes, name Name) error {
+	newest, err := newestEntry(tx, name)
+	if err != nil {
+		return err
+	}
+	// A deletion in the same commit is not listed yet.
+	listed := tx.Appended(changelog.Name) == 0
+	if listed && newest.Resource != "" && newest.Action != Deleted && newest.Action != ForceDeleted {
+		return tampered("a secret is missing that the change log has")
+	}
+	return nil
+}
+
+// loadSecret returns the secret of a name for a view, or SECRET_NOT_FOUND. It compares it with the
+// log at the first read.
+func (s *Store) loadSecret(r kv.Reader, name Name) (Secret, error) {
+	sec, text, err := findSecret(r, name)
+	if err == nil {
+		err = s.firstRead(r, sec, text)
+	}
+	return sec, err
+}
+
+// firstRead compares the row of a secret with the newest entry of the name, unless it did so
+// before.
+func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
+	seen := comparison{rawUID(sec.UID), 0, sec.LastChange}
+	if s.compared.has(seen) {
+		return nil
+	}
+	newest, err := newestEntry(r, sec.Name)
+	if err == nil {
+		err = sec.matches(newest, text)
+	}
+	if err == nil {
+		s.compared.add(seen)
+	}
+	return err
+}
+
+// firstReadVersion compares the row of a version with the entry that it names, unless it did so
+// before.
+func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte) error {
+	seen := comparison{rawUID(sec.UID), v.Number, v.LastChange}
+	if s.compared.has(seen) {
+		return nil
+	}
+	if tx, writes := r.(*writes); writes {
+		if unlisted, err := tx.unlisted(v.LastChange); err != nil || unlisted {
+			return err
+		}
+	}
+	entries, _, err := changelog.Follow(r, "", v.LastChange, 1)
+	if err != nil {
+		return read("change log", err)
+	}
+	ref := versionRow(sec.UID, v.Number).ref
+	if len(entries) == 0 || entries[0].Sequence != v.LastChange || entries[0].Resource != sec.Name.String() || entries[0].State(ref, text) != changelog.Matches {
+		return tampered("a version differs from its entry in the change log")
+	}
+	s.compared.add(seen)
+	return nil
+}
+
+// maxCounted is the number of bindings up to which each change of one counts them.
+const maxCounted = 1000
+
+// countsBindings fails if the secret has more or fewer bindings than it says.
+func (s Secret) countsBindings(r kv.Reader) error {
+	want := 0
+	for _, h := range s.Holders {
+		want += int(h.Bindings)
+	}
+	if want > maxCounted {
+		return nil
+	}
+	bindings, err := scanKeys(r, kv.Prefix(bindingsKey(s.UID), want+1))
+	if err != nil {
+		return read("bindings", err)
+	}
+	if len(bindings) != want {
+		return tampered("a secret has more or fewer bindings than it says")
+	}
+	return nil
+}
+
+// maxCompared is the number of comparisons that are remembered, at least half of them the last.
+const maxCompared = 1 << 17
+
+// A comparison is the row of a secret, or of one of its versions, that was compared with the log.
+type comparison struct {
+	uid     [uidSize]byte
+	version uint32 // 0 for the secret
+	change  uint64
+}
+
+// comparisons remembers the last comparisons. The zero value is ready to use.
+type comparisons struct {
+	mu          sync.RWMutex
+	last, early map[comparison]struct{}
+}
+
+func (c *comparisons) has(one comparison) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	_, last := c.last[one]
+	_, early := c.early[one]
+	return last || early
+}
+
+func (c *comparisons) add(one comparison) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil || len(c.last) == maxCompared/2 {
+		c.last, c.early = make(map[comparison]struct{}), c.last
+	}
+	c.last[one] = struct{}{}
+}

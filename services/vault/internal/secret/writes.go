@@ -1,0 +1,62 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
+)
+
+// A writes is a transaction that collects the rows that it changes, for the entry about the
+// change.
+type writes struct {
+	kv.Tx
+	rows []changelog.Row
+}
+
+// write runs fn in a transaction.
+func (s *Store) write(ctx context.Context, fn func(tx *writes) error) error {
+	return s.kv.Update(ctx, func(tx kv.Tx) error { return fn(&writes{Tx: tx}) })
+}
+
+// next returns the sequence number of the next entry.
+func (w *writes) next() (uint64, error) {
+	sequence, err := changelog.Next(w.Tx)
+	if err != nil {
+		return 0, fmt.Errorf("read change log: %w", err)
+	}
+	return sequence, nil
+}
+
+// put writes a row that the next entry lists.
+func (w *writes) put(at row, m proto.Message) error {
+	value, err := encode(m)
+	if err != nil {
+		return err
+	}
+	w.add(changelog.Row{Ref: at.ref, Value: value})
+	return w.Put(at.key, value)
+}
+
+// delete removes a row, which the next entry lists.
+func (w *writes) delete(at row) error {
+	w.add(changelog.Row{Ref: at.ref})
+	return w.Delete(at.key)
+}
+
+// add adds a row to the next entry, in place of what was written to it before.
+func (w *writes) add(to changelog.Row) {
+	w.rows = slices.DeleteFunc(w.rows, func(r changelog.Row) bool { return r.Ref == to.Ref })
+	w.rows = append(w.rows, to)
+}
+
+// take returns the rows for the next entry.
+func (w *writes) take() []changelog.Row {
+	rows := w.rows
+	w.rows = nil
+	return rows
+}

@@ -1,0 +1,50 @@
+// Package stored holds the stored form of the vault: the messages of vault_records.proto, under these
+// keys. This page is the only description of the format.
+//
+// # Key space
+//
+// Everything that belongs to one incarnation of a name is stored under its uid, 16 raw bytes.
+// Numbers have 8 bytes, and strings are as in [kv.Key].
+//
+//	key                              value     ref in the log      content
+//	s/{workspace}/{id}               Secret    empty               a secret
+//	u/{workspace}/{time}/{id}        nothing                       lists in order of update time
+//	v/{uid}{number}                  Version   v{number}           a version with its sealed value
+//	b/{uid}{holder}/{operation}      Binding   b{holder}/{op…}     a binding
+//	r/{uid}{referrer}                Count     r{referrer}         the referrer's bindings
+//	h/{uid}{host}/{referrer}         Count     h{host}/{referrer}  the referrer's bindings to a host
+//	p/{uid}{number}                  Count     p{number}           the bindings that name a version
+//	n/{uid}{number}                  Nonces                        the nonce ledger of a value
+//	c/{uid}{number}                  Uses                          the reported uses of a version
+//	e/{workspace}/{print 16}{uid}    Printed                       a KEY with a value; the row of a
+//	                                                               deleted secret may remain
+//	w/{workspace}                    Sealing   empty               whether values must arrive sealed
+//	g/{uid}                          nothing                       the rows of the uid are garbage
+//
+// The packages changelog, keyring, replay, and sealing have their own spaces in the same store.
+//
+// # What a row proves
+//
+// The store authenticates each row. That proves that the vault wrote it, but not that it is the
+// newest one, nor that a missing row never existed. Therefore:
+//
+//   - Each logged change of a secret rewrites the secret's row, which names the entry
+//     (last_change). The entry states a digest of each row with a ref that the change wrote.
+//     So the newest entry of the name is that of the row, or there is no row.
+//   - Whatever must exist is named in the secret's row: the number of versions, the state of
+//     each, and for each version that was rewritten, the entry that did it. An old row of a
+//     version, or a missing one, contradicts the secret's row. The same is true of the holders
+//     of bindings and of the number of referrers.
+//   - Each version of a KEY has a ledger, its own or that of the version with the same value. A
+//     missing ledger refuses. Each fingerprint of a version has a row.
+//
+// The rows of u and e follow from the others, so a check of all rows finds a missing one.
+//
+// Ledgers and uses change without an entry. An attacker with write access to the file can
+// therefore put an earlier row of these back.
+//
+// # Values
+//
+// The associated data of a sealed value contains the workspace, the uid, the number, and the
+// usage, so a value opens only for the usage with which it was stored.
+package stored
