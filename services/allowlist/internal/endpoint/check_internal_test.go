@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/keyward/keyward/pkg/kv"
@@ -13,14 +14,13 @@ func TestAMatchInMemoryCountsOnlyIfTheStoreAgrees(t *testing.T) {
 	name := Name{"acme", "e000001"}
 	change := func(edit func(*Endpoint)) error {
 		return r.kv.Update(t.Context(), func(tx kv.Tx) error {
-			old, err := read(tx, name)
+			e, err := read(tx, name)
 			if err != nil {
 				return err
 			}
-			e := old
 			edit(&e)
-			_, err = write(tx, &old, e)
-			return err
+			value, err := encode(e.record())
+			return errors.Join(err, tx.Put(endpointKey(name), value))
 		})
 	}
 	for _, tt := range []struct {
