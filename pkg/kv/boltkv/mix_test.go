@@ -112,7 +112,7 @@ func (m *mix) write(b *testing.B, n, version uint64) error {
 				return err
 			}
 		}
-		return m.log.Append(tx, entry, row)
+		return m.log.Append(tx, entry, changelog.Row{Value: row})
 	})
 }
 
