@@ -28,9 +28,11 @@ const format = 1
 //
 //	keyring/{purpose}/keyset → format byte, Tink keyset wrapped by the key-encryption key
 //	keyring/{purpose}/root   → format byte, root secret sealed by the keyset
-func keysetKey(purpose string) kv.Key { return kv.NewKey("keyring").Text(purpose).Text("keyset") }
+const space = "keyring"
 
-func rootKey(purpose string) kv.Key { return kv.NewKey("keyring").Text(purpose).Text("root") }
+func keysetKey(purpose string) kv.Key { return kv.NewKey(space).Text(purpose).Text("keyset") }
+
+func rootKey(purpose string) kv.Key { return kv.NewKey(space).Text(purpose).Text("root") }
 
 // records is the stored form of a keyring.
 type records struct {
@@ -68,7 +70,7 @@ func read(r kv.Reader, purpose string) (records, error) {
 	wrapped, err := r.Get(keysetKey(purpose))
 	absent := errors.Is(err, kv.ErrNotFound)
 	if absent {
-		for pair, err := range r.Scan(kv.Prefix(kv.NewKey("keyring"), 1)) {
+		for pair, err := range r.Scan(kv.Prefix(kv.NewKey(space), 1)) {
 			if err != nil || !bytes.Equal(pair.Key, rootKey(purpose)) {
 				return records{}, errors.Join(ErrWrongStore, err)
 			}

@@ -171,6 +171,11 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
+	rows, err := keys.Authenticator()
+	if err != nil {
+		return nil, errors.Join(err, store.Close(), conn.Close())
+	}
+	store.Authenticate(rows, keyring.Space())
 	a := &Allowlist{store: store, conn: conn, self: self}
 	if around.wrap != nil {
 		a.store = around.wrap(store)

@@ -99,6 +99,11 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	rows, err := keys.Authenticator()
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	store.Authenticate(rows, keyring.Space())
 	v := &Vault{store: store, alarm: alarm{rang: make(chan struct{})}}
 	if err := v.assemble(ctx, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())

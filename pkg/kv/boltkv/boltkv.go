@@ -28,8 +28,8 @@
 //
 // # Integrity
 //
-// bbolt protects only its two root pages with a checksum, so every value is stored with a CRC-32C
-// of its key and value. [Open] checks the whole tree before bbolt uses it, because bbolt ends the
+// bbolt protects only its two root pages with a checksum, so every row is stored with a MAC of its
+// key and value ([DB.Authenticate]), or with a CRC-32C until the store has the secret for MACs. [Open] checks the whole tree before bbolt uses it, because bbolt ends the
 // process if it meets a damaged page while it searches for free pages. The check finds the free pages
 // too and writes their list for bbolt, which then does not search. A page that the disk cannot read
 // later is an error of the operation that needs it.
@@ -101,6 +101,7 @@ func (o Options) withDefaults() Options {
 // A DB is an open store. It implements [kv.Store].
 type DB struct {
 	bolt         *bbolt.DB
+	rows         atomic.Pointer[rows]
 	states       states
 	mapSize      int
 	beforeCommit func() error
@@ -126,7 +127,8 @@ var _ kv.Store = (*DB)(nil)
 // Open opens the store at path, and creates it if it does not exist.
 //
 // The error wraps [ErrLocked] if another process holds the file, [ErrForeign] if it is not a
-// Keyward store, [ErrNewer] if a newer version wrote it, and [kv.ErrCorrupt] if it is damaged.
+// Keyward store, [ErrEarlier] or [ErrNewer] if an earlier or a newer version wrote it, and
+// [kv.ErrCorrupt] if it is damaged.
 func Open(path string, opts Options) (*DB, error) {
 	opts = opts.withDefaults()
 	bolt, err := openFile(path, opts)
@@ -141,6 +143,7 @@ func Open(path string, opts Options) (*DB, error) {
 		prepared:     make(chan *group),
 		stopped:      make(chan struct{}),
 	}
+	db.rows.Store(new(rows))
 	if err := errors.Join(db.unlock(), db.publish()); err != nil {
 		db.states.set(nil)
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), bolt.Close())
@@ -162,6 +165,13 @@ func (db *DB) Attach(name string, log kv.Log) {
 	db.logs = append(db.logs, attached{name: name, log: log})
 }
 
+// Authenticate makes the store write rows with MACs, and refuse rows without. It exempts the rows
+// whose keys start with a prefix, such as those with the wrapped keys from which the authenticator's
+// secrets derive; they keep their checksums. Call it before the store is used for other rows.
+func (db *DB) Authenticate(a *kv.Authenticator, except []byte) {
+	db.rows.Store(&rows{authenticator: a, except: except})
+}
+
 // View implements [kv.Store]. Views and updates never wait for each other.
 func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := ctx.Err(); err != nil {
@@ -175,7 +185,7 @@ func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
 		return err
 	}
 	var s snapshot
-	s.begin(base)
+	s.begin(base, db.rows.Load())
 	defer s.end()
 	// Reading a damaged disk raises faults, see guard.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

@@ -21,6 +21,9 @@ var (
 	ErrLocked = errors.New("the store is in use by another process")
 	// ErrForeign means that the file is not a Keyward store.
 	ErrForeign = errors.New("the file is not a Keyward store")
+	// ErrEarlier means that the file's format is older than this program. The upgrade of a service
+	// writes a file of the new format.
+	ErrEarlier = errors.New("the store was written by an earlier version of Keyward")
 	// ErrNewer means that the file's format is newer than this program.
 	ErrNewer = errors.New("the store was written by a newer version of Keyward")
 )
@@ -38,7 +41,7 @@ var (
 
 const (
 	formatName    = "keyward kv"
-	formatVersion = 1
+	formatVersion = 2
 	// tempInfix follows the name of a store in the names of its temporary files.
 	tempInfix = ".new-"
 )

@@ -32,7 +32,8 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 		"a pipe":            {makePipe, boltkv.ErrForeign},
 		"a folder":          {func(t *testing.T, path string) { t.Helper(); must(t, os.Mkdir(path, 0o700)) }, syscall.EISDIR},
 		"another's file":    {makeBolt("others", nil), boltkv.ErrForeign},
-		"a newer format":    {makeBolt("meta", binary.BigEndian.AppendUint32(nil, 2)), boltkv.ErrNewer},
+		"an earlier format": {makeBolt("meta", binary.BigEndian.AppendUint32(nil, 1)), boltkv.ErrEarlier},
+		"a newer format":    {makeBolt("meta", binary.BigEndian.AppendUint32(nil, 3)), boltkv.ErrNewer},
 		"a damaged version": {makeBolt("meta", []byte("?")), kv.ErrCorrupt},
 		"half a store":      {makeHalf, kv.ErrCorrupt},
 	} {

@@ -243,7 +243,7 @@ func (g *group) begin(s *snapshot) error {
 	if err != nil {
 		return err
 	}
-	s.begin(base)
+	s.begin(base, g.db.rows.Load())
 	return nil
 }
 

@@ -272,8 +272,11 @@ func (l layout) checkFormat() error {
 	if len(version) != 4 {
 		return damaged("the format version is malformed")
 	}
-	if v := binary.BigEndian.Uint32(version); v > formatVersion {
+	switch v := binary.BigEndian.Uint32(version); {
+	case v > formatVersion:
 		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, formatVersion)
+	case v < formatVersion:
+		return fmt.Errorf("%w: its format is %d, and this program needs %d", ErrEarlier, v, formatVersion)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func smallStore(t testing.TB) []byte {
 		_, err = tx.CreateBucket(metaBucket)
 		for i := range 10 {
 			key := []byte{'k', byte(i)}
-			err = errors.Join(err, data.Put(key, encode(key, bytes.Repeat([]byte("v"), 150*i))))
+			err = errors.Join(err, data.Put(key, new(rows).encode(key, bytes.Repeat([]byte("v"), 150*i))))
 		}
 		return err
 	})
@@ -102,7 +102,7 @@ func readThrough(t *testing.T, content []byte) {
 		return
 	}
 	var s snapshot
-	s.begin(base)
+	s.begin(base, new(rows))
 	defer s.end()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for _, err := range s.Scan(kv.Range{Limit: 1000}) {

@@ -57,7 +57,7 @@ func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 	if key == nil {
 		return kv.Pair{}, false, nil
 	}
-	pair, err = decodePair(key, stored)
+	pair, err = it.s.rows.decodePair(key, stored)
 	return pair, err == nil, err
 }
 

@@ -22,6 +22,7 @@ var (
 // [kv.Reader].
 type snapshot struct {
 	state  *state
+	rows   *rows
 	cursor *bbolt.Cursor
 	// layers are the writes that are not part of state, or not yet, newest first.
 	layers []*overlay
@@ -29,7 +30,9 @@ type snapshot struct {
 }
 
 // begin makes the snapshot readable until its end. The caller has retained the state.
-func (s *snapshot) begin(base *state) { s.state, s.cursor = base, base.cursor() }
+func (s *snapshot) begin(base *state, rows *rows) {
+	s.state, s.rows, s.cursor = base, rows, base.cursor()
+}
 
 // end releases the state.
 func (s *snapshot) end() {
@@ -48,7 +51,7 @@ func (s *snapshot) Get(key []byte) (value []byte, err error) {
 			if e.deleted {
 				return nil, kv.ErrNotFound
 			}
-			return bytes.Clone(e.stored[checksumSize:]), nil
+			return s.rows.decode(key, e.stored)
 		}
 	}
 	defer damage(&err)
@@ -56,7 +59,7 @@ func (s *snapshot) Get(key []byte) (value []byte, err error) {
 	if found == nil || !bytes.Equal(found, key) {
 		return nil, kv.ErrNotFound
 	}
-	return decode(key, stored)
+	return s.rows.decode(key, stored)
 }
 
 // A record is a record that a transaction appends to a log.
@@ -91,7 +94,7 @@ func (t *tx) Put(key, value []byte) error {
 	if err := t.allow(key, len(value)); err != nil {
 		return err
 	}
-	t.writes.set(entry{key: bytes.Clone(key), stored: encode(key, value)})
+	t.writes.set(entry{key: bytes.Clone(key), stored: t.rows.encode(key, value)})
 	return nil
 }
 
@@ -172,7 +175,7 @@ func (d *direct) Put(key, value []byte) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	d.writes.set(entry{key: bytes.Clone(key), stored: encode(key, value)})
+	d.writes.set(entry{key: bytes.Clone(key), stored: d.rows.encode(key, value)})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package boltkv
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -10,14 +11,22 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A value is stored as
+// rows encodes rows for the file, and checks the rows that it reads. A row either has a MAC (see
+// [kv.Authenticator]) or, under generation 0, a checksum:
 //
-//	┌──────────────────────────────┬───────┐
-//	│ CRC-32C of key, value (4, BE)│ value │
-//	└──────────────────────────────┴───────┘
+//	┌───────┬──────────────────────────────┬───────┐
+//	│ 0 (1) │ CRC-32C of key, value (4, BE)│ value │
+//	└───────┴──────────────────────────────┴───────┘
 //
 // The key is in the sum so that a value does not pass for another key's.
-const checksumSize = 4
+type rows struct {
+	// authenticator is nil until [DB.Authenticate]. Until then, rows have checksums.
+	authenticator *kv.Authenticator
+	// except is the prefix of the rows that have checksums anyway.
+	except []byte
+}
+
+const checksumSize = 1 + 4
 
 func checksum(key, value []byte) uint32 {
 	// MakeTable returns the one shared table for this polynomial.
@@ -25,15 +34,23 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Update(0, table, key), table, value)
 }
 
-func encode(key, value []byte) []byte {
+// authenticates reports whether the row with a key has a MAC.
+func (r *rows) authenticates(key []byte) bool {
+	return r.authenticator != nil && !bytes.HasPrefix(key, r.except)
+}
+
+func (r *rows) encode(key, value []byte) []byte {
+	if r.authenticates(key) {
+		return r.authenticator.Seal(key, value)
+	}
 	stored := make([]byte, checksumSize, checksumSize+len(value))
-	binary.BigEndian.PutUint32(stored, checksum(key, value))
+	binary.BigEndian.PutUint32(stored[1:], checksum(key, value))
 	return append(stored, value...)
 }
 
 // decode returns a copy of the value, or an error that wraps kv.ErrCorrupt.
-func decode(key, stored []byte) ([]byte, error) {
-	value, err := verify(key, stored)
+func (r *rows) decode(key, stored []byte) ([]byte, error) {
+	value, err := r.verify(key, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +58,8 @@ func decode(key, stored []byte) ([]byte, error) {
 }
 
 // decodePair is decode for a pair. Key and value share their memory.
-func decodePair(key, stored []byte) (kv.Pair, error) {
-	value, err := verify(key, stored)
+func (r *rows) decodePair(key, stored []byte) (kv.Pair, error) {
+	value, err := r.verify(key, stored)
 	if err != nil {
 		return kv.Pair{}, err
 	}
@@ -52,12 +69,19 @@ func decodePair(key, stored []byte) (kv.Pair, error) {
 }
 
 // verify returns the value in stored bytes.
-func verify(key, stored []byte) ([]byte, error) {
-	if len(stored) < checksumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[checksumSize:]) {
+func (r *rows) verify(key, stored []byte) (value []byte, err error) {
+	var ok bool
+	if r.authenticates(key) {
+		value, ok = r.authenticator.Open(key, stored)
+	} else if ok = len(stored) >= checksumSize && stored[0] == 0; ok {
+		value = stored[checksumSize:]
+		ok = binary.BigEndian.Uint32(stored[1:]) == checksum(key, value)
+	}
+	if !ok {
 		// Keys contain names of resources, which must not appear in errors and logs.
 		return nil, fmt.Errorf("read the key of SHA-256 %x: %w", sha256.Sum256(key), kv.ErrCorrupt)
 	}
-	return stored[checksumSize:], nil
+	return value, nil
 }
 
 // guard runs an operation of bbolt on its memory-mapped file. bbolt panics on malformed pages, and
