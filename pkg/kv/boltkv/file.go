@@ -42,6 +42,8 @@ var (
 const (
 	formatName    = "keyward kv"
 	formatVersion = 2
+	// earlierVersion is the format that [Upgrade] reads.
+	earlierVersion = 1
 	// tempInfix follows the name of a store in the names of its temporary files.
 	tempInfix = ".new-"
 )
@@ -49,13 +51,18 @@ const (
 // openFile creates the store at path if necessary, locks it, checks every page that bbolt will
 // trust, and opens it with bbolt.
 func openFile(path string, opts Options) (*bbolt.DB, error) {
+	return openFormat(path, formatVersion, opts)
+}
+
+// openFormat is openFile for a store of some format.
+func openFormat(path string, format uint32, opts Options) (*bbolt.DB, error) {
 	file, err := openOrCreate(path)
 	if err != nil {
 		return nil, err
 	}
-	err = lockAndInspect(file, path, opts.LockTimeout)
+	err = lockAndInspect(file, path, format, opts.LockTimeout)
 	if errors.Is(err, errReplaced) {
-		return reopen(file, path, opts)
+		return reopen(file, path, format, opts)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -73,11 +80,11 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 }
 
 // reopen opens the file that replaced another one.
-func reopen(file *os.File, path string, opts Options) (*bbolt.DB, error) {
+func reopen(file *os.File, path string, format uint32, opts Options) (*bbolt.DB, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	return openFile(path, opts)
+	return openFormat(path, format, opts)
 }
 
 func openOrCreate(path string) (*os.File, error) {
@@ -91,7 +98,7 @@ func openOrCreate(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR, 0)
 }
 
-func lockAndInspect(file *os.File, path string, timeout time.Duration) error {
+func lockAndInspect(file *os.File, path string, format uint32, timeout time.Duration) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -114,11 +121,13 @@ func lockAndInspect(file *os.File, path string, timeout time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if err := found.checkFormat(); err != nil {
+		if err := found.checkFormat(format); err != nil {
 			return err
 		}
-		// Without the list, which a full disk may prevent, bbolt reads the whole tree again.
-		_ = found.saveFreePages(file)
+		if format == formatVersion {
+			// Without the list, which a full disk may prevent, bbolt reads the whole tree again.
+			_ = found.saveFreePages(file)
+		}
 		return nil
 	})
 }

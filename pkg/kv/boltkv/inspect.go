@@ -261,8 +261,8 @@ func (w *walker) bucket(value []byte, depth int) error {
 	return w.elements(inline, nil, nil, depth)
 }
 
-// checkFormat checks that the file is a Keyward store of a known version.
-func (l layout) checkFormat() error {
+// checkFormat checks that the file is a Keyward store of a format.
+func (l layout) checkFormat(format uint32) error {
 	_, hasData := l.bucket(dataBucket)
 	description, ok := l.bucket(metaBucket)
 	if !ok || !hasData || string(find(description, formatKey).value) != formatName {
@@ -275,8 +275,10 @@ func (l layout) checkFormat() error {
 	switch v := binary.BigEndian.Uint32(version); {
 	case v > formatVersion:
 		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, formatVersion)
-	case v < formatVersion:
-		return fmt.Errorf("%w: its format is %d, and this program needs %d", ErrEarlier, v, formatVersion)
+	case v < format:
+		return fmt.Errorf("%w: its format is %d, and this program needs %d", ErrEarlier, v, format)
+	case v > format:
+		return ErrUpgraded
 	}
 	return nil
 }

@@ -24,9 +24,14 @@ type rows struct {
 	authenticator *kv.Authenticator
 	// except is the prefix of the rows that have checksums anyway.
 	except []byte
+	// earlier means the form of the earlier format: a checksum without the generation.
+	earlier bool
 }
 
-const checksumSize = 1 + 4
+const (
+	sumSize      = 4
+	checksumSize = 1 + sumSize
+)
 
 func checksum(key, value []byte) uint32 {
 	// MakeTable returns the one shared table for this polynomial.
@@ -71,17 +76,28 @@ func (r *rows) decodePair(key, stored []byte) (kv.Pair, error) {
 // verify returns the value in stored bytes.
 func (r *rows) verify(key, stored []byte) (value []byte, err error) {
 	var ok bool
-	if r.authenticates(key) {
+	switch {
+	case r.earlier:
+		value, ok = checked(key, stored)
+	case r.authenticates(key):
 		value, ok = r.authenticator.Open(key, stored)
-	} else if ok = len(stored) >= checksumSize && stored[0] == 0; ok {
-		value = stored[checksumSize:]
-		ok = binary.BigEndian.Uint32(stored[1:]) == checksum(key, value)
+	case len(stored) > 0 && stored[0] == 0:
+		value, ok = checked(key, stored[1:])
 	}
 	if !ok {
 		// Keys contain names of resources, which must not appear in errors and logs.
 		return nil, fmt.Errorf("read the key of SHA-256 %x: %w", sha256.Sum256(key), kv.ErrCorrupt)
 	}
 	return value, nil
+}
+
+// checked returns the value that follows its checksum.
+func checked(key, stored []byte) (value []byte, ok bool) {
+	if len(stored) < sumSize {
+		return nil, false
+	}
+	value = stored[sumSize:]
+	return value, binary.BigEndian.Uint32(stored) == checksum(key, value)
 }
 
 // guard runs an operation of bbolt on its memory-mapped file. bbolt panics on malformed pages, and
