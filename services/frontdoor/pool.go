@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 )
 
 // A Pool is several connections to one service, which take turns. One connection reads all its
@@ -31,9 +32,25 @@ func newPool(address string, options ...grpc.DialOption) (*Pool, error) {
 	return p, nil
 }
 
-// next returns the connection whose turn it is.
+// next returns the connection whose turn it is. While that one fails to connect, another one that is
+// ready takes its turn: after a restart of the service, the first call that succeeds is therefore
+// followed by others that do.
 func (p *Pool) next() *grpc.ClientConn {
-	return p.conns[p.turn.Add(1)%uint32(len(p.conns))]
+	turn := p.turn.Add(1)
+	count := uint32(len(p.conns))
+	conn := p.conns[turn%count]
+	switch conn.GetState() {
+	case connectivity.TransientFailure, connectivity.Connecting:
+	default:
+		return conn
+	}
+	for i := range count - 1 {
+		if other := p.conns[(turn+1+i)%count]; other.GetState() == connectivity.Ready {
+			conn.ResetConnectBackoff() // the service is back
+			return other
+		}
+	}
+	return conn
 }
 
 // Invoke makes a call over the next connection.

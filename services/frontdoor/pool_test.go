@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/keyward/keyward/pkg/server/servertest"
 	accessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	"github.com/keyward/keyward/services/frontdoor"
 )
@@ -35,24 +36,79 @@ func (s *peers) GetCaller(ctx context.Context, _ *accessv1.GetCallerRequest) (*a
 	return &accessv1.GetCallerResponse{}, nil
 }
 
+// serve starts the service at an address.
+func (s *peers) serve(t *testing.T, address string, donor *httptest.Server) *grpc.Server {
+	t.Helper()
+	lis, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: donor.TLS.Certificates})))
+	accessv1.RegisterAccessServiceServer(server, s)
+	go server.Serve(lis)
+	t.Cleanup(server.Stop)
+	return server
+}
+
+// dial returns a pool of connections to an address.
+func dial(t *testing.T, address string, donor *httptest.Server) *frontdoor.Pool {
+	t.Helper()
+	roots := donor.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	pool, err := frontdoor.Dial(address, func() *tls.Config { return &tls.Config{RootCAs: roots} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pool
+}
+
+// After the first call that succeeds, no call meets a connection that still waits to connect again.
+func TestAllCallsSucceedOnceAServiceIsBack(t *testing.T) {
+	t.Parallel()
+	donor := httptest.NewTLSServer(nil)
+	t.Cleanup(donor.Close)
+	service, address := &peers{calls: make(map[string]int)}, servertest.Address(t)
+	server := service.serve(t, address, donor)
+	pool := dial(t, address, donor)
+	client := accessv1.NewAccessServiceClient(pool)
+	call := func() error {
+		_, err := client.GetCaller(t.Context(), &accessv1.GetCallerRequest{})
+		return err
+	}
+	rounds := 4 * runtime.GOMAXPROCS(0)
+	for range rounds {
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Stop()
+	for range rounds {
+		if err := call(); status.Code(err) != codes.Unavailable {
+			t.Fatalf("a call without a service = %v, want %v", err, codes.Unavailable)
+		}
+	}
+	service.serve(t, address, donor)
+	for call() != nil {
+		if t.Context().Err() != nil {
+			t.Fatal("no call succeeds")
+		}
+	}
+	for range rounds {
+		if err := call(); err != nil {
+			t.Errorf("a call after one that succeeded = %v", err)
+		}
+	}
+	if err := pool.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConnectionsTakeTurns(t *testing.T) {
 	t.Parallel()
 	donor := httptest.NewTLSServer(nil)
-	defer donor.Close()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	service := &peers{calls: make(map[string]int)}
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: donor.TLS.Certificates})))
-	accessv1.RegisterAccessServiceServer(server, service)
-	go server.Serve(lis)
-	defer server.Stop()
-	roots := donor.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	pool, err := frontdoor.Dial(lis.Addr().String(), func() *tls.Config { return &tls.Config{RootCAs: roots} })
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(donor.Close)
+	service, address := &peers{calls: make(map[string]int)}, servertest.Address(t)
+	service.serve(t, address, donor)
+	pool := dial(t, address, donor)
 	client := accessv1.NewAccessServiceClient(pool)
 	const rounds = 3
 	for range rounds * runtime.GOMAXPROCS(0) {

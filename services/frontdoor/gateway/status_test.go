@@ -214,7 +214,7 @@ func TestResourcesLookAsTheContractSays(t *testing.T) {
 			`{"name":"workspaces/acme/secrets/db","uid":"","description":"<a&b>","labels":{},"usage":"USAGE_KEY",` +
 				`"maskedValue":"••••••••","allowedHosts":[],"currentVersion":1,"state":"VERSION_STATE_UNSPECIFIED","etag":"","referenceCount":0,"latestVersion":0,"shared":false}` + "\n",
 		},
-		{"an empty list is a list", "GET", secrets, `{"secrets":[],"nextPageToken":""}` + "\n"},
+		{"an empty list is a list", "GET", secrets, `{"secrets":[],"nextPageToken":"","indexIncomplete":false}` + "\n"},
 		{"an empty message is an empty object", "DELETE", secret, "{}\n"},
 		{
 			"bytes are base64", "POST", endpoint + ":encrypt",

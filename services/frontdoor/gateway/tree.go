@@ -76,7 +76,7 @@ func (t *tree) find(path string) methods {
 	}
 	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		next := t.literals[segment]
-		if next == nil {
+		if next == nil && segment != "" {
 			next = t.wildcard
 		}
 		if next == nil {
