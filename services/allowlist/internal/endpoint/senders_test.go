@@ -45,6 +45,7 @@ func TestAPolicyThatGivesAKeyDifferentSendersIsShown(t *testing.T) {
 	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("two"), Body: []byte("hello")})
 	_, err := k.Refusal(t, allowlisttest.Draft(secret))
 	allowlisttest.WantError(t, "a new endpoint of the key", err, codes.FailedPrecondition, "KEY_NOT_SHARED")
+	allowlisttest.Eventually(t, func() bool { return k.Stored(t, "unbind") == 0 }, "the bindings of the refused endpoint remain")
 
 	k.Server.Stop()
 	policy, err := k.Env.Config().LoadPolicy()
