@@ -33,13 +33,7 @@ func (s *Server) unary(m *method, handle grpc.MethodHandler) grpc.MethodHandler 
 
 // admit runs the steps before the method. The order is guaranteed; see the package comment.
 func (r *request) admit(message any) error {
-	if err := r.authenticate(); err != nil {
-		return err
-	}
-	if err := r.uncompressed(); err != nil {
-		return err
-	}
-	if err := r.enter(); err != nil {
+	if err := r.recognize(); err != nil {
 		return err
 	}
 	if err := r.spend(); err != nil {
@@ -55,6 +49,17 @@ func (r *request) admit(message any) error {
 		return err
 	}
 	return r.validate(message)
+}
+
+// recognize runs the steps before a request of any kind is read: they determine and limit the caller.
+func (r *request) recognize() error {
+	if err := r.authenticate(); err != nil {
+		return err
+	}
+	if err := r.uncompressed(); err != nil {
+		return err
+	}
+	return r.enter()
 }
 
 // stream returns the handler of a method that streams.
@@ -79,13 +84,7 @@ func (r *request) serveStream(srv any, ss grpc.ServerStream, handle grpc.StreamH
 	if err := r.reflected(); err != nil {
 		return err
 	}
-	if err := r.authenticate(); err != nil {
-		return err
-	}
-	if err := r.uncompressed(); err != nil {
-		return err
-	}
-	if err := r.enter(); err != nil {
+	if err := r.recognize(); err != nil {
 		return err
 	}
 	if r.method.open {

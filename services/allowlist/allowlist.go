@@ -6,13 +6,13 @@
 // server) authenticates and authorizes requests.
 //
 //	server's chain → api: parse, convert ┬→ endpoint: one transaction → pkg/kv
-//	                                     │        ├→ resolver: bind    → the vault
+//	                                     │        ├→ vaultclient: bind → the vault
 //	                                     │        └→ verify: check     → the partner
 //	                                     └→ exchange: one message
-//	                                              ├→ resolver: resolve → cache, the vault
+//	                                              ├→ vaultclient: resolve → cache, the vault
 //	                                              ├→ payload: encrypt, decrypt, verify
 //	                                              ├→ nonce: count   → memory, the vault
-//	                                              └→ usage: count   → the vault, each minute
+//	                                              └→ activity: count → the vault, each minute
 //
 // The allowlist starts and serves requests while the vault is down, and logs that the vault is
 // down. It continues to use cached secrets for [VaultConfig.MaxStale]. Requests that need another

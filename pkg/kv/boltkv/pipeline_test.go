@@ -142,6 +142,16 @@ func holds(t *testing.T, db kv.Store, keys ...string) {
 	}))
 }
 
+// fall checks that updates fail with the error of the commit.
+func fall(t *testing.T, outcomes ...<-chan error) {
+	t.Helper()
+	for _, outcome := range outcomes {
+		if err := <-outcome; !errors.Is(err, errTest) {
+			t.Errorf("Update = %v, want %v", err, errTest)
+		}
+	}
+}
+
 func TestAnUpdateSeesTheGroupThatIsBeingCommitted(t *testing.T) {
 	t.Parallel()
 	s := openStage(t)
@@ -182,11 +192,7 @@ func TestAPreparedGroupFallsWithItsPredecessor(t *testing.T) {
 	s := openStage(t)
 	first, second := s.two(t.Context())
 	s.finish(errTest)
-	for _, outcome := range []<-chan error{first, second} {
-		if err := <-outcome; !errors.Is(err, errTest) {
-			t.Errorf("Update = %v, want %v", err, errTest)
-		}
-	}
+	fall(t, first, second)
 	holds(t, s)
 	third := s.write(t.Context(), "third", func(tx kv.Tx) error {
 		for _, key := range []string{"first", "second"} {
@@ -210,11 +216,7 @@ func TestAnUpdateThatWritesNothingFallsWithItsPredecessor(t *testing.T) {
 	s := openStage(t)
 	first, second := s.two(t.Context(), func(kv.Tx) error { return kv.ErrNotFound })
 	s.finish(errTest)
-	for _, outcome := range []<-chan error{first, second} {
-		if err := <-outcome; !errors.Is(err, errTest) {
-			t.Errorf("Update = %v, want %v", err, errTest)
-		}
-	}
+	fall(t, first, second)
 	must(t, s.Close())
 }
 

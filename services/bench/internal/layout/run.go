@@ -78,12 +78,12 @@ func (c Config) selects(l Layout) bool {
 
 // A store is a file with secrets under one layout.
 type store struct {
-	db     *bbolt.DB
-	layout Layout
-	random bool
-	known  []change // by number of the secret
-	next   uint64   // the next sequence number of the log
-	drawn  uint64   // the number of random strings
+	db        *bbolt.DB
+	layout    Layout
+	random    bool
+	known     []change // by number of the secret
+	next      uint64   // the next sequence number of the log
+	generated uint64   // the number of random strings
 	// updates is the number of updates.
 	updates int
 }
@@ -237,6 +237,6 @@ func (s *store) disk() (perSecret float64, err error) {
 
 // text returns a string that looks random.
 func (s *store) text(n int) string {
-	s.drawn++
-	return scatter.Text(s.drawn, n)
+	s.generated++
+	return scatter.Text(s.generated, n)
 }
