@@ -1453,7 +1453,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/checkpoint"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/checkpoint"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1473,7 +1473,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/consistencyProof"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/consistencyProof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1493,7 +1493,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/vaultCheckpoint:accept"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/vaultCheckpoint:accept"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1874,7 +1874,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/checkpoint"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/checkpoint"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1891,7 +1891,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/consistencyProof"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/consistencyProof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1908,7 +1908,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/vaultCheckpoint:accept"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/vaultCheckpoint:accept"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -2007,9 +2007,9 @@ var (
 	pattern_AllowlistService_TestEncryption_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "testEncryption"))
 	pattern_AllowlistService_DiagnoseSample_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "diagnoseSample"))
 	pattern_AllowlistService_ListPresets_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "presets"}, ""))
-	pattern_AllowlistService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "allowlist", "checkpoint"}, ""))
-	pattern_AllowlistService_ProveConsistency_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "allowlist", "consistencyProof"}, ""))
-	pattern_AllowlistService_AcceptVaultCheckpoint_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "allowlist", "vaultCheckpoint"}, "accept"))
+	pattern_AllowlistService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "allowlist", "checkpoint"}, ""))
+	pattern_AllowlistService_ProveConsistency_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "allowlist", "consistencyProof"}, ""))
+	pattern_AllowlistService_AcceptVaultCheckpoint_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "allowlist", "vaultCheckpoint"}, "accept"))
 )
 
 var (
