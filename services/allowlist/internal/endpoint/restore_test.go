@@ -14,6 +14,7 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
 // backUp returns the vault's data file. The vault is stopped in the meantime, as README.md says.
@@ -258,11 +259,10 @@ func TestUIDsOfPinnedVersionsAreRecordedForEarlierEndpoints(t *testing.T) {
 	k.Rotate(t, secret, 2)
 	created(t, k, "orders", pinned(secret, 2))
 	k.Server.Stop()
-	rewrite(t, k.Config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
-		for _, reference := range record["references"].([]any) {
-			delete(reference.(map[string]any), "version_uid")
+	allowlisttest.Rewrite(t, k.Config, func(_ string, e *stored.Endpoint) {
+		for _, r := range e.GetReferences() {
+			r.VersionUid = ""
 		}
-		return record
 	})
 	k.Start(t)
 	_, err := settled(t, k, "orders")
