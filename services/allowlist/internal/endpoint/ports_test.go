@@ -327,6 +327,7 @@ func TestAVaultThatWasRestoredFromBeforeTheReportReceivesItAgain(t *testing.T) {
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
 	k.StartVault(t)
 	k.Restart(t)
+	k.AcceptVault(t)
 	if got := authorization(t, k, "plain") + " " + authorization(t, k, "other"); got != "the value of version 2 HOST_NOT_ALLOWED" {
 		t.Errorf("messages before the comparison = %s", got)
 	}
