@@ -85,7 +85,7 @@ func (a *Authenticator) append(to []byte, macs *sync.Pool, key, value []byte) []
 	m := macs.Get().(*rowMAC)
 	defer macs.Put(m)
 	m.hash.Reset()
-	binary.BigEndian.PutUint32(m.size[:], uint32(len(key))) //nolint:gosec // at most MaxKey
+	binary.BigEndian.PutUint32(m.size[:], uint32(len(key)))
 	m.hash.Write(m.size[:])
 	m.hash.Write(key)
 	m.hash.Write(value)

@@ -29,9 +29,9 @@ func Rewrite(t testing.TB, cfg allowlist.Config, change func(id string, e *store
 	rows, err := keys.Authenticator()
 	Must(t, err)
 	db.Authenticate(rows, keyring.Space())
-	log, err := changelog.New(keys.Derive("change log"), "allowlist", time.Now)
+	changes, err := changelog.New(keys.Derive("change log"), "allowlist", time.Now)
 	Must(t, err)
-	db.Attach(changelog.Name, log)
+	db.Attach(changelog.Name, changes)
 	var changed []row
 	Must(t, db.View(t.Context(), func(r kv.Reader) (err error) {
 		changed, err = endpoints(r)
@@ -42,7 +42,7 @@ func Rewrite(t testing.TB, cfg allowlist.Config, change func(id string, e *store
 	}
 	Must(t, db.Update(t.Context(), func(tx kv.Tx) error {
 		for _, e := range changed {
-			if err := e.write(tx, log); err != nil {
+			if err := e.write(tx, changes); err != nil {
 				return err
 			}
 		}
@@ -81,7 +81,7 @@ func endpoints(r kv.Reader) (all []row, err error) {
 	return all, nil
 }
 
-func (e row) write(tx kv.Tx, log *changelog.Log) (err error) {
+func (e row) write(tx kv.Tx, changes *changelog.Log) (err error) {
 	if e.record.Change, err = changelog.Next(tx); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (e row) write(tx kv.Tx, log *changelog.Log) (err error) {
 	if err := tx.Put(e.key, value); err != nil {
 		return err
 	}
-	return log.Append(tx, changelog.Entry{
+	return changes.Append(tx, changelog.Entry{
 		Action: "upgraded", Scope: Workspace, Resource: e.name.String(), UID: e.record.GetUid(),
 		Actor: changelog.Actor{Subject: "allowlist upgrade", Authentication: "operator"},
 	}, changelog.Row{Value: value})

@@ -150,7 +150,7 @@ func (r Reference) record() *stored.Reference {
 func referenceOf(r *stored.Reference) Reference {
 	return Reference{
 		Need: Need{
-			Secret: r.GetSecret(), Version: r.GetVersion(), Host: r.GetHost(), Port: uint16(r.GetPort()), //nolint:gosec // it was a port when it was written
+			Secret: r.GetSecret(), Version: r.GetVersion(), Host: r.GetHost(), Port: uint16(r.GetPort()),
 			Parameter: r.GetParameter(), Exposed: r.GetExposed(), Chains: r.GetChains(), Cost: r.GetCost(), Conflicting: r.GetConflicting(), Partner: r.GetPartner(),
 		},
 		UID: r.GetUid(), VersionUID: r.GetVersionUid(), Missing: r.GetMissing(),
@@ -181,7 +181,7 @@ func decodeIntent(value []byte) (intent, error) {
 }
 
 func (u unbinding) record() *stored.Unbinding {
-	return &stored.Unbinding{Secrets: u.Secrets, Rounds: uint32(u.Rounds), NotBefore: nanos(u.NotBefore)} //nolint:gosec // one or two
+	return &stored.Unbinding{Secrets: u.Secrets, Rounds: uint32(u.Rounds), NotBefore: nanos(u.NotBefore)}
 }
 
 func decodeUnbinding(value []byte) (unbinding, error) {
