@@ -46,15 +46,15 @@ func ownKey(book string) kv.Key { return kv.NewKey(space).Text(book) }
 
 func pageKey(uid, page string) kv.Key { return kv.NewKey("page").Text(uid).Text(page) }
 
-func (*shelf) Spaces() []kv.Key { return []kv.Key{kv.NewKey(space)} }
+func (*shelf) Spaces() []kv.Range { return []kv.Range{kv.Prefix(kv.NewKey(space), 0)} }
 
 func (*shelf) Own(resource string) (kv.Key, error) { return ownKey(resource), nil }
 
-func (*shelf) Row(uid, ref string) (kv.Key, error) { return pageKey(uid, ref), nil }
+func (*shelf) Row(_, uid, ref string) (kv.Key, error) { return pageKey(uid, ref), nil }
 
-func (*shelf) Prefixes(uid string) []kv.Key { return []kv.Key{kv.NewKey("page").Text(uid)} }
+func (*shelf) Prefixes(_, uid string) []kv.Key { return []kv.Key{kv.NewKey("page").Text(uid)} }
 
-func (*shelf) Ref(uid string, key []byte) (string, error) {
+func (*shelf) Ref(_, uid string, key []byte) (string, error) {
 	ref, _, err := kv.CutText(key[len(kv.NewKey("page").Text(uid)):])
 	return ref, err
 }
