@@ -202,21 +202,21 @@ func TestForgeriesAreNamed(t *testing.T) {
 			own:   "book 5",
 		},
 		"an entry is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("change").Uint(3)) },
+			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(3)) },
 		},
 		"the log is shorter than its head": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("change").Uint(12)) },
+			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(12)) },
 		},
 		"an entry is changed": {
 			forge: func(t *testing.T, s *shelf, _ []byte) {
-				key := kv.NewKey("change").Uint(3)
+				key := kv.NewKey("le").Uint(3)
 				value := s.get(t, key)
 				value[len(value)-1] ^= 1
 				s.put(t, key, value)
 			},
 		},
 		"the head is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("change-head")) },
+			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("lh")) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
