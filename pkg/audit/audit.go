@@ -36,19 +36,20 @@ var ErrMismatch = errors.New("the store differs from its change log")
 
 // Resources is how a service stores its resources.
 type Resources interface {
-	// Spaces returns the prefixes of all own rows.
-	Spaces() []kv.Key
+	// Spaces returns the ranges of all own rows, without limits. A scan may yield keys without a
+	// value in addition (see [kv.Range.Group]).
+	Spaces() []kv.Range
 	// Own returns the key of the own row of a resource, or nil for entries that are not about a
 	// resource of the service.
 	Own(resource string) (kv.Key, error)
 	// Resource returns the resource of an own row.
 	Resource(own kv.Pair) (Resource, error)
-	// Row returns the key of another row of an incarnation.
-	Row(uid, ref string) (kv.Key, error)
+	// Row returns the key of another row of an incarnation of a resource.
+	Row(resource, uid, ref string) (kv.Key, error)
 	// Prefixes returns the prefixes of the logged rows of an incarnation, except the own row.
-	Prefixes(uid string) []kv.Key
+	Prefixes(resource, uid string) []kv.Key
 	// Ref returns the ref of a row with one of these prefixes.
-	Ref(uid string, key []byte) (string, error)
+	Ref(resource, uid string, key []byte) (string, error)
 }
 
 // A Resource is what an own row states about its resource.
@@ -123,7 +124,7 @@ func Check(r kv.Reader, resources Resources, resource string) error {
 	}
 	uid := newest[0].UID
 	for ref, e := range stated {
-		key, err := resources.Row(uid, ref)
+		key, err := resources.Row(resource, uid, ref)
 		if err != nil {
 			return err
 		}
@@ -135,7 +136,7 @@ func Check(r kv.Reader, resources Resources, resource string) error {
 			return mismatch("a row differs from the newest entry that states it")
 		}
 	}
-	return checkUnstated(r, resources, uid, stated)
+	return checkUnstated(r, resources, resource, uid, stated)
 }
 
 // page is the number of entries or rows that are read at a time.
@@ -172,10 +173,10 @@ func readStated(r kv.Reader, resource string) (stated map[string]changelog.Entry
 }
 
 // checkUnstated fails if an incarnation has a row that no entry states.
-func checkUnstated(r kv.Reader, resources Resources, uid string, stated map[string]changelog.Entry) error {
-	for _, prefix := range resources.Prefixes(uid) {
+func checkUnstated(r kv.Reader, resources Resources, resource, uid string, stated map[string]changelog.Entry) error {
+	for _, prefix := range resources.Prefixes(resource, uid) {
 		err := eachKey(r, prefix, func(key []byte) error {
-			ref, err := resources.Ref(uid, key)
+			ref, err := resources.Ref(resource, uid, key)
 			if err != nil {
 				return err
 			}

@@ -46,15 +46,15 @@ func ownKey(book string) kv.Key { return kv.NewKey(space).Text(book) }
 
 func pageKey(uid, page string) kv.Key { return kv.NewKey("page").Text(uid).Text(page) }
 
-func (*shelf) Spaces() []kv.Key { return []kv.Key{kv.NewKey(space)} }
+func (*shelf) Spaces() []kv.Range { return []kv.Range{kv.Prefix(kv.NewKey(space), 0)} }
 
 func (*shelf) Own(resource string) (kv.Key, error) { return ownKey(resource), nil }
 
-func (*shelf) Row(uid, ref string) (kv.Key, error) { return pageKey(uid, ref), nil }
+func (*shelf) Row(_, uid, ref string) (kv.Key, error) { return pageKey(uid, ref), nil }
 
-func (*shelf) Prefixes(uid string) []kv.Key { return []kv.Key{kv.NewKey("page").Text(uid)} }
+func (*shelf) Prefixes(_, uid string) []kv.Key { return []kv.Key{kv.NewKey("page").Text(uid)} }
 
-func (*shelf) Ref(uid string, key []byte) (string, error) {
+func (*shelf) Ref(_, uid string, key []byte) (string, error) {
 	ref, _, err := kv.CutText(key[len(kv.NewKey("page").Text(uid)):])
 	return ref, err
 }
@@ -202,21 +202,21 @@ func TestForgeriesAreNamed(t *testing.T) {
 			own:   "book 5",
 		},
 		"an entry is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("change").Uint(3)) },
+			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(3)) },
 		},
 		"the log is shorter than its head": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("change").Uint(12)) },
+			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(12)) },
 		},
 		"an entry is changed": {
 			forge: func(t *testing.T, s *shelf, _ []byte) {
-				key := kv.NewKey("change").Uint(3)
+				key := kv.NewKey("le").Uint(3)
 				value := s.get(t, key)
 				value[len(value)-1] ^= 1
 				s.put(t, key, value)
 			},
 		},
 		"the head is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("change-head")) },
+			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("lh")) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

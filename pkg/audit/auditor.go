@@ -142,8 +142,8 @@ func (a *Auditor) checkEntry(r kv.Reader, sequence uint64) error {
 }
 
 // passSpace compares all own rows of a space with their newest entries, in order.
-func (a *Auditor) passSpace(ctx context.Context, space kv.Key) error {
-	within := kv.Prefix(space, page)
+func (a *Auditor) passSpace(ctx context.Context, within kv.Range) error {
+	within.Limit = page
 	for {
 		read := 0
 		err := a.view(ctx, func(r kv.Reader) error {
@@ -151,12 +151,15 @@ func (a *Auditor) passSpace(ctx context.Context, space kv.Key) error {
 				if err != nil {
 					return a.judge(err)
 				}
+				within.Start = append(append([]byte(nil), pair.Key...), 0)
+				read++
+				if pair.Value == nil {
+					continue
+				}
 				a.metrics.rows.Inc()
 				if err := a.judge(a.checkOwn(r, pair)); err != nil {
 					return err
 				}
-				within.Start = append(append([]byte(nil), pair.Key...), 0)
-				read++
 			}
 			return nil
 		})

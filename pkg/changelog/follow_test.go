@@ -84,7 +84,7 @@ func TestForgedIndexDoesNotShowFollowersOtherTenants(t *testing.T) {
 	t.Parallel()
 	changes, store := newLog(t)
 	appendEntry(t, store, changes, entry("a", "s"))
-	put(t, store, kv.NewKey("change-by-scope").Text("workspaces/b").Uint(0), nil)
+	put(t, store, scopeKey("workspaces/b").Uint(0), nil)
 	err := store.View(t.Context(), func(r kv.Reader) error {
 		_, _, err := changelog.Follow(r, "workspaces/b", 0, 1)
 		return err

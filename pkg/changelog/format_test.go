@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // The log in the file is from before there were listings. It has eight entries, committed
@@ -53,7 +54,7 @@ func TestExtendedLogIsOfTheFormatThatHasListings(t *testing.T) {
 	changes, store := newLog(t)
 	restore(t, store, filepath.Join("testdata", "format1.txt"))
 	for _, want := range []byte{1, 2} {
-		if got := get(t, store, kv.NewKey("change-head")); got[0] != want {
+		if got := get(t, store, kv.NewKey("lh")); got[0] != want {
 			t.Errorf("format of the head = %d, want %d", got[0], want)
 		}
 		appendEntry(t, store, changes, entry("a", "x"))
@@ -78,7 +79,7 @@ func restore(t *testing.T, store kv.Store, path string) {
 			if err != nil {
 				return err
 			}
-			if err := tx.Put(k, v); err != nil {
+			if err := tx.Put(moved(t, k), v); err != nil {
 				return err
 			}
 		}
@@ -87,6 +88,29 @@ func restore(t *testing.T, store kv.Store, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// moved returns the present key of a row of the first release.
+func moved(t *testing.T, key kv.Key) kv.Key {
+	t.Helper()
+	space, rest, err := kv.CutText(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch space {
+	case "change":
+		return append(kv.NewKey("le"), rest...)
+	case "change-by-scope":
+		return append(kv.NewKey("la"), rest...)
+	case "change-head":
+		return kv.NewKey("lh")
+	}
+	name, sequence, err := kv.CutText(rest)
+	own, ok := resource.Key(name)
+	if err != nil || !ok {
+		t.Fatalf("the key %q has no resource", key)
+	}
+	return append(append(own, 'l'), sequence...)
 }
 
 func expectListed(t *testing.T, store kv.Store, q changelog.Query, want ...uint64) {

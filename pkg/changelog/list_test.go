@@ -65,7 +65,7 @@ func TestForgedIndexDoesNotShowOtherTenants(t *testing.T) {
 	t.Parallel()
 	changes, store := newLog(t)
 	appendEntry(t, store, changes, entry("a", "s"))
-	put(t, store, kv.NewKey("change-by-scope").Text("workspaces/b").Uint(0), nil)
+	put(t, store, scopeKey("workspaces/b").Uint(0), nil)
 	err := store.View(t.Context(), func(r kv.Reader) error {
 		_, err := changelog.List(r, changelog.Query{Scope: "workspaces/b", Limit: 1})
 		return err

@@ -30,10 +30,8 @@ func (l *Log) verify(r kv.Reader) error {
 	if err != nil {
 		return err
 	}
-	for _, space := range []string{scopeSpace, resourceSpace} {
-		if err := verifyIndex(r, space, recomputed.size); err != nil {
-			return err
-		}
+	if err := verifyScopes(r, recomputed.size); err != nil {
+		return err
 	}
 	return l.verifyHead(r, recomputed)
 }
@@ -60,22 +58,44 @@ func verifyEntry(r kv.Reader, recomputed *tree, key, value []byte) error {
 	if !slices.Equal(hashes, stored) {
 		return tampered("other hashes than computed at entry", sequence)
 	}
-	for _, prefix := range []kv.Key{scopeKey(e.Scope), resourceKey(e.Resource)} {
-		listed, err := newest(r, prefix, sequence+1, 1)
-		if errors.Is(err, errMalformed) || (err == nil && !slices.Contains(listed, sequence)) {
-			return tampered("an index does not list entry", sequence)
-		}
+	e.Sequence = sequence
+	if err := checkListed(r, e); err != nil {
+		return err
+	}
+	return verifyNeighbors(r, e)
+}
+
+// verifyNeighbors checks that the entries around an entry in the listings of its resource are also
+// about the resource. The listings of all resources therefore list nothing else, although they are
+// not in one place.
+func verifyNeighbors(r kv.Reader, e Entry) error {
+	prefix := resourceKey(e.Resource)
+	before, err := newest(r, prefix, e.Sequence+1, 2)
+	after, err2 := oldest(r, prefix, e.Sequence+1, 1)
+	err = errors.Join(err, err2)
+	if errors.Is(err, errMalformed) {
+		return tampered("malformed listing next to entry", e.Sequence)
+	}
+	if err != nil {
+		return err
+	}
+	for _, sequence := range append(before[1:], after...) {
+		_, leaf, err := readStored(r, sequence)
 		if err != nil {
 			return err
+		}
+		neighbor, err := decodeLeaf(leaf)
+		if err != nil || sequence == e.Sequence || neighbor.Resource != e.Resource {
+			return tampered("an index lists too much next to entry", e.Sequence)
 		}
 	}
 	return nil
 }
 
-// verifyIndex checks that an index, which lists all entries, lists nothing else.
-func verifyIndex(r kv.Reader, space string, size uint64) error {
+// verifyScopes checks that the index by scope, which lists all entries, lists nothing else.
+func verifyScopes(r kv.Reader, size uint64) error {
 	var listed uint64
-	err := scanAll(r, kv.NewKey(space), func(rest, value []byte) error {
+	err := scanAll(r, kv.NewKey(scopeSpace), func(rest, value []byte) error {
 		_, number, err := kv.CutText(rest)
 		if err != nil {
 			return tampered("malformed index key, after entries", listed)

@@ -120,29 +120,38 @@ func TestVerifyNoticesForgedKeys(t *testing.T) {
 	for name, forge := range map[string]func(kv.Tx) error{
 		"an entry at the end":    func(tx kv.Tx) error { return tx.Put(entryKey(4), first) },
 		"an entry far off":       func(tx kv.Tx) error { return tx.Put(entryKey(1<<40), first) },
-		"a key that is no entry": func(tx kv.Tx) error { return tx.Put(kv.NewKey("change").Uint(3).Text("x"), first) },
+		"a key that is no entry": func(tx kv.Tx) error { return tx.Put(entryKey(3).Text("x"), first) },
 		"entries in another order": func(tx kv.Tx) error {
 			return errors.Join(tx.Put(entryKey(0), second), tx.Put(entryKey(2), first))
 		},
 		"an index key of nothing": func(tx kv.Tx) error {
-			return tx.Put(kv.NewKey("change-by-resource").Text("workspaces/a/secrets/0").Uint(3), nil)
+			return tx.Put(resourceKey("a", "0").Uint(3), nil)
+		},
+		"an index key before those of a resource": func(tx kv.Tx) error {
+			return tx.Put(resourceKey("a", "3").Uint(2), nil)
+		},
+		"an index key with an entry twice": func(tx kv.Tx) error {
+			return tx.Put(resourceKey("a", "3").Uint(0), kv.Key{}.Uint(3))
+		},
+		"an index key after the end of the log": func(tx kv.Tx) error {
+			return tx.Put(resourceKey("a", "2").Uint(7), nil)
 		},
 		"an entry without its last index key": func(tx kv.Tx) error {
 			return errors.Join(
-				tx.Delete(kv.NewKey("change-by-scope").Text("workspaces/a").Uint(3)),
-				tx.Put(kv.NewKey("change-by-scope").Text("workspaces/b").Uint(3), nil))
+				tx.Delete(scopeKey("workspaces/a").Uint(3)),
+				tx.Put(scopeKey("workspaces/b").Uint(3), nil))
 		},
 		"an entry that two listings name": func(tx kv.Tx) error {
-			listing := kv.NewKey("change-by-scope").Text("workspaces/a")
+			listing := scopeKey("workspaces/a")
 			return errors.Join(tx.Put(listing.Uint(0), kv.Key{}.Uint(1)), tx.Delete(listing.Uint(3)))
 		},
 		"listings that overlap": func(tx kv.Tx) error {
-			listing := kv.NewKey("change-by-scope").Text("workspaces/a")
+			listing := scopeKey("workspaces/a")
 			return errors.Join(tx.Put(listing.Uint(0), kv.Key{}.Uint(3)), tx.Delete(listing.Uint(3)))
 		},
 		"an index key that is no text": func(tx kv.Tx) error {
-			listing := kv.NewKey("change-by-scope").Text("workspaces/a").Uint(3)
-			return errors.Join(tx.Put(append(kv.NewKey("change-by-scope"), 1), nil), tx.Delete(listing))
+			listing := scopeKey("workspaces/a").Uint(3)
+			return errors.Join(tx.Put(append(kv.NewKey("la"), 1), nil), tx.Delete(listing))
 		},
 	} {
 		expectTampered(t, store, changes, name, forge)
@@ -157,11 +166,11 @@ func TestLogCutShortIsNoticed(t *testing.T) {
 	expectTampered(t, store, changes, "without its last entry", func(tx kv.Tx) error {
 		return errors.Join(
 			tx.Delete(entryKey(1)),
-			tx.Delete(kv.NewKey("change-by-scope").Text("workspaces/a").Uint(1)),
-			tx.Delete(kv.NewKey("change-by-resource").Text("workspaces/a/secrets/1").Uint(1)))
+			tx.Delete(scopeKey("workspaces/a").Uint(1)),
+			tx.Delete(resourceKey("a", "1").Uint(1)))
 	})
 	expectTampered(t, store, changes, "without anything but its entries", func(tx kv.Tx) error {
-		return tx.Delete(kv.NewKey("change-head"))
+		return tx.Delete(kv.NewKey("lh"))
 	})
 }
 
@@ -171,7 +180,7 @@ func TestTamperedHeadIsNotExtended(t *testing.T) {
 	for i := range 3 {
 		appendEntry(t, store, changes, entry("a", fmt.Sprint(i)))
 	}
-	key := kv.NewKey("change-head")
+	key := kv.NewKey("lh")
 	good := get(t, store, key)
 	for i := range good {
 		changed := bytes.Clone(good)
@@ -244,13 +253,19 @@ func expectTampered(t *testing.T, store kv.Store, changes *changelog.Log, name s
 	}
 }
 
-func entryKey(sequence int64) kv.Key { return kv.NewKey("change").Uint(uint64(sequence)) }
+func entryKey(sequence int64) kv.Key { return kv.NewKey("le").Uint(uint64(sequence)) }
+
+func scopeKey(scope string) kv.Key { return kv.NewKey("la").Text(scope) }
+
+func resourceKey(workspace, id string) kv.Key {
+	return append(kv.NewKey("s").Text(workspace).Text(id), 'l')
+}
 
 // leaves returns the leaves of all entries, as the drawing of the format has them.
 func leaves(t testing.TB, store kv.Store) (leaves [][]byte) {
 	t.Helper()
 	for _, pair := range dump(t, store) {
-		if bytes.HasPrefix(pair.Key, kv.NewKey("change")) {
+		if bytes.HasPrefix(pair.Key, kv.NewKey("le")) {
 			leaves = append(leaves, pair.Value[2+32*int(pair.Value[1]):])
 		}
 	}

@@ -130,6 +130,11 @@ type Range struct {
 	Limit int
 	// Reverse yields the pairs in descending order.
 	Reverse bool
+	// Group, if not 0, yields one pair for all keys that start with the same Group strings
+	// ([Key.Text]): these strings as the key, and the value of exactly that key, or nil if there is
+	// no such key. The scan passes over the other keys, and does not check their values. A key with
+	// fewer strings is yielded as it is. Limit counts groups. Start and End must not split one.
+	Group int
 }
 
 // Prefix returns the range of all keys that start with prefix.
@@ -148,6 +153,10 @@ func After(prefix []byte) []byte {
 	}
 	return nil
 }
+
+// Growing is the first byte of the keys of logs. Such keys are mostly added in ascending order, so
+// that a store may keep their rows apart from the others.
+const Growing = 'l'
 
 // A Log processes the records that transactions append.
 type Log interface {

@@ -18,12 +18,12 @@ import (
 const (
 	// MaxCount is the number up to which the resources of a workspace are counted.
 	MaxCount = 1000
-	// maxCounted is the number of keys that a page counts before it ends early, so that pages of many
-	// large workspaces remain fast.
+	// maxCounted is the number of resources, deleted ones included, that a page counts before it ends
+	// early, so that pages of many large workspaces remain fast.
 	maxCounted = 20 * MaxCount
 )
 
-// A Workspace is an ID and the number of keys below it.
+// A Workspace is an ID and the number of resources below it.
 type Workspace struct {
 	ID string
 	// Count is at most MaxCount, and 0 if the contents are hidden.
@@ -50,24 +50,35 @@ func ReachOf(p auth.Principal, roles ...accessv1.Role) Reach {
 }
 
 // List returns a page of at most limit workspaces within reach, and the cursor of the next page,
-// which is nil only at the end. A page may be shorter than its limit. The keys of the space are
-// {space}/{workspace}/…, one for each counted resource.
+// which is nil only at the end. A page may be shorter than its limit. The keys of the resources are
+// {space}/{workspace}/{id}. Other keys may extend them, also those of deleted resources.
 func List(r kv.Reader, space kv.Key, reach Reach, cursor []byte, limit int) (page []Workspace, next []byte, err error) {
-	counted := 0
+	examined, last := 0, ""
 	for id, err := range reach.ids(r, space, string(cursor)) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("list workspaces: %w", err)
 		}
-		if len(page) == limit || counted >= maxCounted {
-			return page, []byte(page[len(page)-1].ID), nil
+		if len(page) == limit || examined >= maxCounted {
+			return page, []byte(last), nil
+		}
+		last = id
+		counted := reach.Counted(id)
+		countTo := 1
+		if counted {
+			countTo = MaxCount
+		}
+		resources, all, err := count(r, space.Text(id), countTo)
+		if err != nil {
+			return nil, nil, fmt.Errorf("count what is in a workspace: %w", err)
+		}
+		examined += all
+		if _, named := slices.BinarySearch(reach.Named, id); resources == 0 && !named {
+			continue // all its resources are deleted
 		}
 		found := Workspace{ID: id}
-		if reach.Counted(id) {
-			if found.Count, err = count(r, space.Text(id)); err != nil {
-				return nil, nil, fmt.Errorf("count what is in a workspace: %w", err)
-			}
+		if counted {
+			found.Count = resources
 		}
-		counted += found.Count
 		page = append(page, found)
 	}
 	return page, nil, nil
@@ -102,7 +113,8 @@ func (reach Reach) ids(r kv.Reader, space kv.Key, after string) iter.Seq2[string
 	}
 }
 
-// next returns the first workspace after a given one that contains a resource, or an empty ID.
+// next returns the first workspace after a given one that contains a resource, or contained one, or
+// an empty ID.
 func (reach Reach) next(r kv.Reader, space kv.Key, after string) (string, error) {
 	if !reach.Stored {
 		return "", nil
@@ -121,13 +133,24 @@ func (reach Reach) next(r kv.Reader, space kv.Key, after string) (string, error)
 	return "", nil
 }
 
-// count counts the keys that start with prefix, up to MaxCount.
-func count(r kv.Reader, prefix kv.Key) (n int, err error) {
-	for _, err := range r.Scan(kv.Prefix(prefix, MaxCount)) {
+// resourceStrings is the number of strings in the key of a resource.
+const resourceStrings = 3
+
+// count counts the resources with keys that start with prefix, up to limit, and all whose keys it
+// reads, up to maxCounted: those of deleted resources are counted, too.
+func count(r kv.Reader, prefix kv.Key, limit int) (resources, all int, err error) {
+	within := kv.Prefix(prefix, maxCounted)
+	within.Group = resourceStrings
+	for pair, err := range r.Scan(within) {
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		n++
+		if all++; pair.Value != nil {
+			resources++
+		}
+		if resources == limit {
+			break
+		}
 	}
-	return n, nil
+	return resources, all, nil
 }

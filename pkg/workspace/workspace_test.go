@@ -31,9 +31,14 @@ func open(t testing.TB, holds map[string]int) kv.Store {
 	})
 	// Neighbors of the space, which are no items.
 	keys := []kv.Key{kv.NewKey("iteM").Text("a"), kv.NewKey("item2").Text("b")}
+	// The rests of deleted items.
+	for _, id := range []string{"a", "gone"} {
+		keys = append(keys, append(space.Text(id).Text("deleted"), "a row of the item"...))
+	}
 	for id, n := range holds {
 		for i := range n {
-			keys = append(keys, space.Text(id).Uint(uint64(i)))
+			item := space.Text(id).Text(fmt.Sprint(i))
+			keys = append(keys, item, append(item, "a row of the item"...))
 		}
 	}
 	for batch := range slices.Chunk(keys, kv.MaxOps) {

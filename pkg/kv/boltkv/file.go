@@ -31,9 +31,8 @@ var (
 // errReplaced means that a compaction replaced the file between opening and locking.
 var errReplaced = errors.New("the file has been replaced")
 
-// The file has two buckets: the data, and the description of the data.
+// The file has three buckets: two with rows, and the description of them.
 var (
-	dataBucket = []byte("data")
 	metaBucket = []byte("meta")
 	formatKey  = []byte("format")
 	versionKey = []byte("version")
@@ -218,8 +217,10 @@ func initialize(path string) error {
 		return err
 	}
 	err = bolt.Update(func(tx *bbolt.Tx) error {
-		if _, err := tx.CreateBucket(dataBucket); err != nil {
-			return err
+		for _, name := range names {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
 		}
 		meta, err := tx.CreateBucket(metaBucket)
 		if err != nil {

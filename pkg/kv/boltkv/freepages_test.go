@@ -18,7 +18,9 @@ func emptied(t testing.TB, deleted, kept int) (path string) {
 	must(t, err)
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %06d", i) }
 	must(t, db.Update(func(tx *bbolt.Tx) error {
-		data, err := tx.CreateBucket(dataBucket)
+		data, err := tx.CreateBucket(names[ofData])
+		must(t, err)
+		_, err = tx.CreateBucket(names[ofLog])
 		must(t, err)
 		meta, err := tx.CreateBucket(metaBucket)
 		must(t, err)
@@ -31,7 +33,7 @@ func emptied(t testing.TB, deleted, kept int) (path string) {
 	}))
 	must(t, db.Update(func(tx *bbolt.Tx) error {
 		for i := range deleted {
-			must(t, tx.Bucket(dataBucket).Delete(key(i)))
+			must(t, tx.Bucket(names[ofData]).Delete(key(i)))
 		}
 		return nil
 	}))
@@ -57,7 +59,7 @@ func check(t testing.TB, path string) (values int) {
 		for err := range tx.Check() {
 			t.Errorf("the opened store: %v", err)
 		}
-		values = tx.Bucket(dataBucket).Stats().KeyN
+		values = tx.Bucket(names[ofData]).Stats().KeyN
 		return nil
 	}))
 	return values

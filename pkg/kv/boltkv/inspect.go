@@ -263,7 +263,7 @@ func (w *walker) bucket(value []byte, depth int) error {
 
 // checkFormat checks that the file is a Keyward store of a format.
 func (l layout) checkFormat(format uint32) error {
-	_, hasData := l.bucket(dataBucket)
+	_, hasData := l.bucket(names[ofData])
 	description, ok := l.bucket(metaBucket)
 	if !ok || !hasData || string(find(description, formatKey).value) != formatName {
 		return ErrForeign
@@ -279,6 +279,9 @@ func (l layout) checkFormat(format uint32) error {
 		return fmt.Errorf("%w: its format is %d, and this program needs %d", ErrEarlier, v, format)
 	case v > format:
 		return ErrUpgraded
+	}
+	if _, hasLog := l.bucket(names[ofLog]); format == formatVersion && !hasLog {
+		return damaged("the bucket of the logs is missing")
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func smallStore(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		data, err := tx.CreateBucket(dataBucket)
+		data, err := tx.CreateBucket(names[ofData])
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func readThrough(t *testing.T, content []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if base.bucket == nil {
+	if base.buckets[ofData] == nil {
 		base.release()
 		return
 	}

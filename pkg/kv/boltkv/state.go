@@ -19,11 +19,11 @@ import (
 // required here, cursors of such a transaction share nothing that changes except atomic counters,
 // which the tests check with the race detector. Each reader has cursors of its own.
 type state struct {
-	tx     *bbolt.Tx
-	bucket *bbolt.Bucket
+	tx      *bbolt.Tx
+	buckets [rowBuckets]*bbolt.Bucket
 	// refs is the number of readers, plus one while the state is the newest.
 	refs    atomic.Int64
-	cursors sync.Pool
+	cursors [rowBuckets]sync.Pool
 	// err is the reason why the state cannot be read. Then nothing else is set.
 	err error
 }
@@ -48,14 +48,14 @@ func (s *state) release() {
 	}
 }
 
-func (s *state) cursor() *bbolt.Cursor {
-	if c, ok := s.cursors.Get().(*bbolt.Cursor); ok {
+func (s *state) cursor(bucket int) *bbolt.Cursor {
+	if c, ok := s.cursors[bucket].Get().(*bbolt.Cursor); ok {
 		return c
 	}
-	return s.bucket.Cursor()
+	return s.buckets[bucket].Cursor()
 }
 
-func (s *state) reuse(c *bbolt.Cursor) { s.cursors.Put(c) }
+func (s *state) reuse(bucket int, c *bbolt.Cursor) { s.cursors[bucket].Put(c) }
 
 // states hands out the newest state. That takes no lock, except while the file is mapped again.
 type states struct {
@@ -97,7 +97,7 @@ func (s *states) publish(bolt *bbolt.DB) error {
 	next.refs.Store(1)
 	fault := guard(func() {
 		if next.tx, next.err = bolt.Begin(false); next.err == nil {
-			next.bucket = next.tx.Bucket(dataBucket)
+			next.buckets = openBuckets(next.tx)
 		}
 	})
 	if err := errors.Join(fault, next.err); err != nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -21,9 +19,9 @@ var (
 // A snapshot reads one state of the data. All kinds of transactions are based on it. It implements
 // [kv.Reader].
 type snapshot struct {
-	state  *state
-	rows   *rows
-	cursor *bbolt.Cursor
+	state   *state
+	rows    *rows
+	cursors cursors
 	// layers are the writes that are not part of state, or not yet, newest first.
 	layers []*overlay
 	ended  bool
@@ -31,13 +29,13 @@ type snapshot struct {
 
 // begin makes the snapshot readable until its end. The caller has retained the state.
 func (s *snapshot) begin(base *state, rows *rows) {
-	s.state, s.rows, s.cursor = base, rows, base.cursor()
+	s.state, s.rows = base, rows
 }
 
 // end releases the state.
 func (s *snapshot) end() {
 	s.ended = true
-	s.state.reuse(s.cursor)
+	s.cursors.end(s.state)
 	s.state.release()
 }
 
@@ -46,20 +44,23 @@ func (s *snapshot) Get(key []byte) (value []byte, err error) {
 	if s.ended {
 		return nil, errEnded
 	}
-	for _, layer := range s.layers {
-		if e, ok := layer.find(key); ok {
-			if e.deleted {
-				return nil, kv.ErrNotFound
-			}
-			return s.rows.decode(key, e.stored)
-		}
-	}
 	defer damage(&err)
-	found, stored := s.cursor.Seek(key)
-	if found == nil || !bytes.Equal(found, key) {
+	stored, ok := s.find(key)
+	if !ok {
 		return nil, kv.ErrNotFound
 	}
 	return s.rows.decode(key, stored)
+}
+
+// find returns the stored form of the value of key, which belongs to bbolt or to a layer.
+func (s *snapshot) find(key []byte) (stored []byte, ok bool) {
+	for _, layer := range s.layers {
+		if e, ok := layer.find(key); ok {
+			return e.stored, !e.deleted
+		}
+	}
+	found, stored := s.cursors.at(s.state, bucketOf(key)).Seek(key)
+	return stored, found != nil && bytes.Equal(found, key)
 }
 
 // A record is a record that a transaction appends to a log.

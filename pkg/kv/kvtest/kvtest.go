@@ -35,6 +35,8 @@ func Run(t *testing.T, open Open) {
 		"a key is deleted, also twice":                           deleteIsIdempotent,
 		"scans are ordered by key bytes":                         scanIsOrdered,
 		"scans keep to their bounds and limit":                   scanIsBounded,
+		"scans cross the growing keys in order":                  scanCrossesGrowing,
+		"scans of groups pass over the rest of a group":          scanGroups,
 		"an update sees its own writes":                          readYourWrites,
 		"an update sees its own writes in scans":                 scanYourWrites,
 		"a scan may change what it walks over":                   scanWhileWriting,

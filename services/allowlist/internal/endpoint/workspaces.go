@@ -12,7 +12,7 @@ import (
 func (r *Registry) Workspaces(ctx context.Context, reach workspace.Reach, cursor []byte, limit int) (found []workspace.Workspace, next []byte, err error) {
 	err = r.kv.View(ctx, func(reader kv.Reader) (err error) {
 		// There is one such key for each endpoint, and its value need not be read.
-		found, next, err = workspace.List(reader, allUpdates(), reach, cursor, limit)
+		found, next, err = workspace.List(reader, allEndpoints(), reach, cursor, limit)
 		return err
 	})
 	return found, next, err

@@ -176,7 +176,7 @@ func (b *Binding) name(tx *writes, number uint32) error {
 		return fault.Field("version", "must be one of the 16 versions that the operation already names")
 	}
 	b.Versions = slices.Sorted(slices.Values(append(slices.Clone(b.Versions), number)))
-	if _, err := addCount(tx, pinnedRow(b.UID, number), true); err != nil {
+	if _, err := addCount(tx, pinnedRow(b.Name, b.UID, number), true); err != nil {
 		return fmt.Errorf("count bindings to version: %w", err)
 	}
 	return nil
@@ -209,7 +209,7 @@ func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operat
 			return err
 		}
 		for _, number := range b.Versions {
-			if _, err := addCount(tx, pinnedRow(b.UID, number), false); err != nil {
+			if _, err := addCount(tx, pinnedRow(b.Name, b.UID, number), false); err != nil {
 				return fmt.Errorf("count bindings to version: %w", err)
 			}
 		}
@@ -273,7 +273,7 @@ func loadBinding(r kv.Reader, b *Binding) (present bool, err error) {
 
 // countBinding updates the secret and the counters for a binding that is added or removed.
 func countBinding(tx *writes, sec *Secret, b Binding, comes bool) error {
-	mine, err := addCount(tx, referrerRow(b.UID, b.Referrer), comes)
+	mine, err := addCount(tx, referrerRow(b), comes)
 	if err != nil {
 		return fmt.Errorf("count bindings: %w", err)
 	}
@@ -296,7 +296,7 @@ func countBinding(tx *writes, sec *Secret, b Binding, comes bool) error {
 
 // countHost updates the counter of the bindings to a host and port.
 func countHost(tx *writes, b Binding, comes bool) error {
-	if _, err := addCount(tx, hostRow(b.UID, b.destination(), b.Referrer), comes); err != nil {
+	if _, err := addCount(tx, hostRow(b), comes); err != nil {
 		return fmt.Errorf("count bindings to host: %w", err)
 	}
 	return nil
@@ -310,7 +310,7 @@ func checkHostsInUse(r kv.Reader, before Secret, allowed []string) error {
 		if slices.Contains(allowed, host) {
 			continue
 		}
-		prefix := hostKey(before.UID, host)
+		prefix := hostKey(before.Name, before.UID, host)
 		keys, err := scanKeys(r, kv.Prefix(prefix, MaxReferences))
 		if err != nil {
 			return fmt.Errorf("read bindings to host: %w", err)

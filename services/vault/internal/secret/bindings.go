@@ -29,7 +29,7 @@ func (s *Store) Bindings(ctx context.Context, name Name, p Page) (bindings []Bin
 
 // bindingsOf returns a page of the bindings of one secret.
 func bindingsOf(r kv.Reader, sec Secret, p Page) (bindings []Binding, next []byte, err error) {
-	prefix := bindingsKey(sec.UID)
+	prefix := bindingsKey(sec.Name, sec.UID)
 	pairs, next, err := p.read(r, prefix, false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read bindings: %w", err)
@@ -60,7 +60,7 @@ func (b *Binding) read(prefix kv.Key, pair kv.Pair) (err error) {
 // the ID of the last secret and the cursor in the bindings of that secret.
 func bindingsOfAll(r kv.Reader, workspace string, p Page) (bindings []Binding, next []byte, err error) {
 	prefix := secretsKey(workspace)
-	all := kv.Prefix(prefix, maxExamined+1)
+	all := allSecrets(prefix, maxExamined+1)
 	var within []byte
 	if len(p.Cursor) > 0 {
 		id, rest, err := kv.CutText(p.Cursor)
@@ -81,6 +81,9 @@ func bindingsOfAll(r kv.Reader, workspace string, p Page) (bindings []Binding, n
 		at := kv.Key(nil).Text(id)
 		if examined++; examined > maxExamined || len(bindings) == p.Limit {
 			return bindings, at, nil
+		}
+		if pair.Value == nil {
+			continue // deleted
 		}
 		sec, err := parseSecret(Name{Workspace: workspace, ID: id}, pair.Value)
 		if err != nil {

@@ -104,7 +104,7 @@ func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) 
 		if sec.References == 0 {
 			return
 		}
-		prefix := bindingsKey(sec.UID)
+		prefix := bindingsKey(sec.Name, sec.UID)
 		for pair, err := range r.Scan(kv.Prefix(prefix, maxExamined)) {
 			b := Binding{Name: sec.Name, UID: sec.UID}
 			if err == nil {

@@ -37,7 +37,7 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 		_, removed := differences(sec, Secret{})
 		e := entry{action: Deleted, at: later(sec.Updated, now), detail: removed}
 		if sec.References > 0 {
-			referrers, err := someReferrers(tx, referrersKey(sec.UID))
+			referrers, err := someReferrers(tx, referrersKey(sec.Name, sec.UID))
 			if err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func remove(tx *writes, sec Secret) error {
 	if err := tx.Delete(updateKey(sec.Name, sec.Updated)); err != nil {
 		return fmt.Errorf("delete update time: %w", err)
 	}
-	if err := tx.Put(garbageKey(sec.UID), nil); err != nil {
+	if err := tx.Put(garbageKey(sec.Name, sec.UID), nil); err != nil {
 		return fmt.Errorf("queue garbage: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -17,13 +18,13 @@ const MaxTwins = maxTwins
 func SecretKey(n Name) []byte { return secretKey(n) }
 
 // VersionKey returns the key of a version.
-func VersionKey(uid string, number uint32) []byte { return versionRow(uid, number).key }
+func VersionKey(n Name, uid string, number uint32) []byte { return versionRow(n, uid, number).key }
 
 // BindingKey returns the key of a binding.
 func BindingKey(b Binding) []byte { return bindingRow(b).key }
 
 // NoncesKey returns the key of a ledger.
-func NoncesKey(uid string, number uint32) []byte { return noncesKey(uid, number) }
+func NoncesKey(n Name, uid string, number uint32) []byte { return noncesKey(n, uid, number) }
 
 // EqualsKey returns the prefix of the fingerprints in a workspace.
 func EqualsKey(workspace string) []byte { return kv.NewKey(spaceEqual).Text(workspace) }
@@ -31,12 +32,11 @@ func EqualsKey(workspace string) []byte { return kv.NewKey(spaceEqual).Text(work
 // LastUID returns the uid at the end of a key of a fingerprint.
 func LastUID(key []byte) (string, error) { return lastUID(key, key[:len(key)-uidSize]) }
 
-// PerUID returns the prefixes of all keys of a uid, and its key in the queue of garbage.
-func PerUID(uid string) (prefixes [][]byte) {
-	for _, prefix := range append(perUID(uid), garbageKey(uid)) {
-		prefixes = append(prefixes, prefix)
-	}
-	return prefixes
+// IsOf reports whether a key belongs to an incarnation, or queues it for removal.
+func IsOf(key []byte, uid string) bool {
+	raw := rawUID(uid)
+	space, _, err := kv.CutText(key)
+	return err == nil && (space == spaceSecret || space == spaceGarbage) && bytes.Contains(key, raw[:])
 }
 
 // WithValue returns the stored form of a version with the value of another one.
@@ -61,17 +61,17 @@ func Listed(r kv.Reader, name Name, uid string) (map[string][]byte, error) {
 	} else if !isMissing(err) {
 		return nil, err
 	}
-	for _, space := range []string{spaceVersion, spaceBinding, spaceReferrer, spaceHost, spacePinned} {
-		prefix := ofUID(space, uid)
+	for _, k := range []kind{kindVersion, kindBinding, kindReferrer, kindHost, kindPinned} {
+		prefix := ofUID(k, name, uid)
 		for pair, err := range r.Scan(kv.Prefix(prefix, math.MaxInt16)) {
 			if err != nil {
 				return nil, err
 			}
 			rest := string(pair.Key[len(prefix):])
-			if number, left, err := kv.CutUint(pair.Key[len(prefix):]); (space == spaceVersion || space == spacePinned) && err == nil && len(left) == 0 {
-				rest = strconv.FormatUint(number, 10)
+			if number, err := lastNumber(pair.Key, prefix); (k == kindVersion || k == kindPinned) && err == nil {
+				rest = strconv.FormatUint(uint64(number), 10)
 			}
-			rows[space+rest] = pair.Value
+			rows[string(k)+rest] = pair.Value
 		}
 	}
 	return rows, nil

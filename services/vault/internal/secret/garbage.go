@@ -25,7 +25,7 @@ func (s *Store) hintGarbage() {
 	}
 }
 
-// collect removes the keys of queued uids, immediately and after each hint, until ctx ends.
+// collect removes the keys of queued incarnations, immediately and after each hint, until ctx ends.
 func (s *Store) collect(ctx context.Context) {
 	for {
 		var retry <-chan time.Time
@@ -51,7 +51,7 @@ func (s *Store) removeGarbage(ctx context.Context) error {
 		var left bool
 		err := s.kv.View(ctx, func(r kv.Reader) error {
 			queued, err := firstGarbage(r)
-			left = queued != ""
+			left = queued != nil
 			return err
 		})
 		if err == nil && left {
@@ -66,25 +66,28 @@ func (s *Store) removeGarbage(ctx context.Context) error {
 	}
 }
 
-// firstGarbage returns the first uid in the queue, or an empty string.
-func firstGarbage(r kv.Reader) (uid string, err error) {
-	queue := kv.NewKey(spaceGarbage)
-	queued, err := scanKeys(r, kv.Prefix(queue, 1))
+// firstGarbage returns the first key in the queue, or nil.
+func firstGarbage(r kv.Reader) (key []byte, err error) {
+	queued, err := scanKeys(r, kv.Prefix(kv.NewKey(spaceGarbage), 1))
 	if err != nil || len(queued) == 0 {
-		return "", err
+		return nil, err
 	}
-	return lastUID(queued[0], queue)
+	return queued[0], nil
 }
 
-// removeSome removes keys of the first uid in the queue, and the uid from the queue if no keys
+// removeSome removes keys of the first incarnation in the queue, and it from the queue if no keys
 // remain.
 func removeSome(tx kv.Tx) error {
-	uid, err := firstGarbage(tx)
-	if err != nil || uid == "" {
+	queued, err := firstGarbage(tx)
+	if err != nil || queued == nil {
+		return err
+	}
+	name, uid, err := garbageOf(queued)
+	if err != nil {
 		return err
 	}
 	room := garbageBatch
-	for _, prefix := range perUID(uid) {
+	for _, prefix := range perUID(name, uid) {
 		keys, err := scanKeys(tx, kv.Prefix(prefix, room))
 		if err != nil {
 			return err
@@ -99,5 +102,5 @@ func removeSome(tx kv.Tx) error {
 	if room == 0 {
 		return nil // there may be more
 	}
-	return tx.Delete(garbageKey(uid))
+	return tx.Delete(queued)
 }

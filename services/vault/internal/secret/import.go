@@ -169,7 +169,7 @@ func (w *importing) assignLedgers(versions []Version) {
 	}
 	for _, v := range versions {
 		if v.SameAs == 0 {
-			w.put(noncesKey(w.sec.UID, v.Number), v.Nonces.message())
+			w.put(noncesKey(w.sec.Name, w.sec.UID, v.Number), v.Nonces.message())
 		}
 		for _, p := range v.Prints {
 			w.put(equalKey(w.sec.Name.Workspace, p, w.sec.UID), &stored.Printed{Id: w.sec.Name.ID, Keeper: keepers[p]})
@@ -190,14 +190,14 @@ func (w *importing) putVersion(v Version) {
 	if err != nil && w.err == nil {
 		w.err = err
 	}
-	w.list(versionRow(w.sec.UID, v.Number), m)
+	w.list(versionRow(w.sec.Name, w.sec.UID, v.Number), m)
 	if v.Uses.reported() {
-		w.put(usesKey(w.sec.UID, v.Number), v.Uses.message())
+		w.put(usesKey(w.sec.Name, w.sec.UID, v.Number), v.Uses.message())
 	}
 }
 
 func (w *importing) putBinding(b Binding) {
-	b.UID, b.LastChange = w.sec.UID, w.change
+	b.Name, b.UID, b.LastChange = w.sec.Name, w.sec.UID, w.change
 	if err := w.sec.countHolder(b.Holder, true); err != nil && w.err == nil {
 		w.err = err
 	}
@@ -216,16 +216,17 @@ func (w *importing) putCounts(bindings []Binding) {
 		}
 	}
 	for _, b := range bindings {
-		referrer := referrerRow(w.sec.UID, b.Referrer)
+		b.Name, b.UID = w.sec.Name, w.sec.UID
+		referrer := referrerRow(b)
 		if counts[referrer.ref] == 0 {
 			w.sec.References++
 		}
 		count(referrer)
 		if b.Host != "" {
-			count(hostRow(w.sec.UID, b.destination(), b.Referrer))
+			count(hostRow(b))
 		}
 		for _, number := range b.Versions {
-			count(pinnedRow(w.sec.UID, number))
+			count(pinnedRow(w.sec.Name, w.sec.UID, number))
 		}
 	}
 	for _, ref := range order {

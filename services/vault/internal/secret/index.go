@@ -25,30 +25,29 @@ func (s *Store) fillIndex(ctx context.Context) {
 			return err
 		})
 		last = next
-		return batch, len(batch) == fillBatch, err
+		return batch, next != nil, err
 	})
 	if err != nil && ctx.Err() == nil && !errors.Is(err, kv.ErrClosed) {
 		s.logger.ErrorContext(ctx, "filling the search index failed; searches are slow until the next start", slog.Any("error", err))
 	}
 }
 
-// readNames returns some names after the key last, and the key of the last one.
+// readNames returns some names after the key last, and the key at which to continue, which is nil at
+// the end.
 func readNames(r kv.Reader, last []byte) (names []search.ID, next []byte, err error) {
-	all := kv.NewKey(spaceSecret)
-	keys, err := scanKeys(r, behind(kv.Prefix(all, fillBatch), last))
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, next = range keys {
-		workspace, rest, err := kv.CutText(next[len(all):])
+	for pair, err := range r.Scan(behind(allSecrets(kv.NewKey(spaceSecret), fillBatch), last)) {
 		if err != nil {
 			return nil, nil, err
 		}
-		id, _, err := kv.CutText(rest)
+		next = pair.Key
+		if pair.Value == nil {
+			continue // deleted
+		}
+		name, _, err := cutName(pair.Key, spaceSecret)
 		if err != nil {
 			return nil, nil, err
 		}
-		names = append(names, search.ID{Workspace: workspace, ID: id})
+		names = append(names, search.ID(name))
 	}
 	return names, next, nil
 }

@@ -14,17 +14,30 @@ import (
 const (
 	spaceSecret   = "s"
 	spaceByUpdate = "u"
-	spaceVersion  = "v"
-	spaceBinding  = "b"
-	spaceReferrer = "r"
-	spaceHost     = "h"
-	spacePinned   = "p"
-	spaceNonces   = "n"
-	spaceUses     = "c"
 	spaceEqual    = "e"
 	spaceSealing  = "w"
 	spaceGarbage  = "g"
 )
+
+// secretStrings is the number of strings in the key of a secret, with which the keys of its other
+// rows start.
+const secretStrings = 3
+
+// A kind is a kind of rows of an incarnation. Package changelog uses the letter l.
+type kind byte
+
+const (
+	kindVersion  kind = 'v'
+	kindBinding  kind = 'b'
+	kindReferrer kind = 'r'
+	kindHost     kind = 'h'
+	kindPinned   kind = 'p'
+	kindNonces   kind = 'n'
+	kindUses     kind = 'c'
+)
+
+// kinds are all kinds.
+var kinds = [...]kind{kindVersion, kindBinding, kindReferrer, kindHost, kindPinned, kindNonces, kindUses}
 
 // A row is a key and the name under which entries of the log list its value.
 type row struct {
@@ -68,36 +81,48 @@ func textOf(raw []byte) string {
 	return string(text[:size])
 }
 
-// ofUID starts a key of an incarnation.
-func ofUID(space, uid string) kv.Key {
+// ofUID starts a key of an incarnation of a name.
+func ofUID(k kind, n Name, uid string) kv.Key {
 	raw := rawUID(uid)
-	key := make(kv.Key, 0, len(space)+1+uidSize)
-	return append(append(append(key, space...), 0), raw[:]...)
+	key := make(kv.Key, 0, len(spaceSecret)+len(n.Workspace)+len(n.ID)+4+uidSize+numberSize)
+	return append(append(appendSecretKey(key, n), byte(k)), raw[:]...)
 }
+
+// numberSize is the length of the number of a version in keys.
+const numberSize = 4
 
 // numberedKey returns a key of an incarnation that ends with a number.
-func numberedKey(space, uid string, number uint32) kv.Key {
-	raw := rawUID(uid)
-	key := make(kv.Key, 0, len(space)+1+uidSize+8)
-	key = append(append(append(key, space...), 0), raw[:]...)
-	return binary.BigEndian.AppendUint64(key, uint64(number))
+func numberedKey(k kind, n Name, uid string, number uint32) kv.Key {
+	return binary.BigEndian.AppendUint32(ofUID(k, n, uid), number)
 }
 
-// perUID returns the prefixes of all keys of a uid.
-func perUID(uid string) []kv.Key {
-	spaces := []string{spaceVersion, spaceBinding, spaceReferrer, spaceHost, spacePinned, spaceNonces, spaceUses}
-	prefixes := make([]kv.Key, len(spaces))
-	for i, space := range spaces {
-		prefixes[i] = ofUID(space, uid)
+// lastNumber returns the number at the end of a key of an incarnation.
+func lastNumber(key []byte, prefix kv.Key) (uint32, error) {
+	if len(key) != len(prefix)+numberSize {
+		return 0, errKey
+	}
+	return binary.BigEndian.Uint32(key[len(prefix):]), nil
+}
+
+// perUID returns the prefixes of all keys of an incarnation.
+func perUID(n Name, uid string) []kv.Key {
+	prefixes := make([]kv.Key, len(kinds))
+	for i, k := range kinds {
+		prefixes[i] = ofUID(k, n, uid)
 	}
 	return prefixes
 }
 
 func secretsKey(workspace string) kv.Key { return kv.NewKey(spaceSecret).Text(workspace) }
 
+// secretKey returns the key of a secret, which is that of [resource.Key].
 func secretKey(n Name) kv.Key {
-	key := make(kv.Key, 0, len(spaceSecret)+len(n.Workspace)+len(n.ID)+3)
-	return append(key, spaceSecret+"\x00"+n.Workspace+"\x00"+n.ID+"\x00"...) // well-formed IDs need no escapes
+	return appendSecretKey(make(kv.Key, 0, len(spaceSecret)+len(n.Workspace)+len(n.ID)+3), n)
+}
+
+func appendSecretKey(key kv.Key, n Name) kv.Key {
+	key = append(append(append(key, spaceSecret+"\x00"...), n.Workspace...), 0) // well-formed IDs need no escapes
+	return append(append(key, n.ID...), 0)
 }
 
 func secretRow(n Name) row { return row{key: secretKey(n)} }
@@ -108,44 +133,54 @@ func updateKey(n Name, at time.Time) kv.Key {
 	return updatesKey(n.Workspace).Uint(uint64(at.UnixNano())).Text(n.ID)
 }
 
-func versionsKey(uid string) kv.Key { return ofUID(spaceVersion, uid) }
+func versionsKey(n Name, uid string) kv.Key { return ofUID(kindVersion, n, uid) }
 
-func versionKey(uid string, number uint32) kv.Key { return numberedKey(spaceVersion, uid, number) }
-
-func versionRow(uid string, number uint32) row { return numberedRow(spaceVersion, uid, number) }
-
-func numberedRow(space, uid string, number uint32) row {
-	return row{numberedKey(space, uid, number), space + strconv.FormatUint(uint64(number), 10)}
+func versionKey(n Name, uid string, number uint32) kv.Key {
+	return numberedKey(kindVersion, n, uid, number)
 }
 
-func bindingsKey(uid string) kv.Key { return ofUID(spaceBinding, uid) }
+func versionRow(n Name, uid string, number uint32) row {
+	return numberedRow(kindVersion, n, uid, number)
+}
+
+func numberedRow(k kind, n Name, uid string, number uint32) row {
+	return row{numberedKey(k, n, uid, number), string(k) + strconv.FormatUint(uint64(number), 10)}
+}
+
+func bindingsKey(n Name, uid string) kv.Key { return ofUID(kindBinding, n, uid) }
 
 // textRow is the row of an incarnation whose key ends with strings.
-func textRow(space, uid string, parts ...string) row {
+func textRow(k kind, n Name, uid string, parts ...string) row {
 	rest := kv.Key(nil)
 	for _, part := range parts {
 		rest = rest.Text(part)
 	}
-	return row{append(ofUID(space, uid), rest...), space + string(rest)}
+	return row{append(ofUID(k, n, uid), rest...), string(k) + string(rest)}
 }
 
-func bindingRow(b Binding) row { return textRow(spaceBinding, b.UID, b.Holder, b.Operation) }
+func bindingRow(b Binding) row { return textRow(kindBinding, b.Name, b.UID, b.Holder, b.Operation) }
 
-func referrersKey(uid string) kv.Key { return ofUID(spaceReferrer, uid) }
+func referrersKey(n Name, uid string) kv.Key { return ofUID(kindReferrer, n, uid) }
 
-func referrerRow(uid, referrer string) row { return textRow(spaceReferrer, uid, referrer) }
+func referrerRow(b Binding) row { return textRow(kindReferrer, b.Name, b.UID, b.Referrer) }
 
-func hostKey(uid, host string) kv.Key { return ofUID(spaceHost, uid).Text(host) }
+func hostKey(n Name, uid, host string) kv.Key { return ofUID(kindHost, n, uid).Text(host) }
 
-func hostRow(uid, host, referrer string) row { return textRow(spaceHost, uid, host, referrer) }
+func hostRow(b Binding) row {
+	return textRow(kindHost, b.Name, b.UID, b.destination(), b.Referrer)
+}
 
-func pinnedRow(uid string, number uint32) row { return numberedRow(spacePinned, uid, number) }
+func pinnedRow(n Name, uid string, number uint32) row {
+	return numberedRow(kindPinned, n, uid, number)
+}
 
-func noncesKey(uid string, number uint32) kv.Key { return numberedKey(spaceNonces, uid, number) }
+func noncesKey(n Name, uid string, number uint32) kv.Key {
+	return numberedKey(kindNonces, n, uid, number)
+}
 
-func allUsesKey(uid string) kv.Key { return ofUID(spaceUses, uid) }
+func allUsesKey(n Name, uid string) kv.Key { return ofUID(kindUses, n, uid) }
 
-func usesKey(uid string, number uint32) kv.Key { return numberedKey(spaceUses, uid, number) }
+func usesKey(n Name, uid string, number uint32) kv.Key { return numberedKey(kindUses, n, uid, number) }
 
 func equalsKey(workspace string, p Print) kv.Key {
 	return append(kv.NewKey(spaceEqual).Text(workspace), p[:]...)
@@ -158,7 +193,28 @@ func equalKey(workspace string, p Print, uid string) kv.Key {
 
 func sealingRow(workspace string) row { return row{key: kv.NewKey(spaceSealing).Text(workspace)} }
 
-func garbageKey(uid string) kv.Key { return ofUID(spaceGarbage, uid) }
+func garbageKey(n Name, uid string) kv.Key {
+	raw := rawUID(uid)
+	return append(kv.NewKey(spaceGarbage).Text(n.Workspace).Text(n.ID), raw[:]...)
+}
+
+// garbageOf returns the incarnation in a key of garbage.
+func garbageOf(key []byte) (n Name, uid string, err error) {
+	n, rest, err := cutName(key, spaceGarbage)
+	if err == nil && len(rest) != uidSize {
+		err = errKey
+	}
+	return n, textOf(rest), err
+}
+
+// cutName splits a name off the front of a key of a space.
+func cutName(key []byte, space string) (n Name, rest []byte, err error) {
+	n.Workspace, rest, err = kv.CutText(key[len(space)+1:])
+	if err == nil {
+		n.ID, rest, err = kv.CutText(rest)
+	}
+	return n, rest, err
+}
 
 // lastText returns the last element of a key that consists of prefix and one string.
 func lastText(key []byte, prefix kv.Key) (string, error) {
@@ -180,8 +236,18 @@ func behind(all kv.Range, seen []byte) kv.Range {
 	case len(seen) == 0:
 	case all.Reverse:
 		all.End = seen
+	case all.Group > 0:
+		all.Start = kv.After(seen)
 	default:
 		all.Start = append(append([]byte(nil), seen...), 0)
 	}
+	return all
+}
+
+// allSecrets returns the range of the secrets with keys that start with prefix. The scan yields the
+// names of deleted secrets without a value, because the listings of their entries remain.
+func allSecrets(prefix kv.Key, limit int) kv.Range {
+	all := kv.Prefix(prefix, limit)
+	all.Group = secretStrings
 	return all
 }

@@ -125,8 +125,9 @@ type candidate struct {
 	// position is the cursor after the candidate.
 	position []byte
 	id       string
-	// stored is the record, if the scan already read it.
+	// stored is the record, if the scan already read it. It is nil for the name of a deleted secret.
 	stored []byte
+	read   bool
 }
 
 // load returns the candidate's secret and its stored size, which is 0 if the query does not match
@@ -137,14 +138,14 @@ func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) 
 	}
 	name := Name{Workspace: q.Workspace, ID: c.id}
 	stored := c.stored
-	if stored == nil {
+	if !c.read {
 		stored, err = r.Get(secretKey(name))
-		if isMissing(err) {
-			return Secret{}, 0, nil
-		}
-		if err != nil {
+		if err != nil && !isMissing(err) {
 			return Secret{}, 0, read("secret", err)
 		}
+	}
+	if stored == nil {
+		return Secret{}, 0, nil
 	}
 	sec, err = parseSecret(name, stored)
 	return sec, len(stored), err
@@ -169,15 +170,15 @@ func (s *Store) candidates(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 
 func byName(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 	prefix := secretsKey(q.Workspace)
-	return scanCandidates(r, q, prefix, func(pair kv.Pair) (candidate, error) {
+	return scanCandidates(r, q, prefix, secretStrings, func(pair kv.Pair) (candidate, error) {
 		id, err := lastText(pair.Key, prefix)
-		return candidate{position: pair.Key, id: id, stored: pair.Value}, err
+		return candidate{position: pair.Key, id: id, stored: pair.Value, read: true}, err
 	})
 }
 
 func byUpdate(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 	prefix := updatesKey(q.Workspace)
-	return scanCandidates(r, q, prefix, func(pair kv.Pair) (candidate, error) {
+	return scanCandidates(r, q, prefix, 0, func(pair kv.Pair) (candidate, error) {
 		_, rest, err := kv.CutUint(pair.Key[len(prefix):])
 		if err != nil {
 			return candidate{}, err
@@ -188,14 +189,14 @@ func byUpdate(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 }
 
 // scanCandidates scans the keys that start with prefix, after the query's cursor.
-func scanCandidates(r kv.Reader, q Query, prefix kv.Key, read func(kv.Pair) (candidate, error)) iter.Seq2[candidate, error] {
+func scanCandidates(r kv.Reader, q Query, prefix kv.Key, group int, read func(kv.Pair) (candidate, error)) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		if len(q.Cursor) > 0 && !bytes.HasPrefix(q.Cursor, prefix) {
 			yield(candidate{}, errCursor)
 			return
 		}
 		all := kv.Prefix(prefix, maxExamined+1)
-		all.Reverse = q.Descending
+		all.Reverse, all.Group = q.Descending, group
 		for pair, err := range r.Scan(behind(all, q.Cursor)) {
 			var c candidate
 			if err == nil {

@@ -91,7 +91,7 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 			return err
 		}
 		after = *ledger
-		return writing("nonces", put(tx, noncesKey(want.UID, keeper), ledger.message()))
+		return writing("nonces", put(tx, noncesKey(name, want.UID, keeper), ledger.message()))
 	})
 	if err != nil {
 		return Grant{}, err
@@ -132,7 +132,7 @@ func loadCounted(r kv.Reader, name Name, holder string, want Reservation) (keepe
 // loadNonces returns the ledger that counts for a version of a KEY.
 func (v Version) loadNonces(r kv.Reader, sec Secret) (*Nonces, error) {
 	var m stored.Nonces
-	present, err := get(r, noncesKey(sec.UID, v.keeper()), &m)
+	present, err := get(r, noncesKey(sec.Name, sec.UID, v.keeper()), &m)
 	if err != nil {
 		return nil, read("nonces", err)
 	}

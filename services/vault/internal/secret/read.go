@@ -201,20 +201,21 @@ func (s *Store) Versions(ctx context.Context, name Name, p Page) (versions []Ver
 		if err != nil {
 			return err
 		}
+		prefix := versionsKey(sec.Name, sec.UID)
 		var pairs []kv.Pair
-		if pairs, next, err = p.read(r, versionsKey(sec.UID), true); err != nil {
+		if pairs, next, err = p.read(r, prefix, true); err != nil {
 			return fmt.Errorf("read versions: %w", err)
 		}
 		versions = make([]Version, len(pairs))
 		for i, pair := range pairs {
-			number, _, err := kv.CutUint(pair.Key[len(versionsKey(sec.UID)):])
+			number, err := lastNumber(pair.Key, prefix)
 			if err != nil {
 				return fmt.Errorf("read version: %w", err)
 			}
-			if versions[i], err = completeVersion(sec, uint32(number), pair.Value); err != nil {
+			if versions[i], err = completeVersion(sec, number, pair.Value); err != nil {
 				return err
 			}
-			if versions[i].Uses, err = loadUses(r, sec.UID, uint32(number)); err != nil {
+			if versions[i].Uses, err = loadUses(r, name, sec.UID, number); err != nil {
 				return err
 			}
 			if err := versions[i].showNonces(r, sec, now); err != nil {

@@ -77,7 +77,7 @@ func (s Secret) replaceable(r kv.Reader, replacement Purpose) error {
 		return s.Purpose.fixed(replacement.Chains)
 	}
 	var made uint64
-	for pair, err := range r.Scan(kv.Prefix(allUsesKey(s.UID), maxExamined)) {
+	for pair, err := range r.Scan(kv.Prefix(allUsesKey(s.Name, s.UID), maxExamined)) {
 		var uses stored.Uses
 		if err == nil {
 			err = decode(pair.Value, &uses)

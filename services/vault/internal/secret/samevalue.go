@@ -37,7 +37,7 @@ func (v *Version) begin(tx kv.Tx, sec Secret, prints []Print) error {
 		return err
 	}
 	if v.Prints, v.SameAs = prints, first; first == 0 {
-		if err := put(tx, noncesKey(sec.UID, v.Number), Nonces{}.message()); err != nil {
+		if err := put(tx, noncesKey(sec.Name, sec.UID, v.Number), Nonces{}.message()); err != nil {
 			return writing("nonces", err)
 		}
 	}

@@ -138,11 +138,11 @@ func (f *fixture) keysOf(t testing.TB, uid string) int {
 	count := 0
 	err := f.kv.View(t.Context(), func(r kv.Reader) error {
 		count = 0
-		for _, prefix := range secret.PerUID(uid) {
-			for _, err := range r.Scan(kv.Prefix(prefix, 10000)) {
-				if err != nil {
-					return err
-				}
+		for pair, err := range r.Scan(kv.Range{Limit: 10000}) {
+			if err != nil {
+				return err
+			}
+			if secret.IsOf(pair.Key, uid) {
 				count++
 			}
 		}

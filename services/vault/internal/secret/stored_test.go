@@ -80,11 +80,11 @@ func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 	if _, err := f.resolve(t.Context(), name("mine"), mine.UID, 1); err != nil {
 		t.Fatal(err) // from here on, the row is not compared with the log
 	}
-	key := secret.VersionKey(mine.UID, 1)
+	key := secret.VersionKey(mine.Name, mine.UID, 1)
 	own := f.stored(t, key)
 	for what, other := range map[string][]byte{
-		"another secret's":  f.stored(t, secret.VersionKey(yours.UID, 1)),
-		"another version's": f.stored(t, secret.VersionKey(mine.UID, 2)),
+		"another secret's":  f.stored(t, secret.VersionKey(yours.Name, yours.UID, 1)),
+		"another version's": f.stored(t, secret.VersionKey(mine.Name, mine.UID, 2)),
 	} {
 		f.rewrite(t, key, func([]byte) []byte {
 			moved, err := secret.WithValue(own, other)

@@ -152,7 +152,7 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 	if err != nil {
 		return read("change log", err)
 	}
-	ref := versionRow(sec.UID, v.Number).ref
+	ref := versionRow(sec.Name, sec.UID, v.Number).ref
 	if len(entries) == 0 || entries[0].Sequence != v.LastChange || entries[0].Resource != sec.Name.String() || entries[0].State(ref, text) != changelog.Matches {
 		return tampered("a version differs from its entry in the change log")
 	}
@@ -172,7 +172,7 @@ func (s Secret) countsBindings(r kv.Reader) error {
 	if want > maxCounted {
 		return nil
 	}
-	bindings, err := scanKeys(r, kv.Prefix(bindingsKey(s.UID), want+1))
+	bindings, err := scanKeys(r, kv.Prefix(bindingsKey(s.Name, s.UID), want+1))
 	if err != nil {
 		return read("bindings", err)
 	}

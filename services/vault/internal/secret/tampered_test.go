@@ -166,7 +166,7 @@ func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 		}, everything},
 		{"a secret that was deleted", func(t testing.TB, s *stoppable, made secret.Secret) map[string][]byte {
 			rows := s.rowOf(t, secretKey)
-			rows[string(secret.VersionKey(made.UID, 1))] = s.stored(t, secret.VersionKey(made.UID, 1))
+			rows[string(secret.VersionKey(made.Name, made.UID, 1))] = s.stored(t, secret.VersionKey(made.Name, made.UID, 1))
 			if err := s.Delete(t.Context(), secret.Call{}, name("key"), secret.Deletion{Force: true}); err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +181,7 @@ func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 			return rows
 		}, everything},
 		{"a version from before it was disabled", func(t testing.TB, s *stoppable, made secret.Secret) map[string][]byte {
-			before := s.rowOf(t, secret.VersionKey(made.UID, 1))
+			before := s.rowOf(t, secret.VersionKey(made.Name, made.UID, 1))
 			s.changeVersion(t, 1, secret.Disabled)
 			return before
 		}, []string{"Get", "Resolve", "Resolve of version 1", "Disable", "Bind"}},
@@ -189,27 +189,27 @@ func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 			s.rotateTo(t, "another value")
 			s.changeVersion(t, 1, secret.Disabled)
 			s.changeVersion(t, 1, secret.Enabled)
-			before := s.rowOf(t, secret.VersionKey(made.UID, 1))
+			before := s.rowOf(t, secret.VersionKey(made.Name, made.UID, 1))
 			s.changeVersion(t, 1, secret.Disabled)
 			return before
 		}, []string{"Resolve of version 1", "Disable", "Bind"}},
 		{"a version from before it was destroyed", func(t testing.TB, s *stoppable, made secret.Secret) map[string][]byte {
 			s.changeVersion(t, 1, secret.Disabled)
-			before := s.rowOf(t, secret.VersionKey(made.UID, 1))
+			before := s.rowOf(t, secret.VersionKey(made.Name, made.UID, 1))
 			s.changeVersion(t, 1, secret.Destroyed)
 			return before
 		}, []string{"Get", "Resolve", "Resolve of version 1", "Disable", "Bind"}},
 		{"no version", func(t testing.TB, s *stoppable, made secret.Secret) map[string][]byte {
 			s.rotateTo(t, "another value")
-			return map[string][]byte{string(secret.VersionKey(made.UID, 1)): nil}
+			return map[string][]byte{string(secret.VersionKey(made.Name, made.UID, 1)): nil}
 		}, []string{"Resolve of version 1", "Disable", "Bind"}},
 		{"a binding that was removed", func(t testing.TB, s *stoppable, made secret.Secret) map[string][]byte {
-			before := s.rowOf(t, secret.BindingKey(secret.Binding{UID: made.UID, Holder: "allowlist", Operation: "op"}))
+			before := s.rowOf(t, secret.BindingKey(secret.Binding{Name: made.Name, UID: made.UID, Holder: "allowlist", Operation: "op"}))
 			s.unbind(t, "key", "op")
 			return before
 		}, []string{"Bind", "Unbind"}},
 		{"no binding", func(t testing.TB, s *stoppable, made secret.Secret) map[string][]byte {
-			return map[string][]byte{string(secret.BindingKey(secret.Binding{UID: made.UID, Holder: "allowlist", Operation: "op"})): nil}
+			return map[string][]byte{string(secret.BindingKey(secret.Binding{Name: made.Name, UID: made.UID, Holder: "allowlist", Operation: "op"})): nil}
 		}, []string{"Bind", "Unbind"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestMissingLedgerRefuses(t *testing.T) {
 	if _, err := s.reserve(t, made, 64, 100); err != nil {
 		t.Fatal(err)
 	}
-	s.edit(t, map[string][]byte{string(secret.NoncesKey(made.UID, 1)): nil})
+	s.edit(t, map[string][]byte{string(secret.NoncesKey(made.Name, made.UID, 1)): nil})
 	if _, err := s.reserve(t, made, 64, 100); !errors.Is(err, secret.ErrTampered) {
 		t.Errorf("a reservation without a ledger = %v", err)
 	}

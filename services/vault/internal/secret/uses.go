@@ -81,7 +81,7 @@ func (c Count) known(r kv.Reader, holder string) (bool, error) {
 
 // add adds the count to the uses of its version.
 func (c Count) add(tx kv.Tx, now time.Time) error {
-	uses, err := loadUses(tx, c.UID, c.Version)
+	uses, err := loadUses(tx, c.Name, c.UID, c.Version)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (c Count) add(tx kv.Tx, now time.Time) error {
 	if last.After(uses.Last) {
 		uses.Last = last
 	}
-	return writing("uses", put(tx, usesKey(c.UID, c.Version), uses.message()))
+	return writing("uses", put(tx, usesKey(c.Name, c.UID, c.Version), uses.message()))
 }
 
 // sum adds two numbers and saturates instead of overflowing.
@@ -107,9 +107,9 @@ func sum(a, b uint64) uint64 {
 }
 
 // loadUses returns the reported uses of a version, which are zero without reports.
-func loadUses(r kv.Reader, uid string, number uint32) (uses Uses, err error) {
+func loadUses(r kv.Reader, n Name, uid string, number uint32) (uses Uses, err error) {
 	var m stored.Uses
-	if _, err := get(r, usesKey(uid, number), &m); err != nil {
+	if _, err := get(r, usesKey(n, uid, number), &m); err != nil {
 		return Uses{}, read("uses", err)
 	}
 	return usesFrom(&m), nil

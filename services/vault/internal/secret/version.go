@@ -87,7 +87,7 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 
 // idle fails with VERSION_IN_USE if the version is still needed.
 func (v Version) idle(r kv.Reader, sec Secret, now time.Time) error {
-	named, err := getCount(r, pinnedRow(sec.UID, v.Number))
+	named, err := getCount(r, pinnedRow(sec.Name, sec.UID, v.Number))
 	if err != nil {
 		return fmt.Errorf("read bindings to version: %w", err)
 	}
@@ -169,6 +169,6 @@ func (s *Store) loadUsed(r kv.Reader, sec Secret, number uint32) (Version, error
 	if err != nil {
 		return Version{}, err
 	}
-	v.Uses, err = loadUses(r, sec.UID, number)
+	v.Uses, err = loadUses(r, sec.Name, sec.UID, number)
 	return v, err
 }

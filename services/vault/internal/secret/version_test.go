@@ -31,7 +31,7 @@ func TestDestructionRemovesTheMetadataOfTheValue(t *testing.T) {
 		t.Errorf("Destroy = %v; differs (-want +got):\n%s", err, diff)
 	}
 	record := new(stored.Version)
-	if err := proto.Unmarshal(f.stored(t, secret.VersionKey(made.UID, 1)), record); err != nil {
+	if err := proto.Unmarshal(f.stored(t, secret.VersionKey(made.Name, made.UID, 1)), record); err != nil {
 		t.Fatal(err)
 	}
 	left := &stored.Version{LastChange: 1, Created: made.Created.UnixNano(), State: stored.State_STATE_DESTROYED}

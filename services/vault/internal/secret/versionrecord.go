@@ -78,7 +78,7 @@ func findVersion(r kv.Reader, sec Secret, number uint32) (v Version, text []byte
 	if number == 0 || number > sec.Last {
 		return Version{}, nil, versionNotFound()
 	}
-	text, err = r.Get(versionKey(sec.UID, number))
+	text, err = r.Get(versionKey(sec.Name, sec.UID, number))
 	if isMissing(err) {
 		return Version{}, nil, tampered("the row of a version is missing")
 	}
@@ -188,7 +188,7 @@ func rewriteVersion(tx *writes, sec *Secret, v Version) (err error) {
 func putVersion(tx *writes, sec Secret, v Version) error {
 	m, err := v.message()
 	if err == nil {
-		err = tx.put(versionRow(sec.UID, v.Number), m)
+		err = tx.put(versionRow(sec.Name, sec.UID, v.Number), m)
 	}
 	return writing("version", err)
 }

@@ -89,7 +89,7 @@ func TestAValueThatWasExchangedInTheFileIsFound(t *testing.T) {
 	var file []byte
 	store(t, k, func() { file = read(t, k); write(t, k, backup) })
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the forged value")})
-	key := secret.VersionKey(uid, 2)
+	key := secret.VersionKey(secret.Name{Workspace: "acme", ID: "key"}, uid, 2)
 	store(t, k, func() {
 		edit(t, k, func(rows *bbolt.Bucket) error {
 			forged = bytes.Clone(rows.Get(key))

@@ -12,7 +12,7 @@ import (
 func (s *Store) Workspaces(ctx context.Context, reach workspace.Reach, p Page) (found []workspace.Workspace, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
 		// Each secret has exactly one such key, and its value is empty.
-		found, next, err = workspace.List(r, kv.NewKey(spaceByUpdate), reach, p.Cursor, p.Limit)
+		found, next, err = workspace.List(r, kv.NewKey(spaceSecret), reach, p.Cursor, p.Limit)
 		return err
 	})
 	return found, next, err
