@@ -18,7 +18,7 @@ import (
 )
 
 // actor is the author of the entries.
-var actor = changelog.Actor{Subject: "upgrade", Authentication: "operator"}
+var actor = changelog.Actor{Subject: "operator", Authentication: "command"}
 
 // A Service describes the first stored form of a service.
 type Service struct {
