@@ -151,7 +151,7 @@ func (a *Auditor) passSpace(ctx context.Context, within kv.Range) error {
 				if err != nil {
 					return a.judge(err)
 				}
-				within.Start = append(append([]byte(nil), pair.Key...), 0)
+				within = within.Behind(pair.Key)
 				read++
 				if pair.Value == nil {
 					continue

@@ -105,7 +105,7 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 			return fmt.Errorf("extend change log: %w", err)
 		}
 	}
-	if err := index.write(tx); err != nil {
+	if err := index.write(tx.Put); err != nil {
 		return fmt.Errorf("extend change log: %w", err)
 	}
 	head, err := l.sign(tree)

@@ -20,10 +20,10 @@ func (x indexed) add(prefix []byte, sequence uint64) {
 	x[string(prefix)] = append(x[string(prefix)], sequence)
 }
 
-func (x indexed) write(tx kv.Tx) error {
+func (x indexed) write(put func(key, value []byte) error) error {
 	for prefix, sequences := range x {
 		for listed := range slices.Chunk(sequences, maxListed) {
-			if err := tx.Put(kv.Key(prefix).Uint(listed[0]), encodeListing(listed[1:])); err != nil {
+			if err := put(kv.Key(prefix).Uint(listed[0]), encodeListing(listed[1:])); err != nil {
 				return fmt.Errorf("index entries: %w", err)
 			}
 		}

@@ -32,7 +32,7 @@ func TestIndexFindsWhatWasCommittedTogetherAndApart(t *testing.T) {
 			added.add(prefix, next)
 			want = append(want, next)
 		}
-		if err := store.Update(t.Context(), added.write); err != nil {
+		if err := store.Update(t.Context(), func(tx kv.Tx) error { return added.write(tx.Put) }); err != nil {
 			t.Fatal(err)
 		}
 	}

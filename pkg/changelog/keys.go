@@ -60,8 +60,10 @@ func scopeKey(scope string) kv.Key { return kv.NewKey(scopeSpace).Text(scope) }
 func headKey() kv.Key { return kv.NewKey(headSpace) }
 
 // readHead returns the stored head, or nil if the log is empty.
-func readHead(r kv.Reader) ([]byte, error) {
-	head, err := r.Get(headKey())
+func readHead(r kv.Reader) ([]byte, error) { return readHeadAt(r, headKey()) }
+
+func readHeadAt(r kv.Reader, key kv.Key) ([]byte, error) {
+	head, err := r.Get(key)
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil, nil
 	}

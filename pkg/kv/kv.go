@@ -24,6 +24,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -135,6 +136,21 @@ type Range struct {
 	// no such key. The scan passes over the other keys, and does not check their values. A key with
 	// fewer strings is yielded as it is. Limit counts groups. Start and End must not split one.
 	Group int
+}
+
+// Behind returns the rest of the range after the last key that a scan yielded, or all of the range
+// if that is nil.
+func (r Range) Behind(last []byte) Range {
+	switch {
+	case len(last) == 0:
+	case r.Reverse:
+		r.End = last
+	case r.Group > 0 && bytes.Count(last, []byte{terminator}) == r.Group:
+		r.Start = After(last)
+	default:
+		r.Start = append(append([]byte(nil), last...), 0)
+	}
+	return r
 }
 
 // Prefix returns the range of all keys that start with prefix.

@@ -155,17 +155,17 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, err
 	}
+	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	self, err := newIdentity(ctx, cfg.Vault, logger, around.metrics)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, store.Close())
 	}
 	conn, err := cfg.Vault.dial(self.tls)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the connection to the vault: %w", err)
-	}
-	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("prepare the connection to the vault: %w", err), store.Close())
 	}
 	keys, err := keyring.Open(ctx, store, kek, purpose)
 	if err != nil {

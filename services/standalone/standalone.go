@@ -93,21 +93,21 @@ type terminal struct {
 
 // open opens both services over the folder.
 func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]server.Service, error) {
-	v, err := vault.New(ctx, vault.Config{Store: h.data("vault.db"), KeyFile: h.key("vault.kek")}, t.Log)
+	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), KeyFile: h.key("vault.kek")}, t.Log)
 	if err != nil {
 		return nil, err
 	}
 	if err := v.Measure(t.Metrics); err != nil {
 		return []server.Service{v}, err
 	}
-	a, err := allowlist.New(ctx, allowlist.Config{
+	a, err := openAllowlist(ctx, allowlist.Config{
 		Store:   h.data("allowlist.db"),
 		KeyFile: h.key("allowlist.kek"),
 		Vault: allowlist.VaultConfig{
 			Address: p.grpc.Addr().String(), CA: h.access("ca.pem"),
 			Certificate: h.key("allowlist-client.crt"), Key: h.key("allowlist-client.key"),
 		},
-	}, t.Log, t.Metrics)
+	}, t)
 	if err != nil {
 		return []server.Service{v}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 
@@ -41,36 +42,51 @@ func Upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) error {
 var ErrUpgraded = errors.New("the store has the present format")
 
 func upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) (err error) {
-	if err := checkKept(path); err != nil {
-		return err
-	}
 	source, err := openFormat(path, earlierVersion, Options{}.withDefaults())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
+	if err := checkKept(path); err != nil {
+		return err
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tempInfix+"*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(temp.Name())) }()
-	if err := errors.Join(temp.Close(), initialize(temp.Name())); err != nil {
+	if err := errors.Join(temp.Close(), adopt(temp.Name(), path), initialize(temp.Name())); err != nil {
 		return err
 	}
 	upgraded, err := Open(temp.Name(), Options{})
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(read(source, fill, upgraded), upgraded.Close()); err != nil {
+	upgraded.bolt.NoSync = true // but once, at the end
+	if err := errors.Join(read(source, fill, upgraded), upgraded.bolt.Sync(), upgraded.Close()); err != nil {
 		return err
 	}
 	if err := keep(path); err != nil {
 		return err
 	}
 	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
+		return errors.Join(err, remove(path+KeptSuffix))
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// adopt gives the file at temp the owner and the mode of the file at path, in case the
+// administrator of the machine upgrades the store of a service.
+func adopt(temp, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return os.Chmod(temp, info.Mode().Perm())
+	}
+	return errors.Join(os.Chown(temp, int(owner.Uid), int(owner.Gid)), os.Chmod(temp, info.Mode().Perm()))
 }
 
 // read passes a reader of the old store and the new store to fill.

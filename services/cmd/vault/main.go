@@ -10,6 +10,7 @@ import (
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
+	"github.com/keyward/keyward/pkg/upgrade"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/vault"
 )
@@ -29,11 +30,15 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.LogKey(logKey), sealCommand())
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand())
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return vault.Compact(ctx, cfg.Vault) }
+
+func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upgrade.Result, error) {
+	return vault.Upgrade(ctx, cfg.Vault, options)
+}
 
 func logKey(ctx context.Context, cfg config) (string, error) { return vault.LogKey(ctx, cfg.Vault) }
 

@@ -9,32 +9,72 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/pkg/upgrade"
 	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
-
-// Upgraded is the action of an entry about an endpoint that an upgrade stored in the current form.
-const Upgraded = "upgraded"
 
 // ErrDiffers reports an endpoint that differs from what the log states about it.
 var ErrDiffers = errors.New("the endpoint differs from the change log")
 
-// A Converted is a row in the current form.
-type Converted struct {
-	kv.Pair
+// The spaces of a store of the first form, except those of the log and the keyring.
+var (
+	// Resources are the spaces of resources.
+	Resources = []string{"endpoint"}
+	// Replaced are the other spaces whose rows Convert converts.
+	Replaced = []string{"intent", "unbind", "proof", "trial", "farewell"}
+	// Copied are the spaces whose rows have the same form as today.
+	Copied = []string{"endpoint-by-update", "bound", "proof-due", "use", "spent", "spent-expiry", "replay", "replay-expiry"}
+)
 
-	// Entry is the entry about the upgrade of an endpoint, which states the row. It is zero for other
-	// rows.
-	Entry changelog.Entry
+// Check compares all endpoints with the log, and reports each with the result.
+func Check(old upgrade.Old, report func(resource string, err error)) error {
+	err := eachEndpoint(old, func(n name, pair kv.Pair) error {
+		report(n.String(), check(old, n, pair.Value))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("compare endpoints: %w", err)
+	}
+	return nil
+}
+
+// check compares an endpoint with its newest entry.
+func check(old upgrade.Old, n name, text []byte) error {
+	var e Endpoint
+	if err := decode(text, &e); err != nil {
+		return err
+	}
+	newest, err := changelog.List(old.Log, changelog.Query{Resource: n.String(), Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(newest) == 0 || newest[0].UID != e.UID || newest[0].State("", text) != changelog.Matches {
+		return ErrDiffers
+	}
+	_, err = e.message(0)
+	return err
+}
+
+// Missing reports whether the newest entry of an endpoint means that it exists, but it does not.
+func Missing(old upgrade.Old, newest changelog.Entry) (bool, error) {
+	if newest.State("", nil) == changelog.Matches {
+		return false, nil // deleted
+	}
+	workspace, id, _ := resource.Cut(newest.Resource, "endpoints")
+	_, err := old.Get(kv.NewKey("endpoint").Text(workspace).Text(id))
+	if errors.Is(err, kv.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
 }
 
 // Convert reads a store of the first form, and yields the records in the current form. The entry of
-// the first endpoint gets the sequence number next, and so on. Convert fails with [ErrDiffers] and
-// the name for an endpoint that the log contradicts.
-func Convert(r kv.Reader, next uint64, yield func(Converted) error) error {
-	err := each(r, "endpoint", func(pair kv.Pair) error {
-		c, err := endpoint(r, pair, next)
+// the first endpoint gets the sequence number next, and so on.
+func Convert(old upgrade.Old, next uint64, yield func(upgrade.Converted) error) error {
+	err := eachEndpoint(old, func(n name, pair kv.Pair) error {
+		c, err := convert(n, pair, next)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", n, err)
 		}
 		next++
 		return yield(c)
@@ -43,9 +83,9 @@ func Convert(r kv.Reader, next uint64, yield func(Converted) error) error {
 		return fmt.Errorf("convert endpoints: %w", err)
 	}
 	for space, message := range map[string]func([]byte) (proto.Message, error){
-		"intent": intent, "unbind": unbinding, "proof": check, "trial": trial, "farewell": cleanup,
+		"intent": intent, "unbind": unbinding, "proof": proof, "trial": trial, "farewell": cleanup,
 	} {
-		err := each(r, space, func(pair kv.Pair) error {
+		err := each(old, space, func(pair kv.Pair) error {
 			m, err := message(pair.Value)
 			if err != nil {
 				return err
@@ -54,7 +94,7 @@ func Convert(r kv.Reader, next uint64, yield func(Converted) error) error {
 			if err != nil {
 				return err
 			}
-			return yield(Converted{Pair: kv.Pair{Key: pair.Key, Value: value}})
+			return yield(upgrade.Converted{Rows: []kv.Pair{{Key: pair.Key, Value: value}}})
 		})
 		if err != nil {
 			return fmt.Errorf("convert rows of %s: %w", space, err)
@@ -63,41 +103,42 @@ func Convert(r kv.Reader, next uint64, yield func(Converted) error) error {
 	return nil
 }
 
-// endpoint converts an endpoint, which must be as its newest entry states it.
-func endpoint(r kv.Reader, pair kv.Pair, sequence uint64) (c Converted, err error) {
-	workspace, rest, err := kv.CutText(pair.Key[len(kv.NewKey("endpoint")):])
-	if err != nil {
-		return c, err
-	}
-	id, _, err := kv.CutText(rest)
-	if err != nil {
-		return c, err
-	}
-	scope := resource.WorkspaceName(workspace)
-	name := scope + "/endpoints/" + id
+// convert converts an endpoint, whose entry has the sequence number.
+func convert(n name, pair kv.Pair, sequence uint64) (c upgrade.Converted, err error) {
 	var e Endpoint
 	if err := decode(pair.Value, &e); err != nil {
-		return c, fmt.Errorf("%s: %w", name, err)
-	}
-	newest, err := changelog.List(r, changelog.Query{Resource: name, Limit: 1})
-	if err != nil {
 		return c, err
-	}
-	if len(newest) == 0 || newest[0].UID != e.UID || newest[0].State("", pair.Value) != changelog.Matches {
-		return c, fmt.Errorf("%s: %w", name, ErrDiffers)
 	}
 	m, err := e.message(sequence)
 	if err != nil {
-		return c, fmt.Errorf("%s: %w", name, err)
+		return c, err
 	}
 	value, err := marshal(m)
-	return Converted{
-		Pair: kv.Pair{Key: pair.Key, Value: value},
-		Entry: changelog.Entry{
-			Action: Upgraded, Scope: scope, Resource: name, UID: e.UID,
-			Actor: changelog.Actor{Subject: "keyward", Authentication: "system"},
-		},
+	return upgrade.Converted{
+		Rows:   []kv.Pair{{Key: pair.Key, Value: value}},
+		Entry:  changelog.Entry{Action: changelog.Upgraded, Scope: n.scope, Resource: n.String(), UID: e.UID},
+		Listed: [][]changelog.Row{{{Value: value}}},
 	}, err
+}
+
+// A name is the name of an endpoint.
+type name struct{ scope, id string }
+
+func (n name) String() string { return n.scope + "/endpoints/" + n.id }
+
+// eachEndpoint yields the endpoints.
+func eachEndpoint(r kv.Reader, yield func(name, kv.Pair) error) error {
+	return each(r, "endpoint", func(pair kv.Pair) error {
+		workspace, rest, err := kv.CutText(pair.Key[len(kv.NewKey("endpoint")):])
+		if err != nil {
+			return err
+		}
+		id, _, err := kv.CutText(rest)
+		if err != nil {
+			return err
+		}
+		return yield(name{resource.WorkspaceName(workspace), id}, pair)
+	})
 }
 
 func marshal(m proto.Message) ([]byte, error) {
@@ -116,7 +157,7 @@ func unbinding(value []byte) (proto.Message, error) {
 	return &stored.Unbinding{Secrets: u.Secrets, Rounds: u.Rounds, NotBefore: nanos(u.NotBefore)}, err
 }
 
-func check(value []byte) (proto.Message, error) {
+func proof(value []byte) (proto.Message, error) {
 	var p Proof
 	err := decode(value, &p)
 	return &stored.Proof{Checked: nanos(p.Checked), Due: nanos(p.Due)}, err

@@ -1,10 +1,11 @@
 // Package cli is shared by the main packages of the programs. It provides the commands `serve`,
-// `check`, `compact`, `log-key`, and `create-key`, the basis of other commands, and the shutdown of a
+// `check`, `compact`, `upgrade`, `log-key`, and `create-key`, the basis of other commands, and the shutdown of a
 // program.
 package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/buildinfo"
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/services/cmd/internal/config"
@@ -88,15 +90,15 @@ func checkFiles(cfg FileChecker) error {
 	for _, warning := range report.Warnings() {
 		fmt.Fprintf(&text, "warning: %s\n", warning)
 	}
-	errors, warnings := len(report.Errors()), len(report.Warnings())
-	if errors+warnings == 0 {
+	failed, warnings := len(report.Errors()), len(report.Warnings())
+	if failed+warnings == 0 {
 		text.WriteString("the configuration and the files that it names are well-formed\n")
 	}
 	if _, err := os.Stdout.WriteString(text.String()); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
-	if errors > 0 {
-		return fmt.Errorf("the files that the configuration names have %d errors and %d warnings; see the lines above", errors, warnings)
+	if failed > 0 {
+		return fmt.Errorf("the files that the configuration names have %d errors and %d warnings; see the lines above", failed, warnings)
 	}
 	return nil
 }
@@ -131,12 +133,20 @@ func Configured[C Checker](name, short string, run func(context.Context, C) erro
 			if err := cfg.Check(); err != nil {
 				return err
 			}
-			return run(cmd.Context(), cfg)
+			return explain(run(cmd.Context(), cfg), cmd.Root().Name(), path)
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "path of the configuration file (YAML)")
 	_ = cmd.MarkFlagRequired("config") // fails only for an unknown flag
 	return cmd
+}
+
+// explain adds the command that upgrades the data file to an error that asks for it.
+func explain(err error, program, path string) error {
+	if !errors.Is(err, boltkv.ErrEarlier) {
+		return err
+	}
+	return fmt.Errorf("%w; to upgrade it, run: %s upgrade --config %s", err, program, path)
 }
 
 // CreateKey returns the command that creates a key file.

@@ -9,7 +9,7 @@ import (
 
 func eventToProto(e secret.Event) *vaultv1.SecretChange {
 	of := e.Resource
-	if e.Action == secret.RequiredSealing || e.Action == secret.NotRequiredSealing {
+	if _, err := secret.ParseName(of); err != nil {
 		of = "" // of the workspace, not of a secret
 	}
 	return &vaultv1.SecretChange{
@@ -62,6 +62,8 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_SEALING_REQUIRED
 	case secret.NotRequiredSealing:
 		return vaultv1.SecretChange_ACTION_SEALING_NOT_REQUIRED
+	case secret.Upgraded:
+		return vaultv1.SecretChange_ACTION_UPGRADED
 	default:
 		return vaultv1.SecretChange_ACTION_UNSPECIFIED
 	}

@@ -1,12 +1,58 @@
 package earlier
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/pkg/upgrade"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
+
+// Check compares all secrets and settings with the log, and reports each with the result.
+func Check(old upgrade.Old, report func(resource string, err error)) error {
+	err := eachSecret(old, func(name secret.Name, text []byte) error {
+		l, err := load(old, old.Keys, name, text)
+		l.zero()
+		if err == nil {
+			err = l.check(old.Log)
+		}
+		report(name.String(), err)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("compare secrets: %w", err)
+	}
+	err = eachSetting(old, func(workspace string, text []byte) error {
+		name := secret.SealingName(workspace)
+		report(name, checkNewest(old.Log, name, "", text))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("compare settings: %w", err)
+	}
+	return nil
+}
+
+// Missing reports whether the newest entry of a resource means that it exists, but it does not.
+func Missing(old upgrade.Old, newest changelog.Entry) (bool, error) {
+	if newest.Action == secret.Deleted || newest.Action == secret.ForceDeleted {
+		return false, nil
+	}
+	key := kv.Key(nil)
+	if name, err := secret.ParseName(newest.Resource); err == nil {
+		key = kv.NewKey("secret").Text(name.Workspace).Text(name.ID)
+	} else if workspace, err := resource.ParseWorkspace(newest.Scope); err == nil {
+		key = kv.NewKey("sealing").Text(workspace)
+	}
+	_, err := old.Get(key)
+	if errors.Is(err, kv.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
 
 // check compares a secret and its bindings with the log. An entry of an earlier release states one
 // record: that of a binding, if the change was one of a binding, or else that of the secret.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"github.com/keyward/keyward/pkg/changelog"
-	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/pkg/upgrade"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
@@ -18,38 +18,42 @@ var (
 	ErrDiffers = errors.New("the record differs from the change log")
 )
 
-// A Converted is a resource in the current form.
-type Converted struct {
-	// Entry is the entry about the upgrade, whose rows are Listed. It is zero if nothing is logged.
-	Entry changelog.Entry
-	secret.Imported
-}
+// The spaces of a store of the first form, except those of the log and the keyring.
+var (
+	// Resources are the spaces that Check and Convert read.
+	Resources = []string{"secret", "sealing"}
+	// Replaced are the spaces whose rows Convert reads, or that follow from others.
+	Replaced = []string{
+		"version", "value", "binding", "uses", "purpose", "equal", "print",
+		"by-update", "referrer", "referrers", "host", "named", "garbage",
+	}
+	// Copied are the spaces whose rows have the same form as today.
+	Copied = []string{"replay", "replay-expiry", "sealing-key"}
+)
 
 // Convert reads a store of the first form, and yields its secrets and settings in the current
-// form. The entry of the first of them gets the sequence number next, and so on. Convert fails
-// with [ErrDiffers] and the name for a resource that the log contradicts.
+// form. The first entry gets the sequence number next.
 //
 // A row may be yielded twice. The later one counts.
-func Convert(r kv.Reader, keys *keyring.Keyring, next uint64, yield func(Converted) error) error {
-	c := converter{r: r, keys: keys, importer: secret.NewImporter(keys), next: next, yield: yield}
-	if err := each(r, kv.NewKey("equal"), c.printed); err != nil {
+func Convert(old upgrade.Old, next uint64, yield func(upgrade.Converted) error) error {
+	c := converter{old: old, importer: secret.NewImporter(old.Keys), next: next, yield: yield}
+	if err := each(old, kv.NewKey("equal"), c.printed); err != nil {
 		return fmt.Errorf("convert fingerprints: %w", err)
 	}
-	if err := each(r, kv.NewKey("secret"), c.secret); err != nil {
+	if err := eachSecret(old, c.secret); err != nil {
 		return fmt.Errorf("convert secrets: %w", err)
 	}
-	if err := each(r, kv.NewKey("sealing"), c.sealing); err != nil {
+	if err := eachSetting(old, c.sealing); err != nil {
 		return fmt.Errorf("convert settings: %w", err)
 	}
 	return nil
 }
 
 type converter struct {
-	r        kv.Reader
-	keys     *keyring.Keyring
+	old      upgrade.Old
 	importer *secret.Importer
 	next     uint64
-	yield    func(Converted) error
+	yield    func(upgrade.Converted) error
 }
 
 // printed converts the row of a fingerprint. Those of versions that still exist are replaced later.
@@ -85,7 +89,7 @@ func (c *converter) printed(rest, value []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.yield(Converted{Imported: secret.Imported{Rows: []kv.Pair{pair}}})
+	return c.yield(upgrade.Converted{Rows: []kv.Pair{pair}})
 }
 
 // keeper returns the version that keeps the ledger of a value that no version has any longer: of
@@ -93,13 +97,13 @@ func (c *converter) printed(rest, value []byte) error {
 // no fingerprint names one.
 func (c *converter) keeper(uid string) (keeper uint32, err error) {
 	var most uint64
-	err = each(c.r, kv.NewKey("print").Text(uid), func(_, value []byte) error {
+	err = each(c.old, kv.NewKey("print").Text(uid), func(_, value []byte) error {
 		var first uint32
 		if err := decode(value, &first); err != nil {
 			return err
 		}
 		var v Version
-		present, err := get(c.r, kv.NewKey("version").Text(uid).Uint(uint64(first)), &v)
+		present, err := get(c.old, kv.NewKey("version").Text(uid).Uint(uint64(first)), &v)
 		if err != nil || !present || v.State != string(secret.Destroyed) || v.Nonces == nil {
 			return err
 		}
@@ -111,25 +115,9 @@ func (c *converter) keeper(uid string) (keeper uint32, err error) {
 	return keeper, err
 }
 
-func (c *converter) secret(rest, text []byte) error {
-	workspace, rest, err := kv.CutText(rest)
-	if err != nil {
-		return err
-	}
-	id, _, err := kv.CutText(rest)
-	if err != nil {
-		return err
-	}
-	name := secret.Name{Workspace: workspace, ID: id}
-	l, err := load(c.r, c.keys, name, text)
-	defer func() {
-		for _, v := range l.Versions {
-			v.Plain.Zero()
-		}
-	}()
-	if err == nil {
-		err = l.check(c.r)
-	}
+func (c *converter) secret(name secret.Name, text []byte) error {
+	l, err := load(c.old, c.old.Keys, name, text)
+	defer l.zero()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -137,33 +125,24 @@ func (c *converter) secret(rest, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return c.logged(changelog.Entry{
-		Action: secret.Upgraded, Scope: resource.WorkspaceName(workspace), Resource: name.String(), UID: l.Secret.UID,
-	}, imported)
+	return c.logged(name.Workspace, name.String(), l.Secret.UID, imported)
 }
 
-func (c *converter) sealing(rest, text []byte) error {
-	workspace, _, err := kv.CutText(rest)
-	if err != nil {
-		return err
-	}
+func (c *converter) sealing(workspace string, text []byte) error {
+	name := secret.SealingName(workspace)
 	var from Sealing
 	if err := decode(text, &from); err != nil {
-		return err
-	}
-	name := secret.SealingName(workspace)
-	if err := checkNewest(c.r, name, "", text); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	imported, err := secret.ImportSealing(workspace, from.Required, from.Revision, c.next)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return c.logged(changelog.Entry{Action: secret.Upgraded, Scope: resource.WorkspaceName(workspace), Resource: name}, imported)
+	return c.logged(workspace, name, "", imported)
 }
 
-func (c *converter) logged(e changelog.Entry, imported secret.Imported) error {
-	e.Actor = changelog.Actor{Subject: "vault upgrade", Authentication: "operator"}
-	c.next++
-	return c.yield(Converted{e, imported})
+func (c *converter) logged(workspace, name, uid string, imported secret.Imported) error {
+	c.next += uint64(len(imported.Listed))
+	e := changelog.Entry{Action: secret.Upgraded, Scope: resource.WorkspaceName(workspace), Resource: name, UID: uid}
+	return c.yield(upgrade.Converted{Rows: imported.Rows, Entry: e, Listed: imported.Listed})
 }

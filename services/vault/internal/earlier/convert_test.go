@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/upgrade"
 	"github.com/keyward/keyward/services/vault/internal/earlier"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
@@ -26,13 +28,13 @@ import (
 
 var now = time.Date(2030, 1, 3, 0, 0, 0, 0, time.UTC)
 
-type upgrade struct {
-	old, upgraded *boltkv.DB
-	keys          *keyring.Keyring
-	log           *changelog.Log
+type upgraded struct {
+	old, store *boltkv.DB
+	keys       *keyring.Keyring
+	log        *changelog.Log
 }
 
-func newUpgrade(t testing.TB) *upgrade {
+func newUpgrade(t testing.TB) *upgraded {
 	t.Helper()
 	folder := t.TempDir()
 	text, err := os.ReadFile(filepath.Join("testdata", "rows.txt"))
@@ -43,26 +45,25 @@ func newUpgrade(t testing.TB) *upgrade {
 	if err := os.WriteFile(filepath.Join(folder, "key"), []byte(lines[0]+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u := &upgrade{old: open(t, filepath.Join(folder, "old")), upgraded: open(t, filepath.Join(folder, "new"))}
+	u := &upgraded{old: open(t, filepath.Join(folder, "old")), store: open(t, filepath.Join(folder, "new"))}
 	for _, line := range lines[1:] {
 		key, value, _ := strings.Cut(line, " ")
 		put(t, u.old, unhex(t, key), unhex(t, value))
-		// The log and the keys remain as they are.
-		if space, _, _ := kv.CutText(unhex(t, key)); strings.HasPrefix(space, "change") || space == "keyring" {
-			put(t, u.upgraded, unhex(t, key), unhex(t, value))
+		if space, _, _ := kv.CutText(unhex(t, key)); space == "keyring" {
+			put(t, u.store, unhex(t, key), unhex(t, value))
 		}
 	}
 	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.keys, err = keyring.Open(t.Context(), u.upgraded, kek, "vault"); err != nil {
+	if u.keys, err = keyring.Open(t.Context(), u.store, kek, "vault"); err != nil {
 		t.Fatal(err)
 	}
 	if u.log, err = changelog.New(u.keys.Derive("log"), "vault", func() time.Time { return now }); err != nil {
 		t.Fatal(err)
 	}
-	u.upgraded.Attach(changelog.Name, u.log)
+	u.store.Attach(changelog.Name, u.log)
 	return u
 }
 
@@ -93,34 +94,59 @@ func unhex(t testing.TB, digits string) []byte {
 }
 
 // run converts the old store into the new one.
-func (u *upgrade) run(t testing.TB) error {
+func (u *upgraded) run(t testing.TB) error {
 	t.Helper()
 	return u.old.View(t.Context(), func(r kv.Reader) error {
-		next, err := changelog.Size(r)
+		next, err := changelog.FirstSize(r)
 		if err != nil {
 			return err
 		}
-		return earlier.Convert(r, u.keys, next, func(c earlier.Converted) error {
-			return u.upgraded.Update(t.Context(), func(tx kv.Tx) error {
+		err = changelog.CopyFirst(r, func(key, value []byte) error {
+			put(t, u.store, key, value)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := u.check(t, r); err != nil {
+			return err
+		}
+		return earlier.Convert(upgrade.Old{Reader: r, Keys: u.keys}, next, func(c upgrade.Converted) error {
+			return u.store.Update(t.Context(), func(tx kv.Tx) error {
 				for _, row := range c.Rows {
 					if err := tx.Put(row.Key, row.Value); err != nil {
 						return err
 					}
 				}
-				if c.Entry.Action == "" {
-					return nil
+				for _, listed := range c.Listed {
+					if err := u.log.Append(tx, c.Entry, listed...); err != nil {
+						return err
+					}
 				}
-				return u.log.Append(tx, c.Entry, c.Listed...)
+				return nil
 			})
 		})
 	})
 }
 
+// check compares the old store with its log, and returns the first difference.
+func (u *upgraded) check(t testing.TB, r kv.Reader) (differs error) {
+	t.Helper()
+	err := u.store.View(t.Context(), func(log kv.Reader) error {
+		return earlier.Check(upgrade.Old{Reader: r, Log: log, Keys: u.keys}, func(name string, err error) {
+			if err != nil && differs == nil {
+				differs = fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	})
+	return errors.Join(err, differs)
+}
+
 // vault opens the new store.
-func (u *upgrade) vault(t testing.TB) *secret.Store {
+func (u *upgraded) vault(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: u.upgraded, Keys: u.keys, Log: u.log, Ledger: replay.NewLedger([32]byte{}, time.Now), Now: func() time.Time { return now },
+		KV: u.store, Keys: u.keys, Log: u.log, Ledger: replay.NewLedger([32]byte{}, time.Now), Now: func() time.Time { return now },
 		Tampered: func() { t.Error("the vault finds data that was changed") },
 	})
 	if err != nil {
@@ -138,7 +164,7 @@ func TestAStoreOfTheFirstFormIsUpgraded(t *testing.T) {
 	if err := u.run(t); err != nil {
 		t.Fatal(err)
 	}
-	if err := u.upgraded.View(t.Context(), u.log.Verify); err != nil {
+	if err := u.store.View(t.Context(), u.log.Verify); err != nil {
 		t.Errorf("the log after the upgrade = %v", err)
 	}
 	s := u.vault(t)
@@ -202,7 +228,7 @@ func TestAStoreOfTheFirstFormIsUpgraded(t *testing.T) {
 }
 
 // rowsOf returns the keys of the old store that begin with a space and contain a string.
-func (u *upgrade) rowsOf(t testing.TB, space string) (pairs []kv.Pair) {
+func (u *upgraded) rowsOf(t testing.TB, space string) (pairs []kv.Pair) {
 	t.Helper()
 	err := u.old.View(t.Context(), func(r kv.Reader) error {
 		for pair, err := range r.Scan(kv.Prefix(kv.NewKey(space), 100)) {
@@ -221,8 +247,8 @@ func (u *upgrade) rowsOf(t testing.TB, space string) (pairs []kv.Pair) {
 
 func TestARecordThatTheLogContradictsStopsTheUpgrade(t *testing.T) {
 	t.Parallel()
-	for what, forge := range map[string]func(t testing.TB, u *upgrade){
-		"another usage": func(t testing.TB, u *upgrade) {
+	for what, forge := range map[string]func(t testing.TB, u *upgraded){
+		"another usage": func(t testing.TB, u *upgraded) {
 			key := kv.NewKey("secret").Text("acme").Text("key")
 			for _, pair := range u.rowsOf(t, "secret") {
 				if bytes.Equal(pair.Key, key) {
@@ -230,12 +256,12 @@ func TestARecordThatTheLogContradictsStopsTheUpgrade(t *testing.T) {
 				}
 			}
 		},
-		"another host of a binding": func(t testing.TB, u *upgrade) {
+		"another host of a binding": func(t testing.TB, u *upgraded) {
 			for _, pair := range u.rowsOf(t, "binding") {
 				put(t, u.old, pair.Key, bytes.Replace(pair.Value, []byte(`"host":"a.example"`), []byte(`"host":"e.example"`), 1))
 			}
 		},
-		"another setting": func(t testing.TB, u *upgrade) {
+		"another setting": func(t testing.TB, u *upgraded) {
 			for _, pair := range u.rowsOf(t, "sealing") {
 				put(t, u.old, pair.Key, bytes.Replace(pair.Value, []byte("true"), []byte("false"), 1))
 			}
@@ -251,7 +277,7 @@ func TestARecordThatTheLogContradictsStopsTheUpgrade(t *testing.T) {
 }
 
 // edit changes the JSON of the old rows of a space. It does not touch what the log states.
-func (u *upgrade) edit(t testing.TB, space string, change func(record map[string]any)) {
+func (u *upgraded) edit(t testing.TB, space string, change func(record map[string]any)) {
 	t.Helper()
 	for _, pair := range u.rowsOf(t, space) {
 		var record map[string]any

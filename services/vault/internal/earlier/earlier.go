@@ -1,8 +1,8 @@
 // Package earlier reads the first stored form of the vault, in which records were JSON. Only the
 // upgrade imports it.
 //
-// [Convert] yields each secret in the current form, with one entry for the log. It first compares
-// the secret with its entries, which state digests of the records.
+// [Check] compares each secret with its entries in the log, which state digests of the records.
+// [Convert] yields each secret in the current form, with an entry for the log.
 //
 // # Key space
 //
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/secret"
 )
 
 // format is the first byte of every record; the rest is JSON.
@@ -155,6 +156,32 @@ func get(r kv.Reader, key kv.Key, record any) (present bool, err error) {
 		return false, fmt.Errorf("read record: %w", err)
 	}
 	return true, nil
+}
+
+// eachSecret calls fn with the name and the record of each secret.
+func eachSecret(r kv.Reader, fn func(name secret.Name, text []byte) error) error {
+	return each(r, kv.NewKey("secret"), func(rest, text []byte) error {
+		workspace, rest, err := kv.CutText(rest)
+		if err != nil {
+			return err
+		}
+		id, _, err := kv.CutText(rest)
+		if err != nil {
+			return err
+		}
+		return fn(secret.Name{Workspace: workspace, ID: id}, text)
+	})
+}
+
+// eachSetting calls fn with the workspace and the record of each setting.
+func eachSetting(r kv.Reader, fn func(workspace string, text []byte) error) error {
+	return each(r, kv.NewKey("sealing"), func(rest, text []byte) error {
+		workspace, _, err := kv.CutText(rest)
+		if err != nil {
+			return err
+		}
+		return fn(workspace, text)
+	})
 }
 
 // each calls fn with the rest of each key that starts with prefix, and the value.

@@ -16,7 +16,14 @@ type loaded struct {
 	bindings [][]byte
 }
 
-// load reads a secret and opens its values. The caller must zero them.
+// zero erases the values.
+func (l *loaded) zero() {
+	for _, v := range l.Versions {
+		v.Plain.Zero()
+	}
+}
+
+// load reads a secret and opens its values. The caller must zero them, also after an error.
 func load(r kv.Reader, keys *keyring.Keyring, name secret.Name, text []byte) (l loaded, err error) {
 	var from Secret
 	if err := decode(text, &from); err != nil {
@@ -33,12 +40,12 @@ func load(r kv.Reader, keys *keyring.Keyring, name secret.Name, text []byte) (l 
 	for number := uint32(1); number <= from.Last; number++ {
 		v, err := loadVersion(r, keys, from, l.Secret, number)
 		if err != nil {
-			return loaded{}, fmt.Errorf("version %d: %w", number, err)
+			return l, fmt.Errorf("version %d: %w", number, err)
 		}
 		l.Versions = append(l.Versions, v)
 	}
 	if err := l.shareEarlierLedgers(r, keys); err != nil {
-		return loaded{}, err
+		return l, err
 	}
 	l.settlePublic()
 	err = each(r, kv.NewKey("binding").Text(from.UID), func(rest, value []byte) error {

@@ -61,14 +61,14 @@ func Listed(r kv.Reader, name Name, uid string) (map[string][]byte, error) {
 	} else if !isMissing(err) {
 		return nil, err
 	}
-	for _, k := range []kind{kindVersion, kindBinding, kindReferrer, kindHost, kindPinned} {
+	for _, k := range logged {
 		prefix := ofUID(k, name, uid)
 		for pair, err := range r.Scan(kv.Prefix(prefix, math.MaxInt16)) {
 			if err != nil {
 				return nil, err
 			}
 			rest := string(pair.Key[len(prefix):])
-			if number, err := lastNumber(pair.Key, prefix); (k == kindVersion || k == kindPinned) && err == nil {
+			if number, err := lastNumber(pair.Key, prefix); k.numbered() && err == nil {
 				rest = strconv.FormatUint(uint64(number), 10)
 			}
 			rows[string(k)+rest] = pair.Value

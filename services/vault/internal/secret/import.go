@@ -21,7 +21,11 @@ import (
 // left open until a version was used: fingerprints, public parts, and ledgers.
 
 // Upgraded is the action of an entry about a secret that an upgrade stored in the current form.
-const Upgraded = "upgraded"
+const Upgraded = changelog.Upgraded
+
+// maxListed is the number of rows that one entry of an import lists. A secret with more rows gets
+// several entries.
+const maxListed = 1000
 
 // An Import is a secret of an earlier stored form. The fields of its secret that describe versions
 // and bindings are not set.
@@ -50,15 +54,16 @@ func NewImporter(keys *keyring.Keyring) *Importer {
 
 // An Imported is the rows of an import.
 type Imported struct {
-	// Rows are all rows. The entry lists Listed.
-	Rows   []kv.Pair
-	Listed []changelog.Row
+	// Rows are all rows.
+	Rows []kv.Pair
+	// Listed are the rows that the entries list, one element for each entry. The last entry lists the
+	// row of the resource.
+	Listed [][]changelog.Row
 }
 
-// Rows returns the rows of an import whose entry has the sequence number.
+// Rows returns the rows of an import whose first entry has the sequence number.
 func (i *Importer) Rows(im Import, sequence uint64) (Imported, error) {
 	w := importing{sec: im.Secret, change: sequence}
-	w.sec.LastChange = sequence
 	versions := make([]Version, len(im.Versions))
 	for n, v := range im.Versions {
 		var err error
@@ -76,6 +81,7 @@ func (i *Importer) Rows(im Import, sequence uint64) (Imported, error) {
 		w.putBinding(b)
 	}
 	w.putCounts(im.Bindings)
+	w.sec.LastChange = w.next()
 	w.list(secretRow(w.sec.Name), w.sec.message())
 	w.rows = append(w.rows, kv.Pair{Key: updateKey(w.sec.Name, w.sec.Updated)})
 	return Imported{w.rows, w.listed}, w.err
@@ -111,9 +117,9 @@ func (i *Importer) seal(sec Secret, from ImportedVersion) (v Version, err error)
 // importing collects the rows of an import.
 type importing struct {
 	sec    Secret
-	change uint64
+	change uint64 // the sequence number of the last entry
 	rows   []kv.Pair
-	listed []changelog.Row
+	listed [][]changelog.Row
 	err    error
 }
 
@@ -127,9 +133,23 @@ func (w *importing) put(key kv.Key, m proto.Message) (value []byte) {
 	return value
 }
 
-// list adds a row that the entry lists.
+// next returns the sequence number of the entry that lists the next row.
+func (w *importing) next() uint64 {
+	switch last := len(w.listed) - 1; {
+	case last < 0:
+		w.listed = append(w.listed, nil)
+	case len(w.listed[last]) == maxListed:
+		w.listed = append(w.listed, nil)
+		w.change++
+	}
+	return w.change
+}
+
+// list adds a row that an entry lists.
 func (w *importing) list(at row, m proto.Message) {
-	w.listed = append(w.listed, changelog.Row{Ref: at.ref, Value: w.put(at.key, m)})
+	w.next()
+	last := len(w.listed) - 1
+	w.listed[last] = append(w.listed[last], changelog.Row{Ref: at.ref, Value: w.put(at.key, m)})
 }
 
 // assignLedgers gives each version of a KEY a ledger. Versions without one share that of the
@@ -178,13 +198,13 @@ func (w *importing) assignLedgers(versions []Version) {
 }
 
 func (w *importing) putVersion(v Version) {
-	v.LastChange = w.change
+	v.LastChange = w.next()
 	switch v.State {
 	case Enabled:
 	case Destroyed:
 		w.sec.Destroyed = including(w.sec.Destroyed, v.Number)
 	default:
-		w.sec.Rewrites = append(w.sec.Rewrites, Rewrite{Version: v.Number, Change: w.change, Disabled: true})
+		w.sec.Rewrites = append(w.sec.Rewrites, Rewrite{Version: v.Number, Change: v.LastChange, Disabled: true})
 	}
 	m, err := v.message()
 	if err != nil && w.err == nil {
@@ -197,7 +217,7 @@ func (w *importing) putVersion(v Version) {
 }
 
 func (w *importing) putBinding(b Binding) {
-	b.Name, b.UID, b.LastChange = w.sec.Name, w.sec.UID, w.change
+	b.Name, b.UID, b.LastChange = w.sec.Name, w.sec.UID, w.next()
 	if err := w.sec.countHolder(b.Holder, true); err != nil && w.err == nil {
 		w.err = err
 	}

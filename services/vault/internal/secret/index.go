@@ -35,7 +35,7 @@ func (s *Store) fillIndex(ctx context.Context) {
 // readNames returns some names after the key last, and the key at which to continue, which is nil at
 // the end.
 func readNames(r kv.Reader, last []byte) (names []search.ID, next []byte, err error) {
-	for pair, err := range r.Scan(behind(allSecrets(kv.NewKey(spaceSecret), fillBatch), last)) {
+	for pair, err := range r.Scan(allSecrets(kv.NewKey(spaceSecret), fillBatch).Behind(last)) {
 		if err != nil {
 			return nil, nil, err
 		}

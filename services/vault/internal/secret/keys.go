@@ -230,20 +230,6 @@ func lastUID(key []byte, prefix kv.Key) (string, error) {
 	return textOf(key[len(prefix):]), nil
 }
 
-// behind narrows a range to the keys after the last one that was seen.
-func behind(all kv.Range, seen []byte) kv.Range {
-	switch {
-	case len(seen) == 0:
-	case all.Reverse:
-		all.End = seen
-	case all.Group > 0:
-		all.Start = kv.After(seen)
-	default:
-		all.Start = append(append([]byte(nil), seen...), 0)
-	}
-	return all
-}
-
 // allSecrets returns the range of the secrets with keys that start with prefix. The scan yields the
 // names of deleted secrets without a value, because the listings of their entries remain.
 func allSecrets(prefix kv.Key, limit int) kv.Range {

@@ -36,7 +36,7 @@ func (p Page) read(r kv.Reader, prefix kv.Key, reverse bool) (pairs []kv.Pair, n
 	all := kv.Prefix(prefix, p.Limit+1)
 	all.Reverse = reverse
 	if bytes.HasPrefix(p.Cursor, prefix) {
-		all = behind(all, p.Cursor)
+		all = all.Behind(p.Cursor)
 	}
 	for pair, err := range r.Scan(all) {
 		if err != nil {
@@ -197,7 +197,7 @@ func scanCandidates(r kv.Reader, q Query, prefix kv.Key, group int, read func(kv
 		}
 		all := kv.Prefix(prefix, maxExamined+1)
 		all.Reverse, all.Group = q.Descending, group
-		for pair, err := range r.Scan(behind(all, q.Cursor)) {
+		for pair, err := range r.Scan(all.Behind(q.Cursor)) {
 			var c candidate
 			if err == nil {
 				c, err = read(pair)

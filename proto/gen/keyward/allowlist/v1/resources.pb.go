@@ -226,24 +226,28 @@ const (
 	// The allowlist reported the purposes of the keys, or the port of the credentials, of an
 	// endpoint that an earlier release had saved.
 	EndpointChange_ACTION_PURPOSES_REPORTED EndpointChange_Action = 12
+	// An upgrade of the allowlist stored the endpoint in another form. Nothing else changed. The
+	// actor is `operator`.
+	EndpointChange_ACTION_UPGRADED EndpointChange_Action = 130
 )
 
 // Enum value maps for EndpointChange_Action.
 var (
 	EndpointChange_Action_name = map[int32]string{
-		0:  "ACTION_UNSPECIFIED",
-		1:  "ACTION_CREATED",
-		2:  "ACTION_UPDATED",
-		3:  "ACTION_DELETED",
-		4:  "ACTION_APPROVED",
-		5:  "ACTION_ACTIVATED",
-		6:  "ACTION_DEACTIVATED",
-		7:  "ACTION_VERIFIED",
-		8:  "ACTION_DEGRADED",
-		9:  "ACTION_RECOVERED",
-		10: "ACTION_TESTED",
-		11: "ACTION_DIAGNOSED",
-		12: "ACTION_PURPOSES_REPORTED",
+		0:   "ACTION_UNSPECIFIED",
+		1:   "ACTION_CREATED",
+		2:   "ACTION_UPDATED",
+		3:   "ACTION_DELETED",
+		4:   "ACTION_APPROVED",
+		5:   "ACTION_ACTIVATED",
+		6:   "ACTION_DEACTIVATED",
+		7:   "ACTION_VERIFIED",
+		8:   "ACTION_DEGRADED",
+		9:   "ACTION_RECOVERED",
+		10:  "ACTION_TESTED",
+		11:  "ACTION_DIAGNOSED",
+		12:  "ACTION_PURPOSES_REPORTED",
+		130: "ACTION_UPGRADED",
 	}
 	EndpointChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":       0,
@@ -259,6 +263,7 @@ var (
 		"ACTION_TESTED":            10,
 		"ACTION_DIAGNOSED":         11,
 		"ACTION_PURPOSES_REPORTED": 12,
+		"ACTION_UPGRADED":          130,
 	}
 )
 
@@ -1524,7 +1529,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHEALTH_OK\x10\x01\x12\x13\n" +
-	"\x0fHEALTH_DEGRADED\x10\x02\"\xcb\b\n" +
+	"\x0fHEALTH_DEGRADED\x10\x02\"\xe1\b\n" +
 	"\x0eEndpointChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x121\n" +
@@ -1551,7 +1556,7 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\x02\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -1566,7 +1571,8 @@ const file_keyward_allowlist_v1_resources_proto_rawDesc = "" +
 	"\rACTION_TESTED\x10\n" +
 	"\x12\x14\n" +
 	"\x10ACTION_DIAGNOSED\x10\v\x12\x1c\n" +
-	"\x18ACTION_PURPOSES_REPORTED\x10\f\"y\n" +
+	"\x18ACTION_PURPOSES_REPORTED\x10\f\x12\x14\n" +
+	"\x0fACTION_UPGRADED\x10\x82\x01\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +

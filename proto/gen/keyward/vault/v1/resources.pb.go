@@ -483,27 +483,31 @@ const (
 	SecretChange_ACTION_SEALING_REQUIRED SecretChange_Action = 14
 	// A super admin stopped requiring sealed values in the workspace. `secret` is empty.
 	SecretChange_ACTION_SEALING_NOT_REQUIRED SecretChange_Action = 15
+	// An upgrade of the vault stored the secret, or the workspace's sealing setting, in another form.
+	// Nothing else changed. The actor is `operator`.
+	SecretChange_ACTION_UPGRADED SecretChange_Action = 130
 )
 
 // Enum value maps for SecretChange_Action.
 var (
 	SecretChange_Action_name = map[int32]string{
-		0:  "ACTION_UNSPECIFIED",
-		1:  "ACTION_CREATED",
-		2:  "ACTION_UPDATED",
-		3:  "ACTION_DELETED",
-		4:  "ACTION_FORCE_DELETED",
-		5:  "ACTION_BOUND",
-		6:  "ACTION_UNBOUND",
-		7:  "ACTION_VERSION_RESTORED",
-		8:  "ACTION_VERSION_ENABLED",
-		9:  "ACTION_VERSION_DISABLED",
-		10: "ACTION_VERSION_DESTROYED",
-		11: "ACTION_PURPOSE_SEALED",
-		12: "ACTION_PURPOSE_REPLACED",
-		13: "ACTION_EQUAL_VALUE_REFUSED",
-		14: "ACTION_SEALING_REQUIRED",
-		15: "ACTION_SEALING_NOT_REQUIRED",
+		0:   "ACTION_UNSPECIFIED",
+		1:   "ACTION_CREATED",
+		2:   "ACTION_UPDATED",
+		3:   "ACTION_DELETED",
+		4:   "ACTION_FORCE_DELETED",
+		5:   "ACTION_BOUND",
+		6:   "ACTION_UNBOUND",
+		7:   "ACTION_VERSION_RESTORED",
+		8:   "ACTION_VERSION_ENABLED",
+		9:   "ACTION_VERSION_DISABLED",
+		10:  "ACTION_VERSION_DESTROYED",
+		11:  "ACTION_PURPOSE_SEALED",
+		12:  "ACTION_PURPOSE_REPLACED",
+		13:  "ACTION_EQUAL_VALUE_REFUSED",
+		14:  "ACTION_SEALING_REQUIRED",
+		15:  "ACTION_SEALING_NOT_REQUIRED",
+		130: "ACTION_UPGRADED",
 	}
 	SecretChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":          0,
@@ -522,6 +526,7 @@ var (
 		"ACTION_EQUAL_VALUE_REFUSED":  13,
 		"ACTION_SEALING_REQUIRED":     14,
 		"ACTION_SEALING_NOT_REQUIRED": 15,
+		"ACTION_UPGRADED":             130,
 	}
 )
 
@@ -2561,7 +2566,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\xa5\f\n" +
+	" \x03(\tR\x06chains\"\xbb\f\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -2600,7 +2605,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa6\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\x03\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -2618,7 +2623,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x17ACTION_PURPOSE_REPLACED\x10\f\x12\x1e\n" +
 	"\x1aACTION_EQUAL_VALUE_REFUSED\x10\r\x12\x1b\n" +
 	"\x17ACTION_SEALING_REQUIRED\x10\x0e\x12\x1f\n" +
-	"\x1bACTION_SEALING_NOT_REQUIRED\x10\x0f\"y\n" +
+	"\x1bACTION_SEALING_NOT_REQUIRED\x10\x0f\x12\x14\n" +
+	"\x0fACTION_UPGRADED\x10\x82\x01\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +

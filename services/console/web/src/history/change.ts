@@ -52,6 +52,7 @@ const actions: Record<string, [words: string, mark: Mark, tone?: Tone]> = {
   ACTION_SEALING_REQUIRED: [t("action.sealingRequired"), "key"],
   ACTION_SEALING_NOT_REQUIRED: [t("action.sealingNotRequired"), "key", "warn"],
   ACTION_PURPOSES_REPORTED: [t("action.purposesReported"), "key"],
+  ACTION_UPGRADED: [t("action.upgraded"), "other"],
   ACTION_APPROVED: [t("action.approved"), "proof", "good"],
   ACTION_ACTIVATED: [t("action.activated"), "on"],
   ACTION_DEACTIVATED: [t("action.deactivated"), "off", "warn"],
