@@ -59,7 +59,8 @@ type row struct {
 
 func endpoints(r kv.Reader) (all []row, err error) {
 	for _, space := range (endpoint.Rows{}).Spaces() {
-		for pair, err := range r.Scan(kv.Prefix(space, 100)) {
+		space.Limit = 100
+		for pair, err := range r.Scan(space) {
 			if err != nil {
 				return nil, err
 			}
