@@ -16,8 +16,8 @@
 //
 //   - [Current] compares the own row of a resource with the newest entry. It costs two reads, so
 //     that a service can afford it before an important change.
-//   - [Check] compares all rows of a resource with the newest entries that state them.
-//   - An [Auditor] checks all resources and the log itself in the background.
+//   - An [Auditor] compares all rows of all resources with the newest entries that state them, and
+//     checks the log itself, in the background.
 //
 // A store that was replaced as a whole by an older one passes all of this. Another service that
 // witnessed the head notices it.
@@ -36,19 +36,20 @@ var ErrMismatch = errors.New("the store differs from its change log")
 
 // Resources is how a service stores its resources.
 type Resources interface {
-	// Spaces returns the prefixes of all own rows.
-	Spaces() []kv.Key
+	// Spaces returns the ranges of all own rows, without limits. A scan may yield keys without a
+	// value in addition (see [kv.Range.Group]).
+	Spaces() []kv.Range
 	// Own returns the key of the own row of a resource, or nil for entries that are not about a
 	// resource of the service.
 	Own(resource string) (kv.Key, error)
 	// Resource returns the resource of an own row.
 	Resource(own kv.Pair) (Resource, error)
-	// Row returns the key of another row of an incarnation.
-	Row(uid, ref string) (kv.Key, error)
+	// Row returns the key of another row of an incarnation of a resource.
+	Row(resource, uid, ref string) (kv.Key, error)
 	// Prefixes returns the prefixes of the logged rows of an incarnation, except the own row.
-	Prefixes(uid string) []kv.Key
+	Prefixes(resource, uid string) []kv.Key
 	// Ref returns the ref of a row with one of these prefixes.
-	Ref(uid string, key []byte) (string, error)
+	Ref(resource, uid string, key []byte) (string, error)
 }
 
 // A Resource is what an own row states about its resource.
@@ -103,17 +104,9 @@ func current(resources Resources, resource string, value []byte, newest []change
 	return nil
 }
 
-// Check compares all logged rows of a resource with the newest entries that state them. It fails
-// with [ErrMismatch].
-func Check(r kv.Reader, resources Resources, resource string) error {
-	key, err := resources.Own(resource)
-	if err != nil || key == nil {
-		return err
-	}
-	own, err := get(r, key)
-	if err != nil {
-		return err
-	}
+// check compares all logged rows of a resource with the newest entries that state them. The own
+// row, or nil, was read. It fails with [ErrMismatch].
+func check(r kv.Reader, resources Resources, resource string, own []byte) error {
 	stated, newest, err := readStated(r, resource)
 	if err != nil {
 		return err
@@ -123,7 +116,7 @@ func Check(r kv.Reader, resources Resources, resource string) error {
 	}
 	uid := newest[0].UID
 	for ref, e := range stated {
-		key, err := resources.Row(uid, ref)
+		key, err := resources.Row(resource, uid, ref)
 		if err != nil {
 			return err
 		}
@@ -135,7 +128,7 @@ func Check(r kv.Reader, resources Resources, resource string) error {
 			return mismatch("a row differs from the newest entry that states it")
 		}
 	}
-	return checkUnstated(r, resources, uid, stated)
+	return checkUnstated(r, resources, resource, uid, stated)
 }
 
 // page is the number of entries or rows that are read at a time.
@@ -172,10 +165,10 @@ func readStated(r kv.Reader, resource string) (stated map[string]changelog.Entry
 }
 
 // checkUnstated fails if an incarnation has a row that no entry states.
-func checkUnstated(r kv.Reader, resources Resources, uid string, stated map[string]changelog.Entry) error {
-	for _, prefix := range resources.Prefixes(uid) {
+func checkUnstated(r kv.Reader, resources Resources, resource, uid string, stated map[string]changelog.Entry) error {
+	for _, prefix := range resources.Prefixes(resource, uid) {
 		err := eachKey(r, prefix, func(key []byte) error {
-			ref, err := resources.Ref(uid, key)
+			ref, err := resources.Ref(resource, uid, key)
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func (s *snapshot) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 		for range r.Limit {
 			pair, ok, err := it.next()
 			if err != nil {
-				yield(kv.Pair{}, err)
+				yield(pair, err)
 				return
 			}
 			if !ok || !yield(pair, nil) {
@@ -57,8 +57,10 @@ func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 	if key == nil {
 		return kv.Pair{}, false, nil
 	}
-	pair, err = it.s.rows.decodePair(key, stored)
-	return pair, err == nil, err
+	if pair, err = it.s.rows.decodePair(key, stored); err != nil {
+		return kv.Pair{Key: bytes.Clone(key)}, false, err
+	}
+	return pair, true, nil
 }
 
 // merge returns the first of the next pairs of all sources, in the direction of the scan, or a nil

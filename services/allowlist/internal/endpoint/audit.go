@@ -17,7 +17,7 @@ var _ audit.Resources = Rows{}
 var errNoRow = errors.New("an endpoint has no other rows")
 
 // Spaces implements [audit.Resources].
-func (Rows) Spaces() []kv.Key { return []kv.Key{allEndpoints()} }
+func (Rows) Spaces() []kv.Range { return []kv.Range{kv.Prefix(allEndpoints(), 0)} }
 
 // Own implements [audit.Resources].
 func (Rows) Own(resource string) (kv.Key, error) {
@@ -42,10 +42,10 @@ func (Rows) Resource(own kv.Pair) (audit.Resource, error) {
 }
 
 // Row implements [audit.Resources].
-func (Rows) Row(string, string) (kv.Key, error) { return nil, errNoRow }
+func (Rows) Row(string, string, string) (kv.Key, error) { return nil, errNoRow }
 
 // Prefixes implements [audit.Resources].
-func (Rows) Prefixes(string) []kv.Key { return nil }
+func (Rows) Prefixes(string, string) []kv.Key { return nil }
 
 // Ref implements [audit.Resources].
-func (Rows) Ref(string, []byte) (string, error) { return "", errNoRow }
+func (Rows) Ref(string, string, []byte) (string, error) { return "", errNoRow }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
@@ -116,17 +118,29 @@ func (u *upgrade) run(t testing.TB) error {
 	})
 }
 
-// vault opens the new store.
+// vault opens the new store. The test fails if the vault finds data that was changed.
 func (u *upgrade) vault(t testing.TB) *secret.Store {
 	t.Helper()
+	alarm := audit.NewAlarm("vault", audit.Stop, slog.New(slog.DiscardHandler))
+	auditor := audit.New(audit.Config{Store: u.upgraded, Log: u.log, Resources: secret.Rows{}, Alarm: alarm, Share: 1})
+	if err := auditor.Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: u.upgraded, Keys: u.keys, Log: u.log, Ledger: replay.NewLedger([32]byte{}, time.Now), Now: func() time.Time { return now },
-		Tampered: func() { t.Error("the vault finds data that was changed") },
+		KV: alarm.Watch(u.upgraded), Keys: u.keys, Log: u.log, Ledger: replay.NewLedger([32]byte{}, time.Now), Now: func() time.Time { return now },
+		Alarm: alarm,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.Close()
+		select {
+		case <-alarm.Stopped():
+			t.Error("the vault finds data that was changed")
+		default:
+		}
+	})
 	return s
 }
 

@@ -1,12 +1,10 @@
 package secret
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -26,26 +24,9 @@ import (
 
 // ErrTampered is the error of data that was changed outside of the vault. It never contains a
 // name.
-var ErrTampered = errors.New("stored data was changed outside of the vault")
+var ErrTampered = fmt.Errorf("%w: stored data was changed outside of the vault", audit.ErrMismatch)
 
 func tampered(what string) error { return fmt.Errorf("%w: %s", ErrTampered, what) }
-
-// isTampered reports whether an error is about data that was changed outside of the vault, also at
-// the levels below.
-func isTampered(err error) bool {
-	return errors.Is(err, ErrTampered) || errors.Is(err, changelog.ErrTampered) || errors.Is(err, kv.ErrCorrupt)
-}
-
-// noteTampered logs and reports an error about data that was changed outside of the vault. It
-// returns err.
-func (s *Store) noteTampered(ctx context.Context, err error) error {
-	if !isTampered(err) {
-		return err
-	}
-	s.logger.ErrorContext(ctx, "stored data was changed outside of the vault; keep the data file and compare it with a backup", slog.Any("error", err))
-	s.tampered()
-	return err
-}
 
 // loadIntact returns the secret of a name for a change, or SECRET_NOT_FOUND. It compares the
 // secret's row with the newest entry of the name.
