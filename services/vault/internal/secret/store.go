@@ -67,7 +67,7 @@ type Store struct {
 	commits *commits
 	reach   uint64
 
-	compared comparisons
+	compared audit.Compared[comparison]
 	alarm    *audit.Alarm
 
 	drawing chan struct{} // holds one element for each private key that is being generated
