@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// A Reaction is what a service does after a finding, in addition to the log message and the metric.
+// A Reaction is what a service does after a mismatch, in addition to the log message and the metric.
 // The empty Reaction is Stop.
 type Reaction string
 
@@ -48,14 +48,14 @@ const (
 	ByRequest Finder = "request"
 )
 
-// IsFinding reports whether an error says that stored data was changed by something other than the
+// IsMismatch reports whether an error says that stored data was changed by something other than the
 // service: a row with another MAC, a log that does not match itself or its head, or rows that
 // contradict the log or each other.
-func IsFinding(err error) bool {
+func IsMismatch(err error) bool {
 	return errors.Is(err, ErrMismatch) || errors.Is(err, changelog.ErrTampered) || errors.Is(err, kv.ErrCorrupt)
 }
 
-// An Alarm receives the findings of a service. It counts them, logs at most one message a second,
+// An Alarm receives the mismatches of a service. It counts them, logs at most one message a second,
 // and closes a channel if the service should no longer be used. It is safe for concurrent use.
 type Alarm struct {
 	logger   *slog.Logger
@@ -75,7 +75,7 @@ func NewAlarm(service string, reaction Reaction, logger *slog.Logger) *Alarm {
 	a := &Alarm{
 		logger: logger, silence: time.Second, reaction: reaction, stopped: make(chan struct{}),
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "keyward", Subsystem: "audit", Name: "findings_total",
+			Namespace: "keyward", Subsystem: "audit", Name: "mismatches_total",
 			Help:        "Stored data that was changed outside of the service, by service and by what found it.",
 			ConstLabels: prometheus.Labels{"service": service},
 		}, []string{"found_by"}),
@@ -86,15 +86,15 @@ func NewAlarm(service string, reaction Reaction, logger *slog.Logger) *Alarm {
 	return a
 }
 
-// Collector returns the metric of the findings.
+// Collector returns the metric of the mismatches.
 func (a *Alarm) Collector() prometheus.Collector { return a.found }
 
-// Stopped returns a channel that is closed by the first finding, unless the reaction is AlarmOnly.
+// Stopped returns a channel that is closed by the first mismatch, unless the reaction is AlarmOnly.
 func (a *Alarm) Stopped() <-chan struct{} { return a.stopped }
 
-// Report notes an error if it is a finding, and returns it. The error must not contain names.
+// Report notes an error if it is a mismatch, and returns it. The error must not contain names.
 func (a *Alarm) Report(ctx context.Context, by Finder, err error) error {
-	if !IsFinding(err) {
+	if !IsMismatch(err) {
 		return err
 	}
 	a.found.WithLabelValues(string(by)).Inc()
@@ -109,8 +109,8 @@ func (a *Alarm) Report(ctx context.Context, by Finder, err error) error {
 	return err
 }
 
-// note reports whether a finding is the first one, and whether to log it, with the number of
-// findings that were not logged since the last message.
+// note reports whether a mismatch is the first one, and whether to log it, with the number of
+// mismatches that were not logged since the last message.
 func (a *Alarm) note(now time.Time) (first bool, suppressed int, write bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -123,7 +123,7 @@ func (a *Alarm) note(now time.Time) (first bool, suppressed int, write bool) {
 	return first, suppressed, true
 }
 
-// Watch returns a store that reports the findings of its transactions to the alarm.
+// Watch returns a store that reports the mismatches of its transactions to the alarm.
 func (a *Alarm) Watch(store kv.Store) kv.Store { return watched{store, a} }
 
 type watched struct {

@@ -291,7 +291,7 @@ func differences(t *testing.T, s *shelf) int {
 	return found(t, alarm, audit.InBackground)
 }
 
-// found returns the number of findings.
+// found returns the number of mismatches.
 func found(t *testing.T, alarm *audit.Alarm, by audit.Finder) int {
 	t.Helper()
 	return int(testutil.ToFloat64(alarm.Collector().(*prometheus.CounterVec).WithLabelValues(string(by))))

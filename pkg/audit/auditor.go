@@ -26,7 +26,7 @@ type Config struct {
 	Store     kv.Store
 	Log       *changelog.Log
 	Resources Resources
-	// Alarm receives the findings.
+	// Alarm receives the mismatches.
 	Alarm  *Alarm
 	Logger *slog.Logger
 	// Share is the part of one core that the comparison may use. Default: 0.05.
@@ -76,7 +76,7 @@ func New(cfg Config) *Auditor {
 func (a *Auditor) Collectors() []prometheus.Collector { return a.metrics.all() }
 
 // Newest compares the head and the newest entries, at most limit of them, with the rows of their
-// resources. A service calls it before it serves. It reports findings to the alarm, and fails only if it
+// resources. A service calls it before it serves. It reports mismatches to the alarm, and fails only if it
 // could not compare.
 func (a *Auditor) Newest(ctx context.Context, limit uint64) error {
 	return a.Store.View(ctx, func(r kv.Reader) error {
@@ -114,7 +114,7 @@ func (a *Auditor) Run(ctx context.Context) {
 	}
 }
 
-// Pass compares everything once, or what is left of a pass of an earlier run. It reports findings
+// Pass compares everything once, or the rest of a pass of an earlier run. It reports mismatches
 // to the alarm, and fails only if it could not compare.
 func (a *Auditor) Pass(ctx context.Context) (err error) {
 	if a.at, err = a.resume(ctx); err != nil {
@@ -233,9 +233,9 @@ func (a *Auditor) checkNamed(r kv.Reader, resource string) error {
 	return check(r, a.Resources, resource, own)
 }
 
-// judge reports a finding and returns other errors.
+// judge reports a mismatch and returns other errors.
 func (a *Auditor) judge(ctx context.Context, by Finder, err error) error {
-	if a.Alarm.Report(ctx, by, err); IsFinding(err) {
+	if a.Alarm.Report(ctx, by, err); IsMismatch(err) {
 		return nil
 	}
 	return err

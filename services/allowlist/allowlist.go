@@ -73,7 +73,7 @@ type Config struct {
 	// Integrity is the reaction to stored data that was changed by something other than the
 	// allowlist. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
-	Integrity audit.Reaction `yaml:"integrity"`
+	Integrity string `yaml:"integrity"`
 	// Vault is the connection to the vault: mutual TLS. All files are PEM.
 	Vault VaultConfig `yaml:"vault"`
 	// Verification is how the allowlist looks for proofs at partners' hosts.
@@ -89,7 +89,7 @@ func (c Config) Check() error {
 	if c.KeyFile == "" {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
-	return errors.Join(append(errs, c.Integrity.Check(), c.Vault.check(), c.Verification.check())...)
+	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
@@ -183,7 +183,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	store.Authenticate(rows, keyring.Space())
-	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, cfg.Integrity, logger)}
+	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
 	a.store = a.alarm.Watch(store)
 	if around.wrap != nil {
 		a.store = around.wrap(a.store)

@@ -47,7 +47,7 @@ type Config struct {
 	// Integrity is the reaction to stored data that was changed by something other than the
 	// vault. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
-	Integrity audit.Reaction `yaml:"integrity"`
+	Integrity string `yaml:"integrity"`
 }
 
 // Check returns all errors of the configuration, without opening a file.
@@ -59,7 +59,7 @@ func (c Config) Check() error {
 	if c.KeyFile == "" {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
-	return errors.Join(append(errs, c.Integrity.Check())...)
+	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
@@ -130,7 +130,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 		return nil, errors.Join(err, store.Close())
 	}
 	store.Authenticate(rows, keyring.Space())
-	v := &Vault{alarm: audit.NewAlarm(purpose, cfg.Integrity, logger), stop: func() {}}
+	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
 	if err := v.assemble(ctx, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())

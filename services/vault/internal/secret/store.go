@@ -39,7 +39,7 @@ type Config struct {
 	Random io.Reader
 	// Logger receives errors of background work; if nil, they are discarded.
 	Logger *slog.Logger
-	// Alarm receives findings about data that was changed outside of the vault, except those of the
+	// Alarm receives mismatches about data that was changed outside of the vault, except those of the
 	// transactions of KV; if nil, they are discarded.
 	Alarm *audit.Alarm
 	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.

@@ -29,7 +29,7 @@ type stoppable struct {
 	heard *servertest.Log
 }
 
-// alarms returns the number of findings.
+// alarms returns the number of mismatches.
 func (s *stoppable) alarms() int {
 	return int(testutil.ToFloat64(s.alarm.Collector().(*prometheus.CounterVec).WithLabelValues(string(audit.ByRequest))))
 }
