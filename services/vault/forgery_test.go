@@ -24,15 +24,15 @@ import (
 // unlogged are the first elements of the keys of rows that change without an entry in the change
 // log, or follow from other rows. An earlier row can be put back, and a row can be removed.
 var unlogged = []string{
-	"c",       // uses of a version
-	"e",       // fingerprints of values
-	"g",       // removed incarnations
-	"n",       // nonce ledgers
-	"u",       // the order of updates
-	"keyring", // the keys themselves, sealed by the key-encryption key
-	"request", // repeated requests
-	"sealing", // keys that seal values in transit
-	"witness", // heads of other logs
+	"c",           // uses of a version
+	"e",           // fingerprints of values
+	"g",           // removed incarnations
+	"n",           // nonce ledgers
+	"u",           // the order of updates
+	"keyring",     // the keys themselves, sealed by the key-encryption key
+	"request",     // repeated requests
+	"sealing-key", // keys that seal values in transit
+	"witness",     // heads of other logs
 }
 
 func isUnlogged(key string) bool {
