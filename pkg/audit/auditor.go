@@ -235,7 +235,7 @@ func (a *Auditor) checkNamed(r kv.Reader, resource string) error {
 
 // judge reports a mismatch and returns other errors.
 func (a *Auditor) judge(ctx context.Context, by Finder, err error) error {
-	if a.Alarm.Report(ctx, by, err); IsMismatch(err) {
+	if err = a.Alarm.Report(ctx, by, err); IsMismatch(err) {
 		return nil
 	}
 	return err
