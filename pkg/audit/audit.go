@@ -16,8 +16,8 @@
 //
 //   - [Current] compares the own row of a resource with the newest entry. It costs two reads, so
 //     that a service can afford it before an important change.
-//   - [Check] compares all rows of a resource with the newest entries that state them.
-//   - An [Auditor] checks all resources and the log itself in the background.
+//   - An [Auditor] compares all rows of all resources with the newest entries that state them, and
+//     checks the log itself, in the background.
 //
 // A store that was replaced as a whole by an older one passes all of this. Another service that
 // witnessed the head notices it.
@@ -64,13 +64,47 @@ type Resource struct {
 func mismatch(what string) error { return fmt.Errorf("%w: %s", ErrMismatch, what) }
 
 // Current compares the own row of a resource, or its absence if value is nil, with the newest
-// entry of the resource. It fails with [ErrMismatch].
+// entry of the resource. It fails with [ErrMismatch]. Entries of the commit to which a transaction
+// belongs are not listed yet, so a row that names one of them is not compared.
 func Current(r kv.Reader, resources Resources, resource string, value []byte) error {
 	newest, err := changelog.List(r, changelog.Query{Resource: resource, Limit: 1})
 	if err != nil {
 		return err
 	}
-	return current(resources, resource, value, newest)
+	err = current(resources, resource, value, newest)
+	tx, writes := r.(kv.Tx)
+	if err == nil || !writes || tx.Appended(changelog.Name) == 0 {
+		return err
+	}
+	if part, sizeErr := unlisted(tx, resources, resource, value); sizeErr != nil || part {
+		return sizeErr
+	}
+	return err
+}
+
+// unlisted reports whether a row may have been written by the commit of a transaction.
+func unlisted(tx kv.Tx, resources Resources, resource string, value []byte) (bool, error) {
+	if value == nil {
+		return true, nil
+	}
+	stated, err := statedBy(resources, resource, value)
+	if err != nil {
+		return false, err
+	}
+	size, err := changelog.Size(tx)
+	if err != nil {
+		return false, err
+	}
+	return size <= stated.Change && stated.Change < size+uint64(tx.Appended(changelog.Name)), nil
+}
+
+// statedBy returns what an own row states.
+func statedBy(resources Resources, resource string, value []byte) (Resource, error) {
+	key, err := resources.Own(resource)
+	if err != nil {
+		return Resource{}, err
+	}
+	return resources.Resource(kv.Pair{Key: key, Value: value})
 }
 
 func current(resources Resources, resource string, value []byte, newest []changelog.Entry) error {
@@ -90,11 +124,7 @@ func current(resources Resources, resource string, value []byte, newest []change
 	if value == nil {
 		return nil
 	}
-	key, err := resources.Own(resource)
-	if err != nil {
-		return err
-	}
-	stated, err := resources.Resource(kv.Pair{Key: key, Value: value})
+	stated, err := statedBy(resources, resource, value)
 	if err != nil {
 		return err
 	}
@@ -104,17 +134,9 @@ func current(resources Resources, resource string, value []byte, newest []change
 	return nil
 }
 
-// Check compares all logged rows of a resource with the newest entries that state them. It fails
-// with [ErrMismatch].
-func Check(r kv.Reader, resources Resources, resource string) error {
-	key, err := resources.Own(resource)
-	if err != nil || key == nil {
-		return err
-	}
-	own, err := get(r, key)
-	if err != nil {
-		return err
-	}
+// Check compares all logged rows of a resource with the newest entries that state them. The own
+// row, or nil, was read. It fails with [ErrMismatch].
+func Check(r kv.Reader, resources Resources, resource string, own []byte) error {
 	stated, newest, err := readStated(r, resource)
 	if err != nil {
 		return err

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
@@ -144,15 +147,13 @@ func filled(t testing.TB) *shelf {
 func TestAnUntouchedStoreMatchesItsLog(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
-	if found := differences(t, s); len(found) > 0 {
-		t.Errorf("the comparison finds %v in a store that nothing else wrote to", found)
-	}
-	if err := auditor(t, s, nil).Newest(t.Context(), 5); err != nil {
-		t.Errorf("Newest() = %v", err)
-	}
-	empty := newShelf(t)
-	if found := differences(t, empty); len(found) > 0 {
-		t.Errorf("the comparison finds %v in an empty store", found)
+	for _, s := range []*shelf{s, newShelf(t)} {
+		if got := differences(t, s); got > 0 {
+			t.Errorf("a pass finds %d differences in a store that nothing else wrote to", got)
+		}
+		if got := newest(t, s, 5); got > 0 {
+			t.Errorf("the check at the start finds %d differences", got)
+		}
 	}
 }
 
@@ -230,7 +231,7 @@ func TestForgeriesAreNamed(t *testing.T) {
 				s.write(t, "book 1", "uid 1", "fourth title", "1")
 			}
 			test.forge(t, s, old)
-			if found := differences(t, s); len(found) == 0 {
+			if differences(t, s) == 0 {
 				t.Error("the comparison finds nothing")
 			}
 			if test.own == "" {
@@ -254,9 +255,19 @@ func TestTheNewestEntriesAreCheckedBeforeServing(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
 	s.remove(t, pageKey("uid 3'", "1"))
-	if err := auditor(t, s, nil).Newest(t.Context(), 1); !errors.Is(err, audit.ErrMismatch) {
-		t.Errorf("Newest(1) = %v, want ErrMismatch", err)
+	if newest(t, s, 1) != 1 {
+		t.Error("the check of the newest entry does not find the missing row")
 	}
+}
+
+// newest returns what the check at the start finds.
+func newest(t *testing.T, s *shelf, limit uint64) int {
+	t.Helper()
+	alarm := audit.NewAlarm("shelf", audit.Stop, slog.New(slog.DiscardHandler))
+	if err := auditor(s, alarm).Newest(t.Context(), limit); err != nil {
+		t.Fatal(err)
+	}
+	return found(t, alarm, audit.AtStart)
 }
 
 // A pass must not keep the store busy: it ends soon after its context.
@@ -265,28 +276,27 @@ func TestAPassEndsWithItsContext(t *testing.T) {
 	s := filled(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := auditor(t, s, nil).Pass(ctx); !errors.Is(err, context.Canceled) {
+	if err := auditor(s, nil).Pass(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Pass() = %v, want the error of its context", err)
 	}
 }
 
 // differences returns what a pass finds.
-func differences(t *testing.T, s *shelf) (found []error) {
+func differences(t *testing.T, s *shelf) int {
 	t.Helper()
-	a := auditor(t, s, func(err error) { found = append(found, err) })
-	if err := a.Pass(t.Context()); err != nil {
+	alarm := audit.NewAlarm("shelf", audit.AlarmOnly, slog.New(slog.DiscardHandler))
+	if err := auditor(s, alarm).Pass(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return found
+	return found(t, alarm, audit.InBackground)
 }
 
-func auditor(t *testing.T, s *shelf, found func(error)) *audit.Auditor {
+// found returns the number of mismatches.
+func found(t *testing.T, alarm *audit.Alarm, by audit.Finder) int {
 	t.Helper()
-	a, err := audit.New(audit.Config{
-		Store: s, Log: s.log, Resources: s, Mismatch: found, Logger: slog.New(slog.DiscardHandler), Share: 1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return int(testutil.ToFloat64(alarm.Collector().(*prometheus.CounterVec).WithLabelValues(string(by))))
+}
+
+func auditor(s *shelf, alarm *audit.Alarm) *audit.Auditor {
+	return audit.New(audit.Config{Store: s, Log: s.log, Resources: s, Alarm: alarm, Logger: slog.New(slog.DiscardHandler), Share: 1})
 }

@@ -3,11 +3,9 @@ package audit
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,49 +14,83 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
+// AtStartLimit is the number of entries that a service compares before it serves. That takes less
+// than 100 milliseconds.
+const AtStartLimit = 256
+
 // Config is the configuration of an [Auditor].
 type Config struct {
+	// Service is the label of the metrics.
+	Service   string
 	Store     kv.Store
 	Log       *changelog.Log
 	Resources Resources
-	// Mismatch is called for each difference, in the goroutine of [Auditor.Run].
-	Mismatch func(error)
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
+	// Alarm receives the mismatches.
+	Alarm  *Alarm
+	Logger *slog.Logger
 	// Share is the part of one core that the comparison may use. Default: 0.05.
 	Share float64
-	// Pause is the time between two passes. Default: 10 minutes.
-	Pause time.Duration
-	// Slice is the time after which the comparison pauses. Default: 2 milliseconds.
+	// Every is the minimum time between the beginnings of two passes. Default: 10 minutes.
+	Every time.Duration
+	// Slice is the time after which the comparison pauses. Default: 500 microseconds.
 	Slice time.Duration
+	// Save is the time after which the position of a pass is saved. Default: 10 seconds.
+	Save time.Duration
 }
 
-// An Auditor compares all of a store with its change log, again and again. Each pass begins at a
-// random entry, so that a program that restarts often compares all of them in time, too.
+// An Auditor compares all of a store with its change log, again and again.
+//
+// # Cost
+//
+// A pass holds a read transaction for one slice at a time, so that the store can reuse its pages
+// and requests do not wait. Between the slices it sleeps, so that the CPU time of its thread stays
+// below its share of one core. CPU time is counted because the wall time of a busy machine contains
+// the time of others, so that a pass would take longer when the service has much to do. The
+// collection of its garbage is not counted.
+//
+// # Position
+//
+// A pass goes through the entries of the log and then through the own rows, in order. It saves its
+// position every few seconds, and the next run of the program continues there. A program that
+// restarts often therefore compares everything, too, in as much running time as one that does not.
+// An attacker who can write to the file while the program is stopped can put an earlier position
+// back, which delays the rest of the pass.
 type Auditor struct {
 	Config
 
 	metrics metrics
-	slice   time.Time // the begin of the current slice
+	at      position
+	saved   time.Time     // the time when the position was saved
+	mark    time.Duration // the CPU time at the begin of the slice
 }
 
 // New returns an auditor. [Auditor.Run] starts it.
-func New(cfg Config) (*Auditor, error) {
-	cfg.Share, cfg.Pause, cfg.Slice = cmp.Or(cfg.Share, 0.05), cmp.Or(cfg.Pause, 10*time.Minute), cmp.Or(cfg.Slice, 2*time.Millisecond)
-	a := &Auditor{Config: cfg, metrics: newMetrics()}
-	return a, a.metrics.register(cfg.Metrics)
+func New(cfg Config) *Auditor {
+	cfg.Share, cfg.Every = cmp.Or(cfg.Share, 0.05), cmp.Or(cfg.Every, 10*time.Minute)
+	cfg.Slice, cfg.Save = cmp.Or(cfg.Slice, 500*time.Microsecond), cmp.Or(cfg.Save, 10*time.Second)
+	return &Auditor{Config: cfg, metrics: newMetrics(cfg.Service)}
 }
 
-// Newest checks the head and the newest entries with their resources, at most limit of them. A
-// service calls it before it serves.
+// Collectors returns the metrics.
+func (a *Auditor) Collectors() []prometheus.Collector { return a.metrics.all() }
+
+// Newest compares the head and the newest entries, at most limit of them, with the rows of their
+// resources. A service calls it before it serves. It reports mismatches to the alarm, and fails only if it
+// could not compare.
 func (a *Auditor) Newest(ctx context.Context, limit uint64) error {
 	return a.Store.View(ctx, func(r kv.Reader) error {
 		size, err := a.Log.CheckHead(r)
 		if err != nil {
-			return err
+			return a.judge(ctx, AtStart, err)
 		}
-		for sequence := size - min(size, limit); sequence < size; sequence++ {
-			if err := a.checkEntry(r, sequence); err != nil {
+		compared := make(map[string]bool)
+		for sequence := size; sequence > 0 && size-sequence < limit; sequence-- {
+			e, err := changelog.CheckEntry(r, sequence-1)
+			if err == nil && !compared[e.Resource] {
+				compared[e.Resource] = true
+				err = a.checkNamed(r, e.Resource)
+			}
+			if err := a.judge(ctx, AtStart, err); err != nil {
 				return err
 			}
 		}
@@ -68,54 +100,101 @@ func (a *Auditor) Newest(ctx context.Context, limit uint64) error {
 
 // Run compares until ctx ends.
 func (a *Auditor) Run(ctx context.Context) {
+	runtime.LockOSThread() // for threadTime
+	defer runtime.UnlockOSThread()
 	for {
 		begin := time.Now()
-		err := a.Pass(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			a.Logger.WarnContext(ctx, "comparing the store with its change log failed, trying again", "error", err)
-		default:
-			a.metrics.passed(begin)
+		if err := a.Pass(ctx); err != nil && ctx.Err() == nil {
+			a.Logger.WarnContext(ctx, "comparing the store with its change log failed, trying again", slog.Any("error", err))
 		}
-		if !wait(ctx, a.Pause) {
+		if !wait(ctx, max(a.Every-time.Since(begin), time.Second)) {
 			return
 		}
 	}
 }
 
-// Pass compares everything once. It reports differences to Config.Mismatch, and fails only if it
-// could not compare.
-func (a *Auditor) Pass(ctx context.Context) error {
-	a.slice = time.Now()
-	if err := a.passLog(ctx); err != nil {
+// Pass compares everything once, or the rest of a pass of an earlier run. It reports mismatches
+// to the alarm, and fails only if it could not compare.
+func (a *Auditor) Pass(ctx context.Context) (err error) {
+	if a.at, err = a.resume(ctx); err != nil {
 		return err
 	}
-	for _, space := range a.Resources.Spaces() {
-		if err := a.passSpace(ctx, space); err != nil {
+	a.mark, a.saved = threadTime(), time.Now()
+	a.metrics.began(a.at.begin)
+	if a.at.stage == 0 {
+		if err := a.passLog(ctx); err != nil {
+			return err
+		}
+		a.at.stage, a.at.next = 1, nil
+	}
+	spaces := a.Resources.Spaces()
+	for ; a.at.stage <= len(spaces); a.at.stage, a.at.next = a.at.stage+1, nil {
+		if err := a.passSpace(ctx, spaces[a.at.stage-1]); err != nil {
 			return err
 		}
 	}
-	return nil
+	a.metrics.passed(a.at.begin)
+	return a.forget(ctx)
 }
 
-// passLog checks the head and, from a random entry on, all entries with their resources.
+// passLog checks the head and all entries.
 func (a *Auditor) passLog(ctx context.Context) error {
 	var size uint64
-	err := a.view(ctx, func(r kv.Reader) (err error) {
+	err := a.slice(ctx, func(r kv.Reader) (err error) {
 		size, err = a.Log.CheckHead(r)
-		return a.judge(err)
+		return a.judge(ctx, InBackground, err)
 	})
-	if err != nil || size == 0 {
+	for next := a.at.sequence(); err == nil && next < size; a.at.setSequence(next) {
+		err = a.slice(ctx, func(r kv.Reader) error {
+			for begin := time.Now(); next < size && time.Since(begin) < a.Slice; next++ {
+				if err := a.judge(ctx, InBackground, a.checkEntry(r, next)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return err
+}
+
+// checkEntry checks an entry, and that its resource has a row, unless it was deleted.
+func (a *Auditor) checkEntry(r kv.Reader, sequence uint64) error {
+	a.metrics.entries.Inc()
+	e, err := changelog.CheckEntry(r, sequence)
+	if err != nil {
 		return err
 	}
-	start := anywhere(size)
-	for n := uint64(0); n < size; {
-		err := a.view(ctx, func(r kv.Reader) error {
-			for begin := time.Now(); n < size && time.Since(begin) < a.Slice; n++ {
-				if err := a.judge(a.checkEntry(r, (start+n)%size)); err != nil {
+	key, err := a.Resources.Own(e.Resource)
+	if err != nil || key == nil {
+		return err
+	}
+	own, err := get(r, key)
+	if err != nil || own != nil {
+		return err
+	}
+	return Current(r, a.Resources, e.Resource, nil)
+}
+
+// passSpace checks the resources of all own rows in a space.
+func (a *Auditor) passSpace(ctx context.Context, within kv.Range) error {
+	within.Limit = page
+	for more := true; more; {
+		if len(a.at.next) > 0 {
+			within.Start = a.at.next
+		}
+		err := a.slice(ctx, func(r kv.Reader) error {
+			begin := time.Now()
+			more = false
+			for pair, err := range r.Scan(within) {
+				if err := a.judge(ctx, InBackground, a.checkPair(r, pair, err)); err != nil {
 					return err
+				}
+				if pair.Key == nil {
+					return nil // a part of the file cannot be read
+				}
+				a.at.next, more = within.Behind(pair.Key).Start, true
+				if time.Since(begin) > a.Slice {
+					return nil
 				}
 			}
 			return nil
@@ -127,81 +206,51 @@ func (a *Auditor) passLog(ctx context.Context) error {
 	return nil
 }
 
-// checkEntry checks an entry and, if it is the newest one of its resource, the resource.
-func (a *Auditor) checkEntry(r kv.Reader, sequence uint64) error {
-	a.metrics.entries.Inc()
-	e, err := changelog.CheckEntry(r, sequence)
-	if err != nil {
+// checkPair checks the resource of a scanned own row.
+func (a *Auditor) checkPair(r kv.Reader, own kv.Pair, err error) error {
+	if err != nil || own.Value == nil {
 		return err
 	}
-	newest, err := changelog.List(r, changelog.Query{Resource: e.Resource, Limit: 1})
-	if err != nil || newest[0].Sequence != sequence {
-		return err
-	}
-	return Check(r, a.Resources, e.Resource)
-}
-
-// passSpace compares all own rows of a space with their newest entries, in order.
-func (a *Auditor) passSpace(ctx context.Context, within kv.Range) error {
-	within.Limit = page
-	for {
-		read := 0
-		err := a.view(ctx, func(r kv.Reader) error {
-			for pair, err := range r.Scan(within) {
-				if err != nil {
-					return a.judge(err)
-				}
-				within = within.Behind(pair.Key)
-				read++
-				if pair.Value == nil {
-					continue
-				}
-				a.metrics.rows.Inc()
-				if err := a.judge(a.checkOwn(r, pair)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil || read < page {
-			return err
-		}
-	}
-}
-
-func (a *Auditor) checkOwn(r kv.Reader, own kv.Pair) error {
+	a.metrics.rows.Inc()
 	stated, err := a.Resources.Resource(own)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	return Current(r, a.Resources, stated.Name, own.Value)
+	return Check(r, a.Resources, stated.Name, own.Value)
 }
 
-// judge reports a difference and returns other errors.
-func (a *Auditor) judge(err error) error {
-	if err == nil || !errors.Is(err, ErrMismatch) && !errors.Is(err, changelog.ErrTampered) && !errors.Is(err, kv.ErrCorrupt) {
+// checkNamed checks a resource by its name.
+func (a *Auditor) checkNamed(r kv.Reader, resource string) error {
+	key, err := a.Resources.Own(resource)
+	if err != nil || key == nil {
 		return err
 	}
-	a.metrics.mismatches.Inc()
-	a.Mismatch(err)
-	return nil
+	own, err := get(r, key)
+	if err != nil {
+		return err
+	}
+	return Check(r, a.Resources, resource, own)
 }
 
-// view runs one slice of the work, and waits before it as long as the share requires.
-func (a *Auditor) view(ctx context.Context, fn func(kv.Reader) error) error {
-	used := time.Since(a.slice)
+// judge reports a mismatch and returns other errors.
+func (a *Auditor) judge(ctx context.Context, by Finder, err error) error {
+	if err = a.Alarm.Report(ctx, by, err); IsMismatch(err) {
+		return nil
+	}
+	return err
+}
+
+// slice runs one slice of the work, after the pause that the one before it requires.
+func (a *Auditor) slice(ctx context.Context, fn func(kv.Reader) error) error {
+	if err := a.save(ctx); err != nil {
+		return err
+	}
+	used := threadTime() - a.mark
 	if !wait(ctx, time.Duration(float64(used)*(1/a.Share-1))) {
 		return ctx.Err()
 	}
-	a.slice = time.Now()
+	a.mark = threadTime()
 	return a.Store.View(ctx, fn)
-}
-
-// anywhere returns a random number below size.
-func anywhere(size uint64) uint64 {
-	var drawn [8]byte
-	rand.Read(drawn[:])
-	return binary.BigEndian.Uint64(drawn[:]) % size
 }
 
 // wait reports whether the time passed before ctx ended.
@@ -212,6 +261,6 @@ func wait(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		return true
+		return ctx.Err() == nil
 	}
 }

@@ -1,47 +1,42 @@
 package audit
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 type metrics struct {
-	entries, rows, mismatches prometheus.Counter
-	pass, duration            prometheus.Gauge
+	entries, rows         prometheus.Counter
+	begin, pass, duration prometheus.Gauge
 }
 
-func newMetrics() metrics {
+func newMetrics(service string) metrics {
+	labels := prometheus.Labels{"service": service}
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "keyward", Subsystem: "audit", Name: name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "keyward", Subsystem: "audit", Name: name, Help: help, ConstLabels: labels})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "keyward", Subsystem: "audit", Name: name, Help: help})
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "keyward", Subsystem: "audit", Name: name, Help: help, ConstLabels: labels})
 	}
 	return metrics{
-		entries:    counter("entries_total", "Entries of the change log that were compared with the store."),
-		rows:       counter("rows_total", "Resources that were compared with the change log."),
-		mismatches: counter("mismatches_total", "Differences between the store and its change log."),
-		pass:       gauge("last_pass_timestamp_seconds", "Time at which everything was last compared, in seconds since 1970."),
-		duration:   gauge("last_pass_duration_seconds", "Duration of the last comparison of everything."),
+		entries:  counter("entries_total", "Entries of the change log that were checked."),
+		rows:     counter("rows_total", "Resources that were compared with the change log."),
+		begin:    gauge("pass_begin_timestamp_seconds", "Time at which the current comparison of everything began, in seconds since 1970, or 0 between two of them."),
+		pass:     gauge("last_pass_timestamp_seconds", "Time at which the last comparison of everything ended, in seconds since 1970."),
+		duration: gauge("last_pass_duration_seconds", "Duration of the last comparison of everything."),
 	}
 }
 
-func (m metrics) register(with prometheus.Registerer) error {
-	if with == nil {
-		return nil
-	}
-	for _, c := range []prometheus.Collector{m.entries, m.rows, m.mismatches, m.pass, m.duration} {
-		if err := with.Register(c); err != nil {
-			return fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return nil
+func (m metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.entries, m.rows, m.begin, m.pass, m.duration}
 }
+
+func (m metrics) began(at time.Time) { m.begin.Set(float64(at.Unix())) }
 
 // passed records the end of a pass.
 func (m metrics) passed(begin time.Time) {
+	m.begin.Set(0)
 	m.pass.SetToCurrentTime()
 	m.duration.Set(time.Since(begin).Seconds())
 }

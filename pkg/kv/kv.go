@@ -97,7 +97,8 @@ type Reader interface {
 	Get(key []byte) ([]byte, error)
 
 	// Scan yields the pairs of a range in key order, at most r.Limit of them. It ends after the first
-	// error.
+	// error. If that is about one value, the pair has its key, so that another scan can continue
+	// behind it.
 	Scan(r Range) iter.Seq2[Pair, error]
 }
 

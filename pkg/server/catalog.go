@@ -17,6 +17,8 @@ import (
 // the chain depends on the methods.
 type catalog struct {
 	entries []entry
+	// names are the full names of the gRPC services of each service.
+	names [][]string
 	// contract are the services other than health and reflection.
 	contract map[string]bool
 }
@@ -31,7 +33,13 @@ type entry struct {
 func newCatalog(services []Service, h *health.Server, reflects string) *catalog {
 	c := &catalog{contract: make(map[string]bool)}
 	for _, svc := range services {
+		before := len(c.entries)
 		svc.Register(c)
+		var names []string
+		for _, e := range c.entries[before:] {
+			names = append(names, e.desc.ServiceName)
+		}
+		c.names = append(c.names, names)
 	}
 	access{}.Register(c)
 	for _, e := range c.entries {

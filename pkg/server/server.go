@@ -95,6 +95,8 @@ type Server struct {
 	limits Limits
 	log    *slog.Logger
 
+	services  []Service
+	names     [][]string         // of the gRPC services of each service
 	methods   map[string]*method // by full name: all there are
 	unknown   *method            // all others
 	telemetry *telemetry.Telemetry
@@ -133,6 +135,7 @@ func New(cfg Config, t *telemetry.Telemetry, services ...Service) (*Server, erro
 		policies: auth.NewPolicies(nil), codec: newCodec(), draining: make(chan struct{}),
 	}
 	c := newCatalog(services, s.health, cfg.Reflection)
+	s.services, s.names = services, c.names
 	var err error
 	if s.bodies, err = newBodies(*s.limits.BodyBytes, t.Metrics); err != nil {
 		return nil, err
@@ -196,6 +199,7 @@ func newSteps(cfg Config, policies *auth.Policies, c *catalog, metrics prometheu
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	defer s.follow(ctx)()
+	s.followHealth()
 	for _, lis := range listeners {
 		go func() { failed <- s.grpc.Serve(lis) }()
 	}

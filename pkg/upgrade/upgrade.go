@@ -257,7 +257,7 @@ func (u *upgrade) verify() error {
 				progress.done(1)
 				resource, err := u.Rows.Resource(own)
 				if err == nil {
-					err = audit.Check(r, u.Rows, resource.Name)
+					err = audit.Check(r, u.Rows, resource.Name, own.Value)
 				}
 				return errors.Join(u.ctx.Err(), err)
 			})

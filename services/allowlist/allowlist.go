@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
@@ -69,6 +70,10 @@ type Config struct {
 	// KeyFile is the path of an existing file with the key-encryption key; `allowlist
 	// create-key` creates one. Required.
 	KeyFile string `yaml:"key_file"`
+	// Integrity is the reaction to stored data that was changed by something other than the
+	// allowlist. Requests that need the data always fail. `stop` also reports the service as
+	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
+	Integrity string `yaml:"integrity"`
 	// Vault is the connection to the vault: mutual TLS. All files are PEM.
 	Vault VaultConfig `yaml:"vault"`
 	// Verification is how the allowlist looks for proofs at partners' hosts.
@@ -84,7 +89,7 @@ func (c Config) Check() error {
 	if c.KeyFile == "" {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
-	return errors.Join(append(errs, c.Vault.check(), c.Verification.check())...)
+	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
@@ -115,6 +120,8 @@ type Allowlist struct {
 	vault *vaultclient.Vault
 	api   *api.Server
 
+	alarm     *audit.Alarm
+	auditor   *audit.Auditor
 	endpoints *endpoint.Registry
 	uses      *activity.Meter
 	policies  atomic.Pointer[auth.Policies] // nil: not configured, so senders are unknown
@@ -176,14 +183,23 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	store.Authenticate(rows, keyring.Space())
-	a := &Allowlist{store: store, conn: conn, self: self}
+	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
+	a.store = a.alarm.Watch(store)
 	if around.wrap != nil {
-		a.store = around.wrap(store)
+		a.store = around.wrap(a.store)
 	}
 	if a.log, err = changelog.New(keys.Derive("change log"), purpose, around.now); err != nil {
 		return nil, errors.Join(fmt.Errorf("open change log: %w", err), store.Close(), conn.Close())
 	}
 	store.Attach(changelog.Name, a.log)
+	a.auditor = audit.New(audit.Config{
+		Service: purpose, Store: store, Log: a.log, Resources: endpoint.Rows{}, Alarm: a.alarm, Logger: logger,
+	})
+	if !around.idle {
+		if err := a.auditor.Newest(ctx, audit.AtStartLimit); err != nil {
+			return nil, errors.Join(fmt.Errorf("compare with the change log: %w", err), store.Close(), conn.Close())
+		}
+	}
 	if err := a.assemble(ctx, cfg, keys, logger, around); err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
@@ -241,11 +257,15 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	if err := a.answer(parts, vault, keys, around, cfg.Vault.maxStale()); err != nil {
 		return err
 	}
+	if err := a.measure(around.metrics); err != nil {
+		return err
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop, a.close = stop, sync.OnceValue(a.shut)
 	if around.idle {
 		return nil
 	}
+	a.tasks.Go(func() { a.auditor.Run(background) })
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
@@ -253,6 +273,16 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 	a.tasks.Go(func() { a.heads.Run(background) })
 	a.tasks.Go(func() { a.count(background, logger) })
 	a.tasks.Go(func() { a.exchanges.Run(background, logger) })
+	return nil
+}
+
+// measure registers the metrics of the comparison with the change log.
+func (a *Allowlist) measure(metrics prometheus.Registerer) error {
+	for _, c := range append(a.auditor.Collectors(), a.alarm.Collector()) {
+		if err := metrics.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -312,6 +342,10 @@ func (a *Allowlist) MaxReceiveBytes() map[string]int {
 		allowlistv1.AllowlistService_VerifySignature_FullMethodName: MaxMessage,
 	}
 }
+
+// Tampered returns a channel that is closed once the allowlist should not be used any more, because
+// something else changed its data.
+func (a *Allowlist) Tampered() <-chan struct{} { return a.alarm.Stopped() }
 
 // Verify recomputes the change log from its entries and compares it with its signed head. It takes
 // time in proportion to the size of the log.

@@ -46,6 +46,9 @@ type Config struct {
 	GRPC, JSON, Metrics string
 	// Telemetry configures logs, which go to standard error, and traces.
 	Telemetry telemetry.Config
+	// Integrity is the reaction of both services to stored data that something else changed: `stop`,
+	// the default, or `alarm`.
+	Integrity string
 }
 
 // DefaultConfig returns the configuration that `make run` uses.
@@ -77,7 +80,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out, log io.Writer) (err
 	if err != nil {
 		return err
 	}
-	services, err := open(ctx, h, ports, t)
+	services, err := open(ctx, h, ports, cfg.Integrity, t)
 	defer func() { err = errors.Join(err, server.CloseAll(services)) }()
 	if err != nil {
 		return err
@@ -92,8 +95,8 @@ type terminal struct {
 }
 
 // open opens both services over the folder.
-func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]server.Service, error) {
-	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), KeyFile: h.key("vault.kek")}, t.Log)
+func open(ctx context.Context, h *home, p *ports, reaction string, t *telemetry.Telemetry) ([]server.Service, error) {
+	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), KeyFile: h.key("vault.kek"), Integrity: reaction}, t.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func open(ctx context.Context, h *home, p *ports, t *telemetry.Telemetry) ([]ser
 	}
 	a, err := openAllowlist(ctx, allowlist.Config{
 		Store:   h.data("allowlist.db"),
-		KeyFile: h.key("allowlist.kek"),
+		KeyFile: h.key("allowlist.kek"), Integrity: reaction,
 		Vault: allowlist.VaultConfig{
 			Address: p.grpc.Addr().String(), CA: h.access("ca.pem"),
 			Certificate: h.key("allowlist-client.crt"), Key: h.key("allowlist-client.key"),

@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
@@ -42,6 +44,10 @@ type Config struct {
 	// create-key` creates one. Keep it apart from backups of the data file: with both,
 	// everything opens. Required.
 	KeyFile string `yaml:"key_file"`
+	// Integrity is the reaction to stored data that was changed by something other than the
+	// vault. Requests that need the data always fail. `stop` also reports the service as
+	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
+	Integrity string `yaml:"integrity"`
 }
 
 // Check returns all errors of the configuration, without opening a file.
@@ -53,7 +59,7 @@ func (c Config) Check() error {
 	if c.KeyFile == "" {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
@@ -78,12 +84,32 @@ type Vault struct {
 	secrets *secret.Store
 	heads   *witness.Heads
 	api     *api.Server
-	alarm   alarm
+	alarm   *audit.Alarm
+	auditor *audit.Auditor
+
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
 }
 
-// New opens the vault. The logger receives errors of background work. Close the vault after the
-// server with which it is registered has stopped.
+// New opens the vault, compares the newest changes with the change log, and starts to compare
+// everything in the background. The logger receives errors of background work. Close the vault after
+// the server with which it is registered has stopped.
 func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
+	v, err := open(ctx, cfg, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.auditor.Newest(ctx, audit.AtStartLimit); err != nil {
+		return nil, errors.Join(fmt.Errorf("compare with the change log: %w", err), v.Close())
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	v.stop = stop
+	v.tasks.Go(func() { v.auditor.Run(background) })
+	return v, nil
+}
+
+// open opens the vault without the comparison with the change log.
+func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
 	}
@@ -104,7 +130,8 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	store.Authenticate(rows, keyring.Space())
-	v := &Vault{store: store, alarm: alarm{rang: make(chan struct{})}}
+	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
+	v.store = v.alarm.Watch(store)
 	if err := v.assemble(ctx, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -122,13 +149,16 @@ func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Ke
 	if err != nil {
 		return fmt.Errorf("prepare page tokens: %w", err)
 	}
-	heads, err := witness.Open(ctx, store, log, logger)
+	v.auditor = audit.New(audit.Config{
+		Service: purpose, Store: store, Log: log, Resources: secret.Rows{}, Alarm: v.alarm, Logger: logger,
+	})
+	heads, err := witness.Open(ctx, v.store, log, logger)
 	if err != nil {
 		return err
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
-		KV: store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Tampered: v.alarm.ring,
+		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm,
 	})
 	if err != nil {
 		return fmt.Errorf("open secrets: %w", err)
@@ -147,7 +177,7 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) { v.api.Register(r) }
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{v.heads.Collector(), v.alarm.collector()} {
+	for _, c := range append(v.auditor.Collectors(), v.alarm.Collector(), v.heads.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -155,13 +185,17 @@ func (v *Vault) Measure(metrics prometheus.Registerer) error {
 	return nil
 }
 
+// Tampered returns a channel that is closed once the vault should not be used any more, because
+// something else changed its data.
+func (v *Vault) Tampered() <-chan struct{} { return v.alarm.Stopped() }
+
 // LogKey returns the public key of the change log of a stopped vault, in the form that verifies its
 // checkpoints.
 func LogKey(ctx context.Context, cfg Config) (key string, err error) {
 	if _, err := os.Stat(cfg.Store); err != nil {
 		return "", fmt.Errorf("open store: %w", err) // and do not create one
 	}
-	v, err := New(ctx, cfg, slog.New(slog.DiscardHandler))
+	v, err := open(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}
@@ -179,6 +213,8 @@ func (v *Vault) Verify(ctx context.Context) error {
 
 // Close waits for changes in progress and closes the store.
 func (v *Vault) Close() error {
+	v.stop()
+	v.tasks.Wait()
 	v.secrets.Close()
 	if err := v.store.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)

@@ -23,7 +23,7 @@ func (s *snapshot) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 		for range r.Limit {
 			pair, ok, err := it.next()
 			if err != nil {
-				yield(kv.Pair{}, err)
+				yield(pair, err)
 				return
 			}
 			if !ok || !yield(pair, nil) {
@@ -68,8 +68,10 @@ func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 			return it.group(group, key, stored)
 		}
 	}
-	pair, err = it.s.rows.decodePair(key, stored)
-	return pair, err == nil, err
+	if pair, err = it.s.rows.decodePair(key, stored); err != nil {
+		return kv.Pair{Key: bytes.Clone(key)}, false, err
+	}
+	return pair, true, nil
 }
 
 // group returns the pair of a group whose first key in the direction of the scan is given, and
@@ -81,7 +83,8 @@ func (it *iterator) group(group, key, stored []byte) (pair kv.Pair, ok bool, err
 	}
 	if found {
 		pair, err = it.s.rows.decodePair(group, stored)
-	} else {
+	}
+	if !found || err != nil {
 		pair = kv.Pair{Key: bytes.Clone(group)}
 	}
 	it.pass(group)

@@ -9,7 +9,7 @@ import (
 )
 
 // Rows describes the rows of endpoints to an auditor. An endpoint has only its own row: the other
-// rows of the registry are not logged.
+// rows of the registry are not logged. See the package comment.
 type Rows struct{}
 
 var _ audit.Resources = Rows{}
@@ -49,3 +49,28 @@ func (Rows) Prefixes(string, string) []kv.Key { return nil }
 
 // Ref implements [audit.Resources].
 func (Rows) Ref(string, string, []byte) (string, error) { return "", errNoRow }
+
+// A compared is a stored state of an endpoint.
+type compared struct {
+	name Name
+	sum  uint64 // see [matcher.sum]
+}
+
+// compare compares the stored record of an endpoint with the newest entry of its name, unless it did
+// so before.
+func (r *Registry) compare(reader kv.Reader, name Name, record []byte) error {
+	state := compared{name, r.matches.sum(record)}
+	if r.compared.Has(state) {
+		return nil
+	}
+	if err := audit.Current(reader, Rows{}, name.String(), record); err != nil {
+		return err
+	}
+	r.compared.Add(state)
+	return nil
+}
+
+// compareMissing fails if the newest entry of a name without an endpoint is not about its deletion.
+func compareMissing(reader kv.Reader, name Name) error {
+	return audit.Current(reader, Rows{}, name.String(), nil)
+}

@@ -86,7 +86,7 @@ func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 // agrees reports whether the store and the matcher agree about an endpoint. It decodes the stored
 // record only if that has changed since the matcher read it.
 func (r *Registry) agrees(ctx context.Context, name Name, seen facts) (bool, error) {
-	record, err := r.record(ctx, endpointKey(name))
+	record, err := r.record(ctx, name, endpointKey(name), nil)
 	switch {
 	case errors.Is(err, kv.ErrNotFound):
 		return false, nil
@@ -106,7 +106,7 @@ func (r *Registry) agrees(ctx context.Context, name Name, seen facts) (bool, err
 func (r *Registry) present(ctx context.Context, name Name) (*Endpoint, error) {
 	var e *Endpoint
 	err := r.kv.View(ctx, func(reader kv.Reader) (err error) {
-		e, err = find(reader, name)
+		e, err = r.lookUp(reader, name)
 		return err
 	})
 	return e, err
@@ -116,7 +116,7 @@ func (r *Registry) present(ctx context.Context, name Name) (*Endpoint, error) {
 // name.
 func (r *Registry) followMatch(ctx context.Context, name Name) error {
 	err := r.matches.set(name, func() (*facts, error) {
-		record, err := r.record(ctx, endpointKey(name))
+		record, err := r.record(ctx, name, endpointKey(name), nil)
 		if errors.Is(err, kv.ErrNotFound) {
 			r.followed(name, nil)
 			return nil, nil //nolint:nilnil // nil means that the endpoint does not exist

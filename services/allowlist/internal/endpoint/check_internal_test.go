@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -14,13 +15,14 @@ func TestAMatchInMemoryCountsOnlyIfTheStoreAgrees(t *testing.T) {
 	name := Name{"acme", "e000001"}
 	change := func(edit func(*Endpoint)) error {
 		return r.kv.Update(t.Context(), func(tx kv.Tx) error {
-			e, err := read(tx, name)
+			e, err := r.read(tx, name)
 			if err != nil {
 				return err
 			}
+			old := e
 			edit(&e)
-			value, err := encode(e.record())
-			return errors.Join(err, tx.Put(endpointKey(name), value))
+			note, err := entry(ActionUpdated, old, e, changelog.Author{})
+			return errors.Join(err, r.write(tx, &old, &e, note))
 		})
 	}
 	for _, tt := range []struct {

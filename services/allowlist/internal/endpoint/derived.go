@@ -49,7 +49,7 @@ func (d *Derived[T]) Get(ctx context.Context, name Name) (value T, err error) {
 	if !ok {
 		known.key = endpointKey(name)
 	}
-	record, err := d.registry.record(ctx, known.key)
+	record, err := d.registry.record(ctx, name, known.key, known.record)
 	switch {
 	case errors.Is(err, kv.ErrNotFound):
 		d.cached.Remove(name)
@@ -70,12 +70,15 @@ func (d *Derived[T]) Get(ctx context.Context, name Name) (value T, err error) {
 	return value, nil
 }
 
-// record returns the stored record of the endpoint with a key. The error wraps [kv.ErrNotFound] if
-// the endpoint does not exist.
-func (r *Registry) record(ctx context.Context, key kv.Key) (record []byte, err error) {
+// record returns the stored record of an endpoint. It compares the record with the change log at its
+// first use, unless it is the known one. The error wraps [kv.ErrNotFound] if the endpoint does not
+// exist.
+func (r *Registry) record(ctx context.Context, name Name, key kv.Key, known []byte) (record []byte, err error) {
 	err = r.kv.View(ctx, func(reader kv.Reader) (err error) {
-		record, err = reader.Get(key)
-		return err
+		if record, err = reader.Get(key); err != nil || bytes.Equal(record, known) {
+			return err
+		}
+		return r.compare(reader, name, record)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read endpoint: %w", err)

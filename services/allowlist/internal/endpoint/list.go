@@ -209,17 +209,20 @@ func (c *collector) page() Page {
 	return Page{Endpoints: c.endpoints, Cursor: c.cursor}
 }
 
-// fillIndexes adds all endpoints to the search index and the matcher. It runs before any change.
+// fillIndexes adds all endpoints to the search index and the matcher. It runs before any change. It
+// skips damaged records, which the store reports, so that the others can be used.
 func (r *Registry) fillIndexes(ctx context.Context) error {
 	start := []byte(allEndpoints())
 	for {
 		var found []Endpoint
 		var sums []uint64
 		var last []byte
+		skips := false
 		err := r.kv.View(ctx, func(reader kv.Reader) error {
-			found, sums = nil, nil
+			found, sums, skips = nil, nil, false
 			for pair, err := range reader.Scan(kv.Range{Start: start, End: kv.After(allEndpoints()), Limit: maxExamined}) {
 				if err != nil {
+					last, skips = pair.Key, pair.Key != nil && errors.Is(err, kv.ErrCorrupt)
 					return fmt.Errorf("scan endpoints: %w", err)
 				}
 				name, err := endpointName(pair.Key)
@@ -234,7 +237,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !skips {
 			return err
 		}
 		for i, e := range found {
@@ -248,7 +251,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 			r.legacy.set(e.Name, &e)
 			r.sharing.set(e.Name, &e)
 		}
-		if len(found) < maxExamined {
+		if len(found) < maxExamined && !skips {
 			return nil
 		}
 		start = append(last, 0)

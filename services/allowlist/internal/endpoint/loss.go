@@ -61,7 +61,7 @@ func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing 
 	defer r.follow(ctx, e.Name)
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
-		old, err := read(tx, e.Name)
+		old, err := r.read(tx, e.Name)
 		if err != nil {
 			return err
 		}

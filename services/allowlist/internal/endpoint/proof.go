@@ -198,7 +198,7 @@ func (r *Registry) checkProof(ctx context.Context, name Name) error {
 func (r *Registry) conclude(ctx context.Context, seen Endpoint, period verify.Period, found bool) error {
 	defer r.follow(ctx, seen.Name)
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
-		old, err := find(tx, seen.Name)
+		old, err := r.lookUp(tx, seen.Name)
 		if err != nil || old == nil || old.UID != seen.UID || old.Verification != seen.Verification {
 			return err
 		}

@@ -104,7 +104,7 @@ func (r *Registry) needed(ctx context.Context, secret string, b vaultclient.Bind
 	}
 	needed := false
 	err = r.kv.View(ctx, func(reader kv.Reader) error {
-		e, err := find(reader, name)
+		e, err := r.lookUp(reader, name)
 		if err != nil {
 			return err
 		}

@@ -10,11 +10,15 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
-// read returns the named endpoint, or ENDPOINT_NOT_FOUND.
-func read(r kv.Reader, name Name) (Endpoint, error) {
-	value, err := r.Get(endpointKey(name))
+// read returns the named endpoint, or ENDPOINT_NOT_FOUND. It compares the endpoint with the change
+// log at its first use.
+func (r *Registry) read(reader kv.Reader, name Name) (Endpoint, error) {
+	value, err := reader.Get(endpointKey(name))
 	if errors.Is(err, kv.ErrNotFound) {
 		return Endpoint{}, notFound()
+	}
+	if err == nil {
+		err = r.compare(reader, name, value)
 	}
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("read endpoint: %w", err)
@@ -23,12 +27,12 @@ func read(r kv.Reader, name Name) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
-	return e, addCheck(r, &e)
+	return e, addCheck(reader, &e)
 }
 
-// find is like read, but returns nil if the endpoint does not exist.
-func find(r kv.Reader, name Name) (*Endpoint, error) {
-	e, err := read(r, name)
+// lookUp is like read, but returns nil if the endpoint does not exist.
+func (r *Registry) lookUp(reader kv.Reader, name Name) (*Endpoint, error) {
+	e, err := r.read(reader, name)
 	if fault.Is(err, ReasonNotFound) {
 		return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 	}

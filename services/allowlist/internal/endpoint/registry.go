@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
@@ -74,6 +75,7 @@ type Registry struct {
 	hook      func(step string) error
 	index     *search.Index
 	matches   *matcher
+	compared  audit.Compared[compared]
 	guard     *dialguard.Guard
 	proofs    *verify.Checker
 	recheck   time.Duration
@@ -147,7 +149,7 @@ type Call struct {
 func (r *Registry) Get(ctx context.Context, name Name) (Endpoint, error) {
 	var e Endpoint
 	err := r.kv.View(ctx, func(reader kv.Reader) (err error) {
-		e, err = read(reader, name)
+		e, err = r.read(reader, name)
 		return err
 	})
 	return e, err
@@ -205,7 +207,7 @@ func (r *Registry) Delete(ctx context.Context, name Name, etag string, call Call
 		if _, seen, err := r.replays.Lookup(tx, call.Request); err != nil || seen {
 			return err
 		}
-		old, err := read(tx, name)
+		old, err := r.read(tx, name)
 		if err != nil {
 			return err
 		}
@@ -272,6 +274,9 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, ca
 	}
 	e.Revision, e.Updated = before.Revision+1, after(r.now(), before.Updated)
 	if old == nil {
+		if err := compareMissing(tx, e.Name); err != nil {
+			return Endpoint{}, err
+		}
 		e.Revision, e.Created = resource.FirstRevision(e.UID), e.Updated
 	}
 	if err := r.release(tx, old, e.Operation); err != nil {

@@ -124,7 +124,7 @@ func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Re
 	defer r.follow(ctx, e.Name)
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
-		old, err := read(tx, e.Name)
+		old, err := r.read(tx, e.Name)
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func (r *Registry) begin(ctx context.Context, s saving) (Endpoint, []Need, error
 			saved = *e
 			return nil
 		}
-		old, err := find(tx, s.name)
+		old, err := r.lookUp(tx, s.name)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (r *Registry) replayed(tx kv.Tx, s saving) (*Endpoint, error) {
 	if err != nil || !seen {
 		return nil, err
 	}
-	e, err := read(tx, s.name)
+	e, err := r.read(tx, s.name)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (r *Registry) complete(tx kv.Tx, s saving, references []Reference) (Endpoin
 	} else if e != nil {
 		return *e, r.retire(tx, s.operation)
 	}
-	old, err := find(tx, s.name)
+	old, err := r.lookUp(tx, s.name)
 	if err != nil {
 		return Endpoint{}, err
 	}

@@ -51,7 +51,7 @@ type Trial struct {
 func (r *Registry) Try(ctx context.Context, t Trial) error {
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		e := t.Endpoint
-		now, err := read(tx, e.Name)
+		now, err := r.read(tx, e.Name)
 		if err != nil {
 			return err
 		}

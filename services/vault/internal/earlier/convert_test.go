@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
@@ -142,17 +144,29 @@ func (u *upgraded) check(t testing.TB, r kv.Reader) (differs error) {
 	return errors.Join(err, differs)
 }
 
-// vault opens the new store.
+// vault opens the new store. The test fails if the vault finds data that was changed.
 func (u *upgraded) vault(t testing.TB) *secret.Store {
 	t.Helper()
+	alarm := audit.NewAlarm("vault", audit.Stop, slog.New(slog.DiscardHandler))
+	auditor := audit.New(audit.Config{Store: u.store, Log: u.log, Resources: secret.Rows{}, Alarm: alarm, Share: 1})
+	if err := auditor.Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: u.store, Keys: u.keys, Log: u.log, Ledger: replay.NewLedger([32]byte{}, time.Now), Now: func() time.Time { return now },
-		Tampered: func() { t.Error("the vault finds data that was changed") },
+		KV: alarm.Watch(u.store), Keys: u.keys, Log: u.log, Ledger: replay.NewLedger([32]byte{}, time.Now), Now: func() time.Time { return now },
+		Alarm: alarm,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.Close()
+		select {
+		case <-alarm.Stopped():
+			t.Error("the vault finds data that was changed")
+		default:
+		}
+	})
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
@@ -130,7 +131,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 	got.Sealed = sec.Purpose != nil && !sec.Purpose.Sealed.IsZero()
 	got.Usage, got.AllowedHosts = sec.Usage, v.AllowedHosts
 	if got.Plain, err = s.openValue(sec, v); err != nil {
-		return Resolved{}, false, s.noteTampered(ctx, err)
+		return Resolved{}, false, s.alarm.Report(ctx, audit.ByRequest, err)
 	}
 	if sealable && w.Seal {
 		got.prints = s.equalPrints(sec.Name.Workspace, got.Plain, v.Public)

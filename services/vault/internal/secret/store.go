@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
@@ -38,9 +39,9 @@ type Config struct {
 	Random io.Reader
 	// Logger receives errors of background work; if nil, they are discarded.
 	Logger *slog.Logger
-	// Tampered is called for each error about data that was changed outside of the vault. It must be
-	// quick.
-	Tampered func()
+	// Alarm receives mismatches about data that was changed outside of the vault, except those of the
+	// transactions of KV; if nil, they are discarded.
+	Alarm *audit.Alarm
 	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.
 	Reach uint64
 }
@@ -66,8 +67,8 @@ type Store struct {
 	commits *commits
 	reach   uint64
 
-	compared comparisons
-	tampered func()
+	compared audit.Compared[comparison]
+	alarm    *audit.Alarm
 
 	drawing chan struct{} // holds one element for each private key that is being generated
 	garbage chan struct{} // hints that the queue is not empty; holds one element
@@ -89,7 +90,7 @@ type Call struct {
 func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	commits := new(commits)
 	s := &Store{
-		commits: commits, tampered: cfg.Tampered, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
+		commits: commits, alarm: cfg.Alarm, keys: cfg.Keys, log: cfg.Log, ledger: cfg.Ledger,
 		now: cfg.Now, random: cfg.Random, logger: cfg.Logger,
 		index:   search.NewIndex(),
 		reach:   cmp.Or(cfg.Reach, 100_000),
@@ -105,10 +106,10 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	if s.tampered == nil {
-		s.tampered = func() {}
+	if s.alarm == nil {
+		s.alarm = audit.NewAlarm("vault", audit.AlarmOnly, slog.New(slog.DiscardHandler))
 	}
-	s.kv = noticed{cfg.KV, commits, s.noteTampered}
+	s.kv = noticed{cfg.KV, commits}
 	s.printKey = s.keys.Derive("fingerprints")
 	var err error
 	if s.refusals, err = newRefusals(s); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
@@ -34,8 +35,8 @@ type fixture struct {
 	logger *slog.Logger
 	reach  uint64
 
-	kek      tink.AEAD
-	tampered func()
+	kek   tink.AEAD
+	alarm *audit.Alarm
 }
 
 // A clock is set manually.
@@ -74,7 +75,7 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) open(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Tampered: f.tampered,
+		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Alarm: f.alarm,
 		Ledger: replay.NewLedger(f.keys.Derive("ledger"), f.clock.read),
 	})
 	if err != nil {

@@ -1,12 +1,9 @@
 package secret
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -26,26 +23,9 @@ import (
 
 // ErrTampered is the error of data that was changed outside of the vault. It never contains a
 // name.
-var ErrTampered = errors.New("stored data was changed outside of the vault")
+var ErrTampered = fmt.Errorf("%w: stored data was changed outside of the vault", audit.ErrMismatch)
 
 func tampered(what string) error { return fmt.Errorf("%w: %s", ErrTampered, what) }
-
-// isTampered reports whether an error is about data that was changed outside of the vault, also at
-// the levels below.
-func isTampered(err error) bool {
-	return errors.Is(err, ErrTampered) || errors.Is(err, changelog.ErrTampered) || errors.Is(err, kv.ErrCorrupt)
-}
-
-// noteTampered logs and reports an error about data that was changed outside of the vault. It
-// returns err.
-func (s *Store) noteTampered(ctx context.Context, err error) error {
-	if !isTampered(err) {
-		return err
-	}
-	s.logger.ErrorContext(ctx, "stored data was changed outside of the vault; keep the data file and compare it with a backup", slog.Any("error", err))
-	s.tampered()
-	return err
-}
 
 // loadIntact returns the secret of a name for a change, or SECRET_NOT_FOUND. It compares the
 // secret's row with the newest entry of the name.
@@ -123,7 +103,7 @@ func (s *Store) loadSecret(r kv.Reader, name Name) (Secret, error) {
 // before.
 func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
 	seen := comparison{rawUID(sec.UID), 0, sec.LastChange}
-	if s.compared.has(seen) {
+	if s.compared.Has(seen) {
 		return nil
 	}
 	newest, err := newestEntry(r, sec.Name)
@@ -131,7 +111,7 @@ func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
 		err = sec.matches(newest, text)
 	}
 	if err == nil {
-		s.compared.add(seen)
+		s.compared.Add(seen)
 	}
 	return err
 }
@@ -140,7 +120,7 @@ func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
 // before.
 func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte) error {
 	seen := comparison{rawUID(sec.UID), v.Number, v.LastChange}
-	if s.compared.has(seen) {
+	if s.compared.Has(seen) {
 		return nil
 	}
 	if tx, writes := r.(*writes); writes {
@@ -156,7 +136,7 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 	if len(entries) == 0 || entries[0].Sequence != v.LastChange || entries[0].Resource != sec.Name.String() || entries[0].State(ref, text) != changelog.Matches {
 		return tampered("a version differs from its entry in the change log")
 	}
-	s.compared.add(seen)
+	s.compared.Add(seen)
 	return nil
 }
 
@@ -182,35 +162,9 @@ func (s Secret) countsBindings(r kv.Reader) error {
 	return nil
 }
 
-// maxCompared is the number of comparisons that are remembered, at least half of them the last.
-const maxCompared = 1 << 17
-
 // A comparison is the row of a secret, or of one of its versions, that was compared with the log.
 type comparison struct {
 	uid     [uidSize]byte
 	version uint32 // 0 for the secret
 	change  uint64
-}
-
-// comparisons remembers the last comparisons. The zero value is ready to use.
-type comparisons struct {
-	mu          sync.RWMutex
-	last, early map[comparison]struct{}
-}
-
-func (c *comparisons) has(one comparison) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	_, last := c.last[one]
-	_, early := c.early[one]
-	return last || early
-}
-
-func (c *comparisons) add(one comparison) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.last == nil || len(c.last) == maxCompared/2 {
-		c.last, c.early = make(map[comparison]struct{}), c.last
-	}
-	c.last[one] = struct{}{}
 }

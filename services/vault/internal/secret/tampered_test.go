@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
@@ -23,8 +27,11 @@ type stoppable struct {
 	file  string
 	db    *boltkv.DB
 	heard *servertest.Log
-	// alarms counts the reports of data that was changed.
-	alarms int
+}
+
+// alarms returns the number of mismatches.
+func (s *stoppable) alarms() int {
+	return int(testutil.ToFloat64(s.alarm.Collector().(*prometheus.CounterVec).WithLabelValues(string(audit.ByRequest))))
 }
 
 func newStoppable(t *testing.T) *stoppable {
@@ -33,7 +40,7 @@ func newStoppable(t *testing.T) *stoppable {
 	f.Close()
 	s := &stoppable{fixture: f, file: filepath.Join(t.TempDir(), "store"), heard: new(servertest.Log)}
 	f.logger = slog.New(slog.NewTextHandler(s.heard, nil))
-	f.tampered = func() { s.alarms++ }
+	f.alarm = audit.NewAlarm("vault", audit.AlarmOnly, f.logger)
 	s.start(t)
 	return s
 }
@@ -45,7 +52,7 @@ func (s *stoppable) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.db.Close() })
-	s.kv = s.db
+	s.kv = s.alarm.Watch(s.db)
 	if s.keys, err = keyring.Open(t.Context(), s.kv, s.kek, "vault"); err != nil {
 		t.Fatal(err)
 	}
@@ -218,8 +225,8 @@ func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 			made := s.create(t, "key", "the first value")
 			s.bind(t, "key", "bank", "op")
 			s.edit(t, tt.attack(t, s, made))
-			if s.alarms != 0 {
-				t.Fatalf("%d alarms before the attack", s.alarms)
+			if s.alarms() != 0 {
+				t.Fatalf("%d alarms before the attack", s.alarms())
 			}
 			got := s.operations(t, made.UID)
 			for _, operation := range tt.finds {
@@ -227,10 +234,10 @@ func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 					t.Errorf("%s = %v, want %v", operation, got[operation], secret.ErrTampered)
 				}
 			}
-			if s.alarms < len(tt.finds) {
-				t.Errorf("%d alarms, want one for each of %v", s.alarms, tt.finds)
+			if s.alarms() < len(tt.finds) {
+				t.Errorf("%d alarms, want one for each of %v", s.alarms(), tt.finds)
 			}
-			if log := s.heard.String(); !strings.Contains(log, "changed outside of the vault") || strings.Contains(log, "acme") || strings.Contains(log, made.UID) {
+			if log := s.heard.String(); !strings.Contains(log, "changed outside of the service") || strings.Contains(log, "acme") || strings.Contains(log, made.UID) {
 				t.Errorf("the log is\n%s", log)
 			}
 		})
@@ -243,8 +250,8 @@ func TestMissingSecretIsFoundWhenItsNameIsUsedAgain(t *testing.T) {
 	s.create(t, "key", "v")
 	s.edit(t, map[string][]byte{string(secret.SecretKey(name("key"))): nil})
 	_, err := s.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: value(t, "v")})
-	if !errors.Is(err, secret.ErrTampered) || s.alarms != 1 {
-		t.Errorf("Create in place of a secret whose row is missing = %v, with %d alarms", err, s.alarms)
+	if !errors.Is(err, secret.ErrTampered) || s.alarms() != 1 {
+		t.Errorf("Create in place of a secret whose row is missing = %v, with %d alarms", err, s.alarms())
 	}
 }
 
@@ -292,7 +299,7 @@ func TestNothingIsFoundInDataThatTheVaultWrote(t *testing.T) {
 			t.Errorf("%s = %v", operation, err)
 		}
 	}
-	if s.alarms != 0 {
-		t.Errorf("%d alarms:\n%s", s.alarms, s.heard.String())
+	if s.alarms() != 0 {
+		t.Errorf("%d alarms:\n%s", s.alarms(), s.heard.String())
 	}
 }

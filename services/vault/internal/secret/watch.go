@@ -258,16 +258,10 @@ func (c *commits) wake() {
 }
 
 // noticed is a store that wakes waiting goroutines after each update, even after a failed one,
-// which may have been committed. It passes errors to a function.
+// which may have been committed.
 type noticed struct {
 	kv.Store
 	commits *commits
-	note    func(context.Context, error) error
-}
-
-// View implements [kv.Store].
-func (n noticed) View(ctx context.Context, fn func(kv.Reader) error) error {
-	return n.note(ctx, n.Store.View(ctx, fn))
 }
 
 // Update implements [kv.Store].
@@ -282,7 +276,7 @@ func (n noticed) Update(ctx context.Context, fn func(kv.Tx) error) error {
 		return err
 	})
 	if err != nil {
-		return n.note(ctx, err)
+		return err
 	}
 	n.commits.grow(size)
 	return nil
