@@ -36,7 +36,7 @@ type spied struct {
 }
 
 func (s spied) Scan(in kv.Range) iter.Seq2[kv.Pair, error] {
-	*s.names = *s.names || bytes.Equal(in.Start, kv.NewKey("secret"))
+	*s.names = *s.names || bytes.Equal(in.Start, kv.NewKey("s"))
 	return s.Reader.Scan(in)
 }
 
