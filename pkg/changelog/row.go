@@ -17,8 +17,8 @@ type Row struct {
 	Value []byte
 }
 
-// The digest of a row is cut to 16 bytes. Whoever chooses the value does not know the salt, which
-// is generated when the change is stored, so two values with one digest cannot be prepared.
+// The digest of a row is cut to 16 bytes. An attacker who chooses the value does not know the salt,
+// which is generated when the change is stored, and cannot prepare two values with one digest.
 const rowDigestSize = 16
 
 // A State is what an entry states about a row.

@@ -48,7 +48,7 @@ var (
 	ErrOverloaded = errors.New("kv: too many updates are waiting")
 	// ErrTooLarge is returned by an update that exceeds MaxOps, MaxBytes, or MaxKey.
 	ErrTooLarge = errors.New("kv: transaction is too large")
-	// ErrCorrupt reports a value whose checksum does not match.
+	// ErrCorrupt reports a value that decayed, or that the service did not write.
 	ErrCorrupt = errors.New("kv: stored value is corrupt")
 )
 

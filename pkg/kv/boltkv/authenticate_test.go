@@ -53,7 +53,7 @@ func read(t *testing.T, db *boltkv.DB, key kv.Key) (got, scanned error) {
 	return got, scanned
 }
 
-// Somebody edits the file while no program runs, with bbolt and without the secret.
+// An attacker edits the file while no program runs, with bbolt and without the secret.
 func TestForgedRowsAreRefused(t *testing.T) {
 	t.Parallel()
 	a, b := kv.NewKey("a"), kv.NewKey("b")

@@ -21,8 +21,8 @@ const KeptSuffix = ".before-upgrade"
 // one. The old file remains under its name with [KeptSuffix].
 //
 // Whatever happens, the name refers to one of the two files, and that file is complete: the new one
-// is written under a temporary name, synced, and then renamed. What an interrupted upgrade left is
-// removed by the next one.
+// is written under a temporary name, synced, and then renamed. The next upgrade removes the
+// remains of an interrupted one.
 //
 // The error wraps [ErrLocked] if another process holds the store, and [ErrNewer] or [ErrUpgraded] if
 // its format is not the earlier one.

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	vaultgw "github.com/keyward/keyward/proto/gen/gateway/keyward/vault/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
@@ -125,7 +126,7 @@ func door(t testing.TB, conn grpc.ClientConnInterface) http.Handler {
 // bareMux returns the mux of grpc-gateway with its defaults.
 func bareMux(t testing.TB, conn grpc.ClientConnInterface) http.Handler {
 	mux := runtime.NewServeMux()
-	if err := vaultv1.RegisterVaultServiceHandlerClient(t.Context(), mux, vaultv1.NewVaultServiceClient(conn)); err != nil {
+	if err := vaultgw.RegisterVaultServiceHandlerClient(t.Context(), mux, vaultv1.NewVaultServiceClient(conn)); err != nil {
 		t.Fatal(err)
 	}
 	return mux

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	allowlistgw "github.com/keyward/keyward/proto/gen/gateway/keyward/allowlist/v1"
+	vaultgw "github.com/keyward/keyward/proto/gen/gateway/keyward/vault/v1"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/frontdoor/gateway"
@@ -46,8 +48,8 @@ func reference(t testing.TB, conn grpc.ClientConnInterface) http.Handler {
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
 	)
 	if err := errors.Join(
-		vaultv1.RegisterVaultServiceHandlerClient(t.Context(), mux, vaultv1.NewVaultServiceClient(conn)),
-		allowlistv1.RegisterAllowlistServiceHandlerClient(t.Context(), mux, allowlistv1.NewAllowlistServiceClient(conn)),
+		vaultgw.RegisterVaultServiceHandlerClient(t.Context(), mux, vaultv1.NewVaultServiceClient(conn)),
+		allowlistgw.RegisterAllowlistServiceHandlerClient(t.Context(), mux, allowlistv1.NewAllowlistServiceClient(conn)),
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
@@ -89,24 +90,11 @@ func agePorts(t testing.TB, k *allowlisttest.Kit) {
 	t.Helper()
 	k.Server.Stop()
 	k.VaultServer.Stop()
-	bare := func(_ []byte, record map[string]any) map[string]any {
-		hosts, _ := record["allowed_hosts"].([]any)
-		hosts = slices.DeleteFunc(hosts, func(host any) bool { return strings.Contains(host.(string), ":") })
-		for _, name := range []string{"ports", "port", "allowed_hosts"} {
-			delete(record, name)
-		}
-		if len(hosts) > 0 {
-			record["allowed_hosts"] = hosts
-		}
-		return record
-	}
 	vaulttest.ForgetPorts(t, k.VaultConfig)
-	rewrite(t, k.Config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
-		references, _ := record["references"].([]any)
-		for _, reference := range references {
-			bare(nil, reference.(map[string]any))
+	allowlisttest.Rewrite(t, k.Config, func(_ string, e *stored.Endpoint) {
+		for _, r := range e.GetReferences() {
+			r.Port = 0
 		}
-		return record
 	})
 	k.StartVault(t)
 	k.Start(t)
@@ -339,6 +327,7 @@ func TestAVaultThatWasRestoredFromBeforeTheReportReceivesItAgain(t *testing.T) {
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
 	k.StartVault(t)
 	k.Restart(t)
+	k.AcceptVault(t)
 	if got := authorization(t, k, "plain") + " " + authorization(t, k, "other"); got != "the value of version 2 HOST_NOT_ALLOWED" {
 		t.Errorf("messages before the comparison = %s", got)
 	}

@@ -86,6 +86,7 @@ func TestReconcileBindsAgainThoughTheVersionIsGone(t *testing.T) {
 	k.VaultServer.Stop()
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, backup, 0o600))
 	k.StartVault(t)
+	k.AcceptVault(t)
 	allowlisttest.Eventually(t, func() bool { return len(k.Held(t, secret)) == 1 }, "the secret can be deleted under the endpoint")
 }
 

@@ -2,7 +2,6 @@ package endpoint_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -10,50 +9,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/kv/boltkv"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
-
-// rewrite opens the store of a stopped program, and changes the values of a space of keys. Change
-// gets the decoded JSON, and returns nil to leave a value as it is.
-func rewrite(t testing.TB, file, space string, change func(key []byte, record map[string]any) map[string]any) {
-	t.Helper()
-	db, err := boltkv.Open(file, boltkv.Options{})
-	allowlisttest.Must(t, err)
-	defer func() { allowlisttest.Must(t, db.Close()) }()
-	allowlisttest.Must(t, db.Update(t.Context(), func(tx kv.Tx) error {
-		var pairs []kv.Pair
-		for pair, err := range tx.Scan(kv.Prefix(kv.NewKey(space), 100)) {
-			if err != nil {
-				return err
-			}
-			pairs = append(pairs, pair)
-		}
-		for _, pair := range pairs {
-			var record map[string]any
-			if err := json.Unmarshal(pair.Value[1:], &record); err != nil {
-				return err
-			}
-			changed := change(pair.Key, record)
-			if changed == nil {
-				continue
-			}
-			value, err := json.Marshal(changed)
-			if err != nil {
-				return err
-			}
-			if err := tx.Put(pair.Key, append([]byte{pair.Value[0]}, value...)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-}
 
 // age stops both programs, removes from their stores all data that releases without purposes did
 // not write, and starts them again. It calls change while they are stopped.
@@ -61,21 +23,11 @@ func age(t testing.TB, k *allowlisttest.Kit, change func()) {
 	t.Helper()
 	k.Server.Stop()
 	k.VaultServer.Stop()
-	without := func(names ...string) func([]byte, map[string]any) map[string]any {
-		return func(_ []byte, record map[string]any) map[string]any {
-			for _, name := range names {
-				delete(record, name)
-			}
-			return record
-		}
-	}
 	vaulttest.ForgetPurposes(t, k.VaultConfig)
-	rewrite(t, k.Config.Store, "endpoint", func(_ []byte, record map[string]any) map[string]any {
-		references, _ := record["references"].([]any)
-		for _, reference := range references {
-			without("chains", "cost", "partner", "conflicting", "exposed")(nil, reference.(map[string]any))
+	allowlisttest.Rewrite(t, k.Config, func(_ string, e *stored.Endpoint) {
+		for _, r := range e.GetReferences() {
+			r.Chains, r.Cost, r.Partner, r.Conflicting, r.Exposed = "", 0, "", false, false
 		}
-		return record
 	})
 	change()
 	k.StartVault(t)
@@ -169,18 +121,12 @@ func TestAKeyThatWasUsedForSeveralPurposesGoesOnForThoseAlone(t *testing.T) {
 // length, as was possible before purposes were recorded.
 func merge(t testing.TB, k *allowlisttest.Kit, endpoint, from, to string) {
 	t.Helper()
-	rewrite(t, k.Config.Store, "endpoint", func(key []byte, record map[string]any) map[string]any {
-		if !bytes.Contains(key, []byte(endpoint)) {
-			return nil
+	allowlisttest.Rewrite(t, k.Config, func(id string, e *stored.Endpoint) {
+		if id != endpoint {
+			return
 		}
-		uid := vaulttest.CopyBinding(t, k.VaultConfig, record["operation"].(string), from, to)
-		stored, err := json.Marshal(record["encryption"])
-		allowlisttest.Must(t, err)
-		var encryption []byte
-		allowlisttest.Must(t, json.Unmarshal(stored, &encryption))
-		record["encryption"] = bytes.Replace(encryption, []byte("secrets/"+from), []byte("secrets/"+to), 1)
-		reference := record["references"].([]any)[0].(map[string]any)
-		reference["secret"], reference["uid"] = allowlisttest.Workspace+"/secrets/"+to, uid
-		return record
+		r := e.GetReferences()[0]
+		r.Secret, r.Uid = allowlisttest.Workspace+"/secrets/"+to, vaulttest.CopyBinding(t, k.VaultConfig, e.GetOperation(), from, to)
+		e.Encryption = bytes.Replace(e.GetEncryption(), []byte("secrets/"+from), []byte("secrets/"+to), 1)
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/keyward/keyward/pkg/auth"
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	vaultgw "github.com/keyward/keyward/proto/gen/gateway/keyward/vault/v1"
 )
 
 // runGateway serves the JSON form of the vault's methods with the default settings of
@@ -32,7 +32,7 @@ func runGateway(ctx context.Context, cfg Config) error {
 	}
 	defer func() { _ = conn.Close() }()
 	mux := runtime.NewServeMux()
-	if err := vaultv1.RegisterVaultServiceHandler(ctx, mux, conn); err != nil {
+	if err := vaultgw.RegisterVaultServiceHandler(ctx, mux, conn); err != nil {
 		return fmt.Errorf("register handlers: %w", err)
 	}
 	var listen net.ListenConfig

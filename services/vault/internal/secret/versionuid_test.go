@@ -1,14 +1,14 @@
 package secret_test
 
 import (
+	"bytes"
 	"os"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/bbolt"
 	"google.golang.org/grpc/codes"
 
-	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/kv/boltkv"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -91,12 +91,12 @@ func TestAValueThatWasExchangedInTheFileIsFound(t *testing.T) {
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the forged value")})
 	key := secret.VersionKey(uid, 2)
 	store(t, k, func() {
-		edit(t, k, func(tx kv.Tx) (err error) {
-			forged, err = tx.Get(key)
-			return err
+		edit(t, k, func(rows *bbolt.Bucket) error {
+			forged = bytes.Clone(rows.Get(key))
+			return nil
 		})
 		write(t, k, file)
-		edit(t, k, func(tx kv.Tx) error { return tx.Put(key, forged) })
+		edit(t, k, func(rows *bbolt.Bucket) error { return rows.Put(key, forged) })
 	})
 	for _, version := range []uint32{0, 2} {
 		got, err := resolveUID(t, k.Resolver, "key", uid, version, "")
@@ -141,14 +141,14 @@ func write(t testing.TB, k *vaulttest.Kit, data []byte) {
 	}
 }
 
-// edit changes the data file of a stopped vault.
-func edit(t testing.TB, k *vaulttest.Kit, change func(kv.Tx) error) {
+// edit changes the rows in the data file of a stopped vault, as they are stored.
+func edit(t testing.TB, k *vaulttest.Kit, change func(rows *bbolt.Bucket) error) {
 	t.Helper()
-	db, err := boltkv.Open(k.Config.Store, boltkv.Options{})
+	db, err := bbolt.Open(k.Config.Store, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Update(t.Context(), change)
+	err = db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte("data"))) })
 	if closed := db.Close(); err != nil || closed != nil {
 		t.Fatal(err, closed)
 	}

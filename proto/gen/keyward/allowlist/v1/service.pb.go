@@ -3800,11 +3800,11 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x027:\x01*\"2/v1/{name=workspaces/*/endpoints/*}:diagnoseSample\x12}\n" +
 	"\vListPresets\x12(.keyward.allowlist.v1.ListPresetsRequest\x1a).keyward.allowlist.v1.ListPresetsResponse\"\x19\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\r\x12\v/v1/presets\x12\xaf\x01\n" +
 	"\rGetCheckpoint\x12*.keyward.allowlist.v1.GetCheckpointRequest\x1a+.keyward.allowlist.v1.GetCheckpointResponse\"E\xb2\xe1\x18\v\n" +
-	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=workspaces/-}/allowlist/checkpoint\x12\xbe\x01\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x020\x12./v1/{parent=workspaces/*}/allowlist/checkpoint\x12\xbe\x01\n" +
 	"\x10ProveConsistency\x12-.keyward.allowlist.v1.ProveConsistencyRequest\x1a..keyward.allowlist.v1.ProveConsistencyResponse\"K\xb2\xe1\x18\v\n" +
-	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x026\x124/v1/{parent=workspaces/-}/allowlist/consistencyProof\x12\xd6\x01\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x026\x124/v1/{parent=workspaces/*}/allowlist/consistencyProof\x12\xd6\x01\n" +
 	"\x15AcceptVaultCheckpoint\x122.keyward.allowlist.v1.AcceptVaultCheckpointRequest\x1a3.keyward.allowlist.v1.AcceptVaultCheckpointResponse\"T\xb2\xe1\x18\v\n" +
-	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{parent=workspaces/-}/allowlist/vaultCheckpoint:acceptBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02?:\x01*\":/v1/{parent=workspaces/*}/allowlist/vaultCheckpoint:acceptBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_service_proto_rawDescOnce sync.Once

@@ -3765,13 +3765,13 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\fWatchSecrets\x12%.keyward.vault.v1.WatchSecretsRequest\x1a&.keyward.vault.v1.WatchSecretsResponse\"\x0f\xb2\xe1\x18\v\n" +
 	"\x01\x04\x12\x06parent0\x01\x12\xa4\x01\n" +
 	"\rGetCheckpoint\x12&.keyward.vault.v1.GetCheckpointRequest\x1a'.keyward.vault.v1.GetCheckpointResponse\"B\xb2\xe1\x18\f\n" +
-	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=workspaces/-}/vault/checkpoint\x12\xb3\x01\n" +
+	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x02,\x12*/v1/{parent=workspaces/*}/vault/checkpoint\x12\xb3\x01\n" +
 	"\x10ProveConsistency\x12).keyward.vault.v1.ProveConsistencyRequest\x1a*.keyward.vault.v1.ProveConsistencyResponse\"H\xb2\xe1\x18\f\n" +
-	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x022\x120/v1/{parent=workspaces/-}/vault/consistencyProof\x12}\n" +
+	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x022\x120/v1/{parent=workspaces/*}/vault/consistencyProof\x12}\n" +
 	"\x11WitnessCheckpoint\x12*.keyward.vault.v1.WitnessCheckpointRequest\x1a+.keyward.vault.v1.WitnessCheckpointResponse\"\x0f\xb2\xe1\x18\v\n" +
 	"\x01\x04\x12\x06parent\x12\xd6\x01\n" +
 	"\x18AcceptResolverCheckpoint\x121.keyward.vault.v1.AcceptResolverCheckpointRequest\x1a2.keyward.vault.v1.AcceptResolverCheckpointResponse\"S\xb2\xe1\x18\v\n" +
-	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{parent=workspaces/-}/vault/resolverCheckpoint:acceptB\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
+	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{parent=workspaces/*}/vault/resolverCheckpoint:acceptB\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
 	"\aKeyward\x12\xa5\x01Stores write-only secrets, and encrypts and decrypts messages of partners' endpoints. Errors are google.rpc.Status with a google.rpc.ErrorInfo of domain keyward.dev.*9\n" +
 	"\n" +
 	"Apache-2.0\x12+https://www.apache.org/licenses/LICENSE-2.02\x02v1*\x01\x022\x10application/json:\x10application/jsonZQ\n" +

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extAccessv1 "github.com/keyward/keyward/proto/gen/keyward/access/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -35,9 +36,9 @@ var (
 	_ = metadata.Join
 )
 
-func request_AccessService_GetCaller_0(ctx context.Context, marshaler runtime.Marshaler, client AccessServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AccessService_GetCaller_0(ctx context.Context, marshaler runtime.Marshaler, client extAccessv1.AccessServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetCallerRequest
+		protoReq extAccessv1.GetCallerRequest
 		metadata runtime.ServerMetadata
 	)
 	if req.Body != nil {
@@ -47,9 +48,9 @@ func request_AccessService_GetCaller_0(ctx context.Context, marshaler runtime.Ma
 	return msg, metadata, err
 }
 
-func local_request_AccessService_GetCaller_0(ctx context.Context, marshaler runtime.Marshaler, server AccessServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AccessService_GetCaller_0(ctx context.Context, marshaler runtime.Marshaler, server extAccessv1.AccessServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetCallerRequest
+		protoReq extAccessv1.GetCallerRequest
 		metadata runtime.ServerMetadata
 	)
 	msg, err := server.GetCaller(ctx, &protoReq)
@@ -61,7 +62,7 @@ func local_request_AccessService_GetCaller_0(ctx context.Context, marshaler runt
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterAccessServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterAccessServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server AccessServiceServer) error {
+func RegisterAccessServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extAccessv1.AccessServiceServer) error {
 	mux.Handle(http.MethodGet, pattern_AccessService_GetCaller_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -80,7 +81,7 @@ func RegisterAccessServiceHandlerServer(ctx context.Context, mux *runtime.ServeM
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AccessService_GetCaller_0(annotatedContext, mux, outboundMarshaler, w, req, response_AccessService_GetCaller_0{resp.(*GetCallerResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AccessService_GetCaller_0(annotatedContext, mux, outboundMarshaler, w, req, response_AccessService_GetCaller_0{resp.(*extAccessv1.GetCallerResponse)}, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -113,15 +114,15 @@ func RegisterAccessServiceHandlerFromEndpoint(ctx context.Context, mux *runtime.
 // RegisterAccessServiceHandler registers the http handlers for service AccessService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterAccessServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterAccessServiceHandlerClient(ctx, mux, NewAccessServiceClient(conn))
+	return RegisterAccessServiceHandlerClient(ctx, mux, extAccessv1.NewAccessServiceClient(conn))
 }
 
 // RegisterAccessServiceHandlerClient registers the http handlers for service AccessService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "AccessServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "AccessServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extAccessv1.AccessServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extAccessv1.AccessServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "AccessServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterAccessServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client AccessServiceClient) error {
+// "extAccessv1.AccessServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterAccessServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extAccessv1.AccessServiceClient) error {
 	mux.Handle(http.MethodGet, pattern_AccessService_GetCaller_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -137,13 +138,13 @@ func RegisterAccessServiceHandlerClient(ctx context.Context, mux *runtime.ServeM
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AccessService_GetCaller_0(annotatedContext, mux, outboundMarshaler, w, req, response_AccessService_GetCaller_0{resp.(*GetCallerResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AccessService_GetCaller_0(annotatedContext, mux, outboundMarshaler, w, req, response_AccessService_GetCaller_0{resp.(*extAccessv1.GetCallerResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	return nil
 }
 
 type response_AccessService_GetCaller_0 struct {
-	*GetCallerResponse
+	*extAccessv1.GetCallerResponse
 }
 
 func (m response_AccessService_GetCaller_0) XXX_ResponseBody() interface{} {

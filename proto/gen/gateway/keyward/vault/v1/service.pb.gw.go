@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extVaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -37,9 +38,9 @@ var (
 
 var filter_VaultService_CreateSecret_0 = &utilities.DoubleArray{Encoding: map[string]int{"secret": 0, "parent": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 1, 2, 3}}
 
-func request_VaultService_CreateSecret_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_CreateSecret_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateSecretRequest
+		protoReq extVaultv1.CreateSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -67,9 +68,9 @@ func request_VaultService_CreateSecret_0(ctx context.Context, marshaler runtime.
 	return msg, metadata, err
 }
 
-func local_request_VaultService_CreateSecret_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_CreateSecret_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateSecretRequest
+		protoReq extVaultv1.CreateSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -94,9 +95,9 @@ func local_request_VaultService_CreateSecret_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func request_VaultService_GetSecret_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_GetSecret_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetSecretRequest
+		protoReq extVaultv1.GetSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -115,9 +116,9 @@ func request_VaultService_GetSecret_0(ctx context.Context, marshaler runtime.Mar
 	return msg, metadata, err
 }
 
-func local_request_VaultService_GetSecret_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_GetSecret_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetSecretRequest
+		protoReq extVaultv1.GetSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -135,9 +136,9 @@ func local_request_VaultService_GetSecret_0(ctx context.Context, marshaler runti
 
 var filter_VaultService_ListSecrets_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_VaultService_ListSecrets_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ListSecrets_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretsRequest
+		protoReq extVaultv1.ListSecretsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -162,9 +163,9 @@ func request_VaultService_ListSecrets_0(ctx context.Context, marshaler runtime.M
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ListSecrets_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ListSecrets_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretsRequest
+		protoReq extVaultv1.ListSecretsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -188,9 +189,9 @@ func local_request_VaultService_ListSecrets_0(ctx context.Context, marshaler run
 
 var filter_VaultService_UpdateSecret_0 = &utilities.DoubleArray{Encoding: map[string]int{"secret": 0, "name": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 2, 2, 3}}
 
-func request_VaultService_UpdateSecret_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_UpdateSecret_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateSecretRequest
+		protoReq extVaultv1.UpdateSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -229,9 +230,9 @@ func request_VaultService_UpdateSecret_0(ctx context.Context, marshaler runtime.
 	return msg, metadata, err
 }
 
-func local_request_VaultService_UpdateSecret_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_UpdateSecret_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateSecretRequest
+		protoReq extVaultv1.UpdateSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -269,9 +270,9 @@ func local_request_VaultService_UpdateSecret_0(ctx context.Context, marshaler ru
 
 var filter_VaultService_ListWorkspaces_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_VaultService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListWorkspacesRequest
+		protoReq extVaultv1.ListWorkspacesRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -287,9 +288,9 @@ func request_VaultService_ListWorkspaces_0(ctx context.Context, marshaler runtim
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListWorkspacesRequest
+		protoReq extVaultv1.ListWorkspacesRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -304,9 +305,9 @@ func local_request_VaultService_ListWorkspaces_0(ctx context.Context, marshaler 
 
 var filter_VaultService_DeleteSecret_0 = &utilities.DoubleArray{Encoding: map[string]int{"name": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_VaultService_DeleteSecret_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_DeleteSecret_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteSecretRequest
+		protoReq extVaultv1.DeleteSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -331,9 +332,9 @@ func request_VaultService_DeleteSecret_0(ctx context.Context, marshaler runtime.
 	return msg, metadata, err
 }
 
-func local_request_VaultService_DeleteSecret_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_DeleteSecret_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteSecretRequest
+		protoReq extVaultv1.DeleteSecretRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -357,9 +358,9 @@ func local_request_VaultService_DeleteSecret_0(ctx context.Context, marshaler ru
 
 var filter_VaultService_ListSecretHistory_0 = &utilities.DoubleArray{Encoding: map[string]int{"name": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_VaultService_ListSecretHistory_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ListSecretHistory_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretHistoryRequest
+		protoReq extVaultv1.ListSecretHistoryRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -384,9 +385,9 @@ func request_VaultService_ListSecretHistory_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ListSecretHistory_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ListSecretHistory_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretHistoryRequest
+		protoReq extVaultv1.ListSecretHistoryRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -410,9 +411,9 @@ func local_request_VaultService_ListSecretHistory_0(ctx context.Context, marshal
 
 var filter_VaultService_ListSecretVersions_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_VaultService_ListSecretVersions_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ListSecretVersions_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretVersionsRequest
+		protoReq extVaultv1.ListSecretVersionsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -437,9 +438,9 @@ func request_VaultService_ListSecretVersions_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ListSecretVersions_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ListSecretVersions_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretVersionsRequest
+		protoReq extVaultv1.ListSecretVersionsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -461,9 +462,9 @@ func local_request_VaultService_ListSecretVersions_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_VaultService_RestoreSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_RestoreSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq RestoreSecretVersionRequest
+		protoReq extVaultv1.RestoreSecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -485,9 +486,9 @@ func request_VaultService_RestoreSecretVersion_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func local_request_VaultService_RestoreSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_RestoreSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq RestoreSecretVersionRequest
+		protoReq extVaultv1.RestoreSecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -506,9 +507,9 @@ func local_request_VaultService_RestoreSecretVersion_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_VaultService_EnableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_EnableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq EnableSecretVersionRequest
+		protoReq extVaultv1.EnableSecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -530,9 +531,9 @@ func request_VaultService_EnableSecretVersion_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func local_request_VaultService_EnableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_EnableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq EnableSecretVersionRequest
+		protoReq extVaultv1.EnableSecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -551,9 +552,9 @@ func local_request_VaultService_EnableSecretVersion_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func request_VaultService_DisableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_DisableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DisableSecretVersionRequest
+		protoReq extVaultv1.DisableSecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -575,9 +576,9 @@ func request_VaultService_DisableSecretVersion_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func local_request_VaultService_DisableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_DisableSecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DisableSecretVersionRequest
+		protoReq extVaultv1.DisableSecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -596,9 +597,9 @@ func local_request_VaultService_DisableSecretVersion_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_VaultService_DestroySecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_DestroySecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DestroySecretVersionRequest
+		protoReq extVaultv1.DestroySecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -620,9 +621,9 @@ func request_VaultService_DestroySecretVersion_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func local_request_VaultService_DestroySecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_DestroySecretVersion_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DestroySecretVersionRequest
+		protoReq extVaultv1.DestroySecretVersionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -641,9 +642,9 @@ func local_request_VaultService_DestroySecretVersion_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ReplaceSecretPurposeRequest
+		protoReq extVaultv1.ReplaceSecretPurposeRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -665,9 +666,9 @@ func request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ReplaceSecretPurposeRequest
+		protoReq extVaultv1.ReplaceSecretPurposeRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -686,9 +687,9 @@ func local_request_VaultService_ReplaceSecretPurpose_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_VaultService_GetSealing_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_GetSealing_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetSealingRequest
+		protoReq extVaultv1.GetSealingRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -707,9 +708,9 @@ func request_VaultService_GetSealing_0(ctx context.Context, marshaler runtime.Ma
 	return msg, metadata, err
 }
 
-func local_request_VaultService_GetSealing_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_GetSealing_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetSealingRequest
+		protoReq extVaultv1.GetSealingRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -727,9 +728,9 @@ func local_request_VaultService_GetSealing_0(ctx context.Context, marshaler runt
 
 var filter_VaultService_UpdateSealing_0 = &utilities.DoubleArray{Encoding: map[string]int{"sealing": 0, "name": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 2, 2, 3}}
 
-func request_VaultService_UpdateSealing_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_UpdateSealing_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateSealingRequest
+		protoReq extVaultv1.UpdateSealingRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -757,9 +758,9 @@ func request_VaultService_UpdateSealing_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
-func local_request_VaultService_UpdateSealing_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_UpdateSealing_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateSealingRequest
+		protoReq extVaultv1.UpdateSealingRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -786,9 +787,9 @@ func local_request_VaultService_UpdateSealing_0(ctx context.Context, marshaler r
 
 var filter_VaultService_ListSecretBindings_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_VaultService_ListSecretBindings_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ListSecretBindings_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretBindingsRequest
+		protoReq extVaultv1.ListSecretBindingsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -813,9 +814,9 @@ func request_VaultService_ListSecretBindings_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ListSecretBindings_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ListSecretBindings_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListSecretBindingsRequest
+		protoReq extVaultv1.ListSecretBindingsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -837,9 +838,9 @@ func local_request_VaultService_ListSecretBindings_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_VaultService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetCheckpointRequest
+		protoReq extVaultv1.GetCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -858,9 +859,9 @@ func request_VaultService_GetCheckpoint_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
-func local_request_VaultService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetCheckpointRequest
+		protoReq extVaultv1.GetCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -878,9 +879,9 @@ func local_request_VaultService_GetCheckpoint_0(ctx context.Context, marshaler r
 
 var filter_VaultService_ProveConsistency_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_VaultService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ProveConsistencyRequest
+		protoReq extVaultv1.ProveConsistencyRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -905,9 +906,9 @@ func request_VaultService_ProveConsistency_0(ctx context.Context, marshaler runt
 	return msg, metadata, err
 }
 
-func local_request_VaultService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ProveConsistencyRequest
+		protoReq extVaultv1.ProveConsistencyRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -929,9 +930,9 @@ func local_request_VaultService_ProveConsistency_0(ctx context.Context, marshale
 	return msg, metadata, err
 }
 
-func request_VaultService_AcceptResolverCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_VaultService_AcceptResolverCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extVaultv1.VaultServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq AcceptResolverCheckpointRequest
+		protoReq extVaultv1.AcceptResolverCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -953,9 +954,9 @@ func request_VaultService_AcceptResolverCheckpoint_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func local_request_VaultService_AcceptResolverCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_VaultService_AcceptResolverCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extVaultv1.VaultServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq AcceptResolverCheckpointRequest
+		protoReq extVaultv1.AcceptResolverCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -979,7 +980,7 @@ func local_request_VaultService_AcceptResolverCheckpoint_0(ctx context.Context, 
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterVaultServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server VaultServiceServer) error {
+func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extVaultv1.VaultServiceServer) error {
 	mux.Handle(http.MethodPost, pattern_VaultService_CreateSecret_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -998,7 +999,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_CreateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_CreateSecret_0{resp.(*CreateSecretResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_CreateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_CreateSecret_0{resp.(*extVaultv1.CreateSecretResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_GetSecret_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1018,7 +1019,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_GetSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSecret_0{resp.(*GetSecretResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_GetSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSecret_0{resp.(*extVaultv1.GetSecretResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListSecrets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1058,7 +1059,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_UpdateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSecret_0{resp.(*UpdateSecretResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_UpdateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSecret_0{resp.(*extVaultv1.UpdateSecretResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListWorkspaces_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1158,7 +1159,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_RestoreSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_RestoreSecretVersion_0{resp.(*RestoreSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_RestoreSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_RestoreSecretVersion_0{resp.(*extVaultv1.RestoreSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_EnableSecretVersion_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1178,7 +1179,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_EnableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_EnableSecretVersion_0{resp.(*EnableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_EnableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_EnableSecretVersion_0{resp.(*extVaultv1.EnableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_DisableSecretVersion_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1198,7 +1199,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_DisableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DisableSecretVersion_0{resp.(*DisableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_DisableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DisableSecretVersion_0{resp.(*extVaultv1.DisableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_DestroySecretVersion_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1218,7 +1219,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_DestroySecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DestroySecretVersion_0{resp.(*DestroySecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_DestroySecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DestroySecretVersion_0{resp.(*extVaultv1.DestroySecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_ReplaceSecretPurpose_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1238,7 +1239,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_ReplaceSecretPurpose_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_ReplaceSecretPurpose_0{resp.(*ReplaceSecretPurposeResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_ReplaceSecretPurpose_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_ReplaceSecretPurpose_0{resp.(*extVaultv1.ReplaceSecretPurposeResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_GetSealing_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1258,7 +1259,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_GetSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSealing_0{resp.(*GetSealingResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_GetSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSealing_0{resp.(*extVaultv1.GetSealingResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPatch, pattern_VaultService_UpdateSealing_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1278,7 +1279,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_UpdateSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSealing_0{resp.(*UpdateSealingResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_UpdateSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSealing_0{resp.(*extVaultv1.UpdateSealingResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListSecretBindings_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1306,7 +1307,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/vault/checkpoint"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/vault/checkpoint"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1326,7 +1327,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/vault/consistencyProof"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/vault/consistencyProof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1346,7 +1347,7 @@ func RegisterVaultServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/AcceptResolverCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/vault/resolverCheckpoint:accept"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.vault.v1.VaultService/AcceptResolverCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/vault/resolverCheckpoint:accept"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1391,15 +1392,15 @@ func RegisterVaultServiceHandlerFromEndpoint(ctx context.Context, mux *runtime.S
 // RegisterVaultServiceHandler registers the http handlers for service VaultService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterVaultServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterVaultServiceHandlerClient(ctx, mux, NewVaultServiceClient(conn))
+	return RegisterVaultServiceHandlerClient(ctx, mux, extVaultv1.NewVaultServiceClient(conn))
 }
 
 // RegisterVaultServiceHandlerClient registers the http handlers for service VaultService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "VaultServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "VaultServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extVaultv1.VaultServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extVaultv1.VaultServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "VaultServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client VaultServiceClient) error {
+// "extVaultv1.VaultServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extVaultv1.VaultServiceClient) error {
 	mux.Handle(http.MethodPost, pattern_VaultService_CreateSecret_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1415,7 +1416,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_CreateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_CreateSecret_0{resp.(*CreateSecretResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_CreateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_CreateSecret_0{resp.(*extVaultv1.CreateSecretResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_GetSecret_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1432,7 +1433,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_GetSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSecret_0{resp.(*GetSecretResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_GetSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSecret_0{resp.(*extVaultv1.GetSecretResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListSecrets_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1466,7 +1467,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_UpdateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSecret_0{resp.(*UpdateSecretResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_UpdateSecret_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSecret_0{resp.(*extVaultv1.UpdateSecretResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListWorkspaces_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1551,7 +1552,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_RestoreSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_RestoreSecretVersion_0{resp.(*RestoreSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_RestoreSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_RestoreSecretVersion_0{resp.(*extVaultv1.RestoreSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_EnableSecretVersion_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1568,7 +1569,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_EnableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_EnableSecretVersion_0{resp.(*EnableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_EnableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_EnableSecretVersion_0{resp.(*extVaultv1.EnableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_DisableSecretVersion_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1585,7 +1586,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_DisableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DisableSecretVersion_0{resp.(*DisableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_DisableSecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DisableSecretVersion_0{resp.(*extVaultv1.DisableSecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_DestroySecretVersion_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1602,7 +1603,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_DestroySecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DestroySecretVersion_0{resp.(*DestroySecretVersionResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_DestroySecretVersion_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_DestroySecretVersion_0{resp.(*extVaultv1.DestroySecretVersionResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_VaultService_ReplaceSecretPurpose_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1619,7 +1620,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_ReplaceSecretPurpose_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_ReplaceSecretPurpose_0{resp.(*ReplaceSecretPurposeResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_ReplaceSecretPurpose_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_ReplaceSecretPurpose_0{resp.(*extVaultv1.ReplaceSecretPurposeResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_GetSealing_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1636,7 +1637,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_GetSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSealing_0{resp.(*GetSealingResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_GetSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_GetSealing_0{resp.(*extVaultv1.GetSealingResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPatch, pattern_VaultService_UpdateSealing_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1653,7 +1654,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_VaultService_UpdateSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSealing_0{resp.(*UpdateSealingResponse)}, mux.GetForwardResponseOptions()...)
+		forward_VaultService_UpdateSealing_0(annotatedContext, mux, outboundMarshaler, w, req, response_VaultService_UpdateSealing_0{resp.(*extVaultv1.UpdateSealingResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_VaultService_ListSecretBindings_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1676,7 +1677,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/vault/checkpoint"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/vault/checkpoint"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1693,7 +1694,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/vault/consistencyProof"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/vault/consistencyProof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1710,7 +1711,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/AcceptResolverCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/vault/resolverCheckpoint:accept"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.vault.v1.VaultService/AcceptResolverCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/vault/resolverCheckpoint:accept"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1727,7 +1728,7 @@ func RegisterVaultServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 }
 
 type response_VaultService_CreateSecret_0 struct {
-	*CreateSecretResponse
+	*extVaultv1.CreateSecretResponse
 }
 
 func (m response_VaultService_CreateSecret_0) XXX_ResponseBody() interface{} {
@@ -1736,7 +1737,7 @@ func (m response_VaultService_CreateSecret_0) XXX_ResponseBody() interface{} {
 }
 
 type response_VaultService_GetSecret_0 struct {
-	*GetSecretResponse
+	*extVaultv1.GetSecretResponse
 }
 
 func (m response_VaultService_GetSecret_0) XXX_ResponseBody() interface{} {
@@ -1745,7 +1746,7 @@ func (m response_VaultService_GetSecret_0) XXX_ResponseBody() interface{} {
 }
 
 type response_VaultService_UpdateSecret_0 struct {
-	*UpdateSecretResponse
+	*extVaultv1.UpdateSecretResponse
 }
 
 func (m response_VaultService_UpdateSecret_0) XXX_ResponseBody() interface{} {
@@ -1754,7 +1755,7 @@ func (m response_VaultService_UpdateSecret_0) XXX_ResponseBody() interface{} {
 }
 
 type response_VaultService_RestoreSecretVersion_0 struct {
-	*RestoreSecretVersionResponse
+	*extVaultv1.RestoreSecretVersionResponse
 }
 
 func (m response_VaultService_RestoreSecretVersion_0) XXX_ResponseBody() interface{} {
@@ -1763,7 +1764,7 @@ func (m response_VaultService_RestoreSecretVersion_0) XXX_ResponseBody() interfa
 }
 
 type response_VaultService_EnableSecretVersion_0 struct {
-	*EnableSecretVersionResponse
+	*extVaultv1.EnableSecretVersionResponse
 }
 
 func (m response_VaultService_EnableSecretVersion_0) XXX_ResponseBody() interface{} {
@@ -1772,7 +1773,7 @@ func (m response_VaultService_EnableSecretVersion_0) XXX_ResponseBody() interfac
 }
 
 type response_VaultService_DisableSecretVersion_0 struct {
-	*DisableSecretVersionResponse
+	*extVaultv1.DisableSecretVersionResponse
 }
 
 func (m response_VaultService_DisableSecretVersion_0) XXX_ResponseBody() interface{} {
@@ -1781,7 +1782,7 @@ func (m response_VaultService_DisableSecretVersion_0) XXX_ResponseBody() interfa
 }
 
 type response_VaultService_DestroySecretVersion_0 struct {
-	*DestroySecretVersionResponse
+	*extVaultv1.DestroySecretVersionResponse
 }
 
 func (m response_VaultService_DestroySecretVersion_0) XXX_ResponseBody() interface{} {
@@ -1790,7 +1791,7 @@ func (m response_VaultService_DestroySecretVersion_0) XXX_ResponseBody() interfa
 }
 
 type response_VaultService_ReplaceSecretPurpose_0 struct {
-	*ReplaceSecretPurposeResponse
+	*extVaultv1.ReplaceSecretPurposeResponse
 }
 
 func (m response_VaultService_ReplaceSecretPurpose_0) XXX_ResponseBody() interface{} {
@@ -1799,7 +1800,7 @@ func (m response_VaultService_ReplaceSecretPurpose_0) XXX_ResponseBody() interfa
 }
 
 type response_VaultService_GetSealing_0 struct {
-	*GetSealingResponse
+	*extVaultv1.GetSealingResponse
 }
 
 func (m response_VaultService_GetSealing_0) XXX_ResponseBody() interface{} {
@@ -1808,7 +1809,7 @@ func (m response_VaultService_GetSealing_0) XXX_ResponseBody() interface{} {
 }
 
 type response_VaultService_UpdateSealing_0 struct {
-	*UpdateSealingResponse
+	*extVaultv1.UpdateSealingResponse
 }
 
 func (m response_VaultService_UpdateSealing_0) XXX_ResponseBody() interface{} {
@@ -1833,9 +1834,9 @@ var (
 	pattern_VaultService_GetSealing_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "workspaces", "sealing", "name"}, ""))
 	pattern_VaultService_UpdateSealing_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 4, 3, 5, 3}, []string{"v1", "workspaces", "sealing", "sealing.name"}, ""))
 	pattern_VaultService_ListSecretBindings_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "workspaces", "secrets", "parent", "bindings"}, ""))
-	pattern_VaultService_GetCheckpoint_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "vault", "checkpoint"}, ""))
-	pattern_VaultService_ProveConsistency_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "vault", "consistencyProof"}, ""))
-	pattern_VaultService_AcceptResolverCheckpoint_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "vault", "resolverCheckpoint"}, "accept"))
+	pattern_VaultService_GetCheckpoint_0            = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "vault", "checkpoint"}, ""))
+	pattern_VaultService_ProveConsistency_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "vault", "consistencyProof"}, ""))
+	pattern_VaultService_AcceptResolverCheckpoint_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "vault", "resolverCheckpoint"}, "accept"))
 )
 
 var (

@@ -16,6 +16,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	extAllowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/grpclog"
@@ -37,9 +38,9 @@ var (
 
 var filter_AllowlistService_CreateEndpoint_0 = &utilities.DoubleArray{Encoding: map[string]int{"endpoint": 0, "parent": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 1, 2, 3}}
 
-func request_AllowlistService_CreateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_CreateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateEndpointRequest
+		protoReq extAllowlistv1.CreateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -67,9 +68,9 @@ func request_AllowlistService_CreateEndpoint_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_CreateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_CreateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CreateEndpointRequest
+		protoReq extAllowlistv1.CreateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -94,9 +95,9 @@ func local_request_AllowlistService_CreateEndpoint_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_AllowlistService_GetEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_GetEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetEndpointRequest
+		protoReq extAllowlistv1.GetEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -115,9 +116,9 @@ func request_AllowlistService_GetEndpoint_0(ctx context.Context, marshaler runti
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_GetEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_GetEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetEndpointRequest
+		protoReq extAllowlistv1.GetEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -135,9 +136,9 @@ func local_request_AllowlistService_GetEndpoint_0(ctx context.Context, marshaler
 
 var filter_AllowlistService_ListEndpoints_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_AllowlistService_ListEndpoints_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ListEndpoints_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListEndpointsRequest
+		protoReq extAllowlistv1.ListEndpointsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -162,9 +163,9 @@ func request_AllowlistService_ListEndpoints_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ListEndpoints_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ListEndpoints_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListEndpointsRequest
+		protoReq extAllowlistv1.ListEndpointsRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -188,9 +189,9 @@ func local_request_AllowlistService_ListEndpoints_0(ctx context.Context, marshal
 
 var filter_AllowlistService_UpdateEndpoint_0 = &utilities.DoubleArray{Encoding: map[string]int{"endpoint": 0, "name": 1}, Base: []int{1, 1, 2, 0, 0}, Check: []int{0, 1, 2, 2, 3}}
 
-func request_AllowlistService_UpdateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_UpdateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateEndpointRequest
+		protoReq extAllowlistv1.UpdateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -229,9 +230,9 @@ func request_AllowlistService_UpdateEndpoint_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_UpdateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_UpdateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq UpdateEndpointRequest
+		protoReq extAllowlistv1.UpdateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -269,9 +270,9 @@ func local_request_AllowlistService_UpdateEndpoint_0(ctx context.Context, marsha
 
 var filter_AllowlistService_DeleteEndpoint_0 = &utilities.DoubleArray{Encoding: map[string]int{"name": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_AllowlistService_DeleteEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_DeleteEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteEndpointRequest
+		protoReq extAllowlistv1.DeleteEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -296,9 +297,9 @@ func request_AllowlistService_DeleteEndpoint_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_DeleteEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_DeleteEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeleteEndpointRequest
+		protoReq extAllowlistv1.DeleteEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -322,9 +323,9 @@ func local_request_AllowlistService_DeleteEndpoint_0(ctx context.Context, marsha
 
 var filter_AllowlistService_ListEndpointHistory_0 = &utilities.DoubleArray{Encoding: map[string]int{"name": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_AllowlistService_ListEndpointHistory_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ListEndpointHistory_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListEndpointHistoryRequest
+		protoReq extAllowlistv1.ListEndpointHistoryRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -349,9 +350,9 @@ func request_AllowlistService_ListEndpointHistory_0(ctx context.Context, marshal
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ListEndpointHistory_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ListEndpointHistory_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListEndpointHistoryRequest
+		protoReq extAllowlistv1.ListEndpointHistoryRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -373,9 +374,9 @@ func local_request_AllowlistService_ListEndpointHistory_0(ctx context.Context, m
 	return msg, metadata, err
 }
 
-func request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ApproveEndpointRequest
+		protoReq extAllowlistv1.ApproveEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -397,9 +398,9 @@ func request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ApproveEndpointRequest
+		protoReq extAllowlistv1.ApproveEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -418,9 +419,9 @@ func local_request_AllowlistService_ApproveEndpoint_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq VerifyEndpointRequest
+		protoReq extAllowlistv1.VerifyEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -442,9 +443,9 @@ func request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq VerifyEndpointRequest
+		protoReq extAllowlistv1.VerifyEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -463,9 +464,9 @@ func local_request_AllowlistService_VerifyEndpoint_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CheckUrlRequest
+		protoReq extAllowlistv1.CheckUrlRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -487,9 +488,9 @@ func request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CheckUrlRequest
+		protoReq extAllowlistv1.CheckUrlRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -508,9 +509,9 @@ func local_request_AllowlistService_CheckUrl_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func request_AllowlistService_ActivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ActivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ActivateEndpointRequest
+		protoReq extAllowlistv1.ActivateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -532,9 +533,9 @@ func request_AllowlistService_ActivateEndpoint_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ActivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ActivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ActivateEndpointRequest
+		protoReq extAllowlistv1.ActivateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -553,9 +554,9 @@ func local_request_AllowlistService_ActivateEndpoint_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_AllowlistService_CheckKeys_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_CheckKeys_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CheckKeysRequest
+		protoReq extAllowlistv1.CheckKeysRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -577,9 +578,9 @@ func request_AllowlistService_CheckKeys_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_CheckKeys_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_CheckKeys_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq CheckKeysRequest
+		protoReq extAllowlistv1.CheckKeysRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -600,9 +601,9 @@ func local_request_AllowlistService_CheckKeys_0(ctx context.Context, marshaler r
 
 var filter_AllowlistService_ListWorkspaces_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
-func request_AllowlistService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListWorkspacesRequest
+		protoReq extAllowlistv1.ListWorkspacesRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -618,9 +619,9 @@ func request_AllowlistService_ListWorkspaces_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ListWorkspaces_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListWorkspacesRequest
+		protoReq extAllowlistv1.ListWorkspacesRequest
 		metadata runtime.ServerMetadata
 	)
 	if err := req.ParseForm(); err != nil {
@@ -633,9 +634,9 @@ func local_request_AllowlistService_ListWorkspaces_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeactivateEndpointRequest
+		protoReq extAllowlistv1.DeactivateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -657,9 +658,9 @@ func request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, marshale
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DeactivateEndpointRequest
+		protoReq extAllowlistv1.DeactivateEndpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -678,9 +679,9 @@ func local_request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, ma
 	return msg, metadata, err
 }
 
-func request_AllowlistService_Encrypt_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_Encrypt_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq EncryptRequest
+		protoReq extAllowlistv1.EncryptRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -702,9 +703,9 @@ func request_AllowlistService_Encrypt_0(ctx context.Context, marshaler runtime.M
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_Encrypt_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_Encrypt_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq EncryptRequest
+		protoReq extAllowlistv1.EncryptRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -723,9 +724,9 @@ func local_request_AllowlistService_Encrypt_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func request_AllowlistService_Decrypt_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_Decrypt_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DecryptRequest
+		protoReq extAllowlistv1.DecryptRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -747,9 +748,9 @@ func request_AllowlistService_Decrypt_0(ctx context.Context, marshaler runtime.M
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_Decrypt_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_Decrypt_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DecryptRequest
+		protoReq extAllowlistv1.DecryptRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -768,9 +769,9 @@ func local_request_AllowlistService_Decrypt_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func request_AllowlistService_VerifySignature_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_VerifySignature_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq VerifySignatureRequest
+		protoReq extAllowlistv1.VerifySignatureRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -792,9 +793,9 @@ func request_AllowlistService_VerifySignature_0(ctx context.Context, marshaler r
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_VerifySignature_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_VerifySignature_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq VerifySignatureRequest
+		protoReq extAllowlistv1.VerifySignatureRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -813,9 +814,9 @@ func local_request_AllowlistService_VerifySignature_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func request_AllowlistService_TestEncryption_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_TestEncryption_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq TestEncryptionRequest
+		protoReq extAllowlistv1.TestEncryptionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -837,9 +838,9 @@ func request_AllowlistService_TestEncryption_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_TestEncryption_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_TestEncryption_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq TestEncryptionRequest
+		protoReq extAllowlistv1.TestEncryptionRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -858,9 +859,9 @@ func local_request_AllowlistService_TestEncryption_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_AllowlistService_DiagnoseSample_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_DiagnoseSample_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DiagnoseSampleRequest
+		protoReq extAllowlistv1.DiagnoseSampleRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -882,9 +883,9 @@ func request_AllowlistService_DiagnoseSample_0(ctx context.Context, marshaler ru
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_DiagnoseSample_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_DiagnoseSample_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq DiagnoseSampleRequest
+		protoReq extAllowlistv1.DiagnoseSampleRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -903,9 +904,9 @@ func local_request_AllowlistService_DiagnoseSample_0(ctx context.Context, marsha
 	return msg, metadata, err
 }
 
-func request_AllowlistService_ListPresets_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ListPresets_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListPresetsRequest
+		protoReq extAllowlistv1.ListPresetsRequest
 		metadata runtime.ServerMetadata
 	)
 	if req.Body != nil {
@@ -915,18 +916,18 @@ func request_AllowlistService_ListPresets_0(ctx context.Context, marshaler runti
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ListPresets_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ListPresets_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ListPresetsRequest
+		protoReq extAllowlistv1.ListPresetsRequest
 		metadata runtime.ServerMetadata
 	)
 	msg, err := server.ListPresets(ctx, &protoReq)
 	return msg, metadata, err
 }
 
-func request_AllowlistService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetCheckpointRequest
+		protoReq extAllowlistv1.GetCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -945,9 +946,9 @@ func request_AllowlistService_GetCheckpoint_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_GetCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq GetCheckpointRequest
+		protoReq extAllowlistv1.GetCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -965,9 +966,9 @@ func local_request_AllowlistService_GetCheckpoint_0(ctx context.Context, marshal
 
 var filter_AllowlistService_ProveConsistency_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
-func request_AllowlistService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ProveConsistencyRequest
+		protoReq extAllowlistv1.ProveConsistencyRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -992,9 +993,9 @@ func request_AllowlistService_ProveConsistency_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_ProveConsistency_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq ProveConsistencyRequest
+		protoReq extAllowlistv1.ProveConsistencyRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -1016,9 +1017,9 @@ func local_request_AllowlistService_ProveConsistency_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
-func request_AllowlistService_AcceptVaultCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func request_AllowlistService_AcceptVaultCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq AcceptVaultCheckpointRequest
+		protoReq extAllowlistv1.AcceptVaultCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -1040,9 +1041,9 @@ func request_AllowlistService_AcceptVaultCheckpoint_0(ctx context.Context, marsh
 	return msg, metadata, err
 }
 
-func local_request_AllowlistService_AcceptVaultCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+func local_request_AllowlistService_AcceptVaultCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
-		protoReq AcceptVaultCheckpointRequest
+		protoReq extAllowlistv1.AcceptVaultCheckpointRequest
 		metadata runtime.ServerMetadata
 		err      error
 	)
@@ -1066,7 +1067,7 @@ func local_request_AllowlistService_AcceptVaultCheckpoint_0(ctx context.Context,
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
 // Note that using this registration option will cause many gRPC library features to stop working. Consider using RegisterAllowlistServiceHandlerFromEndpoint instead.
 // GRPC interceptors will not work for this type of registration. To use interceptors, you must use the "runtime.WithMiddlewares" option in the "runtime.NewServeMux" call.
-func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server AllowlistServiceServer) error {
+func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux, server extAllowlistv1.AllowlistServiceServer) error {
 	mux.Handle(http.MethodPost, pattern_AllowlistService_CreateEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1085,7 +1086,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_CreateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_CreateEndpoint_0{resp.(*CreateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_CreateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_CreateEndpoint_0{resp.(*extAllowlistv1.CreateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_AllowlistService_GetEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1105,7 +1106,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_GetEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_GetEndpoint_0{resp.(*GetEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_GetEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_GetEndpoint_0{resp.(*extAllowlistv1.GetEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_AllowlistService_ListEndpoints_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1145,7 +1146,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_UpdateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_UpdateEndpoint_0{resp.(*UpdateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_UpdateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_UpdateEndpoint_0{resp.(*extAllowlistv1.UpdateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodDelete, pattern_AllowlistService_DeleteEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1205,7 +1206,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_ApproveEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ApproveEndpoint_0{resp.(*ApproveEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_ApproveEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ApproveEndpoint_0{resp.(*extAllowlistv1.ApproveEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_VerifyEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1225,7 +1226,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_VerifyEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_VerifyEndpoint_0{resp.(*VerifyEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_VerifyEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_VerifyEndpoint_0{resp.(*extAllowlistv1.VerifyEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_CheckUrl_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1265,7 +1266,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_ActivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ActivateEndpoint_0{resp.(*ActivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_ActivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ActivateEndpoint_0{resp.(*extAllowlistv1.ActivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_CheckKeys_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1325,7 +1326,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_DeactivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_DeactivateEndpoint_0{resp.(*DeactivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_DeactivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_DeactivateEndpoint_0{resp.(*extAllowlistv1.DeactivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_Encrypt_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1453,7 +1454,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/checkpoint"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/checkpoint"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1473,7 +1474,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/consistencyProof"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/consistencyProof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1493,7 +1494,7 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		var stream runtime.ServerTransportStream
 		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/vaultCheckpoint:accept"))
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/vaultCheckpoint:accept"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1538,15 +1539,15 @@ func RegisterAllowlistServiceHandlerFromEndpoint(ctx context.Context, mux *runti
 // RegisterAllowlistServiceHandler registers the http handlers for service AllowlistService to "mux".
 // The handlers forward requests to the grpc endpoint over "conn".
 func RegisterAllowlistServiceHandler(ctx context.Context, mux *runtime.ServeMux, conn *grpc.ClientConn) error {
-	return RegisterAllowlistServiceHandlerClient(ctx, mux, NewAllowlistServiceClient(conn))
+	return RegisterAllowlistServiceHandlerClient(ctx, mux, extAllowlistv1.NewAllowlistServiceClient(conn))
 }
 
 // RegisterAllowlistServiceHandlerClient registers the http handlers for service AllowlistService
-// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "AllowlistServiceClient".
-// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "AllowlistServiceClient"
+// to "mux". The handlers forward requests to the grpc endpoint over the given implementation of "extAllowlistv1.AllowlistServiceClient".
+// Note: the gRPC framework executes interceptors within the gRPC handler. If the passed in "extAllowlistv1.AllowlistServiceClient"
 // doesn't go through the normal gRPC flow (creating a gRPC client etc.) then it will be up to the passed in
-// "AllowlistServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
-func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client AllowlistServiceClient) error {
+// "extAllowlistv1.AllowlistServiceClient" to call the correct interceptors. This client ignores the HTTP middlewares.
+func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux, client extAllowlistv1.AllowlistServiceClient) error {
 	mux.Handle(http.MethodPost, pattern_AllowlistService_CreateEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1562,7 +1563,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_CreateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_CreateEndpoint_0{resp.(*CreateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_CreateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_CreateEndpoint_0{resp.(*extAllowlistv1.CreateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_AllowlistService_GetEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1579,7 +1580,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_GetEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_GetEndpoint_0{resp.(*GetEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_GetEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_GetEndpoint_0{resp.(*extAllowlistv1.GetEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_AllowlistService_ListEndpoints_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1613,7 +1614,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_UpdateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_UpdateEndpoint_0{resp.(*UpdateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_UpdateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_UpdateEndpoint_0{resp.(*extAllowlistv1.UpdateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodDelete, pattern_AllowlistService_DeleteEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1664,7 +1665,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_ApproveEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ApproveEndpoint_0{resp.(*ApproveEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_ApproveEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ApproveEndpoint_0{resp.(*extAllowlistv1.ApproveEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_VerifyEndpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1681,7 +1682,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_VerifyEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_VerifyEndpoint_0{resp.(*VerifyEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_VerifyEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_VerifyEndpoint_0{resp.(*extAllowlistv1.VerifyEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_CheckUrl_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1715,7 +1716,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_ActivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ActivateEndpoint_0{resp.(*ActivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_ActivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_ActivateEndpoint_0{resp.(*extAllowlistv1.ActivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_CheckKeys_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1766,7 +1767,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
 			return
 		}
-		forward_AllowlistService_DeactivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_DeactivateEndpoint_0{resp.(*DeactivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
+		forward_AllowlistService_DeactivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_DeactivateEndpoint_0{resp.(*extAllowlistv1.DeactivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_Encrypt_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1874,7 +1875,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/checkpoint"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/GetCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/checkpoint"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1891,7 +1892,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/consistencyProof"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/ProveConsistency", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/consistencyProof"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1908,7 +1909,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
-		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/-}/allowlist/vaultCheckpoint:accept"))
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/AcceptVaultCheckpoint", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/allowlist/vaultCheckpoint:accept"))
 		if err != nil {
 			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
 			return
@@ -1925,7 +1926,7 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 }
 
 type response_AllowlistService_CreateEndpoint_0 struct {
-	*CreateEndpointResponse
+	*extAllowlistv1.CreateEndpointResponse
 }
 
 func (m response_AllowlistService_CreateEndpoint_0) XXX_ResponseBody() interface{} {
@@ -1934,7 +1935,7 @@ func (m response_AllowlistService_CreateEndpoint_0) XXX_ResponseBody() interface
 }
 
 type response_AllowlistService_GetEndpoint_0 struct {
-	*GetEndpointResponse
+	*extAllowlistv1.GetEndpointResponse
 }
 
 func (m response_AllowlistService_GetEndpoint_0) XXX_ResponseBody() interface{} {
@@ -1943,7 +1944,7 @@ func (m response_AllowlistService_GetEndpoint_0) XXX_ResponseBody() interface{} 
 }
 
 type response_AllowlistService_UpdateEndpoint_0 struct {
-	*UpdateEndpointResponse
+	*extAllowlistv1.UpdateEndpointResponse
 }
 
 func (m response_AllowlistService_UpdateEndpoint_0) XXX_ResponseBody() interface{} {
@@ -1952,7 +1953,7 @@ func (m response_AllowlistService_UpdateEndpoint_0) XXX_ResponseBody() interface
 }
 
 type response_AllowlistService_ApproveEndpoint_0 struct {
-	*ApproveEndpointResponse
+	*extAllowlistv1.ApproveEndpointResponse
 }
 
 func (m response_AllowlistService_ApproveEndpoint_0) XXX_ResponseBody() interface{} {
@@ -1961,7 +1962,7 @@ func (m response_AllowlistService_ApproveEndpoint_0) XXX_ResponseBody() interfac
 }
 
 type response_AllowlistService_VerifyEndpoint_0 struct {
-	*VerifyEndpointResponse
+	*extAllowlistv1.VerifyEndpointResponse
 }
 
 func (m response_AllowlistService_VerifyEndpoint_0) XXX_ResponseBody() interface{} {
@@ -1970,7 +1971,7 @@ func (m response_AllowlistService_VerifyEndpoint_0) XXX_ResponseBody() interface
 }
 
 type response_AllowlistService_ActivateEndpoint_0 struct {
-	*ActivateEndpointResponse
+	*extAllowlistv1.ActivateEndpointResponse
 }
 
 func (m response_AllowlistService_ActivateEndpoint_0) XXX_ResponseBody() interface{} {
@@ -1979,7 +1980,7 @@ func (m response_AllowlistService_ActivateEndpoint_0) XXX_ResponseBody() interfa
 }
 
 type response_AllowlistService_DeactivateEndpoint_0 struct {
-	*DeactivateEndpointResponse
+	*extAllowlistv1.DeactivateEndpointResponse
 }
 
 func (m response_AllowlistService_DeactivateEndpoint_0) XXX_ResponseBody() interface{} {
@@ -2007,9 +2008,9 @@ var (
 	pattern_AllowlistService_TestEncryption_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "testEncryption"))
 	pattern_AllowlistService_DiagnoseSample_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "diagnoseSample"))
 	pattern_AllowlistService_ListPresets_0           = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "presets"}, ""))
-	pattern_AllowlistService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "allowlist", "checkpoint"}, ""))
-	pattern_AllowlistService_ProveConsistency_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "allowlist", "consistencyProof"}, ""))
-	pattern_AllowlistService_AcceptVaultCheckpoint_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 4, 2, 5, 3, 2, 4, 2, 5}, []string{"v1", "workspaces", "-", "parent", "allowlist", "vaultCheckpoint"}, "accept"))
+	pattern_AllowlistService_GetCheckpoint_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "allowlist", "checkpoint"}, ""))
+	pattern_AllowlistService_ProveConsistency_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "allowlist", "consistencyProof"}, ""))
+	pattern_AllowlistService_AcceptVaultCheckpoint_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3, 2, 4}, []string{"v1", "workspaces", "parent", "allowlist", "vaultCheckpoint"}, "accept"))
 )
 
 var (
