@@ -115,7 +115,7 @@ func New(ctx context.Context, o Options) (*Witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.set(seen)
+	w.show(ctx, seen) // also logs a refusal that a restart has not ended
 	return w, nil
 }
 
