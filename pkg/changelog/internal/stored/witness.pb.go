@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What is known about a log.
+// The knowledge about a log.
 type Witnessed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The last verified head; absent before the first one.
