@@ -2,12 +2,13 @@ package changelog
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/keyward/keyward/pkg/changelog/internal/stored"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -22,7 +23,10 @@ const everywhere = "workspaces/-"
 // It recognizes a log that was rolled back or replaced: its heads do not extend that head. The
 // judgment rests on consistency proofs and signatures, never on sizes alone.
 //
-// The row is `witness/{name}`.
+// The row is `witness/{name}`, a message of package stored. The store authenticates it like any
+// other row, but no entry states it, because it changes with each head. So an attacker with write
+// access to this store can put an earlier row back. That alone has no effect: the log that is
+// followed still extends the earlier head.
 type Witness struct {
 	name string
 	pin  string
@@ -35,18 +39,18 @@ func NewWitness(name, pin string) Witness { return Witness{name, pin} }
 // A Claim is a head that another program states. It is not verified yet.
 type Claim struct {
 	// Key is the verifier key of the log.
-	Key string `json:"key"`
+	Key string
 	// Checkpoint is the signed head.
-	Checkpoint string `json:"checkpoint"`
+	Checkpoint string
 }
 
 // Seen is the knowledge about a log. The zero Seen knows nothing.
 type Seen struct {
 	// Verified is the last verified head, with the key that verifies it.
-	Verified Claim `json:"verified"`
+	Verified Claim
 	// Refused, if not nil, is the newest head that does not extend the verified one. It stays until
 	// the log extends the verified head again, or until a person accepts the refused one.
-	Refused *Claim `json:"refused,omitempty"`
+	Refused *Claim
 }
 
 // Size returns the size of the verified log.
@@ -61,21 +65,46 @@ func (w Witness) key() kv.Key { return witnessSpace().Text(w.name) }
 
 // Seen returns what is known about the log.
 func (w Witness) Seen(r kv.Reader) (Seen, error) {
-	value, err := r.Get(w.key())
-	if errors.Is(err, kv.ErrNotFound) {
-		return Seen{}, nil
-	}
+	record, err := w.read(r)
 	if err != nil {
-		return Seen{}, fmt.Errorf("read witnessed head: %w", err)
+		return Seen{}, err
 	}
-	return decodeSeen(value)
+	return seenOf(record), nil
 }
 
-func decodeSeen(value []byte) (seen Seen, err error) {
-	if err := json.Unmarshal(value, &seen); err != nil {
-		return Seen{}, fmt.Errorf("decode witnessed head: %w", err)
+// read returns the row, which is empty if nothing is known.
+func (w Witness) read(r kv.Reader) (*stored.Witnessed, error) {
+	value, err := r.Get(w.key())
+	if errors.Is(err, kv.ErrNotFound) {
+		return new(stored.Witnessed), nil
 	}
-	return seen, nil
+	if err != nil {
+		return nil, fmt.Errorf("read witnessed head: %w", err)
+	}
+	return decodeWitnessed(value)
+}
+
+func decodeWitnessed(value []byte) (*stored.Witnessed, error) {
+	record := new(stored.Witnessed)
+	if err := proto.Unmarshal(value, record); err != nil {
+		return nil, fmt.Errorf("decode witnessed head: %w", err)
+	}
+	return record, nil
+}
+
+func seenOf(record *stored.Witnessed) Seen {
+	seen := Seen{Verified: claimOf(record.GetVerified())}
+	if record.GetRefused() != nil {
+		refused := claimOf(record.GetRefused())
+		seen.Refused = &refused
+	}
+	return seen
+}
+
+func claimOf(m *stored.Claim) Claim { return Claim{Key: m.GetKey(), Checkpoint: m.GetCheckpoint()} }
+
+func (c Claim) message() *stored.Claim {
+	return &stored.Claim{Key: c.Key, Checkpoint: c.Checkpoint}
 }
 
 // Witnessed returns what is known about each log, by name. Their number is that of the programs
@@ -87,8 +116,12 @@ func Witnessed(r kv.Reader) (map[string]Seen, error) {
 		if err != nil {
 			return err
 		}
-		all[name], err = decodeSeen(value)
-		return err
+		record, err := decodeWitnessed(value)
+		if err != nil {
+			return err
+		}
+		all[name] = seenOf(record)
+		return nil
 	})
 	return all, err
 }
@@ -108,8 +141,7 @@ func (w Witness) Extend(tx kv.Tx, claim Claim, proof tlog.TreeProof) (Seen, erro
 	if same(before, after) {
 		return after, nil
 	}
-	_, err = w.write(tx, after)
-	return after, err
+	return after, w.write(tx, after)
 }
 
 func (w Witness) judge(seen Seen, claim Claim, proof tlog.TreeProof) Seen {
@@ -152,29 +184,39 @@ func (w Witness) Accept(tx kv.Tx, changes *Log, claim Claim, author Author) (bef
 	if same(before, after) {
 		return before, after, nil
 	}
-	state, err := w.write(tx, after)
-	if err != nil {
+	if err := w.write(tx, after); err != nil {
 		return before, after, err
 	}
-	detail, err := json.Marshal(map[string]Claim{"old": before.Verified, "new": after.Verified})
+	detail, err := proto.Marshal(&stored.Accepted{Old: before.Verified.message(), New: after.Verified.message()})
 	if err != nil {
 		return before, after, fmt.Errorf("encode accepted head: %w", err)
 	}
 	return before, after, changes.Append(tx, Entry{
 		Actor: author.Actor, Action: AcceptedHead, Scope: everywhere, Resource: w.name,
 		Detail: detail, Reason: author.Reason, RequestID: author.RequestID,
-	}, Row{Value: state})
+	})
 }
 
-func (w Witness) write(tx kv.Tx, seen Seen) ([]byte, error) {
-	value, err := json.Marshal(seen)
+func (w Witness) write(tx kv.Tx, seen Seen) error {
+	record, err := w.read(tx) // with the fields that this program does not know
 	if err != nil {
-		return nil, fmt.Errorf("encode witnessed head: %w", err)
+		return err
+	}
+	record.Verified, record.Refused = nil, nil
+	if seen.Verified != (Claim{}) {
+		record.Verified = seen.Verified.message()
+	}
+	if seen.Refused != nil {
+		record.Refused = seen.Refused.message()
+	}
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("encode witnessed head: %w", err)
 	}
 	if err := tx.Put(w.key(), value); err != nil {
-		return nil, fmt.Errorf("write witnessed head: %w", err)
+		return fmt.Errorf("write witnessed head: %w", err)
 	}
-	return value, nil
+	return nil
 }
 
 // same reports whether two states of knowledge are equal.

@@ -191,8 +191,8 @@ func TestAcceptedHeadIsLoggedAndContinues(t *testing.T) {
 		t.Fatalf("the log has %+v, want one entry about the accepted head", logged)
 	}
 	for _, head := range []changelog.Claim{genuine.head(t), restored.head(t)} {
-		if size := fmt.Sprintf(`\n%d\n`, map[bool]int{true: 6, false: 3}[head == genuine.head(t)]); !bytes.Contains(logged[0].Detail, []byte(size)) {
-			t.Errorf("the entry has %s, want both heads", logged[0].Detail)
+		if size := fmt.Sprintf("\n%d\n", map[bool]int{true: 6, false: 3}[head == genuine.head(t)]); !bytes.Contains(logged[0].Detail, []byte(size)) {
+			t.Errorf("the entry has %q, want both heads", logged[0].Detail)
 		}
 	}
 	restored.grow(t, 2)

@@ -116,6 +116,8 @@ type DB struct {
 	prepared chan *group
 	// broken is the reason why commits can no longer be trusted. Only the second stage uses it.
 	broken error
+	// committed is the number of the last commit. Only the second stage uses it.
+	committed int
 
 	closeOnce sync.Once
 	stopped   chan struct{}

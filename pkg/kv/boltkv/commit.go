@@ -58,6 +58,10 @@ func (db *DB) apply(writes *overlay) error {
 	}
 	// After a commit, rolling back does nothing.
 	defer db.rollback(tx)
+	if tx.ID() <= db.committed {
+		db.broken = ErrOverwritten
+		return db.broken
+	}
 	fault := guard(func() {
 		buckets := openBuckets(tx)
 		for i, bucket := range buckets {
@@ -113,6 +117,7 @@ func (db *DB) publish() error {
 		db.broken = err
 		return err
 	}
+	db.committed = db.states.newest.Load().tx.ID()
 	db.limit()
 	return nil
 }

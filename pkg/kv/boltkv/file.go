@@ -24,6 +24,9 @@ var (
 	// ErrEarlier means that the file's format is older than this program. The upgrade of a service
 	// writes a file of the new format.
 	ErrEarlier = errors.New("the store was written by an earlier version of Keyward")
+	// ErrOverwritten means that another program wrote to the open file, for example with an older copy.
+	// All further updates fail with it.
+	ErrOverwritten = errors.New("the data file was overwritten while it was open; stop the program and put the newest file back")
 	// ErrNewer means that the file's format is newer than this program.
 	ErrNewer = errors.New("the store was written by a newer version of Keyward")
 )

@@ -235,6 +235,7 @@ func TestAPinnedVersionThatIsGoneSwitchesTheEndpointOff(t *testing.T) {
 	if len(k.Held(t, secret)) != 1 {
 		t.Error("the secret can be deleted under the endpoint")
 	}
+	allowlisttest.Eventually(t, func() bool { return k.Stored(t, "unbind") == 0 }, "bindings that are no longer needed remain")
 	k.Server.Stop()
 	links := make(map[string]bool)
 	allowlisttest.Must(t, allowlist.References(t.Context(), k.Config, nil, k.Env.Logger, func(l allowlist.Link) { links[string(l.State)] = true }))

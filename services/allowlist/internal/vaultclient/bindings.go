@@ -12,18 +12,13 @@ import (
 // bindingPage is the page size for lists of bindings.
 const bindingPage = 1000
 
-// confirmed fails if the vault that returned a list was rolled back. The list would make the
-// allowlist release bindings and switch endpoints off.
-func (v *Vault) confirmed(ctx context.Context) error {
-	if err := v.confirm(ctx); err != nil {
-		return translate(ctx, "confirm a list", err)
-	}
-	return nil
-}
-
 // Workspaces returns the workspaces whose secrets this allowlist may resolve, as
 // `workspaces/{workspace}`. A vault of an earlier release returns an empty list.
 func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
+	epoch, err := v.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []string
 	req := &vaultv1.ListWorkspacesRequest{PageSize: bindingPage}
 	for {
@@ -38,7 +33,7 @@ func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
 			all = append(all, w.GetName())
 		}
 		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return all, v.confirmed(ctx)
+			return all, v.confirm(ctx, epoch)
 		}
 	}
 }
@@ -57,6 +52,10 @@ func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, erro
 
 // BindingsOf is [Vault.Bindings] for one secret, which must exist.
 func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error) {
+	epoch, err := v.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []Binding
 	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}
 	for {
@@ -68,7 +67,7 @@ func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error
 			all = append(all, bindingFromProto(b))
 		}
 		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return all, v.confirmed(ctx)
+			return all, v.confirm(ctx, epoch)
 		}
 	}
 }

@@ -45,10 +45,25 @@ func (v *Vault) admit(ctx context.Context, epoch string) error {
 	return v.heads.Admit(ctx, epoch)
 }
 
-// confirm fails unless the vault's log extends the last verified head now.
-func (v *Vault) confirm(ctx context.Context) error {
+// begin starts a list that [Vault.confirm] ends. It returns the epoch.
+func (v *Vault) begin(ctx context.Context) (epoch string, err error) {
+	if v.heads == nil {
+		return "", nil
+	}
+	if epoch, err = v.heads.Begin(ctx); err != nil {
+		return "", translate(ctx, "begin a list", err)
+	}
+	return epoch, nil
+}
+
+// confirm fails unless the vault that returned a list in this epoch was not rolled back. The list
+// would make the allowlist release bindings and switch endpoints off.
+func (v *Vault) confirm(ctx context.Context, epoch string) error {
 	if v.heads == nil {
 		return nil
 	}
-	return v.heads.Confirm(ctx)
+	if err := v.heads.Confirm(ctx, epoch); err != nil {
+		return translate(ctx, "confirm a list", err)
+	}
+	return nil
 }

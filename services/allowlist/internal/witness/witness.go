@@ -86,7 +86,7 @@ type Witness struct {
 	// turn holds one element while a verification runs. The fields below belong to it.
 	turn chan struct{}
 	// verified is the last verified head.
-	verified string
+	verified changelog.Claim
 	// reported is the own head that the vault has, and size is its size as the vault knows it.
 	reported string
 	size     uint64
@@ -115,7 +115,7 @@ func New(ctx context.Context, o Options) (*Witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.set(seen)
+	w.show(ctx, seen) // also logs a refusal that a restart has not ended
 	return w, nil
 }
 
@@ -142,9 +142,25 @@ func (w *Witness) Admit(ctx context.Context, epoch string) error {
 	})
 }
 
-// Confirm verifies the current head of the vault's log.
-func (w *Witness) Confirm(ctx context.Context) error {
-	return w.exclusively(ctx, func(ctx context.Context) error { return w.verify(ctx, "") })
+// Begin returns the epoch in which the head is verified, for [Witness.Confirm]. It is empty if the
+// vault states none.
+func (w *Witness) Begin(ctx context.Context) (epoch string, err error) {
+	if err := w.Refusal(); err != nil {
+		return "", err
+	}
+	if w.epoch.Load() == nil {
+		err = w.exclusively(ctx, func(ctx context.Context) error { return w.verify(ctx, "") })
+	}
+	if verified := w.epoch.Load(); err == nil && verified != nil {
+		epoch = *verified
+	}
+	return epoch, err
+}
+
+// Confirm verifies the current head of the vault's log. It fails if the epoch is not the one from
+// [Witness.Begin], because answers in between may then be those of another data file.
+func (w *Witness) Confirm(ctx context.Context, began string) error {
+	return w.exclusively(ctx, func(ctx context.Context) error { return w.verify(ctx, began) })
 }
 
 // Heard receives a head that the watch states. It does not block.
@@ -176,13 +192,27 @@ func (w *Witness) Run(ctx context.Context) {
 	}
 }
 
-// follow verifies the vault's head, or only reports the own one if the watch stated no new head.
+// follow verifies the head that the watch stated, if it is new, and reports the own one. Without a
+// watch, and in a new epoch, it verifies the current head.
 func (w *Witness) follow(ctx context.Context) error {
 	heard := w.heard.Load()
-	if heard == nil || heard.checkpoint != w.verified || !w.current(heard.epoch) || w.refused.Load() {
+	if heard == nil || !w.current(heard.epoch) || w.refused.Load() {
 		return w.verify(ctx, "")
 	}
+	if heard.checkpoint != w.verified.Checkpoint && !w.late(heard.checkpoint) {
+		if err := w.judge(ctx, changelog.Claim{Key: w.verified.Key, Checkpoint: heard.checkpoint}); err != nil {
+			return err
+		}
+	}
 	return w.report(ctx)
+}
+
+// late reports whether a head of the current epoch is older than the verified one: it was on its way
+// when that one was verified. A data file is not replaced within an epoch.
+func (w *Witness) late(checkpoint string) bool {
+	head, err := changelog.OpenCheckpoint(checkpoint, w.verified.Key)
+	last := changelog.Seen{Verified: w.verified}
+	return err == nil && head.Size < last.Size()
 }
 
 // Accept makes the current head of the vault's log the verified one, because a person confirmed that
@@ -191,9 +221,13 @@ func (w *Witness) follow(ctx context.Context) error {
 func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, after changelog.Seen, err error) {
 	err = w.exclusively(ctx, func(ctx context.Context) error {
 		err := w.verify(ctx, "")
-		if before, _ = w.seen(ctx); err == nil || before.Refused == nil {
-			after = before
+		if err != nil && !fault.Is(err, ReasonRolledBack) {
 			return err
+		}
+		var failed error
+		if before, failed = w.seen(ctx); failed != nil || before.Refused == nil {
+			after = before
+			return failed
 		}
 		claim := *before.Refused
 		err = w.kv.Update(ctx, func(tx kv.Tx) error {
@@ -269,9 +303,10 @@ func (w *Witness) show(ctx context.Context, seen changelog.Seen) {
 }
 
 func (w *Witness) set(seen changelog.Seen) {
-	w.verified = seen.Verified.Checkpoint
+	w.verified = seen.Verified
 	refused := seen.Refused != nil
 	if w.refused.Store(refused); refused {
+		w.epoch.Store(nil) // heads and answers of it are no longer good
 		w.gauge.Set(1)
 	} else {
 		w.gauge.Set(0)

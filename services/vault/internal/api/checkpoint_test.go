@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -242,4 +243,32 @@ func TestReportsAreValidated(t *testing.T) {
 			r.Hashes[i] = make([]byte, tlog.HashSize)
 		}
 	}), "hashes")
+}
+
+// TestConcurrentReportsOfOneLogAgree sends heads of a growing log in any order, from the empty log on.
+func TestConcurrentReportsOfOneLogAgree(t *testing.T) {
+	t.Parallel()
+	k := vaulttest.New(t)
+	genuine := vaulttest.NewReporter(t, 1)
+	const reports = 8
+	var calls sync.WaitGroup
+	for range reports {
+		calls.Go(func() {
+			for size := uint64(0); ; {
+				got, err := genuine.Report(t.Context(), t, k.Resolver, size)
+				if err != nil {
+					t.Errorf("WitnessCheckpoint from size %d = %v", size, err)
+					return
+				}
+				if size = got.GetSize(); got.GetWitnessed() {
+					return
+				}
+			}
+		})
+		genuine.Grow(t, 1)
+	}
+	calls.Wait()
+	if got, err := genuine.Report(t.Context(), t, k.Resolver, 1<<40); err != nil || got.GetSize() > reports {
+		t.Errorf("WitnessCheckpoint = %v, %v, want at most size %d", got, err, reports)
+	}
 }

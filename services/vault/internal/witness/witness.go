@@ -52,6 +52,7 @@ func Open(ctx context.Context, store kv.Store, log *changelog.Log, logger *slog.
 		for resolver, seen := range all {
 			if seen.Refused != nil {
 				refused[resolver] = true
+				h.logRefusal(ctx, seen)
 			}
 		}
 		return err
@@ -169,12 +170,16 @@ func (h *Heads) set(ctx context.Context, resolver string, seen changelog.Seen) {
 	refused := maps.Clone(before)
 	if delete(refused, resolver); seen.Refused != nil {
 		refused[resolver] = true
-		h.logger.ErrorContext(ctx, "the change log of a resolver does not extend the last head that the vault saw: its data file was rolled back or replaced; it is refused until a super admin confirms a restore",
-			slog.Uint64("last_size", seen.Size()))
+		h.logRefusal(ctx, seen)
 	} else {
 		h.logger.WarnContext(ctx, "the change log of a resolver extends its last head again; it is served", slog.Uint64("last_size", seen.Size()))
 	}
 	h.show(refused)
+}
+
+func (h *Heads) logRefusal(ctx context.Context, seen changelog.Seen) {
+	h.logger.ErrorContext(ctx, "the change log of a resolver does not extend the last head that the vault saw: its data file was rolled back or replaced; it is refused until a super admin confirms a restore",
+		slog.Uint64("last_size", seen.Size()))
 }
 
 func (h *Heads) show(refused map[string]bool) {

@@ -85,6 +85,11 @@ describe("a problem", () => {
     ["SEALED_VALUE_REFUSED", "The vault could not open the sealed value", /Enter the value again/],
     ["REQUEST_ID_REUSED", "An earlier attempt reached the vault", /check what was saved/],
     ["VALUE_IN_USE", "Another secret already has this value", /ask the partner to issue another value/],
+    [
+      "VAULT_ROLLED_BACK",
+      "The vault was rolled back or replaced",
+      /a super admin confirms the restore with AcceptVaultCheckpoint: POST/,
+    ],
   ])("%s says what to do", (reason, title, text) => {
     const explained = explain(new Problem(400, "", status(reason)));
     expect(explained.title).toBe(title);

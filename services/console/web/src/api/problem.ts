@@ -95,6 +95,7 @@ const titles: Record<string, string> = {
   OVERLOADED: t("problem.overloaded.title"),
   UNAVAILABLE: t("problem.unavailable.title"),
   VAULT_UNAVAILABLE: t("problem.vault.title"),
+  VAULT_ROLLED_BACK: t("problem.vaultRolledBack.title"),
   DEADLINE: t("problem.deadline.title"),
 };
 
@@ -119,6 +120,7 @@ const hints: Record<string, string> = {
   SEALED_VALUE_REFUSED: t("problem.sealed.hint"),
   REQUEST_ID_REUSED: t("problem.requestId.hint"),
   ENDPOINT_NOT_VERIFIED: t("problem.notVerified.hint"),
+  VAULT_ROLLED_BACK: t("problem.vaultRolledBack.hint"),
 };
 
 /** Hints that include metadata of the error. */
