@@ -193,10 +193,7 @@ func (u *upgrade) openKeys() error {
 // copyLog copies the log and verifies it.
 func (u *upgrade) copyLog() error {
 	progress := u.step("copy the change log", u.result.Entries)
-	err := changelog.CopyFirst(u.old, func(key, value []byte) error {
-		progress.done(1)
-		return u.writer.put(key, value)
-	})
+	err := changelog.CopyFirst(u.old, u.writer.put, func() { progress.done(1) })
 	if err := errors.Join(err, u.writer.flush()); err != nil {
 		return err
 	}
