@@ -92,17 +92,18 @@ type Result struct {
 	Kept string
 }
 
-// Run upgrades a store. A store of the present form, and one that does not exist, stays as it is.
+// Run upgrades a store. A store of the present form, even in use, and one that does not exist, stays as
+// it is.
 //
 // The error wraps [ErrDiffers] with the names of the resources that differ from the log, and
 // [boltkv.ErrLocked] if a program uses the store.
 func Run(ctx context.Context, s Service, o Options) (Result, error) {
-	if _, err := os.Stat(o.Store); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(o.Store); errors.Is(err, fs.ErrNotExist) || boltkv.Upgraded(o.Store) {
 		return Result{}, nil
 	}
 	u := upgrade{Service: s, Options: o, ctx: ctx, result: Result{Upgraded: true, Kept: o.Store + boltkv.KeptSuffix}}
 	err := boltkv.Upgrade(o.Store, u.fill)
-	if errors.Is(err, boltkv.ErrUpgraded) {
+	if errors.Is(err, boltkv.ErrUpgraded) { // by another process since then
 		return Result{}, nil
 	}
 	if errors.Is(err, boltkv.ErrLocked) {

@@ -22,8 +22,8 @@ const KeptSuffix = ".before-upgrade"
 // one. The old file remains under its name with [KeptSuffix].
 //
 // Whatever happens, the name refers to one of the two files, and that file is complete: the new one
-// is written under a temporary name, synced, and then renamed. What an interrupted upgrade left is
-// removed by the next one.
+// is written under a temporary name, synced, and then renamed. An upgrade removes the temporary files
+// of interrupted ones.
 //
 // The error wraps [ErrLocked] if another process holds the store, and [ErrNewer] or [ErrUpgraded] if
 // its format is not the earlier one.
@@ -36,6 +36,27 @@ func Upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) error {
 		return fmt.Errorf("upgrade store %s: %w", path, err)
 	}
 	return nil
+}
+
+// Upgraded reports whether the file at path is a store of the present format. It is quick, and another
+// process may hold the store. It returns false if it cannot tell.
+func Upgraded(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	return withContent(file, info.Size(), func(content []byte) error {
+		found, err := newestMeta(content)
+		if err != nil {
+			return err
+		}
+		return layout{content: content, meta: found}.checkFormat(formatVersion)
+	}) == nil
 }
 
 // ErrUpgraded means that the store has the present format already.
