@@ -77,7 +77,7 @@ type pod struct {
 	} `yaml:"securityContext"`
 	InitContainers []container `yaml:"initContainers"`
 	Containers     []container
-	Volumes []struct {
+	Volumes        []struct {
 		Name   string
 		Secret *struct {
 			DefaultMode int `yaml:"defaultMode"`
@@ -215,6 +215,20 @@ func (p pod) consistent(claims []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func TestDeployChartUpgradesDataBeforeItServes(t *testing.T) {
+	for _, values := range valueFiles(t) {
+		for _, o := range render(t, values) {
+			if o.Kind != "StatefulSet" {
+				continue
+			}
+			p := o.Spec.Template.Spec
+			if len(p.InitContainers) != 1 || p.InitContainers[0].Args[0] != "upgrade" || p.Containers[0].Args[0] != "serve" {
+				t.Errorf("%s: %s starts %+v and then %+v, want upgrade and serve", values, o.Metadata.Name, p.InitContainers, p.Containers)
+			}
+		}
+	}
 }
 
 // TestDeployChartSelectsItsPods checks the selectors. In Kubernetes, a selector that matches
