@@ -157,7 +157,7 @@ func (u *upgrade) survey() (err error) {
 	for _, space := range u.Resources {
 		err := each(u.old, kv.NewKey(space), func(kv.Pair) error {
 			u.result.Resources++
-			progress.done(1)
+			progress.done()
 			return u.ctx.Err()
 		})
 		if err != nil {
@@ -194,7 +194,7 @@ func (u *upgrade) openKeys() error {
 // copyLog copies the log and verifies it.
 func (u *upgrade) copyLog() error {
 	progress := u.step("copy the change log", u.result.Entries)
-	err := changelog.CopyFirst(u.old, u.writer.put, func() { progress.done(1) })
+	err := changelog.CopyFirst(u.old, u.writer.put, func() { progress.done() })
 	if err := errors.Join(err, u.writer.flush()); err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (u *upgrade) convert() error {
 	progress := u.step("convert", u.result.Resources)
 	return u.Convert(u.old, u.result.Entries, func(c Converted) error {
 		if c.Entry.Action != "" {
-			progress.done(1)
+			progress.done()
 			c.Entry.Actor = actor
 		}
 		return errors.Join(u.ctx.Err(), u.writer.converted(c))
@@ -235,7 +235,7 @@ func (u *upgrade) copyRows() error {
 
 func (u *upgrade) copySpace(space string, progress *step) error {
 	return each(u.old, kv.NewKey(space), func(pair kv.Pair) error {
-		progress.done(1)
+		progress.done()
 		return errors.Join(u.ctx.Err(), u.writer.put(pair.Key, pair.Value))
 	})
 }
@@ -249,7 +249,7 @@ func (u *upgrade) verify() error {
 		}
 		for _, space := range u.Rows.Spaces() {
 			err := each(r, space, func(own kv.Pair) error {
-				progress.done(1)
+				progress.done()
 				resource, err := u.Rows.Resource(own)
 				if err == nil {
 					err = audit.Check(r, u.Rows, resource.Name)

@@ -45,7 +45,7 @@ func Upgraded(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // was only read
 	info, err := file.Stat()
 	if err != nil {
 		return false
