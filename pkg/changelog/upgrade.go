@@ -48,21 +48,21 @@ func FirstSize(first kv.Reader) (uint64, error) {
 	return size, nil
 }
 
-// CopyFirst writes the log in a store of the first form to another store. The copy is complete, and
-// [Log.Verify] of the copy verifies the original, too.
-func CopyFirst(first kv.Reader, put func(key, value []byte) error) error {
+// CopyFirst writes the log in a store of the first form to another store, and calls copied after each
+// entry. The copy is complete, and [Log.Verify] of the copy verifies the original, too.
+func CopyFirst(first kv.Reader, put func(key, value []byte) error, copied func()) error {
 	index := make(indexed)
-	copied := uint64(0)
+	read := uint64(0)
 	err := scanAll(first, kv.NewKey(firstEntrySpace), func(rest, value []byte) error {
 		sequence, _, err := kv.CutUint(rest)
 		if err != nil {
-			return tampered("malformed key after entries", copied)
+			return tampered("malformed key after entries", read)
 		}
 		e, err := decodeEntry(sequence, value)
 		if err != nil {
 			return tampered("malformed entry", sequence)
 		}
-		if copied++; copied%maxListed == 0 {
+		if read++; read%maxListed == 0 {
 			if err := index.write(put); err != nil {
 				return err
 			}
@@ -70,6 +70,7 @@ func CopyFirst(first kv.Reader, put func(key, value []byte) error) error {
 		}
 		index.add(scopeKey(e.Scope), sequence)
 		index.add(resourceKey(e.Resource), sequence)
+		copied()
 		return put(entryKey(sequence), value)
 	})
 	if err != nil {

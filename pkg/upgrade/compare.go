@@ -47,7 +47,7 @@ func (u *upgrade) compare() error {
 	err := u.store.View(u.ctx, func(log kv.Reader) error {
 		u.old.Log = log
 		err := u.Check(u.old, func(resource string, err error) {
-			progress.done(1)
+			progress.done()
 			if err != nil {
 				found = append(found, difference{resource, err})
 			}
@@ -72,7 +72,7 @@ func (u *upgrade) findMissing(report func(resource string), progress *step) erro
 			return err
 		}
 		for _, e := range entries {
-			progress.done(1)
+			progress.done()
 			newest, err := changelog.List(u.old.Log, changelog.Query{Resource: e.Resource, Limit: 1})
 			if err != nil {
 				return err

@@ -15,5 +15,5 @@
 //     rows are copied.
 //  5. The new store is verified: the log, and each resource against its entry.
 //
-// What a service has to say about its rows is a [Service].
+// A [Service] describes the rows of a service.
 package upgrade

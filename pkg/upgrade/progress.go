@@ -22,12 +22,12 @@ func (u *upgrade) step(name string, total uint64) *step {
 	return s
 }
 
-// done counts rows. A nil step ignores them.
-func (s *step) done(rows uint64) {
+// done counts a row. A nil step ignores it.
+func (s *step) done() {
 	if s == nil {
 		return
 	}
-	s.Done += rows
+	s.Done++
 	if s.report != nil && time.Since(s.last) >= pace {
 		s.last = time.Now()
 		s.report(s.Progress)

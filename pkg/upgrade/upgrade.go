@@ -92,17 +92,18 @@ type Result struct {
 	Kept string
 }
 
-// Run upgrades a store. A store of the present form, and one that does not exist, stays as it is.
+// Run upgrades a store. A store of the present form, even in use, and one that does not exist, stays as
+// it is.
 //
 // The error wraps [ErrDiffers] with the names of the resources that differ from the log, and
 // [boltkv.ErrLocked] if a program uses the store.
 func Run(ctx context.Context, s Service, o Options) (Result, error) {
-	if _, err := os.Stat(o.Store); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(o.Store); errors.Is(err, fs.ErrNotExist) || boltkv.Upgraded(o.Store) {
 		return Result{}, nil
 	}
 	u := upgrade{Service: s, Options: o, ctx: ctx, result: Result{Upgraded: true, Kept: o.Store + boltkv.KeptSuffix}}
 	err := boltkv.Upgrade(o.Store, u.fill)
-	if errors.Is(err, boltkv.ErrUpgraded) {
+	if errors.Is(err, boltkv.ErrUpgraded) { // by another process since then
 		return Result{}, nil
 	}
 	if errors.Is(err, boltkv.ErrLocked) {
@@ -156,7 +157,7 @@ func (u *upgrade) survey() (err error) {
 	for _, space := range u.Resources {
 		err := each(u.old, kv.Prefix(kv.NewKey(space), 0), func(kv.Pair) error {
 			u.result.Resources++
-			progress.done(1)
+			progress.done()
 			return u.ctx.Err()
 		})
 		if err != nil {
@@ -193,10 +194,7 @@ func (u *upgrade) openKeys() error {
 // copyLog copies the log and verifies it.
 func (u *upgrade) copyLog() error {
 	progress := u.step("copy the change log", u.result.Entries)
-	err := changelog.CopyFirst(u.old, func(key, value []byte) error {
-		progress.done(1)
-		return u.writer.put(key, value)
-	})
+	err := changelog.CopyFirst(u.old, u.writer.put, func() { progress.done() })
 	if err := errors.Join(err, u.writer.flush()); err != nil {
 		return err
 	}
@@ -217,7 +215,7 @@ func (u *upgrade) convert() error {
 	progress := u.step("convert", u.result.Resources)
 	return u.Convert(u.old, u.result.Entries, func(c Converted) error {
 		if c.Entry.Action != "" {
-			progress.done(1)
+			progress.done()
 			c.Entry.Actor = actor
 		}
 		return errors.Join(u.ctx.Err(), u.writer.converted(c))
@@ -237,7 +235,7 @@ func (u *upgrade) copyRows() error {
 
 func (u *upgrade) copySpace(space string, progress *step) error {
 	return each(u.old, kv.Prefix(kv.NewKey(space), 0), func(pair kv.Pair) error {
-		progress.done(1)
+		progress.done()
 		return errors.Join(u.ctx.Err(), u.writer.put(pair.Key, pair.Value))
 	})
 }
@@ -254,7 +252,7 @@ func (u *upgrade) verify() error {
 				if own.Value == nil {
 					return nil
 				}
-				progress.done(1)
+				progress.done()
 				resource, err := u.Rows.Resource(own)
 				if err == nil {
 					err = audit.Check(r, u.Rows, resource.Name, own.Value)

@@ -50,31 +50,34 @@ type port struct {
 	TargetPort string `yaml:"targetPort"`
 }
 
+type container struct {
+	Name            string
+	Args            []string
+	Ports           []struct{ Name string }
+	SecurityContext struct {
+		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+		ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
+		Capabilities             struct{ Drop []string }
+	} `yaml:"securityContext"`
+	Resources      struct{ Limits, Requests map[string]string }
+	LivenessProbe  *probe `yaml:"livenessProbe"`
+	ReadinessProbe *probe `yaml:"readinessProbe"`
+	VolumeMounts   []struct {
+		Name      string
+		MountPath string `yaml:"mountPath"`
+		ReadOnly  bool   `yaml:"readOnly"`
+	} `yaml:"volumeMounts"`
+}
+
 type pod struct {
 	AutomountServiceAccountToken *bool `yaml:"automountServiceAccountToken"`
 	SecurityContext              struct {
 		RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
 		SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
 	} `yaml:"securityContext"`
-	Containers []struct {
-		Name            string
-		Args            []string
-		Ports           []struct{ Name string }
-		SecurityContext struct {
-			AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
-			ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
-			Capabilities             struct{ Drop []string }
-		} `yaml:"securityContext"`
-		Resources      struct{ Limits, Requests map[string]string }
-		LivenessProbe  *probe `yaml:"livenessProbe"`
-		ReadinessProbe *probe `yaml:"readinessProbe"`
-		VolumeMounts   []struct {
-			Name      string
-			MountPath string `yaml:"mountPath"`
-			ReadOnly  bool   `yaml:"readOnly"`
-		} `yaml:"volumeMounts"`
-	}
-	Volumes []struct {
+	InitContainers []container `yaml:"initContainers"`
+	Containers     []container
+	Volumes        []struct {
 		Name   string
 		Secret *struct {
 			DefaultMode int `yaml:"defaultMode"`
@@ -164,7 +167,7 @@ func (p pod) confined() error {
 	if !p.SecurityContext.RunAsNonRoot || p.SecurityContext.SeccompProfile.Type != "RuntimeDefault" {
 		errs = append(errs, errors.New("it may be root, or has no seccomp profile"))
 	}
-	for _, c := range p.Containers {
+	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
 		s := c.SecurityContext
 		if s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || !s.ReadOnlyRootFilesystem || !slices.Equal(s.Capabilities.Drop, []string{"ALL"}) {
 			errs = append(errs, fmt.Errorf("container %s has unnecessary permissions: %+v", c.Name, s))
@@ -193,6 +196,13 @@ func (p pod) consistent(claims []string) error {
 	for _, v := range p.Volumes {
 		volumes = append(volumes, v.Name)
 	}
+	for _, c := range slices.Concat(p.InitContainers, p.Containers) {
+		for _, m := range c.VolumeMounts {
+			if !slices.Contains(volumes, m.Name) {
+				errs = append(errs, fmt.Errorf("container %s mounts %s, which does not exist", c.Name, m.Name))
+			}
+		}
+	}
 	for _, c := range p.Containers {
 		var ports []string
 		for _, port := range c.Ports {
@@ -203,13 +213,22 @@ func (p pod) consistent(claims []string) error {
 				errs = append(errs, fmt.Errorf("container %s has no probe, or a probe of a port that it does not have", c.Name))
 			}
 		}
-		for _, m := range c.VolumeMounts {
-			if !slices.Contains(volumes, m.Name) {
-				errs = append(errs, fmt.Errorf("container %s mounts %s, which does not exist", c.Name, m.Name))
+	}
+	return errors.Join(errs...)
+}
+
+func TestDeployChartUpgradesDataBeforeItServes(t *testing.T) {
+	for _, values := range valueFiles(t) {
+		for _, o := range render(t, values) {
+			if o.Kind != "StatefulSet" {
+				continue
+			}
+			p := o.Spec.Template.Spec
+			if len(p.InitContainers) != 1 || p.InitContainers[0].Args[0] != "upgrade" || p.Containers[0].Args[0] != "serve" {
+				t.Errorf("%s: %s starts %+v and then %+v, want upgrade and serve", values, o.Metadata.Name, p.InitContainers, p.Containers)
 			}
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // TestDeployChartSelectsItsPods checks the selectors. In Kubernetes, a selector that matches

@@ -245,10 +245,16 @@ func (s site) expectValues(t testing.TB) {
 		version uint32
 		value   string // empty if it is refused
 	}{
-		{"aes", 0, "3" + rest}, {"aes", 1, "0" + rest}, {"aes", 2, ""}, {"aes", 3, ""}, {"aes", 4, "3" + rest}, {"aes", 6, "5" + rest},
+		{"aes", 0, "3" + rest},
+		{"aes", 1, "0" + rest},
+		{"aes", 2, ""},
+		{"aes", 3, ""},
+		{"aes", 4, "3" + rest},
+		{"aes", 6, "5" + rest},
 		{"mac", 0, "a MAC key of at least sixteen bytes"},
 		{"shared", 1, "202122232425262728292a2b2c2d2e2f202122232425262728292a2b2c2d2e2f"},
-		{"token", 0, "Bearer the second token"}, {"token", 1, "Bearer the first token"},
+		{"token", 0, "Bearer the second token"},
+		{"token", 1, "Bearer the first token"},
 		{"api-key", 0, "a credential of host b"},
 	} {
 		name := "workspaces/demo/secrets/" + want.secret

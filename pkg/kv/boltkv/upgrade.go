@@ -38,6 +38,27 @@ func Upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) error {
 	return nil
 }
 
+// Upgraded reports whether the file at path is a store of the present format. It is quick, and another
+// process may hold the store. It returns false if it cannot tell.
+func Upgraded(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }() // was only read
+	info, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	return withContent(file, info.Size(), func(content []byte) error {
+		found, err := newestMeta(content)
+		if err != nil {
+			return err
+		}
+		return layout{content: content, meta: found}.checkFormat(formatVersion)
+	}) == nil
+}
+
 // ErrUpgraded means that the store has the present format already.
 var ErrUpgraded = errors.New("the store has the present format")
 

@@ -49,7 +49,7 @@ func copyRow(t *testing.T) func(old kv.Reader, upgraded *boltkv.DB) error {
 func TestAStoreOfTheEarlierFormatIsUpgraded(t *testing.T) {
 	t.Parallel()
 	path := earlierStore(t)
-	if _, err := boltkv.Open(path, boltkv.Options{}); !errors.Is(err, boltkv.ErrEarlier) {
+	if _, err := boltkv.Open(path, boltkv.Options{}); !errors.Is(err, boltkv.ErrEarlier) || boltkv.Upgraded(path) {
 		t.Errorf("Open = %v, want ErrEarlier", err)
 	}
 	before := content(t, path)
@@ -114,6 +114,9 @@ func expectUpgraded(t *testing.T, path string) {
 	t.Helper()
 	db, err := boltkv.Open(path, boltkv.Options{})
 	must(t, err)
+	if !boltkv.Upgraded(path) {
+		t.Error("an upgraded store that is open is not recognized")
+	}
 	must(t, db.View(t.Context(), func(r kv.Reader) error {
 		value, err := r.Get([]byte("key"))
 		if string(value) != "value+" {

@@ -46,7 +46,7 @@ mounts() {
 # program starts a service of ours in the root folder of its image.
 program() {
 	local name=$1 root=$state/roots/$1 command
-	cp -a "$images/$name" "$root"
+	cp -a "$images/${name%-upgrade}" "$root"
 	mkdir "$root/proc" && touch "$root/etc/hosts" # as engines do
 	mount --bind "$root" "$root"
 	mounts "$root" "$name"
@@ -72,6 +72,10 @@ chmod 0755 "$state" "$state/roots" "$state/volumes"
 (bootstrap bootstrap)
 (bootstrap issuer) >"$state/logs/issuer" 2>&1 &
 running+=($!)
+for name in vault allowlist; do
+	program "$name-upgrade"
+	wait "${running[-1]}"
+done
 for name in gateway allowlist vault; do program "$name"; done # in the least favourable order
 
 (bootstrap token) >"$state/owner.token"

@@ -133,12 +133,12 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* The fields of every container. Takes {root, service}. */}}
+{{/* The fields of every container. Takes {root, service}, and a command other than serve. */}}
 {{- define "keyward.containerSettings" -}}
-name: {{ .service }}
+name: {{ .command | default .service }}
 image: {{ include "keyward.image" . }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-args: [serve, --config, /etc/keyward/config/{{ .service }}.yaml]
+args: [{{ .command | default "serve" }}, --config, /etc/keyward/config/{{ .service }}.yaml]
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true

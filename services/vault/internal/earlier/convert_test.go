@@ -106,7 +106,7 @@ func (u *upgraded) run(t testing.TB) error {
 		err = changelog.CopyFirst(r, func(key, value []byte) error {
 			put(t, u.store, key, value)
 			return nil
-		})
+		}, func() {})
 		if err != nil {
 			return err
 		}
