@@ -26,6 +26,13 @@
 // views. A view must not start another View, or wait for code that does, because a new view waits
 // for the remapping.
 //
+// # Format
+//
+// The file has three buckets. The bucket log has the rows whose keys start with [kv.Growing], and the
+// bucket data has all others. The keys of logs only grow, so the pages of log are filled, while those
+// of data keep room for rows in between. A scan reads the buckets one after the other, so that the
+// keys remain in one order. The bucket meta has the name and the version of the format.
+//
 // # Integrity
 //
 // bbolt protects only its two root pages with a checksum, so every row is stored with a MAC of its

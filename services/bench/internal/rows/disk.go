@@ -1,8 +1,10 @@
 package rows
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -29,7 +31,7 @@ func Description(path string) (pairs []string, err error) {
 	err = view(path, func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			pairs = append(pairs, string(name))
-			if string(name) == string(bucket) {
+			if slices.ContainsFunc(buckets, func(b []byte) bool { return bytes.Equal(b, name) }) {
 				return nil
 			}
 			return b.ForEach(func(k, v []byte) error {

@@ -83,21 +83,27 @@ type Snapshot map[string]value
 
 var seed = maphash.MakeSeed()
 
-// bucket is that of package boltkv.
-var bucket = []byte("data")
+// buckets are those with rows of package boltkv.
+var buckets = [][]byte{[]byte("data"), []byte("log")}
 
 // Read returns the content of the store of a stopped program.
 func Read(path string) (Snapshot, error) {
 	all := make(Snapshot)
 	err := view(path, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucket)
-		if b == nil {
-			return fmt.Errorf("%s is not a store: %w", path, os.ErrInvalid)
+		for _, name := range buckets {
+			b := tx.Bucket(name)
+			if b == nil {
+				return fmt.Errorf("%s is not a store: %w", path, os.ErrInvalid)
+			}
+			err := b.ForEach(func(k, v []byte) error {
+				all[string(k)] = value{size: len(v), hash: maphash.Bytes(seed, v)}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
 		}
-		return b.ForEach(func(k, v []byte) error {
-			all[string(k)] = value{size: len(v), hash: maphash.Bytes(seed, v)}
-			return nil
-		})
+		return nil
 	})
 	return all, err
 }
@@ -200,12 +206,19 @@ func cut(parts []Part, kind Kind, text []byte) []Part {
 // prefixSize is the number of bytes at the start of a key that tell rows of different kinds apart.
 const prefixSize = 12
 
-// shape returns what keys of one kind have in common: their parts and sizes, and their first bytes.
+// kindSize is the number of bytes after an ID that tell the rows of a secret apart.
+const kindSize = 2
+
+// shape returns what keys of one kind have in common: their parts and sizes, their first bytes, and
+// those after an ID.
 func (k keyed) shape() string {
 	var b strings.Builder
 	for i, p := range k.parts {
 		if i == 0 && p.Kind == Literal {
 			fmt.Fprintf(&b, "%q ", space(p.Bytes))
+		}
+		if i > 0 && p.Kind == Literal && k.parts[i-1].Kind == ID {
+			fmt.Fprintf(&b, "%q ", p.Bytes[:min(len(p.Bytes), kindSize)])
 		}
 		fmt.Fprintf(&b, "%s:%d ", p.Kind, len(p.Bytes))
 	}

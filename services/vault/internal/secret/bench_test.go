@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
@@ -179,4 +183,99 @@ func (f *fixture) reportRows(b *testing.B) {
 	for space, size := range sizes {
 		b.ReportMetric(float64(size)/float64(b.N), space+"-B/op")
 	}
+}
+
+// BenchmarkChanges reports the bytes that durable changes by 64 callers write, and the bytes of the
+// pages in use for each secret before the changes. Run it with -benchtime=1x.
+func BenchmarkChanges(b *testing.B) {
+	const secrets, callers, changes = 100_000, 64, 6400
+	for _, usage := range []secret.Usage{secret.Parameter, secret.Key} {
+		b.Run(string(usage), func(b *testing.B) {
+			f, file := newBenchmark(b)
+			draw := func() secret.Value {
+				value := make([]byte, 256)
+				rand.Read(value)
+				v, err := secret.NewBinary(value)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return v
+			}
+			id := func(n int) string { return fmt.Sprintf("payments-%016x", uint64(n)*0x9E3779B97F4A7C15) }
+			create := func(n int) error {
+				_, err := f.Create(b.Context(), caller(), name(id(n)), secret.Draft{Usage: usage, Value: draw()})
+				return err
+			}
+			update := func(n int) error {
+				_, err := f.Update(b.Context(), caller(), name(id(n*7919%secrets)), secret.Change{Value: draw()})
+				return err
+			}
+			for b.Loop() {
+				together(b, 1000, 0, secrets, create)
+				f.reportPages(b, file, secrets)
+				before := written(b)
+				together(b, callers, secrets, changes, create)
+				created := written(b)
+				together(b, callers, 1, changes, update)
+				b.ReportMetric(float64(created-before)/changes/1024, "KiB/create")
+				b.ReportMetric(float64(written(b)-created)/changes/1024, "KiB/update")
+			}
+		})
+	}
+}
+
+// together calls fn for n numbers, by a number of callers at a time.
+func together(b *testing.B, callers, from, n int, fn func(n int) error) {
+	b.Helper()
+	var group errgroup.Group
+	group.SetLimit(callers)
+	for i := range n {
+		group.Go(func() error { return fn(from + i) })
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// written returns the number of bytes that the program has written to files.
+func written(b *testing.B) (bytes int64) {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		b.Skip("the system does not count written bytes")
+	}
+	if _, err := fmt.Sscanf(string(text[strings.Index(string(text), "wchar"):]), "wchar: %d", &bytes); err != nil {
+		b.Fatal(err)
+	}
+	return bytes
+}
+
+// reportPages reports the bytes of the pages in use for each secret.
+func (f *fixture) reportPages(b *testing.B, file string, secrets int) {
+	b.Helper()
+	copied := filepath.Join(b.TempDir(), "copy")
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(copied, content, 0o600)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	db, err := bbolt.Open(copied, 0o600, &bbolt.Options{ReadOnly: true, PreLoadFreelist: false})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	used := 0
+	err = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, bucket *bbolt.Bucket) error {
+			stats := bucket.Stats()
+			used += stats.BranchAlloc + stats.LeafAlloc
+			return nil
+		})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(used)/float64(secrets), "pages-B/secret")
 }

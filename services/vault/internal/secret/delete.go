@@ -63,9 +63,6 @@ func remove(tx *writes, sec Secret) error {
 	if err := tx.delete(secretRow(sec.Name)); err != nil {
 		return fmt.Errorf("delete secret: %w", err)
 	}
-	if err := tx.Delete(updateKey(sec.Name, sec.Updated)); err != nil {
-		return fmt.Errorf("delete update time: %w", err)
-	}
 	if err := tx.Put(garbageKey(sec.Name, sec.UID), nil); err != nil {
 		return fmt.Errorf("queue garbage: %w", err)
 	}

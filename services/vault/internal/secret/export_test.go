@@ -76,3 +76,9 @@ func Listed(r kv.Reader, name Name, uid string) (map[string][]byte, error) {
 	}
 	return rows, nil
 }
+
+// ManyOutdated exports manyOutdated for tests.
+const ManyOutdated = manyOutdated
+
+// RemoveOutdated makes the next change remove all outdated rows.
+func (s *Store) RemoveOutdated() { s.outdatedDue.Store(0) }

@@ -17,6 +17,7 @@ const (
 	spaceEqual    = "e"
 	spaceSealing  = "w"
 	spaceGarbage  = "g"
+	spaceOutdated = "o"
 )
 
 // secretStrings is the number of strings in the key of a secret, with which the keys of its other
@@ -132,6 +133,22 @@ func updatesKey(workspace string) kv.Key { return kv.NewKey(spaceByUpdate).Text(
 func updateKey(n Name, at time.Time) kv.Key {
 	return updatesKey(n.Workspace).Uint(uint64(at.UnixNano())).Text(n.ID)
 }
+
+// updateOf returns the name and the time in a key by update time.
+func updateOf(key []byte) (n Name, at uint64, err error) {
+	var rest []byte
+	if n.Workspace, rest, err = kv.CutText(key[len(spaceByUpdate)+1:]); err != nil {
+		return n, 0, err
+	}
+	if at, rest, err = kv.CutUint(rest); err != nil {
+		return n, 0, err
+	}
+	n.ID, _, err = kv.CutText(rest)
+	return n, at, err
+}
+
+// outdatedKey is the key of the number of changes after which to remove all outdated rows.
+func outdatedKey() kv.Key { return kv.NewKey(spaceOutdated) }
 
 func versionsKey(n Name, uid string) kv.Key { return ofUID(kindVersion, n, uid) }
 

@@ -73,10 +73,11 @@ type Query struct {
 // List returns a page of secrets and the cursor of the next page, which is nil only at the end. A
 // page may be shorter than its limit.
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
+	var first, last []byte
+	outdated := 0
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		found, next = nil, nil
+		found, next, first, last, outdated = nil, nil, nil, nil, 0
 		examined, size := 0, 0
-		var last []byte
 		for c, err := range s.candidates(r, q) {
 			if err != nil {
 				return fmt.Errorf("list secrets: %w", err)
@@ -90,6 +91,9 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 			if err != nil {
 				return err
 			}
+			if bytes < 0 {
+				outdated++
+			}
 			if bytes > 0 && q.admits(sec) {
 				if size += bytes; len(found) > 0 && size > maxPageBytes {
 					next = last
@@ -97,10 +101,18 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 				}
 				found = append(found, sec)
 			}
-			last = c.position
+			if last = c.position; first == nil {
+				first = c.position
+			}
 		}
 		return nil
 	})
+	if q.ByUpdate && outdated >= manyOutdated {
+		if q.Descending {
+			first, last = last, first
+		}
+		s.hintOutdated(kv.Range{Start: first, End: kv.After(last)})
+	}
 	return found, next, err
 }
 
@@ -128,10 +140,12 @@ type candidate struct {
 	// stored is the record, if the scan already read it. It is nil for the name of a deleted secret.
 	stored []byte
 	read   bool
+	// at is the update time in the candidate's row, if the list is in that order.
+	at uint64
 }
 
 // load returns the candidate's secret and its stored size, which is 0 if the query does not match
-// its ID or if the secret was deleted in the meantime.
+// its ID or if the secret was deleted in the meantime, and negative if the candidate's row is outdated.
 func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
 		return Secret{}, 0, nil
@@ -139,16 +153,23 @@ func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) 
 	name := Name{Workspace: q.Workspace, ID: c.id}
 	stored := c.stored
 	if !c.read {
-		stored, err = r.Get(secretKey(name))
-		if err != nil && !isMissing(err) {
+		if stored, err = r.Get(secretKey(name)); isMissing(err) {
+			stored, err = nil, nil
+		}
+		if err != nil {
 			return Secret{}, 0, read("secret", err)
 		}
 	}
-	if stored == nil {
-		return Secret{}, 0, nil
+	if stored != nil {
+		sec, err = parseSecret(name, stored)
 	}
-	sec, err = parseSecret(name, stored)
-	return sec, len(stored), err
+	switch {
+	case err != nil:
+		return Secret{}, 0, err
+	case q.ByUpdate && (stored == nil || !sec.updatedAt(c.at)):
+		return Secret{}, -1, nil
+	}
+	return sec, len(stored), nil
 }
 
 // searches reports whether the search index can find the secrets of a query.
@@ -179,12 +200,8 @@ func byName(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 func byUpdate(r kv.Reader, q Query) iter.Seq2[candidate, error] {
 	prefix := updatesKey(q.Workspace)
 	return scanCandidates(r, q, prefix, 0, func(pair kv.Pair) (candidate, error) {
-		_, rest, err := kv.CutUint(pair.Key[len(prefix):])
-		if err != nil {
-			return candidate{}, err
-		}
-		id, _, err := kv.CutText(rest)
-		return candidate{position: pair.Key, id: id}, err
+		name, at, err := updateOf(pair.Key)
+		return candidate{position: pair.Key, id: name.ID, at: at}, err
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyward/keyward/pkg/audit"
@@ -72,6 +73,10 @@ type Store struct {
 
 	drawing chan struct{} // holds one element for each private key that is being generated
 	garbage chan struct{} // hints that the queue is not empty; holds one element
+
+	outdated    chan kv.Range // rows by update time to examine; holds one element
+	outdatedDue atomic.Uint64 // the number of changes after which to examine all
+
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
@@ -95,7 +100,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		index:   search.NewIndex(),
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		garbage: make(chan struct{}, 1),
+		garbage: make(chan struct{}, 1), outdated: make(chan kv.Range, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -121,12 +126,16 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if err := s.kv.View(ctx, s.commits.begin); err != nil {
 		return nil, fmt.Errorf("read change log: %w", err)
 	}
+	if err := s.kv.View(ctx, s.readOutdatedDue); err != nil {
+		return nil, fmt.Errorf("read rows by update time: %w", err)
+	}
 	if s.sealing, err = sealing.Open(ctx, s.kv, s.keys, s.now); err != nil {
 		return nil, err
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.stopped.Go(func() { s.fillIndex(ctx) })
 	s.stopped.Go(func() { s.collect(ctx) })
+	s.stopped.Go(func() { s.collectOutdated(ctx) })
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	return s, nil
 }

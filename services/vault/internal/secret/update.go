@@ -2,7 +2,6 @@ package secret
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
@@ -231,9 +230,6 @@ func (s *Store) save(tx *writes, call Call, before, after Secret, e entry) (Secr
 	var err error
 	if after.RotationDue, err = rotationDue(tx, after); err != nil {
 		return Secret{}, err
-	}
-	if err := tx.Delete(updateKey(before.Name, before.Updated)); err != nil {
-		return Secret{}, fmt.Errorf("delete update time: %w", err)
 	}
 	if err := putUpdated(tx, &after); err != nil {
 		return Secret{}, err

@@ -20,7 +20,11 @@ type writes struct {
 
 // write runs fn in a transaction.
 func (s *Store) write(ctx context.Context, fn func(tx *writes) error) error {
-	return s.kv.Update(ctx, func(tx kv.Tx) error { return fn(&writes{Tx: tx}) })
+	err := s.kv.Update(ctx, func(tx kv.Tx) error { return fn(&writes{Tx: tx}) })
+	if err == nil {
+		s.hintChanges()
+	}
+	return err
 }
 
 // next returns the sequence number of the next entry.

@@ -3,23 +3,33 @@
 //
 // # Key space
 //
-// Everything that belongs to one incarnation of a name is stored under its uid, 16 raw bytes.
-// Numbers have 8 bytes, and strings are as in [kv.Key].
+// The keys of all rows of a secret start with the key of the secret, so that a change writes them on
+// few pages. The rows of one incarnation have its uid, 16 raw bytes. The numbers of versions have 4
+// bytes, times have 8 (nanoseconds since 1970), and strings are as in [kv.Key].
 //
-//	key                              value     ref in the log      content
-//	s/{workspace}/{id}               Secret    empty               a secret
-//	u/{workspace}/{time}/{id}        nothing                       lists in order of update time
-//	v/{uid}{number}                  Version   v{number}           a version with its sealed value
-//	b/{uid}{holder}/{operation}      Binding   b{holder}/{op…}     a binding
-//	r/{uid}{referrer}                Count     r{referrer}         the referrer's bindings
-//	h/{uid}{host}/{referrer}         Count     h{host}/{referrer}  the referrer's bindings to a host
-//	p/{uid}{number}                  Count     p{number}           the bindings that name a version
-//	n/{uid}{number}                  Nonces                        the nonce ledger of a value
-//	c/{uid}{number}                  Uses                          the reported uses of a version
-//	e/{workspace}/{print 16}{uid}    Printed                       a KEY with a value; the row of a
-//	                                                               deleted secret may remain
-//	w/{workspace}                    Sealing   empty               whether values must arrive sealed
-//	g/{uid}                          nothing                       the rows of the uid are garbage
+//	key                                  value     ref in the log      content
+//	s/{workspace}/{id}/                  Secret    empty               a secret
+//	  …v{uid}{number}                    Version   v{number}           a version with its sealed value
+//	  …b{uid}{holder}/{operation}        Binding   b{holder}/{op…}     a binding
+//	  …r{uid}{referrer}                  Count     r{referrer}         the referrer's bindings
+//	  …h{uid}{host}/{referrer}           Count     h{host}/{referrer}  the referrer's bindings to a host
+//	  …p{uid}{number}                    Count     p{number}           the bindings that name a version
+//	  …n{uid}{number}                    Nonces                        the nonce ledger of a value
+//	  …c{uid}{number}                    Uses                          the reported uses of a version
+//	  …l{sequence}                                                     a listing of the change log
+//	u/{workspace}/{time}{id}/            nothing                       lists in order of update time
+//	e/{workspace}/{print 16}{uid}        Printed                       a KEY with a value; the row of a
+//	                                                                   deleted secret may remain
+//	w/{workspace}/                       Sealing   empty               whether values must arrive sealed
+//	g/{workspace}/{id}/{uid}             nothing                       the rows of the uid are garbage
+//	o/                                   Count                         after how many entries of the log to
+//	                                                                   remove outdated rows of u
+//
+// The listings of a deleted secret remain, because its entries do. A list of secrets therefore scans
+// groups of keys ([kv.Range]), which passes over all rows but the first of a name.
+//
+// Only a KEY pays for its fingerprints: a row of e for each way to read the value, on a page of its
+// own, and a ledger next to its version.
 //
 // The packages changelog, keyring, replay, and sealing have their own spaces in the same store.
 //
@@ -38,7 +48,8 @@
 //   - Each version of a KEY has a ledger, its own or that of the version with the same value. A
 //     missing ledger refuses. Each fingerprint of a version has a row.
 //
-// The rows of u and e follow from the others, so a check of all rows finds a missing one.
+// The rows of u and e follow from the others, so a check of all rows finds a missing one. A row of u
+// is outdated if its time is not that of the secret. A change leaves it, and it is removed later.
 //
 // Ledgers and uses change without an entry. An attacker with write access to the file can
 // therefore put an earlier row of these back.
