@@ -21,6 +21,9 @@ const maxExamined = 5000
 // stays within the 4 MiB that gRPC clients accept.
 const maxPageBytes = 1 << 20
 
+// usualPage is the number of secrets for which List has room from the start.
+const usualPage = 50
+
 // A Page selects a part of a list.
 type Page struct {
 	// Cursor is the next cursor of the previous page, or nil for the first page.
@@ -70,11 +73,11 @@ type Query struct {
 	Page
 }
 
-// List returns a page of secrets and the cursor of the next page, which is nil only at the end. A
+// List returns a page of secrets, with the fields that [Query] and the API show, and the cursor of the next page, which is nil only at the end. A
 // page may be shorter than its limit.
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		found, next = nil, nil
+		found, next = make([]Secret, 0, min(q.Limit, usualPage)), nil
 		examined, size := 0, 0
 		var last []byte
 		for c, err := range s.candidates(r, q) {
@@ -86,16 +89,17 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 				return nil
 			}
 			examined++
-			sec, bytes, err := c.load(r, q)
+			found = append(found, Secret{}) // read into its place, because a Secret is large
+			sec := &found[len(found)-1]
+			bytes, err := c.load(r, q, sec)
 			if err != nil {
 				return err
 			}
-			if bytes > 0 && q.admits(sec) {
-				if size += bytes; len(found) > 0 && size > maxPageBytes {
-					next = last
-					return nil
-				}
-				found = append(found, sec)
+			if bytes == 0 || !q.admits(sec) {
+				found = found[:len(found)-1]
+			} else if size += bytes; len(found) > 1 && size > maxPageBytes {
+				found, next = found[:len(found)-1], last
+				return nil
 			}
 			last = c.position
 		}
@@ -105,7 +109,7 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 }
 
 // admits reports whether a secret passes the filters.
-func (q Query) admits(sec Secret) bool {
+func (q Query) admits(sec *Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
 		return false
 	}
@@ -129,25 +133,24 @@ type candidate struct {
 	stored []byte
 }
 
-// load returns the candidate's secret and its stored size, which is 0 if the query does not match
-// its ID or if the secret was deleted in the meantime.
-func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) {
+// load reads the candidate's secret and returns its stored size, which is 0 if the query does not
+// match its ID or if the secret was deleted in the meantime.
+func (c candidate) load(r kv.Reader, q Query, sec *Secret) (size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
-		return Secret{}, 0, nil
+		return 0, nil
 	}
 	name := Name{Workspace: q.Workspace, ID: c.id}
 	stored := c.stored
 	if stored == nil {
 		stored, err = r.Get(secretKey(name))
 		if isMissing(err) {
-			return Secret{}, 0, nil
+			return 0, nil
 		}
 		if err != nil {
-			return Secret{}, 0, read("secret", err)
+			return 0, read("secret", err)
 		}
 	}
-	sec, err = parseSecret(name, stored)
-	return sec, len(stored), err
+	return len(stored), sec.parseListed(name, stored)
 }
 
 // searches reports whether the search index can find the secrets of a query.
