@@ -46,7 +46,7 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 
 // A shownSecret is the message of a secret with its times, so that they are allocated together.
 type shownSecret struct {
-	message              vaultv1.Secret
+	message               vaultv1.Secret
 	created, updated, due timestamppb.Timestamp
 }
 

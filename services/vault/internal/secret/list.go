@@ -73,7 +73,7 @@ type Query struct {
 	Page
 }
 
-// List returns a page of secrets, with the fields that [Query] and the API show, and the cursor of the next page, which is nil only at the end. A
+// List returns a page of secrets, without the fields that only decisions need, and the cursor of the next page, which is nil only at the end. A
 // page may be shorter than its limit.
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {

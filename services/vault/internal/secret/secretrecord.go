@@ -126,7 +126,7 @@ func findSecret(r kv.Reader, name Name) (sec Secret, text []byte, err error) {
 		}
 		return Secret{}, nil, read("secret", err)
 	}
-	sec, err = parseSecret(name, text)
+	err = sec.parse(name, text)
 	return sec, text, err
 }
 
