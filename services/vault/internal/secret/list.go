@@ -73,8 +73,9 @@ type Query struct {
 	Page
 }
 
-// List returns a page of secrets, without the fields that only decisions need, and the cursor of the next page, which is nil only at the end. A
-// page may be shorter than its limit.
+// List returns a page of secrets and the cursor of the next page, which is nil only at the end. A
+// page may be shorter than its limit. The secrets have no fields that only decisions need, such as
+// their holders.
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		found, next = make([]Secret, 0, min(q.Limit, usualPage)), nil
