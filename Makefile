@@ -59,6 +59,7 @@ gen: $(BIN)/buf ## Generate Go code and the OpenAPI document from the protos.
 	buf lint
 	buf generate
 	buf generate --template buf.gen.stored.yaml
+	buf generate --template buf.gen.stored.vault.yaml
 
 console-gen: gen $(WEB)/node_modules/.package-lock.json ## Generate what the web page takes from the protos, too. Needs Node 20 and npm.
 	cd $(WEB) && npm run gen

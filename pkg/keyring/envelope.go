@@ -60,13 +60,14 @@ type AD struct {
 	Usage string
 }
 
-func (ad AD) parts(first ...string) []string {
-	parts := make([]string, 0, len(first)+5)
-	parts = append(append(parts, first...), ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
+// bind returns the associated data of a use in the place, which follows the first parts.
+func (ad AD) bind(d domain, first ...string) []byte {
+	parts := append(make([]string, 0, 8), first...) // on the stack
+	parts = append(parts, ad.Purpose, ad.Workspace, ad.UID, strconv.FormatUint(uint64(ad.Version), 10))
 	if ad.Usage != "" {
 		parts = append(parts, ad.Usage)
 	}
-	return parts
+	return d.bind(parts...)
 }
 
 // SealValue seals a value with its own data key. The caller keeps ownership of the plaintext.
@@ -78,7 +79,7 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	defer clear(dataKey)
 	rand.Read(dataKey)
 	sealed := Sealed{Algorithm: Algorithm, KeyID: k.keyID}
-	wrapped, err := k.aead.Encrypt(dataKey, domainDataKey.bind(ad.parts(sealed.Algorithm, sealed.KeyID)...))
+	wrapped, err := k.aead.Encrypt(dataKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
 	if err != nil {
 		return Sealed{}, fmt.Errorf("wrap data key: %w", err)
 	}
@@ -89,7 +90,7 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	padded := pad(plaintext.Reveal())
 	defer clear(padded)
 	sealed.WrappedKey = wrapped
-	sealed.Ciphertext = gcm.Seal(nil, nil, padded, domainValue.bind(ad.parts(sealed.Algorithm)...)) //nolint:gosec // this cipher makes a random nonce itself
+	sealed.Ciphertext = gcm.Seal(nil, nil, padded, ad.bind(domainValue, sealed.Algorithm)) //nolint:gosec // this cipher makes a random nonce itself
 	return sealed, nil
 }
 
@@ -99,7 +100,7 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if sealed.Algorithm != Algorithm {
 		return sensitive.Bytes{}, errors.New("open value: unknown algorithm")
 	}
-	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, domainDataKey.bind(ad.parts(sealed.Algorithm, sealed.KeyID)...))
+	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
 	if err != nil || len(dataKey) != dataKeySize {
 		return sensitive.Bytes{}, fmt.Errorf("unwrap data key: %w", errOpen)
 	}
@@ -108,7 +109,7 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if err != nil {
 		return sensitive.Bytes{}, err
 	}
-	padded, err := gcm.Open(nil, nil, sealed.Ciphertext, domainValue.bind(ad.parts(sealed.Algorithm)...))
+	padded, err := gcm.Open(nil, nil, sealed.Ciphertext, ad.bind(domainValue, sealed.Algorithm))
 	if err != nil {
 		return sensitive.Bytes{}, fmt.Errorf("open value: %w", errOpen)
 	}

@@ -132,11 +132,11 @@ func (r *request) identify() error {
 	if !ok {
 		r.id = telemetry.NewRequestID()
 	}
-	w, err := r.wire()
-	if err != nil {
+	var err error
+	if r.wire, err = wireOf(r.Context); err != nil {
 		return err
 	}
-	return w.SetHeader(metadata.MD{telemetry.RequestIDHeader: {r.id}}) // fails if the connection is gone
+	return r.wire.SetHeader(metadata.MD{telemetry.RequestIDHeader: {r.id}}) // fails if the connection is gone
 }
 
 // answer serves the request and converts errors and panics into the response, or nil. It runs

@@ -35,11 +35,7 @@ const (
 // uncompressed refuses compressed requests: a few bytes could expand to the maximum size.
 // Responses are not compressed either, because their sizes would reveal their content.
 func (r *request) uncompressed() error {
-	w, err := r.wire()
-	if err != nil {
-		return err
-	}
-	if name := w.RecvCompress(); name != "" && name != encoding.Identity {
+	if name := r.wire.RecvCompress(); name != "" && name != encoding.Identity {
 		return fault.Field("grpc-encoding", "must be absent or identity; compressed requests are not supported")
 	}
 	return nil
@@ -48,23 +44,19 @@ func (r *request) uncompressed() error {
 // receive reads the single message of the request. A message that does not decode remains empty;
 // the validator reports it.
 func (r *request) receive(message any) error {
-	w, err := r.wire()
-	if err != nil {
-		return err
-	}
-	size, err := r.announced(w)
+	size, err := r.announced()
 	if err != nil || r.problem != nil {
 		return err
 	}
 	if err := r.take(size); err != nil {
 		return err
 	}
-	data, err := w.Read(size)
+	data, err := r.wire.Read(size)
 	if err != nil {
 		return unread(r, err)
 	}
 	defer data.Free()
-	switch err := w.ReadMessageHeader(r.header[:]); {
+	switch err := r.wire.ReadMessageHeader(r.header[:]); {
 	case err == nil:
 		r.problem = malformed() // there is a second one
 		return nil
@@ -83,8 +75,8 @@ const headerBytes = 5
 
 // announced reads the length of the message. A message that is too large is refused immediately,
 // because its authorization cannot be checked without reading it.
-func (r *request) announced(w wire) (size int, err error) {
-	if err := w.ReadMessageHeader(r.header[:]); errors.Is(err, io.EOF) {
+func (r *request) announced() (size int, err error) {
+	if err := r.wire.ReadMessageHeader(r.header[:]); errors.Is(err, io.EOF) {
 		r.problem = malformed() // no message
 		return 0, nil
 	} else if err != nil {

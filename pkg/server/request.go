@@ -21,6 +21,7 @@ type request struct {
 	context.Context
 	server *Server
 	method *method
+	wire   wire // set by identify
 	begin  time.Time
 	id     string
 	// caller is zero before authentication and for open methods.
@@ -67,9 +68,9 @@ type wire interface {
 	Read(n int) (mem.BufferSlice, error)
 }
 
-// wire returns the library's stream.
-func (r *request) wire() (wire, error) {
-	w, ok := grpc.ServerTransportStreamFromContext(r.Context).(wire)
+// wireOf returns the library's stream.
+func wireOf(ctx context.Context) (wire, error) {
+	w, ok := grpc.ServerTransportStreamFromContext(ctx).(wire)
 	if !ok {
 		return nil, errors.New("the library's stream is not one that can be read")
 	}

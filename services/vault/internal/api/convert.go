@@ -44,20 +44,43 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 	return q, nil
 }
 
-func secretToProto(s secret.Secret) *vaultv1.Secret {
-	pb := &vaultv1.Secret{
-		Name: s.Name.String(), Uid: s.UID, Description: s.Description, Labels: s.Labels,
-		Usage: usageToProto(s.Usage), MaskedValue: maskedValue, AllowedHosts: s.AllowedHosts,
-		CurrentVersion: s.Current, LatestVersion: s.Last, State: stateToProto(s.State),
-		CreateTime: timestamppb.New(s.Created), UpdateTime: timestamppb.New(s.Updated),
-		Etag: s.Etag(), ReferenceCount: min(s.References, secret.MaxReferences),
-		RotationPeriod: periodToProto(s.RotationPeriod), Shared: s.Shared,
-		ValueFacts: valueFactsToProto(s.Taken),
+// A shownSecret is the message of a secret with its times, so that they are allocated together.
+type shownSecret struct {
+	message               vaultv1.Secret
+	created, updated, due timestamppb.Timestamp
+}
+
+func secretToProto(s secret.Secret) *vaultv1.Secret { return new(shownSecret).of(&s) }
+
+// secretsToProto converts a page of secrets.
+func secretsToProto(secrets []secret.Secret) []*vaultv1.Secret {
+	shown, messages := make([]shownSecret, len(secrets)), make([]*vaultv1.Secret, len(secrets))
+	for i := range secrets {
+		messages[i] = shown[i].of(&secrets[i])
 	}
+	return messages
+}
+
+// of sets the message to that of a secret and returns it.
+func (shown *shownSecret) of(s *secret.Secret) *vaultv1.Secret {
+	setTime(&shown.created, s.Created)
+	setTime(&shown.updated, s.Updated)
+	pb := &shown.message
+	pb.Name, pb.Uid, pb.Description, pb.Labels = s.Name.String(), s.UID, s.Description, s.Labels
+	pb.Usage, pb.MaskedValue, pb.AllowedHosts = usageToProto(s.Usage), maskedValue, s.AllowedHosts
+	pb.CurrentVersion, pb.LatestVersion, pb.State = s.Current, s.Last, stateToProto(s.State)
+	pb.CreateTime, pb.UpdateTime, pb.Etag = &shown.created, &shown.updated, s.Etag()
+	pb.ReferenceCount, pb.Shared = min(s.References, secret.MaxReferences), s.Shared
+	pb.RotationPeriod, pb.ValueFacts = periodToProto(s.RotationPeriod), valueFactsToProto(s.Taken)
 	if s.RotationPeriod > 0 {
-		pb.RotationDueTime = timestamppb.New(s.RotationDue)
+		setTime(&shown.due, s.RotationDue)
+		pb.RotationDueTime = &shown.due
 	}
 	return pb
+}
+
+func setTime(pb *timestamppb.Timestamp, t time.Time) {
+	pb.Seconds, pb.Nanos = t.Unix(), int32(t.Nanosecond())
 }
 
 // purposeToProto returns nil for a secret without a purpose.
@@ -137,7 +160,18 @@ func usageFromProto(usage vaultv1.Usage) secret.Usage {
 }
 
 func usageToProto(usage secret.Usage) vaultv1.Usage {
-	return vaultv1.Usage(vaultv1.Usage_value["USAGE_"+string(usage)])
+	switch usage {
+	case secret.Key:
+		return vaultv1.Usage_USAGE_KEY
+	case secret.Parameter:
+		return vaultv1.Usage_USAGE_PARAMETER
+	case secret.Credential:
+		return vaultv1.Usage_USAGE_CREDENTIAL
+	case secret.ExposedKey:
+		return vaultv1.Usage_USAGE_EXPOSED_KEY
+	default:
+		return vaultv1.Usage_USAGE_UNSPECIFIED
+	}
 }
 
 func stateFromProto(state vaultv1.VersionState) secret.State {
@@ -154,7 +188,16 @@ func stateFromProto(state vaultv1.VersionState) secret.State {
 }
 
 func stateToProto(state secret.State) vaultv1.VersionState {
-	return vaultv1.VersionState(vaultv1.VersionState_value["VERSION_STATE_"+string(state)])
+	switch state {
+	case secret.Enabled:
+		return vaultv1.VersionState_VERSION_STATE_ENABLED
+	case secret.Disabled:
+		return vaultv1.VersionState_VERSION_STATE_DISABLED
+	case secret.Destroyed:
+		return vaultv1.VersionState_VERSION_STATE_DESTROYED
+	default:
+		return vaultv1.VersionState_VERSION_STATE_UNSPECIFIED
+	}
 }
 
 // each converts a slice.

@@ -94,7 +94,7 @@ func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsReques
 		return nil, err
 	}
 	return &vaultv1.ListSecretsResponse{
-		Secrets: each(found, secretToProto), NextPageToken: seal(next), IndexIncomplete: scans,
+		Secrets: secretsToProto(found), NextPageToken: seal(next), IndexIncomplete: scans,
 	}, nil
 }
 

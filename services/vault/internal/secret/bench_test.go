@@ -44,6 +44,11 @@ func newBenchmark(b *testing.B) (f *fixture, file string) {
 	if f.keys, err = keyring.Open(b.Context(), db, key, "vault"); err != nil {
 		b.Fatal(err)
 	}
+	rows, err := f.keys.Authenticator()
+	if err != nil {
+		b.Fatal(err)
+	}
+	db.Authenticate(rows, keyring.Space())
 	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {
 		b.Fatal(err)
 	}

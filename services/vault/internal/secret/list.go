@@ -21,6 +21,9 @@ const maxExamined = 5000
 // stays within the 4 MiB that gRPC clients accept.
 const maxPageBytes = 1 << 20
 
+// usualPage is the number of secrets for which List has room from the start.
+const usualPage = 50
+
 // A Page selects a part of a list.
 type Page struct {
 	// Cursor is the next cursor of the previous page, or nil for the first page.
@@ -71,12 +74,13 @@ type Query struct {
 }
 
 // List returns a page of secrets and the cursor of the next page, which is nil only at the end. A
-// page may be shorter than its limit.
+// page may be shorter than its limit. The secrets have no fields that only decisions need, such as
+// their holders.
 func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
 	var first, last []byte
 	outdated := 0
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		found, next, first, last, outdated = nil, nil, nil, nil, 0
+		found, next, first, last, outdated = make([]Secret, 0, min(q.Limit, usualPage)), nil, nil, nil, 0
 		examined, size := 0, 0
 		for c, err := range s.candidates(r, q) {
 			if err != nil {
@@ -87,19 +91,20 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 				return nil
 			}
 			examined++
-			sec, bytes, err := c.load(r, q)
+			found = append(found, Secret{}) // read into its place, because a Secret is large
+			sec := &found[len(found)-1]
+			bytes, err := c.load(r, q, sec)
 			if err != nil {
 				return err
 			}
 			if bytes < 0 {
 				outdated++
 			}
-			if bytes > 0 && q.admits(sec) {
-				if size += bytes; len(found) > 0 && size > maxPageBytes {
-					next = last
-					return nil
-				}
-				found = append(found, sec)
+			if bytes <= 0 || !q.admits(sec) {
+				found = found[:len(found)-1]
+			} else if size += bytes; len(found) > 1 && size > maxPageBytes {
+				found, next = found[:len(found)-1], last
+				return nil
 			}
 			if last = c.position; first == nil {
 				first = c.position
@@ -117,7 +122,7 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 }
 
 // admits reports whether a secret passes the filters.
-func (q Query) admits(sec Secret) bool {
+func (q Query) admits(sec *Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
 		return false
 	}
@@ -144,11 +149,12 @@ type candidate struct {
 	at uint64
 }
 
-// load returns the candidate's secret and its stored size, which is 0 if the query does not match
-// its ID or if the secret was deleted in the meantime, and negative if the candidate's row is outdated.
-func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) {
+// load reads the candidate's secret and returns its stored size, which is 0 if the query does not
+// match its ID or if the secret was deleted in the meantime, and negative if the candidate's row is
+// outdated.
+func (c candidate) load(r kv.Reader, q Query, sec *Secret) (size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
-		return Secret{}, 0, nil
+		return 0, nil
 	}
 	name := Name{Workspace: q.Workspace, ID: c.id}
 	stored := c.stored
@@ -157,19 +163,19 @@ func (c candidate) load(r kv.Reader, q Query) (sec Secret, size int, err error) 
 			stored, err = nil, nil
 		}
 		if err != nil {
-			return Secret{}, 0, read("secret", err)
+			return 0, read("secret", err)
 		}
 	}
 	if stored != nil {
-		sec, err = parseSecret(name, stored)
+		err = sec.parseListed(name, stored)
 	}
 	switch {
 	case err != nil:
-		return Secret{}, 0, err
+		return 0, err
 	case q.ByUpdate && (stored == nil || !sec.updatedAt(c.at)):
-		return Secret{}, -1, nil
+		return -1, nil
 	}
-	return sec, len(stored), nil
+	return len(stored), nil
 }
 
 // searches reports whether the search index can find the secrets of a query.

@@ -82,13 +82,16 @@ func NewPurpose(chains []string, cost uint64, conflicting bool) Purpose {
 
 // Digest identifies the purpose in a request to resolve the KEY.
 func (p Purpose) Digest() []byte {
-	sum := sha256.Sum256([]byte(strings.Join(p.Chains, "\n")))
+	sum := p.sum()
 	return sum[:]
 }
 
+func (p Purpose) sum() [sha256.Size]byte { return sha256.Sum256([]byte(strings.Join(p.Chains, "\n"))) }
+
 // is reports whether the purpose has the digest.
 func (p Purpose) is(digest []byte) bool {
-	return len(p.Chains) > 0 && subtle.ConstantTimeCompare(p.Digest(), digest) == 1
+	sum := p.sum()
+	return len(p.Chains) > 0 && subtle.ConstantTimeCompare(sum[:], digest) == 1
 }
 
 // admits reports whether the purpose permits a use for the requested one.

@@ -26,8 +26,13 @@ func encode(m proto.Message) ([]byte, error) {
 	return text, nil
 }
 
-func decode(text []byte, m proto.Message) error {
-	if err := proto.Unmarshal(text, m); err != nil {
+// A readable is a message of package stored that is to be decoded. It has generated code for it,
+// which makes the strings and bytes of the message share the memory of its encoding.
+type readable interface{ UnmarshalVTUnsafe(text []byte) error }
+
+// decode sets an empty message to an encoded one, and shares the memory of text.
+func decode(text []byte, m readable) error {
+	if err := m.UnmarshalVTUnsafe(text); err != nil {
 		return errRecord
 	}
 	return nil
@@ -54,7 +59,7 @@ func put(tx kv.Tx, key kv.Key, m proto.Message) error {
 }
 
 // get reads a record, and reports whether it exists.
-func get(r kv.Reader, key kv.Key, m proto.Message) (present bool, err error) {
+func get(r kv.Reader, key kv.Key, m readable) (present bool, err error) {
 	value, err := r.Get(key)
 	if errors.Is(err, kv.ErrNotFound) {
 		return false, nil

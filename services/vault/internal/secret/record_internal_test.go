@@ -110,7 +110,7 @@ func codecs(t testing.TB) map[string]codec {
 
 func recode[T any, M interface {
 	*T
-	proto.Message
+	readable
 }](again func(M) proto.Message) func([]byte) ([]byte, error) {
 	return func(text []byte) ([]byte, error) {
 		m := M(new(T))

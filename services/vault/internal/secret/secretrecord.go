@@ -39,43 +39,68 @@ func (s Secret) message() *stored.Secret {
 	return with(m, s.Unknown)
 }
 
-// parseSecret returns the secret of a name.
-func parseSecret(name Name, text []byte) (Secret, error) {
+// parseSecret returns the secret of a name, which shares the memory of text.
+func parseSecret(name Name, text []byte) (s Secret, err error) {
+	err = s.parse(name, text)
+	return s, err
+}
+
+// parse sets the secret to that of a name, which shares the memory of text.
+func (s *Secret) parse(name Name, text []byte) error {
 	var m stored.Secret
-	if err := decode(text, &m); err != nil {
-		return Secret{}, read("secret", err)
+	if err := m.UnmarshalVTUnsafe(text); err != nil {
+		return read("secret", errRecord)
 	}
 	if len(m.GetUid()) != uidSize {
-		return Secret{}, read("secret", errRecord)
+		return read("secret", errRecord)
 	}
 	uid := textOf(m.GetUid())
 	created := timeOf(m.GetCreated())
-	s := Secret{
+	*s = Secret{
 		Name: name, UID: uid, LastChange: m.GetLastChange(), Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),
 		Revision: resource.FirstRevision(uid) + m.GetChanges(),
 		Usage:    usageOf(m.GetUsage()), Current: m.GetCurrent(), Last: m.GetLast(), State: stateOf(m.GetState()),
 		References: m.GetReferences(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(), UsedPorts: m.GetUsedPorts(),
 		Shared: m.GetShared(), Public: m.GetPublic(), Kind: Kind(m.GetKind()), EarlierUse: earlierUseOf(m.GetEarlierUse()),
 		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
-		RotationDue: timeOf(m.GetRotationDue()), Unknown: m.ProtoReflect().GetUnknown(),
+		RotationDue: timeOf(m.GetRotationDue()), Unknown: m.Unknown(),
 	}
 	if m.GetPurpose() != nil {
 		purpose := purposeFrom(m.GetPurpose())
 		s.Purpose = &purpose
 	}
 	for _, h := range m.GetHolders() {
-		s.Holders = append(s.Holders, Holder{h.GetName(), h.GetBindings(), h.ProtoReflect().GetUnknown()})
+		s.Holders = append(s.Holders, Holder{h.GetName(), h.GetBindings(), h.Unknown()})
 	}
 	for _, r := range m.GetReplaced() {
-		s.Replaced = append(s.Replaced, Replacement{r.GetVersion(), timeOf(r.GetTime()), r.ProtoReflect().GetUnknown()})
+		s.Replaced = append(s.Replaced, Replacement{r.GetVersion(), timeOf(r.GetTime()), r.Unknown()})
 	}
 	for _, r := range m.GetRewrites() {
-		s.Rewrites = append(s.Rewrites, Rewrite{r.GetVersion(), r.GetChange(), r.GetDisabled(), r.ProtoReflect().GetUnknown()})
+		s.Rewrites = append(s.Rewrites, Rewrite{r.GetVersion(), r.GetChange(), r.GetDisabled(), r.Unknown()})
 	}
 	for _, d := range m.GetDestroyed() {
-		s.Destroyed = append(s.Destroyed, Span{d.GetFirst(), d.GetLast(), d.ProtoReflect().GetUnknown()})
+		s.Destroyed = append(s.Destroyed, Span{d.GetFirst(), d.GetLast(), d.Unknown()})
 	}
-	return s, nil
+	return nil
+}
+
+// parseListed sets the fields of the secret that a list shows, and shares the memory of text. It
+// takes half of the time of parse, which a list spends for each of its secrets.
+func (s *Secret) parseListed(name Name, text []byte) error {
+	var m stored.ListedSecret
+	if err := m.UnmarshalVTUnsafe(text); err != nil || len(m.GetUid()) != uidSize {
+		return read("secret", errRecord)
+	}
+	uid, created := textOf(m.GetUid()), timeOf(m.GetCreated())
+	*s = Secret{
+		Name: name, UID: uid, Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),
+		Revision: resource.FirstRevision(uid) + m.GetChanges(),
+		Usage:    usageOf(m.GetUsage()), Current: m.GetCurrent(), Last: m.GetLast(), State: stateOf(m.GetState()),
+		References: m.GetReferences(), AllowedHosts: m.GetAllowedHosts(), Shared: m.GetShared(),
+		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
+		RotationDue: timeOf(m.GetRotationDue()),
+	}
+	return nil
 }
 
 // message returns the stored form of a purpose.
@@ -88,7 +113,7 @@ func (p Purpose) message() *stored.Purpose {
 func purposeFrom(m *stored.Purpose) Purpose {
 	return Purpose{
 		Chains: m.GetChains(), Cost: m.GetCost(), Host: m.GetHost(), Conflicting: m.GetConflicting(), Stated: m.GetStated(),
-		Sealed: timeOf(m.GetSealed()), Unknown: m.ProtoReflect().GetUnknown(),
+		Sealed: timeOf(m.GetSealed()), Unknown: m.Unknown(),
 	}
 }
 
@@ -101,7 +126,7 @@ func findSecret(r kv.Reader, name Name) (sec Secret, text []byte, err error) {
 		}
 		return Secret{}, nil, read("secret", err)
 	}
-	sec, err = parseSecret(name, text)
+	err = sec.parse(name, text)
 	return sec, text, err
 }
 

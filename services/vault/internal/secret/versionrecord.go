@@ -36,13 +36,13 @@ func (v Version) message() (*stored.Version, error) {
 // parseVersion returns a version as it is stored.
 func parseVersion(number uint32, text []byte) (Version, error) {
 	var m stored.Version
-	if err := decode(text, &m); err != nil {
-		return Version{}, read("version", err)
+	if err := m.UnmarshalVTUnsafe(text); err != nil {
+		return Version{}, read("version", errRecord)
 	}
 	v := Version{
 		Number: number, LastChange: m.GetLastChange(), Created: timeOf(m.GetCreated()), State: stateOf(m.GetState()),
 		UID: textOf(m.GetUid()), SameAs: m.GetSameAs(), Public: m.GetPublic(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(),
-		WeakReason: m.GetWeakReason(), Unknown: m.ProtoReflect().GetUnknown(),
+		WeakReason: m.GetWeakReason(), Unknown: m.Unknown(),
 	}
 	for _, p := range m.GetPrints() {
 		if len(p) != len(Print{}) {
@@ -51,14 +51,14 @@ func parseVersion(number uint32, text []byte) (Version, error) {
 		v.Prints = append(v.Prints, Print(p))
 	}
 	if f := m.GetFacts(); f != nil {
-		v.Facts = &Facts{Bytes: f.GetBytes(), Private: f.GetPrivate(), Unknown: f.ProtoReflect().GetUnknown()}
+		v.Facts = &Facts{Bytes: f.GetBytes(), Private: f.GetPrivate(), Unknown: f.Unknown()}
 	}
 	if value := m.GetValue(); value != nil {
 		v.Sealed = keyring.Sealed{
 			Algorithm: algorithmOf(value.GetAlgorithm()), KeyID: value.GetKeyId(),
 			WrappedKey: value.GetWrappedKey(), Ciphertext: value.GetCiphertext(),
 		}
-		v.ValueUnknown = value.ProtoReflect().GetUnknown()
+		v.ValueUnknown = value.Unknown()
 	}
 	return v, nil
 }

@@ -482,6 +482,252 @@ func (x *Secret) GetRotationDue() int64 {
 	return 0
 }
 
+// The fields of a Secret that a list shows. It decodes the encoding of a Secret, and leaves the
+// messages in it encoded.
+type ListedSecret struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Uid            []byte                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	LastChange     uint64                 `protobuf:"varint,2,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
+	Created        int64                  `protobuf:"fixed64,3,opt,name=created,proto3" json:"created,omitempty"`
+	UpdatedAfter   int64                  `protobuf:"varint,4,opt,name=updated_after,json=updatedAfter,proto3" json:"updated_after,omitempty"`
+	Changes        uint64                 `protobuf:"varint,5,opt,name=changes,proto3" json:"changes,omitempty"`
+	Usage          Usage                  `protobuf:"varint,6,opt,name=usage,proto3,enum=keyward.vault.stored.v1.Usage" json:"usage,omitempty"`
+	Current        uint32                 `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	Last           uint32                 `protobuf:"varint,8,opt,name=last,proto3" json:"last,omitempty"`
+	State          State                  `protobuf:"varint,9,opt,name=state,proto3,enum=keyward.vault.stored.v1.State" json:"state,omitempty"`
+	Purpose        []byte                 `protobuf:"bytes,10,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Holders        [][]byte               `protobuf:"bytes,11,rep,name=holders,proto3" json:"holders,omitempty"`
+	References     uint32                 `protobuf:"varint,12,opt,name=references,proto3" json:"references,omitempty"`
+	Replaced       [][]byte               `protobuf:"bytes,16,rep,name=replaced,proto3" json:"replaced,omitempty"`
+	Rewrites       [][]byte               `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Destroyed      [][]byte               `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
+	AllowedHosts   []string               `protobuf:"bytes,19,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
+	Ports          bool                   `protobuf:"varint,20,opt,name=ports,proto3" json:"ports,omitempty"`
+	UsedPorts      []string               `protobuf:"bytes,21,rep,name=used_ports,json=usedPorts,proto3" json:"used_ports,omitempty"`
+	Shared         bool                   `protobuf:"varint,22,opt,name=shared,proto3" json:"shared,omitempty"`
+	Public         bool                   `protobuf:"varint,23,opt,name=public,proto3" json:"public,omitempty"`
+	Kind           uint32                 `protobuf:"varint,24,opt,name=kind,proto3" json:"kind,omitempty"`
+	EarlierUse     EarlierUse             `protobuf:"varint,25,opt,name=earlier_use,json=earlierUse,proto3,enum=keyward.vault.stored.v1.EarlierUse" json:"earlier_use,omitempty"`
+	Description    string                 `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
+	Labels         map[string]string      `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RotationPeriod int64                  `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
+	RotationDue    int64                  `protobuf:"fixed64,43,opt,name=rotation_due,json=rotationDue,proto3" json:"rotation_due,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ListedSecret) Reset() {
+	*x = ListedSecret{}
+	mi := &file_vault_records_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListedSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListedSecret) ProtoMessage() {}
+
+func (x *ListedSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_records_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListedSecret.ProtoReflect.Descriptor instead.
+func (*ListedSecret) Descriptor() ([]byte, []int) {
+	return file_vault_records_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListedSecret) GetUid() []byte {
+	if x != nil {
+		return x.Uid
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetLastChange() uint64 {
+	if x != nil {
+		return x.LastChange
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetUpdatedAfter() int64 {
+	if x != nil {
+		return x.UpdatedAfter
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetChanges() uint64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetUsage() Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return Usage_USAGE_UNSPECIFIED
+}
+
+func (x *ListedSecret) GetCurrent() uint32 {
+	if x != nil {
+		return x.Current
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetLast() uint32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetState() State {
+	if x != nil {
+		return x.State
+	}
+	return State_STATE_UNSPECIFIED
+}
+
+func (x *ListedSecret) GetPurpose() []byte {
+	if x != nil {
+		return x.Purpose
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetHolders() [][]byte {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetReferences() uint32 {
+	if x != nil {
+		return x.References
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetReplaced() [][]byte {
+	if x != nil {
+		return x.Replaced
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetRewrites() [][]byte {
+	if x != nil {
+		return x.Rewrites
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetDestroyed() [][]byte {
+	if x != nil {
+		return x.Destroyed
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetAllowedHosts() []string {
+	if x != nil {
+		return x.AllowedHosts
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetPorts() bool {
+	if x != nil {
+		return x.Ports
+	}
+	return false
+}
+
+func (x *ListedSecret) GetUsedPorts() []string {
+	if x != nil {
+		return x.UsedPorts
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *ListedSecret) GetPublic() bool {
+	if x != nil {
+		return x.Public
+	}
+	return false
+}
+
+func (x *ListedSecret) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetEarlierUse() EarlierUse {
+	if x != nil {
+		return x.EarlierUse
+	}
+	return EarlierUse_EARLIER_USE_UNSPECIFIED
+}
+
+func (x *ListedSecret) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *ListedSecret) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *ListedSecret) GetRotationPeriod() int64 {
+	if x != nil {
+		return x.RotationPeriod
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetRotationDue() int64 {
+	if x != nil {
+		return x.RotationDue
+	}
+	return 0
+}
+
 type Purpose struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Chains      []string               `protobuf:"bytes,1,rep,name=chains,proto3" json:"chains,omitempty"`
@@ -497,7 +743,7 @@ type Purpose struct {
 
 func (x *Purpose) Reset() {
 	*x = Purpose{}
-	mi := &file_vault_records_proto_msgTypes[1]
+	mi := &file_vault_records_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +755,7 @@ func (x *Purpose) String() string {
 func (*Purpose) ProtoMessage() {}
 
 func (x *Purpose) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[1]
+	mi := &file_vault_records_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +768,7 @@ func (x *Purpose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Purpose.ProtoReflect.Descriptor instead.
 func (*Purpose) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{1}
+	return file_vault_records_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Purpose) GetChains() []string {
@@ -578,7 +824,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_vault_records_proto_msgTypes[2]
+	mi := &file_vault_records_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +836,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[2]
+	mi := &file_vault_records_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +849,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{2}
+	return file_vault_records_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Holder) GetName() string {
@@ -631,7 +877,7 @@ type Replacement struct {
 
 func (x *Replacement) Reset() {
 	*x = Replacement{}
-	mi := &file_vault_records_proto_msgTypes[3]
+	mi := &file_vault_records_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +889,7 @@ func (x *Replacement) String() string {
 func (*Replacement) ProtoMessage() {}
 
 func (x *Replacement) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[3]
+	mi := &file_vault_records_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +902,7 @@ func (x *Replacement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replacement.ProtoReflect.Descriptor instead.
 func (*Replacement) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{3}
+	return file_vault_records_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Replacement) GetVersion() uint32 {
@@ -686,7 +932,7 @@ type Rewrite struct {
 
 func (x *Rewrite) Reset() {
 	*x = Rewrite{}
-	mi := &file_vault_records_proto_msgTypes[4]
+	mi := &file_vault_records_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +944,7 @@ func (x *Rewrite) String() string {
 func (*Rewrite) ProtoMessage() {}
 
 func (x *Rewrite) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[4]
+	mi := &file_vault_records_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +957,7 @@ func (x *Rewrite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rewrite.ProtoReflect.Descriptor instead.
 func (*Rewrite) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{4}
+	return file_vault_records_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Rewrite) GetVersion() uint32 {
@@ -746,7 +992,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_vault_records_proto_msgTypes[5]
+	mi := &file_vault_records_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +1004,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[5]
+	mi := &file_vault_records_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +1017,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{5}
+	return file_vault_records_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Span) GetFirst() uint32 {
@@ -813,7 +1059,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_vault_records_proto_msgTypes[6]
+	mi := &file_vault_records_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +1071,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[6]
+	mi := &file_vault_records_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +1084,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{6}
+	return file_vault_records_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Version) GetLastChange() uint64 {
@@ -938,7 +1184,7 @@ type Value struct {
 
 func (x *Value) Reset() {
 	*x = Value{}
-	mi := &file_vault_records_proto_msgTypes[7]
+	mi := &file_vault_records_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1196,7 @@ func (x *Value) String() string {
 func (*Value) ProtoMessage() {}
 
 func (x *Value) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[7]
+	mi := &file_vault_records_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1209,7 @@ func (x *Value) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Value.ProtoReflect.Descriptor instead.
 func (*Value) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{7}
+	return file_vault_records_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Value) GetAlgorithm() Algorithm {
@@ -1004,7 +1250,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_vault_records_proto_msgTypes[8]
+	mi := &file_vault_records_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1016,7 +1262,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[8]
+	mi := &file_vault_records_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1029,7 +1275,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{8}
+	return file_vault_records_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Facts) GetBytes() uint32 {
@@ -1065,7 +1311,7 @@ type Binding struct {
 
 func (x *Binding) Reset() {
 	*x = Binding{}
-	mi := &file_vault_records_proto_msgTypes[9]
+	mi := &file_vault_records_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1323,7 @@ func (x *Binding) String() string {
 func (*Binding) ProtoMessage() {}
 
 func (x *Binding) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[9]
+	mi := &file_vault_records_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1336,7 @@ func (x *Binding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binding.ProtoReflect.Descriptor instead.
 func (*Binding) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{9}
+	return file_vault_records_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Binding) GetLastChange() uint64 {
@@ -1159,7 +1405,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_vault_records_proto_msgTypes[10]
+	mi := &file_vault_records_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1417,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[10]
+	mi := &file_vault_records_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1430,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{10}
+	return file_vault_records_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Count) GetCount() uint64 {
@@ -1206,7 +1452,7 @@ type Nonces struct {
 
 func (x *Nonces) Reset() {
 	*x = Nonces{}
-	mi := &file_vault_records_proto_msgTypes[11]
+	mi := &file_vault_records_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1464,7 @@ func (x *Nonces) String() string {
 func (*Nonces) ProtoMessage() {}
 
 func (x *Nonces) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[11]
+	mi := &file_vault_records_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1477,7 @@ func (x *Nonces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nonces.ProtoReflect.Descriptor instead.
 func (*Nonces) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{11}
+	return file_vault_records_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Nonces) GetUsed() uint64 {
@@ -1274,7 +1520,7 @@ type Uses struct {
 
 func (x *Uses) Reset() {
 	*x = Uses{}
-	mi := &file_vault_records_proto_msgTypes[12]
+	mi := &file_vault_records_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1532,7 @@ func (x *Uses) String() string {
 func (*Uses) ProtoMessage() {}
 
 func (x *Uses) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[12]
+	mi := &file_vault_records_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1545,7 @@ func (x *Uses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uses.ProtoReflect.Descriptor instead.
 func (*Uses) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{12}
+	return file_vault_records_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Uses) GetUsed() uint64 {
@@ -1341,7 +1587,7 @@ type Printed struct {
 
 func (x *Printed) Reset() {
 	*x = Printed{}
-	mi := &file_vault_records_proto_msgTypes[13]
+	mi := &file_vault_records_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1599,7 @@ func (x *Printed) String() string {
 func (*Printed) ProtoMessage() {}
 
 func (x *Printed) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[13]
+	mi := &file_vault_records_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1612,7 @@ func (x *Printed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Printed.ProtoReflect.Descriptor instead.
 func (*Printed) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{13}
+	return file_vault_records_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Printed) GetId() string {
@@ -1395,7 +1641,7 @@ type Sealing struct {
 
 func (x *Sealing) Reset() {
 	*x = Sealing{}
-	mi := &file_vault_records_proto_msgTypes[14]
+	mi := &file_vault_records_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1653,7 @@ func (x *Sealing) String() string {
 func (*Sealing) ProtoMessage() {}
 
 func (x *Sealing) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[14]
+	mi := &file_vault_records_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1666,7 @@ func (x *Sealing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealing.ProtoReflect.Descriptor instead.
 func (*Sealing) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{14}
+	return file_vault_records_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Sealing) GetLastChange() uint64 {
@@ -1468,7 +1714,7 @@ type Detail struct {
 
 func (x *Detail) Reset() {
 	*x = Detail{}
-	mi := &file_vault_records_proto_msgTypes[15]
+	mi := &file_vault_records_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1726,7 @@ func (x *Detail) String() string {
 func (*Detail) ProtoMessage() {}
 
 func (x *Detail) ProtoReflect() protoreflect.Message {
-	mi := &file_vault_records_proto_msgTypes[15]
+	mi := &file_vault_records_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1739,7 @@ func (x *Detail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Detail.ProtoReflect.Descriptor instead.
 func (*Detail) Descriptor() ([]byte, []int) {
-	return file_vault_records_proto_rawDescGZIP(), []int{15}
+	return file_vault_records_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Detail) GetOldDescription() string {
@@ -1634,6 +1880,42 @@ const file_vault_records_proto_rawDesc = "" +
 	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\a\n" +
+	"\fListedSecret\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
+	"\vlast_change\x18\x02 \x01(\x04R\n" +
+	"lastChange\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\x10R\acreated\x12#\n" +
+	"\rupdated_after\x18\x04 \x01(\x03R\fupdatedAfter\x12\x18\n" +
+	"\achanges\x18\x05 \x01(\x04R\achanges\x124\n" +
+	"\x05usage\x18\x06 \x01(\x0e2\x1e.keyward.vault.stored.v1.UsageR\x05usage\x12\x18\n" +
+	"\acurrent\x18\a \x01(\rR\acurrent\x12\x12\n" +
+	"\x04last\x18\b \x01(\rR\x04last\x124\n" +
+	"\x05state\x18\t \x01(\x0e2\x1e.keyward.vault.stored.v1.StateR\x05state\x12\x18\n" +
+	"\apurpose\x18\n" +
+	" \x01(\fR\apurpose\x12\x18\n" +
+	"\aholders\x18\v \x03(\fR\aholders\x12\x1e\n" +
+	"\n" +
+	"references\x18\f \x01(\rR\n" +
+	"references\x12\x1a\n" +
+	"\breplaced\x18\x10 \x03(\fR\breplaced\x12\x1a\n" +
+	"\brewrites\x18\x11 \x03(\fR\brewrites\x12\x1c\n" +
+	"\tdestroyed\x18\x12 \x03(\fR\tdestroyed\x12#\n" +
+	"\rallowed_hosts\x18\x13 \x03(\tR\fallowedHosts\x12\x14\n" +
+	"\x05ports\x18\x14 \x01(\bR\x05ports\x12\x1d\n" +
+	"\n" +
+	"used_ports\x18\x15 \x03(\tR\tusedPorts\x12\x16\n" +
+	"\x06shared\x18\x16 \x01(\bR\x06shared\x12\x16\n" +
+	"\x06public\x18\x17 \x01(\bR\x06public\x12\x12\n" +
+	"\x04kind\x18\x18 \x01(\rR\x04kind\x12D\n" +
+	"\vearlier_use\x18\x19 \x01(\x0e2#.keyward.vault.stored.v1.EarlierUseR\n" +
+	"earlierUse\x12 \n" +
+	"\vdescription\x18( \x01(\tR\vdescription\x12I\n" +
+	"\x06labels\x18) \x03(\v21.keyward.vault.stored.v1.ListedSecret.LabelsEntryR\x06labels\x12'\n" +
+	"\x0frotation_period\x18* \x01(\x03R\x0erotationPeriod\x12!\n" +
+	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x01\n" +
 	"\aPurpose\x12\x16\n" +
 	"\x06chains\x18\x01 \x03(\tR\x06chains\x12\x12\n" +
@@ -1770,55 +2052,61 @@ func file_vault_records_proto_rawDescGZIP() []byte {
 }
 
 var file_vault_records_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_vault_records_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_vault_records_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_vault_records_proto_goTypes = []any{
-	(Usage)(0),          // 0: keyward.vault.stored.v1.Usage
-	(State)(0),          // 1: keyward.vault.stored.v1.State
-	(Algorithm)(0),      // 2: keyward.vault.stored.v1.Algorithm
-	(EarlierUse)(0),     // 3: keyward.vault.stored.v1.EarlierUse
-	(*Secret)(nil),      // 4: keyward.vault.stored.v1.Secret
-	(*Purpose)(nil),     // 5: keyward.vault.stored.v1.Purpose
-	(*Holder)(nil),      // 6: keyward.vault.stored.v1.Holder
-	(*Replacement)(nil), // 7: keyward.vault.stored.v1.Replacement
-	(*Rewrite)(nil),     // 8: keyward.vault.stored.v1.Rewrite
-	(*Span)(nil),        // 9: keyward.vault.stored.v1.Span
-	(*Version)(nil),     // 10: keyward.vault.stored.v1.Version
-	(*Value)(nil),       // 11: keyward.vault.stored.v1.Value
-	(*Facts)(nil),       // 12: keyward.vault.stored.v1.Facts
-	(*Binding)(nil),     // 13: keyward.vault.stored.v1.Binding
-	(*Count)(nil),       // 14: keyward.vault.stored.v1.Count
-	(*Nonces)(nil),      // 15: keyward.vault.stored.v1.Nonces
-	(*Uses)(nil),        // 16: keyward.vault.stored.v1.Uses
-	(*Printed)(nil),     // 17: keyward.vault.stored.v1.Printed
-	(*Sealing)(nil),     // 18: keyward.vault.stored.v1.Sealing
-	(*Detail)(nil),      // 19: keyward.vault.stored.v1.Detail
-	nil,                 // 20: keyward.vault.stored.v1.Secret.LabelsEntry
-	nil,                 // 21: keyward.vault.stored.v1.Detail.OldLabelsEntry
-	nil,                 // 22: keyward.vault.stored.v1.Detail.NewLabelsEntry
+	(Usage)(0),           // 0: keyward.vault.stored.v1.Usage
+	(State)(0),           // 1: keyward.vault.stored.v1.State
+	(Algorithm)(0),       // 2: keyward.vault.stored.v1.Algorithm
+	(EarlierUse)(0),      // 3: keyward.vault.stored.v1.EarlierUse
+	(*Secret)(nil),       // 4: keyward.vault.stored.v1.Secret
+	(*ListedSecret)(nil), // 5: keyward.vault.stored.v1.ListedSecret
+	(*Purpose)(nil),      // 6: keyward.vault.stored.v1.Purpose
+	(*Holder)(nil),       // 7: keyward.vault.stored.v1.Holder
+	(*Replacement)(nil),  // 8: keyward.vault.stored.v1.Replacement
+	(*Rewrite)(nil),      // 9: keyward.vault.stored.v1.Rewrite
+	(*Span)(nil),         // 10: keyward.vault.stored.v1.Span
+	(*Version)(nil),      // 11: keyward.vault.stored.v1.Version
+	(*Value)(nil),        // 12: keyward.vault.stored.v1.Value
+	(*Facts)(nil),        // 13: keyward.vault.stored.v1.Facts
+	(*Binding)(nil),      // 14: keyward.vault.stored.v1.Binding
+	(*Count)(nil),        // 15: keyward.vault.stored.v1.Count
+	(*Nonces)(nil),       // 16: keyward.vault.stored.v1.Nonces
+	(*Uses)(nil),         // 17: keyward.vault.stored.v1.Uses
+	(*Printed)(nil),      // 18: keyward.vault.stored.v1.Printed
+	(*Sealing)(nil),      // 19: keyward.vault.stored.v1.Sealing
+	(*Detail)(nil),       // 20: keyward.vault.stored.v1.Detail
+	nil,                  // 21: keyward.vault.stored.v1.Secret.LabelsEntry
+	nil,                  // 22: keyward.vault.stored.v1.ListedSecret.LabelsEntry
+	nil,                  // 23: keyward.vault.stored.v1.Detail.OldLabelsEntry
+	nil,                  // 24: keyward.vault.stored.v1.Detail.NewLabelsEntry
 }
 var file_vault_records_proto_depIdxs = []int32{
 	0,  // 0: keyward.vault.stored.v1.Secret.usage:type_name -> keyward.vault.stored.v1.Usage
 	1,  // 1: keyward.vault.stored.v1.Secret.state:type_name -> keyward.vault.stored.v1.State
-	5,  // 2: keyward.vault.stored.v1.Secret.purpose:type_name -> keyward.vault.stored.v1.Purpose
-	6,  // 3: keyward.vault.stored.v1.Secret.holders:type_name -> keyward.vault.stored.v1.Holder
-	7,  // 4: keyward.vault.stored.v1.Secret.replaced:type_name -> keyward.vault.stored.v1.Replacement
-	8,  // 5: keyward.vault.stored.v1.Secret.rewrites:type_name -> keyward.vault.stored.v1.Rewrite
-	9,  // 6: keyward.vault.stored.v1.Secret.destroyed:type_name -> keyward.vault.stored.v1.Span
+	6,  // 2: keyward.vault.stored.v1.Secret.purpose:type_name -> keyward.vault.stored.v1.Purpose
+	7,  // 3: keyward.vault.stored.v1.Secret.holders:type_name -> keyward.vault.stored.v1.Holder
+	8,  // 4: keyward.vault.stored.v1.Secret.replaced:type_name -> keyward.vault.stored.v1.Replacement
+	9,  // 5: keyward.vault.stored.v1.Secret.rewrites:type_name -> keyward.vault.stored.v1.Rewrite
+	10, // 6: keyward.vault.stored.v1.Secret.destroyed:type_name -> keyward.vault.stored.v1.Span
 	3,  // 7: keyward.vault.stored.v1.Secret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
-	20, // 8: keyward.vault.stored.v1.Secret.labels:type_name -> keyward.vault.stored.v1.Secret.LabelsEntry
-	1,  // 9: keyward.vault.stored.v1.Version.state:type_name -> keyward.vault.stored.v1.State
-	11, // 10: keyward.vault.stored.v1.Version.value:type_name -> keyward.vault.stored.v1.Value
-	12, // 11: keyward.vault.stored.v1.Version.facts:type_name -> keyward.vault.stored.v1.Facts
-	2,  // 12: keyward.vault.stored.v1.Value.algorithm:type_name -> keyward.vault.stored.v1.Algorithm
-	0,  // 13: keyward.vault.stored.v1.Binding.usage:type_name -> keyward.vault.stored.v1.Usage
-	5,  // 14: keyward.vault.stored.v1.Binding.purpose:type_name -> keyward.vault.stored.v1.Purpose
-	21, // 15: keyward.vault.stored.v1.Detail.old_labels:type_name -> keyward.vault.stored.v1.Detail.OldLabelsEntry
-	22, // 16: keyward.vault.stored.v1.Detail.new_labels:type_name -> keyward.vault.stored.v1.Detail.NewLabelsEntry
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	21, // 8: keyward.vault.stored.v1.Secret.labels:type_name -> keyward.vault.stored.v1.Secret.LabelsEntry
+	0,  // 9: keyward.vault.stored.v1.ListedSecret.usage:type_name -> keyward.vault.stored.v1.Usage
+	1,  // 10: keyward.vault.stored.v1.ListedSecret.state:type_name -> keyward.vault.stored.v1.State
+	3,  // 11: keyward.vault.stored.v1.ListedSecret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
+	22, // 12: keyward.vault.stored.v1.ListedSecret.labels:type_name -> keyward.vault.stored.v1.ListedSecret.LabelsEntry
+	1,  // 13: keyward.vault.stored.v1.Version.state:type_name -> keyward.vault.stored.v1.State
+	12, // 14: keyward.vault.stored.v1.Version.value:type_name -> keyward.vault.stored.v1.Value
+	13, // 15: keyward.vault.stored.v1.Version.facts:type_name -> keyward.vault.stored.v1.Facts
+	2,  // 16: keyward.vault.stored.v1.Value.algorithm:type_name -> keyward.vault.stored.v1.Algorithm
+	0,  // 17: keyward.vault.stored.v1.Binding.usage:type_name -> keyward.vault.stored.v1.Usage
+	6,  // 18: keyward.vault.stored.v1.Binding.purpose:type_name -> keyward.vault.stored.v1.Purpose
+	23, // 19: keyward.vault.stored.v1.Detail.old_labels:type_name -> keyward.vault.stored.v1.Detail.OldLabelsEntry
+	24, // 20: keyward.vault.stored.v1.Detail.new_labels:type_name -> keyward.vault.stored.v1.Detail.NewLabelsEntry
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_vault_records_proto_init() }
@@ -1832,7 +2120,7 @@ func file_vault_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vault_records_proto_rawDesc), len(file_vault_records_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

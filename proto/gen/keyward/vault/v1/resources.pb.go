@@ -2327,7 +2327,7 @@ type Actor struct {
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
 	// The roles held in the resource's workspace, such as `owner`.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
-	// How the caller authenticated: `oidc` or `mtls`.
+	// How the caller authenticated: `oidc` or `mtls`, or `command` for a command of the operator.
 	Authentication string `protobuf:"bytes,3,opt,name=authentication,proto3" json:"authentication,omitempty"`
 	// The network address of the caller.
 	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
