@@ -7,7 +7,8 @@ import (
 )
 
 // A tree finds the routes of a path, one segment at a time. A segment of a template is either a
-// literal or a wildcard. If a path matches both, the template with the literal has precedence.
+// literal or a wildcard, and a node has only one of the two, so that at most one template matches
+// a path.
 type tree struct {
 	literals map[string]*tree
 	wildcard *tree
@@ -21,10 +22,14 @@ type methods map[string]*route
 // wildcard is the segment of a template that matches any segment.
 const wildcard = "*"
 
-// add adds a route. It fails if there is one with the same template and method.
+// add adds a route. It fails if a path would match two templates.
 func (t *tree) add(rt *route) error {
 	for _, segment := range rt.segments {
-		t = t.grow(segment)
+		next, err := t.grow(segment)
+		if err != nil {
+			return err
+		}
+		t = next
 	}
 	if t.ends == nil {
 		t.ends = make(map[string]methods)
@@ -40,12 +45,18 @@ func (t *tree) add(rt *route) error {
 }
 
 // grow returns the node below t for a segment of a template.
-func (t *tree) grow(segment string) *tree {
+func (t *tree) grow(segment string) (*tree, error) {
 	if segment == wildcard {
+		if t.literals != nil {
+			return nil, fmt.Errorf("another binding has a literal in place of a wildcard")
+		}
 		if t.wildcard == nil {
 			t.wildcard = new(tree)
 		}
-		return t.wildcard
+		return t.wildcard, nil
+	}
+	if t.wildcard != nil {
+		return nil, fmt.Errorf("another binding has a wildcard in place of the literal %s", segment)
 	}
 	if t.literals == nil {
 		t.literals = make(map[string]*tree)
@@ -53,7 +64,7 @@ func (t *tree) grow(segment string) *tree {
 	if t.literals[segment] == nil {
 		t.literals[segment] = new(tree)
 	}
-	return t.literals[segment]
+	return t.literals[segment], nil
 }
 
 // find returns the routes of an escaped path. A colon starts the verb. No ID contains one:
@@ -63,28 +74,17 @@ func (t *tree) find(path string) methods {
 	if found && verb == "" {
 		return nil
 	}
-	return t.match(strings.TrimPrefix(path, "/"), verb)
-}
-
-// match returns the routes of the rest of a path below t.
-func (t *tree) match(path, verb string) methods {
-	segment, rest, more := strings.Cut(path, "/")
-	wild := t.wildcard
-	if segment == "" {
-		wild = nil
-	}
-	for _, next := range [...]*tree{t.literals[segment], wild} {
-		switch {
-		case next == nil:
-		case more:
-			if found := next.match(rest, verb); found != nil {
-				return found
-			}
-		case next.ends[verb] != nil:
-			return next.ends[verb]
+	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		next := t.literals[segment]
+		if next == nil && segment != "" {
+			next = t.wildcard
 		}
+		if next == nil {
+			return nil
+		}
+		t = next
 	}
-	return nil
+	return t.ends[verb]
 }
 
 // allow lists the methods in the form of an Allow header.

@@ -1543,6 +1543,14 @@ export enum EndpointChange_Action {
    * @generated from enum value: ACTION_PURPOSES_REPORTED = 12;
    */
   PURPOSES_REPORTED = 12,
+
+  /**
+   * An upgrade of the allowlist stored the endpoint in another form. Nothing else changed. The
+   * actor is `operator`.
+   *
+   * @generated from enum value: ACTION_UPGRADED = 130;
+   */
+  UPGRADED = 130,
 }
 
 /**
@@ -1550,7 +1558,7 @@ export enum EndpointChange_Action {
  *
  * @generated from enum keyward.allowlist.v1.EndpointChange.Action
  */
-export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_APPROVED" | "ACTION_ACTIVATED" | "ACTION_DEACTIVATED" | "ACTION_VERIFIED" | "ACTION_DEGRADED" | "ACTION_RECOVERED" | "ACTION_TESTED" | "ACTION_DIAGNOSED" | "ACTION_PURPOSES_REPORTED";
+export declare type EndpointChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_APPROVED" | "ACTION_ACTIVATED" | "ACTION_DEACTIVATED" | "ACTION_VERIFIED" | "ACTION_DEGRADED" | "ACTION_RECOVERED" | "ACTION_TESTED" | "ACTION_DIAGNOSED" | "ACTION_PURPOSES_REPORTED" | "ACTION_UPGRADED";
 
 /**
  * Describes the enum keyward.allowlist.v1.EndpointChange.Action.

@@ -2529,6 +2529,14 @@ export enum SecretChange_Action {
    * @generated from enum value: ACTION_SEALING_NOT_REQUIRED = 15;
    */
   SEALING_NOT_REQUIRED = 15,
+
+  /**
+   * An upgrade of the vault stored the secret, or the workspace's sealing setting, in another form.
+   * Nothing else changed. The actor is `operator`.
+   *
+   * @generated from enum value: ACTION_UPGRADED = 130;
+   */
+  UPGRADED = 130,
 }
 
 /**
@@ -2536,7 +2544,7 @@ export enum SecretChange_Action {
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
-export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED" | "ACTION_SEALING_REQUIRED" | "ACTION_SEALING_NOT_REQUIRED";
+export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED" | "ACTION_SEALING_REQUIRED" | "ACTION_SEALING_NOT_REQUIRED" | "ACTION_UPGRADED";
 
 /**
  * Describes the enum keyward.vault.v1.SecretChange.Action.
@@ -2564,7 +2572,7 @@ export declare type Actor = Message<"keyward.vault.v1.Actor"> & {
   roles: string[];
 
   /**
-   * How the caller authenticated: `oidc` or `mtls`.
+   * How the caller authenticated: `oidc` or `mtls`, or `command` for a command of the operator.
    *
    * @generated from field: string authentication = 3;
    */
@@ -2599,7 +2607,7 @@ export declare type ActorJson = {
   roles?: string[];
 
   /**
-   * How the caller authenticated: `oidc` or `mtls`.
+   * How the caller authenticated: `oidc` or `mtls`, or `command` for a command of the operator.
    *
    * @generated from field: string authentication = 3;
    */
