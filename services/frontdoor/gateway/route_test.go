@@ -64,6 +64,12 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoint + ":checkKeys", `{"sample":"eA=="}`, "CheckKeys"},
 		{"POST", endpoints + "/-:checkKeys", `{"endpoint":{}}`, "CheckKeys"},
 		{"POST", endpoint + ":diagnoseSample", `{"body":"eA==","plaintext":"eA==","reason":"r"}`, "DiagnoseSample"},
+		{"GET", "/v1/workspaces/-/vault/checkpoint", "", "GetCheckpoint"},
+		{"GET", "/v1/workspaces/-/vault/consistencyProof?fromSize=1&toSize=2", "", "ProveConsistency"},
+		{"POST", "/v1/workspaces/-/vault/resolverCheckpoint:accept", `{"resolver":"spiffe://a.example/b","reason":"r"}`, "AcceptResolverCheckpoint"},
+		{"GET", "/v1/workspaces/-/allowlist/checkpoint", "", "GetCheckpoint"},
+		{"GET", "/v1/workspaces/-/allowlist/consistencyProof?fromSize=1&toSize=2", "", "ProveConsistency"},
+		{"POST", "/v1/workspaces/-/allowlist/vaultCheckpoint:accept", `{"reason":"r"}`, "AcceptVaultCheckpoint"},
 		{"GET", "/v1/presets", "", "ListPresets"},
 		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
 		{"GET", "/v1/workspaces:endpoints", "", "ListWorkspaces"},
@@ -80,7 +86,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve") +
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-4 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}
