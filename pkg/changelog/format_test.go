@@ -104,6 +104,8 @@ func moved(t *testing.T, key kv.Key) kv.Key {
 		return append(kv.NewKey("la"), rest...)
 	case "change-head":
 		return kv.NewKey("lh")
+	case "witness":
+		return key
 	}
 	name, sequence, err := kv.CutText(rest)
 	own, ok := resource.Key(name)
