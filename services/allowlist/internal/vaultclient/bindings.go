@@ -15,11 +15,10 @@ const bindingPage = 1000
 // Workspaces returns the workspaces whose secrets this allowlist may resolve, as
 // `workspaces/{workspace}`. A vault of an earlier release returns an empty list.
 func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
-	epoch, err := v.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
+	return inOneRun(ctx, v, func() ([]string, error) { return v.listWorkspaces(ctx) })
+}
+
+func (v *Vault) listWorkspaces(ctx context.Context) (all []string, err error) {
 	req := &vaultv1.ListWorkspacesRequest{PageSize: bindingPage}
 	for {
 		resp, err := v.workspaces(ctx, req)
@@ -33,7 +32,7 @@ func (v *Vault) Workspaces(ctx context.Context) ([]string, error) {
 			all = append(all, w.GetName())
 		}
 		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return all, v.confirm(ctx, epoch)
+			return all, nil
 		}
 	}
 }
@@ -52,11 +51,10 @@ func (v *Vault) Bindings(ctx context.Context, workspace string) ([]Binding, erro
 
 // BindingsOf is [Vault.Bindings] for one secret, which must exist.
 func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error) {
-	epoch, err := v.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []Binding
+	return inOneRun(ctx, v, func() ([]Binding, error) { return v.listBindings(ctx, secret) })
+}
+
+func (v *Vault) listBindings(ctx context.Context, secret string) (all []Binding, err error) {
 	req := &vaultv1.ListSecretBindingsRequest{Parent: secret, PageSize: bindingPage}
 	for {
 		resp, err := v.bindings(ctx, req)
@@ -67,7 +65,7 @@ func (v *Vault) BindingsOf(ctx context.Context, secret string) ([]Binding, error
 			all = append(all, bindingFromProto(b))
 		}
 		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
-			return all, v.confirm(ctx, epoch)
+			return all, nil
 		}
 	}
 }

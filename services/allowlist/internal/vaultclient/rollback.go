@@ -2,6 +2,7 @@ package vaultclient
 
 import (
 	"context"
+	"errors"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
@@ -45,6 +46,29 @@ func (v *Vault) admit(ctx context.Context, epoch string) error {
 	return v.heads.Admit(ctx, epoch)
 }
 
+// maxRuns is the number of times that a list is read while the vault restarts.
+const maxRuns = 3
+
+// inOneRun returns a list that one run of the vault returned, and whose data file was not rolled
+// back. The list would make the allowlist release bindings and switch endpoints off. A list that a
+// restart of the vault interrupts is read again, also after a restart that the watch has not
+// reported yet.
+func inOneRun[T any](ctx context.Context, v *Vault, list func() ([]T, error)) (all []T, err error) {
+	for range maxRuns {
+		epoch, err := v.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if all, err = list(); err != nil {
+			return nil, err
+		}
+		if err = v.confirm(ctx, epoch); !errors.Is(err, witness.ErrOtherRun) {
+			return all, err
+		}
+	}
+	return nil, unavailable(witness.ErrOtherRun)
+}
+
 // begin starts a list that [Vault.confirm] ends. It returns the epoch.
 func (v *Vault) begin(ctx context.Context) (epoch string, err error) {
 	if v.heads == nil {
@@ -56,14 +80,15 @@ func (v *Vault) begin(ctx context.Context) (epoch string, err error) {
 	return epoch, nil
 }
 
-// confirm fails unless the vault that returned a list in this epoch was not rolled back. The list
-// would make the allowlist release bindings and switch endpoints off.
+// confirm fails unless the vault that returned a list in this epoch was not rolled back, with
+// [witness.ErrOtherRun] if it restarted since.
 func (v *Vault) confirm(ctx context.Context, epoch string) error {
 	if v.heads == nil {
 		return nil
 	}
-	if err := v.heads.Confirm(ctx, epoch); err != nil {
-		return translate(ctx, "confirm a list", err)
+	err := v.heads.Confirm(ctx, epoch)
+	if err == nil || errors.Is(err, witness.ErrOtherRun) {
+		return err
 	}
-	return nil
+	return translate(ctx, "confirm a list", err)
 }

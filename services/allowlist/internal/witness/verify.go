@@ -15,8 +15,8 @@ import (
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
-// errOtherRun is the error of an answer of a vault that has restarted since.
-var errOtherRun = errors.New("the vault restarted after it had answered")
+// ErrOtherRun is the error of an answer of a vault that has restarted since.
+var ErrOtherRun = errors.New("the vault restarted after it had answered")
 
 // verify verifies the vault's head and reports the own one. A wanted epoch must be that of the head.
 // The caller has the turn.
@@ -39,7 +39,7 @@ func (w *Witness) verify(ctx context.Context, wanted string) error {
 	epoch := head.GetEpoch()
 	w.epoch.Store(&epoch)
 	if wanted != "" && wanted != epoch {
-		return fault.New(fault.Unavailable, fault.Unreachable, "the vault restarted; try again").Because(errOtherRun)
+		return fault.New(fault.Unavailable, fault.Unreachable, "the vault restarted; try again").Because(ErrOtherRun)
 	}
 	return nil
 }
