@@ -43,7 +43,7 @@ func decodePosition(value []byte, spaces int) position {
 		return position{begin: time.Now()}
 	}
 	return position{
-		begin: time.Unix(0, int64(binary.BigEndian.Uint64(value))), stage: int(value[8]), next: value[9:], //nolint:gosec // a time
+		begin: time.Unix(0, int64(binary.BigEndian.Uint64(value))), stage: int(value[8]), next: value[9:],
 	}
 }
 

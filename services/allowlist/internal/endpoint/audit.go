@@ -23,7 +23,7 @@ func (Rows) Spaces() []kv.Range { return []kv.Range{kv.Prefix(allEndpoints(), 0)
 func (Rows) Own(resource string) (kv.Key, error) {
 	name, err := ParseName(resource)
 	if err != nil {
-		return nil, nil // a head of the vault that was accepted
+		return nil, nil //nolint:nilerr // a head of the vault that was accepted
 	}
 	return endpointKey(name), nil
 }

@@ -50,7 +50,7 @@ func (s *Store) reportPort(tx *writes, call Call, sec *Secret, b *Binding, req B
 	if !after.Ports {
 		after.AllowedHosts = after.withUsedPorts(sec.AllowedHosts)
 	}
-	*sec, err = s.save(tx, call, *sec, after, entry{
+	*sec, err = s.save(tx, call, after, entry{
 		action: Updated, version: lists[opened].version, fields: []string{FieldAllowedHosts}, detail: Detail{
 			OldAllowedHosts: lists[opened].hosts, NewAllowedHosts: after.withUsedPorts(lists[opened].hosts),
 			Referrers: []string{b.Referrer},

@@ -226,7 +226,7 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 		}
 		after.Purpose = &claimed
 		e := entry{action: SealedPurpose, detail: Detail{Chains: claimed.Chains}}
-		_, err = s.save(tx, call, before, after, e)
+		_, err = s.save(tx, call, after, e)
 		return err
 	})
 }

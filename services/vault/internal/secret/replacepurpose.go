@@ -54,7 +54,7 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 		e := entry{action: ReplacedPurpose, detail: Detail{
 			OldChains: before.Purpose.Chains, Chains: replacement.Chains, OldCost: before.Purpose.Cost, NewCost: replacement.Cost,
 		}}
-		replaced, err = s.save(tx, call, before, after, e)
+		replaced, err = s.save(tx, call, after, e)
 		return err
 	})
 	return replaced, err

@@ -219,12 +219,12 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 	if len(e.fields) == 0 {
 		return before, s.remember(tx, call, before)
 	}
-	return s.save(tx, call, before, after, e)
+	return s.save(tx, call, after, e)
 }
 
 // save writes a secret after a change at after.Updated, and the entry of the change. It returns
 // the stored secret.
-func (s *Store) save(tx *writes, call Call, before, after Secret, e entry) (Secret, error) {
+func (s *Store) save(tx *writes, call Call, after Secret, e entry) (Secret, error) {
 	after.Revision++
 	e.at = after.Updated
 	var err error

@@ -156,7 +156,7 @@ func (s *Store) changeVersion(ctx context.Context, call Call, name VersionName, 
 			e.fields, e.detail = differences(before, after)
 			e.fields = append(e.fields, FieldCurrentVersion)
 		}
-		_, err = s.save(tx, call, before, after, e)
+		_, err = s.save(tx, call, after, e)
 		return err
 	})
 	v.Nonces, v.NoncesEnd = shown.Nonces, shown.NoncesEnd

@@ -31,7 +31,7 @@
 // Only a KEY pays for its fingerprints: a row of e for each way to read the value, on a page of its
 // own, and a ledger next to its version.
 //
-// The packages changelog, keyring, replay, and sealing have their own spaces in the same store.
+// The packages audit, changelog, keyring, replay, and sealing have their own spaces in the same store.
 //
 // # What a row proves
 //
