@@ -4,6 +4,8 @@ go 1.26.8
 
 require github.com/keyward/keyward/proto v0.1.0
 
+require github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect
+
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
