@@ -106,6 +106,20 @@ func TestAnUpgradeRefusesAForgedFileAndLeavesIt(t *testing.T) {
 		{"a deleted secret that came back", []func(*bbolt.Bucket){
 			func(rows *bbolt.Bucket) { put(t, rows, secretRow("gone"), bytes.Clone(rows.Get(secretRow("mac"))[4:])) },
 		}, upgrade.ErrDiffers, []string{"workspaces/demo/secrets/gone"}},
+		{"disabled versions", []func(*bbolt.Bucket){func(rows *bbolt.Bucket) {
+			changed := 0
+			space, cursor := kv.NewKey("version"), rows.Cursor()
+			for key, value := cursor.Seek(space); bytes.HasPrefix(key, space); key, value = cursor.Next() {
+				if bytes.Contains(value, []byte(`"DISABLED"`)) {
+					replace(t, bytes.Clone(key), `"DISABLED"`, `"ENABLED"`)(rows)
+					cursor.Seek(key)
+					changed++
+				}
+			}
+			if changed == 0 {
+				t.Fatal("no version is disabled")
+			}
+		}}, upgrade.ErrDiffers, nil},
 		{"an entry of the log", []func(*bbolt.Bucket){
 			replace(t, kv.NewKey("change").Uint(3), `"action":"`, `"action":"x`),
 		}, changelog.ErrTampered, nil},

@@ -1,6 +1,7 @@
 package earlier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -61,13 +62,17 @@ func (l loaded) check(r kv.Reader) error {
 	if err := checkNewest(r, name, l.Secret.UID, l.text); err != nil {
 		return err
 	}
-	stated := make([]bool, len(l.bindings))
+	stated, states := make([]bool, len(l.bindings)), make(map[uint32]secret.State)
 	err := eachEntry(r, name, func(e changelog.Entry) (more bool) {
 		if e.UID != l.Secret.UID {
 			return false
 		}
 		for i, text := range l.bindings {
 			stated[i] = stated[i] || e.Action == secret.Bound && e.State("", text) == changelog.Matches
+		}
+		state, found := stateAfter[e.Action]
+		if _, known := states[e.Version]; found && !known {
+			states[e.Version] = state
 		}
 		return true
 	})
@@ -76,7 +81,19 @@ func (l loaded) check(r kv.Reader) error {
 			err = fmt.Errorf("binding of %s: %w", l.Bindings[i].Referrer, ErrDiffers)
 		}
 	}
+	for _, v := range l.Versions {
+		if err == nil && v.State != cmp.Or(states[v.Number], secret.Enabled) {
+			err = fmt.Errorf("version %d: %w", v.Number, ErrDiffers)
+		}
+	}
 	return err
+}
+
+// stateAfter is the state of a version after a change of it. An entry of an earlier release states
+// no record of a version, but its action says as much.
+var stateAfter = map[string]secret.State{
+	secret.EnabledVersion: secret.Enabled, secret.RestoredVersion: secret.Enabled,
+	secret.DisabledVersion: secret.Disabled, secret.DestroyedVersion: secret.Destroyed,
 }
 
 // checkNewest compares a resource with the newest entry that states it.
