@@ -25,6 +25,7 @@ var clientNeeds = []string{
 	// Imports of the generated code: rules for fields, and annotations for JSON and OpenAPI.
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go",
 	"github.com/grpc-ecosystem/grpc-gateway/v2",
+	"github.com/planetscale/vtprotobuf",
 	"google.golang.org/genproto/googleapis/api",
 	"google.golang.org/genproto/googleapis/rpc",
 	"google.golang.org/grpc",

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -141,7 +142,11 @@ func TestARunningAllowlistAgreesWithARestoredVault(t *testing.T) {
 		}
 		return err
 	})
-	r.acceptVault()
+	for _, command := range r.commandsOfPage() {
+		if stdout, code := r.shell(command); code != 0 {
+			t.Fatalf("a command of the page exited with %d: %s", code, stdout)
+		}
+	}
 	r.agrees("at once")
 	r.rotatePayments("0e4f") // has the number of the lost version
 	for range 2 {
@@ -159,7 +164,7 @@ func TestCommandsOfTheRunbookListWhatARestoreLost(t *testing.T) {
 	r.putBack()
 	const early, pins, late = "workspaces/demo/endpoints/early", "workspaces/demo/endpoints/pins", "workspaces/demo/endpoints/late"
 	lateSecret := "workspaces/demo/secrets/late-aes"
-	commands := r.restoreCommands()
+	commands := strings.Split(r.commandsOfPage()[0], "\n")
 	for i, want := range [][]string{
 		{"BOUND_AGAIN " + aesSecret + " " + early, "GIVEN_UP " + aesSecret + " " + early, "SWITCHED_OFF " + aesSecret + " " + pins, "SWITCHED_OFF " + lateSecret + " " + late},
 		{"LOST " + aesSecret + " " + pins, "LOST " + lateSecret + " " + late},
@@ -187,17 +192,23 @@ func TestCommandsOfTheRunbookListWhatARestoreLost(t *testing.T) {
 	r.expect("reconcile", 0)
 }
 
-// restoreCommands returns the commands that docs/operations.md gives for after a restore, for the
-// files of this test.
-func (c *constellation) restoreCommands() []string {
+// commandsOfPage returns the blocks of commands in docs/operations.md that name this test, for the
+// files and addresses of this test.
+func (c *constellation) commandsOfPage() (blocks []string) {
 	c.t.Helper()
+	here := strings.NewReplacer(
+		"/etc/keyward", c.dir, "ca.pem", filepath.Join(c.access, "ca.pem"), "https://keyward.example", c.json,
+		"spiffe://keyward.example", "spiffe://"+apartDomain, "$TOKEN", c.token(c.t, admin),
+	)
 	for _, b := range readPage(c.t, "docs/operations.md").blocks() {
 		if b.note == "run-by="+c.t.Name() {
-			return strings.Split(strings.ReplaceAll(b.text, "/etc/keyward", c.dir), "\n")
+			blocks = append(blocks, here.Replace(b.text))
 		}
 	}
-	c.t.Fatal("docs/operations.md gives no commands for after a restore")
-	return nil
+	if len(blocks) == 0 {
+		c.t.Fatal("docs/operations.md gives no commands for this test")
+	}
+	return blocks
 }
 
 // shell runs a command line with the programs on its path.
