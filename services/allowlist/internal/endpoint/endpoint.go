@@ -32,6 +32,19 @@
 // [Registry.Check] reports whether a request with a method and URL is allowed, and by which
 // endpoint. Its cost does not depend on the number of endpoints; see match.go.
 //
+// # Changed data
+//
+// The store authenticates each row, and the change log states the row of each endpoint, so that an
+// earlier row of an endpoint is refused. The other rows change without an entry. An attacker who
+// can write to the file of a stopped program can put an earlier one back, or remove it:
+//
+//   - intents, bindings to give up, and bound secrets: a comparison with the vault repairs them.
+//     Until then, a binding may remain that no endpoint needs, but no endpoint gets one.
+//   - the times of checks of proofs: a check is early or late. A verification itself is a part of
+//     the endpoint.
+//   - quotas of trials: some more trials are possible.
+//   - uses to delete, and the order of updates: lists and uses of deleted endpoints are wrong.
+//
 // The package knows nothing about protocols, permissions, or cryptography: a compiled
 // configuration is bytes with the names of the secrets that it refers to.
 package endpoint

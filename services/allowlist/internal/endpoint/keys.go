@@ -6,8 +6,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// The key space of the registry. The same store holds the spaces of the packages changelog,
-// replay, keyring, and usage.
+// The key space of the registry. The same store holds the spaces of the packages audit, changelog,
+// keyring, replay, and usage.
 //
 //	endpoint/{workspace}/{id}                    → the endpoint             record.go
 //	endpoint-by-update/{workspace}/{time}/{id}   → empty                    record.go
@@ -19,7 +19,7 @@ import (
 //	farewell/{uid}                               → uses to delete           forget.go
 //	trial/{action}/{subject}                     → a quota of trials        trial.go
 //
-// Times are nanoseconds since 1970. A value starts with a byte for its format.
+// Times are nanoseconds since 1970. Values are messages of package stored.
 
 func endpointKey(n Name) kv.Key { return endpointSpace(n.Workspace).Text(n.ID) }
 
