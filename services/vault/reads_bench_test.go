@@ -58,10 +58,11 @@ func encoded(response interface{ MarshalVT() ([]byte, error) }, err error) error
 	return err
 }
 
-// Before records were decoded by generated code, the numbers were 48, 59, and 637.
+// Before records were decoded by generated code, the numbers were 48, 59, and 637. They are now 33, 44,
+// and 285, and greater with the race detector, with which pools lose what they hold.
 func TestReadsAllocateLittle(t *testing.T) {
 	calls := reads(t)
-	for name, bound := range map[string]float64{"ResolveSecret": 34, "GetSecret": 44, "ListSecrets": 290} {
+	for name, bound := range map[string]float64{"ResolveSecret": 42, "GetSecret": 50, "ListSecrets": 450} {
 		call := calls[name]
 		least := math.Inf(1)
 		for range 10 { // the allocations of background tasks count, too
