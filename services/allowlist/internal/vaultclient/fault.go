@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/witness"
 )
 
 // Reasons of refusals that come from the vault. Except for the last, they have the same names in
@@ -51,6 +52,9 @@ func translate(ctx context.Context, operation string, err error) error {
 	}
 	if fault.Is(err, ReasonRolledBack) {
 		return err
+	}
+	if errors.Is(err, witness.ErrOtherRun) { // the answer may not hold in the new run
+		return unavailable(fmt.Errorf("%s: %w", operation, witness.ErrOtherRun))
 	}
 	info := infoOf(err)
 	switch reason := fault.Reason(info.GetReason()); reason {
