@@ -91,11 +91,7 @@ func unlisted(tx kv.Tx, resources Resources, resource string, value []byte) (boo
 	if err != nil {
 		return false, err
 	}
-	size, err := changelog.Size(tx)
-	if err != nil {
-		return false, err
-	}
-	return size <= stated.Change && stated.Change < size+uint64(tx.Appended(changelog.Name)), nil
+	return changelog.Pending(tx, stated.Change)
 }
 
 // statedBy returns what an own row states.
@@ -197,42 +193,20 @@ func readStated(r kv.Reader, resource string) (stated map[string]changelog.Entry
 // checkUnstated fails if an incarnation has a row that no entry states.
 func checkUnstated(r kv.Reader, resources Resources, resource, uid string, stated map[string]changelog.Entry) error {
 	for _, prefix := range resources.Prefixes(resource, uid) {
-		err := eachKey(r, prefix, func(key []byte) error {
-			ref, err := resources.Ref(resource, uid, key)
+		for pair, err := range kv.All(r, kv.Prefix(prefix, 0)) {
+			if err != nil {
+				return fmt.Errorf("read rows: %w", err)
+			}
+			ref, err := resources.Ref(resource, uid, pair.Key)
 			if err != nil {
 				return err
 			}
 			if _, known := stated[ref]; !known {
 				return mismatch("no entry states a row")
 			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
 	}
 	return nil
-}
-
-// eachKey visits the keys with a prefix.
-func eachKey(r kv.Reader, prefix kv.Key, visit func(key []byte) error) error {
-	within := kv.Prefix(prefix, page)
-	for {
-		read := 0
-		for pair, err := range r.Scan(within) {
-			if err != nil {
-				return fmt.Errorf("read rows: %w", err)
-			}
-			if err := visit(pair.Key); err != nil {
-				return err
-			}
-			within.Start = append(append([]byte(nil), pair.Key...), 0)
-			read++
-		}
-		if read < page {
-			return nil
-		}
-	}
 }
 
 // get returns the value of a key, which is nil if there is no such row, and not nil otherwise.

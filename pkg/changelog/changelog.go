@@ -69,6 +69,12 @@ func Next(tx kv.Tx) (uint64, error) {
 	return size + uint64(tx.Appended(Name)), err
 }
 
+// Pending reports whether an entry belongs to the commit of tx, and is therefore not in the log yet.
+func Pending(tx kv.Tx, sequence uint64) (bool, error) {
+	size, err := Size(tx)
+	return size <= sequence && sequence < size+uint64(tx.Appended(Name)), err
+}
+
 // Append adds an entry to the log as part of tx. The rows are those that the change wrote or
 // deleted, as they are stored. An entry without a time gets the current time. Append ignores the
 // entry's Sequence.

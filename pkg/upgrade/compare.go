@@ -64,6 +64,9 @@ func (u *upgrade) compare() error {
 	return err
 }
 
+// page is the number of entries that are read at a time.
+const page = 256
+
 // findMissing reports the resources that the log has, but the store does not.
 func (u *upgrade) findMissing(report func(resource string), progress *step) error {
 	for next := uint64(0); next < u.result.Entries; {

@@ -7,9 +7,6 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// page is the number of rows that are read at a time.
-const page = 256
-
 // keyringSpace is the space of the keyring, whose rows stay as they are.
 const keyringSpace = "keyring"
 
@@ -37,26 +34,6 @@ func checkSpaces(r kv.Reader, known map[string]bool) error {
 			return fmt.Errorf("%w: %q", ErrUnknownSpace, space)
 		}
 		if within.Start = kv.After(kv.NewKey(space)); within.Start == nil {
-			return nil
-		}
-	}
-}
-
-// each calls fn with the rows of a range.
-func each(r kv.Reader, within kv.Range, fn func(kv.Pair) error) error {
-	for within.Limit = page; ; {
-		read := 0
-		for pair, err := range r.Scan(within) {
-			if err == nil {
-				err = fn(pair)
-			}
-			if err != nil {
-				return err
-			}
-			within = within.Behind(pair.Key)
-			read++
-		}
-		if read < page {
 			return nil
 		}
 	}

@@ -155,13 +155,12 @@ func (u *upgrade) survey() (err error) {
 	}
 	progress := u.step("count", 0)
 	for _, space := range u.Resources {
-		err := each(u.old, kv.Prefix(kv.NewKey(space), 0), func(kv.Pair) error {
+		for _, err := range kv.All(u.old, kv.Prefix(kv.NewKey(space), 0)) {
+			if err := errors.Join(err, u.ctx.Err()); err != nil {
+				return err
+			}
 			u.result.Resources++
 			progress.done()
-			return u.ctx.Err()
-		})
-		if err != nil {
-			return err
 		}
 	}
 	u.result.Entries, err = changelog.FirstSize(u.old)
@@ -177,11 +176,9 @@ func (u *upgrade) openKeys() error {
 	if u.old.Keys, err = keyring.Open(u.ctx, u.store, u.KEK, u.Name); err != nil {
 		return err
 	}
-	rows, err := u.old.Keys.Authenticator()
-	if err != nil {
+	if err := u.old.Keys.Authenticate(u.store); err != nil {
 		return err
 	}
-	u.store.Authenticate(rows, keyring.Space())
 	u.log, err = changelog.New(u.old.Keys.Derive("change log"), u.Name, time.Now)
 	if err != nil {
 		return err
@@ -234,10 +231,16 @@ func (u *upgrade) copyRows() error {
 }
 
 func (u *upgrade) copySpace(space string, progress *step) error {
-	return each(u.old, kv.Prefix(kv.NewKey(space), 0), func(pair kv.Pair) error {
-		progress.done()
-		return errors.Join(u.ctx.Err(), u.writer.put(pair.Key, pair.Value))
-	})
+	for pair, err := range kv.All(u.old, kv.Prefix(kv.NewKey(space), 0)) {
+		if err == nil {
+			progress.done()
+			err = errors.Join(u.ctx.Err(), u.writer.put(pair.Key, pair.Value))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // verify checks the new store.
@@ -248,21 +251,25 @@ func (u *upgrade) verify() error {
 			return err
 		}
 		for _, space := range u.Rows.Spaces() {
-			err := each(r, space, func(own kv.Pair) error {
-				if own.Value == nil {
-					return nil
+			for own, err := range kv.All(r, space) {
+				if err == nil && own.Value != nil {
+					progress.done()
+					err = u.verifyOwn(r, own)
 				}
-				progress.done()
-				resource, err := u.Rows.Resource(own)
-				if err == nil {
-					err = audit.Check(r, u.Rows, resource.Name, own.Value)
+				if err != nil {
+					return fmt.Errorf("verify the new file: %w", err)
 				}
-				return errors.Join(u.ctx.Err(), err)
-			})
-			if err != nil {
-				return fmt.Errorf("verify the new file: %w", err)
 			}
 		}
 		return nil
 	})
+}
+
+// verifyOwn checks the resource of an own row.
+func (u *upgrade) verifyOwn(r kv.Reader, own kv.Pair) error {
+	resource, err := u.Rows.Resource(own)
+	if err == nil {
+		err = audit.Check(r, u.Rows, resource.Name, own.Value)
+	}
+	return errors.Join(u.ctx.Err(), err)
 }

@@ -178,11 +178,9 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
-	rows, err := keys.Authenticator()
-	if err != nil {
+	if err := keys.Authenticate(store); err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
-	store.Authenticate(rows, keyring.Space())
 	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
 	a.store = a.alarm.Watch(store)
 	if around.wrap != nil {

@@ -125,11 +125,9 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	rows, err := keys.Authenticator()
-	if err != nil {
+	if err := keys.Authenticate(store); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	store.Authenticate(rows, keyring.Space())
 	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
 	if err := v.assemble(ctx, store, keys, logger); err != nil {

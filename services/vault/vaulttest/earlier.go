@@ -102,11 +102,9 @@ func open(t testing.TB, cfg vault.Config, use func(*secret.Store)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := keys.Authenticator()
-	if err != nil {
+	if err := keys.Authenticate(db); err != nil {
 		t.Fatal(err)
 	}
-	db.Authenticate(rows, keyring.Space())
 	log, err := changelog.New(keys.Derive("change log"), "vault", time.Now)
 	if err != nil {
 		t.Fatal(err)

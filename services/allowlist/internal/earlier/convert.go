@@ -85,22 +85,28 @@ func Convert(old upgrade.Old, next uint64, yield func(upgrade.Converted) error) 
 	for space, message := range map[string]func([]byte) (proto.Message, error){
 		"intent": intent, "unbind": unbinding, "proof": proof, "trial": trial, "farewell": cleanup,
 	} {
-		err := each(old, space, func(pair kv.Pair) error {
-			m, err := message(pair.Value)
-			if err != nil {
-				return err
+		for pair, err := range kv.All(old, kv.Prefix(kv.NewKey(space), 0)) {
+			if err == nil {
+				err = convertRow(pair, message, yield)
 			}
-			value, err := marshal(m)
 			if err != nil {
-				return err
+				return fmt.Errorf("convert rows of %s: %w", space, err)
 			}
-			return yield(upgrade.Converted{Rows: []kv.Pair{{Key: pair.Key, Value: value}}})
-		})
-		if err != nil {
-			return fmt.Errorf("convert rows of %s: %w", space, err)
 		}
 	}
 	return nil
+}
+
+func convertRow(pair kv.Pair, message func([]byte) (proto.Message, error), yield func(upgrade.Converted) error) error {
+	m, err := message(pair.Value)
+	if err != nil {
+		return err
+	}
+	value, err := marshal(m)
+	if err != nil {
+		return err
+	}
+	return yield(upgrade.Converted{Rows: []kv.Pair{{Key: pair.Key, Value: value}}})
 }
 
 // convert converts an endpoint, whose entry has the sequence number.
@@ -128,8 +134,12 @@ func (n name) String() string { return n.scope + "/endpoints/" + n.id }
 
 // eachEndpoint yields the endpoints.
 func eachEndpoint(r kv.Reader, yield func(name, kv.Pair) error) error {
-	return each(r, "endpoint", func(pair kv.Pair) error {
-		workspace, rest, err := kv.CutText(pair.Key[len(kv.NewKey("endpoint")):])
+	space := kv.NewKey("endpoint")
+	for pair, err := range kv.All(r, kv.Prefix(space, 0)) {
+		if err != nil {
+			return err
+		}
+		workspace, rest, err := kv.CutText(pair.Key[len(space):])
 		if err != nil {
 			return err
 		}
@@ -137,8 +147,11 @@ func eachEndpoint(r kv.Reader, yield func(name, kv.Pair) error) error {
 		if err != nil {
 			return err
 		}
-		return yield(name{resource.WorkspaceName(workspace), id}, pair)
-	})
+		if err := yield(name{resource.WorkspaceName(workspace), id}, pair); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func marshal(m proto.Message) ([]byte, error) {
@@ -173,26 +186,4 @@ func cleanup(value []byte) (proto.Message, error) {
 	var c UsesCleanup
 	err := decode(value, &c)
 	return &stored.UsesCleanup{Due: nanos(c.Due), Last: c.Last}, err
-}
-
-// each yields the rows of a space.
-func each(r kv.Reader, space string, yield func(kv.Pair) error) error {
-	const page = 256
-	within := kv.Prefix(kv.NewKey(space), page)
-	for {
-		read := 0
-		for pair, err := range r.Scan(within) {
-			if err != nil {
-				return err
-			}
-			if err := yield(pair); err != nil {
-				return err
-			}
-			within.Start = append(append([]byte(nil), pair.Key...), 0)
-			read++
-		}
-		if read < page {
-			return nil
-		}
-	}
 }

@@ -186,21 +186,13 @@ func eachSetting(r kv.Reader, fn func(workspace string, text []byte) error) erro
 
 // each calls fn with the rest of each key that starts with prefix, and the value.
 func each(r kv.Reader, prefix kv.Key, fn func(rest, value []byte) error) error {
-	const batch = 1000
-	for within := kv.Prefix(prefix, batch); ; {
-		count := 0
-		for pair, err := range r.Scan(within) {
-			if err == nil {
-				err = fn(pair.Key[len(prefix):], pair.Value)
-			}
-			if err != nil {
-				return err
-			}
-			within.Start = append(append([]byte(nil), pair.Key...), 0)
-			count++
+	for pair, err := range kv.All(r, kv.Prefix(prefix, 0)) {
+		if err == nil {
+			err = fn(pair.Key[len(prefix):], pair.Value)
 		}
-		if count < batch {
-			return nil
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }

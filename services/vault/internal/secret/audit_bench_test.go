@@ -33,9 +33,7 @@ func BenchmarkAudit(b *testing.B) {
 	f.kv = db
 	f.keys, err = keyring.Open(b.Context(), db, f.kek, "vault")
 	check(b, err)
-	rows, err := f.keys.Authenticator()
-	check(b, err)
-	db.Authenticate(rows, keyring.Space())
+	check(b, f.keys.Authenticate(db))
 	f.log, err = changelog.New(f.keys.Derive("log"), "vault", time.Now)
 	check(b, err)
 	db.Attach(changelog.Name, f.log)

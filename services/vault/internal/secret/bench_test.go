@@ -44,11 +44,9 @@ func newBenchmark(b *testing.B) (f *fixture, file string) {
 	if f.keys, err = keyring.Open(b.Context(), db, key, "vault"); err != nil {
 		b.Fatal(err)
 	}
-	rows, err := f.keys.Authenticator()
-	if err != nil {
+	if err := f.keys.Authenticate(db); err != nil {
 		b.Fatal(err)
 	}
-	db.Authenticate(rows, keyring.Space())
 	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {
 		b.Fatal(err)
 	}
@@ -151,9 +149,9 @@ func BenchmarkCreate(b *testing.B) {
 			measure(b, func(n int) error {
 				id := fmt.Sprintf("key-%07d", n)
 				if order == "random" {
-					var drawn [4]byte
-					rand.Read(drawn[:])
-					id = fmt.Sprintf("key-%x%07d", drawn, n)
+					var random [4]byte
+					rand.Read(random[:])
+					id = fmt.Sprintf("key-%x%07d", random, n)
 				}
 				_, err := f.createRandom(b, id)
 				return err

@@ -164,11 +164,11 @@ func (s *Store) remember(tx kv.Tx, call Call, sec Secret) error {
 
 // newUID generates a uid: 16 random bytes as 26 characters.
 func (s *Store) newUID() (string, error) {
-	var drawn [uidSize]byte
-	if _, err := io.ReadFull(s.random, drawn[:]); err != nil {
+	var raw [uidSize]byte
+	if _, err := io.ReadFull(s.random, raw[:]); err != nil {
 		return "", fmt.Errorf("generate uid: %w", err)
 	}
-	return textOf(drawn[:]), nil
+	return textOf(raw[:]), nil
 }
 
 // timestamp returns the current time, without the part that does not survive storing.

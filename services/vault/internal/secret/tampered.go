@@ -34,23 +34,14 @@ func loadIntact(tx *writes, name Name) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	if unlisted, err := tx.unlisted(sec.LastChange); err != nil || unlisted {
-		return sec, err
+	if pending, err := changelog.Pending(tx, sec.LastChange); err != nil || pending {
+		return sec, read("change log", err)
 	}
 	newest, err := newestEntry(tx, name)
 	if err != nil {
 		return Secret{}, err
 	}
 	return sec, sec.matches(newest, text)
-}
-
-// unlisted reports whether an entry is part of the same commit, and therefore not in the log yet.
-func (w *writes) unlisted(sequence uint64) (bool, error) {
-	size, err := changelog.Size(w)
-	if err != nil {
-		return false, read("change log", err)
-	}
-	return size <= sequence && sequence < size+uint64(w.Appended(changelog.Name)), nil
 }
 
 // matches fails unless an entry is the one that the secret's row names, and states the row.
@@ -124,8 +115,8 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 		return nil
 	}
 	if tx, writes := r.(*writes); writes {
-		if unlisted, err := tx.unlisted(v.LastChange); err != nil || unlisted {
-			return err
+		if pending, err := changelog.Pending(tx, v.LastChange); err != nil || pending {
+			return read("change log", err)
 		}
 	}
 	entries, _, err := changelog.Follow(r, "", v.LastChange, 1)

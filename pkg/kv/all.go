@@ -1,0 +1,26 @@
+package kv
+
+import "iter"
+
+// allPage is the number of pairs that All reads at a time.
+const allPage = 256
+
+// All yields all pairs of a range, whatever its Limit is, with scans of a limited size. It ends after
+// the first error.
+func All(r Reader, within Range) iter.Seq2[Pair, error] {
+	return func(yield func(Pair, error) bool) {
+		rest := within
+		rest.Limit = allPage
+		for more := true; more; {
+			read := 0
+			for pair, err := range r.Scan(rest) {
+				if !yield(pair, err) || err != nil {
+					return
+				}
+				rest = rest.Behind(pair.Key)
+				read++
+			}
+			more = read == allPage
+		}
+	}
+}
