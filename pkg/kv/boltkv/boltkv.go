@@ -36,10 +36,11 @@
 // # Integrity
 //
 // bbolt protects only its two root pages with a checksum, so every row is stored with a MAC of its
-// key and value ([DB.Authenticate]), or with a CRC-32C until the store has the secret for MACs. [Open] checks the whole tree before bbolt uses it, because bbolt ends the
-// process if it meets a damaged page while it searches for free pages. The check finds the free pages
-// too and writes their list for bbolt, which then does not search. A page that the disk cannot read
-// later is an error of the operation that needs it.
+// key and value ([DB.Authenticate]), or with a CRC-32C until the store has the secret for MACs. [Open]
+// checks the whole tree before bbolt uses it, because bbolt ends the process if it meets a damaged page
+// while it searches for free pages. The check finds the free pages too and writes their list for bbolt,
+// which then does not search. A page that the disk cannot read later is an error of the operation that
+// needs it.
 //
 // A new file is written under a temporary name, synced, and then linked to its name. Unlike a
 // rename, a link never replaces the store of another process that also starts for the first time.
