@@ -6,11 +6,26 @@ import (
 	"time"
 )
 
-// A Clock is a clock that tests can advance.
-type Clock struct{ ahead atomic.Int64 }
+// A Clock is a clock that tests can advance and stop.
+type Clock struct {
+	ahead   atomic.Int64
+	stopped atomic.Pointer[time.Time] // nil while the clock runs
+}
 
 // Now returns the time.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *Clock) Now() time.Time {
+	now := time.Now()
+	if stopped := c.stopped.Load(); stopped != nil {
+		now = *stopped
+	}
+	return now.Add(time.Duration(c.ahead.Load()))
+}
+
+// Stop stops the clock, for a test that expects an exact duration. Advance still advances it.
+func (c *Clock) Stop() {
+	now := time.Now()
+	c.stopped.Store(&now)
+}
 
 // Advance advances the clock.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
