@@ -35,7 +35,7 @@ check: ## Run all that CI runs. Needs all that the targets below need, and root.
 
 build: ## Build the programs into bin/.
 	@mkdir -p bin
-	go build -o bin/ ./services/cmd/...
+	go build -tags=grpcnotrace -o bin/ ./services/cmd/...
 
 console: $(WEB)/dist/index.html ## Build the web page, for the next build of the programs. Needs Node 20 and npm.
 

@@ -195,6 +195,7 @@ func checkArchive(t *testing.T, path string) {
 	if page := command(t, "grep", "-c", "--text", "assets/index-", filepath.Join(folder, top, "gateway")); page == "0\n" {
 		t.Error("the gateway does not contain the console")
 	}
+	checkSize(t, filepath.Join(folder, top, "vault"))
 	validateBills(t, filepath.Join(folder, top, "sbom"))
 	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
 		checkBill(t, filepath.Join(folder, top, "sbom", program+".cdx.json"))
@@ -204,6 +205,19 @@ func checkArchive(t *testing.T, path string) {
 				t.Errorf("%s --version = %q, want %s and its commit", program, got, releaseVersion)
 			}
 		}
+	}
+}
+
+// checkSize reports the size of a program. The limit leaves room for new features. A program
+// exceeds it when a dependency makes the linker keep every exported method.
+func checkSize(t testing.TB, path string) {
+	t.Helper()
+	const limit = 30_000_000
+	info, err := os.Stat(path)
+	check(t, err)
+	t.Logf("%s has %.1f MB", filepath.Base(path), float64(info.Size())/1e6)
+	if info.Size() > limit {
+		t.Errorf("%s has %d bytes, want at most %d", filepath.Base(path), info.Size(), limit)
 	}
 }
 
