@@ -63,86 +63,80 @@ type Resource struct {
 // A mismatch describes a difference without names, because a log line repeats it.
 func mismatch(what string) error { return fmt.Errorf("%w: %s", ErrMismatch, what) }
 
-// Current compares the own row of a resource, or its absence if value is nil, with the newest
-// entry of the resource. It fails with [ErrMismatch]. Entries of the commit to which a transaction
-// belongs are not listed yet, so a row that names one of them is not compared.
-func Current(r kv.Reader, resources Resources, resource string, value []byte) error {
-	newest, err := changelog.List(r, changelog.Query{Resource: resource, Limit: 1})
-	if err != nil {
-		return err
-	}
-	err = current(resources, resource, value, newest)
-	tx, writes := r.(kv.Tx)
-	if err == nil || !writes || tx.Appended(changelog.Name) == 0 {
-		return err
-	}
-	if part, sizeErr := unlisted(tx, resources, resource, value); sizeErr != nil || part {
-		return sizeErr
-	}
-	return err
-}
-
-// unlisted reports whether a row may have been written by the commit of a transaction.
-func unlisted(tx kv.Tx, resources Resources, resource string, value []byte) (bool, error) {
-	if value == nil {
-		return true, nil
-	}
-	stated, err := statedBy(resources, resource, value)
-	if err != nil {
-		return false, err
-	}
-	return changelog.Pending(tx, stated.Change)
-}
-
-// statedBy returns what an own row states.
-func statedBy(resources Resources, resource string, value []byte) (Resource, error) {
-	key, err := resources.Own(resource)
-	if err != nil {
-		return Resource{}, err
-	}
-	return resources.Resource(kv.Pair{Key: key, Value: value})
-}
-
-func current(resources Resources, resource string, value []byte, newest []changelog.Entry) error {
-	if len(newest) == 0 {
-		if value == nil {
-			return nil
+// Current compares the own row of a resource with the newest entry of the resource. The caller
+// decoded the row, which states what stated says. It fails with [ErrMismatch]. Entries of the commit
+// to which a transaction belongs are not listed yet, so a row that names one of them is not compared.
+func Current(r kv.Reader, stated Resource, value []byte) error {
+	if tx, writes := r.(kv.Tx); writes {
+		if pending, err := changelog.Pending(tx, stated.Change); err != nil || pending {
+			return err
 		}
-		return mismatch("no entry states a resource")
 	}
-	switch newest[0].State("", value) {
-	case changelog.Matches:
-	case changelog.Unchanged:
-		return mismatch("the newest entry of a resource does not state its row")
-	case changelog.Differs:
-		return mismatch("a resource differs from its newest entry")
+	newest, err := newestEntry(r, stated.Name)
+	if err != nil {
+		return err
 	}
-	if value == nil {
+	return stated.matches(newest, value)
+}
+
+// Absent fails with [ErrMismatch] unless the newest entry of a resource without an own row, if there
+// is an entry, is about its deletion. A deletion in the commit to which a transaction belongs is not
+// listed yet, so nothing is compared if the commit has entries.
+func Absent(r kv.Reader, resource string) error {
+	if tx, writes := r.(kv.Tx); writes && tx.Appended(changelog.Name) > 0 {
 		return nil
 	}
-	stated, err := statedBy(resources, resource, value)
+	newest, err := newestEntry(r, resource)
 	if err != nil {
 		return err
 	}
-	if stated.UID != newest[0].UID || stated.Change != newest[0].Sequence {
+	return absent(newest)
+}
+
+// newestEntry returns the newest entry of a resource, which is zero if there is no entry.
+func newestEntry(r kv.Reader, resource string) (changelog.Entry, error) {
+	newest, err := changelog.List(r, changelog.Query{Resource: resource, Limit: 1})
+	if err != nil || len(newest) == 0 {
+		return changelog.Entry{}, err
+	}
+	return newest[0], nil
+}
+
+// matches compares the own row of a resource with its newest entry.
+func (r Resource) matches(newest changelog.Entry, value []byte) error {
+	switch state := newest.State("", value); {
+	case newest.Resource == "":
+		return mismatch("no entry states a resource")
+	case newest.UID != r.UID || newest.Sequence != r.Change:
 		return mismatch("a resource names another entry than its newest one")
+	case state == changelog.Unchanged:
+		return mismatch("the newest entry of a resource does not state its row")
+	case state != changelog.Matches:
+		return mismatch("a resource differs from its newest entry")
 	}
 	return nil
 }
 
-// Check compares all logged rows of a resource with the newest entries that state them. The own
-// row, or nil, was read. It fails with [ErrMismatch].
-func Check(r kv.Reader, resources Resources, resource string, own []byte) error {
-	stated, newest, err := readStated(r, resource)
+// absent compares the absence of an own row with the newest entry of its resource.
+func absent(newest changelog.Entry) error {
+	if newest.Resource != "" && newest.State("", nil) != changelog.Matches {
+		return mismatch("a resource is missing that its newest entry states")
+	}
+	return nil
+}
+
+// Check compares all logged rows of a resource with the newest entries that state them. The own row
+// was read and decoded. It fails with [ErrMismatch].
+func Check(r kv.Reader, resources Resources, own Resource, value []byte) error {
+	stated, newest, err := readStated(r, own.Name)
 	if err != nil {
 		return err
 	}
-	if err := current(resources, resource, own, newest); err != nil || own == nil {
+	if err := own.matches(newest, value); err != nil {
 		return err
 	}
-	uid := newest[0].UID
 	for ref, e := range stated {
-		key, err := resources.Row(resource, uid, ref)
+		key, err := resources.Row(own.Name, own.UID, ref)
 		if err != nil {
 			return err
 		}
@@ -154,27 +148,27 @@ func Check(r kv.Reader, resources Resources, resource string, own []byte) error 
 			return mismatch("a row differs from the newest entry that states it")
 		}
 	}
-	return checkUnstated(r, resources, resource, uid, stated)
+	return checkUnstated(r, resources, own.Name, own.UID, stated)
 }
 
 // page is the number of entries or rows that are read at a time.
 const page = 100
 
-// readStated returns the newest entry of a resource, if any, and, for each other row of its
-// incarnation, the newest entry that states the row.
-func readStated(r kv.Reader, resource string) (stated map[string]changelog.Entry, newest []changelog.Entry, err error) {
+// readStated returns the newest entry of a resource, which is zero if there is no entry, and, for
+// each other row of its incarnation, the newest entry that states the row.
+func readStated(r kv.Reader, resource string) (stated map[string]changelog.Entry, newest changelog.Entry, err error) {
 	stated = make(map[string]changelog.Entry)
 	query := changelog.Query{Resource: resource, Limit: page}
 	for {
 		entries, err := changelog.List(r, query)
 		if err != nil {
-			return nil, nil, err
+			return nil, newest, err
 		}
 		for _, e := range entries {
-			if newest == nil {
-				newest = []changelog.Entry{e}
+			if newest.Resource == "" {
+				newest = e
 			}
-			if e.UID != newest[0].UID {
+			if e.UID != newest.UID {
 				return stated, newest, nil
 			}
 			for _, ref := range e.Rows() {

@@ -239,13 +239,17 @@ func TestForgeriesAreNamed(t *testing.T) {
 			}
 			err := s.View(t.Context(), func(r kv.Reader) error {
 				value, err := r.Get(ownKey(test.own))
-				if err != nil && !errors.Is(err, kv.ErrNotFound) {
+				if errors.Is(err, kv.ErrNotFound) {
+					return audit.Absent(r, test.own)
+				}
+				if err != nil {
 					return err
 				}
-				return audit.Current(r, s, test.own, value)
+				stated, err := s.Resource(kv.Pair{Key: ownKey(test.own), Value: value})
+				return errors.Join(err, audit.Current(r, stated, value))
 			})
 			if !errors.Is(err, audit.ErrMismatch) {
-				t.Errorf("Current() = %v, want ErrMismatch", err)
+				t.Errorf("the comparison of the own row = %v, want ErrMismatch", err)
 			}
 		})
 	}

@@ -172,7 +172,7 @@ func (a *Auditor) checkEntry(r kv.Reader, sequence uint64) error {
 	if err != nil || own != nil {
 		return err
 	}
-	return Current(r, a.Resources, e.Resource, nil)
+	return Absent(r, e.Resource)
 }
 
 // passSpace checks the resources of all own rows in a space.
@@ -212,11 +212,16 @@ func (a *Auditor) checkPair(r kv.Reader, own kv.Pair, err error) error {
 		return err
 	}
 	a.metrics.rows.Inc()
+	return a.check(r, own)
+}
+
+// check checks the resource of an own row.
+func (a *Auditor) check(r kv.Reader, own kv.Pair) error {
 	stated, err := a.Resources.Resource(own)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	return Check(r, a.Resources, stated.Name, own.Value)
+	return Check(r, a.Resources, stated, own.Value)
 }
 
 // checkNamed checks a resource by its name.
@@ -226,10 +231,13 @@ func (a *Auditor) checkNamed(r kv.Reader, resource string) error {
 		return err
 	}
 	own, err := get(r, key)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case own == nil:
+		return Absent(r, resource)
 	}
-	return Check(r, a.Resources, resource, own)
+	return a.check(r, kv.Pair{Key: key, Value: own})
 }
 
 // judge reports a mismatch and returns other errors.

@@ -71,6 +71,9 @@ func Next(tx kv.Tx) (uint64, error) {
 
 // Pending reports whether an entry belongs to the commit of tx, and is therefore not in the log yet.
 func Pending(tx kv.Tx, sequence uint64) (bool, error) {
+	if tx.Appended(Name) == 0 {
+		return false, nil
+	}
 	size, err := Size(tx)
 	return size <= sequence && sequence < size+uint64(tx.Appended(Name)), err
 }

@@ -269,7 +269,7 @@ func (u *upgrade) verify() error {
 func (u *upgrade) verifyOwn(r kv.Reader, own kv.Pair) error {
 	resource, err := u.Rows.Resource(own)
 	if err == nil {
-		err = audit.Check(r, u.Rows, resource.Name, own.Value)
+		err = audit.Check(r, u.Rows, resource, own.Value)
 	}
 	return errors.Join(u.ctx.Err(), err)
 }

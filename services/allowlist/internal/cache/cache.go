@@ -5,9 +5,9 @@
 //	...
 //	go keys.Run(ctx)
 //	...
-//	value, err := keys.Resolve(ctx, cache.Ref{Secret: name, UID: binding.GetUid()})
+//	results := keys.Resolve(ctx, []cache.Ref{{Secret: name, UID: binding.GetUid()}})
 //	...
-//	defer value.Plain.Zero()
+//	defer results[0].Value.Plain.Zero()
 //
 // The workload must have bound the secret; the binding contains the uid. A rotation takes effect
 // as soon as the vault reports it, which takes milliseconds.
@@ -201,33 +201,23 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	return c, nil
 }
 
-// Resolve returns a secret from the cache or from the vault. Errors are the vault's own, such as
-// NOT_BOUND; package client describes them. The error for a disabled or destroyed version is an
+// A Result is what [Cache.Resolve] returns for one of several refs. Errors are the vault's own, such
+// as NOT_BOUND; package client describes them. The error for a disabled or destroyed version is an
 // [*UnusableError].
-func (c *Cache) Resolve(ctx context.Context, ref Ref) (Value, error) {
-	if c.memory == nil {
-		a, err := c.ask(ctx, ref)
-		return a.Value, err
-	}
-	a, err := c.memory.fetch(ctx, ref, c.ask)
-	return a.Value, err
-}
-
-// A Result is what [Cache.Resolve] returns for one of several refs.
 type Result struct {
 	Value Value
 	Err   error
 }
 
-// ResolveAll is [Cache.Resolve] for several refs. It returns a result for each, in their order. It
+// Resolve returns secrets from the cache or from the vault: a result for each ref, in their order. It
 // looks up each ref once, and requests all refs that are not cached from the vault at the same
 // time.
-func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
+func (c *Cache) Resolve(ctx context.Context, refs []Ref) []Result {
 	if c.memory == nil {
 		return c.Fresh(ctx, refs)
 	}
 	results := make([]Result, len(refs))
-	flights := c.memory.findAll(ctx, refs, results, c.ask)
+	flights := c.memory.find(ctx, refs, results, c.ask)
 	if flights == nil {
 		return results
 	}
@@ -242,7 +232,7 @@ func (c *Cache) ResolveAll(ctx context.Context, refs []Ref) []Result {
 	return results
 }
 
-// Fresh is [Cache.ResolveAll] without the cache: Sealed is as it is now.
+// Fresh is [Cache.Resolve] without the cache: Sealed is as it is now.
 func (c *Cache) Fresh(ctx context.Context, refs []Ref) []Result {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()

@@ -64,7 +64,7 @@ func TestSeveralSecretsAreAskedForTogether(t *testing.T) {
 			asked.Done()
 			asked.Wait()
 		}
-		got := k.ResolveAll(t.Context(), []Ref{ref("key"), ref("other")})
+		got := k.Resolve(t.Context(), []Ref{ref("key"), ref("other")})
 		for i, want := range []uint32{1, 2} {
 			if got[i].Err != nil || got[i].Value.Version != want {
 				t.Errorf("%s: result %d is version %d, %v, want version %d", name, i, got[i].Value.Version, got[i].Err, want)
@@ -110,7 +110,7 @@ func TestPreviousVersionsComeWithTheCurrentOneOnly(t *testing.T) {
 			}
 			for _, what := range []string{"the first time", "again"} {
 				for _, ref := range []Ref{ref("key"), {Secret: "key", UID: "uid", Version: version}} {
-					got, err := k.Resolve(t.Context(), ref)
+					got, err := k.resolve(t.Context(), ref)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -254,7 +254,7 @@ func TestNothingIsServedWhenTheVaultIsSilent(t *testing.T) {
 	k.clock.advance(time.Minute - time.Second)
 	k.wants(t, "silent for less than the limit", ref("key"), 1)
 	k.clock.advance(time.Second)
-	if _, err := k.Resolve(t.Context(), ref("key")); status.Code(err) != codes.Unavailable {
+	if _, err := k.resolve(t.Context(), ref("key")); status.Code(err) != codes.Unavailable {
 		t.Errorf("Resolve of an outdated value = %v, want the vault's error", err)
 	}
 	await(t, "the cached values to be dropped", func() bool {
@@ -286,7 +286,7 @@ func TestRefusalsAreNotKept(t *testing.T) {
 	k.vault.rotate("key")
 	k.run(t)
 	k.vault.set(func() { k.vault.refuse = status.Error(codes.PermissionDenied, "not bound") })
-	if _, err := k.Resolve(t.Context(), ref("key")); !errors.Is(client.Describe(err), client.ErrDenied) {
+	if _, err := k.resolve(t.Context(), ref("key")); !errors.Is(client.Describe(err), client.ErrDenied) {
 		t.Errorf("Resolve = %v, want the refusal", err)
 	}
 	k.vault.set(func() { k.vault.refuse = nil })
@@ -303,7 +303,7 @@ func TestCanceledCallerDoesNotAffectOthers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
-		_, err := k.Resolve(ctx, ref("key"))
+		_, err := k.resolve(ctx, ref("key"))
 		left <- err
 	}()
 	<-asked
@@ -391,7 +391,7 @@ func TestNoChangeIsEverMissed(t *testing.T) {
 					return
 				default:
 				}
-				got, err := k.Resolve(t.Context(), ref(secrets[draw(t, len(secrets))]))
+				got, err := k.resolve(t.Context(), ref(secrets[draw(t, len(secrets))]))
 				if err != nil {
 					t.Errorf("Resolve = %v", err)
 					return
@@ -436,7 +436,7 @@ func BenchmarkResolveFromMemory(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			got, err := k.Resolve(b.Context(), ref("key"))
+			got, err := k.resolve(b.Context(), ref("key"))
 			if err != nil {
 				b.Error(err)
 				return

@@ -93,13 +93,6 @@ func newMemory(maxStale time.Duration, now func() time.Time, shown *metrics) (*m
 	return m, err
 }
 
-// get returns a copy of a cached answer, if it is known to be current.
-func (m *memory) get(ref Ref) (answer, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.look(ref, m.now())
-}
-
 // look looks up a ref and counts the lookup. The memory is locked.
 func (m *memory) look(ref Ref, now time.Time) (answer, bool) {
 	if !m.stale(now) {
@@ -113,30 +106,11 @@ func (m *memory) look(ref Ref, now time.Time) (answer, bool) {
 	return answer{}, false
 }
 
-// fetch returns the cached answer, or the answer of ask, which is called once for all concurrent
-// callers with the same ref. It continues for the others when the context of one caller ends.
-func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, error) {
-	a, f := m.find(ctx, ref, ask)
-	if f == nil {
-		return a, nil
-	}
-	return m.wait(ctx, f)
-}
-
-// find is the first half of fetch: it looks up the ref once, and returns a copy of the cached
-// answer or the flight that fetches it. The caller must wait for the returned flight.
-func (m *memory) find(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, *flight) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a, ok := m.look(ref, m.now()); ok {
-		return a, nil
-	}
-	return answer{}, m.board(ctx, ref, ask)
-}
-
-// findAll is find for several refs. It writes the cached answers to results, and returns the flights
-// of the other refs, in the order of the refs. It returns nil if all answers are cached.
-func (m *memory) findAll(ctx context.Context, refs []Ref, results []Result, ask func(context.Context, Ref) (answer, error)) (flights []*flight) {
+// find writes copies of the cached answers to results, and returns the flights of the other refs, in
+// the order of the refs. It returns nil if all answers are cached. Each ref is looked up once, and
+// ask is called once for all concurrent callers with the same ref. The caller must wait for each
+// flight.
+func (m *memory) find(ctx context.Context, refs []Ref, results []Result, ask func(context.Context, Ref) (answer, error)) (flights []*flight) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -168,7 +142,7 @@ func (m *memory) board(ctx context.Context, ref Ref, ask func(context.Context, R
 	return f
 }
 
-// wait is the second half of fetch: it returns the answer of a flight.
+// wait returns the answer of a flight. The flight continues for other callers when ctx ends.
 func (m *memory) wait(ctx context.Context, f *flight) (answer, error) {
 	select {
 	case <-f.done:

@@ -295,6 +295,23 @@ func still(t *testing.T) (*memory, *time.Time) {
 	return c, &now
 }
 
+// get returns a copy of a cached answer, if it is known to be current.
+func (m *memory) get(ref Ref) (answer, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.look(ref, m.now())
+}
+
+// fetch returns the cached answer, or the answer of ask.
+func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, Ref) (answer, error)) (answer, error) {
+	results := make([]Result, 1)
+	flights := m.find(ctx, []Ref{ref}, results, ask)
+	if flights == nil {
+		return answer{Value: results[0].Value}, nil
+	}
+	return m.wait(ctx, flights[0])
+}
+
 func (m *memory) put(t *testing.T, ref Ref, value []byte) {
 	t.Helper()
 	a, err := m.fetch(t.Context(), ref, func(context.Context, Ref) (answer, error) {

@@ -62,7 +62,7 @@ func TestAnAnswerThatWasMovedIsRefused(t *testing.T) {
 		"with a low-order key": func(res *vaultv1.ResolveSecretResponse) { res.SealedValue.EncapsulatedKey = make([]byte, 32) },
 	} {
 		k.sealFor(t, change)
-		if _, err := k.Resolve(t.Context(), ref("key")); !errors.Is(err, transit.ErrOpen) {
+		if _, err := k.resolve(t.Context(), ref("key")); !errors.Is(err, transit.ErrOpen) {
 			t.Errorf("Resolve of an answer %s = %v, want ErrOpen", name, err)
 		}
 	}

@@ -17,7 +17,7 @@ func TestARestartOfTheVaultIsReported(t *testing.T) {
 				if maxStale > 0 {
 					return
 				}
-				v, err := k.Resolve(t.Context(), Ref{Secret: "a", UID: "uid"})
+				v, err := k.resolve(t.Context(), Ref{Secret: "a", UID: "uid"})
 				if err != nil {
 					t.Fatal(err)
 				}

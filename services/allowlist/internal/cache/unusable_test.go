@@ -49,7 +49,7 @@ func TestVersionThatIsDisabledIsNotServedUntilItIsEnabled(t *testing.T) {
 				t.Errorf("%s: version %d is still in memory", reason, r.Version)
 			}
 			for range 2 { // refusals are not cached
-				_, err := k.Resolve(t.Context(), r)
+				_, err := k.resolve(t.Context(), r)
 				e := (*UnusableError)(nil)
 				if !errors.As(err, &e) || client.Reason(err) != reason || !errors.Is(client.Describe(err), client.ErrPrecondition) {
 					t.Fatalf("Resolve = %v, want an UnusableError of reason %s", err, reason)

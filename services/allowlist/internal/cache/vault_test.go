@@ -282,10 +282,16 @@ func await(t testing.TB, what string, done func() bool) {
 
 func ref(secret string) Ref { return Ref{Secret: secret, UID: "uid"} }
 
+// resolve resolves one ref.
+func (k *kit) resolve(ctx context.Context, r Ref) (Value, error) {
+	got := k.Resolve(ctx, []Ref{r})[0]
+	return got.Value, got.Err
+}
+
 // wants resolves a ref and compares the result.
 func (k *kit) wants(t testing.TB, what string, r Ref, version uint32) {
 	t.Helper()
-	got, err := k.Resolve(t.Context(), r)
+	got, err := k.resolve(t.Context(), r)
 	if err != nil {
 		t.Errorf("%s: Resolve = %v", what, err)
 		return

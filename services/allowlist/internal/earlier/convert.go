@@ -161,29 +161,29 @@ func marshal(m proto.Message) ([]byte, error) {
 func intent(value []byte) (proto.Message, error) {
 	var i Intent
 	err := decode(value, &i)
-	return &stored.Intent{Endpoint: i.Endpoint, Secrets: i.Secrets, Time: nanos(i.Time)}, err
+	return &stored.Intent{Endpoint: i.Endpoint, Secrets: i.Secrets, Time: kv.Nanos(i.Time)}, err
 }
 
 func unbinding(value []byte) (proto.Message, error) {
 	var u Unbinding
 	err := decode(value, &u)
-	return &stored.Unbinding{Secrets: u.Secrets, Rounds: u.Rounds, NotBefore: nanos(u.NotBefore)}, err
+	return &stored.Unbinding{Secrets: u.Secrets, Rounds: u.Rounds, NotBefore: kv.Nanos(u.NotBefore)}, err
 }
 
 func proof(value []byte) (proto.Message, error) {
 	var p Proof
 	err := decode(value, &p)
-	return &stored.Proof{Checked: nanos(p.Checked), Due: nanos(p.Due)}, err
+	return &stored.Proof{Checked: kv.Nanos(p.Checked), Due: kv.Nanos(p.Due)}, err
 }
 
 func trial(value []byte) (proto.Message, error) {
 	var t Trial
 	err := decode(value, &t)
-	return &stored.Trial{Full: nanos(t.Full)}, err
+	return &stored.Trial{Full: kv.Nanos(t.Full)}, err
 }
 
 func cleanup(value []byte) (proto.Message, error) {
 	var c UsesCleanup
 	err := decode(value, &c)
-	return &stored.UsesCleanup{Due: nanos(c.Due), Last: c.Last}, err
+	return &stored.UsesCleanup{Due: kv.Nanos(c.Due), Last: c.Last}, err
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
@@ -134,13 +135,6 @@ type UsesCleanup struct {
 	Last bool      `json:"last"`
 }
 
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
 // message returns the current form of the record, whose newest entry has a sequence number.
 func (e Endpoint) message(change uint64) (*stored.Endpoint, error) {
 	state, known := stored.State_value["STATE_"+e.State]
@@ -153,7 +147,7 @@ func (e Endpoint) message(change uint64) (*stored.Endpoint, error) {
 		Headers: parameters(e.Headers), Query: parameters(e.Query), Encryption: e.Encryption,
 		Operation: e.Operation, Lost: e.Lost, Verification: e.Verification.message(),
 		DisplayName: e.DisplayName, Description: e.Description, Labels: e.Labels,
-		Created: nanos(e.Created), Updated: nanos(e.Updated),
+		Created: kv.Nanos(e.Created), Updated: kv.Nanos(e.Updated),
 	}
 	for _, v := range e.BodyValues {
 		m.BodyValues = append(m.BodyValues, &stored.BodyValue{Path: v.Path, Credential: v.Credential.message()})
@@ -186,5 +180,5 @@ func (v Verification) message() *stored.Verification {
 	if v == (Verification{}) {
 		return nil
 	}
-	return &stored.Verification{Method: v.Method, Actor: v.Actor, Time: nanos(v.Time), Period: v.Period, Grace: nanos(v.Grace)}
+	return &stored.Verification{Method: v.Method, Actor: v.Actor, Time: kv.Nanos(v.Time), Period: v.Period, Grace: kv.Nanos(v.Grace)}
 }

@@ -63,14 +63,13 @@ func (r *Registry) compare(reader kv.Reader, name Name, record []byte) error {
 	if r.compared.Has(state) {
 		return nil
 	}
-	if err := audit.Current(reader, Rows{}, name.String(), record); err != nil {
+	stated, err := Rows{}.Resource(kv.Pair{Key: endpointKey(name), Value: record})
+	if err != nil {
+		return err
+	}
+	if err := audit.Current(reader, stated, record); err != nil {
 		return err
 	}
 	r.compared.Add(state)
 	return nil
-}
-
-// compareMissing fails if the newest entry of a name without an endpoint is not about its deletion.
-func compareMissing(reader kv.Reader, name Name) error {
-	return audit.Current(reader, Rows{}, name.String(), nil)
 }

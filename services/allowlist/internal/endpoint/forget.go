@@ -23,7 +23,7 @@ type usesCleanup struct {
 }
 
 func (r *Registry) queueCleanup(tx kv.Tx, uid string, f usesCleanup) error {
-	value, err := encode(&stored.UsesCleanup{Due: nanos(f.Due), Last: f.Last})
+	value, err := encode(&stored.UsesCleanup{Due: kv.Nanos(f.Due), Last: f.Last})
 	if err != nil {
 		return err
 	}

@@ -274,7 +274,7 @@ func (r *Registry) commit(tx kv.Tx, action string, old *Endpoint, e Endpoint, ca
 	}
 	e.Revision, e.Updated = before.Revision+1, after(r.now(), before.Updated)
 	if old == nil {
-		if err := compareMissing(tx, e.Name); err != nil {
+		if err := audit.Absent(tx, e.Name.String()); err != nil {
 			return Endpoint{}, err
 		}
 		e.Revision, e.Created = resource.FirstRevision(e.UID), e.Updated

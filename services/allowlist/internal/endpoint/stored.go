@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/stored"
 	"github.com/keyward/keyward/services/allowlist/internal/verify"
 )
@@ -30,22 +30,6 @@ func decode(value []byte, record proto.Message) error {
 	return nil
 }
 
-// nanos returns a time as it is stored.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
-// timeOf is the reverse of nanos.
-func timeOf(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos).UTC()
-}
-
 func (e Endpoint) record() *stored.Endpoint {
 	r := &stored.Endpoint{
 		Uid: e.UID, Revision: e.Revision, Change: e.change, State: storedState(e.State), StateReason: e.StateReason,
@@ -53,7 +37,7 @@ func (e Endpoint) record() *stored.Endpoint {
 		ContentType: e.ContentType, Headers: storedParameters(e.Headers), Query: storedParameters(e.Query),
 		Encryption: e.Encryption.Stored, Operation: e.Operation, Lost: e.Lost, Verification: e.Verification.record(),
 		DisplayName: e.DisplayName, Description: e.Description, Labels: e.Labels,
-		Created: nanos(e.Created), Updated: nanos(e.Updated),
+		Created: kv.Nanos(e.Created), Updated: kv.Nanos(e.Updated),
 	}
 	for _, v := range e.BodyValues {
 		r.BodyValues = append(r.BodyValues, &stored.BodyValue{Path: v.Path, Credential: v.Credential.record()})
@@ -69,7 +53,7 @@ func endpointOf(name Name, r *stored.Endpoint) Endpoint {
 	e := Endpoint{
 		Name: name, UID: r.GetUid(), Revision: r.GetRevision(), change: r.GetChange(), State: stateOf(r.GetState()), StateReason: r.GetStateReason(),
 		Verification: verificationOf(r.GetVerification()), Operation: r.GetOperation(), Lost: r.GetLost(),
-		Created: timeOf(r.GetCreated()), Updated: timeOf(r.GetUpdated()), unknown: r.ProtoReflect().GetUnknown(),
+		Created: kv.TimeOf(r.GetCreated()), Updated: kv.TimeOf(r.GetUpdated()), unknown: r.ProtoReflect().GetUnknown(),
 		Settings: Settings{
 			DisplayName: r.GetDisplayName(), Description: r.GetDescription(), Labels: r.GetLabels(), Methods: r.GetMethods(),
 			URL: URL{host: r.GetHost(), text: r.GetUrl()}, URLPublicReason: r.GetUrlPublicReason(),
@@ -161,55 +145,55 @@ func (v Verification) record() *stored.Verification {
 	if v == (Verification{}) {
 		return nil
 	}
-	return &stored.Verification{Method: v.Method, Actor: v.Actor, Time: nanos(v.Time), Period: int64(v.Period), Grace: nanos(v.Grace)}
+	return &stored.Verification{Method: v.Method, Actor: v.Actor, Time: kv.Nanos(v.Time), Period: int64(v.Period), Grace: kv.Nanos(v.Grace)}
 }
 
 func verificationOf(r *stored.Verification) Verification {
 	return Verification{
-		Method: r.GetMethod(), Actor: r.GetActor(), Time: timeOf(r.GetTime()), Period: verify.Period(r.GetPeriod()), Grace: timeOf(r.GetGrace()),
+		Method: r.GetMethod(), Actor: r.GetActor(), Time: kv.TimeOf(r.GetTime()), Period: verify.Period(r.GetPeriod()), Grace: kv.TimeOf(r.GetGrace()),
 	}
 }
 
 func (i intent) record() *stored.Intent {
-	return &stored.Intent{Endpoint: i.Endpoint, Secrets: i.Secrets, Time: nanos(i.Time)}
+	return &stored.Intent{Endpoint: i.Endpoint, Secrets: i.Secrets, Time: kv.Nanos(i.Time)}
 }
 
 func decodeIntent(value []byte) (intent, error) {
 	var r stored.Intent
 	err := decode(value, &r)
-	return intent{Endpoint: r.GetEndpoint(), Secrets: r.GetSecrets(), Time: timeOf(r.GetTime())}, err
+	return intent{Endpoint: r.GetEndpoint(), Secrets: r.GetSecrets(), Time: kv.TimeOf(r.GetTime())}, err
 }
 
 func (u unbinding) record() *stored.Unbinding {
-	return &stored.Unbinding{Secrets: u.Secrets, Rounds: uint32(u.Rounds), NotBefore: nanos(u.NotBefore)}
+	return &stored.Unbinding{Secrets: u.Secrets, Rounds: uint32(u.Rounds), NotBefore: kv.Nanos(u.NotBefore)}
 }
 
 func decodeUnbinding(value []byte) (unbinding, error) {
 	var r stored.Unbinding
 	err := decode(value, &r)
-	return unbinding{Secrets: r.GetSecrets(), Rounds: int(r.GetRounds()), NotBefore: timeOf(r.GetNotBefore())}, err
+	return unbinding{Secrets: r.GetSecrets(), Rounds: int(r.GetRounds()), NotBefore: kv.TimeOf(r.GetNotBefore())}, err
 }
 
 func (p proof) record() *stored.Proof {
-	return &stored.Proof{Checked: nanos(p.Checked), Due: nanos(p.Due)}
+	return &stored.Proof{Checked: kv.Nanos(p.Checked), Due: kv.Nanos(p.Due)}
 }
 
 func decodeProof(value []byte) (proof, error) {
 	var r stored.Proof
 	err := decode(value, &r)
-	return proof{Checked: timeOf(r.GetChecked()), Due: timeOf(r.GetDue())}, err
+	return proof{Checked: kv.TimeOf(r.GetChecked()), Due: kv.TimeOf(r.GetDue())}, err
 }
 
 func decodeTrial(value []byte) (trial, error) {
 	var r stored.Trial
 	err := decode(value, &r)
-	return trial{Full: timeOf(r.GetFull())}, err
+	return trial{Full: kv.TimeOf(r.GetFull())}, err
 }
 
 func decodeCleanup(value []byte) (usesCleanup, error) {
 	var r stored.UsesCleanup
 	err := decode(value, &r)
-	return usesCleanup{Due: timeOf(r.GetDue()), Last: r.GetLast()}, err
+	return usesCleanup{Due: kv.TimeOf(r.GetDue()), Last: r.GetLast()}, err
 }
 
 // decodeDetail also decodes the JSON of earlier releases.

@@ -94,7 +94,7 @@ func (r *Registry) spendTrial(tx kv.Tx, t Trial) error {
 		return tooManyTrials(t.Action, nameOf(t.Endpoint, used), wait)
 	}
 	for _, subject := range slices.Compact(slices.Sorted(slices.Values(t.Subjects))) {
-		value, err := encode(&stored.Trial{Full: nanos(spent[subject].Full)})
+		value, err := encode(&stored.Trial{Full: kv.Nanos(spent[subject].Full)})
 		if err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (v *Vault) resolveEach(ctx context.Context, wants []Want) (keys []Key, resu
 		return make([]Key, len(wants)), results
 	}
 	refs := make([]cache.Ref, len(wants))
-	resolve := v.cache.ResolveAll
+	resolve := v.cache.Resolve
 	for i := range wants {
 		refs[i] = wants[i].ref()
 		if wants[i].Fresh {

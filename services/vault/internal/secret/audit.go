@@ -54,7 +54,7 @@ func (Rows) Resource(own kv.Pair) (audit.Resource, error) {
 		return audit.Resource{}, err
 	}
 	sec, err := parseSecret(Name{Workspace: workspace, ID: id}, own.Value)
-	return audit.Resource{Name: sec.Name.String(), UID: sec.UID, Change: sec.LastChange}, err
+	return sec.stated(), err
 }
 
 // logged are the kinds of rows that entries list.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/resource"
 )
@@ -137,7 +138,7 @@ func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret
 	case !isMissing(err):
 		return Secret{}, read("secret", err)
 	}
-	if err := unused(tx, sec.Name); err != nil {
+	if err := audit.Absent(tx, sec.Name.String()); err != nil {
 		return Secret{}, err
 	}
 	if err := putUpdated(tx, &sec); err != nil {

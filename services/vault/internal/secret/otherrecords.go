@@ -6,13 +6,14 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
 // message returns the stored form of a binding.
 func (b Binding) message() *stored.Binding {
 	m := &stored.Binding{
-		LastChange: b.LastChange, Created: nanos(b.Created), Usage: usageMessage(b.Usage), Referrer: b.Referrer,
+		LastChange: b.LastChange, Created: kv.Nanos(b.Created), Usage: usageMessage(b.Usage), Referrer: b.Referrer,
 		Host: b.Host, Port: uint32(b.Port), Versions: b.Versions,
 	}
 	if len(b.Purpose.Chains) > 0 || len(b.Purpose.Unknown) > 0 {
@@ -27,7 +28,7 @@ func (b *Binding) parse(text []byte) error {
 	if err := decode(text, &m); err != nil {
 		return err
 	}
-	b.LastChange, b.Created, b.Usage, b.Referrer = m.GetLastChange(), timeOf(m.GetCreated()), usageOf(m.GetUsage()), m.GetReferrer()
+	b.LastChange, b.Created, b.Usage, b.Referrer = m.GetLastChange(), kv.TimeOf(m.GetCreated()), usageOf(m.GetUsage()), m.GetReferrer()
 	b.Host, b.Port, b.Versions = m.GetHost(), uint16(m.GetPort()), m.GetVersions()
 	b.Purpose, b.Unknown = Purpose{}, m.ProtoReflect().GetUnknown()
 	if m.GetPurpose() != nil {
@@ -37,22 +38,22 @@ func (b *Binding) parse(text []byte) error {
 }
 
 func (n Nonces) message() *stored.Nonces {
-	return with(&stored.Nonces{Used: n.Used, Bits: uint32(n.Bits), First: nanos(n.First), Base: n.Base}, n.Unknown)
+	return with(&stored.Nonces{Used: n.Used, Bits: uint32(n.Bits), First: kv.Nanos(n.First), Base: n.Base}, n.Unknown)
 }
 
 func noncesFrom(m *stored.Nonces) *Nonces {
 	return &Nonces{
-		Used: m.GetUsed(), Bits: int(m.GetBits()), First: timeOf(m.GetFirst()), Base: m.GetBase(), Unknown: m.ProtoReflect().GetUnknown(),
+		Used: m.GetUsed(), Bits: int(m.GetBits()), First: kv.TimeOf(m.GetFirst()), Base: m.GetBase(), Unknown: m.ProtoReflect().GetUnknown(),
 	}
 }
 
 func (u Uses) message() *stored.Uses {
-	return with(&stored.Uses{Used: u.Used, Failed: u.Failed, Opened: u.Opened, Last: nanos(u.Last)}, u.Unknown)
+	return with(&stored.Uses{Used: u.Used, Failed: u.Failed, Opened: u.Opened, Last: kv.Nanos(u.Last)}, u.Unknown)
 }
 
 func usesFrom(m *stored.Uses) Uses {
 	return Uses{
-		Used: m.GetUsed(), Failed: m.GetFailed(), Opened: m.GetOpened(), Last: timeOf(m.GetLast()), Unknown: m.ProtoReflect().GetUnknown(),
+		Used: m.GetUsed(), Failed: m.GetFailed(), Opened: m.GetOpened(), Last: kv.TimeOf(m.GetLast()), Unknown: m.ProtoReflect().GetUnknown(),
 	}
 }
 

@@ -161,7 +161,7 @@ func (s *Store) find(r kv.Reader, w Wanted) (sec Secret, v Version, err error) {
 func (s *Store) openValue(sec Secret, v Version) (sensitive.Bytes, error) {
 	plain, err := s.keys.OpenValue(v.Sealed, boundTo(sec, v.Number))
 	if err != nil {
-		return sensitive.Bytes{}, fmt.Errorf("%w: open version: %w", ErrTampered, err)
+		return sensitive.Bytes{}, fmt.Errorf("%w: %w", tampered("a value does not decrypt"), err)
 	}
 	return plain, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -96,22 +95,6 @@ func addCount(tx *writes, at row, up bool) (uint64, error) {
 		return 0, tx.delete(at)
 	}
 	return m.GetCount(), tx.put(at, &m)
-}
-
-// nanos returns the stored form of a time. The zero time is 0.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
-// timeOf returns a stored time.
-func timeOf(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos).UTC()
 }
 
 // Usages and states that this program does not know are represented by their numbers, so that they

@@ -68,7 +68,8 @@
 //
 // Each logged change writes the secret's row, which names the entry, and the entry states all rows
 // that the change wrote. [Store] compares them when a secret is changed, and when it is read for
-// the first time. Data that was changed outside of the vault fails with [ErrTampered] (tampered.go).
+// the first time. Data that was changed outside of the vault fails with audit.ErrMismatch
+// (tampered.go).
 //
 // # Deletion
 //

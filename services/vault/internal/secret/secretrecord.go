@@ -14,12 +14,12 @@ import (
 func (s Secret) message() *stored.Secret {
 	uid := rawUID(s.UID)
 	m := &stored.Secret{
-		Uid: uid[:], LastChange: s.LastChange, Created: nanos(s.Created), UpdatedAfter: int64(s.Updated.Sub(s.Created)),
+		Uid: uid[:], LastChange: s.LastChange, Created: kv.Nanos(s.Created), UpdatedAfter: int64(s.Updated.Sub(s.Created)),
 		Changes: s.Revision - resource.FirstRevision(s.UID),
 		Usage:   usageMessage(s.Usage), Current: s.Current, Last: s.Last, State: stateMessage(s.State),
 		References: s.References, AllowedHosts: s.AllowedHosts, Ports: s.Ports, UsedPorts: s.UsedPorts,
 		Shared: s.Shared, Public: s.Public, Kind: uint32(s.Kind), EarlierUse: s.EarlierUse.message(),
-		Description: s.Description, Labels: s.Labels, RotationPeriod: int64(s.RotationPeriod), RotationDue: nanos(s.RotationDue),
+		Description: s.Description, Labels: s.Labels, RotationPeriod: int64(s.RotationPeriod), RotationDue: kv.Nanos(s.RotationDue),
 	}
 	if s.Purpose != nil {
 		m.Purpose = s.Purpose.message()
@@ -28,7 +28,7 @@ func (s Secret) message() *stored.Secret {
 		m.Holders = append(m.Holders, with(&stored.Holder{Name: h.Name, Bindings: h.Bindings}, h.Unknown))
 	}
 	for _, r := range s.Replaced {
-		m.Replaced = append(m.Replaced, with(&stored.Replacement{Version: r.Version, Time: nanos(r.Time)}, r.Unknown))
+		m.Replaced = append(m.Replaced, with(&stored.Replacement{Version: r.Version, Time: kv.Nanos(r.Time)}, r.Unknown))
 	}
 	for _, r := range s.Rewrites {
 		m.Rewrites = append(m.Rewrites, with(&stored.Rewrite{Version: r.Version, Change: r.Change, Disabled: r.Disabled}, r.Unknown))
@@ -55,7 +55,7 @@ func (s *Secret) parse(name Name, text []byte) error {
 		return read("secret", errRecord)
 	}
 	uid := textOf(m.GetUid())
-	created := timeOf(m.GetCreated())
+	created := kv.TimeOf(m.GetCreated())
 	*s = Secret{
 		Name: name, UID: uid, LastChange: m.GetLastChange(), Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),
 		Revision: resource.FirstRevision(uid) + m.GetChanges(),
@@ -63,7 +63,7 @@ func (s *Secret) parse(name Name, text []byte) error {
 		References: m.GetReferences(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(), UsedPorts: m.GetUsedPorts(),
 		Shared: m.GetShared(), Public: m.GetPublic(), Kind: Kind(m.GetKind()), EarlierUse: earlierUseOf(m.GetEarlierUse()),
 		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
-		RotationDue: timeOf(m.GetRotationDue()), Unknown: m.Unknown(),
+		RotationDue: kv.TimeOf(m.GetRotationDue()), Unknown: m.Unknown(),
 	}
 	if m.GetPurpose() != nil {
 		purpose := purposeFrom(m.GetPurpose())
@@ -73,7 +73,7 @@ func (s *Secret) parse(name Name, text []byte) error {
 		s.Holders = append(s.Holders, Holder{h.GetName(), h.GetBindings(), h.Unknown()})
 	}
 	for _, r := range m.GetReplaced() {
-		s.Replaced = append(s.Replaced, Replacement{r.GetVersion(), timeOf(r.GetTime()), r.Unknown()})
+		s.Replaced = append(s.Replaced, Replacement{r.GetVersion(), kv.TimeOf(r.GetTime()), r.Unknown()})
 	}
 	for _, r := range m.GetRewrites() {
 		s.Rewrites = append(s.Rewrites, Rewrite{r.GetVersion(), r.GetChange(), r.GetDisabled(), r.Unknown()})
@@ -91,14 +91,14 @@ func (s *Secret) parseListed(name Name, text []byte) error {
 	if err := m.UnmarshalVTUnsafe(text); err != nil || len(m.GetUid()) != uidSize {
 		return read("secret", errRecord)
 	}
-	uid, created := textOf(m.GetUid()), timeOf(m.GetCreated())
+	uid, created := textOf(m.GetUid()), kv.TimeOf(m.GetCreated())
 	*s = Secret{
 		Name: name, UID: uid, Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),
 		Revision: resource.FirstRevision(uid) + m.GetChanges(),
 		Usage:    usageOf(m.GetUsage()), Current: m.GetCurrent(), Last: m.GetLast(), State: stateOf(m.GetState()),
 		References: m.GetReferences(), AllowedHosts: m.GetAllowedHosts(), Shared: m.GetShared(),
 		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
-		RotationDue: timeOf(m.GetRotationDue()),
+		RotationDue: kv.TimeOf(m.GetRotationDue()),
 	}
 	return nil
 }
@@ -106,14 +106,14 @@ func (s *Secret) parseListed(name Name, text []byte) error {
 // message returns the stored form of a purpose.
 func (p Purpose) message() *stored.Purpose {
 	return with(&stored.Purpose{
-		Chains: p.Chains, Cost: p.Cost, Host: p.Host, Conflicting: p.Conflicting, Stated: p.Stated, Sealed: nanos(p.Sealed),
+		Chains: p.Chains, Cost: p.Cost, Host: p.Host, Conflicting: p.Conflicting, Stated: p.Stated, Sealed: kv.Nanos(p.Sealed),
 	}, p.Unknown)
 }
 
 func purposeFrom(m *stored.Purpose) Purpose {
 	return Purpose{
 		Chains: m.GetChains(), Cost: m.GetCost(), Host: m.GetHost(), Conflicting: m.GetConflicting(), Stated: m.GetStated(),
-		Sealed: timeOf(m.GetSealed()), Unknown: m.Unknown(),
+		Sealed: kv.TimeOf(m.GetSealed()), Unknown: m.Unknown(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -93,8 +94,8 @@ func TestSealedValueOpensInItsPlaceOnly(t *testing.T) {
 			}
 			return moved
 		})
-		if _, err := f.resolve(t.Context(), name("mine"), mine.UID, 1); !errors.Is(err, secret.ErrTampered) {
-			t.Errorf("Resolve of %s value = %v, want %v", what, err, secret.ErrTampered)
+		if _, err := f.resolve(t.Context(), name("mine"), mine.UID, 1); !errors.Is(err, audit.ErrMismatch) {
+			t.Errorf("Resolve of %s value = %v, want %v", what, err, audit.ErrMismatch)
 		}
 	}
 	f.rewrite(t, key, func([]byte) []byte { return own })

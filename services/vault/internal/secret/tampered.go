@@ -21,11 +21,8 @@ import (
 //     bindings. Each read of a version compares them, and each change of a binding. The entry
 //     that a version names states the digest of its row, which the first read compares, too.
 
-// ErrTampered is the error of data that was changed outside of the vault. It never contains a
-// name.
-var ErrTampered = fmt.Errorf("%w: stored data was changed outside of the vault", audit.ErrMismatch)
-
-func tampered(what string) error { return fmt.Errorf("%w: %s", ErrTampered, what) }
+// tampered describes data that was changed outside of the vault. It never contains a name.
+func tampered(what string) error { return fmt.Errorf("%w: %s", audit.ErrMismatch, what) }
 
 // loadIntact returns the secret of a name for a change, or SECRET_NOT_FOUND. It compares the
 // secret's row with the newest entry of the name.
@@ -34,50 +31,12 @@ func loadIntact(tx *writes, name Name) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	if pending, err := changelog.Pending(tx, sec.LastChange); err != nil || pending {
-		return sec, read("change log", err)
-	}
-	newest, err := newestEntry(tx, name)
-	if err != nil {
-		return Secret{}, err
-	}
-	return sec, sec.matches(newest, text)
+	return sec, audit.Current(tx, sec.stated(), text)
 }
 
-// matches fails unless an entry is the one that the secret's row names, and states the row.
-func (s Secret) matches(newest changelog.Entry, text []byte) error {
-	switch {
-	case newest.Resource == "":
-		return tampered("a secret has no entry in the change log")
-	case newest.Sequence != s.LastChange || newest.UID != s.UID:
-		return tampered("a secret is an earlier one than its newest entry in the change log")
-	case newest.State("", text) != changelog.Matches:
-		return tampered("a secret differs from its newest entry in the change log")
-	}
-	return nil
-}
-
-// newestEntry returns the newest entry of a name, which is zero if there is no entry.
-func newestEntry(r kv.Reader, name Name) (changelog.Entry, error) {
-	entries, err := changelog.List(r, changelog.Query{Resource: name.String(), Limit: 1})
-	if err != nil || len(entries) == 0 {
-		return changelog.Entry{}, read("change log", err)
-	}
-	return entries[0], nil
-}
-
-// unused fails if the newest entry of a name without a row is not about its deletion.
-func unused(tx *writes, name Name) error {
-	newest, err := newestEntry(tx, name)
-	if err != nil {
-		return err
-	}
-	// A deletion in the same commit is not listed yet.
-	listed := tx.Appended(changelog.Name) == 0
-	if listed && newest.Resource != "" && newest.Action != Deleted && newest.Action != ForceDeleted {
-		return tampered("a secret is missing that the change log has")
-	}
-	return nil
+// stated is what the row of a secret states.
+func (s Secret) stated() audit.Resource {
+	return audit.Resource{Name: s.Name.String(), UID: s.UID, Change: s.LastChange}
 }
 
 // loadSecret returns the secret of a name for a view, or SECRET_NOT_FOUND. It compares it with the
@@ -97,10 +56,7 @@ func (s *Store) firstRead(r kv.Reader, sec Secret, text []byte) error {
 	if s.compared.Has(seen) {
 		return nil
 	}
-	newest, err := newestEntry(r, sec.Name)
-	if err == nil {
-		err = sec.matches(newest, text)
-	}
+	err := audit.Current(r, sec.stated(), text)
 	if err == nil {
 		s.compared.Add(seen)
 	}

@@ -230,8 +230,8 @@ func TestRowsThatAreChangedWhileTheVaultIsStoppedAreFound(t *testing.T) {
 			}
 			got := s.operations(t, made.UID)
 			for _, operation := range tt.finds {
-				if !errors.Is(got[operation], secret.ErrTampered) {
-					t.Errorf("%s = %v, want %v", operation, got[operation], secret.ErrTampered)
+				if !errors.Is(got[operation], audit.ErrMismatch) {
+					t.Errorf("%s = %v, want %v", operation, got[operation], audit.ErrMismatch)
 				}
 			}
 			if s.alarms() < len(tt.finds) {
@@ -250,7 +250,7 @@ func TestMissingSecretIsFoundWhenItsNameIsUsedAgain(t *testing.T) {
 	s.create(t, "key", "v")
 	s.edit(t, map[string][]byte{string(secret.SecretKey(name("key"))): nil})
 	_, err := s.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: value(t, "v")})
-	if !errors.Is(err, secret.ErrTampered) || s.alarms() != 1 {
+	if !errors.Is(err, audit.ErrMismatch) || s.alarms() != 1 {
 		t.Errorf("Create in place of a secret whose row is missing = %v, with %d alarms", err, s.alarms())
 	}
 }
@@ -264,7 +264,7 @@ func TestMissingLedgerRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.edit(t, map[string][]byte{string(secret.NoncesKey(made.Name, made.UID, 1)): nil})
-	if _, err := s.reserve(t, made, 64, 100); !errors.Is(err, secret.ErrTampered) {
+	if _, err := s.reserve(t, made, 64, 100); !errors.Is(err, audit.ErrMismatch) {
 		t.Errorf("a reservation without a ledger = %v", err)
 	}
 }

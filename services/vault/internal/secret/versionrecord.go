@@ -12,7 +12,7 @@ import (
 // message returns the stored form of a version.
 func (v Version) message() (*stored.Version, error) {
 	m := &stored.Version{
-		LastChange: v.LastChange, Created: nanos(v.Created), State: stateMessage(v.State), Uid: rawVersionUID(v.UID),
+		LastChange: v.LastChange, Created: kv.Nanos(v.Created), State: stateMessage(v.State), Uid: rawVersionUID(v.UID),
 		SameAs: v.SameAs, Public: v.Public, AllowedHosts: v.AllowedHosts, Ports: v.Ports, WeakReason: v.WeakReason,
 	}
 	for i := range v.Prints {
@@ -40,7 +40,7 @@ func parseVersion(number uint32, text []byte) (Version, error) {
 		return Version{}, read("version", errRecord)
 	}
 	v := Version{
-		Number: number, LastChange: m.GetLastChange(), Created: timeOf(m.GetCreated()), State: stateOf(m.GetState()),
+		Number: number, LastChange: m.GetLastChange(), Created: kv.TimeOf(m.GetCreated()), State: stateOf(m.GetState()),
 		UID: textOf(m.GetUid()), SameAs: m.GetSameAs(), Public: m.GetPublic(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(),
 		WeakReason: m.GetWeakReason(), Unknown: m.Unknown(),
 	}
