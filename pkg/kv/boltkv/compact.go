@@ -14,7 +14,8 @@ import (
 const compactTx = 16 << 20
 
 // Compact rewrites the store at path without free pages and replaces the old file. Whatever
-// happens, one of the two files exists and is complete. No other process may hold the store;
+// happens, one of the two files exists and is complete. The new file has the owner, the group, and
+// the mode of the old one; Compact fails if it may not set them. No other process may hold the store;
 // otherwise the error wraps [ErrLocked]. The disk must have room for both files.
 //
 // Compaction not only shrinks the file. bbolt writes changed pages elsewhere and leaves the old
@@ -58,6 +59,9 @@ func replace(path string, source *bbolt.DB) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove(temp.Name()), temp.Close()) }()
+	if err := adopt(temp.Name(), path); err != nil {
+		return err
+	}
 	if err := copyTo(temp.Name(), source); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
 
 	"go.etcd.io/bbolt"
 
@@ -22,8 +21,9 @@ const KeptSuffix = ".before-upgrade"
 // one. The old file remains under its name with [KeptSuffix].
 //
 // Whatever happens, the name refers to one of the two files, and that file is complete: the new one
-// is written under a temporary name, synced, and then renamed. The next upgrade removes the
-// remains of an interrupted one.
+// is written under a temporary name, synced, and then renamed. It has the owner, the group, and the
+// mode of the old one; Upgrade fails if it may not set them. The next upgrade removes the remains of
+// an interrupted one.
 //
 // The error wraps [ErrLocked] if another process holds the store, and [ErrNewer] or [ErrUpgraded] if
 // its format is not the earlier one.
@@ -94,20 +94,6 @@ func upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) (err err
 		return errors.Join(err, remove(path+KeptSuffix))
 	}
 	return syncDir(filepath.Dir(path))
-}
-
-// adopt gives the file at temp the owner and the mode of the file at path, in case the
-// administrator of the machine upgrades the store of a service.
-func adopt(temp, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() {
-		return os.Chmod(temp, info.Mode().Perm())
-	}
-	return errors.Join(os.Chown(temp, int(owner.Uid), int(owner.Gid)), os.Chmod(temp, info.Mode().Perm()))
 }
 
 // read passes a reader of the old store and the new store to fill.
