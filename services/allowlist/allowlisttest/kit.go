@@ -23,7 +23,7 @@ import (
 // Workspace is the workspace of the tests.
 const Workspace = "workspaces/acme"
 
-// Pace is the interval of the background tasks in tests.
+// Pace is the interval of the background tasks in tests, unless [Kit.Pace] is another one.
 const Pace = 20 * time.Millisecond
 
 // A Kit is an allowlist and a vault behind real servers, with clients of their most frequent
@@ -34,6 +34,7 @@ type Kit struct {
 	Config                     allowlist.Config
 	listen                     string
 	reconcile                  time.Duration
+	Pace                       time.Duration
 	Clock                      *Clock
 	Steps                      *Steps
 	Store                      *kvtest.FaultyStore
@@ -68,7 +69,7 @@ func NewReconciling(t testing.TB) *Kit {
 func Make(t testing.TB, reconcile time.Duration, configure ...func(*Kit)) *Kit {
 	t.Helper()
 	folder := t.TempDir()
-	k := &Kit{Clock: new(Clock), Steps: new(Steps), listen: "127.0.0.1:0", reconcile: reconcile}
+	k := &Kit{Clock: new(Clock), Steps: new(Steps), listen: "127.0.0.1:0", reconcile: reconcile, Pace: Pace}
 	k.Env = servertest.New(t, func(c *server.Config) {
 		c.Listen, c.Limits.Drain = k.listen, 100*time.Millisecond
 	})
@@ -106,7 +107,7 @@ func (k *Kit) Start(t testing.TB) {
 	t.Helper()
 	k.Metrics = prometheus.NewRegistry()
 	a, err := allowlist.Open(t.Context(), k.Config, k.Env.Logger, allowlist.Around{
-		Now: k.Clock.Now, Metrics: k.Metrics, Pace: Pace, Reconcile: k.reconcile, Step: k.Steps.step,
+		Now: k.Clock.Now, Metrics: k.Metrics, Pace: k.Pace, Reconcile: k.reconcile, Step: k.Steps.step,
 		Wrap: func(store kv.Store) kv.Store { // every transaction runs twice, and can be made to fail
 			k.Store = kvtest.Faulty(kvtest.Rerun(store))
 			return k.Store

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
 
 // Intervals are the intervals of the background tasks.
@@ -28,8 +29,9 @@ func DefaultIntervals() Intervals {
 	return Intervals{Sweep: 10 * time.Second, Reconcile: time.Hour, Retry: 5 * time.Second}
 }
 
-// Run runs the background tasks until the context ends: it sweeps, unbinds, reconciles, checks
-// proofs, compares senders, and switches off endpoints that lost a secret.
+// Run runs the background tasks until the context ends, and for a second more at most: it sweeps,
+// unbinds, reconciles, checks proofs, compares senders, and switches off endpoints that lost a
+// secret.
 func (r *Registry) Run(ctx context.Context, every Intervals) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { r.runUnbind(ctx, every) })
@@ -71,8 +73,22 @@ func (r *Registry) runUnbind(ctx context.Context, every Intervals) {
 			failures = 0
 		}
 		if !wait(ctx, pause, kick) {
+			r.unbindLast(ctx)
 			return
 		}
+	}
+}
+
+// lastUnbind is the time limit of the last unbinding. The vault may have stopped already.
+const lastUnbind = time.Second
+
+// unbindLast gives up the bindings that are due when the service stops. Otherwise they would block
+// the deletion of their secrets until it starts again. What remains is done after the next start.
+func (r *Registry) unbindLast(ctx context.Context) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), lastUnbind)
+	defer done()
+	if _, err := r.Unbind(ctx); !vaultclient.Unavailable(err) {
+		r.logFailure(ctx, "unbind", err)
 	}
 }
 
