@@ -33,8 +33,9 @@ type ID struct{ Workspace, ID string }
 // NewIndex returns an empty index.
 func NewIndex() *Index { return &Index{workspaces: make(map[string]*ids)} }
 
-// Fill adds all IDs of the store in batches, until ctx ends. It calls next for each batch, which
-// reads the IDs from the store and reports whether more follow. A change that is committed after
+// Fill adds all IDs of the store in batches, until ctx ends or next fails. After a failure, call it
+// again. It calls next for each batch, which reads the IDs from the store and reports whether more
+// follow. A change that is committed after
 // that read calls Set after the batch has been added. So the change wins. next must not call Set.
 func (x *Index) Fill(ctx context.Context, next func() (batch []ID, more bool, err error)) error {
 	for more := true; more; {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
@@ -14,21 +15,38 @@ import (
 // create or delete a secret wait for at most one batch.
 const fillBatch = 1000
 
-// fillIndex adds all names to the search index. The store already serves: until the index is
-// complete, List examines the secrets themselves.
+// The pause before the filling of the search index is tried again, which doubles with each failure.
+const (
+	firstFillPause = 100 * time.Millisecond
+	lastFillPause  = time.Minute
+)
+
+// fillIndex adds all names to the search index, until it succeeds or ctx ends. The store already
+// serves: until the index is complete, List examines the secrets themselves.
 func (s *Store) fillIndex(ctx context.Context) {
-	var last []byte
-	err := s.index.Fill(ctx, func() (batch []search.ID, more bool, err error) {
-		var next []byte
+	var last []byte // where to continue, also after a failure
+	next := func() (batch []search.ID, more bool, err error) {
+		var read []byte
 		err = s.kv.View(ctx, func(r kv.Reader) (err error) {
-			batch, next, err = readNames(r, last)
+			batch, read, err = readNames(r, last)
 			return err
 		})
-		last = next
-		return batch, next != nil, err
-	})
-	if err != nil && ctx.Err() == nil && !errors.Is(err, kv.ErrClosed) {
-		s.logger.ErrorContext(ctx, "filling the search index failed; searches are slow until the next start", slog.Any("error", err))
+		if err == nil {
+			last = read
+		}
+		return batch, read != nil, err
+	}
+	for pause := firstFillPause; ; pause = min(2*pause, lastFillPause) {
+		err := s.index.Fill(ctx, next)
+		if err == nil || ctx.Err() != nil || errors.Is(err, kv.ErrClosed) {
+			return
+		}
+		s.logger.WarnContext(ctx, "filling the search index failed, trying again; searches are slow until then", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
 	}
 }
 

@@ -5,11 +5,49 @@ import (
 	"context"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 )
+
+// An unreadable store fails when the search index is filled, while failing is set, and counts that.
+type unreadable struct {
+	kv.Store
+	failing  atomic.Bool
+	failures atomic.Int32
+}
+
+func (u *unreadable) View(ctx context.Context, fn func(kv.Reader) error) error {
+	names := false
+	err := u.Store.View(ctx, func(r kv.Reader) error { return fn(spied{r, &names}) })
+	if names && u.failing.Load() {
+		u.failures.Add(1)
+		return errBroken
+	}
+	return err
+}
+
+func TestTheFillingOfTheIndexIsRetried(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.create(t, "there", "v")
+	f.Close()
+	store := &unreadable{Store: f.kv}
+	store.failing.Store(true)
+	f.kv = store
+	f.Store = f.open(t)
+	eventually(t, "the filling fails twice", func() bool { return store.failures.Load() >= 2 })
+	if !f.Scans(secret.Query{Substring: "here"}) || f.searched(t, "here") != 1 {
+		t.Error("a search does not examine the secrets while the index cannot be filled")
+	}
+	store.failing.Store(false)
+	f.indexed(t)
+	if f.searched(t, "here") != 1 {
+		t.Error("a search by the index does not find the secret")
+	}
+}
 
 // A gated store stops the filling of the search index after the first names have been read, and
 // before they are added.
