@@ -26,6 +26,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
@@ -42,10 +43,8 @@ type Resources interface {
 	// Own returns the key of the own row of a resource, or nil for entries that are not about a
 	// resource of the service.
 	Own(resource string) (kv.Key, error)
-	// Resource returns the resource of an own row.
+	// Resource returns the resource of an own row. The result does not share memory with the row.
 	Resource(own kv.Pair) (Resource, error)
-	// Row returns the key of another row of an incarnation of a resource.
-	Row(resource, uid, ref string) (kv.Key, error)
 	// Prefixes returns the prefixes of the logged rows of an incarnation, except the own row.
 	Prefixes(resource, uid string) []kv.Key
 	// Ref returns the ref of a row with one of these prefixes.
@@ -87,10 +86,10 @@ func Absent(r kv.Reader, resource string) error {
 		return nil
 	}
 	newest, err := newestEntry(r, resource)
-	if err != nil {
-		return err
+	if err == nil && newest.Resource != "" && newest.State("", nil) != changelog.Matches {
+		err = mismatch("a resource is missing that its newest entry states")
 	}
-	return absent(newest)
+	return err
 }
 
 // newestEntry returns the newest entry of a resource, which is zero if there is no entry.
@@ -117,90 +116,11 @@ func (r Resource) matches(newest changelog.Entry, value []byte) error {
 	return nil
 }
 
-// absent compares the absence of an own row with the newest entry of its resource.
-func absent(newest changelog.Entry) error {
-	if newest.Resource != "" && newest.State("", nil) != changelog.Matches {
-		return mismatch("a resource is missing that its newest entry states")
-	}
-	return nil
-}
-
 // Check compares all logged rows of a resource with the newest entries that state them. The own row
 // was read and decoded. It fails with [ErrMismatch].
 func Check(r kv.Reader, resources Resources, own Resource, value []byte) error {
-	stated, newest, err := readStated(r, own.Name)
-	if err != nil {
-		return err
-	}
-	if err := own.matches(newest, value); err != nil {
-		return err
-	}
-	for ref, e := range stated {
-		key, err := resources.Row(own.Name, own.UID, ref)
-		if err != nil {
-			return err
-		}
-		value, err := get(r, key)
-		if err != nil {
-			return err
-		}
-		if e.State(ref, value) != changelog.Matches {
-			return mismatch("a row differs from the newest entry that states it")
-		}
-	}
-	return checkUnstated(r, resources, own.Name, own.UID, stated)
-}
-
-// page is the number of entries or rows that are read at a time.
-const page = 100
-
-// readStated returns the newest entry of a resource, which is zero if there is no entry, and, for
-// each other row of its incarnation, the newest entry that states the row.
-func readStated(r kv.Reader, resource string) (stated map[string]changelog.Entry, newest changelog.Entry, err error) {
-	stated = make(map[string]changelog.Entry)
-	query := changelog.Query{Resource: resource, Limit: page}
-	for {
-		entries, err := changelog.List(r, query)
-		if err != nil {
-			return nil, newest, err
-		}
-		for _, e := range entries {
-			if newest.Resource == "" {
-				newest = e
-			}
-			if e.UID != newest.UID {
-				return stated, newest, nil
-			}
-			for _, ref := range e.Rows() {
-				if _, known := stated[ref]; !known && ref != "" {
-					stated[ref] = e
-				}
-			}
-		}
-		if len(entries) < page {
-			return stated, newest, nil
-		}
-		query.Before = &entries[len(entries)-1].Sequence
-	}
-}
-
-// checkUnstated fails if an incarnation has a row that no entry states.
-func checkUnstated(r kv.Reader, resources Resources, resource, uid string, stated map[string]changelog.Entry) error {
-	for _, prefix := range resources.Prefixes(resource, uid) {
-		for pair, err := range kv.All(r, kv.Prefix(prefix, 0)) {
-			if err != nil {
-				return fmt.Errorf("read rows: %w", err)
-			}
-			ref, err := resources.Ref(resource, uid, pair.Key)
-			if err != nil {
-				return err
-			}
-			if _, known := stated[ref]; !known {
-				return mismatch("no entry states a row")
-			}
-		}
-	}
-	return nil
+	_, err := newComparison(resources, own).step(r, value, math.MaxInt)
+	return err
 }
 
 // get returns the value of a key, which is nil if there is no such row, and not nil otherwise.
@@ -212,8 +132,13 @@ func get(r kv.Reader, key kv.Key) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read row: %w", err)
 	}
+	return present(value), nil
+}
+
+// present returns the value of a row that exists, which is not nil.
+func present(value []byte) []byte {
 	if value == nil {
-		value = []byte{}
+		return []byte{}
 	}
-	return value, nil
+	return value
 }

@@ -53,8 +53,6 @@ func (*shelf) Spaces() []kv.Range { return []kv.Range{kv.Prefix(kv.NewKey(space)
 
 func (*shelf) Own(resource string) (kv.Key, error) { return ownKey(resource), nil }
 
-func (*shelf) Row(_, uid, ref string) (kv.Key, error) { return pageKey(uid, ref), nil }
-
 func (*shelf) Prefixes(_, uid string) []kv.Key { return []kv.Key{kv.NewKey("page").Text(uid)} }
 
 func (*shelf) Ref(_, uid string, key []byte) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 
@@ -17,6 +18,13 @@ import (
 // AtStartLimit is the number of entries that a service compares before it serves. That takes less
 // than 100 milliseconds.
 const AtStartLimit = 256
+
+const (
+	// sliceLimit is the number of entries and rows of one resource that a slice compares.
+	sliceLimit = 1000
+	// maxRestarts is the number of changes of a resource after which it is compared in one slice.
+	maxRestarts = 3
+)
 
 // Config is the configuration of an [Auditor].
 type Config struct {
@@ -47,6 +55,9 @@ type Config struct {
 // below its share of one core. CPU time is counted because the wall time of a busy machine contains
 // the time of others, so that a pass would take longer when the service has much to do. The
 // collection of its garbage is not counted.
+//
+// A slice compares at most 1,000 entries and rows of a resource, and the next slices the others. If
+// the resource changes between them, the comparison of the resource starts over.
 //
 // # Position
 //
@@ -182,23 +193,14 @@ func (a *Auditor) passSpace(ctx context.Context, within kv.Range) error {
 		if len(a.at.next) > 0 {
 			within.Start = a.at.next
 		}
-		err := a.slice(ctx, func(r kv.Reader) error {
-			begin := time.Now()
-			more = false
-			for pair, err := range r.Scan(within) {
-				if err := a.judge(ctx, InBackground, a.checkPair(r, pair, err)); err != nil {
-					return err
-				}
-				if pair.Key == nil {
-					return nil // a part of the file cannot be read
-				}
-				a.at.next, more = within.Behind(pair.Key).Start, true
-				if time.Since(begin) > a.Slice {
-					return nil
-				}
-			}
-			return nil
+		var long *comparison
+		err := a.slice(ctx, func(r kv.Reader) (err error) {
+			more, long, err = a.checkSome(ctx, r, within)
+			return err
 		})
+		if err == nil && long != nil {
+			more, err = true, a.finish(ctx, within, long)
+		}
 		if err != nil {
 			return err
 		}
@@ -206,22 +208,90 @@ func (a *Auditor) passSpace(ctx context.Context, within kv.Range) error {
 	return nil
 }
 
-// checkPair checks the resource of a scanned own row.
-func (a *Auditor) checkPair(r kv.Reader, own kv.Pair, err error) error {
-	if err != nil || own.Value == nil {
-		return err
+// checkSome checks the resources of some own rows, and reports whether there may be more. It ends at
+// a resource whose comparison is not complete.
+func (a *Auditor) checkSome(ctx context.Context, r kv.Reader, within kv.Range) (more bool, long *comparison, err error) {
+	begin := time.Now()
+	for pair, err := range r.Scan(within) {
+		if err == nil {
+			long, err = a.checkPair(r, pair)
+		}
+		if err := a.judge(ctx, InBackground, err); err != nil || long != nil {
+			return false, long, err
+		}
+		if pair.Key == nil {
+			return false, nil, nil // a part of the file cannot be read
+		}
+		a.at.next, more = within.Behind(pair.Key).Start, true
+		if time.Since(begin) > a.Slice {
+			break
+		}
 	}
-	a.metrics.rows.Inc()
-	return a.check(r, own)
+	return more, nil, nil
 }
 
-// check checks the resource of an own row.
-func (a *Auditor) check(r kv.Reader, own kv.Pair) error {
+// checkPair checks the resource of a scanned own row. It returns the comparison if it is not complete.
+func (a *Auditor) checkPair(r kv.Reader, own kv.Pair) (rest *comparison, err error) {
+	if own.Value == nil {
+		return nil, nil
+	}
+	a.metrics.rows.Inc()
+	stated, err := a.stated(own)
+	if err != nil {
+		return nil, err
+	}
+	c := newComparison(a.Resources, stated)
+	complete, err := c.step(r, own.Value, sliceLimit)
+	if err != nil || complete {
+		return nil, err
+	}
+	return c, nil
+}
+
+// finish completes a comparison in slices. It starts over if the resource changed since the last
+// slice. If that happens too often, it compares the resource in one slice, so that frequent changes
+// cannot prevent the comparison.
+func (a *Auditor) finish(ctx context.Context, within kv.Range, c *comparison) error {
+	key, err := a.Resources.Own(c.own.Name)
+	if err != nil {
+		return err
+	}
+	limit := sliceLimit
+	for restarts, complete := 0, false; !complete; {
+		err := a.slice(ctx, func(r kv.Reader) error {
+			value, err := get(r, key)
+			if err != nil || value == nil { // the next pass compares a deletion with the log
+				complete = true
+				return a.judge(ctx, InBackground, err)
+			}
+			stated, err := a.stated(kv.Pair{Key: key, Value: value})
+			if err == nil && stated != c.own {
+				c = newComparison(a.Resources, stated)
+				if restarts++; restarts > maxRestarts {
+					limit = math.MaxInt
+				}
+			}
+			if err == nil {
+				complete, err = c.step(r, value, limit)
+			}
+			complete = complete || err != nil
+			return a.judge(ctx, InBackground, err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	a.at.next = within.Behind(key).Start
+	return nil
+}
+
+// stated returns what an own row states.
+func (a *Auditor) stated(own kv.Pair) (Resource, error) {
 	stated, err := a.Resources.Resource(own)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMismatch, err)
+		return Resource{}, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	return Check(r, a.Resources, stated, own.Value)
+	return stated, nil
 }
 
 // checkNamed checks a resource by its name.
@@ -237,7 +307,11 @@ func (a *Auditor) checkNamed(r kv.Reader, resource string) error {
 	case own == nil:
 		return Absent(r, resource)
 	}
-	return a.check(r, kv.Pair{Key: key, Value: own})
+	stated, err := a.stated(kv.Pair{Key: key, Value: own})
+	if err != nil {
+		return err
+	}
+	return Check(r, a.Resources, stated, own)
 }
 
 // judge reports a mismatch and returns other errors.

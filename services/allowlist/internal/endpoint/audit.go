@@ -41,9 +41,6 @@ func (Rows) Resource(own kv.Pair) (audit.Resource, error) {
 	return audit.Resource{Name: name.String(), UID: r.GetUid(), Change: r.GetChange()}, nil
 }
 
-// Row implements [audit.Resources].
-func (Rows) Row(string, string, string) (kv.Key, error) { return nil, errNoRow }
-
 // Prefixes implements [audit.Resources].
 func (Rows) Prefixes(string, string) []kv.Key { return nil }
 

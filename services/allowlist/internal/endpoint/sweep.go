@@ -83,7 +83,7 @@ func (r *Registry) runUnbind(ctx context.Context, every Intervals) {
 const lastUnbind = time.Second
 
 // unbindLast gives up the bindings that are due when the service stops. Otherwise they would block
-// the deletion of their secrets until it starts again. What remains is done after the next start.
+// the deletion of their secrets until it starts again. The next start does the rest.
 func (r *Registry) unbindLast(ctx context.Context) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), lastUnbind)
 	defer done()

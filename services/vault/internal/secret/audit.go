@@ -2,7 +2,6 @@ package secret
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -62,23 +61,6 @@ var logged = [...]kind{kindVersion, kindBinding, kindReferrer, kindHost, kindPin
 
 // numbered reports whether the keys of a kind end with the number of a version.
 func (k kind) numbered() bool { return k == kindVersion || k == kindPinned }
-
-// Row implements [audit.Resources].
-func (Rows) Row(of, uid, ref string) (kv.Key, error) {
-	name, err := ParseName(of)
-	if err != nil || ref == "" || !slices.Contains(logged[:], kind(ref[0])) {
-		return nil, errKey
-	}
-	k, rest := kind(ref[0]), ref[1:]
-	if !k.numbered() {
-		return append(ofUID(k, name, uid), rest...), nil
-	}
-	number, err := strconv.ParseUint(rest, 10, 32)
-	if err != nil {
-		return nil, errKey
-	}
-	return numberedKey(k, name, uid, uint32(number)), nil
-}
 
 // Prefixes implements [audit.Resources].
 func (Rows) Prefixes(of, uid string) []kv.Key {
