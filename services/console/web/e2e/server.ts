@@ -12,33 +12,43 @@ export const binary = process.env.KEYWARD_STANDALONE ?? path.resolve(import.meta
 
 /** A fresh Keyward in its own folder, for the tests of one file. */
 export class Server {
-  #process: ChildProcess;
+  #process!: ChildProcess;
   #output = "";
   #agent: https.Agent | undefined;
 
   private constructor(
     readonly folder: string,
-    readonly url: string,
-    /** The gRPC address. */
-    readonly grpcUrl: string,
-    process: ChildProcess,
-  ) {
-    this.#process = process;
-    process.stdout?.on("data", (chunk: Buffer) => (this.#output += chunk.toString()));
+    readonly ports: { json: number; grpc: number },
+  ) {}
+
+  get url(): string {
+    return `https://127.0.0.1:${this.ports.json}`;
+  }
+
+  /** The gRPC address. */
+  get grpcUrl(): string {
+    return `https://127.0.0.1:${this.ports.grpc}`;
   }
 
   static async start(): Promise<Server> {
     const folder = await mkdtemp(path.join(os.tmpdir(), "keyward-console-"));
-    const [json, grpc] = [await freePort(), await freePort()];
-    const child = spawn(
+    const server = new Server(folder, { json: await freePort(), grpc: await freePort() });
+    await server.#run();
+    return server;
+  }
+
+  async #run(): Promise<void> {
+    const { folder, ports } = this;
+    this.#output = "";
+    this.#process = spawn(
       binary,
       [
         "--dir",
         folder,
         "--json",
-        `127.0.0.1:${json}`,
+        `127.0.0.1:${ports.json}`,
         "--grpc",
-        `127.0.0.1:${grpc}`,
+        `127.0.0.1:${ports.grpc}`,
         "--metrics",
         "",
         "--log-level",
@@ -46,16 +56,27 @@ export class Server {
       ],
       { stdio: ["pipe", "pipe", "inherit"] },
     );
-    const server = new Server(folder, `https://127.0.0.1:${json}`, `https://127.0.0.1:${grpc}`, child);
-    await server.#printed(/Keyward is ready/);
-    return server;
+    this.#process.stdout?.on("data", (chunk: Buffer) => (this.#output += chunk.toString()));
+    await this.#printed(/Keyward is ready/);
   }
 
-  async stop(): Promise<void> {
+  async #end(): Promise<void> {
     this.#agent?.destroy();
+    this.#agent = undefined;
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.kill("SIGTERM");
     await ended;
+  }
+
+  /** Stops, changes the folder, and starts again. */
+  async restart(change: () => Promise<void>): Promise<void> {
+    await this.#end();
+    await change();
+    await this.#run();
+  }
+
+  async stop(): Promise<void> {
+    await this.#end();
     await rm(this.folder, { recursive: true, force: true });
   }
 
