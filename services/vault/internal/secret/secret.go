@@ -198,7 +198,10 @@ type Secret struct {
 	Holders []Holder
 	// References is the number of distinct referrers with bindings.
 	References uint32
-	Unknown    []byte
+	// Deferred is the number of rows that the first binding of a KEY writes, at most: the ledgers and
+	// fingerprints of its versions. It is 0 if they are written.
+	Deferred uint32
+	Unknown  []byte
 	// Taken is how the value of this change was recognized. It is not stored.
 	Taken *Taken
 }
@@ -263,8 +266,8 @@ type Version struct {
 	Facts *Facts
 	// Prints are the keyed fingerprints of a KEY that is not a public key, sorted.
 	Prints []Print
-	// SameAs is the first version with the same value, whose ledger counts for this one, or 0 if no
-	// earlier version has this value.
+	// SameAs is the first version with the same value, whose ledger counts for this one. It is 0 if no
+	// earlier version has this value, or if the ledgers are deferred.
 	SameAs uint32
 	// AllowedHosts are the hosts to which a CREDENTIAL may be sent; see [Secret.hostsOf].
 	AllowedHosts []string
