@@ -97,7 +97,7 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 		return bound, meant, err
 	}
 	if req.Version != 0 {
-		bound.VersionUID = meant.UID
+		bound.VersionUID = meant.uid()
 	}
 	if err := req.hostOf(sec, meant.Version, bound); err != nil {
 		return bound, meant, err

@@ -169,7 +169,7 @@ func putUpdated(tx *writes, sec *Secret) error {
 // putValue writes a value as the last version of the secret, whose row must be written, too.
 func putValue(tx *writes, sec *Secret, at time.Time, stored Stored) error {
 	v := Version{
-		Number: sec.Last, State: Enabled, Created: at, UID: versionUID(stored.Sealed), Sealed: stored.Sealed,
+		Number: sec.Last, State: Enabled, Created: at, Sealed: stored.Sealed,
 		Prints: stored.Prints, Public: stored.Public, Facts: stored.Facts,
 		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts, Ports: sec.Ports,
 	}

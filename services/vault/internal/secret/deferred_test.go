@@ -300,7 +300,7 @@ func TestDeferredRowsFitInOneTransaction(t *testing.T) {
 	large := func(i int) string { return strings.Repeat("a large value ", 4_600) + fmt.Sprint(i%2) }
 	for name, text := range map[string]func(i int) string{
 		"different values": func(i int) string { return fmt.Sprintf("value %d!", i) },
-		"one value!":        func(int) string { return "one value!" },
+		"one value!":       func(int) string { return "one value!" },
 		"hexadecimal keys": spelled,
 		"large values":     large,
 	} {

@@ -255,7 +255,8 @@ type Version struct {
 	Created time.Time
 	// LastChange is the sequence number of the entry that wrote the row, in the change log.
 	LastChange uint64
-	// UID distinguishes the version from others with its number.
+	// UID distinguishes the version from others with its number. It is empty if it follows from the
+	// sealed value; see [VersionUIDOf].
 	UID string
 	// Sealed is the value. It is zero if the version is destroyed.
 	Sealed keyring.Sealed

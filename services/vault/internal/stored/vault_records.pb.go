@@ -1058,7 +1058,7 @@ type Version struct {
 	LastChange uint64 `protobuf:"varint,1,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
 	Created    int64  `protobuf:"fixed64,2,opt,name=created,proto3" json:"created,omitempty"`
 	State      State  `protobuf:"varint,3,opt,name=state,proto3,enum=keyward.vault.stored.v1.State" json:"state,omitempty"`
-	// Distinguishes the version from others with its number.
+	// Distinguishes the version from others with its number. Unset if it is the digest of the value.
 	Uid []byte `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
 	// Unset once the version is destroyed.
 	Value *Value `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
@@ -1191,11 +1191,12 @@ func (x *Version) GetWeakReason() string {
 
 // A sealed value.
 type Value struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Algorithm     Algorithm              `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.vault.stored.v1.Algorithm" json:"algorithm,omitempty"`
-	KeyId         string                 `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	WrappedKey    []byte                 `protobuf:"bytes,3,opt,name=wrapped_key,json=wrappedKey,proto3" json:"wrapped_key,omitempty"`
-	Ciphertext    []byte                 `protobuf:"bytes,4,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Algorithm Algorithm              `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.vault.stored.v1.Algorithm" json:"algorithm,omitempty"`
+	// Unset if the wrapped key starts with it.
+	KeyId         string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	WrappedKey    []byte `protobuf:"bytes,3,opt,name=wrapped_key,json=wrappedKey,proto3" json:"wrapped_key,omitempty"`
+	Ciphertext    []byte `protobuf:"bytes,4,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
