@@ -121,7 +121,7 @@ func write(t testing.TB, k *vaulttest.Kit, data []byte) {
 	}
 }
 
-// What follows from a sealed value is not stored with it.
+// A version does not store the identifiers that its sealed value contains.
 func TestAVersionDoesNotStoreWhatItsValueSays(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
