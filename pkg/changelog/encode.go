@@ -79,6 +79,7 @@ func (e Entry) message(salt []byte, rows []Row) *stored.Entry {
 			m.Rows[i].Digest = rowDigest(salt, row.Ref, row.Value)
 		}
 	}
+	shorten(m)
 	return m
 }
 
@@ -97,6 +98,9 @@ func decodeMessage(salt, text []byte) (Entry, error) {
 	var m stored.Entry
 	if err := proto.Unmarshal(text, &m); err != nil {
 		return Entry{}, errMalformed
+	}
+	if err := lengthen(&m); err != nil {
+		return Entry{}, err
 	}
 	return Entry{
 		Time: time.Unix(0, m.GetTime()).UTC(), Action: m.GetAction(), Scope: m.GetScope(), Resource: m.GetResource(), UID: m.GetUid(),

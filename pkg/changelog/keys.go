@@ -17,8 +17,8 @@ import (
 //	{key}l{seq}          → listing of the entries of a resource, below its key ([resource.Key])
 //
 // Most entries are about a resource with a key. Their listings are among the resource's own rows, so
-// that a change writes them on the same page. A service must not use the letter l there. The other
-// keys grow ([kv.Growing]). The head is the last of them, because it is written with the newest
+// that a change writes them on the same page. A service must not use the letter l there, nor the
+// spaces above. The other keys grow ([kv.Growing]). The head is the last of them, because it is written with the newest
 // entry.
 //
 // A listing has the entries of one commit in order, of which {seq} is the first.

@@ -55,6 +55,20 @@ func TestSealingTwiceShowsNoSameness(t *testing.T) {
 	}
 }
 
+func TestAWrappedKeyNamesItsKey(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t)
+	sealed := sealValue(t, ring, []byte("value"))
+	if got := keyring.WrappedBy(sealed.WrappedKey); got != sealed.KeyID || got != ring.KeyID() {
+		t.Errorf("WrappedBy() = %q, want %q", got, ring.KeyID())
+	}
+	for _, wrapped := range [][]byte{nil, sealed.WrappedKey[:4], append([]byte{0}, sealed.WrappedKey[1:]...)} {
+		if got := keyring.WrappedBy(wrapped); got != "" {
+			t.Errorf("WrappedBy(%x) = %q, want none", wrapped, got)
+		}
+	}
+}
+
 func TestValueMovedElsewhereIsRefused(t *testing.T) {
 	t.Parallel()
 	ring, stranger := newRing(t), newRing(t)

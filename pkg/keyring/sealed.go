@@ -2,8 +2,11 @@ package keyring
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math"
+
+	"github.com/tink-crypto/tink-go/v2/core/cryptofmt"
 )
 
 // Sealed is the stored form of a value. Nothing in it is secret.
@@ -16,6 +19,19 @@ type Sealed struct {
 	WrappedKey []byte
 	// Ciphertext is nonce, padded value and tag, sealed by the data key.
 	Ciphertext []byte
+}
+
+// wrapPrefix is the length of the start of a wrapped key: a byte that names the format of Tink, and
+// the ID of the key that wraps it.
+const wrapPrefix = 5
+
+// WrappedBy returns the ID of the key of the keyset that wraps a data key, or an empty string if the
+// wrapped key does not start with it.
+func WrappedBy(wrapped []byte) string {
+	if len(wrapped) < wrapPrefix || wrapped[0] != cryptofmt.TinkStartByte {
+		return ""
+	}
+	return hex.EncodeToString(wrapped[1:wrapPrefix])
 }
 
 // sealedFormat is the first byte of a marshaled Sealed:

@@ -171,8 +171,8 @@ func After(prefix []byte) []byte {
 	return nil
 }
 
-// Growing is the first byte of the keys of logs. Such keys are mostly added in ascending order, so
-// that a store may keep their rows apart from the others.
+// Growing is the first byte of keys that are mostly added in ascending order, such as those of logs.
+// A store may keep their rows apart from the others.
 const Growing = 'l'
 
 // A Log processes the records that transactions append.

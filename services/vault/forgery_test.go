@@ -27,7 +27,7 @@ var unlogged = []string{
 	"e",           // fingerprints of values
 	"g",           // removed incarnations
 	"o",           // when to remove outdated rows
-	"u",           // the order of updates
+	"lc",          // the order of updates
 	"audit",       // the position of the comparison
 	"keyring",     // the keys themselves, sealed by the key-encryption key
 	"request",     // repeated requests

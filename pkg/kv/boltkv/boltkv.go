@@ -29,7 +29,7 @@
 // # Format
 //
 // The file has three buckets. The bucket log has the rows whose keys start with [kv.Growing], and the
-// bucket data has all others. The keys of logs only grow, so the pages of log are filled, while those
+// bucket data has all others. Growing keys are added at the end, so the pages of log are filled, while those
 // of data keep room for rows in between. A scan reads the buckets one after the other, so that the
 // keys remain in one order. The bucket meta has the name and the version of the format.
 //

@@ -41,9 +41,15 @@ type Entry struct {
 	Reason    string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
 	RequestId string `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The rows that the change wrote or deleted.
-	Rows          []*Row `protobuf:"bytes,12,rep,name=rows,proto3" json:"rows,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rows []*Row `protobuf:"bytes,12,rep,name=rows,proto3" json:"rows,omitempty"`
+	// The length of the scope, with which the resource starts.
+	ScopeSize uint32 `protobuf:"varint,13,opt,name=scope_size,json=scopeSize,proto3" json:"scope_size,omitempty"`
+	// The bytes of a uid of 26 characters.
+	UidBytes []byte `protobuf:"bytes,14,opt,name=uid_bytes,json=uidBytes,proto3" json:"uid_bytes,omitempty"`
+	// The bytes of a request ID that is a UUID.
+	RequestIdBytes []byte `protobuf:"bytes,15,opt,name=request_id_bytes,json=requestIdBytes,proto3" json:"request_id_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
@@ -156,6 +162,27 @@ func (x *Entry) GetRequestId() string {
 func (x *Entry) GetRows() []*Row {
 	if x != nil {
 		return x.Rows
+	}
+	return nil
+}
+
+func (x *Entry) GetScopeSize() uint32 {
+	if x != nil {
+		return x.ScopeSize
+	}
+	return 0
+}
+
+func (x *Entry) GetUidBytes() []byte {
+	if x != nil {
+		return x.UidBytes
+	}
+	return nil
+}
+
+func (x *Entry) GetRequestIdBytes() []byte {
+	if x != nil {
+		return x.RequestIdBytes
 	}
 	return nil
 }
@@ -288,7 +315,7 @@ var File_entry_proto protoreflect.FileDescriptor
 
 const file_entry_proto_rawDesc = "" +
 	"\n" +
-	"\ventry.proto\x12\x1bkeyward.changelog.stored.v1\"\xe8\x02\n" +
+	"\ventry.proto\x12\x1bkeyward.changelog.stored.v1\"\xce\x03\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04time\x18\x01 \x01(\x03R\x04time\x128\n" +
 	"\x05actor\x18\x02 \x01(\v2\".keyward.changelog.stored.v1.ActorR\x05actor\x12\x16\n" +
@@ -303,7 +330,11 @@ const file_entry_proto_rawDesc = "" +
 	" \x01(\tR\x06reason\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\v \x01(\tR\trequestId\x124\n" +
-	"\x04rows\x18\f \x03(\v2 .keyward.changelog.stored.v1.RowR\x04rows\"y\n" +
+	"\x04rows\x18\f \x03(\v2 .keyward.changelog.stored.v1.RowR\x04rows\x12\x1d\n" +
+	"\n" +
+	"scope_size\x18\r \x01(\rR\tscopeSize\x12\x1b\n" +
+	"\tuid_bytes\x18\x0e \x01(\fR\buidBytes\x12(\n" +
+	"\x10request_id_bytes\x18\x0f \x01(\fR\x0erequestIdBytes\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +

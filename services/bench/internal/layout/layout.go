@@ -86,6 +86,7 @@ func All() []Layout {
 		{Name: "i: h, the log in a bucket of its own", rows: compact(without("equal\x00", single)), stale: staleTime, once: compactOnce(nextToLog), ownLog: true},
 		{Name: "j: i without the index by time", rows: compact(without("by-update\x00", without("equal\x00", single))), stale: nothing, once: compactOnce(nextToLog), ownLog: true},
 		{Name: "k: a as protobuf with MACs", rows: compact(spaces), stale: staleTime, once: compactOnce(logTail)},
+		{Name: "l: the vault's: c without the index of equal values, all growing keys in a bucket of their own, protobuf with MACs", rows: compact(vaults), stale: nothing, once: compactOnce(growingTails), ownLog: true},
 	}
 }
 
@@ -129,6 +130,29 @@ func single(c change) []row {
 		rows = append(rows, row{prefix + "e" + number(c.version-1), versionBytes + valueBytes})
 	}
 	return rows
+}
+
+// vaults is the layout of the vault. The index of equal values has only secrets with a binding, and
+// the list in order of update time is in the same bucket as the log. Its outdated rows are removed
+// later.
+func vaults(c change) []row {
+	prefix := "secret\x00" + workspace + "\x00" + c.id + "\x00"
+	return []row{
+		{logSpace + timeKey(c.sequence, c.id), emptyBytes},
+		{logSpace + number(c.sequence), entryBytes},
+		{prefix, secretBytes},
+		{prefix + "l" + number(c.sequence), emptyBytes},
+		{prefix + "v" + c.uid[:16] + number(c.version)[4:], versionBytes + valueBytes},
+	}
+}
+
+// growingTails are the rows at the ends of the growing keys: the listing by scope, and the head
+// behind the last entry.
+func growingTails(first uint64, n int) []row {
+	return []row{
+		{logSpace + "by-scope\x00" + number(first), emptyBytes + 8*(n-1)},
+		{logSpace + "\x01", headBytes},
+	}
 }
 
 // common returns the rows that have the same place in all layouts.

@@ -80,11 +80,15 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 	if err := sec.countsBindings(tx); err != nil {
 		return bound, meant, err
 	}
+	tracked, err := sec.trackDeferred(tx)
+	if err != nil {
+		return bound, meant, err
+	}
 	if meant.Version, err = req.meant(tx, s, sec); err != nil {
 		return bound, meant, err
 	}
-	var more bool // fingerprints that the release that stored the version did not know
-	if meant.Learned, more, err = s.examine(tx, &sec, &meant.Version); err != nil {
+	var learned bool // fingerprints that the release that stored the version did not know
+	if meant.Learned, learned, err = s.examine(tx, &sec, &meant.Version); err != nil {
 		return bound, meant, err
 	}
 	bound = Binding{Name: name, UID: sec.UID, Holder: holder, Operation: req.Operation}
@@ -93,7 +97,7 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 		return bound, meant, err
 	}
 	if req.Version != 0 {
-		bound.VersionUID = meant.UID
+		bound.VersionUID = meant.uid()
 	}
 	if err := req.hostOf(sec, meant.Version, bound); err != nil {
 		return bound, meant, err
@@ -104,7 +108,7 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 		return bound, meant, err
 	}
 	if present {
-		if err := req.sameAs(bound); err != nil || !req.adds(bound) && !more {
+		if err := req.sameAs(bound); err != nil || !req.adds(bound) && !tracked && !learned {
 			return bound, meant, err
 		}
 		if reports {

@@ -47,6 +47,11 @@ func (s *Store) Convert(ctx context.Context, name Name, c Conversion) error {
 				return err
 			}
 		}
+		if len(c.Add) > 0 {
+			if _, err := sec.trackDeferred(tx); err != nil {
+				return err
+			}
+		}
 		for _, b := range c.Add {
 			b.Name, b.UID = sec.Name, sec.UID
 			if err := countBinding(tx, &sec, b, true); err != nil {

@@ -141,10 +141,10 @@ func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret
 	if err := audit.Absent(tx, sec.Name.String()); err != nil {
 		return Secret{}, err
 	}
-	if err := putUpdated(tx, &sec); err != nil {
+	if err := putValue(tx, &sec, sec.Created, stored); err != nil {
 		return Secret{}, err
 	}
-	if err := putValue(tx, sec, sec.Created, stored); err != nil {
+	if err := putUpdated(tx, &sec); err != nil {
 		return Secret{}, err
 	}
 	fields, detail := differences(Secret{}, sec)
@@ -167,15 +167,15 @@ func putUpdated(tx *writes, sec *Secret) error {
 	return writing("update time", tx.Put(updateKey(sec.Name, sec.Updated), nil))
 }
 
-// putValue writes a value as the last version of the secret.
-func putValue(tx *writes, sec Secret, at time.Time, stored Stored) error {
+// putValue writes a value as the last version of the secret, whose row must be written, too.
+func putValue(tx *writes, sec *Secret, at time.Time, stored Stored) error {
 	v := Version{
-		Number: sec.Last, State: Enabled, Created: at, UID: versionUID(stored.Sealed), Sealed: stored.Sealed,
-		Public: stored.Public, Facts: stored.Facts,
+		Number: sec.Last, State: Enabled, Created: at, Sealed: stored.Sealed,
+		Prints: stored.Prints, Public: stored.Public, Facts: stored.Facts,
 		WeakReason: stored.WeakReason, AllowedHosts: sec.AllowedHosts, Ports: sec.Ports,
 	}
-	if err := v.begin(tx, sec, stored.Prints); err != nil {
+	if err := v.begin(tx, sec); err != nil {
 		return err
 	}
-	return addVersion(tx, sec, v)
+	return addVersion(tx, *sec, v)
 }

@@ -29,6 +29,9 @@ import (
 // reveals nothing without the vault's key. Each fingerprint is a row with the secret that has the
 // value. The row also names the version that keeps the value's nonce ledger.
 //
+// A version has its fingerprints from the beginning. The rows are written once the secret is bound
+// (deferred.go). Only secrets with a sealed purpose are looked up, and these are bound first.
+//
 // Public keys have no fingerprints: they serve any purpose, and encrypt nothing under a random IV.
 
 // A Print is a keyed fingerprint of a value, in a workspace.
@@ -44,8 +47,9 @@ func loadPrinted(r kv.Reader, sec Secret, p Print) (*stored.Printed, error) {
 	return row, read("fingerprint", err)
 }
 
-// maxStale is the number of rows of a fingerprint that are examined for deleted secrets.
-const maxStale = 16
+// maxStale is the number of rows of deleted secrets that one transaction removes, and of rows of a
+// fingerprint that it examines for them.
+const maxStale = 8
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
 func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) (prints []Print) {
@@ -102,13 +106,14 @@ func decodings(value []byte) [][]byte {
 // putPrints records that a secret has a value with the fingerprints. The version keeper has the
 // ledger unless a row names another version. putPrints removes the rows of deleted secrets, so
 // that few of them accumulate.
-func putPrints(tx kv.Tx, sec Secret, prints []Print, keeper uint32) error {
+func putPrints(tx *writes, sec Secret, prints []Print, keeper uint32) error {
 	for _, fingerprint := range prints {
 		_, stale, err := sharers(tx, sec.Name.Workspace, fingerprint, maxStale)
 		if err != nil {
 			return err
 		}
-		for _, uid := range stale {
+		for _, uid := range stale[:min(len(stale), maxStale-tx.stale)] {
+			tx.stale++
 			if err := tx.Delete(equalKey(sec.Name.Workspace, fingerprint, uid)); err != nil {
 				return fmt.Errorf("delete fingerprint: %w", err)
 			}

@@ -269,5 +269,5 @@ func ImportPrinted(workspace string, p Print, uid, id string, keeper uint32) (kv
 	return w.rows[0], w.err
 }
 
-// VersionUIDOf returns the uid of a version that was stored before uids were.
+// VersionUIDOf returns the uid of a version whose value was sealed once.
 func VersionUIDOf(sealed keyring.Sealed) string { return versionUID(sealed) }

@@ -13,7 +13,7 @@ import (
 // The key space, which package stored documents.
 const (
 	spaceSecret   = "s"
-	spaceByUpdate = "u"
+	spaceByUpdate = "lc" // keys that grow; see [kv.Growing]
 	spaceEqual    = "e"
 	spaceSealing  = "w"
 	spaceGarbage  = "g"

@@ -41,7 +41,7 @@ func TestAListShowsWhatIsStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.LastChange, want.Ports, want.UsedPorts, want.Public, want.Kind, want.EarlierUse = 0, false, nil, false, 0, ""
+	want.LastChange, want.Ports, want.UsedPorts, want.Public, want.Kind, want.EarlierUse, want.Deferred = 0, false, nil, false, 0, "", 0
 	want.Purpose, want.Holders, want.Replaced, want.Rewrites, want.Destroyed = nil, nil, nil, nil, nil
 	var got Secret
 	if err := got.parseListed(name, text); err != nil {

@@ -147,6 +147,10 @@ func (v *Version) showNonces(r kv.Reader, sec Secret, now time.Time) (err error)
 	if sec.Usage != Key {
 		return nil
 	}
+	if sec.Deferred > 0 {
+		v.Nonces = new(Nonces)
+		return nil
+	}
 	if v.Nonces, err = v.loadNonces(r, sec); err != nil {
 		return err
 	}

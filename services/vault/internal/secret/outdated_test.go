@@ -14,7 +14,7 @@ func (f *fixture) timeRows(t testing.TB) (rows int) {
 	t.Helper()
 	err := f.kv.View(t.Context(), func(r kv.Reader) error {
 		rows = 0
-		for _, err := range r.Scan(kv.Prefix(kv.NewKey("u"), 10000)) {
+		for _, err := range r.Scan(kv.Prefix(kv.NewKey("lc"), 10000)) {
 			if err != nil {
 				return err
 			}

@@ -120,7 +120,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		if _, sealable, err = permits(r, sec, v, holder, w.Purpose); err != nil {
 			return err
 		}
-		if v.State == "" || w.VersionUID != "" && v.State == Enabled && w.VersionUID != v.UID {
+		if v.State == "" || w.VersionUID != "" && v.State == Enabled && w.VersionUID != v.uid() {
 			return versionNotFound()
 		}
 		return withPrevious(v.usable(), got.Previous)

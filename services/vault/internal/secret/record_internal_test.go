@@ -50,7 +50,7 @@ func codecs(t testing.TB) map[string]codec {
 		"secret": {Secret{
 			UID: goldenUID, LastChange: 7, Created: goldenTime, Updated: goldenTime.Add(time.Second), Revision: resource.FirstRevision(goldenUID) + 3,
 			Usage: Key, Current: 3, Last: 9, State: Disabled, Purpose: &purpose,
-			Holders: []Holder{{Name: "allowlist", Bindings: 2}}, References: 1,
+			Holders: []Holder{{Name: "allowlist", Bindings: 2}}, References: 1, Deferred: 24,
 			Replaced:  []Replacement{{Version: 2, Time: goldenTime}},
 			Rewrites:  []Rewrite{{Version: 3, Change: 7, Disabled: true}},
 			Destroyed: []Span{{First: 4, Last: 5}, {First: 7, Last: 7}},

@@ -10,6 +10,8 @@ import (
 // ledger. The fingerprints of a value lead to the version of the secret that keeps its ledger. A
 // value that decodes to different keys in different encodings shares the ledger of the first of
 // them that the secret had.
+//
+// The ledgers are written once the secret is bound (deferred.go).
 
 // keeperOf returns the version of a secret that keeps the ledger of a value with the fingerprints,
 // or 0 if there is no such version.
@@ -26,22 +28,19 @@ func keeperOf(r kv.Reader, sec Secret, prints []Print) (first uint32, err error)
 	return first, nil
 }
 
-// begin assigns a ledger to a new version of a KEY: a new ledger, or that of the version that had
-// the value first. It writes the fingerprints.
-func (v *Version) begin(tx kv.Tx, sec Secret, prints []Print) error {
-	if sec.Usage != Key {
-		return nil
-	}
-	first, err := keeperOf(tx, sec, prints)
+// track assigns a ledger to a version of a KEY: a new ledger, or that of the version that had the
+// value first. It writes the fingerprints.
+func (v *Version) track(tx *writes, sec Secret) error {
+	first, err := keeperOf(tx, sec, v.Prints)
 	if err != nil {
 		return err
 	}
-	if v.Prints, v.SameAs = prints, first; first == 0 {
+	if v.SameAs = first; first == 0 {
 		if err := put(tx, noncesKey(sec.Name, sec.UID, v.Number), Nonces{}.message()); err != nil {
 			return writing("nonces", err)
 		}
 	}
-	return putPrints(tx, sec, prints, v.keeper())
+	return putPrints(tx, sec, v.Prints, v.keeper())
 }
 
 // keeper returns the number of the version that keeps the ledger of this one: the version itself,

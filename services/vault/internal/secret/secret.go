@@ -199,7 +199,10 @@ type Secret struct {
 	Holders []Holder
 	// References is the number of distinct referrers with bindings.
 	References uint32
-	Unknown    []byte
+	// Deferred is the number of rows that the first binding of a KEY writes, at most: the ledgers and
+	// fingerprints of its versions. It is 0 if they are written.
+	Deferred uint32
+	Unknown  []byte
 	// Taken is how the value of this change was recognized. It is not stored.
 	Taken *Taken
 }
@@ -253,7 +256,8 @@ type Version struct {
 	Created time.Time
 	// LastChange is the sequence number of the entry that wrote the row, in the change log.
 	LastChange uint64
-	// UID distinguishes the version from others with its number.
+	// UID distinguishes the version from others with its number. It is empty if it follows from the
+	// sealed value; see [VersionUIDOf].
 	UID string
 	// Sealed is the value. It is zero if the version is destroyed.
 	Sealed keyring.Sealed
@@ -264,8 +268,8 @@ type Version struct {
 	Facts *Facts
 	// Prints are the keyed fingerprints of a KEY that is not a public key, sorted.
 	Prints []Print
-	// SameAs is the first version with the same value, whose ledger counts for this one, or 0 if no
-	// earlier version has this value.
+	// SameAs is the first version with the same value, whose ledger counts for this one. It is 0 if no
+	// earlier version has this value, or if the ledgers are deferred.
 	SameAs uint32
 	// AllowedHosts are the hosts to which a CREDENTIAL may be sent; see [Secret.hostsOf].
 	AllowedHosts []string

@@ -17,7 +17,7 @@ func (s Secret) message() *stored.Secret {
 		Uid: uid[:], LastChange: s.LastChange, Created: kv.Nanos(s.Created), UpdatedAfter: int64(s.Updated.Sub(s.Created)),
 		Changes: s.Revision - resource.FirstRevision(s.UID),
 		Usage:   usageMessage(s.Usage), Current: s.Current, Last: s.Last, State: stateMessage(s.State),
-		References: s.References, AllowedHosts: s.AllowedHosts, Ports: s.Ports, UsedPorts: s.UsedPorts,
+		References: s.References, Deferred: s.Deferred, AllowedHosts: s.AllowedHosts, Ports: s.Ports, UsedPorts: s.UsedPorts,
 		Shared: s.Shared, Public: s.Public, Kind: uint32(s.Kind), EarlierUse: s.EarlierUse.message(),
 		Description: s.Description, Labels: s.Labels, RotationPeriod: int64(s.RotationPeriod), RotationDue: kv.Nanos(s.RotationDue),
 	}
@@ -60,7 +60,7 @@ func (s *Secret) parse(name Name, text []byte) error {
 		Name: name, UID: uid, LastChange: m.GetLastChange(), Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),
 		Revision: resource.FirstRevision(uid) + m.GetChanges(),
 		Usage:    usageOf(m.GetUsage()), Current: m.GetCurrent(), Last: m.GetLast(), State: stateOf(m.GetState()),
-		References: m.GetReferences(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(), UsedPorts: m.GetUsedPorts(),
+		References: m.GetReferences(), Deferred: m.GetDeferred(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(), UsedPorts: m.GetUsedPorts(),
 		Shared: m.GetShared(), Public: m.GetPublic(), Kind: Kind(m.GetKind()), EarlierUse: earlierUseOf(m.GetEarlierUse()),
 		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
 		RotationDue: kv.TimeOf(m.GetRotationDue()), Unknown: m.Unknown(),

@@ -70,8 +70,9 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 	if s.compared.Has(seen) {
 		return nil
 	}
+	ref := versionRow(sec.Name, sec.UID, v.Number).ref
 	if tx, writes := r.(*writes); writes {
-		if pending, err := changelog.Pending(tx, v.LastChange); err != nil || pending {
+		if pending, err := changelog.Pending(tx, v.LastChange); err != nil || pending || tx.wrote(ref) {
 			return read("change log", err)
 		}
 	}
@@ -79,7 +80,6 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 	if err != nil {
 		return read("change log", err)
 	}
-	ref := versionRow(sec.Name, sec.UID, v.Number).ref
 	if len(entries) == 0 || entries[0].Sequence != v.LastChange || entries[0].Resource != sec.Name.String() || entries[0].State(ref, text) != changelog.Matches {
 		return tampered("a version differs from its entry in the change log")
 	}

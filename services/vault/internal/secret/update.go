@@ -204,7 +204,7 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 			return Secret{}, err
 		}
 		e.detail.WeakReason = stored.WeakReason
-		if err := putValue(tx, after, after.Updated, stored); err != nil {
+		if err := putValue(tx, &after, after.Updated, stored); err != nil {
 			return Secret{}, err
 		}
 		if added.waits {

@@ -78,9 +78,17 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 				return false, err
 			}
 		}
+		// Only the rows of its fingerprints remain, by which a later version with this value is found.
+		if _, err := sec.trackDeferred(tx); err != nil {
+			return false, err
+		}
+		tracked, err := loadVersion(tx, *sec, v.Number)
+		if err != nil {
+			return false, err
+		}
 		sec.Replaced = without(sec.Replaced, v.Number)
 		// The wrapped data key is part of the sealed value, which the new row does not have.
-		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, SameAs: v.SameAs, Unknown: v.Unknown}
+		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, SameAs: tracked.SameAs, Unknown: v.Unknown}
 		return true, nil
 	})
 }

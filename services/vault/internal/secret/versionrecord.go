@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -29,6 +30,9 @@ func (v Version) message() (*stored.Version, error) {
 			Algorithm: stored.Algorithm_ALGORITHM_AES_256_GCM, KeyId: v.Sealed.KeyID,
 			WrappedKey: v.Sealed.WrappedKey, Ciphertext: v.Sealed.Ciphertext,
 		}, v.ValueUnknown)
+		if v.Sealed.KeyID == keyring.WrappedBy(v.Sealed.WrappedKey) {
+			m.Value.KeyId = ""
+		}
 	}
 	return with(m, v.Unknown), nil
 }
@@ -55,7 +59,7 @@ func parseVersion(number uint32, text []byte) (Version, error) {
 	}
 	if value := m.GetValue(); value != nil {
 		v.Sealed = keyring.Sealed{
-			Algorithm: algorithmOf(value.GetAlgorithm()), KeyID: value.GetKeyId(),
+			Algorithm: algorithmOf(value.GetAlgorithm()), KeyID: cmp.Or(value.GetKeyId(), keyring.WrappedBy(value.GetWrappedKey())),
 			WrappedKey: value.GetWrappedKey(), Ciphertext: value.GetCiphertext(),
 		}
 		v.ValueUnknown = value.Unknown()

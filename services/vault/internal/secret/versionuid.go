@@ -8,13 +8,21 @@ import (
 
 // A vault that is restored from a backup assigns the numbers of the versions that were added after
 // the backup again. References to a version by number therefore also get a uid, which no other
-// version has: a digest of the sealed value, whose nonce and data key are random. It is stored with
-// the version, because the value may be sealed again.
+// version has: a digest of the sealed value, whose nonce and data key are random. A version whose
+// value is sealed again stores its uid first. All others do not store it.
 
 // versionUIDSize is the length of the uid of a version.
 const versionUIDSize = 20
 
-// versionUID returns the uid of a new version with the sealed value.
+// uid returns the uid of a version that has a value.
+func (v Version) uid() string {
+	if v.UID != "" {
+		return v.UID
+	}
+	return versionUID(v.Sealed)
+}
+
+// versionUID returns the uid of a version whose value was sealed once.
 func versionUID(sealed keyring.Sealed) string {
 	h := sha256.New()
 	h.Write([]byte("keyward version\x00"))

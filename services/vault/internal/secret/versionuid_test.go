@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
+	"github.com/keyward/keyward/services/vault/internal/stored"
 	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
@@ -115,5 +118,42 @@ func write(t testing.TB, k *vaulttest.Kit, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(k.Config.Store, data, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A version does not store the identifiers that its sealed value contains.
+func TestAVersionDoesNotStoreWhatItsValueSays(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	made := f.create(t, "key", "a value")
+	record := new(stored.Version)
+	if err := proto.Unmarshal(f.stored(t, secret.VersionKey(made.Name, made.UID, 1)), record); err != nil {
+		t.Fatal(err)
+	}
+	if record.GetUid() != nil || record.GetValue().GetKeyId() != "" {
+		t.Errorf("the record has the uid %x and the key ID %q", record.GetUid(), record.GetValue().GetKeyId())
+	}
+	_, got, err := f.Get(t.Context(), made.Name)
+	if err != nil || got.Sealed.KeyID != f.keys.KeyID() {
+		t.Fatalf("Get = the key ID %q, %v, want %q", got.Sealed.KeyID, err, f.keys.KeyID())
+	}
+	bind := func(operation string) string {
+		b, _, err := f.Bind(t.Context(), secret.Call{}, made.Name, "allowlist", secret.BindRequest{
+			Usage: secret.Key, Purpose: purpose(), Referrer: "workspaces/acme/endpoints/bank", Operation: operation, Version: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.VersionUID
+	}
+	derived := bind("op")
+	if derived == "" || derived != secret.VersionUIDOf(got.Sealed) {
+		t.Errorf("the binding names the uid %q", derived)
+	}
+	// An upgrade seals the value again, and the uid stays.
+	kept := secret.VersionUIDOf(keyring.Sealed{Ciphertext: []byte("of an earlier release")})
+	f.convert(t, "key", secret.Conversion{Version: func(v *secret.Version) { v.UID = kept }})
+	if uid := bind("op2"); uid != kept || uid == derived {
+		t.Errorf("the binding names the uid %q, want the stored one, %q", uid, kept)
 	}
 }

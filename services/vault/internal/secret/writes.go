@@ -15,7 +15,8 @@ import (
 // change.
 type writes struct {
 	kv.Tx
-	rows []changelog.Row
+	rows  []changelog.Row
+	stale int // the number of removed fingerprints of deleted secrets
 }
 
 // write runs fn in a transaction.
@@ -56,6 +57,11 @@ func (w *writes) delete(at row) error {
 func (w *writes) add(to changelog.Row) {
 	w.rows = slices.DeleteFunc(w.rows, func(r changelog.Row) bool { return r.Ref == to.Ref })
 	w.rows = append(w.rows, to)
+}
+
+// wrote reports whether the next entry lists a row.
+func (w *writes) wrote(ref string) bool {
+	return slices.ContainsFunc(w.rows, func(r changelog.Row) bool { return r.Ref == ref })
 }
 
 // take returns the rows for the next entry.

@@ -17,19 +17,24 @@
 //	  …n{uid}{number}                    Nonces                        the nonce ledger of a value
 //	  …c{uid}{number}                    Uses                          the reported uses of a version
 //	  …l{sequence}                                                     a listing of the change log
-//	u/{workspace}/{time}{id}/            nothing                       lists in order of update time
+//	lc/{workspace}/{time}{id}/           nothing                       lists in order of update time
 //	e/{workspace}/{print 16}{uid}        Printed                       a KEY with a value; the row of a
 //	                                                                   deleted secret may remain
 //	w/{workspace}/                       Sealing   empty               whether values must arrive sealed
 //	g/{workspace}/{id}/{uid}             nothing                       the rows of the uid are garbage
 //	o/                                   Count                         after how many entries of the log to
-//	                                                                   remove outdated rows of u
+//	                                                                   remove outdated rows of lc
 //
 // The listings of a deleted secret remain, because its entries do. A list of secrets therefore scans
 // groups of keys ([kv.Range]), which passes over all rows but the first of a name.
 //
-// Only a KEY pays for its fingerprints: a row of e for each way to read the value, on a page of its
-// own, and a ledger next to its version.
+// The rows by update time grow at the end like those of a log, so they are among the growing keys
+// ([kv.Growing]).
+//
+// The values of a KEY have fingerprints: a row of e for each way to read the value, on a page of its
+// own, and a ledger next to its version. A KEY without a binding is not used, so these rows are
+// deferred until the first binding writes them. The secret's row has the number of deferred rows;
+// zero means that all exist. The row of a version has its fingerprints from the beginning.
 //
 // The packages audit, changelog, keyring, replay, and sealing have their own spaces in the same store.
 //
@@ -45,10 +50,11 @@
 //     each, and for each version that was rewritten, the entry that did it. An old row of a
 //     version, or a missing one, contradicts the secret's row. The same is true of the holders
 //     of bindings and of the number of referrers.
-//   - Each version of a KEY has a ledger, its own or that of the version with the same value. A
-//     missing ledger refuses. Each fingerprint of a version has a row.
+//   - Each version of a KEY without deferred rows has a ledger, its own or that of the version with
+//     the same value. A missing ledger refuses. Each fingerprint of a version has a row. The
+//     secret's row says whether rows are deferred, so the log states that, too.
 //
-// The rows of u and e follow from the others, so a check of all rows finds a missing one. A row of u
+// The rows of lc and e follow from the others, so a check of all rows finds a missing one. A row of lc
 // is outdated if its time is not that of the secret. A change leaves it, and it is removed later.
 //
 // Ledgers and uses change without an entry. An attacker with write access to the file can
@@ -57,5 +63,7 @@
 // # Values
 //
 // The associated data of a sealed value contains the workspace, the uid, the number, and the
-// usage, so a value opens only for the usage with which it was stored.
+// usage, so a value opens only for the usage with which it was stored. The row of a version
+// has neither its uid, unless the value was sealed again, nor the ID of the key that wraps the data
+// key: both follow from the sealed value.
 package stored

@@ -249,10 +249,13 @@ type Secret struct {
 	Purpose *Purpose  `protobuf:"bytes,10,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	Holders []*Holder `protobuf:"bytes,11,rep,name=holders,proto3" json:"holders,omitempty"`
 	// The number of distinct referrers.
-	References uint32         `protobuf:"varint,12,opt,name=references,proto3" json:"references,omitempty"`
-	Replaced   []*Replacement `protobuf:"bytes,16,rep,name=replaced,proto3" json:"replaced,omitempty"`
-	Rewrites   []*Rewrite     `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
-	Destroyed  []*Span        `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
+	References uint32 `protobuf:"varint,12,opt,name=references,proto3" json:"references,omitempty"`
+	// The ledgers and fingerprints that the first binding of a KEY writes, at most this number of rows.
+	// Zero means that they are written.
+	Deferred  uint32         `protobuf:"varint,13,opt,name=deferred,proto3" json:"deferred,omitempty"`
+	Replaced  []*Replacement `protobuf:"bytes,16,rep,name=replaced,proto3" json:"replaced,omitempty"`
+	Rewrites  []*Rewrite     `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Destroyed []*Span        `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
 	// Those of the current version.
 	AllowedHosts []string          `protobuf:"bytes,19,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
 	Ports        bool              `protobuf:"varint,20,opt,name=ports,proto3" json:"ports,omitempty"`
@@ -384,6 +387,13 @@ func (x *Secret) GetReferences() uint32 {
 	return 0
 }
 
+func (x *Secret) GetDeferred() uint32 {
+	if x != nil {
+		return x.Deferred
+	}
+	return 0
+}
+
 func (x *Secret) GetReplaced() []*Replacement {
 	if x != nil {
 		return x.Replaced
@@ -498,6 +508,7 @@ type ListedSecret struct {
 	Purpose        []byte                 `protobuf:"bytes,10,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	Holders        [][]byte               `protobuf:"bytes,11,rep,name=holders,proto3" json:"holders,omitempty"`
 	References     uint32                 `protobuf:"varint,12,opt,name=references,proto3" json:"references,omitempty"`
+	Deferred       uint32                 `protobuf:"varint,13,opt,name=deferred,proto3" json:"deferred,omitempty"`
 	Replaced       [][]byte               `protobuf:"bytes,16,rep,name=replaced,proto3" json:"replaced,omitempty"`
 	Rewrites       [][]byte               `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
 	Destroyed      [][]byte               `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
@@ -626,6 +637,13 @@ func (x *ListedSecret) GetHolders() [][]byte {
 func (x *ListedSecret) GetReferences() uint32 {
 	if x != nil {
 		return x.References
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetDeferred() uint32 {
+	if x != nil {
+		return x.Deferred
 	}
 	return 0
 }
@@ -1040,7 +1058,7 @@ type Version struct {
 	LastChange uint64 `protobuf:"varint,1,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
 	Created    int64  `protobuf:"fixed64,2,opt,name=created,proto3" json:"created,omitempty"`
 	State      State  `protobuf:"varint,3,opt,name=state,proto3,enum=keyward.vault.stored.v1.State" json:"state,omitempty"`
-	// Distinguishes the version from others with its number.
+	// Distinguishes the version from others with its number. Unset if it is the digest of the value.
 	Uid []byte `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
 	// Unset once the version is destroyed.
 	Value *Value `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
@@ -1173,11 +1191,12 @@ func (x *Version) GetWeakReason() string {
 
 // A sealed value.
 type Value struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Algorithm     Algorithm              `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.vault.stored.v1.Algorithm" json:"algorithm,omitempty"`
-	KeyId         string                 `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
-	WrappedKey    []byte                 `protobuf:"bytes,3,opt,name=wrapped_key,json=wrappedKey,proto3" json:"wrapped_key,omitempty"`
-	Ciphertext    []byte                 `protobuf:"bytes,4,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Algorithm Algorithm              `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.vault.stored.v1.Algorithm" json:"algorithm,omitempty"`
+	// Unset if the wrapped key starts with it.
+	KeyId         string `protobuf:"bytes,2,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	WrappedKey    []byte `protobuf:"bytes,3,opt,name=wrapped_key,json=wrappedKey,proto3" json:"wrapped_key,omitempty"`
+	Ciphertext    []byte `protobuf:"bytes,4,opt,name=ciphertext,proto3" json:"ciphertext,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1844,7 +1863,7 @@ var File_vault_records_proto protoreflect.FileDescriptor
 
 const file_vault_records_proto_rawDesc = "" +
 	"\n" +
-	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\xd4\b\n" +
+	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\xf0\b\n" +
 	"\x06Secret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -1861,7 +1880,8 @@ const file_vault_records_proto_rawDesc = "" +
 	"\aholders\x18\v \x03(\v2\x1f.keyward.vault.stored.v1.HolderR\aholders\x12\x1e\n" +
 	"\n" +
 	"references\x18\f \x01(\rR\n" +
-	"references\x12@\n" +
+	"references\x12\x1a\n" +
+	"\bdeferred\x18\r \x01(\rR\bdeferred\x12@\n" +
 	"\breplaced\x18\x10 \x03(\v2$.keyward.vault.stored.v1.ReplacementR\breplaced\x12<\n" +
 	"\brewrites\x18\x11 \x03(\v2 .keyward.vault.stored.v1.RewriteR\brewrites\x12;\n" +
 	"\tdestroyed\x18\x12 \x03(\v2\x1d.keyward.vault.stored.v1.SpanR\tdestroyed\x12#\n" +
@@ -1880,7 +1900,7 @@ const file_vault_records_proto_rawDesc = "" +
 	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\a\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd2\a\n" +
 	"\fListedSecret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -1898,6 +1918,7 @@ const file_vault_records_proto_rawDesc = "" +
 	"\n" +
 	"references\x18\f \x01(\rR\n" +
 	"references\x12\x1a\n" +
+	"\bdeferred\x18\r \x01(\rR\bdeferred\x12\x1a\n" +
 	"\breplaced\x18\x10 \x03(\fR\breplaced\x12\x1a\n" +
 	"\brewrites\x18\x11 \x03(\fR\brewrites\x12\x1c\n" +
 	"\tdestroyed\x18\x12 \x03(\fR\tdestroyed\x12#\n" +
