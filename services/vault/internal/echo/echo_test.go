@@ -187,3 +187,14 @@ func BenchmarkFind(b *testing.B) {
 		echo.Find(value, nil, []string{"id"}, []string{text}, []string{"reason"})
 	}
 }
+
+// TestShortStringsTakeNoMemory bounds the allocations: each must be erased when it is freed, which
+// costs more than the search.
+func TestShortStringsTakeNoMemory(t *testing.T) {
+	value := random(t, 256)
+	id, description := []string{"payments-0123456789"}, []string{"the key of a partner"}
+	allocs := testing.AllocsPerRun(100, func() { echo.Find(value, nil, id, description) })
+	if allocs > 1 {
+		t.Errorf("Find allocates %v times, want only its result", allocs)
+	}
+}
