@@ -35,13 +35,18 @@ const (
 // MaxGroups is the maximum number of groups of strings.
 const MaxGroups = 16
 
-// Find returns for each group of strings whether one of them contains the value or a part of it.
-// Public is the public part of a value that is a private key, in DER.
-func Find(value, public []byte, groups ...[]string) []bool {
-	held := make([]bool, len(groups))
+// Groups is a set of groups of strings.
+type Groups uint16
+
+// Has reports whether the set has a group.
+func (g Groups) Has(group int) bool { return g&(1<<group) != 0 }
+
+// Find returns the groups of strings of which one contains the value or a part of it. Public is the
+// public part of a value that is a private key, in DER.
+func Find(value, public []byte, groups ...[]string) (found Groups) {
 	length := lengthOf(groups)
 	if len(value) < least || len(groups) > MaxGroups || length < least {
-		return held
+		return 0
 	}
 	var (
 		fewBytes    [512]byte
@@ -55,15 +60,12 @@ func Find(value, public []byte, groups ...[]string) []bool {
 		}
 	}
 	index := newTable(fewSlots[:], read, public)
-	found := index.mark(withoutText(value, public)) | read.whole(value, least)
+	found = index.mark(withoutText(value, public)) | read.whole(value, least)
 	for _, form := range keyform.Readings(value) {
 		found |= index.mark(form) | read.whole(form, leastDecoded)
 		clear(form)
 	}
-	for i := range held {
-		held[i] = found&(1<<i) != 0
-	}
-	return held
+	return found
 }
 
 // lengthOf returns the length of all strings together.

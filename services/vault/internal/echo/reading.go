@@ -76,7 +76,7 @@ func (r readings) windows() (n int) {
 
 // whole returns the groups that contain all of a form that is shorter than a window and has at
 // least a length.
-func (r readings) whole(form []byte, least int) (groups uint16) {
+func (r readings) whole(form []byte, least int) (groups Groups) {
 	if len(form) < least || len(form) >= size {
 		return 0
 	}

@@ -19,7 +19,7 @@ type table struct {
 type slot struct {
 	begin  uint32 // of the window, in the buffer of the readings
 	tag    uint32
-	groups uint16
+	groups Groups
 }
 
 // newTable returns the table of the windows of readings that are not public, in few slots if these
@@ -57,7 +57,7 @@ func (t *table) at(w *windows) *slot {
 func (t *table) window(s *slot) []byte { return t.buffer[s.begin : s.begin+size] }
 
 // mark returns the groups that contain a window of a form.
-func (t *table) mark(form []byte) (groups uint16) {
+func (t *table) mark(form []byte) (groups Groups) {
 	plain := regular(form)
 	for w := windowsOf(form); w.next(); {
 		s := t.at(&w)

@@ -34,8 +34,8 @@ func loadIntact(tx *writes, name Name) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	if pending, err := changelog.Pending(tx, sec.LastChange); err != nil || pending {
-		return sec, read("change log", err)
+	if pending, err := tx.pending(sec.LastChange); err != nil || pending {
+		return sec, err
 	}
 	newest, err := newestEntry(tx, name)
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 		return nil
 	}
 	if tx, writes := r.(*writes); writes {
-		if pending, err := changelog.Pending(tx, v.LastChange); err != nil || pending {
-			return read("change log", err)
+		if pending, err := tx.pending(v.LastChange); err != nil || pending {
+			return err
 		}
 	}
 	entries, _, err := changelog.Follow(r, "", v.LastChange, 1)

@@ -61,7 +61,7 @@ func (s storing) apart(m material) error {
 		[]string{s.value.weakReason}, []string{s.reason})
 	var wrong []fault.Violation
 	for i, field := range fields {
-		if held[i] {
+		if held.Has(i) {
 			wrong = append(wrong, fault.Violation{
 				Field: field, Description: "must not contain the value or a part of it, in any encoding",
 			})
