@@ -67,6 +67,9 @@ func Decode(d Decoding, stored []byte) ([]byte, error) {
 // decodeHex decodes groups of digits. Each group has whole bytes, so that a missing digit does not
 // shift the others.
 func decodeHex(body []byte) ([]byte, error) {
+	if !consistsOf(body, hexDigits+"xX:,"+asciiSpace) {
+		return nil, ErrDecoding
+	}
 	// Allocated once, so that no part of a key remains in the memory of a growing slice.
 	key := make([]byte, 0, hex.DecodedLen(len(body)))
 	separator, list := byte(':'), hexPrefixed(body) && bytes.ContainsAny(body[2:], "xX")
@@ -97,6 +100,15 @@ func decodeHex(body []byte) ([]byte, error) {
 	}
 	return key, nil
 }
+
+const (
+	hexDigits   = "0123456789abcdefABCDEF"
+	base64Digit = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_" // of both alphabets
+)
+
+// consistsOf reports whether all bytes are one of the given characters. Most values are no encoding,
+// and end here before anything is allocated for the result.
+func consistsOf(b []byte, characters string) bool { return len(bytes.TrimLeft(b, characters)) == 0 }
 
 func hexPrefixed(b []byte) bool {
 	return len(b) >= 2 && b[0] == '0' && (b[1] == 'x' || b[1] == 'X')
@@ -137,6 +149,9 @@ func decodeBase64(body []byte) ([]byte, error) {
 
 // base64Digits returns a copy in the standard alphabet, without white space and padding.
 func base64Digits(body []byte) ([]byte, error) {
+	if !consistsOf(body, base64Digit+"="+asciiSpace) {
+		return nil, ErrDecoding
+	}
 	digits := make([]byte, 0, len(body))
 	standard, safe := false, false
 	for _, c := range body {

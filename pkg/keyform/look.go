@@ -234,7 +234,7 @@ const leastDigits = 31
 
 // oddDigits returns a note about hexadecimal with an odd number of digits.
 func oddDigits(body []byte) []string {
-	if len(body) < leastDigits || len(body)%2 == 0 || len(bytes.Trim(body, "0123456789abcdefABCDEF")) > 0 {
+	if len(body) < leastDigits || len(body)%2 == 0 || !consistsOf(body, hexDigits) {
 		return nil
 	}
 	return []string{fmt.Sprintf("The value has %d hexadecimal digits, which is an odd number: one may be missing.", len(body))}

@@ -64,13 +64,19 @@ func caller() secret.Call {
 }
 
 func (f *fixture) createRandom(b *testing.B, id string) (secret.Secret, error) {
-	value := make([]byte, 256)
-	rand.Read(value)
-	v, err := secret.NewBinary(value)
+	v, err := secret.NewBinary(random(b))
 	if err != nil {
 		b.Fatal(err)
 	}
 	return f.Create(b.Context(), caller(), name(id), secret.Draft{Usage: secret.Key, Value: v})
+}
+
+// random returns a value as long as a large key.
+func random(b *testing.B) []byte {
+	b.Helper()
+	value := make([]byte, 256)
+	rand.Read(value)
+	return value
 }
 
 // cpu returns the processor time that the program has used.
@@ -196,9 +202,7 @@ func BenchmarkChanges(b *testing.B) {
 		b.Run(string(usage), func(b *testing.B) {
 			f, file := newBenchmark(b)
 			draw := func() secret.Value {
-				value := make([]byte, 256)
-				rand.Read(value)
-				v, err := secret.NewBinary(value)
+				v, err := secret.NewBinary(random(b))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -225,6 +229,53 @@ func BenchmarkChanges(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkTogether reports the processor time of changes by several callers, and how many of them
+// share a commit. Run it with -benchtime=20000x.
+func BenchmarkTogether(b *testing.B) {
+	for _, callers := range []int{1, 16, 64} {
+		f, file := newBenchmark(b)
+		id := func(n int) string { return fmt.Sprintf("payments-%016x", uint64(n)*0x9E3779B97F4A7C15) }
+		made := 0
+		b.Run(fmt.Sprintf("create/%d", callers), func(b *testing.B) {
+			f.measureTogether(b, file, callers, func(n int) error {
+				_, err := f.createRandom(b, id(made+n))
+				return err
+			})
+			made += b.N
+		})
+		b.Run(fmt.Sprintf("update/%d", callers), func(b *testing.B) {
+			f.measureTogether(b, file, callers, func(n int) error {
+				v, err := secret.NewBinary(random(b))
+				if err == nil {
+					_, err = f.Update(b.Context(), caller(), name(id(n*7919%made)), secret.Change{Value: v})
+				}
+				return err
+			})
+		})
+	}
+}
+
+func (f *fixture) measureTogether(b *testing.B, file string, callers int, fn func(n int) error) {
+	b.Helper()
+	b.ReportAllocs()
+	commits, used := commitsOf(b, file), cpu()
+	b.ResetTimer()
+	together(b, callers, 0, b.N, fn)
+	b.StopTimer()
+	b.ReportMetric(float64(cpu()-used)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(b.N)/float64(commitsOf(b, file)-commits), "members/commit")
+}
+
+// commitsOf returns the number of commits to a file.
+func commitsOf(b *testing.B, file string) (commits int) {
+	b.Helper()
+	readCopy(b, file, func(tx *bbolt.Tx) error {
+		commits = tx.ID()
+		return nil
+	})
+	return commits
 }
 
 // together calls fn for n numbers, by a number of callers at a time.
@@ -256,6 +307,20 @@ func written(b *testing.B) (bytes int64) {
 // reportPages reports the bytes of the pages in use for each secret.
 func (f *fixture) reportPages(b *testing.B, file string, secrets int) {
 	b.Helper()
+	used := 0
+	readCopy(b, file, func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, bucket *bbolt.Bucket) error {
+			stats := bucket.Stats()
+			used += stats.BranchAlloc + stats.LeafAlloc
+			return nil
+		})
+	})
+	b.ReportMetric(float64(used)/float64(secrets), "pages-B/secret")
+}
+
+// readCopy reads a copy of a file that is in use.
+func readCopy(b *testing.B, file string, fn func(tx *bbolt.Tx) error) {
+	b.Helper()
 	copied := filepath.Join(b.TempDir(), "copy")
 	content, err := os.ReadFile(file)
 	if err == nil {
@@ -269,16 +334,7 @@ func (f *fixture) reportPages(b *testing.B, file string, secrets int) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	used := 0
-	err = db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(_ []byte, bucket *bbolt.Bucket) error {
-			stats := bucket.Stats()
-			used += stats.BranchAlloc + stats.LeafAlloc
-			return nil
-		})
-	})
-	if err != nil {
+	if err := db.View(fn); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(used)/float64(secrets), "pages-B/secret")
 }

@@ -113,20 +113,20 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 	if sec.RotationPeriod > 0 {
 		sec.RotationDue = now.Add(sec.RotationPeriod)
 	}
-	drawn, err := s.draw(ctx, draft.Value, draft.Usage)
-	if err != nil {
-		return Secret{}, Stored{}, err
-	}
-	defer drawn.plain.Zero()
-	if sec.Public = sec.Usage == Key && drawn.publicOnly(); sec.Public && len(draft.Chains) > 0 {
-		return Secret{}, Stored{}, fault.Field(fieldChains, "must be empty for a public key, which serves any purpose")
-	}
-	beside := storing{secret: sec, value: draft.Value, reason: call.Author.Reason, chains: draft.Chains, id: "secret_id"}
-	if err := beside.vet(&drawn); err != nil {
-		return Secret{}, Stored{}, err
-	}
-	sec.Taken = drawn.taken
-	stored, err := s.seal(sec, sec.Current, drawn)
+	var stored Stored
+	drawn, err := s.draw(ctx, draft.Value, draft.Usage, func(m *material) (err error) {
+		if sec.Public = sec.Usage == Key && m.publicOnly(); sec.Public && len(draft.Chains) > 0 {
+			return fault.Field(fieldChains, "must be empty for a public key, which serves any purpose")
+		}
+		beside := storing{secret: sec, value: draft.Value, reason: call.Author.Reason, chains: draft.Chains, id: "secret_id"}
+		if err := beside.vet(m); err != nil {
+			return err
+		}
+		sec.Taken = m.taken
+		stored, err = s.seal(sec, sec.Current, *m)
+		return err
+	})
+	drawn.plain.Zero()
 	return sec, stored, err
 }
 

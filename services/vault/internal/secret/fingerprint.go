@@ -7,8 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"slices"
-	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
@@ -53,54 +53,100 @@ const maxStale = 8
 
 // equalPrints returns the fingerprints of a value in a workspace. Public is its public part.
 func (s *Store) equalPrints(workspace string, plain sensitive.Bytes, public []byte) (prints []Print) {
-	memory.Do(func() { prints = s.equalPrintsNow(workspace, plain, public) })
+	memory.Do(func() { prints = s.equalPrintsNow(workspace, plain.Reveal(), public, nil) })
 	return prints
 }
 
-func (s *Store) equalPrintsNow(workspace string, plain sensitive.Bytes, public []byte) []Print {
+// equalPrintsNow is equalPrints. If it is known how the value was recognized, it need not be
+// recognized again.
+func (s *Store) equalPrintsNow(workspace string, value, public []byte, taken *Taken) []Print {
+	p := s.printer(workspace)
+	defer s.release(p)
 	if len(public) > 0 { // one for a key pair, regardless of how its private part is encoded
-		return []Print{s.equalPrint(workspace, "pair", public)}
+		return []Print{p.of("pair", public)}
 	}
-	value := plain.Reveal()
-	all := []Print{s.equalPrint(workspace, "bytes", value)}
+	if taken == nil {
+		taken = &Taken{Facts: keyform.Look(value)}
+	}
+	all := []Print{p.of("bytes", value)}
 	// The public part of a private key is not stored if its kind is not shown, or if an earlier
 	// release did not recognize it.
-	if facts := keyform.Look(value); facts.Kind == keyform.KindPrivateKey && facts.Public != nil {
-		all = append(all, s.equalPrint(workspace, "pair", facts.Public))
+	if taken.Kind == keyform.KindPrivateKey && taken.Public != nil {
+		all = append(all, p.of("pair", taken.Public))
 	}
-	for _, decoded := range decodings(value) {
-		all = append(all, s.equalPrint(workspace, "bytes", decoded))
+	text := bytes.Trim(value, " \t\r\n\v\f")
+	if len(text) < len(value) {
+		all = append(all, p.of("bytes", text))
+	}
+	for _, decoded := range slices.Concat(decodings(text), keyform.Readings(value)) {
+		all = append(all, p.of("bytes", decoded))
 		clear(decoded)
 	}
 	slices.SortFunc(all, comparePrints)
 	return slices.Compact(all)
 }
 
-func (s *Store) equalPrint(workspace, kind string, b []byte) Print {
-	h := hmac.New(sha256.New, s.printKey[:])
-	h.Write(kv.NewKey(kind).Text(workspace)) // the elements are self-delimiting
-	h.Write(b)
-	return Print(h.Sum(nil))
+// A printer computes fingerprints in one workspace. It is reused, because creating one allocates as
+// much as all else that computes a fingerprint.
+type printer struct {
+	hash      hash.Hash
+	workspace string
+	kind, sum []byte
 }
 
-// decodings returns the results of decoding stored bytes in the ways that a reference may name:
-// the text without surrounding white space, and what it decodes to. Earlier releases stored the
-// fingerprints of the first of them, so these must not change.
-func decodings(value []byte) [][]byte {
-	text := bytes.Trim(value, " \t\r\n\v\f")
-	all := [][]byte{bytes.Clone(text)}
-	if decoded := make([]byte, hex.DecodedLen(len(text))); len(text) > 0 {
-		if n, err := hex.Decode(decoded, text); err == nil {
-			all = append(all, decoded[:n])
-		}
+// printer returns a printer, which must be released.
+func (s *Store) printer(workspace string) *printer {
+	p, ok := s.printers.Get().(*printer)
+	if !ok {
+		p = &printer{hash: hmac.New(sha256.New, s.printKey[:])}
+		p.hash.Reset() // from now on, each reset overwrites the whole state
 	}
-	inner := strings.TrimRight(strings.TrimPrefix(string(text), "whsec_"), "=")
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		if decoded, err := encoding.DecodeString(inner); err == nil && len(decoded) > 0 {
-			all = append(all, decoded)
-		}
+	p.workspace = workspace
+	return p
+}
+
+// release erases what a printer has read, and keeps the printer.
+func (s *Store) release(p *printer) {
+	p.hash.Reset()
+	s.printers.Put(p)
+}
+
+// of returns the fingerprint of bytes of a kind.
+func (p *printer) of(kind string, b []byte) Print {
+	p.hash.Reset()
+	// The elements are self-delimiting; well-formed IDs need no escapes.
+	p.kind = append(append(append(append(p.kind[:0], kind...), 0), p.workspace...), 0)
+	p.hash.Write(p.kind)
+	p.hash.Write(b)
+	p.sum = p.hash.Sum(p.sum[:0])
+	return Print(p.sum)
+}
+
+// decodings returns what text decodes to, in the ways in which the first releases decoded
+// references. Their fingerprints are stored, so these must not change.
+func decodings(text []byte) (all [][]byte) {
+	const digits = "0123456789abcdefABCDEF"
+	if decoded, err := hex.AppendDecode(nil, onlyOf(text, digits)); err == nil && len(decoded) > 0 {
+		all = append(all, decoded)
 	}
-	return append(all, keyform.Readings(value)...)
+	inner := bytes.TrimRight(bytes.TrimPrefix(text, []byte("whsec_")), "=")
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789\r\n"
+	if decoded, err := base64.RawStdEncoding.AppendDecode(nil, onlyOf(inner, letters+"+/")); err == nil && len(decoded) > 0 {
+		all = append(all, decoded)
+	}
+	if decoded, err := base64.RawURLEncoding.AppendDecode(nil, onlyOf(inner, letters+"-_")); err == nil && len(decoded) > 0 {
+		all = append(all, decoded)
+	}
+	return all
+}
+
+// onlyOf returns text that consists of the given characters, and nil for all other text. Most values
+// are no encoding, so that nothing is allocated for what they decode to.
+func onlyOf(text []byte, characters string) []byte {
+	if len(bytes.TrimLeft(text, characters)) > 0 {
+		return nil
+	}
+	return text
 }
 
 // putPrints records that a secret has a value with the fingerprints. The version keeper has the

@@ -33,12 +33,16 @@ type material struct {
 // publicOnly reports whether the value is a public key or a certificate.
 func (m material) publicOnly() bool { return len(m.public) > 0 && m.facts != nil && !m.facts.Private }
 
-// draw returns the material of a value. The caller must zero the plaintext. Call draw before the
-// transaction: generating a large RSA key takes a second or more.
+// draw returns the material of a value, after it has passed the material to use. The caller must zero
+// the plaintext, even after an error. Call draw before the transaction: generating a large RSA key
+// takes a second or more.
+//
+// use runs inside the same [memory.Do], because what each Do erases costs more than most of what runs
+// in it.
 //
 // Only a few callers at a time generate private keys or open PKCS #12 files. The others wait, so
 // that some requests for large keys do not occupy the processors.
-func (s *Store) draw(ctx context.Context, v Value, usage Usage) (m material, err error) {
+func (s *Store) draw(ctx context.Context, v Value, usage Usage, use func(*material) error) (m material, err error) {
 	if v.asymmetric() || v.isFile(usage) {
 		select {
 		case s.drawing <- struct{}{}:
@@ -47,7 +51,11 @@ func (s *Store) draw(ctx context.Context, v Value, usage Usage) (m material, err
 			return material{}, fmt.Errorf("wait to generate a private key: %w", ctx.Err())
 		}
 	}
-	memory.Do(func() { m, err = v.material(s.random, usage) })
+	memory.Do(func() {
+		if m, err = v.material(s.random, usage); err == nil {
+			err = use(&m)
+		}
+	})
 	return m, err
 }
 

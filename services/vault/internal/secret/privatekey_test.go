@@ -29,7 +29,7 @@ func TestGeneratedPrivateKeyIsOfItsKind(t *testing.T) {
 		if err != nil {
 			t.Fatalf("NewRandom(%d) = %v", kind, err)
 		}
-		drawn, err := s.draw(t.Context(), value, Key)
+		drawn, err := s.draw(t.Context(), value, Key, noUse)
 		if err != nil {
 			t.Fatalf("draw of %s = %v", want, err)
 		}
@@ -62,14 +62,16 @@ func TestGeneratingPrivateKeysIsLimited(t *testing.T) {
 	s.drawing <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.draw(ctx, Value{kind: Ed25519}, Key); !errors.Is(err, context.Canceled) {
+	if _, err := s.draw(ctx, Value{kind: Ed25519}, Key, noUse); !errors.Is(err, context.Canceled) {
 		t.Errorf("draw without a free place = %v, want %v", err, context.Canceled)
 	}
-	if _, err := s.draw(ctx, Value{kind: AES256}, Key); err != nil {
+	if _, err := s.draw(ctx, Value{kind: AES256}, Key, noUse); err != nil {
 		t.Errorf("draw of a random value = %v", err)
 	}
 	<-s.drawing
-	if _, err := s.draw(t.Context(), Value{kind: Ed25519}, Key); err != nil || len(s.drawing) != 0 {
+	if _, err := s.draw(t.Context(), Value{kind: Ed25519}, Key, noUse); err != nil || len(s.drawing) != 0 {
 		t.Errorf("draw with a free place = %v, and keeps %d places", err, len(s.drawing))
 	}
 }
+
+func noUse(*material) error { return nil }

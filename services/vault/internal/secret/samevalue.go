@@ -52,10 +52,11 @@ func (v Version) keeper() uint32 {
 	return v.Number
 }
 
-// printsOf returns the fingerprints of the value of a KEY. Public keys have none.
+// printsOf returns the fingerprints of the value of a KEY. Public keys have none. Call it inside
+// [memory.Do].
 func (s *Store) printsOf(sec Secret, value material) []Print {
 	if value.publicOnly() {
 		return nil
 	}
-	return s.equalPrints(sec.Name.Workspace, value.plain, value.public)
+	return s.equalPrintsNow(sec.Name.Workspace, value.plain.Reveal(), value.public, value.taken)
 }

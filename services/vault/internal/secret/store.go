@@ -17,7 +17,6 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
@@ -62,6 +61,7 @@ type Store struct {
 	sealing *sealing.Keys
 
 	printKey [keyring.RootSize]byte // the key of fingerprints
+	printers sync.Pool              // of *printer
 	refusals *quota.Limiter         // for equal bytes, by workspace
 
 	epoch   string // identifies this run; see Position
@@ -174,13 +174,8 @@ func (s *Store) newUID() (string, error) {
 // timestamp returns the current time, without the part that does not survive storing.
 func (s *Store) timestamp() time.Time { return s.now().UTC().Round(0) }
 
-// seal seals a value for one version of a secret.
-func (s *Store) seal(sec Secret, number uint32, drawn material) (stored Stored, err error) {
-	memory.Do(func() { stored, err = s.sealNow(sec, number, drawn) })
-	return stored, err
-}
-
-func (s *Store) sealNow(sec Secret, number uint32, drawn material) (Stored, error) {
+// seal seals a value for one version of a secret. Call it inside [memory.Do].
+func (s *Store) seal(sec Secret, number uint32, drawn material) (Stored, error) {
 	sealed, err := s.keys.SealValue(drawn.plain, boundTo(sec, number))
 	if err != nil {
 		return Stored{}, fmt.Errorf("seal version: %w", err)

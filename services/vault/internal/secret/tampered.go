@@ -72,8 +72,8 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 	}
 	ref := versionRow(sec.Name, sec.UID, v.Number).ref
 	if tx, writes := r.(*writes); writes {
-		if pending, err := changelog.Pending(tx, v.LastChange); err != nil || pending || tx.wrote(ref) {
-			return read("change log", err)
+		if pending, err := tx.pending(v.LastChange); err != nil || pending || tx.wrote(ref) {
+			return err
 		}
 	}
 	entries, _, err := changelog.Follow(r, "", v.LastChange, 1)

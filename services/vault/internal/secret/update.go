@@ -35,21 +35,17 @@ type Change struct {
 // credential.
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
 	defer func() { change.Value.Zero() }()
-	var drawn material
 	if known, seen, err := s.unseal(ctx, &call, name, &change.Value); err != nil || seen {
 		return known, err
 	}
-	usage, err := s.usageFor(ctx, name, change)
-	if err != nil {
-		return Secret{}, err
-	}
+	u := update{call: call, name: name, change: change, now: s.timestamp()}
 	if change.Value.present() {
-		if drawn, err = s.draw(ctx, change.Value, usage); err != nil {
+		var err error
+		u.foreseen, err = s.foresee(ctx, call, name, change)
+		defer u.plain.Zero()
+		if err != nil {
 			return Secret{}, err
 		}
-		defer drawn.plain.Zero()
-	}
-	if change.Value.present() {
 		// The usage is known only in the transaction, so the limit of a workspace applies to all its
 		// values.
 		if err := s.mayStore(name, Key); err != nil {
@@ -57,8 +53,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		}
 	}
 	var updated Secret
-	u := update{call: call, name: name, change: change, usage: usage, drawn: drawn, now: s.timestamp()}
-	err = s.write(ctx, func(tx *writes) (err error) {
+	err := s.write(ctx, func(tx *writes) (err error) {
 		updated, err = s.update(tx, u)
 		return err
 	})
@@ -70,13 +65,12 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 
 // An update is a change that is being stored.
 type update struct {
+	foreseen
+
 	call   Call
 	name   Name
 	change Change
-	// usage is the usage of the secret for which the value was prepared.
-	usage Usage
-	drawn material
-	now   time.Time
+	now    time.Time
 }
 
 // update is the transaction of [Store.Update].
@@ -98,44 +92,26 @@ func (s *Store) update(tx *writes, u update) (Secret, error) {
 	if err := before.checkEtag(u.change.Etag); err != nil {
 		return Secret{}, err
 	}
-	if u.change.Value.present() && before.Usage != u.usage {
+	if u.change.Value.present() && before.Usage != u.before.Usage {
 		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "a new secret took this name in the meantime; read it again")
 	}
 	after, err := u.change.apply(tx, before)
 	if err != nil {
 		return Secret{}, err
 	}
-	if err := before.takes(tx, u.drawn); err != nil {
+	if err := before.takes(tx, u.material); err != nil {
 		return Secret{}, err
 	}
 	after.Updated = later(before.Updated, u.now)
+	added := addition{material: u.material, waits: u.change.KeepCurrent}
 	if u.change.Value.present() {
-		beside := storing{secret: after, value: u.change.Value, reason: u.call.Author.Reason, id: "secret.name"}
-		if err := beside.vet(&u.drawn); err != nil {
+		if added.stored, err = s.sealed(u, before, after); err != nil {
 			return Secret{}, err
 		}
 	}
-	updated, err := s.replace(tx, u.call, before, after, addition{u.drawn, u.change.KeepCurrent})
-	updated.Taken = u.drawn.taken
+	updated, err := s.replace(tx, u.call, before, after, added)
+	updated.Taken = u.taken
 	return updated, err
-}
-
-// usageFor returns the usage of the secret that gets the value. It decides whether the value is
-// examined as a key. It is empty without a value or a secret: then the change fails, or was made
-// before.
-func (s *Store) usageFor(ctx context.Context, name Name, change Change) (usage Usage, err error) {
-	if !change.Value.present() {
-		return "", nil
-	}
-	err = s.kv.View(ctx, func(r kv.Reader) error {
-		sec, err := loadSecret(r, name)
-		usage = sec.Usage
-		return err
-	})
-	if fault.Is(err, NotFound) {
-		return "", nil
-	}
-	return usage, err
 }
 
 // apply returns the secret with the change's fields, if they are permitted.
@@ -185,7 +161,8 @@ func (s Secret) takes(r kv.Reader, value material) error {
 type addition struct {
 	material
 
-	waits bool // not current until it is restored
+	stored Stored
+	waits  bool // not current until it is restored
 }
 
 // replace writes an updated secret, with the new version if any, and returns the stored secret.
@@ -195,16 +172,11 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 	if added.plain.Len() > 0 {
 		after.Last++
 		e.version, e.fields = after.Last, append(fields, FieldValue)
-		// The number is known only in the transaction. Sealing takes microseconds.
-		stored, err := s.seal(after, after.Last, added.material)
-		if err != nil {
+		if err := after.takesEqual(tx, added.stored.Prints); err != nil {
 			return Secret{}, err
 		}
-		if err := after.takesEqual(tx, stored.Prints); err != nil {
-			return Secret{}, err
-		}
-		e.detail.WeakReason = stored.WeakReason
-		if err := putValue(tx, &after, after.Updated, stored); err != nil {
+		e.detail.WeakReason = added.stored.WeakReason
+		if err := putValue(tx, &after, after.Updated, added.stored); err != nil {
 			return Secret{}, err
 		}
 		if added.waits {

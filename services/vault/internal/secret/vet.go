@@ -2,11 +2,8 @@ package secret
 
 import (
 	"bytes"
-	"maps"
-	"slices"
 
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/vault/internal/echo"
 )
 
@@ -28,13 +25,8 @@ type storing struct {
 }
 
 // vet fails if another field contains the value, or if a KEY is weak without an acknowledgement.
-// It stores an acknowledgement that was needed in the material.
-func (s storing) vet(m *material) (err error) {
-	memory.Do(func() { err = s.vetNow(m) })
-	return err
-}
-
-func (s storing) vetNow(m *material) error {
+// It stores an acknowledgement that was needed in the material. Call it inside [memory.Do].
+func (s storing) vet(m *material) error {
 	if s.value.kind != 0 { // generated: no one has seen it
 		return nil
 	}
@@ -57,27 +49,21 @@ func (s storing) apart(m material) error {
 	if m.public != nil && (m.facts == nil || !m.facts.Private) {
 		return nil
 	}
-	beside := []struct {
-		field string
-		texts []string
-	}{
-		{s.id, s.idBeside(m)},
-		{"secret.description", []string{s.secret.Description}},
-		{"secret.labels", slices.AppendSeq(slices.Collect(maps.Keys(s.secret.Labels)), maps.Values(s.secret.Labels))},
-		{"secret.allowed_hosts", s.secret.AllowedHosts},
-		{fieldChains, s.chains},
-		{"secret.value.weak_reason", []string{s.value.weakReason}},
-		{"reason", []string{s.reason}},
+	var labels []string
+	for key, value := range s.secret.Labels {
+		labels = append(labels, key, value)
 	}
-	var groups [][]string
-	for _, b := range beside {
-		groups = append(groups, b.texts)
+	fields := [...]string{
+		s.id, "secret.description", "secret.labels", "secret.allowed_hosts", fieldChains, "secret.value.weak_reason", "reason",
 	}
+	held := echo.Find(m.plain.Reveal(), m.public,
+		[]string{s.idBeside(m)}, []string{s.secret.Description}, labels, s.secret.AllowedHosts, s.chains,
+		[]string{s.value.weakReason}, []string{s.reason})
 	var wrong []fault.Violation
-	for i, held := range echo.Find(m.plain.Reveal(), m.public, groups...) {
-		if held {
+	for i, field := range fields {
+		if held.Has(i) {
 			wrong = append(wrong, fault.Violation{
-				Field: beside[i].field, Description: "must not contain the value or a part of it, in any encoding",
+				Field: field, Description: "must not contain the value or a part of it, in any encoding",
 			})
 		}
 	}
@@ -92,10 +78,10 @@ func (s storing) apart(m material) error {
 const minInID = 8
 
 // idBeside returns the ID if it must not contain the value.
-func (s storing) idBeside(m material) []string {
+func (s storing) idBeside(m material) string {
 	id := s.secret.Name.ID
 	if m.plain.Len() < minInID && !bytes.EqualFold(m.plain.Reveal(), []byte(id)) {
-		return nil
+		return ""
 	}
-	return []string{id}
+	return id
 }

@@ -17,6 +17,9 @@ type writes struct {
 	kv.Tx
 	rows  []changelog.Row
 	stale int // the number of removed fingerprints of deleted secrets
+	// size is the number of entries in the log before the commit, once it was read.
+	size  uint64
+	sized bool
 }
 
 // write runs fn in a transaction.
@@ -30,11 +33,21 @@ func (s *Store) write(ctx context.Context, fn func(tx *writes) error) error {
 
 // next returns the sequence number of the next entry.
 func (w *writes) next() (uint64, error) {
-	sequence, err := changelog.Next(w.Tx)
-	if err != nil {
-		return 0, fmt.Errorf("read change log: %w", err)
+	if !w.sized {
+		var err error
+		if w.size, err = changelog.Size(w.Tx); err != nil {
+			return 0, fmt.Errorf("read change log: %w", err)
+		}
+		w.sized = true
 	}
-	return sequence, nil
+	return w.size + uint64(w.Appended(changelog.Name)), nil
+}
+
+// pending reports whether an entry belongs to the commit of the transaction, and is therefore not in
+// the log yet.
+func (w *writes) pending(sequence uint64) (bool, error) {
+	next, err := w.next()
+	return w.size <= sequence && sequence < next, err
 }
 
 // put writes a row that the next entry lists.

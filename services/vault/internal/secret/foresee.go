@@ -1,0 +1,73 @@
+package secret
+
+import (
+	"context"
+
+	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/memory"
+)
+
+// # Sealing before the transaction
+//
+// A value is sealed for a version number, and checked against the fields of its secret, which are
+// known for certain only in the transaction. Transactions run one at a time, so an update does both
+// before its transaction, for the secret as it is then. If another change comes first, the
+// transaction does both again.
+
+// foreseen is the value of an update and what became of it before the transaction.
+type foreseen struct {
+	material
+
+	// before is the secret as it was then. It is zero if the secret did not exist.
+	before Secret
+	// done is whether the value was checked and sealed for that secret.
+	done bool
+	// stored is the sealed value, unless it was refused.
+	stored  Stored
+	refused error
+}
+
+// foresee returns the value of an update, checked and sealed for the secret as it is. The caller must
+// zero the plaintext, even after an error. An error of the change itself is left to the transaction.
+func (s *Store) foresee(ctx context.Context, call Call, name Name, change Change) (f foreseen, err error) {
+	var after Secret
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		if f.before, err = loadSecret(r, name); err != nil {
+			return err
+		}
+		if applied, err := change.apply(r, f.before); err == nil {
+			after, f.done = applied, true
+		}
+		return nil
+	})
+	if err != nil && !fault.Is(err, NotFound) {
+		return f, err
+	}
+	f.material, err = s.draw(ctx, change.Value, f.before.Usage, func(m *material) error {
+		if f.done {
+			f.stored, f.refused = s.vetAndSeal(call, change, after, m)
+		}
+		return nil
+	})
+	return f, err
+}
+
+// sealed returns the sealed value of an update in its transaction, for the secret before and after
+// it.
+func (s *Store) sealed(u update, before, after Secret) (stored Stored, err error) {
+	if u.done && before.UID == u.before.UID && before.Revision == u.before.Revision && before.Last == u.before.Last {
+		return u.stored, u.refused
+	}
+	memory.Do(func() { stored, err = s.vetAndSeal(u.call, u.change, after, &u.material) })
+	return stored, err
+}
+
+// vetAndSeal checks a value against the other fields of its secret and seals it for the next version.
+func (s *Store) vetAndSeal(call Call, change Change, after Secret, m *material) (Stored, error) {
+	beside := storing{secret: after, value: change.Value, reason: call.Author.Reason, id: "secret.name"}
+	if err := beside.vet(m); err != nil {
+		return Stored{}, err
+	}
+	return s.seal(after, after.Last+1, *m)
+}
