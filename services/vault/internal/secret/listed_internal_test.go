@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/keyward/keyward/pkg/slab"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
@@ -44,7 +45,7 @@ func TestAListShowsWhatIsStored(t *testing.T) {
 	want.LastChange, want.Ports, want.UsedPorts, want.Public, want.Kind, want.EarlierUse = 0, false, nil, false, 0, ""
 	want.Purpose, want.Holders, want.Replaced, want.Rewrites, want.Destroyed = nil, nil, nil, nil, nil
 	var got Secret
-	if err := got.parseListed(name, text); err != nil {
+	if err := got.parseListed(name, text, new(slab.Strings)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -56,7 +57,7 @@ func TestAMalformedRecordIsNotListed(t *testing.T) {
 	t.Parallel()
 	var got Secret
 	for _, text := range []string{"", "\x0a\x01x", "\xff"} {
-		if err := got.parseListed(Name{}, []byte(text)); err == nil {
+		if err := got.parseListed(Name{}, []byte(text), new(slab.Strings)); err == nil {
 			t.Errorf("parseListed(%q) succeeds", text)
 		}
 	}

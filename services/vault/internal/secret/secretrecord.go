@@ -7,6 +7,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/pkg/slab"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
@@ -86,12 +87,12 @@ func (s *Secret) parse(name Name, text []byte) error {
 
 // parseListed sets the fields of the secret that a list shows, and shares the memory of text. It
 // takes half of the time of parse, which a list spends for each of its secrets.
-func (s *Secret) parseListed(name Name, text []byte) error {
+func (s *Secret) parseListed(name Name, text []byte, texts *slab.Strings) error {
 	var m stored.ListedSecret
 	if err := m.UnmarshalVTUnsafe(text); err != nil || len(m.GetUid()) != uidSize {
 		return read("secret", errRecord)
 	}
-	uid, created := textOf(m.GetUid()), timeOf(m.GetCreated())
+	uid, created := texts.Of(appendUID(make([]byte, 0, uidTextSize), m.GetUid())), timeOf(m.GetCreated())
 	*s = Secret{
 		Name: name, UID: uid, Created: created, Updated: created.Add(time.Duration(m.GetUpdatedAfter())),
 		Revision: resource.FirstRevision(uid) + m.GetChanges(),
