@@ -111,8 +111,8 @@ func cutGroup(key []byte, strings int) (group []byte, ok bool) {
 }
 
 // maxSteps is the number of rows of a group that are passed one by one, before a search, which
-// costs as much as several steps.
-const maxSteps = 6
+// costs as much as about ten steps.
+const maxSteps = 10
 
 // pass narrows the range to the keys after a group.
 func (it *iterator) pass(group []byte) {

@@ -89,7 +89,7 @@ func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsReques
 		return nil, err
 	}
 	scans := s.secrets.Scans(query)
-	var shown shownPage
+	shown := shownPage{left: p.Limit}
 	secrets, next, err := secret.List(ctx, s.secrets, query, shown.of)
 	if err != nil {
 		return nil, err

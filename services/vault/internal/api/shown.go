@@ -21,12 +21,14 @@ func secretToProto(s secret.Secret) *vaultv1.Secret {
 	return new(shownSecret).of(&s, &texts)
 }
 
-// The messages of a list are allocated in slabs, which grow up to this number of messages: a larger
-// slab costs the runtime more.
-const maxSlab = 32
+// The messages of a list are allocated in slabs, which grow up to maxSlab messages: larger slabs cost
+// the runtime more.
+const minSlab, maxSlab = 4, 32
 
 // A shownPage allocates the messages of a list together.
 type shownPage struct {
+	// left is the maximum number of messages that follow.
+	left  int
 	free  []shownSecret
 	size  int // of the last slab
 	texts slab.Strings
@@ -34,8 +36,9 @@ type shownPage struct {
 
 func (p *shownPage) of(s *secret.Secret) *vaultv1.Secret {
 	if len(p.free) == 0 {
-		p.size = min(max(p.size*2, 4), maxSlab)
+		p.size = max(1, min(max(p.size*2, minSlab), maxSlab, p.left))
 		p.free = make([]shownSecret, p.size)
+		p.left -= p.size
 	}
 	shown := &p.free[0]
 	p.free = p.free[1:]
@@ -47,11 +50,14 @@ func (shown *shownSecret) of(s *secret.Secret, texts *slab.Strings) *vaultv1.Sec
 	var text [256]byte
 	setTime(&shown.created, s.Created)
 	setTime(&shown.updated, s.Updated)
+	name := secret.AppendName(text[:0], s.Name)
+	both := texts.Of(s.AppendEtag(name))
 	pb := &shown.message
-	pb.Name, pb.Uid, pb.Description, pb.Labels = texts.Of(secret.AppendName(text[:0], s.Name)), s.UID, s.Description, s.Labels
+	pb.Name, pb.Etag = both[:len(name)], both[len(name):]
+	pb.Uid, pb.Description, pb.Labels = s.UID, s.Description, s.Labels
 	pb.Usage, pb.MaskedValue, pb.AllowedHosts = usageToProto(s.Usage), maskedValue, s.AllowedHosts
 	pb.CurrentVersion, pb.LatestVersion, pb.State = s.Current, s.Last, stateToProto(s.State)
-	pb.CreateTime, pb.UpdateTime, pb.Etag = &shown.created, &shown.updated, texts.Of(s.AppendEtag(text[:0]))
+	pb.CreateTime, pb.UpdateTime = &shown.created, &shown.updated
 	pb.ReferenceCount, pb.Shared = min(s.References, secret.MaxReferences), s.Shared
 	pb.RotationPeriod, pb.ValueFacts = periodToProto(s.RotationPeriod), valueFactsToProto(s.Taken)
 	if s.RotationPeriod > 0 {

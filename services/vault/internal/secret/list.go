@@ -89,9 +89,8 @@ func List[T any](ctx context.Context, s *Store, q Query, show func(*Secret) T) (
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		page, next, first, last, unread, outdated = make([]T, 0, min(q.Limit, usualPage)), nil, nil, nil, "", 0
 		examined, size := 0, 0
-		var texts slab.Strings
-		var sec Secret
-		for c, err := range s.candidates(r, q, &texts) {
+		var l listed
+		for c, err := range s.candidates(r, q, &l.texts) {
 			if err != nil {
 				unread = c.id
 				return err
@@ -101,7 +100,7 @@ func List[T any](ctx context.Context, s *Store, q Query, show func(*Secret) T) (
 				return nil
 			}
 			examined++
-			bytes, err := c.load(r, q, &sec, &texts)
+			bytes, err := c.load(r, &q, &l)
 			if err != nil {
 				unread = c.id
 				return err
@@ -109,12 +108,12 @@ func List[T any](ctx context.Context, s *Store, q Query, show func(*Secret) T) (
 			if bytes < 0 {
 				outdated++
 			}
-			if bytes > 0 && q.admits(&sec) {
+			if bytes > 0 && q.admits(&l.secret) {
 				if size += bytes; len(page) > 0 && size > maxPageBytes {
 					next = last
 					return nil
 				}
-				page = append(page, show(&sec))
+				page = append(page, show(&l.secret))
 			}
 			if last = c.position; first == nil {
 				first = c.position
@@ -145,7 +144,7 @@ func listing(workspace, id string, err error) error {
 }
 
 // admits reports whether a secret passes the filters.
-func (q Query) admits(sec *Secret) bool {
+func (q *Query) admits(sec *Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
 		return false
 	}
@@ -175,7 +174,7 @@ type candidate struct {
 // load reads the candidate's secret and returns its stored size, which is 0 if the query does not
 // match its ID or if the secret was deleted in the meantime, and negative if the candidate's row is
 // outdated.
-func (c *candidate) load(r kv.Reader, q Query, sec *Secret, texts *slab.Strings) (size int, err error) {
+func (c *candidate) load(r kv.Reader, q *Query, l *listed) (size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
 		return 0, nil
 	}
@@ -190,12 +189,12 @@ func (c *candidate) load(r kv.Reader, q Query, sec *Secret, texts *slab.Strings)
 		}
 	}
 	if stored != nil {
-		err = sec.parseListed(name, stored, texts)
+		err = l.parse(name, stored)
 	}
 	switch {
 	case err != nil:
 		return 0, err
-	case q.ByUpdate && (stored == nil || !sec.updatedAt(c.at)):
+	case q.ByUpdate && (stored == nil || !l.secret.updatedAt(c.at)):
 		return -1, nil
 	}
 	return len(stored), nil

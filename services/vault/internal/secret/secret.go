@@ -234,7 +234,7 @@ const MaxReferences = 1000
 func (s Secret) Etag() string { return strconv.FormatUint(s.Revision, etagBase) }
 
 // AppendEtag appends the etag.
-func (s Secret) AppendEtag(to []byte) []byte { return strconv.AppendUint(to, s.Revision, etagBase) }
+func (s *Secret) AppendEtag(to []byte) []byte { return strconv.AppendUint(to, s.Revision, etagBase) }
 
 const etagBase = 10
 
