@@ -14,7 +14,7 @@ const (
 // Strings makes strings from bytes. The zero value is ready for use. Do not copy it.
 type Strings struct{ chunk strings.Builder }
 
-// Of returns a text as a string.
+// Of returns a string with the bytes of text.
 func (s *Strings) Of(text []byte) string {
 	if s.chunk.Cap()-s.chunk.Len() < len(text) {
 		size := max(len(text), minChunk, min(s.chunk.Cap()*growth, maxChunk))
