@@ -77,7 +77,7 @@ func (a *Authenticator) Open(key, stored []byte) (value []byte, ok bool) {
 // A rowMAC is reused, because creating one costs as much as several MACs.
 type rowMAC struct {
 	hash hash.Hash
-	size [4]byte
+	head []byte
 	sum  [sha256.Size]byte
 }
 
@@ -85,9 +85,8 @@ func (a *Authenticator) append(to []byte, macs *sync.Pool, key, value []byte) []
 	m := macs.Get().(*rowMAC)
 	defer macs.Put(m)
 	m.hash.Reset()
-	binary.BigEndian.PutUint32(m.size[:], uint32(len(key)))
-	m.hash.Write(m.size[:])
-	m.hash.Write(key)
+	m.head = append(binary.BigEndian.AppendUint32(m.head[:0], uint32(len(key))), key...)
+	m.hash.Write(m.head)
 	m.hash.Write(value)
 	return append(to, m.hash.Sum(m.sum[:0])[:MACSize]...)
 }

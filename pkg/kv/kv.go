@@ -98,7 +98,7 @@ type Reader interface {
 
 	// Scan yields the pairs of a range in key order, at most r.Limit of them. It ends after the first
 	// error. If that is about one value, the pair has its key, so that another scan can continue
-	// behind it.
+	// behind it. Pairs may share an allocation of a few KiB: copy what outlives the others.
 	Scan(r Range) iter.Seq2[Pair, error]
 }
 

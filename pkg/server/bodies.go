@@ -105,37 +105,53 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		r.load.give()
 		return nil, fmt.Errorf("response of type %T is no message", r.response)
 	}
-	data, err := marshal(message)
+	data, err := encode(message)
 	// It may contain a secret, and the request stays until the response was sent.
 	r.response = nil
-	if err != nil || mem.IsBelowBufferPoolingThreshold(cap(data)) { // these buffers are not reported
+	if err != nil {
 		r.load.give()
-		return mem.BufferSlice{mem.SliceBuffer(data)}, err
+		return nil, err
 	}
-	r.load.charge(len(data))
-	return mem.BufferSlice{mem.NewBuffer(&data, sent{&r.load})}, nil
+	if mem.IsBelowBufferPoolingThreshold(len(*data)) { // the library does not report that it sent these
+		r.load.give()
+		return mem.BufferSlice{mem.SliceBuffer(*data)}, nil
+	}
+	r.load.charge(len(*data))
+	return mem.BufferSlice{mem.NewBuffer(data, sent{&r.load})}, nil
 }
 
-// marshal encodes a message. The messages of the contract have generated code for it, which takes
-// a quarter of the time.
-func marshal(message proto.Message) ([]byte, error) {
-	if m, ok := message.(interface{ MarshalVT() ([]byte, error) }); ok {
-		return m.MarshalVT()
+// encode encodes a message, in a buffer of the library's pool if it is large enough for [sent] to give
+// the buffer back. The messages of the contract have generated code for it, which takes a quarter of
+// the time.
+func encode(message proto.Message) (*[]byte, error) {
+	generated, ok := message.(interface {
+		SizeVT() int
+		MarshalToSizedBufferVT(data []byte) (int, error)
+	})
+	if !ok {
+		data, err := proto.Marshal(message)
+		return &data, err
 	}
-	return proto.Marshal(message)
+	size := generated.SizeVT()
+	data := new([]byte)
+	if mem.IsBelowBufferPoolingThreshold(size) {
+		*data = make([]byte, size)
+	} else {
+		data = mem.DefaultBufferPool().Get(size)
+	}
+	_, err := generated.MarshalToSizedBufferVT(*data)
+	return data, err
 }
 
 // sent releases a load when its buffer is no longer used.
 type sent struct{ load *load }
 
 // Get is never called: buffers are not taken from this pool.
-func (sent) Get(length int) *[]byte {
-	data := make([]byte, length)
-	return &data
-}
+func (sent) Get(length int) *[]byte { return mem.DefaultBufferPool().Get(length) }
 
 // Put erases a sent buffer, which may contain a secret, and releases the load of its request.
 func (s sent) Put(data *[]byte) {
 	clear(*data)
+	mem.DefaultBufferPool().Put(data)
 	s.load.give()
 }

@@ -20,7 +20,8 @@ func (s *snapshot) Scan(r kv.Range) iter.Seq2[kv.Pair, error] {
 		it := iterator{s: s, r: r}
 		defer it.cursors.end(s.state)
 		it.start()
-		for range r.Limit {
+		for left := range r.Limit {
+			it.copies.left = r.Limit - left
 			pair, ok, err := it.next()
 			if err != nil {
 				yield(pair, err)
@@ -50,7 +51,8 @@ type iterator struct {
 	// last is the last key that was visited in any source, unless r excludes it.
 	last []byte
 	// after is the memory of r.Start after a group.
-	after []byte
+	after  []byte
+	copies copies
 }
 
 // next returns the next pair. The caller owns its bytes.
@@ -68,10 +70,15 @@ func (it *iterator) next() (pair kv.Pair, ok bool, err error) {
 			return it.group(group, key, stored)
 		}
 	}
-	if pair, err = it.s.rows.decodePair(key, stored); err != nil {
-		return kv.Pair{Key: bytes.Clone(key)}, false, err
-	}
-	return pair, true, nil
+	pair, err = it.decode(key, stored)
+	return pair, err == nil, err
+}
+
+// decode returns a copy of a pair. If its value is damaged, the pair has only its key.
+func (it *iterator) decode(key, stored []byte) (pair kv.Pair, err error) {
+	pair.Key, stored = it.copies.of(key, stored)
+	pair.Value, err = it.s.rows.verify(pair.Key, stored)
+	return pair, err
 }
 
 // group returns the pair of a group whose first key in the direction of the scan is given, and
@@ -82,10 +89,9 @@ func (it *iterator) group(group, key, stored []byte) (pair kv.Pair, ok bool, err
 		stored, found = it.s.find(group)
 	}
 	if found {
-		pair, err = it.s.rows.decodePair(group, stored)
-	}
-	if !found || err != nil {
-		pair = kv.Pair{Key: bytes.Clone(group)}
+		pair, err = it.decode(group, stored)
+	} else {
+		pair.Key, _ = it.copies.of(group, nil)
 	}
 	it.pass(group)
 	return pair, err == nil, err
@@ -93,20 +99,20 @@ func (it *iterator) group(group, key, stored []byte) (pair kv.Pair, ok bool, err
 
 // cutGroup returns the first strings of a key, and whether it has as many.
 func cutGroup(key []byte, strings int) (group []byte, ok bool) {
-	for i, c := range key {
-		if c != 0 { // the end of a string
-			continue
+	end := 0
+	for range strings {
+		size := bytes.IndexByte(key[end:], 0) // the end of a string
+		if size < 0 {
+			return nil, false
 		}
-		if strings--; strings == 0 {
-			return key[:i+1], true
-		}
+		end += size + 1
 	}
-	return nil, false
+	return key[:end], true
 }
 
 // maxSteps is the number of rows of a group that are passed one by one, before a search, which
-// costs as much as several steps.
-const maxSteps = 6
+// costs as much as about ten steps.
+const maxSteps = 10
 
 // pass narrows the range to the keys after a group.
 func (it *iterator) pass(group []byte) {
@@ -119,7 +125,7 @@ func (it *iterator) pass(group []byte) {
 	}
 	it.last = nil
 	for range maxSteps {
-		if it.load(); it.key == nil || within(it.key, it.r) {
+		if it.load(); it.key == nil || !bytes.HasPrefix(it.key, group) {
 			return
 		}
 		it.loaded = false

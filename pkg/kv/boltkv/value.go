@@ -53,24 +53,10 @@ func (r *rows) encode(key, value []byte) []byte {
 	return append(stored, value...)
 }
 
-// decode returns a copy of the value, or an error that wraps kv.ErrCorrupt.
+// decode returns a copy of the value, or an error that wraps kv.ErrCorrupt. It checks the copy, so
+// that a change of the file in the meantime is noticed.
 func (r *rows) decode(key, stored []byte) ([]byte, error) {
-	value, err := r.verify(key, stored)
-	if err != nil {
-		return nil, err
-	}
-	return append(make([]byte, 0, len(value)), value...), nil
-}
-
-// decodePair is decode for a pair. Key and value share their memory.
-func (r *rows) decodePair(key, stored []byte) (kv.Pair, error) {
-	value, err := r.verify(key, stored)
-	if err != nil {
-		return kv.Pair{}, err
-	}
-	both := make([]byte, 0, len(key)+len(value))
-	both = append(append(both, key...), value...)
-	return kv.Pair{Key: both[:len(key):len(key)], Value: both[len(key):]}, nil
+	return r.verify(key, bytes.Clone(stored))
 }
 
 // verify returns the value in stored bytes.

@@ -70,12 +70,13 @@ func name(id string) secret.Name {
 func convert(t testing.TB, cfg vault.Config, c secret.Conversion) {
 	t.Helper()
 	open(t, cfg, func(s *secret.Store) {
-		all, _, err := s.List(t.Context(), secret.Query{Workspace: name("").Workspace, Page: secret.Page{Limit: 100}})
+		query := secret.Query{Workspace: name("").Workspace, Page: secret.Page{Limit: 100}}
+		names, _, err := secret.List(t.Context(), s, query, func(sec *secret.Secret) secret.Name { return sec.Name })
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, sec := range all {
-			if err := s.Convert(t.Context(), sec.Name, c); err != nil {
+		for _, name := range names {
+			if err := s.Convert(t.Context(), name, c); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -44,45 +44,6 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 	return q, nil
 }
 
-// A shownSecret is the message of a secret with its times, so that they are allocated together.
-type shownSecret struct {
-	message               vaultv1.Secret
-	created, updated, due timestamppb.Timestamp
-}
-
-func secretToProto(s secret.Secret) *vaultv1.Secret { return new(shownSecret).of(&s) }
-
-// secretsToProto converts a page of secrets.
-func secretsToProto(secrets []secret.Secret) []*vaultv1.Secret {
-	shown, messages := make([]shownSecret, len(secrets)), make([]*vaultv1.Secret, len(secrets))
-	for i := range secrets {
-		messages[i] = shown[i].of(&secrets[i])
-	}
-	return messages
-}
-
-// of sets the message to that of a secret and returns it.
-func (shown *shownSecret) of(s *secret.Secret) *vaultv1.Secret {
-	setTime(&shown.created, s.Created)
-	setTime(&shown.updated, s.Updated)
-	pb := &shown.message
-	pb.Name, pb.Uid, pb.Description, pb.Labels = s.Name.String(), s.UID, s.Description, s.Labels
-	pb.Usage, pb.MaskedValue, pb.AllowedHosts = usageToProto(s.Usage), maskedValue, s.AllowedHosts
-	pb.CurrentVersion, pb.LatestVersion, pb.State = s.Current, s.Last, stateToProto(s.State)
-	pb.CreateTime, pb.UpdateTime, pb.Etag = &shown.created, &shown.updated, s.Etag()
-	pb.ReferenceCount, pb.Shared = min(s.References, secret.MaxReferences), s.Shared
-	pb.RotationPeriod, pb.ValueFacts = periodToProto(s.RotationPeriod), valueFactsToProto(s.Taken)
-	if s.RotationPeriod > 0 {
-		setTime(&shown.due, s.RotationDue)
-		pb.RotationDueTime = &shown.due
-	}
-	return pb
-}
-
-func setTime(pb *timestamppb.Timestamp, t time.Time) {
-	pb.Seconds, pb.Nanos = t.Unix(), int32(t.Nanosecond())
-}
-
 // purposeToProto returns nil for a secret without a purpose.
 func purposeToProto(state secret.PurposeState, p secret.Purpose) *vaultv1.KeyPurpose {
 	if state == "" {

@@ -89,12 +89,13 @@ func (s *Server) ListSecrets(ctx context.Context, req *vaultv1.ListSecretsReques
 		return nil, err
 	}
 	scans := s.secrets.Scans(query)
-	found, next, err := s.secrets.List(ctx, query)
+	shown := shownPage{left: p.Limit}
+	secrets, next, err := secret.List(ctx, s.secrets, query, shown.of)
 	if err != nil {
 		return nil, err
 	}
 	return &vaultv1.ListSecretsResponse{
-		Secrets: secretsToProto(found), NextPageToken: seal(next), IndexIncomplete: scans,
+		Secrets: secrets, NextPageToken: seal(next), IndexIncomplete: scans,
 	}, nil
 }
 

@@ -138,7 +138,7 @@ func BenchmarkReads(b *testing.B) {
 			if n > 0 {
 				q.Cursor = secret.SecretKey(made[n*50%(secrets-50)].Name)
 			}
-			found, _, err := f.List(b.Context(), q)
+			found, _, err := secret.List(b.Context(), f.Store, q, func(sec *secret.Secret) string { return sec.UID })
 			if err == nil && len(found) != 50 {
 				err = fmt.Errorf("%d secrets", len(found))
 			}

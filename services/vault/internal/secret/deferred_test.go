@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -353,19 +354,19 @@ func TestLedgersThatWereDeferredCannotBeRemoved(t *testing.T) {
 	ledger := s.rowOf(t, secret.NoncesKey(made.Name, made.UID, 1))
 	s.edit(t, map[string][]byte{string(secret.NoncesKey(made.Name, made.UID, 1)): nil})
 	for _, version := range []uint32{1, 2} {
-		if _, err := s.reserveOf(t, made, version, 1); !errors.Is(err, secret.ErrTampered) {
+		if _, err := s.reserveOf(t, made, version, 1); !errors.Is(err, audit.ErrMismatch) {
 			t.Errorf("a reservation of version %d without the ledger = %v", version, err)
 		}
 	}
-	if _, _, err := s.Versions(t.Context(), made.Name, secret.Page{Limit: 10}); !errors.Is(err, secret.ErrTampered) {
+	if _, _, err := s.Versions(t.Context(), made.Name, secret.Page{Limit: 10}); !errors.Is(err, audit.ErrMismatch) {
 		t.Errorf("Versions without the ledger = %v", err)
 	}
 	s.edit(t, unbound)
-	if _, _, err := s.Versions(t.Context(), made.Name, secret.Page{Limit: 10}); !errors.Is(err, secret.ErrTampered) {
+	if _, _, err := s.Versions(t.Context(), made.Name, secret.Page{Limit: 10}); !errors.Is(err, audit.ErrMismatch) {
 		t.Errorf("Versions with the secret from before the binding = %v", err)
 	}
 	_, _, err := s.Bind(t.Context(), secret.Call{}, made.Name, "allowlist", useFor("another", "op2", gcm))
-	if !errors.Is(err, secret.ErrTampered) {
+	if !errors.Is(err, audit.ErrMismatch) {
 		t.Errorf("Bind with the secret from before the binding = %v", err)
 	}
 	for key, row := range ledger {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/slab"
 )
 
 // The key space, which package stored documents.
@@ -73,14 +74,13 @@ func rawUID(uid string) (raw [uidSize]byte) {
 
 // textOf returns the text of a uid of a secret or a version.
 func textOf(raw []byte) string {
-	var text [2 * uidTextSize]byte
-	size := uidText.EncodedLen(len(raw))
-	if size > len(text) {
+	if uidText.EncodedLen(len(raw)) > 2*uidTextSize {
 		return ""
 	}
-	uidText.Encode(text[:size], raw)
-	return string(text[:size])
+	return string(appendUID(make([]byte, 0, 2*uidTextSize), raw))
 }
+
+func appendUID(to, raw []byte) []byte { return uidText.AppendEncode(to, raw) }
 
 // ofUID starts a key of an incarnation of a name.
 func ofUID(k kind, n Name, uid string) kv.Key {
@@ -237,6 +237,15 @@ func cutName(key []byte, space string) (n Name, rest []byte, err error) {
 func lastText(key []byte, prefix kv.Key) (string, error) {
 	text, _, err := kv.CutText(key[len(prefix):])
 	return text, err
+}
+
+// lastID is lastText for the ID of a secret, which needs no escapes.
+func lastID(key []byte, prefix kv.Key, texts *slab.Strings) (string, error) {
+	end := len(key) - 1
+	if end <= len(prefix) || key[end] != 0 {
+		return "", errKey
+	}
+	return texts.Of(key[len(prefix):end]), nil
 }
 
 // lastUID returns the uid at the end of a key that consists of prefix and a uid.

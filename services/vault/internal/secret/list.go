@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/pkg/slab"
 )
 
 // maxExamined is the maximum number of secrets that are examined for one page. A filter that few
@@ -21,7 +23,7 @@ const maxExamined = 5000
 // stays within the 4 MiB that gRPC clients accept.
 const maxPageBytes = 1 << 20
 
-// usualPage is the number of secrets for which List has room from the start.
+// usualPage is the number of secrets for which [List] has room from the start.
 const usualPage = 50
 
 // A Page selects a part of a list.
@@ -73,38 +75,45 @@ type Query struct {
 	Page
 }
 
-// List returns a page of secrets and the cursor of the next page, which is nil only at the end. A
-// page may be shorter than its limit. The secrets have no fields that only decisions need, such as
-// their holders.
-func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte, err error) {
+// List returns a page of secrets, converted by show, and the cursor of the next page, which is nil only
+// at the end. A page may be shorter than its limit. The secrets have no fields that only decisions
+// need, such as their holders. A secret that show receives is valid until show returns; its strings,
+// slices, and maps remain.
+//
+// A secret that cannot be read fails the whole page, because a list must not leave out a secret. The
+// error names it.
+func List[T any](ctx context.Context, s *Store, q Query, show func(*Secret) T) (page []T, next []byte, err error) {
 	var first, last []byte
+	var unread string
 	outdated := 0
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		found, next, first, last, outdated = make([]Secret, 0, min(q.Limit, usualPage)), nil, nil, nil, 0
+		page, next, first, last, unread, outdated = make([]T, 0, min(q.Limit, usualPage)), nil, nil, nil, "", 0
 		examined, size := 0, 0
-		for c, err := range s.candidates(r, q) {
+		var l listed
+		for c, err := range s.candidates(r, q, &l.texts) {
 			if err != nil {
-				return fmt.Errorf("list secrets: %w", err)
+				unread = c.id
+				return err
 			}
-			if len(found) == q.Limit || examined == maxExamined {
+			if len(page) == q.Limit || examined == maxExamined {
 				next = last
 				return nil
 			}
 			examined++
-			found = append(found, Secret{}) // read into its place, because a Secret is large
-			sec := &found[len(found)-1]
-			bytes, err := c.load(r, q, sec)
+			bytes, err := c.load(r, &q, &l)
 			if err != nil {
+				unread = c.id
 				return err
 			}
 			if bytes < 0 {
 				outdated++
 			}
-			if bytes <= 0 || !q.admits(sec) {
-				found = found[:len(found)-1]
-			} else if size += bytes; len(found) > 1 && size > maxPageBytes {
-				found, next = found[:len(found)-1], last
-				return nil
+			if bytes > 0 && q.admits(&l.secret) {
+				if size += bytes; len(page) > 0 && size > maxPageBytes {
+					next = last
+					return nil
+				}
+				page = append(page, show(&l.secret))
 			}
 			if last = c.position; first == nil {
 				first = c.position
@@ -118,11 +127,24 @@ func (s *Store) List(ctx context.Context, q Query) (found []Secret, next []byte,
 		}
 		s.hintOutdated(kv.Range{Start: first, End: kv.After(last)})
 	}
-	return found, next, err
+	return page, next, listing(q.Workspace, unread, err)
+}
+
+// listing wraps the error of a list. It names the secret with an ID, unless that is empty. It must not
+// be called in a transaction, whose errors may reach logs that do not show names.
+func listing(workspace, id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case id == "":
+		return fmt.Errorf("list secrets: %w", err)
+	default:
+		return fmt.Errorf("list secrets: %s: %w", Name{Workspace: workspace, ID: id}, err)
+	}
 }
 
 // admits reports whether a secret passes the filters.
-func (q Query) admits(sec *Secret) bool {
+func (q *Query) admits(sec *Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
 		return false
 	}
@@ -152,7 +174,7 @@ type candidate struct {
 // load reads the candidate's secret and returns its stored size, which is 0 if the query does not
 // match its ID or if the secret was deleted in the meantime, and negative if the candidate's row is
 // outdated.
-func (c candidate) load(r kv.Reader, q Query, sec *Secret) (size int, err error) {
+func (c *candidate) load(r kv.Reader, q *Query, l *listed) (size int, err error) {
 	if !search.Matches(c.id, strings.ToLower(q.Substring)) {
 		return 0, nil
 	}
@@ -167,12 +189,12 @@ func (c candidate) load(r kv.Reader, q Query, sec *Secret) (size int, err error)
 		}
 	}
 	if stored != nil {
-		err = sec.parseListed(name, stored)
+		err = l.parse(name, stored)
 	}
 	switch {
 	case err != nil:
 		return 0, err
-	case q.ByUpdate && (stored == nil || !sec.updatedAt(c.at)):
+	case q.ByUpdate && (stored == nil || !l.secret.updatedAt(c.at)):
 		return -1, nil
 	}
 	return len(stored), nil
@@ -184,34 +206,39 @@ func (q Query) searches() bool { return q.Substring != "" && !q.ByUpdate }
 // candidates yields a few more secrets than a page examines, in the query's order. It finds a
 // substring of the ID in the search index, if that is complete, and everything else in the store.
 // The cursors of both ways are the same.
-func (s *Store) candidates(r kv.Reader, q Query) iter.Seq2[candidate, error] {
+func (s *Store) candidates(r kv.Reader, q Query, texts *slab.Strings) iter.Seq2[candidate, error] {
 	switch {
 	case q.ByUpdate:
-		return byUpdate(r, q)
+		return byUpdate(r, q, texts)
 	case q.searches() && s.index.Complete():
 		return s.bySubstring(q)
 	default:
-		return byName(r, q)
+		return byName(r, q, texts)
 	}
 }
 
-func byName(r kv.Reader, q Query) iter.Seq2[candidate, error] {
+func byName(r kv.Reader, q Query, texts *slab.Strings) iter.Seq2[candidate, error] {
 	prefix := secretsKey(q.Workspace)
 	return scanCandidates(r, q, prefix, secretStrings, func(pair kv.Pair) (candidate, error) {
-		id, err := lastText(pair.Key, prefix)
+		id, err := lastID(pair.Key, prefix, texts)
 		return candidate{position: pair.Key, id: id, stored: pair.Value, read: true}, err
 	})
 }
 
-func byUpdate(r kv.Reader, q Query) iter.Seq2[candidate, error] {
+func byUpdate(r kv.Reader, q Query, texts *slab.Strings) iter.Seq2[candidate, error] {
 	prefix := updatesKey(q.Workspace)
 	return scanCandidates(r, q, prefix, 0, func(pair kv.Pair) (candidate, error) {
-		name, at, err := updateOf(pair.Key)
-		return candidate{position: pair.Key, id: name.ID, at: at}, err
+		at, rest, err := kv.CutUint(pair.Key[len(prefix):])
+		if err != nil {
+			return candidate{}, err
+		}
+		id, err := lastID(rest, nil, texts)
+		return candidate{position: pair.Key, id: id, at: at}, err
 	})
 }
 
-// scanCandidates scans the keys that start with prefix, after the query's cursor.
+// scanCandidates scans the keys that start with prefix, after the query's cursor. The candidate of a
+// damaged row has its ID.
 func scanCandidates(r kv.Reader, q Query, prefix kv.Key, group int, read func(kv.Pair) (candidate, error)) iter.Seq2[candidate, error] {
 	return func(yield func(candidate, error) bool) {
 		if len(q.Cursor) > 0 && !bytes.HasPrefix(q.Cursor, prefix) {
@@ -222,8 +249,10 @@ func scanCandidates(r kv.Reader, q Query, prefix kv.Key, group int, read func(kv
 		all.Reverse, all.Group = q.Descending, group
 		for pair, err := range r.Scan(all.Behind(q.Cursor)) {
 			var c candidate
-			if err == nil {
-				c, err = read(pair)
+			if pair.Key != nil {
+				var malformed error
+				c, malformed = read(pair)
+				err = cmp.Or(err, malformed)
 			}
 			if !yield(c, err) || err != nil {
 				return

@@ -43,21 +43,47 @@ func TestAListShowsWhatIsStored(t *testing.T) {
 	}
 	want.LastChange, want.Ports, want.UsedPorts, want.Public, want.Kind, want.EarlierUse, want.Deferred = 0, false, nil, false, 0, "", 0
 	want.Purpose, want.Holders, want.Replaced, want.Rewrites, want.Destroyed = nil, nil, nil, nil, nil
-	var got Secret
-	if err := got.parseListed(name, text); err != nil {
+	var got listed
+	if err := got.parse(name, text); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got.secret); diff != "" {
 		t.Errorf("the listed secret differs (-want +got):\n%s", diff)
 	}
 }
 
 func TestAMalformedRecordIsNotListed(t *testing.T) {
 	t.Parallel()
-	var got Secret
+	var got listed
 	for _, text := range []string{"", "\x0a\x01x", "\xff"} {
-		if err := got.parseListed(Name{}, []byte(text)); err == nil {
-			t.Errorf("parseListed(%q) succeeds", text)
+		if err := got.parse(Name{}, []byte(text)); err == nil {
+			t.Errorf("parse(%q) succeeds", text)
 		}
+	}
+}
+
+// A list uses the memory of one secret for the next.
+func TestAListedSecretHasNothingOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	full, err := encode(codecs(t)["secret"].message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := make([]byte, uidSize)
+	bare, err := encode(&stored.Secret{Uid: uid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fresh, used listed
+	for _, text := range [][]byte{full, bare, full, bare} {
+		if err := used.parse(Name{"acme", "key"}, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fresh.parse(Name{"acme", "key"}, bare); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(fresh.secret, used.secret); diff != "" {
+		t.Errorf("the secret differs after another one (-want +got):\n%s", diff)
 	}
 }

@@ -91,6 +91,13 @@ func ParseReferrer(workspace, text string) (string, error) {
 }
 
 // String returns the resource name.
-func (n Name) String() string {
-	return resource.WorkspaceName(n.Workspace) + "/" + collection + "/" + n.ID
+func (n Name) String() string { return string(AppendName(make([]byte, 0, usualName), n)) }
+
+// usualName is more than the length of most resource names.
+const usualName = 128
+
+// AppendName appends the resource name of a secret.
+func AppendName(to []byte, n Name) []byte {
+	to = append(append(to, resource.WorkspaceName("")...), n.Workspace...)
+	return append(append(to, "/"+collection+"/"...), n.ID...)
 }

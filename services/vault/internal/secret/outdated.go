@@ -146,4 +146,4 @@ func outdatedOf(r kv.Reader, keys [][]byte) (outdated [][]byte, err error) {
 }
 
 // updatedAt reports whether the time in a row by update time is that of the secret.
-func (s Secret) updatedAt(at uint64) bool { return uint64(s.Updated.UnixNano()) == at }
+func (s *Secret) updatedAt(at uint64) bool { return uint64(s.Updated.UnixNano()) == at }

@@ -235,7 +235,12 @@ type Span struct {
 const MaxReferences = 1000
 
 // Etag returns a string that changes with every change of the secret.
-func (s Secret) Etag() string { return strconv.FormatUint(s.Revision, 10) }
+func (s Secret) Etag() string { return strconv.FormatUint(s.Revision, etagBase) }
+
+// AppendEtag appends the etag.
+func (s *Secret) AppendEtag(to []byte) []byte { return strconv.AppendUint(to, s.Revision, etagBase) }
+
+const etagBase = 10
 
 // checkEtag fails if the caller saw a revision other than the stored one. An empty etag matches
 // any revision.

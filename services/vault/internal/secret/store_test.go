@@ -85,6 +85,11 @@ func (f *fixture) open(t testing.TB) *secret.Store {
 	return s
 }
 
+// List returns the secrets of a page as they are.
+func (f *fixture) List(ctx context.Context, q secret.Query) ([]secret.Secret, []byte, error) {
+	return secret.List(ctx, f.Store, q, func(sec *secret.Secret) secret.Secret { return *sec })
+}
+
 func name(id string) secret.Name { return secret.Name{Workspace: "acme", ID: id} }
 
 // value returns a value, which may be weak: most tests are about something else.
