@@ -3,6 +3,7 @@ package endpoint
 import (
 	"hash/maphash"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,18 +88,26 @@ func claimKey(class, id string) string { return class + "\x00" + id }
 // count.
 func (c *claims) first(class string, among []string) (id string, found bool) {
 	for _, id := range among {
-		if c.keys.Contains(claimKey(class, id)) {
+		if key := claimKey(class, id); c.seek(key) == key {
 			return id, true
 		}
 	}
 	if among != nil {
 		return "", false
 	}
-	c.keys.Ascend(claimKey(class, ""), func(key string) bool {
-		id, found = strings.CutPrefix(key, claimKey(class, ""))
-		return false
+	prefix := claimKey(class, "")
+	return strings.CutPrefix(c.seek(prefix), prefix)
+}
+
+// seek returns the first key that is not before the given one, or an empty string. Unlike an
+// iterator, it allocates nothing.
+func (c *claims) seek(from string) string {
+	i := sort.Search(c.keys.Len(), func(i int) bool {
+		key, _ := c.keys.GetAt(i)
+		return key >= from
 	})
-	return id, found
+	key, _ := c.keys.GetAt(i)
+	return key
 }
 
 func newMatcher() *matcher {
@@ -300,6 +309,9 @@ func mayClimb(segment string) bool {
 			return true
 		}
 		segment = decoded
+	}
+	if !strings.Contains(segment, "..") {
+		return false
 	}
 	steps := strings.FieldsFunc(segment, func(r rune) bool { return r == '/' || r == '\\' })
 	return slices.ContainsFunc(steps, func(step string) bool {
