@@ -154,6 +154,14 @@ type Resource struct {
 // Workspace returns the ID of the workspace of the resource, or an empty string.
 func (r Resource) Workspace() string { return r.workspace }
 
+// WorkspaceName returns the name of the workspace of the resource, or an empty string.
+func (r Resource) WorkspaceName() string {
+	if r.Name == "" {
+		return ""
+	}
+	return r.Name[:len(workspaces)+len(r.workspace)]
+}
+
 // Resource returns the resource that a request to the method names, if its name is well-formed.
 func (r *Rule) Resource(request any) Resource {
 	message, ok := request.(proto.Message)

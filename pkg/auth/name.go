@@ -8,6 +8,8 @@ import (
 
 const (
 	maxName = 1024
+	// workspaces is the beginning of all names.
+	workspaces = "workspaces/"
 	// sealing is the only resource of which each workspace has exactly one. Its name has no ID at the
 	// end.
 	sealing = "sealing"
@@ -24,7 +26,7 @@ type target struct {
 // workspace. The ID `-` means any; as a workspace, it is covered only by a grant for all of them.
 // The setting `workspaces/{workspace}/sealing` has no ID.
 func parseTarget(name string) (target, bool) {
-	rest, ok := strings.CutPrefix(name, "workspaces/")
+	rest, ok := strings.CutPrefix(name, workspaces)
 	if !ok || len(name) > maxName {
 		return target{}, false
 	}

@@ -146,6 +146,9 @@ func parseHost(text string) (string, error) {
 }
 
 func asciiHost(text string) (string, error) {
+	if name := strings.TrimSuffix(text, "."); isNormal(name) {
+		return name, nil
+	}
 	name, err := idna.Lookup.ToASCII(text)
 	if err != nil {
 		return "", ErrHost
@@ -164,4 +167,24 @@ func asciiHost(text string) (string, error) {
 		return "", ErrHost
 	}
 	return name, nil
+}
+
+// isNormal reports whether a name is in its ASCII form at first sight. Nearly all names are. Names
+// with an internationalized label are not, because that label needs a closer look.
+func isNormal(name string) bool {
+	if len(name) > maxHost {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > maxLabel || label[0] == '-' || label[len(label)-1] == '-' ||
+			len(label) > 3 && label[2:4] == "--" {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -103,10 +103,11 @@ func (r *request) run(serve func() error) (err error) {
 	defer func() { // keep the server alive when a step of the chain itself panics
 		if value := recover(); value != nil {
 			a := answerTo(r, panicked(value))
-			r.log(a, 0)
+			r.log(a, time.Now())
 			err = a
 		}
 	}()
+	defer r.sendHeaders()
 	if err := r.identify(); err != nil {
 		return err
 	}
@@ -123,21 +124,33 @@ func (r *request) run(serve func() error) (err error) {
 	return nil
 }
 
-// identify assigns an ID to the request and returns it to the caller.
+// identify assigns an ID to the request. The headers of a response stream, which return it to the
+// caller, leave with its first message.
 func (r *request) identify() error {
 	ok := false
 	if given := metadata.ValueFromIncomingContext(r.Context, telemetry.RequestIDHeader); len(given) == 1 {
 		r.id, ok = telemetry.ParseRequestID(given[0])
 	}
 	if !ok {
-		r.id = telemetry.NewRequestID()
+		r.id = telemetry.NewRequestID(r.begin)
 	}
 	var err error
-	if r.wire, err = wireOf(r.Context); err != nil {
+	if r.wire, err = wireOf(r.Context); err != nil || !r.method.streams {
 		return err
 	}
-	return r.wire.SetHeader(metadata.MD{telemetry.RequestIDHeader: {r.id}}) // fails if the connection is gone
+	return r.wire.SetHeader(r.headers()) // fails if the connection is gone
 }
+
+// sendHeaders sends the headers of a response that is complete. The library would send them with the
+// response, but setting them before costs more, because it merges headers.
+func (r *request) sendHeaders() {
+	if r.wire != nil && !r.method.streams {
+		_ = r.wire.SendHeader(r.headers()) // fails if the connection is gone, as the response then does
+	}
+}
+
+// headers returns the headers of the response.
+func (r *request) headers() metadata.MD { return metadata.MD{telemetry.RequestIDHeader: {r.id}} }
 
 // answer serves the request and converts errors and panics into the response, or nil. It runs
 // inside the steps that log and count, so that panics are logged and counted.

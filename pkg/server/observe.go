@@ -15,23 +15,25 @@ import (
 
 // observe counts the request and writes its line to the log.
 func (r *request) observe(a *answer) {
-	took := time.Since(r.begin)
-	r.method.requests.End(codeOfAnswer(a), took)
+	now := time.Now()
+	r.method.requests.End(codeOfAnswer(a), now.Sub(r.begin))
 	if a != nil && a.reason == fault.RateLimited {
 		r.server.steps.requests.Limited()
 	}
-	r.log(a, took)
+	r.log(a, now)
 }
 
-// log writes the log line of the request.
-func (r *request) log(a *answer, took time.Duration) {
+// log writes the log line of a request that ends now.
+func (r *request) log(a *answer, now time.Time) {
 	line := telemetry.Request{
-		ID: r.id, RPC: r.method.rpc, Code: codeOfAnswer(a).String(), Took: took, Peer: auth.Peer(r),
+		ID: r.id, RPC: r.method.rpc, Code: codeOfAnswer(a).String(), Time: now, Took: now.Sub(r.begin), Peer: auth.Peer(r),
 		Subject: r.caller.Subject, Authentication: r.caller.Authentication, Address: r.caller.Address,
 		Failure: failure(a),
 	}
-	if span := trace.SpanContextFromContext(r); span.IsValid() {
-		line.TraceID = span.TraceID().String()
+	if r.server.telemetry.Traced {
+		if span := trace.SpanContextFromContext(r); span.IsValid() {
+			line.TraceID = span.TraceID().String()
+		}
 	}
 	r.server.telemetry.LogRequest(r, r.method.levelOf(a), &line)
 }

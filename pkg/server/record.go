@@ -11,7 +11,6 @@ import (
 
 	"github.com/keyward/keyward/pkg/accesslog"
 	"github.com/keyward/keyward/pkg/fault"
-	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/pkg/telemetry"
 )
 
@@ -95,7 +94,7 @@ func (r *request) appendRecord(line []byte, code codes.Code, now time.Time) []by
 		line = telemetry.AppendJSON(append(line, `,"address":`...), r.caller.Address)
 	}
 	if r.resource.Name != "" {
-		line = telemetry.AppendJSON(append(line, `,"workspace":`...), resource.WorkspaceName(r.resource.Workspace()))
+		line = telemetry.AppendJSON(append(line, `,"workspace":`...), r.resource.WorkspaceName())
 		line = telemetry.AppendJSON(append(line, `,"resource":`...), r.resource.Name)
 	}
 	return append(line, '}')

@@ -21,6 +21,8 @@ type broken struct {
 
 func (broken) SetHeader(metadata.MD) error { panic("canary") }
 
+func (broken) SendHeader(metadata.MD) error { panic("canary") }
+
 func TestPanicOfAStepEndsOneRequestOnly(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -29,13 +31,20 @@ func TestPanicOfAStepEndsOneRequestOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &Server{telemetry: observed}
-	r := s.newRequest(grpc.NewContextWithServerTransportStream(t.Context(), broken{}), &method{rpc: "some/method"})
-	err = r.run(func() error { return nil })
-	if status.Code(err) != codes.Internal {
-		t.Errorf("run() = %v, want Internal", err)
+	requests, err := telemetry.NewRequests(observed.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, streams := range []bool{false, true} {
+		m := &method{rpc: "some/method", streams: streams, requests: requests.Method("some", "method")}
+		r := s.newRequest(grpc.NewContextWithServerTransportStream(t.Context(), broken{}), m)
+		err = r.run(func() error { return nil })
+		if status.Code(err) != codes.Internal {
+			t.Errorf("run() of a method that streams (%v) = %v, want Internal", streams, err)
+		}
 	}
 	observed.Flush()
-	if text := out.String(); strings.Contains(text, "canary") || !strings.Contains(text, "value of type string") {
+	if text := out.String(); strings.Contains(text, "canary") || strings.Count(text, "value of type string") != 2 {
 		t.Errorf("the log should name the panic and not its value: %s", text)
 	}
 }

@@ -60,6 +60,8 @@ func (r *request) Value(key any) any {
 type wire interface {
 	// SetHeader adds to the headers of the response.
 	SetHeader(md metadata.MD) error
+	// SendHeader sends the headers of the response.
+	SendHeader(md metadata.MD) error
 	// RecvCompress returns the encoding of the messages.
 	RecvCompress() string
 	// ReadMessageHeader reads the five bytes before a message.

@@ -11,7 +11,9 @@ import (
 // its caller: no name, and no content of a field.
 type Request struct {
 	ID, RPC, Code string
-	Took          time.Duration
+	// Time is the end of the request.
+	Time time.Time
+	Took time.Duration
 	// Peer is the address of the other end of the connection. Empty fields from here on have no
 	// attribute.
 	Peer, TraceID string
@@ -53,7 +55,7 @@ func (t *Telemetry) LogRequest(ctx context.Context, level slog.Level, r *Request
 		return
 	}
 	var space [768]byte
-	_, _ = t.buffer.Write(r.append(space[:0], time.Now(), level, t.service)) // its error is nil
+	_, _ = t.buffer.Write(r.append(space[:0], level, t.service)) // its error is nil
 }
 
 // plain reports whether the strings of the line need no escaping in JSON.
@@ -73,9 +75,9 @@ func plain(text string) bool {
 }
 
 // append appends a line of plain strings.
-func (r *Request) append(line []byte, now time.Time, level slog.Level, service string) []byte {
+func (r *Request) append(line []byte, level slog.Level, service string) []byte {
 	line = append(line, `{"time":"`...)
-	line = now.AppendFormat(line, time.RFC3339Nano)
+	line = r.Time.AppendFormat(line, time.RFC3339Nano)
 	line = appendText(line, `","level":"`, level.String())
 	line = appendText(line, `","msg":"request","service":"`, service)
 	line = appendText(line, `","request_id":"`, r.ID)

@@ -17,11 +17,12 @@ const RequestIDHeader = "x-request-id"
 // answer it from its own fields. Other code calls [WithRequestID] and [RequestID].
 type RequestIDKey struct{}
 
-// NewRequestID returns a new ID: a UUID of version 7, so that IDs sort by time. IDs of the same
-// millisecond are unordered, because ordering them would make requests wait for each other.
-func NewRequestID() string {
+// NewRequestID returns a new ID for a request that arrives now: a UUID of version 7, so that IDs sort
+// by time. IDs of the same millisecond are unordered, because ordering them would make requests wait
+// for each other.
+func NewRequestID(now time.Time) string {
 	var id uuid.UUID
-	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16)
+	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16)
 	rand.Read(id[6:])
 	id[6] = id[6]&0x0f | 0x70 // version 7
 	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562

@@ -13,7 +13,7 @@ import (
 
 func TestRequestIDsAreFreshAndParse(t *testing.T) {
 	t.Parallel()
-	a, b := telemetry.NewRequestID(), telemetry.NewRequestID()
+	a, b := telemetry.NewRequestID(time.Now()), telemetry.NewRequestID(time.Now())
 	if a == b {
 		t.Errorf("NewRequestID() returned %q twice", a)
 	}
@@ -34,7 +34,7 @@ func TestRequestIDIsAUUIDThatTellsTheTime(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
 		before := time.Now().UnixMilli()
-		id, err := uuid.Parse(telemetry.NewRequestID())
+		id, err := uuid.Parse(telemetry.NewRequestID(time.Now()))
 		if err != nil || id.Version() != 7 || id.Variant() != uuid.RFC4122 {
 			t.Fatalf("NewRequestID() = %v (version %d, variant %v), %v, want a UUID of version 7", id, id.Version(), id.Variant(), err)
 		}
@@ -49,7 +49,7 @@ func BenchmarkNewRequestID(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			telemetry.NewRequestID()
+			telemetry.NewRequestID(time.Now())
 		}
 	})
 }

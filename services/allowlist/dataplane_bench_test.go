@@ -66,11 +66,12 @@ func (d *dataPlane) calls() map[string]func() error {
 	}
 }
 
-// Before endpoints were kept prepared, the numbers were 89, 76, and 48.
+// Before endpoints were kept prepared, the numbers were 89, 76, and 48; before unchanged endpoints were
+// used without reading the store, 38, 31, and 13.
 func TestHandlersAllocateLittle(t *testing.T) {
 	d := newDataPlane(t)
 	calls := d.calls()
-	for name, bound := range map[string]float64{"Encrypt": 48, "Decrypt": 41, "CheckUrl": 22} {
+	for name, bound := range map[string]float64{"Encrypt": 36, "Decrypt": 29, "CheckUrl": 5} {
 		call := calls[name]
 		least := math.Inf(1)
 		for range 10 { // the allocations of background tasks count, too

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/fault"
@@ -61,7 +62,7 @@ func requestID(r *http.Request) string {
 			return id
 		}
 	}
-	return telemetry.NewRequestID()
+	return telemetry.NewRequestID(time.Now())
 }
 
 // endless reports whether HTTP implementations may disagree about the end of a request, so that

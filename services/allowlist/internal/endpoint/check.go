@@ -50,8 +50,8 @@ type Answer struct {
 // `/*` and covers it. If several endpoints have that URL, the first one by name that allows the
 // request decides.
 //
-// A match in memory counts only if the store agrees. Check fails with CONTENTION if changes keep
-// interfering. It resolves hosts only of allowed requests, so that callers cannot have arbitrary
+// While an endpoint is being changed, and at its first use, a match in memory counts only if the
+// store agrees. Check fails with CONTENTION if changes keep interfering. It resolves hosts only of allowed requests, so that callers cannot have arbitrary
 // names looked up.
 func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 	url, err := ParseTarget(q.URL)
@@ -65,13 +65,13 @@ func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 	}
 	const attempts = 5
 	for range attempts {
-		id, seen, verdict := r.matches.find(q.Workspace, url, q.Method, q.Serves)
-		a := Answer{Verdict: verdict, URL: url}
-		if id == "" {
+		m := r.matches.find(q.Workspace, url, q.Method, q.Serves)
+		a := Answer{Verdict: m.verdict, URL: url}
+		if m.id == "" {
 			return a, nil
 		}
-		a.Endpoint = Name{Workspace: q.Workspace, ID: id}
-		if agrees, err := r.agrees(ctx, a.Endpoint, seen); err != nil {
+		a.Endpoint = Name{Workspace: q.Workspace, ID: m.id}
+		if agrees, err := r.agrees(ctx, a.Endpoint, m); err != nil {
 			return Answer{}, err
 		} else if agrees {
 			return r.withAddresses(ctx, q, a)
@@ -83,23 +83,28 @@ func (r *Registry) Check(ctx context.Context, q Question) (Answer, error) {
 	return Answer{}, contention()
 }
 
-// agrees reports whether the store and the matcher agree about an endpoint. It decodes the stored
-// record only if that has changed since the matcher read it.
-func (r *Registry) agrees(ctx context.Context, name Name, seen facts) (bool, error) {
+// agrees reports whether the store and a match agree about an endpoint. It reads the store unless
+// the match is settled, and decodes the stored record only if that has changed since the matcher
+// read it.
+func (r *Registry) agrees(ctx context.Context, name Name, seen match) (bool, error) {
+	if seen.settled {
+		return true, nil
+	}
 	record, err := r.record(ctx, name, endpointKey(name), nil)
 	switch {
 	case errors.Is(err, kv.ErrNotFound):
 		return false, nil
 	case err != nil:
 		return false, err
-	case r.matches.sum(record) == seen.sum:
+	case r.matches.sum(record) == seen.facts.sum:
+		seen.facts.compared.Store(true) // by record
 		return true, nil
 	}
 	e, err := decodeEndpoint(name, record)
 	if err != nil {
 		return false, err
 	}
-	return seen.equal(factsOf(e, seen.sum)), nil
+	return seen.facts.equal(factsOf(e, 0)), nil
 }
 
 // present returns an endpoint, or nil if it does not exist.
@@ -130,7 +135,8 @@ func (r *Registry) followMatch(ctx context.Context, name Name) error {
 		}
 		r.followed(name, &e)
 		f := factsOf(e, r.matches.sum(record))
-		return &f, nil
+		f.compared.Store(true) // by record
+		return f, nil
 	})
 	if err != nil {
 		return fmt.Errorf("read changed endpoint: %w", err)

@@ -160,6 +160,29 @@ func TestAnUnsureStoreAllowsNothing(t *testing.T) {
 	}
 }
 
+// The store is read at the first check of an endpoint and while it is being changed, and the change
+// log with it. In between, what is in memory is what was committed.
+func TestChecksOfAnUnchangedEndpointDoNotReadTheStore(t *testing.T) {
+	t.Parallel()
+	k := allowlisttest.New(t)
+	k.Active(t, "orders", allowlisttest.At("https://api.partner.example/orders"))
+	k.Restart(t)
+	req := &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "POST", Url: "https://api.partner.example/orders"}
+	failure := errors.New("the disk fails for a moment")
+	k.Store.FailViews(failure)
+	_, err := k.Sender.CheckUrl(t.Context(), req)
+	allowlisttest.WantError(t, "the first CheckUrl without a disk", err, codes.Internal, "INTERNAL")
+	k.Store.FailViews(nil)
+	if got := verdict(check(t, k.Sender, "POST", req.GetUrl())); got != "ALLOWED orders" {
+		t.Errorf("the first CheckUrl = %s", got)
+	}
+	k.Store.FailViews(failure)
+	if got := verdict(check(t, k.Sender, "POST", req.GetUrl())); got != "ALLOWED orders" {
+		t.Errorf("the second CheckUrl without a disk = %s", got)
+	}
+	k.Store.FailViews(nil)
+}
+
 func TestChecksHoldDuringChanges(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)

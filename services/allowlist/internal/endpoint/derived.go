@@ -13,9 +13,9 @@ import (
 
 // A Derived caches a value that is computed from an endpoint, such as its compiled configuration.
 //
-// Each [Derived.Get] reads the stored record and compares it with the record that the cached value
-// was computed from. A change therefore takes effect as soon as it is committed, and no code has to
-// invalidate the value. Get saves the decoding of the record and the computation.
+// A value is valid until a change of its endpoint is announced. After that, [Derived.Get] reads the
+// stored record and compares it with the record that the cached value was computed from. A change
+// therefore takes effect as soon as it is committed, and no code has to invalidate the value.
 //
 // It is safe for concurrent use.
 type Derived[T any] struct {
@@ -24,10 +24,12 @@ type Derived[T any] struct {
 	cached   *lru.Cache[Name, derived[T]]
 }
 
-// derived is a cached value with the key and the record of its endpoint.
+// derived is a cached value with the key and the record of its endpoint, and with the facts about
+// that record, if the matcher had them.
 type derived[T any] struct {
 	key    kv.Key
 	record []byte
+	facts  *facts
 	value  T
 }
 
@@ -46,6 +48,10 @@ func NewDerived[T any](r *Registry, size int, compute func(Endpoint) (T, error))
 // the computation, which it does not cache.
 func (d *Derived[T]) Get(ctx context.Context, name Name) (value T, err error) {
 	known, ok := d.cached.Get(name)
+	current := d.registry.matches.current(name)
+	if ok && current != nil && current == known.facts {
+		return known.value, nil
+	}
 	if !ok {
 		known.key = endpointKey(name)
 	}
@@ -56,17 +62,21 @@ func (d *Derived[T]) Get(ctx context.Context, name Name) (value T, err error) {
 		return value, notFound()
 	case err != nil:
 		return value, err
-	case ok && bytes.Equal(known.record, record):
-		return known.value, nil
 	}
-	e, err := decodeEndpoint(name, record)
-	if err != nil {
-		return value, err
+	if current != nil && current.sum != d.registry.matches.sum(record) {
+		current = nil // about another record
 	}
-	if value, err = d.compute(e); err != nil {
-		return value, err
+	value = known.value
+	if !ok || !bytes.Equal(known.record, record) {
+		e, err := decodeEndpoint(name, record)
+		if err != nil {
+			return value, err
+		}
+		if value, err = d.compute(e); err != nil {
+			return value, err
+		}
 	}
-	d.cached.Add(name, derived[T]{key: known.key, record: record, value: value})
+	d.cached.Add(name, derived[T]{known.key, record, current, value})
 	return value, nil
 }
 

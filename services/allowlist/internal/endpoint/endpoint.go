@@ -30,12 +30,16 @@
 // # Questions
 //
 // [Registry.Check] reports whether a request with a method and URL is allowed, and by which
-// endpoint. Its cost does not depend on the number of endpoints; see match.go.
+// endpoint. Its cost does not depend on the number of endpoints; see match.go. Questions and messages
+// read the store at the first use of an endpoint and while it is being changed. In between, they use
+// what is in memory.
 //
 // # Changed data
 //
 // The store authenticates each row, and the change log states the row of each endpoint, so that an
-// earlier row of an endpoint is refused. The other rows change without an entry. An attacker who
+// earlier row of an endpoint is refused. A row that is changed while the program runs is not used
+// either, because the program goes on with what it committed; the comparison in the background finds
+// the change. The other rows change without an entry. An attacker who
 // can write to the file of a stopped program can put an earlier one back, or remove it:
 //
 //   - intents, bindings to give up, and bound secrets: a comparison with the vault repairs them.

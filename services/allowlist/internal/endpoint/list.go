@@ -245,7 +245,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 				return err
 			}
 			f := factsOf(e, sums[i])
-			if err := r.matches.set(e.Name, func() (*facts, error) { return &f, nil }); err != nil {
+			if err := r.matches.set(e.Name, func() (*facts, error) { return f, nil }); err != nil {
 				return err
 			}
 			r.legacy.set(e.Name, &e)
@@ -256,6 +256,28 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 		}
 		start = append(last, 0)
 	}
+}
+
+// announce says that an endpoint is about to be changed, so that no one relies on its state in
+// memory. The returned function ends the change, whether it was committed or not: it updates what is
+// in memory from the store. No row of an endpoint is written without an announcement.
+func (r *Registry) announce(ctx context.Context, name Name) (end func()) {
+	done := r.matches.announce(name)
+	return func() {
+		defer done()
+		r.follow(ctx, name)
+	}
+}
+
+// errUnannounced means that a change of this package lacks an announcement.
+var errUnannounced = errors.New("a change of an endpoint was not announced")
+
+// announcedOnly fails if no change of an endpoint is announced.
+func (r *Registry) announcedOnly(name Name) error {
+	if !r.matches.changes(name) {
+		return errUnannounced
+	}
+	return nil
 }
 
 // follow updates the search index and the matcher from the store after a change of a name.

@@ -58,7 +58,7 @@ func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
 
 // switchOff is Lose for any loss. If it is known which references are lost, missing reports them.
 func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing func(Reference) bool) (Endpoint, error) {
-	defer r.follow(ctx, e.Name)
+	defer r.announce(ctx, e.Name)()
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
 		old, err := r.read(tx, e.Name)

@@ -3,8 +3,10 @@ package endpoint
 import (
 	"hash/maphash"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/btree"
 )
@@ -16,9 +18,12 @@ import (
 //
 // The matcher follows the store as package search does: it is filled at the start, and after each
 // change the goroutine that made it reads the store and updates the matcher, one goroutine at a
-// time. A name whose state could not be read is behind; searches first bring it up to date. Before
-// relying on a match, callers read the store: a match is a way to find an endpoint, and not a
-// permission.
+// time. A name whose state could not be read is behind; searches first bring it up to date.
+//
+// A change is announced before it is written, and until the matcher has followed it. In between,
+// and before the first comparison of an endpoint with the change log, the facts of its name are not
+// settled: a match is then a way to find an endpoint, and not a permission, and callers read the
+// store before they rely on it.
 type matcher struct {
 	// seed makes the hashes of records unpredictable.
 	seed maphash.Seed
@@ -28,30 +33,34 @@ type matcher struct {
 	mu         sync.RWMutex
 	workspaces map[string]*board
 	behind     map[Name]bool
+	announced  map[Name]int // the number of changes that are being made
 }
 
 // A board holds the endpoints of one workspace.
 type board struct {
-	facts map[string]facts // by id
+	facts map[string]*facts // by id
 	// exact holds the endpoints by their URL. Below holds the endpoints whose URL ends in a wildcard,
 	// by the URL without its star.
 	exact, below map[string]*claims
 }
 
-// facts are the properties of an endpoint that decide whether it allows a request.
+// facts are the properties of a stored state of an endpoint that decide whether it allows a request.
+// Each state that the matcher reads has facts of its own.
 type facts struct {
 	url     string
 	active  bool
 	methods []string
 	// sum is the hash of the stored record; see [matcher.sum].
 	sum uint64
+	// compared is set when the record was compared with the change log.
+	compared atomic.Bool
 }
 
-func factsOf(e Endpoint, sum uint64) facts {
-	return facts{url: e.URL.text, active: e.State == Active, methods: e.Methods, sum: sum}
+func factsOf(e Endpoint, sum uint64) *facts {
+	return &facts{url: e.URL.text, active: e.State == Active, methods: e.Methods, sum: sum}
 }
 
-func (f facts) equal(other facts) bool {
+func (f *facts) equal(other *facts) bool {
 	return f.url == other.url && f.active == other.active && slices.Equal(f.methods, other.methods)
 }
 
@@ -62,7 +71,7 @@ const (
 )
 
 // classes returns the classes that an endpoint belongs to.
-func (f facts) classes() []string {
+func (f *facts) classes() []string {
 	if !f.active {
 		return []string{anyClass}
 	}
@@ -79,22 +88,30 @@ func claimKey(class, id string) string { return class + "\x00" + id }
 // count.
 func (c *claims) first(class string, among []string) (id string, found bool) {
 	for _, id := range among {
-		if c.keys.Contains(claimKey(class, id)) {
+		if key := claimKey(class, id); c.seek(key) == key {
 			return id, true
 		}
 	}
 	if among != nil {
 		return "", false
 	}
-	c.keys.Ascend(claimKey(class, ""), func(key string) bool {
-		id, found = strings.CutPrefix(key, claimKey(class, ""))
-		return false
+	prefix := claimKey(class, "")
+	return strings.CutPrefix(c.seek(prefix), prefix)
+}
+
+// seek returns the first key that is not before the given one, or an empty string. Unlike an
+// iterator, it allocates nothing.
+func (c *claims) seek(from string) string {
+	i := sort.Search(c.keys.Len(), func(i int) bool {
+		key, _ := c.keys.GetAt(i)
+		return key >= from
 	})
-	return id, found
+	key, _ := c.keys.GetAt(i)
+	return key
 }
 
 func newMatcher() *matcher {
-	return &matcher{seed: maphash.MakeSeed(), workspaces: make(map[string]*board), behind: make(map[Name]bool)}
+	return &matcher{seed: maphash.MakeSeed(), workspaces: make(map[string]*board), behind: make(map[Name]bool), announced: make(map[Name]int)}
 }
 
 // sum returns a hash of a stored record. Two records of one endpoint have the same hash with a
@@ -116,17 +133,53 @@ func (x *matcher) set(name Name, present func() (*facts, error)) error {
 	delete(x.behind, name)
 	b := x.workspaces[name.Workspace]
 	if b == nil {
-		b = &board{facts: make(map[string]facts), exact: make(map[string]*claims), below: make(map[string]*claims)}
+		b = &board{facts: make(map[string]*facts), exact: make(map[string]*claims), below: make(map[string]*claims)}
 		x.workspaces[name.Workspace] = b
 	}
 	b.remove(name.ID)
 	if f != nil {
-		b.add(name.ID, *f)
+		b.add(name.ID, f)
 	}
 	if len(b.facts) == 0 {
 		delete(x.workspaces, name.Workspace)
 	}
 	return nil
+}
+
+// announce says that a name is about to be changed in the store. The returned function ends the
+// change; call it after set.
+func (x *matcher) announce(name Name) (end func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.announced[name]++
+	return func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if x.announced[name]--; x.announced[name] == 0 {
+			delete(x.announced, name)
+		}
+	}
+}
+
+// changes reports whether a change of a name is announced.
+func (x *matcher) changes(name Name) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.announced[name] > 0
+}
+
+// follows reports whether the matcher has followed all changes of a name. It needs the lock.
+func (x *matcher) follows(name Name) bool { return x.announced[name] == 0 && !x.behind[name] }
+
+// current returns the facts of an endpoint, or nil if it does not exist or the store may have others.
+func (x *matcher) current(name Name) *facts {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	b := x.workspaces[name.Workspace]
+	if b == nil || !x.follows(name) {
+		return nil
+	}
+	return b.facts[name.ID]
 }
 
 // late returns the names that are behind.
@@ -148,7 +201,7 @@ func (b *board) place(url string) (map[string]*claims, string) {
 	return b.exact, url
 }
 
-func (b *board) add(id string, f facts) {
+func (b *board) add(id string, f *facts) {
 	b.facts[id] = f
 	table, key := b.place(f.url)
 	c := table[key]
@@ -176,19 +229,28 @@ func (b *board) remove(id string) {
 	}
 }
 
+// A match is the result of a search. The zero id means that no endpoint matches.
+type match struct {
+	id      string
+	facts   *facts
+	verdict Verdict
+	// settled means that the store has these facts, and that the change log agrees.
+	settled bool
+}
+
 // find returns the endpoint that matches a request: among the endpoints with the most specific
 // URL, the first one that allows the request, or else the first of the closest ones. If serves is
 // not nil, the caller may use only these endpoints.
-func (x *matcher) find(workspace string, url URL, method string, serves []string) (id string, f facts, v Verdict) {
+func (x *matcher) find(workspace string, url URL, method string, serves []string) match {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	b := x.workspaces[workspace]
 	if b == nil {
-		return "", facts{}, NoEndpoint
+		return match{verdict: NoEndpoint}
 	}
 	c := b.closest(url)
 	if c == nil {
-		return "", facts{}, NoEndpoint
+		return match{verdict: NoEndpoint}
 	}
 	for _, try := range []struct {
 		class   string
@@ -201,10 +263,11 @@ func (x *matcher) find(workspace string, url URL, method string, serves []string
 		{anyClass, nil, NotServed},
 	} {
 		if id, found := c.first(try.class, try.among); found {
-			return id, b.facts[id], try.verdict
+			f := b.facts[id]
+			return match{id, f, try.verdict, f.compared.Load() && x.follows(Name{workspace, id})}
 		}
 	}
-	return "", facts{}, NoEndpoint
+	return match{verdict: NoEndpoint}
 }
 
 // closest returns the endpoints with the most specific URL that matches the given one.
@@ -246,6 +309,9 @@ func mayClimb(segment string) bool {
 			return true
 		}
 		segment = decoded
+	}
+	if !strings.Contains(segment, "..") {
+		return false
 	}
 	steps := strings.FieldsFunc(segment, func(r rune) bool { return r == '/' || r == '\\' })
 	return slices.ContainsFunc(steps, func(step string) bool {

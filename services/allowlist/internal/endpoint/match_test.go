@@ -25,8 +25,8 @@ func TestSearchesDoNotWaitForTheStore(t *testing.T) {
 	const url = "https://a.example/"
 	x := matching(t, url)
 	err := x.set(Name{"acme", "b"}, func() (*facts, error) {
-		if id, _, _ := x.find("acme", parsed(t, url), "POST", nil); id != url {
-			t.Errorf("find during set = %q", id)
+		if m := x.find("acme", parsed(t, url), "POST", nil); m.id != url {
+			t.Errorf("find during set = %q", m.id)
 		}
 		return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 	})
@@ -100,12 +100,12 @@ func TestTheMostSpecificURLWins(t *testing.T) {
 			t.Errorf("%s: ParseTarget = %v", tt.name, err)
 			continue
 		}
-		if id, _, v := x.find("acme", u, "POST", nil); id != tt.want || (v == Allowed) != (id != "") {
-			t.Errorf("%s: find(%.80q) = %q %s, want %q", tt.name, tt.url, id, v, tt.want)
+		if m := x.find("acme", u, "POST", nil); m.id != tt.want || (m.verdict == Allowed) != (m.id != "") {
+			t.Errorf("%s: find(%.80q) = %q %s, want %q", tt.name, tt.url, m.id, m.verdict, tt.want)
 		}
 	}
-	if id, _, v := x.find("other", parsed(t, host), "POST", nil); id != "" || v != NoEndpoint {
-		t.Errorf("find in another workspace = %q %s", id, v)
+	if m := x.find("other", parsed(t, host), "POST", nil); m.id != "" || m.verdict != NoEndpoint {
+		t.Errorf("find in another workspace = %q %s", m.id, m.verdict)
 	}
 }
 
@@ -201,8 +201,7 @@ func TestTheMatcherAgreesWithTheSimplestOne(t *testing.T) {
 			if !ok {
 				return nil, nil //nolint:nilnil // nil means that the endpoint does not exist
 			}
-			f := factsOf(e, 0)
-			return &f, nil
+			return factsOf(e, 0), nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -210,8 +209,8 @@ func TestTheMatcherAgreesWithTheSimplestOne(t *testing.T) {
 		u, method := randomURL("", "/", "/z"), pick("GET", "POST")
 		serves := [][]string{nil, {}, {"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}}[draw.below(3)]
 		wantID, want := naive(endpoints, u, method, serves)
-		if got, _, v := x.find("acme", u, method, serves); v != want || v == Allowed && serves == nil && got != wantID {
-			t.Fatalf("find(%s, %s, %v) = %q %s, want %q %s", u, method, serves, got, v, wantID, want)
+		if m := x.find("acme", u, method, serves); m.verdict != want || m.verdict == Allowed && serves == nil && m.id != wantID {
+			t.Fatalf("find(%s, %s, %v) = %q %s, want %q %s", u, method, serves, m.id, m.verdict, wantID, want)
 		}
 	}
 	for id := range endpoints {

@@ -27,6 +27,9 @@ func normalPath(text string) (string, error) {
 // normalEncoding decodes characters that need no percent-encoding, encodes those that do, and
 // writes the digits in upper case (RFC 3986 section 6.2.2).
 func normalEncoding(text string) (string, error) {
+	if normallyEncoded(text) {
+		return text, nil
+	}
 	var out strings.Builder
 	out.Grow(len(text))
 	for i := 0; i < len(text); i++ {
@@ -45,7 +48,7 @@ func normalEncoding(text string) (string, error) {
 			}
 		case c >= 0x80:
 			writeEncoded(&out, c)
-		case isUnreserved(c) || strings.IndexByte("/!$&'()*+,;=:@", c) >= 0:
+		case isPlain(c):
 			out.WriteByte(c)
 		default:
 			return "", errPath
@@ -54,8 +57,21 @@ func normalEncoding(text string) (string, error) {
 	return out.String(), nil
 }
 
+// normallyEncoded reports whether a path has no percent-encoding and needs none.
+func normallyEncoded(text string) bool {
+	for i := range len(text) {
+		if !isPlain(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // removeDots resolves the segments `.` and `..` (RFC 3986 section 5.2.4).
 func removeDots(path string) string {
+	if !strings.Contains(path, "/.") {
+		return path
+	}
 	segments := strings.Split(path[1:], "/")
 	kept := segments[:0]
 	for i, segment := range segments {
@@ -73,6 +89,11 @@ func removeDots(path string) string {
 		}
 	}
 	return "/" + strings.Join(kept, "/")
+}
+
+// isPlain reports whether a character stands for itself in a path.
+func isPlain(c byte) bool {
+	return isUnreserved(c) || strings.IndexByte("/!$&'()*+,;=:@", c) >= 0
 }
 
 func isUnreserved(c byte) bool {

@@ -196,7 +196,7 @@ func (r *Registry) checkProof(ctx context.Context, name Name) error {
 // conclude applies the result of a check of the endpoint state that was seen. It does nothing if
 // the endpoint was verified in another way in the meantime, because that included a newer check.
 func (r *Registry) conclude(ctx context.Context, seen Endpoint, period verify.Period, found bool) error {
-	defer r.follow(ctx, seen.Name)
+	defer r.announce(ctx, seen.Name)()
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		old, err := r.lookUp(tx, seen.Name)
 		if err != nil || old == nil || old.UID != seen.UID || old.Verification != seen.Verification {

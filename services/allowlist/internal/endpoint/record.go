@@ -50,6 +50,9 @@ func decodeEndpoint(name Name, value []byte) (Endpoint, error) {
 // write stores an endpoint, replacing its old state if that is not nil, with the entry of the
 // change, which the endpoint then names.
 func (r *Registry) write(tx kv.Tx, old, e *Endpoint, change changelog.Entry) (err error) {
+	if err := r.announcedOnly(e.Name); err != nil {
+		return err
+	}
 	if e.change, err = changelog.Next(tx); err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, call 
 // Delete removes an endpoint and queues its bindings to be given up, in one
 // transaction.
 func (r *Registry) Delete(ctx context.Context, name Name, etag string, call Call) error {
-	defer r.follow(ctx, name)
+	defer r.announce(ctx, name)()
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		if _, seen, err := r.replays.Lookup(tx, call.Request); err != nil || seen {
 			return err
@@ -219,6 +219,9 @@ func (r *Registry) Delete(ctx context.Context, name Name, etag string, call Call
 }
 
 func (r *Registry) remove(tx kv.Tx, old Endpoint, call Call) error {
+	if err := r.announcedOnly(old.Name); err != nil {
+		return err
+	}
 	if err := tx.Delete(endpointKey(old.Name)); err != nil {
 		return fmt.Errorf("delete endpoint: %w", err)
 	}

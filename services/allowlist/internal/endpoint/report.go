@@ -121,7 +121,7 @@ func (r *Registry) bindReported(ctx context.Context, e Endpoint, need Need) (vau
 // keepReported writes the references with the reported data, unless the endpoint was saved in the
 // meantime.
 func (r *Registry) keepReported(ctx context.Context, e Endpoint, references []Reference, reason string) (Endpoint, error) {
-	defer r.follow(ctx, e.Name)
+	defer r.announce(ctx, e.Name)()
 	var now Endpoint
 	err := r.kv.Update(ctx, func(tx kv.Tx) error {
 		old, err := r.read(tx, e.Name)

@@ -62,7 +62,7 @@ func (r *Registry) save(ctx context.Context, name Name, action string, call Call
 	ctx, cancel := context.WithTimeout(ctx, SaveBound)
 	defer cancel()
 	// Also after an error: a commit may have succeeded even if its result was lost.
-	defer r.follow(ctx, name)
+	defer r.announce(ctx, name)()
 	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(call, change)), call: call}
 	e, needs, err := r.begin(ctx, s)
 	if err != nil {

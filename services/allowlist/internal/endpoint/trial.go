@@ -49,6 +49,7 @@ type Trial struct {
 // It fails with RATE_LIMITED if a subject has no trial left, and with CONTENTION if the endpoint
 // is in another state by now. No key may be used before Try returns.
 func (r *Registry) Try(ctx context.Context, t Trial) error {
+	defer r.announce(ctx, t.Endpoint.Name)()
 	return r.kv.Update(ctx, func(tx kv.Tx) error {
 		e := t.Endpoint
 		now, err := r.read(tx, e.Name)

@@ -66,7 +66,10 @@ func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 	if !hasScheme(text) {
 		return URL{}, errScheme
 	}
-	authority, path, _ := strings.Cut(text[len(scheme):], "/")
+	authority, path := text[len(scheme):], "/"
+	if slash := strings.IndexByte(authority, '/'); slash >= 0 {
+		authority, path = authority[:slash], authority[slash:]
+	}
 	if strings.Contains(authority, "@") {
 		return URL{}, errUserInfo
 	}
@@ -74,8 +77,7 @@ func parseURL(text string, parse func(string) (string, error)) (URL, error) {
 	if err != nil {
 		return URL{}, err
 	}
-	path, err = parse("/" + path)
-	if err != nil {
+	if path, err = parse(path); err != nil {
 		return URL{}, err
 	}
 	host := destination.Destination{Host: to.Host, Port: destination.HTTPS}.Authority()
