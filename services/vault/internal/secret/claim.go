@@ -38,7 +38,7 @@ func (u BindRequest) claim(r kv.Reader, sec Secret, meant Version, reports bool)
 	if p := sec.Purpose; p.isStated() && !p.admits(u.Purpose) {
 		return p.fixed(u.Purpose.Chains)
 	}
-	if err := agreesWithTwins(r, sec, meant.Prints, u.Purpose.Chains); err != nil {
+	if err := versionsAgree(r, sec, meant, u.Purpose.Chains); err != nil {
 		return err
 	}
 	if err := u.agreesWithEarlier(sec); err != nil {

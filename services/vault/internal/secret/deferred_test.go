@@ -224,6 +224,24 @@ func TestTheSameValueUnderAnotherNameServesOnePurpose(t *testing.T) {
 			f.create(t, "other", text)
 			return f.bindFor(t, "other", "op", cbc)
 		},
+		"as a version that the other one no longer uses": func(t testing.TB, f *fixture) error {
+			f.sealedFor(t, "key", text, gcm)
+			other := f.create(t, "other", text)
+			f.add(t, other, value(t, "the value in use"))
+			return f.bindFor(t, "other", "op", cbc)
+		},
+		"as a disabled version of the other one, and bound before": func(t testing.TB, f *fixture) error {
+			other := f.create(t, "other", text)
+			f.add(t, other, value(t, "the value in use"))
+			if _, err := f.Disable(t.Context(), secret.Call{}, other.Name.Version(1), ""); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.bindFor(t, "other", "op", cbc); err != nil {
+				t.Fatal(err)
+			}
+			f.sealedFor(t, "key", text, gcm)
+			return f.use(t, other, 0, cbc)
+		},
 		"as a version that was destroyed before the binding": func(t testing.TB, f *fixture) error {
 			sec := f.create(t, "key", text)
 			f.add(t, sec, value(t, "the value in use"))
@@ -244,6 +262,25 @@ func TestTheSameValueUnderAnotherNameServesOnePurpose(t *testing.T) {
 				t.Errorf("another purpose = %v, want %s", err, secret.KeyPurposeFixed)
 			}
 		})
+	}
+}
+
+// A destroyed version is never used again.
+func TestADestroyedVersionWithTheValueOfAnotherPurposeIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.sealedFor(t, "key", "one value", gcm)
+	other := f.create(t, "other", "one value")
+	f.add(t, other, value(t, "the value in use"))
+	refused, ok := fault.From(f.bindFor(t, "other", "op", cbc))
+	if !ok || refused.Metadata["version"] != "1" {
+		t.Fatalf("binding = %v, want a refusal that names version 1", refused)
+	}
+	if _, err := f.Destroy(t.Context(), secret.Call{}, other.Name.Version(1), secret.Deletion{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.bindFor(t, "other", "op", cbc), f.use(t, other, 0, cbc)); err != nil {
+		t.Errorf("after the version was destroyed: %v", err)
 	}
 }
 

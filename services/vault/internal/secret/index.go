@@ -51,14 +51,16 @@ func (s *Store) fillIndex(ctx context.Context) {
 }
 
 // readNames returns some names after the key last, and the key at which to continue, which is nil at
-// the end.
+// the end. The name of a secret that cannot be read is one of them: a search that finds it fails, and
+// names it.
 func readNames(r kv.Reader, last []byte) (names []search.ID, next []byte, err error) {
 	for pair, err := range r.Scan(allSecrets(kv.NewKey(spaceSecret), fillBatch).Behind(last)) {
-		if err != nil {
+		damaged := errors.Is(err, kv.ErrCorrupt) && pair.Key != nil
+		if err != nil && !damaged {
 			return nil, nil, err
 		}
 		next = pair.Key
-		if pair.Value == nil {
+		if pair.Value == nil && !damaged {
 			continue // deleted
 		}
 		name, _, err := cutName(pair.Key, spaceSecret)

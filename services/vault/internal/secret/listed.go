@@ -26,7 +26,8 @@ func (l *listed) parse(name Name, text []byte) error {
 		UsedPorts: l.ports[:0],
 	}
 	err := m.UnmarshalVTUnsafe(text)
-	l.holders, l.replaced, l.rewrites, l.destroyed, l.ports = m.Holders, m.Replaced, m.Rewrites, m.Destroyed, m.UsedPorts
+	l.holders, l.replaced, l.rewrites = m.GetHolders(), m.GetReplaced(), m.GetRewrites()
+	l.destroyed, l.ports = m.GetDestroyed(), m.GetUsedPorts()
 	if err != nil || len(m.GetUid()) != uidSize {
 		return read("secret", errRecord)
 	}

@@ -212,7 +212,9 @@ func (s *Store) sealPurpose(ctx context.Context, call Call, holder string, w Wan
 		if err != nil || !sealable {
 			return err
 		}
-		if err := agreesWithTwins(tx, before, prints, claimed.Chains); err != nil {
+		meant := v
+		meant.Prints = prints
+		if err := versionsAgree(tx, before, meant, claimed.Chains); err != nil {
 			return err
 		}
 		after := before

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
@@ -65,6 +66,34 @@ func agreesWithTwins(r kv.Reader, sec Secret, prints []Print, chains []string) e
 	for _, other := range others {
 		if !slices.Equal(other.Purpose.Chains, chains) {
 			return equalError{other.Purpose.fixed(chains)}
+		}
+	}
+	return nil
+}
+
+// versionsAgree is agreesWithTwins for all versions of a secret: a version that is not in use may be
+// used again, and opens messages for some time after it was replaced. The version meant may have more
+// fingerprints than are stored.
+func versionsAgree(r kv.Reader, sec Secret, meant Version, chains []string) error {
+	if err := agreesWithTwins(r, sec, meant.Prints, chains); err != nil {
+		return err
+	}
+	for number := uint32(1); number <= sec.Last; number++ {
+		if number == meant.Number {
+			continue
+		}
+		v, err := loadVersion(r, sec, number)
+		if err != nil {
+			return err
+		}
+		err = agreesWithTwins(r, sec, v.Prints, chains)
+		if _, equal := errors.AsType[equalError](err); equal {
+			return equalError{fault.New(fault.FailedPrecondition, KeyPurposeFixed,
+				"another version of the key has the value of a key that serves another purpose; destroy that version").
+				With("version", strconv.FormatUint(uint64(number), 10))}
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
