@@ -108,8 +108,9 @@ const (
 	// KEY has only one purpose, because one use might be an oracle for another: ask the partner for
 	// another key and store it as a new secret. When an endpoint is saved, google.rpc.BadRequest
 	// names the field. Metadata: `chains`, the purpose of the KEY, joined by a comma and a space, if
-	// known; `requested`, the chains of the request or configuration; and `min_cost`, the minimum
-	// number of iterations of its derivation, if there is one.
+	// known; `requested`, the chains of the request or configuration; `min_cost`, the minimum number
+	// of iterations of its derivation, if there is one; and `version`, if a version that is not in
+	// use has the value of a key with another purpose. Destroy that version then.
 	ErrorReason_ERROR_REASON_KEY_PURPOSE_FIXED ErrorReason = 25
 	// FAILED_PRECONDITION. The KEY serves the endpoints of another host. A super admin can make it
 	// `shared`. When an endpoint is saved, google.rpc.BadRequest names the field. Metadata of the

@@ -224,8 +224,9 @@ export enum ErrorReason {
    * KEY has only one purpose, because one use might be an oracle for another: ask the partner for
    * another key and store it as a new secret. When an endpoint is saved, google.rpc.BadRequest
    * names the field. Metadata: `chains`, the purpose of the KEY, joined by a comma and a space, if
-   * known; `requested`, the chains of the request or configuration; and `min_cost`, the minimum
-   * number of iterations of its derivation, if there is one.
+   * known; `requested`, the chains of the request or configuration; `min_cost`, the minimum number
+   * of iterations of its derivation, if there is one; and `version`, if a version that is not in
+   * use has the value of a key with another purpose. Destroy that version then.
    *
    * @generated from enum value: ERROR_REASON_KEY_PURPOSE_FIXED = 25;
    */
