@@ -66,10 +66,15 @@ func TestChangesOfAnEndpointActAtOnce(t *testing.T) {
 	wantKey("another endpoint of the name", 1)
 
 	k.Store.FailViews(errors.New("the store fails"))
+	wantKey("unchanged, with a store that fails", 1)
+	k.Store.FailViews(nil)
+	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: name, Description: "changed"}, "description")
+	allowlisttest.Must(t, err)
+	k.Store.FailViews(errors.New("the store fails"))
 	_, err = encrypt()
 	k.Store.FailViews(nil)
 	if status.Code(err) != codes.Internal {
-		t.Errorf("Encrypt with a store that fails = %v, want an internal error", err)
+		t.Errorf("Encrypt after a change, with a store that fails = %v, want an internal error", err)
 	}
 }
 
