@@ -5,9 +5,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/keyward/keyward/pkg/slab"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/secret"
+	"github.com/keyward/keyward/services/vault/internal/slab"
 )
 
 // A shownSecret is the message of a secret with its times, so that they are allocated together.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
-	"github.com/keyward/keyward/pkg/slab"
+	"github.com/keyward/keyward/services/vault/internal/slab"
 )
 
 // The key space, which package stored documents.

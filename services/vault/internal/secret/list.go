@@ -12,7 +12,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/search"
-	"github.com/keyward/keyward/pkg/slab"
+	"github.com/keyward/keyward/services/vault/internal/slab"
 )
 
 // maxExamined is the maximum number of secrets that are examined for one page. A filter that few

@@ -5,7 +5,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
-	"github.com/keyward/keyward/pkg/slab"
+	"github.com/keyward/keyward/services/vault/internal/slab"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/slab"
+	"github.com/keyward/keyward/services/vault/internal/slab"
 )
 
 func TestStringsStayAsTheyWereMade(t *testing.T) {
