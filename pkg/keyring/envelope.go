@@ -122,6 +122,29 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	return sensitive.New(value), nil
 }
 
+// Rewrap wraps the data key of a value under the key that currently seals, and leaves the ciphertext
+// as it is. It reports false if that key wraps it already. Like OpenValue, it fails for a wrap of
+// another place, or one that was changed.
+func (k *Keyring) Rewrap(sealed Sealed, ad AD) (rewrapped Sealed, changed bool, err error) {
+	if sealed.Algorithm != Algorithm {
+		return Sealed{}, false, errors.New("rewrap value: unknown algorithm")
+	}
+	if sealed.KeyID == k.keyID {
+		return sealed, false, nil
+	}
+	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
+	if err != nil || len(dataKey) != dataKeySize {
+		return Sealed{}, false, fmt.Errorf("unwrap data key: %w", errOpen)
+	}
+	defer clear(dataKey)
+	rewrapped = Sealed{Algorithm: sealed.Algorithm, KeyID: k.keyID, Ciphertext: sealed.Ciphertext}
+	rewrapped.WrappedKey, err = k.aead.Encrypt(dataKey, ad.bind(domainDataKey, rewrapped.Algorithm, rewrapped.KeyID))
+	if err != nil {
+		return Sealed{}, false, fmt.Errorf("wrap data key: %w", err)
+	}
+	return rewrapped, true, nil
+}
+
 // valueCipher prepends a random nonce. A single-use key would not need one, but with it, an
 // accidental second use of a key does no harm.
 func valueCipher(dataKey []byte) (cipher.AEAD, error) {

@@ -135,6 +135,52 @@ func (x *Claim) GetCheckpoint() string {
 	return ""
 }
 
+// The succession of keys of a log. It is a row of the log.
+type Successions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Signed notes, oldest first. The old key signs the new one.
+	Notes         []string `protobuf:"bytes,1,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Successions) Reset() {
+	*x = Successions{}
+	mi := &file_witness_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Successions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Successions) ProtoMessage() {}
+
+func (x *Successions) ProtoReflect() protoreflect.Message {
+	mi := &file_witness_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Successions.ProtoReflect.Descriptor instead.
+func (*Successions) Descriptor() ([]byte, []int) {
+	return file_witness_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Successions) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 // The detail of an entry that records an accepted head.
 type Accepted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -146,7 +192,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_witness_proto_msgTypes[2]
+	mi := &file_witness_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +204,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_witness_proto_msgTypes[2]
+	mi := &file_witness_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +217,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_witness_proto_rawDescGZIP(), []int{2}
+	return file_witness_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Accepted) GetOld() *Claim {
@@ -200,7 +246,9 @@ const file_witness_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\tR\n" +
-	"checkpoint\"v\n" +
+	"checkpoint\"#\n" +
+	"\vSuccessions\x12\x14\n" +
+	"\x05notes\x18\x01 \x03(\tR\x05notes\"v\n" +
 	"\bAccepted\x124\n" +
 	"\x03old\x18\x01 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\x03old\x124\n" +
 	"\x03new\x18\x02 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\x03newB:Z8github.com/keyward/keyward/pkg/changelog/internal/storedb\x06proto3"
@@ -217,11 +265,12 @@ func file_witness_proto_rawDescGZIP() []byte {
 	return file_witness_proto_rawDescData
 }
 
-var file_witness_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_witness_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_witness_proto_goTypes = []any{
-	(*Witnessed)(nil), // 0: keyward.changelog.stored.v1.Witnessed
-	(*Claim)(nil),     // 1: keyward.changelog.stored.v1.Claim
-	(*Accepted)(nil),  // 2: keyward.changelog.stored.v1.Accepted
+	(*Witnessed)(nil),   // 0: keyward.changelog.stored.v1.Witnessed
+	(*Claim)(nil),       // 1: keyward.changelog.stored.v1.Claim
+	(*Successions)(nil), // 2: keyward.changelog.stored.v1.Successions
+	(*Accepted)(nil),    // 3: keyward.changelog.stored.v1.Accepted
 }
 var file_witness_proto_depIdxs = []int32{
 	1, // 0: keyward.changelog.stored.v1.Witnessed.verified:type_name -> keyward.changelog.stored.v1.Claim
@@ -246,7 +295,7 @@ func file_witness_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_witness_proto_rawDesc), len(file_witness_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -230,6 +230,61 @@ func (EarlierUse) EnumDescriptor() ([]byte, []int) {
 	return file_vault_records_proto_rawDescGZIP(), []int{3}
 }
 
+type RewrapState int32
+
+const (
+	RewrapState_REWRAP_STATE_UNSPECIFIED RewrapState = 0
+	RewrapState_REWRAP_STATE_RUNNING     RewrapState = 1
+	RewrapState_REWRAP_STATE_DONE        RewrapState = 2
+	RewrapState_REWRAP_STATE_CANCELED    RewrapState = 3
+	RewrapState_REWRAP_STATE_FAILED      RewrapState = 4
+)
+
+// Enum value maps for RewrapState.
+var (
+	RewrapState_name = map[int32]string{
+		0: "REWRAP_STATE_UNSPECIFIED",
+		1: "REWRAP_STATE_RUNNING",
+		2: "REWRAP_STATE_DONE",
+		3: "REWRAP_STATE_CANCELED",
+		4: "REWRAP_STATE_FAILED",
+	}
+	RewrapState_value = map[string]int32{
+		"REWRAP_STATE_UNSPECIFIED": 0,
+		"REWRAP_STATE_RUNNING":     1,
+		"REWRAP_STATE_DONE":        2,
+		"REWRAP_STATE_CANCELED":    3,
+		"REWRAP_STATE_FAILED":      4,
+	}
+)
+
+func (x RewrapState) Enum() *RewrapState {
+	p := new(RewrapState)
+	*p = x
+	return p
+}
+
+func (x RewrapState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RewrapState) Descriptor() protoreflect.EnumDescriptor {
+	return file_vault_records_proto_enumTypes[4].Descriptor()
+}
+
+func (RewrapState) Type() protoreflect.EnumType {
+	return &file_vault_records_proto_enumTypes[4]
+}
+
+func (x RewrapState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RewrapState.Descriptor instead.
+func (RewrapState) EnumDescriptor() ([]byte, []int) {
+	return file_vault_records_proto_rawDescGZIP(), []int{4}
+}
+
 type Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Uid   []byte                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
@@ -269,8 +324,17 @@ type Secret struct {
 	// Nanoseconds.
 	RotationPeriod int64 `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
 	RotationDue    int64 `protobuf:"fixed64,43,opt,name=rotation_due,json=rotationDue,proto3" json:"rotation_due,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The number of versions to keep, or 0 for all.
+	KeepVersions uint32 `protobuf:"varint,44,opt,name=keep_versions,json=keepVersions,proto3" json:"keep_versions,omitempty"`
+	Expires      int64  `protobuf:"fixed64,45,opt,name=expires,proto3" json:"expires,omitempty"`
+	// Set for a deleted secret that can be brought back.
+	Deleted int64 `protobuf:"fixed64,46,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// When a deleted secret is purged.
+	Purged int64 `protobuf:"fixed64,47,opt,name=purged,proto3" json:"purged,omitempty"`
+	// Calls of CheckSecretValue with another value since the value was stored.
+	CheckFailures uint32 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
@@ -492,6 +556,41 @@ func (x *Secret) GetRotationDue() int64 {
 	return 0
 }
 
+func (x *Secret) GetKeepVersions() uint32 {
+	if x != nil {
+		return x.KeepVersions
+	}
+	return 0
+}
+
+func (x *Secret) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *Secret) GetDeleted() int64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+func (x *Secret) GetPurged() int64 {
+	if x != nil {
+		return x.Purged
+	}
+	return 0
+}
+
+func (x *Secret) GetCheckFailures() uint32 {
+	if x != nil {
+		return x.CheckFailures
+	}
+	return 0
+}
+
 // The fields of a Secret that a list shows. It decodes the encoding of a Secret, and leaves the
 // messages in it encoded.
 type ListedSecret struct {
@@ -523,6 +622,11 @@ type ListedSecret struct {
 	Labels         map[string]string      `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	RotationPeriod int64                  `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
 	RotationDue    int64                  `protobuf:"fixed64,43,opt,name=rotation_due,json=rotationDue,proto3" json:"rotation_due,omitempty"`
+	KeepVersions   uint32                 `protobuf:"varint,44,opt,name=keep_versions,json=keepVersions,proto3" json:"keep_versions,omitempty"`
+	Expires        int64                  `protobuf:"fixed64,45,opt,name=expires,proto3" json:"expires,omitempty"`
+	Deleted        int64                  `protobuf:"fixed64,46,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Purged         int64                  `protobuf:"fixed64,47,opt,name=purged,proto3" json:"purged,omitempty"`
+	CheckFailures  uint32                 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -742,6 +846,41 @@ func (x *ListedSecret) GetRotationPeriod() int64 {
 func (x *ListedSecret) GetRotationDue() int64 {
 	if x != nil {
 		return x.RotationDue
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetKeepVersions() uint32 {
+	if x != nil {
+		return x.KeepVersions
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetDeleted() int64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetPurged() int64 {
+	if x != nil {
+		return x.Purged
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetCheckFailures() uint32 {
+	if x != nil {
+		return x.CheckFailures
 	}
 	return 0
 }
@@ -1727,6 +1866,12 @@ type Detail struct {
 	OldCost           uint64   `protobuf:"varint,12,opt,name=old_cost,json=oldCost,proto3" json:"old_cost,omitempty"`
 	NewCost           uint64   `protobuf:"varint,13,opt,name=new_cost,json=newCost,proto3" json:"new_cost,omitempty"`
 	WeakReason        string   `protobuf:"bytes,14,opt,name=weak_reason,json=weakReason,proto3" json:"weak_reason,omitempty"`
+	OldKeepVersions   uint32   `protobuf:"varint,15,opt,name=old_keep_versions,json=oldKeepVersions,proto3" json:"old_keep_versions,omitempty"`
+	NewKeepVersions   uint32   `protobuf:"varint,16,opt,name=new_keep_versions,json=newKeepVersions,proto3" json:"new_keep_versions,omitempty"`
+	OldExpires        int64    `protobuf:"fixed64,17,opt,name=old_expires,json=oldExpires,proto3" json:"old_expires,omitempty"`
+	NewExpires        int64    `protobuf:"fixed64,18,opt,name=new_expires,json=newExpires,proto3" json:"new_expires,omitempty"`
+	Purged            int64    `protobuf:"fixed64,19,opt,name=purged,proto3" json:"purged,omitempty"`
+	Same              bool     `protobuf:"varint,20,opt,name=same,proto3" json:"same,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1859,11 +2004,174 @@ func (x *Detail) GetWeakReason() string {
 	return ""
 }
 
+func (x *Detail) GetOldKeepVersions() uint32 {
+	if x != nil {
+		return x.OldKeepVersions
+	}
+	return 0
+}
+
+func (x *Detail) GetNewKeepVersions() uint32 {
+	if x != nil {
+		return x.NewKeepVersions
+	}
+	return 0
+}
+
+func (x *Detail) GetOldExpires() int64 {
+	if x != nil {
+		return x.OldExpires
+	}
+	return 0
+}
+
+func (x *Detail) GetNewExpires() int64 {
+	if x != nil {
+		return x.NewExpires
+	}
+	return 0
+}
+
+func (x *Detail) GetPurged() int64 {
+	if x != nil {
+		return x.Purged
+	}
+	return 0
+}
+
+func (x *Detail) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
+// What RewrapSecrets has done.
+type Rewrap struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	State   RewrapState            `protobuf:"varint,1,opt,name=state,proto3,enum=keyward.vault.stored.v1.RewrapState" json:"state,omitempty"`
+	Started int64                  `protobuf:"fixed64,2,opt,name=started,proto3" json:"started,omitempty"`
+	Ended   int64                  `protobuf:"fixed64,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	// The key of the row after which to continue.
+	Position  []byte `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	Done      uint64 `protobuf:"varint,5,opt,name=done,proto3" json:"done,omitempty"`
+	Total     uint64 `protobuf:"varint,6,opt,name=total,proto3" json:"total,omitempty"`
+	Rewrapped uint64 `protobuf:"varint,7,opt,name=rewrapped,proto3" json:"rewrapped,omitempty"`
+	Failed    uint64 `protobuf:"varint,8,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Secrets a second.
+	Rate uint32 `protobuf:"varint,9,opt,name=rate,proto3" json:"rate,omitempty"`
+	// The key under which values are wrapped. Another primary key starts the operation over.
+	Key           string `protobuf:"bytes,10,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rewrap) Reset() {
+	*x = Rewrap{}
+	mi := &file_vault_records_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rewrap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rewrap) ProtoMessage() {}
+
+func (x *Rewrap) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_records_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rewrap.ProtoReflect.Descriptor instead.
+func (*Rewrap) Descriptor() ([]byte, []int) {
+	return file_vault_records_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Rewrap) GetState() RewrapState {
+	if x != nil {
+		return x.State
+	}
+	return RewrapState_REWRAP_STATE_UNSPECIFIED
+}
+
+func (x *Rewrap) GetStarted() int64 {
+	if x != nil {
+		return x.Started
+	}
+	return 0
+}
+
+func (x *Rewrap) GetEnded() int64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *Rewrap) GetPosition() []byte {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *Rewrap) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Rewrap) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Rewrap) GetRewrapped() uint64 {
+	if x != nil {
+		return x.Rewrapped
+	}
+	return 0
+}
+
+func (x *Rewrap) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Rewrap) GetRate() uint32 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Rewrap) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 var File_vault_records_proto protoreflect.FileDescriptor
 
 const file_vault_records_proto_rawDesc = "" +
 	"\n" +
-	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\xf0\b\n" +
+	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\x88\n" +
+	"\n" +
 	"\x06Secret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -1897,10 +2205,15 @@ const file_vault_records_proto_rawDesc = "" +
 	"\vdescription\x18( \x01(\tR\vdescription\x12C\n" +
 	"\x06labels\x18) \x03(\v2+.keyward.vault.stored.v1.Secret.LabelsEntryR\x06labels\x12'\n" +
 	"\x0frotation_period\x18* \x01(\x03R\x0erotationPeriod\x12!\n" +
-	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x1a9\n" +
+	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x12#\n" +
+	"\rkeep_versions\x18, \x01(\rR\fkeepVersions\x12\x18\n" +
+	"\aexpires\x18- \x01(\x10R\aexpires\x12\x18\n" +
+	"\adeleted\x18. \x01(\x10R\adeleted\x12\x16\n" +
+	"\x06purged\x18/ \x01(\x10R\x06purged\x12%\n" +
+	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd2\a\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\b\n" +
 	"\fListedSecret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -1934,7 +2247,12 @@ const file_vault_records_proto_rawDesc = "" +
 	"\vdescription\x18( \x01(\tR\vdescription\x12I\n" +
 	"\x06labels\x18) \x03(\v21.keyward.vault.stored.v1.ListedSecret.LabelsEntryR\x06labels\x12'\n" +
 	"\x0frotation_period\x18* \x01(\x03R\x0erotationPeriod\x12!\n" +
-	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x1a9\n" +
+	"\frotation_due\x18+ \x01(\x10R\vrotationDue\x12#\n" +
+	"\rkeep_versions\x18, \x01(\rR\fkeepVersions\x12\x18\n" +
+	"\aexpires\x18- \x01(\x10R\aexpires\x12\x18\n" +
+	"\adeleted\x18. \x01(\x10R\adeleted\x12\x16\n" +
+	"\x06purged\x18/ \x01(\x10R\x06purged\x12%\n" +
+	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x01\n" +
@@ -2013,7 +2331,7 @@ const file_vault_records_proto_rawDesc = "" +
 	"\vlast_change\x18\x01 \x01(\x04R\n" +
 	"lastChange\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\bR\brequired\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\xd8\x05\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\x9e\a\n" +
 	"\x06Detail\x12'\n" +
 	"\x0fold_description\x18\x01 \x01(\tR\x0eoldDescription\x12'\n" +
 	"\x0fnew_description\x18\x02 \x01(\tR\x0enewDescription\x12M\n" +
@@ -2033,13 +2351,33 @@ const file_vault_records_proto_rawDesc = "" +
 	"\bold_cost\x18\f \x01(\x04R\aoldCost\x12\x19\n" +
 	"\bnew_cost\x18\r \x01(\x04R\anewCost\x12\x1f\n" +
 	"\vweak_reason\x18\x0e \x01(\tR\n" +
-	"weakReason\x1a<\n" +
+	"weakReason\x12*\n" +
+	"\x11old_keep_versions\x18\x0f \x01(\rR\x0foldKeepVersions\x12*\n" +
+	"\x11new_keep_versions\x18\x10 \x01(\rR\x0fnewKeepVersions\x12\x1f\n" +
+	"\vold_expires\x18\x11 \x01(\x10R\n" +
+	"oldExpires\x12\x1f\n" +
+	"\vnew_expires\x18\x12 \x01(\x10R\n" +
+	"newExpires\x12\x16\n" +
+	"\x06purged\x18\x13 \x01(\x10R\x06purged\x12\x12\n" +
+	"\x04same\x18\x14 \x01(\bR\x04same\x1a<\n" +
 	"\x0eOldLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*o\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x02\n" +
+	"\x06Rewrap\x12:\n" +
+	"\x05state\x18\x01 \x01(\x0e2$.keyward.vault.stored.v1.RewrapStateR\x05state\x12\x18\n" +
+	"\astarted\x18\x02 \x01(\x10R\astarted\x12\x14\n" +
+	"\x05ended\x18\x03 \x01(\x10R\x05ended\x12\x1a\n" +
+	"\bposition\x18\x04 \x01(\fR\bposition\x12\x12\n" +
+	"\x04done\x18\x05 \x01(\x04R\x04done\x12\x14\n" +
+	"\x05total\x18\x06 \x01(\x04R\x05total\x12\x1c\n" +
+	"\trewrapped\x18\a \x01(\x04R\trewrapped\x12\x16\n" +
+	"\x06failed\x18\b \x01(\x04R\x06failed\x12\x12\n" +
+	"\x04rate\x18\t \x01(\rR\x04rate\x12\x10\n" +
+	"\x03key\x18\n" +
+	" \x01(\tR\x03key*o\n" +
 	"\x05Usage\x12\x15\n" +
 	"\x11USAGE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUSAGE_KEY\x10\x01\x12\x13\n" +
@@ -2058,7 +2396,13 @@ const file_vault_records_proto_rawDesc = "" +
 	"EarlierUse\x12\x1b\n" +
 	"\x17EARLIER_USE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14EARLIER_USE_DIGESTED\x10\x01\x12\x1a\n" +
-	"\x16EARLIER_USE_UNDIGESTED\x10\x02B;Z9github.com/keyward/keyward/services/vault/internal/storedb\x06proto3"
+	"\x16EARLIER_USE_UNDIGESTED\x10\x02*\x90\x01\n" +
+	"\vRewrapState\x12\x1c\n" +
+	"\x18REWRAP_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14REWRAP_STATE_RUNNING\x10\x01\x12\x15\n" +
+	"\x11REWRAP_STATE_DONE\x10\x02\x12\x19\n" +
+	"\x15REWRAP_STATE_CANCELED\x10\x03\x12\x17\n" +
+	"\x13REWRAP_STATE_FAILED\x10\x04B;Z9github.com/keyward/keyward/services/vault/internal/storedb\x06proto3"
 
 var (
 	file_vault_records_proto_rawDescOnce sync.Once
@@ -2072,62 +2416,65 @@ func file_vault_records_proto_rawDescGZIP() []byte {
 	return file_vault_records_proto_rawDescData
 }
 
-var file_vault_records_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_vault_records_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_vault_records_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_vault_records_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_vault_records_proto_goTypes = []any{
 	(Usage)(0),           // 0: keyward.vault.stored.v1.Usage
 	(State)(0),           // 1: keyward.vault.stored.v1.State
 	(Algorithm)(0),       // 2: keyward.vault.stored.v1.Algorithm
 	(EarlierUse)(0),      // 3: keyward.vault.stored.v1.EarlierUse
-	(*Secret)(nil),       // 4: keyward.vault.stored.v1.Secret
-	(*ListedSecret)(nil), // 5: keyward.vault.stored.v1.ListedSecret
-	(*Purpose)(nil),      // 6: keyward.vault.stored.v1.Purpose
-	(*Holder)(nil),       // 7: keyward.vault.stored.v1.Holder
-	(*Replacement)(nil),  // 8: keyward.vault.stored.v1.Replacement
-	(*Rewrite)(nil),      // 9: keyward.vault.stored.v1.Rewrite
-	(*Span)(nil),         // 10: keyward.vault.stored.v1.Span
-	(*Version)(nil),      // 11: keyward.vault.stored.v1.Version
-	(*Value)(nil),        // 12: keyward.vault.stored.v1.Value
-	(*Facts)(nil),        // 13: keyward.vault.stored.v1.Facts
-	(*Binding)(nil),      // 14: keyward.vault.stored.v1.Binding
-	(*Count)(nil),        // 15: keyward.vault.stored.v1.Count
-	(*Nonces)(nil),       // 16: keyward.vault.stored.v1.Nonces
-	(*Uses)(nil),         // 17: keyward.vault.stored.v1.Uses
-	(*Printed)(nil),      // 18: keyward.vault.stored.v1.Printed
-	(*Sealing)(nil),      // 19: keyward.vault.stored.v1.Sealing
-	(*Detail)(nil),       // 20: keyward.vault.stored.v1.Detail
-	nil,                  // 21: keyward.vault.stored.v1.Secret.LabelsEntry
-	nil,                  // 22: keyward.vault.stored.v1.ListedSecret.LabelsEntry
-	nil,                  // 23: keyward.vault.stored.v1.Detail.OldLabelsEntry
-	nil,                  // 24: keyward.vault.stored.v1.Detail.NewLabelsEntry
+	(RewrapState)(0),     // 4: keyward.vault.stored.v1.RewrapState
+	(*Secret)(nil),       // 5: keyward.vault.stored.v1.Secret
+	(*ListedSecret)(nil), // 6: keyward.vault.stored.v1.ListedSecret
+	(*Purpose)(nil),      // 7: keyward.vault.stored.v1.Purpose
+	(*Holder)(nil),       // 8: keyward.vault.stored.v1.Holder
+	(*Replacement)(nil),  // 9: keyward.vault.stored.v1.Replacement
+	(*Rewrite)(nil),      // 10: keyward.vault.stored.v1.Rewrite
+	(*Span)(nil),         // 11: keyward.vault.stored.v1.Span
+	(*Version)(nil),      // 12: keyward.vault.stored.v1.Version
+	(*Value)(nil),        // 13: keyward.vault.stored.v1.Value
+	(*Facts)(nil),        // 14: keyward.vault.stored.v1.Facts
+	(*Binding)(nil),      // 15: keyward.vault.stored.v1.Binding
+	(*Count)(nil),        // 16: keyward.vault.stored.v1.Count
+	(*Nonces)(nil),       // 17: keyward.vault.stored.v1.Nonces
+	(*Uses)(nil),         // 18: keyward.vault.stored.v1.Uses
+	(*Printed)(nil),      // 19: keyward.vault.stored.v1.Printed
+	(*Sealing)(nil),      // 20: keyward.vault.stored.v1.Sealing
+	(*Detail)(nil),       // 21: keyward.vault.stored.v1.Detail
+	(*Rewrap)(nil),       // 22: keyward.vault.stored.v1.Rewrap
+	nil,                  // 23: keyward.vault.stored.v1.Secret.LabelsEntry
+	nil,                  // 24: keyward.vault.stored.v1.ListedSecret.LabelsEntry
+	nil,                  // 25: keyward.vault.stored.v1.Detail.OldLabelsEntry
+	nil,                  // 26: keyward.vault.stored.v1.Detail.NewLabelsEntry
 }
 var file_vault_records_proto_depIdxs = []int32{
 	0,  // 0: keyward.vault.stored.v1.Secret.usage:type_name -> keyward.vault.stored.v1.Usage
 	1,  // 1: keyward.vault.stored.v1.Secret.state:type_name -> keyward.vault.stored.v1.State
-	6,  // 2: keyward.vault.stored.v1.Secret.purpose:type_name -> keyward.vault.stored.v1.Purpose
-	7,  // 3: keyward.vault.stored.v1.Secret.holders:type_name -> keyward.vault.stored.v1.Holder
-	8,  // 4: keyward.vault.stored.v1.Secret.replaced:type_name -> keyward.vault.stored.v1.Replacement
-	9,  // 5: keyward.vault.stored.v1.Secret.rewrites:type_name -> keyward.vault.stored.v1.Rewrite
-	10, // 6: keyward.vault.stored.v1.Secret.destroyed:type_name -> keyward.vault.stored.v1.Span
+	7,  // 2: keyward.vault.stored.v1.Secret.purpose:type_name -> keyward.vault.stored.v1.Purpose
+	8,  // 3: keyward.vault.stored.v1.Secret.holders:type_name -> keyward.vault.stored.v1.Holder
+	9,  // 4: keyward.vault.stored.v1.Secret.replaced:type_name -> keyward.vault.stored.v1.Replacement
+	10, // 5: keyward.vault.stored.v1.Secret.rewrites:type_name -> keyward.vault.stored.v1.Rewrite
+	11, // 6: keyward.vault.stored.v1.Secret.destroyed:type_name -> keyward.vault.stored.v1.Span
 	3,  // 7: keyward.vault.stored.v1.Secret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
-	21, // 8: keyward.vault.stored.v1.Secret.labels:type_name -> keyward.vault.stored.v1.Secret.LabelsEntry
+	23, // 8: keyward.vault.stored.v1.Secret.labels:type_name -> keyward.vault.stored.v1.Secret.LabelsEntry
 	0,  // 9: keyward.vault.stored.v1.ListedSecret.usage:type_name -> keyward.vault.stored.v1.Usage
 	1,  // 10: keyward.vault.stored.v1.ListedSecret.state:type_name -> keyward.vault.stored.v1.State
 	3,  // 11: keyward.vault.stored.v1.ListedSecret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
-	22, // 12: keyward.vault.stored.v1.ListedSecret.labels:type_name -> keyward.vault.stored.v1.ListedSecret.LabelsEntry
+	24, // 12: keyward.vault.stored.v1.ListedSecret.labels:type_name -> keyward.vault.stored.v1.ListedSecret.LabelsEntry
 	1,  // 13: keyward.vault.stored.v1.Version.state:type_name -> keyward.vault.stored.v1.State
-	12, // 14: keyward.vault.stored.v1.Version.value:type_name -> keyward.vault.stored.v1.Value
-	13, // 15: keyward.vault.stored.v1.Version.facts:type_name -> keyward.vault.stored.v1.Facts
+	13, // 14: keyward.vault.stored.v1.Version.value:type_name -> keyward.vault.stored.v1.Value
+	14, // 15: keyward.vault.stored.v1.Version.facts:type_name -> keyward.vault.stored.v1.Facts
 	2,  // 16: keyward.vault.stored.v1.Value.algorithm:type_name -> keyward.vault.stored.v1.Algorithm
 	0,  // 17: keyward.vault.stored.v1.Binding.usage:type_name -> keyward.vault.stored.v1.Usage
-	6,  // 18: keyward.vault.stored.v1.Binding.purpose:type_name -> keyward.vault.stored.v1.Purpose
-	23, // 19: keyward.vault.stored.v1.Detail.old_labels:type_name -> keyward.vault.stored.v1.Detail.OldLabelsEntry
-	24, // 20: keyward.vault.stored.v1.Detail.new_labels:type_name -> keyward.vault.stored.v1.Detail.NewLabelsEntry
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	7,  // 18: keyward.vault.stored.v1.Binding.purpose:type_name -> keyward.vault.stored.v1.Purpose
+	25, // 19: keyward.vault.stored.v1.Detail.old_labels:type_name -> keyward.vault.stored.v1.Detail.OldLabelsEntry
+	26, // 20: keyward.vault.stored.v1.Detail.new_labels:type_name -> keyward.vault.stored.v1.Detail.NewLabelsEntry
+	4,  // 21: keyward.vault.stored.v1.Rewrap.state:type_name -> keyward.vault.stored.v1.RewrapState
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_vault_records_proto_init() }
@@ -2140,8 +2487,8 @@ func file_vault_records_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vault_records_proto_rawDesc), len(file_vault_records_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   21,
+			NumEnums:      5,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -77,7 +77,12 @@ type GetCheckpointResponse struct {
 	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// The key that verifies the signature, in the form of golang.org/x/mod/sumdb/note. Compare it
 	// with the output of `allowlist log-key` before you rely on it.
-	VerifierKey   string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	VerifierKey string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
+	// key signs the new one. Whoever knows an earlier key verifies them, one after the other, to
+	// rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+	// lines: the origin of the log, `log key`, and the new verifier key.
+	Successions   []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -124,6 +129,13 @@ func (x *GetCheckpointResponse) GetVerifierKey() string {
 		return x.VerifierKey
 	}
 	return ""
+}
+
+func (x *GetCheckpointResponse) GetSuccessions() []string {
+	if x != nil {
+		return x.Successions
+	}
+	return nil
 }
 
 // The request of ProveConsistency.
@@ -355,12 +367,13 @@ const file_keyward_allowlist_v1_checkpoint_proto_rawDesc = "" +
 	"%keyward/allowlist/v1/checkpoint.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"F\n" +
 	"\x14GetCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
-	"\fworkspaces/-R\x06parent\"Z\n" +
+	"\fworkspaces/-R\x06parent\"}\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
 	"checkpoint\x12!\n" +
-	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\"\x84\x01\n" +
+	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12!\n" +
+	"\vsuccessions\x18\x8c\x01 \x03(\tR\vsuccessions\"\x84\x01\n" +
 	"\x17ProveConsistencyRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12\x1b\n" +

@@ -86,6 +86,17 @@ func (m *GetCheckpointResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error)
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Successions) > 0 {
+		for iNdEx := len(m.Successions) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Successions[iNdEx])
+			copy(dAtA[i:], m.Successions[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Successions[iNdEx])))
+			i--
+			dAtA[i] = 0x8
+			i--
+			dAtA[i] = 0xe2
+		}
+	}
 	if len(m.VerifierKey) > 0 {
 		i -= len(m.VerifierKey)
 		copy(dAtA[i:], m.VerifierKey)
@@ -316,6 +327,12 @@ func (m *GetCheckpointResponse) SizeVT() (n int) {
 	l = len(m.VerifierKey)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if len(m.Successions) > 0 {
+		for _, s := range m.Successions {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
 	}
 	n += len(m.unknownFields)
 	return n

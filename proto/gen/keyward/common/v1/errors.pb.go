@@ -128,6 +128,23 @@ const (
 	// OUT_OF_RANGE. The change log has fewer entries than `to_size`. Metadata: `size`, the number of
 	// its entries.
 	ErrorReason_ERROR_REASON_LOG_TOO_SHORT ErrorReason = 110
+	// UNAVAILABLE, with google.rpc.RetryInfo. The provider of the key-encryption key cannot be
+	// reached, or refuses. Nothing was changed. The server's log has the cause. Metadata: `provider`,
+	// its URI.
+	ErrorReason_ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE ErrorReason = 140
+	// FAILED_PRECONDITION. The keyring has too many keys or roots. Destroy keys that are not used, or
+	// wait until rows no longer depend on earlier roots.
+	ErrorReason_ERROR_REASON_KEYRING_FULL ErrorReason = 141
+	// NOT_FOUND. The keyring has no such key.
+	ErrorReason_ERROR_REASON_KEY_NOT_FOUND ErrorReason = 142
+	// FAILED_PRECONDITION. The key is the primary one, or something still depends on it. Metadata:
+	// `version_count`, the number of versions of secrets that depend on it.
+	ErrorReason_ERROR_REASON_KEY_IN_USE ErrorReason = 143
+	// FAILED_PRECONDITION. The key is destroyed.
+	ErrorReason_ERROR_REASON_KEY_DESTROYED ErrorReason = 144
+	// FAILED_PRECONDITION. The secret has expired (Secret.expire_time). A super admin or an Owner can
+	// set another time. Metadata: `expire_time` (RFC 3339).
+	ErrorReason_ERROR_REASON_SECRET_EXPIRED ErrorReason = 145
 )
 
 // Enum value maps for ErrorReason.
@@ -163,38 +180,50 @@ var (
 		27:  "ERROR_REASON_KEY_PURPOSE_UNKNOWN",
 		28:  "ERROR_REASON_NONCE_BUDGET_EXHAUSTED",
 		110: "ERROR_REASON_LOG_TOO_SHORT",
+		140: "ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE",
+		141: "ERROR_REASON_KEYRING_FULL",
+		142: "ERROR_REASON_KEY_NOT_FOUND",
+		143: "ERROR_REASON_KEY_IN_USE",
+		144: "ERROR_REASON_KEY_DESTROYED",
+		145: "ERROR_REASON_SECRET_EXPIRED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":            0,
-		"ERROR_REASON_INVALID_FIELD":          1,
-		"ERROR_REASON_INVALID_PAGE_TOKEN":     2,
-		"ERROR_REASON_REQUEST_ID_REUSED":      3,
-		"ERROR_REASON_CREDENTIALS_MISSING":    4,
-		"ERROR_REASON_CREDENTIALS_INVALID":    5,
-		"ERROR_REASON_PERMISSION_DENIED":      6,
-		"ERROR_REASON_ETAG_MISMATCH":          7,
-		"ERROR_REASON_CONTENTION":             8,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":      9,
-		"ERROR_REASON_OVERLOADED":             10,
-		"ERROR_REASON_DEADLINE":               11,
-		"ERROR_REASON_CANCELLED":              12,
-		"ERROR_REASON_UNAVAILABLE":            13,
-		"ERROR_REASON_INTERNAL":               14,
-		"ERROR_REASON_ROUTE_NOT_FOUND":        15,
-		"ERROR_REASON_METHOD_NOT_ALLOWED":     16,
-		"ERROR_REASON_MALFORMED_JSON":         17,
-		"ERROR_REASON_RATE_LIMITED":           18,
-		"ERROR_REASON_SECRET_NOT_FOUND":       19,
-		"ERROR_REASON_VERSION_NOT_FOUND":      20,
-		"ERROR_REASON_VERSION_DISABLED":       21,
-		"ERROR_REASON_VERSION_DESTROYED":      22,
-		"ERROR_REASON_USAGE_NOT_ALLOWED":      23,
-		"ERROR_REASON_HOST_NOT_ALLOWED":       24,
-		"ERROR_REASON_KEY_PURPOSE_FIXED":      25,
-		"ERROR_REASON_KEY_NOT_SHARED":         26,
-		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":    27,
-		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED": 28,
-		"ERROR_REASON_LOG_TOO_SHORT":          110,
+		"ERROR_REASON_UNSPECIFIED":                  0,
+		"ERROR_REASON_INVALID_FIELD":                1,
+		"ERROR_REASON_INVALID_PAGE_TOKEN":           2,
+		"ERROR_REASON_REQUEST_ID_REUSED":            3,
+		"ERROR_REASON_CREDENTIALS_MISSING":          4,
+		"ERROR_REASON_CREDENTIALS_INVALID":          5,
+		"ERROR_REASON_PERMISSION_DENIED":            6,
+		"ERROR_REASON_ETAG_MISMATCH":                7,
+		"ERROR_REASON_CONTENTION":                   8,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":            9,
+		"ERROR_REASON_OVERLOADED":                   10,
+		"ERROR_REASON_DEADLINE":                     11,
+		"ERROR_REASON_CANCELLED":                    12,
+		"ERROR_REASON_UNAVAILABLE":                  13,
+		"ERROR_REASON_INTERNAL":                     14,
+		"ERROR_REASON_ROUTE_NOT_FOUND":              15,
+		"ERROR_REASON_METHOD_NOT_ALLOWED":           16,
+		"ERROR_REASON_MALFORMED_JSON":               17,
+		"ERROR_REASON_RATE_LIMITED":                 18,
+		"ERROR_REASON_SECRET_NOT_FOUND":             19,
+		"ERROR_REASON_VERSION_NOT_FOUND":            20,
+		"ERROR_REASON_VERSION_DISABLED":             21,
+		"ERROR_REASON_VERSION_DESTROYED":            22,
+		"ERROR_REASON_USAGE_NOT_ALLOWED":            23,
+		"ERROR_REASON_HOST_NOT_ALLOWED":             24,
+		"ERROR_REASON_KEY_PURPOSE_FIXED":            25,
+		"ERROR_REASON_KEY_NOT_SHARED":               26,
+		"ERROR_REASON_KEY_PURPOSE_UNKNOWN":          27,
+		"ERROR_REASON_NONCE_BUDGET_EXHAUSTED":       28,
+		"ERROR_REASON_LOG_TOO_SHORT":                110,
+		"ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE": 140,
+		"ERROR_REASON_KEYRING_FULL":                 141,
+		"ERROR_REASON_KEY_NOT_FOUND":                142,
+		"ERROR_REASON_KEY_IN_USE":                   143,
+		"ERROR_REASON_KEY_DESTROYED":                144,
+		"ERROR_REASON_SECRET_EXPIRED":               145,
 	}
 )
 
@@ -229,7 +258,7 @@ var File_keyward_common_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\x82\b\n" +
+	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xd4\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -261,7 +290,13 @@ const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\x1bERROR_REASON_KEY_NOT_SHARED\x10\x1a\x12$\n" +
 	" ERROR_REASON_KEY_PURPOSE_UNKNOWN\x10\x1b\x12'\n" +
 	"#ERROR_REASON_NONCE_BUDGET_EXHAUSTED\x10\x1c\x12\x1e\n" +
-	"\x1aERROR_REASON_LOG_TOO_SHORT\x10nBAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
+	"\x1aERROR_REASON_LOG_TOO_SHORT\x10n\x12.\n" +
+	")ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE\x10\x8c\x01\x12\x1e\n" +
+	"\x19ERROR_REASON_KEYRING_FULL\x10\x8d\x01\x12\x1f\n" +
+	"\x1aERROR_REASON_KEY_NOT_FOUND\x10\x8e\x01\x12\x1c\n" +
+	"\x17ERROR_REASON_KEY_IN_USE\x10\x8f\x01\x12\x1f\n" +
+	"\x1aERROR_REASON_KEY_DESTROYED\x10\x90\x01\x12 \n" +
+	"\x1bERROR_REASON_SECRET_EXPIRED\x10\x91\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
 
 var (
 	file_keyward_common_v1_errors_proto_rawDescOnce sync.Once

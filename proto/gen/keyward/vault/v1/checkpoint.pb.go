@@ -78,6 +78,11 @@ type GetCheckpointResponse struct {
 	// The key that verifies the signature, in the form of golang.org/x/mod/sumdb/note. Compare it
 	// with the output of `vault log-key` before you rely on it.
 	VerifierKey string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	// The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
+	// key signs the new one. Whoever knows an earlier key verifies them, one after the other, to
+	// rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+	// lines: the origin of the log, `log key`, and the new verifier key.
+	Successions []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
 	// The run of the vault that returned the checkpoint, as in Position.
 	Epoch         string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -126,6 +131,13 @@ func (x *GetCheckpointResponse) GetVerifierKey() string {
 		return x.VerifierKey
 	}
 	return ""
+}
+
+func (x *GetCheckpointResponse) GetSuccessions() []string {
+	if x != nil {
+		return x.Successions
+	}
+	return nil
 }
 
 func (x *GetCheckpointResponse) GetEpoch() string {
@@ -261,7 +273,9 @@ type WitnessCheckpointRequest struct {
 	// starts. If the vault has another one, it judges nothing and returns its size.
 	OldSize uint64 `protobuf:"varint,4,opt,name=old_size,json=oldSize,proto3" json:"old_size,omitempty"`
 	// The consistency proof from `old_size`: at most 64 hashes of 32 bytes.
-	Hashes        [][]byte `protobuf:"bytes,5,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	Hashes [][]byte `protobuf:"bytes,5,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// The successions of keys of the caller's log, as in GetCheckpointResponse. At most 1,000.
+	Successions   []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +341,13 @@ func (x *WitnessCheckpointRequest) GetOldSize() uint64 {
 func (x *WitnessCheckpointRequest) GetHashes() [][]byte {
 	if x != nil {
 		return x.Hashes
+	}
+	return nil
+}
+
+func (x *WitnessCheckpointRequest) GetSuccessions() []string {
+	if x != nil {
+		return x.Successions
 	}
 	return nil
 }
@@ -513,12 +534,13 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"!keyward/vault/v1/checkpoint.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"F\n" +
 	"\x14GetCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
-	"\fworkspaces/-R\x06parent\"p\n" +
+	"\fworkspaces/-R\x06parent\"\x93\x01\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
 	"checkpoint\x12!\n" +
-	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12\x14\n" +
+	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12!\n" +
+	"\vsuccessions\x18\x8c\x01 \x03(\tR\vsuccessions\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\tR\x05epoch\"\x84\x01\n" +
 	"\x17ProveConsistencyRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
@@ -526,7 +548,7 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"\tfrom_size\x18\x02 \x01(\x04R\bfromSize\x12\x1c\n" +
 	"\ato_size\x18\x03 \x01(\x04B\x03\xe0A\x02R\x06toSize\"2\n" +
 	"\x18ProveConsistencyResponse\x12\x16\n" +
-	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"\xee\x01\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"\xa3\x02\n" +
 	"\x18WitnessCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12-\n" +
@@ -535,7 +557,9 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"checkpoint\x120\n" +
 	"\fverifier_key\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\vverifierKey\x12\x19\n" +
 	"\bold_size\x18\x04 \x01(\x04R\aoldSize\x12&\n" +
-	"\x06hashes\x18\x05 \x03(\fB\x0e\xbaH\v\x92\x01\b\x10@\"\x04z\x02h R\x06hashes\"M\n" +
+	"\x06hashes\x18\x05 \x03(\fB\x0e\xbaH\v\x92\x01\b\x10@\"\x04z\x02h R\x06hashes\x123\n" +
+	"\vsuccessions\x18\x8c\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xe8\a\"\x05r\x03\x18\x80 R\vsuccessions\"M\n" +
 	"\x19WitnessCheckpointResponse\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1c\n" +
 	"\twitnessed\x18\x02 \x01(\bR\twitnessed\"\xdf\x01\n" +

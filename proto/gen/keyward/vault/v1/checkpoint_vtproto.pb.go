@@ -86,6 +86,17 @@ func (m *GetCheckpointResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error)
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Successions) > 0 {
+		for iNdEx := len(m.Successions) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Successions[iNdEx])
+			copy(dAtA[i:], m.Successions[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Successions[iNdEx])))
+			i--
+			dAtA[i] = 0x8
+			i--
+			dAtA[i] = 0xe2
+		}
+	}
 	if len(m.Epoch) > 0 {
 		i -= len(m.Epoch)
 		copy(dAtA[i:], m.Epoch)
@@ -231,6 +242,17 @@ func (m *WitnessCheckpointRequest) MarshalToSizedBufferVT(dAtA []byte) (int, err
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Successions) > 0 {
+		for iNdEx := len(m.Successions) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Successions[iNdEx])
+			copy(dAtA[i:], m.Successions[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Successions[iNdEx])))
+			i--
+			dAtA[i] = 0x8
+			i--
+			dAtA[i] = 0xe2
+		}
 	}
 	if len(m.Hashes) > 0 {
 		for iNdEx := len(m.Hashes) - 1; iNdEx >= 0; iNdEx-- {
@@ -451,6 +473,12 @@ func (m *GetCheckpointResponse) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if len(m.Successions) > 0 {
+		for _, s := range m.Successions {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -516,6 +544,12 @@ func (m *WitnessCheckpointRequest) SizeVT() (n int) {
 		for _, b := range m.Hashes {
 			l = len(b)
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if len(m.Successions) > 0 {
+		for _, s := range m.Successions {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
 	n += len(m.unknownFields)

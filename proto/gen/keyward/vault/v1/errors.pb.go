@@ -67,6 +67,13 @@ const (
 	// the vault saw: its data file was rolled back or replaced. A super admin must confirm a restore
 	// (AcceptResolverCheckpoint), or operators must put the newest data file back.
 	ErrorReason_ERROR_REASON_WITNESS_MISMATCH ErrorReason = 111
+	// RESOURCE_EXHAUSTED. The workspace has as many secrets, versions, or bytes as the configuration of
+	// the vault allows. Delete secrets or destroy versions that are not needed. Metadata: `quota`, one
+	// of `secrets`, `versions`, and `bytes`, and `limit`.
+	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 140
+	// FAILED_PRECONDITION. CheckSecretValue was called with 20 values that were not that of the secret,
+	// since its value was last stored. It answers again once a new value is stored.
+	ErrorReason_ERROR_REASON_CHECK_LOCKED ErrorReason = 141
 )
 
 // Enum value maps for ErrorReason.
@@ -84,6 +91,8 @@ var (
 		41:  "ERROR_REASON_SEALED_VALUE_REFUSED",
 		50:  "ERROR_REASON_KEY_FORM_NOT_USABLE",
 		111: "ERROR_REASON_WITNESS_MISMATCH",
+		140: "ERROR_REASON_QUOTA_EXCEEDED",
+		141: "ERROR_REASON_CHECK_LOCKED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":           0,
@@ -98,6 +107,8 @@ var (
 		"ERROR_REASON_SEALED_VALUE_REFUSED":  41,
 		"ERROR_REASON_KEY_FORM_NOT_USABLE":   50,
 		"ERROR_REASON_WITNESS_MISMATCH":      111,
+		"ERROR_REASON_QUOTA_EXCEEDED":        140,
+		"ERROR_REASON_CHECK_LOCKED":          141,
 	}
 )
 
@@ -132,7 +143,7 @@ var File_keyward_vault_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xb0\n" +
+	"\x1dkeyward/vault/v1/errors.proto\x12\x10keyward.vault.v1*\xf2\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -146,7 +157,9 @@ const file_keyward_vault_v1_errors_proto_rawDesc = "" +
 	"\x1dERROR_REASON_SEALING_REQUIRED\x10(\x12%\n" +
 	"!ERROR_REASON_SEALED_VALUE_REFUSED\x10)\x12$\n" +
 	" ERROR_REASON_KEY_FORM_NOT_USABLE\x102\x12!\n" +
-	"\x1dERROR_REASON_WITNESS_MISMATCH\x10o\"\x04\b\x01\x10\b\"\x04\b\n" +
+	"\x1dERROR_REASON_WITNESS_MISMATCH\x10o\x12 \n" +
+	"\x1bERROR_REASON_QUOTA_EXCEEDED\x10\x8c\x01\x12\x1e\n" +
+	"\x19ERROR_REASON_CHECK_LOCKED\x10\x8d\x01\"\x04\b\x01\x10\b\"\x04\b\n" +
 	"\x10\v\"\x04\b\r\x10\x10\"\x04\b\x12\x10\x1a\"\x04\b\x1c\x10\x1c\"\x04\b\x1e\x10 \"\x04\b$\x10$\"\x04\bn\x10n*\x1aERROR_REASON_INVALID_FIELD*\x1fERROR_REASON_INVALID_PAGE_TOKEN*\x1eERROR_REASON_REQUEST_ID_REUSED* ERROR_REASON_CREDENTIALS_MISSING* ERROR_REASON_CREDENTIALS_INVALID*\x1eERROR_REASON_PERMISSION_DENIED*\x1dERROR_REASON_SECRET_NOT_FOUND*\x1eERROR_REASON_VERSION_NOT_FOUND*\x1aERROR_REASON_ETAG_MISMATCH*\x17ERROR_REASON_CONTENTION*\x1dERROR_REASON_VERSION_DISABLED*\x1eERROR_REASON_VERSION_DESTROYED*\x1eERROR_REASON_USAGE_NOT_ALLOWED*\x1dERROR_REASON_HOST_NOT_ALLOWED*\x1eERROR_REASON_MESSAGE_TOO_LARGE*\x17ERROR_REASON_OVERLOADED*\x15ERROR_REASON_DEADLINE*\x16ERROR_REASON_CANCELLED*\x18ERROR_REASON_UNAVAILABLE*\x15ERROR_REASON_INTERNAL*\x1cERROR_REASON_ROUTE_NOT_FOUND*\x1fERROR_REASON_METHOD_NOT_ALLOWED*\x1bERROR_REASON_MALFORMED_JSON*\x19ERROR_REASON_RATE_LIMITED*\x1eERROR_REASON_KEY_PURPOSE_FIXED*\x1bERROR_REASON_KEY_NOT_SHARED* ERROR_REASON_KEY_PURPOSE_UNKNOWN*#ERROR_REASON_NONCE_BUDGET_EXHAUSTED*\x1aERROR_REASON_LOG_TOO_SHORTB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (

@@ -486,6 +486,14 @@ const (
 	// An upgrade of the vault stored the secret, or the workspace's sealing setting, in another form.
 	// Nothing else changed. The actor is `operator`.
 	SecretChange_ACTION_UPGRADED SecretChange_Action = 130
+	// A deleted secret was brought back within its grace.
+	SecretChange_ACTION_UNDELETED SecretChange_Action = 140
+	// The grace of a deleted secret ended, and it was removed for good. The actor is `vault`.
+	SecretChange_ACTION_PURGED SecretChange_Action = 141
+	// A version was destroyed because the secret keeps fewer (`keep_versions`). The actor is `vault`.
+	SecretChange_ACTION_VERSION_PRUNED SecretChange_Action = 142
+	// A value was compared with that of the version. `same` is the result.
+	SecretChange_ACTION_VALUE_CHECKED SecretChange_Action = 143
 )
 
 // Enum value maps for SecretChange_Action.
@@ -508,6 +516,10 @@ var (
 		14:  "ACTION_SEALING_REQUIRED",
 		15:  "ACTION_SEALING_NOT_REQUIRED",
 		130: "ACTION_UPGRADED",
+		140: "ACTION_UNDELETED",
+		141: "ACTION_PURGED",
+		142: "ACTION_VERSION_PRUNED",
+		143: "ACTION_VALUE_CHECKED",
 	}
 	SecretChange_Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED":          0,
@@ -527,6 +539,10 @@ var (
 		"ACTION_SEALING_REQUIRED":     14,
 		"ACTION_SEALING_NOT_REQUIRED": 15,
 		"ACTION_UPGRADED":             130,
+		"ACTION_UNDELETED":            140,
+		"ACTION_PURGED":               141,
+		"ACTION_VERSION_PRUNED":       142,
+		"ACTION_VALUE_CHECKED":        143,
 	}
 )
 
@@ -743,7 +759,24 @@ type Secret struct {
 	Shared bool `protobuf:"varint,21,opt,name=shared,proto3" json:"shared,omitempty"`
 	// The vault's interpretation of the value. Returned only by the call that stores the value, and
 	// not stored. A retry with the same `request_id` may omit it. Unset for generated values.
-	ValueFacts    *ValueFacts `protobuf:"bytes,50,opt,name=value_facts,json=valueFacts,proto3" json:"value_facts,omitempty"`
+	ValueFacts *ValueFacts `protobuf:"bytes,50,opt,name=value_facts,json=valueFacts,proto3" json:"value_facts,omitempty"`
+	// How many versions to keep, 1-1,000. If set, each new version destroys the oldest ones beyond this
+	// number, except those that are in use: the current one, those that a binding pins, and, as for
+	// DestroySecretVersion, those that were current or used within the last 24 hours. They are
+	// destroyed with a later version, or within an hour after they are no longer in use. Destroyed
+	// versions do not count. Default: 0, which keeps all versions.
+	KeepVersions uint32 `protobuf:"varint,140,opt,name=keep_versions,json=keepVersions,proto3" json:"keep_versions,omitempty"`
+	// When the secret expires. From then on, resolving it fails with SECRET_EXPIRED, and so does
+	// binding it; messages of endpoints that need it fail. Nothing is destroyed. A later time, or
+	// none, makes the secret usable again. Must be in the future when it is set. Default: never.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,141,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Sets `expire_time` to this duration after the request: whole seconds, from 1 minute to 10 years
+	// (3,650 days). At most one of the two may be set.
+	Ttl *durationpb.Duration `protobuf:"bytes,142,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// When the secret was deleted. Set only for a deleted secret that UndeleteSecret can bring back.
+	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,143,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	// When a deleted secret is removed for good. Set with `delete_time`.
+	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,144,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -928,6 +961,41 @@ func (x *Secret) GetShared() bool {
 func (x *Secret) GetValueFacts() *ValueFacts {
 	if x != nil {
 		return x.ValueFacts
+	}
+	return nil
+}
+
+func (x *Secret) GetKeepVersions() uint32 {
+	if x != nil {
+		return x.KeepVersions
+	}
+	return 0
+}
+
+func (x *Secret) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Secret) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *Secret) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
+	}
+	return nil
+}
+
+func (x *Secret) GetPurgeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PurgeTime
 	}
 	return nil
 }
@@ -2117,7 +2185,19 @@ type SecretChange struct {
 	// The previous minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
 	OldMinCost uint64 `protobuf:"varint,40,opt,name=old_min_cost,json=oldMinCost,proto3" json:"old_min_cost,omitempty"`
 	// The new minimum number of iterations of derivations, for ACTION_PURPOSE_REPLACED.
-	NewMinCost    uint64 `protobuf:"varint,41,opt,name=new_min_cost,json=newMinCost,proto3" json:"new_min_cost,omitempty"`
+	NewMinCost uint64 `protobuf:"varint,41,opt,name=new_min_cost,json=newMinCost,proto3" json:"new_min_cost,omitempty"`
+	// Whether the value was that of the version, for ACTION_VALUE_CHECKED.
+	Same bool `protobuf:"varint,140,opt,name=same,proto3" json:"same,omitempty"`
+	// The number of kept versions before the change; set if it changed.
+	OldKeepVersions uint32 `protobuf:"varint,141,opt,name=old_keep_versions,json=oldKeepVersions,proto3" json:"old_keep_versions,omitempty"`
+	// The number of kept versions after the change; set if it changed.
+	NewKeepVersions uint32 `protobuf:"varint,142,opt,name=new_keep_versions,json=newKeepVersions,proto3" json:"new_keep_versions,omitempty"`
+	// The expiry before the change. Set if it changed and there was one.
+	OldExpireTime *timestamppb.Timestamp `protobuf:"bytes,143,opt,name=old_expire_time,json=oldExpireTime,proto3" json:"old_expire_time,omitempty"`
+	// The expiry after the change. Set if it changed and there is one.
+	NewExpireTime *timestamppb.Timestamp `protobuf:"bytes,144,opt,name=new_expire_time,json=newExpireTime,proto3" json:"new_expire_time,omitempty"`
+	// When a deleted secret is removed for good, for ACTION_DELETED with a grace.
+	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,145,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2320,6 +2400,48 @@ func (x *SecretChange) GetNewMinCost() uint64 {
 	return 0
 }
 
+func (x *SecretChange) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
+func (x *SecretChange) GetOldKeepVersions() uint32 {
+	if x != nil {
+		return x.OldKeepVersions
+	}
+	return 0
+}
+
+func (x *SecretChange) GetNewKeepVersions() uint32 {
+	if x != nil {
+		return x.NewKeepVersions
+	}
+	return 0
+}
+
+func (x *SecretChange) GetOldExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldExpireTime
+	}
+	return nil
+}
+
+func (x *SecretChange) GetNewExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewExpireTime
+	}
+	return nil
+}
+
+func (x *SecretChange) GetPurgeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PurgeTime
+	}
+	return nil
+}
+
 // An Actor is the authenticated principal that made a change.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2407,8 +2529,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\tseal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bsealTime\x12%\n" +
 	"\vconflicting\x18\x06 \x01(\bB\x03\xe0A\x03R\vconflicting\x12\x1b\n" +
 	"\x06stated\x18\n" +
-	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xf5\n" +
-	"\n" +
+	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xac\r\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12o\n" +
@@ -2436,7 +2557,15 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\apurpose\x18\x14 \x01(\v2\x1c.keyward.vault.v1.KeyPurposeB\x03\xe0A\x05R\apurpose\x12\x16\n" +
 	"\x06shared\x18\x15 \x01(\bR\x06shared\x12B\n" +
 	"\vvalue_facts\x182 \x01(\v2\x1c.keyward.vault.v1.ValueFactsB\x03\xe0A\x03R\n" +
-	"valueFacts\x1a9\n" +
+	"valueFacts\x12.\n" +
+	"\rkeep_versions\x18\x8c\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\fkeepVersions\x12<\n" +
+	"\vexpire_time\x18\x8d\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12C\n" +
+	"\x03ttl\x18\x8e\x01 \x01(\v2\x19.google.protobuf.DurationB\x15\xe0A\x04\xbaH\x0f\xaa\x01\f\"\x06\b\x80\x86\xb0\x96\x012\x02\b<R\x03ttl\x12A\n" +
+	"\vdelete_time\x18\x8f\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"deleteTime\x12?\n" +
+	"\n" +
+	"purge_time\x18\x90\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb1\x03\n" +
@@ -2566,7 +2695,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\xbb\f\n" +
+	" \x03(\tR\x06chains\"\xd2\x0f\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
@@ -2599,13 +2728,20 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\fold_min_cost\x18( \x01(\x04R\n" +
 	"oldMinCost\x12 \n" +
 	"\fnew_min_cost\x18) \x01(\x04R\n" +
-	"newMinCost\x1a<\n" +
+	"newMinCost\x12\x13\n" +
+	"\x04same\x18\x8c\x01 \x01(\bR\x04same\x12+\n" +
+	"\x11old_keep_versions\x18\x8d\x01 \x01(\rR\x0foldKeepVersions\x12+\n" +
+	"\x11new_keep_versions\x18\x8e\x01 \x01(\rR\x0fnewKeepVersions\x12C\n" +
+	"\x0fold_expire_time\x18\x8f\x01 \x01(\v2\x1a.google.protobuf.TimestampR\roldExpireTime\x12C\n" +
+	"\x0fnew_expire_time\x18\x90\x01 \x01(\v2\x1a.google.protobuf.TimestampR\rnewExpireTime\x12:\n" +
+	"\n" +
+	"purge_time\x18\x91\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\x1a<\n" +
 	"\x0eOldLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9e\x04\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_CREATED\x10\x01\x12\x12\n" +
@@ -2624,7 +2760,11 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x1aACTION_EQUAL_VALUE_REFUSED\x10\r\x12\x1b\n" +
 	"\x17ACTION_SEALING_REQUIRED\x10\x0e\x12\x1f\n" +
 	"\x1bACTION_SEALING_NOT_REQUIRED\x10\x0f\x12\x14\n" +
-	"\x0fACTION_UPGRADED\x10\x82\x01\"y\n" +
+	"\x0fACTION_UPGRADED\x10\x82\x01\x12\x15\n" +
+	"\x10ACTION_UNDELETED\x10\x8c\x01\x12\x12\n" +
+	"\rACTION_PURGED\x10\x8d\x01\x12\x1a\n" +
+	"\x15ACTION_VERSION_PRUNED\x10\x8e\x01\x12\x19\n" +
+	"\x14ACTION_VALUE_CHECKED\x10\x8f\x01\"y\n" +
 	"\x05Actor\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12&\n" +
@@ -2708,37 +2848,44 @@ var file_keyward_vault_v1_resources_proto_depIdxs = []int32{
 	26, // 11: keyward.vault.v1.Secret.rotation_due_time:type_name -> google.protobuf.Timestamp
 	7,  // 12: keyward.vault.v1.Secret.purpose:type_name -> keyward.vault.v1.KeyPurpose
 	9,  // 13: keyward.vault.v1.Secret.value_facts:type_name -> keyward.vault.v1.ValueFacts
-	3,  // 14: keyward.vault.v1.ValueFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
-	10, // 15: keyward.vault.v1.ValueFacts.forms:type_name -> keyward.vault.v1.ValueForm
-	16, // 16: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
-	13, // 17: keyward.vault.v1.SecretValue.sealed:type_name -> keyward.vault.v1.SealedValue
-	26, // 18: keyward.vault.v1.SealedValue.seal_time:type_name -> google.protobuf.Timestamp
-	15, // 19: keyward.vault.v1.Sealing.keys:type_name -> keyward.vault.v1.SealingKey
-	26, // 20: keyward.vault.v1.Sealing.time:type_name -> google.protobuf.Timestamp
-	26, // 21: keyward.vault.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
-	26, // 22: keyward.vault.v1.SealingKey.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 23: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
-	2,  // 24: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
-	26, // 25: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	26, // 26: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
-	19, // 27: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
-	26, // 28: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
-	26, // 29: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
-	5,  // 30: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
-	0,  // 31: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
-	26, // 32: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
-	26, // 33: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
-	22, // 34: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
-	6,  // 35: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
-	24, // 36: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
-	25, // 37: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
-	27, // 38: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
-	27, // 39: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	26, // 14: keyward.vault.v1.Secret.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 15: keyward.vault.v1.Secret.ttl:type_name -> google.protobuf.Duration
+	26, // 16: keyward.vault.v1.Secret.delete_time:type_name -> google.protobuf.Timestamp
+	26, // 17: keyward.vault.v1.Secret.purge_time:type_name -> google.protobuf.Timestamp
+	3,  // 18: keyward.vault.v1.ValueFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	10, // 19: keyward.vault.v1.ValueFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	16, // 20: keyward.vault.v1.SecretValue.generate:type_name -> keyward.vault.v1.Generate
+	13, // 21: keyward.vault.v1.SecretValue.sealed:type_name -> keyward.vault.v1.SealedValue
+	26, // 22: keyward.vault.v1.SealedValue.seal_time:type_name -> google.protobuf.Timestamp
+	15, // 23: keyward.vault.v1.Sealing.keys:type_name -> keyward.vault.v1.SealingKey
+	26, // 24: keyward.vault.v1.Sealing.time:type_name -> google.protobuf.Timestamp
+	26, // 25: keyward.vault.v1.SealingKey.create_time:type_name -> google.protobuf.Timestamp
+	26, // 26: keyward.vault.v1.SealingKey.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 27: keyward.vault.v1.Generate.kind:type_name -> keyward.vault.v1.Generate.Kind
+	2,  // 28: keyward.vault.v1.SecretVersion.state:type_name -> keyward.vault.v1.VersionState
+	26, // 29: keyward.vault.v1.SecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	26, // 30: keyward.vault.v1.SecretVersion.last_use_time:type_name -> google.protobuf.Timestamp
+	19, // 31: keyward.vault.v1.SecretVersion.nonce_budget:type_name -> keyward.vault.v1.NonceBudget
+	26, // 32: keyward.vault.v1.NonceBudget.start_time:type_name -> google.protobuf.Timestamp
+	26, // 33: keyward.vault.v1.NonceBudget.projected_end_time:type_name -> google.protobuf.Timestamp
+	5,  // 34: keyward.vault.v1.NonceBudget.state:type_name -> keyward.vault.v1.NonceBudget.State
+	0,  // 35: keyward.vault.v1.Binding.usage:type_name -> keyward.vault.v1.Usage
+	26, // 36: keyward.vault.v1.Binding.create_time:type_name -> google.protobuf.Timestamp
+	26, // 37: keyward.vault.v1.SecretChange.time:type_name -> google.protobuf.Timestamp
+	22, // 38: keyward.vault.v1.SecretChange.actor:type_name -> keyward.vault.v1.Actor
+	6,  // 39: keyward.vault.v1.SecretChange.action:type_name -> keyward.vault.v1.SecretChange.Action
+	24, // 40: keyward.vault.v1.SecretChange.old_labels:type_name -> keyward.vault.v1.SecretChange.OldLabelsEntry
+	25, // 41: keyward.vault.v1.SecretChange.new_labels:type_name -> keyward.vault.v1.SecretChange.NewLabelsEntry
+	27, // 42: keyward.vault.v1.SecretChange.old_rotation_period:type_name -> google.protobuf.Duration
+	27, // 43: keyward.vault.v1.SecretChange.new_rotation_period:type_name -> google.protobuf.Duration
+	26, // 44: keyward.vault.v1.SecretChange.old_expire_time:type_name -> google.protobuf.Timestamp
+	26, // 45: keyward.vault.v1.SecretChange.new_expire_time:type_name -> google.protobuf.Timestamp
+	26, // 46: keyward.vault.v1.SecretChange.purge_time:type_name -> google.protobuf.Timestamp
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_resources_proto_init() }

@@ -137,6 +137,61 @@ func (m *Secret) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.PurgeTime != nil {
+		size, err := (*timestamppb.Timestamp)(m.PurgeTime).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x9
+		i--
+		dAtA[i] = 0x82
+	}
+	if m.DeleteTime != nil {
+		size, err := (*timestamppb.Timestamp)(m.DeleteTime).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xfa
+	}
+	if m.Ttl != nil {
+		size, err := (*durationpb.Duration)(m.Ttl).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xf2
+	}
+	if m.ExpireTime != nil {
+		size, err := (*timestamppb.Timestamp)(m.ExpireTime).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xea
+	}
+	if m.KeepVersions != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.KeepVersions))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xe0
+	}
 	if m.ValueFacts != nil {
 		size, err := m.ValueFacts.MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -1328,6 +1383,68 @@ func (m *SecretChange) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.PurgeTime != nil {
+		size, err := (*timestamppb.Timestamp)(m.PurgeTime).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x9
+		i--
+		dAtA[i] = 0x8a
+	}
+	if m.NewExpireTime != nil {
+		size, err := (*timestamppb.Timestamp)(m.NewExpireTime).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x9
+		i--
+		dAtA[i] = 0x82
+	}
+	if m.OldExpireTime != nil {
+		size, err := (*timestamppb.Timestamp)(m.OldExpireTime).MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xfa
+	}
+	if m.NewKeepVersions != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.NewKeepVersions))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xf0
+	}
+	if m.OldKeepVersions != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OldKeepVersions))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xe8
+	}
+	if m.Same {
+		i--
+		if m.Same {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xe0
+	}
 	if m.NewMinCost != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.NewMinCost))
 		i--
@@ -1746,6 +1863,25 @@ func (m *Secret) SizeVT() (n int) {
 	}
 	if m.ValueFacts != nil {
 		l = m.ValueFacts.SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.KeepVersions != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.KeepVersions))
+	}
+	if m.ExpireTime != nil {
+		l = (*timestamppb.Timestamp)(m.ExpireTime).SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Ttl != nil {
+		l = (*durationpb.Duration)(m.Ttl).SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.DeleteTime != nil {
+		l = (*timestamppb.Timestamp)(m.DeleteTime).SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.PurgeTime != nil {
+		l = (*timestamppb.Timestamp)(m.PurgeTime).SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
@@ -2279,6 +2415,27 @@ func (m *SecretChange) SizeVT() (n int) {
 	}
 	if m.NewMinCost != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.NewMinCost))
+	}
+	if m.Same {
+		n += 3
+	}
+	if m.OldKeepVersions != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.OldKeepVersions))
+	}
+	if m.NewKeepVersions != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.NewKeepVersions))
+	}
+	if m.OldExpireTime != nil {
+		l = (*timestamppb.Timestamp)(m.OldExpireTime).SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.NewExpireTime != nil {
+		l = (*timestamppb.Timestamp)(m.NewExpireTime).SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.PurgeTime != nil {
+		l = (*timestamppb.Timestamp)(m.PurgeTime).SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n

@@ -489,8 +489,12 @@ type ListSecretsRequest struct {
 	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
 	// Returns only secrets whose `rotation_due_time` is before this time.
 	RotationDueBefore *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=rotation_due_before,json=rotationDueBefore,proto3" json:"rotation_due_before,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Also returns deleted secrets that UndeleteSecret can bring back.
+	ShowDeleted bool `protobuf:"varint,140,opt,name=show_deleted,json=showDeleted,proto3" json:"show_deleted,omitempty"`
+	// Returns only secrets whose `expire_time` is before this time.
+	ExpiresBefore *timestamppb.Timestamp `protobuf:"bytes,141,opt,name=expires_before,json=expiresBefore,proto3" json:"expires_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListSecretsRequest) Reset() {
@@ -582,6 +586,20 @@ func (x *ListSecretsRequest) GetLabel() string {
 func (x *ListSecretsRequest) GetRotationDueBefore() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RotationDueBefore
+	}
+	return nil
+}
+
+func (x *ListSecretsRequest) GetShowDeleted() bool {
+	if x != nil {
+		return x.ShowDeleted
+	}
+	return false
+}
+
+func (x *ListSecretsRequest) GetExpiresBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresBefore
 	}
 	return nil
 }
@@ -829,7 +847,8 @@ type UpdateSecretRequest struct {
 	// must be the current one.
 	Secret *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The fields to change: `description`, `labels`, `value` (or a field below it, which means the
-	// whole), `allowed_hosts`, and `rotation_period`. `name`, `etag`, and `usage` are allowed and
+	// whole), `allowed_hosts`, `rotation_period`, `keep_versions`, `expire_time`, and `ttl`.
+	// `labels.{key}` changes one label, and removes it if the secret does not contain it. `name`, `etag`, and `usage` are allowed and
 	// change nothing; `usage` must be the current one. Default: the fields that are set. Any other
 	// path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1045,7 +1064,9 @@ func (x *DeleteSecretRequest) GetRequestId() string {
 
 // The response of DeleteSecret.
 type DeleteSecretResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Until when UndeleteSecret brings the secret back. Unset without a grace.
+	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,140,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1080,6 +1101,269 @@ func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
 	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
+func (x *DeleteSecretResponse) GetPurgeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PurgeTime
+	}
+	return nil
+}
+
+// The request of UndeleteSecret.
+type UndeleteSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The reason for the change log. At most 512 characters without control characters.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// An idempotency key that makes a retry safe; see the package comment.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndeleteSecretRequest) Reset() {
+	*x = UndeleteSecretRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndeleteSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndeleteSecretRequest) ProtoMessage() {}
+
+func (x *UndeleteSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndeleteSecretRequest.ProtoReflect.Descriptor instead.
+func (*UndeleteSecretRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *UndeleteSecretRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UndeleteSecretRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UndeleteSecretRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The response of UndeleteSecret.
+type UndeleteSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret.
+	Secret        *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndeleteSecretResponse) Reset() {
+	*x = UndeleteSecretResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndeleteSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndeleteSecretResponse) ProtoMessage() {}
+
+func (x *UndeleteSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndeleteSecretResponse.ProtoReflect.Descriptor instead.
+func (*UndeleteSecretResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UndeleteSecretResponse) GetSecret() *Secret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+// The request of CheckSecretValue.
+type CheckSecretValueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The value to compare, from any source except `generate`.
+	Value *SecretValue `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// The number of the version. Default: the current one.
+	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The reason for the change log. At most 512 characters without control characters.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The idempotency key to which a sealed value is bound; see SealedValue. Otherwise not needed.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSecretValueRequest) Reset() {
+	*x = CheckSecretValueRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSecretValueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSecretValueRequest) ProtoMessage() {}
+
+func (x *CheckSecretValueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSecretValueRequest.ProtoReflect.Descriptor instead.
+func (*CheckSecretValueRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CheckSecretValueRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CheckSecretValueRequest) GetValue() *SecretValue {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *CheckSecretValueRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *CheckSecretValueRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CheckSecretValueRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The response of CheckSecretValue.
+type CheckSecretValueResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the value is that of the version.
+	Same bool `protobuf:"varint,1,opt,name=same,proto3" json:"same,omitempty"`
+	// The number of the version.
+	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// How many more calls with another value are answered.
+	RemainingFailures uint32 `protobuf:"varint,3,opt,name=remaining_failures,json=remainingFailures,proto3" json:"remaining_failures,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *CheckSecretValueResponse) Reset() {
+	*x = CheckSecretValueResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSecretValueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSecretValueResponse) ProtoMessage() {}
+
+func (x *CheckSecretValueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSecretValueResponse.ProtoReflect.Descriptor instead.
+func (*CheckSecretValueResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CheckSecretValueResponse) GetSame() bool {
+	if x != nil {
+		return x.Same
+	}
+	return false
+}
+
+func (x *CheckSecretValueResponse) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *CheckSecretValueResponse) GetRemainingFailures() uint32 {
+	if x != nil {
+		return x.RemainingFailures
+	}
+	return 0
+}
+
 // The request of ListSecretHistory.
 type ListSecretHistoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1097,7 +1381,7 @@ type ListSecretHistoryRequest struct {
 
 func (x *ListSecretHistoryRequest) Reset() {
 	*x = ListSecretHistoryRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1393,7 @@ func (x *ListSecretHistoryRequest) String() string {
 func (*ListSecretHistoryRequest) ProtoMessage() {}
 
 func (x *ListSecretHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[17]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1406,7 @@ func (x *ListSecretHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListSecretHistoryRequest) GetName() string {
@@ -1159,7 +1443,7 @@ type ListSecretHistoryResponse struct {
 
 func (x *ListSecretHistoryResponse) Reset() {
 	*x = ListSecretHistoryResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1455,7 @@ func (x *ListSecretHistoryResponse) String() string {
 func (*ListSecretHistoryResponse) ProtoMessage() {}
 
 func (x *ListSecretHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[18]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1468,7 @@ func (x *ListSecretHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSecretHistoryResponse) GetChanges() []*SecretChange {
@@ -1217,7 +1501,7 @@ type ListSecretVersionsRequest struct {
 
 func (x *ListSecretVersionsRequest) Reset() {
 	*x = ListSecretVersionsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1513,7 @@ func (x *ListSecretVersionsRequest) String() string {
 func (*ListSecretVersionsRequest) ProtoMessage() {}
 
 func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[19]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1526,7 @@ func (x *ListSecretVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSecretVersionsRequest) GetParent() string {
@@ -1279,7 +1563,7 @@ type ListSecretVersionsResponse struct {
 
 func (x *ListSecretVersionsResponse) Reset() {
 	*x = ListSecretVersionsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1575,7 @@ func (x *ListSecretVersionsResponse) String() string {
 func (*ListSecretVersionsResponse) ProtoMessage() {}
 
 func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[20]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1588,7 @@ func (x *ListSecretVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListSecretVersionsResponse) GetVersions() []*SecretVersion {
@@ -1338,7 +1622,7 @@ type RestoreSecretVersionRequest struct {
 
 func (x *RestoreSecretVersionRequest) Reset() {
 	*x = RestoreSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1634,7 @@ func (x *RestoreSecretVersionRequest) String() string {
 func (*RestoreSecretVersionRequest) ProtoMessage() {}
 
 func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[21]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1647,7 @@ func (x *RestoreSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*RestoreSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RestoreSecretVersionRequest) GetName() string {
@@ -1405,7 +1689,7 @@ type RestoreSecretVersionResponse struct {
 
 func (x *RestoreSecretVersionResponse) Reset() {
 	*x = RestoreSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1701,7 @@ func (x *RestoreSecretVersionResponse) String() string {
 func (*RestoreSecretVersionResponse) ProtoMessage() {}
 
 func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[22]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1714,7 @@ func (x *RestoreSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*RestoreSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RestoreSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1457,7 +1741,7 @@ type EnableSecretVersionRequest struct {
 
 func (x *EnableSecretVersionRequest) Reset() {
 	*x = EnableSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1753,7 @@ func (x *EnableSecretVersionRequest) String() string {
 func (*EnableSecretVersionRequest) ProtoMessage() {}
 
 func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[23]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1766,7 @@ func (x *EnableSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*EnableSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *EnableSecretVersionRequest) GetName() string {
@@ -1524,7 +1808,7 @@ type EnableSecretVersionResponse struct {
 
 func (x *EnableSecretVersionResponse) Reset() {
 	*x = EnableSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1820,7 @@ func (x *EnableSecretVersionResponse) String() string {
 func (*EnableSecretVersionResponse) ProtoMessage() {}
 
 func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[24]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1833,7 @@ func (x *EnableSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*EnableSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EnableSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1576,7 +1860,7 @@ type DisableSecretVersionRequest struct {
 
 func (x *DisableSecretVersionRequest) Reset() {
 	*x = DisableSecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +1872,7 @@ func (x *DisableSecretVersionRequest) String() string {
 func (*DisableSecretVersionRequest) ProtoMessage() {}
 
 func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[25]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +1885,7 @@ func (x *DisableSecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableSecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*DisableSecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DisableSecretVersionRequest) GetName() string {
@@ -1643,7 +1927,7 @@ type DisableSecretVersionResponse struct {
 
 func (x *DisableSecretVersionResponse) Reset() {
 	*x = DisableSecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1939,7 @@ func (x *DisableSecretVersionResponse) String() string {
 func (*DisableSecretVersionResponse) ProtoMessage() {}
 
 func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[26]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1952,7 @@ func (x *DisableSecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableSecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*DisableSecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DisableSecretVersionResponse) GetVersion() *SecretVersion {
@@ -1697,7 +1981,7 @@ type DestroySecretVersionRequest struct {
 
 func (x *DestroySecretVersionRequest) Reset() {
 	*x = DestroySecretVersionRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1993,7 @@ func (x *DestroySecretVersionRequest) String() string {
 func (*DestroySecretVersionRequest) ProtoMessage() {}
 
 func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[27]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +2006,7 @@ func (x *DestroySecretVersionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroySecretVersionRequest.ProtoReflect.Descriptor instead.
 func (*DestroySecretVersionRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DestroySecretVersionRequest) GetName() string {
@@ -1771,7 +2055,7 @@ type DestroySecretVersionResponse struct {
 
 func (x *DestroySecretVersionResponse) Reset() {
 	*x = DestroySecretVersionResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +2067,7 @@ func (x *DestroySecretVersionResponse) String() string {
 func (*DestroySecretVersionResponse) ProtoMessage() {}
 
 func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[28]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1796,7 +2080,7 @@ func (x *DestroySecretVersionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroySecretVersionResponse.ProtoReflect.Descriptor instead.
 func (*DestroySecretVersionResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DestroySecretVersionResponse) GetVersion() *SecretVersion {
@@ -1822,7 +2106,7 @@ type ListSecretBindingsRequest struct {
 
 func (x *ListSecretBindingsRequest) Reset() {
 	*x = ListSecretBindingsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +2118,7 @@ func (x *ListSecretBindingsRequest) String() string {
 func (*ListSecretBindingsRequest) ProtoMessage() {}
 
 func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[29]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +2131,7 @@ func (x *ListSecretBindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListSecretBindingsRequest) GetParent() string {
@@ -1884,7 +2168,7 @@ type ListSecretBindingsResponse struct {
 
 func (x *ListSecretBindingsResponse) Reset() {
 	*x = ListSecretBindingsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2180,7 @@ func (x *ListSecretBindingsResponse) String() string {
 func (*ListSecretBindingsResponse) ProtoMessage() {}
 
 func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[30]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2193,7 @@ func (x *ListSecretBindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretBindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretBindingsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListSecretBindingsResponse) GetBindings() []*Binding {
@@ -1949,7 +2233,7 @@ type ReplaceSecretPurposeRequest struct {
 
 func (x *ReplaceSecretPurposeRequest) Reset() {
 	*x = ReplaceSecretPurposeRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1961,7 +2245,7 @@ func (x *ReplaceSecretPurposeRequest) String() string {
 func (*ReplaceSecretPurposeRequest) ProtoMessage() {}
 
 func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[31]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2258,7 @@ func (x *ReplaceSecretPurposeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceSecretPurposeRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceSecretPurposeRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReplaceSecretPurposeRequest) GetName() string {
@@ -2030,7 +2314,7 @@ type ReplaceSecretPurposeResponse struct {
 
 func (x *ReplaceSecretPurposeResponse) Reset() {
 	*x = ReplaceSecretPurposeResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2326,7 @@ func (x *ReplaceSecretPurposeResponse) String() string {
 func (*ReplaceSecretPurposeResponse) ProtoMessage() {}
 
 func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[32]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2339,7 @@ func (x *ReplaceSecretPurposeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceSecretPurposeResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceSecretPurposeResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{32}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReplaceSecretPurposeResponse) GetSecret() *Secret {
@@ -2114,7 +2398,7 @@ type BindSecretRequest struct {
 
 func (x *BindSecretRequest) Reset() {
 	*x = BindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2410,7 @@ func (x *BindSecretRequest) String() string {
 func (*BindSecretRequest) ProtoMessage() {}
 
 func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[33]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2423,7 @@ func (x *BindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretRequest.ProtoReflect.Descriptor instead.
 func (*BindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{33}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *BindSecretRequest) GetName() string {
@@ -2248,7 +2532,7 @@ type BindSecretResponse struct {
 
 func (x *BindSecretResponse) Reset() {
 	*x = BindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2544,7 @@ func (x *BindSecretResponse) String() string {
 func (*BindSecretResponse) ProtoMessage() {}
 
 func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[34]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2557,7 @@ func (x *BindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BindSecretResponse.ProtoReflect.Descriptor instead.
 func (*BindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{34}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *BindSecretResponse) GetBinding() *Binding {
@@ -2342,7 +2626,7 @@ type KeyFacts struct {
 
 func (x *KeyFacts) Reset() {
 	*x = KeyFacts{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2638,7 @@ func (x *KeyFacts) String() string {
 func (*KeyFacts) ProtoMessage() {}
 
 func (x *KeyFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[35]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2651,7 @@ func (x *KeyFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFacts.ProtoReflect.Descriptor instead.
 func (*KeyFacts) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{35}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *KeyFacts) GetBytes() uint32 {
@@ -2439,7 +2723,7 @@ type UnbindSecretRequest struct {
 
 func (x *UnbindSecretRequest) Reset() {
 	*x = UnbindSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2735,7 @@ func (x *UnbindSecretRequest) String() string {
 func (*UnbindSecretRequest) ProtoMessage() {}
 
 func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[36]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2748,7 @@ func (x *UnbindSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretRequest.ProtoReflect.Descriptor instead.
 func (*UnbindSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{36}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UnbindSecretRequest) GetName() string {
@@ -2490,7 +2774,7 @@ type UnbindSecretResponse struct {
 
 func (x *UnbindSecretResponse) Reset() {
 	*x = UnbindSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2502,7 +2786,7 @@ func (x *UnbindSecretResponse) String() string {
 func (*UnbindSecretResponse) ProtoMessage() {}
 
 func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[37]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2515,7 +2799,7 @@ func (x *UnbindSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnbindSecretResponse.ProtoReflect.Descriptor instead.
 func (*UnbindSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
 }
 
 // The request of ResolveSecret.
@@ -2547,7 +2831,7 @@ type ResolveSecretRequest struct {
 
 func (x *ResolveSecretRequest) Reset() {
 	*x = ResolveSecretRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +2843,7 @@ func (x *ResolveSecretRequest) String() string {
 func (*ResolveSecretRequest) ProtoMessage() {}
 
 func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[38]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +2856,7 @@ func (x *ResolveSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{38}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ResolveSecretRequest) GetName() string {
@@ -2642,7 +2926,7 @@ type SealedForRecipient struct {
 
 func (x *SealedForRecipient) Reset() {
 	*x = SealedForRecipient{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +2938,7 @@ func (x *SealedForRecipient) String() string {
 func (*SealedForRecipient) ProtoMessage() {}
 
 func (x *SealedForRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[39]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +2951,7 @@ func (x *SealedForRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealedForRecipient.ProtoReflect.Descriptor instead.
 func (*SealedForRecipient) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{39}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SealedForRecipient) GetEncapsulatedKey() []byte {
@@ -2712,7 +2996,7 @@ type ResolveSecretResponse struct {
 
 func (x *ResolveSecretResponse) Reset() {
 	*x = ResolveSecretResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +3008,7 @@ func (x *ResolveSecretResponse) String() string {
 func (*ResolveSecretResponse) ProtoMessage() {}
 
 func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[40]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +3021,7 @@ func (x *ResolveSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{40}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ResolveSecretResponse) GetValue() []byte {
@@ -2809,7 +3093,7 @@ type PreviousVersion struct {
 
 func (x *PreviousVersion) Reset() {
 	*x = PreviousVersion{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2821,7 +3105,7 @@ func (x *PreviousVersion) String() string {
 func (*PreviousVersion) ProtoMessage() {}
 
 func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[41]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2834,7 +3118,7 @@ func (x *PreviousVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviousVersion.ProtoReflect.Descriptor instead.
 func (*PreviousVersion) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{41}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PreviousVersion) GetVersion() uint32 {
@@ -2867,7 +3151,7 @@ type ReportSecretUsesRequest struct {
 
 func (x *ReportSecretUsesRequest) Reset() {
 	*x = ReportSecretUsesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2879,7 +3163,7 @@ func (x *ReportSecretUsesRequest) String() string {
 func (*ReportSecretUsesRequest) ProtoMessage() {}
 
 func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[42]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2892,7 +3176,7 @@ func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{42}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReportSecretUsesRequest) GetParent() string {
@@ -2940,7 +3224,7 @@ type SecretUse struct {
 
 func (x *SecretUse) Reset() {
 	*x = SecretUse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2952,7 +3236,7 @@ func (x *SecretUse) String() string {
 func (*SecretUse) ProtoMessage() {}
 
 func (x *SecretUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[43]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2965,7 +3249,7 @@ func (x *SecretUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
 func (*SecretUse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{43}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SecretUse) GetSecret() string {
@@ -3026,7 +3310,7 @@ type ReportSecretUsesResponse struct {
 
 func (x *ReportSecretUsesResponse) Reset() {
 	*x = ReportSecretUsesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3038,7 +3322,7 @@ func (x *ReportSecretUsesResponse) String() string {
 func (*ReportSecretUsesResponse) ProtoMessage() {}
 
 func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[44]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3051,7 +3335,7 @@ func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{44}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{48}
 }
 
 // The request of ReserveNonces.
@@ -3076,7 +3360,7 @@ type ReserveNoncesRequest struct {
 
 func (x *ReserveNoncesRequest) Reset() {
 	*x = ReserveNoncesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3372,7 @@ func (x *ReserveNoncesRequest) String() string {
 func (*ReserveNoncesRequest) ProtoMessage() {}
 
 func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[45]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3385,7 @@ func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesRequest.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{45}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReserveNoncesRequest) GetName() string {
@@ -3156,7 +3440,7 @@ type ReserveNoncesResponse struct {
 
 func (x *ReserveNoncesResponse) Reset() {
 	*x = ReserveNoncesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3452,7 @@ func (x *ReserveNoncesResponse) String() string {
 func (*ReserveNoncesResponse) ProtoMessage() {}
 
 func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3465,7 @@ func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesResponse.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReserveNoncesResponse) GetReserved() uint64 {
@@ -3226,7 +3510,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3522,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3535,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -3281,7 +3565,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3293,7 +3577,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3306,7 +3590,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{48}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Position) GetEpoch() string {
@@ -3339,7 +3623,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3635,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3648,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{49}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -3406,7 +3690,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3418,7 +3702,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3431,7 +3715,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{50}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -3490,7 +3774,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x10GetSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"E\n" +
 	"\x11GetSecretResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x8b\x04\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xf3\x04\n" +
 	"\x12ListSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -3501,7 +3785,9 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x05state\x18\x06 \x01(\x0e2\x1e.keyward.vault.v1.VersionStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x127\n" +
 	"\x05usage\x18\a \x01(\x0e2\x17.keyward.vault.v1.UsageB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05usage\x12P\n" +
 	"\x05label\x18\b \x01(\tB:\xbaH7r523^([a-z][a-z0-9_.-]{0,62}(=[A-Za-z0-9_.-]{0,63})?)?$R\x05label\x12J\n" +
-	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\"\x9c\x01\n" +
+	"\x13rotation_due_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x11rotationDueBefore\x12\"\n" +
+	"\fshow_deleted\x18\x8c\x01 \x01(\bR\vshowDeleted\x12B\n" +
+	"\x0eexpires_before\x18\x8d\x01 \x01(\v2\x1a.google.protobuf.TimestampR\rexpiresBefore\"\x9c\x01\n" +
 	"\x13ListSecretsResponse\x122\n" +
 	"\asecrets\x18\x01 \x03(\v2\x18.keyward.vault.v1.SecretR\asecrets\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
@@ -3534,8 +3820,28 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12\x14\n" +
 	"\x05force\x18\x04 \x01(\bR\x05force\x12?\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"\x16\n" +
-	"\x14DeleteSecretResponse\"\x82\x01\n" +
+	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"R\n" +
+	"\x14DeleteSecretResponse\x12:\n" +
+	"\n" +
+	"purge_time\x18\x8c\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\"\xcf\x01\n" +
+	"\x15UndeleteSecretRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\\\n" +
+	"\x06reason\x18\x02 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"J\n" +
+	"\x16UndeleteSecretResponse\x120\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xae\x02\n" +
+	"\x17CheckSecretValueRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12A\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.keyward.vault.v1.SecretValueB\f\xe0A\x02\xbaH\x03\xc8\x01\x01\x80\x01\x01R\x05value\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x12\\\n" +
+	"\x06reason\x18\x04 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\x12?\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB \xbaH\x1dr\x1b2\x19^([A-Za-z0-9_.-]{1,64})?$R\trequestId\"w\n" +
+	"\x18CheckSecretValueResponse\x12\x12\n" +
+	"\x04same\x18\x01 \x01(\bR\x04same\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12-\n" +
+	"\x12remaining_failures\x18\x03 \x01(\rR\x11remainingFailures\"\x82\x01\n" +
 	"\x18ListSecretHistoryRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -3709,7 +4015,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\x95!\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted2\xfb#\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -3723,7 +4029,13 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x0eListWorkspaces\x12'.keyward.vault.v1.ListWorkspacesRequest\x1a(.keyward.vault.v1.ListWorkspacesResponse\"\x1c\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/workspaces\x12\x96\x01\n" +
 	"\fDeleteSecret\x12%.keyward.vault.v1.DeleteSecretRequest\x1a&.keyward.vault.v1.DeleteSecretResponse\"7\xb2\xe1\x18\n" +
 	"\n" +
-	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02#*!/v1/{name=workspaces/*/secrets/*}\x12\xad\x01\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02#*!/v1/{name=workspaces/*/secrets/*}\x12\xb0\x01\n" +
+	"\x0eUndeleteSecret\x12'.keyward.vault.v1.UndeleteSecretRequest\x1a(.keyward.vault.v1.UndeleteSecretResponse\"K\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x027:\x01*b\x06secret\"*/v1/{name=workspaces/*/secrets/*}:undelete\x12\xb0\x01\n" +
+	"\x10CheckSecretValue\x12).keyward.vault.v1.CheckSecretValueRequest\x1a*.keyward.vault.v1.CheckSecretValueResponse\"E\xb2\xe1\x18\n" +
+	"\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x021:\x01*\",/v1/{name=workspaces/*/secrets/*}:checkValue\x12\xad\x01\n" +
 	"\x11ListSecretHistory\x12*.keyward.vault.v1.ListSecretHistoryRequest\x1a+.keyward.vault.v1.ListSecretHistoryResponse\"?\xb2\xe1\x18\n" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02+\x12)/v1/{name=workspaces/*/secrets/*}/history\x12\xb5\x01\n" +
@@ -3793,7 +4105,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),              // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),             // 1: keyward.vault.v1.CreateSecretResponse
@@ -3812,157 +4124,170 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*UpdateSecretResponse)(nil),             // 14: keyward.vault.v1.UpdateSecretResponse
 	(*DeleteSecretRequest)(nil),              // 15: keyward.vault.v1.DeleteSecretRequest
 	(*DeleteSecretResponse)(nil),             // 16: keyward.vault.v1.DeleteSecretResponse
-	(*ListSecretHistoryRequest)(nil),         // 17: keyward.vault.v1.ListSecretHistoryRequest
-	(*ListSecretHistoryResponse)(nil),        // 18: keyward.vault.v1.ListSecretHistoryResponse
-	(*ListSecretVersionsRequest)(nil),        // 19: keyward.vault.v1.ListSecretVersionsRequest
-	(*ListSecretVersionsResponse)(nil),       // 20: keyward.vault.v1.ListSecretVersionsResponse
-	(*RestoreSecretVersionRequest)(nil),      // 21: keyward.vault.v1.RestoreSecretVersionRequest
-	(*RestoreSecretVersionResponse)(nil),     // 22: keyward.vault.v1.RestoreSecretVersionResponse
-	(*EnableSecretVersionRequest)(nil),       // 23: keyward.vault.v1.EnableSecretVersionRequest
-	(*EnableSecretVersionResponse)(nil),      // 24: keyward.vault.v1.EnableSecretVersionResponse
-	(*DisableSecretVersionRequest)(nil),      // 25: keyward.vault.v1.DisableSecretVersionRequest
-	(*DisableSecretVersionResponse)(nil),     // 26: keyward.vault.v1.DisableSecretVersionResponse
-	(*DestroySecretVersionRequest)(nil),      // 27: keyward.vault.v1.DestroySecretVersionRequest
-	(*DestroySecretVersionResponse)(nil),     // 28: keyward.vault.v1.DestroySecretVersionResponse
-	(*ListSecretBindingsRequest)(nil),        // 29: keyward.vault.v1.ListSecretBindingsRequest
-	(*ListSecretBindingsResponse)(nil),       // 30: keyward.vault.v1.ListSecretBindingsResponse
-	(*ReplaceSecretPurposeRequest)(nil),      // 31: keyward.vault.v1.ReplaceSecretPurposeRequest
-	(*ReplaceSecretPurposeResponse)(nil),     // 32: keyward.vault.v1.ReplaceSecretPurposeResponse
-	(*BindSecretRequest)(nil),                // 33: keyward.vault.v1.BindSecretRequest
-	(*BindSecretResponse)(nil),               // 34: keyward.vault.v1.BindSecretResponse
-	(*KeyFacts)(nil),                         // 35: keyward.vault.v1.KeyFacts
-	(*UnbindSecretRequest)(nil),              // 36: keyward.vault.v1.UnbindSecretRequest
-	(*UnbindSecretResponse)(nil),             // 37: keyward.vault.v1.UnbindSecretResponse
-	(*ResolveSecretRequest)(nil),             // 38: keyward.vault.v1.ResolveSecretRequest
-	(*SealedForRecipient)(nil),               // 39: keyward.vault.v1.SealedForRecipient
-	(*ResolveSecretResponse)(nil),            // 40: keyward.vault.v1.ResolveSecretResponse
-	(*PreviousVersion)(nil),                  // 41: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),          // 42: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                        // 43: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),         // 44: keyward.vault.v1.ReportSecretUsesResponse
-	(*ReserveNoncesRequest)(nil),             // 45: keyward.vault.v1.ReserveNoncesRequest
-	(*ReserveNoncesResponse)(nil),            // 46: keyward.vault.v1.ReserveNoncesResponse
-	(*WatchSecretsRequest)(nil),              // 47: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                         // 48: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),             // 49: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                      // 50: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                           // 51: keyward.vault.v1.Secret
-	(*Sealing)(nil),                          // 52: keyward.vault.v1.Sealing
-	(VersionState)(0),                        // 53: keyward.vault.v1.VersionState
-	(Usage)(0),                               // 54: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),            // 55: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),            // 56: google.protobuf.FieldMask
-	(*SecretChange)(nil),                     // 57: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                    // 58: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                          // 59: keyward.vault.v1.Binding
-	(ValueFacts_Kind)(0),                     // 60: keyward.vault.v1.ValueFacts.Kind
-	(*ValueForm)(nil),                        // 61: keyward.vault.v1.ValueForm
-	(*GetCheckpointRequest)(nil),             // 62: keyward.vault.v1.GetCheckpointRequest
-	(*ProveConsistencyRequest)(nil),          // 63: keyward.vault.v1.ProveConsistencyRequest
-	(*WitnessCheckpointRequest)(nil),         // 64: keyward.vault.v1.WitnessCheckpointRequest
-	(*AcceptResolverCheckpointRequest)(nil),  // 65: keyward.vault.v1.AcceptResolverCheckpointRequest
-	(*GetCheckpointResponse)(nil),            // 66: keyward.vault.v1.GetCheckpointResponse
-	(*ProveConsistencyResponse)(nil),         // 67: keyward.vault.v1.ProveConsistencyResponse
-	(*WitnessCheckpointResponse)(nil),        // 68: keyward.vault.v1.WitnessCheckpointResponse
-	(*AcceptResolverCheckpointResponse)(nil), // 69: keyward.vault.v1.AcceptResolverCheckpointResponse
+	(*UndeleteSecretRequest)(nil),            // 17: keyward.vault.v1.UndeleteSecretRequest
+	(*UndeleteSecretResponse)(nil),           // 18: keyward.vault.v1.UndeleteSecretResponse
+	(*CheckSecretValueRequest)(nil),          // 19: keyward.vault.v1.CheckSecretValueRequest
+	(*CheckSecretValueResponse)(nil),         // 20: keyward.vault.v1.CheckSecretValueResponse
+	(*ListSecretHistoryRequest)(nil),         // 21: keyward.vault.v1.ListSecretHistoryRequest
+	(*ListSecretHistoryResponse)(nil),        // 22: keyward.vault.v1.ListSecretHistoryResponse
+	(*ListSecretVersionsRequest)(nil),        // 23: keyward.vault.v1.ListSecretVersionsRequest
+	(*ListSecretVersionsResponse)(nil),       // 24: keyward.vault.v1.ListSecretVersionsResponse
+	(*RestoreSecretVersionRequest)(nil),      // 25: keyward.vault.v1.RestoreSecretVersionRequest
+	(*RestoreSecretVersionResponse)(nil),     // 26: keyward.vault.v1.RestoreSecretVersionResponse
+	(*EnableSecretVersionRequest)(nil),       // 27: keyward.vault.v1.EnableSecretVersionRequest
+	(*EnableSecretVersionResponse)(nil),      // 28: keyward.vault.v1.EnableSecretVersionResponse
+	(*DisableSecretVersionRequest)(nil),      // 29: keyward.vault.v1.DisableSecretVersionRequest
+	(*DisableSecretVersionResponse)(nil),     // 30: keyward.vault.v1.DisableSecretVersionResponse
+	(*DestroySecretVersionRequest)(nil),      // 31: keyward.vault.v1.DestroySecretVersionRequest
+	(*DestroySecretVersionResponse)(nil),     // 32: keyward.vault.v1.DestroySecretVersionResponse
+	(*ListSecretBindingsRequest)(nil),        // 33: keyward.vault.v1.ListSecretBindingsRequest
+	(*ListSecretBindingsResponse)(nil),       // 34: keyward.vault.v1.ListSecretBindingsResponse
+	(*ReplaceSecretPurposeRequest)(nil),      // 35: keyward.vault.v1.ReplaceSecretPurposeRequest
+	(*ReplaceSecretPurposeResponse)(nil),     // 36: keyward.vault.v1.ReplaceSecretPurposeResponse
+	(*BindSecretRequest)(nil),                // 37: keyward.vault.v1.BindSecretRequest
+	(*BindSecretResponse)(nil),               // 38: keyward.vault.v1.BindSecretResponse
+	(*KeyFacts)(nil),                         // 39: keyward.vault.v1.KeyFacts
+	(*UnbindSecretRequest)(nil),              // 40: keyward.vault.v1.UnbindSecretRequest
+	(*UnbindSecretResponse)(nil),             // 41: keyward.vault.v1.UnbindSecretResponse
+	(*ResolveSecretRequest)(nil),             // 42: keyward.vault.v1.ResolveSecretRequest
+	(*SealedForRecipient)(nil),               // 43: keyward.vault.v1.SealedForRecipient
+	(*ResolveSecretResponse)(nil),            // 44: keyward.vault.v1.ResolveSecretResponse
+	(*PreviousVersion)(nil),                  // 45: keyward.vault.v1.PreviousVersion
+	(*ReportSecretUsesRequest)(nil),          // 46: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                        // 47: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),         // 48: keyward.vault.v1.ReportSecretUsesResponse
+	(*ReserveNoncesRequest)(nil),             // 49: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),            // 50: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),              // 51: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                         // 52: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),             // 53: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                      // 54: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                           // 55: keyward.vault.v1.Secret
+	(*Sealing)(nil),                          // 56: keyward.vault.v1.Sealing
+	(VersionState)(0),                        // 57: keyward.vault.v1.VersionState
+	(Usage)(0),                               // 58: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),            // 59: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),            // 60: google.protobuf.FieldMask
+	(*SecretValue)(nil),                      // 61: keyward.vault.v1.SecretValue
+	(*SecretChange)(nil),                     // 62: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                    // 63: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                          // 64: keyward.vault.v1.Binding
+	(ValueFacts_Kind)(0),                     // 65: keyward.vault.v1.ValueFacts.Kind
+	(*ValueForm)(nil),                        // 66: keyward.vault.v1.ValueForm
+	(*GetCheckpointRequest)(nil),             // 67: keyward.vault.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),          // 68: keyward.vault.v1.ProveConsistencyRequest
+	(*WitnessCheckpointRequest)(nil),         // 69: keyward.vault.v1.WitnessCheckpointRequest
+	(*AcceptResolverCheckpointRequest)(nil),  // 70: keyward.vault.v1.AcceptResolverCheckpointRequest
+	(*GetCheckpointResponse)(nil),            // 71: keyward.vault.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),         // 72: keyward.vault.v1.ProveConsistencyResponse
+	(*WitnessCheckpointResponse)(nil),        // 73: keyward.vault.v1.WitnessCheckpointResponse
+	(*AcceptResolverCheckpointResponse)(nil), // 74: keyward.vault.v1.AcceptResolverCheckpointResponse
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	51, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	51, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	52, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
-	52, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
-	52, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
-	51, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	53, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	54, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	55, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
-	51, // 9: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
-	12, // 10: keyward.vault.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.vault.v1.Workspace
-	51, // 11: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	56, // 12: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	51, // 13: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	57, // 14: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	58, // 15: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	58, // 16: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	58, // 17: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	58, // 18: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	58, // 19: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	59, // 20: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	51, // 21: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
-	54, // 22: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	59, // 23: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
-	35, // 24: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	48, // 25: keyward.vault.v1.BindSecretResponse.position:type_name -> keyward.vault.v1.Position
-	60, // 26: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
-	61, // 27: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
-	54, // 28: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	48, // 29: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
-	41, // 30: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
-	39, // 31: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
-	55, // 32: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	43, // 33: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	55, // 34: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	48, // 35: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
-	48, // 36: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	50, // 37: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	48, // 38: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 39: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 40: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 41: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	13, // 42: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	10, // 43: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
-	15, // 44: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	17, // 45: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	19, // 46: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	21, // 47: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	23, // 48: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	25, // 49: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	27, // 50: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	31, // 51: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 52: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 53: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	29, // 54: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	33, // 55: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	36, // 56: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	38, // 57: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	42, // 58: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	45, // 59: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	47, // 60: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	62, // 61: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
-	63, // 62: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
-	64, // 63: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
-	65, // 64: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
-	1,  // 65: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 66: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 67: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 68: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 69: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 70: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 71: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	20, // 72: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	22, // 73: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	24, // 74: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	26, // 75: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	28, // 76: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	32, // 77: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 78: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 79: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	30, // 80: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	34, // 81: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	37, // 82: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	40, // 83: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	44, // 84: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	46, // 85: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	49, // 86: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	66, // 87: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
-	67, // 88: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
-	68, // 89: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
-	69, // 90: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
-	65, // [65:91] is the sub-list for method output_type
-	39, // [39:65] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	55, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	55, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	56, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	56, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
+	56, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	55, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	57, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	58, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	59, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	59, // 9: keyward.vault.v1.ListSecretsRequest.expires_before:type_name -> google.protobuf.Timestamp
+	55, // 10: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	12, // 11: keyward.vault.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.vault.v1.Workspace
+	55, // 12: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	60, // 13: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	55, // 14: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	59, // 15: keyward.vault.v1.DeleteSecretResponse.purge_time:type_name -> google.protobuf.Timestamp
+	55, // 16: keyward.vault.v1.UndeleteSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	61, // 17: keyward.vault.v1.CheckSecretValueRequest.value:type_name -> keyward.vault.v1.SecretValue
+	62, // 18: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	63, // 19: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	63, // 20: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	63, // 21: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	63, // 22: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	63, // 23: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	64, // 24: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	55, // 25: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
+	58, // 26: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	64, // 27: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	39, // 28: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
+	52, // 29: keyward.vault.v1.BindSecretResponse.position:type_name -> keyward.vault.v1.Position
+	65, // 30: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	66, // 31: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	58, // 32: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	52, // 33: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	45, // 34: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
+	43, // 35: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
+	59, // 36: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	47, // 37: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	59, // 38: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	52, // 39: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
+	52, // 40: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	54, // 41: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	52, // 42: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 43: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 44: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 45: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 46: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 47: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 48: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 49: keyward.vault.v1.VaultService.UndeleteSecret:input_type -> keyward.vault.v1.UndeleteSecretRequest
+	19, // 50: keyward.vault.v1.VaultService.CheckSecretValue:input_type -> keyward.vault.v1.CheckSecretValueRequest
+	21, // 51: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	23, // 52: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	25, // 53: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	27, // 54: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	29, // 55: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	31, // 56: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	35, // 57: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 58: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 59: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	33, // 60: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	37, // 61: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	40, // 62: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	42, // 63: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	46, // 64: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	49, // 65: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	51, // 66: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	67, // 67: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
+	68, // 68: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
+	69, // 69: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
+	70, // 70: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 71: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 72: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 73: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 74: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 75: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 76: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 77: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
+	20, // 78: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
+	22, // 79: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	24, // 80: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	26, // 81: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	28, // 82: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	30, // 83: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	32, // 84: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	36, // 85: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 86: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 87: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	34, // 88: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	38, // 89: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	41, // 90: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	44, // 91: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	48, // 92: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	50, // 93: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	53, // 94: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	71, // 95: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	72, // 96: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	73, // 97: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	74, // 98: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	71, // [71:99] is the sub-list for method output_type
+	43, // [43:71] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -3972,14 +4297,14 @@ func file_keyward_vault_v1_service_proto_init() {
 	}
 	file_keyward_vault_v1_checkpoint_proto_init()
 	file_keyward_vault_v1_resources_proto_init()
-	file_keyward_vault_v1_service_proto_msgTypes[31].OneofWrappers = []any{}
+	file_keyward_vault_v1_service_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

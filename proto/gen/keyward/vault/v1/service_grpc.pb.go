@@ -40,6 +40,8 @@ const (
 	VaultService_UpdateSecret_FullMethodName             = "/keyward.vault.v1.VaultService/UpdateSecret"
 	VaultService_ListWorkspaces_FullMethodName           = "/keyward.vault.v1.VaultService/ListWorkspaces"
 	VaultService_DeleteSecret_FullMethodName             = "/keyward.vault.v1.VaultService/DeleteSecret"
+	VaultService_UndeleteSecret_FullMethodName           = "/keyward.vault.v1.VaultService/UndeleteSecret"
+	VaultService_CheckSecretValue_FullMethodName         = "/keyward.vault.v1.VaultService/CheckSecretValue"
 	VaultService_ListSecretHistory_FullMethodName        = "/keyward.vault.v1.VaultService/ListSecretHistory"
 	VaultService_ListSecretVersions_FullMethodName       = "/keyward.vault.v1.VaultService/ListSecretVersions"
 	VaultService_RestoreSecretVersion_FullMethodName     = "/keyward.vault.v1.VaultService/RestoreSecretVersion"
@@ -86,9 +88,21 @@ type VaultServiceClient interface {
 	// `workspaces/-`, see all workspaces that contain secrets and all that the policy names. Callers
 	// without roles get an empty list.
 	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
-	// Permanently deletes a secret and all its versions. Its history remains. Fails with
+	// Deletes a secret and all its versions. If the configuration of the vault has a `delete_grace`,
+	// UndeleteSecret brings the secret back until `purge_time`; its name stays taken until then. By
+	// default, there is no grace, and the deletion is permanent. The history remains. Fails with
 	// SECRET_IN_USE, which names the first referrers, if the secret has bindings.
 	DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error)
+	// Brings a deleted secret back, until its `purge_time`, with all its versions. Bindings do not come
+	// back. Fails with SECRET_NOT_FOUND if the secret is purged or never existed. For a secret that is
+	// not deleted, it changes nothing and is not logged.
+	UndeleteSecret(ctx context.Context, in *UndeleteSecretRequest, opts ...grpc.CallOption) (*UndeleteSecretResponse, error)
+	// Tells whether a value is that of a version, such as whether the partner's key is still the same.
+	// Compares in constant time, as stored: the value is converted as CreateSecret converts it. Each
+	// call is recorded in the change log, with its result but without the value. At most 5 calls an
+	// hour for a secret (RATE_LIMITED). After 20 calls with another value, CHECK_LOCKED. Fails with
+	// VERSION_NOT_FOUND, and with VERSION_DESTROYED.
+	CheckSecretValue(ctx context.Context, in *CheckSecretValueRequest, opts ...grpc.CallOption) (*CheckSecretValueResponse, error)
 	// Lists the changes of a secret, newest first, including earlier incarnations of its name.
 	// `secrets/-` means all secrets of the workspace.
 	ListSecretHistory(ctx context.Context, in *ListSecretHistoryRequest, opts ...grpc.CallOption) (*ListSecretHistoryResponse, error)
@@ -238,6 +252,26 @@ func (c *vaultServiceClient) DeleteSecret(ctx context.Context, in *DeleteSecretR
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteSecretResponse)
 	err := c.cc.Invoke(ctx, VaultService_DeleteSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) UndeleteSecret(ctx context.Context, in *UndeleteSecretRequest, opts ...grpc.CallOption) (*UndeleteSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UndeleteSecretResponse)
+	err := c.cc.Invoke(ctx, VaultService_UndeleteSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vaultServiceClient) CheckSecretValue(ctx context.Context, in *CheckSecretValueRequest, opts ...grpc.CallOption) (*CheckSecretValueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckSecretValueResponse)
+	err := c.cc.Invoke(ctx, VaultService_CheckSecretValue_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -477,9 +511,21 @@ type VaultServiceServer interface {
 	// `workspaces/-`, see all workspaces that contain secrets and all that the policy names. Callers
 	// without roles get an empty list.
 	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
-	// Permanently deletes a secret and all its versions. Its history remains. Fails with
+	// Deletes a secret and all its versions. If the configuration of the vault has a `delete_grace`,
+	// UndeleteSecret brings the secret back until `purge_time`; its name stays taken until then. By
+	// default, there is no grace, and the deletion is permanent. The history remains. Fails with
 	// SECRET_IN_USE, which names the first referrers, if the secret has bindings.
 	DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error)
+	// Brings a deleted secret back, until its `purge_time`, with all its versions. Bindings do not come
+	// back. Fails with SECRET_NOT_FOUND if the secret is purged or never existed. For a secret that is
+	// not deleted, it changes nothing and is not logged.
+	UndeleteSecret(context.Context, *UndeleteSecretRequest) (*UndeleteSecretResponse, error)
+	// Tells whether a value is that of a version, such as whether the partner's key is still the same.
+	// Compares in constant time, as stored: the value is converted as CreateSecret converts it. Each
+	// call is recorded in the change log, with its result but without the value. At most 5 calls an
+	// hour for a secret (RATE_LIMITED). After 20 calls with another value, CHECK_LOCKED. Fails with
+	// VERSION_NOT_FOUND, and with VERSION_DESTROYED.
+	CheckSecretValue(context.Context, *CheckSecretValueRequest) (*CheckSecretValueResponse, error)
 	// Lists the changes of a secret, newest first, including earlier incarnations of its name.
 	// `secrets/-` means all secrets of the workspace.
 	ListSecretHistory(context.Context, *ListSecretHistoryRequest) (*ListSecretHistoryResponse, error)
@@ -592,6 +638,12 @@ func (UnimplementedVaultServiceServer) ListWorkspaces(context.Context, *ListWork
 }
 func (UnimplementedVaultServiceServer) DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSecret not implemented")
+}
+func (UnimplementedVaultServiceServer) UndeleteSecret(context.Context, *UndeleteSecretRequest) (*UndeleteSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndeleteSecret not implemented")
+}
+func (UnimplementedVaultServiceServer) CheckSecretValue(context.Context, *CheckSecretValueRequest) (*CheckSecretValueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckSecretValue not implemented")
 }
 func (UnimplementedVaultServiceServer) ListSecretHistory(context.Context, *ListSecretHistoryRequest) (*ListSecretHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSecretHistory not implemented")
@@ -778,6 +830,42 @@ func _VaultService_DeleteSecret_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(VaultServiceServer).DeleteSecret(ctx, req.(*DeleteSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_UndeleteSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndeleteSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).UndeleteSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_UndeleteSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).UndeleteSecret(ctx, req.(*UndeleteSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VaultService_CheckSecretValue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckSecretValueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).CheckSecretValue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_CheckSecretValue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).CheckSecretValue(ctx, req.(*CheckSecretValueRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1165,6 +1253,14 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteSecret",
 			Handler:    _VaultService_DeleteSecret_Handler,
+		},
+		{
+			MethodName: "UndeleteSecret",
+			Handler:    _VaultService_UndeleteSecret_Handler,
+		},
+		{
+			MethodName: "CheckSecretValue",
+			Handler:    _VaultService_CheckSecretValue_Handler,
 		},
 		{
 			MethodName: "ListSecretHistory",
