@@ -7,12 +7,14 @@ import "encoding/binary"
 type domain string
 
 const (
-	domainKeyset  domain = "keyward keyset"
-	domainRoot    domain = "keyward root"
-	domainDerive  domain = "keyward derive"
-	domainText    domain = "keyward text"
-	domainDataKey domain = "keyward data key"
-	domainValue   domain = "keyward value"
+	domainRecordKey domain = "keyward record key"
+	domainRecord    domain = "keyward record"
+	domainKeyset    domain = "keyward keyset"
+	domainRoot      domain = "keyward root" // of an earlier release
+	domainDerive    domain = "keyward derive"
+	domainText      domain = "keyward text"
+	domainDataKey   domain = "keyward data key"
+	domainValue     domain = "keyward value"
 )
 
 // bind returns the associated data of a use in a context. Each part follows its

@@ -78,8 +78,9 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 	dataKey := make([]byte, dataKeySize)
 	defer clear(dataKey)
 	rand.Read(dataKey)
-	sealed := Sealed{Algorithm: Algorithm, KeyID: k.keyID}
-	wrapped, err := k.aead.Encrypt(dataKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
+	now := k.opened.Load()
+	sealed := Sealed{Algorithm: Algorithm, KeyID: now.keyID}
+	wrapped, err := now.aead.Encrypt(dataKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
 	if err != nil {
 		return Sealed{}, fmt.Errorf("wrap data key: %w", err)
 	}
@@ -95,14 +96,14 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 }
 
 // OpenValue opens a sealed value. It fails if the value was sealed for another place or has been
-// changed.
+// changed, and with [ErrKeyUnusable] if its key is disabled or destroyed.
 func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if sealed.Algorithm != Algorithm {
 		return sensitive.Bytes{}, errors.New("open value: unknown algorithm")
 	}
-	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
-	if err != nil || len(dataKey) != dataKeySize {
-		return sensitive.Bytes{}, fmt.Errorf("unwrap data key: %w", errOpen)
+	dataKey, err := k.opened.Load().unwrap(sealed, ad)
+	if err != nil {
+		return sensitive.Bytes{}, err
 	}
 	defer clear(dataKey)
 	gcm, err := valueCipher(dataKey)
@@ -124,25 +125,36 @@ func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 
 // Rewrap wraps the data key of a value under the key that currently seals, and leaves the ciphertext
 // as it is. It reports false if that key wraps it already. Like OpenValue, it fails for a wrap of
-// another place, or one that was changed.
+// another place, or one that was changed. It needs the key that wraps the data key.
 func (k *Keyring) Rewrap(sealed Sealed, ad AD) (rewrapped Sealed, changed bool, err error) {
 	if sealed.Algorithm != Algorithm {
 		return Sealed{}, false, errors.New("rewrap value: unknown algorithm")
 	}
-	if sealed.KeyID == k.keyID {
+	now := k.opened.Load()
+	if sealed.KeyID == now.keyID {
 		return sealed, false, nil
 	}
-	dataKey, err := k.aead.Decrypt(sealed.WrappedKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
-	if err != nil || len(dataKey) != dataKeySize {
-		return Sealed{}, false, fmt.Errorf("unwrap data key: %w", errOpen)
+	dataKey, err := now.unwrap(sealed, ad)
+	if err != nil {
+		return Sealed{}, false, err
 	}
 	defer clear(dataKey)
-	rewrapped = Sealed{Algorithm: sealed.Algorithm, KeyID: k.keyID, Ciphertext: sealed.Ciphertext}
-	rewrapped.WrappedKey, err = k.aead.Encrypt(dataKey, ad.bind(domainDataKey, rewrapped.Algorithm, rewrapped.KeyID))
+	rewrapped = Sealed{Algorithm: sealed.Algorithm, KeyID: now.keyID, Ciphertext: sealed.Ciphertext}
+	rewrapped.WrappedKey, err = now.aead.Encrypt(dataKey, ad.bind(domainDataKey, rewrapped.Algorithm, rewrapped.KeyID))
 	if err != nil {
 		return Sealed{}, false, fmt.Errorf("wrap data key: %w", err)
 	}
 	return rewrapped, true, nil
+}
+
+// unwrap returns the data key of a value.
+func (o *opened) unwrap(sealed Sealed, ad AD) ([]byte, error) {
+	dataKey, err := o.aead.Decrypt(sealed.WrappedKey, ad.bind(domainDataKey, sealed.Algorithm, sealed.KeyID))
+	if err == nil && len(dataKey) == dataKeySize {
+		return dataKey, nil
+	}
+	clear(dataKey)
+	return nil, fmt.Errorf("unwrap data key: %w", o.explain(sealed.KeyID, errOpen))
 }
 
 // valueCipher prepends a random nonce. A single-use key would not need one, but with it, an

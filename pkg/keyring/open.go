@@ -6,161 +6,177 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"github.com/keyward/keyward/pkg/keyring/internal/stored"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// ErrWrongKey reports a key-encryption key that does not open the stored keyset: it is another
-// key, or the keyset was changed.
+// ErrWrongKey reports a key-encryption key that does not open the stored keyring: it is another
+// key, or the keyring was changed.
 var ErrWrongKey = errors.New("keyring: the key-encryption key does not open the stored keys")
 
 // ErrWrongStore reports a store with the keyring of another service.
 var ErrWrongStore = errors.New("keyring: the store belongs to another service")
 
-// format is the first byte of both records.
-const format = 1
-
-// The keys of the store that a keyring uses:
+// The key of the store that a keyring uses:
 //
-//	keyring/{purpose}/keyset → format byte, Tink keyset wrapped by the key-encryption key
-//	keyring/{purpose}/root   → format byte, root secret sealed by the keyset
+//	keyring/{purpose}/record → stored.Record
 const space = "keyring"
 
-func keysetKey(purpose string) kv.Key { return kv.NewKey(space).Text(purpose).Text("keyset") }
-
-func rootKey(purpose string) kv.Key { return kv.NewKey(space).Text(purpose).Text("root") }
-
-// records is the stored form of a keyring.
-type records struct {
-	keyset, root []byte
-}
+func recordKey(purpose string) kv.Key { return kv.NewKey(space).Text(purpose).Text("record") }
 
 // Open opens the stored keyring of a purpose, or creates one if the store has none. The purpose
-// names the service and is part of all sealed data.
+// names the service and is part of all sealed data. A record that another configured provider
+// wrapped is wrapped by the first one.
 //
-// It fails with [ErrWrongKey] if kek is not the key with which the keyring was created, and with
-// [ErrWrongStore] if the store contains the keyring of another purpose, which means that it
-// belongs to another service.
-func Open(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (*Keyring, error) {
-	var stored records
-	err := store.View(ctx, func(r kv.Reader) (err error) {
-		stored, err = read(r, purpose)
-		return err
-	})
-	if errors.Is(err, kv.ErrNotFound) {
-		stored, err = create(ctx, store, kek, purpose)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open keyring %s: %w", purpose, err)
-	}
-	k, err := unwrap(stored, kek, purpose)
-	if err != nil {
+// It fails with [ErrWrongKey] if the provider does not have the key with which the keyring was
+// wrapped, with [ErrUnavailable] if it cannot be reached, and with [ErrWrongStore] if the store
+// contains the keyring of another purpose, which means that it belongs to another service.
+func Open(ctx context.Context, store kv.Store, providers Providers, purpose string) (*Keyring, error) {
+	k := &Keyring{purpose: purpose, store: store, providers: providers}
+	if err := k.open(ctx); err != nil {
 		return nil, fmt.Errorf("open keyring %s: %w", purpose, err)
 	}
 	return k, nil
 }
 
-// read returns the stored records, or kv.ErrNotFound if the store has none. One record without the
-// other means a damaged store, and never leads to new keys.
-func read(r kv.Reader, purpose string) (records, error) {
-	wrapped, err := r.Get(keysetKey(purpose))
-	absent := errors.Is(err, kv.ErrNotFound)
-	if absent {
-		for pair, err := range r.Scan(kv.Prefix(kv.NewKey(space), 1)) {
-			if err != nil || !bytes.Equal(pair.Key, rootKey(purpose)) {
-				return records{}, errors.Join(ErrWrongStore, err)
-			}
-		}
-	}
-	if err != nil && !absent {
-		return records{}, fmt.Errorf("read keyset: %w", err)
-	}
-	root, err := r.Get(rootKey(purpose))
-	if absent != errors.Is(err, kv.ErrNotFound) {
-		return records{}, errors.New("the store holds one of keyset and root, but not the other")
-	}
-	if err != nil {
-		return records{}, fmt.Errorf("read root: %w", err)
-	}
-	return records{keyset: wrapped, root: root}, nil
-}
-
-// create generates keys and stores them, unless another process was faster. It returns the records
-// in the store.
-func create(ctx context.Context, store kv.Store, kek tink.AEAD, purpose string) (records, error) {
-	fresh, err := generate(kek, purpose)
-	if err != nil {
-		return records{}, err
-	}
-	var stored records
-	err = store.Update(ctx, func(tx kv.Tx) (err error) {
-		stored, err = read(tx, purpose)
-		if !errors.Is(err, kv.ErrNotFound) {
-			return err
-		}
-		stored = fresh
-		if err := tx.Put(keysetKey(purpose), fresh.keyset); err != nil {
-			return fmt.Errorf("write keyset: %w", err)
-		}
-		if err := tx.Put(rootKey(purpose), fresh.root); err != nil {
-			return fmt.Errorf("write root: %w", err)
-		}
-		return nil
+func (k *Keyring) open(ctx context.Context) error {
+	var found rows
+	err := k.store.View(ctx, func(r kv.Reader) (err error) {
+		found, err = read(r, k.purpose)
+		return err
 	})
-	return stored, err
+	if err != nil {
+		return err
+	}
+	var now *opened
+	switch {
+	case found.record != nil:
+		now, err = unseal(ctx, found.record, k.providers, k.purpose)
+	case found.earlier != nil:
+		now, err = found.earlier.convert(ctx, k)
+	default:
+		now, err = k.create(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	k.opened.Store(now)
+	if now.provider == k.providers.URI {
+		return nil
+	}
+	return k.Wrap(ctx, k.providers.URI, nil)
 }
 
-func generate(kek tink.AEAD, purpose string) (records, error) {
+// rows are the rows of a keyring. Without any, the store has no keyring.
+type rows struct {
+	record  []byte
+	earlier *earlier
+}
+
+// read returns the stored rows. A part without the others means a damaged store, and never leads to
+// new keys.
+func read(r kv.Reader, purpose string) (found rows, err error) {
+	var old earlier
+	for pair, err := range r.Scan(kv.Prefix(kv.NewKey(space), 16)) {
+		switch {
+		case err != nil:
+			return rows{}, fmt.Errorf("read keyring: %w", err)
+		case bytes.Equal(pair.Key, recordKey(purpose)):
+			found.record = nonNil(pair.Value)
+		case bytes.Equal(pair.Key, earlierKeysetKey(purpose)):
+			old.keyset = nonNil(pair.Value)
+		case bytes.Equal(pair.Key, earlierRootKey(purpose)):
+			old.root = nonNil(pair.Value)
+		default:
+			return rows{}, ErrWrongStore
+		}
+	}
+	switch {
+	case (old.keyset == nil) != (old.root == nil) || old.keyset != nil && found.record != nil:
+		return rows{}, errors.New("the store has only some of the rows of a keyring")
+	case old.keyset != nil:
+		found.earlier = &old
+	case found.record == nil:
+		return rows{}, checkEmpty(r)
+	}
+	return found, nil
+}
+
+// checkEmpty fails if the store has rows. Without their keyring, nothing could read them any more.
+func checkEmpty(r kv.Reader) error {
+	for range r.Scan(kv.Range{Limit: 1}) {
+		return errors.New("the store has data but no keyring: the row of the keyring was removed")
+	}
+	return nil
+}
+
+func nonNil(value []byte) []byte { return append([]byte{}, value...) }
+
+// create generates keys and stores them, unless another process was faster.
+func (k *Keyring) create(ctx context.Context) (*opened, error) {
+	now := time.Now().UnixNano()
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
-		return records{}, fmt.Errorf("generate keyset: %w", err)
-	}
-	wrapped := bytes.NewBuffer([]byte{format})
-	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(wrapped), kek, domainKeyset.bind(purpose)); err != nil {
-		return records{}, fmt.Errorf("wrap keyset: %w", err)
-	}
-	primitive, err := aead.New(handle)
-	if err != nil {
-		return records{}, fmt.Errorf("use keyset: %w", err)
-	}
-	root := make([]byte, RootSize)
-	defer clear(root)
-	rand.Read(root)
-	sealed, err := primitive.Encrypt(root, domainRoot.bind(purpose))
-	if err != nil {
-		return records{}, fmt.Errorf("seal root: %w", err)
-	}
-	return records{keyset: wrapped.Bytes(), root: append([]byte{format}, sealed...)}, nil
-}
-
-// unwrap opens stored records.
-func unwrap(stored records, kek tink.AEAD, purpose string) (*Keyring, error) {
-	if len(stored.keyset) == 0 || stored.keyset[0] != format || len(stored.root) == 0 || stored.root[0] != format {
-		return nil, errors.New("unknown record format")
-	}
-	wrapped := keyset.NewBinaryReader(bytes.NewReader(stored.keyset[1:]))
-	handle, err := keyset.ReadWithAssociatedData(wrapped, kek, domainKeyset.bind(purpose))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrWrongKey, err)
+		return nil, fmt.Errorf("generate keyset: %w", err)
 	}
 	primary, err := handle.Primary()
 	if err != nil {
 		return nil, fmt.Errorf("use keyset: %w", err)
 	}
-	primitive, err := aead.New(handle)
+	fresh := &opened{
+		provider: k.providers.URI, handle: handle, keys: []*stored.Key{{Id: primary.KeyID(), Created: now}},
+		roots: []*stored.Root{newRoot(1, now)}, lasting: random(),
+	}
+	if err := fresh.use(); err != nil {
+		return nil, err
+	}
+	return k.begin(ctx, fresh, nil)
+}
+
+// begin stores the first record, in place of the rows of an earlier release if there were any. If
+// another process was faster, it returns what that one stored.
+func (k *Keyring) begin(ctx context.Context, fresh *opened, replaced *earlier) (*opened, error) {
+	kek, err := k.providers.open(ctx, k.providers.URI)
 	if err != nil {
-		return nil, fmt.Errorf("use keyset: %w", err)
+		return nil, err
 	}
-	root, err := primitive.Decrypt(stored.root[1:], domainRoot.bind(purpose))
+	if err := fresh.seal(ctx, kek, k.purpose); err != nil {
+		return nil, err
+	}
+	var found rows
+	err = k.store.Update(ctx, func(tx kv.Tx) (err error) {
+		if found, err = read(tx, k.purpose); err != nil || found.record != nil {
+			return err
+		}
+		if !found.earlier.same(replaced) {
+			return errors.New("the stored keyring changed meanwhile")
+		}
+		if replaced != nil {
+			err = errors.Join(tx.Delete(earlierKeysetKey(k.purpose)), tx.Delete(earlierRootKey(k.purpose)))
+		}
+		return errors.Join(err, tx.Put(recordKey(k.purpose), fresh.raw))
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open root: %w", err)
+		return nil, fmt.Errorf("write keyring: %w", err)
 	}
-	if len(root) != RootSize {
-		return nil, errors.New("the root has the wrong length")
+	if found.record != nil {
+		return unseal(ctx, found.record, k.providers, k.purpose)
 	}
-	return &Keyring{purpose: purpose, keyID: fmt.Sprintf("%08x", primary.KeyID()), aead: primitive, root: root}, nil
+	return fresh, nil
+}
+
+// random returns a secret.
+func random() []byte {
+	secret := make([]byte, RootSize)
+	rand.Read(secret)
+	return secret
+}
+
+func newRoot(generation uint32, created int64) *stored.Root {
+	return &stored.Root{Generation: generation, Created: created, Secret: random()}
 }

@@ -173,7 +173,7 @@ func (u *upgrade) openKeys() error {
 		return err
 	}
 	var err error
-	if u.old.Keys, err = keyring.Open(u.ctx, u.store, u.KEK, u.Name); err != nil {
+	if u.old.Keys, err = keyring.Open(u.ctx, u.store, keyring.Local("file:key", u.KEK), u.Name); err != nil {
 		return err
 	}
 	if err := u.old.Keys.Authenticate(u.store); err != nil {

@@ -174,7 +174,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the connection to the vault: %w", err), store.Close())
 	}
-	keys, err := keyring.Open(ctx, store, kek, purpose)
+	keys, err := keyring.Open(ctx, store, keyring.Local("file:"+cfg.KeyFile, kek), purpose)
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}

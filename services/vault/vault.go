@@ -121,7 +121,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	keys, err := keyring.Open(ctx, store, kek, purpose)
+	keys, err := keyring.Open(ctx, store, keyring.Local("file:"+cfg.KeyFile, kek), purpose)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -24,7 +24,7 @@ func Rewrite(t testing.TB, cfg allowlist.Config, change func(id string, e *store
 	db, err := boltkv.Open(cfg.Store, boltkv.Options{})
 	Must(t, err)
 	defer func() { Must(t, db.Close()) }()
-	keys, err := keyring.Open(t.Context(), db, kek, "allowlist")
+	keys, err := keyring.Open(t.Context(), db, keyring.Local("file:"+cfg.KeyFile, kek), "allowlist")
 	Must(t, err)
 	Must(t, keys.Authenticate(db))
 	changes, err := changelog.New(keys.Derive("change log"), "allowlist", time.Now)

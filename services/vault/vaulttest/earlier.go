@@ -99,7 +99,7 @@ func open(t testing.TB, cfg vault.Config, use func(*secret.Store)) {
 			t.Error(err)
 		}
 	}()
-	keys, err := keyring.Open(t.Context(), db, kek, "vault")
+	keys, err := keyring.Open(t.Context(), db, keyring.Local("file:"+cfg.KeyFile, kek), "vault")
 	if err != nil {
 		t.Fatal(err)
 	}

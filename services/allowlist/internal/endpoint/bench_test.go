@@ -29,7 +29,7 @@ func registryOf(b testing.TB, n, workspaces int) *Registry {
 	check(b, keyring.CreateFileKEK(filepath.Join(folder, "key")))
 	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
 	check(b, err)
-	keys, err := keyring.Open(b.Context(), store, kek, "benchmark")
+	keys, err := keyring.Open(b.Context(), store, keyring.Local("file:key", kek), "benchmark")
 	check(b, err)
 	log, err := changelog.New(keys.Derive("change log"), "benchmark", time.Now)
 	check(b, err)

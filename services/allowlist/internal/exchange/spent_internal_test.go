@@ -183,7 +183,7 @@ func TestExchangesOfAnEarlierReleaseAreValidForOneLifetime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := keyring.Open(t.Context(), store, kek, "allowlist")
+	keys, err := keyring.Open(t.Context(), store, keyring.Local("file:key", kek), "allowlist")
 	if err != nil {
 		t.Fatal(err)
 	}

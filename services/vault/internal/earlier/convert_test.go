@@ -59,7 +59,7 @@ func newUpgrade(t testing.TB) *upgraded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.keys, err = keyring.Open(t.Context(), u.store, kek, "vault"); err != nil {
+	if u.keys, err = keyring.Open(t.Context(), u.store, keyring.Local("file:key", kek), "vault"); err != nil {
 		t.Fatal(err)
 	}
 	if u.log, err = changelog.New(u.keys.Derive("log"), "vault", func() time.Time { return now }); err != nil {

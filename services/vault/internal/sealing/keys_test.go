@@ -45,7 +45,7 @@ func newFixture(t testing.TB) *fixture {
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
 	f := &fixture{kv: kvtest.Rerun(db), kek: kek, now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}
-	f.ring, err = keyring.Open(t.Context(), f.kv, kek, "vault")
+	f.ring, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", kek), "vault")
 	check(t, err)
 	return f
 }
@@ -103,7 +103,7 @@ func (f *fixture) turn(t *testing.T) {
 	}))
 	before := f.ring.KeyID()
 	var err error
-	f.ring, err = keyring.Open(t.Context(), f.kv, f.kek, "vault")
+	f.ring, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", f.kek), "vault")
 	check(t, err)
 	if f.ring.KeyID() == before {
 		t.Fatal("the keyring has no other key")

@@ -31,7 +31,7 @@ func BenchmarkAudit(b *testing.B) {
 	check(b, err)
 	b.Cleanup(func() { db.Close() })
 	f.kv = db
-	f.keys, err = keyring.Open(b.Context(), db, f.kek, "vault")
+	f.keys, err = keyring.Open(b.Context(), db, keyring.Local("file:key", f.kek), "vault")
 	check(b, err)
 	check(b, f.keys.Authenticate(db))
 	f.log, err = changelog.New(f.keys.Derive("log"), "vault", time.Now)

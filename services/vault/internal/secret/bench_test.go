@@ -41,7 +41,7 @@ func newBenchmark(b *testing.B) (f *fixture, file string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if f.keys, err = keyring.Open(b.Context(), db, key, "vault"); err != nil {
+	if f.keys, err = keyring.Open(b.Context(), db, keyring.Local("file:key", key), "vault"); err != nil {
 		b.Fatal(err)
 	}
 	if err := f.keys.Authenticate(db); err != nil {

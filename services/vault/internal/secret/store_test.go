@@ -60,7 +60,7 @@ func newFixture(t testing.TB) *fixture {
 	}
 	t.Cleanup(func() { db.Close() })
 	f := &fixture{kv: kvtest.Rerun(db), kek: kek, clock: &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}}
-	if f.keys, err = keyring.Open(t.Context(), f.kv, kek, "vault"); err != nil {
+	if f.keys, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", kek), "vault"); err != nil {
 		t.Fatal(err)
 	}
 	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {

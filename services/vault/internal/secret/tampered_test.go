@@ -53,7 +53,7 @@ func (s *stoppable) start(t testing.TB) {
 	}
 	t.Cleanup(func() { s.db.Close() })
 	s.kv = s.alarm.Watch(s.db)
-	if s.keys, err = keyring.Open(t.Context(), s.kv, s.kek, "vault"); err != nil {
+	if s.keys, err = keyring.Open(t.Context(), s.kv, keyring.Local("file:key", s.kek), "vault"); err != nil {
 		t.Fatal(err)
 	}
 	if s.log, err = changelog.New(s.keys.Derive("log"), "vault", s.clock.read); err != nil {
