@@ -84,8 +84,8 @@ func TestRewrappedValueOutlivesItsKey(t *testing.T) {
 		if err := opens(ring, rewrapped); err != nil {
 			t.Errorf("%s keyring: OpenValue(rewrapped) = %v", name, err)
 		}
-		if err := opens(ring, old); !errors.Is(err, keyring.ErrKeyUnusable) {
-			t.Errorf("%s keyring: OpenValue(with the wrap of the destroyed key) = %v, want ErrKeyUnusable", name, err)
+		if err := opens(ring, old); err == nil || errors.Is(err, keyring.ErrKeyDisabled) {
+			t.Errorf("%s keyring: OpenValue(with the wrap of the destroyed key) = %v, want an error as for a changed value", name, err)
 		}
 		if got := ring.Info().Keys[1]; got.State != keyring.Destroyed || got.Destroyed.IsZero() {
 			t.Errorf("%s keyring: the old key is %+v, want destroyed", name, got)
@@ -105,8 +105,8 @@ func TestDisabledKeyOpensNothingUntilItIsEnabled(t *testing.T) {
 		opens   error
 	}{
 		{"Enable", ring.Enable, false, nil},
-		{"Disable", ring.Disable, true, keyring.ErrKeyUnusable},
-		{"Disable again", ring.Disable, false, keyring.ErrKeyUnusable},
+		{"Disable", ring.Disable, true, keyring.ErrKeyDisabled},
+		{"Disable again", ring.Disable, false, keyring.ErrKeyDisabled},
 		{"Enable after that", ring.Enable, true, nil},
 	} {
 		called := false

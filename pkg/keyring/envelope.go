@@ -96,7 +96,7 @@ func (k *Keyring) SealValue(plaintext sensitive.Bytes, ad AD) (Sealed, error) {
 }
 
 // OpenValue opens a sealed value. It fails if the value was sealed for another place or has been
-// changed, and with [ErrKeyUnusable] if its key is disabled or destroyed.
+// changed, and with [ErrKeyDisabled] if its key is disabled.
 func (k *Keyring) OpenValue(sealed Sealed, ad AD) (sensitive.Bytes, error) {
 	if sealed.Algorithm != Algorithm {
 		return sensitive.Bytes{}, errors.New("open value: unknown algorithm")

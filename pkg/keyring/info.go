@@ -10,8 +10,8 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// ErrKeyUnusable reports sealed data whose key is disabled or destroyed.
-var ErrKeyUnusable = errors.New("the key is disabled or destroyed")
+// ErrKeyDisabled reports sealed data whose key is disabled.
+var ErrKeyDisabled = errors.New("the key of the keyring is disabled")
 
 // Info describes a keyring without its keys.
 type Info struct {
@@ -88,14 +88,10 @@ func (o *opened) stateOf(id uint32) KeyState {
 	return Destroyed
 }
 
-// explain returns ErrKeyUnusable in place of an error if the key with an ID exists but cannot be used.
+// explain returns ErrKeyDisabled in place of an error if the key with an ID is disabled.
 func (o *opened) explain(id string, err error) error {
-	key := o.key(id)
-	if key == nil {
-		return err
-	}
-	if state := o.stateOf(key.GetId()); state == Disabled || state == Destroyed {
-		return ErrKeyUnusable
+	if key := o.key(id); key != nil && o.stateOf(key.GetId()) == Disabled {
+		return ErrKeyDisabled
 	}
 	return err
 }

@@ -75,7 +75,7 @@ func (k *Keyring) Seal(plaintext, associatedData []byte) ([]byte, error) {
 }
 
 // Open decrypts the output of Seal. It fails if the ciphertext or the associated data was changed,
-// and with [ErrKeyUnusable] if its key is disabled or destroyed.
+// and with [ErrKeyDisabled] if its key is disabled.
 func (k *Keyring) Open(sealed, associatedData []byte) ([]byte, error) {
 	now := k.opened.Load()
 	plaintext, err := now.aead.Decrypt(sealed, domainText.bind(k.purpose, string(associatedData)))

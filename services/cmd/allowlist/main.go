@@ -7,11 +7,14 @@ import (
 	"errors"
 	"os"
 
+	"google.golang.org/grpc"
+
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 )
@@ -34,7 +37,10 @@ func (c config) CheckFiles(r *filecheck.Report) {
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
-		reconcileCommand())
+		reconcileCommand(),
+		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
+			return allowlistv1.NewKeyringServiceClient(conn)
+		}))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"os"
 
+	"google.golang.org/grpc"
+
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/vault"
 )
@@ -30,7 +33,8 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand())
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand(),
+		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }))
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 

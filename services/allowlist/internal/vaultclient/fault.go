@@ -40,6 +40,9 @@ const reasonNotBound = "NOT_BOUND"
 // reasonMismatch is the vault's reason for an allowlist whose own log was rolled back.
 const reasonMismatch = "WITNESS_MISMATCH"
 
+// reasonKeyDisabled is the vault's reason for a value that depends on a disabled key of its keyring.
+const reasonKeyDisabled = "KEYRING_KEY_DISABLED"
+
 // ErrNotBound is in the error chain for a secret that the allowlist has no binding to, for example
 // after a restore of the vault: bind it again. Callers are informed that the vault is unavailable,
 // because the call succeeds again after the bindings are restored.
@@ -83,6 +86,8 @@ func translate(ctx context.Context, operation string, err error) error {
 		return unavailable(fmt.Errorf("%s: %w", operation, ErrNotBound))
 	case reasonMismatch:
 		return unavailable(fmt.Errorf("%s: the vault returned %s: the data file of the allowlist was rolled back", operation, reason))
+	case reasonKeyDisabled:
+		return unavailable(fmt.Errorf("%s: the vault returned %s: a key of its keyring is disabled", operation, reason))
 	}
 	cause := fmt.Errorf("%s: the vault returned %s %s", operation, status.Code(err), info.GetReason())
 	switch status.Code(err) {

@@ -3,6 +3,7 @@ package secret
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -160,6 +161,9 @@ func (s *Store) find(r kv.Reader, w Wanted) (sec Secret, v Version, err error) {
 // openValue decrypts the value of a version. The caller must zero it.
 func (s *Store) openValue(sec Secret, v Version) (sensitive.Bytes, error) {
 	plain, err := s.keys.OpenValue(v.Sealed, boundTo(sec, v.Number))
+	if errors.Is(err, keyring.ErrKeyDisabled) {
+		return sensitive.Bytes{}, fault.New(fault.FailedPrecondition, KeyDisabled, "the value depends on a key of the keyring that is disabled").Because(err)
+	}
 	if err != nil {
 		return sensitive.Bytes{}, fmt.Errorf("%w: %w", tampered("a value does not decrypt"), err)
 	}

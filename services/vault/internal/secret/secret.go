@@ -117,6 +117,7 @@ const (
 	WeakKey              fault.Reason = "WEAK_KEY"
 	KeyFormNotUsable     fault.Reason = "KEY_FORM_NOT_USABLE"
 	SealingRequired      fault.Reason = "SEALING_REQUIRED"
+	KeyDisabled          fault.Reason = "KEYRING_KEY_DISABLED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )

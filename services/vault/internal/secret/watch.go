@@ -191,13 +191,15 @@ func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message,
 }
 
 // matters reports whether an entry changes the result of a resolve. It returns true for an unknown
-// action.
+// action on a secret. How values arrive, the heads of resolvers, and the keyring are not secrets.
 func matters(e changelog.Entry) bool {
+	if _, err := ParseName(e.Resource); err != nil {
+		return false
+	}
 	switch e.Action {
 	// A new uid has no cached values. A value that was resolved for a message remains valid when the
-	// purpose is sealed. How values arrive, and the heads of
-	// resolvers, concern no secret. An upgrade changes no value.
-	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing, Upgraded, changelog.AcceptedHead:
+	// purpose is sealed. An upgrade changes no value.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, Upgraded:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {

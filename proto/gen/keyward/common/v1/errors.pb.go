@@ -145,6 +145,9 @@ const (
 	// FAILED_PRECONDITION. The secret has expired (Secret.expire_time). A super admin or an Owner can
 	// set another time. Metadata: `expire_time` (RFC 3339).
 	ErrorReason_ERROR_REASON_SECRET_EXPIRED ErrorReason = 145
+	// FAILED_PRECONDITION. The value depends on a key of the vault's keyring that is disabled. A super
+	// admin can enable it (KeyringService.EnableKey).
+	ErrorReason_ERROR_REASON_KEYRING_KEY_DISABLED ErrorReason = 146
 )
 
 // Enum value maps for ErrorReason.
@@ -186,6 +189,7 @@ var (
 		143: "ERROR_REASON_KEY_IN_USE",
 		144: "ERROR_REASON_KEY_DESTROYED",
 		145: "ERROR_REASON_SECRET_EXPIRED",
+		146: "ERROR_REASON_KEYRING_KEY_DISABLED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                  0,
@@ -224,6 +228,7 @@ var (
 		"ERROR_REASON_KEY_IN_USE":                   143,
 		"ERROR_REASON_KEY_DESTROYED":                144,
 		"ERROR_REASON_SECRET_EXPIRED":               145,
+		"ERROR_REASON_KEYRING_KEY_DISABLED":         146,
 	}
 )
 
@@ -258,7 +263,7 @@ var File_keyward_common_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xd4\t\n" +
+	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xfc\t\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -296,7 +301,8 @@ const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\x1aERROR_REASON_KEY_NOT_FOUND\x10\x8e\x01\x12\x1c\n" +
 	"\x17ERROR_REASON_KEY_IN_USE\x10\x8f\x01\x12\x1f\n" +
 	"\x1aERROR_REASON_KEY_DESTROYED\x10\x90\x01\x12 \n" +
-	"\x1bERROR_REASON_SECRET_EXPIRED\x10\x91\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
+	"\x1bERROR_REASON_SECRET_EXPIRED\x10\x91\x01\x12&\n" +
+	"!ERROR_REASON_KEYRING_KEY_DISABLED\x10\x92\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
 
 var (
 	file_keyward_common_v1_errors_proto_rawDescOnce sync.Once
