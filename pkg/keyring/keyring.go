@@ -26,7 +26,7 @@
 //   - [Open] generates keys for a store that has none, once: services that start at the same
 //     moment end up with the same keys. With a key-encryption key that does not open the
 //     stored keys, it fails with [ErrWrongKey] and changes nothing.
-//   - A change is either stored or has no effect. What it adds is used only after it is stored.
+//   - A change is either stored or has no effect. New keys are used only after they are stored.
 //   - Sealed data opens only with the associated data that it was sealed with, and only for
 //     the use that it was sealed for: a string does not open as a data key, and a data key
 //     does not open as the record.

@@ -95,7 +95,7 @@ type Body struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The keyset of Tink that is not destroyed, encrypted with the 32 bytes of the record.
 	Keyset []byte `protobuf:"bytes,1,opt,name=keyset,proto3" json:"keyset,omitempty"`
-	// What the keyset does not say about its keys, and all destroyed keys. Oldest first.
+	// Times of the keys of the keyset, and the last destroyed keys. Oldest first.
 	Keys []*Key `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
 	// Oldest first.
 	Roots []*Root `protobuf:"bytes,3,rep,name=roots,proto3" json:"roots,omitempty"`

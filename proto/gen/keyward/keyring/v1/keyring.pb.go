@@ -98,7 +98,7 @@ const (
 	Rewrap_STATE_RUNNING Rewrap_State = 1
 	// Each version depends on the primary key now.
 	Rewrap_STATE_DONE Rewrap_State = 2
-	// CancelRewrap ended it. What was rewrapped stays so.
+	// CancelRewrap ended it. Versions that it rewrapped stay so.
 	Rewrap_STATE_CANCELED Rewrap_State = 3
 	// It ended because the values of some versions do not decrypt: `failed_count`. All others are
 	// done.
@@ -165,8 +165,8 @@ type Keyring struct {
 	Roots []*Root `protobuf:"bytes,4,rep,name=roots,proto3" json:"roots,omitempty"`
 	// The key of the change log, in the form of golang.org/x/mod/sumdb/note.
 	LogKey string `protobuf:"bytes,5,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
-	// The last call of RewrapSecrets. Unset if there was none, and for the allowlist, which stores no
-	// values.
+	// The last call of RewrapSecrets. Unset before the first call, and for the allowlist, which stores
+	// no values.
 	Rewrap *Rewrap `protobuf:"bytes,6,opt,name=rewrap,proto3" json:"rewrap,omitempty"`
 	// Whether the `version_count` of keys is current. It is not in the first seconds after a start,
 	// while versions are counted.

@@ -79,8 +79,8 @@ type GetCheckpointResponse struct {
 	// with the output of `vault log-key` before you rely on it.
 	VerifierKey string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
 	// The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
-	// key signs the new one. Whoever knows an earlier key verifies them, one after the other, to
-	// rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+	// key signs the new one. A caller that knows an earlier key verifies them one after the other, and
+	// can then rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
 	// lines: the origin of the log, `log key`, and the new verifier key.
 	Successions []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
 	// The run of the vault that returned the checkpoint, as in Position.

@@ -66,7 +66,7 @@ type KeyringServiceClient interface {
 	// Starts to wrap the data keys of all values under the primary key. Values are not encrypted again.
 	// Returns the operation, whose progress GetKeyring returns. If one is running, returns it.
 	RewrapSecrets(ctx context.Context, in *v1.RewrapSecretsRequest, opts ...grpc.CallOption) (*v1.RewrapSecretsResponse, error)
-	// Cancels a running RewrapSecrets. What was rewrapped stays so. Has no effect if none is running.
+	// Cancels a running RewrapSecrets. Versions that it rewrapped stay so. Has no effect if none is running.
 	CancelRewrap(ctx context.Context, in *v1.CancelRewrapRequest, opts ...grpc.CallOption) (*v1.CancelRewrapResponse, error)
 }
 
@@ -194,7 +194,7 @@ type KeyringServiceServer interface {
 	// Starts to wrap the data keys of all values under the primary key. Values are not encrypted again.
 	// Returns the operation, whose progress GetKeyring returns. If one is running, returns it.
 	RewrapSecrets(context.Context, *v1.RewrapSecretsRequest) (*v1.RewrapSecretsResponse, error)
-	// Cancels a running RewrapSecrets. What was rewrapped stays so. Has no effect if none is running.
+	// Cancels a running RewrapSecrets. Versions that it rewrapped stay so. Has no effect if none is running.
 	CancelRewrap(context.Context, *v1.CancelRewrapRequest) (*v1.CancelRewrapResponse, error)
 	mustEmbedUnimplementedKeyringServiceServer()
 }
