@@ -61,8 +61,8 @@ import (
 const (
 	defaultTimeout  = 10 * time.Second
 	defaultAttempts = 8
-	// maxReceive is the maximum size of a response: a body of 16 MiB and the other fields.
-	maxReceive = 18 << 20
+	// maxReceive is the maximum size of a response: a body of 36 MiB and the other fields.
+	maxReceive = 38 << 20
 )
 
 // A Config describes a server and the credentials of the caller. All files are PEM. They are read

@@ -59,9 +59,13 @@ import (
 // purpose identifies the allowlist in everything that its keyring creates.
 const purpose = "allowlist"
 
-// MaxMessage is the maximum size of a request to encrypt or decrypt: a body of 16 MiB and the
-// fields that accompany it.
-const MaxMessage = 17 << 20
+// The maximum sizes of requests: a body, and 1 MiB for the other fields.
+const (
+	// maxPlaintext is that of a request to encrypt.
+	maxPlaintext = 17 << 20
+	// MaxMessage is that of a request to decrypt or to verify a signature, which is the largest.
+	MaxMessage = exchange.MaxBody + 1<<20
+)
 
 // Config is the configuration of an allowlist.
 type Config struct {
@@ -335,7 +339,7 @@ func (a *Allowlist) Register(r grpc.ServiceRegistrar) { a.api.Register(r) }
 // MaxReceiveBytes returns the maximum request sizes of the methods that take bodies.
 func (a *Allowlist) MaxReceiveBytes() map[string]int {
 	return map[string]int{
-		allowlistv1.AllowlistService_Encrypt_FullMethodName:         MaxMessage,
+		allowlistv1.AllowlistService_Encrypt_FullMethodName:         maxPlaintext,
 		allowlistv1.AllowlistService_Decrypt_FullMethodName:         MaxMessage,
 		allowlistv1.AllowlistService_VerifySignature_FullMethodName: MaxMessage,
 	}

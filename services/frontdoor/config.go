@@ -49,18 +49,32 @@ type Config struct {
 
 // Limits are the limits of clients.
 type Limits struct {
+	// MaxReceiveBytes is the size of the largest body of a request. A message in it is
+	// base64, which is a third larger. At most 64 MiB. Default 1 MiB.
+	MaxReceiveBytes int64 `yaml:"max_receive_bytes"`
 	// BodyBytes is the total size of the bodies of requests under way. One address gets at
 	// most as much as it leaves free for the others. Processing a body takes about five times
-	// its size in memory. At least 2 MiB; 0 means no bound. Default 128 MiB.
+	// its size in memory. At least twice the largest body; 0 means no bound. Default 128 MiB.
 	BodyBytes *int64 `yaml:"body_bytes"`
 }
 
-// leastBodyBytes is twice the size of the largest body that the door accepts.
-const leastBodyBytes = 2 << 20
+const (
+	defaultReceiveBytes = 1 << 20
+	mostReceiveBytes    = 64 << 20
+	defaultBodyBytes    = 128 << 20
+)
 
 func (l Limits) check() error {
-	if n := l.BodyBytes; n != nil && *n != 0 && *n < leastBodyBytes {
-		return fmt.Errorf("limits.body_bytes: must be 0 or at least %d", leastBodyBytes)
+	if l.MaxReceiveBytes < 0 || l.MaxReceiveBytes > mostReceiveBytes {
+		return fmt.Errorf("limits.max_receive_bytes: must be at most %d", mostReceiveBytes)
+	}
+	largest := cmp.Or(l.MaxReceiveBytes, defaultReceiveBytes)
+	total := int64(defaultBodyBytes)
+	if l.BodyBytes != nil {
+		total = *l.BodyBytes
+	}
+	if total != 0 && total < 2*largest {
+		return fmt.Errorf("limits.body_bytes: must be 0 or at least twice limits.max_receive_bytes, which is %d", largest)
 	}
 	return nil
 }

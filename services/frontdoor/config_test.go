@@ -34,6 +34,10 @@ func TestTheConfigurationIsChecked(t *testing.T) {
 		{"a Workload API", start + `client: {workload_api: "unix:///run/spire/agent.sock"}`, nil},
 		{"a Workload API, authorities and names", start + "client: {workload_api: \"unix:///run/a\"}\nca: a\nvault_server_name: spiffe://d/vault\nallowlist_server_name: b\n", nil},
 		{"a Workload API and a certificate", start + `client: {workload_api: "unix:///run/a", certificate: c}`, []string{"client.workload_api: "}},
+		{"larger bodies", start + "client: {certificate: c, key: k}\nca: a\nlimits: {max_receive_bytes: 67108864}\n", nil},
+		{"larger bodies than allowed", start + "client: {certificate: c, key: k}\nca: a\nlimits: {max_receive_bytes: 67108865}\n", []string{"limits.max_receive_bytes: "}},
+		{"less for all bodies than for two", start + "client: {certificate: c, key: k}\nca: a\nlimits: {max_receive_bytes: 33554432, body_bytes: 67108863}\n", []string{"limits.body_bytes: "}},
+		{"no bound for all bodies", start + "client: {certificate: c, key: k}\nca: a\nlimits: {max_receive_bytes: 33554432, body_bytes: 0}\n", nil},
 		{"a Workload API over the network", start + `client: {workload_api: "tcp://10.0.0.1:1"}`, []string{"client.workload_api: "}},
 	} {
 		var cfg frontdoor.Config

@@ -78,7 +78,8 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 		return err
 	}
 	handler, err := Handler(gateway.Config{
-		AllowedHosts: cfg.AllowedHosts, Pages: pages, BodyBytes: cfg.Limits.bodyBytes(), Logger: t.Log,
+		AllowedHosts: cfg.AllowedHosts, Pages: pages, Logger: t.Log,
+		MaxBodyBytes: cfg.Limits.MaxReceiveBytes, BodyBytes: cfg.Limits.bodyBytes(),
 	}, vault, allowlist)
 	if err != nil {
 		return err

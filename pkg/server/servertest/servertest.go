@@ -177,7 +177,7 @@ func (e *Env) Dial(t testing.TB, addr string, as Caller) *grpc.ClientConn {
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(cfg)),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32 << 20)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
 	}
 	if as.Token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(as.Token)))

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -153,6 +154,10 @@ type Verified struct {
 	Time time.Time
 }
 
+// MaxBody is the maximum length of an encrypted body: a body of 16 MiB, encrypted and in hexadecimal,
+// with 4 MiB around it.
+const MaxBody = 36 << 20
+
 // Encrypt encrypts and signs a body according to the endpoint's configuration. The headers of the
 // result begin with those of the endpoint itself. A request carries the endpoint's credentials;
 // see credentials.go.
@@ -176,6 +181,10 @@ func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 	}
 	defer wipe(sent.Exchange)
 	p.used(l, sent.Used, false)
+	if len(sent.Body) > MaxBody {
+		return Encrypted{}, fault.New(fault.ResourceExhausted, fault.MessageTooLarge, "the encrypted body would exceed the maximum size for Decrypt").
+			With("limit_bytes", strconv.Itoa(MaxBody))
+	}
 	e := Encrypted{
 		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: query,
 		// Without a cipher, the body and its content type do not change.

@@ -1928,9 +1928,9 @@ type EncryptRequest struct {
 	// Default: REQUEST. RESPONSE responds to a request of the partner.
 	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
 	// The plaintext body (base64 in JSON). At most 16 MiB over gRPC; the JSON gateway accepts
-	// requests of 1 MiB. The result is larger, by a third in base64. Raise the limit of 4 MiB for
-	// responses in your client, and keep results that Decrypt will process below its limit of 16
-	// MiB.
+	// requests of 1 MiB, unless its operator set another limit. The result is larger, by a third in
+	// base64, and fails with MESSAGE_TOO_LARGE above 36 MiB, the limit of Decrypt. Raise the limit of
+	// 4 MiB for responses in your client.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// For RESPONSE, the exchange token that Decrypt returned with the partner's request.
 	Exchange string `protobuf:"bytes,4,opt,name=exchange,proto3" json:"exchange,omitempty"`
@@ -2192,7 +2192,8 @@ type DecryptRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Default: RESPONSE. REQUEST decrypts a request of the partner.
 	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
-	// The body as received (base64 in JSON). At most 16 MiB over gRPC.
+	// The body as received (base64 in JSON). At most 36 MiB over gRPC: a body of 16 MiB, encrypted and
+	// in hexadecimal.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// For RESPONSE, the exchange token that Encrypt returned with the request. With it, decryption
 	// uses the key version of the request; without it, the current one.
@@ -2342,7 +2343,8 @@ type VerifySignatureRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Default: REQUEST, a request of the partner such as a webhook.
 	Kind MessageKind `protobuf:"varint,2,opt,name=kind,proto3,enum=keyward.allowlist.v1.MessageKind" json:"kind,omitempty"`
-	// The body as received (base64 in JSON). At most 16 MiB over gRPC.
+	// The body as received (base64 in JSON). At most 36 MiB over gRPC: a body of 16 MiB, encrypted and
+	// in hexadecimal.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// The received headers, as in Decrypt.
 	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -3645,7 +3647,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1e\n" +
 	"\x04body\x18\x03 \x01(\fB\n" +
-	"\xbaH\az\x05\x18\x80\x80\x80\bR\x04body\x12$\n" +
+	"\xbaH\az\x05\x18\x80\x80\x80\x12R\x04body\x12$\n" +
 	"\bexchange\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bexchange\x12U\n" +
 	"\aheaders\x18\x05 \x03(\v21.keyward.allowlist.v1.DecryptRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12>\n" +
 	"\acontext\x18\x06 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x1a:\n" +
@@ -3659,7 +3661,7 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12?\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1e\n" +
 	"\x04body\x18\x03 \x01(\fB\n" +
-	"\xbaH\az\x05\x18\x80\x80\x80\bR\x04body\x12]\n" +
+	"\xbaH\az\x05\x18\x80\x80\x80\x12R\x04body\x12]\n" +
 	"\aheaders\x18\x04 \x03(\v29.keyward.allowlist.v1.VerifySignatureRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10@R\aheaders\x12>\n" +
 	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
