@@ -347,7 +347,7 @@ func entry(workspace, id string) changelog.Entry {
 
 func newKey(t testing.TB, seed [32]byte, origin string) *changelog.Log {
 	t.Helper()
-	changes, err := changelog.New(seed, origin, func() time.Time { return noon })
+	changes, err := changelog.New([][32]byte{seed}, origin, func() time.Time { return noon })
 	if err != nil {
 		t.Fatal(err)
 	}
