@@ -15,7 +15,8 @@ import (
 type chain struct {
 	notes []string
 	// keys has the key that signed the first note, and then the key that each note names.
-	keys   []string
+	keys []string
+	// stored is the encoded form.
 	stored []byte
 }
 
@@ -40,14 +41,6 @@ func decodeChain(value []byte) (chain, error) {
 	return c, nil
 }
 
-func (c chain) encode() ([]byte, error) {
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&stored.Successions{Notes: c.notes, FirstKey: c.keys[0]})
-	if err != nil {
-		return nil, fmt.Errorf("encode successions of keys: %w", err)
-	}
-	return value, nil
-}
-
 // extend returns the chain with another succession.
 func (c chain) extend(signer noteSigner, next string) (chain, error) {
 	switch {
@@ -66,7 +59,12 @@ func (c chain) extend(signer noteSigner, next string) (chain, error) {
 	if len(keys) == 0 {
 		keys = []string{signer.verifierKey}
 	}
-	return chain{notes: append(slices.Clip(c.notes), signed), keys: append(slices.Clip(keys), next)}, nil
+	longer := chain{notes: append(slices.Clip(c.notes), signed), keys: append(slices.Clip(keys), next)}
+	row := &stored.Successions{Notes: longer.notes, FirstKey: keys[0]}
+	if longer.stored, err = (proto.MarshalOptions{Deterministic: true}).Marshal(row); err != nil {
+		return chain{}, fmt.Errorf("encode successions of keys: %w", err)
+	}
+	return longer, nil
 }
 
 // cut returns the chain up to the key at an index.

@@ -46,10 +46,8 @@ type Log struct {
 	name string
 	now  func() time.Time
 	keys atomic.Pointer[keys]
-	// pending is the last succession that this run stored, and chain the last that it verified. Both
-	// are nil if there is none.
-	pending atomic.Pointer[pending]
-	chain   atomic.Pointer[chain]
+	// chain is the successions that were verified last, or nil.
+	chain atomic.Pointer[chain]
 
 	mu sync.Mutex
 	// trusted is the last head that this log signed or verified.

@@ -15,6 +15,15 @@ type keys struct {
 	signers []noteSigner
 	// checked is set once a commit found that the stored successions end with the newest key.
 	checked atomic.Bool
+	// next is the succession from the newest key that this run stored, or nil.
+	next atomic.Pointer[pending]
+}
+
+// pending is a succession that is stored, but not in use.
+type pending struct {
+	key string
+	// before is the size below which a reader may be older than the succession.
+	before uint64
 }
 
 func newKeys(seeds [][ed25519.SeedSize]byte, name string) (*keys, error) {

@@ -18,17 +18,11 @@ import (
 //
 // Someone who changes the stored successions cannot forge one. They end with the newest key and have
 // all other keys that the log knows in their order, so one that is removed, exchanged or moved is
-// noticed, except for those before the oldest known key.
+// noticed. Only the successions before the oldest known key can be removed unnoticed. Nobody who knows
+// an earlier key relies on the log then, until a person confirms the new key.
 
 // ErrTooManyKeys reports a log whose key was replaced [MaxSuccessions] times.
 var ErrTooManyKeys = errors.New("change log: the key was replaced 1000 times, which is the maximum")
-
-// pending is the last succession that this run of the program stored.
-type pending struct {
-	key string
-	// before is the size below which a reader may be older than the succession.
-	before uint64
-}
 
 // Succeed stores the succession from the newest key to that of another seed. Call [Log.Use] once tx is
 // committed. If the succession is already the last, Succeed changes nothing. It fails with
@@ -49,23 +43,22 @@ func (l *Log) Succeed(tx kv.Tx, next [32]byte) error {
 		return err
 	}
 	if last := len(c.keys) - 1; last > 0 && c.keys[last] == signer.verifierKey {
-		l.pending.Store(&pending{signer.verifierKey, size + 1})
-		return l.matches(c, k, size)
+		if signer.verifierKey != k.newest().verifierKey {
+			k.next.Store(&pending{signer.verifierKey, size + 1})
+		}
+		return k.matches(c, size)
 	}
-	if err := l.matches(c, k, size); err != nil {
+	if err := k.matches(c, size); err != nil {
 		return err
 	}
 	if c, err = c.extend(k.newest(), signer.verifierKey); err != nil {
 		return err
 	}
-	value, err := c.encode()
-	if err != nil {
-		return err
-	}
-	if err := tx.Put(successionKey(), value); err != nil {
+	if err := tx.Put(successionKey(), c.stored); err != nil {
 		return fmt.Errorf("write succession of keys: %w", err)
 	}
-	l.pending.Store(&pending{signer.verifierKey, size + 1})
+	l.chain.Store(&c)
+	k.next.Store(&pending{signer.verifierKey, size + 1})
 	return nil
 }
 
@@ -79,14 +72,18 @@ func (l *Log) Use(seeds [][32]byte) error {
 	if err != nil {
 		return err
 	}
-	now, last := l.keys.Load(), l.pending.Load()
+	now := l.keys.Load()
+	succession := now.next.Load()
 	for i := range next.signers {
 		s := &next.signers[i]
 		if same, ok := now.of(s.verifierKey); ok {
 			s.before = same.before
-		} else if last != nil && last.key == s.verifierKey {
-			s.before = last.before
+		} else if succession != nil && succession.key == s.verifierKey {
+			s.before = succession.before
 		}
+	}
+	if next.newest().verifierKey == now.newest().verifierKey {
+		next.next.Store(succession)
 	}
 	l.keys.Store(next)
 	return nil
@@ -106,16 +103,14 @@ func (l *Log) successions(r kv.Reader, k *keys, size uint64) (chain, error) {
 	if err != nil {
 		return chain{}, err
 	}
-	return c, l.matches(c, k, size)
+	return c, k.matches(c, size)
 }
 
 // matches reports ErrTampered unless the successions are those of the known keys.
-func (l *Log) matches(c chain, k *keys, size uint64) error {
-	end, next := c, l.pending.Load()
+func (k *keys) matches(c chain, size uint64) error {
+	end, next := c, k.next.Load()
 	if last := len(c.keys) - 1; last > 0 && next != nil && c.keys[last] == next.key {
-		if _, used := k.of(next.key); !used {
-			end = c.cut(last - 1) // stored, but not in use yet
-		}
+		end = c.cut(last - 1)
 	}
 	for known := k.signers; ; known = known[1:] {
 		if end.fits(known) {

@@ -37,9 +37,9 @@ func openSuccession(succession, key string) (next string, err error) {
 	if len(succession) > maxSuccessionSize {
 		return "", errSuccession
 	}
-	verifier, err := note.NewVerifier(key)
+	verifier, err := parseKey(key)
 	if err != nil {
-		return "", fmt.Errorf("read log key: %w", err)
+		return "", err
 	}
 	opened, err := note.Open([]byte(succession), note.VerifierList(verifier))
 	if err != nil {
@@ -60,11 +60,21 @@ func parseSuccession(text, name string) (next string, err error) {
 	if len(lines) != 4 || text != successionText(name, lines[2]) {
 		return "", errSuccession
 	}
-	verifier, err := note.NewVerifier(lines[2])
+	verifier, err := parseKey(lines[2])
 	if err != nil || verifier.Name() != name {
 		return "", errSuccession
 	}
 	return lines[2], nil
+}
+
+// parseKey returns the verifier of a key, which must have its usual form, so that two texts are two
+// keys.
+func parseKey(key string) (note.Verifier, error) {
+	verifier, err := note.NewVerifier(key)
+	if err != nil || !strings.HasPrefix(key, fmt.Sprintf("%s+%08x+", verifier.Name(), verifier.KeyHash())) {
+		return nil, errSuccession
+	}
+	return verifier, nil
 }
 
 // leads reports whether successions lead from one key to another. Successions before the first key
