@@ -32,7 +32,7 @@ const space = "book"
 
 func newShelf(t testing.TB) *shelf {
 	t.Helper()
-	changes, err := changelog.New([32]byte{1}, "shelf", time.Now)
+	changes, err := changelog.New([][32]byte{{1}}, "shelf", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@
 //     checkpoint: the log's name, its size, and the root.
 //   - Stored data is verified before it is extended: a log never signs a head on top of one
 //     that it did not sign itself.
+//   - The key of the log can be replaced ([Log.Succeed]). The old key signs the new one, so that
+//     whoever knows one key of the log relies on its present key.
 //   - [Log.Verify] detects every change to the stored data, except for a store that was
 //     restored to an earlier state as a whole. A [Witness] in another program detects that: it
 //     keeps the last head, and requires a proof ([Prove]) that each new one extends it.
@@ -29,6 +31,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyward/keyward/pkg/kv"
@@ -40,8 +43,11 @@ const Name = "changes"
 // A Log is the change log of one store. It is safe for concurrent use, except that Integrate must
 // not run concurrently, which the store ensures.
 type Log struct {
-	signer noteSigner
-	now    func() time.Time
+	name string
+	now  func() time.Time
+	keys atomic.Pointer[keys]
+	// chain is the successions that were verified last, or nil.
+	chain atomic.Pointer[chain]
 
 	mu sync.Mutex
 	// trusted is the last head that this log signed or verified.
@@ -49,18 +55,23 @@ type Log struct {
 }
 
 // New returns the log of an origin, such as the name of the service. Heads are signed for that
-// origin. The seed is that of the log's Ed25519 key.
-func New(seed [32]byte, origin string, now func() time.Time) (*Log, error) {
-	signer, err := newSigner(seed, "keyward.dev/"+origin)
+// origin. The seeds are those of the log's Ed25519 keys, newest first: one, unless the key was
+// replaced. The first signs; a stored head that another one signed is accepted, and is signed with the
+// first by the next commit. If the stored successions do not end with the first, the next commit fails
+// with [ErrTampered].
+func New(seeds [][32]byte, origin string, now func() time.Time) (*Log, error) {
+	l := &Log{name: "keyward.dev/" + origin, now: now}
+	first, err := newKeys(seeds, l.name)
 	if err != nil {
-		return nil, fmt.Errorf("change log key: %w", err)
+		return nil, err
 	}
-	return &Log{signer: signer, now: now}, nil
+	l.keys.Store(first)
+	return l, nil
 }
 
-// VerifierKey returns the public key of the log in the text form of golang.org/x/mod/sumdb/note.
-// It verifies every head.
-func (l *Log) VerifierKey() string { return l.signer.verifierKey }
+// VerifierKey returns the public key of the newest key in the text form of
+// golang.org/x/mod/sumdb/note. To verify a head, use the key that [Log.Checkpoint] returns with it.
+func (l *Log) VerifierKey() string { return l.keys.Load().newest().verifierKey }
 
 // Next returns the sequence number of the entry that tx appends next. A record can therefore name
 // the entry of its own change.
@@ -104,7 +115,8 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	if len(records) == 0 {
 		return nil
 	}
-	tree, err := l.load(tx)
+	keys := l.keys.Load()
+	tree, err := l.load(tx, keys)
 	if err != nil {
 		return fmt.Errorf("extend change log: %w", err)
 	}
@@ -117,10 +129,11 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	if err := index.write(tx.Put); err != nil {
 		return fmt.Errorf("extend change log: %w", err)
 	}
-	head, err := l.sign(tree)
+	note, err := keys.newest().sign(tree)
 	if err != nil {
 		return fmt.Errorf("sign change log: %w", err)
 	}
+	head := encodeHead(tree, note)
 	if err := tx.Put(headKey(), head); err != nil {
 		return fmt.Errorf("write change log head: %w", err)
 	}
@@ -149,32 +162,33 @@ func add(tx kv.Tx, tree *tree, index indexed, record []byte) error {
 }
 
 // load returns the tree that the stored head describes. It verifies the head unless it is the
-// trusted one, which saves a signature check with each commit.
-func (l *Log) load(r kv.Reader) (tree, error) {
+// trusted one, which saves a signature check with each commit. It checks the successions with the
+// first commit that uses the keys.
+func (l *Log) load(r kv.Reader, k *keys) (tree, error) {
 	head, err := readHead(r)
-	if err != nil || head == nil {
+	if err != nil {
 		return tree{}, err
 	}
-	tree, note, err := decodeHead(head)
-	if err != nil {
-		return tree, fmt.Errorf("%w: %w", ErrTampered, err)
+	var described tree
+	if head != nil {
+		var note []byte
+		if described, note, err = decodeHead(head); err != nil {
+			return tree{}, fmt.Errorf("%w: %w", ErrTampered, err)
+		}
+		if !l.trusts(head) {
+			if _, err := k.check(described, note); err != nil {
+				return tree{}, err
+			}
+			l.trust(head)
+		}
 	}
-	if l.trusts(head) {
-		return tree, nil
+	if !k.checked.Load() {
+		if _, err := l.successions(r, k, described.size); err != nil {
+			return tree{}, err
+		}
+		k.checked.Store(true)
 	}
-	if err := l.signer.check(tree, note); err != nil {
-		return tree, err
-	}
-	l.trust(head)
-	return tree, nil
-}
-
-func (l *Log) sign(t tree) ([]byte, error) {
-	note, err := l.signer.sign(t)
-	if err != nil {
-		return nil, err
-	}
-	return encodeHead(t, note), nil
+	return described, nil
 }
 
 func (l *Log) trust(head []byte) {

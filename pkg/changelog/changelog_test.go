@@ -22,6 +22,8 @@ import (
 
 var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 
+func noonNow() time.Time { return noon }
+
 func TestEntryComesBackAsItWent(t *testing.T) {
 	t.Parallel()
 	changes, store := newLog(t)
@@ -347,7 +349,7 @@ func entry(workspace, id string) changelog.Entry {
 
 func newKey(t testing.TB, seed [32]byte, origin string) *changelog.Log {
 	t.Helper()
-	changes, err := changelog.New(seed, origin, func() time.Time { return noon })
+	changes, err := changelog.New([][32]byte{seed}, origin, noonNow)
 	if err != nil {
 		t.Fatal(err)
 	}

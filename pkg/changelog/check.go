@@ -51,8 +51,8 @@ func checkEntry(r kv.Reader, sequence uint64) (Entry, error) {
 	return e, checkListed(r, e)
 }
 
-// CheckHead checks that the head is signed, that it describes the stored tree, and that no entry
-// follows it. It returns the size of the tree. It fails with [ErrTampered].
+// CheckHead checks that the head is signed, that it describes the stored tree, that no entry
+// follows it, and that the successions of keys end with the key of the log. It returns the size of the tree. It fails with [ErrTampered].
 func (l *Log) CheckHead(r kv.Reader) (size uint64, err error) {
 	if size, err = l.checkHead(r); err != nil {
 		return 0, fmt.Errorf("check change log: %w", err)
@@ -61,19 +61,13 @@ func (l *Log) CheckHead(r kv.Reader) (size uint64, err error) {
 }
 
 func (l *Log) checkHead(r kv.Reader) (size uint64, err error) {
-	stored, err := readHead(r)
+	keys := l.keys.Load()
+	described, _, _, err := readTree(r, keys)
 	if err != nil {
 		return 0, err
 	}
-	var described tree
-	if stored != nil {
-		var note []byte
-		if described, note, err = decodeHead(stored); err != nil {
-			return 0, tampered("malformed head; size", 0)
-		}
-		if err := l.signer.check(described, note); err != nil {
-			return 0, err
-		}
+	if err := l.checkSuccessions(r, keys, described.size); err != nil {
+		return 0, err
 	}
 	// The edge consists of the largest complete subtrees, from the left.
 	next := uint64(0)
@@ -92,6 +86,20 @@ func (l *Log) checkHead(r kv.Reader) (size uint64, err error) {
 		return 0, errors.Join(tampered("an entry follows the head; size", described.size), err)
 	}
 	return described.size, nil
+}
+
+// checkSuccessions checks that the successions of keys are those of the log, and that nothing else is
+// stored with them.
+func (l *Log) checkSuccessions(r kv.Reader, k *keys, size uint64) error {
+	if _, err := l.successions(r, k, size); err != nil {
+		return err
+	}
+	return scanAll(r, successionKey(), func(rest, _ []byte) error {
+		if len(rest) > 0 {
+			return tampered("a row follows the successions of keys; size", size)
+		}
+		return nil
+	})
 }
 
 // storedHash returns the hash of a complete subtree.

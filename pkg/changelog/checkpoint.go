@@ -33,20 +33,27 @@ type Checkpoint struct {
 	Root tlog.Hash
 }
 
-// Checkpoint returns the signed head of the log in the form of C2SP tlog-checkpoint. An empty log
-// has no stored head; its checkpoint is signed when it is requested. Checkpoint fails with
-// [ErrTampered] if this log did not sign the stored head.
-func (l *Log) Checkpoint(r kv.Reader) (string, error) {
-	head, err := l.Head(r)
+// Checkpoint returns the signed head of the log with the key that verifies it, and the successions
+// of keys up to that one. The checkpoint of an empty log, and of one whose head is signed with an
+// earlier key, is signed when it is requested. Checkpoint fails with [ErrTampered] if no key of this
+// log signed the stored head, or if the stored successions are not those of this log.
+func (l *Log) Checkpoint(r kv.Reader) (Claim, error) {
+	keys := l.keys.Load()
+	tree, note, signer, err := readTree(r, keys)
 	if err != nil {
-		return "", err
+		return Claim{}, err
 	}
-	if head.Note == nil {
-		if head.Note, err = l.signer.sign(tree{}); err != nil {
-			return "", fmt.Errorf("sign checkpoint of an empty log: %w", err)
+	chain, err := l.successions(r, keys, tree.size)
+	if err != nil {
+		return Claim{}, err
+	}
+	current, successions := chain.current(keys)
+	if signer.verifierKey != current.verifierKey {
+		if note, err = current.sign(tree); err != nil {
+			return Claim{}, fmt.Errorf("sign checkpoint: %w", err)
 		}
 	}
-	return string(head.Note), nil
+	return Claim{SignedHead{current.verifierKey, string(note)}, successions}, nil
 }
 
 // Prove returns the proof that the log's first `from` entries are a prefix of its first `to`

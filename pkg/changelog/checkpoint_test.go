@@ -97,16 +97,21 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	})
 }
 
-func checkpoint(t testing.TB, store kv.Store, changes *changelog.Log) (text string) {
+func checkpoint(t testing.TB, store kv.Store, changes *changelog.Log) string {
+	t.Helper()
+	return claim(t, store, changes).Checkpoint
+}
+
+func claim(t testing.TB, store kv.Store, changes *changelog.Log) (claim changelog.Claim) {
 	t.Helper()
 	err := store.View(t.Context(), func(r kv.Reader) (err error) {
-		text, err = changes.Checkpoint(r)
+		claim, err = changes.Checkpoint(r)
 		return err
 	})
 	if err != nil {
 		t.Fatalf("Checkpoint() = %v", err)
 	}
-	return text
+	return claim
 }
 
 func prove(t testing.TB, store kv.Store, from, to int) (p tlog.TreeProof) {

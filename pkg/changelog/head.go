@@ -1,11 +1,9 @@
 package changelog
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/keyward/keyward/pkg/kv"
@@ -26,67 +24,26 @@ type Head struct {
 }
 
 // Head returns the signed head of the log. The head of an empty log has no note. Head fails with
-// [ErrTampered] if this log did not sign the head.
+// [ErrTampered] if no key of this log signed the head.
 func (l *Log) Head(r kv.Reader) (Head, error) {
-	stored, err := readHead(r)
-	if err != nil || stored == nil {
-		return Head{}, err
-	}
-	tree, note, err := decodeHead(stored)
-	if err != nil {
-		return Head{}, fmt.Errorf("%w: %w", ErrTampered, err)
-	}
-	if err := l.signer.check(tree, note); err != nil {
+	tree, note, _, err := readTree(r, l.keys.Load())
+	if err != nil || note == nil {
 		return Head{}, err
 	}
 	return Head{Size: tree.size, Root: tree.root(), Note: note}, nil
 }
 
-// A noteSigner signs heads. It is a [note.Signer].
-type noteSigner struct {
-	note.Verifier
-	verifierKey string
-	key         ed25519.PrivateKey
-}
-
-func newSigner(seed [ed25519.SeedSize]byte, name string) (noteSigner, error) {
-	key := ed25519.NewKeyFromSeed(seed[:])
-	public, ok := key.Public().(ed25519.PublicKey)
-	if !ok {
-		return noteSigner{}, errors.New("public key has an unexpected type")
+// readTree returns the tree that the stored head describes, its note, and which of the keys signed
+// it. An empty log has no note.
+func readTree(r kv.Reader, k *keys) (tree, []byte, noteSigner, error) {
+	stored, err := readHead(r)
+	if err != nil || stored == nil {
+		return tree{}, nil, noteSigner{}, err
 	}
-	verifierKey, err := note.NewEd25519VerifierKey(name, public)
+	described, note, err := decodeHead(stored)
 	if err != nil {
-		return noteSigner{}, err
+		return tree{}, nil, noteSigner{}, fmt.Errorf("%w: %w", ErrTampered, err)
 	}
-	verifier, err := note.NewVerifier(verifierKey)
-	if err != nil {
-		return noteSigner{}, err
-	}
-	return noteSigner{Verifier: verifier, verifierKey: verifierKey, key: key}, nil
-}
-
-// Sign signs a message.
-func (s noteSigner) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
-
-// text returns the signed text, a checkpoint.
-func (s noteSigner) text(t tree) string {
-	return fmt.Sprintf("%s\n%d\n%s\n", s.Name(), t.size, t.root())
-}
-
-// sign returns the signed note of a tree.
-func (s noteSigner) sign(t tree) ([]byte, error) {
-	return note.Sign(&note.Note{Text: s.text(t)}, s)
-}
-
-// check reports ErrTampered unless the note is signed and states the tree.
-func (s noteSigner) check(t tree, signed []byte) error {
-	opened, err := note.Open(signed, note.VerifierList(s))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrTampered, err)
-	}
-	if opened.Text != s.text(t) {
-		return fmt.Errorf("%w: the signed root is another one", ErrTampered)
-	}
-	return nil
+	signer, err := k.check(described, note)
+	return described, note, signer, err
 }

@@ -14,12 +14,13 @@ import (
 //	lb/{resource}/{seq}  → listing of the entries of a resource whose name has no key
 //	le/{seq}             → entry: hashes and leaf
 //	lh                   → head: size, edge of the tree, signed note
+//	lk                   → successions of keys; absent before the first one
 //	{key}l{seq}          → listing of the entries of a resource, below its key ([resource.Key])
 //
 // Most entries are about a resource with a key. Their listings are among the resource's own rows, so
 // that a change writes them on the same page. A service must not use the letter l there, nor the
-// spaces above. The other keys grow ([kv.Growing]). The head is the last of them, because it is written with the newest
-// entry.
+// spaces above. The other keys grow ([kv.Growing]). The head is among the last of them, because it is written with the
+// newest entry.
 //
 // A listing has the entries of one commit in order, of which {seq} is the first.
 //
@@ -42,6 +43,8 @@ const (
 	otherSpace = "lb"
 	entrySpace = "le"
 	headSpace  = "lh"
+	// successionSpace has one row, whose value is a message of package stored.
+	successionSpace = "lk"
 	// ofResource follows the key of a resource.
 	ofResource = 'l'
 )
@@ -58,6 +61,8 @@ func resourceKey(name string) kv.Key {
 func scopeKey(scope string) kv.Key { return kv.NewKey(scopeSpace).Text(scope) }
 
 func headKey() kv.Key { return kv.NewKey(headSpace) }
+
+func successionKey() kv.Key { return kv.NewKey(successionSpace) }
 
 // readHead returns the stored head, or nil if the log is empty.
 func readHead(r kv.Reader) ([]byte, error) { return readHeadAt(r, headKey()) }

@@ -86,10 +86,10 @@ func CopyFirst(first kv.Reader, put func(key, value []byte) error, copied func()
 	return put(headKey(), head)
 }
 
-// Includes fails unless the log extends a checkpoint: this log signed the checkpoint, and its first
-// entries are those that the checkpoint describes.
+// Includes fails unless the log extends a checkpoint: a key of this log signed the checkpoint, even one
+// that was replaced since, and its first entries are those that the checkpoint describes.
 func (l *Log) Includes(r kv.Reader, checkpoint string) error {
-	then, err := OpenCheckpoint(checkpoint, l.VerifierKey())
+	then, err := l.open(r, checkpoint)
 	if err != nil {
 		return err
 	}
@@ -113,4 +113,20 @@ func (l *Log) Includes(r kv.Reader, checkpoint string) error {
 		return fmt.Errorf("the first %d entries of the log are not those of the checkpoint", then.Size)
 	}
 	return nil
+}
+
+// open returns the content of a checkpoint that a key of this log signed.
+func (l *Log) open(r kv.Reader, checkpoint string) (then Checkpoint, err error) {
+	chain, err := l.readChain(r)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	then, err = OpenCheckpoint(checkpoint, l.VerifierKey())
+	for _, key := range chain.keys {
+		if err == nil {
+			break
+		}
+		then, err = OpenCheckpoint(checkpoint, key)
+	}
+	return then, err
 }

@@ -12,8 +12,8 @@ import (
 const chunk = 1000
 
 // Verify recomputes the whole tree from the stored entries and compares it with the
-// stored hashes, with the indexes and with the signed head. It fails with
-// [ErrTampered] if anything differs. It reads everything that is stored, in
+// stored hashes, with the indexes and with the signed head. It also verifies the
+// successions of keys. It fails with [ErrTampered] if anything differs. It reads everything that is stored, in
 // bounded scans.
 func (l *Log) Verify(r kv.Reader) error {
 	if err := l.verify(r); err != nil {
@@ -24,6 +24,7 @@ func (l *Log) Verify(r kv.Reader) error {
 
 func (l *Log) verify(r kv.Reader) error {
 	var recomputed tree
+	keys := l.keys.Load()
 	err := scanAll(r, kv.NewKey(entrySpace), func(rest, value []byte) error {
 		return verifyEntry(r, &recomputed, rest, value)
 	})
@@ -33,7 +34,10 @@ func (l *Log) verify(r kv.Reader) error {
 	if err := verifyScopes(r, recomputed.size); err != nil {
 		return err
 	}
-	return l.verifyHead(r, recomputed)
+	if err := verifyHead(r, keys, recomputed); err != nil {
+		return err
+	}
+	return l.checkSuccessions(r, keys, recomputed.size)
 }
 
 // verifyEntry checks that the entry at a key is the next one, that its hashes are those of the
@@ -117,7 +121,7 @@ func verifyScopes(r kv.Reader, size uint64) error {
 }
 
 // verifyHead checks that the head is signed and describes the recomputed tree.
-func (l *Log) verifyHead(r kv.Reader, recomputed tree) error {
+func verifyHead(r kv.Reader, k *keys, recomputed tree) error {
 	stored, err := readHead(r)
 	if err != nil {
 		return err
@@ -135,7 +139,8 @@ func (l *Log) verifyHead(r kv.Reader, recomputed tree) error {
 	if head.size != recomputed.size || !slices.Equal(head.edge, recomputed.edge) {
 		return tampered("the head describes another tree; entries", recomputed.size)
 	}
-	return l.signer.check(recomputed, note)
+	_, err = k.check(recomputed, note)
+	return err
 }
 
 // scanAll calls visit with the rest of each key after the prefix, and with the value.

@@ -27,30 +27,50 @@ const everywhere = "workspaces/-"
 // other row, but no entry states it, because it changes with each head. So an attacker with write
 // access to this store can put an earlier row back. That alone has no effect: the log that is
 // followed still extends the earlier head.
+//
+// # Keys
+//
+// The witness relies on one key. A head that another key signs comes with the successions that lead
+// from the one to the other. They start at the key of the last verified head: a key that was replaced
+// before can sign no succession that the witness follows, even if it is the pinned one. Before the
+// first head, the pinned key is all that the witness knows, so whoever has a replaced key that is
+// still pinned can lead the witness elsewhere.
 type Witness struct {
 	name string
 	pin  string
 }
 
 // NewWitness returns the witness of a log with this name. Heads must be signed with the pinned
-// verifier key; if it is empty, with the key of the first head.
+// verifier key or one of its successors; if the pinned key is empty, with the key of the first head
+// or one of its successors.
 func NewWitness(name, pin string) Witness { return Witness{name, pin} }
 
-// A Claim is a head that another program states. It is not verified yet.
-type Claim struct {
-	// Key is the verifier key of the log.
+// A SignedHead is a head of a log, and the key that signs it.
+type SignedHead struct {
+	// Key is the verifier key.
 	Key string
 	// Checkpoint is the signed head.
 	Checkpoint string
 }
 
+// A Claim is a head that a program states to others. They have not verified it yet.
+type Claim struct {
+	SignedHead
+
+	// Successions are the successions of keys, oldest first. They end with the key of the head.
+	Successions []string
+}
+
 // Seen is the knowledge about a log. The zero Seen knows nothing.
 type Seen struct {
 	// Verified is the last verified head, with the key that verifies it.
-	Verified Claim
+	Verified SignedHead
 	// Refused, if not nil, is the newest head that does not extend the verified one. It stays until
 	// the log extends the verified head again, or until a person accepts the refused one.
-	Refused *Claim
+	Refused *SignedHead
+	// Former is the key that signed heads before that of the verified one, or empty if the witness
+	// followed no succession. A head that it signed may arrive late.
+	Former string
 }
 
 // Size returns the size of the verified log.
@@ -93,18 +113,20 @@ func decodeWitnessed(value []byte) (*stored.Witnessed, error) {
 }
 
 func seenOf(record *stored.Witnessed) Seen {
-	seen := Seen{Verified: claimOf(record.GetVerified())}
+	seen := Seen{Verified: headOf(record.GetVerified()), Former: record.GetFormerKey()}
 	if record.GetRefused() != nil {
-		refused := claimOf(record.GetRefused())
+		refused := headOf(record.GetRefused())
 		seen.Refused = &refused
 	}
 	return seen
 }
 
-func claimOf(m *stored.Claim) Claim { return Claim{Key: m.GetKey(), Checkpoint: m.GetCheckpoint()} }
+func headOf(m *stored.Claim) SignedHead {
+	return SignedHead{Key: m.GetKey(), Checkpoint: m.GetCheckpoint()}
+}
 
-func (c Claim) message() *stored.Claim {
-	return &stored.Claim{Key: c.Key, Checkpoint: c.Checkpoint}
+func (h SignedHead) message() *stored.Claim {
+	return &stored.Claim{Key: h.Key, Checkpoint: h.Checkpoint}
 }
 
 // Witnessed returns what is known about each log, by name. Their number is that of the programs
@@ -129,9 +151,9 @@ func Witnessed(r kv.Reader) (map[string]Seen, error) {
 // Extend judges a head and stores the result. The proof is the consistency proof between the
 // verified head and the claimed one, whichever is smaller; it is empty for the first head, for an
 // empty log, and for a head of the same size. Extend returns what is known now: Refused is set if
-// the claimed head is signed with another key, or belongs to a log with other entries. An older head
-// of the same log changes nothing, except for that of the empty log: because no proof can show that
-// it is only late, it is refused.
+// the claimed head is signed with a key to which no successions lead, or belongs to a log with other
+// entries. An older head of the same log changes nothing, even if the key before signed it, except
+// for that of the empty log: because no proof can show that it is only late, it is refused.
 func (w Witness) Extend(tx kv.Tx, claim Claim, proof tlog.TreeProof) (Seen, error) {
 	before, err := w.Seen(tx)
 	if err != nil {
@@ -145,42 +167,61 @@ func (w Witness) Extend(tx kv.Tx, claim Claim, proof tlog.TreeProof) (Seen, erro
 }
 
 func (w Witness) judge(seen Seen, claim Claim, proof tlog.TreeProof) Seen {
-	key := cmp.Or(w.pin, seen.Verified.Key, claim.Key)
-	head, err := OpenCheckpoint(claim.Checkpoint, key)
+	refused := Seen{Verified: seen.Verified, Refused: &claim.SignedHead, Former: seen.Former}
+	head, err := OpenCheckpoint(claim.Checkpoint, claim.Key)
 	if err != nil {
-		seen.Refused = &claim
-		return seen
+		return refused
 	}
-	claim.Key = key
+	trusted := w.Admits(claim) && leads(claim.Successions, cmp.Or(seen.Verified.Key, claim.Key), claim.Key)
 	if seen.Verified.Checkpoint == "" {
-		return Seen{Verified: claim}
+		if !trusted {
+			return refused
+		}
+		return Seen{Verified: claim.SignedHead}
 	}
 	last, err := parseCheckpoint(seen.Verified.Checkpoint)
+	former := claim.Key == seen.Former
 	switch {
 	case err != nil:
-		seen.Refused = &claim
-	case 0 < head.Size && head.Size < last.Size && last.extends(head, proof):
+		return refused
+	case (trusted || former) && 0 < head.Size && head.Size < last.Size && last.extends(head, proof):
 		return seen // it arrives late
-	case head.Size >= last.Size && head.extends(last, proof):
-		return Seen{Verified: claim}
-	default:
-		seen.Refused = &claim
+	case former && head.Size == last.Size && last.extends(head, proof):
+		return seen // signed again since then
+	case trusted && head.Size >= last.Size && head.extends(last, proof):
+		return seen.follow(claim.SignedHead)
 	}
-	return seen
+	return refused
+}
+
+// follow returns the knowledge after a head that extends the verified one.
+func (s Seen) follow(head SignedHead) Seen {
+	if head.Key != s.Verified.Key {
+		s.Former = s.Verified.Key
+	}
+	return Seen{Verified: head, Former: s.Former}
+}
+
+// Admits reports whether the claimed key is the pinned one, or the successions lead from the pinned
+// one to it. Without a pinned key, it is.
+func (w Witness) Admits(claim Claim) bool {
+	return w.pin == "" || leads(claim.Successions, w.pin, claim.Key)
 }
 
 // Accept makes a head the verified one without a proof, because a person confirmed that the log was
 // restored. The log of this program records the old and the new head. The claimed head must be
-// signed: with the pinned key, if there is one.
+// signed: with the pinned key or one of its successors, if there is one.
 func (w Witness) Accept(tx kv.Tx, changes *Log, claim Claim, author Author) (before, after Seen, err error) {
 	if before, err = w.Seen(tx); err != nil {
 		return before, after, err
 	}
-	if _, err := OpenCheckpoint(claim.Checkpoint, cmp.Or(w.pin, claim.Key)); err != nil {
+	if !w.Admits(claim) {
+		return before, after, errors.New("the pinned key does not verify the head")
+	}
+	if _, err := OpenCheckpoint(claim.Checkpoint, claim.Key); err != nil {
 		return before, after, err
 	}
-	claim.Key = cmp.Or(w.pin, claim.Key)
-	after = Seen{Verified: claim}
+	after = Seen{Verified: claim.SignedHead}
 	if same(before, after) {
 		return before, after, nil
 	}
@@ -202,8 +243,8 @@ func (w Witness) write(tx kv.Tx, seen Seen) error {
 	if err != nil {
 		return err
 	}
-	record.Verified, record.Refused = nil, nil
-	if seen.Verified != (Claim{}) {
+	record.Verified, record.Refused, record.FormerKey = nil, nil, seen.Former
+	if seen.Verified != (SignedHead{}) {
 		record.Verified = seen.Verified.message()
 	}
 	if seen.Refused != nil {
@@ -221,7 +262,7 @@ func (w Witness) write(tx kv.Tx, seen Seen) error {
 
 // same reports whether two states of knowledge are equal.
 func same(a, b Seen) bool {
-	if a.Verified != b.Verified || (a.Refused == nil) != (b.Refused == nil) {
+	if a.Verified != b.Verified || a.Former != b.Former || (a.Refused == nil) != (b.Refused == nil) {
 		return false
 	}
 	return a.Refused == nil || *a.Refused == *b.Refused

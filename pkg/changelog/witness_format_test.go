@@ -22,11 +22,11 @@ func TestWitnessedHeadsHaveTheDocumentedForm(t *testing.T) {
 	changes, store := newLog(t)
 	restore(t, store, filepath.Join("testdata", "format1.txt"))
 	w := newFollower(t, changes.VerifierKey())
-	verified := changelog.Claim{Key: changes.VerifierKey(), Checkpoint: checkpoint(t, store, changes)}
+	verified := changelog.SignedHead{Key: changes.VerifierKey(), Checkpoint: checkpoint(t, store, changes)}
 	empty, none := newLog(t)
-	refused := changelog.Claim{Key: changes.VerifierKey(), Checkpoint: checkpoint(t, none, empty)}
-	w.mustExtend(t, verified, nil)
-	w.extend(t, refused, nil)
+	refused := changelog.SignedHead{Key: changes.VerifierKey(), Checkpoint: checkpoint(t, none, empty)}
+	w.mustExtend(t, unproven(verified), nil)
+	w.extend(t, unproven(refused), nil)
 
 	key := kv.NewKey("witness").Text("other")
 	golden, err := os.ReadFile(filepath.Join("testdata", witnessedFile))

@@ -34,8 +34,11 @@ func (f followed) grow(t *testing.T, entries int) {
 
 func (f followed) head(t *testing.T) changelog.Claim {
 	t.Helper()
-	return changelog.Claim{Key: f.VerifierKey(), Checkpoint: checkpoint(t, f.store, f.Log)}
+	return claim(t, f.store, f.Log)
 }
+
+// unproven is a claim without successions.
+func unproven(head changelog.SignedHead) changelog.Claim { return changelog.Claim{SignedHead: head} }
 
 func (f followed) proof(t *testing.T, from, to int) tlog.TreeProof {
 	t.Helper()
@@ -69,7 +72,7 @@ func (f follower) extend(t *testing.T, claim changelog.Claim, proof tlog.TreePro
 
 func (f follower) mustExtend(t *testing.T, claim changelog.Claim, proof tlog.TreeProof) {
 	t.Helper()
-	if seen := f.extend(t, claim, proof); seen.Refused != nil || seen.Verified != claim {
+	if seen := f.extend(t, claim, proof); seen.Refused != nil || seen.Verified != claim.SignedHead {
 		t.Fatalf("Extend(%q) = %+v, want it to be the verified head", claim.Checkpoint, seen)
 	}
 }
@@ -110,7 +113,7 @@ func TestWitnessRefusesALogThatDoesNotExtendItsHead(t *testing.T) {
 		{"a log of another name", other(1, "allowlist", size+4)},
 		{"a head without a signature", func(t *testing.T) (changelog.Claim, tlog.TreeProof) {
 			text, _, _ := bytes.Cut([]byte(genuine.head(t).Checkpoint), []byte("\n\n"))
-			return changelog.Claim{Key: genuine.VerifierKey(), Checkpoint: string(text) + "\n"}, nil
+			return unproven(changelog.SignedHead{Key: genuine.VerifierKey(), Checkpoint: string(text) + "\n"}), nil
 		}},
 		{"garbage", func(*testing.T) (changelog.Claim, tlog.TreeProof) { return changelog.Claim{}, nil }},
 	} {
@@ -121,10 +124,10 @@ func TestWitnessRefusesALogThatDoesNotExtendItsHead(t *testing.T) {
 			claim, proof := tt.claim(t)
 			for range 2 {
 				seen := w.extend(t, claim, proof)
-				if seen.Refused == nil || *seen.Refused != claim || seen.Verified != genuine.head(t) {
+				if seen.Refused == nil || *seen.Refused != claim.SignedHead || seen.Verified != genuine.head(t).SignedHead {
 					t.Fatalf("Extend() = %+v, want the claim to be refused", seen)
 				}
-				if stored := w.seen(t); stored.Refused == nil || *stored.Refused != claim {
+				if stored := w.seen(t); stored.Refused == nil || *stored.Refused != claim.SignedHead {
 					t.Fatalf("Seen() = %+v, want it to keep the refused claim", stored)
 				}
 			}
@@ -157,7 +160,7 @@ func TestAnOlderHeadThatArrivesLateChangesNothing(t *testing.T) {
 	early := f.head(t)
 	f.grow(t, 4)
 	w.mustExtend(t, f.head(t), nil)
-	if seen := w.extend(t, early, f.proof(t, 3, 7)); seen.Refused != nil || seen.Verified != f.head(t) {
+	if seen := w.extend(t, early, f.proof(t, 3, 7)); seen.Refused != nil || seen.Verified != f.head(t).SignedHead {
 		t.Errorf("Extend() with an older head = %+v, want no change", seen)
 	}
 }
@@ -182,7 +185,7 @@ func TestAcceptedHeadIsLoggedAndContinues(t *testing.T) {
 	w.mustExtend(t, genuine.head(t), nil)
 	w.extend(t, restored.head(t), nil)
 	before, after, err := w.accept(t, restored.head(t))
-	if err != nil || before.Verified != genuine.head(t) || after.Verified != restored.head(t) || after.Refused != nil {
+	if err != nil || before.Verified != genuine.head(t).SignedHead || after.Verified != restored.head(t).SignedHead || after.Refused != nil {
 		t.Fatalf("Accept() = %+v, %+v, %v", before, after, err)
 	}
 	w.accept(t, restored.head(t)) // changes nothing
@@ -191,7 +194,7 @@ func TestAcceptedHeadIsLoggedAndContinues(t *testing.T) {
 		t.Fatalf("the log has %+v, want one entry about the accepted head", logged)
 	}
 	for _, head := range []changelog.Claim{genuine.head(t), restored.head(t)} {
-		if size := fmt.Sprintf("\n%d\n", map[bool]int{true: 6, false: 3}[head == genuine.head(t)]); !bytes.Contains(logged[0].Detail, []byte(size)) {
+		if size := fmt.Sprintf("\n%d\n", map[bool]int{true: 6, false: 3}[head.SignedHead == genuine.head(t).SignedHead]); !bytes.Contains(logged[0].Detail, []byte(size)) {
 			t.Errorf("the entry has %q, want both heads", logged[0].Detail)
 		}
 	}
@@ -210,7 +213,7 @@ func TestWitnessedListsEachLog(t *testing.T) {
 	second.mustExtend(t, f.head(t), nil)
 	err := w.store.View(t.Context(), func(r kv.Reader) error {
 		all, err := changelog.Witnessed(r)
-		if len(all) != 2 || all["other"].Verified != f.head(t) || all["spiffe://b.example/x"].Verified != f.head(t) {
+		if len(all) != 2 || all["other"].Verified != f.head(t).SignedHead || all["spiffe://b.example/x"].Verified != f.head(t).SignedHead {
 			t.Errorf("Witnessed() = %+v", all)
 		}
 		return err

@@ -179,7 +179,7 @@ func (u *upgrade) openKeys() error {
 	if err := u.old.Keys.Authenticate(u.store); err != nil {
 		return err
 	}
-	u.log, err = changelog.New(u.old.Keys.Derive("change log"), u.Name, time.Now)
+	u.log, err = changelog.New([][32]byte{u.old.Keys.Derive("change log")}, u.Name, time.Now)
 	if err != nil {
 		return err
 	}

@@ -190,7 +190,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if around.wrap != nil {
 		a.store = around.wrap(a.store)
 	}
-	if a.log, err = changelog.New(keys.Derive("change log"), purpose, around.now); err != nil {
+	if a.log, err = changelog.New([][32]byte{keys.Derive("change log")}, purpose, around.now); err != nil {
 		return nil, errors.Join(fmt.Errorf("open change log: %w", err), store.Close(), conn.Close())
 	}
 	store.Attach(changelog.Name, a.log)

@@ -45,7 +45,7 @@ type mix struct {
 
 func newMix(b *testing.B) *mix {
 	b.Helper()
-	log, err := changelog.New([32]byte{1}, "bench", time.Now)
+	log, err := changelog.New([][32]byte{{1}}, "bench", time.Now)
 	must(b, err)
 	db := open(b, filepath.Join(b.TempDir(), "store"), boltkv.Options{})
 	db.Attach(changelog.Name, log)

@@ -27,7 +27,7 @@ func Rewrite(t testing.TB, cfg allowlist.Config, change func(id string, e *store
 	keys, err := keyring.Open(t.Context(), db, keyring.Local("file:"+cfg.KeyFile, kek), "allowlist")
 	Must(t, err)
 	Must(t, keys.Authenticate(db))
-	changes, err := changelog.New(keys.Derive("change log"), "allowlist", time.Now)
+	changes, err := changelog.New([][32]byte{keys.Derive("change log")}, "allowlist", time.Now)
 	Must(t, err)
 	db.Attach(changelog.Name, changes)
 	var changed []row

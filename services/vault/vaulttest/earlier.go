@@ -106,7 +106,7 @@ func open(t testing.TB, cfg vault.Config, use func(*secret.Store)) {
 	if err := keys.Authenticate(db); err != nil {
 		t.Fatal(err)
 	}
-	log, err := changelog.New(keys.Derive("change log"), "vault", time.Now)
+	log, err := changelog.New([][32]byte{keys.Derive("change log")}, "vault", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 // A Reporter has a change log, as a resolver does, and reports its heads.
 type Reporter struct {
+	seed  [32]byte
 	log   *changelog.Log
 	store kv.Store
 }
@@ -23,7 +24,7 @@ type Reporter struct {
 // and different entries.
 func NewReporter(t testing.TB, seed byte) *Reporter {
 	t.Helper()
-	log, err := changelog.New([32]byte{seed}, "allowlist", time.Now)
+	log, err := changelog.New([][32]byte{{seed}}, "allowlist", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func NewReporter(t testing.TB, seed byte) *Reporter {
 		}
 	})
 	store.Attach(changelog.Name, log)
-	return &Reporter{log, store}
+	return &Reporter{[32]byte{seed}, log, store}
 }
 
 // Grow appends entries.
@@ -53,11 +54,28 @@ func (r *Reporter) Grow(t testing.TB, entries int) {
 	}
 }
 
+// Succeed replaces the key of the log by that of another seed, appends an entry, and forgets the old key.
+func (r *Reporter) Succeed(t testing.TB, seed byte) {
+	t.Helper()
+	err := r.store.Update(t.Context(), func(tx kv.Tx) error { return r.log.Succeed(tx, [32]byte{seed}) })
+	if err == nil {
+		err = r.log.Use([][32]byte{{seed}, r.seed})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.seed = [32]byte{seed}
+	r.Grow(t, 1)
+	if err := r.log.Use([][32]byte{r.seed}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Report reports the head as the caller, with a proof from oldSize, or without one if the log is
 // shorter.
 func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldSize uint64) (*vaultv1.WitnessCheckpointResponse, error) {
 	t.Helper()
-	req := &vaultv1.WitnessCheckpointRequest{Parent: Everywhere, VerifierKey: r.log.VerifierKey(), OldSize: oldSize}
+	req := &vaultv1.WitnessCheckpointRequest{Parent: Everywhere, OldSize: oldSize}
 	err := r.store.View(ctx, func(reader kv.Reader) error {
 		head, err := r.log.Head(reader)
 		if err != nil {
@@ -72,7 +90,8 @@ func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldS
 		for _, hash := range proof {
 			req.Hashes = append(req.Hashes, hash[:])
 		}
-		req.Checkpoint, err = r.log.Checkpoint(reader)
+		claim, err := r.log.Checkpoint(reader)
+		req.Checkpoint, req.VerifierKey, req.Successions = claim.Checkpoint, claim.Key, claim.Successions
 		return err
 	})
 	if err != nil {

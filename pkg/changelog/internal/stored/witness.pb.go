@@ -31,7 +31,10 @@ type Witnessed struct {
 	Verified *Claim `protobuf:"bytes,1,opt,name=verified,proto3" json:"verified,omitempty"`
 	// The newest head that does not extend the verified one, until the log extends it again or a
 	// person accepts the refused head.
-	Refused       *Claim `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused *Claim `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	// The key that signed heads before that of the verified one; empty if the witness has followed no
+	// succession of keys.
+	FormerKey     string `protobuf:"bytes,3,opt,name=former_key,json=formerKey,proto3" json:"former_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -78,6 +81,13 @@ func (x *Witnessed) GetRefused() *Claim {
 		return x.Refused
 	}
 	return nil
+}
+
+func (x *Witnessed) GetFormerKey() string {
+	if x != nil {
+		return x.FormerKey
+	}
+	return ""
 }
 
 // A head, and the key that signs it.
@@ -135,52 +145,6 @@ func (x *Claim) GetCheckpoint() string {
 	return ""
 }
 
-// The succession of keys of a log. It is a row of the log.
-type Successions struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Signed notes, oldest first. The old key signs the new one.
-	Notes         []string `protobuf:"bytes,1,rep,name=notes,proto3" json:"notes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Successions) Reset() {
-	*x = Successions{}
-	mi := &file_witness_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Successions) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Successions) ProtoMessage() {}
-
-func (x *Successions) ProtoReflect() protoreflect.Message {
-	mi := &file_witness_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Successions.ProtoReflect.Descriptor instead.
-func (*Successions) Descriptor() ([]byte, []int) {
-	return file_witness_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Successions) GetNotes() []string {
-	if x != nil {
-		return x.Notes
-	}
-	return nil
-}
-
 // The detail of an entry that records an accepted head.
 type Accepted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -192,7 +156,7 @@ type Accepted struct {
 
 func (x *Accepted) Reset() {
 	*x = Accepted{}
-	mi := &file_witness_proto_msgTypes[3]
+	mi := &file_witness_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -204,7 +168,7 @@ func (x *Accepted) String() string {
 func (*Accepted) ProtoMessage() {}
 
 func (x *Accepted) ProtoReflect() protoreflect.Message {
-	mi := &file_witness_proto_msgTypes[3]
+	mi := &file_witness_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -217,7 +181,7 @@ func (x *Accepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Accepted.ProtoReflect.Descriptor instead.
 func (*Accepted) Descriptor() ([]byte, []int) {
-	return file_witness_proto_rawDescGZIP(), []int{3}
+	return file_witness_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Accepted) GetOld() *Claim {
@@ -238,17 +202,17 @@ var File_witness_proto protoreflect.FileDescriptor
 
 const file_witness_proto_rawDesc = "" +
 	"\n" +
-	"\rwitness.proto\x12\x1bkeyward.changelog.stored.v1\"\x89\x01\n" +
+	"\rwitness.proto\x12\x1bkeyward.changelog.stored.v1\"\xa8\x01\n" +
 	"\tWitnessed\x12>\n" +
 	"\bverified\x18\x01 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\bverified\x12<\n" +
-	"\arefused\x18\x02 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\arefused\"9\n" +
+	"\arefused\x18\x02 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\arefused\x12\x1d\n" +
+	"\n" +
+	"former_key\x18\x03 \x01(\tR\tformerKey\"9\n" +
 	"\x05Claim\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\tR\n" +
-	"checkpoint\"#\n" +
-	"\vSuccessions\x12\x14\n" +
-	"\x05notes\x18\x01 \x03(\tR\x05notes\"v\n" +
+	"checkpoint\"v\n" +
 	"\bAccepted\x124\n" +
 	"\x03old\x18\x01 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\x03old\x124\n" +
 	"\x03new\x18\x02 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\x03newB:Z8github.com/keyward/keyward/pkg/changelog/internal/storedb\x06proto3"
@@ -265,12 +229,11 @@ func file_witness_proto_rawDescGZIP() []byte {
 	return file_witness_proto_rawDescData
 }
 
-var file_witness_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_witness_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_witness_proto_goTypes = []any{
-	(*Witnessed)(nil),   // 0: keyward.changelog.stored.v1.Witnessed
-	(*Claim)(nil),       // 1: keyward.changelog.stored.v1.Claim
-	(*Successions)(nil), // 2: keyward.changelog.stored.v1.Successions
-	(*Accepted)(nil),    // 3: keyward.changelog.stored.v1.Accepted
+	(*Witnessed)(nil), // 0: keyward.changelog.stored.v1.Witnessed
+	(*Claim)(nil),     // 1: keyward.changelog.stored.v1.Claim
+	(*Accepted)(nil),  // 2: keyward.changelog.stored.v1.Accepted
 }
 var file_witness_proto_depIdxs = []int32{
 	1, // 0: keyward.changelog.stored.v1.Witnessed.verified:type_name -> keyward.changelog.stored.v1.Claim
@@ -295,7 +258,7 @@ func file_witness_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_witness_proto_rawDesc), len(file_witness_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

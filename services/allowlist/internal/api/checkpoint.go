@@ -13,7 +13,9 @@ func (s *Server) GetCheckpoint(ctx context.Context, _ *allowlistv1.GetCheckpoint
 	if err != nil {
 		return nil, err
 	}
-	return &allowlistv1.GetCheckpointResponse{Checkpoint: own.Checkpoint, VerifierKey: own.Key}, nil
+	return &allowlistv1.GetCheckpointResponse{
+		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions,
+	}, nil
 }
 
 // ProveConsistency returns a consistency proof between two sizes of the change log.

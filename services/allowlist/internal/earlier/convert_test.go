@@ -27,7 +27,7 @@ type old struct {
 
 func newOld(t testing.TB) old {
 	t.Helper()
-	log, err := changelog.New([32]byte{1}, "allowlist", time.Now)
+	log, err := changelog.New([][32]byte{{1}}, "allowlist", time.Now)
 	must(t, err)
 	db, err := boltkv.Open(filepath.Join(t.TempDir(), "store"), boltkv.Options{})
 	must(t, err)

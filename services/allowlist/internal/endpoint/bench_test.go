@@ -31,7 +31,7 @@ func registryOf(b testing.TB, n, workspaces int) *Registry {
 	check(b, err)
 	keys, err := keyring.Open(b.Context(), store, keyring.Local("file:key", kek), "benchmark")
 	check(b, err)
-	log, err := changelog.New(keys.Derive("change log"), "benchmark", time.Now)
+	log, err := changelog.New([][32]byte{keys.Derive("change log")}, "benchmark", time.Now)
 	check(b, err)
 	store.Attach(changelog.Name, log)
 	r, err := NewRegistry(b.Context(), Options{

@@ -26,7 +26,7 @@ func follower(t *testing.T, k *allowlisttest.Kit) (w *witness.Witness, epoch str
 	store, err := boltkv.Open(filepath.Join(t.TempDir(), "store"), boltkv.Options{})
 	allowlisttest.Must(t, err)
 	t.Cleanup(func() { allowlisttest.Must(t, store.Close()) })
-	changes, err := changelog.New([32]byte{1}, "allowlist", time.Now)
+	changes, err := changelog.New([][32]byte{{1}}, "allowlist", time.Now)
 	allowlisttest.Must(t, err)
 	store.Attach(changelog.Name, changes)
 	w, err = witness.New(t.Context(), witness.Options{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -26,7 +27,8 @@ func (w *Witness) verify(ctx context.Context, wanted string) error {
 		return w.unverified(ctx, wanted, err)
 	}
 	w.unsupported = false
-	claim := changelog.Claim{Key: head.GetVerifierKey(), Checkpoint: head.GetCheckpoint()}
+	w.successions = head.GetSuccessions() // a vault of an earlier release returns none
+	claim := w.claim(changelog.SignedHead{Key: head.GetVerifierKey(), Checkpoint: head.GetCheckpoint()})
 	if err := w.judge(ctx, claim); err != nil {
 		return err
 	}
@@ -50,12 +52,12 @@ func (w *Witness) judge(ctx context.Context, claim changelog.Claim) error {
 	if err != nil {
 		return err
 	}
-	if seen.Refused != nil || seen.Verified != claim || w.pin != "" && w.pin != claim.Key {
+	if seen.Refused != nil || seen.Verified != claim.SignedHead || !w.kept.Admits(claim) {
 		proof, err := w.prove(ctx, seen, claim)
 		if err != nil {
 			return err
 		}
-		first := seen.Verified.Checkpoint == ""
+		before := seen.Verified
 		err = w.kv.Update(ctx, func(tx kv.Tx) error {
 			seen, err = w.kept.Extend(tx, claim, proof)
 			return err
@@ -63,12 +65,22 @@ func (w *Witness) judge(ctx context.Context, claim changelog.Claim) error {
 		if err != nil {
 			return fmt.Errorf("keep head of the vault: %w", err)
 		}
-		if first && seen.Refused == nil && w.pin == "" {
-			w.logger.WarnContext(ctx, "the allowlist keeps the key of the vault's change log that it saw first; compare it with the output of `vault log-key`, and set vault.log_key")
-		}
+		w.logKey(ctx, before, seen)
 	}
 	w.show(ctx, seen)
 	return w.Refusal()
+}
+
+// logKey logs that the witness relies on another key than before.
+func (w *Witness) logKey(ctx context.Context, before changelog.SignedHead, seen changelog.Seen) {
+	switch key := seen.Verified.Key; {
+	case seen.Refused != nil || key == before.Key || key == w.pin:
+	case before.Key != "" || w.pin != "":
+		w.logger.WarnContext(ctx, "the key of the vault's change log was replaced, and the key before signed the new one; set vault.log_key to the new one",
+			slog.String("log_key", key))
+	default:
+		w.logger.WarnContext(ctx, "the allowlist keeps the key of the vault's change log that it saw first; compare it with the output of `vault log-key`, and set vault.log_key")
+	}
 }
 
 // prove asks for the proof between the verified head and a claimed one. It returns no proof if the
@@ -110,7 +122,7 @@ func hashes(raw [][]byte) tlog.TreeProof {
 func (w *Witness) unverified(ctx context.Context, epoch string, err error) error {
 	unable := client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED) ||
 		client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
-	if !unable || w.verified != (changelog.Claim{}) || w.pin != "" {
+	if !unable || w.verified != (changelog.SignedHead{}) || w.pin != "" {
 		return fmt.Errorf("get head of the vault: %w", err)
 	}
 	if !w.unsupported {
@@ -151,13 +163,14 @@ func (w *Witness) report(ctx context.Context) error {
 
 // ownHead returns the report of the own head.
 func (w *Witness) ownHead(ctx context.Context) (*vaultv1.WitnessCheckpointRequest, error) {
-	req := &vaultv1.WitnessCheckpointRequest{Parent: everywhere, VerifierKey: w.log.VerifierKey(), OldSize: w.size}
+	req := &vaultv1.WitnessCheckpointRequest{Parent: everywhere, OldSize: w.size}
 	err := w.kv.View(ctx, func(r kv.Reader) error {
 		size, err := changelog.Size(r)
 		if err != nil {
 			return err
 		}
-		if req.Checkpoint, err = w.log.Checkpoint(r); err != nil || w.size > size {
+		own, err := w.log.Checkpoint(r)
+		if req.Checkpoint, req.VerifierKey, req.Successions = own.Checkpoint, own.Key, own.Successions; err != nil || w.size > size {
 			return err
 		}
 		proof, err := changelog.Prove(r, w.size, size)

@@ -59,8 +59,8 @@ type Options struct {
 	// Store is the allowlist's own store, to which Log is attached.
 	Store kv.Store
 	Log   *changelog.Log
-	// Key is the verifier key of the vault's log. If it is empty, the witness keeps the first key that
-	// it sees.
+	// Key is the verifier key of the vault's log, or one before it. If it is empty, the witness keeps the
+	// first key that it sees.
 	Key     string
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer
@@ -85,8 +85,11 @@ type Witness struct {
 
 	// turn holds one element while a verification runs. The fields below belong to it.
 	turn chan struct{}
-	// verified is the last verified head.
-	verified changelog.Claim
+	// verified is the last verified head, and former the key before that of the head.
+	verified changelog.SignedHead
+	former   string
+	// successions are those that the vault last returned with a head.
+	successions []string
 	// reported is the own head that the vault has, and size is its size as the vault knows it.
 	reported string
 	size     uint64
@@ -199,20 +202,47 @@ func (w *Witness) follow(ctx context.Context) error {
 	if heard == nil || !w.current(heard.epoch) || w.refused.Load() {
 		return w.verify(ctx, "")
 	}
-	if heard.checkpoint != w.verified.Checkpoint && !w.late(heard.checkpoint) {
-		if err := w.judge(ctx, changelog.Claim{Key: w.verified.Key, Checkpoint: heard.checkpoint}); err != nil {
+	if !w.old(heard.checkpoint) && !w.signed(heard.checkpoint, w.verified.Key) {
+		// The key of the log may have been replaced. GetCheckpoint returns the successions.
+		if err := w.verify(ctx, ""); err != nil || !w.current(heard.epoch) {
+			return err
+		}
+	}
+	if !w.old(heard.checkpoint) {
+		if err := w.judge(ctx, w.claim(changelog.SignedHead{Key: w.verified.Key, Checkpoint: heard.checkpoint})); err != nil {
 			return err
 		}
 	}
 	return w.report(ctx)
 }
 
-// late reports whether a head of the current epoch is older than the verified one: it was on its way
-// when that one was verified. A data file is not replaced within an epoch.
-func (w *Witness) late(checkpoint string) bool {
+// old reports whether a head of the current epoch is the verified one or an older one, which was on
+// its way when that one was verified. A data file is not replaced within an epoch.
+func (w *Witness) old(checkpoint string) bool {
+	if checkpoint == w.verified.Checkpoint {
+		return true
+	}
+	last, err := changelog.OpenCheckpoint(w.verified.Checkpoint, w.verified.Key)
+	if err != nil {
+		return false
+	}
 	head, err := changelog.OpenCheckpoint(checkpoint, w.verified.Key)
-	last := changelog.Seen{Verified: w.verified}
-	return err == nil && head.Size < last.Size()
+	if err != nil {
+		// The key before the present one may have signed the same head.
+		head, err = changelog.OpenCheckpoint(checkpoint, w.former)
+	}
+	return err == nil && (head.Size < last.Size || head == last)
+}
+
+// signed reports whether a key signed a checkpoint.
+func (w *Witness) signed(checkpoint, key string) bool {
+	_, err := changelog.OpenCheckpoint(checkpoint, key)
+	return err == nil
+}
+
+// claim returns a head with the successions that the vault last returned.
+func (w *Witness) claim(head changelog.SignedHead) changelog.Claim {
+	return changelog.Claim{SignedHead: head, Successions: w.successions}
 }
 
 // Accept makes the current head of the vault's log the verified one, because a person confirmed that
@@ -229,7 +259,7 @@ func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, 
 			after = before
 			return failed
 		}
-		claim := *before.Refused
+		claim := w.claim(*before.Refused)
 		err = w.kv.Update(ctx, func(tx kv.Tx) error {
 			before, after, err = w.kept.Accept(tx, w.log, claim, author)
 			return err
@@ -243,11 +273,10 @@ func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, 
 	return before, after, err
 }
 
-// Checkpoint returns the signed head of the allowlist's log.
+// Checkpoint returns the signed head of the allowlist's log, and the successions of its keys.
 func (w *Witness) Checkpoint(ctx context.Context) (own changelog.Claim, err error) {
-	own.Key = w.log.VerifierKey()
 	err = w.kv.View(ctx, func(r kv.Reader) error {
-		own.Checkpoint, err = w.log.Checkpoint(r)
+		own, err = w.log.Checkpoint(r)
 		return err
 	})
 	return own, err
@@ -303,7 +332,7 @@ func (w *Witness) show(ctx context.Context, seen changelog.Seen) {
 }
 
 func (w *Witness) set(seen changelog.Seen) {
-	w.verified = seen.Verified
+	w.verified, w.former = seen.Verified, seen.Former
 	refused := seen.Refused != nil
 	if w.refused.Store(refused); refused {
 		w.epoch.Store(nil) // heads and answers of it are no longer good

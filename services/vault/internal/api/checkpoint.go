@@ -17,7 +17,9 @@ func (s *Server) GetCheckpoint(ctx context.Context, _ *vaultv1.GetCheckpointRequ
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.GetCheckpointResponse{Checkpoint: own.Checkpoint, VerifierKey: own.Key, Epoch: s.secrets.Epoch()}, nil
+	return &vaultv1.GetCheckpointResponse{
+		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions, Epoch: s.secrets.Epoch(),
+	}, nil
 }
 
 // ProveConsistency returns a consistency proof between two sizes of the change log.
@@ -32,7 +34,10 @@ func (s *Server) ProveConsistency(ctx context.Context, req *vaultv1.ProveConsist
 // WitnessCheckpoint keeps the head of the calling resolver's change log.
 func (s *Server) WitnessCheckpoint(ctx context.Context, req *vaultv1.WitnessCheckpointRequest) (*vaultv1.WitnessCheckpointResponse, error) {
 	size, witnessed, err := s.heads.Report(ctx, holder(ctx), witness.Report{
-		Claim:   changelog.Claim{Key: req.GetVerifierKey(), Checkpoint: req.GetCheckpoint()},
+		Claim: changelog.Claim{
+			SignedHead:  changelog.SignedHead{Key: req.GetVerifierKey(), Checkpoint: req.GetCheckpoint()},
+			Successions: req.GetSuccessions(),
+		},
 		OldSize: req.GetOldSize(),
 		Proof:   each(req.GetHashes(), func(h []byte) tlog.Hash { return tlog.Hash(h) }),
 	})

@@ -62,7 +62,7 @@ func newUpgrade(t testing.TB) *upgraded {
 	if u.keys, err = keyring.Open(t.Context(), u.store, keyring.Local("file:key", kek), "vault"); err != nil {
 		t.Fatal(err)
 	}
-	if u.log, err = changelog.New(u.keys.Derive("log"), "vault", func() time.Time { return now }); err != nil {
+	if u.log, err = changelog.New([][32]byte{u.keys.Derive("log")}, "vault", func() time.Time { return now }); err != nil {
 		t.Fatal(err)
 	}
 	u.store.Attach(changelog.Name, u.log)

@@ -34,7 +34,7 @@ func BenchmarkAudit(b *testing.B) {
 	f.keys, err = keyring.Open(b.Context(), db, keyring.Local("file:key", f.kek), "vault")
 	check(b, err)
 	check(b, f.keys.Authenticate(db))
-	f.log, err = changelog.New(f.keys.Derive("log"), "vault", time.Now)
+	f.log, err = changelog.New([][32]byte{f.keys.Derive("log")}, "vault", time.Now)
 	check(b, err)
 	db.Attach(changelog.Name, f.log)
 	f.Store = f.open(b)

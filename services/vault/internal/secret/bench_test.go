@@ -47,7 +47,7 @@ func newBenchmark(b *testing.B) (f *fixture, file string) {
 	if err := f.keys.Authenticate(db); err != nil {
 		b.Fatal(err)
 	}
-	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {
+	if f.log, err = changelog.New([][32]byte{f.keys.Derive("log")}, "vault", f.clock.read); err != nil {
 		b.Fatal(err)
 	}
 	db.Attach(changelog.Name, f.log)

@@ -63,7 +63,7 @@ func newFixture(t testing.TB) *fixture {
 	if f.keys, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", kek), "vault"); err != nil {
 		t.Fatal(err)
 	}
-	if f.log, err = changelog.New(f.keys.Derive("log"), "vault", f.clock.read); err != nil {
+	if f.log, err = changelog.New([][32]byte{f.keys.Derive("log")}, "vault", f.clock.read); err != nil {
 		t.Fatal(err)
 	}
 	db.Attach(changelog.Name, f.log)

@@ -56,7 +56,7 @@ func (s *stoppable) start(t testing.TB) {
 	if s.keys, err = keyring.Open(t.Context(), s.kv, keyring.Local("file:key", s.kek), "vault"); err != nil {
 		t.Fatal(err)
 	}
-	if s.log, err = changelog.New(s.keys.Derive("log"), "vault", s.clock.read); err != nil {
+	if s.log, err = changelog.New([][32]byte{s.keys.Derive("log")}, "vault", s.clock.read); err != nil {
 		t.Fatal(err)
 	}
 	s.db.Attach(changelog.Name, s.log)

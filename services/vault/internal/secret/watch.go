@@ -106,8 +106,9 @@ func (s *Store) Watch(ctx context.Context, workspace string, from *Position, sen
 // stateHead sends a heartbeat with the head of the log, and returns its position.
 func (s *Store) stateHead(ctx context.Context, at Position, send func(Message) error) (Position, error) {
 	m := Message{Position: at}
-	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
-		m.Checkpoint, err = s.log.Checkpoint(r)
+	err := s.kv.View(ctx, func(r kv.Reader) error {
+		head, err := s.log.Checkpoint(r)
+		m.Checkpoint = head.Checkpoint
 		return err
 	})
 	if err != nil {

@@ -75,7 +75,8 @@ func (h *Heads) Admit(resolver string) error {
 	return nil
 }
 
-// A Report is the head of a resolver's log, with the proof that it extends the last one.
+// A Report is the head of a resolver's log, with the proof that it extends the last one. The key of the
+// first report is kept. Successions lead from it to another one.
 type Report struct {
 	changelog.Claim
 	// OldSize is the size at which the proof starts.
@@ -132,7 +133,7 @@ func (h *Heads) Accept(ctx context.Context, resolver string, author changelog.Au
 		case before.Refused == nil:
 			return nil
 		}
-		before, after, err = witness.Accept(tx, h.log, *before.Refused, author)
+		before, after, err = witness.Accept(tx, h.log, changelog.Claim{SignedHead: *before.Refused}, author)
 		return err
 	})
 	if err != nil {
@@ -142,11 +143,10 @@ func (h *Heads) Accept(ctx context.Context, resolver string, author changelog.Au
 	return before, after, nil
 }
 
-// Checkpoint returns the signed head of the vault's log.
+// Checkpoint returns the signed head of the vault's log, and the successions of its keys.
 func (h *Heads) Checkpoint(ctx context.Context) (own changelog.Claim, err error) {
-	own.Key = h.log.VerifierKey()
 	err = h.kv.View(ctx, func(r kv.Reader) error {
-		own.Checkpoint, err = h.log.Checkpoint(r)
+		own, err = h.log.Checkpoint(r)
 		return err
 	})
 	return own, err
