@@ -3,7 +3,7 @@
 // Keys are layered. Only the outermost one is kept outside the store, so changing it rewraps one
 // small record:
 //
-//	key-encryption key   from a provider, such as a file ([FileKEK])
+//	key-encryption key   from a provider, such as a file (package kek)
 //	└─ keyset            AES-256-GCM keys of Tink, wrapped, in the store
 //	   ├─ root           32 random bytes, sealed; [Keyring.Derive] derives keys from it
 //	   ├─ short strings  [Keyring.Seal]

@@ -36,6 +36,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
@@ -67,9 +68,8 @@ const MaxMessage = 17 << 20
 type Config struct {
 	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of an existing file with the key-encryption key; `allowlist
-	// create-key` creates one. Required.
-	KeyFile string `yaml:"key_file"`
+	// Keys selects the provider of the key-encryption key.
+	Keys kek.Config `yaml:",inline"`
 	// Integrity is the reaction to stored data that was changed by something other than the
 	// allowlist. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
@@ -86,25 +86,21 @@ func (c Config) Check() error {
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: must be the path of the data file"))
 	}
-	if c.KeyFile == "" {
-		errs = append(errs, errors.New("key_file: must be the path of the key file"))
-	}
-	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
+	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
 // data file.
 func (c Config) CheckFiles(r *filecheck.Report) {
-	_, err := keyring.FileKEK(c.KeyFile)
-	r.Fail(err)
+	c.Keys.CheckFiles(r)
 	r.DataFile("store", c.Store)
 	c.Vault.checkFiles(r)
-	_, err = c.Verification.open()
+	_, err := c.Verification.open()
 	r.Fail(err)
 }
 
-// CreateKey creates a key file for [Config.KeyFile]. It never overwrites a file.
-func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
+// CreateKey creates a key file for the setting key_file. It never overwrites a file.
+func CreateKey(path string) error { return kek.CreateFile(path) }
 
 // Compact rewrites the data file of a stopped program without replaced and deleted records, and
 // erases the old file; see [boltkv.Compact].
@@ -158,7 +154,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if around.metrics == nil {
 		around.metrics = prometheus.NewRegistry() // not exposed
 	}
-	kek, err := keyring.FileKEK(cfg.KeyFile)
+	key, err := kek.OpenPlain(ctx, cfg.Keys.URI())
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +162,14 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	keys, err := keyring.Open(ctx, store, key, purpose)
+	if err != nil {
+		return nil, errors.Join(key.Cause(err), store.Close())
+	}
+	if err := keys.Authenticate(store); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	// After the keys, which a start may have to wait for: metrics register once only.
 	self, err := newIdentity(ctx, cfg.Vault, logger, around.metrics)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -173,13 +177,6 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	conn, err := cfg.Vault.dial(self.tls)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the connection to the vault: %w", err), store.Close())
-	}
-	keys, err := keyring.Open(ctx, store, kek, purpose)
-	if err != nil {
-		return nil, errors.Join(err, store.Close(), conn.Close())
-	}
-	if err := keys.Authenticate(store); err != nil {
-		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
 	a.store = a.alarm.Watch(store)
