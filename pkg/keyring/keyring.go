@@ -3,7 +3,7 @@
 // Keys are layered. Only the outermost one is kept outside the store, so changing it rewraps one
 // small record:
 //
-//	key-encryption key    from a provider ([Providers])
+//	key-encryption key    from a provider ([Providers], package kek)
 //	└─ record             in the store, wrapped
 //	   ├─ keyset          AES-256-GCM keys of Tink
 //	   │  ├─ short strings  [Keyring.Seal]

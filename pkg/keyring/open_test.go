@@ -15,6 +15,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
@@ -236,14 +237,14 @@ func TestNothingPrintsAKey(t *testing.T) {
 func newKEK(t testing.TB) tink.AEAD {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
-	if err := keyring.CreateFileKEK(path); err != nil {
+	if err := kek.CreateFile(path); err != nil {
 		t.Fatal(err)
 	}
-	kek, err := keyring.FileKEK(path)
+	key, err := kek.File(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kek
+	return key
 }
 
 func openStore(t testing.TB, path string) kv.Store {

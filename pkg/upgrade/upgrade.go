@@ -8,8 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/tink-crypto/tink-go/v2/tink"
-
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
@@ -65,8 +63,8 @@ type Converted struct {
 type Options struct {
 	// Store is the path of the data file. Required.
 	Store string
-	// KEK is the key-encryption key. Required.
-	KEK tink.AEAD
+	// Providers are those of the key-encryption key. Required.
+	Providers keyring.Providers
 	// Witness is a checkpoint of the log that another program has seen, if any. A log that does not
 	// extend it is not upgraded.
 	Witness string
@@ -173,13 +171,13 @@ func (u *upgrade) openKeys() error {
 		return err
 	}
 	var err error
-	if u.old.Keys, err = keyring.Open(u.ctx, u.store, keyring.Local("file:key", u.KEK), u.Name); err != nil {
+	if u.old.Keys, err = keyring.Open(u.ctx, u.store, u.Providers, u.Name); err != nil {
 		return err
 	}
 	if err := u.old.Keys.Authenticate(u.store); err != nil {
 		return err
 	}
-	u.log, err = changelog.New([][32]byte{u.old.Keys.Derive("change log")}, u.Name, time.Now)
+	u.log, err = changelog.New(u.old.Keys.LogSeeds(), u.Name, time.Now)
 	if err != nil {
 		return err
 	}

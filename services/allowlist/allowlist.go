@@ -36,6 +36,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
@@ -71,9 +72,8 @@ const (
 type Config struct {
 	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of an existing file with the key-encryption key; `allowlist
-	// create-key` creates one. Required.
-	KeyFile string `yaml:"key_file"`
+	// Keys selects the provider of the key-encryption key.
+	Keys kek.Config `yaml:",inline"`
 	// Integrity is the reaction to stored data that was changed by something other than the
 	// allowlist. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
@@ -90,25 +90,21 @@ func (c Config) Check() error {
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: must be the path of the data file"))
 	}
-	if c.KeyFile == "" {
-		errs = append(errs, errors.New("key_file: must be the path of the key file"))
-	}
-	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
+	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
 // data file.
 func (c Config) CheckFiles(r *filecheck.Report) {
-	_, err := keyring.FileKEK(c.KeyFile)
-	r.Fail(err)
+	c.Keys.CheckFiles(r)
 	r.DataFile("store", c.Store)
 	c.Vault.checkFiles(r)
-	_, err = c.Verification.open()
+	_, err := c.Verification.open()
 	r.Fail(err)
 }
 
-// CreateKey creates a key file for [Config.KeyFile]. It never overwrites a file.
-func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
+// CreateKey creates a key file for the setting key_file. It never overwrites a file.
+func CreateKey(path string) error { return kek.CreateFile(path) }
 
 // Compact rewrites the data file of a stopped program without replaced and deleted records, and
 // erases the old file; see [boltkv.Compact].
@@ -162,14 +158,18 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if around.metrics == nil {
 		around.metrics = prometheus.NewRegistry() // not exposed
 	}
-	kek, err := keyring.FileKEK(cfg.KeyFile)
-	if err != nil {
-		return nil, err
-	}
 	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	keys, err := keyring.Open(ctx, store, cfg.Keys.Providers(), purpose)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if err := keys.Authenticate(store); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	// After the keys, which a start may have to wait for: metrics register once only.
 	self, err := newIdentity(ctx, cfg.Vault, logger, around.metrics)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -178,19 +178,12 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the connection to the vault: %w", err), store.Close())
 	}
-	keys, err := keyring.Open(ctx, store, keyring.Local("file:"+cfg.KeyFile, kek), purpose)
-	if err != nil {
-		return nil, errors.Join(err, store.Close(), conn.Close())
-	}
-	if err := keys.Authenticate(store); err != nil {
-		return nil, errors.Join(err, store.Close(), conn.Close())
-	}
 	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
 	a.store = a.alarm.Watch(store)
 	if around.wrap != nil {
 		a.store = around.wrap(a.store)
 	}
-	if a.log, err = changelog.New([][32]byte{keys.Derive("change log")}, purpose, around.now); err != nil {
+	if a.log, err = changelog.New(keys.LogSeeds(), purpose, around.now); err != nil {
 		return nil, errors.Join(fmt.Errorf("open change log: %w", err), store.Close(), conn.Close())
 	}
 	store.Attach(changelog.Name, a.log)

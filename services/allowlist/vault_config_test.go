@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/services/allowlist"
 )
 
@@ -23,7 +24,7 @@ func TestTheWayToTheVaultIsChecked(t *testing.T) {
 		{"a Workload API over the network", allowlist.VaultConfig{Address: "a", WorkloadAPI: "tcp://10.0.0.1:8081"}, []string{"vault.workload_api: "}},
 		{"a Workload API and no address", allowlist.VaultConfig{WorkloadAPI: api}, []string{"vault.address: "}},
 	} {
-		err := allowlist.Config{Store: "a", KeyFile: "b", Vault: tt.config}.Check()
+		err := allowlist.Config{Store: "a", Keys: kek.Config{KeyFile: "b"}, Vault: tt.config}.Check()
 		if (err == nil) != (len(tt.want) == 0) {
 			t.Errorf("%s: Check = %v, want an error: %v", tt.name, err, tt.want)
 		}

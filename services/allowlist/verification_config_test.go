@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 )
@@ -32,7 +33,7 @@ func TestTheVerificationConfigurationIsChecked(t *testing.T) {
 		{"a negative grace", allowlist.VerificationConfig{Grace: -time.Hour}, "verification.grace"},
 	} {
 		err := allowlist.Config{
-			Store: "a", KeyFile: "b", Verification: tt.config,
+			Store: "a", Keys: kek.Config{KeyFile: "b"}, Verification: tt.config,
 			Vault: allowlist.VaultConfig{Address: "c", CA: "d", Certificate: "e", Key: "f"},
 		}.Check()
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {

@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
@@ -96,7 +97,7 @@ type terminal struct {
 
 // open opens both services over the folder.
 func open(ctx context.Context, h *home, p *ports, reaction string, t *telemetry.Telemetry) ([]server.Service, error) {
-	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), KeyFile: h.key("vault.kek"), Integrity: reaction}, t.Log)
+	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), Keys: kek.Config{KeyFile: h.key("vault.kek")}, Integrity: reaction}, t.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +105,8 @@ func open(ctx context.Context, h *home, p *ports, reaction string, t *telemetry.
 		return []server.Service{v}, err
 	}
 	a, err := openAllowlist(ctx, allowlist.Config{
-		Store:   h.data("allowlist.db"),
-		KeyFile: h.key("allowlist.kek"), Integrity: reaction,
+		Store: h.data("allowlist.db"),
+		Keys:  kek.Config{KeyFile: h.key("allowlist.kek")}, Integrity: reaction,
 		Vault: allowlist.VaultConfig{
 			Address: p.grpc.Addr().String(), CA: h.access("ca.pem"),
 			Certificate: h.key("allowlist-client.crt"), Key: h.key("allowlist-client.key"),

@@ -130,17 +130,17 @@ func TestVaultDoesNotStartWithUnusableFiles(t *testing.T) {
 	}
 	k.Running.Stop()
 	another := k.Config
-	another.KeyFile += "2"
+	another.Keys.KeyFile += "2"
 	if _, err := vault.New(t.Context(), another, k.Env.Logger); err == nil {
 		t.Error("New without a key file succeeds")
 	}
-	if err := vault.CreateKey(another.KeyFile); err != nil {
+	if err := vault.CreateKey(another.Keys.KeyFile); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := vault.New(t.Context(), another, k.Env.Logger); err == nil {
 		t.Error("New with the key of another vault succeeds")
 	}
-	if err := vault.CreateKey(k.Config.KeyFile); err == nil {
+	if err := vault.CreateKey(k.Config.Keys.KeyFile); err == nil {
 		t.Error("CreateKey overwrites a key")
 	}
 	k.Start(t) // the failures changed nothing

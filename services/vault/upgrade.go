@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/upgrade"
 	"github.com/keyward/keyward/services/vault/internal/earlier"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -16,11 +15,7 @@ func Upgrade(ctx context.Context, cfg Config, options upgrade.Options) (upgrade.
 	if err := cfg.Check(); err != nil {
 		return upgrade.Result{}, fmt.Errorf("check configuration: %w", err)
 	}
-	kek, err := keyring.FileKEK(cfg.KeyFile)
-	if err != nil {
-		return upgrade.Result{}, err
-	}
-	options.Store, options.KEK = cfg.Store, kek
+	options.Store, options.Providers = cfg.Store, cfg.Keys.Providers()
 	return upgrade.Run(ctx, upgrade.Service{
 		Name: purpose, Resources: earlier.Resources, Replaced: earlier.Replaced, Copied: earlier.Copied,
 		Check: earlier.Check, Missing: earlier.Missing, Convert: earlier.Convert, Rows: secret.Rows{},

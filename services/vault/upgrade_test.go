@@ -18,6 +18,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/upgrade"
@@ -28,11 +29,11 @@ import (
 func earlierVault(t testing.TB) vault.Config {
 	t.Helper()
 	folder := t.TempDir()
-	cfg := vault.Config{Store: filepath.Join(folder, "vault.db"), KeyFile: filepath.Join(folder, "vault.kek")}
+	cfg := vault.Config{Store: filepath.Join(folder, "vault.db"), Keys: kek.Config{KeyFile: filepath.Join(folder, "vault.kek")}}
 	from := filepath.Join("..", "e2e", "testdata", "earlier")
 	key, err := os.ReadFile(filepath.Join(from, "vault.kek"))
 	must(t, err)
-	must(t, os.WriteFile(cfg.KeyFile, key, 0o600))
+	must(t, os.WriteFile(cfg.Keys.KeyFile, key, 0o600))
 	file, err := os.Open(filepath.Join(from, "vault.db.gz"))
 	must(t, err)
 	defer file.Close()
@@ -179,7 +180,7 @@ func TestAFileBelowAWitnessedHeadIsNotUpgraded(t *testing.T) {
 	must(t, err)
 	expectRefused(t, "a newer head", earlierVault(t), upgrade.Options{Witness: checkpointOf(t, newer)}, upgrade.ErrRolledBack)
 	expectRefused(t, "a head with another signature", earlierVault(t), upgrade.Options{Witness: before[:len(before)-8] + "AAAAAA=\n"}, upgrade.ErrRolledBack)
-	other := vault.Config{Store: filepath.Join(t.TempDir(), "vault.db"), KeyFile: newer.KeyFile}
+	other := vault.Config{Store: filepath.Join(t.TempDir(), "vault.db"), Keys: kek.Config{KeyFile: newer.Keys.KeyFile}}
 	expectRefused(t, "a head of another vault", earlierVault(t), upgrade.Options{Witness: checkpointOf(t, other)}, upgrade.ErrRolledBack)
 }
 
@@ -217,8 +218,8 @@ func TestAFileInUseIsNotUpgraded(t *testing.T) {
 func TestAFileOfAnotherKeyIsNotUpgraded(t *testing.T) {
 	t.Parallel()
 	cfg := earlierVault(t)
-	must(t, os.Remove(cfg.KeyFile))
-	must(t, vault.CreateKey(cfg.KeyFile))
+	must(t, os.Remove(cfg.Keys.KeyFile))
+	must(t, vault.CreateKey(cfg.Keys.KeyFile))
 	expectRefused(t, "another key", cfg, upgrade.Options{}, keyring.ErrWrongKey)
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/page"
@@ -40,10 +41,8 @@ const purpose = "vault"
 type Config struct {
 	// Store is the path of the data file, which the first start creates. Required.
 	Store string `yaml:"store"`
-	// KeyFile is the path of an existing file with the key-encryption key; `vault
-	// create-key` creates one. Keep it apart from backups of the data file: with both,
-	// everything opens. Required.
-	KeyFile string `yaml:"key_file"`
+	// Keys selects the provider of the key-encryption key.
+	Keys kek.Config `yaml:",inline"`
 	// Integrity is the reaction to stored data that was changed by something other than the
 	// vault. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
@@ -56,22 +55,18 @@ func (c Config) Check() error {
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: must be the path of the data file"))
 	}
-	if c.KeyFile == "" {
-		errs = append(errs, errors.New("key_file: must be the path of the key file"))
-	}
-	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check())...)
+	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
 // data file.
 func (c Config) CheckFiles(r *filecheck.Report) {
-	_, err := keyring.FileKEK(c.KeyFile)
-	r.Fail(err)
+	c.Keys.CheckFiles(r)
 	r.DataFile("store", c.Store)
 }
 
-// CreateKey creates a new key file for [Config.KeyFile]. It never overwrites a file.
-func CreateKey(path string) error { return keyring.CreateFileKEK(path) }
+// CreateKey creates a new key file for the setting key_file. It never overwrites a file.
+func CreateKey(path string) error { return kek.CreateFile(path) }
 
 // Compact rewrites the data file of a stopped program without replaced and deleted data, and
 // erases the old file; see [boltkv.Compact].
@@ -113,15 +108,11 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check configuration: %w", err)
 	}
-	kek, err := keyring.FileKEK(cfg.KeyFile)
-	if err != nil {
-		return nil, err
-	}
 	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	keys, err := keyring.Open(ctx, store, keyring.Local("file:"+cfg.KeyFile, kek), purpose)
+	keys, err := keyring.Open(ctx, store, cfg.Keys.Providers(), purpose)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -138,7 +129,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 
 // assemble completes the vault over an open store.
 func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
-	log, err := changelog.New([][32]byte{keys.Derive("change log")}, purpose, time.Now)
+	log, err := changelog.New(keys.LogSeeds(), purpose, time.Now)
 	if err != nil {
 		return fmt.Errorf("open change log: %w", err)
 	}

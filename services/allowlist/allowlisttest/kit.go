@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
 	"github.com/keyward/keyward/pkg/server"
@@ -73,14 +74,14 @@ func Make(t testing.TB, reconcile time.Duration, configure ...func(*Kit)) *Kit {
 	k.Env = servertest.New(t, func(c *server.Config) {
 		c.Listen, c.Limits.Drain = k.listen, 100*time.Millisecond
 	})
-	k.VaultConfig = vault.Config{Store: filepath.Join(folder, "vault.db"), KeyFile: filepath.Join(folder, "vault.key")}
-	Must(t, vault.CreateKey(k.VaultConfig.KeyFile))
+	k.VaultConfig = vault.Config{Store: filepath.Join(folder, "vault.db"), Keys: kek.Config{KeyFile: filepath.Join(folder, "vault.key")}}
+	Must(t, vault.CreateKey(k.VaultConfig.Keys.KeyFile))
 	cert, key := k.Env.Files(t, k.Env.Resolver(t))
 	k.Config = allowlist.Config{
-		Store: filepath.Join(folder, "allowlist.db"), KeyFile: filepath.Join(folder, "allowlist.key"),
+		Store: filepath.Join(folder, "allowlist.db"), Keys: kek.Config{KeyFile: filepath.Join(folder, "allowlist.key")},
 		Vault: allowlist.VaultConfig{Address: servertest.Address(t), CA: k.Env.TrustFile(), Certificate: cert, Key: key},
 	}
-	Must(t, allowlist.CreateKey(k.Config.KeyFile))
+	Must(t, allowlist.CreateKey(k.Config.Keys.KeyFile))
 	k.StartVault(t)
 	for _, change := range configure {
 		change(k)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/services/vault"
@@ -86,7 +87,7 @@ func convert(t testing.TB, cfg vault.Config, c secret.Conversion) {
 // open opens the secrets of a stopped vault as the vault does.
 func open(t testing.TB, cfg vault.Config, use func(*secret.Store)) {
 	t.Helper()
-	kek, err := keyring.FileKEK(cfg.KeyFile)
+	key, err := kek.File(cfg.Keys.KeyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,14 +100,14 @@ func open(t testing.TB, cfg vault.Config, use func(*secret.Store)) {
 			t.Error(err)
 		}
 	}()
-	keys, err := keyring.Open(t.Context(), db, keyring.Local("file:"+cfg.KeyFile, kek), "vault")
+	keys, err := keyring.Open(t.Context(), db, keyring.Local(cfg.Keys.URI(), key), "vault")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := keys.Authenticate(db); err != nil {
 		t.Fatal(err)
 	}
-	log, err := changelog.New([][32]byte{keys.Derive("change log")}, "vault", time.Now)
+	log, err := changelog.New(keys.LogSeeds(), "vault", time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
@@ -39,9 +40,9 @@ func New(t testing.TB) *Kit {
 	folder := t.TempDir()
 	k := &Kit{
 		Env:    servertest.New(t),
-		Config: vault.Config{Store: filepath.Join(folder, "vault.db"), KeyFile: filepath.Join(folder, "key")},
+		Config: vault.Config{Store: filepath.Join(folder, "vault.db"), Keys: kek.Config{KeyFile: filepath.Join(folder, "key")}},
 	}
-	if err := vault.CreateKey(k.Config.KeyFile); err != nil {
+	if err := vault.CreateKey(k.Config.Keys.KeyFile); err != nil {
 		t.Fatal(err)
 	}
 	k.Start(t)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/replay"
 )
@@ -26,10 +27,10 @@ func registryOf(b testing.TB, n, workspaces int) *Registry {
 	store, err := boltkv.Open(filepath.Join(folder, "store.db"), boltkv.Options{})
 	check(b, err)
 	b.Cleanup(func() { check(b, store.Close()) })
-	check(b, keyring.CreateFileKEK(filepath.Join(folder, "key")))
-	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	check(b, kek.CreateFile(filepath.Join(folder, "key")))
+	key, err := kek.File(filepath.Join(folder, "key"))
 	check(b, err)
-	keys, err := keyring.Open(b.Context(), store, keyring.Local("file:key", kek), "benchmark")
+	keys, err := keyring.Open(b.Context(), store, keyring.Local("file:key", key), "benchmark")
 	check(b, err)
 	log, err := changelog.New([][32]byte{keys.Derive("change log")}, "benchmark", time.Now)
 	check(b, err)

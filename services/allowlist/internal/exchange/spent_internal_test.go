@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
@@ -176,14 +177,14 @@ func TestExchangesOfAnEarlierReleaseAreValidForOneLifetime(t *testing.T) {
 	t.Parallel()
 	store := newDesk(t).store
 	folder := t.TempDir()
-	if err := keyring.CreateFileKEK(filepath.Join(folder, "key")); err != nil {
+	if err := kek.CreateFile(filepath.Join(folder, "key")); err != nil {
 		t.Fatal(err)
 	}
-	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	key, err := kek.File(filepath.Join(folder, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := keyring.Open(t.Context(), store, keyring.Local("file:key", kek), "allowlist")
+	keys, err := keyring.Open(t.Context(), store, keyring.Local("file:key", key), "allowlist")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/server/servertest"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -160,8 +161,8 @@ func TestAVaultWithAnotherKeyIsRefused(t *testing.T) {
 	k.Orders(t)
 	allowlisttest.Must(t, settled(t, k))
 	k.VaultServer.Stop()
-	k.VaultConfig = vault.Config{Store: filepath.Join(t.TempDir(), "vault.db"), KeyFile: filepath.Join(t.TempDir(), "vault.key")}
-	allowlisttest.Must(t, vault.CreateKey(k.VaultConfig.KeyFile))
+	k.VaultConfig = vault.Config{Store: filepath.Join(t.TempDir(), "vault.db"), Keys: kek.Config{KeyFile: filepath.Join(t.TempDir(), "vault.key")}}
+	allowlisttest.Must(t, vault.CreateKey(k.VaultConfig.Keys.KeyFile))
 	k.StartVault(t)
 	k.Secret(t, "key")
 	allowlisttest.Eventually(t, func() bool { return k.Metric(t, "keyward_vault_rolled_back") == 1 }, "another vault is not noticed without a message")

@@ -17,6 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/replay"
@@ -55,11 +56,11 @@ func newUpgrade(t testing.TB) *upgraded {
 			put(t, u.store, unhex(t, key), unhex(t, value))
 		}
 	}
-	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	key, err := kek.File(filepath.Join(folder, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.keys, err = keyring.Open(t.Context(), u.store, keyring.Local("file:key", kek), "vault"); err != nil {
+	if u.keys, err = keyring.Open(t.Context(), u.store, keyring.Local("file:key", key), "vault"); err != nil {
 		t.Fatal(err)
 	}
 	if u.log, err = changelog.New([][32]byte{u.keys.Derive("log")}, "vault", func() time.Time { return now }); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/client/seal"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
@@ -38,14 +39,14 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	folder := t.TempDir()
-	check(t, keyring.CreateFileKEK(filepath.Join(folder, "key")))
-	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	check(t, kek.CreateFile(filepath.Join(folder, "key")))
+	key, err := kek.File(filepath.Join(folder, "key"))
 	check(t, err)
 	db, err := boltkv.Open(filepath.Join(folder, "store"), boltkv.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
-	f := &fixture{kv: kvtest.Rerun(db), kek: kek, now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}
-	f.ring, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", kek), "vault")
+	f := &fixture{kv: kvtest.Rerun(db), kek: key, now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}
+	f.ring, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", key), "vault")
 	check(t, err)
 	return f
 }

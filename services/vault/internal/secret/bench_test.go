@@ -15,6 +15,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/replay"
@@ -33,11 +34,11 @@ func newBenchmark(b *testing.B) (f *fixture, file string) {
 	}
 	b.Cleanup(func() { db.Close() })
 	f.kv = db
-	kek := filepath.Join(b.TempDir(), "key")
-	if err := keyring.CreateFileKEK(kek); err != nil {
+	path := filepath.Join(b.TempDir(), "key")
+	if err := kek.CreateFile(path); err != nil {
 		b.Fatal(err)
 	}
-	key, err := keyring.FileKEK(kek)
+	key, err := kek.File(path)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
@@ -47,10 +48,10 @@ func (c *clock) read() time.Time { return c.now }
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	folder := t.TempDir()
-	if err := keyring.CreateFileKEK(filepath.Join(folder, "key")); err != nil {
+	if err := kek.CreateFile(filepath.Join(folder, "key")); err != nil {
 		t.Fatal(err)
 	}
-	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	key, err := kek.File(filepath.Join(folder, "key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +60,8 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	f := &fixture{kv: kvtest.Rerun(db), kek: kek, clock: &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}}
-	if f.keys, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", kek), "vault"); err != nil {
+	f := &fixture{kv: kvtest.Rerun(db), kek: key, clock: &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}}
+	if f.keys, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", key), "vault"); err != nil {
 		t.Fatal(err)
 	}
 	if f.log, err = changelog.New([][32]byte{f.keys.Derive("log")}, "vault", f.clock.read); err != nil {

@@ -1,4 +1,4 @@
-package keyring_test
+package kek_test
 
 import (
 	"encoding/base64"
@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 )
 
 func TestCreatedKeyFileIsPrivateAndOpens(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "key")
-	if err := keyring.CreateFileKEK(path); err != nil {
+	if err := kek.CreateFile(path); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
@@ -25,11 +25,11 @@ func TestCreatedKeyFileIsPrivateAndOpens(t *testing.T) {
 	if got := info.Mode(); got != 0o600 {
 		t.Errorf("key file has mode %v, want 0600", got)
 	}
-	one, err := keyring.FileKEK(path)
+	one, err := kek.File(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := keyring.FileKEK(path)
+	other, err := kek.File(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestCreatedKeyFileIsPrivateAndOpens(t *testing.T) {
 	if got, err := other.Decrypt(sealed, []byte("context")); err != nil || string(got) != "text" {
 		t.Errorf("Decrypt() by the same file = %q, %v, want what was encrypted", got, err)
 	}
-	if _, err := newKEK(t).Decrypt(sealed, []byte("context")); err == nil {
+	if _, err := newKey(t).Decrypt(sealed, []byte("context")); err == nil {
 		t.Error("Decrypt() by another file succeeds")
 	}
 }
@@ -48,18 +48,18 @@ func TestCreatedKeyFileIsPrivateAndOpens(t *testing.T) {
 func TestKeyFileIsNeverOverwritten(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "key")
-	if err := keyring.CreateFileKEK(path); err != nil {
+	if err := kek.CreateFile(path); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keyring.CreateFileKEK(path); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("CreateFileKEK() a second time = %v, want ErrExist", err)
+	if err := kek.CreateFile(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("CreateFile() a second time = %v, want ErrExist", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
-		t.Errorf("CreateFileKEK() a second time changed the file")
+		t.Errorf("CreateFile() a second time changed the file")
 	}
 }
 
@@ -68,23 +68,23 @@ func TestKeyFileThatOthersMayUseIsRefused(t *testing.T) {
 	for mode, want := range map[fs.FileMode]error{
 		0o600: nil,
 		0o400: nil,
-		0o404: keyring.ErrKeyFileMode,
-		0o604: keyring.ErrKeyFileMode,
-		0o620: keyring.ErrKeyFileMode,
-		0o660: keyring.ErrKeyFileMode,
-		0o602: keyring.ErrKeyFileMode,
-		0o644: keyring.ErrKeyFileMode,
-		0o700: keyring.ErrKeyFileMode,
+		0o404: kek.ErrKeyFileMode,
+		0o604: kek.ErrKeyFileMode,
+		0o620: kek.ErrKeyFileMode,
+		0o660: kek.ErrKeyFileMode,
+		0o602: kek.ErrKeyFileMode,
+		0o644: kek.ErrKeyFileMode,
+		0o700: kek.ErrKeyFileMode,
 	} {
 		if err := openWithMode(t, mode, os.Geteuid()); !errors.Is(err, want) {
-			t.Errorf("FileKEK(mode %v) = %v, want %v", mode, err, want)
+			t.Errorf("File(mode %v) = %v, want %v", mode, err, want)
 		}
 	}
-	if _, err := keyring.FileKEK(t.TempDir()); !errors.Is(err, keyring.ErrKeyFileMode) {
-		t.Errorf("FileKEK(folder) = %v, want ErrKeyFileMode", err)
+	if _, err := kek.File(t.TempDir()); !errors.Is(err, kek.ErrKeyFileMode) {
+		t.Errorf("File(folder) = %v, want ErrKeyFileMode", err)
 	}
-	if _, err := keyring.FileKEK(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("FileKEK(no file) = %v, want ErrNotExist", err)
+	if _, err := kek.File(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("File(no file) = %v, want ErrNotExist", err)
 	}
 }
 
@@ -92,14 +92,14 @@ func TestKeyFileThatOthersMayUseIsRefused(t *testing.T) {
 // root's, readable by a group that they chose.
 func TestOnlyRootLendsAKeyFileToAGroup(t *testing.T) {
 	t.Parallel()
-	owners := map[int]error{os.Geteuid(): keyring.ErrKeyFileMode}
+	owners := map[int]error{os.Geteuid(): kek.ErrKeyFileMode}
 	if os.Geteuid() == 0 { // only root can change the owner of files
-		owners = map[int]error{0: nil, 65532: keyring.ErrKeyFileMode}
+		owners = map[int]error{0: nil, 65532: kek.ErrKeyFileMode}
 	}
 	for owner, want := range owners {
 		for _, mode := range []fs.FileMode{0o440, 0o640} {
 			if err := openWithMode(t, mode, owner); !errors.Is(err, want) {
-				t.Errorf("FileKEK(mode %v, owner %d) = %v, want %v", mode, owner, err, want)
+				t.Errorf("File(mode %v, owner %d) = %v, want %v", mode, owner, err, want)
 			}
 		}
 	}
@@ -109,13 +109,13 @@ func TestOnlyRootLendsAKeyFileToAGroup(t *testing.T) {
 func openWithMode(t *testing.T, mode fs.FileMode, owner int) error {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
-	if err := keyring.CreateFileKEK(path); err != nil {
+	if err := kek.CreateFile(path); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(os.Chown(path, owner, -1), os.Chmod(path, mode)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := keyring.FileKEK(path)
+	_, err := kek.File(path)
 	return err
 }
 
@@ -129,29 +129,43 @@ func TestKeyFileFormat(t *testing.T) {
 		{"a line", key + "\n", nil},
 		{"a line without end", key, nil},
 		{"a line with carriage return", key + "\r\n", nil},
-		{"nothing", "", keyring.ErrKeyFileFormat},
-		{"31 bytes", base64.StdEncoding.EncodeToString(make([]byte, 31)), keyring.ErrKeyFileFormat},
-		{"33 bytes", base64.StdEncoding.EncodeToString(make([]byte, 33)), keyring.ErrKeyFileFormat},
-		{"32 raw bytes", strings.Repeat("k", 32), keyring.ErrKeyFileFormat},
-		{"hex", strings.Repeat("0f", 32), keyring.ErrKeyFileFormat},
-		{"two lines", key + "\n" + key + "\n", keyring.ErrKeyFileFormat},
-		{"a line broken in two", key[:20] + "\n" + key[21:], keyring.ErrKeyFileFormat},
-		{"the alphabet of URLs", strings.NewReplacer("+", "-", "/", "_").Replace(key), keyring.ErrKeyFileFormat},
-		{"leading space", " " + key, keyring.ErrKeyFileFormat},
-		{"bits behind the key", key[:42] + "9=", keyring.ErrKeyFileFormat},
-		{"a long file", strings.Repeat(key, 1000), keyring.ErrKeyFileFormat},
+		{"nothing", "", kek.ErrKeyFileFormat},
+		{"31 bytes", base64.StdEncoding.EncodeToString(make([]byte, 31)), kek.ErrKeyFileFormat},
+		{"33 bytes", base64.StdEncoding.EncodeToString(make([]byte, 33)), kek.ErrKeyFileFormat},
+		{"32 raw bytes", strings.Repeat("k", 32), kek.ErrKeyFileFormat},
+		{"hex", strings.Repeat("0f", 32), kek.ErrKeyFileFormat},
+		{"two lines", key + "\n" + key + "\n", kek.ErrKeyFileFormat},
+		{"a line broken in two", key[:20] + "\n" + key[21:], kek.ErrKeyFileFormat},
+		{"the alphabet of URLs", strings.NewReplacer("+", "-", "/", "_").Replace(key), kek.ErrKeyFileFormat},
+		{"leading space", " " + key, kek.ErrKeyFileFormat},
+		{"bits behind the key", key[:42] + "9=", kek.ErrKeyFileFormat},
+		{"a long file", strings.Repeat(key, 1000), kek.ErrKeyFileFormat},
 	}
 	for _, tt := range tests {
 		path := filepath.Join(t.TempDir(), "key")
 		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := keyring.FileKEK(path)
+		_, err := kek.File(path)
 		if !errors.Is(err, tt.want) {
-			t.Errorf("%s: FileKEK() = %v, want %v", tt.name, err, tt.want)
+			t.Errorf("%s: File() = %v, want %v", tt.name, err, tt.want)
 		}
 		if err != nil && tt.text != "" && strings.Contains(err.Error(), strings.TrimSpace(tt.text)[:8]) {
 			t.Errorf("%s: the error repeats the file: %v", tt.name, err)
 		}
 	}
+}
+
+// newKey returns the key in a new key file.
+func newKey(t *testing.T) *kek.Key {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "another")
+	if err := kek.CreateFile(path); err != nil {
+		t.Fatal(err)
+	}
+	key, err := kek.File(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

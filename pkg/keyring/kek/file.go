@@ -1,7 +1,8 @@
-package keyring
+package kek
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -16,20 +17,44 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// kekSize is the length of a key-encryption key in bytes.
-const kekSize = 32
+// keySize is the length of a key-encryption key in bytes.
+const keySize = 32
 
 // ErrKeyFileMode reports a key file that users other than its owner can access.
-var ErrKeyFileMode = errors.New("keyring: key file must be a regular file of mode 0600 or stricter, or root's of mode 0640 or stricter")
+var ErrKeyFileMode = errors.New("a file with a key must be a regular file of mode 0600 or stricter, or root's of mode 0640 or stricter")
 
 // ErrKeyFileFormat reports a file that is not a key file.
-var ErrKeyFileFormat = errors.New("keyring: key file must hold one line, the base64 of 32 bytes")
+var ErrKeyFileFormat = errors.New("key file must hold one line, the base64 of 32 bytes")
 
-// FileKEK returns the key-encryption key in a file: one line with 32 bytes in base64 (standard
-// alphabet, padded), as [CreateFileKEK] and `openssl rand -base64 32` write it. Only the owner may
+// A Key is a key-encryption key in memory. It is both a [tink.AEAD] and a [tink.AEADWithContext],
+// and safe for concurrent use.
+type Key struct{ aead tink.AEAD }
+
+// Encrypt encrypts plaintext.
+func (k *Key) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
+	return k.aead.Encrypt(plaintext, associatedData)
+}
+
+// Decrypt decrypts ciphertext.
+func (k *Key) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
+	return k.aead.Decrypt(ciphertext, associatedData)
+}
+
+// EncryptWithContext encrypts plaintext.
+func (k *Key) EncryptWithContext(_ context.Context, plaintext, associatedData []byte) ([]byte, error) {
+	return k.aead.Encrypt(plaintext, associatedData)
+}
+
+// DecryptWithContext decrypts ciphertext.
+func (k *Key) DecryptWithContext(_ context.Context, ciphertext, associatedData []byte) ([]byte, error) {
+	return k.aead.Decrypt(ciphertext, associatedData)
+}
+
+// File returns the key-encryption key in a file: one line with 32 bytes in base64 (standard
+// alphabet, padded), as [CreateFile] and `openssl rand -base64 32` write it. Only the owner may
 // have permissions on the file. A file of root may also be readable by a group, as Kubernetes
 // secrets and systemd credentials are.
-func FileKEK(path string) (tink.AEAD, error) {
+func File(path string) (*Key, error) {
 	text, err := readPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("read key file: %w", err)
@@ -40,18 +65,35 @@ func FileKEK(path string) (tink.AEAD, error) {
 		return nil, fmt.Errorf("read key file %s: %w", path, err)
 	}
 	defer clear(key)
-	kek, err := subtle.NewAESGCM(key)
+	aead, err := subtle.NewAESGCM(key)
 	if err != nil {
 		return nil, fmt.Errorf("use key file %s: %w", path, err)
 	}
-	return kek, nil
+	return &Key{aead: aead}, nil
 }
 
-// CreateFileKEK generates a key and writes it to a new file with mode 0600, which is on stable
-// storage when CreateFileKEK returns. It never overwrites a file: if the file exists, the error is
+// A fileKey is the provider of a key in a file.
+type fileKey struct{ path string }
+
+func parseFile(rest string) (provider, error) {
+	path, err := parsePath(rest)
+	return fileKey{path}, err
+}
+
+func (f fileKey) open(context.Context) (tink.AEADWithContext, error) { return File(f.path) }
+
+func (f fileKey) checkFiles() error {
+	_, err := File(f.path)
+	return err
+}
+
+func (fileKey) temporary(error) bool { return false }
+
+// CreateFile generates a key and writes it to a new file with mode 0600, which is on stable
+// storage when CreateFile returns. It never overwrites a file: if the file exists, the error is
 // [os.ErrExist].
-func CreateFileKEK(path string) (err error) {
-	key := make([]byte, kekSize)
+func CreateFile(path string) (err error) {
+	key := make([]byte, keySize)
 	defer clear(key)
 	rand.Read(key)
 	text := append(base64.StdEncoding.AppendEncode(nil, key), '\n')
@@ -85,6 +127,9 @@ func writeSynced(file *os.File, text []byte) (err error) {
 	return file.Sync()
 }
 
+// maxPrivate is the number of bytes that are read from a file with a key.
+const maxPrivate = 2048
+
 // readPrivate reads a small file that only its owner can access. It checks the mode of the open
 // file, so that the file cannot be replaced in the meantime.
 func readPrivate(path string) (text []byte, err error) {
@@ -100,7 +145,7 @@ func readPrivate(path string) (text []byte, err error) {
 	if !info.Mode().IsRegular() || info.Mode().Perm()&^allowedMode(info) != 0 {
 		return nil, fmt.Errorf("%s has mode %v: %w", path, info.Mode(), ErrKeyFileMode)
 	}
-	return io.ReadAll(io.LimitReader(file, 1024))
+	return io.ReadAll(io.LimitReader(file, maxPrivate))
 }
 
 // allowedMode returns the most permissive mode that a key file may have. Root chose the group that
@@ -115,7 +160,7 @@ func allowedMode(info fs.FileInfo) fs.FileMode {
 // parseKey decodes the text of a key file. Its errors do not repeat the text.
 func parseKey(text []byte) ([]byte, error) {
 	line := bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
-	if len(line) != base64.StdEncoding.EncodedLen(kekSize) {
+	if len(line) != base64.StdEncoding.EncodedLen(keySize) {
 		return nil, ErrKeyFileFormat
 	}
 	// Without this the decoder would skip line breaks inside the line.
@@ -124,7 +169,7 @@ func parseKey(text []byte) ([]byte, error) {
 	}
 	key := make([]byte, base64.StdEncoding.DecodedLen(len(line)))
 	n, err := base64.StdEncoding.Strict().Decode(key, line)
-	if err != nil || n != kekSize {
+	if err != nil || n != keySize {
 		clear(key)
 		return nil, ErrKeyFileFormat
 	}
