@@ -196,8 +196,9 @@ func matters(e changelog.Entry) bool {
 	switch e.Action {
 	// A new uid has no cached values. A value that was resolved for a message remains valid when the
 	// purpose is sealed. How values arrive, and the heads of
-	// resolvers, concern no secret. An upgrade changes no value.
-	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing, Upgraded, changelog.AcceptedHead:
+	// resolvers, concern no secret. An upgrade changes no value, and neither does another wrap of its
+	// data key.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, RequiredSealing, NotRequiredSealing, Upgraded, Rewrapped, changelog.AcceptedHead:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {
