@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
@@ -49,6 +50,9 @@ type Resources interface {
 	Prefixes(resource, uid string) []kv.Key
 	// Ref returns the ref of a row with one of these prefixes.
 	Ref(resource, uid string, key []byte) (string, error)
+	// Stated returns the forms of such a row that an entry may state, which are alternatives. A
+	// service omits what changes without an entry, or returns only the value of the row.
+	Stated(ref string, value []byte) [][]byte
 }
 
 // A Resource is what an own row states about its resource.
@@ -121,6 +125,13 @@ func (r Resource) matches(newest changelog.Entry, value []byte) error {
 func Check(r kv.Reader, resources Resources, own Resource, value []byte) error {
 	_, err := newComparison(resources, own).step(r, value, math.MaxInt)
 	return err
+}
+
+// States reports whether an entry states a row that is not an own row.
+func States(e changelog.Entry, resources Resources, ref string, value []byte) bool {
+	return slices.ContainsFunc(resources.Stated(ref, present(value)), func(form []byte) bool {
+		return e.State(ref, present(form)) == changelog.Matches
+	})
 }
 
 // get returns the value of a key, which is nil if there is no such row, and not nil otherwise.

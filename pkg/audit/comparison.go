@@ -114,7 +114,7 @@ func (c *comparison) compareRow(row kv.Pair) error {
 		return mismatch("no entry states a row")
 	}
 	delete(c.stated, ref)
-	if e.State(ref, present(row.Value)) != changelog.Matches {
+	if !States(e, c.resources, ref, row.Value) {
 		return mismatch("a row differs from the newest entry that states it")
 	}
 	return nil

@@ -51,6 +51,9 @@ func NewAuthenticator(current byte, secrets map[byte][32]byte) (*Authenticator, 
 	return a, nil
 }
 
+// Current returns the generation under which rows are written.
+func (a *Authenticator) Current() byte { return a.current }
+
 // Seal returns the stored form of a row.
 func (a *Authenticator) Seal(key, value []byte) []byte {
 	stored := make([]byte, 1, Overhead+len(value))

@@ -177,29 +177,50 @@ func (db *DB) Attach(name string, log kv.Log) {
 
 // Authenticate makes the store write rows with MACs, and refuse rows without. It exempts the rows
 // whose keys start with a prefix, such as those with the wrapped keys from which the authenticator's
-// secrets derive; they keep their checksums. Call it before the store is used for other rows.
+// secrets derive; they keep their checksums. The first call comes before the store is used for other
+// rows. Further calls replace the authenticator of a running store, from the next transaction on. The
+// new one must read all generations that [DB.Generations] counts, and the exempt rows must be the same.
 func (db *DB) Authenticate(a *kv.Authenticator, except []byte) {
 	db.rows.Store(&rows{authenticator: a, except: except})
 }
 
 // View implements [kv.Store]. Views and updates never wait for each other.
 func (db *DB) View(ctx context.Context, fn func(kv.Reader) error) error {
+	return db.view(ctx, func(s *snapshot) error { return fn(s) })
+}
+
+func (db *DB) view(ctx context.Context, fn func(*snapshot) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if db.closed.Load() {
 		return kv.ErrClosed
 	}
-	base, err := db.states.acquire()
-	if err != nil {
+	var s snapshot
+	if err := db.begin(&s); err != nil {
 		return err
 	}
-	var s snapshot
-	s.begin(base, db.rows.Load())
 	defer s.end()
 	// Reading a damaged disk raises faults, see guard.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return fn(&s)
+}
+
+// begin lets a snapshot read the newest state, with an authenticator that was in use when the state was
+// the newest one. A later one may lack a generation of the state, and an earlier one the newest.
+func (db *DB) begin(s *snapshot) error {
+	for {
+		rows := db.rows.Load()
+		base, err := db.states.acquire()
+		if err != nil {
+			return err
+		}
+		if rows == db.rows.Load() {
+			s.begin(base, rows)
+			return nil
+		}
+		base.release()
+	}
 }
 
 // Update implements [kv.Store]. If ctx ends before fn starts, fn does not run. After fn has

@@ -238,14 +238,7 @@ func (g *group) layers() []*overlay {
 // begin lets a snapshot read the newest state. While the previous group is being committed, that
 // state changes from the one before it to the one with it, which are the same below its writes.
 // No state is held between functions, because mapping the file again waits for all readers.
-func (g *group) begin(s *snapshot) error {
-	base, err := g.db.states.acquire()
-	if err != nil {
-		return err
-	}
-	s.begin(base, g.db.rows.Load())
-	return nil
-}
+func (g *group) begin(s *snapshot) error { return g.db.begin(s) }
 
 func (g *group) add(t *tx) {
 	t.writes.all(func(e entry) bool {

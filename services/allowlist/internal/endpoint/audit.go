@@ -47,6 +47,9 @@ func (Rows) Prefixes(string, string) []kv.Key { return nil }
 // Ref implements [audit.Resources].
 func (Rows) Ref(string, string, []byte) (string, error) { return "", errNoRow }
 
+// Stated implements [audit.Resources].
+func (Rows) Stated(_ string, value []byte) [][]byte { return [][]byte{value} }
+
 // A compared is a stored state of an endpoint.
 type compared struct {
 	name Name

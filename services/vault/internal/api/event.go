@@ -62,7 +62,7 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_SEALING_REQUIRED
 	case secret.NotRequiredSealing:
 		return vaultv1.SecretChange_ACTION_SEALING_NOT_REQUIRED
-	case secret.Upgraded:
+	case secret.Upgraded, secret.Rewrapped:
 		return vaultv1.SecretChange_ACTION_UPGRADED
 	default:
 		return vaultv1.SecretChange_ACTION_UNSPECIFIED

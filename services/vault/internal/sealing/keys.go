@@ -7,9 +7,10 @@
 //
 // # Keys
 //
-// There is one pair for each key of the vault's keyring. [Open] creates the next pair when the
-// keyring seals with another key than before. The replaced pair continues to open values for
-// [Retention], and is then deleted. Private keys are stored sealed by the keyring:
+// There is one pair for each key of the vault's keyring. [Open] and [Keys.Rotate] create the next pair
+// when the keyring seals with another key than before. The replaced pair continues to open values for
+// [Retention], and is then deleted. Private keys are stored sealed by the keyring. [Keys.Rewrap] seals
+// them again, so that the pairs do not depend on earlier keys:
 //
 //	sealing-key/{key id} → pair
 //
@@ -77,8 +78,9 @@ type Keys struct {
 	kv  kv.Store
 	now func() time.Time
 
-	mu    sync.RWMutex
-	pairs []pair // newest first
+	changing sync.Mutex // held by changes of the rows
+	mu       sync.RWMutex
+	pairs    []pair // newest first
 }
 
 // Open opens the keys in the store, and creates a new key if the key with which the keyring now
@@ -90,7 +92,7 @@ func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func()
 		return err
 	})
 	if err == nil && !current(k.pairs, ring) {
-		err = k.rotate(ctx, ring)
+		err = k.Rotate(ctx, ring)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open sealing keys: %w", err)
@@ -98,20 +100,109 @@ func Open(ctx context.Context, store kv.Store, ring *keyring.Keyring, now func()
 	return k, nil
 }
 
-// rotate adds a pair for the keyring's current key, unless a concurrent start already did.
-func (k *Keys) rotate(ctx context.Context, ring *keyring.Keyring) error {
+// Rotate adds a pair for the key with which the keyring now seals, unless there is one, and seals all
+// pairs under it. Then [Open] does not need the earlier keys.
+func (k *Keys) Rotate(ctx context.Context, ring *keyring.Keyring) error {
 	made, err := generate(ring, k.now())
 	if err != nil {
-		return fmt.Errorf("make key: %w", err)
+		return fmt.Errorf("make sealing key: %w", err)
 	}
-	return k.kv.Update(ctx, func(tx kv.Tx) error {
-		pairs, err := load(tx, ring)
-		if err == nil && !current(pairs, ring) {
-			pairs, err = replace(tx, pairs, made, ring)
+	err = k.change(ctx, ring, func(tx kv.Tx, pairs []pair) ([]pair, error) {
+		if current(pairs, ring) {
+			return pairs, nil
 		}
-		k.pairs = pairs
+		if made.ring != ring.KeyID() || made.sealedBy() != ring.KeyID() { // it was replaced in the meantime
+			if made, err = generate(ring, k.now()); err != nil {
+				return nil, err
+			}
+		}
+		return replace(tx, pairs, made, ring)
+	})
+	if err != nil {
+		return fmt.Errorf("rotate sealing keys: %w", err)
+	}
+	return k.Rewrap(ctx, ring)
+}
+
+// maxResealed is the maximum number of pairs that one transaction seals again.
+const maxResealed = 16
+
+// Rewrap seals the pairs that another key than that with which the keyring now seals has sealed again.
+// The pairs remain the same.
+func (k *Keys) Rewrap(ctx context.Context, ring *keyring.Keyring) error {
+	for more := true; more; {
+		err := k.change(ctx, ring, func(tx kv.Tx, pairs []pair) (_ []pair, err error) {
+			pairs, more, err = reseal(tx, pairs, ring)
+			return pairs, err
+		})
+		if err != nil {
+			return fmt.Errorf("rewrap sealing keys: %w", err)
+		}
+	}
+	return nil
+}
+
+// reseal seals some pairs again, and reports whether there may be more.
+func reseal(tx kv.Tx, pairs []pair, ring *keyring.Keyring) (all []pair, more bool, err error) {
+	resealed := 0
+	for i, p := range pairs {
+		if p.sealedBy() == ring.KeyID() {
+			continue
+		}
+		if resealed++; resealed > maxResealed {
+			return pairs, true, nil
+		}
+		if pairs[i], err = p.expiring(ring, p.Expires); err != nil {
+			return nil, false, fmt.Errorf("seal key: %w", err)
+		}
+		if err := tx.Put(rowKey(p.ID), pairs[i].row); err != nil {
+			return nil, false, fmt.Errorf("write key: %w", err)
+		}
+	}
+	return pairs, false, nil
+}
+
+// change changes the pairs in a transaction that reads their rows.
+func (k *Keys) change(ctx context.Context, ring *keyring.Keyring, fn func(tx kv.Tx, pairs []pair) ([]pair, error)) error {
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	var changed []pair
+	err := k.kv.Update(ctx, func(tx kv.Tx) error {
+		pairs, err := load(tx, ring)
+		if err == nil {
+			changed, err = fn(tx, pairs)
+		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pairs = changed
+	return nil
+}
+
+// DependsOn returns the number of pairs by the ID of the key of the keyring that seals them.
+func (k *Keys) DependsOn(ctx context.Context) (counts map[string]uint64, err error) {
+	err = k.kv.View(ctx, func(r kv.Reader) error {
+		counts = make(map[string]uint64)
+		for row, err := range r.Scan(kv.Prefix(kv.NewKey(space), maxPairs)) {
+			if err != nil {
+				return err
+			}
+			s, err := decode(row.Value)
+			if err != nil {
+				return err
+			}
+			counts[keyring.WrappedBy(s.Private)]++
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count sealing keys: %w", err)
+	}
+	return counts, nil
 }
 
 // List returns the keys that have not expired, newest first.
@@ -141,6 +232,8 @@ func (k *Keys) find(id string) (tink.HybridDecrypt, bool) {
 
 // Forget deletes expired keys, some at a time, and reports whether other keys will expire.
 func (k *Keys) Forget(ctx context.Context) (more bool, err error) {
+	k.changing.Lock()
+	defer k.changing.Unlock()
 	over, more := k.over()
 	if len(over) == 0 {
 		return more, nil

@@ -71,7 +71,16 @@ func openPair(ring *keyring.Keyring, id string, row []byte) (pair, error) {
 	return p, nil
 }
 
-// expiring returns the pair with an expiry, after it was replaced.
+// sealedBy returns the ID of the key of the keyring that sealed the private key.
+func (p pair) sealedBy() string {
+	s, err := decode(p.row)
+	if err != nil {
+		return "" // no key has this ID
+	}
+	return keyring.WrappedBy(s.Private)
+}
+
+// expiring returns the pair, sealed again, with an expiry, after it was replaced.
 func (p pair) expiring(ring *keyring.Keyring, at time.Time) (pair, error) {
 	s, err := decode(p.row)
 	if err != nil {

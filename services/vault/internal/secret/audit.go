@@ -75,6 +75,12 @@ func (Rows) Prefixes(of, uid string) []kv.Key {
 	return prefixes
 }
 
+// Stated implements [audit.Resources]. Entries state the rows of versions without the wraps of their
+// data keys, except those of earlier releases, which state the whole row.
+func (Rows) Stated(ref string, value []byte) [][]byte {
+	return [][]byte{statedForm(ref, value), value}
+}
+
 // Ref implements [audit.Resources].
 func (Rows) Ref(of, uid string, key []byte) (string, error) {
 	name, err := ParseName(of)

@@ -141,7 +141,7 @@ func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret
 	if err := audit.Absent(tx, sec.Name.String()); err != nil {
 		return Secret{}, err
 	}
-	if err := putValue(tx, &sec, sec.Created, stored); err != nil {
+	if err := s.putValue(tx, &sec, sec.Created, stored); err != nil {
 		return Secret{}, err
 	}
 	if err := putUpdated(tx, &sec); err != nil {
@@ -168,7 +168,10 @@ func putUpdated(tx *writes, sec *Secret) error {
 }
 
 // putValue writes a value as the last version of the secret, whose row must be written, too.
-func putValue(tx *writes, sec *Secret, at time.Time, stored Stored) error {
+func (s *Store) putValue(tx *writes, sec *Secret, at time.Time, stored Stored) (err error) {
+	if stored.Sealed, err = s.underPrimary(*sec, sec.Last, stored.Sealed); err != nil {
+		return err
+	}
 	v := Version{
 		Number: sec.Last, State: Enabled, Created: at, Sealed: stored.Sealed,
 		Prints: stored.Prints, Public: stored.Public, Facts: stored.Facts,

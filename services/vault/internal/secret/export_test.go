@@ -2,9 +2,12 @@ package secret
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"strconv"
 
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
@@ -82,3 +85,31 @@ const ManyOutdated = manyOutdated
 
 // RemoveOutdated makes the next change remove all outdated rows.
 func (s *Store) RemoveOutdated() { s.outdatedDue.Store(0) }
+
+// SetKeys replaces the keyring, as a rotation does for the one that all parts of a vault share.
+func (s *Store) SetKeys(keys *keyring.Keyring) { s.keys = keys }
+
+// StateWhole writes a version again with an entry that states all of its row, as an earlier release
+// did.
+func (s *Store) StateWhole(ctx context.Context, of Name, number uint32) error {
+	return s.write(ctx, func(tx *writes) error {
+		sec, err := loadIntact(tx, of)
+		if err != nil {
+			return err
+		}
+		v, err := loadVersion(tx, sec, number)
+		if err != nil {
+			return err
+		}
+		if err := rewriteVersion(tx, &sec, v); err != nil {
+			return err
+		}
+		at := versionRow(sec.Name, sec.UID, number)
+		whole, err := tx.Get(at.key)
+		if err != nil {
+			return err
+		}
+		tx.add(changelog.Row{Ref: at.ref, Value: whole})
+		return s.touch(tx, Call{}, &sec, entry{action: EnabledVersion, version: number, at: s.timestamp()})
+	})
+}

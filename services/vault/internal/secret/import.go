@@ -149,7 +149,7 @@ func (w *importing) next() uint64 {
 func (w *importing) list(at row, m proto.Message) {
 	w.next()
 	last := len(w.listed) - 1
-	w.listed[last] = append(w.listed[last], changelog.Row{Ref: at.ref, Value: w.put(at.key, m)})
+	w.listed[last] = append(w.listed[last], changelog.Row{Ref: at.ref, Value: statedForm(at.ref, w.put(at.key, m))})
 }
 
 // assignLedgers gives each version of a KEY a ledger. Versions without one share that of the

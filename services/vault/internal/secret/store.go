@@ -77,6 +77,8 @@ type Store struct {
 	outdated    chan kv.Range // rows by update time to examine; holds one element
 	outdatedDue atomic.Uint64 // the number of changes after which to examine all
 
+	shown shown
+
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
@@ -101,6 +103,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		garbage: make(chan struct{}, 1), outdated: make(chan kv.Range, 1),
+		shown: shown{hint: make(chan struct{}, 1)},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -137,6 +140,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	s.stopped.Go(func() { s.collect(ctx) })
 	s.stopped.Go(func() { s.collectOutdated(ctx) })
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
+	s.stopped.Go(func() { s.countShown(ctx) })
 	return s, nil
 }
 

@@ -20,6 +20,12 @@ import (
 //   - The secret's row describes the rows of its versions ([Secret.describes]), and counts its
 //     bindings. Each read of a version compares them, and each change of a binding. The entry
 //     that a version names states the digest of its row, which the first read compares, too.
+//
+// Entries state the row of a version without the wrap of its data key (wrap.go). An attacker can
+// therefore put a row back that differs only in its wrap. That row contains the same value, in the
+// same version and state, so it is harmless while its key exists. Once the key is destroyed, the
+// value does not decrypt: requests fail, and the alarm is raised, until the data key is restored from
+// a backup. Entries of earlier releases state the whole row, so that both forms are accepted.
 
 // tampered describes data that was changed outside of the vault. It never contains a name.
 func tampered(what string) error { return fmt.Errorf("%w: %s", audit.ErrMismatch, what) }
@@ -80,7 +86,7 @@ func (s *Store) firstReadVersion(r kv.Reader, sec Secret, v Version, text []byte
 	if err != nil {
 		return read("change log", err)
 	}
-	if len(entries) == 0 || entries[0].Sequence != v.LastChange || entries[0].Resource != sec.Name.String() || entries[0].State(ref, text) != changelog.Matches {
+	if len(entries) == 0 || entries[0].Sequence != v.LastChange || entries[0].Resource != sec.Name.String() || !audit.States(entries[0], Rows{}, ref, text) {
 		return tampered("a version differs from its entry in the change log")
 	}
 	s.compared.Add(seen)

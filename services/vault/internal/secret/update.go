@@ -176,7 +176,7 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 			return Secret{}, err
 		}
 		e.detail.WeakReason = added.stored.WeakReason
-		if err := putValue(tx, &after, after.Updated, added.stored); err != nil {
+		if err := s.putValue(tx, &after, after.Updated, added.stored); err != nil {
 			return Secret{}, err
 		}
 		if added.waits {

@@ -199,8 +199,8 @@ func matters(e changelog.Entry) bool {
 	}
 	switch e.Action {
 	// A new uid has no cached values. A value that was resolved for a message remains valid when the
-	// purpose is sealed. An upgrade changes no value.
-	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, Upgraded:
+	// purpose is sealed. An upgrade changes no value, and neither does another wrap of its data key.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, Upgraded, Rewrapped:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {

@@ -56,7 +56,7 @@ func (w *writes) put(at row, m proto.Message) error {
 	if err != nil {
 		return err
 	}
-	w.add(changelog.Row{Ref: at.ref, Value: value})
+	w.add(changelog.Row{Ref: at.ref, Value: statedForm(at.ref, value)})
 	return w.Put(at.key, value)
 }
 
