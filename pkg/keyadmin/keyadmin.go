@@ -42,8 +42,6 @@ const (
 	DestroyedKey     = "keyring_key_destroyed"
 	ReplacedProvider = "keyring_provider_replaced"
 	RetiredRoots     = "keyring_roots_retired"
-	StartedRewrap    = "keyring_rewrap_started"
-	EndedRewrap      = "keyring_rewrap_ended"
 )
 
 // everywhere is the scope of the entries, which belong to no single workspace.
@@ -62,24 +60,21 @@ type Store interface {
 
 // Values are the values that depend on the keys of a keyset.
 type Values interface {
-	// Rotated is called after another key became the primary one, and at the start. It may be called
-	// again for the same key.
+	// Rotated is called after another key became the primary one.
 	Rotated(ctx context.Context) error
 	// DependOn counts what depends on each key. It counts everything, so it takes time. Nothing new
 	// depends on a key that is not primary before the call.
 	DependOn(ctx context.Context) (map[string]uint64, error)
 	// Counted returns recent numbers, and whether there are any.
 	Counted() (map[string]uint64, bool)
-	// Rewrap starts to make all values depend on the primary key, unless that is running.
-	Rewrap(ctx context.Context, rate uint32, record Record) (Rewrap, error)
-	// CancelRewrap ends it.
-	CancelRewrap(ctx context.Context, record Record) (Rewrap, error)
-	// RewrapState returns the last run, which is zero if there was none.
+	// Rewrap starts to make all values depend on the primary key, at most rate secrets a second, and
+	// returns the run. A rate of 0 is the default. If a run is in progress, it returns that one.
+	Rewrap(ctx context.Context, author changelog.Author, rate uint32) (Rewrap, error)
+	// CancelRewrap ends a run in progress, and returns the last one.
+	CancelRewrap(ctx context.Context, author changelog.Author) (Rewrap, error)
+	// RewrapState returns the last run, which is zero before the first one.
 	RewrapState() Rewrap
 }
-
-// A Record writes an entry about a rewrap to the change log.
-type Record func(tx kv.Tx, action string) error
 
 // A Rewrap is the state of a run over all values.
 type Rewrap struct {
@@ -143,7 +138,7 @@ type Keyring struct {
 	Versions map[string]uint64
 	Counted  bool
 	LogKey   string
-	// Rewrap is zero if there was none.
+	// Rewrap is zero before the first run.
 	Rewrap Rewrap
 }
 
@@ -261,24 +256,13 @@ func (a *Admin) ReplaceProvider(ctx context.Context, author changelog.Author, ur
 	})
 }
 
-// Rewrap starts to make all values depend on the primary key, at most rate secrets a second, and
-// returns the run. If one is running, it returns that one.
-func (a *Admin) Rewrap(ctx context.Context, author changelog.Author, rate uint32) (Rewrap, error) {
-	return a.Values.Rewrap(ctx, rate, a.recordRewrap(author))
-}
-
-// CancelRewrap ends a run, and returns the last one.
-func (a *Admin) CancelRewrap(ctx context.Context, author changelog.Author) (Rewrap, error) {
-	return a.Values.CancelRewrap(ctx, a.recordRewrap(author))
-}
-
-// RecordRewrap writes an entry about a rewrap that ended by itself.
-func (a *Admin) RecordRewrap(tx kv.Tx, action string) error {
-	return a.recordRewrap(a.system())(tx, action)
-}
-
-func (a *Admin) recordRewrap(author changelog.Author) Record {
-	return func(tx kv.Tx, action string) error { return a.record(author, action, "")(tx) }
+// RecordRewrap writes the entry about a run over all values that starts or ends. The author is zero
+// for a run that ends by itself.
+func (a *Admin) RecordRewrap(tx kv.Tx, author changelog.Author, action string) error {
+	if author.Actor.Subject == "" {
+		author = a.system()
+	}
+	return a.record(author, "keyring_"+action, "")(tx)
 }
 
 func (a *Admin) change(ctx context.Context, do func() error) error {

@@ -14,9 +14,6 @@ import (
 	keyringv1 "github.com/keyward/keyward/proto/gen/keyward/keyring/v1"
 )
 
-// defaultRate is the default of RewrapSecrets, in secrets a second.
-const defaultRate = 2000
-
 // A Server answers the methods of a KeyringService. That of each service embeds it.
 type Server struct {
 	admin *Admin
@@ -79,11 +76,7 @@ func (s *Server) ReplaceKeyProvider(ctx context.Context, req *keyringv1.ReplaceK
 
 // RewrapSecrets starts to wrap data keys under the primary key.
 func (s *Server) RewrapSecrets(ctx context.Context, req *keyringv1.RewrapSecretsRequest) (*keyringv1.RewrapSecretsResponse, error) {
-	rate := req.GetRate()
-	if rate == 0 {
-		rate = defaultRate
-	}
-	run, err := s.admin.Rewrap(ctx, author(ctx, req), rate)
+	run, err := s.admin.Values.Rewrap(ctx, author(ctx, req), req.GetRate())
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +85,7 @@ func (s *Server) RewrapSecrets(ctx context.Context, req *keyringv1.RewrapSecrets
 
 // CancelRewrap cancels RewrapSecrets.
 func (s *Server) CancelRewrap(ctx context.Context, req *keyringv1.CancelRewrapRequest) (*keyringv1.CancelRewrapResponse, error) {
-	run, err := s.admin.CancelRewrap(ctx, server.Author(ctx, req.GetParent(), ""))
+	run, err := s.admin.Values.CancelRewrap(ctx, server.Author(ctx, req.GetParent(), ""))
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +137,7 @@ func stateToProto(s keyring.KeyState) keyringv1.Key_State {
 	}[s]
 }
 
-// rewrapToProto returns nil if there was no run.
+// rewrapToProto returns nil before the first run.
 func rewrapToProto(r Rewrap) *keyringv1.Rewrap {
 	if r.State == 0 {
 		return nil

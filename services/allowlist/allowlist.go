@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ import (
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/keyadmin"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
@@ -119,6 +121,7 @@ type Allowlist struct {
 	heads *witness.Witness
 	vault *vaultclient.Vault
 	api   *api.Server
+	admin *keyadmin.Admin
 
 	alarm     *audit.Alarm
 	auditor   *audit.Auditor
@@ -195,19 +198,22 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 			return nil, errors.Join(fmt.Errorf("compare with the change log: %w", err), store.Close(), conn.Close())
 		}
 	}
-	if err := a.assemble(ctx, cfg, keys, logger, around); err != nil {
+	if err := a.assemble(ctx, cfg, store, keys, logger, around); err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	return a, nil
 }
 
 // assemble builds the allowlist on an open store and starts its tasks.
-func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
+func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
 	pages, err := page.NewSealer(keys.Derive("page tokens"), around.now)
 	if err != nil {
 		return fmt.Errorf("prepare page tokens: %w", err)
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), around.now)
+	a.admin = keyadmin.New(keyadmin.Config{
+		Service: purpose, Keys: keys, Store: store, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
+	})
 	out, err := cfg.Verification.open()
 	if err != nil {
 		return err
@@ -261,6 +267,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 		return nil
 	}
 	a.tasks.Go(func() { a.auditor.Run(background) })
+	a.tasks.Go(func() { a.admin.Run(background) })
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
@@ -273,7 +280,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyr
 
 // measure registers the metrics of the comparison with the change log.
 func (a *Allowlist) measure(metrics prometheus.Registerer) error {
-	for _, c := range append(a.auditor.Collectors(), a.alarm.Collector()) {
+	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors()), a.alarm.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -326,8 +333,13 @@ func (a *Allowlist) senders(name endpoint.Name) []string {
 	return nil
 }
 
-// Register adds the allowlist's service to a gRPC server.
-func (a *Allowlist) Register(r grpc.ServiceRegistrar) { a.api.Register(r) }
+// Register adds the allowlist's services to a gRPC server.
+func (a *Allowlist) Register(r grpc.ServiceRegistrar) {
+	a.api.Register(r)
+	allowlistv1.RegisterKeyringServiceServer(r, keyringService{
+		Server: keyadmin.NewServer(a.admin, allowlistv1.KeyringService_RotateKeyring_FullMethodName),
+	})
+}
 
 // MaxReceiveBytes returns the maximum request sizes of the methods that take bodies.
 func (a *Allowlist) MaxReceiveBytes() map[string]int {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/keyadmin"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
@@ -29,7 +31,9 @@ import (
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/transit"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/api"
+	"github.com/keyward/keyward/services/vault/internal/rewrap"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 	"github.com/keyward/keyward/services/vault/internal/witness"
 )
@@ -79,6 +83,8 @@ type Vault struct {
 	secrets *secret.Store
 	heads   *witness.Heads
 	api     *api.Server
+	admin   *keyadmin.Admin
+	rewraps *rewrap.Operation
 	alarm   *audit.Alarm
 	auditor *audit.Auditor
 
@@ -100,6 +106,8 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	v.stop = stop
 	v.tasks.Go(func() { v.auditor.Run(background) })
+	v.tasks.Go(func() { v.admin.Run(background) })
+	v.tasks.Go(func() { v.rewraps.Run(background) })
 	return v, nil
 }
 
@@ -156,17 +164,34 @@ func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Ke
 	if err != nil {
 		return err
 	}
+	v.rewraps, err = rewrap.Open(ctx, rewrap.Config{
+		KV: v.store, Secrets: secrets, Primary: keys.KeyID, Record: v.recordRewrap, Logger: logger,
+		Report: func(ctx context.Context, err error) { _ = v.alarm.Report(ctx, audit.InBackground, err) },
+	})
+	if err != nil {
+		return err
+	}
+	v.admin = keyadmin.New(keyadmin.Config{
+		Service: purpose, Keys: keys, Store: store, Log: log, Ledger: ledger,
+		Values: values{secrets, v.rewraps}, Logger: logger, Now: time.Now,
+	})
 	v.log, v.secrets, v.heads = log, secrets, heads
 	v.api = api.New(secrets, heads, ledger, pages, recipients)
 	return nil
 }
 
-// Register adds the vault's service to a gRPC server.
-func (v *Vault) Register(r grpc.ServiceRegistrar) { v.api.Register(r) }
+// Register adds the vault's services to a gRPC server.
+func (v *Vault) Register(r grpc.ServiceRegistrar) {
+	v.api.Register(r)
+	vaultv1.RegisterKeyringServiceServer(r, keyringService{
+		Server: keyadmin.NewServer(v.admin, vaultv1.KeyringService_RotateKeyring_FullMethodName),
+	})
+}
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	for _, c := range append(v.auditor.Collectors(), v.alarm.Collector(), v.heads.Collector()) {
+	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors())
+	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

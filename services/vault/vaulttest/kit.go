@@ -31,6 +31,7 @@ type Kit struct {
 // A Client makes calls as one caller.
 type Client struct {
 	vaultv1.VaultServiceClient
+	Keyring vaultv1.KeyringServiceClient
 	Subject string
 }
 
@@ -66,5 +67,5 @@ func (k *Kit) Start(t testing.TB) {
 func (k *Kit) As(t testing.TB, caller servertest.Caller) Client {
 	t.Helper()
 	conn := k.Env.Dial(t, k.Running.Addr, caller)
-	return Client{vaultv1.NewVaultServiceClient(conn), caller.Subject}
+	return Client{vaultv1.NewVaultServiceClient(conn), vaultv1.NewKeyringServiceClient(conn), caller.Subject}
 }

@@ -305,7 +305,7 @@ func TestAValueThatWasSealedBeforeARotationIsStoredUnderTheNewKey(t *testing.T) 
 	f := newFixture(t)
 	old := f.keys
 	check(t, vaulttest.AddPrimary(t.Context(), f.kv, f.kek))
-	rotated, err := keyring.Open(t.Context(), f.kv, f.kek, "vault")
+	rotated, err := keyring.Open(t.Context(), f.kv, keyring.Local("file:key", f.kek), "vault")
 	check(t, err)
 	store := &switching{Store: f.kv, before: func() {}}
 	f.kv = store
