@@ -48,6 +48,8 @@ var mayCall = map[string]string{
 	"WitnessCheckpoint": "R", "AcceptResolverCheckpoint": "A", "AcceptVaultCheckpoint": "A",
 	"VaultService.GetCheckpoint": "AR", "VaultService.ProveConsistency": "AR",
 	"AllowlistService.GetCheckpoint": "A", "AllowlistService.ProveConsistency": "A",
+	"GetKeyring": "A", "RotateKeyring": "A", "EnableKey": "A", "DisableKey": "A", "DestroyKey": "A", "ReplaceKeyProvider": "A",
+	"RewrapSecrets": "A", "CancelRewrap": "A",
 	"GetCaller": "*", "ListWorkspaces": "*",
 }
 
@@ -111,6 +113,8 @@ func (d *door) grpcServer(t *testing.T, options ...grpc.ServerOption) *grpc.Serv
 	accessv1.RegisterAccessServiceServer(server, accessv1.UnimplementedAccessServiceServer{})
 	vaultv1.RegisterVaultServiceServer(server, vaultv1.UnimplementedVaultServiceServer{})
 	allowlistv1.RegisterAllowlistServiceServer(server, allowlistv1.UnimplementedAllowlistServiceServer{})
+	vaultv1.RegisterKeyringServiceServer(server, vaultv1.UnimplementedKeyringServiceServer{})
+	allowlistv1.RegisterKeyringServiceServer(server, allowlistv1.UnimplementedKeyringServiceServer{})
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	reflection.Register(server)
 	var err error

@@ -67,6 +67,8 @@ func repeatable(method string, req any) bool {
 		vaultv1.VaultService_ListWorkspaces_FullMethodName,
 		vaultv1.VaultService_ResolveSecret_FullMethodName,
 		vaultv1.VaultService_GetCheckpoint_FullMethodName,
+		vaultv1.KeyringService_GetKeyring_FullMethodName,
+		allowlistv1.KeyringService_GetKeyring_FullMethodName,
 		vaultv1.VaultService_ProveConsistency_FullMethodName,
 		allowlistv1.AllowlistService_GetCheckpoint_FullMethodName,
 		allowlistv1.AllowlistService_ProveConsistency_FullMethodName,
@@ -83,7 +85,11 @@ func repeatable(method string, req any) bool {
 		return true // changes nothing
 	case vaultv1.VaultService_WitnessCheckpoint_FullMethodName,
 		vaultv1.VaultService_AcceptResolverCheckpoint_FullMethodName,
-		allowlistv1.AllowlistService_AcceptVaultCheckpoint_FullMethodName:
+		allowlistv1.AllowlistService_AcceptVaultCheckpoint_FullMethodName,
+		vaultv1.KeyringService_EnableKey_FullMethodName, allowlistv1.KeyringService_EnableKey_FullMethodName,
+		vaultv1.KeyringService_DisableKey_FullMethodName, allowlistv1.KeyringService_DisableKey_FullMethodName,
+		vaultv1.KeyringService_DestroyKey_FullMethodName, allowlistv1.KeyringService_DestroyKey_FullMethodName,
+		vaultv1.KeyringService_RewrapSecrets_FullMethodName, vaultv1.KeyringService_CancelRewrap_FullMethodName:
 		return true // the second call changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,

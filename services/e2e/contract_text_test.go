@@ -71,6 +71,7 @@ func eachInput(t testing.TB, visit func(protoreflect.FieldDescriptor)) {
 	}
 	for _, file := range []protoreflect.FileDescriptor{
 		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,
+		vaultv1.File_keyward_vault_v1_keyring_proto, allowlistv1.File_keyward_allowlist_v1_keyring_proto,
 	} {
 		methods := file.Services().Get(0).Methods()
 		for i := range methods.Len() {

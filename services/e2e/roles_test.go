@@ -70,6 +70,14 @@ var open = map[string][]person{
 	"WitnessCheckpoint":        {},
 	"AcceptResolverCheckpoint": {admin},
 	"AcceptVaultCheckpoint":    {admin},
+	"GetKeyring":               {admin},
+	"RotateKeyring":            {admin},
+	"EnableKey":                {admin},
+	"DisableKey":               {admin},
+	"DestroyKey":               {admin},
+	"ReplaceKeyProvider":       {admin},
+	"RewrapSecrets":            {admin},
+	"CancelRewrap":             {admin},
 	"ListWorkspaces":           {owner, admin, member, sender},
 }
 
@@ -78,6 +86,7 @@ func methods(t testing.TB) []protoreflect.MethodDescriptor {
 	var all []protoreflect.MethodDescriptor
 	for _, file := range []protoreflect.FileDescriptor{
 		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,
+		vaultv1.File_keyward_vault_v1_keyring_proto, allowlistv1.File_keyward_allowlist_v1_keyring_proto,
 	} {
 		list := file.Services().Get(0).Methods()
 		for i := range list.Len() {

@@ -112,6 +112,8 @@ func backends(conn grpc.ClientConnInterface) []gateway.Backend {
 	return []gateway.Backend{
 		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_service_proto.Services().ByName("VaultService")},
 		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")},
+		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_keyring_proto.Services().ByName("KeyringService")},
+		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_keyring_proto.Services().ByName("KeyringService")},
 	}
 }
 
@@ -122,6 +124,8 @@ func (e *env) dial(t testing.TB) *grpc.ClientConn {
 	srv := grpc.NewServer(grpc.UnaryInterceptor(e.serve))
 	vaultv1.RegisterVaultServiceServer(srv, vaultv1.UnimplementedVaultServiceServer{})
 	allowlistv1.RegisterAllowlistServiceServer(srv, allowlistv1.UnimplementedAllowlistServiceServer{})
+	vaultv1.RegisterKeyringServiceServer(srv, vaultv1.UnimplementedKeyringServiceServer{})
+	allowlistv1.RegisterKeyringServiceServer(srv, allowlistv1.UnimplementedKeyringServiceServer{})
 	go srv.Serve(lis)
 	t.Cleanup(srv.Stop)
 	options := append(gateway.DialOptions(),

@@ -70,6 +70,20 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"GET", "/v1/workspaces/-/allowlist/checkpoint", "", "GetCheckpoint"},
 		{"GET", "/v1/workspaces/-/allowlist/consistencyProof?fromSize=1&toSize=2", "", "ProveConsistency"},
 		{"POST", "/v1/workspaces/-/allowlist/vaultCheckpoint:accept", `{"reason":"r"}`, "AcceptVaultCheckpoint"},
+		{"GET", "/v1/workspaces/-/vault/keyring", "", "GetKeyring"},
+		{"POST", "/v1/workspaces/-/vault/keyring:rotate", `{"reason":"r"}`, "RotateKeyring"},
+		{"POST", "/v1/workspaces/-/vault/keyring:enableKey", `{"keyId":"00000000"}`, "EnableKey"},
+		{"POST", "/v1/workspaces/-/vault/keyring:disableKey", `{"keyId":"00000000"}`, "DisableKey"},
+		{"POST", "/v1/workspaces/-/vault/keyring:destroyKey", `{"keyId":"00000000","reason":"r"}`, "DestroyKey"},
+		{"POST", "/v1/workspaces/-/vault/keyring:replaceProvider", `{}`, "ReplaceKeyProvider"},
+		{"POST", "/v1/workspaces/-/vault/keyring:rewrap", `{"rate":5}`, "RewrapSecrets"},
+		{"POST", "/v1/workspaces/-/vault/keyring:cancelRewrap", "", "CancelRewrap"},
+		{"GET", "/v1/workspaces/-/allowlist/keyring", "", "GetKeyring"},
+		{"POST", "/v1/workspaces/-/allowlist/keyring:rotate", `{"reason":"r"}`, "RotateKeyring"},
+		{"POST", "/v1/workspaces/-/allowlist/keyring:enableKey", `{"keyId":"00000000"}`, "EnableKey"},
+		{"POST", "/v1/workspaces/-/allowlist/keyring:disableKey", `{"keyId":"00000000"}`, "DisableKey"},
+		{"POST", "/v1/workspaces/-/allowlist/keyring:destroyKey", `{"keyId":"00000000","reason":"r"}`, "DestroyKey"},
+		{"POST", "/v1/workspaces/-/allowlist/keyring:replaceProvider", `{}`, "ReplaceKeyProvider"},
 		{"GET", "/v1/presets", "", "ListPresets"},
 		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
 		{"GET", "/v1/workspaces:endpoints", "", "ListWorkspaces"},
@@ -87,7 +101,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 	}
 	// A binding that is not in the table has no test.
 	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
-		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto); len(tests)-4 != want {
+		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto) + bindings(vaultv1.File_keyward_vault_v1_keyring_proto) +
+		bindings(allowlistv1.File_keyward_allowlist_v1_keyring_proto); len(tests)-4 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}
 }
