@@ -404,7 +404,7 @@ func TestARestoredVaultIsAcceptedWithAnOldPin(t *testing.T) {
 // keyOf returns the verifier key of a vault's log with the key that is named by a number.
 func keyOf(t *testing.T, number byte) string {
 	t.Helper()
-	log, err := changelog.New([][32]byte{{number}}, "vault", time.Now)
+	changes, err := changelog.New([][32]byte{{number}}, "vault", time.Now)
 	allowlisttest.Must(t, err)
-	return log.VerifierKey()
+	return changes.VerifierKey()
 }
