@@ -14,7 +14,7 @@
 //   - Stored data is verified before it is extended: a log never signs a head on top of one
 //     that it did not sign itself.
 //   - The key of the log can be replaced ([Log.Succeed]). The old key signs the new one, so that
-//     whoever knows one key of the log relies on its present key.
+//     a witness that knows one key of the log can rely on the present one.
 //   - [Log.Verify] detects every change to the stored data, except for a store that was
 //     restored to an earlier state as a whole. A [Witness] in another program detects that: it
 //     keeps the last head, and requires a proof ([Prove]) that each new one extends it.

@@ -28,7 +28,7 @@ type pending struct {
 
 func newKeys(seeds [][ed25519.SeedSize]byte, name string) (*keys, error) {
 	if len(seeds) == 0 {
-		return nil, errors.New("change log key: there is none")
+		return nil, errors.New("change log key: a log needs at least one")
 	}
 	k := new(keys)
 	for _, seed := range seeds {

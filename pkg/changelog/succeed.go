@@ -18,8 +18,8 @@ import (
 //
 // Someone who changes the stored successions cannot forge one. They end with the newest key and have
 // all other keys that the log knows in their order, so one that is removed, exchanged or moved is
-// noticed. Only the successions before the oldest known key can be removed unnoticed. Nobody who knows
-// an earlier key relies on the log then, until a person confirms the new key.
+// noticed. Only the successions before the oldest known key can be removed unnoticed. A witness that
+// knows only an earlier key refuses the log then, until a person confirms its head.
 
 // ErrTooManyKeys reports a log whose key was replaced [MaxSuccessions] times.
 var ErrTooManyKeys = errors.New("change log: the key was replaced 1000 times, which is the maximum")

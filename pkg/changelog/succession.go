@@ -67,8 +67,8 @@ func parseSuccession(text, name string) (next string, err error) {
 	return lines[2], nil
 }
 
-// parseKey returns the verifier of a key, which must have its usual form, so that two texts are two
-// keys.
+// parseKey returns the verifier of a key, which must have its usual form, so that two strings are
+// two keys.
 func parseKey(key string) (note.Verifier, error) {
 	verifier, err := note.NewVerifier(key)
 	if err != nil || !strings.HasPrefix(key, fmt.Sprintf("%s+%08x+", verifier.Name(), verifier.KeyHash())) {

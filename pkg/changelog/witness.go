@@ -33,7 +33,7 @@ const everywhere = "workspaces/-"
 // The witness relies on one key. A head that another key signs comes with the successions that lead
 // from the one to the other. They start at the key of the last verified head: a key that was replaced
 // before can sign no succession that the witness follows, even if it is the pinned one. Before the
-// first head, the pinned key is all that the witness knows, so whoever has a replaced key that is
+// first head, the pinned key is all that the witness knows, so a forger with a replaced key that is
 // still pinned can lead the witness elsewhere.
 type Witness struct {
 	name string

@@ -38,7 +38,8 @@ type VaultConfig struct {
 	// WorkloadAPI. The allowlist reads the three files again when they change.
 	Key string `yaml:"key"`
 	// LogKey is the public key of the vault's change log, as `vault log-key` prints it. The
-	// allowlist refuses a vault with another one. Default the key that the allowlist saw first.
+	// allowlist refuses a vault with another one, unless this key signed it as its successor.
+	// Default the key that the allowlist saw first.
 	LogKey string `yaml:"log_key"`
 	// MaxStale is how long cached secrets are used after the last heartbeat of the vault.
 	// A disabled or destroyed version can be used for that long. It is also how long

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -76,8 +75,7 @@ func (w *Witness) logKey(ctx context.Context, before changelog.SignedHead, seen 
 	switch key := seen.Verified.Key; {
 	case seen.Refused != nil || key == before.Key || key == w.pin:
 	case before.Key != "" || w.pin != "":
-		w.logger.WarnContext(ctx, "the key of the vault's change log was replaced, and the key before signed the new one; set vault.log_key to the new one",
-			slog.String("log_key", key))
+		w.logger.WarnContext(ctx, "the key of the vault's change log was replaced, and the key before signed the new one; set vault.log_key to the new one, which GetCheckpoint of the vault returns")
 	default:
 		w.logger.WarnContext(ctx, "the allowlist keeps the key of the vault's change log that it saw first; compare it with the output of `vault log-key`, and set vault.log_key")
 	}
