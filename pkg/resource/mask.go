@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +57,23 @@ func MaskedKeys(mask *fieldmaskpb.FieldMask, field string) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// MergeKeys returns a map with the given keys changed to those of another one, and removed if that does
+// not contain them. Without keys, it returns the other map.
+func MergeKeys(before, changed map[string]string, keys []string) map[string]string {
+	if len(keys) == 0 {
+		return changed
+	}
+	merged := make(map[string]string, len(before)+len(keys))
+	maps.Copy(merged, before)
+	for _, key := range keys {
+		delete(merged, key)
+		if value, present := changed[key]; present {
+			merged[key] = value
+		}
+	}
+	return merged
 }
 
 // exists reports whether a message has a field at the path.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -85,7 +86,7 @@ func (s *Store) accountRemoved(tx *writes, sec Secret) error {
 		return nil
 	}
 	removed := Used{Secrets: 1}
-	for pair, err := range tx.Scan(kv.Prefix(versionsKey(sec.Name, sec.UID), 0)) {
+	for pair, err := range tx.Scan(kv.Prefix(versionsKey(sec.Name, sec.UID), int(sec.Last))) {
 		if err != nil {
 			return read("versions", err)
 		}
@@ -329,9 +330,9 @@ func (q *quotas) scan(workspace string) (total Used, parts []part, err error) {
 // which is empty at the end.
 func usedIn(r kv.Reader, workspace string, after kv.Key) (found Used, last string, err error) {
 	prefix := secretsKey(workspace)
-	all := kv.Prefix(prefix, 0)
+	all := kv.Prefix(prefix, math.MaxInt32) // ends with a secret
 	if after != nil {
-		all.Start = kv.Prefix(after, 0).End // behind all rows of the secret
+		all.Start = kv.After(after)
 	}
 	rows := 0
 	var id string

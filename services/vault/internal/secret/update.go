@@ -2,11 +2,11 @@ package secret
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // A Change describes an update. Fields that are nil, or the zero Value, leave the secret
@@ -135,7 +135,7 @@ func (c Change) apply(r kv.Reader, before Secret, now time.Time) (Secret, error)
 		after.Description = *c.Description
 	}
 	if c.Labels != nil {
-		if after.Labels = c.labels(before); len(after.Labels) > maxLabels {
+		if after.Labels = resource.MergeKeys(before.Labels, *c.Labels, c.LabelKeys); len(after.Labels) > maxLabels {
 			return Secret{}, fault.Field("secret.labels", "must not become more than 64")
 		}
 	}
@@ -167,23 +167,6 @@ func (c Change) apply(r kv.Reader, before Secret, now time.Time) (Secret, error)
 
 // maxLabels is the maximum number of labels, as in the contract.
 const maxLabels = 64
-
-// labels returns the labels of the secret after the change.
-func (c Change) labels(before Secret) map[string]string {
-	if len(c.LabelKeys) == 0 {
-		return *c.Labels
-	}
-	labels := make(map[string]string, len(before.Labels))
-	maps.Copy(labels, before.Labels)
-	for _, key := range c.LabelKeys {
-		if value, present := (*c.Labels)[key]; present {
-			labels[key] = value
-		} else {
-			delete(labels, key)
-		}
-	}
-	return labels
-}
 
 // takes fails if a secret with only public keys would get a private key or another value: public
 // keys serve any purpose, and a secret that served any purpose must not get a private key.
