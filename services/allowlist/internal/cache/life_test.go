@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
 // The clocks of the vault and of the workload need not agree.

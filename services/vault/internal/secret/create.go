@@ -24,7 +24,7 @@ type Draft struct {
 	// KeepVersions is the number of versions to keep, or 0 for all.
 	KeepVersions uint32
 	Expiry       Expiry
-	Value          Value
+	Value        Value
 }
 
 // Create stores a secret with its first version. It fails with SECRET_EXISTS if the name is taken.

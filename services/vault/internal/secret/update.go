@@ -15,8 +15,8 @@ type Change struct {
 	// Etag, if not empty, must be the current etag.
 	Etag string
 	// Usage, if not nil, must be the usage of the secret.
-	Usage        *Usage
-	Description  *string
+	Usage       *Usage
+	Description *string
 	// Labels replaces all labels, or those with LabelKeys if that is not empty. A key that Labels does
 	// not have is then removed.
 	Labels       *map[string]string
