@@ -12,8 +12,8 @@ type life struct {
 	left  time.Duration
 }
 
-// lifeOf returns the life of an answer to a question. It has ended if the vault does not state its own
-// time.
+// lifeOf returns how long an answer to a question of a time may be served: not at all if the vault states
+// an expiry without its own time.
 func lifeOf(asked time.Time, res *vaultv1.ResolveSecretResponse) life {
 	switch {
 	case res.GetExpireTime() == nil:

@@ -75,7 +75,7 @@ func TestALabelOfAMaskIsComparedWithTheValue(t *testing.T) {
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "key", &vaultv1.Secret{Labels: map[string]string{"kept": "another-secret-key"}})
 	_, err := k.Owner.UpdateSecret(t.Context(), masked(&vaultv1.Secret{Value: vaulttest.Text("another-secret-key")}, "value", "labels.team"))
-	vaulttest.WantField(t, "a value beside a label that remains", err, "secret.labels")
+	vaulttest.WantField(t, "a value that a remaining label contains", err, "secret.labels")
 }
 
 func TestTheExpiryHasOneForm(t *testing.T) {

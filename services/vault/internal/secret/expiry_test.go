@@ -99,7 +99,7 @@ func TestASecretIsCreatedWithAnExpiryInTheFuture(t *testing.T) {
 	}
 }
 
-// A workload that caches the value must hear of a change of the expiry.
+// A workload that caches the value must be told when the expiry changes.
 func TestAChangeOfTheExpiryIsWatched(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

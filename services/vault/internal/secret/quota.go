@@ -20,14 +20,14 @@ import (
 // # Quotas
 //
 // A vault may limit what a workspace uses: secrets, versions that are not destroyed, and the bytes of
-// their encrypted values. The counts are kept in memory only, so that they need no rows and no upgrade,
-// and cannot be wrong after a restore. The first change that needs the count of a workspace counts it,
+// their encrypted values. The counts are in memory only, so that they need no rows and no upgrade, and
+// cannot be wrong after a restore. The first change that needs the count of a workspace counts it,
 // in parts, while other changes go on.
 //
 // The count is exact. Each part states the position in the change log at which it was read, and each
 // change has a position, so a change is added to a part if, and only if, the part was read before it. A
-// transaction reserves what it adds before its commit, so that two transactions never share what is
-// left. If it is unknown whether a commit happened, the workspace is counted again.
+// transaction reserves what it adds before its commit, so that two transactions never share the
+// last place. If it is unknown whether a commit happened, the workspace is counted again.
 
 const (
 	// countBatch is the number of rows from which a part ends, with the rows of a secret.
