@@ -102,6 +102,7 @@ func TestAMaskNamesWhatChanges(t *testing.T) {
 		{"a leaf that is not there is refused", []string{"value.bogus"}, nil},
 		{"a leaf below a leaf is refused", []string{"value.text.x"}, nil},
 		{"an empty leaf is refused", []string{"value."}, nil},
+		{"an empty key is refused", []string{"labels."}, nil},
 		{"a leaf of a text is refused", []string{"description.x"}, nil},
 		{"a leaf of a list is refused", []string{"allowed_hosts.x"}, nil},
 		{"an output-only field is refused", []string{"uid"}, nil},
@@ -119,5 +120,47 @@ func TestAMaskNamesWhatChanges(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
 			t.Errorf("%s: MaskedFields(%q): %v (-want +got):\n%s", tt.name, tt.paths, err, diff)
 		}
+	}
+}
+
+func TestAMaskNamesTheKeysOfAMap(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		paths []string
+		want  []string
+	}{
+		{"no mask names no key", nil, nil},
+		{"the whole field", []string{"labels"}, nil},
+		{"keys, each once", []string{"labels.a", "description", "labels.b", "labels.a"}, []string{"a", "b"}},
+		{"the rest of the path is the key", []string{"labels.a.b_c-d"}, []string{"a.b_c-d"}},
+		{"the whole field wins", []string{"labels.a", "labels", "labels.b"}, nil},
+		{"another field", []string{"value.text", "labelsx.a"}, nil},
+	}
+	for _, tt := range tests {
+		got := resource.MaskedKeys(&fieldmaskpb.FieldMask{Paths: tt.paths}, "labels")
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: MaskedKeys(%q) (-want +got):\n%s", tt.name, tt.paths, diff)
+		}
+	}
+}
+
+func TestMergedKeysLeaveTheOthers(t *testing.T) {
+	t.Parallel()
+	before, changed := map[string]string{"a": "1", "b": "2"}, map[string]string{"a": "3", "c": "4"}
+	for _, tt := range []struct {
+		keys []string
+		want map[string]string
+	}{
+		{nil, changed},
+		{[]string{"a"}, map[string]string{"a": "3", "b": "2"}},
+		{[]string{"b", "c", "d"}, map[string]string{"a": "1", "c": "4"}},
+	} {
+		if diff := cmp.Diff(tt.want, resource.MergeKeys(before, changed, tt.keys)); diff != "" {
+			t.Errorf("MergeKeys with %q (-want +got):\n%s", tt.keys, diff)
+		}
+	}
+	if before["a"] != "1" || len(before) != 2 {
+		t.Errorf("MergeKeys changed its argument to %v", before)
 	}
 }

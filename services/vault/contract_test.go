@@ -22,6 +22,7 @@ func TestEveryReasonIsInTheContract(t *testing.T) {
 		string(secret.NotFound), string(secret.Exists), string(secret.InUse), string(secret.VersionNotFound), string(secret.VersionDisabled),
 		string(secret.VersionDestroyed), string(secret.UsageNotAllowed), string(secret.HostNotAllowed), string(secret.NotBound), string(secret.PositionOutOfRange),
 		string(secret.VersionInUse), string(secret.KeyPurposeFixed), string(secret.NonceBudgetExhausted),
+		string(secret.Expired), string(secret.QuotaExceeded),
 	} {
 		_, ours := vaultv1.ErrorReason_value["ERROR_REASON_"+reason]
 		_, shared := commonv1.ErrorReason_value["ERROR_REASON_"+reason]

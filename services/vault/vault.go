@@ -51,6 +51,31 @@ type Config struct {
 	// vault. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
 	Integrity string `yaml:"integrity"`
+	// WorkspaceQuota limits what each workspace may use. Default: no limits.
+	WorkspaceQuota Quota `yaml:"workspace_quota"`
+}
+
+// Quota is what a workspace may use. Changes that would exceed it fail with QUOTA_EXCEEDED; what is
+// stored already stays.
+type Quota struct {
+	// Secrets is the maximum number of secrets. Default 0, no limit.
+	Secrets int64 `yaml:"secrets"`
+	// Versions is the maximum number of versions that are not destroyed, of all secrets together.
+	// Default 0, no limit.
+	Versions int64 `yaml:"versions"`
+	// Bytes is the maximum size of the encrypted values of these versions. Default 0, no limit.
+	Bytes int64 `yaml:"bytes"`
+}
+
+// check returns the errors of the limits.
+func (q Quota) check() []error {
+	var errs []error
+	for name, limit := range map[string]int64{"secrets": q.Secrets, "versions": q.Versions, "bytes": q.Bytes} {
+		if limit < 0 {
+			errs = append(errs, fmt.Errorf("workspace_quota.%s: must be at least 0", name))
+		}
+	}
+	return errs
 }
 
 // Check returns all errors of the configuration, without opening a file.
@@ -59,6 +84,7 @@ func (c Config) Check() error {
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: must be the path of the data file"))
 	}
+	errs = append(errs, c.WorkspaceQuota.check()...)
 	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check())...)
 }
 
@@ -129,14 +155,14 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	}
 	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
-	if err := v.assemble(ctx, store, keys, logger); err != nil {
+	if err := v.assemble(ctx, cfg, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return v, nil
 }
 
 // assemble completes the vault over an open store.
-func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
+func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.LogSeeds(), purpose, time.Now)
 	if err != nil {
 		return fmt.Errorf("open change log: %w", err)
@@ -155,7 +181,7 @@ func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Ke
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
-		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm,
+		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm, Quota: secret.Used(cfg.WorkspaceQuota),
 	})
 	if err != nil {
 		return fmt.Errorf("open secrets: %w", err)

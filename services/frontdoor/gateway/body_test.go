@@ -193,6 +193,7 @@ func TestPatchChangesWhatItsBodyHas(t *testing.T) {
 		{"an explicit mask takes precedence", "?updateMask=labels", `{"description":"d"}`, []string{"labels"}},
 		{"a given mask may be spelled as JSON", "?updateMask=allowedHosts,value.text", `{}`, []string{"allowed_hosts", "value.text"}},
 		{"a given mask may be spelled as proto", "?update_mask=allowed_hosts", `{}`, []string{"allowed_hosts"}},
+		{"a label is named by its key", "?updateMask=labels.team,labels.a-b,labels.a.b,labels.cost_center,labels.costCenter", `{}`, []string{"labels.team", "labels.a-b", "labels.a.b", "labels.cost_center", "labels.cost_center"}},
 		{"an empty object changes nothing", "", `{}`, nil},
 	}
 	for _, tc := range tests {

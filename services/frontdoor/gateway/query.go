@@ -60,7 +60,8 @@ func (rt *route) unknownParameter() *refusal {
 	return r
 }
 
-var maskPaths = regexp.MustCompile(`^[A-Za-z0-9_]+([.,][A-Za-z0-9_]+)*$`)
+// maskPaths matches the paths of a mask. The part after the first dot may be the key of a label.
+var maskPaths = regexp.MustCompile(`^[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?(,[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?)*$`)
 
 // parseParam returns the value of a parameter, or a violation.
 func parseParam(fd protoreflect.FieldDescriptor, text string) (value protoreflect.Value, violation string) {

@@ -105,7 +105,10 @@ func (s *Server) UpdateEndpoint(ctx context.Context, req *allowlistv1.UpdateEndp
 		return nil, err
 	}
 	d := s.draftOf(req.GetEndpoint(), name.Workspace, fields)
-	change := endpoint.Change{Fields: fields, Settings: d.Settings, Etag: req.GetEndpoint().GetEtag()}
+	change := endpoint.Change{
+		Fields: fields, Settings: d.Settings, LabelKeys: resource.MaskedKeys(req.GetUpdateMask(), endpoint.FieldLabels),
+		Etag: req.GetEndpoint().GetEtag(),
+	}
 	updated, err := s.endpoints.Update(ctx, name, change, d.complete(call))
 	if err != nil {
 		return nil, err

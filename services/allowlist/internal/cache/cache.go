@@ -29,6 +29,12 @@
 // MaxStale, nothing is served from the cache: each call asks the vault, and fails if the vault is
 // unreachable. Cached values are overwritten with zeros soon after. Refusals are not cached.
 //
+// # Expiry
+//
+// A value of a secret that expires is served until then. The answer states the time of the vault, so
+// that the two clocks need not agree: the remaining time begins when the question is sent. The vault
+// refuses the next question. It reports a change of the expiry like any other.
+//
 // # Memory
 //
 // Cached values never leave the cache: each caller gets a copy, which it must zero. A value that
@@ -158,6 +164,7 @@ type Cache struct {
 	epochs    epochs
 	logger    *slog.Logger
 	memory    *memory // nil: nothing is cached
+	now       func() time.Time
 }
 
 // New returns a cache of answers of the vault. It caches answers only while [Cache.Run] runs.
@@ -187,6 +194,7 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	c.now = cfg.Now
 	c.recipient = transit.NewRecipient(cfg.Now)
 	if cfg.MaxStale == 0 {
 		return c, nil
@@ -262,6 +270,7 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	asked := c.now()
 	res, err := c.vault.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{
 		Name: ref.Secret, Uid: ref.UID, Version: ref.Version, VersionUid: ref.VersionUID, Purpose: []byte(ref.Purpose), Seal: ref.Seal,
 		Recipient: pair.Public(),
@@ -284,7 +293,8 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(), Previous: previousFromProto(res.GetPrevious()),
 			Sealed: res.GetSealed(),
 		},
-		at: positionFromProto(res.GetPosition()),
+		at:   positionFromProto(res.GetPosition()),
+		life: lifeOf(asked, res),
 	}
 	if a.Version == 0 || ref.Version != 0 && a.Version != ref.Version {
 		a.Plain.Zero()

@@ -29,6 +29,8 @@ type answer struct {
 	Value
 	// at is the position in the vault's change log at which it was read.
 	at position
+	// life is how long the answer may be served.
+	life life
 }
 
 // A position is a place in the change log of one epoch of the vault: the number of changes before
@@ -96,7 +98,12 @@ func newMemory(maxStale time.Duration, now func() time.Time, shown *metrics) (*m
 // look looks up a ref and counts the lookup. The memory is locked.
 func (m *memory) look(ref Ref, now time.Time) (answer, bool) {
 	if !m.stale(now) {
-		if e, ok := m.kept.Get(ref); ok {
+		e, ok := m.kept.Get(ref)
+		if ok && e.life.ended(now) {
+			m.kept.Remove(ref)
+			ok = false
+		}
+		if ok {
 			m.metrics.hits.Inc()
 			e.used = now
 			return e.copied(), true
@@ -234,9 +241,13 @@ func (m *memory) silence(now time.Time) time.Duration {
 	if m.heard.epoch == "" || m.beat.IsZero() {
 		return math.MaxInt64
 	}
-	// After a sleep of the machine, the monotonic clock may lag; after a change of the clock, the
-	// wall clock may be wrong. The larger value is safe.
-	return max(now.Sub(m.beat), now.Round(0).Sub(m.beat.Round(0)))
+	return since(m.beat, now)
+}
+
+// since returns the time that has passed. After a sleep of the machine, the monotonic clock may lag;
+// after a change of the clock, the wall clock may be wrong. The larger value is safe.
+func since(then, now time.Time) time.Duration {
+	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }
 
 // forget drops the cached and pending answers about a secret.

@@ -38,6 +38,8 @@ type fakeVault struct {
 	reading, answering func()
 	// sealing, if not nil, encrypts an answer.
 	sealing func(*vaultv1.ResolveSecretRequest, *vaultv1.ResolveSecretResponse)
+	// expires, if not nil, is how long secrets are still usable.
+	expires *time.Duration
 }
 
 func newFakeVault() *fakeVault {
@@ -124,6 +126,10 @@ func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretR
 	res := &vaultv1.ResolveSecretResponse{
 		Value: valueOf(req.GetName(), version), Version: version, Usage: vaultv1.Usage_USAGE_KEY, Position: v.position(),
 		Previous: previous,
+	}
+	if v.expires != nil { // the clock of the vault is another one
+		read := time.Unix(1_000_000, 0)
+		res.ReadTime, res.ExpireTime = timestamppb.New(read), timestamppb.New(read.Add(*v.expires))
 	}
 	if v.sealing != nil {
 		v.sealing(req, res)

@@ -114,6 +114,8 @@ func requirement(refused fault.Reason, need Need) string {
 		return "must be an existing version"
 	case vaultclient.ReasonVersionDisabled, vaultclient.ReasonVersionDestroyed:
 		return "must be an enabled version"
+	case vaultclient.ReasonSecretExpired:
+		return "must be a secret that has not expired"
 	case vaultclient.ReasonUsageNotAllowed:
 		return "must be a secret of usage " + need.usage().String()
 	case vaultclient.ReasonHostNotAllowed:

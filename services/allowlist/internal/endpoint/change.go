@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // The fields of an endpoint that can be changed, as update masks and the change log name them.
@@ -43,9 +44,14 @@ type Change struct {
 	// Fields are the names of the fields to take from Settings.
 	Fields   []string
 	Settings Settings
+	// LabelKeys, if not empty, are the labels to take from Settings. The others do not change.
+	LabelKeys []string
 	// Etag, if not empty, must be the current one.
 	Etag string
 }
+
+// maxLabels is the maximum number of labels, as in the contract.
+const maxLabels = 64
 
 // apply returns the endpoint after the change.
 func (c Change) apply(before Endpoint) Endpoint {
@@ -57,7 +63,7 @@ func (c Change) apply(before Endpoint) Endpoint {
 		case FieldDescription:
 			e.Description = c.Settings.Description
 		case FieldLabels:
-			e.Labels = c.Settings.Labels
+			e.Labels = resource.MergeKeys(before.Labels, c.Settings.Labels, c.LabelKeys)
 		case FieldMethods:
 			e.Methods = c.Settings.Methods
 		case FieldURL:

@@ -70,8 +70,8 @@ func (r *Registry) reconcilePins(ctx context.Context, e Endpoint, report func(Di
 }
 
 // pinned asks the vault for the uid of the version that a reference names, and reports whether the
-// version exists. It reports false for a version that is disabled or destroyed, which cannot be
-// resolved either.
+// version exists. It reports true for a version that cannot be resolved because it is disabled or
+// destroyed, or because the secret has expired.
 func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid string, there bool, err error) {
 	need := ref.Need
 	if need.credential() {
@@ -82,7 +82,7 @@ func (r *Registry) pinned(ctx context.Context, e Endpoint, ref Reference) (uid s
 	case fault.Is(err, vaultclient.ReasonVersionNotFound):
 		_, err := r.restore(ctx, e, ref) // the endpoint still refers to the secret
 		return "", false, err
-	case fault.Is(err, vaultclient.ReasonVersionDisabled), fault.Is(err, vaultclient.ReasonVersionDestroyed):
+	case fault.Is(err, vaultclient.ReasonVersionDisabled), fault.Is(err, vaultclient.ReasonVersionDestroyed), fault.Is(err, vaultclient.ReasonSecretExpired):
 		return ref.VersionUID, true, nil
 	case err != nil:
 		return "", false, fmt.Errorf("ask for pinned version: %w", err)

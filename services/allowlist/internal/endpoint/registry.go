@@ -13,6 +13,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/resource"
@@ -170,7 +171,11 @@ func (r *Registry) Create(ctx context.Context, name Name, s Settings, call Call)
 // Update changes an endpoint. A change without effect is not recorded.
 func (r *Registry) Update(ctx context.Context, name Name, c Change, call Call) (Endpoint, error) {
 	return r.save(ctx, name, ActionUpdated, call, existing(c.Etag, func(e Endpoint) (Endpoint, error) {
-		return c.apply(e), nil
+		next := c.apply(e)
+		if len(next.Labels) > maxLabels {
+			return Endpoint{}, fault.Field("endpoint.labels", "must not become more than 64")
+		}
+		return next, nil
 	}))
 }
 

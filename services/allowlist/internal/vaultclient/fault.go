@@ -23,6 +23,7 @@ const (
 	ReasonVersionNotFound  fault.Reason = "VERSION_NOT_FOUND"
 	ReasonVersionDisabled  fault.Reason = "VERSION_DISABLED"
 	ReasonVersionDestroyed fault.Reason = "VERSION_DESTROYED"
+	ReasonSecretExpired    fault.Reason = "SECRET_EXPIRED"
 	ReasonUsageNotAllowed  fault.Reason = "USAGE_NOT_ALLOWED"
 	ReasonHostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	ReasonKeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
@@ -69,6 +70,8 @@ func translate(ctx context.Context, operation string, err error) error {
 		return fault.New(fault.FailedPrecondition, reason, "the referenced version of a secret is disabled").Because(err)
 	case ReasonVersionDestroyed:
 		return fault.New(fault.FailedPrecondition, reason, "the referenced version of a secret is destroyed").Because(err)
+	case ReasonSecretExpired:
+		return expired(info.GetMetadata()["expire_time"]).Because(err)
 	case ReasonUsageNotAllowed:
 		return usageNotAllowed(info.GetMetadata()["usage"])
 	case ReasonHostNotAllowed:
@@ -118,6 +121,15 @@ func purposeFixed(metadata map[string]string) error {
 		}
 	}
 	return f
+}
+
+// expired returns the refusal of an expired secret. It passes on only a time.
+func expired(at string) *fault.Error {
+	f := fault.New(fault.FailedPrecondition, ReasonSecretExpired, "a referenced secret has expired; set a later expire_time, or refer to another secret")
+	if _, err := time.Parse(time.RFC3339Nano, at); err != nil {
+		return f
+	}
+	return f.With("expire_time", at)
 }
 
 func usageNotAllowed(usage string) error {

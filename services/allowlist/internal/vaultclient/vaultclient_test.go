@@ -163,6 +163,11 @@ func TestWithdrawnVersionIsOmittedButAnUnreachableVaultIsAnError(t *testing.T) {
 			t.Errorf("with %s, %v are live, %v", reason, got, err)
 		}
 	}
+	expired := newBench(t)
+	expired.rotated([]time.Duration{time.Hour}, map[uint32]error{3: refusal(t, codes.FailedPrecondition, "SECRET_EXPIRED")})
+	if got, err := expired.live(t, long); !fault.Is(err, vaultclient.ReasonSecretExpired) || len(got) != 0 {
+		t.Errorf("with an expired secret, %v are live, %v", got, err)
+	}
 	b := newBench(t)
 	b.rotated([]time.Duration{time.Hour}, map[uint32]error{3: status.Error(codes.Unavailable, "")})
 	if got, err := b.live(t, long); !fault.Is(err, vaultclient.ReasonVaultUnavailable) || len(got) != 0 {

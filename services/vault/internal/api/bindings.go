@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/keyward/keyward/pkg/auth"
 	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
@@ -139,6 +141,9 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 		Position:     positionToProto(got.Position),
 		Previous:     each(got.Previous, replacementToProto),
 		Sealed:       got.Sealed,
+	}
+	if !got.Expires.IsZero() {
+		res.ExpireTime, res.ReadTime = timestamppb.New(got.Expires), timestamppb.New(got.Time)
 	}
 	if recipient == nil {
 		res.Value = got.Plain.Reveal()

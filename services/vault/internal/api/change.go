@@ -24,6 +24,10 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	if err != nil {
 		return secret.Draft{}, err
 	}
+	expiry, err := expiryFromProto(pb.GetExpireTime(), pb.GetTtl())
+	if err != nil {
+		return secret.Draft{}, err
+	}
 	value, err := valueFromProto(pb.GetValue())
 	if err != nil {
 		return secret.Draft{}, err
@@ -31,6 +35,7 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	draft := secret.Draft{
 		Description: pb.GetDescription(), Labels: pb.GetLabels(),
 		Usage: secret.Key, AllowedHosts: hosts, RotationPeriod: period, Value: value,
+		KeepVersions: pb.GetKeepVersions(), Expiry: expiry,
 		Chains: pb.GetPurpose().GetChains(),
 	}
 	if usage := usageFromProto(pb.GetUsage()); usage != "" {
@@ -54,6 +59,9 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 		return secret.Change{}, fault.Field("keep_current", "must be false without a value")
 	}
 	change := secret.Change{Etag: pb.GetEtag(), KeepCurrent: req.GetKeepCurrent()}
+	if change.Expiry, err = maskedExpiry(pb, fields); err != nil {
+		return secret.Change{}, err
+	}
 	for _, field := range fields {
 		switch field {
 		case secret.FieldDescription:
@@ -64,7 +72,7 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 			change.Usage = &usage
 		case secret.FieldLabels:
 			labels := pb.GetLabels()
-			change.Labels = &labels
+			change.Labels, change.LabelKeys = &labels, resource.MaskedKeys(req.GetUpdateMask(), secret.FieldLabels)
 		case secret.FieldAllowedHosts:
 			hosts, err := hostsFromProto(pb.GetAllowedHosts())
 			if err != nil {
@@ -80,6 +88,9 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 				return secret.Change{}, err
 			}
 			change.RotationPeriod = &period
+		case secret.FieldKeepVersions:
+			keep := pb.GetKeepVersions()
+			change.KeepVersions = &keep
 		case secret.FieldValue:
 			if change.Value, err = valueFromProto(pb.GetValue()); err != nil {
 				return secret.Change{}, err
@@ -90,16 +101,18 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 }
 
 // fieldUsage and fieldPurpose may be named in a mask, because callers send back what they read. An
-// update ignores the purpose.
+// update ignores the purpose. fieldTTL is another way to state the expire_time.
 const (
 	fieldUsage   = "usage"
 	fieldPurpose = "purpose"
+	fieldTTL     = "ttl"
 )
 
 func changeable() []string {
 	return []string{
 		fieldUsage, fieldPurpose,
 		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldShared, secret.FieldRotationPeriod, secret.FieldValue,
+		secret.FieldKeepVersions, secret.FieldExpireTime, fieldTTL,
 	}
 }
 

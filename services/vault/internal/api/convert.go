@@ -41,6 +41,13 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 		before := due.AsTime()
 		q.DueBefore = &before
 	}
+	if expires := req.GetExpiresBefore(); expires != nil {
+		if expires.CheckValid() != nil {
+			return secret.Query{}, at("expires_before", errTime)
+		}
+		before := expires.AsTime()
+		q.ExpiresBefore = &before
+	}
 	return q, nil
 }
 

@@ -24,6 +24,8 @@ func eventToProto(e secret.Event) *vaultv1.SecretChange {
 		OldLabels: e.Detail.OldLabels, NewLabels: e.Detail.NewLabels,
 		OldAllowedHosts: e.Detail.OldAllowedHosts, NewAllowedHosts: e.Detail.NewAllowedHosts,
 		OldRotationPeriod: periodToProto(e.Detail.OldRotationPeriod), NewRotationPeriod: periodToProto(e.Detail.NewRotationPeriod),
+		OldKeepVersions: e.Detail.OldKeepVersions, NewKeepVersions: e.Detail.NewKeepVersions,
+		OldExpireTime: timeToProto(e.Detail.OldExpires), NewExpireTime: timeToProto(e.Detail.NewExpires),
 		Chains: e.Detail.Chains, OldChains: e.Detail.OldChains,
 		OldMinCost: e.Detail.OldCost, NewMinCost: e.Detail.NewCost,
 		WeakReason: e.Detail.WeakReason, Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
@@ -52,6 +54,8 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_VERSION_DISABLED
 	case secret.DestroyedVersion:
 		return vaultv1.SecretChange_ACTION_VERSION_DESTROYED
+	case secret.PrunedVersion:
+		return vaultv1.SecretChange_ACTION_VERSION_PRUNED
 	case secret.SealedPurpose:
 		return vaultv1.SecretChange_ACTION_PURPOSE_SEALED
 	case secret.ReplacedPurpose:

@@ -14,6 +14,7 @@ import (
 type shownSecret struct {
 	message               vaultv1.Secret
 	created, updated, due timestamppb.Timestamp
+	expires               timestamppb.Timestamp
 }
 
 func secretToProto(s secret.Secret) *vaultv1.Secret {
@@ -63,6 +64,10 @@ func (shown *shownSecret) of(s *secret.Secret, texts *slab.Strings) *vaultv1.Sec
 	if s.RotationPeriod > 0 {
 		setTime(&shown.due, s.RotationDue)
 		pb.RotationDueTime = &shown.due
+	}
+	if pb.KeepVersions = s.KeepVersions; !s.Expires.IsZero() {
+		setTime(&shown.expires, s.Expires)
+		pb.ExpireTime = &shown.expires
 	}
 	return pb
 }

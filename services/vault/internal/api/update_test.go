@@ -30,7 +30,7 @@ func TestUpdateChangesTheFieldsOfTheMask(t *testing.T) {
 	}{
 		{"one field", []string{"description"}, []string{"description"}},
 		{"the labels", []string{"labels"}, []string{"labels"}},
-		{"one label, as the JSON API names it, means all labels", []string{"labels.b"}, []string{"labels"}},
+		{"all labels, and one of them", []string{"labels.b", "labels"}, []string{"labels"}},
 		{"hosts", []string{"allowed_hosts"}, []string{"allowed_hosts"}},
 		{"the value", []string{"value"}, []string{"value", "current_version"}},
 		{"a leaf of the value", []string{"value.text"}, []string{"value", "current_version"}},
@@ -91,7 +91,7 @@ func TestUpdateRefusesImmutableFields(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)
 	k.Owner.Create(t, "key", &vaultv1.Secret{Description: "old"})
-	for _, path := range []string{"usage.x", "uid", "masked_value", "*", "value.", "value.bogus", "valuex", "description.x", "name.x", "", "no such field", "current_version"} {
+	for _, path := range []string{"usage.x", "uid", "masked_value", "*", "value.", "labels.", "value.bogus", "valuex", "description.x", "name.x", "", "no such field", "current_version"} {
 		_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
 			Secret:     &vaultv1.Secret{Name: vaulttest.NameOf("key"), Description: "new", Usage: vaultv1.Usage_USAGE_PARAMETER},
 			UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", path}},

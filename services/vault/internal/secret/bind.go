@@ -49,7 +49,7 @@ var errRehearsed = errors.New("rehearsed")
 // current version may be in any state, because the next rotation replaces it. The facts of a KEY
 // come from its value, which Bind decrypts; only [Facts] are stored. A rehearsal is checked and
 // counted like any other request, but binds nothing. Bind fails with SECRET_NOT_FOUND,
-// VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
+// SECRET_EXPIRED, VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
 // KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, or KEY_NOT_SHARED.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	err = s.write(ctx, func(tx *writes) error {
@@ -75,6 +75,9 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 		return bound, meant, err
 	}
 	if err := req.allowedBy(sec); err != nil {
+		return bound, meant, err
+	}
+	if err := sec.unexpired(now); err != nil {
 		return bound, meant, err
 	}
 	if err := sec.countsBindings(tx); err != nil {

@@ -21,7 +21,10 @@ type Draft struct {
 	Chains []string
 	// RotationPeriod is 0 if no one is to be reminded.
 	RotationPeriod time.Duration
-	Value          Value
+	// KeepVersions is the number of versions to keep, or 0 for all.
+	KeepVersions uint32
+	Expiry       Expiry
+	Value        Value
 }
 
 // Create stores a secret with its first version. It fails with SECRET_EXISTS if the name is taken.
@@ -42,6 +45,9 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	}
 	sec, stored, err := s.prepare(ctx, call, name, draft)
 	if err != nil {
+		return Secret{}, err
+	}
+	if err := s.quotas.ready(ctx, name.Workspace); err != nil {
 		return Secret{}, err
 	}
 	var created Secret
@@ -105,7 +111,10 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 		Usage: draft.Usage, AllowedHosts: draft.AllowedHosts,
 		Current: 1, Last: 1, State: Enabled,
 		Created: now, Updated: now,
-		RotationPeriod: draft.RotationPeriod, Ports: draft.Usage == Credential,
+		RotationPeriod: draft.RotationPeriod, KeepVersions: draft.KeepVersions, Ports: draft.Usage == Credential,
+	}
+	if err := sec.expire(draft.Expiry.time(now), now); err != nil {
+		return Secret{}, Stored{}, err
 	}
 	if sec.Usage == Key {
 		sec.Purpose, sec.Shared, sec.Kind = draft.purpose(), draft.Shared, draft.Value.kind
@@ -145,6 +154,14 @@ func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret
 		return Secret{}, err
 	}
 	if err := putUpdated(tx, &sec); err != nil {
+		return Secret{}, err
+	}
+	if err := putKept(tx, Secret{}, sec); err != nil {
+		return Secret{}, err
+	}
+	added := stored.used()
+	added.Secrets = 1
+	if err := s.account(tx, sec.Name, added); err != nil {
 		return Secret{}, err
 	}
 	fields, detail := differences(Secret{}, sec)

@@ -46,6 +46,9 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 			}
 			e.action, e.detail.Referrers = ForceDeleted, referrers
 		}
+		if err := s.accountRemoved(tx, sec); err != nil {
+			return err
+		}
 		if err := remove(tx, sec); err != nil {
 			return err
 		}

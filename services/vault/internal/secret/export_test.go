@@ -80,6 +80,19 @@ func Listed(r kv.Reader, name Name, uid string) (map[string][]byte, error) {
 	return rows, nil
 }
 
+// PruneAll does the work of the background for kept versions.
+func (s *Store) PruneAll(ctx context.Context) error { return s.pruneAll(ctx) }
+
+// Kept returns the number of rows of secrets that keep a number of versions.
+func (s *Store) Kept(ctx context.Context) (rows int, err error) {
+	err = s.kv.View(ctx, func(r kv.Reader) error {
+		keys, err := scanKeys(r, kv.Prefix(kv.NewKey(spaceKept), math.MaxInt16))
+		rows = len(keys)
+		return err
+	})
+	return rows, err
+}
+
 // ManyOutdated exports manyOutdated for tests.
 const ManyOutdated = manyOutdated
 

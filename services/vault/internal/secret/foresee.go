@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
@@ -30,13 +31,13 @@ type foreseen struct {
 
 // foresee returns the value of an update, checked and sealed for the secret as it is. The caller must
 // zero the plaintext, even after an error. An error of the change itself is left to the transaction.
-func (s *Store) foresee(ctx context.Context, call Call, name Name, change Change) (f foreseen, err error) {
+func (s *Store) foresee(ctx context.Context, call Call, name Name, change Change, now time.Time) (f foreseen, err error) {
 	var after Secret
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		if f.before, err = loadSecret(r, name); err != nil {
 			return err
 		}
-		if applied, err := change.apply(r, f.before); err == nil {
+		if applied, err := change.apply(r, f.before, now); err == nil {
 			after, f.done = applied, true
 		}
 		return nil

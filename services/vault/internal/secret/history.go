@@ -26,6 +26,7 @@ const (
 	EnabledVersion   = "version_enabled"
 	DisabledVersion  = "version_disabled"
 	DestroyedVersion = "version_destroyed"
+	PrunedVersion    = "version_pruned"
 
 	SealedPurpose   = "purpose_sealed"
 	ReplacedPurpose = "purpose_replaced"
@@ -41,6 +42,8 @@ const (
 	FieldLabels         = "labels"
 	FieldAllowedHosts   = "allowed_hosts"
 	FieldRotationPeriod = "rotation_period"
+	FieldKeepVersions   = "keep_versions"
+	FieldExpireTime     = "expire_time"
 	FieldShared         = "shared"
 	FieldValue          = "value"
 	// FieldCurrentVersion changes when another version becomes current.
@@ -63,6 +66,11 @@ type Detail struct {
 
 	OldRotationPeriod time.Duration
 	NewRotationPeriod time.Duration
+
+	OldKeepVersions uint32
+	NewKeepVersions uint32
+	OldExpires      time.Time
+	NewExpires      time.Time
 
 	OldChains  []string
 	Chains     []string
@@ -130,6 +138,14 @@ func differences(before, after Secret) (fields []string, d Detail) {
 	if before.RotationPeriod != after.RotationPeriod {
 		fields = append(fields, FieldRotationPeriod)
 		d.OldRotationPeriod, d.NewRotationPeriod = before.RotationPeriod, after.RotationPeriod
+	}
+	if before.KeepVersions != after.KeepVersions {
+		fields = append(fields, FieldKeepVersions)
+		d.OldKeepVersions, d.NewKeepVersions = before.KeepVersions, after.KeepVersions
+	}
+	if !before.Expires.Equal(after.Expires) {
+		fields = append(fields, FieldExpireTime)
+		d.OldExpires, d.NewExpires = before.Expires, after.Expires
 	}
 	if before.Shared != after.Shared {
 		fields = append(fields, FieldShared)

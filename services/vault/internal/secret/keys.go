@@ -19,6 +19,7 @@ const (
 	spaceSealing  = "w"
 	spaceGarbage  = "g"
 	spaceOutdated = "o"
+	spaceKept     = "k"
 )
 
 // secretStrings is the number of strings in the key of a secret, with which the keys of its other
@@ -149,6 +150,9 @@ func updateOf(key []byte) (n Name, at uint64, err error) {
 
 // outdatedKey is the key of the number of changes after which to remove all outdated rows.
 func outdatedKey() kv.Key { return kv.NewKey(spaceOutdated) }
+
+// keptKey is the key of a secret that keeps a number of versions.
+func keptKey(n Name) kv.Key { return kv.NewKey(spaceKept).Text(n.Workspace).Text(n.ID) }
 
 func versionsKey(n Name, uid string) kv.Key { return ofUID(kindVersion, n, uid) }
 

@@ -68,6 +68,8 @@ type Query struct {
 	Label string
 	// DueBefore, if not nil, matches secrets that should be rotated before this time.
 	DueBefore *time.Time
+	// ExpiresBefore, if not nil, matches secrets that expire before this time.
+	ExpiresBefore *time.Time
 	// ByUpdate orders by update time instead of name.
 	ByUpdate bool
 	// Descending reverses the order.
@@ -149,6 +151,9 @@ func (q *Query) admits(sec *Secret) bool {
 		return false
 	}
 	if q.DueBefore != nil && (sec.RotationPeriod == 0 || !sec.RotationDue.Before(*q.DueBefore)) {
+		return false
+	}
+	if q.ExpiresBefore != nil && (sec.Expires.IsZero() || !sec.Expires.Before(*q.ExpiresBefore)) {
 		return false
 	}
 	if q.Label == "" {

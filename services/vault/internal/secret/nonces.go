@@ -74,14 +74,14 @@ type Grant struct {
 // ReserveNonces reserves values that a holder of a binding may encrypt with a version: the
 // requested number, or the rest of the budget. A reserved value is never reserved again.
 //
-// ReserveNonces fails with SECRET_NOT_FOUND, NOT_BOUND, USAGE_NOT_ALLOWED, VERSION_NOT_FOUND,
-// VERSION_DISABLED, VERSION_DESTROYED, or NONCE_BUDGET_EXHAUSTED.
+// ReserveNonces fails with SECRET_NOT_FOUND, NOT_BOUND, USAGE_NOT_ALLOWED, SECRET_EXPIRED,
+// VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, or NONCE_BUDGET_EXHAUSTED.
 func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, want Reservation) (Grant, error) {
 	var granted Grant
 	var before, after Nonces
 	now := s.timestamp()
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
-		keeper, ledger, err := loadCounted(tx, name, holder, want)
+		keeper, ledger, err := loadCounted(tx, name, holder, want, now)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (s *Store) ReserveNonces(ctx context.Context, name Name, holder string, wan
 
 // loadCounted returns the ledger that counts for the version of a reservation, and the number of
 // the version that keeps it.
-func loadCounted(r kv.Reader, name Name, holder string, want Reservation) (keeper uint32, ledger *Nonces, err error) {
+func loadCounted(r kv.Reader, name Name, holder string, want Reservation, now time.Time) (keeper uint32, ledger *Nonces, err error) {
 	sec, err := loadLife(r, name, want.UID)
 	if err != nil {
 		return 0, nil, err
@@ -116,6 +116,9 @@ func loadCounted(r kv.Reader, name Name, holder string, want Reservation) (keepe
 		return 0, nil, err
 	}
 	if err := (BindRequest{Usage: Key}).allowedBy(sec); err != nil {
+		return 0, nil, err
+	}
+	if err := sec.unexpired(now); err != nil {
 		return 0, nil, err
 	}
 	v, err := loadVersion(r, sec, want.Version)

@@ -74,6 +74,8 @@ func (d Detail) message() *stored.Detail {
 		OldAllowedHosts: d.OldAllowedHosts, NewAllowedHosts: d.NewAllowedHosts, Referrers: d.Referrers,
 		OldRotationPeriod: int64(d.OldRotationPeriod), NewRotationPeriod: int64(d.NewRotationPeriod),
 		OldChains: d.OldChains, Chains: d.Chains, OldCost: d.OldCost, NewCost: d.NewCost, WeakReason: d.WeakReason,
+		OldKeepVersions: d.OldKeepVersions, NewKeepVersions: d.NewKeepVersions,
+		OldExpires: kv.Nanos(d.OldExpires), NewExpires: kv.Nanos(d.NewExpires),
 	}
 }
 
@@ -95,6 +97,8 @@ func parseDetail(text json.RawMessage) (Detail, error) {
 		OldAllowedHosts: m.GetOldAllowedHosts(), NewAllowedHosts: m.GetNewAllowedHosts(), Referrers: m.GetReferrers(),
 		OldRotationPeriod: time.Duration(m.GetOldRotationPeriod()), NewRotationPeriod: time.Duration(m.GetNewRotationPeriod()),
 		OldChains: m.GetOldChains(), Chains: m.GetChains(), OldCost: m.GetOldCost(), NewCost: m.GetNewCost(), WeakReason: m.GetWeakReason(),
+		OldKeepVersions: m.GetOldKeepVersions(), NewKeepVersions: m.GetNewKeepVersions(),
+		OldExpires: kv.TimeOf(m.GetOldExpires()), NewExpires: kv.TimeOf(m.GetNewExpires()),
 	}, nil
 }
 

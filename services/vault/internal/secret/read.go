@@ -66,6 +66,8 @@ type Resolved struct {
 	Position Position
 	// Sealed is whether the purpose of a KEY is sealed.
 	Sealed bool
+	// Expires is when the secret expires, or zero for never, and Time is when it was read.
+	Expires, Time time.Time
 
 	prints []Print // only of a KEY whose purpose is not sealed
 }
@@ -86,7 +88,7 @@ type Wanted struct {
 }
 
 // Resolve returns the value of a version to a holder of a binding. A KEY is only resolved for its
-// purpose. The name must still have the given uid. If the current version is disabled or
+// purpose. The name must still have the given uid. An expired secret is SECRET_EXPIRED. If the current version is disabled or
 // destroyed, the error lists the versions before it, because the caller may still accept messages
 // that were made for one of them.
 func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted) (Resolved, error) {
@@ -121,6 +123,9 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		if _, sealable, err = permits(r, sec, v, holder, w.Purpose); err != nil {
 			return err
 		}
+		if err := sec.unexpired(now); err != nil {
+			return err
+		}
 		if v.State == "" || w.VersionUID != "" && v.State == Enabled && w.VersionUID != v.uid() {
 			return versionNotFound()
 		}
@@ -130,7 +135,7 @@ func (s *Store) resolve(ctx context.Context, holder string, w Wanted) (got Resol
 		return Resolved{}, false, err
 	}
 	got.Sealed = sec.Purpose != nil && !sec.Purpose.Sealed.IsZero()
-	got.Usage, got.AllowedHosts = sec.Usage, v.AllowedHosts
+	got.Usage, got.AllowedHosts, got.Expires, got.Time = sec.Usage, v.AllowedHosts, sec.Expires, now
 	if got.Plain, err = s.openValue(sec, v); err != nil {
 		return Resolved{}, false, s.alarm.Report(ctx, audit.ByRequest, err)
 	}

@@ -44,6 +44,9 @@
 // [Store.Update] open it, once, and then treat it like any other value (sealed.go). A workspace
 // may require sealed values ([Store.SetSealing]).
 //
+// A secret may keep only its newest versions (prune.go). An expired secret is not resolved
+// (expiry.go).
+//
 // # Versions that were current before
 //
 // A formerly current version may still be needed for a while, for example to decrypt messages that
@@ -107,6 +110,8 @@ const (
 	HostNotAllowed   fault.Reason = "HOST_NOT_ALLOWED"
 	NotBound         fault.Reason = "NOT_BOUND"
 	VersionInUse     fault.Reason = "VERSION_IN_USE"
+	Expired          fault.Reason = "SECRET_EXPIRED"
+	QuotaExceeded    fault.Reason = "QUOTA_EXCEEDED"
 	KeyPurposeFixed  fault.Reason = "KEY_PURPOSE_FIXED"
 	ValueInUse       fault.Reason = "VALUE_IN_USE"
 
@@ -185,6 +190,10 @@ type Secret struct {
 	RotationPeriod time.Duration
 	// RotationDue is when the current version should be replaced: the period after it was added.
 	RotationDue time.Time
+	// KeepVersions is the number of versions to keep, or 0 for all; see prune.go.
+	KeepVersions uint32
+	// Expires is when the secret expires, or zero for never; see expiry.go.
+	Expires time.Time
 	// Purpose is the purpose of a KEY, or nil if the secret was stored before purposes were. Until it
 	// is sealed or stated, it is what the bindings claim.
 	Purpose *Purpose

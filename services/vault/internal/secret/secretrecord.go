@@ -20,6 +20,7 @@ func (s Secret) message() *stored.Secret {
 		References: s.References, Deferred: s.Deferred, AllowedHosts: s.AllowedHosts, Ports: s.Ports, UsedPorts: s.UsedPorts,
 		Shared: s.Shared, Public: s.Public, Kind: uint32(s.Kind), EarlierUse: s.EarlierUse.message(),
 		Description: s.Description, Labels: s.Labels, RotationPeriod: int64(s.RotationPeriod), RotationDue: kv.Nanos(s.RotationDue),
+		KeepVersions: s.KeepVersions, Expires: kv.Nanos(s.Expires),
 	}
 	if s.Purpose != nil {
 		m.Purpose = s.Purpose.message()
@@ -63,7 +64,7 @@ func (s *Secret) parse(name Name, text []byte) error {
 		References: m.GetReferences(), Deferred: m.GetDeferred(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(), UsedPorts: m.GetUsedPorts(),
 		Shared: m.GetShared(), Public: m.GetPublic(), Kind: Kind(m.GetKind()), EarlierUse: earlierUseOf(m.GetEarlierUse()),
 		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
-		RotationDue: kv.TimeOf(m.GetRotationDue()), Unknown: m.Unknown(),
+		RotationDue: kv.TimeOf(m.GetRotationDue()), KeepVersions: m.GetKeepVersions(), Expires: kv.TimeOf(m.GetExpires()), Unknown: m.Unknown(),
 	}
 	if m.GetPurpose() != nil {
 		purpose := purposeFrom(m.GetPurpose())

@@ -42,6 +42,8 @@ type Config struct {
 	// Alarm receives mismatches about data that was changed outside of the vault, except those of the
 	// transactions of KV; if nil, they are discarded.
 	Alarm *audit.Alarm
+	// Quota limits what each workspace may use. A field of 0 is no limit.
+	Quota Used
 	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.
 	Reach uint64
 }
@@ -77,7 +79,9 @@ type Store struct {
 	outdated    chan kv.Range // rows by update time to examine; holds one element
 	outdatedDue atomic.Uint64 // the number of changes after which to examine all
 
-	shown shown
+	shown   shown
+	pruning chan Name // secrets with versions to destroy
+	quotas  quotas
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -103,7 +107,8 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		garbage: make(chan struct{}, 1), outdated: make(chan kv.Range, 1),
-		shown: shown{hint: make(chan struct{}, 1)},
+		shown:   shown{hint: make(chan struct{}, 1)},
+		pruning: make(chan Name, hinted),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -141,6 +146,8 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	s.stopped.Go(func() { s.collectOutdated(ctx) })
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	s.stopped.Go(func() { s.countShown(ctx) })
+	s.stopped.Go(func() { s.keepPruning(ctx) })
+	s.quotas.start(ctx, s, cfg.Quota)
 	return s, nil
 }
 

@@ -35,6 +35,7 @@ type fixture struct {
 	clock  *clock
 	logger *slog.Logger
 	reach  uint64
+	quota  secret.Used
 
 	kek   tink.AEAD
 	alarm *audit.Alarm
@@ -76,7 +77,7 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) open(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Alarm: f.alarm,
+		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Alarm: f.alarm, Quota: f.quota,
 		Ledger: replay.NewLedger(f.keys.Derive("ledger"), f.clock.read),
 	})
 	if err != nil {

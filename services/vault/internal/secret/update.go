@@ -6,6 +6,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // A Change describes an update. Fields that are nil, or the zero Value, leave the secret
@@ -14,9 +15,12 @@ type Change struct {
 	// Etag, if not empty, must be the current etag.
 	Etag string
 	// Usage, if not nil, must be the usage of the secret.
-	Usage        *Usage
-	Description  *string
+	Usage       *Usage
+	Description *string
+	// Labels replaces all labels, or those with LabelKeys if that is not empty. A key that Labels does
+	// not have is then removed.
 	Labels       *map[string]string
+	LabelKeys    []string
 	AllowedHosts *[]string
 	// Shared, if it points to true, allows a KEY to serve the endpoints of several hosts.
 	Shared *bool
@@ -24,6 +28,9 @@ type Change struct {
 	Admin bool
 	// RotationPeriod, if it points to 0, ends the reminders.
 	RotationPeriod *time.Duration
+	// KeepVersions, if it points to 0, keeps all versions.
+	KeepVersions *uint32
+	Expiry       *Expiry
 	// Value, if present, becomes the next version, and the current one unless KeepCurrent is set.
 	Value       Value
 	KeepCurrent bool
@@ -41,7 +48,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 	u := update{call: call, name: name, change: change, now: s.timestamp()}
 	if change.Value.present() {
 		var err error
-		u.foreseen, err = s.foresee(ctx, call, name, change)
+		u.foreseen, err = s.foresee(ctx, call, name, change, u.now)
 		defer u.plain.Zero()
 		if err != nil {
 			return Secret{}, err
@@ -49,6 +56,9 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 		// The usage is known only in the transaction, so the limit of a workspace applies to all its
 		// values.
 		if err := s.mayStore(name, Key); err != nil {
+			return Secret{}, err
+		}
+		if err := s.quotas.ready(ctx, name.Workspace); err != nil {
 			return Secret{}, err
 		}
 	}
@@ -60,6 +70,7 @@ func (s *Store) Update(ctx context.Context, call Call, name Name, change Change)
 	if err != nil {
 		return Secret{}, s.noteEqual(ctx, call, name, err)
 	}
+	s.hintPruning(updated)
 	return updated, nil
 }
 
@@ -95,7 +106,7 @@ func (s *Store) update(tx *writes, u update) (Secret, error) {
 	if u.change.Value.present() && before.Usage != u.before.Usage {
 		return Secret{}, fault.New(fault.Aborted, fault.EtagMismatch, "a new secret took this name in the meantime; read it again")
 	}
-	after, err := u.change.apply(tx, before)
+	after, err := u.change.apply(tx, before, u.now)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -115,7 +126,7 @@ func (s *Store) update(tx *writes, u update) (Secret, error) {
 }
 
 // apply returns the secret with the change's fields, if they are permitted.
-func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
+func (c Change) apply(r kv.Reader, before Secret, now time.Time) (Secret, error) {
 	after := before
 	if c.Usage != nil && *c.Usage != before.Usage {
 		return Secret{}, fault.Field("secret.usage", "must be the usage of the secret, which never changes")
@@ -124,7 +135,9 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 		after.Description = *c.Description
 	}
 	if c.Labels != nil {
-		after.Labels = *c.Labels
+		if after.Labels = resource.MergeKeys(before.Labels, *c.Labels, c.LabelKeys); len(after.Labels) > maxLabels {
+			return Secret{}, fault.Field("secret.labels", "must not become more than 64")
+		}
 	}
 	if c.AllowedHosts != nil {
 		var err error
@@ -135,6 +148,14 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	if c.RotationPeriod != nil {
 		after.RotationPeriod = *c.RotationPeriod
 	}
+	if c.KeepVersions != nil {
+		after.KeepVersions = *c.KeepVersions
+	}
+	if c.Expiry != nil {
+		if err := after.expire(c.Expiry.time(now), now); err != nil {
+			return Secret{}, err
+		}
+	}
 	if c.Shared != nil && *c.Shared != before.Shared {
 		if !*c.Shared || before.Usage != Key {
 			return Secret{}, fault.Field("secret.shared", "must be set only for a KEY, and cannot be unset")
@@ -143,6 +164,9 @@ func (c Change) apply(r kv.Reader, before Secret) (Secret, error) {
 	}
 	return after, nil
 }
+
+// maxLabels is the maximum number of labels, as in the contract.
+const maxLabels = 64
 
 // takes fails if a secret with only public keys would get a private key or another value: public
 // keys serve any purpose, and a secret that served any purpose must not get a private key.
@@ -179,6 +203,9 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 		if err := s.putValue(tx, &after, after.Updated, added.stored); err != nil {
 			return Secret{}, err
 		}
+		if err := s.account(tx, after.Name, added.stored.used()); err != nil {
+			return Secret{}, err
+		}
 		if added.waits {
 			after.AllowedHosts, after.Ports = before.AllowedHosts, before.Ports
 		} else {
@@ -191,7 +218,14 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 	if len(e.fields) == 0 {
 		return before, s.remember(tx, call, before)
 	}
-	return s.save(tx, call, after, e)
+	if err := putKept(tx, before, after); err != nil {
+		return Secret{}, err
+	}
+	after, err := s.save(tx, call, after, e)
+	if err != nil {
+		return Secret{}, err
+	}
+	return after, s.pruneSome(tx, &after)
 }
 
 // save writes a secret after a change at after.Updated, and the entry of the change. It returns

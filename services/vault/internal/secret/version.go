@@ -78,19 +78,28 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 				return false, err
 			}
 		}
-		// Only the rows of its fingerprints remain, by which a later version with this value is found.
-		if _, err := sec.trackDeferred(tx); err != nil {
-			return false, err
-		}
-		tracked, err := loadVersion(tx, *sec, v.Number)
-		if err != nil {
-			return false, err
-		}
-		sec.Replaced = without(sec.Replaced, v.Number)
-		// The wrapped data key is part of the sealed value, which the new row does not have.
-		*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, SameAs: tracked.SameAs, Unknown: v.Unknown}
-		return true, nil
+		return true, s.destroy(tx, sec, v)
 	})
+}
+
+// destroy removes the value of a version and its metadata. The rows of the version and of the secret
+// must be written, too.
+func (s *Store) destroy(tx *writes, sec *Secret, v *Version) error {
+	// Only the rows of its fingerprints remain, by which a later version with this value is found.
+	if _, err := sec.trackDeferred(tx); err != nil {
+		return err
+	}
+	tracked, err := loadVersion(tx, *sec, v.Number)
+	if err != nil {
+		return err
+	}
+	if err := s.account(tx, sec.Name, v.used().freed()); err != nil {
+		return err
+	}
+	sec.Replaced = without(sec.Replaced, v.Number)
+	// The wrapped data key is part of the sealed value, which the new row does not have.
+	*v = Version{Number: v.Number, Current: v.Current, State: Destroyed, Created: v.Created, Uses: v.Uses, SameAs: tracked.SameAs, Unknown: v.Unknown}
+	return nil
 }
 
 // idle fails with VERSION_IN_USE if the version is still needed.

@@ -204,7 +204,7 @@ func matters(e changelog.Entry) bool {
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {
-			return field != FieldDescription && field != FieldLabels && field != FieldRotationPeriod
+			return field != FieldDescription && field != FieldLabels && field != FieldRotationPeriod && field != FieldKeepVersions
 		})
 	}
 	return true

@@ -20,11 +20,21 @@ type writes struct {
 	// size is the number of entries in the log before the commit, once it was read.
 	size  uint64
 	sized bool
+	// held is what the change adds to the use of a workspace, over all runs of the transaction.
+	held *held
 }
 
 // write runs fn in a transaction.
 func (s *Store) write(ctx context.Context, fn func(tx *writes) error) error {
-	err := s.kv.Update(ctx, func(tx kv.Tx) error { return fn(&writes{Tx: tx}) })
+	held, err := new(held), errUnsettled
+	defer func() { s.quotas.settle(held, err) }() // even after a panic
+	err = s.kv.Update(ctx, func(tx kv.Tx) error {
+		s.quotas.release(held)
+		if err := fn(&writes{Tx: tx, held: held}); err != nil {
+			return err
+		}
+		return s.quotas.reserve(held)
+	})
 	if err == nil {
 		s.hintChanges()
 	}

@@ -22,6 +22,9 @@
 //	                                                                   deleted secret may remain
 //	w/{workspace}/                       Sealing   empty               whether values must arrive sealed
 //	g/{workspace}/{id}/{uid}             nothing                       the rows of the uid are garbage
+//	k/{workspace}/{id}/                  nothing                       the secret keeps a number of
+//	                                                                   versions; may remain when it no
+//	                                                                   longer does
 //	o/                                   Count                         after how many entries of the log to
 //	                                                                   remove outdated rows of lc
 //

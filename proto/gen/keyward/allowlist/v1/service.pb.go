@@ -570,8 +570,8 @@ type UpdateEndpointRequest struct {
 	Endpoint *Endpoint `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// The fields to change: `display_name`, `description`, `labels`, `methods`, `url`, `headers`,
 	// `query_parameters`, `body_values`, `content_type`, and `encryption` (or a field below it; the
-	// encryption is always replaced as a whole). Default: the fields that are set. Any other path is
-	// refused.
+	// encryption is always replaced as a whole). `labels.{key}` changes one label, and removes it if
+	// the endpoint does not contain it. Default: the fields that are set. Any other path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// An idempotency key that makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

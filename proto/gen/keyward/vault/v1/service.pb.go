@@ -848,9 +848,9 @@ type UpdateSecretRequest struct {
 	Secret *Secret `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// The fields to change: `description`, `labels`, `value` (or a field below it, which means the
 	// whole), `allowed_hosts`, `rotation_period`, `keep_versions`, `expire_time`, and `ttl`.
-	// `labels.{key}` changes one label, and removes it if the secret does not contain it. `name`, `etag`, and `usage` are allowed and
-	// change nothing; `usage` must be the current one. Default: the fields that are set. Any other
-	// path is refused.
+	// `labels.{key}` changes one label, and removes it if the secret does not contain it. `name`,
+	// `etag`, and `usage` are allowed and change nothing; `usage` must be the current one. Default: the
+	// fields that are set. Any other path is refused.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// An idempotency key that makes a retry safe; see the package comment.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -2989,7 +2989,13 @@ type ResolveSecretResponse struct {
 	// Whether the purpose of a KEY is sealed.
 	Sealed bool `protobuf:"varint,7,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	// The value, in place of `value`, if `recipient` was set.
-	SealedValue   *SealedForRecipient `protobuf:"bytes,8,opt,name=sealed_value,json=sealedValue,proto3" json:"sealed_value,omitempty"`
+	SealedValue *SealedForRecipient `protobuf:"bytes,8,opt,name=sealed_value,json=sealedValue,proto3" json:"sealed_value,omitempty"`
+	// When the secret expires: `Secret.expire_time`. Unset if it does not expire.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,140,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The time of the vault when it read the value. Set with `expire_time`. A workload that caches the
+	// value must drop it once the difference between the two has passed since it sent the request, so
+	// that its clock need not agree with that of the vault.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,141,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3076,6 +3082,20 @@ func (x *ResolveSecretResponse) GetSealed() bool {
 func (x *ResolveSecretResponse) GetSealedValue() *SealedForRecipient {
 	if x != nil {
 		return x.SealedValue
+	}
+	return nil
+}
+
+func (x *ResolveSecretResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *ResolveSecretResponse) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
 	}
 	return nil
 }
@@ -3958,7 +3978,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x10encapsulated_key\x18\x01 \x01(\fR\x0fencapsulatedKey\x12\x1e\n" +
 	"\n" +
 	"ciphertext\x18\x02 \x01(\fR\n" +
-	"ciphertext\"\xf8\x02\n" +
+	"ciphertext\"\xf0\x03\n" +
 	"\x15ResolveSecretResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05value\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12-\n" +
@@ -3967,7 +3987,10 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bposition\x18\x05 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12=\n" +
 	"\bprevious\x18\x06 \x03(\v2!.keyward.vault.v1.PreviousVersionR\bprevious\x12\x16\n" +
 	"\x06sealed\x18\a \x01(\bR\x06sealed\x12G\n" +
-	"\fsealed_value\x18\b \x01(\v2$.keyward.vault.v1.SealedForRecipientR\vsealedValue\"j\n" +
+	"\fsealed_value\x18\b \x01(\v2$.keyward.vault.v1.SealedForRecipientR\vsealedValue\x12<\n" +
+	"\vexpire_time\x18\x8c\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x128\n" +
+	"\tread_time\x18\x8d\x01 \x01(\v2\x1a.google.protobuf.TimestampR\breadTime\"j\n" +
 	"\x0fPreviousVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
 	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime\"\xb2\x01\n" +
@@ -4220,74 +4243,76 @@ var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	52, // 33: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
 	45, // 34: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
 	43, // 35: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
-	59, // 36: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	47, // 37: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	59, // 38: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	52, // 39: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
-	52, // 40: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	54, // 41: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	52, // 42: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 43: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 44: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 45: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	13, // 46: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	10, // 47: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
-	15, // 48: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	17, // 49: keyward.vault.v1.VaultService.UndeleteSecret:input_type -> keyward.vault.v1.UndeleteSecretRequest
-	19, // 50: keyward.vault.v1.VaultService.CheckSecretValue:input_type -> keyward.vault.v1.CheckSecretValueRequest
-	21, // 51: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	23, // 52: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	25, // 53: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	27, // 54: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	29, // 55: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	31, // 56: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	35, // 57: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 58: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 59: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	33, // 60: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	37, // 61: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	40, // 62: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	42, // 63: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	46, // 64: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	49, // 65: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	51, // 66: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	67, // 67: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
-	68, // 68: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
-	69, // 69: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
-	70, // 70: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
-	1,  // 71: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 72: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 73: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 74: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 75: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 76: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 77: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
-	20, // 78: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
-	22, // 79: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	24, // 80: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	26, // 81: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	28, // 82: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	30, // 83: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	32, // 84: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	36, // 85: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 86: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 87: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	34, // 88: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	38, // 89: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	41, // 90: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	44, // 91: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	48, // 92: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	50, // 93: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	53, // 94: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	71, // 95: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
-	72, // 96: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
-	73, // 97: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
-	74, // 98: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
-	71, // [71:99] is the sub-list for method output_type
-	43, // [43:71] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	59, // 36: keyward.vault.v1.ResolveSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	59, // 37: keyward.vault.v1.ResolveSecretResponse.read_time:type_name -> google.protobuf.Timestamp
+	59, // 38: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	47, // 39: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	59, // 40: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	52, // 41: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
+	52, // 42: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	54, // 43: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	52, // 44: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 45: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 46: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 47: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 48: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 49: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 50: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 51: keyward.vault.v1.VaultService.UndeleteSecret:input_type -> keyward.vault.v1.UndeleteSecretRequest
+	19, // 52: keyward.vault.v1.VaultService.CheckSecretValue:input_type -> keyward.vault.v1.CheckSecretValueRequest
+	21, // 53: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	23, // 54: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	25, // 55: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	27, // 56: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	29, // 57: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	31, // 58: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	35, // 59: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 60: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 61: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	33, // 62: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	37, // 63: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	40, // 64: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	42, // 65: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	46, // 66: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	49, // 67: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	51, // 68: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	67, // 69: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
+	68, // 70: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
+	69, // 71: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
+	70, // 72: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 73: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 74: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 75: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 76: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 77: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 78: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 79: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
+	20, // 80: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
+	22, // 81: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	24, // 82: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	26, // 83: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	28, // 84: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	30, // 85: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	32, // 86: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	36, // 87: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 88: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 89: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	34, // 90: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	38, // 91: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	41, // 92: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	44, // 93: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	48, // 94: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	50, // 95: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	53, // 96: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	71, // 97: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	72, // 98: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	73, // 99: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	74, // 100: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	73, // [73:101] is the sub-list for method output_type
+	45, // [45:73] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
