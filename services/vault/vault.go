@@ -48,7 +48,14 @@ type Config struct {
 	// vault. Requests that need the data always fail. `stop` also reports the service as
 	// NOT_SERVING until it starts again. `alarm` leaves it SERVING. Default `stop`.
 	Integrity string `yaml:"integrity"`
+	// DeleteGrace is for how long UndeleteSecret brings a deleted secret back, at most 2160h (90 days).
+	// Its name stays taken for that time, and its values stay stored. A change of the setting does
+	// not apply to secrets that are deleted already. Default 0: a deletion is permanent.
+	DeleteGrace time.Duration `yaml:"delete_grace"`
 }
+
+// maxDeleteGrace is the maximum of [Config.DeleteGrace].
+const maxDeleteGrace = 90 * 24 * time.Hour
 
 // Check returns all errors of the configuration, without opening a file.
 func (c Config) Check() error {
@@ -58,6 +65,9 @@ func (c Config) Check() error {
 	}
 	if c.KeyFile == "" {
 		errs = append(errs, errors.New("key_file: must be the path of the key file"))
+	}
+	if c.DeleteGrace < 0 || c.DeleteGrace > maxDeleteGrace {
+		errs = append(errs, errors.New("delete_grace: must be 0 to 2160h"))
 	}
 	return errors.Join(append(errs, audit.Reaction(c.Integrity).Check())...)
 }
@@ -130,14 +140,14 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	}
 	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
-	if err := v.assemble(ctx, store, keys, logger); err != nil {
+	if err := v.assemble(ctx, cfg, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return v, nil
 }
 
 // assemble completes the vault over an open store.
-func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
+func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
 	if err != nil {
 		return fmt.Errorf("open change log: %w", err)
@@ -156,7 +166,7 @@ func (v *Vault) assemble(ctx context.Context, store *boltkv.DB, keys *keyring.Ke
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
-		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm,
+		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm, Grace: cfg.DeleteGrace,
 	})
 	if err != nil {
 		return fmt.Errorf("open secrets: %w", err)

@@ -68,6 +68,8 @@ type Query struct {
 	Label string
 	// DueBefore, if not nil, matches secrets that should be rotated before this time.
 	DueBefore *time.Time
+	// ShowDeleted also matches deleted secrets that can be brought back.
+	ShowDeleted bool
 	// ByUpdate orders by update time instead of name.
 	ByUpdate bool
 	// Descending reverses the order.
@@ -146,6 +148,9 @@ func listing(workspace, id string, err error) error {
 // admits reports whether a secret passes the filters.
 func (q *Query) admits(sec *Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
+		return false
+	}
+	if sec.deleted() && !q.ShowDeleted {
 		return false
 	}
 	if q.DueBefore != nil && (sec.RotationPeriod == 0 || !sec.RotationDue.Before(*q.DueBefore)) {

@@ -40,5 +40,6 @@ func (l *listed) parse(name Name, text []byte) error {
 	s.References, s.AllowedHosts, s.Shared = m.GetReferences(), m.GetAllowedHosts(), m.GetShared()
 	s.Description, s.Labels = m.GetDescription(), m.GetLabels()
 	s.RotationPeriod, s.RotationDue = time.Duration(m.GetRotationPeriod()), kv.TimeOf(m.GetRotationDue())
+	s.DeletedAt, s.PurgeAt = kv.TimeOf(m.GetDeleted()), kv.TimeOf(m.GetPurged())
 	return nil
 }

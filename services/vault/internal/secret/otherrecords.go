@@ -74,6 +74,7 @@ func (d Detail) message() *stored.Detail {
 		OldAllowedHosts: d.OldAllowedHosts, NewAllowedHosts: d.NewAllowedHosts, Referrers: d.Referrers,
 		OldRotationPeriod: int64(d.OldRotationPeriod), NewRotationPeriod: int64(d.NewRotationPeriod),
 		OldChains: d.OldChains, Chains: d.Chains, OldCost: d.OldCost, NewCost: d.NewCost, WeakReason: d.WeakReason,
+		Purged: kv.Nanos(d.PurgeAt), Same: d.Same,
 	}
 }
 
@@ -95,6 +96,7 @@ func parseDetail(text json.RawMessage) (Detail, error) {
 		OldAllowedHosts: m.GetOldAllowedHosts(), NewAllowedHosts: m.GetNewAllowedHosts(), Referrers: m.GetReferrers(),
 		OldRotationPeriod: time.Duration(m.GetOldRotationPeriod()), NewRotationPeriod: time.Duration(m.GetNewRotationPeriod()),
 		OldChains: m.GetOldChains(), Chains: m.GetChains(), OldCost: m.GetOldCost(), NewCost: m.GetNewCost(), WeakReason: m.GetWeakReason(),
+		PurgeAt: kv.TimeOf(m.GetPurged()), Same: m.GetSame(),
 	}, nil
 }
 

@@ -44,6 +44,8 @@ type Config struct {
 	Alarm *audit.Alarm
 	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.
 	Reach uint64
+	// Grace is for how long a deleted secret can be brought back; see [Store.Undelete].
+	Grace time.Duration
 }
 
 // A Store stores secrets. It is safe for concurrent use. Close it before the underlying store.
@@ -63,6 +65,8 @@ type Store struct {
 	printKey [keyring.RootSize]byte // the key of fingerprints
 	printers sync.Pool              // of *printer
 	refusals *quota.Limiter         // for equal bytes, by workspace
+	checks   *quota.Limiter         // of values, by uid
+	grace    time.Duration
 
 	epoch   string // identifies this run; see Position
 	commits *commits
@@ -73,6 +77,7 @@ type Store struct {
 
 	drawing chan struct{} // holds one element for each private key that is being generated
 	garbage chan struct{} // hints that the queue is not empty; holds one element
+	deleted chan struct{} // hints that a secret was deleted with a grace; holds one element
 
 	outdated    chan kv.Range // rows by update time to examine; holds one element
 	outdatedDue atomic.Uint64 // the number of changes after which to examine all
@@ -101,6 +106,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		garbage: make(chan struct{}, 1), outdated: make(chan kv.Range, 1),
+		grace: cfg.Grace, deleted: make(chan struct{}, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -120,6 +126,9 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.refusals, err = newRefusals(s); err != nil {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
+	if s.checks, err = newChecks(s); err != nil {
+		return nil, fmt.Errorf("prepare limits: %w", err)
+	}
 	if s.epoch, err = s.newUID(); err != nil {
 		return nil, err
 	}
@@ -135,6 +144,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.stopped.Go(func() { s.fillIndex(ctx) })
 	s.stopped.Go(func() { s.collect(ctx) })
+	s.stopped.Go(func() { s.purgeDeleted(ctx) })
 	s.stopped.Go(func() { s.collectOutdated(ctx) })
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	return s, nil

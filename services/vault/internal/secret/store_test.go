@@ -34,6 +34,7 @@ type fixture struct {
 	clock  *clock
 	logger *slog.Logger
 	reach  uint64
+	grace  time.Duration
 
 	kek   tink.AEAD
 	alarm *audit.Alarm
@@ -75,7 +76,7 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) open(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Alarm: f.alarm,
+		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Grace: f.grace, Alarm: f.alarm,
 		Ledger: replay.NewLedger(f.keys.Derive("ledger"), f.clock.read),
 	})
 	if err != nil {
@@ -88,6 +89,12 @@ func (f *fixture) open(t testing.TB) *secret.Store {
 // List returns the secrets of a page as they are.
 func (f *fixture) List(ctx context.Context, q secret.Query) ([]secret.Secret, []byte, error) {
 	return secret.List(ctx, f.Store, q, func(sec *secret.Secret) secret.Secret { return *sec })
+}
+
+// Delete deletes a secret. Few tests need the time of the purge.
+func (f *fixture) Delete(ctx context.Context, call secret.Call, name secret.Name, d secret.Deletion) error {
+	_, err := f.Store.Delete(ctx, call, name, d)
+	return err
 }
 
 func name(id string) secret.Name { return secret.Name{Workspace: "acme", ID: id} }
