@@ -33,6 +33,9 @@ const (
 	purgePace = time.Minute
 )
 
+// atOnce is the time at which to look at a secret whose bindings remain to be removed.
+var atOnce = time.Unix(0, 0)
+
 // deleted reports whether the secret was deleted and can be brought back, or is about to be purged.
 func (s *Secret) deleted() bool { return !s.DeletedAt.IsZero() }
 
@@ -76,7 +79,7 @@ func (s *Store) shelve(tx *writes, call Call, sec Secret, e entry) (time.Time, e
 	e.detail.PurgeAt = sec.PurgeAt
 	looks := []time.Time{sec.PurgeAt}
 	if sec.bound() {
-		looks = append(looks, sec.DeletedAt)
+		looks = append(looks, atOnce)
 	}
 	for _, at := range looks {
 		if err := tx.Put(deletedKey(sec.Name, sec.UID, at), nil); err != nil {
@@ -124,7 +127,7 @@ func (s *Store) purge(tx *writes, call Call, sec Secret, now time.Time) error {
 
 // forgetDeleted removes the rows that say when to look at a deleted secret.
 func forgetDeleted(tx *writes, sec Secret) error {
-	for _, at := range []time.Time{sec.DeletedAt, sec.PurgeAt} {
+	for _, at := range []time.Time{atOnce, sec.PurgeAt} {
 		if err := tx.Delete(deletedKey(sec.Name, sec.UID, at)); err != nil {
 			return fmt.Errorf("delete time of purge: %w", err)
 		}
@@ -208,8 +211,8 @@ func (s *Store) unbindSome(tx *writes, name Name, now time.Time) error {
 		e.detail.Referrers = append(e.detail.Referrers, b.Referrer)
 	}
 	if !sec.bound() {
-		if err := tx.Delete(deletedKey(sec.Name, sec.UID, sec.DeletedAt)); err != nil {
-			return fmt.Errorf("delete time of deletion: %w", err)
+		if err := tx.Delete(deletedKey(sec.Name, sec.UID, atOnce)); err != nil {
+			return fmt.Errorf("delete time of unbinding: %w", err)
 		}
 	}
 	return s.touch(tx, call, &sec, e)
@@ -305,7 +308,7 @@ func (s *Store) lookAtDeleted(ctx context.Context) (pause time.Duration, err err
 		}
 		now := s.timestamp()
 		if wait := kv.TimeOf(int64(at)).Sub(now); wait > 0 {
-			return min(wait, purgePace), failed
+			return max(min(wait, purgePace), time.Millisecond), failed
 		}
 		done, err := s.lookAt(ctx, keys[0], name, uid, now)
 		if ctx.Err() != nil || errors.Is(err, kv.ErrClosed) {

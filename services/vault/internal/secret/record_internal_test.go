@@ -58,6 +58,7 @@ func codecs(t testing.TB) map[string]codec {
 			AllowedHosts: []string{"a.example"}, Ports: true, UsedPorts: []string{"a.example:8443"},
 			Shared: true, Public: true, Kind: AES256, EarlierUse: Digested,
 			Description: "a description", Labels: map[string]string{"a": "1", "b": "2"}, RotationPeriod: time.Hour, RotationDue: goldenTime.Add(time.Hour),
+			DeletedAt: goldenTime, PurgeAt: goldenTime.Add(time.Minute), CheckFailures: 4, EarlierCheckFailures: 5,
 		}.message(), func(text []byte) ([]byte, error) {
 			s, err := parseSecret(Name{}, text)
 			if err != nil {
@@ -98,6 +99,7 @@ func codecs(t testing.TB) map[string]codec {
 			OldAllowedHosts: []string{"a.example"}, NewAllowedHosts: []string{"b.example"}, Referrers: []string{"workspaces/acme/endpoints/e"},
 			OldRotationPeriod: time.Hour, NewRotationPeriod: time.Minute, OldChains: []string{"raw > A"}, Chains: []string{"raw > B"},
 			OldCost: 1, NewCost: 2, WeakReason: "weak",
+			PurgeAt: goldenTime, Same: true,
 		}.message(), func(text []byte) ([]byte, error) {
 			d, err := parseDetail(text)
 			if err != nil {

@@ -34,7 +34,7 @@
 //
 // A secret that was deleted with a grace keeps its rows, and its own row has the times of the deletion
 // and of the purge. It has a row of d at the time of the purge, and, if it had bindings, one at the time
-// of the deletion, until they are removed. A row of d whose time is neither of the two is outdated.
+// 0 until they are removed.
 //
 // The values of a KEY have fingerprints: a row of e for each way to read the value, on a page of its
 // own, and a ledger next to its version. A KEY without a binding is not used, so these rows are
