@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -19,6 +20,9 @@ func TestReconcileSwitchesOffWhatLostItsSecret(t *testing.T) {
 	allowlisttest.Eventually(t, func() bool {
 		return k.Owner.Get(t, "orders").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
 	}, "the endpoint is still on")
+	if got := k.Owner.Get(t, "orders").GetStateReason(); !strings.Contains(got, "was deleted: leaked;") {
+		t.Errorf("the endpoint does not show why: %q", got)
+	}
 }
 
 func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) {
