@@ -23,7 +23,7 @@ type incarnation struct{ secret, uid string }
 type deletedSecrets struct {
 	mu      sync.Mutex
 	secrets map[incarnation]string // the reasons, which may be empty
-	kick    chan struct{} // holds one element while secrets wait
+	kick    chan struct{}          // holds one element while secrets wait
 }
 
 func newDeletedSecrets() *deletedSecrets {

@@ -15,10 +15,10 @@ import (
 // # Checks of a value
 //
 // An owner may ask whether a value is that of a version, for example whether the partner's key is
-// still the same. The answer is one bit about the whole value, never about a part of it. Whoever can
-// guess a value in a few attempts learns it, so the number of wrong guesses is limited for the life
-// of the value: the secret's row counts them, and a restart, a deletion with a grace, or a restored
-// version does not reset the count. A new version gets a count of its own, while all earlier versions
+// still the same. The answer is one bit about the whole value, never about a part of it. An owner who
+// can guess a value in a few attempts learns it, so the number of wrong guesses is limited for as long
+// as the value exists: the secret's row counts them, and a restart, a deletion with a grace, or a
+// restored version does not reset the count. A new version gets a count of its own, while all earlier versions
 // share one, to which that of the last version is added. So storing another value allows no further
 // guesses at the value before.
 //

@@ -228,7 +228,7 @@ func (s *Store) because(r kv.Reader, name Name) (Call, error) {
 	}}, err
 }
 
-// newest returns the newest entry about a name, which is zero if there is none.
+// newest returns the newest entry about a name, which is zero if nothing was logged.
 func newest(r kv.Reader, name Name) (changelog.Entry, error) {
 	entries, err := changelog.List(r, changelog.Query{Resource: name.String(), Limit: 1})
 	if err != nil || len(entries) == 0 {

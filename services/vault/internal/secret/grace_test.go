@@ -344,7 +344,7 @@ func TestWorkloadsLearnWhyASecretWasDeleted(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var notices []secret.Notice
-		f.Watch(ctx, "acme", &position, func(m secret.Message) error { //nolint:errcheck // it ends with ctx
+		f.Watch(ctx, "acme", &position, func(m secret.Message) error {
 			if notices = append(notices, m.Notices...); len(notices) > 0 {
 				cancel()
 			}
