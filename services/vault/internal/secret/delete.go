@@ -72,7 +72,9 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) (p
 		return s.remember(tx, call, sec)
 	})
 	s.hintGarbage()
-	s.hintDeleted()
+	if !purge.IsZero() {
+		s.hintDeleted()
+	}
 	return purge, s.settle(ctx, name, err)
 }
 
