@@ -35,6 +35,7 @@ import (
 // access option does not go unnoticed.
 var mayCall = map[string]string{
 	"CreateSecret": "OA", "GetSecret": "OA", "ListSecrets": "OA", "UpdateSecret": "OA", "DeleteSecret": "OA",
+	"UndeleteSecret": "OA", "CheckSecretValue": "OA",
 	"GetSealing": "OA", "UpdateSealing": "OA",
 	"ListSecretHistory": "OA", "ListSecretVersions": "OA", "ListSecretBindings": "OAR",
 	"RestoreSecretVersion": "OA", "EnableSecretVersion": "OA", "DisableSecretVersion": "OA", "DestroySecretVersion": "OA",

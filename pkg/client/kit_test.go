@@ -157,6 +157,10 @@ func (s *script) UpdateSecret(_ context.Context, req *vaultv1.UpdateSecretReques
 	return &vaultv1.UpdateSecretResponse{Secret: &vaultv1.Secret{Name: "updated"}}, s.take(req)
 }
 
+func (s *script) CheckSecretValue(_ context.Context, req *vaultv1.CheckSecretValueRequest) (*vaultv1.CheckSecretValueResponse, error) {
+	return &vaultv1.CheckSecretValueResponse{Same: true}, s.take(req)
+}
+
 func (s *script) GetSecret(_ context.Context, req *vaultv1.GetSecretRequest) (*vaultv1.GetSecretResponse, error) {
 	err := s.take(req)
 	s.mu.Lock()

@@ -58,6 +58,8 @@ func again(method string, req any, err error) bool {
 // whether the first attempt was carried out.
 func repeatable(method string, req any) bool {
 	switch method {
+	case vaultv1.VaultService_CheckSecretValue_FullMethodName:
+		return false // each attempt is another check, although the request has an ID
 	case vaultv1.VaultService_GetSecret_FullMethodName,
 		vaultv1.VaultService_GetSealing_FullMethodName,
 		vaultv1.VaultService_ListSecrets_FullMethodName,

@@ -176,6 +176,13 @@ func valueOf(req any) (carried, bool) {
 			other.Secret = withValue(r.GetSecret(), value)
 			return other
 		}
+	case *vaultv1.CheckSecretValueRequest:
+		c = carried{secret: r.GetName(), requestID: r.GetRequestId(), value: r.GetValue()}
+		c.with = func(value *vaultv1.SecretValue) proto.Message {
+			other := copied(r)
+			other.Value = value
+			return other
+		}
 	}
 	return c, c.value.GetText() != "" || len(c.value.GetData()) > 0
 }

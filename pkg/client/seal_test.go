@@ -79,7 +79,15 @@ func TestValuesAreSealedOnTheirWay(t *testing.T) {
 	if _, err := vault.Rotate(t.Context(), secretName, client.Data([]byte(canary+"\x00\xff")), "why"); err != nil {
 		t.Fatal(err)
 	}
+	check := &vaultv1.CheckSecretValueRequest{Name: secretName, Value: client.Text(canary)}
+	if _, err := vault.CheckSecretValue(t.Context(), check); err != nil {
+		t.Fatal(err)
+	}
 	requests := k.script.requests()
+	checked := requests[2].(*vaultv1.CheckSecretValueRequest)
+	if got := opened(t, key, checked.GetValue(), secretName, checked.GetRequestId()); got != "text "+canary || checked.GetRequestId() == "" {
+		t.Errorf("the value to check is %q", got)
+	}
 	created, updated := requests[0].(*vaultv1.CreateSecretRequest), requests[1].(*vaultv1.UpdateSecretRequest)
 	if got := opened(t, key, created.GetSecret().GetValue(), secretName, "mine"); got != "text "+canary {
 		t.Errorf("the value is %q", got)

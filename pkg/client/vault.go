@@ -49,8 +49,11 @@ func (v Vault) Store(ctx context.Context, name string, value *vaultv1.SecretValu
 	created, err := v.CreateSecret(ctx, &vaultv1.CreateSecretRequest{
 		Parent: parent, SecretId: id, Secret: &vaultv1.Secret{Value: value}, Reason: reason,
 	})
-	if errors.Is(err, ErrExists) { // another caller created it first
-		return v.Rotate(ctx, name, value, reason)
+	if errors.Is(err, ErrExists) { // another caller created it first, or it was deleted with a grace
+		updated, again := v.Rotate(ctx, name, value, reason)
+		if !HasReason(again, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND) {
+			return updated, again
+		}
 	}
 	return created.GetSecret(), err
 }

@@ -296,7 +296,7 @@ func (a *Admin) resource() string { return everywhere + "/" + a.Service + "/keyr
 
 // system is the author of what happens by itself.
 func (a *Admin) system() changelog.Author {
-	return changelog.Author{Actor: changelog.Actor{Subject: "system", Authentication: "system"}}
+	return changelog.Author{Actor: changelog.Actor{Subject: a.Service, Authentication: "system"}}
 }
 
 // hint wakes the background work.

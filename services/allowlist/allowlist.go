@@ -228,7 +228,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	vault, err := vaultclient.New(a.conn, vaultclient.Freshness{
 		MaxStale: cfg.Vault.maxStale(), Now: around.now, Heads: a.heads, Metrics: around.metrics, Logger: logger,
 		// The watch starts after the registry has been created.
-		Deleted:   func(secret, uid string) { a.endpoints.SecretDeleted(secret, uid) },
+		Deleted:   func(secret, uid, reason string) { a.endpoints.SecretDeleted(secret, uid, reason) },
 		Restarted: func() { a.endpoints.Restarted() },
 	})
 	if err != nil {

@@ -130,7 +130,7 @@ func TestCommandsListAndRepairReferences(t *testing.T) {
 	c.expect("references", 1, "LOST "+aesSecret+" "+endpoint, "BOUND "+hmacSecret+" "+endpoint)
 	c.start("allowlist")
 	c.waitReady()
-	if got := c.must(t, owner, http.MethodGet, "/v1/"+endpoint, ""); !strings.Contains(string(got.body), "STATE_INACTIVE") {
+	if got := c.must(t, owner, http.MethodGet, "/v1/"+endpoint, ""); !strings.Contains(string(got.body), "STATE_INACTIVE") || !strings.Contains(string(got.body), "was deleted: leaked;") {
 		t.Errorf("the endpoint that lost a secret is %s", got.body)
 	}
 }

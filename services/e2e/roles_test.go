@@ -31,6 +31,8 @@ var open = map[string][]person{
 	"ListSecrets":              {owner, admin},
 	"UpdateSecret":             {owner, admin},
 	"DeleteSecret":             {owner, admin},
+	"UndeleteSecret":           {owner, admin},
+	"CheckSecretValue":         {owner, admin},
 	"ListSecretHistory":        {owner, admin},
 	"ListSecretVersions":       {owner, admin},
 	"GetSealing":               {owner, admin},

@@ -47,11 +47,18 @@ func rights() map[string]right {
 	owners, workloads := []string{anOwner, aSuperAdmin}, []string{aResolver}
 	secretOf := func(id string) *vaultv1.Secret { return &vaultv1.Secret{Name: vaulttest.NameOf(id), Description: "d"} }
 	return map[string]right{
-		"CreateSecret": {func(id string) proto.Message { return vaulttest.CreateRequest(id, "v", "") }, new(vaultv1.CreateSecretResponse), owners, codes.OK},
-		"GetSecret":    {func(id string) proto.Message { return &vaultv1.GetSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.GetSecretResponse), owners, codes.NotFound},
-		"ListSecrets":  {func(string) proto.Message { return &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace} }, new(vaultv1.ListSecretsResponse), owners, codes.OK},
-		"UpdateSecret": {func(id string) proto.Message { return &vaultv1.UpdateSecretRequest{Secret: secretOf(id)} }, new(vaultv1.UpdateSecretResponse), owners, codes.NotFound},
-		"DeleteSecret": {func(id string) proto.Message { return &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.DeleteSecretResponse), owners, codes.NotFound},
+		"CreateSecret":   {func(id string) proto.Message { return vaulttest.CreateRequest(id, "v", "") }, new(vaultv1.CreateSecretResponse), owners, codes.OK},
+		"GetSecret":      {func(id string) proto.Message { return &vaultv1.GetSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.GetSecretResponse), owners, codes.NotFound},
+		"ListSecrets":    {func(string) proto.Message { return &vaultv1.ListSecretsRequest{Parent: vaulttest.Workspace} }, new(vaultv1.ListSecretsResponse), owners, codes.OK},
+		"UpdateSecret":   {func(id string) proto.Message { return &vaultv1.UpdateSecretRequest{Secret: secretOf(id)} }, new(vaultv1.UpdateSecretResponse), owners, codes.NotFound},
+		"DeleteSecret":   {func(id string) proto.Message { return &vaultv1.DeleteSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.DeleteSecretResponse), owners, codes.NotFound},
+		"UndeleteSecret": {func(id string) proto.Message { return &vaultv1.UndeleteSecretRequest{Name: vaulttest.NameOf(id)} }, new(vaultv1.UndeleteSecretResponse), owners, codes.NotFound},
+		"CheckSecretValue": {
+			func(id string) proto.Message {
+				return &vaultv1.CheckSecretValueRequest{Name: vaulttest.NameOf(id), Value: vaulttest.Text("v")}
+			},
+			new(vaultv1.CheckSecretValueResponse), owners, codes.NotFound,
+		},
 		"ListSecretHistory": {
 			func(id string) proto.Message { return &vaultv1.ListSecretHistoryRequest{Name: vaulttest.NameOf(id)} },
 			new(vaultv1.ListSecretHistoryResponse), owners, codes.OK,

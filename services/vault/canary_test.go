@@ -47,6 +47,15 @@ func TestValueIsFoundNowhere(t *testing.T) {
 	cancel()
 	ask(k.Owner.CreateSecret(ended, vaulttest.CreateRequest("key3", vaulttest.Canary, "")))
 
+	for _, value := range []*vaultv1.SecretValue{vaulttest.Text(vaulttest.Canary), data, big, vaulttest.Text("x" + vaulttest.Canary)} {
+		ask(k.Owner.CheckSecretValue(t.Context(), &vaultv1.CheckSecretValueRequest{Name: vaulttest.NameOf("key"), Value: value}))
+	}
+	unusable := vaulttest.Text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + vaulttest.Canary + "\n-----END ENCRYPTED PRIVATE KEY-----\n")
+	unusable.FilePassword = vaulttest.Canary
+	ask(k.Owner.CheckSecretValue(t.Context(), &vaultv1.CheckSecretValueRequest{Name: vaulttest.NameOf("key"), Value: unusable}))
+	ask(k.Owner.CheckSecretValue(t.Context(), &vaultv1.CheckSecretValueRequest{Name: vaulttest.NameOf("key"), Value: vaulttest.Text(vaulttest.Canary)}))
+	ask(k.Owner.UndeleteSecret(t.Context(), &vaultv1.UndeleteSecretRequest{Name: vaulttest.NameOf("key")}))
+
 	k.Resolver.Bind(t, "key", "e", "op")
 	if got := k.Resolver.Resolve(t, "key", created.GetSecret().GetUid(), 0); got != vaulttest.Canary {
 		t.Fatal("the value differs from the stored one")

@@ -53,6 +53,10 @@ type Config struct {
 	Integrity string `yaml:"integrity"`
 	// WorkspaceQuota limits what each workspace may use. Default: no limits.
 	WorkspaceQuota Quota `yaml:"workspace_quota"`
+	// DeleteGrace is for how long UndeleteSecret brings a deleted secret back, at most 2160h (90 days).
+	// Its name stays taken for that time, and its values stay stored. A change of the setting does
+	// not apply to secrets that are deleted already. Default 0: a deletion is permanent.
+	DeleteGrace time.Duration `yaml:"delete_grace"`
 }
 
 // Quota is what a workspace may use. Changes that would exceed it fail with QUOTA_EXCEEDED; what is
@@ -78,11 +82,17 @@ func (q Quota) check() []error {
 	return errs
 }
 
+// maxDeleteGrace is the maximum of [Config.DeleteGrace].
+const maxDeleteGrace = 90 * 24 * time.Hour
+
 // Check returns all errors of the configuration, without opening a file.
 func (c Config) Check() error {
 	var errs []error
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: must be the path of the data file"))
+	}
+	if c.DeleteGrace < 0 || c.DeleteGrace > maxDeleteGrace {
+		errs = append(errs, errors.New("delete_grace: must be 0 to 2160h"))
 	}
 	errs = append(errs, c.WorkspaceQuota.check()...)
 	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check())...)
@@ -164,6 +174,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 // assemble completes the vault over an open store.
 func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.LogSeeds(), purpose, time.Now)
+	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
 	if err != nil {
 		return fmt.Errorf("open change log: %w", err)
 	}
@@ -181,7 +192,8 @@ func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), time.Now)
 	secrets, err := secret.NewStore(ctx, secret.Config{
-		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm, Quota: secret.Used(cfg.WorkspaceQuota),
+		KV: v.store, Keys: keys, Log: log, Ledger: ledger, Logger: logger, Alarm: v.alarm,
+		Quota: secret.Used(cfg.WorkspaceQuota), Grace: cfg.DeleteGrace,
 	})
 	if err != nil {
 		return fmt.Errorf("open secrets: %w", err)

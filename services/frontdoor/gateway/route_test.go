@@ -34,6 +34,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"GET", secrets + "?pageSize=2", "", "ListSecrets"},
 		{"PATCH", secret, `{"description":"d"}`, "UpdateSecret"},
 		{"DELETE", secret + "?etag=3", "", "DeleteSecret"},
+		{"POST", secret + ":undelete", `{"reason":"r"}`, "UndeleteSecret"},
+		{"POST", secret + ":checkValue", `{"value":{"text":"x"}}`, "CheckSecretValue"},
 		{"GET", secret + "/history", "", "ListSecretHistory"},
 		{"GET", secrets + "/-/history", "", "ListSecretHistory"},
 		{"GET", "/v1/workspaces/acme/sealing", "", "GetSealing"},

@@ -274,8 +274,12 @@ func TestEndpointsAreSwitchedOffAsSoonAsTheirSecretIsDeleted(t *testing.T) {
 	}
 	for _, id := range []string{"orders", "tokens"} { // although no one uses them
 		allowlisttest.Eventually(t, func() bool { return k.Owner.Get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s stays active", id)
-		if change := k.Owner.History(t, allowlisttest.NameOf(id))[0]; change.GetActor().GetSubject() != "system" {
-			t.Errorf("%s was deactivated by %v", id, change.GetActor())
+		change := k.Owner.History(t, allowlisttest.NameOf(id))[0]
+		if change.GetActor().GetSubject() != "system" || !strings.HasSuffix(change.GetReason(), "was deleted: leaked") {
+			t.Errorf("%s was deactivated by %v because %q", id, change.GetActor(), change.GetReason())
+		}
+		if got := k.Member.Get(t, id).GetStateReason(); !strings.Contains(got, "was deleted: leaked;") {
+			t.Errorf("%s does not show why: %q", id, got)
 		}
 	}
 	if state := k.Owner.Get(t, "kept").GetState(); state != allowlistv1.Endpoint_STATE_ACTIVE {

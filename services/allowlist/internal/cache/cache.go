@@ -78,8 +78,9 @@ type Config struct {
 	// which requires the role in all of them.
 	Parent string
 	// Deleted, if not nil, is called with the name and the uid of each secret that the watch
-	// reports as deleted. A watch that starts over has missed some. It must not block.
-	Deleted func(secret, uid string)
+	// reports as deleted, and the reason, which may be empty. A watch that starts over has missed
+	// some. It must not block.
+	Deleted func(secret, uid, reason string)
 	// Restarted, if not nil, is called when the vault begins another epoch, as it does at each
 	// start. The vault may have been restored from a backup, and then lacks the bindings created
 	// since. The watch and each answer of the vault report the epoch. It must not block.
@@ -158,7 +159,7 @@ type Cache struct {
 	// recipient holds the key pair that the vault encrypts its answers to.
 	recipient *transit.Recipient
 	parent    string
-	deleted   func(secret, uid string)
+	deleted   func(secret, uid, reason string)
 	admit     func(ctx context.Context, epoch string) error
 	head      func(epoch, checkpoint string)
 	epochs    epochs
@@ -180,7 +181,7 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 		c.parent = "workspaces/-"
 	}
 	if c.deleted == nil {
-		c.deleted = func(string, string) {}
+		c.deleted = func(string, string, string) {}
 	}
 	if c.admit == nil {
 		c.admit = func(context.Context, string) error { return nil }

@@ -8,7 +8,7 @@ import (
 func TestDeletedSecretIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	reported := make(chan string, 8)
-	k := newKit(t, Config{MaxStale: time.Minute, Deleted: func(secret, uid string) { reported <- secret + "#" + uid }})
+	k := newKit(t, Config{MaxStale: time.Minute, Deleted: func(secret, uid, reason string) { reported <- secret + "#" + uid + ": " + reason }})
 	for _, secret := range []string{"before", "gone", "there"} {
 		k.vault.rotate(secret)
 	}
@@ -20,8 +20,8 @@ func TestDeletedSecretIsReportedOnce(t *testing.T) {
 	k.vault.rotate("there")
 	select {
 	case got := <-reported:
-		if got != "gone#uid" {
-			t.Errorf("%s is reported as deleted, want gone#uid", got)
+		if got != "gone#uid: why" {
+			t.Errorf("%q is reported as deleted, want gone#uid with its reason", got)
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("no deletion was reported in time")

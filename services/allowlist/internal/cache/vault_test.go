@@ -173,7 +173,9 @@ func (v *fakeVault) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.S
 		v.mu.Lock()
 		m := &vaultv1.WatchSecretsResponse{Position: v.position()}
 		for i := at.GetSequence(); i < uint64(len(v.log)); i++ {
-			m.Events = append(m.Events, &vaultv1.SecretEvent{Secret: v.log[i], Uid: "uid", Sequence: i, Deleted: v.versions[v.log[i]] == 0})
+			m.Events = append(m.Events, &vaultv1.SecretEvent{
+				Secret: v.log[i], Uid: "uid", Sequence: i, Deleted: v.versions[v.log[i]] == 0, DeleteReason: "why",
+			})
 		}
 		changed, silent := v.changed, v.silent
 		v.mu.Unlock()

@@ -105,7 +105,7 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 		c.memory.metrics.connected.Set(1)
 		for _, e := range message.GetEvents() {
 			if e.GetDeleted() {
-				c.deleted(e.GetSecret(), e.GetUid())
+				c.deleted(e.GetSecret(), e.GetUid(), e.GetDeleteReason())
 			}
 		}
 	}

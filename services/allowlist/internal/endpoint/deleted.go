@@ -22,35 +22,35 @@ type incarnation struct{ secret, uid string }
 // been checked.
 type deletedSecrets struct {
 	mu      sync.Mutex
-	secrets map[incarnation]bool
-	kick    chan struct{} // holds one element while secrets wait
+	secrets map[incarnation]string // the reasons, which may be empty
+	kick    chan struct{}          // holds one element while secrets wait
 }
 
 func newDeletedSecrets() *deletedSecrets {
-	return &deletedSecrets{secrets: make(map[incarnation]bool), kick: make(chan struct{}, 1)}
+	return &deletedSecrets{secrets: make(map[incarnation]string), kick: make(chan struct{}, 1)}
 }
 
-// SecretDeleted reports that a secret was deleted in the vault. It returns at once; [Registry.Run]
-// switches off the endpoints that refer to it. A secret that is referred to can be deleted only by
-// force, by a super admin.
-func (r *Registry) SecretDeleted(secret, uid string) {
+// SecretDeleted reports that a secret was deleted in the vault, and the reason, which may be empty. It
+// returns at once; [Registry.Run] switches off the endpoints that refer to the secret, which then show
+// the reason. A secret that is referred to can be deleted only by force, by a super admin.
+func (r *Registry) SecretDeleted(secret, uid, reason string) {
 	r.tombstone.mu.Lock()
 	defer r.tombstone.mu.Unlock()
 	if len(r.tombstone.secrets) == maxDeleted {
 		return
 	}
-	r.tombstone.secrets[incarnation{secret, uid}] = true
+	r.tombstone.secrets[incarnation{secret, uid}] = reason
 	select {
 	case r.tombstone.kick <- struct{}{}:
 	default: // already signaled
 	}
 }
 
-func (g *deletedSecrets) take() map[incarnation]bool {
+func (g *deletedSecrets) take() map[incarnation]string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	secrets := g.secrets
-	g.secrets = make(map[incarnation]bool)
+	g.secrets = make(map[incarnation]string)
 	return secrets
 }
 
@@ -59,8 +59,8 @@ func (r *Registry) runDeleted(ctx context.Context, every Intervals) {
 		secrets := r.tombstone.take()
 		if err := r.loseAll(ctx, secrets); err != nil {
 			r.logFailure(ctx, "switch off what lost its secret", err)
-			for l := range secrets {
-				r.SecretDeleted(l.secret, l.uid)
+			for l, reason := range secrets {
+				r.SecretDeleted(l.secret, l.uid, reason)
 			}
 			if !wait(ctx, every.Retry, nil) {
 				return
@@ -72,7 +72,7 @@ func (r *Registry) runDeleted(ctx context.Context, every Intervals) {
 // loseAll switches off the endpoints that refer to deleted secrets. It reads all endpoints of
 // their workspaces. Secrets that were never bound, which are most of the deleted ones, cost one
 // read each.
-func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]bool) error {
+func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]string) error {
 	workspaces := make(map[string]bool)
 	for l := range secrets {
 		bound, err := r.wasBound(ctx, l.secret)
@@ -93,11 +93,16 @@ func (r *Registry) loseAll(ctx context.Context, secrets map[incarnation]bool) er
 			if err != nil || e == nil {
 				return err
 			}
-			missing := func(ref Reference) bool { return secrets[incarnation{ref.Secret, ref.UID}] }
-			if !slices.ContainsFunc(e.References, missing) {
+			missing := func(ref Reference) bool {
+				_, deleted := secrets[incarnation{ref.Secret, ref.UID}]
+				return deleted
+			}
+			i := slices.IndexFunc(e.References, missing)
+			if i < 0 {
 				return nil
 			}
-			_, err = r.switchOff(ctx, *e, secretLost, missing)
+			first := e.References[i]
+			_, err = r.switchOff(ctx, *e, secretDeleted(secrets[incarnation{first.Secret, first.UID}]), missing)
 			return err
 		})
 		if err != nil {

@@ -25,8 +25,8 @@ func (e Endpoint) lost(held map[grant]bool) []string {
 }
 
 // lose is [Registry.Lose] for a comparison, because of one reference.
-func (r *Registry) lose(ctx context.Context, e Endpoint, because Reference) (Repair, error) {
-	now, err := r.switchOff(ctx, e, secretLost, func(ref Reference) bool { return ref.Secret == because.Secret })
+func (r *Registry) lose(ctx context.Context, e Endpoint, because Reference, reason string) (Repair, error) {
+	now, err := r.switchOff(ctx, e, secretDeleted(reason), func(ref Reference) bool { return ref.Secret == because.Secret })
 	if err != nil || !now.Lost {
 		return "", err
 	}
@@ -50,10 +50,21 @@ var (
 	}
 )
 
+// secretDeleted returns the loss of a secret with the reason of its deletion, which is empty if it is
+// not known.
+func secretDeleted(reason string) loss {
+	if reason == "" {
+		return secretLost
+	}
+	because := "a secret that the endpoint refers to was deleted: " + reason
+	return loss{because + "; save the references again", because}
+}
+
 // Lose switches an endpoint off because a secret that it refers to no longer exists, unless the
-// endpoint was saved with other references since e was read. It returns the current endpoint.
-func (r *Registry) Lose(ctx context.Context, e Endpoint) (Endpoint, error) {
-	return r.switchOff(ctx, e, secretLost, func(Reference) bool { return false })
+// endpoint was saved with other references since e was read. The reason is that of the deletion, or
+// empty if it is not known. Lose returns the current endpoint.
+func (r *Registry) Lose(ctx context.Context, e Endpoint, reason string) (Endpoint, error) {
+	return r.switchOff(ctx, e, secretDeleted(reason), func(Reference) bool { return false })
 }
 
 // switchOff is Lose for any loss. If it is known which references are lost, missing reports them.

@@ -2,7 +2,11 @@ package endpoint_test
 
 import (
 	"os"
+	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
@@ -19,6 +23,9 @@ func TestReconcileSwitchesOffWhatLostItsSecret(t *testing.T) {
 	allowlisttest.Eventually(t, func() bool {
 		return k.Owner.Get(t, "orders").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
 	}, "the endpoint is still on")
+	if got := k.Owner.Get(t, "orders").GetStateReason(); !strings.Contains(got, "was deleted: leaked;") {
+		t.Errorf("the endpoint does not show why: %q", got)
+	}
 }
 
 func TestReconcileGivesUpWhatNothingNeedsAndRestoresWhatIsMissing(t *testing.T) {
@@ -109,4 +116,32 @@ func TestOneBadReferenceDoesNotKeepOthersFromBeingRestored(t *testing.T) {
 	allowlisttest.Eventually(t, func() bool {
 		return k.Owner.Get(t, "aaa").GetState() == allowlistv1.Endpoint_STATE_INACTIVE
 	}, "the endpoint whose secret is another one now is still on")
+}
+
+func TestAnEndpointIsSavedAgainAfterItsSecretWasBroughtBack(t *testing.T) {
+	t.Parallel()
+	k := allowlisttest.Make(t, allowlisttest.Pace, func(k *allowlisttest.Kit) {
+		k.VaultServer.Stop()
+		k.VaultConfig.DeleteGrace = time.Hour
+		k.StartVault(t)
+	})
+	secret := k.Secret(t, "key")
+	k.Active(t, "orders", allowlisttest.Draft(secret))
+	k.Server.Stop() // and misses the event
+	_, err := k.VaultSA.DeleteSecret(t.Context(), &vaultv1.DeleteSecretRequest{Name: secret, Force: true, Reason: "leaked"})
+	allowlisttest.Must(t, err)
+	k.Start(t)
+	allowlisttest.Eventually(t, func() bool {
+		e := k.Owner.Get(t, "orders")
+		return e.GetState() == allowlistv1.Endpoint_STATE_INACTIVE && strings.Contains(e.GetStateReason(), "was deleted: leaked;")
+	}, "the endpoint does not show why it is off")
+	_, err = k.Secrets.UndeleteSecret(t.Context(), &vaultv1.UndeleteSecretRequest{Name: secret})
+	allowlisttest.Must(t, err)
+	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
+	allowlisttest.WantError(t, "ActivateEndpoint before a save", err, codes.NotFound, "SECRET_NOT_FOUND")
+	_, err = k.Owner.Update(t, &allowlistv1.Endpoint{Name: allowlisttest.NameOf("orders"), Encryption: allowlisttest.Encrypted(secret)}, "encryption")
+	allowlisttest.Must(t, err)
+	_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
+	allowlisttest.Must(t, err)
+	k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
 }

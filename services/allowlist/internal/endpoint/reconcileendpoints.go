@@ -80,7 +80,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	case err != nil:
 		return "", err
 	case !allowed:
-		return r.lose(ctx, e, reference)
+		return r.lose(ctx, e, reference, "")
 	}
 	b, err := r.bindAgain(ctx, reference.Need, e)
 	switch {
@@ -88,7 +88,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 		fault.Is(err, vaultclient.ReasonHostNotAllowed), fault.Is(err, vaultclient.ReasonKeyPurposeFixed), fault.Is(err, vaultclient.ReasonKeyNotShared):
 		// The usage and the purpose of a secret never change: a secret with another one is another
 		// incarnation, or was bound for another purpose while it had no binding.
-		return r.lose(ctx, e, reference)
+		return r.lose(ctx, e, reference, vaultclient.DeleteReason(err))
 	case err != nil:
 		return "", fmt.Errorf("bind again: %w", err)
 	}
@@ -102,7 +102,7 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 		return "", fmt.Errorf("unbind: %w", err)
 	}
 	if b.UID != reference.UID {
-		return r.lose(ctx, e, reference)
+		return r.lose(ctx, e, reference, "")
 	}
 	return "", nil
 }

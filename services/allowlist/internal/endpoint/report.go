@@ -45,7 +45,7 @@ func (r *Registry) report(ctx context.Context, e Endpoint, found comparison, rep
 	}
 	refused, ports := r.reportPorts(ctx, e, references, found)
 	if refused != "" {
-		repair, err := r.lose(ctx, e, Reference{Need: Need{Secret: refused}})
+		repair, err := r.lose(ctx, e, Reference{Need: Need{Secret: refused}}, "")
 		if repair != "" {
 			report(Discrepancy{repair, refused, e.Name.String()})
 		}

@@ -104,7 +104,7 @@ func (p *Processor) repair(ctx context.Context, e endpoint.Endpoint, err error) 
 	unbound := errors.Is(err, vaultclient.ErrNotBound)
 	switch {
 	case fault.Is(err, vaultclient.ReasonSecretNotFound):
-		now, failed = p.endpoints.Lose(ctx, e)
+		now, failed = p.endpoints.Lose(ctx, e, vaultclient.DeleteReason(err))
 	case unbound:
 		now, failed = p.endpoints.Rebind(ctx, e)
 	case fault.Is(err, vaultclient.ReasonVersionNotFound):

@@ -208,8 +208,8 @@ func TestForcedDeletionOfASecretSwitchesTheEndpointOff(t *testing.T) {
 	allowlisttest.Must(t, err)
 	_, err = k.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("orders"), Body: []byte("hello")})
 	allowlisttest.WantError(t, "Encrypt", err, codes.FailedPrecondition, "ENDPOINT_NOT_ACTIVE")
-	if e := k.Owner.Get(t, "orders"); e.GetState() != allowlistv1.Endpoint_STATE_INACTIVE || e.GetStateReason() == "" {
-		t.Errorf("the endpoint is %v (%q), want INACTIVE with a reason", e.GetState(), e.GetStateReason())
+	if e := k.Owner.Get(t, "orders"); e.GetState() != allowlistv1.Endpoint_STATE_INACTIVE || !strings.Contains(e.GetStateReason(), "was deleted: leaked;") {
+		t.Errorf("the endpoint is %v (%q), want INACTIVE with the reason of the deletion", e.GetState(), e.GetStateReason())
 	}
 	change := k.Owner.History(t, allowlisttest.NameOf("orders"))[0]
 	if change.GetActor().GetSubject() != "system" || change.GetActor().GetAuthentication() != "system" ||

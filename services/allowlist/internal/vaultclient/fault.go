@@ -63,7 +63,7 @@ func translate(ctx context.Context, operation string, err error) error {
 	info := infoOf(err)
 	switch reason := fault.Reason(info.GetReason()); reason {
 	case ReasonSecretNotFound:
-		return fault.New(fault.NotFound, reason, "a referenced secret does not exist")
+		return fault.New(fault.NotFound, reason, "a referenced secret does not exist").Because(deletion(info.GetMetadata()["delete_reason"]))
 	case ReasonVersionNotFound:
 		return fault.New(fault.NotFound, reason, "the referenced version of a secret does not exist")
 	case ReasonVersionDisabled:
@@ -102,6 +102,19 @@ func translate(ctx context.Context, operation string, err error) error {
 	default:
 		return cause
 	}
+}
+
+// A deletion is the reason why a secret was deleted, which may be empty. As an error, it does not
+// repeat the reason, which only the log and the state of an endpoint show.
+type deletion string
+
+func (deletion) Error() string { return "the vault has no such secret" }
+
+// DeleteReason returns the reason why the secret was deleted because of which a call failed with
+// SECRET_NOT_FOUND, or an empty string if it is not known.
+func DeleteReason(err error) string {
+	reason, _ := errors.AsType[deletion](err)
+	return string(reason)
 }
 
 // unavailable returns the refusal for a problem that resolves by itself, or that operators can

@@ -147,7 +147,7 @@ func newBench(t testing.TB) *bench {
 	b.vault, err = vaultclient.New(conn, vaultclient.Freshness{
 		Metrics:  b.metrics,
 		Logger:   slog.New(slog.NewTextHandler(b.log, nil)),
-		Deleted:  func(secret, uid string) { b.deleted <- secret + "#" + uid },
+		Deleted:  func(secret, uid, _ string) { b.deleted <- secret + "#" + uid },
 		MaxStale: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
 	})
 	if err != nil {

@@ -60,8 +60,9 @@ type Freshness struct {
 	// Now returns the time; time.Now if nil.
 	Now func() time.Time
 	// Deleted, if not nil, is called with the name and the uid of each secret that the vault
-	// reports as deleted, while [Vault.Watch] runs and the cache is enabled. It must not block.
-	Deleted func(secret, uid string)
+	// reports as deleted, and the reason, which may be empty, while [Vault.Watch] runs and the cache
+	// is enabled. It must not block.
+	Deleted func(secret, uid, reason string)
 	// Restarted, if not nil, is called when the vault has restarted. It may have been restored
 	// from a backup. It must not block.
 	Restarted func()

@@ -18,6 +18,14 @@ import (
 // maskedValue is shown instead of any value, so that it reveals neither characters nor length.
 const maskedValue = "••••••••"
 
+// timeToProto returns nil for the zero time.
+func timeToProto(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
 // periodToProto returns nil for a period of 0.
 func periodToProto(period time.Duration) *durationpb.Duration {
 	if period == 0 {
@@ -31,7 +39,7 @@ func queryFromProto(workspace string, req *vaultv1.ListSecretsRequest, p secret.
 	q := secret.Query{
 		Workspace: workspace, Substring: req.GetQuery(), Label: req.GetLabel(),
 		State: stateFromProto(req.GetState()), Usage: usageFromProto(req.GetUsage()),
-		ByUpdate: order == "update_time", Descending: descending,
+		ShowDeleted: req.GetShowDeleted(), ByUpdate: order == "update_time", Descending: descending,
 		Page: p,
 	}
 	if due := req.GetRotationDueBefore(); due != nil {

@@ -29,6 +29,7 @@ func eventToProto(e secret.Event) *vaultv1.SecretChange {
 		Chains: e.Detail.Chains, OldChains: e.Detail.OldChains,
 		OldMinCost: e.Detail.OldCost, NewMinCost: e.Detail.NewCost,
 		WeakReason: e.Detail.WeakReason, Referrers: e.Detail.Referrers, Reason: e.Reason, RequestId: e.RequestID,
+		Same: e.Detail.Same, PurgeTime: timeToProto(e.Detail.PurgeAt),
 	}
 }
 
@@ -66,6 +67,12 @@ func actionToProto(action string) vaultv1.SecretChange_Action {
 		return vaultv1.SecretChange_ACTION_SEALING_REQUIRED
 	case secret.NotRequiredSealing:
 		return vaultv1.SecretChange_ACTION_SEALING_NOT_REQUIRED
+	case secret.Undeleted:
+		return vaultv1.SecretChange_ACTION_UNDELETED
+	case secret.Purged:
+		return vaultv1.SecretChange_ACTION_PURGED
+	case secret.ValueChecked:
+		return vaultv1.SecretChange_ACTION_VALUE_CHECKED
 	case secret.Upgraded, secret.Rewrapped:
 		return vaultv1.SecretChange_ACTION_UPGRADED
 	default:

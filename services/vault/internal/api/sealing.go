@@ -49,6 +49,9 @@ func (s *Server) UpdateSealing(ctx context.Context, req *vaultv1.UpdateSealingRe
 // withoutSealed returns a request without the bytes of a sealed value, which do not identify a
 // repeated request: package secret adds the value after opening it.
 func withoutSealed(req proto.Message) proto.Message {
+	if _, ok := req.(*vaultv1.CheckSecretValueRequest); ok {
+		return new(vaultv1.CheckSecretValueRequest) // repeated requests are not recognized
+	}
 	of, ok := req.(interface{ GetSecret() *vaultv1.Secret })
 	if !ok || of.GetSecret().GetValue().GetSealed() == nil {
 		return req

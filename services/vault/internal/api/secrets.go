@@ -125,7 +125,7 @@ func (s *Server) UpdateSecret(ctx context.Context, req *vaultv1.UpdateSecretRequ
 	return &vaultv1.UpdateSecretResponse{Secret: secretToProto(updated)}, nil
 }
 
-// DeleteSecret deletes a secret for good. Only super admins may force a deletion, which the access
+// DeleteSecret deletes a secret, for good unless the vault has a grace. Only super admins may force a deletion, which the access
 // option of the method cannot express.
 func (s *Server) DeleteSecret(ctx context.Context, req *vaultv1.DeleteSecretRequest) (*vaultv1.DeleteSecretResponse, error) {
 	if req.GetForce() && !auth.FromContext(ctx).SuperAdmin() {
@@ -142,11 +142,28 @@ func (s *Server) DeleteSecret(ctx context.Context, req *vaultv1.DeleteSecretRequ
 	if err != nil {
 		return nil, err
 	}
-	err = s.secrets.Delete(ctx, call, name, secret.Deletion{Etag: req.GetEtag(), Force: req.GetForce()})
+	purge, err := s.secrets.Delete(ctx, call, name, secret.Deletion{Etag: req.GetEtag(), Force: req.GetForce()})
 	if err != nil {
 		return nil, err
 	}
-	return &vaultv1.DeleteSecretResponse{}, nil
+	return &vaultv1.DeleteSecretResponse{PurgeTime: timeToProto(purge)}, nil
+}
+
+// UndeleteSecret brings a deleted secret back.
+func (s *Server) UndeleteSecret(ctx context.Context, req *vaultv1.UndeleteSecretRequest) (*vaultv1.UndeleteSecretResponse, error) {
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	call, err := s.call(ctx, vaultv1.VaultService_UndeleteSecret_FullMethodName, name.Workspace, req)
+	if err != nil {
+		return nil, err
+	}
+	back, err := s.secrets.Undelete(ctx, call, name)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.UndeleteSecretResponse{Secret: secretToProto(back)}, nil
 }
 
 // ListSecretHistory returns a page of the change log.

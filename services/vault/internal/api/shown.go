@@ -69,6 +69,10 @@ func (shown *shownSecret) of(s *secret.Secret, texts *slab.Strings) *vaultv1.Sec
 		setTime(&shown.expires, s.Expires)
 		pb.ExpireTime = &shown.expires
 	}
+	if !s.DeletedAt.IsZero() {
+		pb.DeleteTime, pb.PurgeTime = timestamppb.New(s.DeletedAt), timestamppb.New(s.PurgeAt)
+		pb.ReferenceCount = 0 // the bindings are being removed
+	}
 	return pb
 }
 

@@ -29,7 +29,7 @@ func (s *Server) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.Serv
 }
 
 func noticeToProto(n secret.Notice) *vaultv1.SecretEvent {
-	return &vaultv1.SecretEvent{Secret: n.Secret, Uid: n.UID, Sequence: n.Sequence, Deleted: n.Deleted}
+	return &vaultv1.SecretEvent{Secret: n.Secret, Uid: n.UID, Sequence: n.Sequence, Deleted: n.Deleted, DeleteReason: n.DeleteReason}
 }
 
 func positionToProto(p secret.Position) *vaultv1.Position {

@@ -61,7 +61,7 @@ func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, r
 	if errors.Is(err, errRehearsed) {
 		return Binding{Shared: bound.Shared}, meant, nil
 	}
-	return bound, meant, s.noteEqual(ctx, call, name, err)
+	return bound, meant, s.deleteReason(ctx, name, "", s.noteEqual(ctx, call, name, err))
 }
 
 // bind is the transaction of [Store.Bind].
@@ -209,19 +209,27 @@ func (s *Store) Unbind(ctx context.Context, call Call, name Name, holder, operat
 		if err != nil || !present {
 			return err
 		}
-		if err := tx.delete(bindingRow(b)); err != nil {
-			return fmt.Errorf("delete binding: %w", err)
-		}
-		if err := countBinding(tx, &sec, b, false); err != nil {
+		if err := removeBinding(tx, &sec, b); err != nil {
 			return err
-		}
-		for _, number := range b.Versions {
-			if _, err := addCount(tx, pinnedRow(b.Name, b.UID, number), false); err != nil {
-				return fmt.Errorf("count bindings to version: %w", err)
-			}
 		}
 		return s.touch(tx, call, &sec, entry{action: Unbound, at: now, detail: Detail{Referrers: []string{b.Referrer}}})
 	})
+}
+
+// removeBinding deletes the rows of a binding. The secret's row must be written, too.
+func removeBinding(tx *writes, sec *Secret, b Binding) error {
+	if err := tx.delete(bindingRow(b)); err != nil {
+		return fmt.Errorf("delete binding: %w", err)
+	}
+	if err := countBinding(tx, sec, b, false); err != nil {
+		return err
+	}
+	for _, number := range b.Versions {
+		if _, err := addCount(tx, pinnedRow(b.Name, b.UID, number), false); err != nil {
+			return fmt.Errorf("count bindings to version: %w", err)
+		}
+	}
+	return nil
 }
 
 // allowedBy fails if the secret does not permit the requested usage.

@@ -89,6 +89,9 @@ func bindingsOfAll(r kv.Reader, workspace string, p Page) (bindings []Binding, n
 		if err != nil {
 			return nil, nil, err
 		}
+		if sec.deleted() {
+			continue
+		}
 		more, rest, err := bindingsOf(r, sec, Page{Cursor: within, Limit: p.Limit - len(bindings)})
 		if err != nil {
 			return nil, nil, err

@@ -141,9 +141,9 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 
 // insert writes a new secret, and returns it as it is stored.
 func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret, error) {
-	switch _, err := tx.Get(secretKey(sec.Name)); {
+	switch taken, err := tx.Get(secretKey(sec.Name)); {
 	case err == nil:
-		return Secret{}, fault.New(fault.AlreadyExists, Exists, "a secret with this name already exists")
+		return Secret{}, exists(sec.Name, taken)
 	case !isMissing(err):
 		return Secret{}, read("secret", err)
 	}

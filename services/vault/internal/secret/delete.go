@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
@@ -18,20 +19,32 @@ type Deletion struct {
 	Force bool
 }
 
-// Delete removes a secret for good and frees its name. It fails with SECRET_NOT_FOUND, with
-// ETAG_MISMATCH, or, without force, with SECRET_IN_USE. A repeated request succeeds, even if the
-// name is in use again.
-func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) error {
+// Delete removes a secret for good and frees its name. With a grace, [Store.Undelete] brings the
+// secret back until the time that Delete returns. Delete fails with SECRET_NOT_FOUND, with
+// ETAG_MISMATCH, or, without force, with SECRET_IN_USE. Deleting a deleted secret changes nothing,
+// unless it is forced, which purges the secret. A repeated request succeeds, even if the name is in
+// use again.
+func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) (purge time.Time, err error) {
 	now := s.timestamp()
-	err := s.write(ctx, func(tx *writes) error {
-		if _, seen, err := s.replayed(tx, call); err != nil || seen {
+	err = s.write(ctx, func(tx *writes) error {
+		purge = time.Time{}
+		uid, seen, err := s.replayed(tx, call)
+		if err != nil {
 			return err
 		}
-		sec, err := loadIntact(tx, name)
+		if seen {
+			purge, err = purgeTime(tx, name, uid)
+			return err
+		}
+		sec, err := loadKept(tx, name)
 		if err != nil {
 			return err
 		}
 		if err := sec.checkEtag(d.Etag); err != nil {
+			return err
+		}
+		if sec.deleted() {
+			purge, err = s.deleteAgain(tx, call, sec, d, now)
 			return err
 		}
 		_, removed := differences(sec, Secret{})
@@ -46,6 +59,10 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 			}
 			e.action, e.detail.Referrers = ForceDeleted, referrers
 		}
+		if s.grace > 0 {
+			purge, err = s.shelve(tx, call, sec, e)
+			return err
+		}
 		if err := s.accountRemoved(tx, sec); err != nil {
 			return err
 		}
@@ -58,7 +75,10 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) er
 		return s.remember(tx, call, sec)
 	})
 	s.hintGarbage()
-	return s.settle(ctx, name, err)
+	if !purge.IsZero() {
+		s.hintDeleted()
+	}
+	return purge, s.settle(ctx, name, err)
 }
 
 // remove deletes the name and leaves the rest to the collector.

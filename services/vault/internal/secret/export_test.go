@@ -39,7 +39,7 @@ func LastUID(key []byte) (string, error) { return lastUID(key, key[:len(key)-uid
 func IsOf(key []byte, uid string) bool {
 	raw := rawUID(uid)
 	space, _, err := kv.CutText(key)
-	return err == nil && (space == spaceSecret || space == spaceGarbage) && bytes.Contains(key, raw[:])
+	return err == nil && (space == spaceSecret || space == spaceGarbage || space == spaceDeleted) && bytes.Contains(key, raw[:])
 }
 
 // WithValue returns the stored form of a version with the value of another one.

@@ -192,7 +192,8 @@ func (v *Version) learn(tx *writes, sec *Secret, prints []Print) (more bool, err
 }
 
 // sharers returns the secrets that have a value with the fingerprint, and the uids of deleted
-// ones, up to a limit for both.
+// ones, up to a limit for both. A deleted secret that can be brought back still has its values:
+// otherwise, they could be stored for another purpose in the meantime.
 func sharers(r kv.Reader, workspace string, fingerprint Print, limit int) (there []Secret, stale []string, err error) {
 	prefix := equalsKey(workspace, fingerprint)
 	for pair, err := range r.Scan(kv.Prefix(prefix, limit)) {
@@ -207,7 +208,7 @@ func sharers(r kv.Reader, workspace string, fingerprint Print, limit int) (there
 		if err != nil {
 			return nil, nil, read("fingerprint", err)
 		}
-		sec, err := loadLife(r, Name{Workspace: workspace, ID: row.GetId()}, uid)
+		sec, err := loadKeptLife(r, Name{Workspace: workspace, ID: row.GetId()}, uid)
 		switch {
 		case fault.Is(err, NotFound):
 			stale = append(stale, uid)

@@ -32,6 +32,10 @@ const (
 	ReplacedPurpose = "purpose_replaced"
 	RefusedEqual    = "equal_value_refused"
 
+	Undeleted    = "undeleted"
+	Purged       = "purged"
+	ValueChecked = "value_checked"
+
 	RequiredSealing    = "sealing_required"
 	NotRequiredSealing = "sealing_not_required"
 )
@@ -77,6 +81,11 @@ type Detail struct {
 	OldCost    uint64
 	NewCost    uint64
 	WeakReason string
+
+	// PurgeAt is when a deleted secret is removed for good.
+	PurgeAt time.Time
+	// Same is whether a checked value was that of the version.
+	Same bool
 }
 
 // An Event is one entry of the change log with its decoded detail.

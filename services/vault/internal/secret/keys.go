@@ -18,6 +18,7 @@ const (
 	spaceEqual    = "e"
 	spaceSealing  = "w"
 	spaceGarbage  = "g"
+	spaceDeleted  = "d"
 	spaceOutdated = "o"
 	spaceKept     = "k"
 )
@@ -217,6 +218,27 @@ func sealingRow(workspace string) row { return row{key: kv.NewKey(spaceSealing).
 func garbageKey(n Name, uid string) kv.Key {
 	raw := rawUID(uid)
 	return append(kv.NewKey(spaceGarbage).Text(n.Workspace).Text(n.ID), raw[:]...)
+}
+
+// deletedKey is the key of a time at which to look at a deleted secret.
+func deletedKey(n Name, uid string, at time.Time) kv.Key {
+	raw := rawUID(uid)
+	return append(kv.NewKey(spaceDeleted).Uint(uint64(at.UnixNano())).Text(n.Workspace).Text(n.ID), raw[:]...)
+}
+
+// deletedOf returns the incarnation and the time in a key of a deleted secret.
+func deletedOf(key []byte) (n Name, uid string, at uint64, err error) {
+	at, rest, err := kv.CutUint(key[len(spaceDeleted)+1:])
+	if err != nil {
+		return n, "", 0, err
+	}
+	if n.Workspace, rest, err = kv.CutText(rest); err != nil {
+		return n, "", 0, err
+	}
+	if n.ID, rest, err = kv.CutText(rest); err == nil && len(rest) != uidSize {
+		err = errKey
+	}
+	return n, textOf(rest), at, err
 }
 
 // garbageOf returns the incarnation in a key of garbage.

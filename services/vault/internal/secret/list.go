@@ -70,6 +70,8 @@ type Query struct {
 	DueBefore *time.Time
 	// ExpiresBefore, if not nil, matches secrets that expire before this time.
 	ExpiresBefore *time.Time
+	// ShowDeleted also matches deleted secrets that can be brought back.
+	ShowDeleted bool
 	// ByUpdate orders by update time instead of name.
 	ByUpdate bool
 	// Descending reverses the order.
@@ -148,6 +150,9 @@ func listing(workspace, id string, err error) error {
 // admits reports whether a secret passes the filters.
 func (q *Query) admits(sec *Secret) bool {
 	if q.State != "" && sec.State != q.State || q.Usage != "" && sec.Usage != q.Usage {
+		return false
+	}
+	if sec.deleted() && !q.ShowDeleted {
 		return false
 	}
 	if q.DueBefore != nil && (sec.RotationPeriod == 0 || !sec.RotationDue.Before(*q.DueBefore)) {

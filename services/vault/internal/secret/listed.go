@@ -41,5 +41,6 @@ func (l *listed) parse(name Name, text []byte) error {
 	s.Description, s.Labels = m.GetDescription(), m.GetLabels()
 	s.RotationPeriod, s.RotationDue = time.Duration(m.GetRotationPeriod()), kv.TimeOf(m.GetRotationDue())
 	s.KeepVersions, s.Expires = m.GetKeepVersions(), kv.TimeOf(m.GetExpires())
+	s.DeletedAt, s.PurgeAt = kv.TimeOf(m.GetDeleted()), kv.TimeOf(m.GetPurged())
 	return nil
 }

@@ -76,6 +76,7 @@ func (d Detail) message() *stored.Detail {
 		OldChains: d.OldChains, Chains: d.Chains, OldCost: d.OldCost, NewCost: d.NewCost, WeakReason: d.WeakReason,
 		OldKeepVersions: d.OldKeepVersions, NewKeepVersions: d.NewKeepVersions,
 		OldExpires: kv.Nanos(d.OldExpires), NewExpires: kv.Nanos(d.NewExpires),
+		Purged: kv.Nanos(d.PurgeAt), Same: d.Same,
 	}
 }
 
@@ -99,6 +100,7 @@ func parseDetail(text json.RawMessage) (Detail, error) {
 		OldChains: m.GetOldChains(), Chains: m.GetChains(), OldCost: m.GetOldCost(), NewCost: m.GetNewCost(), WeakReason: m.GetWeakReason(),
 		OldKeepVersions: m.GetOldKeepVersions(), NewKeepVersions: m.GetNewKeepVersions(),
 		OldExpires: kv.TimeOf(m.GetOldExpires()), NewExpires: kv.TimeOf(m.GetNewExpires()),
+		PurgeAt: kv.TimeOf(m.GetPurged()), Same: m.GetSame(),
 	}, nil
 }
 

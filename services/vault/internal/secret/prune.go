@@ -213,11 +213,11 @@ func (s *Store) pruneSecret(ctx context.Context, name Name) error {
 		var numbers []uint32
 		keeps := true
 		err := s.kv.View(ctx, func(r kv.Reader) error {
-			sec, err := loadSecret(r, name)
+			sec, _, err := findSecret(r, name)
 			if keeps = sec.KeepVersions > 0; fault.Is(err, NotFound) {
 				return nil
 			}
-			if err == nil {
+			if err == nil && !sec.deleted() {
 				numbers, err = sec.prunable(r, s.timestamp(), maxExamined)
 			}
 			return err
@@ -275,7 +275,7 @@ func (s *Store) pruneAgain(ctx context.Context, name Name) (pruned int, err erro
 // forgetKept removes the row of a secret that does not keep a number of versions.
 func (s *Store) forgetKept(ctx context.Context, name Name) error {
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
-		sec, err := loadSecret(tx, name)
+		sec, _, err := findSecret(tx, name)
 		if fault.Is(err, NotFound) {
 			err = nil
 		}

@@ -35,12 +35,15 @@ type Stored struct {
 }
 
 // Get returns a secret and the stored form of its current value, which is zero if the current
-// version is destroyed.
+// version is destroyed. It also returns a deleted secret that can be brought back.
 func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, err error) {
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		stored = Stored{}
-		if sec, err = s.loadSecret(r, name); err != nil {
+		if sec, err = s.loadShown(r, name); err != nil {
 			return err
+		}
+		if sec.purgeDue(s.now()) {
+			return notFound()
 		}
 		v, err := s.loadVersion(r, sec, sec.Current)
 		if err != nil {
@@ -93,8 +96,11 @@ type Wanted struct {
 // that were made for one of them.
 func (s *Store) Resolve(ctx context.Context, call Call, holder string, w Wanted) (Resolved, error) {
 	got, sealable, err := s.resolve(ctx, holder, w)
-	if err != nil || !sealable || !w.Seal {
-		return got, err
+	if err != nil {
+		return got, s.deleteReason(ctx, w.Name, w.UID, err)
+	}
+	if !sealable || !w.Seal {
+		return got, nil
 	}
 	got.Plain.Zero()
 	if err := s.sealPurpose(ctx, call, holder, w, got.Version, got.prints); err != nil {

@@ -59,6 +59,7 @@ func codecs(t testing.TB) map[string]codec {
 			Shared: true, Public: true, Kind: AES256, EarlierUse: Digested,
 			Description: "a description", Labels: map[string]string{"a": "1", "b": "2"}, RotationPeriod: time.Hour, RotationDue: goldenTime.Add(time.Hour),
 			KeepVersions: 5, Expires: goldenTime.Add(2 * time.Hour),
+			DeletedAt: goldenTime, PurgeAt: goldenTime.Add(time.Minute), CheckFailures: 4, EarlierCheckFailures: 5,
 		}.message(), func(text []byte) ([]byte, error) {
 			s, err := parseSecret(Name{}, text)
 			if err != nil {
@@ -100,6 +101,7 @@ func codecs(t testing.TB) map[string]codec {
 			OldRotationPeriod: time.Hour, NewRotationPeriod: time.Minute, OldChains: []string{"raw > A"}, Chains: []string{"raw > B"},
 			OldCost: 1, NewCost: 2, WeakReason: "weak",
 			OldKeepVersions: 1, NewKeepVersions: 2, OldExpires: goldenTime, NewExpires: goldenTime.Add(time.Hour),
+			PurgeAt: goldenTime, Same: true,
 		}.message(), func(text []byte) ([]byte, error) {
 			d, err := parseDetail(text)
 			if err != nil {

@@ -81,6 +81,9 @@
 // removed by a collector. It runs immediately afterward, in bounded transactions, and continues at
 // the next start if the process dies in between.
 //
+// With a grace, a deleted secret keeps its rows until they are purged, and [Store.Undelete] brings it
+// back (grace.go).
+//
 // # Watching
 //
 // [Store.Watch] follows the change log and reports changes that make a resolved value outdated.
@@ -123,6 +126,7 @@ const (
 	KeyFormNotUsable     fault.Reason = "KEY_FORM_NOT_USABLE"
 	SealingRequired      fault.Reason = "SEALING_REQUIRED"
 	KeyDisabled          fault.Reason = "KEYRING_KEY_DISABLED"
+	CheckLocked          fault.Reason = "CHECK_LOCKED"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -212,7 +216,12 @@ type Secret struct {
 	// Deferred is the number of rows that the first binding of a KEY writes, at most: the ledgers and
 	// fingerprints of its versions. It is 0 if they are written.
 	Deferred uint32
-	Unknown  []byte
+	// DeletedAt is when a secret was deleted that can be brought back, and PurgeAt when it is removed
+	// for good. Both are zero for all other secrets.
+	DeletedAt, PurgeAt time.Time
+	// CheckFailures and EarlierCheckFailures count other values; see [Store.Check].
+	CheckFailures, EarlierCheckFailures uint32
+	Unknown                             []byte
 	// Taken is how the value of this change was recognized. It is not stored.
 	Taken *Taken
 }

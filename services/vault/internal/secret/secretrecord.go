@@ -20,7 +20,8 @@ func (s Secret) message() *stored.Secret {
 		References: s.References, Deferred: s.Deferred, AllowedHosts: s.AllowedHosts, Ports: s.Ports, UsedPorts: s.UsedPorts,
 		Shared: s.Shared, Public: s.Public, Kind: uint32(s.Kind), EarlierUse: s.EarlierUse.message(),
 		Description: s.Description, Labels: s.Labels, RotationPeriod: int64(s.RotationPeriod), RotationDue: kv.Nanos(s.RotationDue),
-		KeepVersions: s.KeepVersions, Expires: kv.Nanos(s.Expires),
+		KeepVersions: s.KeepVersions, Expires: kv.Nanos(s.Expires), Deleted: kv.Nanos(s.DeletedAt), Purged: kv.Nanos(s.PurgeAt),
+		CheckFailures: s.CheckFailures, EarlierCheckFailures: s.EarlierCheckFailures,
 	}
 	if s.Purpose != nil {
 		m.Purpose = s.Purpose.message()
@@ -64,7 +65,9 @@ func (s *Secret) parse(name Name, text []byte) error {
 		References: m.GetReferences(), Deferred: m.GetDeferred(), AllowedHosts: m.GetAllowedHosts(), Ports: m.GetPorts(), UsedPorts: m.GetUsedPorts(),
 		Shared: m.GetShared(), Public: m.GetPublic(), Kind: Kind(m.GetKind()), EarlierUse: earlierUseOf(m.GetEarlierUse()),
 		Description: m.GetDescription(), Labels: m.GetLabels(), RotationPeriod: time.Duration(m.GetRotationPeriod()),
-		RotationDue: kv.TimeOf(m.GetRotationDue()), KeepVersions: m.GetKeepVersions(), Expires: kv.TimeOf(m.GetExpires()), Unknown: m.Unknown(),
+		RotationDue: kv.TimeOf(m.GetRotationDue()), KeepVersions: m.GetKeepVersions(), Expires: kv.TimeOf(m.GetExpires()),
+		DeletedAt: kv.TimeOf(m.GetDeleted()), PurgeAt: kv.TimeOf(m.GetPurged()),
+		CheckFailures: m.GetCheckFailures(), EarlierCheckFailures: m.GetEarlierCheckFailures(), Unknown: m.Unknown(),
 	}
 	if m.GetPurpose() != nil {
 		purpose := purposeFrom(m.GetPurpose())
@@ -99,7 +102,8 @@ func purposeFrom(m *stored.Purpose) Purpose {
 	}
 }
 
-// findSecret returns the secret of a name and its stored form, or SECRET_NOT_FOUND.
+// findSecret returns the secret of a name and its stored form, or SECRET_NOT_FOUND. The secret may be
+// deleted ([Secret.deleted]).
 func findSecret(r kv.Reader, name Name) (sec Secret, text []byte, err error) {
 	key := secretKey(name)
 	if text, err = r.Get(key); err != nil {
@@ -115,7 +119,7 @@ func findSecret(r kv.Reader, name Name) (sec Secret, text []byte, err error) {
 // loadSecret returns the secret of a name, or SECRET_NOT_FOUND.
 func loadSecret(r kv.Reader, name Name) (Secret, error) {
 	sec, _, err := findSecret(r, name)
-	return sec, err
+	return sec.unlessDeleted(err)
 }
 
 // loadLife returns the secret of a name if it still has the given uid.

@@ -46,6 +46,8 @@ type Config struct {
 	Quota Used
 	// Reach is the number of changes by which a watcher may lag behind; 100,000 if 0.
 	Reach uint64
+	// Grace is for how long a deleted secret can be brought back; see [Store.Undelete].
+	Grace time.Duration
 }
 
 // A Store stores secrets. It is safe for concurrent use. Close it before the underlying store.
@@ -65,6 +67,8 @@ type Store struct {
 	printKey [keyring.RootSize]byte // the key of fingerprints
 	printers sync.Pool              // of *printer
 	refusals *quota.Limiter         // for equal bytes, by workspace
+	checks   *quota.Limiter         // of values, by uid
+	grace    time.Duration
 
 	epoch   string // identifies this run; see Position
 	commits *commits
@@ -75,6 +79,7 @@ type Store struct {
 
 	drawing chan struct{} // holds one element for each private key that is being generated
 	garbage chan struct{} // hints that the queue is not empty; holds one element
+	deleted chan struct{} // hints that a secret was deleted with a grace; holds one element
 
 	outdated    chan kv.Range // rows by update time to examine; holds one element
 	outdatedDue atomic.Uint64 // the number of changes after which to examine all
@@ -109,6 +114,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		garbage: make(chan struct{}, 1), outdated: make(chan kv.Range, 1),
 		shown:   shown{hint: make(chan struct{}, 1)},
 		pruning: make(chan Name, hinted),
+		grace:   cfg.Grace, deleted: make(chan struct{}, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -128,6 +134,9 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.refusals, err = newRefusals(s); err != nil {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
+	if s.checks, err = newChecks(s); err != nil {
+		return nil, fmt.Errorf("prepare limits: %w", err)
+	}
 	if s.epoch, err = s.newUID(); err != nil {
 		return nil, err
 	}
@@ -143,6 +152,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.stopped.Go(func() { s.fillIndex(ctx) })
 	s.stopped.Go(func() { s.collect(ctx) })
+	s.stopped.Go(func() { s.purgeDeleted(ctx) })
 	s.stopped.Go(func() { s.collectOutdated(ctx) })
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	s.stopped.Go(func() { s.countShown(ctx) })

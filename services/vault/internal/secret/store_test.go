@@ -36,6 +36,7 @@ type fixture struct {
 	logger *slog.Logger
 	reach  uint64
 	quota  secret.Used
+	grace  time.Duration
 
 	kek   tink.AEAD
 	alarm *audit.Alarm
@@ -77,7 +78,7 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) open(t testing.TB) *secret.Store {
 	t.Helper()
 	s, err := secret.NewStore(t.Context(), secret.Config{
-		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Alarm: f.alarm, Quota: f.quota,
+		KV: f.kv, Keys: f.keys, Log: f.log, Now: f.clock.read, Logger: f.logger, Reach: f.reach, Alarm: f.alarm, Quota: f.quota, Grace: f.grace,
 		Ledger: replay.NewLedger(f.keys.Derive("ledger"), f.clock.read),
 	})
 	if err != nil {
@@ -90,6 +91,12 @@ func (f *fixture) open(t testing.TB) *secret.Store {
 // List returns the secrets of a page as they are.
 func (f *fixture) List(ctx context.Context, q secret.Query) ([]secret.Secret, []byte, error) {
 	return secret.List(ctx, f.Store, q, func(sec *secret.Secret) secret.Secret { return *sec })
+}
+
+// Delete deletes a secret. Few tests need the time of the purge.
+func (f *fixture) Delete(ctx context.Context, call secret.Call, name secret.Name, d secret.Deletion) error {
+	_, err := f.Store.Delete(ctx, call, name, d)
+	return err
 }
 
 func name(id string) secret.Name { return secret.Name{Workspace: "acme", ID: id} }

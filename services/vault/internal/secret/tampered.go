@@ -33,6 +33,12 @@ func tampered(what string) error { return fmt.Errorf("%w: %s", audit.ErrMismatch
 // loadIntact returns the secret of a name for a change, or SECRET_NOT_FOUND. It compares the
 // secret's row with the newest entry of the name.
 func loadIntact(tx *writes, name Name) (Secret, error) {
+	sec, err := loadKept(tx, name)
+	return sec.unlessDeleted(err)
+}
+
+// loadKept is loadIntact for a secret that may be deleted.
+func loadKept(tx *writes, name Name) (Secret, error) {
 	sec, text, err := findSecret(tx, name)
 	if err != nil {
 		return Secret{}, err
@@ -48,6 +54,12 @@ func (s Secret) stated() audit.Resource {
 // loadSecret returns the secret of a name for a view, or SECRET_NOT_FOUND. It compares it with the
 // log at the first read.
 func (s *Store) loadSecret(r kv.Reader, name Name) (Secret, error) {
+	sec, err := s.loadShown(r, name)
+	return sec.unlessDeleted(err)
+}
+
+// loadShown is loadSecret for a secret that may be deleted.
+func (s *Store) loadShown(r kv.Reader, name Name) (Secret, error) {
 	sec, text, err := findSecret(r, name)
 	if err == nil {
 		err = s.firstRead(r, sec, text)

@@ -194,6 +194,7 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 	fields, detail := differences(before, after)
 	e := entry{action: Updated, fields: fields, detail: detail}
 	if added.plain.Len() > 0 {
+		after.renewChecks()
 		after.Last++
 		e.version, e.fields = after.Last, append(fields, FieldValue)
 		if err := after.takesEqual(tx, added.stored.Prints); err != nil {

@@ -39,8 +39,9 @@ type Notice struct {
 	Secret, UID string
 	// Sequence is the position of the change in the log.
 	Sequence uint64
-	// Deleted is whether the secret was deleted.
-	Deleted bool
+	// Deleted is whether the secret was deleted, and DeleteReason the reason of that.
+	Deleted      bool
+	DeleteReason string
 }
 
 // A Message is one message to a watcher. A message without notices reports that there were no
@@ -184,8 +185,11 @@ func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message,
 	}
 	for _, e := range entries {
 		if matters(e) {
-			deleted := e.Action == Deleted || e.Action == ForceDeleted
-			m.Notices = append(m.Notices, Notice{Secret: e.Resource, UID: e.UID, Sequence: e.Sequence, Deleted: deleted})
+			n := Notice{Secret: e.Resource, UID: e.UID, Sequence: e.Sequence}
+			if e.Action == Deleted || e.Action == ForceDeleted {
+				n.Deleted, n.DeleteReason = true, e.Reason
+			}
+			m.Notices = append(m.Notices, n)
 		}
 	}
 	return m, len(entries) == watchBatch, nil
@@ -199,8 +203,9 @@ func matters(e changelog.Entry) bool {
 	}
 	switch e.Action {
 	// A new uid has no cached values. A value that was resolved for a message remains valid when the
-	// purpose is sealed. An upgrade changes no value, and neither does another wrap of its data key.
-	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, Upgraded, Rewrapped:
+	// purpose is sealed. An upgrade changes no value, and neither does another wrap of its data key. A
+	// purge follows a deletion, and a check only compares.
+	case Created, Bound, Unbound, SealedPurpose, RefusedEqual, Upgraded, Rewrapped, Purged, ValueChecked:
 		return false
 	case Updated:
 		return slices.ContainsFunc(e.Fields, func(field string) bool {

@@ -25,6 +25,7 @@
 //	k/{workspace}/{id}/                  nothing                       the secret keeps a number of
 //	                                                                   versions; may remain when it no
 //	                                                                   longer does
+//	d/{time}{workspace}/{id}/{uid}       nothing                       when to look at a deleted secret
 //	o/                                   Count                         after how many entries of the log to
 //	                                                                   remove outdated rows of lc
 //
@@ -33,6 +34,10 @@
 //
 // The rows by update time grow at the end like those of a log, so they are among the growing keys
 // ([kv.Growing]).
+//
+// A secret that was deleted with a grace keeps its rows, and its own row has the times of the deletion
+// and of the purge. It has a row of d at the time of the purge, and, if it had bindings, one at the time
+// 0 until they are removed.
 //
 // The values of a KEY have fingerprints: a row of e for each way to read the value, on a page of its
 // own, and a ledger next to its version. A KEY without a binding is not used, so these rows are

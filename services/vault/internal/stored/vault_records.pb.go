@@ -331,10 +331,11 @@ type Secret struct {
 	Deleted int64 `protobuf:"fixed64,46,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// When a deleted secret is purged.
 	Purged int64 `protobuf:"fixed64,47,opt,name=purged,proto3" json:"purged,omitempty"`
-	// Calls of CheckSecretValue with another value since the value was stored.
-	CheckFailures uint32 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Calls of CheckSecretValue with another value: for the last version, and for all earlier ones.
+	CheckFailures        uint32 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
+	EarlierCheckFailures uint32 `protobuf:"varint,49,opt,name=earlier_check_failures,json=earlierCheckFailures,proto3" json:"earlier_check_failures,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
@@ -591,44 +592,52 @@ func (x *Secret) GetCheckFailures() uint32 {
 	return 0
 }
 
+func (x *Secret) GetEarlierCheckFailures() uint32 {
+	if x != nil {
+		return x.EarlierCheckFailures
+	}
+	return 0
+}
+
 // The fields of a Secret that a list shows. It decodes the encoding of a Secret, and leaves the
 // messages in it encoded.
 type ListedSecret struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Uid            []byte                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
-	LastChange     uint64                 `protobuf:"varint,2,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
-	Created        int64                  `protobuf:"fixed64,3,opt,name=created,proto3" json:"created,omitempty"`
-	UpdatedAfter   int64                  `protobuf:"varint,4,opt,name=updated_after,json=updatedAfter,proto3" json:"updated_after,omitempty"`
-	Changes        uint64                 `protobuf:"varint,5,opt,name=changes,proto3" json:"changes,omitempty"`
-	Usage          Usage                  `protobuf:"varint,6,opt,name=usage,proto3,enum=keyward.vault.stored.v1.Usage" json:"usage,omitempty"`
-	Current        uint32                 `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
-	Last           uint32                 `protobuf:"varint,8,opt,name=last,proto3" json:"last,omitempty"`
-	State          State                  `protobuf:"varint,9,opt,name=state,proto3,enum=keyward.vault.stored.v1.State" json:"state,omitempty"`
-	Purpose        []byte                 `protobuf:"bytes,10,opt,name=purpose,proto3" json:"purpose,omitempty"`
-	Holders        [][]byte               `protobuf:"bytes,11,rep,name=holders,proto3" json:"holders,omitempty"`
-	References     uint32                 `protobuf:"varint,12,opt,name=references,proto3" json:"references,omitempty"`
-	Deferred       uint32                 `protobuf:"varint,13,opt,name=deferred,proto3" json:"deferred,omitempty"`
-	Replaced       [][]byte               `protobuf:"bytes,16,rep,name=replaced,proto3" json:"replaced,omitempty"`
-	Rewrites       [][]byte               `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
-	Destroyed      [][]byte               `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
-	AllowedHosts   []string               `protobuf:"bytes,19,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
-	Ports          bool                   `protobuf:"varint,20,opt,name=ports,proto3" json:"ports,omitempty"`
-	UsedPorts      []string               `protobuf:"bytes,21,rep,name=used_ports,json=usedPorts,proto3" json:"used_ports,omitempty"`
-	Shared         bool                   `protobuf:"varint,22,opt,name=shared,proto3" json:"shared,omitempty"`
-	Public         bool                   `protobuf:"varint,23,opt,name=public,proto3" json:"public,omitempty"`
-	Kind           uint32                 `protobuf:"varint,24,opt,name=kind,proto3" json:"kind,omitempty"`
-	EarlierUse     EarlierUse             `protobuf:"varint,25,opt,name=earlier_use,json=earlierUse,proto3,enum=keyward.vault.stored.v1.EarlierUse" json:"earlier_use,omitempty"`
-	Description    string                 `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
-	Labels         map[string]string      `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	RotationPeriod int64                  `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
-	RotationDue    int64                  `protobuf:"fixed64,43,opt,name=rotation_due,json=rotationDue,proto3" json:"rotation_due,omitempty"`
-	KeepVersions   uint32                 `protobuf:"varint,44,opt,name=keep_versions,json=keepVersions,proto3" json:"keep_versions,omitempty"`
-	Expires        int64                  `protobuf:"fixed64,45,opt,name=expires,proto3" json:"expires,omitempty"`
-	Deleted        int64                  `protobuf:"fixed64,46,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	Purged         int64                  `protobuf:"fixed64,47,opt,name=purged,proto3" json:"purged,omitempty"`
-	CheckFailures  uint32                 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Uid                  []byte                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	LastChange           uint64                 `protobuf:"varint,2,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
+	Created              int64                  `protobuf:"fixed64,3,opt,name=created,proto3" json:"created,omitempty"`
+	UpdatedAfter         int64                  `protobuf:"varint,4,opt,name=updated_after,json=updatedAfter,proto3" json:"updated_after,omitempty"`
+	Changes              uint64                 `protobuf:"varint,5,opt,name=changes,proto3" json:"changes,omitempty"`
+	Usage                Usage                  `protobuf:"varint,6,opt,name=usage,proto3,enum=keyward.vault.stored.v1.Usage" json:"usage,omitempty"`
+	Current              uint32                 `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	Last                 uint32                 `protobuf:"varint,8,opt,name=last,proto3" json:"last,omitempty"`
+	State                State                  `protobuf:"varint,9,opt,name=state,proto3,enum=keyward.vault.stored.v1.State" json:"state,omitempty"`
+	Purpose              []byte                 `protobuf:"bytes,10,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Holders              [][]byte               `protobuf:"bytes,11,rep,name=holders,proto3" json:"holders,omitempty"`
+	References           uint32                 `protobuf:"varint,12,opt,name=references,proto3" json:"references,omitempty"`
+	Deferred             uint32                 `protobuf:"varint,13,opt,name=deferred,proto3" json:"deferred,omitempty"`
+	Replaced             [][]byte               `protobuf:"bytes,16,rep,name=replaced,proto3" json:"replaced,omitempty"`
+	Rewrites             [][]byte               `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Destroyed            [][]byte               `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
+	AllowedHosts         []string               `protobuf:"bytes,19,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
+	Ports                bool                   `protobuf:"varint,20,opt,name=ports,proto3" json:"ports,omitempty"`
+	UsedPorts            []string               `protobuf:"bytes,21,rep,name=used_ports,json=usedPorts,proto3" json:"used_ports,omitempty"`
+	Shared               bool                   `protobuf:"varint,22,opt,name=shared,proto3" json:"shared,omitempty"`
+	Public               bool                   `protobuf:"varint,23,opt,name=public,proto3" json:"public,omitempty"`
+	Kind                 uint32                 `protobuf:"varint,24,opt,name=kind,proto3" json:"kind,omitempty"`
+	EarlierUse           EarlierUse             `protobuf:"varint,25,opt,name=earlier_use,json=earlierUse,proto3,enum=keyward.vault.stored.v1.EarlierUse" json:"earlier_use,omitempty"`
+	Description          string                 `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
+	Labels               map[string]string      `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	RotationPeriod       int64                  `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
+	RotationDue          int64                  `protobuf:"fixed64,43,opt,name=rotation_due,json=rotationDue,proto3" json:"rotation_due,omitempty"`
+	KeepVersions         uint32                 `protobuf:"varint,44,opt,name=keep_versions,json=keepVersions,proto3" json:"keep_versions,omitempty"`
+	Expires              int64                  `protobuf:"fixed64,45,opt,name=expires,proto3" json:"expires,omitempty"`
+	Deleted              int64                  `protobuf:"fixed64,46,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Purged               int64                  `protobuf:"fixed64,47,opt,name=purged,proto3" json:"purged,omitempty"`
+	CheckFailures        uint32                 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
+	EarlierCheckFailures uint32                 `protobuf:"varint,49,opt,name=earlier_check_failures,json=earlierCheckFailures,proto3" json:"earlier_check_failures,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *ListedSecret) Reset() {
@@ -881,6 +890,13 @@ func (x *ListedSecret) GetPurged() int64 {
 func (x *ListedSecret) GetCheckFailures() uint32 {
 	if x != nil {
 		return x.CheckFailures
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetEarlierCheckFailures() uint32 {
+	if x != nil {
+		return x.EarlierCheckFailures
 	}
 	return 0
 }
@@ -2170,7 +2186,7 @@ var File_vault_records_proto protoreflect.FileDescriptor
 
 const file_vault_records_proto_rawDesc = "" +
 	"\n" +
-	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\x88\n" +
+	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\xbe\n" +
 	"\n" +
 	"\x06Secret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
@@ -2210,10 +2226,11 @@ const file_vault_records_proto_rawDesc = "" +
 	"\aexpires\x18- \x01(\x10R\aexpires\x12\x18\n" +
 	"\adeleted\x18. \x01(\x10R\adeleted\x12\x16\n" +
 	"\x06purged\x18/ \x01(\x10R\x06purged\x12%\n" +
-	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x1a9\n" +
+	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x124\n" +
+	"\x16earlier_check_failures\x181 \x01(\rR\x14earlierCheckFailures\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\t\n" +
 	"\fListedSecret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -2252,7 +2269,8 @@ const file_vault_records_proto_rawDesc = "" +
 	"\aexpires\x18- \x01(\x10R\aexpires\x12\x18\n" +
 	"\adeleted\x18. \x01(\x10R\adeleted\x12\x16\n" +
 	"\x06purged\x18/ \x01(\x10R\x06purged\x12%\n" +
-	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x1a9\n" +
+	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x124\n" +
+	"\x16earlier_check_failures\x181 \x01(\rR\x14earlierCheckFailures\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x01\n" +

@@ -81,7 +81,8 @@ const (
 	// diagnoses, the resource name of the KEY or workspace.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 18
 	// NOT_FOUND. The secret does not exist, or its name now has another uid. If an endpoint refers
-	// to the secret, google.rpc.BadRequest names the field.
+	// to the secret, google.rpc.BadRequest names the field. Workloads that bind or resolve get
+	// `delete_reason` as metadata, if a reason for the deletion was given.
 	ErrorReason_ERROR_REASON_SECRET_NOT_FOUND ErrorReason = 19
 	// NOT_FOUND. The secret has no such version. When an endpoint is saved, google.rpc.BadRequest
 	// names the field of the reference, as for the reasons below.

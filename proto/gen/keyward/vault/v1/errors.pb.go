@@ -29,7 +29,8 @@ type ErrorReason int32
 const (
 	// Never sent.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// ALREADY_EXISTS. The name is taken.
+	// ALREADY_EXISTS. The name is taken. Metadata: `purge_time` (RFC 3339), if it is that of a deleted
+	// secret that UndeleteSecret can bring back.
 	ErrorReason_ERROR_REASON_SECRET_EXISTS ErrorReason = 9
 	// FAILED_PRECONDITION. Something refers to the secret. Metadata: `referrers`,
 	// the first 10 names joined by a comma and a space, and `count`, up to 1,000.
@@ -71,8 +72,9 @@ const (
 	// the vault allows. Delete secrets or destroy versions that are not needed. Metadata: `quota`, one
 	// of `secrets`, `versions`, and `bytes`, and `limit`.
 	ErrorReason_ERROR_REASON_QUOTA_EXCEEDED ErrorReason = 140
-	// FAILED_PRECONDITION. CheckSecretValue was called with 20 values that were not that of the secret,
-	// since its value was last stored. It answers again once a new value is stored.
+	// FAILED_PRECONDITION. CheckSecretValue was called with 20 values that were not that of the version.
+	// The newest version has a count of its own; all earlier versions share one. So it answers again
+	// for a new value, but not for a value that was already guessed.
 	ErrorReason_ERROR_REASON_CHECK_LOCKED ErrorReason = 141
 )
 

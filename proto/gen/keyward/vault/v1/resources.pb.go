@@ -488,10 +488,10 @@ const (
 	SecretChange_ACTION_UPGRADED SecretChange_Action = 130
 	// A deleted secret was brought back within its grace.
 	SecretChange_ACTION_UNDELETED SecretChange_Action = 140
-	// The grace of a deleted secret ended, and it was removed for good. The actor is `system`.
+	// The grace of a deleted secret ended, and it was removed for good. The actor is `vault`, or the
+	// super admin who forced it.
 	SecretChange_ACTION_PURGED SecretChange_Action = 141
-	// A version was destroyed because the secret keeps fewer (`keep_versions`). The actor is
-	// `system`.
+	// A version was destroyed because the secret keeps fewer (`keep_versions`). The actor is `vault`.
 	SecretChange_ACTION_VERSION_PRUNED SecretChange_Action = 142
 	// A value was compared with that of the version. `same` is the result.
 	SecretChange_ACTION_VALUE_CHECKED SecretChange_Action = 143

@@ -989,7 +989,9 @@ type DeleteSecretRequest struct {
 	// Deletes the secret although it is in use, and deletes its bindings. Super admins only (others
 	// get PERMISSION_DENIED). Requires a `reason`. Endpoints that refer to the secret can no longer
 	// resolve it. The allowlist deactivates them within a second while it receives changes;
-	// otherwise when they next need the secret, and at the latest with the hourly comparison.
+	// otherwise when they next need the secret, and at the latest with the hourly comparison. Each then
+	// shows the reason. The bindings do not come back with UndeleteSecret. A deleted secret is removed
+	// for good at once; without `force`, a repeated deletion changes nothing.
 	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
 	// An idempotency key that makes a retry safe; see the package comment.
 	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -3703,7 +3705,9 @@ type SecretEvent struct {
 	// The position of the change in the log.
 	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Whether the secret was deleted.
-	Deleted       bool `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted bool `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// The reason of the deletion, if one was given. A deletion of a secret in use always has one.
+	DeleteReason  string `protobuf:"bytes,140,opt,name=delete_reason,json=deleteReason,proto3" json:"delete_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3764,6 +3768,13 @@ func (x *SecretEvent) GetDeleted() bool {
 		return x.Deleted
 	}
 	return false
+}
+
+func (x *SecretEvent) GetDeleteReason() string {
+	if x != nil {
+		return x.DeleteReason
+	}
+	return ""
 }
 
 var File_keyward_vault_v1_service_proto protoreflect.FileDescriptor
@@ -4033,12 +4044,13 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18n \x01(\tR\n" +
-	"checkpoint\"m\n" +
+	"checkpoint\"\x93\x01\n" +
 	"\vSecretEvent\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
-	"\adeleted\x18\x04 \x01(\bR\adeleted2\xfb#\n" +
+	"\adeleted\x18\x04 \x01(\bR\adeleted\x12$\n" +
+	"\rdelete_reason\x18\x8c\x01 \x01(\tR\fdeleteReason2\xfb#\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +

@@ -3221,6 +3221,15 @@ func (m *SecretEvent) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.DeleteReason) > 0 {
+		i -= len(m.DeleteReason)
+		copy(dAtA[i:], m.DeleteReason)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.DeleteReason)))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xe2
+	}
 	if m.Deleted {
 		i--
 		if m.Deleted {
@@ -4493,6 +4502,10 @@ func (m *SecretEvent) SizeVT() (n int) {
 	}
 	if m.Deleted {
 		n += 2
+	}
+	l = len(m.DeleteReason)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n
