@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
@@ -35,7 +36,7 @@ func TestPairsOfARunningVaultFollowThePrimaryKey(t *testing.T) {
 	for range 3 {
 		ids = append(ids, keys.List()[0].ID)
 		check(t, vaulttest.AddPrimary(t.Context(), f.kv, f.kek))
-		f.ring = f.reopen(t)
+		f.ring, f.now = f.reopen(t), f.now.Add(time.Hour)
 		check(t, keys.Rotate(t.Context(), f.ring))
 		check(t, keys.Rotate(t.Context(), f.ring)) // again, which does nothing
 	}
@@ -45,7 +46,8 @@ func TestPairsOfARunningVaultFollowThePrimaryKey(t *testing.T) {
 		t.Fatalf("after three rotations, the keys are %v", listed)
 	}
 	for i, key := range listed[1:] {
-		if key.ID != ids[i] || !key.Expires.Equal(f.now.UTC().Truncate(1e9).Add(sealing.Retention)) {
+		expires := f.now.UTC().Truncate(time.Second).Add(sealing.Retention - time.Duration(i)*time.Hour)
+		if key.ID != ids[i] || !key.Expires.Equal(expires) {
 			t.Errorf("the replaced key %d is %v, want %s", i+1, key, ids[i])
 		}
 	}
