@@ -31,6 +31,7 @@ var unlogged = []string{
 	"audit",       // the position of the comparison
 	"keyring",     // the keys themselves, sealed by the key-encryption key
 	"request",     // repeated requests
+	"rewrap",      // what the last rewrap of data keys did
 	"sealing-key", // keys that seal values in transit
 	"witness",     // heads of other logs
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // AddPrimary adds a key to the stored keyring of a vault and makes it the primary one. A keyring that is
-// opened afterwards seals with it, and opens what the keys before it sealed.
+// then opened seals with it, and opens what the keys before it sealed.
 func AddPrimary(ctx context.Context, store kv.Store, kek tink.AEAD) error {
 	return changeKeys(ctx, store, kek, func(keys *keyset.Manager, _ *keyset.Handle) error {
 		id, err := keys.Add(aead.AES256GCMKeyTemplate())

@@ -1,5 +1,5 @@
 // Package rewrap runs the operation that wraps the data keys of all values under the primary key of the
-// keyring. Afterwards, no value depends on an earlier key, which can then be destroyed.
+// keyring. After it, no value depends on an earlier key, which can then be destroyed.
 //
 // There is at most one operation at a time. Its state is one row, under the key `rewrap`, so that it
 // continues after a restart. The log states neither the row nor its progress: an attacker with write
@@ -15,8 +15,8 @@
 //
 // # Pace
 //
-// The operation works in small batches, at most a quarter of the time, and never examines more secrets
-// a second than the rate that its caller chose.
+// The operation works in small batches, a quarter of the time, and never examines more secrets a second
+// than the rate that its caller chose.
 package rewrap
 
 import (
@@ -39,10 +39,12 @@ const (
 	// DefaultRate is the default number of secrets a second.
 	DefaultRate = 2000
 
-	// batch is the number of secrets that a step examines.
-	batch = 64
-	// share is the part of the time that the operation uses.
-	share = 0.25
+	// maxBatch is the maximum number of secrets that a step examines.
+	maxBatch = 64
+	// share is the part of the time that the operation uses. If steps take long because the machine is
+	// busy, the operation pauses for maxPause after each, so that it comes to an end.
+	share    = 0.25
+	maxPause = 100 * time.Millisecond
 	// saveEvery is the time after which the progress is saved.
 	saveEvery = time.Second
 	// retry is the delay after an error of the store, and again the one before another pass.
@@ -248,6 +250,7 @@ func (o *Operation) Run(ctx context.Context) {
 		var failed <-chan time.Time
 		if err := o.run(ctx); err != nil {
 			if ctx.Err() != nil || errors.Is(err, kv.ErrClosed) {
+				o.saveLast(context.WithoutCancel(ctx))
 				return
 			}
 			o.Logger.WarnContext(ctx, "rewrapping data keys failed, trying again", slog.Any("error", err))
@@ -259,5 +262,13 @@ func (o *Operation) Run(ctx context.Context) {
 		case <-o.wake:
 		case <-failed:
 		}
+	}
+}
+
+// saveLast saves the progress at the end of the program.
+func (o *Operation) saveLast(ctx context.Context) {
+	s, _ := o.State()
+	if _, err := o.advance(ctx, s.serial, true, func(*State) {}); err != nil && !errors.Is(err, kv.ErrClosed) {
+		o.Logger.WarnContext(ctx, "saving the progress of rewrapping data keys failed; a part is done again", slog.Any("error", err))
 	}
 }

@@ -68,7 +68,7 @@ func (r *run) pass(ctx context.Context, s State) (complete bool, err error) {
 	}
 	for position := s.position; r.Primary() == s.Key; {
 		begin := time.Now()
-		step, err := r.Secrets.RewrapSome(ctx, position, batch)
+		step, err := r.Secrets.RewrapSome(ctx, position, batchOf(s.Rate))
 		if err != nil {
 			return false, err
 		}
@@ -104,10 +104,15 @@ func (r *run) rewrapSealing(ctx context.Context) (failed uint64, err error) {
 	return 1, nil
 }
 
+// batchOf returns the number of secrets that a step examines: at most as many as the rate allows in a
+// short time, so that the operation notices soon when it is canceled.
+func batchOf(rate uint32) int { return int(min(max(rate/4, 1), maxBatch)) }
+
 // pace waits after a step, so that the operation keeps to its rate and its share of the time.
 func pace(ctx context.Context, took time.Duration, secrets int, rate uint32) error {
 	least := time.Duration(float64(secrets) / float64(rate) * float64(time.Second))
-	return wait(ctx, max(least, time.Duration(float64(took)/share))-took)
+	pause := min(time.Duration(float64(took)*(1/share-1)), maxPause)
+	return wait(ctx, max(least-took, pause))
 }
 
 // wait waits, or returns the error of a context that ends before.
@@ -140,7 +145,7 @@ func (r *run) finish(ctx context.Context, serial int) error {
 	}
 	counts, err := r.Secrets.DependsOn(ctx)
 	if err != nil {
-		return fmt.Errorf("count what is left: %w", err)
+		return fmt.Errorf("count dependents: %w", err)
 	}
 	if r.Primary() != s.Key {
 		return nil // it starts over

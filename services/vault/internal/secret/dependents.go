@@ -26,8 +26,8 @@ const (
 // DependsOn returns the number of versions and key pairs of sealed values by the ID of the key on which
 // they depend. It reads all versions, in short transactions and in half of the time, which takes about
 // a second for 100,000 of them. A key without a number that is not the primary key can be destroyed
-// (see "No new dependence" in rewrap.go). A row that cannot be read is an error, because nobody knows
-// on which key it depends.
+// (see "No new dependence" in rewrap.go). A row that cannot be read is an error, because its key is
+// unknown.
 func (s *Store) DependsOn(ctx context.Context) (map[string]uint64, error) {
 	if err := s.beginPass(ctx); err != nil {
 		return nil, err
@@ -156,8 +156,8 @@ type shown struct {
 }
 
 // Shown returns the number of versions by the ID of the key on which they depend, as they were counted
-// within the last minutes, and whether they were counted since the start. It lets the background count
-// again numbers that are older than a minute.
+// last, and whether they were counted since the start. If that is more than a minute ago, they are
+// counted again in the background.
 func (s *Store) Shown() (keys map[string]uint64, counted bool) {
 	s.shown.mu.Lock()
 	defer s.shown.mu.Unlock()
@@ -170,9 +170,14 @@ func (s *Store) Shown() (keys map[string]uint64, counted bool) {
 	return maps.Clone(s.shown.keys), !s.shown.at.IsZero()
 }
 
-// countShown counts after the start and after each hint, until ctx ends.
+// countShown counts after each hint, until ctx ends.
 func (s *Store) countShown(ctx context.Context) {
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.shown.hint:
+		}
 		switch found, err := s.survey(ctx, shownShare, true); {
 		case err == nil:
 			s.shown.mu.Lock()
@@ -180,11 +185,6 @@ func (s *Store) countShown(ctx context.Context) {
 			s.shown.mu.Unlock()
 		case ctx.Err() == nil && !errors.Is(err, kv.ErrClosed):
 			s.logger.WarnContext(ctx, "counting the versions that depend on each key failed", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.shown.hint:
 		}
 	}
 }

@@ -44,7 +44,8 @@
 // deferred until the first binding writes them. The secret's row has the number of deferred rows;
 // zero means that all exist. The row of a version has its fingerprints from the beginning.
 //
-// The packages audit, changelog, keyring, replay, and sealing have their own spaces in the same store.
+// The packages audit, changelog, keyring, replay, rewrap, and sealing have their own spaces in the same
+// store.
 //
 // # What a row proves
 //
@@ -53,7 +54,9 @@
 //
 //   - Each logged change of a secret rewrites the secret's row, which names the entry
 //     (last_change). The entry states a digest of each row with a ref that the change wrote.
-//     So the newest entry of the name is that of the row, or there is no row.
+//     So the newest entry of the name is that of the row, or there is no row. Of the row of a version,
+//     it states all but the wrap of the data key (key_id and wrapped_key), because data keys are
+//     wrapped again without an entry. Entries of earlier releases state the whole row.
 //   - Whatever must exist is named in the secret's row: the number of versions, the state of
 //     each, and for each version that was rewritten, the entry that did it. An old row of a
 //     version, or a missing one, contradicts the secret's row. The same is true of the holders
@@ -65,8 +68,8 @@
 // The rows of lc and e follow from the others, so a check of all rows finds a missing one. A row of lc
 // is outdated if its time is not that of the secret. A change leaves it, and it is removed later.
 //
-// Ledgers and uses change without an entry. An attacker with write access to the file can
-// therefore put an earlier row of these back.
+// Ledgers and uses change without an entry, and so does the state of a rewrap. An attacker with write
+// access to the file can therefore put an earlier row of these back.
 //
 // # Values
 //
