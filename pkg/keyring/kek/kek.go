@@ -35,7 +35,7 @@ import (
 )
 
 // Timeout is the maximum duration of one operation of a provider, including its retries.
-const Timeout = 15 * time.Second
+const Timeout = 10 * time.Second
 
 // maxURI is the maximum length of a URI in bytes.
 const maxURI = 2048
@@ -43,6 +43,15 @@ const maxURI = 2048
 // ErrUnavailable reports a provider that is out of reach, overloaded, or temporarily unable to
 // answer. The operation may succeed later without a change of the configuration.
 var ErrUnavailable = errors.New("the key provider is unavailable")
+
+// Awaits returns what a program should wait for after an error, or an empty string if the error
+// does not go away by itself.
+func Awaits(err error) string {
+	if errors.Is(err, ErrUnavailable) {
+		return "the key provider"
+	}
+	return ""
+}
 
 // A provider is a parsed URI.
 type provider interface {
