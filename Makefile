@@ -95,7 +95,7 @@ fuzz: ## Fuzz every target for FUZZTIME (10s).
 	tools/fuzz $(or $(FUZZTIME),10s)
 
 PARTNERS := services/e2e/testdata/interop
-interop: $(PARTNERS)/node_modules/.package-lock.json ## Check payloads against partners' tools, both ways. Needs npm, openssl, python3, gpg, strace; a JDK counts.
+interop: $(PARTNERS)/node_modules/.package-lock.json ## Check payloads against partners' tools, both ways, and key providers. Needs npm, openssl, python3, gpg, strace, root, cgo, softhsm2, opensc; a JDK counts.
 	tools/gotest -count=1 -tags=interop -run=Interop ./services/...
 
 $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
