@@ -8,7 +8,7 @@
 //	hcvault://HOST:8200/transit/keys/K                     the transit engine of Vault or OpenBao
 //	pkcs11:token=T;object=K?module-path=…&pin-source=file:…    an AES key in a PKCS #11 token
 //
-// docs/keys.md describes each with its parameters.
+// docs/key-providers.md describes each with its parameters.
 //
 // # Promises
 //

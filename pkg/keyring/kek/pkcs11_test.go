@@ -24,7 +24,7 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// TestInteropKeyInAPKCS11Token uses SoftHSM, in which docs/keys.md creates the key.
+// TestInteropKeyInAPKCS11Token uses SoftHSM, in which docs/key-providers.md creates the key.
 func TestInteropKeyInAPKCS11Token(t *testing.T) {
 	if _, err := os.Stat(softHSM); err != nil && os.Getenv("CI") == "" {
 		t.Skip("needs softhsm2 and opensc")

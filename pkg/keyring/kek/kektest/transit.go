@@ -9,7 +9,7 @@ import (
 )
 
 // Token is the token that the transit engine accepts.
-const Token = "hvs.fake-token-that-must-not-show"
+const Token = "hvs.fake-token-that-must-not-show" //nolint:gosec // of a fake
 
 // Transit starts the transit engine of Vault, with the keys keyward, other, and unbound, which
 // ignores associated data as servers without it do. A URI needs the parameters ca and token_file.
