@@ -95,8 +95,9 @@ fuzz: ## Fuzz every target for FUZZTIME (10s).
 	tools/fuzz $(or $(FUZZTIME),10s)
 
 PARTNERS := services/e2e/testdata/interop
-interop: $(PARTNERS)/node_modules/.package-lock.json ## Check payloads against partners' tools, both ways. Needs npm, openssl, python3, gpg, strace; a JDK counts.
+interop: $(PARTNERS)/node_modules/.package-lock.json $(BIN)/local-kms ## Check payloads against partners' tools, both ways, and key providers. Needs npm, openssl, python3, gpg, strace, root, iproute2, cgo, softhsm2, opensc; a JDK counts.
 	tools/gotest -count=1 -tags=interop -run=Interop ./services/...
+	tools/gotest -count=1 -tags=interop,pkcs11 -run=Interop ./pkg/keyring/kek
 
 $(PARTNERS)/node_modules/.package-lock.json: $(PARTNERS)/package-lock.json
 	npm ci --silent --prefix $(PARTNERS)
@@ -143,6 +144,10 @@ $(BIN)/words: $(wildcard tools/lint/words/*.go)
 
 $(BIN)/grpcurl: tools/client/go.mod
 	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/client install tool
+	@touch $@
+
+$(BIN)/local-kms: tools/kms/go.mod
+	GOWORK=off GOBIN=$(CURDIR)/$(BIN) go -C tools/kms install tool
 	@touch $@
 
 $(BIN)/helm: tools/helm/go.mod

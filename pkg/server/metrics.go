@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,8 +18,14 @@ func (s *Server) ServeMetrics(ctx context.Context, lis net.Listener, metrics pro
 	return telemetry.Monitor{Metrics: metrics, Ready: s.ready, Token: s.token, Log: s.log}.Serve(ctx, lis)
 }
 
-// ready reports whether the server accepts requests.
-func (s *Server) ready(ctx context.Context) bool {
+// errNotServing is the reason of a server that is not ready.
+var errNotServing = errors.New("the health is NOT_SERVING")
+
+// ready returns nil if the server accepts requests.
+func (s *Server) ready(ctx context.Context) error {
 	got, err := s.health.Check(ctx, &healthv1.HealthCheckRequest{})
-	return err == nil && got.GetStatus() == healthv1.HealthCheckResponse_SERVING
+	if err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		return errNotServing
+	}
+	return nil
 }

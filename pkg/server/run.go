@@ -17,19 +17,45 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry, services ...Se
 	if err != nil {
 		return err
 	}
-	var listen net.ListenConfig
-	lis, err := listen.Listen(ctx, "tcp", cfg.Listen)
+	p, err := listen(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
+	}
+	return s.serve(ctx, p)
+}
+
+// serve serves on the ports, and closes them.
+func (s *Server) serve(ctx context.Context, p ports) error {
+	if p.metrics != nil {
+		defer s.ServeMetrics(ctx, p.metrics, s.telemetry.Metrics)()
+	}
+	return s.Serve(ctx, p.grpc)
+}
+
+// ports are the listeners of a program.
+type ports struct {
+	grpc, metrics net.Listener // metrics may be nil
+}
+
+func listen(ctx context.Context, cfg Config) (p ports, err error) {
+	var listen net.ListenConfig
+	if p.grpc, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return p, fmt.Errorf("listen: %w", err)
 	}
 	if cfg.Metrics.Listen != "" {
-		observed, err := listen.Listen(ctx, "tcp", cfg.Metrics.Listen)
-		if err != nil {
-			return errors.Join(fmt.Errorf("listen for metrics: %w", err), lis.Close())
+		if p.metrics, err = listen.Listen(ctx, "tcp", cfg.Metrics.Listen); err != nil {
+			return p, errors.Join(fmt.Errorf("listen for metrics: %w", err), p.grpc.Close())
 		}
-		defer s.ServeMetrics(ctx, observed, t.Metrics)()
 	}
-	return s.Serve(ctx, lis)
+	return p, nil
+}
+
+func (p ports) close() error {
+	err := p.grpc.Close()
+	if p.metrics != nil {
+		err = errors.Join(err, p.metrics.Close())
+	}
+	return err
 }
 
 // CloseAll closes services in reverse order.

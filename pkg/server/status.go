@@ -123,6 +123,12 @@ func unread(ctx context.Context, err error) error {
 	return fault.New(fault.Canceled, fault.Cancelled, "the request did not arrive").Because(err)
 }
 
+// starting returns the response of a server whose service is not open yet.
+func starting() error {
+	f := fault.New(fault.Unavailable, fault.Unreachable, "the server is starting; try again").Retry(time.Second)
+	return describe(status.New(codes.Unavailable, f.Message), f, telemetry.NewRequestID(time.Now())).Err()
+}
+
 func codeOf(kind fault.Kind) codes.Code {
 	switch kind {
 	case fault.InvalidArgument:

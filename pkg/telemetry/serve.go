@@ -66,8 +66,9 @@ func loopback(host string) bool {
 type Monitor struct {
 	// Metrics are the metrics that /metrics returns.
 	Metrics prometheus.Gatherer
-	// Ready reports whether the program accepts requests.
-	Ready func(context.Context) bool
+	// Ready returns nil if the program accepts requests, and otherwise the reason, which /readyz
+	// shows to everyone.
+	Ready func(context.Context) error
 	// Token, if not nil, is required for /metrics.
 	Token *Token
 	// Log receives errors.
@@ -107,8 +108,8 @@ func (m Monitor) handler() http.Handler {
 	mux.Handle("GET /metrics", m.Token.guard(promhttp.HandlerFor(m.Metrics, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if !m.Ready(r.Context()) {
-			w.WriteHeader(http.StatusServiceUnavailable)
+		if err := m.Ready(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)

@@ -208,11 +208,12 @@ func checkArchive(t *testing.T, path string) {
 	}
 }
 
-// checkSize reports the size of a program. The limit leaves room for new features. A program
-// exceeds it when a dependency makes the linker keep every exported method.
+// checkSize reports the size of a program. The limit leaves room for new features; the clients of
+// AWS KMS, Google Cloud KMS, and Vault take 6 MB of it. A program exceeds it when a dependency makes
+// the linker keep every exported method.
 func checkSize(t testing.TB, path string) {
 	t.Helper()
-	const limit = 30_000_000
+	const limit = 36_000_000
 	info, err := os.Stat(path)
 	check(t, err)
 	t.Logf("%s has %.1f MB", filepath.Base(path), float64(info.Size())/1e6)

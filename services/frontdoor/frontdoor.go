@@ -102,7 +102,7 @@ func Run(ctx context.Context, cfg Config, t *telemetry.Telemetry) (err error) {
 		if err != nil {
 			return errors.Join(fmt.Errorf("listen for metrics: %w", err), listener.Close())
 		}
-		ready := func(context.Context) bool { return ctx.Err() == nil }
+		ready := func(context.Context) error { return ctx.Err() }
 		defer telemetry.Monitor{Metrics: t.Metrics, Ready: ready, Token: id.token, Log: t.Log}.Serve(ctx, observed)()
 	}
 	defer id.follow(ctx)()

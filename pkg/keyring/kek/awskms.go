@@ -3,7 +3,6 @@ package kek
 import (
 	"context"
 	"errors"
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -77,5 +76,5 @@ func (awsKey) temporary(err error) bool {
 		return true
 	}
 	var response interface{ HTTPStatusCode() int }
-	return errors.As(err, &response) && response.HTTPStatusCode() >= http.StatusInternalServerError
+	return errors.As(err, &response) && temporaryStatus(response.HTTPStatusCode())
 }

@@ -16,7 +16,7 @@ type Config struct {
 	// backups of the data file: with both, everything opens.
 	KeyFile string `yaml:"key_file"`
 	// KeyProvider is the URI of the provider of the key-encryption key, such as
-	// `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`. See [Keys](keys.md).
+	// `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`.
 	KeyProvider string `yaml:"key_provider"`
 	// KeyProviders are the URIs of further providers that may be used: those that wrapped the
 	// keys before a change of the provider. Default none.

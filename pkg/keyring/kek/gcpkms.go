@@ -78,7 +78,7 @@ func (k googleKey) with(ctx context.Context, f func(tink.AEADWithContext) error)
 	if err != nil {
 		return err
 	}
-	// GetAEADWithContext would return the same without the client, which nobody could close then.
+	// GetAEADWithContext would return the same without the client, which could not be closed then.
 	aead, ok := plain.(tink.AEADWithContext)
 	if !ok {
 		return errors.New("the client of Cloud KMS does not take contexts")

@@ -8,7 +8,7 @@
 //	hcvault://HOST:8200/transit/keys/K                     the transit engine of Vault or OpenBao
 //	pkcs11:token=T;object=K?module-path=…&pin-source=file:…    an AES key in a PKCS #11 token
 //
-// docs/keys.md describes each with its parameters.
+// docs/key-providers.md describes each with its parameters.
 //
 // # Promises
 //
@@ -37,7 +37,7 @@ import (
 )
 
 // Timeout is the maximum duration of one operation of a provider, including its retries.
-const Timeout = 15 * time.Second
+const Timeout = 10 * time.Second
 
 // maxURI is the maximum length of a URI in bytes.
 const maxURI = 2048
@@ -45,6 +45,15 @@ const maxURI = 2048
 // ErrUnavailable reports a provider that is out of reach, overloaded, or temporarily unable to
 // answer. The operation may succeed later without a change of the configuration.
 var ErrUnavailable = keyring.ErrUnavailable
+
+// Awaits returns what a program should wait for after an error, or an empty string if the error
+// does not go away by itself.
+func Awaits(err error) string {
+	if errors.Is(err, ErrUnavailable) {
+		return "the key provider"
+	}
+	return ""
+}
 
 // A provider is a parsed URI.
 type provider interface {

@@ -47,8 +47,8 @@ func newDerivation() (d derivation) {
 	return d
 }
 
-// The costs that a ciphertext may ask for. Whoever can write the data file must not be able to take
-// all memory of the machine, or to make a start take hours.
+// The costs that a ciphertext may ask for. A change of the data file must not make a start take
+// all memory of the machine, or hours.
 const (
 	maxMemory = 256 << 10 // KiB
 	maxPasses = 16

@@ -136,7 +136,7 @@ func (k tokenKey) session(f func(cipher.AEAD) error) (err error) {
 	return f(aead)
 }
 
-// temporary counts a token that is not there: the service of the module may start later. A wrong
+// temporary counts an absent token: the service of the module may start later. A wrong
 // PIN never counts, because a token locks itself after a few.
 func (tokenKey) temporary(err error) bool {
 	var code pkcs11.Error

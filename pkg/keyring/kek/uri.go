@@ -50,7 +50,7 @@ func unknownParameter(name string, assigned bool, known []string) error {
 		what += fmt.Sprintf(" %q", name)
 	}
 	if len(known) == 0 {
-		return fmt.Errorf("%s; there are none", what)
+		return fmt.Errorf("%s; the scheme has no parameters", what)
 	}
 	return fmt.Errorf("%s; available: %s", what, strings.Join(known, ", "))
 }

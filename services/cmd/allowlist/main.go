@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
@@ -57,10 +58,15 @@ func serve(ctx context.Context, cfg config) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	memory.Watch(ctx, t.Log)
-	a, err := allowlist.New(ctx, cfg.Allowlist, t.Log, t.Metrics)
-	if err != nil {
-		return err
+	ignoreSignal := func() {}
+	defer func() { ignoreSignal() }()
+	open := func(ctx context.Context) (server.Service, error) {
+		a, err := allowlist.New(ctx, cfg.Allowlist, t.Log, t.Metrics)
+		if err != nil {
+			return nil, err
+		}
+		ignoreSignal = reconcileOnSignal(ctx, a, t.Log)
+		return a, nil
 	}
-	defer reconcileOnSignal(ctx, a, t.Log)()
-	return server.Run(ctx, cfg.Server, t, a)
+	return server.RunOpening(ctx, cfg.Server, t, server.Opening{Open: open, Awaits: kek.Awaits})
 }

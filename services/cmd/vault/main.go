@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/filecheck"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
@@ -53,12 +54,15 @@ func serve(ctx context.Context, cfg config) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	memory.Watch(ctx, t.Log)
-	v, err := vault.New(ctx, cfg.Vault, t.Log)
-	if err != nil {
-		return err
+	open := func(ctx context.Context) (server.Service, error) {
+		v, err := vault.New(ctx, cfg.Vault, t.Log)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.Measure(t.Metrics); err != nil {
+			return nil, errors.Join(err, v.Close())
+		}
+		return v, nil
 	}
-	if err := v.Measure(t.Metrics); err != nil {
-		return errors.Join(err, v.Close())
-	}
-	return server.Run(ctx, cfg.Server, t, v)
+	return server.RunOpening(ctx, cfg.Server, t, server.Opening{Open: open, Awaits: kek.Awaits})
 }

@@ -63,7 +63,13 @@ log: {level: {{ .root.Values.log.level }}}
 traces: {{- toYaml . | nindent 2 }}
 {{- end }}
 store: {{ printf "/var/lib/keyward/%s.db" .service }}
-key_file: {{ printf "/etc/keyward/key/%s" (index .root.Values .service).key.item }}
+{{- with (index .root.Values .service).key }}
+{{- if .provider }}
+key_provider: {{ .provider | quote }}
+{{- else }}
+key_file: {{ printf "/etc/keyward/key/%s" .item }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The whole configuration of a service, overridden by the operator's. Takes {root, service}. */}}
