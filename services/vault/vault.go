@@ -174,7 +174,6 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 // assemble completes the vault over an open store.
 func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.LogSeeds(), purpose, time.Now)
-	log, err := changelog.New(keys.Derive("change log"), purpose, time.Now)
 	if err != nil {
 		return fmt.Errorf("open change log: %w", err)
 	}

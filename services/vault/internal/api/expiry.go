@@ -51,11 +51,3 @@ func expiryFromProto(at *timestamppb.Timestamp, ttl *durationpb.Duration) (secre
 	}
 	return secret.Expiry{At: at.AsTime()}, nil
 }
-
-// timeToProto returns nil for the zero time.
-func timeToProto(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
-}

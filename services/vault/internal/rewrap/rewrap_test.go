@@ -17,6 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
+	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/pkg/replay"
@@ -44,13 +45,13 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	folder := t.TempDir()
-	check(t, keyring.CreateFileKEK(filepath.Join(folder, "key")))
-	kek, err := keyring.FileKEK(filepath.Join(folder, "key"))
+	check(t, kek.CreateFile(filepath.Join(folder, "key")))
+	key, err := kek.File(filepath.Join(folder, "key"))
 	check(t, err)
 	db, err := boltkv.Open(filepath.Join(folder, "store"), boltkv.Options{})
 	check(t, err)
 	t.Cleanup(func() { db.Close() })
-	f := &fixture{db: db, kek: kek, stop: func() {}}
+	f := &fixture{db: db, kek: key, stop: func() {}}
 	f.start(t)
 	t.Cleanup(func() { f.end() })
 	return f
@@ -67,11 +68,11 @@ func check(t testing.TB, err error) {
 func (f *fixture) start(t *testing.T) {
 	t.Helper()
 	var err error
-	f.keys, err = keyring.Open(t.Context(), f.db, f.kek, "vault")
+	f.keys, err = keyring.Open(t.Context(), f.db, keyring.Local("file:key", f.kek), "vault")
 	check(t, err)
 	check(t, f.keys.Authenticate(f.db))
 	if f.log == nil {
-		f.log, err = changelog.New(f.keys.Derive("log"), "vault", time.Now)
+		f.log, err = changelog.New([][32]byte{f.keys.Derive("log")}, "vault", time.Now)
 		check(t, err)
 		f.db.Attach(changelog.Name, f.log)
 	}

@@ -14,7 +14,7 @@ import (
 // reopen returns the stored keyring.
 func (f *fixture) reopen(t *testing.T) *keyring.Keyring {
 	t.Helper()
-	ring, err := keyring.Open(t.Context(), f.kv, f.kek, "vault")
+	ring, err := keyring.Open(t.Context(), f.kv, keyring.Local("file:key", f.kek), "vault")
 	check(t, err)
 	return ring
 }

@@ -55,14 +55,6 @@ func (f *fixture) wantLeft(t testing.TB, when, id string, want ...uint32) {
 	}
 }
 
-// restart opens the store again, some time later.
-func (f *fixture) restart(t testing.TB, later time.Duration) {
-	t.Helper()
-	f.Close()
-	f.clock.now = f.clock.now.Add(later)
-	f.Store = f.open(t)
-}
-
 func (f *fixture) pruneAll(t testing.TB) {
 	t.Helper()
 	if err := f.PruneAll(t.Context()); err != nil {
