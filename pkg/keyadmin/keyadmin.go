@@ -4,11 +4,11 @@
 //
 // [Admin.Rotate] stores a key, a root, and the succession of log keys in one transaction with its
 // entry in the change log, and then uses them. The rest follows in the background ([Admin.Run]): each
-// row that depends on an earlier root is authenticated again, and once there is none, the earlier
-// roots are erased. A restart continues that, because the keyring states the roots.
+// row that depends on an earlier root is authenticated again, and then the earlier roots are erased. A
+// restart continues that, because the keyring states the roots.
 //
 // A key of the keyset is erased only on request ([Admin.Destroy]), and only if nothing depends on it.
-// What depends on keys is the service's business ([Values]).
+// The service knows its dependents ([Values]).
 //
 // # The change log
 //
@@ -186,7 +186,7 @@ func (a *Admin) Rotate(ctx context.Context, call Call) error {
 	if err != nil {
 		return a.providerFault(ctx, err)
 	}
-	// What was stored is used even if the caller is gone.
+	// The stored keys are used even if the caller is gone.
 	return a.follow(context.WithoutCancel(ctx))
 }
 

@@ -25,7 +25,9 @@ type handlers struct {
 
 // RegisterService implements [grpc.ServiceRegistrar].
 func (h *handlers) RegisterService(_ *grpc.ServiceDesc, service any) {
-	h.AllowlistServiceServer = service.(allowlistv1.AllowlistServiceServer)
+	if allowlist, ok := service.(allowlistv1.AllowlistServiceServer); ok {
+		h.AllowlistServiceServer = allowlist
+	}
 }
 
 // A dataPlane is an allowlist with one active endpoint and a cached key.

@@ -21,7 +21,9 @@ type handlers struct {
 
 // RegisterService implements [grpc.ServiceRegistrar].
 func (h *handlers) RegisterService(_ *grpc.ServiceDesc, service any) {
-	h.VaultServiceServer = service.(vaultv1.VaultServiceServer)
+	if vault, ok := service.(vaultv1.VaultServiceServer); ok {
+		h.VaultServiceServer = vault
+	}
 }
 
 // reads returns a call of each method that reads secrets, with the encoding of its response.

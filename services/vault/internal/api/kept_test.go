@@ -69,7 +69,7 @@ func TestLabelsThatAreAddedOneByOneAreLimited(t *testing.T) {
 	}
 }
 
-// A value must not be stored beside a label that contains it, in whichever way the label is set.
+// A value must not be stored next to a label that contains it, in whichever way the label is set.
 func TestALabelOfAMaskIsComparedWithTheValue(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)

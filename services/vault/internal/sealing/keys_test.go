@@ -1,15 +1,11 @@
 package sealing_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/keyward/keyward/pkg/client/seal"
@@ -21,6 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/kv/kvtest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
+	"github.com/keyward/keyward/services/vault/vaulttest"
 )
 
 const (
@@ -71,40 +68,12 @@ func (f *fixture) open(t testing.TB) *sealing.Keys {
 // turn gives the keyring another key, as an operator does.
 func (f *fixture) turn(t *testing.T) {
 	t.Helper()
-	row := kv.NewKey("keyring").Text("vault").Text("keyset")
-	frame := func(data []byte, part string) []byte {
-		return append(binary.BigEndian.AppendUint64(data, uint64(len(part))), part...)
-	}
-	bound := frame(frame(nil, "keyward keyset"), "vault")
-	check(t, f.kv.Update(t.Context(), func(tx kv.Tx) error {
-		stored, err := tx.Get(row)
-		if err != nil {
-			return err
-		}
-		handle, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(stored[1:])), f.kek, bound)
-		if err != nil {
-			return err
-		}
-		manager := keyset.NewManagerFromHandle(handle)
-		id, err := manager.Add(aead.AES256GCMKeyTemplate())
-		if err != nil {
-			return err
-		}
-		if err := manager.SetPrimary(id); err != nil {
-			return err
-		}
-		if handle, err = manager.Handle(); err != nil {
-			return err
-		}
-		wrapped := bytes.NewBuffer(stored[:1:1])
-		if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(wrapped), f.kek, bound); err != nil {
-			return err
-		}
-		return tx.Put(row, wrapped.Bytes())
-	}))
 	before := f.ring.KeyID()
+	check(t, vaulttest.AddPrimary(t.Context(), f.kv, f.kek))
 	var err error
 	f.ring, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", f.kek), "vault")
+	check(t, err)
+	_, err = f.ring.Retire(t.Context(), nil) // a keyring has few roots, and nothing here depends on them
 	check(t, err)
 	if f.ring.KeyID() == before {
 		t.Fatal("the keyring has no other key")

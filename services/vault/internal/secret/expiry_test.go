@@ -99,7 +99,7 @@ func TestASecretIsCreatedWithAnExpiryInTheFuture(t *testing.T) {
 	}
 }
 
-// A workload that caches the value must be told when the expiry changes.
+// A workload that caches the value learns of a change of the expiry.
 func TestAChangeOfTheExpiryIsWatched(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
