@@ -65,6 +65,16 @@ export declare type GetCheckpointResponse = Message<"keyward.allowlist.v1.GetChe
    * @generated from field: string verifier_key = 2;
    */
   verifierKey: string;
+
+  /**
+   * The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
+   * key signs the new one. A caller that knows an earlier key verifies them one after the other, and
+   * can then rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+   * lines: the origin of the log, `log key`, and the new verifier key.
+   *
+   * @generated from field: repeated string successions = 140;
+   */
+  successions: string[];
 };
 
 /**
@@ -88,6 +98,16 @@ export declare type GetCheckpointResponseJson = {
    * @generated from field: string verifier_key = 2;
    */
   verifierKey?: string;
+
+  /**
+   * The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
+   * key signs the new one. A caller that knows an earlier key verifies them one after the other, and
+   * can then rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+   * lines: the origin of the log, `log key`, and the new verifier key.
+   *
+   * @generated from field: repeated string successions = 140;
+   */
+  successions?: string[];
 };
 
 /**

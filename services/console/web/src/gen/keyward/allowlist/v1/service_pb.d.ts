@@ -430,8 +430,8 @@ export declare type UpdateEndpointRequest = Message<"keyward.allowlist.v1.Update
   /**
    * The fields to change: `display_name`, `description`, `labels`, `methods`, `url`, `headers`,
    * `query_parameters`, `body_values`, `content_type`, and `encryption` (or a field below it; the
-   * encryption is always replaced as a whole). Default: the fields that are set. Any other path is
-   * refused.
+   * encryption is always replaced as a whole). `labels.{key}` changes one label, and removes it if
+   * the endpoint does not contain it. Default: the fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -469,8 +469,8 @@ export declare type UpdateEndpointRequestJson = {
   /**
    * The fields to change: `display_name`, `description`, `labels`, `methods`, `url`, `headers`,
    * `query_parameters`, `body_values`, `content_type`, and `encryption` (or a field below it; the
-   * encryption is always replaced as a whole). Default: the fields that are set. Any other path is
-   * refused.
+   * encryption is always replaced as a whole). `labels.{key}` changes one label, and removes it if
+   * the endpoint does not contain it. Default: the fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -1811,9 +1811,9 @@ export declare type EncryptRequest = Message<"keyward.allowlist.v1.EncryptReques
 
   /**
    * The plaintext body (base64 in JSON). At most 16 MiB over gRPC; the JSON gateway accepts
-   * requests of 1 MiB. The result is larger, by a third in base64. Raise the limit of 4 MiB for
-   * responses in your client, and keep results that Decrypt will process below its limit of 16
-   * MiB.
+   * requests of 1 MiB, unless its operator set another limit. The result is larger, by a third in
+   * base64, and fails with MESSAGE_TOO_LARGE above 36 MiB, the limit of Decrypt. Raise the limit of
+   * 4 MiB for responses in your client.
    *
    * @generated from field: bytes body = 3;
    */
@@ -1856,9 +1856,9 @@ export declare type EncryptRequestJson = {
 
   /**
    * The plaintext body (base64 in JSON). At most 16 MiB over gRPC; the JSON gateway accepts
-   * requests of 1 MiB. The result is larger, by a third in base64. Raise the limit of 4 MiB for
-   * responses in your client, and keep results that Decrypt will process below its limit of 16
-   * MiB.
+   * requests of 1 MiB, unless its operator set another limit. The result is larger, by a third in
+   * base64, and fails with MESSAGE_TOO_LARGE above 36 MiB, the limit of Decrypt. Raise the limit of
+   * 4 MiB for responses in your client.
    *
    * @generated from field: bytes body = 3;
    */
@@ -2114,7 +2114,8 @@ export declare type DecryptRequest = Message<"keyward.allowlist.v1.DecryptReques
   kind: MessageKind;
 
   /**
-   * The body as received (base64 in JSON). At most 16 MiB over gRPC.
+   * The body as received (base64 in JSON). At most 36 MiB over gRPC: a body of 16 MiB, encrypted and
+   * in hexadecimal.
    *
    * @generated from field: bytes body = 3;
    */
@@ -2166,7 +2167,8 @@ export declare type DecryptRequestJson = {
   kind?: MessageKindJson;
 
   /**
-   * The body as received (base64 in JSON). At most 16 MiB over gRPC.
+   * The body as received (base64 in JSON). At most 36 MiB over gRPC: a body of 16 MiB, encrypted and
+   * in hexadecimal.
    *
    * @generated from field: bytes body = 3;
    */
@@ -2274,7 +2276,8 @@ export declare type VerifySignatureRequest = Message<"keyward.allowlist.v1.Verif
   kind: MessageKind;
 
   /**
-   * The body as received (base64 in JSON). At most 16 MiB over gRPC.
+   * The body as received (base64 in JSON). At most 36 MiB over gRPC: a body of 16 MiB, encrypted and
+   * in hexadecimal.
    *
    * @generated from field: bytes body = 3;
    */
@@ -2316,7 +2319,8 @@ export declare type VerifySignatureRequestJson = {
   kind?: MessageKindJson;
 
   /**
-   * The body as received (base64 in JSON). At most 16 MiB over gRPC.
+   * The body as received (base64 in JSON). At most 36 MiB over gRPC: a body of 16 MiB, encrypted and
+   * in hexadecimal.
    *
    * @generated from field: bytes body = 3;
    */

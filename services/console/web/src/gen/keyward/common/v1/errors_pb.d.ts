@@ -167,7 +167,8 @@ export enum ErrorReason {
 
   /**
    * NOT_FOUND. The secret does not exist, or its name now has another uid. If an endpoint refers
-   * to the secret, google.rpc.BadRequest names the field.
+   * to the secret, google.rpc.BadRequest names the field. Workloads that bind or resolve get
+   * `delete_reason` as metadata, if a reason for the deletion was given.
    *
    * @generated from enum value: ERROR_REASON_SECRET_NOT_FOUND = 19;
    */
@@ -267,6 +268,61 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_LOG_TOO_SHORT = 110;
    */
   LOG_TOO_SHORT = 110,
+
+  /**
+   * UNAVAILABLE, with google.rpc.RetryInfo. The provider of the key-encryption key cannot be
+   * reached, or refuses. Nothing was changed. The server's log has the cause. Metadata: `provider`,
+   * its URI.
+   *
+   * @generated from enum value: ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE = 140;
+   */
+  KEYRING_PROVIDER_UNAVAILABLE = 140,
+
+  /**
+   * FAILED_PRECONDITION. The keyring has too many keys or roots. Destroy keys that are not used, or
+   * wait until rows no longer depend on earlier roots.
+   *
+   * @generated from enum value: ERROR_REASON_KEYRING_FULL = 141;
+   */
+  KEYRING_FULL = 141,
+
+  /**
+   * NOT_FOUND. The keyring has no such key.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_NOT_FOUND = 142;
+   */
+  KEY_NOT_FOUND = 142,
+
+  /**
+   * FAILED_PRECONDITION. The key is the primary one, or something still depends on it. Metadata:
+   * `version_count`, the number of versions of secrets that depend on it.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_IN_USE = 143;
+   */
+  KEY_IN_USE = 143,
+
+  /**
+   * FAILED_PRECONDITION. The key is destroyed.
+   *
+   * @generated from enum value: ERROR_REASON_KEY_DESTROYED = 144;
+   */
+  KEY_DESTROYED = 144,
+
+  /**
+   * FAILED_PRECONDITION. The secret has expired (Secret.expire_time). A super admin or an Owner can
+   * set another time. Metadata: `expire_time` (RFC 3339).
+   *
+   * @generated from enum value: ERROR_REASON_SECRET_EXPIRED = 145;
+   */
+  SECRET_EXPIRED = 145,
+
+  /**
+   * FAILED_PRECONDITION. The value depends on a key of the vault's keyring that is disabled. A super
+   * admin can enable it (KeyringService.EnableKey).
+   *
+   * @generated from enum value: ERROR_REASON_KEYRING_KEY_DISABLED = 146;
+   */
+  KEYRING_KEY_DISABLED = 146,
 }
 
 /**
@@ -277,7 +333,7 @@ export enum ErrorReason {
  *
  * @generated from enum keyward.common.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED" | "ERROR_REASON_LOG_TOO_SHORT";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_INVALID_FIELD" | "ERROR_REASON_INVALID_PAGE_TOKEN" | "ERROR_REASON_REQUEST_ID_REUSED" | "ERROR_REASON_CREDENTIALS_MISSING" | "ERROR_REASON_CREDENTIALS_INVALID" | "ERROR_REASON_PERMISSION_DENIED" | "ERROR_REASON_ETAG_MISMATCH" | "ERROR_REASON_CONTENTION" | "ERROR_REASON_MESSAGE_TOO_LARGE" | "ERROR_REASON_OVERLOADED" | "ERROR_REASON_DEADLINE" | "ERROR_REASON_CANCELLED" | "ERROR_REASON_UNAVAILABLE" | "ERROR_REASON_INTERNAL" | "ERROR_REASON_ROUTE_NOT_FOUND" | "ERROR_REASON_METHOD_NOT_ALLOWED" | "ERROR_REASON_MALFORMED_JSON" | "ERROR_REASON_RATE_LIMITED" | "ERROR_REASON_SECRET_NOT_FOUND" | "ERROR_REASON_VERSION_NOT_FOUND" | "ERROR_REASON_VERSION_DISABLED" | "ERROR_REASON_VERSION_DESTROYED" | "ERROR_REASON_USAGE_NOT_ALLOWED" | "ERROR_REASON_HOST_NOT_ALLOWED" | "ERROR_REASON_KEY_PURPOSE_FIXED" | "ERROR_REASON_KEY_NOT_SHARED" | "ERROR_REASON_KEY_PURPOSE_UNKNOWN" | "ERROR_REASON_NONCE_BUDGET_EXHAUSTED" | "ERROR_REASON_LOG_TOO_SHORT" | "ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE" | "ERROR_REASON_KEYRING_FULL" | "ERROR_REASON_KEY_NOT_FOUND" | "ERROR_REASON_KEY_IN_USE" | "ERROR_REASON_KEY_DESTROYED" | "ERROR_REASON_SECRET_EXPIRED" | "ERROR_REASON_KEYRING_KEY_DISABLED";
 
 /**
  * Describes the enum keyward.common.v1.ErrorReason.

@@ -67,6 +67,16 @@ export declare type GetCheckpointResponse = Message<"keyward.vault.v1.GetCheckpo
   verifierKey: string;
 
   /**
+   * The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
+   * key signs the new one. A caller that knows an earlier key verifies them one after the other, and
+   * can then rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+   * lines: the origin of the log, `log key`, and the new verifier key.
+   *
+   * @generated from field: repeated string successions = 140;
+   */
+  successions: string[];
+
+  /**
    * The run of the vault that returned the checkpoint, as in Position.
    *
    * @generated from field: string epoch = 3;
@@ -95,6 +105,16 @@ export declare type GetCheckpointResponseJson = {
    * @generated from field: string verifier_key = 2;
    */
   verifierKey?: string;
+
+  /**
+   * The successions of keys, oldest first. RotateKeyring replaces the key of the log, and the old
+   * key signs the new one. A caller that knows an earlier key verifies them one after the other, and
+   * can then rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
+   * lines: the origin of the log, `log key`, and the new verifier key.
+   *
+   * @generated from field: repeated string successions = 140;
+   */
+  successions?: string[];
 
   /**
    * The run of the vault that returned the checkpoint, as in Position.
@@ -252,6 +272,13 @@ export declare type WitnessCheckpointRequest = Message<"keyward.vault.v1.Witness
    * @generated from field: repeated bytes hashes = 5;
    */
   hashes: Uint8Array[];
+
+  /**
+   * The successions of keys of the caller's log, as in GetCheckpointResponse. At most 1,000.
+   *
+   * @generated from field: repeated string successions = 140;
+   */
+  successions: string[];
 };
 
 /**
@@ -296,6 +323,13 @@ export declare type WitnessCheckpointRequestJson = {
    * @generated from field: repeated bytes hashes = 5;
    */
   hashes?: string[];
+
+  /**
+   * The successions of keys of the caller's log, as in GetCheckpointResponse. At most 1,000.
+   *
+   * @generated from field: repeated string successions = 140;
+   */
+  successions?: string[];
 };
 
 /**

@@ -25,7 +25,8 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * ALREADY_EXISTS. The name is taken.
+   * ALREADY_EXISTS. The name is taken. Metadata: `purge_time` (RFC 3339), if it is that of a deleted
+   * secret that UndeleteSecret can bring back.
    *
    * @generated from enum value: ERROR_REASON_SECRET_EXISTS = 9;
    */
@@ -116,6 +117,24 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_WITNESS_MISMATCH = 111;
    */
   WITNESS_MISMATCH = 111,
+
+  /**
+   * RESOURCE_EXHAUSTED. The workspace has as many secrets, versions, or bytes as the configuration of
+   * the vault allows. Delete secrets or destroy versions that are not needed. Metadata: `quota`, one
+   * of `secrets`, `versions`, and `bytes`, and `limit`.
+   *
+   * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 140;
+   */
+  QUOTA_EXCEEDED = 140,
+
+  /**
+   * FAILED_PRECONDITION. CheckSecretValue was called with 20 values that were not that of the version.
+   * The newest version has a count of its own; all earlier versions share one. So it answers again
+   * for a new value, but not for a value that was already guessed.
+   *
+   * @generated from enum value: ERROR_REASON_CHECK_LOCKED = 141;
+   */
+  CHECK_LOCKED = 141,
 }
 
 /**
@@ -125,7 +144,7 @@ export enum ErrorReason {
  *
  * @generated from enum keyward.vault.v1.ErrorReason
  */
-export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_WEAK_KEY" | "ERROR_REASON_SEALING_REQUIRED" | "ERROR_REASON_SEALED_VALUE_REFUSED" | "ERROR_REASON_KEY_FORM_NOT_USABLE" | "ERROR_REASON_WITNESS_MISMATCH";
+export declare type ErrorReasonJson = "ERROR_REASON_UNSPECIFIED" | "ERROR_REASON_SECRET_EXISTS" | "ERROR_REASON_SECRET_IN_USE" | "ERROR_REASON_NOT_BOUND" | "ERROR_REASON_POSITION_OUT_OF_RANGE" | "ERROR_REASON_VERSION_IN_USE" | "ERROR_REASON_VALUE_IN_USE" | "ERROR_REASON_WEAK_KEY" | "ERROR_REASON_SEALING_REQUIRED" | "ERROR_REASON_SEALED_VALUE_REFUSED" | "ERROR_REASON_KEY_FORM_NOT_USABLE" | "ERROR_REASON_WITNESS_MISMATCH" | "ERROR_REASON_QUOTA_EXCEEDED" | "ERROR_REASON_CHECK_LOCKED";
 
 /**
  * Describes the enum keyward.vault.v1.ErrorReason.

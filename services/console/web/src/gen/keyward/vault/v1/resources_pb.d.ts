@@ -332,6 +332,48 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * @generated from field: keyward.vault.v1.ValueFacts value_facts = 50;
    */
   valueFacts?: ValueFacts | undefined;
+
+  /**
+   * How many versions to keep, 1-1,000. If set, each new version destroys the oldest ones beyond this
+   * number, except those that are in use: the current one, those that a binding pins, and, as for
+   * DestroySecretVersion, those that were current or used within the last 24 hours. They are
+   * destroyed with a later version, or within an hour after they are no longer in use. Destroyed
+   * versions do not count. Default: 0, which keeps all versions.
+   *
+   * @generated from field: uint32 keep_versions = 140;
+   */
+  keepVersions: number;
+
+  /**
+   * When the secret expires. From then on, resolving it fails with SECRET_EXPIRED, and so does
+   * binding it; messages of endpoints that need it fail. Nothing is destroyed. A later time, or
+   * none, makes the secret usable again. Must be in the future when it is set. Default: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 141;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Sets `expire_time` to this duration after the request: whole seconds, from 1 minute to 10 years
+   * (3,650 days). At most one of the two may be set.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 142;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * When the secret was deleted. Set only for a deleted secret that UndeleteSecret can bring back.
+   *
+   * @generated from field: google.protobuf.Timestamp delete_time = 143;
+   */
+  deleteTime?: Timestamp | undefined;
+
+  /**
+   * When a deleted secret is removed for good. Set with `delete_time`.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 144;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -529,6 +571,48 @@ export declare type SecretJson = {
    * @generated from field: keyward.vault.v1.ValueFacts value_facts = 50;
    */
   valueFacts?: ValueFactsJson;
+
+  /**
+   * How many versions to keep, 1-1,000. If set, each new version destroys the oldest ones beyond this
+   * number, except those that are in use: the current one, those that a binding pins, and, as for
+   * DestroySecretVersion, those that were current or used within the last 24 hours. They are
+   * destroyed with a later version, or within an hour after they are no longer in use. Destroyed
+   * versions do not count. Default: 0, which keeps all versions.
+   *
+   * @generated from field: uint32 keep_versions = 140;
+   */
+  keepVersions?: number;
+
+  /**
+   * When the secret expires. From then on, resolving it fails with SECRET_EXPIRED, and so does
+   * binding it; messages of endpoints that need it fail. Nothing is destroyed. A later time, or
+   * none, makes the secret usable again. Must be in the future when it is set. Default: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 141;
+   */
+  expireTime?: TimestampJson;
+
+  /**
+   * Sets `expire_time` to this duration after the request: whole seconds, from 1 minute to 10 years
+   * (3,650 days). At most one of the two may be set.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 142;
+   */
+  ttl?: DurationJson;
+
+  /**
+   * When the secret was deleted. Set only for a deleted secret that UndeleteSecret can bring back.
+   *
+   * @generated from field: google.protobuf.Timestamp delete_time = 143;
+   */
+  deleteTime?: TimestampJson;
+
+  /**
+   * When a deleted secret is removed for good. Set with `delete_time`.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 144;
+   */
+  purgeTime?: TimestampJson;
 };
 
 /**
@@ -2223,6 +2307,48 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
    * @generated from field: uint64 new_min_cost = 41;
    */
   newMinCost: bigint;
+
+  /**
+   * Whether the value was that of the version, for ACTION_VALUE_CHECKED.
+   *
+   * @generated from field: bool same = 140;
+   */
+  same: boolean;
+
+  /**
+   * The number of kept versions before the change; set if it changed.
+   *
+   * @generated from field: uint32 old_keep_versions = 141;
+   */
+  oldKeepVersions: number;
+
+  /**
+   * The number of kept versions after the change; set if it changed.
+   *
+   * @generated from field: uint32 new_keep_versions = 142;
+   */
+  newKeepVersions: number;
+
+  /**
+   * The expiry before the change. Set if it changed and there was one.
+   *
+   * @generated from field: google.protobuf.Timestamp old_expire_time = 143;
+   */
+  oldExpireTime?: Timestamp | undefined;
+
+  /**
+   * The expiry after the change. Set if it changed and there is one.
+   *
+   * @generated from field: google.protobuf.Timestamp new_expire_time = 144;
+   */
+  newExpireTime?: Timestamp | undefined;
+
+  /**
+   * When a deleted secret is removed for good, for ACTION_DELETED with a grace.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 145;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -2403,6 +2529,48 @@ export declare type SecretChangeJson = {
    * @generated from field: uint64 new_min_cost = 41;
    */
   newMinCost?: string;
+
+  /**
+   * Whether the value was that of the version, for ACTION_VALUE_CHECKED.
+   *
+   * @generated from field: bool same = 140;
+   */
+  same?: boolean;
+
+  /**
+   * The number of kept versions before the change; set if it changed.
+   *
+   * @generated from field: uint32 old_keep_versions = 141;
+   */
+  oldKeepVersions?: number;
+
+  /**
+   * The number of kept versions after the change; set if it changed.
+   *
+   * @generated from field: uint32 new_keep_versions = 142;
+   */
+  newKeepVersions?: number;
+
+  /**
+   * The expiry before the change. Set if it changed and there was one.
+   *
+   * @generated from field: google.protobuf.Timestamp old_expire_time = 143;
+   */
+  oldExpireTime?: TimestampJson;
+
+  /**
+   * The expiry after the change. Set if it changed and there is one.
+   *
+   * @generated from field: google.protobuf.Timestamp new_expire_time = 144;
+   */
+  newExpireTime?: TimestampJson;
+
+  /**
+   * When a deleted secret is removed for good, for ACTION_DELETED with a grace.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 145;
+   */
+  purgeTime?: TimestampJson;
 };
 
 /**
@@ -2537,6 +2705,35 @@ export enum SecretChange_Action {
    * @generated from enum value: ACTION_UPGRADED = 130;
    */
   UPGRADED = 130,
+
+  /**
+   * A deleted secret was brought back within its grace.
+   *
+   * @generated from enum value: ACTION_UNDELETED = 140;
+   */
+  UNDELETED = 140,
+
+  /**
+   * The grace of a deleted secret ended, and it was removed for good. The actor is `vault`, or the
+   * super admin who forced it.
+   *
+   * @generated from enum value: ACTION_PURGED = 141;
+   */
+  PURGED = 141,
+
+  /**
+   * A version was destroyed because the secret keeps fewer (`keep_versions`). The actor is `vault`.
+   *
+   * @generated from enum value: ACTION_VERSION_PRUNED = 142;
+   */
+  VERSION_PRUNED = 142,
+
+  /**
+   * A value was compared with that of the version. `same` is the result.
+   *
+   * @generated from enum value: ACTION_VALUE_CHECKED = 143;
+   */
+  VALUE_CHECKED = 143,
 }
 
 /**
@@ -2544,7 +2741,7 @@ export enum SecretChange_Action {
  *
  * @generated from enum keyward.vault.v1.SecretChange.Action
  */
-export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED" | "ACTION_SEALING_REQUIRED" | "ACTION_SEALING_NOT_REQUIRED" | "ACTION_UPGRADED";
+export declare type SecretChange_ActionJson = "ACTION_UNSPECIFIED" | "ACTION_CREATED" | "ACTION_UPDATED" | "ACTION_DELETED" | "ACTION_FORCE_DELETED" | "ACTION_BOUND" | "ACTION_UNBOUND" | "ACTION_VERSION_RESTORED" | "ACTION_VERSION_ENABLED" | "ACTION_VERSION_DISABLED" | "ACTION_VERSION_DESTROYED" | "ACTION_PURPOSE_SEALED" | "ACTION_PURPOSE_REPLACED" | "ACTION_EQUAL_VALUE_REFUSED" | "ACTION_SEALING_REQUIRED" | "ACTION_SEALING_NOT_REQUIRED" | "ACTION_UPGRADED" | "ACTION_UNDELETED" | "ACTION_PURGED" | "ACTION_VERSION_PRUNED" | "ACTION_VALUE_CHECKED";
 
 /**
  * Describes the enum keyward.vault.v1.SecretChange.Action.

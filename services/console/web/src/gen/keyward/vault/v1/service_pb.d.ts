@@ -19,7 +19,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
+import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretValue, SecretValueJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { AcceptResolverCheckpointRequestSchema, AcceptResolverCheckpointResponseSchema, GetCheckpointRequestSchema, GetCheckpointResponseSchema, ProveConsistencyRequestSchema, ProveConsistencyResponseSchema, WitnessCheckpointRequestSchema, WitnessCheckpointResponseSchema } from "./checkpoint_pb";
 
@@ -458,6 +458,20 @@ export declare type ListSecretsRequest = Message<"keyward.vault.v1.ListSecretsRe
    * @generated from field: google.protobuf.Timestamp rotation_due_before = 9;
    */
   rotationDueBefore?: Timestamp | undefined;
+
+  /**
+   * Also returns deleted secrets that UndeleteSecret can bring back.
+   *
+   * @generated from field: bool show_deleted = 140;
+   */
+  showDeleted: boolean;
+
+  /**
+   * Returns only secrets whose `expire_time` is before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_before = 141;
+   */
+  expiresBefore?: Timestamp | undefined;
 };
 
 /**
@@ -530,6 +544,20 @@ export declare type ListSecretsRequestJson = {
    * @generated from field: google.protobuf.Timestamp rotation_due_before = 9;
    */
   rotationDueBefore?: TimestampJson;
+
+  /**
+   * Also returns deleted secrets that UndeleteSecret can bring back.
+   *
+   * @generated from field: bool show_deleted = 140;
+   */
+  showDeleted?: boolean;
+
+  /**
+   * Returns only secrets whose `expire_time` is before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_before = 141;
+   */
+  expiresBefore?: TimestampJson;
 };
 
 /**
@@ -774,9 +802,10 @@ export declare type UpdateSecretRequest = Message<"keyward.vault.v1.UpdateSecret
 
   /**
    * The fields to change: `description`, `labels`, `value` (or a field below it, which means the
-   * whole), `allowed_hosts`, and `rotation_period`. `name`, `etag`, and `usage` are allowed and
-   * change nothing; `usage` must be the current one. Default: the fields that are set. Any other
-   * path is refused.
+   * whole), `allowed_hosts`, `rotation_period`, `keep_versions`, `expire_time`, and `ttl`.
+   * `labels.{key}` changes one label, and removes it if the secret does not contain it. `name`,
+   * `etag`, and `usage` are allowed and change nothing; `usage` must be the current one. Default: the
+   * fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -824,9 +853,10 @@ export declare type UpdateSecretRequestJson = {
 
   /**
    * The fields to change: `description`, `labels`, `value` (or a field below it, which means the
-   * whole), `allowed_hosts`, and `rotation_period`. `name`, `etag`, and `usage` are allowed and
-   * change nothing; `usage` must be the current one. Default: the fields that are set. Any other
-   * path is refused.
+   * whole), `allowed_hosts`, `rotation_period`, `keep_versions`, `expire_time`, and `ttl`.
+   * `labels.{key}` changes one label, and removes it if the secret does not contain it. `name`,
+   * `etag`, and `usage` are allowed and change nothing; `usage` must be the current one. Default: the
+   * fields that are set. Any other path is refused.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -929,7 +959,9 @@ export declare type DeleteSecretRequest = Message<"keyward.vault.v1.DeleteSecret
    * Deletes the secret although it is in use, and deletes its bindings. Super admins only (others
    * get PERMISSION_DENIED). Requires a `reason`. Endpoints that refer to the secret can no longer
    * resolve it. The allowlist deactivates them within a second while it receives changes;
-   * otherwise when they next need the secret, and at the latest with the hourly comparison.
+   * otherwise when they next need the secret, and at the latest with the hourly comparison. Each then
+   * shows the reason. The bindings do not come back with UndeleteSecret. A deleted secret is removed
+   * for good at once; without `force`, a repeated deletion changes nothing.
    *
    * @generated from field: bool force = 4;
    */
@@ -974,7 +1006,9 @@ export declare type DeleteSecretRequestJson = {
    * Deletes the secret although it is in use, and deletes its bindings. Super admins only (others
    * get PERMISSION_DENIED). Requires a `reason`. Endpoints that refer to the secret can no longer
    * resolve it. The allowlist deactivates them within a second while it receives changes;
-   * otherwise when they next need the secret, and at the latest with the hourly comparison.
+   * otherwise when they next need the secret, and at the latest with the hourly comparison. Each then
+   * shows the reason. The bindings do not come back with UndeleteSecret. A deleted secret is removed
+   * for good at once; without `force`, a repeated deletion changes nothing.
    *
    * @generated from field: bool force = 4;
    */
@@ -1000,6 +1034,12 @@ export declare const DeleteSecretRequestSchema: GenMessage<DeleteSecretRequest, 
  * @generated from message keyward.vault.v1.DeleteSecretResponse
  */
 export declare type DeleteSecretResponse = Message<"keyward.vault.v1.DeleteSecretResponse"> & {
+  /**
+   * Until when UndeleteSecret brings the secret back. Unset without a grace.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 140;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -1008,6 +1048,12 @@ export declare type DeleteSecretResponse = Message<"keyward.vault.v1.DeleteSecre
  * @generated from message keyward.vault.v1.DeleteSecretResponse
  */
 export declare type DeleteSecretResponseJson = {
+  /**
+   * Until when UndeleteSecret brings the secret back. Unset without a grace.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 140;
+   */
+  purgeTime?: TimestampJson;
 };
 
 /**
@@ -1015,6 +1061,254 @@ export declare type DeleteSecretResponseJson = {
  * Use `create(DeleteSecretResponseSchema)` to create a new message.
  */
 export declare const DeleteSecretResponseSchema: GenMessage<DeleteSecretResponse, {jsonType: DeleteSecretResponseJson}>;
+
+/**
+ * The request of UndeleteSecret.
+ *
+ * @generated from message keyward.vault.v1.UndeleteSecretRequest
+ */
+export declare type UndeleteSecretRequest = Message<"keyward.vault.v1.UndeleteSecretRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The reason for the change log. At most 512 characters without control characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * An idempotency key that makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * The request of UndeleteSecret.
+ *
+ * @generated from message keyward.vault.v1.UndeleteSecretRequest
+ */
+export declare type UndeleteSecretRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The reason for the change log. At most 512 characters without control characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason?: string;
+
+  /**
+   * An idempotency key that makes a retry safe; see the package comment.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.UndeleteSecretRequest.
+ * Use `create(UndeleteSecretRequestSchema)` to create a new message.
+ */
+export declare const UndeleteSecretRequestSchema: GenMessage<UndeleteSecretRequest, {jsonType: UndeleteSecretRequestJson}>;
+
+/**
+ * The response of UndeleteSecret.
+ *
+ * @generated from message keyward.vault.v1.UndeleteSecretResponse
+ */
+export declare type UndeleteSecretResponse = Message<"keyward.vault.v1.UndeleteSecretResponse"> & {
+  /**
+   * The secret.
+   *
+   * @generated from field: keyward.vault.v1.Secret secret = 1;
+   */
+  secret?: Secret | undefined;
+};
+
+/**
+ * The response of UndeleteSecret.
+ *
+ * @generated from message keyward.vault.v1.UndeleteSecretResponse
+ */
+export declare type UndeleteSecretResponseJson = {
+  /**
+   * The secret.
+   *
+   * @generated from field: keyward.vault.v1.Secret secret = 1;
+   */
+  secret?: SecretJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.UndeleteSecretResponse.
+ * Use `create(UndeleteSecretResponseSchema)` to create a new message.
+ */
+export declare const UndeleteSecretResponseSchema: GenMessage<UndeleteSecretResponse, {jsonType: UndeleteSecretResponseJson}>;
+
+/**
+ * The request of CheckSecretValue.
+ *
+ * @generated from message keyward.vault.v1.CheckSecretValueRequest
+ */
+export declare type CheckSecretValueRequest = Message<"keyward.vault.v1.CheckSecretValueRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The value to compare, from any source except `generate`.
+   *
+   * @generated from field: keyward.vault.v1.SecretValue value = 2;
+   */
+  value?: SecretValue | undefined;
+
+  /**
+   * The number of the version. Default: the current one.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * The reason for the change log. At most 512 characters without control characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * The idempotency key to which a sealed value is bound; see SealedValue. Otherwise not needed.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+};
+
+/**
+ * The request of CheckSecretValue.
+ *
+ * @generated from message keyward.vault.v1.CheckSecretValueRequest
+ */
+export declare type CheckSecretValueRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The value to compare, from any source except `generate`.
+   *
+   * @generated from field: keyward.vault.v1.SecretValue value = 2;
+   */
+  value?: SecretValueJson;
+
+  /**
+   * The number of the version. Default: the current one.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version?: number;
+
+  /**
+   * The reason for the change log. At most 512 characters without control characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason?: string;
+
+  /**
+   * The idempotency key to which a sealed value is bound; see SealedValue. Otherwise not needed.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.CheckSecretValueRequest.
+ * Use `create(CheckSecretValueRequestSchema)` to create a new message.
+ */
+export declare const CheckSecretValueRequestSchema: GenMessage<CheckSecretValueRequest, {jsonType: CheckSecretValueRequestJson}>;
+
+/**
+ * The response of CheckSecretValue.
+ *
+ * @generated from message keyward.vault.v1.CheckSecretValueResponse
+ */
+export declare type CheckSecretValueResponse = Message<"keyward.vault.v1.CheckSecretValueResponse"> & {
+  /**
+   * Whether the value is that of the version.
+   *
+   * @generated from field: bool same = 1;
+   */
+  same: boolean;
+
+  /**
+   * The number of the version.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * How many more calls with another value are answered.
+   *
+   * @generated from field: uint32 remaining_failures = 3;
+   */
+  remainingFailures: number;
+};
+
+/**
+ * The response of CheckSecretValue.
+ *
+ * @generated from message keyward.vault.v1.CheckSecretValueResponse
+ */
+export declare type CheckSecretValueResponseJson = {
+  /**
+   * Whether the value is that of the version.
+   *
+   * @generated from field: bool same = 1;
+   */
+  same?: boolean;
+
+  /**
+   * The number of the version.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version?: number;
+
+  /**
+   * How many more calls with another value are answered.
+   *
+   * @generated from field: uint32 remaining_failures = 3;
+   */
+  remainingFailures?: number;
+};
+
+/**
+ * Describes the message keyward.vault.v1.CheckSecretValueResponse.
+ * Use `create(CheckSecretValueResponseSchema)` to create a new message.
+ */
+export declare const CheckSecretValueResponseSchema: GenMessage<CheckSecretValueResponse, {jsonType: CheckSecretValueResponseJson}>;
 
 /**
  * The request of ListSecretHistory.
@@ -2732,6 +3026,22 @@ export declare type ResolveSecretResponse = Message<"keyward.vault.v1.ResolveSec
    * @generated from field: keyward.vault.v1.SealedForRecipient sealed_value = 8;
    */
   sealedValue?: SealedForRecipient | undefined;
+
+  /**
+   * When the secret expires: `Secret.expire_time`. Unset if it does not expire.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 140;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * The time of the vault when it read the value. Set with `expire_time`. A workload that caches the
+   * value must drop it once the difference between the two has passed since it sent the request, so
+   * that its clock need not agree with that of the vault.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 141;
+   */
+  readTime?: Timestamp | undefined;
 };
 
 /**
@@ -2798,6 +3108,22 @@ export declare type ResolveSecretResponseJson = {
    * @generated from field: keyward.vault.v1.SealedForRecipient sealed_value = 8;
    */
   sealedValue?: SealedForRecipientJson;
+
+  /**
+   * When the secret expires: `Secret.expire_time`. Unset if it does not expire.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 140;
+   */
+  expireTime?: TimestampJson;
+
+  /**
+   * The time of the vault when it read the value. Set with `expire_time`. A workload that caches the
+   * value must drop it once the difference between the two has passed since it sent the request, so
+   * that its clock need not agree with that of the vault.
+   *
+   * @generated from field: google.protobuf.Timestamp read_time = 141;
+   */
+  readTime?: TimestampJson;
 };
 
 /**
@@ -3428,6 +3754,13 @@ export declare type SecretEvent = Message<"keyward.vault.v1.SecretEvent"> & {
    * @generated from field: bool deleted = 4;
    */
   deleted: boolean;
+
+  /**
+   * The reason of the deletion, if one was given. A deletion of a secret in use always has one.
+   *
+   * @generated from field: string delete_reason = 140;
+   */
+  deleteReason: string;
 };
 
 /**
@@ -3464,6 +3797,13 @@ export declare type SecretEventJson = {
    * @generated from field: bool deleted = 4;
    */
   deleted?: boolean;
+
+  /**
+   * The reason of the deletion, if one was given. A deletion of a secret in use always has one.
+   *
+   * @generated from field: string delete_reason = 140;
+   */
+  deleteReason?: string;
 };
 
 /**
@@ -3537,7 +3877,9 @@ export declare const VaultService: GenService<{
     output: typeof ListWorkspacesResponseSchema;
   },
   /**
-   * Permanently deletes a secret and all its versions. Its history remains. Fails with
+   * Deletes a secret and all its versions. If the configuration of the vault has a `delete_grace`,
+   * UndeleteSecret brings the secret back until `purge_time`; its name stays taken until then. By
+   * default, there is no grace, and the deletion is permanent. The history remains. Fails with
    * SECRET_IN_USE, which names the first referrers, if the secret has bindings.
    *
    * @generated from rpc keyward.vault.v1.VaultService.DeleteSecret
@@ -3546,6 +3888,32 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof DeleteSecretRequestSchema;
     output: typeof DeleteSecretResponseSchema;
+  },
+  /**
+   * Brings a deleted secret back, until its `purge_time`, with all its versions. Bindings do not come
+   * back. Fails with SECRET_NOT_FOUND if the secret is purged or never existed. For a secret that is
+   * not deleted, it changes nothing and is not logged.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.UndeleteSecret
+   */
+  undeleteSecret: {
+    methodKind: "unary";
+    input: typeof UndeleteSecretRequestSchema;
+    output: typeof UndeleteSecretResponseSchema;
+  },
+  /**
+   * Tells whether a value is that of a version, such as whether the partner's key is still the same.
+   * Compares in constant time, as stored: the value is converted as CreateSecret converts it. Each
+   * call is recorded in the change log, with its result but without the value. At most 5 calls an
+   * hour for a secret (RATE_LIMITED). After 20 calls with another value, CHECK_LOCKED. Fails with
+   * VERSION_NOT_FOUND, and with VERSION_DESTROYED.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.CheckSecretValue
+   */
+  checkSecretValue: {
+    methodKind: "unary";
+    input: typeof CheckSecretValueRequestSchema;
+    output: typeof CheckSecretValueResponseSchema;
   },
   /**
    * Lists the changes of a secret, newest first, including earlier incarnations of its name.
