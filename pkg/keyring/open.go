@@ -109,8 +109,8 @@ func read(r kv.Reader, purpose string) (found rows, err error) {
 
 // checkEmpty fails if the store has rows. Without their keyring, nothing could read them any more.
 func checkEmpty(r kv.Reader) error {
-	for range r.Scan(kv.Range{Limit: 1}) {
-		return errors.New("the store has data but no keyring: the row of the keyring was removed")
+	for _, err := range r.Scan(kv.Range{Limit: 1}) { // a row that cannot be verified yet is an error
+		return errors.Join(errors.New("the store has data but no keyring: the row of the keyring was removed"), err)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (k *keyringCommand) root() *cobra.Command {
 
 A rotation of all keys: rotate, rewrap (of the vault), and then destroy the old key.`,
 	}
-	k.remote.flags(cmd)
+	k.flags(cmd)
 	cmd.AddCommand(
 		k.command("show", "Print the keys", cobra.NoArgs, k.show),
 		k.changing("rotate", "Generate keys, which are used from now on", cobra.NoArgs, k.rotate),
@@ -214,16 +214,19 @@ func printKeyring(out io.Writer, k *keyringv1.Keyring, err error) error {
 	if err != nil {
 		return err
 	}
-	var text strings.Builder
+	var text, rows strings.Builder
 	fmt.Fprintf(&text, "provider  %s\nlog key   %s\n\n", k.GetProvider(), k.GetLogKey())
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "KEY\tSTATE\tCREATED\tVERSIONS")
+	rows.WriteString("KEY\tSTATE\tCREATED\tVERSIONS\n")
 	for _, key := range k.GetKeys() {
 		versions := fmt.Sprint(key.GetVersionCount())
 		if !k.GetCounted() {
 			versions = "not counted yet"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", key.GetId(), stateName(key.GetState().String()), timeText(key.GetCreateTime()), versions)
+		fmt.Fprintf(&rows, "%s\t%s\t%s\t%s\n", key.GetId(), stateName(key.GetState().String()), timeText(key.GetCreateTime()), versions)
+	}
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(table, rows.String()); err != nil {
+		return err
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -282,7 +285,11 @@ func (b *bar) interval() time.Duration {
 	return 10 * time.Second
 }
 
-const barWidth = 30
+const (
+	barWidth = 30
+	// erase begins the line of a terminal again.
+	erase = "\r\x1b[K"
+)
 
 // show prints how much is done.
 func (b *bar) show(done, total uint64, what string) {
@@ -299,16 +306,19 @@ func (b *bar) show(done, total uint64, what string) {
 		line += fmt.Sprintf(", %.0f/s", float64(done-b.first)/elapsed)
 	}
 	if b.terminal {
-		fmt.Fprintf(b.out, "\r\x1b[K%s", line)
+		b.print(erase + line)
 		return
 	}
-	fmt.Fprintln(b.out, line)
+	b.print(line + "\n")
 }
 
 // end prints the result.
 func (b *bar) end(text string) {
 	if b.terminal {
-		fmt.Fprint(b.out, "\r\x1b[K")
+		text = erase + text
 	}
-	fmt.Fprintln(b.out, text)
+	b.print(text + "\n")
 }
+
+// print writes to the display. Without one, the command goes on.
+func (b *bar) print(text string) { _, _ = io.WriteString(b.out, text) }
