@@ -10,7 +10,7 @@ import (
 )
 
 // ErrUnavailable reports a provider of a key-encryption key that cannot be reached at the moment.
-var ErrUnavailable = errors.New("the provider of the key-encryption key is unavailable")
+var ErrUnavailable = errors.New("the key provider is unavailable")
 
 // Providers are the providers of key-encryption keys that an operator configured.
 type Providers struct {

@@ -23,15 +23,16 @@ type layer struct {
 
 // testKits are the packages that only tests import.
 var testKits = []string{
-	"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest",
+	"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/keyring/kek/kektest", "pkg/kv/kvtest", "pkg/server/servertest",
 	"services/allowlist/allowlisttest", "services/vault/vaulttest",
 }
 
 // A package belongs to the first layer that it matches.
 var layers = []layer{
 	{"the contract imports nothing", []string{"proto/..."}, nil},
-	{"test kits of the kit use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
+	{"test kits of the kit use the kit", []string{"pkg/auth/authtest", "pkg/keyform/keyformtest", "pkg/keyring/kek/kektest", "pkg/kv/kvtest", "pkg/server/servertest"}, []string{"pkg/..."}},
 	{"the Go client uses the contract", []string{"pkg/client/..."}, []string{"proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1"}},
+	{"the methods of keyrings are the same for both services", []string{"pkg/keyadmin"}, []string{"pkg/...", "proto/gen/keyward/keyring/v1"}},
 	{"the kit uses only the access option of the contract", []string{"pkg/..."}, []string{"proto/gen/keyward/access/v1"}},
 	{"the vault's test kit uses the vault", []string{"services/vault/vaulttest"}, []string{"pkg/...", "proto/...", "services/vault", "services/vault/internal/secret"}},
 	{"the allowlist's test kit uses both services", []string{"services/allowlist/allowlisttest"}, []string{"pkg/...", "proto/...", "services/allowlist", "services/allowlist/internal/endpoint", "services/allowlist/internal/payload", "services/allowlist/internal/stored", "services/vault"}},
@@ -53,7 +54,7 @@ var layers = []layer{
 	{"the JSON front door", []string{"services/frontdoor"}, []string{"pkg/...", "proto/...", "services/console", "services/frontdoor/gateway"}},
 	{"local identities import nothing", []string{"services/standalone/localid"}, nil},
 	{"standalone combines the services", []string{"services/standalone"}, []string{"pkg/...", "services/vault", "services/allowlist", "services/frontdoor", "services/frontdoor/gateway", "services/console", "services/standalone/localid"}},
-	{"each program starts one service, and the vault's also seals values", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
+	{"each program starts one service, and calls only its keyring", []string{"services/cmd/..."}, []string{"pkg/...", "proto/gen/keyward/keyring/v1", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1", "services/vault", "services/allowlist", "services/frontdoor", "services/standalone"}},
 	{"the benchmark uses the contract, and measures the programs from the outside", []string{"services/bench/..."}, []string{"pkg/...", "proto/gen/keyward/vault/v1", "proto/gen/keyward/allowlist/v1", "proto/gen/gateway/...", "services/standalone/localid"}},
 	{"examples use published modules", []string{"examples/..."}, []string{"pkg/client", "proto/gen/keyward/allowlist/v1"}},
 	{"black-box tests use the contract", []string{"services/e2e/..."}, []string{"proto/..."}},
