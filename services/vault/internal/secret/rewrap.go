@@ -418,7 +418,7 @@ func (s *Store) storeRewrappedOf(tx *writes, versions []rewrapping) (done int, e
 
 // logRewrapped writes versions of one secret, and an entry about them.
 func (s *Store) logRewrapped(tx *writes, versions []rewrapping) (done int, err error) {
-	sec, err := loadIntact(tx, versions[0].sec.Name)
+	sec, err := loadKept(tx, versions[0].sec.Name)
 	switch {
 	case fault.Is(err, NotFound) || err == nil && sec.UID != versions[0].sec.UID:
 		return 0, nil // the rows wait for their removal
