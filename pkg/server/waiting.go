@@ -108,16 +108,17 @@ func (w *waiting) serve(ctx context.Context, p ports) (handOver func()) {
 	if w.source != nil {
 		tasks.Go(func() { w.source.Run(ctx) })
 	}
-	lent := []*lent{lend(p.grpc)}
+	health := lend(p.grpc)
+	borrowed := []*lent{health}
 	tasks.Go(func() {
-		if err := w.grpc.Serve(lent[0]); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := w.grpc.Serve(health); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			w.log.LogAttrs(ctx, slog.LevelError, "the health is no longer served", slog.Any("cause", err))
 		}
 	})
 	stopMetrics := func() {}
 	if p.metrics != nil {
 		monitored := lend(p.metrics)
-		lent = append(lent, monitored)
+		borrowed = append(borrowed, monitored)
 		stopMetrics = telemetry.Monitor{
 			Metrics: w.metrics, Ready: func(context.Context) error { return w.reason() }, Token: w.token, Log: w.log,
 		}.Serve(ctx, monitored)
@@ -131,7 +132,7 @@ func (w *waiting) serve(ctx context.Context, p ports) (handOver func()) {
 		stopMetrics()
 		cancel()
 		tasks.Wait()
-		for _, l := range lent {
+		for _, l := range borrowed {
 			l.giveBack()
 		}
 	}
