@@ -173,6 +173,67 @@ func (CheckUrlResponse_Verdict) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
+// The outcomes.
+type RebindResult_Outcome int32
+
+const (
+	// Never returned.
+	RebindResult_OUTCOME_UNSPECIFIED RebindResult_Outcome = 0
+	// The references are bound again, and the endpoint is ACTIVE.
+	RebindResult_OUTCOME_ACTIVE RebindResult_Outcome = 1
+	// The references are bound again. Activating the endpoint is up to people.
+	RebindResult_OUTCOME_BOUND RebindResult_Outcome = 2
+	// A secret or a pinned version does not exist.
+	RebindResult_OUTCOME_LOST RebindResult_Outcome = 3
+	// Saving or activating the endpoint was refused for another reason.
+	RebindResult_OUTCOME_REFUSED RebindResult_Outcome = 4
+)
+
+// Enum value maps for RebindResult_Outcome.
+var (
+	RebindResult_Outcome_name = map[int32]string{
+		0: "OUTCOME_UNSPECIFIED",
+		1: "OUTCOME_ACTIVE",
+		2: "OUTCOME_BOUND",
+		3: "OUTCOME_LOST",
+		4: "OUTCOME_REFUSED",
+	}
+	RebindResult_Outcome_value = map[string]int32{
+		"OUTCOME_UNSPECIFIED": 0,
+		"OUTCOME_ACTIVE":      1,
+		"OUTCOME_BOUND":       2,
+		"OUTCOME_LOST":        3,
+		"OUTCOME_REFUSED":     4,
+	}
+)
+
+func (x RebindResult_Outcome) Enum() *RebindResult_Outcome {
+	p := new(RebindResult_Outcome)
+	*p = x
+	return p
+}
+
+func (x RebindResult_Outcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RebindResult_Outcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_service_proto_enumTypes[2].Descriptor()
+}
+
+func (RebindResult_Outcome) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_service_proto_enumTypes[2]
+}
+
+func (x RebindResult_Outcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RebindResult_Outcome.Descriptor instead.
+func (RebindResult_Outcome) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{50, 0}
+}
+
 // The request of CreateEndpoint.
 type CreateEndpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3493,6 +3554,209 @@ func (x *PresetSetting) GetDefaultValue() string {
 	return ""
 }
 
+// The request of RebindEndpoints.
+type RebindEndpointsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The workspace, `workspaces/{workspace}`, or `workspaces/-` for all workspaces, which requires the
+	// role in all of them.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Only endpoints that refer to this secret: `workspaces/{workspace}/secrets/{secret}`. Default: all.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Whether to return what would be done, and to change nothing.
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// The reason for the history of the endpoints. At most 512 characters without control characters.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebindEndpointsRequest) Reset() {
+	*x = RebindEndpointsRequest{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebindEndpointsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebindEndpointsRequest) ProtoMessage() {}
+
+func (x *RebindEndpointsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebindEndpointsRequest.ProtoReflect.Descriptor instead.
+func (*RebindEndpointsRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RebindEndpointsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *RebindEndpointsRequest) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RebindEndpointsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RebindEndpointsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// The response of RebindEndpoints.
+type RebindEndpointsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One result for each endpoint that has lost a secret, by name. At most 1,000.
+	Results []*RebindResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Whether there are more endpoints. Call again after the endpoints that failed were repaired or
+	// deleted.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebindEndpointsResponse) Reset() {
+	*x = RebindEndpointsResponse{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebindEndpointsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebindEndpointsResponse) ProtoMessage() {}
+
+func (x *RebindEndpointsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebindEndpointsResponse.ProtoReflect.Descriptor instead.
+func (*RebindEndpointsResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *RebindEndpointsResponse) GetResults() []*RebindResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *RebindEndpointsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// A RebindResult is what RebindEndpoints did to an endpoint.
+type RebindResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoint, `workspaces/{workspace}/endpoints/{endpoint}`.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// What was done, or would be done with `validate_only`.
+	Outcome RebindResult_Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=keyward.allowlist.v1.RebindResult_Outcome" json:"outcome,omitempty"`
+	// The reason of the error, such as SECRET_NOT_FOUND, if the outcome is LOST or REFUSED.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The cause as a sentence, if the outcome is LOST or REFUSED.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebindResult) Reset() {
+	*x = RebindResult{}
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebindResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebindResult) ProtoMessage() {}
+
+func (x *RebindResult) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebindResult.ProtoReflect.Descriptor instead.
+func (*RebindResult) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RebindResult) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *RebindResult) GetOutcome() RebindResult_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return RebindResult_OUTCOME_UNSPECIFIED
+}
+
+func (x *RebindResult) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RebindResult) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_keyward_allowlist_v1_service_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
@@ -3751,11 +4015,30 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12(\n" +
 	"\rdefault_value\x18\x03 \x01(\tH\x00R\fdefaultValue\x88\x01\x01B\x10\n" +
-	"\x0e_default_value*`\n" +
+	"\x0e_default_value\"\xda\x01\n" +
+	"\x16RebindEndpointsRequest\x12\x1b\n" +
+	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12 \n" +
+	"\x06secret\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06secret\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\x12\\\n" +
+	"\x06reason\x18\x04 \x01(\tBD\xbaHAr?\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"k\n" +
+	"\x17RebindEndpointsResponse\x12<\n" +
+	"\aresults\x18\x01 \x03(\v2\".keyward.allowlist.v1.RebindResultR\aresults\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\x92\x02\n" +
+	"\fRebindResult\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12D\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2*.keyward.allowlist.v1.RebindResult.OutcomeR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"p\n" +
+	"\aOutcome\x12\x17\n" +
+	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eOUTCOME_ACTIVE\x10\x01\x12\x11\n" +
+	"\rOUTCOME_BOUND\x10\x02\x12\x10\n" +
+	"\fOUTCOME_LOST\x10\x03\x12\x13\n" +
+	"\x0fOUTCOME_REFUSED\x10\x04*`\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MESSAGE_KIND_REQUEST\x10\x01\x12\x19\n" +
-	"\x15MESSAGE_KIND_RESPONSE\x10\x022\x8a\x1f\n" +
+	"\x15MESSAGE_KIND_RESPONSE\x10\x022\xc2 \n" +
 	"\x10AllowlistService\x12\xbc\x01\n" +
 	"\x0eCreateEndpoint\x12+.keyward.allowlist.v1.CreateEndpointRequest\x1a,.keyward.allowlist.v1.CreateEndpointResponse\"O\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x029:\bendpointb\bendpoint\"#/v1/{parent=workspaces/*}/endpoints\x12\xa8\x01\n" +
@@ -3787,7 +4070,9 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x0eListWorkspaces\x12+.keyward.allowlist.v1.ListWorkspacesRequest\x1a,.keyward.allowlist.v1.ListWorkspacesResponse\"&\xb2\xe1\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/workspaces:endpoints\x12\xca\x01\n" +
 	"\x12DeactivateEndpoint\x12/.keyward.allowlist.v1.DeactivateEndpointRequest\x1a0.keyward.allowlist.v1.DeactivateEndpointResponse\"Q\xb2\xe1\x18\n" +
 	"\n" +
-	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\bendpoint\"./v1/{name=workspaces/*/endpoints/*}:deactivate\x12\x9b\x01\n" +
+	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\bendpoint\"./v1/{name=workspaces/*/endpoints/*}:deactivate\x12\xb5\x01\n" +
+	"\x0fRebindEndpoints\x12,.keyward.allowlist.v1.RebindEndpointsRequest\x1a-.keyward.allowlist.v1.RebindEndpointsResponse\"E\xb2\xe1\x18\f\n" +
+	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{parent=workspaces/*}/endpoints:rebind\x12\x9b\x01\n" +
 	"\aEncrypt\x12$.keyward.allowlist.v1.EncryptRequest\x1a%.keyward.allowlist.v1.EncryptResponse\"C\xb2\xe1\x18\t\n" +
 	"\x01\x05\x12\x04name\x82\xd3\xe4\x93\x020:\x01*\"+/v1/{name=workspaces/*/endpoints/*}:encrypt\x12\x9b\x01\n" +
 	"\aDecrypt\x12$.keyward.allowlist.v1.DecryptRequest\x1a%.keyward.allowlist.v1.DecryptResponse\"C\xb2\xe1\x18\t\n" +
@@ -3820,180 +4105,188 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_allowlist_v1_service_proto_rawDescData
 }
 
-var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(MessageKind)(0),                      // 0: keyward.allowlist.v1.MessageKind
 	(CheckUrlResponse_Verdict)(0),         // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
-	(*CreateEndpointRequest)(nil),         // 2: keyward.allowlist.v1.CreateEndpointRequest
-	(*CreateEndpointResponse)(nil),        // 3: keyward.allowlist.v1.CreateEndpointResponse
-	(*GetEndpointRequest)(nil),            // 4: keyward.allowlist.v1.GetEndpointRequest
-	(*GetEndpointResponse)(nil),           // 5: keyward.allowlist.v1.GetEndpointResponse
-	(*ListEndpointsRequest)(nil),          // 6: keyward.allowlist.v1.ListEndpointsRequest
-	(*ListEndpointsResponse)(nil),         // 7: keyward.allowlist.v1.ListEndpointsResponse
-	(*UpdateEndpointRequest)(nil),         // 8: keyward.allowlist.v1.UpdateEndpointRequest
-	(*UpdateEndpointResponse)(nil),        // 9: keyward.allowlist.v1.UpdateEndpointResponse
-	(*DeleteEndpointRequest)(nil),         // 10: keyward.allowlist.v1.DeleteEndpointRequest
-	(*DeleteEndpointResponse)(nil),        // 11: keyward.allowlist.v1.DeleteEndpointResponse
-	(*ListEndpointHistoryRequest)(nil),    // 12: keyward.allowlist.v1.ListEndpointHistoryRequest
-	(*ListEndpointHistoryResponse)(nil),   // 13: keyward.allowlist.v1.ListEndpointHistoryResponse
-	(*ApproveEndpointRequest)(nil),        // 14: keyward.allowlist.v1.ApproveEndpointRequest
-	(*ApproveEndpointResponse)(nil),       // 15: keyward.allowlist.v1.ApproveEndpointResponse
-	(*VerifyEndpointRequest)(nil),         // 16: keyward.allowlist.v1.VerifyEndpointRequest
-	(*VerifyEndpointResponse)(nil),        // 17: keyward.allowlist.v1.VerifyEndpointResponse
-	(*CheckUrlRequest)(nil),               // 18: keyward.allowlist.v1.CheckUrlRequest
-	(*CheckUrlResponse)(nil),              // 19: keyward.allowlist.v1.CheckUrlResponse
-	(*ActivateEndpointRequest)(nil),       // 20: keyward.allowlist.v1.ActivateEndpointRequest
-	(*ActivateEndpointResponse)(nil),      // 21: keyward.allowlist.v1.ActivateEndpointResponse
-	(*CheckKeysRequest)(nil),              // 22: keyward.allowlist.v1.CheckKeysRequest
-	(*CheckKeysResponse)(nil),             // 23: keyward.allowlist.v1.CheckKeysResponse
-	(*KeyFit)(nil),                        // 24: keyward.allowlist.v1.KeyFit
-	(*ListWorkspacesRequest)(nil),         // 25: keyward.allowlist.v1.ListWorkspacesRequest
-	(*ListWorkspacesResponse)(nil),        // 26: keyward.allowlist.v1.ListWorkspacesResponse
-	(*Workspace)(nil),                     // 27: keyward.allowlist.v1.Workspace
-	(*DeactivateEndpointRequest)(nil),     // 28: keyward.allowlist.v1.DeactivateEndpointRequest
-	(*DeactivateEndpointResponse)(nil),    // 29: keyward.allowlist.v1.DeactivateEndpointResponse
-	(*EncryptRequest)(nil),                // 30: keyward.allowlist.v1.EncryptRequest
-	(*MessageContext)(nil),                // 31: keyward.allowlist.v1.MessageContext
-	(*EncryptResponse)(nil),               // 32: keyward.allowlist.v1.EncryptResponse
-	(*DecryptRequest)(nil),                // 33: keyward.allowlist.v1.DecryptRequest
-	(*DecryptResponse)(nil),               // 34: keyward.allowlist.v1.DecryptResponse
-	(*VerifySignatureRequest)(nil),        // 35: keyward.allowlist.v1.VerifySignatureRequest
-	(*VerifySignatureResponse)(nil),       // 36: keyward.allowlist.v1.VerifySignatureResponse
-	(*TestEncryptionRequest)(nil),         // 37: keyward.allowlist.v1.TestEncryptionRequest
-	(*TestEncryptionResponse)(nil),        // 38: keyward.allowlist.v1.TestEncryptionResponse
-	(*TestStep)(nil),                      // 39: keyward.allowlist.v1.TestStep
-	(*ThrowawayKey)(nil),                  // 40: keyward.allowlist.v1.ThrowawayKey
-	(*Snippet)(nil),                       // 41: keyward.allowlist.v1.Snippet
-	(*DiagnoseSampleRequest)(nil),         // 42: keyward.allowlist.v1.DiagnoseSampleRequest
-	(*DiagnoseSampleResponse)(nil),        // 43: keyward.allowlist.v1.DiagnoseSampleResponse
-	(*Difference)(nil),                    // 44: keyward.allowlist.v1.Difference
-	(*ListPresetsRequest)(nil),            // 45: keyward.allowlist.v1.ListPresetsRequest
-	(*ListPresetsResponse)(nil),           // 46: keyward.allowlist.v1.ListPresetsResponse
-	(*Preset)(nil),                        // 47: keyward.allowlist.v1.Preset
-	(*PresetSecret)(nil),                  // 48: keyward.allowlist.v1.PresetSecret
-	(*PresetSetting)(nil),                 // 49: keyward.allowlist.v1.PresetSetting
-	nil,                                   // 50: keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	nil,                                   // 51: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	nil,                                   // 52: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	(*Endpoint)(nil),                      // 53: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                   // 54: keyward.allowlist.v1.Endpoint.State
-	(*timestamppb.Timestamp)(nil),         // 55: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),         // 56: google.protobuf.FieldMask
-	(*EndpointChange)(nil),                // 57: keyward.allowlist.v1.EndpointChange
-	(Verification_Method)(0),              // 58: keyward.allowlist.v1.Verification.Method
-	(*Parameter)(nil),                     // 59: keyward.allowlist.v1.Parameter
-	(*Encryption)(nil),                    // 60: keyward.allowlist.v1.Encryption
-	(*KeyPurpose)(nil),                    // 61: keyward.allowlist.v1.KeyPurpose
-	(LegacyAcknowledgement_Flag)(0),       // 62: keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	(*GetCheckpointRequest)(nil),          // 63: keyward.allowlist.v1.GetCheckpointRequest
-	(*ProveConsistencyRequest)(nil),       // 64: keyward.allowlist.v1.ProveConsistencyRequest
-	(*AcceptVaultCheckpointRequest)(nil),  // 65: keyward.allowlist.v1.AcceptVaultCheckpointRequest
-	(*GetCheckpointResponse)(nil),         // 66: keyward.allowlist.v1.GetCheckpointResponse
-	(*ProveConsistencyResponse)(nil),      // 67: keyward.allowlist.v1.ProveConsistencyResponse
-	(*AcceptVaultCheckpointResponse)(nil), // 68: keyward.allowlist.v1.AcceptVaultCheckpointResponse
+	(RebindResult_Outcome)(0),             // 2: keyward.allowlist.v1.RebindResult.Outcome
+	(*CreateEndpointRequest)(nil),         // 3: keyward.allowlist.v1.CreateEndpointRequest
+	(*CreateEndpointResponse)(nil),        // 4: keyward.allowlist.v1.CreateEndpointResponse
+	(*GetEndpointRequest)(nil),            // 5: keyward.allowlist.v1.GetEndpointRequest
+	(*GetEndpointResponse)(nil),           // 6: keyward.allowlist.v1.GetEndpointResponse
+	(*ListEndpointsRequest)(nil),          // 7: keyward.allowlist.v1.ListEndpointsRequest
+	(*ListEndpointsResponse)(nil),         // 8: keyward.allowlist.v1.ListEndpointsResponse
+	(*UpdateEndpointRequest)(nil),         // 9: keyward.allowlist.v1.UpdateEndpointRequest
+	(*UpdateEndpointResponse)(nil),        // 10: keyward.allowlist.v1.UpdateEndpointResponse
+	(*DeleteEndpointRequest)(nil),         // 11: keyward.allowlist.v1.DeleteEndpointRequest
+	(*DeleteEndpointResponse)(nil),        // 12: keyward.allowlist.v1.DeleteEndpointResponse
+	(*ListEndpointHistoryRequest)(nil),    // 13: keyward.allowlist.v1.ListEndpointHistoryRequest
+	(*ListEndpointHistoryResponse)(nil),   // 14: keyward.allowlist.v1.ListEndpointHistoryResponse
+	(*ApproveEndpointRequest)(nil),        // 15: keyward.allowlist.v1.ApproveEndpointRequest
+	(*ApproveEndpointResponse)(nil),       // 16: keyward.allowlist.v1.ApproveEndpointResponse
+	(*VerifyEndpointRequest)(nil),         // 17: keyward.allowlist.v1.VerifyEndpointRequest
+	(*VerifyEndpointResponse)(nil),        // 18: keyward.allowlist.v1.VerifyEndpointResponse
+	(*CheckUrlRequest)(nil),               // 19: keyward.allowlist.v1.CheckUrlRequest
+	(*CheckUrlResponse)(nil),              // 20: keyward.allowlist.v1.CheckUrlResponse
+	(*ActivateEndpointRequest)(nil),       // 21: keyward.allowlist.v1.ActivateEndpointRequest
+	(*ActivateEndpointResponse)(nil),      // 22: keyward.allowlist.v1.ActivateEndpointResponse
+	(*CheckKeysRequest)(nil),              // 23: keyward.allowlist.v1.CheckKeysRequest
+	(*CheckKeysResponse)(nil),             // 24: keyward.allowlist.v1.CheckKeysResponse
+	(*KeyFit)(nil),                        // 25: keyward.allowlist.v1.KeyFit
+	(*ListWorkspacesRequest)(nil),         // 26: keyward.allowlist.v1.ListWorkspacesRequest
+	(*ListWorkspacesResponse)(nil),        // 27: keyward.allowlist.v1.ListWorkspacesResponse
+	(*Workspace)(nil),                     // 28: keyward.allowlist.v1.Workspace
+	(*DeactivateEndpointRequest)(nil),     // 29: keyward.allowlist.v1.DeactivateEndpointRequest
+	(*DeactivateEndpointResponse)(nil),    // 30: keyward.allowlist.v1.DeactivateEndpointResponse
+	(*EncryptRequest)(nil),                // 31: keyward.allowlist.v1.EncryptRequest
+	(*MessageContext)(nil),                // 32: keyward.allowlist.v1.MessageContext
+	(*EncryptResponse)(nil),               // 33: keyward.allowlist.v1.EncryptResponse
+	(*DecryptRequest)(nil),                // 34: keyward.allowlist.v1.DecryptRequest
+	(*DecryptResponse)(nil),               // 35: keyward.allowlist.v1.DecryptResponse
+	(*VerifySignatureRequest)(nil),        // 36: keyward.allowlist.v1.VerifySignatureRequest
+	(*VerifySignatureResponse)(nil),       // 37: keyward.allowlist.v1.VerifySignatureResponse
+	(*TestEncryptionRequest)(nil),         // 38: keyward.allowlist.v1.TestEncryptionRequest
+	(*TestEncryptionResponse)(nil),        // 39: keyward.allowlist.v1.TestEncryptionResponse
+	(*TestStep)(nil),                      // 40: keyward.allowlist.v1.TestStep
+	(*ThrowawayKey)(nil),                  // 41: keyward.allowlist.v1.ThrowawayKey
+	(*Snippet)(nil),                       // 42: keyward.allowlist.v1.Snippet
+	(*DiagnoseSampleRequest)(nil),         // 43: keyward.allowlist.v1.DiagnoseSampleRequest
+	(*DiagnoseSampleResponse)(nil),        // 44: keyward.allowlist.v1.DiagnoseSampleResponse
+	(*Difference)(nil),                    // 45: keyward.allowlist.v1.Difference
+	(*ListPresetsRequest)(nil),            // 46: keyward.allowlist.v1.ListPresetsRequest
+	(*ListPresetsResponse)(nil),           // 47: keyward.allowlist.v1.ListPresetsResponse
+	(*Preset)(nil),                        // 48: keyward.allowlist.v1.Preset
+	(*PresetSecret)(nil),                  // 49: keyward.allowlist.v1.PresetSecret
+	(*PresetSetting)(nil),                 // 50: keyward.allowlist.v1.PresetSetting
+	(*RebindEndpointsRequest)(nil),        // 51: keyward.allowlist.v1.RebindEndpointsRequest
+	(*RebindEndpointsResponse)(nil),       // 52: keyward.allowlist.v1.RebindEndpointsResponse
+	(*RebindResult)(nil),                  // 53: keyward.allowlist.v1.RebindResult
+	nil,                                   // 54: keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	nil,                                   // 55: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	nil,                                   // 56: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	(*Endpoint)(nil),                      // 57: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                   // 58: keyward.allowlist.v1.Endpoint.State
+	(*timestamppb.Timestamp)(nil),         // 59: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),         // 60: google.protobuf.FieldMask
+	(*EndpointChange)(nil),                // 61: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),              // 62: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                     // 63: keyward.allowlist.v1.Parameter
+	(*Encryption)(nil),                    // 64: keyward.allowlist.v1.Encryption
+	(*KeyPurpose)(nil),                    // 65: keyward.allowlist.v1.KeyPurpose
+	(LegacyAcknowledgement_Flag)(0),       // 66: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*GetCheckpointRequest)(nil),          // 67: keyward.allowlist.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),       // 68: keyward.allowlist.v1.ProveConsistencyRequest
+	(*AcceptVaultCheckpointRequest)(nil),  // 69: keyward.allowlist.v1.AcceptVaultCheckpointRequest
+	(*GetCheckpointResponse)(nil),         // 70: keyward.allowlist.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),      // 71: keyward.allowlist.v1.ProveConsistencyResponse
+	(*AcceptVaultCheckpointResponse)(nil), // 72: keyward.allowlist.v1.AcceptVaultCheckpointResponse
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
-	53, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	53, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	53, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	54, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	55, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
-	53, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
-	53, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	56, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	53, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	57, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
-	53, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	58, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
-	53, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	58, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
+	59, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
+	57, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	60, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	61, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
+	57, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	62, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
+	57, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	1,  // 13: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
-	53, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	53, // 15: keyward.allowlist.v1.CheckKeysRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	24, // 16: keyward.allowlist.v1.CheckKeysResponse.keys:type_name -> keyward.allowlist.v1.KeyFit
-	27, // 17: keyward.allowlist.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.allowlist.v1.Workspace
-	53, // 18: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	57, // 15: keyward.allowlist.v1.CheckKeysRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	25, // 16: keyward.allowlist.v1.CheckKeysResponse.keys:type_name -> keyward.allowlist.v1.KeyFit
+	28, // 17: keyward.allowlist.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.allowlist.v1.Workspace
+	57, // 18: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	0,  // 19: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	31, // 20: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	55, // 21: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
-	59, // 22: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	59, // 23: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	32, // 20: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	59, // 21: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
+	63, // 22: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	63, // 23: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
 	0,  // 24: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	50, // 25: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	31, // 26: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	54, // 25: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	32, // 26: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
 	0,  // 27: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	51, // 28: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	31, // 29: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	55, // 30: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
-	60, // 31: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
+	55, // 28: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	32, // 29: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	59, // 30: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
+	64, // 31: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
 	0,  // 32: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	31, // 33: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	59, // 34: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	59, // 35: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	39, // 36: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
-	40, // 37: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
-	41, // 38: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
-	61, // 39: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	32, // 33: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	63, // 34: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	63, // 35: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	40, // 36: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
+	41, // 37: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
+	42, // 38: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
+	65, // 39: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
 	0,  // 40: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	52, // 41: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	31, // 42: keyward.allowlist.v1.DiagnoseSampleRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	44, // 43: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
-	24, // 44: keyward.allowlist.v1.DiagnoseSampleResponse.unusable_keys:type_name -> keyward.allowlist.v1.KeyFit
-	47, // 45: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
-	60, // 46: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
-	48, // 47: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
-	62, // 48: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	49, // 49: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
-	61, // 50: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
-	2,  // 51: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	4,  // 52: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	6,  // 53: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	8,  // 54: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	10, // 55: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	12, // 56: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	14, // 57: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	16, // 58: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	18, // 59: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	20, // 60: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	22, // 61: keyward.allowlist.v1.AllowlistService.CheckKeys:input_type -> keyward.allowlist.v1.CheckKeysRequest
-	25, // 62: keyward.allowlist.v1.AllowlistService.ListWorkspaces:input_type -> keyward.allowlist.v1.ListWorkspacesRequest
-	28, // 63: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	30, // 64: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	33, // 65: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	35, // 66: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
-	37, // 67: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
-	42, // 68: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
-	45, // 69: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	63, // 70: keyward.allowlist.v1.AllowlistService.GetCheckpoint:input_type -> keyward.allowlist.v1.GetCheckpointRequest
-	64, // 71: keyward.allowlist.v1.AllowlistService.ProveConsistency:input_type -> keyward.allowlist.v1.ProveConsistencyRequest
-	65, // 72: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:input_type -> keyward.allowlist.v1.AcceptVaultCheckpointRequest
-	3,  // 73: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	5,  // 74: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	7,  // 75: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	9,  // 76: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	11, // 77: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	13, // 78: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	15, // 79: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	17, // 80: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	19, // 81: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	21, // 82: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	23, // 83: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
-	26, // 84: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
-	29, // 85: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	32, // 86: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	34, // 87: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	36, // 88: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	38, // 89: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	43, // 90: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	46, // 91: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	66, // 92: keyward.allowlist.v1.AllowlistService.GetCheckpoint:output_type -> keyward.allowlist.v1.GetCheckpointResponse
-	67, // 93: keyward.allowlist.v1.AllowlistService.ProveConsistency:output_type -> keyward.allowlist.v1.ProveConsistencyResponse
-	68, // 94: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:output_type -> keyward.allowlist.v1.AcceptVaultCheckpointResponse
-	73, // [73:95] is the sub-list for method output_type
-	51, // [51:73] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	56, // 41: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	32, // 42: keyward.allowlist.v1.DiagnoseSampleRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	45, // 43: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
+	25, // 44: keyward.allowlist.v1.DiagnoseSampleResponse.unusable_keys:type_name -> keyward.allowlist.v1.KeyFit
+	48, // 45: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
+	64, // 46: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
+	49, // 47: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
+	66, // 48: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	50, // 49: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
+	65, // 50: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	53, // 51: keyward.allowlist.v1.RebindEndpointsResponse.results:type_name -> keyward.allowlist.v1.RebindResult
+	2,  // 52: keyward.allowlist.v1.RebindResult.outcome:type_name -> keyward.allowlist.v1.RebindResult.Outcome
+	3,  // 53: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	5,  // 54: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	7,  // 55: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	9,  // 56: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	11, // 57: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	13, // 58: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	15, // 59: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	17, // 60: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	19, // 61: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	21, // 62: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	23, // 63: keyward.allowlist.v1.AllowlistService.CheckKeys:input_type -> keyward.allowlist.v1.CheckKeysRequest
+	26, // 64: keyward.allowlist.v1.AllowlistService.ListWorkspaces:input_type -> keyward.allowlist.v1.ListWorkspacesRequest
+	29, // 65: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	51, // 66: keyward.allowlist.v1.AllowlistService.RebindEndpoints:input_type -> keyward.allowlist.v1.RebindEndpointsRequest
+	31, // 67: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	34, // 68: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	36, // 69: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	38, // 70: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	43, // 71: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	46, // 72: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	67, // 73: keyward.allowlist.v1.AllowlistService.GetCheckpoint:input_type -> keyward.allowlist.v1.GetCheckpointRequest
+	68, // 74: keyward.allowlist.v1.AllowlistService.ProveConsistency:input_type -> keyward.allowlist.v1.ProveConsistencyRequest
+	69, // 75: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:input_type -> keyward.allowlist.v1.AcceptVaultCheckpointRequest
+	4,  // 76: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	6,  // 77: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	8,  // 78: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	10, // 79: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	12, // 80: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	14, // 81: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	16, // 82: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	18, // 83: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	20, // 84: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	22, // 85: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	24, // 86: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
+	27, // 87: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
+	30, // 88: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	52, // 89: keyward.allowlist.v1.AllowlistService.RebindEndpoints:output_type -> keyward.allowlist.v1.RebindEndpointsResponse
+	33, // 90: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	35, // 91: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	37, // 92: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	39, // 93: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	44, // 94: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	47, // 95: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	70, // 96: keyward.allowlist.v1.AllowlistService.GetCheckpoint:output_type -> keyward.allowlist.v1.GetCheckpointResponse
+	71, // 97: keyward.allowlist.v1.AllowlistService.ProveConsistency:output_type -> keyward.allowlist.v1.ProveConsistencyResponse
+	72, // 98: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:output_type -> keyward.allowlist.v1.AcceptVaultCheckpointResponse
+	76, // [76:99] is the sub-list for method output_type
+	53, // [53:76] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
@@ -4010,8 +4303,8 @@ func file_keyward_allowlist_v1_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_service_proto_rawDesc), len(file_keyward_allowlist_v1_service_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   51,
+			NumEnums:      3,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

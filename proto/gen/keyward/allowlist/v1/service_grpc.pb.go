@@ -49,6 +49,7 @@ const (
 	AllowlistService_CheckKeys_FullMethodName             = "/keyward.allowlist.v1.AllowlistService/CheckKeys"
 	AllowlistService_ListWorkspaces_FullMethodName        = "/keyward.allowlist.v1.AllowlistService/ListWorkspaces"
 	AllowlistService_DeactivateEndpoint_FullMethodName    = "/keyward.allowlist.v1.AllowlistService/DeactivateEndpoint"
+	AllowlistService_RebindEndpoints_FullMethodName       = "/keyward.allowlist.v1.AllowlistService/RebindEndpoints"
 	AllowlistService_Encrypt_FullMethodName               = "/keyward.allowlist.v1.AllowlistService/Encrypt"
 	AllowlistService_Decrypt_FullMethodName               = "/keyward.allowlist.v1.AllowlistService/Decrypt"
 	AllowlistService_VerifySignature_FullMethodName       = "/keyward.allowlist.v1.AllowlistService/VerifySignature"
@@ -132,6 +133,12 @@ type AllowlistServiceClient interface {
 	ListWorkspaces(ctx context.Context, in *ListWorkspacesRequest, opts ...grpc.CallOption) (*ListWorkspacesResponse, error)
 	// Deactivates an endpoint. Has no effect on an inactive endpoint.
 	DeactivateEndpoint(ctx context.Context, in *DeactivateEndpointRequest, opts ...grpc.CallOption) (*DeactivateEndpointResponse, error)
+	// Binds references again whose secret was lost, for example by a restore of the vault, and has been
+	// stored again under the same name: for all endpoints that are INACTIVE for that reason. Each is
+	// saved with its configuration as it is, tested as by ActivateEndpoint, and becomes ACTIVE again if
+	// it was. An endpoint that pins a version keeps the pin, and so needs that version. An endpoint
+	// for which this fails stays as it is, and its result says why.
+	RebindEndpoints(ctx context.Context, in *RebindEndpointsRequest, opts ...grpc.CallOption) (*RebindEndpointsResponse, error)
 	// Encrypts and signs a body according to the endpoint's configuration.
 	Encrypt(ctx context.Context, in *EncryptRequest, opts ...grpc.CallOption) (*EncryptResponse, error)
 	// Decrypts a body according to the endpoint's configuration. If the profile has a signature, it
@@ -317,6 +324,16 @@ func (c *allowlistServiceClient) DeactivateEndpoint(ctx context.Context, in *Dea
 	return out, nil
 }
 
+func (c *allowlistServiceClient) RebindEndpoints(ctx context.Context, in *RebindEndpointsRequest, opts ...grpc.CallOption) (*RebindEndpointsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RebindEndpointsResponse)
+	err := c.cc.Invoke(ctx, AllowlistService_RebindEndpoints_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *allowlistServiceClient) Encrypt(ctx context.Context, in *EncryptRequest, opts ...grpc.CallOption) (*EncryptResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EncryptResponse)
@@ -479,6 +496,12 @@ type AllowlistServiceServer interface {
 	ListWorkspaces(context.Context, *ListWorkspacesRequest) (*ListWorkspacesResponse, error)
 	// Deactivates an endpoint. Has no effect on an inactive endpoint.
 	DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error)
+	// Binds references again whose secret was lost, for example by a restore of the vault, and has been
+	// stored again under the same name: for all endpoints that are INACTIVE for that reason. Each is
+	// saved with its configuration as it is, tested as by ActivateEndpoint, and becomes ACTIVE again if
+	// it was. An endpoint that pins a version keeps the pin, and so needs that version. An endpoint
+	// for which this fails stays as it is, and its result says why.
+	RebindEndpoints(context.Context, *RebindEndpointsRequest) (*RebindEndpointsResponse, error)
 	// Encrypts and signs a body according to the endpoint's configuration.
 	Encrypt(context.Context, *EncryptRequest) (*EncryptResponse, error)
 	// Decrypts a body according to the endpoint's configuration. If the profile has a signature, it
@@ -572,6 +595,9 @@ func (UnimplementedAllowlistServiceServer) ListWorkspaces(context.Context, *List
 }
 func (UnimplementedAllowlistServiceServer) DeactivateEndpoint(context.Context, *DeactivateEndpointRequest) (*DeactivateEndpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeactivateEndpoint not implemented")
+}
+func (UnimplementedAllowlistServiceServer) RebindEndpoints(context.Context, *RebindEndpointsRequest) (*RebindEndpointsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RebindEndpoints not implemented")
 }
 func (UnimplementedAllowlistServiceServer) Encrypt(context.Context, *EncryptRequest) (*EncryptResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Encrypt not implemented")
@@ -855,6 +881,24 @@ func _AllowlistService_DeactivateEndpoint_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AllowlistService_RebindEndpoints_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RebindEndpointsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllowlistServiceServer).RebindEndpoints(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllowlistService_RebindEndpoints_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllowlistServiceServer).RebindEndpoints(ctx, req.(*RebindEndpointsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AllowlistService_Encrypt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EncryptRequest)
 	if err := dec(in); err != nil {
@@ -1075,6 +1119,10 @@ var AllowlistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeactivateEndpoint",
 			Handler:    _AllowlistService_DeactivateEndpoint_Handler,
+		},
+		{
+			MethodName: "RebindEndpoints",
+			Handler:    _AllowlistService_RebindEndpoints_Handler,
 		},
 		{
 			MethodName: "Encrypt",

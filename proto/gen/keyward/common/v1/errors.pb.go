@@ -149,6 +149,13 @@ const (
 	// FAILED_PRECONDITION. The value depends on a key of the vault's keyring that is disabled. A super
 	// admin can enable it (KeyringService.EnableKey).
 	ErrorReason_ERROR_REASON_KEYRING_KEY_DISABLED ErrorReason = 146
+	// RESOURCE_EXHAUSTED, with google.rpc.RetryInfo. The disk is full, so nothing can be changed. Reading
+	// continues. Operators must free space or enlarge the disk.
+	ErrorReason_ERROR_REASON_DISK_FULL ErrorReason = 150
+	// FAILED_PRECONDITION. The vault was restored, and resolvers that held bindings have not reconciled
+	// yet, so what they need is not known. Try again later. A super admin can end this time
+	// (ReleaseRestore). Metadata: `resolvers`, the number of those that are missing.
+	ErrorReason_ERROR_REASON_RESTORE_PENDING ErrorReason = 151
 )
 
 // Enum value maps for ErrorReason.
@@ -191,6 +198,8 @@ var (
 		144: "ERROR_REASON_KEY_DESTROYED",
 		145: "ERROR_REASON_SECRET_EXPIRED",
 		146: "ERROR_REASON_KEYRING_KEY_DISABLED",
+		150: "ERROR_REASON_DISK_FULL",
+		151: "ERROR_REASON_RESTORE_PENDING",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                  0,
@@ -230,6 +239,8 @@ var (
 		"ERROR_REASON_KEY_DESTROYED":                144,
 		"ERROR_REASON_SECRET_EXPIRED":               145,
 		"ERROR_REASON_KEYRING_KEY_DISABLED":         146,
+		"ERROR_REASON_DISK_FULL":                    150,
+		"ERROR_REASON_RESTORE_PENDING":              151,
 	}
 )
 
@@ -264,7 +275,8 @@ var File_keyward_common_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xfc\t\n" +
+	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xbc\n" +
+	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12#\n" +
@@ -303,7 +315,9 @@ const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\x17ERROR_REASON_KEY_IN_USE\x10\x8f\x01\x12\x1f\n" +
 	"\x1aERROR_REASON_KEY_DESTROYED\x10\x90\x01\x12 \n" +
 	"\x1bERROR_REASON_SECRET_EXPIRED\x10\x91\x01\x12&\n" +
-	"!ERROR_REASON_KEYRING_KEY_DISABLED\x10\x92\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
+	"!ERROR_REASON_KEYRING_KEY_DISABLED\x10\x92\x01\x12\x1b\n" +
+	"\x16ERROR_REASON_DISK_FULL\x10\x96\x01\x12!\n" +
+	"\x1cERROR_REASON_RESTORE_PENDING\x10\x97\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
 
 var (
 	file_keyward_common_v1_errors_proto_rawDescOnce sync.Once

@@ -83,10 +83,12 @@ type GetCheckpointResponse struct {
 	// can then rely on `verifier_key`. Each is a signed note (C2SP signed-note) of the old key, with three
 	// lines: the origin of the log, `log key`, and the new verifier key.
 	Successions []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
-	// The run of the vault that returned the checkpoint, as in Position.
-	Epoch         string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The epoch of the vault, as in Position.
+	Epoch string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Whether changes are held after a restore until the resolvers have reconciled; see Restore.
+	RestorePending bool `protobuf:"varint,150,opt,name=restore_pending,json=restorePending,proto3" json:"restore_pending,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GetCheckpointResponse) Reset() {
@@ -145,6 +147,13 @@ func (x *GetCheckpointResponse) GetEpoch() string {
 		return x.Epoch
 	}
 	return ""
+}
+
+func (x *GetCheckpointResponse) GetRestorePending() bool {
+	if x != nil {
+		return x.RestorePending
+	}
+	return false
 }
 
 // The request of ProveConsistency.
@@ -275,9 +284,13 @@ type WitnessCheckpointRequest struct {
 	// The consistency proof from `old_size`: at most 64 hashes of 32 bytes.
 	Hashes [][]byte `protobuf:"bytes,5,rep,name=hashes,proto3" json:"hashes,omitempty"`
 	// The successions of keys of the caller's log, as in GetCheckpointResponse. At most 1,000.
-	Successions   []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Successions []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
+	// A signed head of the vault's log that the log does not extend, after a super admin confirmed the
+	// restore at the resolver. If the vault signed it, and does not know it yet to be lost, this is a
+	// restore: see Restore.
+	LostCheckpoint string `protobuf:"bytes,150,opt,name=lost_checkpoint,json=lostCheckpoint,proto3" json:"lost_checkpoint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *WitnessCheckpointRequest) Reset() {
@@ -350,6 +363,13 @@ func (x *WitnessCheckpointRequest) GetSuccessions() []string {
 		return x.Successions
 	}
 	return nil
+}
+
+func (x *WitnessCheckpointRequest) GetLostCheckpoint() string {
+	if x != nil {
+		return x.LostCheckpoint
+	}
+	return ""
 }
 
 // The response of WitnessCheckpoint.
@@ -527,6 +547,98 @@ func (x *AcceptResolverCheckpointResponse) GetNewCheckpoint() string {
 	return ""
 }
 
+// The request of ReportReconciliation.
+type ReportReconciliationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/-`, because a comparison covers all workspaces.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The epoch in which the comparison began, as in Position.
+	Epoch         string `protobuf:"bytes,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportReconciliationRequest) Reset() {
+	*x = ReportReconciliationRequest{}
+	mi := &file_keyward_vault_v1_checkpoint_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportReconciliationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportReconciliationRequest) ProtoMessage() {}
+
+func (x *ReportReconciliationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_checkpoint_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportReconciliationRequest.ProtoReflect.Descriptor instead.
+func (*ReportReconciliationRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_checkpoint_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReportReconciliationRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ReportReconciliationRequest) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+// The response of ReportReconciliation.
+type ReportReconciliationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportReconciliationResponse) Reset() {
+	*x = ReportReconciliationResponse{}
+	mi := &file_keyward_vault_v1_checkpoint_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportReconciliationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportReconciliationResponse) ProtoMessage() {}
+
+func (x *ReportReconciliationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_checkpoint_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportReconciliationResponse.ProtoReflect.Descriptor instead.
+func (*ReportReconciliationResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_checkpoint_proto_rawDescGZIP(), []int{9}
+}
+
 var File_keyward_vault_v1_checkpoint_proto protoreflect.FileDescriptor
 
 const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
@@ -534,21 +646,22 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"!keyward/vault/v1/checkpoint.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"F\n" +
 	"\x14GetCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
-	"\fworkspaces/-R\x06parent\"\x93\x01\n" +
+	"\fworkspaces/-R\x06parent\"\xbd\x01\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
 	"checkpoint\x12!\n" +
 	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12!\n" +
 	"\vsuccessions\x18\x8c\x01 \x03(\tR\vsuccessions\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\tR\x05epoch\"\x84\x01\n" +
+	"\x05epoch\x18\x03 \x01(\tR\x05epoch\x12(\n" +
+	"\x0frestore_pending\x18\x96\x01 \x01(\bR\x0erestorePending\"\x84\x01\n" +
 	"\x17ProveConsistencyRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12\x1b\n" +
 	"\tfrom_size\x18\x02 \x01(\x04R\bfromSize\x12\x1c\n" +
 	"\ato_size\x18\x03 \x01(\x04B\x03\xe0A\x02R\x06toSize\"2\n" +
 	"\x18ProveConsistencyResponse\x12\x16\n" +
-	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"\xa3\x02\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"\xd7\x02\n" +
 	"\x18WitnessCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12-\n" +
@@ -559,7 +672,8 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"\bold_size\x18\x04 \x01(\x04R\aoldSize\x12&\n" +
 	"\x06hashes\x18\x05 \x03(\fB\x0e\xbaH\v\x92\x01\b\x10@\"\x04z\x02h R\x06hashes\x123\n" +
 	"\vsuccessions\x18\x8c\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10\xe8\a\"\x05r\x03\x18\x80 R\vsuccessions\"M\n" +
+	"\x10\xe8\a\"\x05r\x03\x18\x80 R\vsuccessions\x122\n" +
+	"\x0flost_checkpoint\x18\x96\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x0elostCheckpoint\"M\n" +
 	"\x19WitnessCheckpointResponse\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1c\n" +
 	"\twitnessed\x18\x02 \x01(\bR\twitnessed\"\xdf\x01\n" +
@@ -570,7 +684,12 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tBI\xe0A\x02\xbaHCrA\x10\x01\x18\x80\x042:^[^\\x00-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]*$R\x06reason\"p\n" +
 	" AcceptResolverCheckpointResponse\x12%\n" +
 	"\x0eold_checkpoint\x18\x01 \x01(\tR\roldCheckpoint\x12%\n" +
-	"\x0enew_checkpoint\x18\x02 \x01(\tR\rnewCheckpointB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
+	"\x0enew_checkpoint\x18\x02 \x01(\tR\rnewCheckpoint\"q\n" +
+	"\x1bReportReconciliationRequest\x12.\n" +
+	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
+	"\fworkspaces/-R\x06parent\x12\"\n" +
+	"\x05epoch\x18\x02 \x01(\tB\f\xe0A\x02\xbaH\x06r\x04\x10\x01\x18@R\x05epoch\"\x1e\n" +
+	"\x1cReportReconciliationResponseB?Z=github.com/keyward/keyward/proto/gen/keyward/vault/v1;vaultv1b\x06proto3"
 
 var (
 	file_keyward_vault_v1_checkpoint_proto_rawDescOnce sync.Once
@@ -584,7 +703,7 @@ func file_keyward_vault_v1_checkpoint_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_checkpoint_proto_rawDescData
 }
 
-var file_keyward_vault_v1_checkpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_keyward_vault_v1_checkpoint_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_keyward_vault_v1_checkpoint_proto_goTypes = []any{
 	(*GetCheckpointRequest)(nil),             // 0: keyward.vault.v1.GetCheckpointRequest
 	(*GetCheckpointResponse)(nil),            // 1: keyward.vault.v1.GetCheckpointResponse
@@ -594,6 +713,8 @@ var file_keyward_vault_v1_checkpoint_proto_goTypes = []any{
 	(*WitnessCheckpointResponse)(nil),        // 5: keyward.vault.v1.WitnessCheckpointResponse
 	(*AcceptResolverCheckpointRequest)(nil),  // 6: keyward.vault.v1.AcceptResolverCheckpointRequest
 	(*AcceptResolverCheckpointResponse)(nil), // 7: keyward.vault.v1.AcceptResolverCheckpointResponse
+	(*ReportReconciliationRequest)(nil),      // 8: keyward.vault.v1.ReportReconciliationRequest
+	(*ReportReconciliationResponse)(nil),     // 9: keyward.vault.v1.ReportReconciliationResponse
 }
 var file_keyward_vault_v1_checkpoint_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -614,7 +735,7 @@ func file_keyward_vault_v1_checkpoint_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_checkpoint_proto_rawDesc), len(file_keyward_vault_v1_checkpoint_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

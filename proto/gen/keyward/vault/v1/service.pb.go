@@ -2391,6 +2391,9 @@ type BindSecretRequest struct {
 	// The allowed lengths of a symmetric key in bytes, if the referrer uses the KEY as a cipher's
 	// key without derivation. The response then contains `facts.forms`. At most 8.
 	KeyBytes []uint32 `protobuf:"varint,50,rep,packed,name=key_bytes,json=keyBytes,proto3" json:"key_bytes,omitempty"`
+	// Whether the referrer held the binding before the vault was restored. While changes are held
+	// after a restore, only such bindings are made; others fail with RESTORE_PENDING.
+	Restored bool `protobuf:"varint,150,opt,name=restored,proto3" json:"restored,omitempty"`
 	// Checks the request and returns the facts without binding the secret: `binding` is unset. Fails
 	// for the same reasons as a binding and counts against the same limits.
 	ValidateOnly  bool `protobuf:"varint,51,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -2503,6 +2506,13 @@ func (x *BindSecretRequest) GetKeyBytes() []uint32 {
 		return x.KeyBytes
 	}
 	return nil
+}
+
+func (x *BindSecretRequest) GetRestored() bool {
+	if x != nil {
+		return x.Restored
+	}
+	return false
 }
 
 func (x *BindSecretRequest) GetValidateOnly() bool {
@@ -3574,10 +3584,11 @@ func (x *WatchSecretsRequest) GetPosition() *Position {
 	return nil
 }
 
-// A Position is a place in the change log. It is valid for one run of the vault.
+// A Position is a place in the change log. It is valid for one epoch of the vault.
 type Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifies one run of the vault. It changes with each start, and therefore with each restore.
+	// Identifies one history of the vault. It lasts across restarts, and changes with each restore. A
+	// data file that was replaced unnoticed keeps it, so verify the heads of the log, too.
 	Epoch string `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The number of changes before this place.
 	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -3940,7 +3951,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bmin_cost\x18\x06 \x01(\x04H\x00R\aminCost\x88\x01\x01B\v\n" +
 	"\t_min_cost\"P\n" +
 	"\x1cReplaceSecretPurposeResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xf8\x03\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x95\x04\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
@@ -3953,7 +3964,8 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x04cost\x18\t \x01(\x04R\x04cost\x12 \n" +
 	"\vconflicting\x18\n" +
 	" \x01(\bR\vconflicting\x12%\n" +
-	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12#\n" +
+	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12\x1b\n" +
+	"\brestored\x18\x96\x01 \x01(\bR\brestored\x12#\n" +
 	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xec\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
@@ -4050,7 +4062,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
 	"\adeleted\x18\x04 \x01(\bR\adeleted\x12$\n" +
-	"\rdelete_reason\x18\x8c\x01 \x01(\tR\fdeleteReason2\xfb#\n" +
+	"\rdelete_reason\x18\x8c\x01 \x01(\tR\fdeleteReason2\x84%\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -4116,6 +4128,8 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x10ProveConsistency\x12).keyward.vault.v1.ProveConsistencyRequest\x1a*.keyward.vault.v1.ProveConsistencyResponse\"H\xb2\xe1\x18\f\n" +
 	"\x02\x03\x04\x12\x06parent\x82\xd3\xe4\x93\x022\x120/v1/{parent=workspaces/*}/vault/consistencyProof\x12}\n" +
 	"\x11WitnessCheckpoint\x12*.keyward.vault.v1.WitnessCheckpointRequest\x1a+.keyward.vault.v1.WitnessCheckpointResponse\"\x0f\xb2\xe1\x18\v\n" +
+	"\x01\x04\x12\x06parent\x12\x86\x01\n" +
+	"\x14ReportReconciliation\x12-.keyward.vault.v1.ReportReconciliationRequest\x1a..keyward.vault.v1.ReportReconciliationResponse\"\x0f\xb2\xe1\x18\v\n" +
 	"\x01\x04\x12\x06parent\x12\xd6\x01\n" +
 	"\x18AcceptResolverCheckpoint\x121.keyward.vault.v1.AcceptResolverCheckpointRequest\x1a2.keyward.vault.v1.AcceptResolverCheckpointResponse\"S\xb2\xe1\x18\v\n" +
 	"\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x02>:\x01*\"9/v1/{parent=workspaces/*}/vault/resolverCheckpoint:acceptB\xbe\x03\x92A\xfb\x02\x12\xf0\x01\n" +
@@ -4212,11 +4226,13 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*GetCheckpointRequest)(nil),             // 67: keyward.vault.v1.GetCheckpointRequest
 	(*ProveConsistencyRequest)(nil),          // 68: keyward.vault.v1.ProveConsistencyRequest
 	(*WitnessCheckpointRequest)(nil),         // 69: keyward.vault.v1.WitnessCheckpointRequest
-	(*AcceptResolverCheckpointRequest)(nil),  // 70: keyward.vault.v1.AcceptResolverCheckpointRequest
-	(*GetCheckpointResponse)(nil),            // 71: keyward.vault.v1.GetCheckpointResponse
-	(*ProveConsistencyResponse)(nil),         // 72: keyward.vault.v1.ProveConsistencyResponse
-	(*WitnessCheckpointResponse)(nil),        // 73: keyward.vault.v1.WitnessCheckpointResponse
-	(*AcceptResolverCheckpointResponse)(nil), // 74: keyward.vault.v1.AcceptResolverCheckpointResponse
+	(*ReportReconciliationRequest)(nil),      // 70: keyward.vault.v1.ReportReconciliationRequest
+	(*AcceptResolverCheckpointRequest)(nil),  // 71: keyward.vault.v1.AcceptResolverCheckpointRequest
+	(*GetCheckpointResponse)(nil),            // 72: keyward.vault.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),         // 73: keyward.vault.v1.ProveConsistencyResponse
+	(*WitnessCheckpointResponse)(nil),        // 74: keyward.vault.v1.WitnessCheckpointResponse
+	(*ReportReconciliationResponse)(nil),     // 75: keyward.vault.v1.ReportReconciliationResponse
+	(*AcceptResolverCheckpointResponse)(nil), // 76: keyward.vault.v1.AcceptResolverCheckpointResponse
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	55, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
@@ -4291,37 +4307,39 @@ var file_keyward_vault_v1_service_proto_depIdxs = []int32{
 	67, // 69: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
 	68, // 70: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
 	69, // 71: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
-	70, // 72: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
-	1,  // 73: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 74: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 75: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 76: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 77: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 78: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 79: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
-	20, // 80: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
-	22, // 81: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	24, // 82: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	26, // 83: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	28, // 84: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	30, // 85: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	32, // 86: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	36, // 87: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 88: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 89: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	34, // 90: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	38, // 91: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	41, // 92: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	44, // 93: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	48, // 94: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	50, // 95: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	53, // 96: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	71, // 97: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
-	72, // 98: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
-	73, // 99: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
-	74, // 100: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
-	73, // [73:101] is the sub-list for method output_type
-	45, // [45:73] is the sub-list for method input_type
+	70, // 72: keyward.vault.v1.VaultService.ReportReconciliation:input_type -> keyward.vault.v1.ReportReconciliationRequest
+	71, // 73: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 74: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 75: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 76: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 77: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 78: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 79: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 80: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
+	20, // 81: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
+	22, // 82: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	24, // 83: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	26, // 84: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	28, // 85: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	30, // 86: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	32, // 87: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	36, // 88: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 89: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 90: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	34, // 91: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	38, // 92: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	41, // 93: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	44, // 94: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	48, // 95: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	50, // 96: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	53, // 97: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	72, // 98: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	73, // 99: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	74, // 100: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	75, // 101: keyward.vault.v1.VaultService.ReportReconciliation:output_type -> keyward.vault.v1.ReportReconciliationResponse
+	76, // 102: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	74, // [74:103] is the sub-list for method output_type
+	45, // [45:74] is the sub-list for method input_type
 	45, // [45:45] is the sub-list for extension type_name
 	45, // [45:45] is the sub-list for extension extendee
 	0,  // [0:45] is the sub-list for field type_name

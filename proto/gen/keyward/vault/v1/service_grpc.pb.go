@@ -61,6 +61,7 @@ const (
 	VaultService_GetCheckpoint_FullMethodName            = "/keyward.vault.v1.VaultService/GetCheckpoint"
 	VaultService_ProveConsistency_FullMethodName         = "/keyward.vault.v1.VaultService/ProveConsistency"
 	VaultService_WitnessCheckpoint_FullMethodName        = "/keyward.vault.v1.VaultService/WitnessCheckpoint"
+	VaultService_ReportReconciliation_FullMethodName     = "/keyward.vault.v1.VaultService/ReportReconciliation"
 	VaultService_AcceptResolverCheckpoint_FullMethodName = "/keyward.vault.v1.VaultService/AcceptResolverCheckpoint"
 )
 
@@ -169,9 +170,9 @@ type VaultServiceClient interface {
 	// is a heartbeat. A caller that has received nothing for a longer time must not rely on its
 	// cache.
 	//
-	// A caller that lost the stream resumes at its last position. A position that is too old, or
-	// that belongs to another epoch because the vault was restarted, fails with
-	// POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
+	// A caller that lost the stream resumes at its last position, also after a restart of the vault. A
+	// position that is too old, or that belongs to another epoch because the vault was restored, fails
+	// with POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
 	WatchSecrets(ctx context.Context, in *WatchSecretsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSecretsResponse], error)
 	// Returns the signed head of the change log, so that a rolled-back or replaced log can be
 	// recognized: each head must extend those before it.
@@ -184,6 +185,11 @@ type VaultServiceClient interface {
 	// UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
 	// AcceptResolverCheckpoint. gRPC only.
 	WitnessCheckpoint(ctx context.Context, in *WitnessCheckpointRequest, opts ...grpc.CallOption) (*WitnessCheckpointResponse, error)
+	// Reports that the calling resolver has compared all that it needs with its bindings, and has bound
+	// again what was missing, since the vault was restored. After all resolvers that held bindings have
+	// reported, the vault no longer refuses changes with RESTORE_PENDING. Has no effect for an earlier
+	// epoch. gRPC only.
+	ReportReconciliation(ctx context.Context, in *ReportReconciliationRequest, opts ...grpc.CallOption) (*ReportReconciliationResponse, error)
 	// Confirms that the data file of a resolver was restored: the head that WitnessCheckpoint refused
 	// becomes the last one. The change log records both heads. Has no effect if no head of the
 	// resolver is refused.
@@ -477,6 +483,16 @@ func (c *vaultServiceClient) WitnessCheckpoint(ctx context.Context, in *WitnessC
 	return out, nil
 }
 
+func (c *vaultServiceClient) ReportReconciliation(ctx context.Context, in *ReportReconciliationRequest, opts ...grpc.CallOption) (*ReportReconciliationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportReconciliationResponse)
+	err := c.cc.Invoke(ctx, VaultService_ReportReconciliation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) AcceptResolverCheckpoint(ctx context.Context, in *AcceptResolverCheckpointRequest, opts ...grpc.CallOption) (*AcceptResolverCheckpointResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(AcceptResolverCheckpointResponse)
@@ -592,9 +608,9 @@ type VaultServiceServer interface {
 	// is a heartbeat. A caller that has received nothing for a longer time must not rely on its
 	// cache.
 	//
-	// A caller that lost the stream resumes at its last position. A position that is too old, or
-	// that belongs to another epoch because the vault was restarted, fails with
-	// POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
+	// A caller that lost the stream resumes at its last position, also after a restart of the vault. A
+	// position that is too old, or that belongs to another epoch because the vault was restored, fails
+	// with POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
 	WatchSecrets(*WatchSecretsRequest, grpc.ServerStreamingServer[WatchSecretsResponse]) error
 	// Returns the signed head of the change log, so that a rolled-back or replaced log can be
 	// recognized: each head must extend those before it.
@@ -607,6 +623,11 @@ type VaultServiceServer interface {
 	// UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
 	// AcceptResolverCheckpoint. gRPC only.
 	WitnessCheckpoint(context.Context, *WitnessCheckpointRequest) (*WitnessCheckpointResponse, error)
+	// Reports that the calling resolver has compared all that it needs with its bindings, and has bound
+	// again what was missing, since the vault was restored. After all resolvers that held bindings have
+	// reported, the vault no longer refuses changes with RESTORE_PENDING. Has no effect for an earlier
+	// epoch. gRPC only.
+	ReportReconciliation(context.Context, *ReportReconciliationRequest) (*ReportReconciliationResponse, error)
 	// Confirms that the data file of a resolver was restored: the head that WitnessCheckpoint refused
 	// becomes the last one. The change log records both heads. Has no effect if no head of the
 	// resolver is refused.
@@ -701,6 +722,9 @@ func (UnimplementedVaultServiceServer) ProveConsistency(context.Context, *ProveC
 }
 func (UnimplementedVaultServiceServer) WitnessCheckpoint(context.Context, *WitnessCheckpointRequest) (*WitnessCheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WitnessCheckpoint not implemented")
+}
+func (UnimplementedVaultServiceServer) ReportReconciliation(context.Context, *ReportReconciliationRequest) (*ReportReconciliationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportReconciliation not implemented")
 }
 func (UnimplementedVaultServiceServer) AcceptResolverCheckpoint(context.Context, *AcceptResolverCheckpointRequest) (*AcceptResolverCheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AcceptResolverCheckpoint not implemented")
@@ -1205,6 +1229,24 @@ func _VaultService_WitnessCheckpoint_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_ReportReconciliation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportReconciliationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).ReportReconciliation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_ReportReconciliation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).ReportReconciliation(ctx, req.(*ReportReconciliationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_AcceptResolverCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AcceptResolverCheckpointRequest)
 	if err := dec(in); err != nil {
@@ -1333,6 +1375,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WitnessCheckpoint",
 			Handler:    _VaultService_WitnessCheckpoint_Handler,
+		},
+		{
+			MethodName: "ReportReconciliation",
+			Handler:    _VaultService_ReportReconciliation_Handler,
 		},
 		{
 			MethodName: "AcceptResolverCheckpoint",

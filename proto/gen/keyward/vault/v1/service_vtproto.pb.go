@@ -2062,6 +2062,18 @@ func (m *BindSecretRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Restored {
+		i--
+		if m.Restored {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x9
+		i--
+		dAtA[i] = 0xb0
+	}
 	if m.ValidateOnly {
 		i--
 		if m.ValidateOnly {
@@ -4081,6 +4093,9 @@ func (m *BindSecretRequest) SizeVT() (n int) {
 		n += 2 + protohelpers.SizeOfVarint(uint64(l)) + l
 	}
 	if m.ValidateOnly {
+		n += 3
+	}
+	if m.Restored {
 		n += 3
 	}
 	n += len(m.unknownFields)

@@ -679,6 +679,51 @@ func local_request_AllowlistService_DeactivateEndpoint_0(ctx context.Context, ma
 	return msg, metadata, err
 }
 
+func request_AllowlistService_RebindEndpoints_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extAllowlistv1.RebindEndpointsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.RebindEndpoints(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_AllowlistService_RebindEndpoints_0(ctx context.Context, marshaler runtime.Marshaler, server extAllowlistv1.AllowlistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extAllowlistv1.RebindEndpointsRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["parent"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "parent")
+	}
+	protoReq.Parent, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "parent", err)
+	}
+	msg, err := server.RebindEndpoints(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_AllowlistService_Encrypt_0(ctx context.Context, marshaler runtime.Marshaler, client extAllowlistv1.AllowlistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extAllowlistv1.EncryptRequest
@@ -1328,6 +1373,26 @@ func RegisterAllowlistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 		}
 		forward_AllowlistService_DeactivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_DeactivateEndpoint_0{resp.(*extAllowlistv1.DeactivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_AllowlistService_RebindEndpoints_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/RebindEndpoints", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/endpoints:rebind"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_AllowlistService_RebindEndpoints_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_AllowlistService_RebindEndpoints_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_Encrypt_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1769,6 +1834,23 @@ func RegisterAllowlistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		}
 		forward_AllowlistService_DeactivateEndpoint_0(annotatedContext, mux, outboundMarshaler, w, req, response_AllowlistService_DeactivateEndpoint_0{resp.(*extAllowlistv1.DeactivateEndpointResponse)}, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_AllowlistService_RebindEndpoints_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/keyward.allowlist.v1.AllowlistService/RebindEndpoints", runtime.WithHTTPPathPattern("/v1/{parent=workspaces/*}/endpoints:rebind"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_AllowlistService_RebindEndpoints_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_AllowlistService_RebindEndpoints_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_AllowlistService_Encrypt_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -2002,6 +2084,7 @@ var (
 	pattern_AllowlistService_CheckKeys_0             = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "checkKeys"))
 	pattern_AllowlistService_ListWorkspaces_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "workspaces"}, "endpoints"))
 	pattern_AllowlistService_DeactivateEndpoint_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "deactivate"))
+	pattern_AllowlistService_RebindEndpoints_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "workspaces", "parent", "endpoints"}, "rebind"))
 	pattern_AllowlistService_Encrypt_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "encrypt"))
 	pattern_AllowlistService_Decrypt_0               = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "decrypt"))
 	pattern_AllowlistService_VerifySignature_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "workspaces", "endpoints", "name"}, "verifySignature"))
@@ -2027,6 +2110,7 @@ var (
 	forward_AllowlistService_CheckKeys_0             = runtime.ForwardResponseMessage
 	forward_AllowlistService_ListWorkspaces_0        = runtime.ForwardResponseMessage
 	forward_AllowlistService_DeactivateEndpoint_0    = runtime.ForwardResponseMessage
+	forward_AllowlistService_RebindEndpoints_0       = runtime.ForwardResponseMessage
 	forward_AllowlistService_Encrypt_0               = runtime.ForwardResponseMessage
 	forward_AllowlistService_Decrypt_0               = runtime.ForwardResponseMessage
 	forward_AllowlistService_VerifySignature_0       = runtime.ForwardResponseMessage
