@@ -94,7 +94,11 @@ func (e *Events) Last() Restore { return e.current.Load().last }
 
 // Begin records that an earlier state of the data was restored.
 func (e *Events) Begin(ctx context.Context, author changelog.Author) (Restore, error) {
-	return e.change(ctx, func(tx kv.Tx, last Restore, holders []string) (Restore, error) {
+	holders, err := e.Holders(ctx, e.KV)
+	if err != nil {
+		return Restore{}, fmt.Errorf("find resolvers: %w", err)
+	}
+	return e.change(ctx, func(tx kv.Tx, last Restore) (Restore, error) {
 		return e.begin(tx, last, holders, author, lostHead{})
 	})
 }
@@ -105,7 +109,8 @@ type lostHead struct {
 	size uint64
 }
 
-// begin is the event.
+// begin is the event. The holders are those of a moment before: bindings that come later are made by
+// resolvers that know the present state.
 func (e *Events) begin(tx kv.Tx, last Restore, holders []string, author changelog.Author, lost lostHead) (Restore, error) {
 	head, err := e.Log.Checkpoint(tx)
 	if err != nil {
@@ -170,7 +175,11 @@ func (e *Events) Lost(ctx context.Context, resolver, checkpoint string, author c
 	if counts, err := e.counts(ctx, checkpoint); err != nil || !counts {
 		return err
 	}
-	_, err := e.change(ctx, func(tx kv.Tx, last Restore, holders []string) (Restore, error) {
+	holders, err := e.Holders(ctx, e.KV)
+	if err != nil {
+		return fmt.Errorf("find resolvers: %w", err)
+	}
+	_, err = e.change(ctx, func(tx kv.Tx, last Restore) (Restore, error) {
 		head, extended, err := e.Log.Extends(tx, checkpoint)
 		if err != nil || extended || head.Size <= last.LargestLost {
 			return last, err
@@ -209,7 +218,7 @@ func (e *Events) Reconciled(ctx context.Context, resolver, epoch string, author 
 	if last := e.Last(); last.Count == 0 || last.Epoch != epoch {
 		return nil
 	}
-	_, err := e.change(ctx, func(tx kv.Tx, last Restore, _ []string) (Restore, error) {
+	_, err := e.change(ctx, func(tx kv.Tx, last Restore) (Restore, error) {
 		i := last.index(resolver)
 		if last.Epoch != epoch || i >= 0 && !last.Resolvers[i].Reconciled.IsZero() || i < 0 && len(last.Resolvers) >= maxResolvers {
 			return last, nil
@@ -228,7 +237,7 @@ func (e *Events) Reconciled(ctx context.Context, resolver, epoch string, author 
 // Release ends the time in which changes are held, and returns the restore. It has no effect if
 // nothing is held.
 func (e *Events) Release(ctx context.Context, author changelog.Author) (Restore, error) {
-	return e.change(ctx, func(tx kv.Tx, last Restore, _ []string) (Restore, error) {
+	return e.change(ctx, func(tx kv.Tx, last Restore) (Restore, error) {
 		if !last.Pending() {
 			return last, nil
 		}
@@ -238,19 +247,14 @@ func (e *Events) Release(ctx context.Context, author changelog.Author) (Restore,
 	})
 }
 
-// change runs fn in a transaction and follows the record that it returns. The holders are those of a
-// moment before: bindings that come later are made by resolvers that know the present state.
-func (e *Events) change(ctx context.Context, fn func(tx kv.Tx, last Restore, holders []string) (Restore, error)) (after Restore, err error) {
+// change runs fn in a transaction and follows the record that it returns.
+func (e *Events) change(ctx context.Context, fn func(tx kv.Tx, last Restore) (Restore, error)) (after Restore, err error) {
 	e.changing.Lock()
 	defer e.changing.Unlock()
-	holders, err := e.Holders(ctx, e.KV)
-	if err != nil {
-		return Restore{}, fmt.Errorf("find resolvers: %w", err)
-	}
 	err = e.KV.Update(ctx, func(tx kv.Tx) error {
 		last, err := Load(tx)
 		if err == nil {
-			after, err = fn(tx, last, holders)
+			after, err = fn(tx, last)
 		}
 		return err
 	})
