@@ -3,7 +3,6 @@ package changelog
 import (
 	"fmt"
 
-
 	"github.com/keyward/keyward/pkg/kv"
 )
 
