@@ -15,42 +15,29 @@ const (
 	patience = 30 * time.Second
 )
 
-// parts is a writer that sends what it gets in messages of partSize.
+// parts is a writer that sends what it gets, in messages of at most partSize.
 type parts struct {
-	ctx  context.Context //nolint:containedctx // the stream's own
-	send func(*maintenancev1.BackupResponse) error
-	next []byte
+	ctx      context.Context //nolint:containedctx // the stream's own
+	send     func(*maintenancev1.BackupResponse) error
+	patience time.Duration
 }
 
-// Write implements [io.Writer].
-func (p *parts) Write(data []byte) (n int, err error) {
-	for len(data) > 0 {
-		if p.next == nil {
-			p.next = make([]byte, 0, partSize)
-		}
-		taken := min(len(data), partSize-len(p.next))
-		p.next = append(p.next, data[:taken]...)
-		data, n = data[taken:], n+taken
-		if len(p.next) < partSize {
-			continue
-		}
-		if err := p.flush(); err != nil {
+// Write implements [io.Writer]. It fails with RATE_LIMITED if the caller receives nothing.
+func (p parts) Write(data []byte) (n int, err error) {
+	for n < len(data) {
+		end := min(n+partSize, len(data))
+		if err := p.sendPart(data[n:end]); err != nil {
 			return n, err
 		}
+		n = end
 	}
 	return n, nil
 }
 
-// flush sends what was not sent yet. It fails with RATE_LIMITED if the caller receives nothing.
-func (p *parts) flush() error {
-	if len(p.next) == 0 {
-		return nil
-	}
-	part := &maintenancev1.BackupResponse{Data: p.next}
-	p.next = nil // belongs to the message from here on
+func (p parts) sendPart(data []byte) error {
 	sent := make(chan error, 1)
-	go func() { sent <- p.send(part) }() // it ends with the stream
-	late := time.NewTimer(patience)
+	go func() { sent <- p.send(&maintenancev1.BackupResponse{Data: data}) }() // it ends with the stream
+	late := time.NewTimer(p.patience)
 	defer late.Stop()
 	select {
 	case err := <-sent:
@@ -58,6 +45,6 @@ func (p *parts) flush() error {
 	case <-p.ctx.Done():
 		return p.ctx.Err()
 	case <-late.C:
-		return fault.Exhausted(fault.QuotaCaller, "the caller received nothing for 30 seconds", patience)
+		return fault.Exhausted(fault.QuotaCaller, "the caller received nothing for 30 seconds", p.patience)
 	}
 }

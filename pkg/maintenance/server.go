@@ -29,11 +29,7 @@ func NewServer(operations Operations) *Server { return &Server{operations} }
 // Backup streams a backup of the data file.
 func (s *Server) Backup(req *maintenancev1.BackupRequest, to grpc.ServerStreamingServer[maintenancev1.BackupResponse]) error {
 	ctx := to.Context()
-	parts := &parts{ctx: ctx, send: to.Send}
-	if err := s.operations.Backup(ctx, server.Author(ctx, req.GetParent(), ""), parts); err != nil {
-		return err
-	}
-	return parts.flush()
+	return s.operations.Backup(ctx, server.Author(ctx, req.GetParent(), ""), parts{ctx, to.Send, patience})
 }
 
 // PurgeDeletedData overwrites what was deleted and is still in the data file.

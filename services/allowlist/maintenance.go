@@ -3,9 +3,11 @@ package allowlist
 import (
 	"context"
 	"errors"
-	"io"
+	"log/slog"
+	"time"
 
-	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/audit"
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/maintenance"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 )
@@ -16,10 +18,14 @@ type maintenanceService struct {
 	*maintenance.Server
 }
 
-// operations are the operations on the data file.
-func (a *Allowlist) operations() maintenance.Operations {
-	return maintenance.Operations{
-		Backup: func(context.Context, changelog.Author, io.Writer) error { return errors.ErrUnsupported },
+// newBackups returns the backups of a data file, and the operations on it.
+func (a *Allowlist) newBackups(cfg Config, source backup.Source, logger *slog.Logger, now func() time.Time) {
+	a.backups = maintenance.NewBackups(maintenance.Config{
+		Source: source, Path: cfg.Store, Schedule: cfg.Backup, Logger: logger, Now: now,
+		Report: func(ctx context.Context, err error) error { return a.alarm.Report(ctx, audit.InBackground, err) },
+	})
+	a.maintenance = maintenance.NewServer(maintenance.Operations{
+		Backup: a.backups.Backup,
 		Purge:  func(context.Context) (uint64, error) { return 0, errors.ErrUnsupported },
-	}
+	})
 }

@@ -3,9 +3,11 @@ package vault
 import (
 	"context"
 	"errors"
-	"io"
+	"log/slog"
+	"time"
 
-	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/audit"
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/maintenance"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -21,10 +23,14 @@ type restores struct {
 	vaultv1.UnimplementedMaintenanceServiceServer
 }
 
-// operations are the operations on the data file.
-func (v *Vault) operations() maintenance.Operations {
-	return maintenance.Operations{
-		Backup: func(context.Context, changelog.Author, io.Writer) error { return errors.ErrUnsupported },
+// newBackups returns the backups of a data file, and the operations on it.
+func (v *Vault) newBackups(cfg Config, source backup.Source, logger *slog.Logger, now func() time.Time) {
+	v.backups = maintenance.NewBackups(maintenance.Config{
+		Source: source, Path: cfg.Store, Schedule: cfg.Backup, Logger: logger, Now: now,
+		Report: func(ctx context.Context, err error) error { return v.alarm.Report(ctx, audit.InBackground, err) },
+	})
+	v.maintenance = maintenance.NewServer(maintenance.Operations{
+		Backup: v.backups.Backup,
 		Purge:  func(context.Context) (uint64, error) { return 0, errors.ErrUnsupported },
-	}
+	})
 }
