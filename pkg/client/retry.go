@@ -69,6 +69,7 @@ func repeatable(method string, req any) bool {
 		vaultv1.VaultService_ListWorkspaces_FullMethodName,
 		vaultv1.VaultService_ResolveSecret_FullMethodName,
 		vaultv1.VaultService_GetCheckpoint_FullMethodName,
+		vaultv1.MaintenanceService_GetRestore_FullMethodName,
 		vaultv1.KeyringService_GetKeyring_FullMethodName,
 		allowlistv1.KeyringService_GetKeyring_FullMethodName,
 		vaultv1.VaultService_ProveConsistency_FullMethodName,
@@ -83,18 +84,18 @@ func repeatable(method string, req any) bool {
 		allowlistv1.AllowlistService_Decrypt_FullMethodName,
 		allowlistv1.AllowlistService_VerifySignature_FullMethodName,
 		allowlistv1.AllowlistService_ListPresets_FullMethodName,
-		allowlistv1.AllowlistService_ListWorkspaces_FullMethodName,
-		vaultv1.MaintenanceService_GetRestore_FullMethodName:
+		allowlistv1.AllowlistService_ListWorkspaces_FullMethodName:
 		return true // changes nothing
 	case vaultv1.VaultService_WitnessCheckpoint_FullMethodName,
 		vaultv1.VaultService_AcceptResolverCheckpoint_FullMethodName,
+		vaultv1.VaultService_ReportReconciliation_FullMethodName,
+		vaultv1.MaintenanceService_ReleaseRestore_FullMethodName,
 		allowlistv1.AllowlistService_AcceptVaultCheckpoint_FullMethodName,
 		vaultv1.KeyringService_EnableKey_FullMethodName, allowlistv1.KeyringService_EnableKey_FullMethodName,
 		vaultv1.KeyringService_DisableKey_FullMethodName, allowlistv1.KeyringService_DisableKey_FullMethodName,
 		vaultv1.KeyringService_DestroyKey_FullMethodName, allowlistv1.KeyringService_DestroyKey_FullMethodName,
 		vaultv1.KeyringService_RewrapSecrets_FullMethodName, vaultv1.KeyringService_CancelRewrap_FullMethodName,
-		vaultv1.MaintenanceService_PurgeDeletedData_FullMethodName, allowlistv1.MaintenanceService_PurgeDeletedData_FullMethodName,
-		vaultv1.MaintenanceService_ReleaseRestore_FullMethodName:
+		vaultv1.MaintenanceService_PurgeDeletedData_FullMethodName, allowlistv1.MaintenanceService_PurgeDeletedData_FullMethodName:
 		return true // the second call changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,

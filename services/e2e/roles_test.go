@@ -84,6 +84,7 @@ var open = map[string][]person{
 	"PurgeDeletedData":         {admin},
 	"GetRestore":               {admin},
 	"ReleaseRestore":           {admin},
+	"ReportReconciliation":     {},
 	"ListWorkspaces":           {owner, admin, member, sender},
 }
 

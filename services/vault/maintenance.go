@@ -10,17 +10,14 @@ import (
 	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/maintenance"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/api"
 )
 
 // A maintenanceService answers the methods of vault.v1.MaintenanceService.
 type maintenanceService struct {
+	vaultv1.UnsafeMaintenanceServiceServer
 	*maintenance.Server
-	restores
-}
-
-// restores answers the methods about restores.
-type restores struct {
-	vaultv1.UnimplementedMaintenanceServiceServer
+	*api.Restores
 }
 
 // newBackups returns the backups of a data file, and the operations on it.

@@ -20,6 +20,7 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
@@ -70,9 +71,9 @@ type Store struct {
 	checks   *quota.Limiter         // of values, by uid
 	grace    time.Duration
 
-	epoch   string // identifies this run; see Position
-	commits *commits
-	reach   uint64
+	restores *restore.Events
+	commits  *commits
+	reach    uint64
 
 	compared audit.Compared[comparison]
 	alarm    *audit.Alarm
@@ -137,7 +138,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.checks, err = newChecks(s); err != nil {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
-	if s.epoch, err = s.newUID(); err != nil {
+	if s.restores, err = OpenRestores(ctx, s.kv, s.log, s.now, s.logger); err != nil {
 		return nil, err
 	}
 	if err := s.kv.View(ctx, s.commits.begin); err != nil {
