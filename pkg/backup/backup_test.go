@@ -318,14 +318,14 @@ func TestRestoreEndsWithItsSteps(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)
 	file := write(t, s)
-	refuse := func(context.Context, backup.Source) error { return errors.New("refused") }
+	refused := errors.New("refused")
 	for what, change := range map[string]func(*backup.Options){
-		"the check": func(o *backup.Options) { o.Check = refuse },
-		"the mark":  func(o *backup.Options) { o.Mark = refuse },
+		"the check": func(o *backup.Options) { o.Check = func(context.Context, backup.Source) error { return refused } },
+		"the mark":  func(o *backup.Options) { o.Mark = func(context.Context, string) error { return refused } },
 	} {
 		o, folder := options(t), t.TempDir()
 		change(&o)
-		if _, err := backup.Restore(t.Context(), o, bytes.NewReader(file), filepath.Join(folder, "store")); err == nil {
+		if _, err := backup.Restore(t.Context(), o, bytes.NewReader(file), filepath.Join(folder, "store")); !errors.Is(err, refused) {
 			t.Errorf("%s fails, and Restore succeeds", what)
 		}
 		if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
@@ -333,7 +333,10 @@ func TestRestoreEndsWithItsSteps(t *testing.T) {
 		}
 	}
 	o, path := options(t), filepath.Join(t.TempDir(), "store")
-	o.Mark = func(ctx context.Context, restored backup.Source) error { return put(ctx, restored, 7, "marked") }
+	o.Mark = func(ctx context.Context, path string) error {
+		restored := open(t, path, "vault", keyed(t, "test:1", 1))
+		return errors.Join(put(ctx, restored, 7, "marked"), restored.Store.Close())
+	}
 	if _, err := backup.Restore(t.Context(), o, bytes.NewReader(file), path); err != nil {
 		t.Fatal(err)
 	}

@@ -26,9 +26,9 @@ type Options struct {
 	Providers keyring.Providers
 	// Check examines the restored store further. Optional.
 	Check func(ctx context.Context, restored Source) error
-	// Mark changes the restored store before it gets its name. Only Restore calls it, after Check.
+	// Mark changes the restored store, which is closed, before it gets its name. Only Restore calls it.
 	// Optional.
-	Mark func(ctx context.Context, restored Source) error
+	Mark func(ctx context.Context, path string) error
 }
 
 // A Summary describes a backup that was verified.
@@ -42,8 +42,8 @@ type Summary struct {
 }
 
 // Verify reads all of a backup and verifies it: each segment, the MAC of each row, and the change log
-// with its head. It writes the rows, which are encrypted as in the store, to a private folder in the
-// folder for temporary files, and removes it at the end.
+// with its head. It writes a store to a private folder in the folder for temporary files, and removes it
+// at the end.
 //
 // The error wraps [ErrForeign], [ErrNewer] or [ErrDamaged] for a file that is not a whole backup of the
 // service, [keyring.ErrWrongKey] without the key-encryption key, and [kv.ErrCorrupt] or
@@ -54,7 +54,6 @@ func Verify(ctx context.Context, o Options, from io.Reader) (found Summary, err 
 		return Summary{}, fmt.Errorf("verify backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	o.Mark = nil
 	if found, err = o.unpack(ctx, from, filepath.Join(folder, "store")); err != nil {
 		return Summary{}, fmt.Errorf("verify backup: %w", err)
 	}
@@ -87,7 +86,10 @@ func (o Options) restore(ctx context.Context, from io.Reader, path string) (foun
 	if found, err = o.unpack(ctx, from, temp); err != nil {
 		return Summary{}, err
 	}
-	if err := syncPath(temp); err != nil {
+	if o.Mark != nil {
+		err = o.Mark(ctx, temp)
+	}
+	if err := errors.Join(err, syncPath(temp)); err != nil {
 		return Summary{}, err
 	}
 	// Unlike a rename, a link never replaces a file.
@@ -152,7 +154,7 @@ func counted(ctx context.Context, rows iter.Seq2[kv.Pair, error], count *uint64)
 	}
 }
 
-// examine verifies a restored store, and lets the options check and mark it.
+// examine verifies a restored store, and lets the options check it.
 func (o Options) examine(ctx context.Context, h Header, path string) (head changelog.Checkpoint, err error) {
 	store, err := boltkv.Open(path, boltkv.Options{})
 	if err != nil {
@@ -175,15 +177,10 @@ func (o Options) examine(ctx context.Context, h Header, path string) (head chang
 	if head, err = restored.verify(ctx, h); err != nil {
 		return changelog.Checkpoint{}, err
 	}
-	for _, step := range []func(context.Context, Source) error{o.Check, o.Mark} {
-		if step == nil {
-			continue
-		}
-		if err := step(ctx, restored); err != nil {
-			return changelog.Checkpoint{}, err
-		}
+	if o.Check != nil {
+		err = o.Check(ctx, restored)
 	}
-	return head, nil
+	return head, err
 }
 
 // verify verifies all rows and the change log, whose head must be that of the header.

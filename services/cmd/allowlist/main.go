@@ -5,10 +5,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
@@ -41,11 +43,23 @@ func main() {
 		reconcileCommand(),
 		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
 			return allowlistv1.NewKeyringServiceClient(conn)
-		}))
+		}),
+		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient {
+			return allowlistv1.NewMaintenanceServiceClient(conn)
+		}),
+		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }
+
+func verifyBackup(ctx context.Context, cfg config, file io.Reader) (backup.Summary, error) {
+	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file)
+}
+
+func restore(ctx context.Context, cfg config, file io.Reader, _ string) (backup.Summary, error) {
+	return allowlist.Restore(ctx, cfg.Allowlist, file)
+}
 
 func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upgrade.Result, error) {
 	return allowlist.Upgrade(ctx, cfg.Allowlist, options)

@@ -4,10 +4,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
@@ -35,7 +37,9 @@ func (c config) CheckFiles(r *filecheck.Report) {
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand(),
-		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }), cli.Restored())
+		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }),
+		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient { return vaultv1.NewMaintenanceServiceClient(conn) }),
+		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored())
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 
@@ -43,6 +47,14 @@ func compact(ctx context.Context, cfg config) error { return vault.Compact(ctx, 
 
 func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upgrade.Result, error) {
 	return vault.Upgrade(ctx, cfg.Vault, options)
+}
+
+func verifyBackup(ctx context.Context, cfg config, file io.Reader) (backup.Summary, error) {
+	return vault.VerifyBackup(ctx, cfg.Vault, file)
+}
+
+func restore(ctx context.Context, cfg config, file io.Reader, reason string) (backup.Summary, error) {
+	return vault.Restore(ctx, cfg.Vault, file, reason)
 }
 
 func logKey(ctx context.Context, cfg config) (string, error) { return vault.LogKey(ctx, cfg.Vault) }
