@@ -10,7 +10,7 @@ import (
 // Inspect checks everything that [Log.Verify] checks, and continues after a difference. It passes each
 // difference to report, as an error that wraps [ErrTampered] or [kv.ErrCorrupt], and each entry that is
 // complete to visit. It returns the size that the signed head states, or if the head is damaged, the
-// number of stored entries. It fails only if it could not read, or if visit fails.
+// number of stored entries if that is larger. It fails only if it could not read, or if visit fails.
 func (l *Log) Inspect(r kv.Reader, report func(error), visit func(Entry) error) (size uint64, err error) {
 	judge := func(err error) error {
 		if errors.Is(err, ErrTampered) || errors.Is(err, kv.ErrCorrupt) {
@@ -26,6 +26,9 @@ func (l *Log) Inspect(r kv.Reader, report func(error), visit func(Entry) error) 
 	size, err = l.CheckHead(r)
 	if err != nil {
 		size = stored
+		if stated, err := Size(r); err == nil {
+			size = max(stored, stated)
+		}
 	}
 	if err := judge(err); err != nil {
 		return 0, err

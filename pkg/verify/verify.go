@@ -51,7 +51,6 @@ const (
 	dataFile  = "data file"
 	keyringOf = "keyring"
 	changeLog = "change log"
-	otherRow  = "row"
 )
 
 // A Service describes the data file of a service.
@@ -60,7 +59,8 @@ type Service struct {
 	Name string
 	// Rows describes the logged rows.
 	Rows audit.Resources
-	// Row names the row with a key, and says what the row is. It returns false for a row of no known kind.
+	// Row names the row with a key, and says what the row is. It returns false for rows of the packages
+	// that both services use, and of no known kind.
 	Row func(key []byte) (Finding, bool)
 	// Ref says what the row of a resource with a ref is.
 	Ref func(ref string) string
@@ -164,7 +164,7 @@ func (v *verification) run(ctx context.Context) (err error) {
 	case errors.Is(err, boltkv.ErrLocked):
 		return fmt.Errorf("%w; stop it first", err)
 	case errors.Is(err, kv.ErrCorrupt), errors.Is(err, boltkv.ErrForeign):
-		return v.stop(Finding{dataFile, "cannot be read: " + what(err) + "; the rows were not verified"})
+		return v.stop(Finding{dataFile, "cannot be read: " + What(err) + "; the rows were not verified"})
 	case err != nil:
 		return err
 	}
@@ -174,7 +174,7 @@ func (v *verification) run(ctx context.Context) (err error) {
 	case errors.Is(err, keyring.ErrUnavailable), ctx.Err() != nil:
 		return errors.Join(err, ctx.Err())
 	case err != nil:
-		return v.stop(Finding{keyringOf, what(err) + "; the rows were not verified"})
+		return v.stop(Finding{keyringOf, What(err) + "; the rows were not verified"})
 	}
 	if err := keys.Authenticate(store); err != nil {
 		return err
@@ -212,14 +212,12 @@ func (v *verification) rows(ctx context.Context, r kv.Reader) error {
 			return errors.Join(err, ctx.Err())
 		}
 		v.result.Rows++
-		row, known := v.Row(pair.Key)
-		if !known {
-			row = Finding{otherRow, fmt.Sprintf("%q", pair.Key)}
-		}
-		if err != nil {
-			v.report(Finding{row.Name, row.What + ": was changed, or is that of another key"})
-		} else if !known {
-			v.report(Finding{row.Name, row.What + ": is of no known kind"})
+		row, known := v.row(pair.Key)
+		switch {
+		case err != nil:
+			v.report(Finding{row.Name, strings.TrimPrefix(row.What+": ", ": ") + "was changed, or is that of another key"})
+		case !known:
+			v.report(Finding{row.Name, "is of no known kind"})
 		}
 	}
 	return nil
@@ -230,7 +228,7 @@ func (v *verification) differs(d audit.Difference) {
 	if errors.Is(d.Err, kv.ErrCorrupt) {
 		return
 	}
-	f := Finding{d.Resource, what(d.Err)}
+	f := Finding{d.Resource, What(d.Err)}
 	if d.Resource == "" {
 		f.Name = changeLog
 	}
@@ -245,12 +243,12 @@ func (v *verification) heads(r kv.Reader, log *changelog.Log) error {
 	for _, head := range v.Heads {
 		v.result.Heads++
 		if err := log.Includes(r, head); err != nil {
-			v.report(Finding{changeLog, "does not extend a head that was kept elsewhere, so the whole data file is an earlier one, or another one: " + what(err)})
+			v.report(Finding{changeLog, "does not extend a head that was kept elsewhere, so the whole data file is an earlier one, or another one: " + What(err)})
 		}
 	}
 	seen, err := changelog.Witnessed(r)
 	if err != nil && !errors.Is(err, kv.ErrCorrupt) {
-		v.report(Finding{"heads of other programs", what(err)})
+		v.report(Finding{"heads of other programs", What(err)})
 	}
 	v.result.Witnessed = make(map[string]string)
 	for name, known := range seen {
@@ -261,8 +259,9 @@ func (v *verification) heads(r kv.Reader, log *changelog.Log) error {
 	return nil
 }
 
-// what returns what an error says, without the sentinels, which repeat what a verification is.
-func what(err error) string {
+// What returns what an error says about a difference, without the sentinels, which repeat what a
+// verification is.
+func What(err error) string {
 	text := err.Error()
 	for _, sentinel := range []error{audit.ErrMismatch, changelog.ErrTampered, kv.ErrCorrupt} {
 		if _, detail, found := strings.Cut(text, sentinel.Error()+": "); found {
@@ -271,6 +270,3 @@ func what(err error) string {
 	}
 	return text
 }
-
-// What is what an error says about a difference, for [Service.Check].
-func What(err error) string { return what(err) }

@@ -15,6 +15,7 @@ import (
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	"github.com/keyward/keyward/pkg/verify"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
@@ -36,7 +37,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey),
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
 		reconcileCommand(),
 		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
@@ -49,6 +50,10 @@ func compact(ctx context.Context, cfg config) error { return allowlist.Compact(c
 
 func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upgrade.Result, error) {
 	return allowlist.Upgrade(ctx, cfg.Allowlist, options)
+}
+
+func verifyStore(ctx context.Context, cfg config, options verify.Options) (verify.Result, error) {
+	return allowlist.Verify(ctx, cfg.Allowlist, options)
 }
 
 func serve(ctx context.Context, cfg config) (err error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	"github.com/keyward/keyward/pkg/verify"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/vault"
@@ -34,7 +35,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand(),
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey), sealCommand(),
 		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }))
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
@@ -46,6 +47,10 @@ func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upg
 }
 
 func logKey(ctx context.Context, cfg config) (string, error) { return vault.LogKey(ctx, cfg.Vault) }
+
+func verifyStore(ctx context.Context, cfg config, options verify.Options) (verify.Result, error) {
+	return vault.Verify(ctx, cfg.Vault, options)
+}
 
 func serve(ctx context.Context, cfg config) (err error) {
 	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "vault", os.Stderr)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/verify"
@@ -15,14 +14,10 @@ import (
 // Package audit compares each endpoint with the log. The checks here follow from what the rows say about
 // each other. A row that fails its MAC has been reported already, so what it says is not compared.
 
-// otherSpaces are the spaces of rows that have no name of an endpoint in their key, with what the rows are.
-var otherSpaces = map[string]string{
+// otherRows are the spaces of rows that have no name of an endpoint in their key, with what the rows are.
+var otherRows = map[string]string{
 	"intent": "a save in progress", "unbind": "bindings to give up", "bound": "a secret with bindings", "farewell": "uses to delete",
 	"trial": "a quota of trials", "use": "the uses of a secret", "spent": "a response that was given", "spent-expiry": "the expiry of a response",
-	"replay": "a repeated request", "replay-expiry": "the expiry of a repeated request", "keyring": "the keyring",
-	"audit": "the position of the comparison in the background", "witness": "the head of the vault's log",
-	"la": "a listing of the change log by workspace", "lb": "a listing of the change log", "le": "an entry of the change log",
-	"lh": "the head of the change log", "lk": "the successions of the keys of the change log",
 }
 
 // RowOf names the row with a key, for [verify.Service].
@@ -31,8 +26,8 @@ func RowOf(key []byte) (verify.Finding, bool) {
 	if err != nil {
 		return verify.Finding{}, false
 	}
-	if what, known := otherSpaces[space]; known {
-		return verify.Finding{Name: strings.TrimSuffix(fmt.Sprintf("row of %q %s", space, shown(rest)), " "), What: what}, true
+	if what, known := otherRows[space]; known {
+		return verify.RowOf(space, rest, what), true
 	}
 	var name Name
 	what := ""
@@ -57,15 +52,6 @@ func RowOf(key []byte) (verify.Finding, bool) {
 
 // RefOf says what the row of an endpoint with a ref is, for [verify.Service]. Endpoints have no other rows.
 func RefOf(ref string) string { return fmt.Sprintf("row %q", ref) }
-
-// shown returns the strings at the front of a key.
-func shown(key []byte) string {
-	text := strings.ReplaceAll(strings.TrimSuffix(string(key), "\x00"), "\x00", " ")
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return fmt.Sprintf("%x", key)
-	}
-	return text
-}
 
 // updateName parses the name and the time in a key by update time.
 func updateName(key []byte) (n Name, at uint64, err error) {

@@ -1,24 +1,13 @@
 package secret
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/verify"
 )
-
-// otherSpaces are the spaces of other packages in the same store, with what their rows are.
-var otherSpaces = map[string]string{
-	"audit": "the position of the comparison in the background", "keyring": "the keyring",
-	"replay": "a repeated request", "replay-expiry": "the expiry of a repeated request", "rewrap": "the state of the last rewrap",
-	"sealing-key": "a pair of keys for sealed values", "witness": "the head of another program's log",
-	"la": "a listing of the change log by workspace", "lb": "a listing of the change log", "le": "an entry of the change log",
-	"lh": "the head of the change log", "lk": "the successions of the keys of the change log",
-}
 
 // RowOf names the row with a key, for [verify.Service].
 func RowOf(key []byte) (verify.Finding, bool) {
@@ -29,11 +18,7 @@ func RowOf(key []byte) (verify.Finding, bool) {
 	if space == spaceSecret {
 		return rowOfSecret(key)
 	}
-	row := verify.Finding{Name: strings.TrimSpace(fmt.Sprintf("row of %q %s", space, printable(rest)))}
-	if what, known := otherSpaces[space]; known {
-		row.What = what
-		return row, true
-	}
+	row := verify.RowOf(space, rest, "")
 	var name Name
 	switch space {
 	case spaceByUpdate:
@@ -56,6 +41,10 @@ func RowOf(key []byte) (verify.Finding, bool) {
 		row.What = "the row of kept versions"
 	case spaceOutdated:
 		row.What = "when to remove outdated rows"
+	case "rewrap": // of package rewrap
+		row.What = "the state of the last rewrap"
+	case "sealing-key": // of package sealing
+		row.What = "a pair of keys for sealed values"
 	default:
 		return verify.Finding{}, false
 	}
@@ -103,7 +92,7 @@ func RefOf(ref string) string {
 	if ref == "" {
 		return "the secret"
 	}
-	about := printable([]byte(ref[1:]))
+	about := verify.Text([]byte(ref[1:]))
 	switch kind(ref[0]) {
 	case kindVersion:
 		return "version " + about
@@ -121,22 +110,4 @@ func RefOf(ref string) string {
 		return "the uses of version " + about
 	}
 	return fmt.Sprintf("row %q", ref)
-}
-
-// printable returns the strings at the front of a key, and its rest in hexadecimal.
-func printable(key []byte) string {
-	var parts []string
-	for len(key) > 0 {
-		text, rest, err := kv.CutText(key)
-		if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-			if bytes.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-				parts = append(parts, fmt.Sprintf("%x", key))
-			} else {
-				parts = append(parts, string(key))
-			}
-			break
-		}
-		parts, key = append(parts, text), rest
-	}
-	return strings.Join(parts, " ")
 }
