@@ -25,9 +25,3 @@ func Endpoints(ctx context.Context, cfg Config, names ...string) (map[string]str
 	})
 	return found, err
 }
-
-// Checkpoint returns the signed head of the change log.
-func (a *Allowlist) Checkpoint(ctx context.Context) (string, error) {
-	claim, err := a.heads.Checkpoint(ctx)
-	return claim.Checkpoint, err
-}

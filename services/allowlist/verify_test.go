@@ -4,12 +4,16 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/kvtest"
 	"github.com/keyward/keyward/pkg/verify"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 	"github.com/keyward/keyward/services/vault"
@@ -98,6 +102,32 @@ func TestEachDifferenceOfAStoppedAllowlistIsNamed(t *testing.T) {
 	}
 }
 
+// untilWitnessed waits until each service has verified the newest head of the other.
+func untilWitnessed(t *testing.T, k *allowlisttest.Kit) {
+	t.Helper()
+	const everywhere = "workspaces/-"
+	size := func(checkpoint string) uint64 {
+		size, err := strconv.ParseUint(strings.Split(checkpoint, "\n")[1], 10, 64)
+		allowlisttest.Must(t, err)
+		return size
+	}
+	own, err := k.Admin.GetCheckpoint(t.Context(), &allowlistv1.GetCheckpointRequest{Parent: everywhere})
+	allowlisttest.Must(t, err)
+	ofVault, err := k.VaultSA.GetCheckpoint(t.Context(), &vaultv1.GetCheckpointRequest{Parent: everywhere})
+	allowlisttest.Must(t, err)
+	allowlisttest.Eventually(t, func() bool {
+		known, err := k.Bindings.WitnessCheckpoint(t.Context(), &vaultv1.WitnessCheckpointRequest{Parent: everywhere, Checkpoint: own.GetCheckpoint(), VerifierKey: own.GetVerifierKey()})
+		allowlisttest.Must(t, err)
+		var seen changelog.Seen
+		allowlisttest.Must(t, k.Store.View(t.Context(), func(r kv.Reader) error {
+			all, err := changelog.Witnessed(r)
+			seen = all["vault"]
+			return err
+		}))
+		return known.GetSize() >= size(own.GetCheckpoint()) && seen.Size() >= size(ofVault.GetCheckpoint())
+	}, "each service has seen the newest head of the other")
+}
+
 // TestTheServicesVerifyEachOthersHeads passes the heads that one service has verified to the verification
 // of the other.
 func TestTheServicesVerifyEachOthersHeads(t *testing.T) {
@@ -116,7 +146,7 @@ func TestTheServicesVerifyEachOthersHeads(t *testing.T) {
 	k.Secret(t, "late")
 	k.Owner.Create(t, "late", allowlisttest.Draft(k.Secret(t, "later")))
 	k.Activate(t, "late")
-	allowlisttest.Eventually(t, func() bool { return k.Witnessed(t) })
+	untilWitnessed(t, k)
 	k.Server.Stop()
 	k.VaultServer.Stop()
 	_, ours := verified(t, k.Config)

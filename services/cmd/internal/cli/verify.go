@@ -59,7 +59,7 @@ func conclude(r verify.Result) error {
 	}
 	text := fmt.Sprintf("verified %d rows, %d resources, %d values, and a change log of %d entries; nothing differs\n", r.Rows, r.Resources, r.Values, r.Entries)
 	if r.Heads == 0 {
-		text += "a data file that was replaced as a whole by an earlier copy looks like this, too: to exclude that, pass a checkpoint with --witness\n"
+		text += "a data file that was replaced as a whole by an earlier copy looks like this, too; to exclude that, pass a checkpoint with --witness\n"
 	}
 	if _, err := os.Stdout.WriteString(text); err != nil {
 		return fmt.Errorf("print result: %w", err)
