@@ -6,13 +6,22 @@ import (
 	"io"
 
 	"github.com/keyward/keyward/pkg/backup"
+	"github.com/keyward/keyward/pkg/verify"
 )
 
-// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It does not use the data file.
-func VerifyBackup(ctx context.Context, cfg Config, from io.Reader) (backup.Summary, error) {
+// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It verifies the
+// rows as [VerifyOpened] does, too. The report receives each difference. It does not use the data file.
+func VerifyBackup(ctx context.Context, cfg Config, from io.Reader, report func(verify.Finding)) (backup.Summary, error) {
 	o, err := backupOptions(cfg)
 	if err != nil {
 		return backup.Summary{}, err
+	}
+	o.Check = func(ctx context.Context, restored backup.Source) error {
+		result, err := VerifyOpened(ctx, restored.Store, restored.Keys, verify.Options{Report: report})
+		if err == nil && result.Findings > 0 {
+			err = fmt.Errorf("the backup differs in %d places from what the program stored", result.Findings)
+		}
+		return err
 	}
 	return backup.Verify(ctx, o, from)
 }

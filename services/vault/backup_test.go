@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/server/servertest"
+	"github.com/keyward/keyward/pkg/verify"
 	maintenancev1 "github.com/keyward/keyward/proto/gen/keyward/maintenance/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/vault"
@@ -69,7 +70,8 @@ func TestRestoredVaultHasTheSecretsAndKnowsOfIt(t *testing.T) {
 	}
 	k.Owner.Create(t, "later", &vaultv1.Secret{})
 
-	found, err := vault.VerifyBackup(t.Context(), k.Config, bytes.NewReader(file))
+	report := func(f verify.Finding) { t.Errorf("the backup differs: %v", f) }
+	found, err := vault.VerifyBackup(t.Context(), k.Config, bytes.NewReader(file), report)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestRestoredVaultHasTheSecretsAndKnowsOfIt(t *testing.T) {
 	if err := vault.CreateKey(other.Keys.KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.VerifyBackup(t.Context(), other, bytes.NewReader(file)); !errors.Is(err, keyring.ErrWrongKey) {
+	if _, err := vault.VerifyBackup(t.Context(), other, bytes.NewReader(file), report); !errors.Is(err, keyring.ErrWrongKey) {
 		t.Errorf("VerifyBackup with another key file = %v, want %v", err, keyring.ErrWrongKey)
 	}
 

@@ -17,6 +17,7 @@ import (
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	"github.com/keyward/keyward/pkg/verify"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
@@ -38,7 +39,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey),
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
 		reconcileCommand(),
 		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
@@ -53,8 +54,8 @@ func main() {
 
 func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }
 
-func verifyBackup(ctx context.Context, cfg config, file io.Reader) (backup.Summary, error) {
-	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file)
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file, report)
 }
 
 func restore(ctx context.Context, cfg config, file io.Reader, _ string) (backup.Summary, error) {
@@ -63,6 +64,10 @@ func restore(ctx context.Context, cfg config, file io.Reader, _ string) (backup.
 
 func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upgrade.Result, error) {
 	return allowlist.Upgrade(ctx, cfg.Allowlist, options)
+}
+
+func verifyStore(ctx context.Context, cfg config, options verify.Options) (verify.Result, error) {
+	return allowlist.Verify(ctx, cfg.Allowlist, options)
 }
 
 func serve(ctx context.Context, cfg config) (err error) {

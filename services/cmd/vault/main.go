@@ -16,6 +16,7 @@ import (
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	"github.com/keyward/keyward/pkg/verify"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/vault"
@@ -36,7 +37,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand(),
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey), sealCommand(),
 		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }),
 		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient { return vaultv1.NewMaintenanceServiceClient(conn) }),
 		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored())
@@ -49,8 +50,8 @@ func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upg
 	return vault.Upgrade(ctx, cfg.Vault, options)
 }
 
-func verifyBackup(ctx context.Context, cfg config, file io.Reader) (backup.Summary, error) {
-	return vault.VerifyBackup(ctx, cfg.Vault, file)
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+	return vault.VerifyBackup(ctx, cfg.Vault, file, report)
 }
 
 func restore(ctx context.Context, cfg config, file io.Reader, reason string) (backup.Summary, error) {
@@ -58,6 +59,10 @@ func restore(ctx context.Context, cfg config, file io.Reader, reason string) (ba
 }
 
 func logKey(ctx context.Context, cfg config) (string, error) { return vault.LogKey(ctx, cfg.Vault) }
+
+func verifyStore(ctx context.Context, cfg config, options verify.Options) (verify.Result, error) {
+	return vault.Verify(ctx, cfg.Vault, options)
+}
 
 func serve(ctx context.Context, cfg config) (err error) {
 	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "vault", os.Stderr)

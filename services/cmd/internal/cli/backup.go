@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/backup"
+	"github.com/keyward/keyward/pkg/verify"
 	maintenancev1 "github.com/keyward/keyward/proto/gen/keyward/maintenance/v1"
 )
 
@@ -117,9 +118,9 @@ func absent(path string) error {
 }
 
 // VerifyBackup returns the command `verify-backup`, which reads all of a backup.
-func VerifyBackup[C Checker](run func(context.Context, C, io.Reader) (backup.Summary, error)) *cobra.Command {
+func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, func(verify.Finding)) (backup.Summary, error)) *cobra.Command {
 	return ofFile("verify-backup FILE", "Verify a backup: each byte, each row, and the change log", func(ctx context.Context, cfg C, file io.Reader) error {
-		found, err := run(ctx, cfg, file)
+		found, err := run(ctx, cfg, file, func(f verify.Finding) { fmt.Fprintln(os.Stdout, f) })
 		if err != nil {
 			return err
 		}
