@@ -43,6 +43,8 @@ func RowOf(key []byte) (verify.Finding, bool) {
 		row.What = "when to remove outdated rows"
 	case "rewrap": // of package rewrap
 		row.What = "the state of the last rewrap"
+	case "epoch", "restore": // of package restore
+		row.What = "the last restore"
 	case "sealing-key": // of package sealing
 		row.What = "a pair of keys for sealed values"
 	default:
