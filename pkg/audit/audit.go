@@ -18,6 +18,7 @@
 //     that a service can afford it before an important change.
 //   - An [Auditor] compares all rows of all resources with the newest entries that state them, and
 //     checks the log itself, in the background.
+//   - [Inspect] compares as much as an Auditor, of a stopped service, and names each difference.
 //
 // A store that was replaced as a whole by an older one passes all of this. Another service that
 // witnessed the head notices it.

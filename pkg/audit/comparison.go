@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
@@ -23,6 +26,8 @@ type comparison struct {
 	stated map[string]changelog.Entry
 	// rest are the ranges of the rows to compare. It is nil until all entries have been read.
 	rest []kv.Range
+	// found, if not nil, receives each difference with the ref of the row, and the comparison continues.
+	found func(ref string, err error)
 }
 
 func newComparison(resources Resources, own Resource) *comparison {
@@ -59,7 +64,7 @@ func (c *comparison) readEntries(r kv.Reader, value []byte) (int, error) {
 		if len(entries) > 0 {
 			newest = entries[0]
 		}
-		if err := c.own.matches(newest, value); err != nil {
+		if err := c.differs("", c.own.matches(newest, value)); err != nil {
 			return 0, err
 		}
 	}
@@ -89,6 +94,10 @@ func (c *comparison) readEntries(r kv.Reader, value []byte) (int, error) {
 func (c *comparison) compareRows(r kv.Reader) (n int, err error) {
 	within := c.rest[0]
 	for pair, err := range r.Scan(within) {
+		if c.found != nil && errors.Is(err, kv.ErrCorrupt) && pair.Key != nil {
+			c.rest[0] = within.Behind(pair.Key)
+			return page, c.passOver(pair.Key) // there may be more behind it
+		}
 		if err != nil {
 			return n, fmt.Errorf("read rows: %w", err)
 		}
@@ -111,20 +120,39 @@ func (c *comparison) compareRow(row kv.Pair) error {
 	}
 	e, known := c.stated[ref]
 	if !known {
-		return mismatch("no entry states a row")
+		return c.differs(ref, mismatch("no entry states a row"))
 	}
 	delete(c.stated, ref)
 	if !States(e, c.resources, ref, row.Value) {
-		return mismatch("a row differs from the newest entry that states it")
+		return c.differs(ref, mismatch("a row differs from the newest entry that states it"))
 	}
+	return nil
+}
+
+// passOver skips a row that fails verification.
+func (c *comparison) passOver(key []byte) error {
+	ref, err := c.resources.Ref(c.own.Name, c.own.UID, key)
+	delete(c.stated, ref)
+	return err
+}
+
+// differs handles the result of a comparison.
+func (c *comparison) differs(ref string, err error) error {
+	if c.found == nil || err == nil {
+		return err
+	}
+	c.found(ref, err)
 	return nil
 }
 
 // compareMissing fails if a row is missing: the rows that no scan found must be deleted.
 func (c *comparison) compareMissing() error {
-	for ref, e := range c.stated {
-		if e.State(ref, nil) != changelog.Matches {
-			return mismatch("a row is missing that the newest entry states")
+	for _, ref := range slices.Sorted(maps.Keys(c.stated)) {
+		if c.stated[ref].State(ref, nil) == changelog.Matches {
+			continue
+		}
+		if err := c.differs(ref, mismatch("a row is missing that the newest entry states")); err != nil {
+			return err
 		}
 	}
 	return nil

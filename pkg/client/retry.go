@@ -94,7 +94,8 @@ func repeatable(method string, req any) bool {
 		vaultv1.KeyringService_EnableKey_FullMethodName, allowlistv1.KeyringService_EnableKey_FullMethodName,
 		vaultv1.KeyringService_DisableKey_FullMethodName, allowlistv1.KeyringService_DisableKey_FullMethodName,
 		vaultv1.KeyringService_DestroyKey_FullMethodName, allowlistv1.KeyringService_DestroyKey_FullMethodName,
-		vaultv1.KeyringService_RewrapSecrets_FullMethodName, vaultv1.KeyringService_CancelRewrap_FullMethodName:
+		vaultv1.KeyringService_RewrapSecrets_FullMethodName, vaultv1.KeyringService_CancelRewrap_FullMethodName,
+		vaultv1.MaintenanceService_PurgeDeletedData_FullMethodName, allowlistv1.MaintenanceService_PurgeDeletedData_FullMethodName:
 		return true // the second call changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,

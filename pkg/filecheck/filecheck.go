@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
+	"golang.org/x/sys/unix"
 
 	"github.com/keyward/keyward/pkg/accesslog"
 	"github.com/keyward/keyward/pkg/auth"
@@ -152,5 +153,24 @@ func (r *Report) writable(field, path string, check func(path string) error) {
 	}
 	if err != nil {
 		r.Fail(fmt.Errorf("%s: %w", field, err))
+	}
+}
+
+// PrivateFolder reports a folder that does not exist or that the program cannot write to, and warns
+// about one that other users can use.
+func (r *Report) PrivateFolder(field, path string) {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is not a folder")
+	}
+	if err == nil {
+		err = unix.Access(path, unix.W_OK|unix.X_OK)
+	}
+	if err != nil {
+		r.Fail(fmt.Errorf("%s: %w", field, err))
+		return
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		r.Warn(field + ": other users can use the folder; run chmod 700 on it")
 	}
 }

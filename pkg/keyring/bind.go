@@ -15,6 +15,7 @@ const (
 	domainText      domain = "keyward text"
 	domainDataKey   domain = "keyward data key"
 	domainValue     domain = "keyward value"
+	domainBackup    domain = "keyward backup"
 )
 
 // bind returns the associated data of a use in a context. Each part follows its

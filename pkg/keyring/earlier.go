@@ -37,7 +37,7 @@ func (e *earlier) same(other *earlier) bool {
 	return bytes.Equal(e.keyset, other.keyset) && bytes.Equal(e.root, other.root)
 }
 
-// convert stores the keyring as a record. Its root becomes both the first root and the lasting
+// convert returns the keyring as the content of a record. Its root becomes both the first root and the lasting
 // secret, because everything derived from it.
 func (e *earlier) convert(ctx context.Context, k *Keyring) (*opened, error) {
 	if len(e.keyset) == 0 || e.keyset[0] != earlierFormat || len(e.root) == 0 || e.root[0] != earlierFormat {
@@ -58,10 +58,7 @@ func (e *earlier) convert(ctx context.Context, k *Keyring) (*opened, error) {
 		converted.keys = append(converted.keys, &stored.Key{Id: info.GetKeyId()})
 	}
 	converted.roots = []*stored.Root{{Generation: 1, Secret: bytes.Clone(converted.lasting)}}
-	if err := converted.check(); err != nil {
-		return nil, err
-	}
-	return k.begin(ctx, converted, e)
+	return converted, converted.check()
 }
 
 // unwrap opens the keyset with one of the configured providers.

@@ -44,24 +44,20 @@ func Open(ctx context.Context, store kv.Store, providers Providers, purpose stri
 	return k, nil
 }
 
-func (k *Keyring) open(ctx context.Context) error {
-	var found rows
-	err := k.store.View(ctx, func(r kv.Reader) (err error) {
-		found, err = read(r, k.purpose)
-		return err
-	})
+// OpenReadOnly is Open for a store that is only read. It changes nothing: it creates no keys, and leaves
+// the record wrapped as it is. Methods that change the keyring fail.
+func OpenReadOnly(ctx context.Context, store kv.Store, providers Providers, purpose string) (*Keyring, error) {
+	k := &Keyring{purpose: purpose, store: store, providers: providers}
+	now, err := k.load(ctx, nil)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("open keyring %s: %w", purpose, err)
 	}
-	var now *opened
-	switch {
-	case found.record != nil:
-		now, err = unseal(ctx, found.record, k.providers, k.purpose)
-	case found.earlier != nil:
-		now, err = found.earlier.convert(ctx, k)
-	default:
-		now, err = k.create(ctx)
-	}
+	k.opened.Store(now)
+	return k, nil
+}
+
+func (k *Keyring) open(ctx context.Context) error {
+	now, err := k.load(ctx, k.begin)
 	if err != nil {
 		return err
 	}
@@ -70,6 +66,35 @@ func (k *Keyring) open(ctx context.Context) error {
 		return nil
 	}
 	return k.Wrap(ctx, k.providers.URI, nil)
+}
+
+// load opens the stored keyring. It passes a new one, and that of an earlier release, to begin, which
+// stores the record. Without begin, it stores nothing, and there must be a keyring.
+func (k *Keyring) load(ctx context.Context, begin func(context.Context, *opened, *earlier) (*opened, error)) (*opened, error) {
+	var found rows
+	err := k.store.View(ctx, func(r kv.Reader) (err error) {
+		found, err = read(r, k.purpose)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if found.record != nil {
+		return unseal(ctx, found.record, k.providers, k.purpose)
+	}
+	if found.earlier == nil && begin == nil {
+		return nil, errors.New("the store has no keyring")
+	}
+	var fresh *opened
+	if found.earlier != nil {
+		fresh, err = found.earlier.convert(ctx, k)
+	} else {
+		fresh, err = k.create()
+	}
+	if err != nil || begin == nil {
+		return fresh, err
+	}
+	return begin(ctx, fresh, found.earlier)
 }
 
 // rows are the rows of a keyring. Without any, the store has no keyring.
@@ -117,8 +142,8 @@ func checkEmpty(r kv.Reader) error {
 
 func nonNil(value []byte) []byte { return append([]byte{}, value...) }
 
-// create generates keys and stores them, unless another process was faster.
-func (k *Keyring) create(ctx context.Context) (*opened, error) {
+// create generates keys.
+func (k *Keyring) create() (*opened, error) {
 	now := time.Now().UnixNano()
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -132,10 +157,7 @@ func (k *Keyring) create(ctx context.Context) (*opened, error) {
 		provider: k.providers.URI, handle: handle, keys: []*stored.Key{{Id: primary.KeyID(), Created: now}},
 		roots: []*stored.Root{newRoot(1, now)}, lasting: random(),
 	}
-	if err := fresh.use(); err != nil {
-		return nil, err
-	}
-	return k.begin(ctx, fresh, nil)
+	return fresh, fresh.use()
 }
 
 // begin stores the first record, in place of the rows of an earlier release if there were any. If

@@ -34,6 +34,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyadmin"
@@ -41,6 +42,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/maintenance"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -84,6 +86,8 @@ type Config struct {
 	Vault VaultConfig `yaml:"vault"`
 	// Verification is how the allowlist looks for proofs at partners' hosts.
 	Verification VerificationConfig `yaml:"verification"`
+	// Backup is when the allowlist backs up its data file by itself.
+	Backup maintenance.Schedule `yaml:"backup"`
 }
 
 // Check returns all errors of the configuration. It opens no file.
@@ -92,7 +96,7 @@ func (c Config) Check() error {
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: must be the path of the data file"))
 	}
-	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check())...)
+	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check(), c.Vault.check(), c.Verification.check(), c.Backup.Check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
@@ -101,6 +105,7 @@ func (c Config) CheckFiles(r *filecheck.Report) {
 	c.Keys.CheckFiles(r)
 	r.DataFile("store", c.Store)
 	c.Vault.checkFiles(r)
+	c.Backup.CheckFiles(r)
 	_, err := c.Verification.open()
 	r.Fail(err)
 }
@@ -114,14 +119,16 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // An Allowlist is a running allowlist.
 type Allowlist struct {
-	store kv.Store
-	log   *changelog.Log
-	conn  *grpc.ClientConn
-	self  *identity
-	heads *witness.Witness
-	vault *vaultclient.Vault
-	api   *api.Server
-	admin *keyadmin.Admin
+	store       kv.Store
+	log         *changelog.Log
+	conn        *grpc.ClientConn
+	self        *identity
+	heads       *witness.Witness
+	vault       *vaultclient.Vault
+	api         *api.Server
+	admin       *keyadmin.Admin
+	backups     *maintenance.Backups
+	maintenance *maintenance.Server
 
 	alarm     *audit.Alarm
 	auditor   *audit.Auditor
@@ -214,6 +221,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	a.admin = keyadmin.New(keyadmin.Config{
 		Service: purpose, Keys: keys, Store: store, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
 	})
+	a.newBackups(cfg, backup.Source{Service: purpose, Store: store, Keys: keys, Log: a.log}, logger, around.now)
 	out, err := cfg.Verification.open()
 	if err != nil {
 		return err
@@ -268,6 +276,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	}
 	a.tasks.Go(func() { a.auditor.Run(background) })
 	a.tasks.Go(func() { a.admin.Run(background) })
+	a.tasks.Go(func() { a.backups.Run(background) })
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
@@ -280,7 +289,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 
 // measure registers the metrics of the comparison with the change log.
 func (a *Allowlist) measure(metrics prometheus.Registerer) error {
-	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors()), a.alarm.Collector()) {
+	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors(), a.backups.Collectors()), a.alarm.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -339,6 +348,7 @@ func (a *Allowlist) Register(r grpc.ServiceRegistrar) {
 	allowlistv1.RegisterKeyringServiceServer(r, keyringService{
 		Server: keyadmin.NewServer(a.admin, allowlistv1.KeyringService_RotateKeyring_FullMethodName),
 	})
+	allowlistv1.RegisterMaintenanceServiceServer(r, maintenanceService{Server: a.maintenance})
 }
 
 // MaxReceiveBytes returns the maximum request sizes of the methods that take bodies.

@@ -113,6 +113,26 @@ func (f file) forged(t *testing.T, edit func(rows map[string][]byte)) vault.Conf
 	return config
 }
 
+// attacks are the changes, removals, and replacements of each row that the log states.
+func (f file) attacks() map[string]func(rows map[string][]byte) {
+	attacks := make(map[string]func(map[string][]byte))
+	for n, key := range slices.Sorted(maps.Keys(f.after)) {
+		space, _, _ := strings.Cut(key, "\x00")
+		where := fmt.Sprintf("row %d of %s", n, space)
+		if !isUnlogged(key) {
+			attacks["change "+where] = func(rows map[string][]byte) { rows[key][len(rows[key])-1] ^= 1 }
+			attacks["remove "+where] = func(rows map[string][]byte) { delete(rows, key) }
+		}
+	}
+	for n, key := range slices.Sorted(maps.Keys(f.before)) {
+		if !isUnlogged(key) && !isGarbage(key) && !bytes.Equal(f.after[key], f.before[key]) {
+			space, _, _ := strings.Cut(key, "\x00")
+			attacks[fmt.Sprintf("put back row %d of %s", n, space)] = func(rows map[string][]byte) { rows[key] = f.before[key] }
+		}
+	}
+	return attacks
+}
+
 // finds reports whether a vault finds something in its file, without any request.
 func finds(t *testing.T, config vault.Config, log *servertest.Log, patience time.Duration) bool {
 	t.Helper()
@@ -139,22 +159,7 @@ func finds(t *testing.T, config vault.Config, log *servertest.Log, patience time
 func TestEachForgedRowIsFoundWithoutARequest(t *testing.T) {
 	t.Parallel()
 	f := newFile(t)
-	attacks := make(map[string]func(map[string][]byte))
-	for n, key := range slices.Sorted(maps.Keys(f.after)) {
-		space, _, _ := strings.Cut(key, "\x00")
-		where := fmt.Sprintf("row %d of %s", n, space)
-		if !isUnlogged(key) {
-			attacks["change "+where] = func(rows map[string][]byte) { rows[key][len(rows[key])-1] ^= 1 }
-			attacks["remove "+where] = func(rows map[string][]byte) { delete(rows, key) }
-		}
-	}
-	for n, key := range slices.Sorted(maps.Keys(f.before)) {
-		if !isUnlogged(key) && !isGarbage(key) && !bytes.Equal(f.after[key], f.before[key]) {
-			space, _, _ := strings.Cut(key, "\x00")
-			attacks[fmt.Sprintf("put back row %d of %s", n, space)] = func(rows map[string][]byte) { rows[key] = f.before[key] }
-		}
-	}
-	for name, attack := range attacks {
+	for name, attack := range f.attacks() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said := new(servertest.Log)

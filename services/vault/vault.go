@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyward/keyward/pkg/audit"
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyadmin"
@@ -28,6 +29,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/maintenance"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/transit"
@@ -57,6 +59,8 @@ type Config struct {
 	// Its name stays taken for that time, and its values stay stored. A change of the setting does
 	// not apply to secrets that are deleted already. Default 0: a deletion is permanent.
 	DeleteGrace time.Duration `yaml:"delete_grace"`
+	// Backup is when the vault backs up its data file by itself.
+	Backup maintenance.Schedule `yaml:"backup"`
 }
 
 // Quota is what a workspace may use. Changes that would exceed it fail with QUOTA_EXCEEDED; what is
@@ -95,7 +99,7 @@ func (c Config) Check() error {
 		errs = append(errs, errors.New("delete_grace: must be 0 to 2160h"))
 	}
 	errs = append(errs, c.WorkspaceQuota.check()...)
-	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check())...)
+	return errors.Join(append(errs, c.Keys.Check(), audit.Reaction(c.Integrity).Check(), c.Backup.Check())...)
 }
 
 // CheckFiles reports problems with the files that the configuration names. It does not open the
@@ -103,6 +107,7 @@ func (c Config) Check() error {
 func (c Config) CheckFiles(r *filecheck.Report) {
 	c.Keys.CheckFiles(r)
 	r.DataFile("store", c.Store)
+	c.Backup.CheckFiles(r)
 }
 
 // CreateKey creates a new key file for the setting key_file. It never overwrites a file.
@@ -114,15 +119,17 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // A Vault is a running vault.
 type Vault struct {
-	store   kv.Store
-	log     *changelog.Log
-	secrets *secret.Store
-	heads   *witness.Heads
-	api     *api.Server
-	admin   *keyadmin.Admin
-	rewraps *rewrap.Operation
-	alarm   *audit.Alarm
-	auditor *audit.Auditor
+	store       kv.Store
+	log         *changelog.Log
+	secrets     *secret.Store
+	heads       *witness.Heads
+	api         *api.Server
+	admin       *keyadmin.Admin
+	rewraps     *rewrap.Operation
+	backups     *maintenance.Backups
+	maintenance *maintenance.Server
+	alarm       *audit.Alarm
+	auditor     *audit.Auditor
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -144,6 +151,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	v.tasks.Go(func() { v.auditor.Run(background) })
 	v.tasks.Go(func() { v.admin.Run(background) })
 	v.tasks.Go(func() { v.rewraps.Run(background) })
+	v.tasks.Go(func() { v.backups.Run(background) })
 	return v, nil
 }
 
@@ -221,6 +229,7 @@ func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys
 		Service: purpose, Keys: keys, Store: store, Log: log, Ledger: ledger,
 		Values: values{secrets, v.rewraps}, Logger: logger, Now: time.Now,
 	})
+	v.newBackups(cfg, backup.Source{Service: purpose, Store: store, Keys: keys, Log: log}, logger, time.Now)
 	v.log, v.secrets, v.heads = log, secrets, heads
 	v.api = api.New(secrets, heads, ledger, pages, recipients)
 	return nil
@@ -232,12 +241,12 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 	vaultv1.RegisterKeyringServiceServer(r, keyringService{
 		Server: keyadmin.NewServer(v.admin, vaultv1.KeyringService_RotateKeyring_FullMethodName),
 	})
-	vaultv1.RegisterMaintenanceServiceServer(r, maintenanceService{Restores: api.NewRestores(v.secrets.Restores())})
+	vaultv1.RegisterMaintenanceServiceServer(r, maintenanceService{Server: v.maintenance, Restores: api.NewRestores(v.secrets.Restores())})
 }
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors())
+	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors(), v.backups.Collectors())
 	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector(), v.secrets.Restores().Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)

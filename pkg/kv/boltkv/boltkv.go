@@ -40,7 +40,11 @@
 // checks the whole tree before bbolt uses it, because bbolt ends the process if it meets a damaged page
 // while it searches for free pages. The check finds the free pages too and writes their list for bbolt,
 // which then does not search. A page that the disk cannot read later is an error of the operation that
-// needs it.
+// needs it. [OpenReadOnly] examines a file more closely, and names each damaged page.
+//
+// A root page that decays makes bbolt use the other one. In a file that was closed, and in one that was
+// opened and not changed since, both describe the same state, so nothing is lost. Between a commit and the
+// next opening after a crash, the other root page describes the state before the last commit.
 //
 // A new file is written under a temporary name, synced, and then linked to its name. Unlike a
 // rename, a link never replaces the store of another process that also starts for the first time.
@@ -90,6 +94,8 @@ type Options struct {
 	// BeforeCommit injects faults. If it is set, it is called before each commit, and its error
 	// makes the commit fail.
 	BeforeCommit func() error
+
+	readOnly bool
 }
 
 func (o Options) withDefaults() Options {
@@ -109,6 +115,7 @@ func (o Options) withDefaults() Options {
 // A DB is an open store. It implements [kv.Store].
 type DB struct {
 	bolt         *bbolt.DB
+	readOnly     bool
 	rows         atomic.Pointer[rows]
 	states       states
 	mapSize      int
@@ -124,8 +131,9 @@ type DB struct {
 	prepared chan *group
 	// broken is the reason why commits can no longer be trusted. Only the second stage uses it.
 	broken error
-	// committed is the number of the last commit. Only the second stage uses it.
-	committed int
+	// committed is the number of the last commit, and opened that of the last one before the store was
+	// opened. Only the second stage uses them.
+	committed, opened int
 
 	closeOnce sync.Once
 	stopped   chan struct{}
@@ -145,8 +153,14 @@ func Open(path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
+	return start(path, bolt, opts)
+}
+
+// start returns the store in an open file.
+func start(path string, bolt *bbolt.DB, opts Options) (*DB, error) {
 	db := &DB{
 		bolt:         bolt,
+		readOnly:     opts.readOnly,
 		mapSize:      opts.MapSize,
 		beforeCommit: opts.BeforeCommit,
 		queue:        make(chan *request, opts.Queue),
@@ -158,6 +172,7 @@ func Open(path string, opts Options) (*DB, error) {
 		db.states.set(nil)
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), bolt.Close())
 	}
+	db.opened = db.committed
 	go db.prepare()
 	go db.commit()
 	return db, nil
@@ -257,6 +272,9 @@ func (db *DB) enqueue(r *request) error {
 	if db.closed.Load() {
 		return kv.ErrClosed
 	}
+	if db.readOnly {
+		return ErrReadOnly
+	}
 	select {
 	case db.queue <- r:
 		return nil
@@ -276,6 +294,7 @@ func (db *DB) Close() error {
 
 		<-db.stopped
 		db.states.set(nil)
+		db.settle()
 		if err := db.bolt.Close(); err != nil {
 			db.closeErr = fmt.Errorf("close store: %w", err)
 		}

@@ -122,6 +122,23 @@ func (db *DB) publish() error {
 	return nil
 }
 
+// settle repeats the root page of the last commit in place of that before, so that the file has two
+// root pages with the same content while it is closed. A failure is not an error: the file is complete
+// without.
+func (db *DB) settle() {
+	if db.broken != nil || db.committed == db.opened {
+		return
+	}
+	_ = guard(func() {
+		_ = db.bolt.Update(func(tx *bbolt.Tx) error {
+			if tx.ID() <= db.committed {
+				return ErrOverwritten
+			}
+			return nil
+		})
+	})
+}
+
 // limit makes bbolt refuse to grow the file beyond what is mapped with
 // [bolterrors.ErrMaxSizeReached]. bbolt compares with the new size plus AllocSize.
 func (db *DB) limit() {

@@ -100,25 +100,34 @@ func openOrCreate(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR, 0)
 }
 
-func lockAndInspect(file *os.File, path string, format uint32, timeout time.Duration) error {
+// lockFile locks the file at path, and returns its size. From then on, no other process changes or
+// replaces the file.
+func lockFile(file *os.File, path string, kind int, timeout time.Duration) (size int64, err error) {
 	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, ErrForeign
+	}
+	if err := lock(file, kind, timeout); err != nil {
+		return 0, err
+	}
+	if info, err = file.Stat(); err != nil {
+		return 0, err
+	}
+	if current, err := os.Stat(path); err != nil || !os.SameFile(info, current) {
+		return 0, errors.Join(errReplaced, err)
+	}
+	return info.Size(), nil
+}
+
+func lockAndInspect(file *os.File, path string, format uint32, timeout time.Duration) error {
+	size, err := lockFile(file, path, syscall.LOCK_EX, timeout)
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() {
-		return ErrForeign
-	}
-	if err := lock(file, timeout); err != nil {
-		return err
-	}
-	// From now on, no other process changes or replaces the file.
-	if info, err = file.Stat(); err != nil {
-		return err
-	}
-	if current, err := os.Stat(path); err != nil || !os.SameFile(info, current) {
-		return errors.Join(errReplaced, err)
-	}
-	return withContent(file, info.Size(), func(content []byte) error {
+	return withContent(file, size, func(content []byte) error {
 		found, err := inspect(content)
 		if err != nil {
 			return err
@@ -154,11 +163,11 @@ func withContent(file *os.File, size int64, fn func(content []byte) error) (err 
 	return err
 }
 
-// lock takes the lock that bbolt also takes. For the same open file, this is not a conflict.
-func lock(file *os.File, timeout time.Duration) error {
+// lock takes a lock of the kind that bbolt also takes. For the same open file, this is not a conflict.
+func lock(file *os.File, kind int, timeout time.Duration) error {
 	const interval = 10 * time.Millisecond
 	for deadline := time.Now().Add(timeout); ; time.Sleep(interval) {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(file.Fd()), kind|syscall.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil
@@ -173,6 +182,7 @@ func lock(file *os.File, timeout time.Duration) error {
 func openBolt(file *os.File, opts Options) (bolt *bbolt.DB, err error) {
 	fault := guard(func() {
 		bolt, err = bbolt.Open(file.Name(), 0o600, &bbolt.Options{
+			ReadOnly:        opts.readOnly,
 			Timeout:         opts.LockTimeout,
 			FreelistType:    bbolt.FreelistMapType,
 			NoFreelistSync:  true,

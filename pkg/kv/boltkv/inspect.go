@@ -151,16 +151,22 @@ func (l layout) page(id uint64) []byte {
 type walker struct {
 	layout
 	helpers errgroup.Group
+	// exam, if not nil, receives the damage, and the walk continues behind the page.
+	exam *exam
 }
 
 // page checks the tree below a page, whose keys must be at least min and, if max is not nil, less
 // than max.
 func (w *walker) page(id uint64, min, max []byte, depth int) error {
 	b, err := w.read(id)
-	if err != nil {
+	if err == nil {
+		err = w.elements(b, min, max, depth)
+	}
+	if w.exam == nil {
 		return err
 	}
-	return w.elements(b, min, max, depth)
+	w.exam.page(id, b, err)
+	return nil
 }
 
 // read marks a page and its overflow pages as used, and returns their bytes.
@@ -257,6 +263,9 @@ func (w *walker) bucket(value []byte, depth int) error {
 	inline := value[bucketHeader:]
 	if len(inline) < pageHeader || native.Uint16(inline[8:]) != leafFlag {
 		return damaged("a small bucket has no page")
+	}
+	if w.exam != nil {
+		w.exam.inline(inline)
 	}
 	return w.elements(inline, nil, nil, depth)
 }

@@ -5,16 +5,19 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	"github.com/keyward/keyward/pkg/verify"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
@@ -36,19 +39,35 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey),
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
 		reconcileCommand(),
 		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
 			return allowlistv1.NewKeyringServiceClient(conn)
-		}))
+		}),
+		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient {
+			return allowlistv1.NewMaintenanceServiceClient(conn)
+		}),
+		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }
 
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file, report)
+}
+
+func restore(ctx context.Context, cfg config, file io.Reader, _ string) (backup.Summary, error) {
+	return allowlist.Restore(ctx, cfg.Allowlist, file)
+}
+
 func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upgrade.Result, error) {
 	return allowlist.Upgrade(ctx, cfg.Allowlist, options)
+}
+
+func verifyStore(ctx context.Context, cfg config, options verify.Options) (verify.Result, error) {
+	return allowlist.Verify(ctx, cfg.Allowlist, options)
 }
 
 func serve(ctx context.Context, cfg config) (err error) {

@@ -4,16 +4,19 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"google.golang.org/grpc"
 
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/pkg/server"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/upgrade"
+	"github.com/keyward/keyward/pkg/verify"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 	"github.com/keyward/keyward/services/cmd/internal/cli"
 	"github.com/keyward/keyward/services/vault"
@@ -34,8 +37,10 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand(),
-		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }), cli.Restored())
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey), sealCommand(),
+		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }),
+		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient { return vaultv1.NewMaintenanceServiceClient(conn) }),
+		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored())
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 
@@ -45,7 +50,19 @@ func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upg
 	return vault.Upgrade(ctx, cfg.Vault, options)
 }
 
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+	return vault.VerifyBackup(ctx, cfg.Vault, file, report)
+}
+
+func restore(ctx context.Context, cfg config, file io.Reader, reason string) (backup.Summary, error) {
+	return vault.Restore(ctx, cfg.Vault, file, reason)
+}
+
 func logKey(ctx context.Context, cfg config) (string, error) { return vault.LogKey(ctx, cfg.Vault) }
+
+func verifyStore(ctx context.Context, cfg config, options verify.Options) (verify.Result, error) {
+	return vault.Verify(ctx, cfg.Vault, options)
+}
 
 func serve(ctx context.Context, cfg config) (err error) {
 	t, err := telemetry.New(ctx, cfg.Server.Telemetry, "vault", os.Stderr)

@@ -115,6 +115,7 @@ func backends(conn grpc.ClientConnInterface) []gateway.Backend {
 		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_keyring_proto.Services().ByName("KeyringService")},
 		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_keyring_proto.Services().ByName("KeyringService")},
 		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_maintenance_proto.Services().ByName("MaintenanceService")},
+		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_maintenance_proto.Services().ByName("MaintenanceService")},
 	}
 }
 
@@ -128,6 +129,7 @@ func (e *env) dial(t testing.TB) *grpc.ClientConn {
 	vaultv1.RegisterKeyringServiceServer(srv, vaultv1.UnimplementedKeyringServiceServer{})
 	allowlistv1.RegisterKeyringServiceServer(srv, allowlistv1.UnimplementedKeyringServiceServer{})
 	vaultv1.RegisterMaintenanceServiceServer(srv, vaultv1.UnimplementedMaintenanceServiceServer{})
+	allowlistv1.RegisterMaintenanceServiceServer(srv, allowlistv1.UnimplementedMaintenanceServiceServer{})
 	go srv.Serve(lis)
 	t.Cleanup(srv.Stop)
 	options := append(gateway.DialOptions(),

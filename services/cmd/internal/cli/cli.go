@@ -1,6 +1,6 @@
 // Package cli is shared by the main packages of the programs. It provides the commands `serve`,
-// `check`, `compact`, `upgrade`, `log-key`, and `create-key`, the basis of other commands, and the shutdown of a
-// program.
+// `check`, `compact`, `upgrade`, `verify`, `log-key`, `create-key`, `backup`, `verify-backup`, and
+// `restore`, the basis of other commands, and the shutdown of a program.
 package cli
 
 import (

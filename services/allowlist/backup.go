@@ -1,0 +1,44 @@
+package allowlist
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/keyward/keyward/pkg/backup"
+	"github.com/keyward/keyward/pkg/verify"
+)
+
+// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It verifies the
+// rows as [VerifyOpened] does, too. The report receives each difference. It does not use the data file.
+func VerifyBackup(ctx context.Context, cfg Config, from io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+	o, err := backupOptions(cfg)
+	if err != nil {
+		return backup.Summary{}, err
+	}
+	o.Check = func(ctx context.Context, restored backup.Source) error {
+		result, err := VerifyOpened(ctx, restored.Store, restored.Keys, verify.Options{Report: report})
+		if err == nil && result.Findings > 0 {
+			err = fmt.Errorf("the backup differs in %d places from what the program stored", result.Findings)
+		}
+		return err
+	}
+	return backup.Verify(ctx, o, from)
+}
+
+// Restore writes the data file from a backup, if there is none; see [backup.Restore]. The vault refuses the
+// head of a restored allowlist until a super admin accepts it.
+func Restore(ctx context.Context, cfg Config, from io.Reader) (backup.Summary, error) {
+	o, err := backupOptions(cfg)
+	if err != nil {
+		return backup.Summary{}, err
+	}
+	return backup.Restore(ctx, o, from, cfg.Store)
+}
+
+func backupOptions(cfg Config) (backup.Options, error) {
+	if err := cfg.Check(); err != nil {
+		return backup.Options{}, fmt.Errorf("check configuration: %w", err)
+	}
+	return backup.Options{Service: purpose, Providers: cfg.Keys.Providers()}, nil
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/keyward/keyward/pkg/backup"
+	"github.com/keyward/keyward/pkg/verify"
+	maintenancev1 "github.com/keyward/keyward/proto/gen/keyward/maintenance/v1"
+)
+
+// A BackupClient is the client of a MaintenanceService.
+type BackupClient interface {
+	Backup(context.Context, *maintenancev1.BackupRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[maintenancev1.BackupResponse], error)
+}
+
+// Backup returns the command `backup`, which backs up the data file of the running program.
+func Backup(connect func(grpc.ClientConnInterface) BackupClient) *cobra.Command {
+	var to remote
+	var out string
+	cmd := &cobra.Command{
+		Use: "backup", Short: "Back up the data file of the running program to a new file", Args: cobra.NoArgs,
+		Long: `Calls the MaintenanceService of the running program. The caller must be a super admin.
+
+The file opens with the key-encryption key of the program's keyring. Keep that key elsewhere.`,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			conn, err := to.dial()
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, conn.Close()) }()
+			return receiveBackup(cmd.Context(), connect(conn), out, cmd.OutOrStdout())
+		},
+	}
+	to.flags(cmd)
+	cmd.Flags().StringVar(&out, "out", "", "path of the new file, which must not exist")
+	_ = cmd.MarkFlagRequired("out") // fails only for an unknown flag
+	return cmd
+}
+
+// receiveBackup writes a backup to a new file, and prints its size and its head.
+func receiveBackup(ctx context.Context, from BackupClient, path string, out io.Writer) error {
+	if err := absent(path); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.partial")
+	if err != nil {
+		return err
+	}
+	size, err := receive(ctx, from, file)
+	header, err2 := headerOf(file)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	if err := errors.Join(err2, absent(path)); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "wrote %s: %d bytes, head of the change log:\n%s", path, size, header.Checkpoint)
+	return err
+}
+
+// receive writes a backup to a file.
+func receive(ctx context.Context, from BackupClient, file io.Writer) (size int64, err error) {
+	stream, err := from.Backup(ctx, &maintenancev1.BackupRequest{Parent: everywhere})
+	if err != nil {
+		return 0, err
+	}
+	for {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return size, nil
+		}
+		if err != nil {
+			return size, err
+		}
+		n, err := file.Write(part.GetData())
+		size += int64(n)
+		if err != nil {
+			return size, err
+		}
+	}
+}
+
+func headerOf(file io.ReadSeeker) (backup.Header, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return backup.Header{}, err
+	}
+	return backup.ReadHeader(file)
+}
+
+// absent fails if there is a file.
+func absent(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists; choose another name, or move it away", path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// VerifyBackup returns the command `verify-backup`, which reads all of a backup.
+func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, func(verify.Finding)) (backup.Summary, error)) *cobra.Command {
+	return ofFile("verify-backup FILE", "Verify a backup: each byte, each row, and the change log", func(ctx context.Context, cfg C, file io.Reader) error {
+		found, err := run(ctx, cfg, file, func(f verify.Finding) { fmt.Fprintln(os.Stdout, f) })
+		if err != nil {
+			return err
+		}
+		return printSummary("verified", found)
+	})
+}
+
+// Restore returns the command `restore`, which writes the data file of a backup. If it asks for a
+// reason, run gets it.
+func Restore[C Checker](run func(ctx context.Context, cfg C, file io.Reader, reason string) (backup.Summary, error), asks bool) *cobra.Command {
+	var reason string
+	cmd := ofFile("restore FILE", "Write the data file from a backup, if there is none", func(ctx context.Context, cfg C, file io.Reader) error {
+		found, err := run(ctx, cfg, file, reason)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w; stop the program, and move the old data file away, for example to its name with .before-restore", err)
+		}
+		if err != nil {
+			return err
+		}
+		return printSummary("restored", found)
+	})
+	if asks {
+		cmd.Flags().StringVar(&reason, "reason", "", "reason for the change log")
+		_ = cmd.MarkFlagRequired("reason") // fails only for an unknown flag
+	}
+	return cmd
+}
+
+// ofFile returns a command that reads the configuration and a backup.
+func ofFile[C Checker](use, short string, run func(context.Context, C, io.Reader) error) *cobra.Command {
+	var path string
+	cmd := Configured(use, short, func(ctx context.Context, cfg C) error {
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(run(ctx, cfg, file), file.Close())
+	})
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.PreRun = func(_ *cobra.Command, args []string) { path = args[0] }
+	return cmd
+}
+
+func printSummary(what string, s backup.Summary) error {
+	_, err := fmt.Fprintf(os.Stdout, "%s: %d rows of the %s from %s, provider %s, head of the change log:\n%s",
+		what, s.Rows, s.Service, s.CreateTime.Format(time.RFC3339), s.Provider, s.Checkpoint)
+	return err
+}
