@@ -51,6 +51,7 @@ var mayCall = map[string]string{
 	"AllowlistService.GetCheckpoint": "A", "AllowlistService.ProveConsistency": "A",
 	"GetKeyring": "A", "RotateKeyring": "A", "EnableKey": "A", "DisableKey": "A", "DestroyKey": "A", "ReplaceKeyProvider": "A",
 	"RewrapSecrets": "A", "CancelRewrap": "A",
+	"Backup": "A", "PurgeDeletedData": "A", "GetRestore": "A", "ReleaseRestore": "A",
 	"GetCaller": "*", "ListWorkspaces": "*",
 }
 
@@ -116,6 +117,8 @@ func (d *door) grpcServer(t *testing.T, options ...grpc.ServerOption) *grpc.Serv
 	allowlistv1.RegisterAllowlistServiceServer(server, allowlistv1.UnimplementedAllowlistServiceServer{})
 	vaultv1.RegisterKeyringServiceServer(server, vaultv1.UnimplementedKeyringServiceServer{})
 	allowlistv1.RegisterKeyringServiceServer(server, allowlistv1.UnimplementedKeyringServiceServer{})
+	vaultv1.RegisterMaintenanceServiceServer(server, vaultv1.UnimplementedMaintenanceServiceServer{})
+	allowlistv1.RegisterMaintenanceServiceServer(server, allowlistv1.UnimplementedMaintenanceServiceServer{})
 	healthpb.RegisterHealthServer(server, health.NewServer())
 	reflection.Register(server)
 	var err error

@@ -83,7 +83,8 @@ func repeatable(method string, req any) bool {
 		allowlistv1.AllowlistService_Decrypt_FullMethodName,
 		allowlistv1.AllowlistService_VerifySignature_FullMethodName,
 		allowlistv1.AllowlistService_ListPresets_FullMethodName,
-		allowlistv1.AllowlistService_ListWorkspaces_FullMethodName:
+		allowlistv1.AllowlistService_ListWorkspaces_FullMethodName,
+		vaultv1.MaintenanceService_GetRestore_FullMethodName:
 		return true // changes nothing
 	case vaultv1.VaultService_WitnessCheckpoint_FullMethodName,
 		vaultv1.VaultService_AcceptResolverCheckpoint_FullMethodName,
@@ -91,7 +92,9 @@ func repeatable(method string, req any) bool {
 		vaultv1.KeyringService_EnableKey_FullMethodName, allowlistv1.KeyringService_EnableKey_FullMethodName,
 		vaultv1.KeyringService_DisableKey_FullMethodName, allowlistv1.KeyringService_DisableKey_FullMethodName,
 		vaultv1.KeyringService_DestroyKey_FullMethodName, allowlistv1.KeyringService_DestroyKey_FullMethodName,
-		vaultv1.KeyringService_RewrapSecrets_FullMethodName, vaultv1.KeyringService_CancelRewrap_FullMethodName:
+		vaultv1.KeyringService_RewrapSecrets_FullMethodName, vaultv1.KeyringService_CancelRewrap_FullMethodName,
+		vaultv1.MaintenanceService_PurgeDeletedData_FullMethodName, allowlistv1.MaintenanceService_PurgeDeletedData_FullMethodName,
+		vaultv1.MaintenanceService_ReleaseRestore_FullMethodName:
 		return true // the second call changes nothing
 	case allowlistv1.AllowlistService_ApproveEndpoint_FullMethodName,
 		allowlistv1.AllowlistService_ActivateEndpoint_FullMethodName,

@@ -41,6 +41,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/maintenance"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -114,14 +115,15 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // An Allowlist is a running allowlist.
 type Allowlist struct {
-	store kv.Store
-	log   *changelog.Log
-	conn  *grpc.ClientConn
-	self  *identity
-	heads *witness.Witness
-	vault *vaultclient.Vault
-	api   *api.Server
-	admin *keyadmin.Admin
+	store       kv.Store
+	log         *changelog.Log
+	conn        *grpc.ClientConn
+	self        *identity
+	heads       *witness.Witness
+	vault       *vaultclient.Vault
+	api         *api.Server
+	admin       *keyadmin.Admin
+	maintenance *maintenance.Server
 
 	alarm     *audit.Alarm
 	auditor   *audit.Auditor
@@ -214,6 +216,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	a.admin = keyadmin.New(keyadmin.Config{
 		Service: purpose, Keys: keys, Store: store, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
 	})
+	a.maintenance = maintenance.NewServer(a.operations())
 	out, err := cfg.Verification.open()
 	if err != nil {
 		return err
@@ -339,6 +342,7 @@ func (a *Allowlist) Register(r grpc.ServiceRegistrar) {
 	allowlistv1.RegisterKeyringServiceServer(r, keyringService{
 		Server: keyadmin.NewServer(a.admin, allowlistv1.KeyringService_RotateKeyring_FullMethodName),
 	})
+	allowlistv1.RegisterMaintenanceServiceServer(r, maintenanceService{Server: a.maintenance})
 }
 
 // MaxReceiveBytes returns the maximum request sizes of the methods that take bodies.

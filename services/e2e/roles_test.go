@@ -80,6 +80,10 @@ var open = map[string][]person{
 	"ReplaceKeyProvider":       {admin},
 	"RewrapSecrets":            {admin},
 	"CancelRewrap":             {admin},
+	"Backup":                   {admin},
+	"PurgeDeletedData":         {admin},
+	"GetRestore":               {admin},
+	"ReleaseRestore":           {admin},
 	"ListWorkspaces":           {owner, admin, member, sender},
 }
 
@@ -89,6 +93,7 @@ func methods(t testing.TB) []protoreflect.MethodDescriptor {
 	for _, file := range []protoreflect.FileDescriptor{
 		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,
 		vaultv1.File_keyward_vault_v1_keyring_proto, allowlistv1.File_keyward_allowlist_v1_keyring_proto,
+		vaultv1.File_keyward_vault_v1_maintenance_proto, allowlistv1.File_keyward_allowlist_v1_maintenance_proto,
 	} {
 		list := file.Services().Get(0).Methods()
 		for i := range list.Len() {

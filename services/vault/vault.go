@@ -28,6 +28,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
+	"github.com/keyward/keyward/pkg/maintenance"
 	"github.com/keyward/keyward/pkg/page"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/transit"
@@ -114,15 +115,16 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // A Vault is a running vault.
 type Vault struct {
-	store   kv.Store
-	log     *changelog.Log
-	secrets *secret.Store
-	heads   *witness.Heads
-	api     *api.Server
-	admin   *keyadmin.Admin
-	rewraps *rewrap.Operation
-	alarm   *audit.Alarm
-	auditor *audit.Auditor
+	store       kv.Store
+	log         *changelog.Log
+	secrets     *secret.Store
+	heads       *witness.Heads
+	api         *api.Server
+	admin       *keyadmin.Admin
+	rewraps     *rewrap.Operation
+	maintenance *maintenance.Server
+	alarm       *audit.Alarm
+	auditor     *audit.Auditor
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -212,6 +214,7 @@ func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys
 		Service: purpose, Keys: keys, Store: store, Log: log, Ledger: ledger,
 		Values: values{secrets, v.rewraps}, Logger: logger, Now: time.Now,
 	})
+	v.maintenance = maintenance.NewServer(v.operations())
 	v.log, v.secrets, v.heads = log, secrets, heads
 	v.api = api.New(secrets, heads, ledger, pages, recipients)
 	return nil
@@ -223,6 +226,7 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 	vaultv1.RegisterKeyringServiceServer(r, keyringService{
 		Server: keyadmin.NewServer(v.admin, vaultv1.KeyringService_RotateKeyring_FullMethodName),
 	})
+	vaultv1.RegisterMaintenanceServiceServer(r, maintenanceService{Server: v.maintenance})
 }
 
 // Measure registers the metrics of the vault.

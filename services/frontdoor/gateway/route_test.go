@@ -86,6 +86,10 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", "/v1/workspaces/-/allowlist/keyring:disableKey", `{"keyId":"00000000"}`, "DisableKey"},
 		{"POST", "/v1/workspaces/-/allowlist/keyring:destroyKey", `{"keyId":"00000000","reason":"r"}`, "DestroyKey"},
 		{"POST", "/v1/workspaces/-/allowlist/keyring:replaceProvider", `{}`, "ReplaceKeyProvider"},
+		{"POST", "/v1/workspaces/-/vault/deletedData:purge", "", "PurgeDeletedData"},
+		{"GET", "/v1/workspaces/-/vault/restore", "", "GetRestore"},
+		{"POST", "/v1/workspaces/-/vault/restore:release", `{"reason":"r"}`, "ReleaseRestore"},
+		{"POST", "/v1/workspaces/-/allowlist/deletedData:purge", "", "PurgeDeletedData"},
 		{"GET", "/v1/presets", "", "ListPresets"},
 		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
 		{"GET", "/v1/workspaces:endpoints", "", "ListWorkspaces"},
@@ -104,7 +108,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 	// A binding that is not in the table has no test.
 	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto) + bindings(vaultv1.File_keyward_vault_v1_keyring_proto) +
-		bindings(allowlistv1.File_keyward_allowlist_v1_keyring_proto); len(tests)-4 != want {
+		bindings(allowlistv1.File_keyward_allowlist_v1_keyring_proto) +
+		bindings(vaultv1.File_keyward_vault_v1_maintenance_proto) + bindings(allowlistv1.File_keyward_allowlist_v1_maintenance_proto); len(tests)-4 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}
 }
