@@ -124,6 +124,7 @@ type Allowlist struct {
 	api         *api.Server
 	admin       *keyadmin.Admin
 	maintenance *maintenance.Server
+	purger      *maintenance.Purger
 
 	alarm     *audit.Alarm
 	auditor   *audit.Auditor
@@ -216,6 +217,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	a.admin = keyadmin.New(keyadmin.Config{
 		Service: purpose, Keys: keys, Store: store, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
 	})
+	a.purger = maintenance.NewPurger(purpose, store, logger)
 	a.maintenance = maintenance.NewServer(a.operations())
 	out, err := cfg.Verification.open()
 	if err != nil {
@@ -271,6 +273,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	}
 	a.tasks.Go(func() { a.auditor.Run(background) })
 	a.tasks.Go(func() { a.admin.Run(background) })
+	a.tasks.Go(func() { a.purger.Run(background) })
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
@@ -281,9 +284,9 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	return nil
 }
 
-// measure registers the metrics of the comparison with the change log.
+// measure registers the metrics of the tasks that work on the data file.
 func (a *Allowlist) measure(metrics prometheus.Registerer) error {
-	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors()), a.alarm.Collector()) {
+	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors(), a.purger.Collectors()), a.alarm.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

@@ -20,6 +20,6 @@ type maintenanceService struct {
 func (a *Allowlist) operations() maintenance.Operations {
 	return maintenance.Operations{
 		Backup: func(context.Context, changelog.Author, io.Writer) error { return errors.ErrUnsupported },
-		Purge:  func(context.Context) (uint64, error) { return 0, errors.ErrUnsupported },
+		Purge:  a.purger.Purge,
 	}
 }

@@ -25,6 +25,6 @@ type restores struct {
 func (v *Vault) operations() maintenance.Operations {
 	return maintenance.Operations{
 		Backup: func(context.Context, changelog.Author, io.Writer) error { return errors.ErrUnsupported },
-		Purge:  func(context.Context) (uint64, error) { return 0, errors.ErrUnsupported },
+		Purge:  v.purger.Purge,
 	}
 }

@@ -41,6 +41,9 @@ func main() {
 		reconcileCommand(),
 		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
 			return allowlistv1.NewKeyringServiceClient(conn)
+		}),
+		cli.Purge(func(conn grpc.ClientConnInterface) cli.PurgeClient {
+			return allowlistv1.NewMaintenanceServiceClient(conn)
 		}))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
