@@ -25,6 +25,14 @@ type restores struct {
 func (v *Vault) operations() maintenance.Operations {
 	return maintenance.Operations{
 		Backup: func(context.Context, changelog.Author, io.Writer) error { return errors.ErrUnsupported },
-		Purge:  v.purger.Purge,
+		Purge:  v.purge,
 	}
+}
+
+// purge erases all that was deleted before. The rows of deleted secrets are removed in the background.
+func (v *Vault) purge(ctx context.Context) (erased uint64, err error) {
+	if err := v.secrets.RemoveDeleted(ctx); err != nil {
+		return 0, err
+	}
+	return v.purger.Purge(ctx)
 }
