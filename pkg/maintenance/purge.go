@@ -12,7 +12,7 @@ const (
 	// purgeEvery is the time between two purges, and the longest time that one waits for a view.
 	purgeEvery = 20 * time.Second
 	// ownShare is the share of the time that a purge uses that runs by itself, and requestedShare that of
-	// one that somebody waits for.
+	// one that a caller waits for.
 	ownShare, requestedShare = 0.25, 0.75
 )
 

@@ -49,6 +49,12 @@ func TestNothingIsLeftOfADestroyedVersionInARunningProgram(t *testing.T) {
 			t.Errorf("%s exited with %d: %s", line, code, out)
 		}
 	}
+	for _, service := range []string{"vault", "allowlist"} {
+		got := c.must(t, admin, http.MethodPost, "/v1/workspaces/-/"+service+"/deletedData:purge", `{}`)
+		if !strings.Contains(string(got.body), "erasedBytes") {
+			t.Errorf("the purge of the %s through the gateway = %s", service, got.body)
+		}
+	}
 	files, err := os.ReadDir(c.dir)
 	check(t, err)
 	for _, file := range files {

@@ -177,7 +177,7 @@ func TestPurgeIsForSuperAdmins(t *testing.T) {
 	vaulttest.WantField(t, "PurgeDeletedData of one workspace", err, "parent")
 }
 
-// What was deleted is gone without a call, too.
+// Deleted data is gone without a call, too.
 func TestDeletedDataIsErasedByItself(t *testing.T) {
 	t.Parallel()
 	k := vaulttest.New(t)

@@ -56,7 +56,7 @@ type batch struct {
 // that a store that is never purged does not need more and more memory.
 const maxListed = 1 << 20
 
-// noFreelist is the number of the page with the list of free pages if there is none.
+// noFreelist stands for the number of the page with the list of free pages in a file without one.
 const noFreelist = 1<<64 - 1
 
 // newPages returns what is known after an inspection has found the pages that a tree uses: nothing of the

@@ -23,7 +23,7 @@ const (
 //
 // Views and updates continue. A purge works in steps of at most 1 MiB and a few milliseconds, between
 // which the store commits updates. It uses a share of the time, which is greater than 0 and at most 1. It waits for views that began
-// before the deletion, until ctx ends. What it has overwritten until then stays so, and the next purge
+// before the deletion, until ctx ends. Pages that it has overwritten until then stay so, and the next purge
 // continues. If nothing was deleted, it costs nothing.
 //
 // Several purges may run at the same time. After [DB.Close], Purge fails with [kv.ErrClosed].

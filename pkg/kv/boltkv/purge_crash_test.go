@@ -52,7 +52,7 @@ func purgeForEver(path string) error {
 }
 
 // TestPurgedStoreSurvivesAKill kills a process that writes, deletes, and purges: everything
-// acknowledged is there, and the next purge leaves nothing of what was deleted.
+// acknowledged is present, and the next purge leaves nothing of what was deleted.
 func TestPurgedStoreSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	for round := range 5 {
@@ -72,7 +72,7 @@ func TestPurgedStoreSurvivesAKill(t *testing.T) {
 	}
 }
 
-// checkPurgedWriter checks that the last rows of a writer are there, and none of the others in any form.
+// checkPurgedWriter checks that the store has the last rows of a writer, and none of the others in any form.
 func checkPurgedWriter(t *testing.T, db *boltkv.DB, content []byte, writer, acknowledged int) error {
 	t.Helper()
 	var rows []kv.Pair
@@ -103,5 +103,5 @@ func checkPurgedWriter(t *testing.T, db *boltkv.DB, content []byte, writer, ackn
 		}
 		return nil
 	}
-	return fmt.Errorf("there are %d rows, and %d updates were acknowledged", len(rows), acknowledged)
+	return fmt.Errorf("the store has %d rows, and %d updates were acknowledged", len(rows), acknowledged)
 }

@@ -135,7 +135,7 @@ func TestPurgeDoesNothingIfNothingWasDeleted(t *testing.T) {
 	}
 }
 
-// Whoever reads sees its state to the end. The purge waits, and the next one continues.
+// A view sees its state to the end. The purge waits, and the next one continues.
 func TestPurgeWaitsForViewsThatBeganBefore(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-that-a-view-sees"
