@@ -129,6 +129,7 @@ type Allowlist struct {
 	admin       *keyadmin.Admin
 	backups     *maintenance.Backups
 	maintenance *maintenance.Server
+	purger      *maintenance.Purger
 
 	alarm     *audit.Alarm
 	auditor   *audit.Auditor
@@ -221,6 +222,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	a.admin = keyadmin.New(keyadmin.Config{
 		Service: purpose, Keys: keys, Store: store, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
 	})
+	a.purger = maintenance.NewPurger(purpose, store, logger)
 	a.newBackups(cfg, backup.Source{Service: purpose, Store: store, Keys: keys, Log: a.log}, logger, around.now)
 	out, err := cfg.Verification.open()
 	if err != nil {
@@ -277,6 +279,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	a.tasks.Go(func() { a.auditor.Run(background) })
 	a.tasks.Go(func() { a.admin.Run(background) })
 	a.tasks.Go(func() { a.backups.Run(background) })
+	a.tasks.Go(func() { a.purger.Run(background) })
 	a.tasks.Go(func() { a.endpoints.Run(background, around.intervals) })
 	a.tasks.Go(func() { a.self.follow(background) })
 	a.tasks.Go(func() { watch(background, a.conn, logger) })
@@ -287,9 +290,9 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	return nil
 }
 
-// measure registers the metrics of the comparison with the change log.
+// measure registers the metrics of the tasks that work on the data file.
 func (a *Allowlist) measure(metrics prometheus.Registerer) error {
-	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors(), a.backups.Collectors()), a.alarm.Collector()) {
+	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors(), a.backups.Collectors(), a.purger.Collectors()), a.alarm.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

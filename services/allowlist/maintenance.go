@@ -2,7 +2,6 @@ package allowlist
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -26,6 +25,6 @@ func (a *Allowlist) newBackups(cfg Config, source backup.Source, logger *slog.Lo
 	})
 	a.maintenance = maintenance.NewServer(maintenance.Operations{
 		Backup: a.backups.Backup,
-		Purge:  func(context.Context) (uint64, error) { return 0, errors.ErrUnsupported },
+		Purge:  a.purger.Purge,
 	})
 }

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -28,6 +27,14 @@ func (v *Vault) newBackups(cfg Config, source backup.Source, logger *slog.Logger
 	})
 	v.maintenance = maintenance.NewServer(maintenance.Operations{
 		Backup: v.backups.Backup,
-		Purge:  func(context.Context) (uint64, error) { return 0, errors.ErrUnsupported },
+		Purge:  v.purge,
 	})
+}
+
+// purge erases all that was deleted before. The rows of deleted secrets are removed in the background.
+func (v *Vault) purge(ctx context.Context) (erased uint64, err error) {
+	if err := v.secrets.RemoveDeleted(ctx); err != nil {
+		return 0, err
+	}
+	return v.purger.Purge(ctx)
 }

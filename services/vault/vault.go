@@ -128,6 +128,7 @@ type Vault struct {
 	rewraps     *rewrap.Operation
 	backups     *maintenance.Backups
 	maintenance *maintenance.Server
+	purger      *maintenance.Purger
 	alarm       *audit.Alarm
 	auditor     *audit.Auditor
 
@@ -152,6 +153,7 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 	v.tasks.Go(func() { v.admin.Run(background) })
 	v.tasks.Go(func() { v.rewraps.Run(background) })
 	v.tasks.Go(func() { v.backups.Run(background) })
+	v.tasks.Go(func() { v.purger.Run(background) })
 	return v, nil
 }
 
@@ -229,6 +231,7 @@ func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys
 		Service: purpose, Keys: keys, Store: store, Log: log, Ledger: ledger,
 		Values: values{secrets, v.rewraps}, Logger: logger, Now: time.Now,
 	})
+	v.purger = maintenance.NewPurger(purpose, store, logger)
 	v.newBackups(cfg, backup.Source{Service: purpose, Store: store, Keys: keys, Log: log}, logger, time.Now)
 	v.log, v.secrets, v.heads = log, secrets, heads
 	v.api = api.New(secrets, heads, ledger, pages, recipients)
@@ -246,7 +249,7 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors(), v.backups.Collectors())
+	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors(), v.backups.Collectors(), v.purger.Collectors())
 	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector(), v.secrets.Restores().Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)

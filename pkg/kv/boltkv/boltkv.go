@@ -52,7 +52,15 @@
 // # Deleted data
 //
 // bbolt never overwrites a page in place. It frees pages and reuses them later. Until then,
-// replaced or deleted data remains in the file. [Compact] writes a file without it.
+// replaced or deleted data remains in the file. [DB.Purge] overwrites the free pages of a store in use
+// with zeros. [Compact] writes a file without them.
+//
+// The store knows which pages each commit has freed. They are overwritten once no open reader sees
+// them and a later commit has replaced the older one of the two root pages, the one to which bbolt returns if
+// the newest was not written completely. The pages are then in neither tree, and only the second stage could
+// use them again, which overwrites them between two commits. So a process can end at any moment: a
+// page without a reader is either as it was, or zero. Of the pages that are free when the store is opened,
+// the store does not know the content. The first purge reads them.
 //
 // # Disk failures
 //
@@ -65,6 +73,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -114,8 +123,10 @@ func (o Options) withDefaults() Options {
 
 // A DB is an open store. It implements [kv.Store].
 type DB struct {
-	bolt         *bbolt.DB
-	readOnly     bool
+	bolt     *bbolt.DB
+	readOnly bool
+	// file is the open file of bolt.
+	file         *os.File
 	rows         atomic.Pointer[rows]
 	states       states
 	mapSize      int
@@ -135,6 +146,16 @@ type DB struct {
 	// opened. Only the second stage uses them.
 	committed, opened int
 
+	// passes takes purges to the second stage, each for one step. Only that stage uses pages.
+	passes chan *pass
+	pages  *pages
+	// pending is the number of bytes that may still have to be erased.
+	pending atomic.Int64
+	// unsynced means that zeros were written that may not be on disk.
+	unsynced atomic.Bool
+	// syncing is held until they are.
+	syncing sync.Mutex
+
 	closeOnce sync.Once
 	stopped   chan struct{}
 	closeErr  error
@@ -149,18 +170,20 @@ var _ kv.Store = (*DB)(nil)
 // [kv.ErrCorrupt] if it is damaged.
 func Open(path string, opts Options) (*DB, error) {
 	opts = opts.withDefaults()
-	bolt, err := openFile(path, opts)
+	opened, err := openFile(path, opts)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	return start(path, bolt, opts)
+	return start(path, opened, opts)
 }
 
 // start returns the store in an open file.
-func start(path string, bolt *bbolt.DB, opts Options) (*DB, error) {
+func start(path string, opened opened, opts Options) (*DB, error) {
 	db := &DB{
-		bolt:         bolt,
+		bolt:         opened.DB,
+		file:         opened.file,
 		readOnly:     opts.readOnly,
+		passes:       make(chan *pass),
 		mapSize:      opts.MapSize,
 		beforeCommit: opts.BeforeCommit,
 		queue:        make(chan *request, opts.Queue),
@@ -168,9 +191,9 @@ func start(path string, bolt *bbolt.DB, opts Options) (*DB, error) {
 		stopped:      make(chan struct{}),
 	}
 	db.rows.Store(new(rows))
-	if err := errors.Join(db.unlock(), db.publish()); err != nil {
+	if err := errors.Join(db.unlock(), db.learn(opened.used), db.publish()); err != nil {
 		db.states.set(nil)
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), bolt.Close())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.bolt.Close())
 	}
 	db.opened = db.committed
 	go db.prepare()

@@ -14,24 +14,37 @@ import (
 func (db *DB) commit() {
 	defer close(db.stopped)
 	debug.SetPanicOnFault(true)
-	for g := range db.prepared {
-		if g.err == nil && !g.writes.empty() {
-			g.err = db.store(g)
+	for {
+		select {
+		case g, ok := <-db.prepared:
+			if !ok {
+				return
+			}
+			db.conclude(g)
+		case p := <-db.passes:
+			p.step(db)
 		}
-		if g.err != nil {
-			// First, so that no request that follows the failure joins a group that falls with this one.
-			close(g.finished)
-			g.complete(g.err)
-			continue
-		}
-		// Last, so that callers that return at once can join the next group.
-		g.complete(nil)
-		close(g.finished)
 	}
 }
 
-// store makes the writes of a group durable and visible, or undoes all of them.
-func (db *DB) store(g *group) error {
+// conclude commits a group and lets its members return.
+func (db *DB) conclude(g *group) {
+	if g.err == nil && !g.writes.empty() {
+		g.err = db.store(g.writes)
+	}
+	if g.err != nil {
+		// First, so that no request that follows the failure joins a group that falls with this one.
+		close(g.finished)
+		g.complete(g.err)
+		return
+	}
+	// Last, so that callers that return at once can join the next group.
+	g.complete(nil)
+	close(g.finished)
+}
+
+// store makes writes durable and visible, or undoes all of them.
+func (db *DB) store(writes *overlay) error {
 	if db.broken != nil {
 		return db.broken
 	}
@@ -40,10 +53,10 @@ func (db *DB) store(g *group) error {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
-	err := db.apply(g.writes)
+	err := db.apply(writes)
 	switch {
 	case errors.Is(err, bolterrors.ErrMaxSizeReached):
-		return db.applyAndRemap(g.writes)
+		return db.applyAndRemap(writes)
 	case err != nil:
 		return err
 	}
@@ -87,8 +100,11 @@ func (db *DB) apply(writes *overlay) error {
 		return db.broken
 	}
 	if err != nil {
+		// With that error, bbolt has not written anything.
+		db.pages.lost = db.pages.lost || !errors.Is(err, bolterrors.ErrMaxSizeReached)
 		return fmt.Errorf("commit: %w", err)
 	}
+	db.record()
 	return nil
 }
 

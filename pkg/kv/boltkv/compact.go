@@ -13,6 +13,10 @@ import (
 // compactTx is the number of bytes that a compaction writes in one transaction.
 const compactTx = 16 << 20
 
+// oldInfix follows the name of a store in the second name of the file that a compaction replaces. It is
+// that of a temporary file.
+const oldInfix = tempInfix + "old"
+
 // Compact rewrites the store at path without free pages and replaces the old file. Whatever
 // happens, one of the two files exists and is complete. The new file has the owner, the group, and
 // the mode of the old one; Compact fails if it may not set them. No other process may hold the store;
@@ -45,10 +49,15 @@ func compact(path string) error {
 	if err != nil {
 		return errors.Join(err, source.Close())
 	}
-	if err := errors.Join(replace(path, source), source.Close()); err != nil {
-		return errors.Join(err, old.Close())
+	// A second name, under which the next start erases the old file if the process ends before.
+	second := path + oldInfix
+	if err := errors.Join(remove(second), os.Link(path, second)); err != nil {
+		return errors.Join(err, source.Close(), old.Close())
 	}
-	return errors.Join(wipe(old), old.Close())
+	if err := errors.Join(replace(path, source.DB), source.Close()); err != nil {
+		return errors.Join(err, remove(second), old.Close())
+	}
+	return errors.Join(wipe(old), remove(second), old.Close())
 }
 
 // replace copies the content of a store to a new file and gives that file the store's name.

@@ -14,12 +14,20 @@ import (
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 )
 
-// crashEnv names the store that this binary, run as a child, writes to until killed.
-const crashEnv = "KEYWARD_BOLTKV_CRASH_STORE"
+// crashEnv and purgeEnv name the store that this binary, run as a child, writes to until killed. With
+// purgeEnv, it also deletes rows and purges.
+const (
+	crashEnv = "KEYWARD_BOLTKV_CRASH_STORE"
+	purgeEnv = "KEYWARD_BOLTKV_PURGE_STORE"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashEnv); path != "" {
 		fmt.Fprintln(os.Stderr, writeForEver(path))
+		os.Exit(1)
+	}
+	if path := os.Getenv(purgeEnv); path != "" {
+		fmt.Fprintln(os.Stderr, purgeForEver(path))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -34,25 +42,30 @@ func crashKey(writer, update, key int) []byte {
 	return kv.NewKey("crash").Uint(uint64(writer)).Uint(uint64(update)).Uint(uint64(key))
 }
 
-// writeForEver prints a line for each update that was acknowledged.
+// writeForEver writes rows.
 func writeForEver(path string) error {
 	db, err := boltkv.Open(path, boltkv.Options{})
 	if err != nil {
 		return err
 	}
 	db.Attach("ledger", ledger{})
+	return updateForEver(db, func(tx kv.Tx, writer, update int) error {
+		for key := range crashKeys {
+			if err := tx.Put(crashKey(writer, update, key), make([]byte, 100)); err != nil {
+				return err
+			}
+		}
+		return tx.Append("ledger", nil)
+	})
+}
+
+// updateForEver runs updates of several writers, and prints a line for each that was acknowledged.
+func updateForEver(db *boltkv.DB, fn func(tx kv.Tx, writer, update int) error) error {
 	failed := make(chan error)
 	for writer := range crashWriters {
 		go func() {
 			for update := 0; ; update++ {
-				err := db.Update(context.Background(), func(tx kv.Tx) error {
-					for key := range crashKeys {
-						if err := tx.Put(crashKey(writer, update, key), make([]byte, 100)); err != nil {
-							return err
-						}
-					}
-					return tx.Append("ledger", nil)
-				})
+				err := db.Update(context.Background(), func(tx kv.Tx) error { return fn(tx, writer, update) })
 				if err != nil {
 					failed <- err
 					return
@@ -74,7 +87,7 @@ func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 	t.Parallel()
 	for round := range 4 {
 		path := filepath.Join(t.TempDir(), "store")
-		acknowledged := killAfter(t, path, 50+200*round)
+		acknowledged := killAfter(t, crashEnv, path, 50+200*round)
 		db := open(t, path, boltkv.Options{})
 		err := db.View(t.Context(), func(r kv.Reader) error {
 			for writer := range crashWriters {
@@ -90,10 +103,10 @@ func TestNothingAcknowledgedIsLostWhenTheProcessIsKilled(t *testing.T) {
 
 // killAfter kills a child when it has acknowledged that many updates, and returns
 // how many each writer had.
-func killAfter(t *testing.T, path string, updates int) [crashWriters]int {
+func killAfter(t *testing.T, env, path string, updates int) [crashWriters]int {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), crashEnv+"="+path)
+	child.Env = append(os.Environ(), env+"="+path)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	must(t, err)

@@ -18,9 +18,6 @@ import (
 // ErrReadOnly is returned by updates of a store that was opened for reading.
 var ErrReadOnly = errors.New("the store was opened for reading")
 
-// noFreelist is the number of the page of the list of free pages in a file without one.
-const noFreelist = math.MaxUint64
-
 // OpenReadOnly opens the store at path for reading, and does not change the file. The store must not be
 // open for writing: the error then wraps [ErrLocked], and programs that want to write have to wait until
 // the store is closed. Updates fail with [ErrReadOnly].
@@ -48,7 +45,7 @@ func openReadOnly(path string, report func(what string)) (*DB, error) {
 		_ = file.Close() // was only read
 		return nil, err
 	}
-	return start(path, bolt, opts)
+	return start(path, opened{DB: bolt, file: file}, opts)
 }
 
 func examineAndOpen(file *os.File, path string, opts Options, report func(what string)) (*bbolt.DB, error) {

@@ -50,41 +50,49 @@ const (
 	tempInfix = ".new-"
 )
 
+// An opened is a file that has been inspected and opened.
+type opened struct {
+	*bbolt.DB
+	file *os.File
+	// used are the pages that the tree uses.
+	used bitmap
+}
+
 // openFile creates the store at path if necessary, locks it, checks every page that bbolt will
 // trust, and opens it with bbolt.
-func openFile(path string, opts Options) (*bbolt.DB, error) {
+func openFile(path string, opts Options) (opened, error) {
 	return openFormat(path, formatVersion, opts)
 }
 
 // openFormat is openFile for a store of some format.
-func openFormat(path string, format uint32, opts Options) (*bbolt.DB, error) {
+func openFormat(path string, format uint32, opts Options) (opened, error) {
 	file, err := openOrCreate(path)
 	if err != nil {
-		return nil, err
+		return opened{}, err
 	}
-	err = lockAndInspect(file, path, format, opts.LockTimeout)
+	used, err := lockAndInspect(file, path, format, opts.LockTimeout)
 	if errors.Is(err, errReplaced) {
 		return reopen(file, path, format, opts)
 	}
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return opened{}, errors.Join(err, file.Close())
 	}
 	bolt, err := openBolt(file, opts)
 	if err != nil {
 		// bbolt has closed the file, unless it panicked.
 		_ = file.Close()
-		return nil, err
+		return opened{}, err
 	}
-	if err := removeTemps(path); err != nil {
-		return nil, errors.Join(err, bolt.Close())
+	if err := removeTemps(path, file); err != nil {
+		return opened{}, errors.Join(err, bolt.Close())
 	}
-	return bolt, nil
+	return opened{DB: bolt, file: file, used: used}, nil
 }
 
 // reopen opens the file that replaced another one.
-func reopen(file *os.File, path string, format uint32, opts Options) (*bbolt.DB, error) {
+func reopen(file *os.File, path string, format uint32, opts Options) (opened, error) {
 	if err := file.Close(); err != nil {
-		return nil, err
+		return opened{}, err
 	}
 	return openFormat(path, format, opts)
 }
@@ -122,12 +130,12 @@ func lockFile(file *os.File, path string, kind int, timeout time.Duration) (size
 	return info.Size(), nil
 }
 
-func lockAndInspect(file *os.File, path string, format uint32, timeout time.Duration) error {
+func lockAndInspect(file *os.File, path string, format uint32, timeout time.Duration) (used bitmap, err error) {
 	size, err := lockFile(file, path, syscall.LOCK_EX, timeout)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return withContent(file, size, func(content []byte) error {
+	err = withContent(file, size, func(content []byte) error {
 		found, err := inspect(content)
 		if err != nil {
 			return err
@@ -139,8 +147,10 @@ func lockAndInspect(file *os.File, path string, format uint32, timeout time.Dura
 			// Without the list, which a full disk may prevent, bbolt reads the whole tree again.
 			_ = found.saveFreePages(file)
 		}
+		used = found.used
 		return nil
 	})
+	return used, err
 }
 
 // withContent maps a file, and passes its content to fn.
@@ -245,9 +255,9 @@ func initialize(path string) error {
 	return errors.Join(err, bolt.Sync(), bolt.Close())
 }
 
-// removeTemps removes files of interrupted creations. The store at path is open, so no other
-// creation can succeed.
-func removeTemps(path string) error {
+// removeTemps erases and removes files of interrupted creations, compactions, and upgrades. The store at
+// path is open, so no other creation can succeed.
+func removeTemps(path string, store *os.File) error {
 	dir, prefix := filepath.Dir(path), filepath.Base(path)+tempInfix
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -255,12 +265,37 @@ func removeTemps(path string) error {
 	}
 	for _, e := range entries {
 		if len(e.Name()) > len(prefix) && e.Name()[:len(prefix)] == prefix && e.Type().IsRegular() {
-			if err := remove(filepath.Join(dir, e.Name())); err != nil {
+			if err := removeTemp(filepath.Join(dir, e.Name()), store); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// removeTemp erases and removes a file, unless it is another name of the store or of a file that an
+// upgrade keeps. These only lose the name.
+func removeTemp(path string, store *os.File) (err error) {
+	temp, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove(path), temp.Close()) }()
+	own, err := temp.Stat()
+	if err != nil {
+		return err
+	}
+	kept, err := store.Stat()
+	if err != nil || os.SameFile(own, kept) {
+		return err
+	}
+	if before, err := os.Stat(store.Name() + KeptSuffix); err == nil && os.SameFile(own, before) {
+		return nil
+	}
+	return wipe(temp)
 }
 
 // remove removes a file if it exists.

@@ -2,6 +2,7 @@ package boltkv
 
 import (
 	"math"
+	"math/bits"
 	"os"
 	"sync/atomic"
 )
@@ -18,6 +19,42 @@ func (b bitmap) add(page uint64) bool {
 }
 
 func (b bitmap) has(page uint64) bool { return b[page/32]&(1<<(page%32)) != 0 }
+
+// remove removes a page and reports whether the set contained it.
+func (b bitmap) remove(page uint64) bool {
+	had := b.has(page)
+	b[page/32] &^= 1 << (page % 32)
+	return had
+}
+
+// count returns the number of pages in the set.
+func (b bitmap) count() (n int) {
+	for _, word := range b {
+		n += bits.OnesCount32(word)
+	}
+	return n
+}
+
+// grow makes room for a number of pages.
+func (b *bitmap) grow(pages uint64) {
+	if more := len(newBitmap(pages)) - len(*b); more > 0 {
+		*b = append(*b, make(bitmap, more)...)
+	}
+}
+
+// run returns the first successive pages of the set from a page on, at most limit of them, or none.
+func (b bitmap) run(from, limit uint64) (first, count uint64) {
+	end := uint64(len(b)) * 32
+	for first = from; first < end && !b.has(first); first++ {
+		if first%32 == 0 && b[first/32] == 0 {
+			first += 31
+		}
+	}
+	for first+count < end && count < limit && b.has(first+count) {
+		count++
+	}
+	return first, count
+}
 
 // saveFreePages writes the list of the free pages to the file, as a commit of bbolt would. bbolt
 // then does not have to read the whole tree a second time to find them. It uses a list only after a

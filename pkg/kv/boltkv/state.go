@@ -3,6 +3,8 @@ package boltkv
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +21,9 @@ import (
 // required here, cursors of such a transaction share nothing that changes except atomic counters,
 // which the tests check with the race detector. Each reader has cursors of its own.
 type state struct {
-	tx      *bbolt.Tx
+	tx *bbolt.Tx
+	// id is the number of the commit that made the state.
+	id      int
 	buckets [rowBuckets]*bbolt.Bucket
 	// refs is the number of readers, plus one while the state is the newest.
 	refs    atomic.Int64
@@ -62,6 +66,8 @@ type states struct {
 	newest atomic.Pointer[state]
 	// replacing is held while there is no newest state.
 	replacing sync.Mutex
+	// open are the states that may have readers. Only the goroutine that publishes states uses it.
+	open []*state
 }
 
 // acquire returns the newest state. The caller releases it.
@@ -97,14 +103,30 @@ func (s *states) publish(bolt *bbolt.DB) error {
 	next.refs.Store(1)
 	fault := guard(func() {
 		if next.tx, next.err = bolt.Begin(false); next.err == nil {
-			next.buckets = openBuckets(next.tx)
+			next.id, next.buckets = next.tx.ID(), openBuckets(next.tx)
 		}
 	})
 	if err := errors.Join(fault, next.err); err != nil {
 		next.err = fmt.Errorf("read the committed state: %w", err)
 	}
 	s.set(next)
+	s.open = append(s.openStates(), next)
 	return next.err
+}
+
+// openStates forgets the states that have ended, and returns the others.
+func (s *states) openStates() []*state {
+	s.open = slices.DeleteFunc(s.open, func(before *state) bool { return before.refs.Load() == 0 })
+	return s.open
+}
+
+// oldest returns the number of the earliest commit whose state is still being read.
+func (s *states) oldest() int {
+	oldest := math.MaxInt
+	for _, state := range s.openStates() {
+		oldest = min(oldest, state.id)
+	}
+	return oldest
 }
 
 // set replaces the newest state, which stays open for its readers.

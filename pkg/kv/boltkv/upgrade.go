@@ -84,7 +84,7 @@ func upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) (err err
 		return err
 	}
 	upgraded.bolt.NoSync = true // but once, at the end
-	if err := errors.Join(read(source, fill, upgraded), upgraded.bolt.Sync(), upgraded.Close()); err != nil {
+	if err := errors.Join(read(source.DB, fill, upgraded), upgraded.bolt.Sync(), upgraded.Close()); err != nil {
 		return err
 	}
 	if err := keep(path); err != nil {

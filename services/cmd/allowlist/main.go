@@ -48,7 +48,10 @@ func main() {
 		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient {
 			return allowlistv1.NewMaintenanceServiceClient(conn)
 		}),
-		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false))
+		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false),
+		cli.Purge(func(conn grpc.ClientConnInterface) cli.PurgeClient {
+			return allowlistv1.NewMaintenanceServiceClient(conn)
+		}))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 

@@ -40,7 +40,8 @@ func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey), sealCommand(),
 		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }),
 		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient { return vaultv1.NewMaintenanceServiceClient(conn) }),
-		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored())
+		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored(),
+		cli.Purge(func(conn grpc.ClientConnInterface) cli.PurgeClient { return vaultv1.NewMaintenanceServiceClient(conn) }))
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 

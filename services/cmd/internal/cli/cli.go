@@ -105,7 +105,7 @@ func checkFiles(cfg FileChecker) error {
 
 // Compact returns the command `compact`, which rewrites the data file.
 func Compact[C Checker](run func(context.Context, C) error) *cobra.Command {
-	return Configured("compact", "Rewrite the data file of a stopped program, to shrink it and erase the remains of destroyed values", run)
+	return Configured("compact", "Rewrite the data file of a stopped program, to shrink it; erases the old file", run)
 }
 
 // LogKey returns the command `log-key`, which prints the public key of the change log.

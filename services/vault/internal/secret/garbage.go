@@ -45,6 +45,10 @@ func (s *Store) collect(ctx context.Context) {
 	}
 }
 
+// RemoveDeleted removes the rows of deleted secrets now, which the collector does soon. After it, the
+// store has nothing of secrets that were deleted before the call.
+func (s *Store) RemoveDeleted(ctx context.Context) error { return s.removeGarbage(ctx) }
+
 // removeGarbage runs until the queue is empty.
 func (s *Store) removeGarbage(ctx context.Context) error {
 	for {
