@@ -2,6 +2,7 @@ package kvtest
 
 import (
 	"bytes"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -69,19 +70,10 @@ func Flips(t *testing.T, path string, few int, try func(flipped string, at int) 
 			if err := os.WriteFile(flipped, spoiled, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if !sameRows(Rows(t, flipped), want) {
+			if !maps.EqualFunc(Rows(t, flipped), want, bytes.Equal) {
 				t.Errorf("byte %d: the file has other rows, and no difference is named", at)
 			}
 		}
 	}
 	t.Logf("%d flips: %d are in unused space, %d are named, and %d of a file that does not open are named", places, unused, named, refused)
-}
-
-func sameRows(a, b map[string][]byte) bool {
-	for key, value := range a {
-		if other, found := b[key]; !found || !bytes.Equal(other, value) {
-			return false
-		}
-	}
-	return len(a) == len(b)
 }
