@@ -63,8 +63,7 @@ type Freshness struct {
 	// reports as deleted, and the reason, which may be empty, while [Vault.Watch] runs and the cache
 	// is enabled. It must not block.
 	Deleted func(secret, uid, reason string)
-	// Restarted, if not nil, is called when the vault has restarted. It may have been restored
-	// from a backup. It must not block.
+	// Restarted, if not nil, is called when the vault has restarted, or was restored. It must not block.
 	Restarted func()
 	// Heads follows the vault's change log. Nothing is used from a vault whose log it refuses. If it
 	// is nil, the log is not followed.
@@ -85,7 +84,7 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Restarted: f.Restarted, Metrics: f.Metrics, Logger: f.Logger,
 	}
 	if f.Heads != nil {
-		config.Admit, config.Head = f.Heads.Admit, f.Heads.Heard
+		config.Admit, config.Covers, config.Head = f.Heads.Admit, f.Heads.Covers, f.Heads.Heard
 	}
 	kept, err := cache.New(client, config)
 	if err != nil {

@@ -18,7 +18,7 @@ func (s *Server) GetCheckpoint(ctx context.Context, _ *vaultv1.GetCheckpointRequ
 		return nil, err
 	}
 	return &vaultv1.GetCheckpointResponse{
-		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions, Epoch: s.secrets.Epoch(),
+		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions, Epoch: s.secrets.Epoch(), Run: s.secrets.Run(),
 	}, nil
 }
 

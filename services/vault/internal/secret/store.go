@@ -71,6 +71,7 @@ type Store struct {
 	grace    time.Duration
 
 	epoch   string // identifies this run; see Position
+	run     string
 	commits *commits
 	reach   uint64
 
@@ -138,6 +139,9 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
 	if s.epoch, err = s.newUID(); err != nil {
+		return nil, err
+	}
+	if s.run, err = s.newUID(); err != nil {
 		return nil, err
 	}
 	if err := s.kv.View(ctx, s.commits.begin); err != nil {
