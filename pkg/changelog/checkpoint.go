@@ -119,6 +119,54 @@ func OpenCheckpoint(text, verifierKey string) (Checkpoint, error) {
 	return c, err
 }
 
+// ErrForeign reports a checkpoint that no key of a log signed, not even one that was replaced.
+var ErrForeign = errors.New("change log: no key of this log signed the checkpoint")
+
+// Extends returns the content of a checkpoint, and whether the log extends it: its first entries are
+// those that the checkpoint describes. It fails with [ErrForeign] unless a key of this log signed the
+// checkpoint, which may have been replaced since.
+func (l *Log) Extends(r kv.Reader, checkpoint string) (then Checkpoint, extended bool, err error) {
+	if then, err = l.open(r, checkpoint); err != nil {
+		return Checkpoint{}, false, err
+	}
+	now, err := l.Head(r)
+	if err != nil {
+		return Checkpoint{}, false, err
+	}
+	if now.Size == 0 {
+		now.Root = emptyRoot
+	}
+	if then.Size > now.Size {
+		return then, false, nil
+	}
+	var proof tlog.TreeProof
+	if 0 < then.Size && then.Size < now.Size {
+		if proof, err = Prove(r, then.Size, now.Size); err != nil {
+			return Checkpoint{}, false, err
+		}
+	}
+	return then, Checkpoint{Size: now.Size, Root: now.Root}.extends(then, proof), nil
+}
+
+// open returns the content of a checkpoint that a key of this log signed.
+func (l *Log) open(r kv.Reader, checkpoint string) (then Checkpoint, err error) {
+	chain, err := l.readChain(r)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	then, err = OpenCheckpoint(checkpoint, l.VerifierKey())
+	for _, key := range chain.keys {
+		if err == nil {
+			break
+		}
+		then, err = OpenCheckpoint(checkpoint, key)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	return then, err
+}
+
 // parseCheckpoint parses the text of a checkpoint, which may be followed by signatures or other
 // lines.
 func parseCheckpoint(text string) (Checkpoint, error) {

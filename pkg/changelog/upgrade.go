@@ -3,7 +3,6 @@ package changelog
 import (
 	"fmt"
 
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -89,44 +88,9 @@ func CopyFirst(first kv.Reader, put func(key, value []byte) error, copied func()
 // Includes fails unless the log extends a checkpoint: a key of this log signed the checkpoint, even one
 // that was replaced since, and its first entries are those that the checkpoint describes.
 func (l *Log) Includes(r kv.Reader, checkpoint string) error {
-	then, err := l.open(r, checkpoint)
-	if err != nil {
-		return err
+	then, extended, err := l.Extends(r, checkpoint)
+	if err == nil && !extended {
+		err = fmt.Errorf("the log has no head with the %d entries of the checkpoint", then.Size)
 	}
-	now, err := l.Head(r)
-	if err != nil {
-		return err
-	}
-	if now.Size == 0 {
-		now.Root = emptyRoot
-	}
-	if then.Size > now.Size {
-		return fmt.Errorf("the log has %d entries, and the checkpoint has %d", now.Size, then.Size)
-	}
-	var proof tlog.TreeProof
-	if 0 < then.Size && then.Size < now.Size {
-		if proof, err = Prove(r, then.Size, now.Size); err != nil {
-			return err
-		}
-	}
-	if !(Checkpoint{Size: now.Size, Root: now.Root}.extends(then, proof)) {
-		return fmt.Errorf("the first %d entries of the log are not those of the checkpoint", then.Size)
-	}
-	return nil
-}
-
-// open returns the content of a checkpoint that a key of this log signed.
-func (l *Log) open(r kv.Reader, checkpoint string) (then Checkpoint, err error) {
-	chain, err := l.readChain(r)
-	if err != nil {
-		return Checkpoint{}, err
-	}
-	then, err = OpenCheckpoint(checkpoint, l.VerifierKey())
-	for _, key := range chain.keys {
-		if err == nil {
-			break
-		}
-		then, err = OpenCheckpoint(checkpoint, key)
-	}
-	return then, err
+	return err
 }

@@ -149,19 +149,9 @@ func New(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
 
 // open opens the vault without the comparison with the change log.
 func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) {
-	if err := cfg.Check(); err != nil {
-		return nil, fmt.Errorf("check configuration: %w", err)
-	}
-	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
+	store, keys, err := openStore(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	keys, err := keyring.Open(ctx, store, cfg.Keys.Providers(), purpose)
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	if err := keys.Authenticate(store); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, err
 	}
 	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
@@ -169,6 +159,25 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 		return nil, errors.Join(err, store.Close())
 	}
 	return v, nil
+}
+
+// openStore opens the data file and the keys.
+func openStore(ctx context.Context, cfg Config) (*boltkv.DB, *keyring.Keyring, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, nil, fmt.Errorf("check configuration: %w", err)
+	}
+	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open store: %w", err)
+	}
+	keys, err := keyring.Open(ctx, store, cfg.Keys.Providers(), purpose)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	if err := keys.Authenticate(store); err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return store, keys, nil
 }
 
 // assemble completes the vault over an open store.
@@ -223,12 +232,13 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 	vaultv1.RegisterKeyringServiceServer(r, keyringService{
 		Server: keyadmin.NewServer(v.admin, vaultv1.KeyringService_RotateKeyring_FullMethodName),
 	})
+	vaultv1.RegisterMaintenanceServiceServer(r, maintenanceService{Restores: api.NewRestores(v.secrets.Restores())})
 }
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
 	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors())
-	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector()) {
+	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector(), v.secrets.Restores().Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

@@ -31,8 +31,9 @@ type Kit struct {
 // A Client makes calls as one caller.
 type Client struct {
 	vaultv1.VaultServiceClient
-	Keyring vaultv1.KeyringServiceClient
-	Subject string
+	Keyring     vaultv1.KeyringServiceClient
+	Maintenance vaultv1.MaintenanceServiceClient
+	Subject     string
 }
 
 // New starts a vault with an empty store.
@@ -67,5 +68,5 @@ func (k *Kit) Start(t testing.TB) {
 func (k *Kit) As(t testing.TB, caller servertest.Caller) Client {
 	t.Helper()
 	conn := k.Env.Dial(t, k.Running.Addr, caller)
-	return Client{vaultv1.NewVaultServiceClient(conn), vaultv1.NewKeyringServiceClient(conn), caller.Subject}
+	return Client{vaultv1.NewVaultServiceClient(conn), vaultv1.NewKeyringServiceClient(conn), vaultv1.NewMaintenanceServiceClient(conn), caller.Subject}
 }

@@ -68,7 +68,7 @@ func bindRequestFromProto(workspace string, req *vaultv1.BindSecretRequest) (sec
 		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Port: uint16(req.GetPort()),
 		Operation: req.GetOperationId(), Version: req.GetVersion(),
 		Purpose:  secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
-		Rehearse: req.GetValidateOnly(),
+		Restored: req.GetRestored(), Rehearse: req.GetValidateOnly(),
 	}
 	if len(req.GetChains()) > 0 && bind.Usage != secret.Key {
 		return secret.BindRequest{}, fault.Field("chains", "must be empty unless the usage is KEY")

@@ -18,7 +18,8 @@ func (s *Server) GetCheckpoint(ctx context.Context, _ *vaultv1.GetCheckpointRequ
 		return nil, err
 	}
 	return &vaultv1.GetCheckpointResponse{
-		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions, Epoch: s.secrets.Epoch(), Run: s.secrets.Run(),
+		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions,
+		Epoch: s.secrets.Epoch(), Run: s.secrets.Run(), RestorePending: s.secrets.Restores().Last().Pending(),
 	}, nil
 }
 
@@ -31,8 +32,14 @@ func (s *Server) ProveConsistency(ctx context.Context, req *vaultv1.ProveConsist
 	return &vaultv1.ProveConsistencyResponse{Hashes: each(proof, func(h tlog.Hash) []byte { return h[:] })}, nil
 }
 
-// WitnessCheckpoint keeps the head of the calling resolver's change log.
+// WitnessCheckpoint keeps the head of the calling resolver's change log. A lost head of the vault's own log
+// counts even if the head of the resolver is refused.
 func (s *Server) WitnessCheckpoint(ctx context.Context, req *vaultv1.WitnessCheckpointRequest) (*vaultv1.WitnessCheckpointResponse, error) {
+	if lost := req.GetLostCheckpoint(); lost != "" {
+		if err := s.secrets.Restores().Lost(ctx, holder(ctx), lost, server.Author(ctx, req.GetParent(), "")); err != nil {
+			return nil, err
+		}
+	}
 	size, witnessed, err := s.heads.Report(ctx, holder(ctx), witness.Report{
 		Claim: changelog.Claim{
 			SignedHead:  changelog.SignedHead{Key: req.GetVerifierKey(), Checkpoint: req.GetCheckpoint()},

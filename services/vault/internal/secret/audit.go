@@ -8,23 +8,28 @@ import (
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
-// Rows describes the logged rows to an auditor: those of secrets, and the settings of workspaces.
+// Rows describes the logged rows to an auditor: those of secrets, the settings of workspaces, and the last
+// restore.
 type Rows struct{}
 
 var _ audit.Resources = Rows{}
 
 // Spaces implements [audit.Resources].
 func (Rows) Spaces() []kv.Range {
-	return []kv.Range{allSecrets(kv.NewKey(spaceSecret), 0), kv.Prefix(kv.NewKey(spaceSealing), 0)}
+	return []kv.Range{allSecrets(kv.NewKey(spaceSecret), 0), kv.Prefix(kv.NewKey(spaceSealing), 0), kv.Prefix(restore.Key(), 0)}
 }
 
 // Own implements [audit.Resources].
 func (Rows) Own(of string) (kv.Key, error) {
 	if name, err := ParseName(of); err == nil {
 		return secretKey(name), nil
+	}
+	if of == restore.Resource {
+		return restore.Key(), nil
 	}
 	scope, found := strings.CutSuffix(of, "/sealing")
 	if workspace, err := resource.ParseWorkspace(scope); found && err == nil {
@@ -35,6 +40,10 @@ func (Rows) Own(of string) (kv.Key, error) {
 
 // Resource implements [audit.Resources].
 func (Rows) Resource(own kv.Pair) (audit.Resource, error) {
+	if bytes.Equal(own.Key, restore.Key()) {
+		last, err := restore.Parse(own.Value)
+		return audit.Resource{Name: restore.Resource, Change: last.LastChange}, err
+	}
 	space, rest, err := kv.CutText(own.Key)
 	if err != nil {
 		return audit.Resource{}, err

@@ -12,6 +12,7 @@ import (
 	"github.com/keyward/keyward/pkg/destination"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // maxNamed is the maximum number of versions that a binding names, so that removing the binding
@@ -33,6 +34,8 @@ type BindRequest struct {
 	Version uint32
 	// Purpose is the purpose for which the referrer uses a KEY. Its host is Host.
 	Purpose Purpose
+	// Restored is whether the referrer held the binding before the vault was restored.
+	Restored bool
 	// Rehearse checks the request without binding the secret.
 	Rehearse bool
 }
@@ -50,7 +53,7 @@ var errRehearsed = errors.New("rehearsed")
 // come from its value, which Bind decrypts; only [Facts] are stored. A rehearsal is checked and
 // counted like any other request, but binds nothing. Bind fails with SECRET_NOT_FOUND,
 // SECRET_EXPIRED, VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
-// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, or KEY_NOT_SHARED.
+// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, KEY_NOT_SHARED, or RESTORE_PENDING.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	err = s.write(ctx, func(tx *writes) error {
 		if bound, meant, err = s.bind(tx, call, name, holder, req); err == nil && req.Rehearse {
@@ -114,17 +117,29 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 		if err := req.sameAs(bound); err != nil || !req.adds(bound) && !tracked && !learned {
 			return bound, meant, err
 		}
+		if err := req.held(tx); err != nil {
+			return bound, meant, err
+		}
 		if reports {
 			bound.Purpose = req.purpose()
 		}
 		err = s.reportPort(tx, call, &sec, &bound, req)
-	} else {
+	} else if err = req.held(tx); err == nil {
 		err = bound.begin(tx, &sec, req, now)
 	}
 	if err != nil {
 		return bound, meant, err
 	}
 	return bound, meant, s.writeBinding(tx, call, sec, &bound, req.Version, now)
+}
+
+// held fails with RESTORE_PENDING while changes are held after a restore, unless the referrer held the
+// binding before. A rollback may have lost purposes and bindings with which the request would not agree.
+func (u BindRequest) held(r kv.Reader) error {
+	if u.Restored {
+		return nil
+	}
+	return restore.Held(r)
 }
 
 // begin fills in a new binding and counts it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // A Deletion holds the options of a deletion.
@@ -21,7 +22,7 @@ type Deletion struct {
 
 // Delete removes a secret for good and frees its name. With a grace, [Store.Undelete] brings the
 // secret back until the time that Delete returns. Delete fails with SECRET_NOT_FOUND, with
-// ETAG_MISMATCH, or, without force, with SECRET_IN_USE. Deleting a deleted secret changes nothing,
+// ETAG_MISMATCH, with RESTORE_PENDING, or, without force, with SECRET_IN_USE. Deleting a deleted secret changes nothing,
 // unless it is forced, which purges the secret. A repeated request succeeds, even if the name is in
 // use again.
 func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) (purge time.Time, err error) {
@@ -41,6 +42,9 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) (p
 			return err
 		}
 		if err := sec.checkEtag(d.Etag); err != nil {
+			return err
+		}
+		if err := restore.Held(tx); err != nil {
 			return err
 		}
 		if sec.deleted() {

@@ -10,6 +10,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // # Deletion with a grace
@@ -339,7 +340,11 @@ func (s *Store) lookAt(ctx context.Context, key []byte, name Name, uid string, n
 		case err != nil:
 			return err
 		case sec.purgeDue(now):
-			done, purged = true, true
+			done = true
+			if err := restore.Held(tx); err != nil {
+				return unlessHeld(err)
+			}
+			purged = true
 			call, err := s.because(tx, name)
 			if err != nil {
 				return err

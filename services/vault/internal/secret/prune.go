@@ -11,6 +11,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // # Pruned versions
@@ -18,7 +19,8 @@ import (
 // A secret may keep only its newest versions (keep_versions). Older ones are destroyed as by
 // [Store.Destroy], unless they are in use: the current one, and those that Destroy refuses without
 // force. An update destroys a few in its own transaction. The rest follows in the background: after
-// the update, and once an hour, when versions may no longer be in use. For that, each secret that
+// the update, and once an hour, when versions may no longer be in use, but not while changes are held
+// after a restore. For that, each secret that
 // keeps a number of versions has a row of its own, so that the others need not be read.
 
 const (
@@ -112,8 +114,14 @@ func (s Secret) prunes(r kv.Reader, number uint32, now time.Time) (bool, error) 
 }
 
 // pruneSome destroys versions beyond those to keep, in the transaction of an update and after its
-// entry.
+// entry. It destroys nothing while changes are held after a restore.
 func (s *Store) pruneSome(tx *writes, sec *Secret) error {
+	if sec.KeepVersions == 0 {
+		return nil
+	}
+	if err := restore.Held(tx); err != nil {
+		return unlessHeld(err)
+	}
 	numbers, err := sec.prunable(tx, sec.Updated, maxIdle)
 	if err != nil {
 		return err
@@ -246,6 +254,9 @@ func (s *Store) pruneAgain(ctx context.Context, name Name) (pruned int, err erro
 	now := s.timestamp()
 	err = s.write(ctx, func(tx *writes) error {
 		pruned = 0
+		if err := restore.Held(tx); err != nil {
+			return unlessHeld(err)
+		}
 		sec, err := loadIntact(tx, name)
 		if fault.Is(err, NotFound) {
 			return nil

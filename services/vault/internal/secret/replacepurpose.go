@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
@@ -14,7 +15,8 @@ import (
 const maxMistaken = 20
 
 // ReplacePurpose replaces the purpose of a KEY. It fails with KEY_PURPOSE_FIXED once the KEY has
-// decrypted a message or created 20 messages, and if the change adds chains to those that remain.
+// decrypted a message or created 20 messages, and if the change adds chains to those that remain. It fails
+// with RESTORE_PENDING while changes are held.
 //
 // MinCost is the minimum number of iterations of derivations among the new chains. If it is nil,
 // the minimum of the old purpose remains.
@@ -33,6 +35,9 @@ func (s *Store) ReplacePurpose(ctx context.Context, call Call, name Name, etag s
 		before, err := loadIntact(tx, name)
 		if err == nil {
 			err = before.checkEtag(etag)
+		}
+		if err == nil {
+			err = restore.Held(tx)
 		}
 		if err != nil {
 			return err

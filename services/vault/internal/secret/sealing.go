@@ -10,6 +10,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
@@ -71,7 +72,7 @@ func (s *Store) Sealing(ctx context.Context, workspace string) (Sealing, error) 
 }
 
 // SetSealing changes whether a workspace requires sealed values. A call that changes nothing is
-// not logged. It fails with ETAG_MISMATCH, and with PERMISSION_DENIED if anyone but a super admin
+// not logged. It fails with ETAG_MISMATCH, with RESTORE_PENDING, and with PERMISSION_DENIED if anyone but a super admin
 // removes the requirement.
 func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, change SealingChange) (Sealing, error) {
 	now := s.timestamp()
@@ -85,6 +86,9 @@ func (s *Store) SetSealing(ctx context.Context, call Call, workspace string, cha
 			return err
 		}
 		if err := change.check(setting, call.Author.Reason); err != nil {
+			return err
+		}
+		if err := restore.Held(tx); err != nil {
 			return err
 		}
 		if change.Required != setting.Required {

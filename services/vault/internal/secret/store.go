@@ -20,6 +20,7 @@ import (
 	"github.com/keyward/keyward/pkg/quota"
 	"github.com/keyward/keyward/pkg/replay"
 	"github.com/keyward/keyward/pkg/search"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 	"github.com/keyward/keyward/services/vault/internal/sealing"
 )
 
@@ -70,10 +71,10 @@ type Store struct {
 	checks   *quota.Limiter         // of values, by uid
 	grace    time.Duration
 
-	epoch   string // identifies this run; see Position
-	run     string
-	commits *commits
-	reach   uint64
+	restores *restore.Events
+	run      string // identifies this run; see Position
+	commits  *commits
+	reach    uint64
 
 	compared audit.Compared[comparison]
 	alarm    *audit.Alarm
@@ -138,7 +139,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	if s.checks, err = newChecks(s); err != nil {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
-	if s.epoch, err = s.newUID(); err != nil {
+	if s.restores, err = OpenRestores(ctx, s.kv, s.log, s.now, s.logger); err != nil {
 		return nil, err
 	}
 	if s.run, err = s.newUID(); err != nil {

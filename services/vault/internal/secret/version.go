@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // inUseAge is how long a version counts as in use after its last use and after its replacement:
@@ -63,8 +64,8 @@ func (v *Version) setState(to State) (changed bool, err error) {
 	return changed, nil
 }
 
-// Destroy removes the value of a version and its metadata for good. Without force, it fails with
-// VERSION_IN_USE for a recently used version, and, if the secret is bound, for the current
+// Destroy removes the value of a version and its metadata for good. It fails with
+// RESTORE_PENDING and, without force, with VERSION_IN_USE for a recently used version, and, if the secret is bound, for the current
 // version, for one that was current a short time ago, and for one that a binding pins. Destroying
 // a destroyed version changes nothing and is not logged.
 func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Deletion) (Version, error) {
@@ -72,6 +73,9 @@ func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Dele
 	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx *writes, sec *Secret, v *Version) (bool, error) {
 		if v.State == Destroyed {
 			return false, nil
+		}
+		if err := restore.Held(tx); err != nil {
+			return false, err
 		}
 		if !d.Force {
 			if err := v.idle(tx, *sec, now); err != nil {

@@ -26,9 +26,10 @@ const (
 
 // A Position is a place in the change log.
 type Position struct {
-	// Epoch identifies the run of the vault. A store is restored while no vault runs on it, and the
-	// history of a restored store differs from what watchers received. Positions are therefore valid
-	// only within one run, and no one has to announce a restore to the vault.
+	// Epoch identifies the history of the store. It lasts across restarts. The history of a restored
+	// store differs from what watchers received, so each restore begins another epoch (package
+	// restore). A data file that someone replaced by an earlier one, without saying so, keeps the
+	// epoch. Watchers notice that by the heads of the log.
 	Epoch string
 	// Sequence is the number of changes before this place.
 	Sequence uint64
@@ -59,9 +60,9 @@ type Message struct {
 
 // Watch sends the changes in a workspace, or in all workspaces for [resource.Any], after a
 // position, or from now on if the position is nil. It sends something a few times a second, until
-// ctx ends or send fails. It fails with POSITION_OUT_OF_RANGE for a position of another run, and
-// for a position that is too far behind, initially or because send is too slow. It holds no
-// transaction open between messages.
+// ctx ends or send fails. It fails with POSITION_OUT_OF_RANGE for a position of another epoch, also
+// when a restore is found meanwhile, for a position behind the end of the log, and for one that is too
+// far back, initially or because send is too slow. It holds no transaction open between messages.
 func (s *Store) Watch(ctx context.Context, workspace string, from *Position, send func(Message) error) error {
 	scope := ""
 	if workspace != resource.Any {
@@ -136,21 +137,21 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 	return at, nil // the first read of the log checks whether it is in reach
 }
 
-// Epoch identifies this run of the vault; see [Position].
-func (s *Store) Epoch() string { return s.epoch }
+// Epoch identifies the history of the store; see [Position].
+func (s *Store) Epoch() string { return s.restores.Epoch() }
 
 // Run identifies this run of the vault.
 func (s *Store) Run() string { return s.run }
 
 // committed returns a position before which all changes are visible to a view that begins now.
 func (s *Store) committed() Position {
-	return Position{Epoch: s.epoch, Sequence: s.commits.size.Load(), Run: s.run}
+	return Position{Epoch: s.Epoch(), Sequence: s.commits.size.Load(), Run: s.run}
 }
 
 // position returns the position up to which r sees all changes.
 func (s *Store) position(r kv.Reader) (Position, error) {
 	size, err := changelog.Size(r)
-	return Position{Epoch: s.epoch, Sequence: size, Run: s.run}, err
+	return Position{Epoch: s.Epoch(), Sequence: size, Run: s.run}, err
 }
 
 // catchUp sends the changes after a position, and returns the position after them.
@@ -175,6 +176,9 @@ func (s *Store) catchUp(ctx context.Context, scope string, at Position, send fun
 func (s *Store) poll(ctx context.Context, scope string, at Position) (m Message, more bool, err error) {
 	var entries []changelog.Entry
 	m.Position = at
+	if at.Epoch != s.Epoch() {
+		return Message{}, false, outOfRange()
+	}
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		size, err := changelog.Size(r)
 		if err != nil {
@@ -223,7 +227,7 @@ func matters(e changelog.Entry) bool {
 
 func outOfRange() error {
 	return fault.New(fault.OutOfRange, PositionOutOfRange,
-		"the position is too old or belongs to another run of the vault; drop cached values and start without a position")
+		"the position is too old or belongs to another epoch of the vault; drop cached values and start without a position")
 }
 
 // commits wakes goroutines that wait for changes of the store. The zero value is ready to use.

@@ -28,6 +28,8 @@
 //	d/{time}{workspace}/{id}/{uid}       nothing                       when to look at a deleted secret
 //	o/                                   Count                         after how many entries of the log to
 //	                                                                   remove outdated rows of lc
+//	epoch/                               Epoch                         the epoch before the first restore
+//	restore/                             Restore   empty               the last restore
 //
 // The listings of a deleted secret remain, because its entries do. A list of secrets therefore scans
 // groups of keys ([kv.Range]), which passes over all rows but the first of a name.
@@ -57,7 +59,7 @@
 //     So the newest entry of the name is that of the row, or there is no row. Of the row of a version,
 //     it states all but the wrap of the data key (key_id and wrapped_key), because data keys are
 //     wrapped again without an entry. Entries of earlier releases state the whole row.
-//   - Whatever must exist is named in the secret's row: the number of versions, the state of
+//   - Whatever must exist is named in the secret's row: the numbers of versions, the state of
 //     each, and for each version that was rewritten, the entry that did it. An old row of a
 //     version, or a missing one, contradicts the secret's row. The same is true of the holders
 //     of bindings and of the number of referrers.

@@ -28,3 +28,6 @@ func (m *Value) Unknown() []byte { return m.unknownFields }
 
 // Unknown returns the fields that this program does not know.
 func (m *Facts) Unknown() []byte { return m.unknownFields }
+
+// Unknown returns the fields that this program does not know.
+func (m *Restore) Unknown() []byte { return m.unknownFields }

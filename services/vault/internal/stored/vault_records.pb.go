@@ -334,8 +334,12 @@ type Secret struct {
 	// Calls of CheckSecretValue with another value: for the last version, and for all earlier ones.
 	CheckFailures        uint32 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
 	EarlierCheckFailures uint32 `protobuf:"varint,49,opt,name=earlier_check_failures,json=earlierCheckFailures,proto3" json:"earlier_check_failures,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// The number of restores of the vault at the time of the last version.
+	Restores uint32 `protobuf:"varint,50,opt,name=restores,proto3" json:"restores,omitempty"`
+	// The version numbers below the last that no version has, in order.
+	Skipped       []*Span `protobuf:"bytes,51,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Secret) Reset() {
@@ -599,6 +603,20 @@ func (x *Secret) GetEarlierCheckFailures() uint32 {
 	return 0
 }
 
+func (x *Secret) GetRestores() uint32 {
+	if x != nil {
+		return x.Restores
+	}
+	return 0
+}
+
+func (x *Secret) GetSkipped() []*Span {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
+}
+
 // The fields of a Secret that a list shows. It decodes the encoding of a Secret, and leaves the
 // messages in it encoded.
 type ListedSecret struct {
@@ -636,6 +654,8 @@ type ListedSecret struct {
 	Purged               int64                  `protobuf:"fixed64,47,opt,name=purged,proto3" json:"purged,omitempty"`
 	CheckFailures        uint32                 `protobuf:"varint,48,opt,name=check_failures,json=checkFailures,proto3" json:"check_failures,omitempty"`
 	EarlierCheckFailures uint32                 `protobuf:"varint,49,opt,name=earlier_check_failures,json=earlierCheckFailures,proto3" json:"earlier_check_failures,omitempty"`
+	Restores             uint32                 `protobuf:"varint,50,opt,name=restores,proto3" json:"restores,omitempty"`
+	Skipped              [][]byte               `protobuf:"bytes,51,rep,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -899,6 +919,20 @@ func (x *ListedSecret) GetEarlierCheckFailures() uint32 {
 		return x.EarlierCheckFailures
 	}
 	return 0
+}
+
+func (x *ListedSecret) GetRestores() uint32 {
+	if x != nil {
+		return x.Restores
+	}
+	return 0
+}
+
+func (x *ListedSecret) GetSkipped() [][]byte {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
 }
 
 type Purpose struct {
@@ -2182,12 +2216,242 @@ func (x *Rewrap) GetKey() string {
 	return ""
 }
 
+// The epoch of a vault that was never restored.
+type Epoch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         string                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Epoch) Reset() {
+	*x = Epoch{}
+	mi := &file_vault_records_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Epoch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Epoch) ProtoMessage() {}
+
+func (x *Epoch) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_records_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Epoch.ProtoReflect.Descriptor instead.
+func (*Epoch) Descriptor() ([]byte, []int) {
+	return file_vault_records_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Epoch) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+// The last restore of the vault.
+type Restore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequence number of the newest entry about restores.
+	LastChange uint64 `protobuf:"varint,1,opt,name=last_change,json=lastChange,proto3" json:"last_change,omitempty"`
+	Time       int64  `protobuf:"fixed64,2,opt,name=time,proto3" json:"time,omitempty"`
+	Epoch      string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Reason     string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The signed head from which the log continues.
+	Checkpoint string `protobuf:"bytes,5,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The signed heads that are known to be lost, newest first.
+	Lost []string `protobuf:"bytes,6,rep,name=lost,proto3" json:"lost,omitempty"`
+	// The number of entries of the largest head that was ever known to be lost.
+	LargestLost uint64 `protobuf:"varint,7,opt,name=largest_lost,json=largestLost,proto3" json:"largest_lost,omitempty"`
+	// The number of restores, and of lost heads that were reported after one.
+	Restores uint32 `protobuf:"varint,8,opt,name=restores,proto3" json:"restores,omitempty"`
+	// The lowest number of a version that is added to a secret that is older.
+	FirstVersion uint32            `protobuf:"varint,9,opt,name=first_version,json=firstVersion,proto3" json:"first_version,omitempty"`
+	Resolvers    []*Reconciliation `protobuf:"bytes,10,rep,name=resolvers,proto3" json:"resolvers,omitempty"`
+	// When a super admin released what was held; unset before.
+	Released      int64 `protobuf:"fixed64,11,opt,name=released,proto3" json:"released,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Restore) Reset() {
+	*x = Restore{}
+	mi := &file_vault_records_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Restore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Restore) ProtoMessage() {}
+
+func (x *Restore) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_records_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Restore.ProtoReflect.Descriptor instead.
+func (*Restore) Descriptor() ([]byte, []int) {
+	return file_vault_records_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Restore) GetLastChange() uint64 {
+	if x != nil {
+		return x.LastChange
+	}
+	return 0
+}
+
+func (x *Restore) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Restore) GetEpoch() string {
+	if x != nil {
+		return x.Epoch
+	}
+	return ""
+}
+
+func (x *Restore) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Restore) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *Restore) GetLost() []string {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+func (x *Restore) GetLargestLost() uint64 {
+	if x != nil {
+		return x.LargestLost
+	}
+	return 0
+}
+
+func (x *Restore) GetRestores() uint32 {
+	if x != nil {
+		return x.Restores
+	}
+	return 0
+}
+
+func (x *Restore) GetFirstVersion() uint32 {
+	if x != nil {
+		return x.FirstVersion
+	}
+	return 0
+}
+
+func (x *Restore) GetResolvers() []*Reconciliation {
+	if x != nil {
+		return x.Resolvers
+	}
+	return nil
+}
+
+func (x *Restore) GetReleased() int64 {
+	if x != nil {
+		return x.Released
+	}
+	return 0
+}
+
+// A resolver that held bindings when the vault was restored.
+type Reconciliation struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Resolver string                 `protobuf:"bytes,1,opt,name=resolver,proto3" json:"resolver,omitempty"`
+	// When it had bound again what it needs; unset before.
+	Reconciled    int64 `protobuf:"fixed64,2,opt,name=reconciled,proto3" json:"reconciled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reconciliation) Reset() {
+	*x = Reconciliation{}
+	mi := &file_vault_records_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reconciliation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reconciliation) ProtoMessage() {}
+
+func (x *Reconciliation) ProtoReflect() protoreflect.Message {
+	mi := &file_vault_records_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reconciliation.ProtoReflect.Descriptor instead.
+func (*Reconciliation) Descriptor() ([]byte, []int) {
+	return file_vault_records_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Reconciliation) GetResolver() string {
+	if x != nil {
+		return x.Resolver
+	}
+	return ""
+}
+
+func (x *Reconciliation) GetReconciled() int64 {
+	if x != nil {
+		return x.Reconciled
+	}
+	return 0
+}
+
 var File_vault_records_proto protoreflect.FileDescriptor
 
 const file_vault_records_proto_rawDesc = "" +
 	"\n" +
-	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\xbe\n" +
-	"\n" +
+	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\x93\v\n" +
 	"\x06Secret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -2227,10 +2491,12 @@ const file_vault_records_proto_rawDesc = "" +
 	"\adeleted\x18. \x01(\x10R\adeleted\x12\x16\n" +
 	"\x06purged\x18/ \x01(\x10R\x06purged\x12%\n" +
 	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x124\n" +
-	"\x16earlier_check_failures\x181 \x01(\rR\x14earlierCheckFailures\x1a9\n" +
+	"\x16earlier_check_failures\x181 \x01(\rR\x14earlierCheckFailures\x12\x1a\n" +
+	"\brestores\x182 \x01(\rR\brestores\x127\n" +
+	"\askipped\x183 \x03(\v2\x1d.keyward.vault.stored.v1.SpanR\askipped\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\t\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\t\n" +
 	"\fListedSecret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -2270,7 +2536,9 @@ const file_vault_records_proto_rawDesc = "" +
 	"\adeleted\x18. \x01(\x10R\adeleted\x12\x16\n" +
 	"\x06purged\x18/ \x01(\x10R\x06purged\x12%\n" +
 	"\x0echeck_failures\x180 \x01(\rR\rcheckFailures\x124\n" +
-	"\x16earlier_check_failures\x181 \x01(\rR\x14earlierCheckFailures\x1a9\n" +
+	"\x16earlier_check_failures\x181 \x01(\rR\x14earlierCheckFailures\x12\x1a\n" +
+	"\brestores\x182 \x01(\rR\brestores\x12\x18\n" +
+	"\askipped\x183 \x03(\fR\askipped\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x01\n" +
@@ -2395,7 +2663,30 @@ const file_vault_records_proto_rawDesc = "" +
 	"\x06failed\x18\b \x01(\x04R\x06failed\x12\x12\n" +
 	"\x04rate\x18\t \x01(\rR\x04rate\x12\x10\n" +
 	"\x03key\x18\n" +
-	" \x01(\tR\x03key*o\n" +
+	" \x01(\tR\x03key\"\x1d\n" +
+	"\x05Epoch\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\tR\x05epoch\"\xe7\x02\n" +
+	"\aRestore\x12\x1f\n" +
+	"\vlast_change\x18\x01 \x01(\x04R\n" +
+	"lastChange\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x10R\x04time\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\tR\x05epoch\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x05 \x01(\tR\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04lost\x18\x06 \x03(\tR\x04lost\x12!\n" +
+	"\flargest_lost\x18\a \x01(\x04R\vlargestLost\x12\x1a\n" +
+	"\brestores\x18\b \x01(\rR\brestores\x12#\n" +
+	"\rfirst_version\x18\t \x01(\rR\ffirstVersion\x12E\n" +
+	"\tresolvers\x18\n" +
+	" \x03(\v2'.keyward.vault.stored.v1.ReconciliationR\tresolvers\x12\x1a\n" +
+	"\breleased\x18\v \x01(\x10R\breleased\"L\n" +
+	"\x0eReconciliation\x12\x1a\n" +
+	"\bresolver\x18\x01 \x01(\tR\bresolver\x12\x1e\n" +
+	"\n" +
+	"reconciled\x18\x02 \x01(\x10R\n" +
+	"reconciled*o\n" +
 	"\x05Usage\x12\x15\n" +
 	"\x11USAGE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUSAGE_KEY\x10\x01\x12\x13\n" +
@@ -2435,35 +2726,38 @@ func file_vault_records_proto_rawDescGZIP() []byte {
 }
 
 var file_vault_records_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_vault_records_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_vault_records_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_vault_records_proto_goTypes = []any{
-	(Usage)(0),           // 0: keyward.vault.stored.v1.Usage
-	(State)(0),           // 1: keyward.vault.stored.v1.State
-	(Algorithm)(0),       // 2: keyward.vault.stored.v1.Algorithm
-	(EarlierUse)(0),      // 3: keyward.vault.stored.v1.EarlierUse
-	(RewrapState)(0),     // 4: keyward.vault.stored.v1.RewrapState
-	(*Secret)(nil),       // 5: keyward.vault.stored.v1.Secret
-	(*ListedSecret)(nil), // 6: keyward.vault.stored.v1.ListedSecret
-	(*Purpose)(nil),      // 7: keyward.vault.stored.v1.Purpose
-	(*Holder)(nil),       // 8: keyward.vault.stored.v1.Holder
-	(*Replacement)(nil),  // 9: keyward.vault.stored.v1.Replacement
-	(*Rewrite)(nil),      // 10: keyward.vault.stored.v1.Rewrite
-	(*Span)(nil),         // 11: keyward.vault.stored.v1.Span
-	(*Version)(nil),      // 12: keyward.vault.stored.v1.Version
-	(*Value)(nil),        // 13: keyward.vault.stored.v1.Value
-	(*Facts)(nil),        // 14: keyward.vault.stored.v1.Facts
-	(*Binding)(nil),      // 15: keyward.vault.stored.v1.Binding
-	(*Count)(nil),        // 16: keyward.vault.stored.v1.Count
-	(*Nonces)(nil),       // 17: keyward.vault.stored.v1.Nonces
-	(*Uses)(nil),         // 18: keyward.vault.stored.v1.Uses
-	(*Printed)(nil),      // 19: keyward.vault.stored.v1.Printed
-	(*Sealing)(nil),      // 20: keyward.vault.stored.v1.Sealing
-	(*Detail)(nil),       // 21: keyward.vault.stored.v1.Detail
-	(*Rewrap)(nil),       // 22: keyward.vault.stored.v1.Rewrap
-	nil,                  // 23: keyward.vault.stored.v1.Secret.LabelsEntry
-	nil,                  // 24: keyward.vault.stored.v1.ListedSecret.LabelsEntry
-	nil,                  // 25: keyward.vault.stored.v1.Detail.OldLabelsEntry
-	nil,                  // 26: keyward.vault.stored.v1.Detail.NewLabelsEntry
+	(Usage)(0),             // 0: keyward.vault.stored.v1.Usage
+	(State)(0),             // 1: keyward.vault.stored.v1.State
+	(Algorithm)(0),         // 2: keyward.vault.stored.v1.Algorithm
+	(EarlierUse)(0),        // 3: keyward.vault.stored.v1.EarlierUse
+	(RewrapState)(0),       // 4: keyward.vault.stored.v1.RewrapState
+	(*Secret)(nil),         // 5: keyward.vault.stored.v1.Secret
+	(*ListedSecret)(nil),   // 6: keyward.vault.stored.v1.ListedSecret
+	(*Purpose)(nil),        // 7: keyward.vault.stored.v1.Purpose
+	(*Holder)(nil),         // 8: keyward.vault.stored.v1.Holder
+	(*Replacement)(nil),    // 9: keyward.vault.stored.v1.Replacement
+	(*Rewrite)(nil),        // 10: keyward.vault.stored.v1.Rewrite
+	(*Span)(nil),           // 11: keyward.vault.stored.v1.Span
+	(*Version)(nil),        // 12: keyward.vault.stored.v1.Version
+	(*Value)(nil),          // 13: keyward.vault.stored.v1.Value
+	(*Facts)(nil),          // 14: keyward.vault.stored.v1.Facts
+	(*Binding)(nil),        // 15: keyward.vault.stored.v1.Binding
+	(*Count)(nil),          // 16: keyward.vault.stored.v1.Count
+	(*Nonces)(nil),         // 17: keyward.vault.stored.v1.Nonces
+	(*Uses)(nil),           // 18: keyward.vault.stored.v1.Uses
+	(*Printed)(nil),        // 19: keyward.vault.stored.v1.Printed
+	(*Sealing)(nil),        // 20: keyward.vault.stored.v1.Sealing
+	(*Detail)(nil),         // 21: keyward.vault.stored.v1.Detail
+	(*Rewrap)(nil),         // 22: keyward.vault.stored.v1.Rewrap
+	(*Epoch)(nil),          // 23: keyward.vault.stored.v1.Epoch
+	(*Restore)(nil),        // 24: keyward.vault.stored.v1.Restore
+	(*Reconciliation)(nil), // 25: keyward.vault.stored.v1.Reconciliation
+	nil,                    // 26: keyward.vault.stored.v1.Secret.LabelsEntry
+	nil,                    // 27: keyward.vault.stored.v1.ListedSecret.LabelsEntry
+	nil,                    // 28: keyward.vault.stored.v1.Detail.OldLabelsEntry
+	nil,                    // 29: keyward.vault.stored.v1.Detail.NewLabelsEntry
 }
 var file_vault_records_proto_depIdxs = []int32{
 	0,  // 0: keyward.vault.stored.v1.Secret.usage:type_name -> keyward.vault.stored.v1.Usage
@@ -2474,25 +2768,27 @@ var file_vault_records_proto_depIdxs = []int32{
 	10, // 5: keyward.vault.stored.v1.Secret.rewrites:type_name -> keyward.vault.stored.v1.Rewrite
 	11, // 6: keyward.vault.stored.v1.Secret.destroyed:type_name -> keyward.vault.stored.v1.Span
 	3,  // 7: keyward.vault.stored.v1.Secret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
-	23, // 8: keyward.vault.stored.v1.Secret.labels:type_name -> keyward.vault.stored.v1.Secret.LabelsEntry
-	0,  // 9: keyward.vault.stored.v1.ListedSecret.usage:type_name -> keyward.vault.stored.v1.Usage
-	1,  // 10: keyward.vault.stored.v1.ListedSecret.state:type_name -> keyward.vault.stored.v1.State
-	3,  // 11: keyward.vault.stored.v1.ListedSecret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
-	24, // 12: keyward.vault.stored.v1.ListedSecret.labels:type_name -> keyward.vault.stored.v1.ListedSecret.LabelsEntry
-	1,  // 13: keyward.vault.stored.v1.Version.state:type_name -> keyward.vault.stored.v1.State
-	13, // 14: keyward.vault.stored.v1.Version.value:type_name -> keyward.vault.stored.v1.Value
-	14, // 15: keyward.vault.stored.v1.Version.facts:type_name -> keyward.vault.stored.v1.Facts
-	2,  // 16: keyward.vault.stored.v1.Value.algorithm:type_name -> keyward.vault.stored.v1.Algorithm
-	0,  // 17: keyward.vault.stored.v1.Binding.usage:type_name -> keyward.vault.stored.v1.Usage
-	7,  // 18: keyward.vault.stored.v1.Binding.purpose:type_name -> keyward.vault.stored.v1.Purpose
-	25, // 19: keyward.vault.stored.v1.Detail.old_labels:type_name -> keyward.vault.stored.v1.Detail.OldLabelsEntry
-	26, // 20: keyward.vault.stored.v1.Detail.new_labels:type_name -> keyward.vault.stored.v1.Detail.NewLabelsEntry
-	4,  // 21: keyward.vault.stored.v1.Rewrap.state:type_name -> keyward.vault.stored.v1.RewrapState
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	26, // 8: keyward.vault.stored.v1.Secret.labels:type_name -> keyward.vault.stored.v1.Secret.LabelsEntry
+	11, // 9: keyward.vault.stored.v1.Secret.skipped:type_name -> keyward.vault.stored.v1.Span
+	0,  // 10: keyward.vault.stored.v1.ListedSecret.usage:type_name -> keyward.vault.stored.v1.Usage
+	1,  // 11: keyward.vault.stored.v1.ListedSecret.state:type_name -> keyward.vault.stored.v1.State
+	3,  // 12: keyward.vault.stored.v1.ListedSecret.earlier_use:type_name -> keyward.vault.stored.v1.EarlierUse
+	27, // 13: keyward.vault.stored.v1.ListedSecret.labels:type_name -> keyward.vault.stored.v1.ListedSecret.LabelsEntry
+	1,  // 14: keyward.vault.stored.v1.Version.state:type_name -> keyward.vault.stored.v1.State
+	13, // 15: keyward.vault.stored.v1.Version.value:type_name -> keyward.vault.stored.v1.Value
+	14, // 16: keyward.vault.stored.v1.Version.facts:type_name -> keyward.vault.stored.v1.Facts
+	2,  // 17: keyward.vault.stored.v1.Value.algorithm:type_name -> keyward.vault.stored.v1.Algorithm
+	0,  // 18: keyward.vault.stored.v1.Binding.usage:type_name -> keyward.vault.stored.v1.Usage
+	7,  // 19: keyward.vault.stored.v1.Binding.purpose:type_name -> keyward.vault.stored.v1.Purpose
+	28, // 20: keyward.vault.stored.v1.Detail.old_labels:type_name -> keyward.vault.stored.v1.Detail.OldLabelsEntry
+	29, // 21: keyward.vault.stored.v1.Detail.new_labels:type_name -> keyward.vault.stored.v1.Detail.NewLabelsEntry
+	4,  // 22: keyward.vault.stored.v1.Rewrap.state:type_name -> keyward.vault.stored.v1.RewrapState
+	25, // 23: keyward.vault.stored.v1.Restore.resolvers:type_name -> keyward.vault.stored.v1.Reconciliation
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_vault_records_proto_init() }
@@ -2506,7 +2802,7 @@ func file_vault_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vault_records_proto_rawDesc), len(file_vault_records_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
