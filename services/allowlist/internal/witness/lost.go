@@ -10,7 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/kv"
+	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
@@ -94,13 +96,18 @@ func (w *Witness) reportOneLost(ctx context.Context, checkpoint string) error {
 	}
 	req.LostCheckpoint = checkpoint
 	res, err := w.vault.WitnessCheckpoint(ctx, req)
-	if err != nil {
+	switch {
+	case client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD):
+		// It was another vault, or its backup is from before its log got the key.
+		w.logger.WarnContext(ctx, "the vault does not know the key of the head that it lacks, so it holds no changes while its bindings are restored")
+	case err != nil:
 		return fmt.Errorf("report lost head: %w", err)
+	default:
+		if w.size = res.GetSize(); !res.GetWitnessed() {
+			return errors.New("report lost head: the vault needs another proof of the own head")
+		}
+		w.reported = req.GetCheckpoint()
 	}
-	if w.size = res.GetSize(); !res.GetWitnessed() {
-		return errors.New("report lost head: the vault needs another proof of the own head")
-	}
-	w.reported = req.GetCheckpoint()
 	err = w.kv.Update(ctx, func(tx kv.Tx) error {
 		lost, err := lostIn(tx)
 		if err != nil {

@@ -33,7 +33,7 @@ func (w *Witness) verify(ctx context.Context, wanted string) error {
 		return err
 	}
 	now := run{
-		id: cmp.Or(head.GetRun(), head.GetEpoch()), // the epochs of a vault without runs are runs
+		id:    cmp.Or(head.GetRun(), head.GetEpoch()), // the epochs of a vault without runs are runs
 		epoch: head.GetEpoch(), pending: head.GetRestorePending(), size: sizeOf(w.verified),
 	}
 	if !w.current(now.id) {
