@@ -69,6 +69,7 @@ func repeatable(method string, req any) bool {
 		vaultv1.VaultService_ListWorkspaces_FullMethodName,
 		vaultv1.VaultService_ResolveSecret_FullMethodName,
 		vaultv1.VaultService_GetCheckpoint_FullMethodName,
+		vaultv1.MaintenanceService_GetRestore_FullMethodName,
 		vaultv1.KeyringService_GetKeyring_FullMethodName,
 		allowlistv1.KeyringService_GetKeyring_FullMethodName,
 		vaultv1.VaultService_ProveConsistency_FullMethodName,
@@ -87,6 +88,8 @@ func repeatable(method string, req any) bool {
 		return true // changes nothing
 	case vaultv1.VaultService_WitnessCheckpoint_FullMethodName,
 		vaultv1.VaultService_AcceptResolverCheckpoint_FullMethodName,
+		vaultv1.VaultService_ReportReconciliation_FullMethodName,
+		vaultv1.MaintenanceService_ReleaseRestore_FullMethodName,
 		allowlistv1.AllowlistService_AcceptVaultCheckpoint_FullMethodName,
 		vaultv1.KeyringService_EnableKey_FullMethodName, allowlistv1.KeyringService_EnableKey_FullMethodName,
 		vaultv1.KeyringService_DisableKey_FullMethodName, allowlistv1.KeyringService_DisableKey_FullMethodName,

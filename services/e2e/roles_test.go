@@ -81,6 +81,9 @@ var open = map[string][]person{
 	"ReplaceKeyProvider":       {admin},
 	"RewrapSecrets":            {admin},
 	"CancelRewrap":             {admin},
+	"GetRestore":               {admin},
+	"ReleaseRestore":           {admin},
+	"ReportReconciliation":     {},
 	"ListWorkspaces":           {owner, admin, member, sender},
 }
 
@@ -90,6 +93,7 @@ func methods(t testing.TB) []protoreflect.MethodDescriptor {
 	for _, file := range []protoreflect.FileDescriptor{
 		vaultv1.File_keyward_vault_v1_service_proto, allowlistv1.File_keyward_allowlist_v1_service_proto,
 		vaultv1.File_keyward_vault_v1_keyring_proto, allowlistv1.File_keyward_allowlist_v1_keyring_proto,
+		vaultv1.File_keyward_vault_v1_maintenance_proto,
 	} {
 		list := file.Services().Get(0).Methods()
 		for i := range list.Len() {

@@ -52,6 +52,10 @@ func Handler(cfg gateway.Config, vault, allowlist grpc.ClientConnInterface) (htt
 			Conn:    allowlist,
 			Service: allowlistv1.File_keyward_allowlist_v1_keyring_proto.Services().ByName("KeyringService"),
 		},
+		gateway.Backend{
+			Conn:    vault,
+			Service: vaultv1.File_keyward_vault_v1_maintenance_proto.Services().ByName("MaintenanceService"),
+		},
 		// Both services have it. The vault answers, because without it the console is of little use.
 		gateway.Backend{
 			Conn:    vault,

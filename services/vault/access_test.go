@@ -148,6 +148,12 @@ func rights() map[string]right {
 			},
 			new(vaultv1.WitnessCheckpointResponse), workloads, codes.InvalidArgument,
 		},
+		"ReportReconciliation": {
+			func(string) proto.Message {
+				return &vaultv1.ReportReconciliationRequest{Parent: vaulttest.Everywhere, Epoch: "e"}
+			},
+			new(vaultv1.ReportReconciliationResponse), workloads, codes.OK,
+		},
 		"AcceptResolverCheckpoint": {
 			func(string) proto.Message {
 				return &vaultv1.AcceptResolverCheckpointRequest{Parent: vaulttest.Everywhere, Resolver: "none", Reason: "r"}

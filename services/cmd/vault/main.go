@@ -35,7 +35,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.LogKey(logKey), sealCommand(),
-		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }))
+		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }), cli.Restored())
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 

@@ -114,6 +114,7 @@ func backends(conn grpc.ClientConnInterface) []gateway.Backend {
 		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_service_proto.Services().ByName("AllowlistService")},
 		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_keyring_proto.Services().ByName("KeyringService")},
 		{Conn: conn, Service: allowlistv1.File_keyward_allowlist_v1_keyring_proto.Services().ByName("KeyringService")},
+		{Conn: conn, Service: vaultv1.File_keyward_vault_v1_maintenance_proto.Services().ByName("MaintenanceService")},
 	}
 }
 
@@ -126,6 +127,7 @@ func (e *env) dial(t testing.TB) *grpc.ClientConn {
 	allowlistv1.RegisterAllowlistServiceServer(srv, allowlistv1.UnimplementedAllowlistServiceServer{})
 	vaultv1.RegisterKeyringServiceServer(srv, vaultv1.UnimplementedKeyringServiceServer{})
 	allowlistv1.RegisterKeyringServiceServer(srv, allowlistv1.UnimplementedKeyringServiceServer{})
+	vaultv1.RegisterMaintenanceServiceServer(srv, vaultv1.UnimplementedMaintenanceServiceServer{})
 	go srv.Serve(lis)
 	t.Cleanup(srv.Stop)
 	options := append(gateway.DialOptions(),

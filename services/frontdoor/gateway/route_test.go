@@ -87,6 +87,8 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", "/v1/workspaces/-/allowlist/keyring:disableKey", `{"keyId":"00000000"}`, "DisableKey"},
 		{"POST", "/v1/workspaces/-/allowlist/keyring:destroyKey", `{"keyId":"00000000","reason":"r"}`, "DestroyKey"},
 		{"POST", "/v1/workspaces/-/allowlist/keyring:replaceProvider", `{}`, "ReplaceKeyProvider"},
+		{"GET", "/v1/workspaces/-/vault/restore", "", "GetRestore"},
+		{"POST", "/v1/workspaces/-/vault/restore:release", `{"reason":"r"}`, "ReleaseRestore"},
 		{"GET", "/v1/presets", "", "ListPresets"},
 		{"GET", "/v1/workspaces?pageSize=2", "", "ListWorkspaces"},
 		{"GET", "/v1/workspaces:endpoints", "", "ListWorkspaces"},

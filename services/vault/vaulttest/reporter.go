@@ -75,6 +75,20 @@ func (r *Reporter) Succeed(t testing.TB, seed byte) {
 // shorter.
 func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldSize uint64) (*vaultv1.WitnessCheckpointResponse, error) {
 	t.Helper()
+	return caller.WitnessCheckpoint(ctx, r.request(ctx, t, oldSize))
+}
+
+// Lose reports the head with one of the vault's log that is lost.
+func (r *Reporter) Lose(ctx context.Context, t testing.TB, caller Client, lost string) error {
+	t.Helper()
+	req := r.request(ctx, t, 0)
+	req.LostCheckpoint = lost
+	_, err := caller.WitnessCheckpoint(ctx, req)
+	return err
+}
+
+func (r *Reporter) request(ctx context.Context, t testing.TB, oldSize uint64) *vaultv1.WitnessCheckpointRequest {
+	t.Helper()
 	req := &vaultv1.WitnessCheckpointRequest{Parent: Everywhere, OldSize: oldSize}
 	err := r.store.View(ctx, func(reader kv.Reader) error {
 		head, err := r.log.Head(reader)
@@ -97,5 +111,5 @@ func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldS
 	if err != nil {
 		t.Fatal(err)
 	}
-	return caller.WitnessCheckpoint(ctx, req)
+	return req
 }

@@ -113,7 +113,7 @@ func (s *Store) checkable(r kv.Reader, sec Secret, number uint32) (Version, erro
 	if number == 0 {
 		number = sec.Current
 	}
-	if number > sec.Last {
+	if !sec.has(number) {
 		return Version{}, versionNotFound()
 	}
 	v, err := s.loadVersion(r, sec, number)

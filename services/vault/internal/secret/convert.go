@@ -23,7 +23,10 @@ func (s *Store) Convert(ctx context.Context, name Name, c Conversion) error {
 		if err != nil {
 			return err
 		}
-		for number := uint32(1); c.Version != nil && number <= sec.Last; number++ {
+		for number := range sec.numbers(sec.Last) {
+			if c.Version == nil {
+				break
+			}
 			v, err := loadVersion(tx, sec, number)
 			if err != nil {
 				return err

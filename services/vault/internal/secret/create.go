@@ -7,6 +7,7 @@ import (
 	"github.com/keyward/keyward/pkg/audit"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // A Draft describes a secret to create.
@@ -150,6 +151,11 @@ func (s *Store) insert(tx *writes, call Call, sec Secret, stored Stored) (Secret
 	if err := audit.Absent(tx, sec.Name.String()); err != nil {
 		return Secret{}, err
 	}
+	last, err := restore.Load(tx)
+	if err != nil {
+		return Secret{}, err
+	}
+	sec.Restores = last.Count
 	if err := s.putValue(tx, &sec, sec.Created, stored); err != nil {
 		return Secret{}, err
 	}

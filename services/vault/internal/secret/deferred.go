@@ -54,7 +54,7 @@ func (s *Secret) trackDeferred(tx *writes) (more bool, err error) {
 
 // track writes the ledgers and fingerprints of the versions up to last.
 func (s *Secret) track(tx *writes, last uint32) error {
-	for number := uint32(1); number <= last; number++ {
+	for number := range s.numbers(last) {
 		v, err := loadVersion(tx, *s, number)
 		if err != nil {
 			return err

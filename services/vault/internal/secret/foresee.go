@@ -24,6 +24,8 @@ type foreseen struct {
 	before Secret
 	// done is whether the value was checked and sealed for that secret.
 	done bool
+	// number is that of the version for which the value was sealed.
+	number uint32
 	// stored is the sealed value, unless it was refused.
 	stored  Stored
 	refused error
@@ -40,14 +42,15 @@ func (s *Store) foresee(ctx context.Context, call Call, name Name, change Change
 		if applied, err := change.apply(r, f.before, now); err == nil {
 			after, f.done = applied, true
 		}
-		return nil
+		f.number, _, err = f.before.nextVersion(r)
+		return err
 	})
 	if err != nil && !fault.Is(err, NotFound) {
 		return f, err
 	}
 	f.material, err = s.draw(ctx, change.Value, f.before.Usage, func(m *material) error {
 		if f.done {
-			f.stored, f.refused = s.vetAndSeal(call, change, after, m)
+			f.stored, f.refused = s.vetAndSeal(call, change, after, f.number, m)
 		}
 		return nil
 	})
@@ -55,20 +58,20 @@ func (s *Store) foresee(ctx context.Context, call Call, name Name, change Change
 }
 
 // sealed returns the sealed value of an update in its transaction, for the secret before and after
-// it.
-func (s *Store) sealed(u update, before, after Secret) (stored Stored, err error) {
-	if u.done && before.UID == u.before.UID && before.Revision == u.before.Revision && before.Last == u.before.Last {
+// it and the number of the version.
+func (s *Store) sealed(u update, before, after Secret, number uint32) (stored Stored, err error) {
+	if u.done && before.UID == u.before.UID && before.Revision == u.before.Revision && number == u.number {
 		return u.stored, u.refused
 	}
-	memory.Do(func() { stored, err = s.vetAndSeal(u.call, u.change, after, &u.material) })
+	memory.Do(func() { stored, err = s.vetAndSeal(u.call, u.change, after, number, &u.material) })
 	return stored, err
 }
 
-// vetAndSeal checks a value against the other fields of its secret and seals it for the next version.
-func (s *Store) vetAndSeal(call Call, change Change, after Secret, m *material) (Stored, error) {
+// vetAndSeal checks a value against the other fields of its secret and seals it for a version.
+func (s *Store) vetAndSeal(call Call, change Change, after Secret, number uint32, m *material) (Stored, error) {
 	beside := storing{secret: after, value: change.Value, reason: call.Author.Reason, id: "secret.name"}
 	if err := beside.vet(m); err != nil {
 		return Stored{}, err
 	}
-	return s.seal(after, after.Last+1, *m)
+	return s.seal(after, number, *m)
 }

@@ -14,8 +14,8 @@ type listed struct {
 	secret Secret
 	texts  slab.Strings
 	// The memory of the fields that no list shows.
-	holders, replaced, rewrites, destroyed [][]byte
-	ports                                  []string
+	holders, replaced, rewrites, destroyed, skipped [][]byte
+	ports                                           []string
 }
 
 // parse sets the fields of the secret that a list shows, and shares the memory of text. It takes half
@@ -23,11 +23,11 @@ type listed struct {
 func (l *listed) parse(name Name, text []byte) error {
 	m := stored.ListedSecret{
 		Holders: l.holders[:0], Replaced: l.replaced[:0], Rewrites: l.rewrites[:0], Destroyed: l.destroyed[:0],
-		UsedPorts: l.ports[:0],
+		Skipped: l.skipped[:0], UsedPorts: l.ports[:0],
 	}
 	err := m.UnmarshalVTUnsafe(text)
 	l.holders, l.replaced, l.rewrites = m.GetHolders(), m.GetReplaced(), m.GetRewrites()
-	l.destroyed, l.ports = m.GetDestroyed(), m.GetUsedPorts()
+	l.destroyed, l.skipped, l.ports = m.GetDestroyed(), m.GetSkipped(), m.GetUsedPorts()
 	if err != nil || len(m.GetUid()) != uidSize {
 		return read("secret", errRecord)
 	}

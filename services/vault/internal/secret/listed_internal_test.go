@@ -42,7 +42,7 @@ func TestAListShowsWhatIsStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.LastChange, want.Ports, want.UsedPorts, want.Public, want.Kind, want.EarlierUse, want.Deferred = 0, false, nil, false, 0, "", 0
-	want.CheckFailures, want.EarlierCheckFailures = 0, 0
+	want.CheckFailures, want.EarlierCheckFailures, want.Restores, want.Skipped = 0, 0, 0, nil
 	want.Purpose, want.Holders, want.Replaced, want.Rewrites, want.Destroyed = nil, nil, nil, nil, nil
 	var got listed
 	if err := got.parse(name, text); err != nil {

@@ -1,11 +1,13 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
@@ -57,18 +59,15 @@ func putKept(tx *writes, before, after Secret) error {
 // excess yields the versions beyond those to keep, oldest first. Destroyed versions do not count.
 func (s Secret) excess() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		live := int64(s.Last)
-		for _, d := range s.Destroyed {
-			live -= int64(d.Last-d.First) + 1
-		}
-		more := live - int64(s.KeepVersions)
 		if s.KeepVersions == 0 {
-			more = 0
+			return
 		}
-		destroyed := s.Destroyed
+		more := int64(s.Last) - size(s.Destroyed) - size(s.Skipped) - int64(s.KeepVersions)
+		gone := slices.Concat(s.Destroyed, s.Skipped)
+		slices.SortFunc(gone, func(a, b Span) int { return cmp.Compare(a.First, b.First) })
 		for number := uint32(1); more > 0; number++ {
-			if len(destroyed) > 0 && number >= destroyed[0].First {
-				number, destroyed = destroyed[0].Last, destroyed[1:]
+			if len(gone) > 0 && number >= gone[0].First {
+				number, gone = gone[0].Last, gone[1:]
 				continue
 			}
 			if more--; !yield(number) {

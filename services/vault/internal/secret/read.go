@@ -162,7 +162,7 @@ func (s *Store) find(r kv.Reader, w Wanted) (sec Secret, v Version, err error) {
 		return Secret{}, Version{}, err
 	}
 	number := cmp.Or(w.Number, sec.Current)
-	if number > sec.Last {
+	if !sec.has(number) {
 		return sec, Version{}, nil
 	}
 	v, err = s.loadVersion(r, sec, number)

@@ -60,6 +60,7 @@ func codecs(t testing.TB) map[string]codec {
 			Description: "a description", Labels: map[string]string{"a": "1", "b": "2"}, RotationPeriod: time.Hour, RotationDue: goldenTime.Add(time.Hour),
 			KeepVersions: 5, Expires: goldenTime.Add(2 * time.Hour),
 			DeletedAt: goldenTime, PurgeAt: goldenTime.Add(time.Minute), CheckFailures: 4, EarlierCheckFailures: 5,
+			Restores: 2, Skipped: []Span{{First: 6, Last: 6}, {First: 8, Last: 8}},
 		}.message(), func(text []byte) ([]byte, error) {
 			s, err := parseSecret(Name{}, text)
 			if err != nil {

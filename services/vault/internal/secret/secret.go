@@ -19,7 +19,8 @@
 // # Versions
 //
 // Version numbers start at 1 and only grow. A number is never used twice within a uid, so a reader
-// that remembers (uid, number) never gets another value.
+// that remembers (uid, number) never gets another value. To keep that promise after a restore, the
+// numbers then skip a range (versionnumber.go).
 //
 // One version is the current one. A new version becomes current when it is added, or waits until
 // [Store.Restore] makes it current, which is possible for any enabled version. [Store.Disable]
@@ -221,7 +222,11 @@ type Secret struct {
 	DeletedAt, PurgeAt time.Time
 	// CheckFailures and EarlierCheckFailures count other values; see [Store.Check].
 	CheckFailures, EarlierCheckFailures uint32
-	Unknown                             []byte
+	// Restores is [restore.Restore.Count] at the time when the last version was added.
+	Restores uint32
+	// Skipped are the numbers up to the last that no version has; see versionnumber.go.
+	Skipped []Span
+	Unknown []byte
 	// Taken is how the value of this change was recognized. It is not stored.
 	Taken *Taken
 }

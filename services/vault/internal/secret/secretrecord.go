@@ -22,6 +22,7 @@ func (s Secret) message() *stored.Secret {
 		Description: s.Description, Labels: s.Labels, RotationPeriod: int64(s.RotationPeriod), RotationDue: kv.Nanos(s.RotationDue),
 		KeepVersions: s.KeepVersions, Expires: kv.Nanos(s.Expires), Deleted: kv.Nanos(s.DeletedAt), Purged: kv.Nanos(s.PurgeAt),
 		CheckFailures: s.CheckFailures, EarlierCheckFailures: s.EarlierCheckFailures,
+		Restores: s.Restores, Destroyed: spansMessage(s.Destroyed), Skipped: spansMessage(s.Skipped),
 	}
 	if s.Purpose != nil {
 		m.Purpose = s.Purpose.message()
@@ -35,10 +36,21 @@ func (s Secret) message() *stored.Secret {
 	for _, r := range s.Rewrites {
 		m.Rewrites = append(m.Rewrites, with(&stored.Rewrite{Version: r.Version, Change: r.Change, Disabled: r.Disabled}, r.Unknown))
 	}
-	for _, d := range s.Destroyed {
-		m.Destroyed = append(m.Destroyed, with(&stored.Span{First: d.First, Last: d.Last}, d.Unknown))
-	}
 	return with(m, s.Unknown)
+}
+
+func spansMessage(spans []Span) (m []*stored.Span) {
+	for _, s := range spans {
+		m = append(m, with(&stored.Span{First: s.First, Last: s.Last}, s.Unknown))
+	}
+	return m
+}
+
+func spansOf(m []*stored.Span) (spans []Span) {
+	for _, s := range m {
+		spans = append(spans, Span{s.GetFirst(), s.GetLast(), s.Unknown()})
+	}
+	return spans
 }
 
 // parseSecret returns the secret of a name, which shares the memory of text.
@@ -68,6 +80,7 @@ func (s *Secret) parse(name Name, text []byte) error {
 		RotationDue: kv.TimeOf(m.GetRotationDue()), KeepVersions: m.GetKeepVersions(), Expires: kv.TimeOf(m.GetExpires()),
 		DeletedAt: kv.TimeOf(m.GetDeleted()), PurgeAt: kv.TimeOf(m.GetPurged()),
 		CheckFailures: m.GetCheckFailures(), EarlierCheckFailures: m.GetEarlierCheckFailures(), Unknown: m.Unknown(),
+		Restores: m.GetRestores(), Destroyed: spansOf(m.GetDestroyed()), Skipped: spansOf(m.GetSkipped()),
 	}
 	if m.GetPurpose() != nil {
 		purpose := purposeFrom(m.GetPurpose())
@@ -81,9 +94,6 @@ func (s *Secret) parse(name Name, text []byte) error {
 	}
 	for _, r := range m.GetRewrites() {
 		s.Rewrites = append(s.Rewrites, Rewrite{r.GetVersion(), r.GetChange(), r.GetDisabled(), r.Unknown()})
-	}
-	for _, d := range m.GetDestroyed() {
-		s.Destroyed = append(s.Destroyed, Span{d.GetFirst(), d.GetLast(), d.Unknown()})
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func versionsAgree(r kv.Reader, sec Secret, meant Version, chains []string) erro
 	if err := agreesWithTwins(r, sec, meant.Prints, chains); err != nil {
 		return err
 	}
-	for number := uint32(1); number <= sec.Last; number++ {
+	for number := range sec.numbers(sec.Last) {
 		if number == meant.Number {
 			continue
 		}

@@ -116,7 +116,10 @@ func (s *Store) update(tx *writes, u update) (Secret, error) {
 	after.Updated = later(before.Updated, u.now)
 	added := addition{material: u.material, waits: u.change.KeepCurrent}
 	if u.change.Value.present() {
-		if added.stored, err = s.sealed(u, before, after); err != nil {
+		if added.number, added.restores, err = before.nextVersion(tx); err != nil {
+			return Secret{}, err
+		}
+		if added.stored, err = s.sealed(u, before, after, added.number); err != nil {
 			return Secret{}, err
 		}
 	}
@@ -185,6 +188,8 @@ func (s Secret) takes(r kv.Reader, value material) error {
 type addition struct {
 	material
 
+	number, restores uint32 // see [Secret.nextVersion]
+
 	stored Stored
 	waits  bool // not current until it is restored
 }
@@ -195,7 +200,7 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 	e := entry{action: Updated, fields: fields, detail: detail}
 	if added.plain.Len() > 0 {
 		after.renewChecks()
-		after.Last++
+		after.addNumber(added.number, added.restores)
 		e.version, e.fields = after.Last, append(fields, FieldValue)
 		if err := after.takesEqual(tx, added.stored.Prints); err != nil {
 			return Secret{}, err

@@ -76,7 +76,7 @@ func (c Count) known(r kv.Reader, holder string) (bool, error) {
 	if fault.Is(err, NotFound) || fault.Is(err, NotBound) {
 		return false, nil
 	}
-	return err == nil && c.Version > 0 && c.Version <= sec.Last, err
+	return err == nil && sec.has(c.Version), err
 }
 
 // add adds the count to the uses of its version.

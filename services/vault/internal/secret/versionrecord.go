@@ -79,7 +79,7 @@ func algorithmOf(a stored.Algorithm) string {
 // findVersion returns a version of a secret and its stored form, or VERSION_NOT_FOUND. It fails if
 // the row is missing or is not the one that the secret's row describes.
 func findVersion(r kv.Reader, sec Secret, number uint32) (v Version, text []byte, err error) {
-	if number == 0 || number > sec.Last {
+	if !sec.has(number) {
 		return Version{}, nil, versionNotFound()
 	}
 	text, err = r.Get(versionKey(sec.Name, sec.UID, number))
@@ -156,9 +156,7 @@ func (s Secret) rewrite(number uint32) (r Rewrite, found bool) {
 }
 
 // destroyed reports whether a version is destroyed.
-func (s Secret) destroyed(number uint32) bool {
-	return slices.ContainsFunc(s.Destroyed, func(d Span) bool { return d.First <= number && number <= d.Last })
-}
+func (s Secret) destroyed(number uint32) bool { return within(s.Destroyed, number) }
 
 // enabled reports whether a version is enabled, according to the secret's row.
 func (s Secret) enabled(number uint32) bool {

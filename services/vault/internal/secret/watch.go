@@ -130,7 +130,7 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 	switch {
 	case err != nil || from == nil:
 		return at, err
-	case from.Epoch != at.Epoch:
+	case from.Epoch != at.Epoch || from.Sequence > at.Sequence:
 		return Position{}, outOfRange()
 	}
 	at.Sequence = from.Sequence
