@@ -34,6 +34,7 @@ var unlogged = []string{
 	"rewrap",      // what the last rewrap of data keys did
 	"sealing-key", // keys that seal values in transit
 	"witness",     // heads of other logs
+	"epoch",       // the epoch before the first restore
 }
 
 // unloggedKinds are the kinds of such rows among those of a secret: nonce ledgers and uses.
@@ -78,8 +79,10 @@ func newFile(t *testing.T) file {
 	bind("key", "first")
 	bind("other", "only")
 	k.Running.Stop()
+	must(t, vault.MarkRestored(t.Context(), k.Config, "r"))
 	f := file{config: k.Config, before: kvtest.Rows(t, k.Config.Store)}
 	k.Start(t)
+	reconcile(t, k.Resolver, headOf(t, k).GetEpoch())
 	bind("key", "second")
 	k.Resolver.Unbind(t, "key", "first")
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text("the second value")})

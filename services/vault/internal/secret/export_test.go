@@ -15,6 +15,12 @@ import (
 // MaxTwins exports maxTwins for tests.
 const MaxTwins = maxTwins
 
+// LookAtDeleted purges what is due, as the background does.
+func (s *Store) LookAtDeleted(ctx context.Context) error {
+	_, err := s.lookAtDeleted(ctx)
+	return err
+}
+
 // Keys of rows, for tests that read and write the store.
 
 // SecretKey returns the key of a secret.
