@@ -28,6 +28,9 @@ func (v *Vault) AcceptHead(ctx context.Context, author changelog.Author) (before
 	}
 	if before.Verified != after.Verified {
 		v.cache.Drop()
+		if v.restored != nil {
+			v.restored()
+		}
 	}
 	if v.restarted != nil {
 		v.restarted()

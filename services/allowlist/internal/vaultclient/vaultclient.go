@@ -50,6 +50,8 @@ type Vault struct {
 	now    func() time.Time
 	// restarted is called when the bindings may differ; may be nil.
 	restarted func()
+	// restored is called when a restore was confirmed; may be nil.
+	restored func()
 }
 
 // Freshness configures how resolved secrets are cached.
@@ -65,6 +67,9 @@ type Freshness struct {
 	Deleted func(secret, uid, reason string)
 	// Restarted, if not nil, is called when the vault has restarted, or was restored. It must not block.
 	Restarted func()
+	// Restored, if not nil, is called when a person has confirmed a restore of the vault. It must not
+	// block.
+	Restored func()
 	// Heads follows the vault's change log. Nothing is used from a vault whose log it refuses. If it
 	// is nil, the log is not followed.
 	Heads *witness.Witness
@@ -90,7 +95,7 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache secrets: %w", err)
 	}
-	return &Vault{client: client, cache: kept, heads: f.Heads, now: f.Now, restarted: f.Restarted}, nil
+	return &Vault{client: client, cache: kept, heads: f.Heads, now: f.Now, restarted: f.Restarted, restored: f.Restored}, nil
 }
 
 // Watch keeps the cache current until ctx ends. Without it, or while it has not reached the vault
