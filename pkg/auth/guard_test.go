@@ -43,7 +43,7 @@ var mayCall = map[string]string{
 	"BindSecret":           "R", "UnbindSecret": "R", "ResolveSecret": "R", "WatchSecrets": "R", "ReportSecretUses": "R", "ReserveNonces": "R",
 	"CreateEndpoint": "OA", "GetEndpoint": "OAM", "ListEndpoints": "OAM", "UpdateEndpoint": "OA", "DeleteEndpoint": "OA",
 	"ListEndpointHistory": "OA", "ActivateEndpoint": "OA", "DeactivateEndpoint": "OA", "ApproveEndpoint": "A",
-	"VerifyEndpoint": "OA", "CheckUrl": "OAS",
+	"RebindEndpoints": "OA", "VerifyEndpoint": "OA", "CheckUrl": "OAS",
 	"Encrypt": "S", "Decrypt": "S", "VerifySignature": "S",
 	"CheckKeys": "OA", "TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
 	"WitnessCheckpoint": "R", "AcceptResolverCheckpoint": "A", "AcceptVaultCheckpoint": "A",

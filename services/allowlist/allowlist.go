@@ -240,6 +240,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 		// The watch starts after the registry has been created.
 		Deleted:   func(secret, uid, reason string) { a.endpoints.SecretDeleted(secret, uid, reason) },
 		Restarted: func() { a.endpoints.Restarted() },
+		Restored:  func() { a.nonces.Drop() },
 	})
 	if err != nil {
 		return err

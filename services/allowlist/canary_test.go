@@ -92,6 +92,7 @@ func requests(secret string) map[string]proto.Message {
 		"ActivateEndpoint":      &allowlistv1.ActivateEndpointRequest{Name: name},
 		"CheckKeys":             &allowlistv1.CheckKeysRequest{Name: name},
 		"ListWorkspaces":        &allowlistv1.ListWorkspacesRequest{},
+		"RebindEndpoints":       &allowlistv1.RebindEndpointsRequest{Parent: allowlisttest.Workspace},
 		"DeactivateEndpoint":    &allowlistv1.DeactivateEndpointRequest{Name: name},
 		"Encrypt":               &allowlistv1.EncryptRequest{Name: name},
 		"Decrypt":               &allowlistv1.DecryptRequest{Name: name},

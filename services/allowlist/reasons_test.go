@@ -25,6 +25,7 @@ func explained() map[protoreflect.Name]proto.Message {
 		"VerifyEndpoint":        &allowlistv1.VerifyEndpointRequest{Name: name, Method: allowlistv1.Verification_METHOD_DNS},
 		"ActivateEndpoint":      &allowlistv1.ActivateEndpointRequest{Name: name},
 		"DeactivateEndpoint":    &allowlistv1.DeactivateEndpointRequest{Name: name},
+		"RebindEndpoints":       &allowlistv1.RebindEndpointsRequest{Parent: allowlisttest.Workspace},
 		"TestEncryption":        &allowlistv1.TestEncryptionRequest{Name: name, Body: []byte("{}"), LiveKeys: true},
 		"AcceptVaultCheckpoint": &allowlistv1.AcceptVaultCheckpointRequest{Parent: "workspaces/-"},
 		"DiagnoseSample":        &allowlistv1.DiagnoseSampleRequest{Name: name, Body: []byte("{}"), Plaintext: []byte(`{"a":"b"}`)},

@@ -105,6 +105,10 @@ func calls() map[string]func(*testing.T, *grpc.ClientConn) error {
 			_, err := client(c).AcceptVaultCheckpoint(t.Context(), &allowlistv1.AcceptVaultCheckpointRequest{Parent: "workspaces/-", Reason: "restored"})
 			return err
 		},
+		"RebindEndpoints": func(t *testing.T, c *grpc.ClientConn) error {
+			_, err := client(c).RebindEndpoints(t.Context(), &allowlistv1.RebindEndpointsRequest{Parent: allowlisttest.Workspace})
+			return err
+		},
 		"CheckUrl": func(t *testing.T, c *grpc.ClientConn) error {
 			_, err := client(c).CheckUrl(t.Context(), &allowlistv1.CheckUrlRequest{Parent: allowlisttest.Workspace, Method: "GET", Url: "https://a.example/"})
 			return err
@@ -129,7 +133,7 @@ func TestEveryMethodAdmitsOnlyItsRoles(t *testing.T) {
 		"GetEndpoint": {"owner", "super admin", "member"}, "ListEndpoints": {"owner", "super admin", "member"},
 		"Encrypt": {"sender"}, "Decrypt": {"sender"}, "VerifySignature": {"sender"}, "VerifyEndpoint": people,
 		"GetCheckpoint": {"super admin"}, "ProveConsistency": {"super admin"}, "AcceptVaultCheckpoint": {"super admin"},
-		"TestEncryption": people, "DiagnoseSample": people, "CheckKeys": people,
+		"RebindEndpoints": people, "TestEncryption": people, "DiagnoseSample": people, "CheckKeys": people,
 		"CheckUrl": {"owner", "super admin", "sender", "sender of another endpoint"},
 	}
 	for who := range callers {

@@ -58,6 +58,7 @@ var open = map[string][]person{
 	"ApproveEndpoint":          {admin},
 	"ActivateEndpoint":         {owner, admin},
 	"DeactivateEndpoint":       {owner, admin},
+	"RebindEndpoints":          {owner, admin},
 	"VerifyEndpoint":           {owner, admin},
 	"CheckUrl":                 {owner, admin, sender},
 	"Encrypt":                  {sender},

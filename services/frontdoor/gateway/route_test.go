@@ -60,6 +60,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		{"POST", endpoint + ":decrypt", `{"body":"eA=="}`, "Decrypt"},
 		{"POST", endpoint + ":verify", `{"method":"METHOD_DNS"}`, "VerifyEndpoint"},
 		{"POST", "/v1/workspaces/acme/endpoints:checkUrl", `{"method":"GET","url":"https://a.example/"}`, "CheckUrl"},
+		{"POST", "/v1/workspaces/acme/endpoints:rebind", `{"secret":"workspaces/acme/secrets/key"}`, "RebindEndpoints"},
 		{"POST", endpoint + ":verifySignature", `{"body":"eA==","headers":{"X-Signature":"00"}}`, "VerifySignature"},
 		{"POST", endpoint + ":testEncryption", `{"body":"eA=="}`, "TestEncryption"},
 		{"POST", endpoints + "/-:testEncryption", `{"encryption":{}}`, "TestEncryption"},

@@ -21,9 +21,12 @@
 //   - If an event about a secret arrives while an answer about it is pending, the answer reaches its
 //     callers but is not cached. Nor is an answer that was read before an event that arrived before
 //     the question.
-//   - A watch that restarts resumes at its last position, and receives the missed events before the
-//     first heartbeat. If it cannot resume (another epoch, or too far behind), everything is dropped,
-//     including pending answers.
+//   - A watch that restarts resumes at its last position, also after a restart of the vault, and
+//     receives the missed events before the first heartbeat. If it cannot resume (another epoch, or
+//     too far behind), everything is dropped, including pending answers.
+//   - A watch begins only after Admit accepted the run of the vault, and resumes in another run only
+//     if Covers confirms that the log up to its position is the same. A data file that was replaced
+//     between two runs has the same epoch.
 //
 // Only a heartbeat confirms that no event is missing. If the last heartbeat is older than
 // MaxStale, nothing is served from the cache: each call asks the vault, and fails if the vault is
@@ -81,16 +84,19 @@ type Config struct {
 	// reports as deleted, and the reason, which may be empty. A watch that starts over has missed
 	// some. It must not block.
 	Deleted func(secret, uid, reason string)
-	// Restarted, if not nil, is called when the vault begins another epoch, as it does at each
-	// start. The vault may have been restored from a backup, and then lacks the bindings created
-	// since. The watch and each answer of the vault report the epoch. It must not block.
+	// Restarted, if not nil, is called when the vault was restarted, or begins another epoch because it
+	// was restored. A restored vault lacks the bindings created since. The watch and each answer of the
+	// vault report it. It must not block.
 	Restarted func()
-	// Admit, if not nil, is called with the epoch of each answer of the vault. An error keeps the
-	// answer from being used, and is returned instead.
-	Admit func(ctx context.Context, epoch string) error
+	// Admit, if not nil, is called with the run of each answer of the vault, and of each new watch. An
+	// error keeps the answer or the watch from being used; that of an answer is returned instead.
+	Admit func(ctx context.Context, run string) error
+	// Covers, if not nil, reports whether the head of the vault's log was verified up to a number of
+	// changes in an earlier run. If it is nil, no watch resumes in another run.
+	Covers func(run string, changes uint64) bool
 	// Head, if not nil, is called with each head of the vault's change log that the watch states. It
 	// must not block.
-	Head func(epoch, checkpoint string)
+	Head func(run, checkpoint string)
 	// Logger logs when the watch fails; nothing is logged if nil.
 	Logger *slog.Logger
 	// Metrics registers the metrics of the cache; they are not exposed if nil.
@@ -160,8 +166,9 @@ type Cache struct {
 	recipient *transit.Recipient
 	parent    string
 	deleted   func(secret, uid, reason string)
-	admit     func(ctx context.Context, epoch string) error
-	head      func(epoch, checkpoint string)
+	admit     func(ctx context.Context, run string) error
+	covers    func(run string, changes uint64) bool
+	head      func(run, checkpoint string)
 	epochs    epochs
 	logger    *slog.Logger
 	memory    *memory // nil: nothing is cached
@@ -174,7 +181,7 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 		return nil, errors.New("max stale: must be from 0 to 1 hour")
 	}
 	c := &Cache{
-		vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, admit: cfg.Admit, head: cfg.Head,
+		vault: vault, parent: cfg.Parent, deleted: cfg.Deleted, admit: cfg.Admit, covers: cfg.Covers, head: cfg.Head,
 		epochs: epochs{changed: cfg.Restarted}, logger: cfg.Logger,
 	}
 	if c.parent == "" {
@@ -185,6 +192,9 @@ func New(vault vaultv1.VaultServiceClient, cfg Config) (*Cache, error) {
 	}
 	if c.admit == nil {
 		c.admit = func(context.Context, string) error { return nil }
+	}
+	if c.covers == nil {
+		c.covers = func(string, uint64) bool { return false }
 	}
 	if c.head == nil {
 		c.head = func(string, string) {}
@@ -265,6 +275,14 @@ func (c *Cache) Forget(secret string) {
 	}
 }
 
+// Drop drops everything, including pending answers and the position of the watch, which then starts
+// over. Callers that accept a restored vault must call it.
+func (c *Cache) Drop() {
+	if c.memory != nil {
+		c.memory.reset()
+	}
+}
+
 // ask asks the vault.
 func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 	pair, err := c.recipient.Pair()
@@ -279,8 +297,9 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 	if err != nil {
 		return answer{}, describe(err)
 	}
-	c.epochs.note(res.GetPosition().GetEpoch())
-	if err := c.admit(ctx, res.GetPosition().GetEpoch()); err != nil {
+	at := positionFromProto(res.GetPosition())
+	c.epochs.note(at)
+	if err := c.admit(ctx, at.run); err != nil {
 		clear(res.GetValue()) // of a vault that does not encrypt its answers
 		return answer{}, err
 	}
@@ -294,7 +313,7 @@ func (c *Cache) ask(ctx context.Context, ref Ref) (answer, error) {
 			Usage: res.GetUsage(), AllowedHosts: res.GetAllowedHosts(), Previous: previousFromProto(res.GetPrevious()),
 			Sealed: res.GetSealed(),
 		},
-		at:   positionFromProto(res.GetPosition()),
+		at:   at,
 		life: lifeOf(asked, res),
 	}
 	if a.Version == 0 || ref.Version != 0 && a.Version != ref.Version {

@@ -21,14 +21,27 @@ func (m *memory) begin(resumed bool, at position) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case at.epoch == "", resumed && at != m.heard:
+	case at.epoch == "", resumed && (at.epoch != m.heard.epoch || at.sequence != m.heard.sequence):
 		return errOutOfTurn
 	case !resumed:
 		m.drop()
 		m.heard = at
 		m.alive()
+	case at.run != m.heard.run:
+		m.rejoin(at)
 	}
 	return nil
+}
+
+// rejoin continues with another run of the vault, whose log is known to begin with the entries up to
+// the last position of the watch. What was read after it may be missing there.
+func (m *memory) rejoin(at position) {
+	for _, ref := range m.kept.Keys() {
+		if a, ok := m.kept.Peek(ref); ok && a.at.sequence > m.heard.sequence {
+			m.kept.Remove(ref)
+		}
+	}
+	m.heard = at
 }
 
 // hear handles a message of the watch: the events, and the position after them. A message without
@@ -36,7 +49,7 @@ func (m *memory) begin(resumed bool, at position) error {
 func (m *memory) hear(events []event, at position) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if at.epoch != m.heard.epoch || at.sequence < m.heard.sequence {
+	if at.epoch != m.heard.epoch || at.run != m.heard.run || at.sequence < m.heard.sequence {
 		return errOutOfTurn
 	}
 	for _, e := range events {

@@ -34,10 +34,10 @@ type answer struct {
 }
 
 // A position is a place in the change log of one epoch of the vault: the number of changes before
-// it.
+// it. The run is that of the vault that stated it.
 type position struct {
-	epoch    string
-	sequence uint64
+	epoch, run string
+	sequence   uint64
 }
 
 // copied returns the answer with its own copy of the value.
@@ -192,7 +192,7 @@ func (m *memory) fly(ctx context.Context, ref Ref, f *flight, ask func(context.C
 	if f.err = err; err != nil {
 		return
 	}
-	if a.at.epoch == m.heard.epoch && a.at.sequence >= f.least {
+	if a.at.epoch == m.heard.epoch && a.at.run == m.heard.run && a.at.sequence >= f.least {
 		m.keep(ref, a)
 	}
 	if f.answer = a; f.waiting == 0 {

@@ -31,6 +31,7 @@ type model struct {
 	cache *memory
 
 	epoch   int
+	run     int
 	log     []change          // all changes of this epoch
 	current map[string]uint32 // the current versions
 	stream  *position         // position of the watch; nil: there is no watch
@@ -78,7 +79,7 @@ func newModel(t *testing.T, seed uint64) *model {
 func (m *model) clock() time.Time { return m.now }
 
 func (m *model) head() position {
-	return position{epoch: fmt.Sprint("epoch ", m.epoch), sequence: uint64(len(m.log))}
+	return position{epoch: fmt.Sprint("epoch ", m.epoch), run: fmt.Sprint("run ", m.run), sequence: uint64(len(m.log))}
 }
 
 func (m *model) secret() string { return fmt.Sprint("secret ", m.dice.roll(secrets)) }
@@ -101,7 +102,10 @@ func (m *model) step() {
 	case draw < 98:
 		m.now = m.now.Add(time.Duration(m.dice.roll(40)) * time.Second)
 	case draw < 99:
-		m.restart()
+		m.run++
+		if m.stream = nil; m.dice.roll(2) == 0 {
+			m.restore()
+		}
 	default:
 		m.cache.expire()
 	}
@@ -112,10 +116,10 @@ func (m *model) rotate(secret string) {
 	m.current[secret]++
 }
 
-// restart restarts the vault, maybe from a backup: versions may be lower.
-func (m *model) restart() {
+// restore restores the vault from a backup: versions may be lower.
+func (m *model) restore() {
 	m.epoch++
-	m.stream, m.log = nil, nil
+	m.log = nil
 	m.floor = make(map[string]uint32)
 	for secret := range m.current {
 		m.current[secret] = uint32(1 + m.dice.roll(3))
@@ -230,7 +234,7 @@ func (m *model) open() {
 		m.cache.reset()
 		return
 	}
-	if !resumed {
+	if at.run = m.head().run; !resumed {
 		at = m.head()
 	}
 	if err := m.cache.begin(resumed, at); err != nil {
@@ -289,7 +293,7 @@ func still(t *testing.T) (*memory, *time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.begin(false, position{"epoch", 10}); err != nil {
+	if err := c.begin(false, position{epoch: "epoch", sequence: 10}); err != nil {
 		t.Fatal(err)
 	}
 	return c, &now
@@ -315,7 +319,7 @@ func (m *memory) fetch(ctx context.Context, ref Ref, ask func(context.Context, R
 func (m *memory) put(t *testing.T, ref Ref, value []byte) {
 	t.Helper()
 	a, err := m.fetch(t.Context(), ref, func(context.Context, Ref) (answer, error) {
-		return answer{Value: Value{Plain: sensitive.New(value), Version: max(ref.Version, 1)}, at: position{"epoch", 10}}, nil
+		return answer{Value: Value{Plain: sensitive.New(value), Version: max(ref.Version, 1)}, at: position{epoch: "epoch", sequence: 10}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -352,9 +356,9 @@ func TestDroppedValuesAreZeroed(t *testing.T) {
 	ref := Ref{Secret: "s", UID: "u", Version: 1}
 	for name, drop := range map[string]func(c *memory, now *time.Time){
 		"by an event": func(c *memory, _ *time.Time) {
-			_ = c.hear([]event{{secret: "s", sequence: 10}}, position{"epoch", 11})
+			_ = c.hear([]event{{secret: "s", sequence: 10}}, position{epoch: "epoch", sequence: 11})
 		},
-		"by a new watch":        func(c *memory, _ *time.Time) { _ = c.begin(false, position{"epoch 2", 1}) },
+		"by a new watch":        func(c *memory, _ *time.Time) { _ = c.begin(false, position{epoch: "epoch 2", sequence: 1}) },
 		"by a reset":            func(c *memory, _ *time.Time) { c.reset() },
 		"by a released binding": func(c *memory, _ *time.Time) { c.forget("s") },
 		"by age": func(c *memory, now *time.Time) {
@@ -404,7 +408,7 @@ func TestAnswerOfAnotherRunOfTheVaultIsNotKept(t *testing.T) {
 	c, _ := still(t)
 	ref := Ref{Secret: "s", UID: "u", Version: 1}
 	a, err := c.fetch(t.Context(), ref, func(context.Context, Ref) (answer, error) {
-		return answer{Value: Value{Plain: sensitive.New([]byte("value")), Version: 1}, at: position{"epoch 2", 11}}, nil
+		return answer{Value: Value{Plain: sensitive.New([]byte("value")), Version: 1}, at: position{epoch: "epoch 2", sequence: 11}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -418,11 +422,11 @@ func TestAnswerOfAnotherRunOfTheVaultIsNotKept(t *testing.T) {
 func TestContradictoryWatchIsRejected(t *testing.T) {
 	t.Parallel()
 	for name, tell := range map[string]func(c *memory) error{
-		"another epoch":          func(c *memory) error { return c.hear(nil, position{"epoch 2", 10}) },
-		"an earlier position":    func(c *memory) error { return c.hear(nil, position{"epoch", 9}) },
-		"an earlier event":       func(c *memory) error { return c.hear([]event{{"s", 9}}, position{"epoch", 12}) },
-		"an event of the future": func(c *memory) error { return c.hear([]event{{"s", 12}}, position{"epoch", 12}) },
-		"another start position": func(c *memory) error { return c.begin(true, position{"epoch", 11}) },
+		"another epoch":          func(c *memory) error { return c.hear(nil, position{epoch: "epoch 2", sequence: 10}) },
+		"an earlier position":    func(c *memory) error { return c.hear(nil, position{epoch: "epoch", sequence: 9}) },
+		"an earlier event":       func(c *memory) error { return c.hear([]event{{"s", 9}}, position{epoch: "epoch", sequence: 12}) },
+		"an event of the future": func(c *memory) error { return c.hear([]event{{"s", 12}}, position{epoch: "epoch", sequence: 12}) },
+		"another start position": func(c *memory) error { return c.begin(true, position{epoch: "epoch", sequence: 11}) },
 		"no epoch":               func(c *memory) error { return c.begin(false, position{}) },
 	} {
 		c, _ := still(t)

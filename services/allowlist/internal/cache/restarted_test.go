@@ -32,12 +32,17 @@ func TestARestartOfTheVaultIsReported(t *testing.T) {
 			if len(reported) > 0 {
 				t.Error("a restart was reported although the stream only broke")
 			}
-			k.vault.restart("second")
-			hear()
-			select {
-			case <-reported:
-			case <-time.After(20 * time.Second):
-				t.Fatal("no restart was reported")
+			for what, restart := range map[string]func(){
+				"restart": func() { k.vault.rerun("second", nil) },
+				"restore": func() { k.vault.restart("second") },
+			} {
+				restart()
+				hear()
+				select {
+				case <-reported:
+				case <-time.After(20 * time.Second):
+					t.Fatalf("no %s was reported", what)
+				}
 			}
 		})
 	}

@@ -26,6 +26,7 @@ type fakeVault struct {
 
 	mu       sync.Mutex
 	epoch    string
+	run      string            // empty: an earlier release
 	log      []string          // the secret of each change
 	versions map[string]uint32 // the current ones; 0: the secret was deleted
 	asked    int
@@ -77,6 +78,17 @@ func (v *fakeVault) restart(epoch string) {
 	v.hangUp()
 }
 
+// rerun ends all streams and begins a run of the same epoch. Replace, if not nil, replaces its data.
+func (v *fakeVault) rerun(run string, replace func()) {
+	v.set(func() {
+		if v.run = run; replace != nil {
+			replace()
+		}
+		close(v.cut)
+		v.cut = make(chan struct{})
+	})
+}
+
 func (v *fakeVault) hangUp() {
 	v.set(func() {
 		close(v.cut)
@@ -103,7 +115,7 @@ func (v *fakeVault) current(secret string) uint32 {
 }
 
 func (v *fakeVault) position() *vaultv1.Position {
-	return &vaultv1.Position{Epoch: v.epoch, Sequence: uint64(len(v.log))}
+	return &vaultv1.Position{Epoch: v.epoch, Run: v.run, Sequence: uint64(len(v.log))}
 }
 
 func (v *fakeVault) ResolveSecret(_ context.Context, req *vaultv1.ResolveSecretRequest) (*vaultv1.ResolveSecretResponse, error) {
@@ -164,13 +176,17 @@ func (v *fakeVault) WatchSecrets(req *vaultv1.WatchSecretsRequest, stream grpc.S
 		if from.GetEpoch() != at.GetEpoch() || from.GetSequence() > at.GetSequence() {
 			return outOfRange()
 		}
-		at = from
+		at.Sequence = from.GetSequence()
 	}
 	if err := stream.Send(&vaultv1.WatchSecretsResponse{Position: at}); err != nil {
 		return err
 	}
 	for {
 		v.mu.Lock()
+		if v.run != at.GetRun() {
+			v.mu.Unlock()
+			return status.Error(codes.Unavailable, "cut")
+		}
 		m := &vaultv1.WatchSecretsResponse{Position: v.position()}
 		for i := at.GetSequence(); i < uint64(len(v.log)); i++ {
 			m.Events = append(m.Events, &vaultv1.SecretEvent{

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (c *Cache) Run(ctx context.Context) {
 		}
 		switch {
 		case client.HasReason(err, vaultv1.ErrorReason_ERROR_REASON_POSITION_OUT_OF_RANGE), errors.Is(err, errOutOfTurn):
-			// The vault restarted, or has more changes than it can send.
+			// The vault was restored, has more changes than it can send, or lacks what was received.
 			c.memory.reset()
 			c.logger.InfoContext(ctx, "the watch of the vault starts over; the cached secrets are dropped")
 		case isDenied(err) && !denied:
@@ -88,13 +89,16 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 		}
 		patience.Reset(deaf)
 		at := positionFromProto(message.GetPosition())
-		c.epochs.note(at.epoch)
+		c.epochs.note(at)
 		if checkpoint := message.GetCheckpoint(); checkpoint != "" {
-			c.head(at.epoch, checkpoint)
+			c.head(at.run, checkpoint)
 		}
 		if heard {
 			err = c.memory.hear(eventsFromProto(message.GetEvents()), at)
+		} else if err = c.trust(ctx, from, at, resumed); err != nil {
+			return false, err // and come back later each time: a person may have to act
 		} else {
+			patience.Reset(deaf)
 			err = c.memory.begin(resumed, at)
 		}
 		if err != nil {
@@ -111,6 +115,20 @@ func (c *Cache) listen(ctx context.Context) (heard bool, err error) {
 	}
 }
 
+// trust fails unless the cache may follow a stream that begins at a position. A data file may have been
+// replaced between two runs of the vault, and then has the same epoch. So the head of the log must be
+// verified first. A stream may resume in another run only if a head up to its last position was
+// verified before: otherwise the vault may have lost what the cache has received since.
+func (c *Cache) trust(ctx context.Context, from, at position, resumed bool) error {
+	if err := c.admit(ctx, at.run); err != nil {
+		return fmt.Errorf("verify the vault: %w", err)
+	}
+	if resumed && at.run != from.run && !c.covers(from.run, from.sequence) {
+		return errOutOfTurn
+	}
+	return nil
+}
+
 func eventsFromProto(pb []*vaultv1.SecretEvent) []event {
 	events := make([]event, len(pb))
 	for i, e := range pb {
@@ -120,5 +138,6 @@ func eventsFromProto(pb []*vaultv1.SecretEvent) []event {
 }
 
 func positionFromProto(pb *vaultv1.Position) position {
-	return position{epoch: pb.GetEpoch(), sequence: pb.GetSequence()}
+	// A vault of an earlier release states no runs, and begins an epoch with each.
+	return position{epoch: pb.GetEpoch(), run: cmp.Or(pb.GetRun(), pb.GetEpoch()), sequence: pb.GetSequence()}
 }

@@ -64,14 +64,17 @@ func (s Settings) bindRequest(n Need, name Name, operation string) vaultclient.B
 }
 
 // refusal reports whether an error means that the vault refuses a use, rather than that the call
-// failed.
+// failed, or that the vault makes no new bindings at the moment.
 func refusal(err error) bool {
 	f, ok := fault.From(err)
-	return ok && f.Kind != fault.Unavailable
+	return ok && f.Kind != fault.Unavailable && f.Reason != vaultclient.ReasonRestorePending
 }
 
+// bind binds a use of a saved endpoint under its operation again.
 func (r *Registry) bind(ctx context.Context, need Need, name Name, operation string) (vaultclient.Binding, error) {
-	return r.vault.Bind(ctx, need.bindRequest(name, operation))
+	asked := need.bindRequest(name, operation)
+	asked.Restored = true // and possible while new bindings are not
+	return r.vault.Bind(ctx, asked)
 }
 
 // bindRequest returns the request to the vault.

@@ -103,6 +103,19 @@ func (c Change) refers() bool {
 		saved(FieldHeaders, refersTo(c.Settings.Headers)) || saved(FieldQuery, refersTo(c.Settings.Query))
 }
 
+// Referring returns the fields that refer to secrets.
+func (e Endpoint) Referring() (fields []string) {
+	for field, refers := range map[string]bool{
+		FieldEncryption: e.Encryption.Configured(), FieldBodyValues: len(e.BodyValues) > 0,
+		FieldHeaders: refersTo(e.Headers), FieldQuery: refersTo(e.Query),
+	} {
+		if refers {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
 // rebound returns the endpoint, changed from its state before. If its secrets must be bound again,
 // its operation is empty. They must be unless it refers to the same secrets for the same uses, and
 // also if one was lost and references are saved again.
@@ -114,7 +127,7 @@ func (e Endpoint) rebound(before Endpoint, again bool) Endpoint {
 	if e.Lost && e.State == Inactive {
 		e.StateReason = "its secrets were bound again; activate the endpoint to use it"
 	}
-	e.Operation, e.References, e.Lost = "", nil, false
+	e.Operation, e.References, e.Lost, e.LostActive = "", nil, false, false
 	return e
 }
 
@@ -160,7 +173,7 @@ func difference(old, e Endpoint) ([]string, detail) {
 		d.Secrets = secretsOf(e.needs())
 	}
 	differs("state", old.State != e.State)
-	differs("state_reason", old.StateReason != e.StateReason || old.Lost != e.Lost)
+	differs("state_reason", old.StateReason != e.StateReason || old.Lost != e.Lost || old.LostActive != e.LostActive)
 	differs("verification", old.Verification != e.Verification)
 	return fields, d
 }

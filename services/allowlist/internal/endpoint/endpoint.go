@@ -90,8 +90,9 @@ type Endpoint struct {
 	Operation string
 	// References are the secrets that the endpoint refers to, as bound.
 	References []Reference
-	// Lost reports that a referenced secret no longer exists.
-	Lost             bool
+	// Lost reports that a referenced secret no longer exists, and LostActive that the endpoint was
+	// active until then.
+	Lost, LostActive bool
 	Created, Updated time.Time
 
 	// change is the sequence number of the newest entry in the change log.

@@ -250,6 +250,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 			}
 			r.legacy.set(e.Name, &e)
 			r.sharing.set(e.Name, &e)
+			r.standings.set(e.Name, &e)
 		}
 		if len(found) < maxExamined && !skips {
 			return nil

@@ -81,7 +81,7 @@ func (r *Registry) switchOff(ctx context.Context, e Endpoint, why loss, missing 
 			return nil
 		}
 		next := old
-		next.Lost, next.State, next.StateReason = true, Inactive, why.state
+		next.Lost, next.LostActive, next.State, next.StateReason = true, old.State == Active, Inactive, why.state
 		next.References = slices.Clone(old.References)
 		for i, ref := range next.References {
 			next.References[i].Missing = missing(ref)

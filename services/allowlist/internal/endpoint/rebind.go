@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Restarted reports that the vault was restarted. It returns at once; [Registry.Run] compares the
-// endpoints with the bindings: the vault may have been restored from a backup.
+// Restarted reports that the vault was restarted or restored. It returns at once; [Registry.Run]
+// compares the endpoints with the bindings.
 func (r *Registry) Restarted() {
 	select {
 	case r.restarted <- struct{}{}:

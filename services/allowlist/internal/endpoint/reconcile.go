@@ -56,6 +56,9 @@ type Discrepancy struct {
 // The bindings are read before the registry's own store: a binding is created after its intent is
 // written, so a binding that is still unknown then does not belong to a save in progress.
 //
+// While the vault holds changes after a restore, a complete comparison without errors ends that, as far
+// as this allowlist is concerned.
+//
 // A failure for one secret or endpoint does not prevent the comparison of the others; only an
 // unreachable vault ends it. Reconcile reports each difference once it is repaired, and each loss
 // that remains; it logs their numbers. One comparison runs at a time.
@@ -87,12 +90,23 @@ func (r *Registry) Repair(ctx context.Context) (repairs int, err error) {
 }
 
 func (r *Registry) reconcile(ctx context.Context, report func(Discrepancy)) error {
+	began, err := r.vault.Epoch(ctx)
+	if err != nil {
+		return err
+	}
 	seen := comparison{held: make(map[grant]bool), portless: make(map[grant]bool), unknown: make(map[string]bool)}
-	err := r.reconcileBindings(ctx, seen, report)
+	err = r.reconcileBindings(ctx, seen, report)
 	if ends(ctx, err) {
 		return err
 	}
-	return errors.Join(err, r.reconcileEndpoints(ctx, seen, report))
+	if err := errors.Join(err, r.reconcileEndpoints(ctx, seen, report)); err != nil || !began.Pending {
+		return err
+	}
+	if err := r.vault.ReportReconciliation(ctx, began.ID); err != nil {
+		return err
+	}
+	r.logger.InfoContext(ctx, "all that the endpoints need is bound in the restored vault, or reported as lost")
+	return nil
 }
 
 // A comparison holds the results of the first half of a reconciliation for the second.

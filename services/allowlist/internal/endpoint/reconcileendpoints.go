@@ -85,7 +85,8 @@ func (r *Registry) restore(ctx context.Context, e Endpoint, reference Reference)
 	b, err := r.bindAgain(ctx, reference.Need, e)
 	switch {
 	case fault.Is(err, vaultclient.ReasonSecretNotFound), fault.Is(err, vaultclient.ReasonUsageNotAllowed),
-		fault.Is(err, vaultclient.ReasonHostNotAllowed), fault.Is(err, vaultclient.ReasonKeyPurposeFixed), fault.Is(err, vaultclient.ReasonKeyNotShared):
+		fault.Is(err, vaultclient.ReasonHostNotAllowed), fault.Is(err, vaultclient.ReasonKeyPurposeFixed), fault.Is(err, vaultclient.ReasonKeyNotShared),
+		fault.Is(err, vaultclient.ReasonKeyPurposeUnknown):
 		// The usage and the purpose of a secret never change: a secret with another one is another
 		// incarnation, or was bound for another purpose while it had no binding.
 		return r.lose(ctx, e, reference, vaultclient.DeleteReason(err))

@@ -96,6 +96,8 @@ type Registry struct {
 	senders  func(Name) []string
 	differs  *differing
 
+	standings *standings
+
 	policyKnown func() bool
 
 	reconciling sync.Mutex // held during a comparison
@@ -113,6 +115,10 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		restarted: make(chan struct{}, 1), policyKnown: o.PolicyKnown,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	var err error
+	if r.standings, err = newStandings(o.Metrics); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	for _, gauge := range []prometheus.Gauge{r.mixed, r.differs.gauge} {
@@ -194,12 +200,14 @@ func (r *Registry) Approve(ctx context.Context, name Name, etag string, call Cal
 	}))
 }
 
-// Deactivate switches an endpoint off. It has no effect on an endpoint that is not active.
+// Deactivate switches an endpoint off. It has no effect on an endpoint that is not active, except that
+// one that lost a secret is not activated when the secret is back.
 func (r *Registry) Deactivate(ctx context.Context, name Name, etag string, call Call) (Endpoint, error) {
 	return r.save(ctx, name, ActionDeactivated, call, existing(etag, func(e Endpoint) (Endpoint, error) {
 		if e.State == Active {
 			e.State, e.StateReason = Inactive, "switched off by hand"
 		}
+		e.LostActive = false // not even after its secrets are back
 		return e, nil
 	}))
 }

@@ -207,7 +207,9 @@ func TestAPinnedVersionIsNeverAnotherOneWithItsNumber(t *testing.T) {
 			_, err = k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 			allowlisttest.WantError(t, "ActivateEndpoint", err, codes.NotFound, "SECRET_NOT_FOUND")
 
-			// Its owner may choose the new value.
+			// Its owner may choose the new value, when the bindings have been compared.
+			_, err = k.Allowlist.Reconcile(t.Context())
+			allowlisttest.Must(t, err)
 			e := pinned(secret, 2)
 			e.Name = allowlisttest.NameOf("orders")
 			_, err = k.Owner.Update(t, e, "encryption")

@@ -55,15 +55,21 @@ type saving struct {
 	action    string
 	change    edit
 	call      Call
+	// prove, if not nil, tests the keys of the bound endpoint before it is saved as active.
+	prove func(context.Context, Endpoint) error
 }
 
 // save runs an edit through the steps.
 func (r *Registry) save(ctx context.Context, name Name, action string, call Call, change edit) (Endpoint, error) {
+	return r.run(ctx, saving{operation: newID(), name: name, action: action, change: change, call: call})
+}
+
+func (r *Registry) run(ctx context.Context, s saving) (Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, SaveBound)
 	defer cancel()
 	// Also after an error: a commit may have succeeded even if its result was lost.
-	defer r.announce(ctx, name)()
-	s := saving{operation: newID(), name: name, action: action, change: r.informed(permitted(call, change)), call: call}
+	defer r.announce(ctx, s.name)()
+	s.change = r.informed(permitted(s.call, s.change))
 	e, needs, err := r.begin(ctx, s)
 	if err != nil {
 		return Endpoint{}, err
@@ -165,6 +171,12 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, n
 	references, err := r.bindAll(ctx, s, next, needs)
 	if err != nil {
 		return Endpoint{}, err
+	}
+	if s.prove != nil && next.State == Active {
+		next.Operation, next.References = s.operation, references
+		if err := s.prove(ctx, next); err != nil {
+			return Endpoint{}, err
+		}
 	}
 	e, err := r.finish(ctx, s, references)
 	if err != nil {

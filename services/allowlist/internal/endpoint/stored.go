@@ -35,7 +35,7 @@ func (e Endpoint) record() *stored.Endpoint {
 		Uid: e.UID, Revision: e.Revision, Change: e.change, State: storedState(e.State), StateReason: e.StateReason,
 		Methods: e.Methods, Host: e.URL.host, Url: e.URL.text, UrlPublicReason: e.URLPublicReason,
 		ContentType: e.ContentType, Headers: storedParameters(e.Headers), Query: storedParameters(e.Query),
-		Encryption: e.Encryption.Stored, Operation: e.Operation, Lost: e.Lost, Verification: e.Verification.record(),
+		Encryption: e.Encryption.Stored, Operation: e.Operation, Lost: e.Lost, LostActive: e.LostActive, Verification: e.Verification.record(),
 		DisplayName: e.DisplayName, Description: e.Description, Labels: e.Labels,
 		Created: kv.Nanos(e.Created), Updated: kv.Nanos(e.Updated),
 	}
@@ -52,7 +52,7 @@ func (e Endpoint) record() *stored.Endpoint {
 func endpointOf(name Name, r *stored.Endpoint) Endpoint {
 	e := Endpoint{
 		Name: name, UID: r.GetUid(), Revision: r.GetRevision(), change: r.GetChange(), State: stateOf(r.GetState()), StateReason: r.GetStateReason(),
-		Verification: verificationOf(r.GetVerification()), Operation: r.GetOperation(), Lost: r.GetLost(),
+		Verification: verificationOf(r.GetVerification()), Operation: r.GetOperation(), Lost: r.GetLost(), LostActive: r.GetLostActive(),
 		Created: kv.TimeOf(r.GetCreated()), Updated: kv.TimeOf(r.GetUpdated()), unknown: r.ProtoReflect().GetUnknown(),
 		Settings: Settings{
 			DisplayName: r.GetDisplayName(), Description: r.GetDescription(), Labels: r.GetLabels(), Methods: r.GetMethods(),

@@ -18,7 +18,7 @@ type Intervals struct {
 	// Sweep is the time between two checks for intents that crashes left, and for due proofs.
 	Sweep time.Duration
 	// Reconcile is the time between two comparisons with the vault. A comparison also runs whenever
-	// the vault was restarted. Zero disables periodic comparisons.
+	// the vault was restarted or restored. Zero disables periodic comparisons.
 	Reconcile time.Duration
 	// Retry is the longest wait before a failed task is tried again.
 	Retry time.Duration

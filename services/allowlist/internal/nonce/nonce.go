@@ -126,6 +126,9 @@ func (l *Ledger) For(ctx context.Context, references []payload.Reference, uid fu
 	}
 }
 
+// Drop drops all nonces in memory. After a restore of the vault, its budgets do not count them.
+func (l *Ledger) Drop() { l.blocks.Purge() }
+
 // block returns the block of a version.
 func (l *Ledger) block(key Key) *block {
 	of := versionKey{key.UID, key.Version}

@@ -357,3 +357,14 @@ func BenchmarkTake(b *testing.B) {
 		}
 	})
 }
+
+func TestDroppedNoncesAreReservedAgain(t *testing.T) {
+	t.Parallel()
+	l, b, _ := newLedger(t)
+	take(t, l, 96, 1)
+	l.Drop()
+	take(t, l, 96, 1)
+	if got := b.calls.Load(); got != 2 {
+		t.Errorf("the vault was asked %d times, want 2", got)
+	}
+}

@@ -97,15 +97,17 @@ type Endpoint struct {
 	// The configuration, as a keyward.allowlist.v1.Encryption.
 	Encryption []byte `protobuf:"bytes,14,opt,name=encryption,proto3" json:"encryption,omitempty"`
 	// The save that bound the references.
-	Operation     string            `protobuf:"bytes,15,opt,name=operation,proto3" json:"operation,omitempty"`
-	References    []*Reference      `protobuf:"bytes,16,rep,name=references,proto3" json:"references,omitempty"`
-	Lost          bool              `protobuf:"varint,17,opt,name=lost,proto3" json:"lost,omitempty"`
-	Verification  *Verification     `protobuf:"bytes,18,opt,name=verification,proto3" json:"verification,omitempty"`
-	DisplayName   string            `protobuf:"bytes,19,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	Description   string            `protobuf:"bytes,20,opt,name=description,proto3" json:"description,omitempty"`
-	Labels        map[string]string `protobuf:"bytes,21,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Created       int64             `protobuf:"varint,22,opt,name=created,proto3" json:"created,omitempty"`
-	Updated       int64             `protobuf:"varint,23,opt,name=updated,proto3" json:"updated,omitempty"`
+	Operation    string            `protobuf:"bytes,15,opt,name=operation,proto3" json:"operation,omitempty"`
+	References   []*Reference      `protobuf:"bytes,16,rep,name=references,proto3" json:"references,omitempty"`
+	Lost         bool              `protobuf:"varint,17,opt,name=lost,proto3" json:"lost,omitempty"`
+	Verification *Verification     `protobuf:"bytes,18,opt,name=verification,proto3" json:"verification,omitempty"`
+	DisplayName  string            `protobuf:"bytes,19,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	Description  string            `protobuf:"bytes,20,opt,name=description,proto3" json:"description,omitempty"`
+	Labels       map[string]string `protobuf:"bytes,21,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Created      int64             `protobuf:"varint,22,opt,name=created,proto3" json:"created,omitempty"`
+	Updated      int64             `protobuf:"varint,23,opt,name=updated,proto3" json:"updated,omitempty"`
+	// Whether the endpoint was active when it was lost.
+	LostActive    bool `protobuf:"varint,24,opt,name=lost_active,json=lostActive,proto3" json:"lost_active,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +301,13 @@ func (x *Endpoint) GetUpdated() int64 {
 		return x.Updated
 	}
 	return 0
+}
+
+func (x *Endpoint) GetLostActive() bool {
+	if x != nil {
+		return x.LostActive
+	}
+	return false
 }
 
 // A header or a query parameter.
@@ -1121,11 +1130,56 @@ func (x *Detail) GetSecrets() []string {
 	return nil
 }
 
+// The signed heads of the vault's log that were given up, oldest first, until the vault knows.
+type LostHeads struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoints   []string               `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LostHeads) Reset() {
+	*x = LostHeads{}
+	mi := &file_records_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LostHeads) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LostHeads) ProtoMessage() {}
+
+func (x *LostHeads) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LostHeads.ProtoReflect.Descriptor instead.
+func (*LostHeads) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *LostHeads) GetCheckpoints() []string {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return nil
+}
+
 var File_records_proto protoreflect.FileDescriptor
 
 const file_records_proto_rawDesc = "" +
 	"\n" +
-	"\rrecords.proto\x12\x1bkeyward.allowlist.stored.v1\"\xed\a\n" +
+	"\rrecords.proto\x12\x1bkeyward.allowlist.stored.v1\"\x8e\b\n" +
 	"\bEndpoint\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
@@ -1155,7 +1209,9 @@ const file_records_proto_rawDesc = "" +
 	"\vdescription\x18\x14 \x01(\tR\vdescription\x12I\n" +
 	"\x06labels\x18\x15 \x03(\v21.keyward.allowlist.stored.v1.Endpoint.LabelsEntryR\x06labels\x12\x18\n" +
 	"\acreated\x18\x16 \x01(\x03R\acreated\x12\x18\n" +
-	"\aupdated\x18\x17 \x01(\x03R\aupdated\x1a9\n" +
+	"\aupdated\x18\x17 \x01(\x03R\aupdated\x12\x1f\n" +
+	"\vlost_active\x18\x18 \x01(\bR\n" +
+	"lostActive\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa3\x01\n" +
@@ -1233,7 +1289,9 @@ const file_records_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*W\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"-\n" +
+	"\tLostHeads\x12 \n" +
+	"\vcheckpoints\x18\x01 \x03(\tR\vcheckpoints*W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x10\n" +
@@ -1253,7 +1311,7 @@ func file_records_proto_rawDescGZIP() []byte {
 }
 
 var file_records_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_records_proto_goTypes = []any{
 	(State)(0),           // 0: keyward.allowlist.stored.v1.State
 	(*Endpoint)(nil),     // 1: keyward.allowlist.stored.v1.Endpoint
@@ -1269,9 +1327,10 @@ var file_records_proto_goTypes = []any{
 	(*UsesCleanup)(nil),  // 11: keyward.allowlist.stored.v1.UsesCleanup
 	(*Uses)(nil),         // 12: keyward.allowlist.stored.v1.Uses
 	(*Detail)(nil),       // 13: keyward.allowlist.stored.v1.Detail
-	nil,                  // 14: keyward.allowlist.stored.v1.Endpoint.LabelsEntry
-	nil,                  // 15: keyward.allowlist.stored.v1.Detail.OldLabelsEntry
-	nil,                  // 16: keyward.allowlist.stored.v1.Detail.NewLabelsEntry
+	(*LostHeads)(nil),    // 14: keyward.allowlist.stored.v1.LostHeads
+	nil,                  // 15: keyward.allowlist.stored.v1.Endpoint.LabelsEntry
+	nil,                  // 16: keyward.allowlist.stored.v1.Detail.OldLabelsEntry
+	nil,                  // 17: keyward.allowlist.stored.v1.Detail.NewLabelsEntry
 }
 var file_records_proto_depIdxs = []int32{
 	0,  // 0: keyward.allowlist.stored.v1.Endpoint.state:type_name -> keyward.allowlist.stored.v1.State
@@ -1280,11 +1339,11 @@ var file_records_proto_depIdxs = []int32{
 	4,  // 3: keyward.allowlist.stored.v1.Endpoint.body_values:type_name -> keyward.allowlist.stored.v1.BodyValue
 	5,  // 4: keyward.allowlist.stored.v1.Endpoint.references:type_name -> keyward.allowlist.stored.v1.Reference
 	6,  // 5: keyward.allowlist.stored.v1.Endpoint.verification:type_name -> keyward.allowlist.stored.v1.Verification
-	14, // 6: keyward.allowlist.stored.v1.Endpoint.labels:type_name -> keyward.allowlist.stored.v1.Endpoint.LabelsEntry
+	15, // 6: keyward.allowlist.stored.v1.Endpoint.labels:type_name -> keyward.allowlist.stored.v1.Endpoint.LabelsEntry
 	3,  // 7: keyward.allowlist.stored.v1.Parameter.credential:type_name -> keyward.allowlist.stored.v1.Credential
 	3,  // 8: keyward.allowlist.stored.v1.BodyValue.credential:type_name -> keyward.allowlist.stored.v1.Credential
-	15, // 9: keyward.allowlist.stored.v1.Detail.old_labels:type_name -> keyward.allowlist.stored.v1.Detail.OldLabelsEntry
-	16, // 10: keyward.allowlist.stored.v1.Detail.new_labels:type_name -> keyward.allowlist.stored.v1.Detail.NewLabelsEntry
+	16, // 9: keyward.allowlist.stored.v1.Detail.old_labels:type_name -> keyward.allowlist.stored.v1.Detail.OldLabelsEntry
+	17, // 10: keyward.allowlist.stored.v1.Detail.new_labels:type_name -> keyward.allowlist.stored.v1.Detail.NewLabelsEntry
 	11, // [11:11] is the sub-list for method output_type
 	11, // [11:11] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
@@ -1303,7 +1362,7 @@ func file_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_records_proto_rawDesc), len(file_records_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

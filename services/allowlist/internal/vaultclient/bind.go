@@ -31,6 +31,8 @@ type BindRequest struct {
 	Referrer string
 	// Operation identifies the save that needs the binding.
 	Operation string
+	// Restored says that the referrer held the binding before: it is not a new one.
+	Restored bool
 }
 
 // A Binding is the vault's permission to resolve a secret.
@@ -122,10 +124,10 @@ func (v *Vault) bind(ctx context.Context, req BindRequest, probe bool) (*vaultv1
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
 		Name: req.Secret, Version: req.Version, Usage: req.Usage.toProto(), Host: req.Host, Port: uint32(req.Port),
 		Chains: req.Chains, Cost: req.Cost, Conflicting: req.Conflicting, KeyBytes: keyBytes,
-		Referrer: req.Referrer, OperationId: req.Operation, ValidateOnly: probe,
+		Referrer: req.Referrer, OperationId: req.Operation, ValidateOnly: probe, Restored: req.Restored,
 	})
 	if err == nil {
-		err = v.admit(ctx, resp.GetPosition().GetEpoch())
+		err = v.admit(ctx, resp.GetPosition())
 	}
 	if err != nil {
 		return nil, translate(ctx, "bind", err)

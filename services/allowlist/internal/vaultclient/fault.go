@@ -35,6 +35,10 @@ const (
 // ReasonKeyPurposeUnknown is the reason for a KEY that was bound before purposes were recorded.
 const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 
+// ReasonRestorePending is the reason for a new binding after a restore of the vault, until its resolvers
+// have compared what they need with their bindings.
+const ReasonRestorePending fault.Reason = "RESTORE_PENDING"
+
 // reasonNotBound is the vault's reason for a secret that the caller has no binding to.
 const reasonNotBound = "NOT_BOUND"
 
@@ -85,6 +89,9 @@ func translate(ctx context.Context, operation string, err error) error {
 			"a referenced key serves the endpoints of another host; store another key, or ask a super admin to share this one")
 	case ReasonNoncesExhausted:
 		return noncesExhausted(info.GetMetadata()["budget"])
+	case ReasonRestorePending:
+		return fault.New(fault.FailedPrecondition, reason,
+			"the vault was restored and makes no new bindings until all that was bound is bound again; this passes by itself: try again later")
 	case reasonNotBound:
 		return unavailable(fmt.Errorf("%s: %w", operation, ErrNotBound))
 	case reasonMismatch:

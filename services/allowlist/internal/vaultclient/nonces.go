@@ -40,7 +40,7 @@ func (v *Vault) ReserveNonces(ctx context.Context, n Nonces) (Granted, error) {
 		Name: n.Secret, Uid: n.UID, Version: n.Version, RandomBits: uint32(n.Bits), Count: n.Count,
 	})
 	if err == nil {
-		err = v.admit(ctx, resp.GetPosition().GetEpoch())
+		err = v.admit(ctx, resp.GetPosition())
 	}
 	if err != nil {
 		return Granted{}, translate(ctx, "reserve nonces", err)

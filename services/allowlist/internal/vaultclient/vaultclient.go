@@ -50,6 +50,8 @@ type Vault struct {
 	now    func() time.Time
 	// restarted is called when the bindings may differ; may be nil.
 	restarted func()
+	// restored is called when a restore was confirmed; may be nil.
+	restored func()
 }
 
 // Freshness configures how resolved secrets are cached.
@@ -63,9 +65,11 @@ type Freshness struct {
 	// reports as deleted, and the reason, which may be empty, while [Vault.Watch] runs and the cache
 	// is enabled. It must not block.
 	Deleted func(secret, uid, reason string)
-	// Restarted, if not nil, is called when the vault has restarted. It may have been restored
-	// from a backup. It must not block.
+	// Restarted, if not nil, is called when the vault has restarted, or was restored. It must not block.
 	Restarted func()
+	// Restored, if not nil, is called when a person has confirmed a restore of the vault. It must not
+	// block.
+	Restored func()
 	// Heads follows the vault's change log. Nothing is used from a vault whose log it refuses. If it
 	// is nil, the log is not followed.
 	Heads *witness.Witness
@@ -85,13 +89,13 @@ func New(conn grpc.ClientConnInterface, f Freshness) (*Vault, error) {
 		MaxStale: f.MaxStale, Now: f.Now, Deleted: f.Deleted, Restarted: f.Restarted, Metrics: f.Metrics, Logger: f.Logger,
 	}
 	if f.Heads != nil {
-		config.Admit, config.Head = f.Heads.Admit, f.Heads.Heard
+		config.Admit, config.Covers, config.Head = f.Heads.Admit, f.Heads.Covers, f.Heads.Heard
 	}
 	kept, err := cache.New(client, config)
 	if err != nil {
 		return nil, fmt.Errorf("cache secrets: %w", err)
 	}
-	return &Vault{client: client, cache: kept, heads: f.Heads, now: f.Now, restarted: f.Restarted}, nil
+	return &Vault{client: client, cache: kept, heads: f.Heads, now: f.Now, restarted: f.Restarted, restored: f.Restored}, nil
 }
 
 // Watch keeps the cache current until ctx ends. Without it, or while it has not reached the vault

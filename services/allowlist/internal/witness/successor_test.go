@@ -95,6 +95,9 @@ type logServer struct {
 	epoch string
 	// earlier is whether the release has no successions.
 	earlier bool
+	// refuse, if not nil, is the answer to a lost head, and lost are those that were taken.
+	refuse error
+	lost   []string
 	// reported is the last head that an allowlist reported.
 	reported atomic.Pointer[vaultv1.WitnessCheckpointRequest]
 }
@@ -131,6 +134,12 @@ func (s *logServer) ProveConsistency(ctx context.Context, req *vaultv1.ProveCons
 }
 
 func (s *logServer) WitnessCheckpoint(_ context.Context, req *vaultv1.WitnessCheckpointRequest) (*vaultv1.WitnessCheckpointResponse, error) {
+	if lost := req.GetLostCheckpoint(); lost != "" {
+		if s.refuse != nil {
+			return nil, s.refuse
+		}
+		s.lost = append(s.lost, lost)
+	}
 	s.reported.Store(req)
 	head, err := changelog.OpenCheckpoint(req.GetCheckpoint(), req.GetVerifierKey())
 	return &vaultv1.WitnessCheckpointResponse{Size: head.Size, Witnessed: true}, err

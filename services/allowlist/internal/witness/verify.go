@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 // ErrOtherRun is the error of an answer of a vault that has restarted since.
 var ErrOtherRun = errors.New("the vault restarted after it had answered")
 
-// verify verifies the vault's head and reports the own one. A wanted epoch must be that of the head.
+// verify verifies the vault's head and reports the own one. A wanted run must be that of the head.
 // The caller has the turn.
 func (w *Witness) verify(ctx context.Context, wanted string) error {
 	head, err := w.vault.GetCheckpoint(ctx, &vaultv1.GetCheckpointRequest{Parent: everywhere})
@@ -31,15 +32,18 @@ func (w *Witness) verify(ctx context.Context, wanted string) error {
 	if err := w.judge(ctx, claim); err != nil {
 		return err
 	}
-	if !w.current(head.GetEpoch()) {
+	now := run{
+		id:    cmp.Or(head.GetRun(), head.GetEpoch()), // the epochs of a vault without runs are runs
+		epoch: head.GetEpoch(), pending: head.GetRestorePending(), size: sizeOf(w.verified),
+	}
+	if !w.current(now.id) {
 		w.reported, w.size = "", 0 // another data file may lack the own head
 	}
 	if err := w.report(ctx); err != nil {
 		return err
 	}
-	epoch := head.GetEpoch()
-	w.epoch.Store(&epoch)
-	if wanted != "" && wanted != epoch {
+	w.enter(now)
+	if wanted != "" && wanted != now.id {
 		return fault.New(fault.Unavailable, fault.Unreachable, "the vault restarted; try again").Because(ErrOtherRun)
 	}
 	return nil
@@ -117,7 +121,7 @@ func hashes(raw [][]byte) tlog.TreeProof {
 // unverified handles a vault that returned no head. A vault of an early release has none, and a
 // policy may grant the role resolver only in some workspaces. Both are accepted until a head was
 // verified once.
-func (w *Witness) unverified(ctx context.Context, epoch string, err error) error {
+func (w *Witness) unverified(ctx context.Context, wanted string, err error) error {
 	unable := client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_METHOD_NOT_ALLOWED) ||
 		client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_PERMISSION_DENIED)
 	if !unable || w.verified != (changelog.SignedHead{}) || w.pin != "" {
@@ -127,8 +131,8 @@ func (w *Witness) unverified(ctx context.Context, epoch string, err error) error
 		w.unsupported = true
 		w.logger.WarnContext(ctx, "the vault returns no head of its change log, so a rollback of its data file is not noticed: it needs the current release, and its policy must grant this allowlist the role resolver in all workspaces")
 	}
-	if epoch != "" {
-		w.epoch.Store(&epoch)
+	if wanted != "" {
+		w.enter(run{id: wanted})
 	}
 	return nil
 }

@@ -9,10 +9,17 @@
 //
 // # On the path of a request
 //
-// Each start of the vault begins an epoch, and a data file is replaced only between two epochs. So
-// an answer of the vault is used only if the head was verified in the epoch of the answer
-// ([Witness.Admit]). This compares two strings in memory, and calls the vault once per epoch.
-// [Witness.Run] verifies each later head, at most once a second.
+// A data file is replaced only between two runs of the vault. So an answer of the vault is used only
+// if the head was verified in the run of the answer ([Witness.Admit]). This compares two strings in
+// memory, and calls the vault once per run. [Witness.Run] verifies each later head, at most once a
+// second. The epoch says less: it lasts across restarts, and a data file that was replaced unnoticed
+// keeps it.
+//
+// # A restore
+//
+// A confirmed restore is reported to the vault with the head that it lacks, so that the vault begins
+// an epoch and holds what could hurt endpoints; see [Witness.Accept]. The head stays in the store
+// until the vault has it.
 //
 // # The other direction
 //
@@ -77,11 +84,11 @@ type Witness struct {
 	gauge  prometheus.Gauge
 
 	refused atomic.Bool
-	// epoch is the epoch in which the head was last verified.
-	epoch atomic.Pointer[string]
+	// runs are the runs in which the head was last verified; nil before that, and while it is refused.
+	runs atomic.Pointer[runs]
 	// heard is the newest head that the watch stated; nil without a watch.
-	heard atomic.Pointer[stated]
-	kick  chan struct{} // holds one element while a new epoch waits to be verified
+	heard atomic.Pointer[claimed]
+	kick  chan struct{} // holds one element while a new run waits to be verified
 
 	// turn holds one element while a verification runs. The fields below belong to it.
 	turn chan struct{}
@@ -93,13 +100,15 @@ type Witness struct {
 	// reported is the own head that the vault has, and size is its size as the vault knows it.
 	reported string
 	size     uint64
-	// unsupported is whether the vault returns no head, and mismatched whether it refuses the own one.
-	// The log says each once.
-	unsupported, mismatched bool
+	// lost are the heads that were given up, and that the vault does not know yet, oldest first.
+	lost []string
+	// unsupported is whether the vault returns no head, mismatched whether it refuses the own one, and
+	// untold whether it refuses a lost one. The log says each once.
+	unsupported, mismatched, untold bool
 }
 
-// stated is a head that the watch stated.
-type stated struct{ epoch, checkpoint string }
+// claimed is a head that the watch stated.
+type claimed struct{ run, checkpoint string }
 
 // New returns a witness that continues from the head in the store.
 func New(ctx context.Context, o Options) (*Witness, error) {
@@ -119,7 +128,8 @@ func New(ctx context.Context, o Options) (*Witness, error) {
 		return nil, err
 	}
 	w.show(ctx, seen) // also logs a refusal that a restart has not ended
-	return w, nil
+	w.lost, err = w.readLost(ctx)
+	return w, err
 }
 
 // Refusal returns VAULT_ROLLED_BACK while the vault's log does not extend the last verified head.
@@ -130,46 +140,46 @@ func (w *Witness) Refusal() error {
 	return nil
 }
 
-// Admit fails unless the head of the vault's log was verified in the epoch of an answer. It verifies
-// the head if this is the first answer of the epoch. Without an epoch, which early releases of the
-// vault do not state, Admit is [Witness.Refusal].
-func (w *Witness) Admit(ctx context.Context, epoch string) error {
-	if err := w.Refusal(); err != nil || epoch == "" || w.current(epoch) {
+// Admit fails unless the head of the vault's log was verified in the run of an answer. It verifies the
+// head if this is the first answer of the run. Without a run, which early releases of the vault do
+// not state, Admit is [Witness.Refusal].
+func (w *Witness) Admit(ctx context.Context, run string) error {
+	if err := w.Refusal(); err != nil || run == "" || w.current(run) {
 		return err
 	}
 	return w.exclusively(ctx, func(ctx context.Context) error {
-		if w.current(epoch) { // verified for another caller meanwhile
+		if w.current(run) { // verified for another caller meanwhile
 			return w.Refusal()
 		}
-		return w.verify(ctx, epoch)
+		return w.verify(ctx, run)
 	})
 }
 
-// Begin returns the epoch in which the head is verified, for [Witness.Confirm]. It is empty if the
-// vault states none.
-func (w *Witness) Begin(ctx context.Context) (epoch string, err error) {
+// Begin returns the run in which the head is verified, for [Witness.Confirm]. It is empty if the vault
+// states none.
+func (w *Witness) Begin(ctx context.Context) (run string, err error) {
 	if err := w.Refusal(); err != nil {
 		return "", err
 	}
-	if w.epoch.Load() == nil {
+	if w.runs.Load() == nil {
 		err = w.exclusively(ctx, func(ctx context.Context) error { return w.verify(ctx, "") })
 	}
-	if verified := w.epoch.Load(); err == nil && verified != nil {
-		epoch = *verified
+	if verified := w.runs.Load(); err == nil && verified != nil {
+		run = verified.now.id
 	}
-	return epoch, err
+	return run, err
 }
 
-// Confirm verifies the current head of the vault's log. It fails if the epoch is not the one from
+// Confirm verifies the current head of the vault's log. It fails if the run is not the one from
 // [Witness.Begin], because answers in between may then be those of another data file.
 func (w *Witness) Confirm(ctx context.Context, began string) error {
 	return w.exclusively(ctx, func(ctx context.Context) error { return w.verify(ctx, began) })
 }
 
 // Heard receives a head that the watch states. It does not block.
-func (w *Witness) Heard(epoch, checkpoint string) {
-	w.heard.Store(&stated{epoch, checkpoint})
-	if w.current(epoch) {
+func (w *Witness) Heard(run, checkpoint string) {
+	w.heard.Store(&claimed{run, checkpoint})
+	if w.current(run) {
 		return
 	}
 	select {
@@ -178,7 +188,7 @@ func (w *Witness) Heard(epoch, checkpoint string) {
 	}
 }
 
-// Run verifies heads and reports the own head until ctx ends: at once in a new epoch, and otherwise
+// Run verifies heads and reports the own head until ctx ends: at once in a new run, and otherwise
 // once a second after a change.
 func (w *Witness) Run(ctx context.Context) {
 	tick := time.NewTicker(pace)
@@ -195,16 +205,23 @@ func (w *Witness) Run(ctx context.Context) {
 	}
 }
 
-// follow verifies the head that the watch stated, if it is new, and reports the own one. Without a
-// watch, and in a new epoch, it verifies the current head.
+// follow verifies the head that the watch stated, if it is new, and reports the own one and those that
+// were given up. Without a watch, and in a new run, it verifies the current head.
 func (w *Witness) follow(ctx context.Context) error {
+	if err := w.followHeard(ctx); err != nil {
+		return err
+	}
+	return w.reportLost(ctx)
+}
+
+func (w *Witness) followHeard(ctx context.Context) error {
 	heard := w.heard.Load()
-	if heard == nil || !w.current(heard.epoch) || w.refused.Load() {
+	if heard == nil || !w.current(heard.run) || w.refused.Load() {
 		return w.verify(ctx, "")
 	}
 	if !w.old(heard.checkpoint) && !w.signed(heard.checkpoint, w.verified.Key) {
 		// The key of the log may have been replaced. GetCheckpoint returns the successions.
-		if err := w.verify(ctx, ""); err != nil || !w.current(heard.epoch) {
+		if err := w.verify(ctx, ""); err != nil || !w.current(heard.run) {
 			return err
 		}
 	}
@@ -212,12 +229,13 @@ func (w *Witness) follow(ctx context.Context) error {
 		if err := w.judge(ctx, w.claim(changelog.SignedHead{Key: w.verified.Key, Checkpoint: heard.checkpoint})); err != nil {
 			return err
 		}
+		w.grow()
 	}
 	return w.report(ctx)
 }
 
-// old reports whether a head of the current epoch is the verified one or an older one, which was on
-// its way when that one was verified. A data file is not replaced within an epoch.
+// old reports whether a head of the current run is the verified one or an older one, which was on its
+// way when that one was verified. A data file is not replaced within a run.
 func (w *Witness) old(checkpoint string) bool {
 	if checkpoint == w.verified.Checkpoint {
 		return true
@@ -247,7 +265,8 @@ func (w *Witness) claim(head changelog.SignedHead) changelog.Claim {
 
 // Accept makes the current head of the vault's log the verified one, because a person confirmed that
 // the vault was restored. It returns the old and the new head, which are the same if the log extends
-// the old one.
+// the old one. The vault is then informed that its log lacks the old one. If that fails, the head is
+// accepted nevertheless, and [Witness.Run] informs the vault later.
 func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, after changelog.Seen, err error) {
 	err = w.exclusively(ctx, func(ctx context.Context) error {
 		err := w.verify(ctx, "")
@@ -259,17 +278,32 @@ func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, 
 			after = before
 			return failed
 		}
-		claim := w.claim(*before.Refused)
-		err = w.kv.Update(ctx, func(tx kv.Tx) error {
-			before, after, err = w.kept.Accept(tx, w.log, claim, author)
+		if before, after, err = w.accept(ctx, w.claim(*before.Refused), author); err != nil {
 			return err
-		})
-		if err != nil {
-			return rolledBack().Because(fmt.Errorf("accept head: %w", err))
 		}
 		w.show(ctx, after)
+		// Neither can undo the acceptance, and both are repeated.
+		if err := w.verify(ctx, ""); err == nil {
+			_ = w.reportLost(ctx)
+		}
 		return nil
 	})
+	return before, after, err
+}
+
+// accept stores an accepted head, and the one that it replaces as lost.
+func (w *Witness) accept(ctx context.Context, claim changelog.Claim, author changelog.Author) (before, after changelog.Seen, err error) {
+	var lost []string
+	err = w.kv.Update(ctx, func(tx kv.Tx) error {
+		if before, after, err = w.kept.Accept(tx, w.log, claim, author); err != nil {
+			return rolledBack().Because(fmt.Errorf("accept head: %w", err))
+		}
+		lost, err = addLost(tx, before.Verified.Checkpoint)
+		return err
+	})
+	if err == nil {
+		w.lost = lost
+	}
 	return before, after, err
 }
 
@@ -304,12 +338,6 @@ func (w *Witness) exclusively(ctx context.Context, fn func(context.Context) erro
 	return fn(ctx)
 }
 
-// current reports whether the head was verified in an epoch.
-func (w *Witness) current(epoch string) bool {
-	verified := w.epoch.Load()
-	return verified != nil && *verified == epoch
-}
-
 func (w *Witness) seen(ctx context.Context) (seen changelog.Seen, err error) {
 	err = w.kv.View(ctx, func(r kv.Reader) error {
 		seen, err = w.kept.Seen(r)
@@ -335,7 +363,7 @@ func (w *Witness) set(seen changelog.Seen) {
 	w.verified, w.former = seen.Verified, seen.Former
 	refused := seen.Refused != nil
 	if w.refused.Store(refused); refused {
-		w.epoch.Store(nil) // heads and answers of it are no longer good
+		w.runs.Store(nil) // heads and answers of it are no longer good
 		w.gauge.Set(1)
 	} else {
 		w.gauge.Set(0)

@@ -19,7 +19,7 @@ func (s *Server) GetCheckpoint(ctx context.Context, _ *vaultv1.GetCheckpointRequ
 	}
 	return &vaultv1.GetCheckpointResponse{
 		Checkpoint: own.Checkpoint, VerifierKey: own.Key, Successions: own.Successions,
-		Epoch: s.secrets.Epoch(), RestorePending: s.secrets.Restores().Last().Pending(),
+		Epoch: s.secrets.Epoch(), Run: s.secrets.Run(), RestorePending: s.secrets.Restores().Last().Pending(),
 	}, nil
 }
 

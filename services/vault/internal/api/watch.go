@@ -33,5 +33,5 @@ func noticeToProto(n secret.Notice) *vaultv1.SecretEvent {
 }
 
 func positionToProto(p secret.Position) *vaultv1.Position {
-	return &vaultv1.Position{Epoch: p.Epoch, Sequence: p.Sequence}
+	return &vaultv1.Position{Epoch: p.Epoch, Sequence: p.Sequence, Run: p.Run}
 }

@@ -72,6 +72,7 @@ type Store struct {
 	grace    time.Duration
 
 	restores *restore.Events
+	run      string // identifies this run; see Position
 	commits  *commits
 	reach    uint64
 
@@ -139,6 +140,9 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("prepare limits: %w", err)
 	}
 	if s.restores, err = OpenRestores(ctx, s.kv, s.log, s.now, s.logger); err != nil {
+		return nil, err
+	}
+	if s.run, err = s.newUID(); err != nil {
 		return nil, err
 	}
 	if err := s.kv.View(ctx, s.commits.begin); err != nil {

@@ -33,6 +33,8 @@ type Position struct {
 	Epoch string
 	// Sequence is the number of changes before this place.
 	Sequence uint64
+	// Run identifies the run of the vault that states the position.
+	Run string
 }
 
 // A Notice invalidates cached values of a secret.
@@ -131,21 +133,25 @@ func (s *Store) begin(ctx context.Context, from *Position) (at Position, err err
 	case from.Epoch != at.Epoch || from.Sequence > at.Sequence:
 		return Position{}, outOfRange()
 	}
-	return *from, nil // the first read of the log checks whether it is in reach
+	at.Sequence = from.Sequence
+	return at, nil // the first read of the log checks whether it is in reach
 }
 
 // Epoch identifies the history of the store; see [Position].
 func (s *Store) Epoch() string { return s.restores.Epoch() }
 
+// Run identifies this run of the vault.
+func (s *Store) Run() string { return s.run }
+
 // committed returns a position before which all changes are visible to a view that begins now.
 func (s *Store) committed() Position {
-	return Position{Epoch: s.Epoch(), Sequence: s.commits.size.Load()}
+	return Position{Epoch: s.Epoch(), Sequence: s.commits.size.Load(), Run: s.run}
 }
 
 // position returns the position up to which r sees all changes.
 func (s *Store) position(r kv.Reader) (Position, error) {
 	size, err := changelog.Size(r)
-	return Position{Epoch: s.Epoch(), Sequence: size}, err
+	return Position{Epoch: s.Epoch(), Sequence: size, Run: s.run}, err
 }
 
 // catchUp sends the changes after a position, and returns the position after them.

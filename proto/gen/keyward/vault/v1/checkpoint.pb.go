@@ -87,8 +87,10 @@ type GetCheckpointResponse struct {
 	Epoch string `protobuf:"bytes,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Whether changes are held after a restore until the resolvers have reconciled; see Restore.
 	RestorePending bool `protobuf:"varint,150,opt,name=restore_pending,json=restorePending,proto3" json:"restore_pending,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The run of the vault that returned the checkpoint, as in Position.
+	Run           string `protobuf:"bytes,160,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetCheckpointResponse) Reset() {
@@ -154,6 +156,13 @@ func (x *GetCheckpointResponse) GetRestorePending() bool {
 		return x.RestorePending
 	}
 	return false
+}
+
+func (x *GetCheckpointResponse) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
 }
 
 // The request of ProveConsistency.
@@ -646,7 +655,7 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"!keyward/vault/v1/checkpoint.proto\x12\x10keyward.vault.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"F\n" +
 	"\x14GetCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
-	"\fworkspaces/-R\x06parent\"\xbd\x01\n" +
+	"\fworkspaces/-R\x06parent\"\xd0\x01\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
@@ -654,7 +663,8 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\x12!\n" +
 	"\vsuccessions\x18\x8c\x01 \x03(\tR\vsuccessions\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\tR\x05epoch\x12(\n" +
-	"\x0frestore_pending\x18\x96\x01 \x01(\bR\x0erestorePending\"\x84\x01\n" +
+	"\x0frestore_pending\x18\x96\x01 \x01(\bR\x0erestorePending\x12\x11\n" +
+	"\x03run\x18\xa0\x01 \x01(\tR\x03run\"\x84\x01\n" +
 	"\x17ProveConsistencyRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12\x1b\n" +

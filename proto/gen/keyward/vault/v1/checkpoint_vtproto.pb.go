@@ -86,6 +86,15 @@ func (m *GetCheckpointResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error)
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Run) > 0 {
+		i -= len(m.Run)
+		copy(dAtA[i:], m.Run)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Run)))
+		i--
+		dAtA[i] = 0xa
+		i--
+		dAtA[i] = 0x82
+	}
 	if m.RestorePending {
 		i--
 		if m.RestorePending {
@@ -582,6 +591,10 @@ func (m *GetCheckpointResponse) SizeVT() (n int) {
 	}
 	if m.RestorePending {
 		n += 3
+	}
+	l = len(m.Run)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n

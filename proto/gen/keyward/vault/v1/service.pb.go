@@ -3591,7 +3591,11 @@ type Position struct {
 	// data file that was replaced unnoticed keeps it, so verify the heads of the log, too.
 	Epoch string `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The number of changes before this place.
-	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Identifies one run of the vault. It changes with each start. A data file is replaced only between
+	// two runs, so a head of the log that was verified in a run covers all answers of that run. It is
+	// not a part of the place: WatchSecrets ignores it.
+	Run           string `protobuf:"bytes,160,opt,name=run,proto3" json:"run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3638,6 +3642,13 @@ func (x *Position) GetSequence() uint64 {
 		return x.Sequence
 	}
 	return 0
+}
+
+func (x *Position) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
 }
 
 // One message of the stream of WatchSecrets.
@@ -4047,10 +4058,11 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bposition\x18n \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"j\n" +
 	"\x13WatchSecretsRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x126\n" +
-	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"E\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"a\n" +
 	"\bPosition\x12\x1d\n" +
 	"\x05epoch\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa5\x01\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1a\n" +
+	"\x03run\x18\xa0\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x03run\"\xa5\x01\n" +
 	"\x14WatchSecretsResponse\x125\n" +
 	"\x06events\x18\x01 \x03(\v2\x1d.keyward.vault.v1.SecretEventR\x06events\x126\n" +
 	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\x12\x1e\n" +
