@@ -114,7 +114,8 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // A Vault is a running vault.
 type Vault struct {
-	store   kv.Store
+	db      *boltkv.DB
+	store   kv.Store // db, watched by alarm
 	log     *changelog.Log
 	secrets *secret.Store
 	heads   *witness.Heads
@@ -163,7 +164,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	if err := keys.Authenticate(store); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
+	v := &Vault{db: store, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
 	if err := v.assemble(ctx, cfg, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -227,7 +228,7 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors())
+	collectors := slices.Concat(v.db.Collectors(purpose), v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors())
 	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector()) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
@@ -235,6 +236,9 @@ func (v *Vault) Measure(metrics prometheus.Registerer) error {
 	}
 	return nil
 }
+
+// DiskFull reports whether changes are refused because the disk with the data file is full.
+func (v *Vault) DiskFull() bool { return v.db.Full() }
 
 // Tampered returns a channel that is closed once the vault should not be used any more, because
 // something else changed its data.

@@ -16,7 +16,7 @@ func (db *DB) commit() {
 	debug.SetPanicOnFault(true)
 	for g := range db.prepared {
 		if g.err == nil && !g.writes.empty() {
-			g.err = db.store(g)
+			g.err = db.disk.note(db.store(g))
 		}
 		if g.err != nil {
 			// First, so that no request that follows the failure joins a group that falls with this one.
