@@ -281,7 +281,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 
 // measure registers the metrics of the disk, the keys, and the comparison with the change log.
 func (a *Allowlist) measure(metrics prometheus.Registerer) error {
-	for _, c := range append(slices.Concat(a.db.Collectors(purpose), a.auditor.Collectors(), a.admin.Collectors()), a.alarm.Collector()) {
+	for _, c := range append(slices.Concat(a.db.Collectors(purpose), a.auditor.Collectors(), a.admin.Collectors()), a.alarm.Collector(), changelog.Measure(a.store, purpose)) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

@@ -228,8 +228,8 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	collectors := slices.Concat(v.db.Collectors(purpose), v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors())
-	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector()) {
+	collectors := slices.Concat(v.db.Collectors(purpose), v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors(), v.secrets.Collectors())
+	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector(), changelog.Measure(v.store, purpose)) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}

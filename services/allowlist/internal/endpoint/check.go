@@ -149,6 +149,7 @@ func (r *Registry) followed(name Name, e *Endpoint) {
 	r.sharing.set(name, e)
 	r.differs.changed()
 	r.legacy.set(name, e)
+	r.degraded.set(name, e)
 }
 
 // withAddresses adds the addresses that the caller may connect to, if the question asks for them

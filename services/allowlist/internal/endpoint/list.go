@@ -249,6 +249,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 				return err
 			}
 			r.legacy.set(e.Name, &e)
+			r.degraded.set(e.Name, &e)
 			r.sharing.set(e.Name, &e)
 		}
 		if len(found) < maxExamined && !skips {

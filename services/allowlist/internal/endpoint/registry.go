@@ -87,6 +87,7 @@ type Registry struct {
 	// restarted holds one element while a comparison is due because the vault was restarted.
 	restarted chan struct{}
 	legacy    *legacy
+	degraded  *degraded
 	warned    time.Time // the day of the last warning about acknowledgements; only the sweep uses it
 
 	dropUses func(ctx context.Context, uid string) error
@@ -109,13 +110,13 @@ func NewRegistry(ctx context.Context, o Options) (*Registry, error) {
 		now: o.Now, hook: o.Step, index: search.NewIndex(), matches: newMatcher(), guard: o.Guard,
 		proofs: o.Proofs, recheck: o.Recheck, grace: o.Grace, pace: newPace(VerifyEvery), kick: make(chan struct{}, 1),
 		tombstone: newDeletedSecrets(), legacy: &legacy{of: o.Acknowledged, ends: make(map[Name][]time.Time)}, dropUses: o.DropUses,
-		needsOf: o.Needs, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(),
+		needsOf: o.Needs, mixed: newMixed(), sharing: newSharing(), senders: o.Senders, differs: newDiffering(), degraded: newDegraded(),
 		restarted: make(chan struct{}, 1), policyKnown: o.PolicyKnown,
 	}
 	if err := r.showAcknowledged(o.Metrics); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	for _, gauge := range []prometheus.Gauge{r.mixed, r.differs.gauge} {
+	for _, gauge := range []prometheus.Gauge{r.mixed, r.differs.gauge, r.degraded.gauge} {
 		if err := o.Metrics.Register(gauge); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
