@@ -27,7 +27,7 @@ func TestMetricsShowHowMuchOfEachLogIsWitnessed(t *testing.T) {
 		for service, want := range map[string]float64{"vault": sizeOf(t, headOf(t, k)), "allowlist": sizeOf(t, own.GetCheckpoint())} {
 			allowlisttest.Eventually(t, func() bool {
 				return k.Labeled(t, "keyward_log_witnessed_size", service) >= want
-			}, "the newest head of the "+service+" is not witnessed "+when)
+			}, "the newest head of the %s is not witnessed %s", service, when)
 		}
 		if size, want := k.Labeled(t, "keyward_log_size", "allowlist"), sizeOf(t, own.GetCheckpoint()); size < want {
 			t.Errorf("the log of the allowlist has %v entries %s, want %v", size, when, want)
