@@ -42,7 +42,7 @@ var (
 )
 
 const (
-	formatName    = "keyward kv"
+	formatName = "keyward kv"
 	// FormatVersion is the version of the stored form that this release writes and reads.
 	FormatVersion = 2
 	// earlierVersion is the format that [Upgrade] reads.
