@@ -80,3 +80,11 @@ func (i Info) String() string {
 	return fmt.Sprintf("%s (commit %s, %s, %s, %s/%s)", i.Version,
 		cmp.Or(i.Commit, "unknown"), cmp.Or(i.Date, "date unknown"), i.Go, runtime.GOOS, runtime.GOARCH)
 }
+
+// Describe returns the description of a program in lines, as its command `version` prints it. The stored
+// form is the version of the data files that the release writes; programs of releases with the same one
+// can read each other's files.
+func (i Info) Describe(program string, storedForm int) string {
+	return fmt.Sprintf("%s %s\ncommit       %s\ndate         %s\ngo           %s %s/%s\nstored form  %d\n", program, i.Version,
+		cmp.Or(i.Commit, "unknown"), cmp.Or(i.Date, "unknown"), i.Go, runtime.GOOS, runtime.GOARCH, storedForm)
+}

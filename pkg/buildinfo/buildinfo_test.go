@@ -47,3 +47,11 @@ func TestStringNamesWhatIsUnknown(t *testing.T) {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
 }
+
+func TestDescribeHasALineForEachFact(t *testing.T) {
+	t.Parallel()
+	want := "vault v1.2.3\ncommit       abc\ndate         unknown\ngo           go1.99 " + runtime.GOOS + "/" + runtime.GOARCH + "\nstored form  2\n"
+	if got := (Info{Version: "v1.2.3", Commit: "abc", Go: "go1.99"}).Describe("vault", 2); got != want {
+		t.Errorf("Describe() = %q, want %q", got, want)
+	}
+}

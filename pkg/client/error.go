@@ -39,7 +39,8 @@ const (
 	ErrPrecondition = CodeError(codes.FailedPrecondition)
 	// ErrOutOfRange means that a watch cannot resume at the position.
 	ErrOutOfRange = CodeError(codes.OutOfRange)
-	// ErrLimited means that the caller exceeds a limit.
+	// ErrLimited means that the caller exceeds a limit, or, with the reason DISK_FULL, that the disk of the
+	// server is full. The client does not retry DISK_FULL, because operators have to act.
 	ErrLimited = CodeError(codes.ResourceExhausted)
 	// ErrUnavailable means that the server, or another server that it needs, is unavailable.
 	ErrUnavailable = CodeError(codes.Unavailable)

@@ -20,6 +20,7 @@ var (
 	// A change that fails with this error may have been carried out.
 	errStopping = refuse(codes.Unavailable, "UNAVAILABLE", "the server is stopping", after(time.Millisecond))
 	errBusy     = refuse(codes.Aborted, "CONTENTION", "too many changes at once", after(time.Millisecond))
+	errFull     = refuse(codes.ResourceExhausted, "DISK_FULL", "the disk is full", after(time.Millisecond))
 	errTaken    = refuse(codes.AlreadyExists, "SECRET_EXISTS", "a secret of this name exists")
 )
 
@@ -61,6 +62,7 @@ func TestCallsAreRepeatedWhereThatIsSafe(t *testing.T) {
 		{"a request with an etag is not retried", []error{errStopping}, activate("7"), 1, client.ErrUnavailable},
 		{"a request that may not be idempotent is not retried", []error{errStopping}, verify, 1, client.ErrUnavailable},
 		{"a request that was refused unread is always retried", []error{errBusy}, verify, 2, nil},
+		{"a change that does not fit on the disk is not retried", []error{errFull}, create, 1, client.ErrLimited},
 		{"other errors are not retried", []error{errTaken}, create, 1, client.ErrExists},
 	}
 	for _, tt := range tests { // in order: they share the script

@@ -55,6 +55,7 @@ const (
 	MessageTooLarge    Reason = "MESSAGE_TOO_LARGE"
 	Overloaded         Reason = "OVERLOADED"
 	RateLimited        Reason = "RATE_LIMITED"
+	DiskFull           Reason = "DISK_FULL"
 	Deadline           Reason = "DEADLINE"
 	Cancelled          Reason = "CANCELLED"
 	Unreachable        Reason = "UNAVAILABLE"

@@ -47,6 +47,8 @@ var (
 	ErrClosed = errors.New("kv: store is closed")
 	// ErrOverloaded is returned by Update if too many updates are waiting.
 	ErrOverloaded = errors.New("kv: too many updates are waiting")
+	// ErrFull is returned by Update if there is no space for the change.
+	ErrFull = errors.New("kv: the disk is full")
 	// ErrTooLarge is returned by an update that exceeds MaxOps, MaxBytes, or MaxKey.
 	ErrTooLarge = errors.New("kv: transaction is too large")
 	// ErrCorrupt reports a value that decayed, or that the service did not write.

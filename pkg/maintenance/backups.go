@@ -47,7 +47,7 @@ type Backups struct {
 
 // NewBackups returns the backups of a service. [Backups.Run] starts the scheduled ones.
 func NewBackups(cfg Config) *Backups {
-	return &Backups{Config: cfg, busy: make(chan struct{}, 1), metrics: newMetrics(cfg.Source.Service)}
+	return &Backups{Config: cfg, busy: make(chan struct{}, 1), metrics: newMetrics(cfg.Source.Service, cfg.Schedule)}
 }
 
 // Backup writes a backup to a caller. It fails with RATE_LIMITED while another one is written or sent.

@@ -7,13 +7,13 @@ import (
 )
 
 type metrics struct {
-	last, size prometheus.Gauge
-	failures   prometheus.Counter
+	last, size, interval prometheus.Gauge
+	failures             prometheus.Counter
 }
 
-func newMetrics(service string) metrics {
+func newMetrics(service string, scheduled Schedule) metrics {
 	labels := prometheus.Labels{"service": service}
-	return metrics{
+	m := metrics{
 		last: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "keyward_backup_last_success_timestamp_seconds",
 			Help: "Time of the last complete backup since the start, or of the newest one in the folder of scheduled backups, in seconds since 1970, or 0 if there is none.", ConstLabels: labels,
@@ -21,10 +21,17 @@ func newMetrics(service string) metrics {
 		size: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "keyward_backup_size_bytes", Help: "Size of the last complete backup, or 0 if there is none.", ConstLabels: labels,
 		}),
+		interval: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "keyward_backup_interval_seconds", Help: "Time between two scheduled backups, or 0 without a schedule.", ConstLabels: labels,
+		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "keyward_backup_failures_total", Help: "Backups that failed, except those whose caller went away.", ConstLabels: labels,
 		}),
 	}
+	if scheduled.Folder != "" {
+		m.interval.Set(scheduled.withDefaults().Every.Seconds())
+	}
+	return m
 }
 
 // succeeded records a complete backup.
@@ -35,5 +42,5 @@ func (m metrics) succeeded(at time.Time, size int64) {
 
 // Collectors returns the metrics.
 func (b *Backups) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{b.metrics.last, b.metrics.size, b.metrics.failures}
+	return []prometheus.Collector{b.metrics.last, b.metrics.size, b.metrics.interval, b.metrics.failures}
 }

@@ -12,6 +12,14 @@ type DataChecker interface {
 	Tampered() <-chan struct{}
 }
 
+// A DiskWriter is a Service that stores its data on a disk.
+type DiskWriter interface {
+	// DiskFull reports whether changes are refused because the disk is full. /readyz then returns 503,
+	// until there is space again. The gRPC health stays SERVING: the service still answers everything that
+	// changes nothing, and a caller of a change gets DISK_FULL.
+	DiskFull() bool
+}
+
 // followHealth updates the health until the drain begins. The health of data that was changed
 // before is up to date when followHealth returns.
 func (s *Server) followHealth() {

@@ -23,6 +23,10 @@ import (
 // whose size clients and proxies limit.
 const maxViolations = 32
 
+// diskFullRetry is the time after which to try a change again that did not fit on the disk. Only
+// operators can end that state, so a client should not hurry.
+const diskFullRetry = 10 * time.Second
+
 // errUnknownMethod is the error of a call to an unknown method.
 var errUnknownMethod = errors.New("unknown method")
 
@@ -96,6 +100,10 @@ func translate(ctx context.Context, err error) (f *fault.Error, known bool) {
 	case errors.Is(err, kv.ErrOverloaded):
 		return fault.New(fault.ResourceExhausted, fault.Overloaded, "too many changes wait to be written; try again").
 			Retry(time.Second), true
+	case errors.Is(err, kv.ErrFull):
+		return fault.New(fault.ResourceExhausted, fault.DiskFull,
+			"the disk is full, so nothing can be changed until its operators free space; try again later").
+			Retry(diskFullRetry).Because(err), true
 	case errors.Is(err, kv.ErrClosed):
 		return fault.New(fault.Unavailable, fault.Unreachable, "the server is stopping; try again").
 			Retry(time.Second), true

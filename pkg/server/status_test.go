@@ -43,6 +43,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		{"a wrapped fault", fmt.Errorf("save: %w", of(fault.Aborted)), codes.Aborted, "SOME_REASON", false},
 		{"a fault with a time to wait", fault.New(fault.Aborted, fault.Contention, "m").Retry(time.Second), codes.Aborted, "CONTENTION", true},
 		{"a full write queue", fmt.Errorf("save: %w", kv.ErrOverloaded), codes.ResourceExhausted, "OVERLOADED", true},
+		{"a full disk", fmt.Errorf("save: %w: %w", kv.ErrFull, errors.New(canary)), codes.ResourceExhausted, "DISK_FULL", true},
 		{"a closed store", fmt.Errorf("save: %w", kv.ErrClosed), codes.Unavailable, "UNAVAILABLE", true},
 		{"a deadline that passed", fmt.Errorf("save: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "DEADLINE", false},
 		{"a context that was cancelled", fmt.Errorf("save: %w", context.Canceled), codes.Canceled, "CANCELLED", false},

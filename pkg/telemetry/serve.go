@@ -62,13 +62,16 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// A Monitor serves the health and metrics of a program. All fields except Token are required.
+// A Monitor serves the health and metrics of a program. All fields are required, except those that say otherwise.
 type Monitor struct {
 	// Metrics are the metrics that /metrics returns.
 	Metrics prometheus.Gatherer
 	// Ready returns nil if the program accepts requests, and otherwise the reason, which /readyz
 	// shows to everyone.
 	Ready func(context.Context) error
+	// Disk returns nil if there is space for changes, and otherwise the reason, which /readyz shows, too.
+	// Optional.
+	Disk func() error
 	// Token, if not nil, is required for /metrics.
 	Token *Token
 	// Log receives errors.
@@ -102,13 +105,19 @@ func (m Monitor) Serve(ctx context.Context, lis net.Listener) (stop func()) {
 	}
 }
 
-// handler answers /healthz while the process runs, and /readyz while it accepts requests.
+// handler answers /healthz while the process runs, and /readyz while it accepts requests and has space
+// for changes. /readyz?exclude=disk ignores the space, for load balancers that would otherwise also
+// keep back the requests that change nothing.
 func (m Monitor) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Token.guard(promhttp.HandlerFor(m.Metrics, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := m.Ready(r.Context()); err != nil {
+		err := m.Ready(r.Context())
+		if err == nil && m.Disk != nil && r.URL.Query().Get("exclude") != "disk" {
+			err = m.Disk()
+		}
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}

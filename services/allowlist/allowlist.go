@@ -119,7 +119,8 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // An Allowlist is a running allowlist.
 type Allowlist struct {
-	store       kv.Store
+	db          *boltkv.DB
+	store       kv.Store // db, watched by alarm
 	log         *changelog.Log
 	conn        *grpc.ClientConn
 	self        *identity
@@ -189,7 +190,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the connection to the vault: %w", err), store.Close())
 	}
-	a := &Allowlist{conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
+	a := &Allowlist{db: store, conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
 	a.store = a.alarm.Watch(store)
 	if around.wrap != nil {
 		a.store = around.wrap(a.store)
@@ -291,9 +292,10 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	return nil
 }
 
-// measure registers the metrics of the tasks that work on the data file.
+// measure registers the metrics of the disk, and of the tasks that work on the data file.
 func (a *Allowlist) measure(metrics prometheus.Registerer) error {
-	for _, c := range append(slices.Concat(a.auditor.Collectors(), a.admin.Collectors(), a.backups.Collectors(), a.purger.Collectors()), a.alarm.Collector()) {
+	collectors := slices.Concat(a.db.Collectors(purpose), a.auditor.Collectors(), a.admin.Collectors(), a.backups.Collectors(), a.purger.Collectors())
+	for _, c := range append(collectors, a.alarm.Collector(), changelog.Measure(a.store, purpose)) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -363,6 +365,9 @@ func (a *Allowlist) MaxReceiveBytes() map[string]int {
 		allowlistv1.AllowlistService_VerifySignature_FullMethodName: MaxMessage,
 	}
 }
+
+// DiskFull reports whether changes are refused because the disk with the data file is full.
+func (a *Allowlist) DiskFull() bool { return a.db.Full() }
 
 // Tampered returns a channel that is closed once the allowlist should not be used any more, because
 // something else changed its data.

@@ -24,8 +24,9 @@ const chart = deployDir + "/helm/keyward"
 type object struct {
 	Kind     string
 	Metadata struct {
-		Name   string
-		Labels map[string]string
+		Name        string
+		Labels      map[string]string
+		Annotations map[string]string
 	}
 	Data map[string]string
 	Spec struct {
@@ -215,6 +216,24 @@ func (p pod) consistent(claims []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// TestDeployChartAnnotatesServiceAccounts is about key providers in a cloud, which know a pod by its account.
+func TestDeployChartAnnotatesServiceAccounts(t *testing.T) {
+	const role = "eks.amazonaws.com/role-arn"
+	accounts := 0
+	for _, o := range render(t, chart+"/ci/full-values.yaml") {
+		if o.Kind != "ServiceAccount" {
+			continue
+		}
+		accounts++
+		if annotated := o.Metadata.Annotations[role] != ""; annotated != strings.HasSuffix(o.Metadata.Name, "-vault") {
+			t.Errorf("the account %s has the annotations %v, want those of the vault only", o.Metadata.Name, o.Metadata.Annotations)
+		}
+	}
+	if accounts != 3 {
+		t.Errorf("the chart has %d service accounts, want 3", accounts)
+	}
 }
 
 func TestDeployChartUpgradesDataBeforeItServes(t *testing.T) {

@@ -21,6 +21,48 @@ func TestDeployRulesHoldAndFire(t *testing.T) {
 	command(t, "promtool", "test", "rules", deployDir+"/prometheus/rules_test.yaml")
 }
 
+// TestDeployRulesAreTestedBothWays checks that each alert has a test in which it fires, and one in which it
+// does not.
+func TestDeployRulesAreTestedBothWays(t *testing.T) {
+	var file struct {
+		Groups []struct{ Rules []struct{ Alert string } }
+	}
+	check(t, yaml.Unmarshal([]byte(readFile(t, rules)), &file))
+	var tests struct {
+		Tests []struct {
+			Alerts []struct {
+				Name string `yaml:"alertname"`
+				Want []any  `yaml:"exp_alerts"`
+			} `yaml:"alert_rule_test"`
+			Expressions []struct {
+				Samples []struct{ Labels string } `yaml:"exp_samples"`
+			} `yaml:"promql_expr_test"`
+		}
+	}
+	check(t, yaml.Unmarshal([]byte(readFile(t, deployDir+"/prometheus/rules_test.yaml")), &tests))
+	fires, silent := make(map[string]bool), make(map[string]bool)
+	firing := regexp.MustCompile(`alertname="(\w+)"`)
+	for _, tt := range tests.Tests {
+		for _, a := range tt.Alerts {
+			fires[a.Name], silent[a.Name] = fires[a.Name] || len(a.Want) > 0, silent[a.Name] || len(a.Want) == 0
+		}
+		for _, e := range tt.Expressions {
+			for _, sample := range e.Samples {
+				if name := firing.FindStringSubmatch(sample.Labels); name != nil {
+					fires[name[1]] = true
+				}
+			}
+		}
+	}
+	for _, group := range file.Groups {
+		for _, rule := range group.Rules {
+			if rule.Alert != "" && (!fires[rule.Alert] || !silent[rule.Alert]) {
+				t.Errorf("%s is tested to fire: %v, and not to fire: %v", rule.Alert, fires[rule.Alert], silent[rule.Alert])
+			}
+		}
+	}
+}
+
 // TestDeployRulesAndDashboardKnowTheMetrics checks the names of metrics, because a rule for a
 // metric that does not exist never fires.
 func TestDeployRulesAndDashboardKnowTheMetrics(t *testing.T) {

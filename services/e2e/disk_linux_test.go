@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/keyward/keyward/pkg/server/servertest"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -50,6 +52,8 @@ func (c *constellation) allocated() uint64 {
 func TestAVaultWithoutRoomGoesOnReadingAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
+	c.metrics = servertest.Address(t)
+	check(t, os.WriteFile(c.path("vault.yaml"), []byte(readFile(t, c.path("vault.yaml"))+"metrics_listen: "+c.metrics+"\n"), 0o600))
 	endpoint := register(t, c.site, "demo", "payments")
 	c.running["vault"].kill()
 	vault := c.startLimitable("vault")
@@ -74,7 +78,14 @@ func TestAVaultWithoutRoomGoesOnReadingAndLosesNothing(t *testing.T) {
 		if _, err := encrypt(t.Context(), client, endpoint); err != nil {
 			t.Errorf("Encrypt while %s = %v", tt.name, err)
 		}
+		if tt.room() == 0 {
+			wantStatus(t, "while "+tt.name, c.metrics, "/readyz", http.StatusServiceUnavailable)
+			wantStatus(t, "while "+tt.name, c.metrics, "/readyz?exclude=disk", http.StatusNoContent)
+		}
 		vault.limitDisk(unix.RLIM_INFINITY)
+		eventually(t, patience, "the vault is ready again without a change after "+tt.name, func(context.Context) error {
+			return statusIs(t, c.metrics, "/readyz", http.StatusNoContent)
+		})
 		eventually(t, patience, "secrets are stored again after "+tt.name, d.write)
 		d.verify(tt.name + " no more")
 	}
@@ -121,9 +132,12 @@ func (d *diary) writeUntilRefused(when string) {
 		switch status.Code(err) {
 		case codes.OK:
 			continue
-		case codes.Internal, codes.Unavailable:
+		case codes.ResourceExhausted:
+			if reasonOf(err) != "DISK_FULL" {
+				d.t.Errorf("CreateSecret when %s = %v, want DISK_FULL", when, err)
+			}
 		default:
-			d.t.Errorf("CreateSecret when %s = %v, want INTERNAL or UNAVAILABLE", when, err)
+			d.t.Errorf("CreateSecret when %s = %v, want DISK_FULL", when, err)
 		}
 		if text := status.Convert(err).Message(); strings.Contains(text, os.TempDir()) || strings.Contains(text, "too large") {
 			d.t.Errorf("CreateSecret when %s reveals the disk to its caller: %q", when, text)
@@ -141,5 +155,28 @@ func (d *diary) verify(when string) {
 		if err != nil || got.GetSecret().GetUid() != uid {
 			d.t.Errorf("GetSecret(%s) when %s = %v, %v, want the acknowledged secret", name, when, got.GetSecret(), err)
 		}
+	}
+}
+
+// statusIs returns an error unless a GET of a path returns a status.
+func statusIs(t testing.TB, address, path string, want int) error {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
+	check(t, err)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	check(t, res.Body.Close())
+	if res.StatusCode != want {
+		return fmt.Errorf("GET %s = %d, want %d", path, res.StatusCode, want)
+	}
+	return nil
+}
+
+func wantStatus(t testing.TB, when, address, path string, want int) {
+	t.Helper()
+	if err := statusIs(t, address, path, want); err != nil {
+		t.Errorf("%s: %v", when, err)
 	}
 }

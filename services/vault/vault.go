@@ -119,7 +119,8 @@ func Compact(_ context.Context, cfg Config) error { return boltkv.Compact(cfg.St
 
 // A Vault is a running vault.
 type Vault struct {
-	store       kv.Store
+	db          *boltkv.DB
+	store       kv.Store // db, watched by alarm
 	log         *changelog.Log
 	secrets     *secret.Store
 	heads       *witness.Heads
@@ -163,7 +164,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
+	v := &Vault{db: store, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
 	if err := v.assemble(ctx, cfg, store, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -249,14 +250,17 @@ func (v *Vault) Register(r grpc.ServiceRegistrar) {
 
 // Measure registers the metrics of the vault.
 func (v *Vault) Measure(metrics prometheus.Registerer) error {
-	collectors := slices.Concat(v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors(), v.backups.Collectors(), v.purger.Collectors())
-	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector(), v.secrets.Restores().Collector()) {
+	collectors := slices.Concat(v.db.Collectors(purpose), v.auditor.Collectors(), v.admin.Collectors(), v.rewraps.Collectors(), v.backups.Collectors(), v.purger.Collectors(), v.secrets.Collectors())
+	for _, c := range append(collectors, v.alarm.Collector(), v.heads.Collector(), v.secrets.Restores().Collector(), changelog.Measure(v.store, purpose)) {
 		if err := metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
 	}
 	return nil
 }
+
+// DiskFull reports whether changes are refused because the disk with the data file is full.
+func (v *Vault) DiskFull() bool { return v.db.Full() }
 
 // Tampered returns a channel that is closed once the vault should not be used any more, because
 // something else changed its data.

@@ -65,8 +65,11 @@
 // # Disk failures
 //
 // If a commit fails, all updates of its group and of the group that was prepared during it fail
-// with the same error, and the store returns to the last committed state. As with any database, after an error of the last sync it is unknown whether
-// the disk stored the commit.
+// with the same error, and the store returns to the last committed state. As with any database, after an
+// error of the last sync it is unknown whether the disk stored the commit.
+//
+// An update that fails because the disk is full wraps [kv.ErrFull]. Views continue. The store tries each
+// further update, and looks for free space by itself, see [DB.Full].
 package boltkv
 
 import (
@@ -100,6 +103,9 @@ type Options struct {
 	// LockTimeout is the time to wait until another process releases the file. Default: one second,
 	// which is enough for a restart.
 	LockTimeout time.Duration
+	// DiskInterval is the time between two measurements of the disk, and between two attempts to write to a
+	// disk that is full. Default: 5 seconds.
+	DiskInterval time.Duration
 	// BeforeCommit injects faults. If it is set, it is called before each commit, and its error
 	// makes the commit fail.
 	BeforeCommit func() error
@@ -115,6 +121,9 @@ func (o Options) withDefaults() Options {
 		o.MapSize = 1 << 30
 	}
 	o.MapSize = max(o.MapSize, minMapSize)
+	if o.DiskInterval <= 0 {
+		o.DiskInterval = diskInterval
+	}
 	if o.LockTimeout <= 0 {
 		o.LockTimeout = time.Second
 	}
@@ -131,6 +140,8 @@ type DB struct {
 	states       states
 	mapSize      int
 	beforeCommit func() error
+
+	disk disk
 
 	// mu guards logs, and the queue against a send after its close.
 	mu     sync.RWMutex
@@ -189,6 +200,7 @@ func start(path string, opened opened, opts Options) (*DB, error) {
 		queue:        make(chan *request, opts.Queue),
 		prepared:     make(chan *group),
 		stopped:      make(chan struct{}),
+		disk:         disk{path: path, stop: make(chan struct{}), stopped: make(chan struct{})},
 	}
 	db.rows.Store(new(rows))
 	if err := errors.Join(db.unlock(), db.learn(opened.used), db.publish()); err != nil {
@@ -196,6 +208,7 @@ func start(path string, opened opened, opts Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.bolt.Close())
 	}
 	db.opened = db.committed
+	go db.watchDisk(opts.DiskInterval)
 	go db.prepare()
 	go db.commit()
 	return db, nil
@@ -316,6 +329,8 @@ func (db *DB) Close() error {
 		db.mu.Unlock()
 
 		<-db.stopped
+		close(db.disk.stop)
+		<-db.disk.stopped
 		db.states.set(nil)
 		db.settle()
 		if err := db.bolt.Close(); err != nil {

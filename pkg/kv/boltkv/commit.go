@@ -30,7 +30,7 @@ func (db *DB) commit() {
 // conclude commits a group and lets its members return.
 func (db *DB) conclude(g *group) {
 	if g.err == nil && !g.writes.empty() {
-		g.err = db.store(g.writes)
+		g.err = db.disk.note(db.store(g.writes))
 	}
 	if g.err != nil {
 		// First, so that no request that follows the failure joins a group that falls with this one.

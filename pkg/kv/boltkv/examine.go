@@ -79,7 +79,7 @@ func examine(content []byte, report func(what string)) error {
 		return damaged("pages are damaged")
 	}
 	e.freeList(w.layout)
-	return w.checkFormat(formatVersion)
+	return w.checkFormat(FormatVersion)
 }
 
 // An exam collects the differences of a file from what bbolt writes.

@@ -42,8 +42,9 @@ var (
 )
 
 const (
-	formatName    = "keyward kv"
-	formatVersion = 2
+	formatName = "keyward kv"
+	// FormatVersion is the version of the stored form that this release writes and reads.
+	FormatVersion = 2
 	// earlierVersion is the format that [Upgrade] reads.
 	earlierVersion = 1
 	// tempInfix follows the name of a store in the names of its temporary files.
@@ -61,7 +62,7 @@ type opened struct {
 // openFile creates the store at path if necessary, locks it, checks every page that bbolt will
 // trust, and opens it with bbolt.
 func openFile(path string, opts Options) (opened, error) {
-	return openFormat(path, formatVersion, opts)
+	return openFormat(path, FormatVersion, opts)
 }
 
 // openFormat is openFile for a store of some format.
@@ -143,7 +144,7 @@ func lockAndInspect(file *os.File, path string, format uint32, timeout time.Dura
 		if err := found.checkFormat(format); err != nil {
 			return err
 		}
-		if format == formatVersion {
+		if format == FormatVersion {
 			// Without the list, which a full disk may prevent, bbolt reads the whole tree again.
 			_ = found.saveFreePages(file)
 		}
@@ -249,7 +250,7 @@ func initialize(path string) error {
 		if err != nil {
 			return err
 		}
-		version := binary.BigEndian.AppendUint32(nil, formatVersion)
+		version := binary.BigEndian.AppendUint32(nil, FormatVersion)
 		return errors.Join(meta.Put(formatKey, []byte(formatName)), meta.Put(versionKey, version))
 	})
 	return errors.Join(err, bolt.Sync(), bolt.Close())

@@ -25,7 +25,7 @@ func emptied(t testing.TB, deleted, kept int) (path string) {
 		meta, err := tx.CreateBucket(metaBucket)
 		must(t, err)
 		must(t, meta.Put(formatKey, []byte(formatName)))
-		must(t, meta.Put(versionKey, []byte{0, 0, 0, formatVersion}))
+		must(t, meta.Put(versionKey, []byte{0, 0, 0, FormatVersion}))
 		for i := range deleted + kept {
 			must(t, data.Put(key(i), new(rows).encode(key(i), bytes.Repeat([]byte("v"), 800))))
 		}

@@ -282,14 +282,14 @@ func (l layout) checkFormat(format uint32) error {
 		return damaged("the format version is malformed")
 	}
 	switch v := binary.BigEndian.Uint32(version); {
-	case v > formatVersion:
-		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, formatVersion)
+	case v > FormatVersion:
+		return fmt.Errorf("%w: its format is %d, the newest known is %d", ErrNewer, v, FormatVersion)
 	case v < format:
 		return fmt.Errorf("%w: its format is %d, and this program needs %d", ErrEarlier, v, format)
 	case v > format:
 		return ErrUpgraded
 	}
-	if _, hasLog := l.bucket(names[ofLog]); format == formatVersion && !hasLog {
+	if _, hasLog := l.bucket(names[ofLog]); format == FormatVersion && !hasLog {
 		return damaged("the bucket of the logs is missing")
 	}
 	return nil

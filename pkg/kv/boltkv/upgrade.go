@@ -55,7 +55,7 @@ func Upgraded(path string) bool {
 		if err != nil {
 			return err
 		}
-		return layout{content: content, meta: found}.checkFormat(formatVersion)
+		return layout{content: content, meta: found}.checkFormat(FormatVersion)
 	}) == nil
 }
 

@@ -47,6 +47,13 @@ func later(t testing.TB, k *allowlisttest.Kit, id string, d time.Duration) *allo
 	return e
 }
 
+func wantDegraded(t testing.TB, k *allowlisttest.Kit, want float64) {
+	t.Helper()
+	if got := k.Labeled(t, "keyward_endpoints", "DEGRADED"); got != want {
+		t.Errorf("%v endpoints are degraded, want %v", got, want)
+	}
+}
+
 func wantHealth(t testing.TB, what string, e *allowlistv1.Endpoint, health allowlistv1.Verification_Health) {
 	t.Helper()
 	if got := e.GetVerification().GetHealth(); got != health || e.GetState() != allowlistv1.Endpoint_STATE_ACTIVE {
@@ -90,6 +97,7 @@ func TestTheLifecycleOfAProof(t *testing.T) {
 			p.Withdraw()
 			e := later(t, k, "orders", overADay)
 			wantHealth(t, "without the proof", e, degraded)
+			wantDegraded(t, k, 1)
 			if e.GetChallenge() == nil {
 				t.Error("a degraded endpoint shows no challenge")
 			}
@@ -102,15 +110,18 @@ func TestTheLifecycleOfAProof(t *testing.T) {
 
 			p.Publish(challenge)
 			wantHealth(t, "with the proof in place again", later(t, k, "orders", overAnHour), healthy)
+			wantDegraded(t, k, 0)
 			wantInUse(t, k, "orders", true)
 
 			p.Withdraw()
 			wantHealth(t, "without it once more", later(t, k, "orders", overADay), degraded)
 			k.Restart(t)
+			wantDegraded(t, k, 1)
 			e = later(t, k, "orders", 73*time.Hour)
 			if e.GetState() != allowlistv1.Endpoint_STATE_INACTIVE || e.GetVerification() != nil || e.GetStateReason() == "" {
 				t.Errorf("after the grace = %v %q, verification %v", e.GetState(), e.GetStateReason(), e.GetVerification())
 			}
+			wantDegraded(t, k, 0)
 			wantInUse(t, k, "orders", false)
 			_, err := k.Owner.ActivateEndpoint(t.Context(), &allowlistv1.ActivateEndpointRequest{Name: allowlisttest.NameOf("orders")})
 			allowlisttest.WantError(t, "ActivateEndpoint without a proof", err, codes.FailedPrecondition, "ENDPOINT_NOT_VERIFIED")

@@ -158,6 +158,7 @@ func (w *Witness) report(ctx context.Context) error {
 		w.mismatched = false
 		if w.size = res.GetSize(); res.GetWitnessed() {
 			w.reported = req.GetCheckpoint()
+			w.sizes.WithLabelValues(ownLog).Set(float64(w.size))
 			return nil
 		}
 	}

@@ -56,6 +56,8 @@ const (
 	retryAfter = 30 * time.Second
 	// vaultLog is the name of the vault's log in the store.
 	vaultLog = "vault"
+	// ownLog is the label of the allowlist's log in metrics.
+	ownLog = "allowlist"
 	// everywhere is the parent of requests about the log.
 	everywhere = "workspaces/-"
 )
@@ -82,6 +84,7 @@ type Witness struct {
 	pin    string
 	logger *slog.Logger
 	gauge  prometheus.Gauge
+	sizes  *prometheus.GaugeVec // of the witnessed heads, by the service whose log it is
 
 	refused atomic.Bool
 	// runs are the runs in which the head was last verified; nil before that, and while it is refused.
@@ -118,11 +121,18 @@ func New(ctx context.Context, o Options) (*Witness, error) {
 			Name: "keyward_vault_rolled_back",
 			Help: "1 while the change log of the vault does not extend the last head that the allowlist verified, 0 otherwise.",
 		}),
+		sizes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "keyward_log_witnessed_size",
+			Help: "Entries of a change log up to the last head that the other service verified.",
+		}, []string{"service"}),
 		kick: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 	}
-	if err := o.Metrics.Register(w.gauge); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
+	for _, c := range []prometheus.Collector{w.gauge, w.sizes} {
+		if err := o.Metrics.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
 	}
+	w.sizes.WithLabelValues(ownLog).Set(0) // until the vault confirms a head
 	seen, err := w.seen(ctx)
 	if err != nil {
 		return nil, err
@@ -361,6 +371,7 @@ func (w *Witness) show(ctx context.Context, seen changelog.Seen) {
 
 func (w *Witness) set(seen changelog.Seen) {
 	w.verified, w.former = seen.Verified, seen.Former
+	w.sizes.WithLabelValues(vaultLog).Set(float64(seen.Size()))
 	refused := seen.Refused != nil
 	if w.refused.Store(refused); refused {
 		w.runs.Store(nil) // heads and answers of it are no longer good

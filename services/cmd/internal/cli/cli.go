@@ -1,6 +1,6 @@
 // Package cli is shared by the main packages of the programs. It provides the commands `serve`,
-// `check`, `compact`, `upgrade`, `verify`, `log-key`, `create-key`, `backup`, `verify-backup`, and
-// `restore`, the basis of other commands, and the shutdown of a program.
+// `check`, `compact`, `upgrade`, `verify`, `log-key`, `create-key`, `backup`, `verify-backup`, `restore`,
+// and `version`, the basis of other commands, and the shutdown of a program.
 package cli
 
 import (
@@ -44,12 +44,24 @@ func Run(root *cobra.Command) {
 	}
 	telemetry.SilenceGRPC()
 	root.Version = buildinfo.Read().String()
+	root.AddCommand(version(root.Name()))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", root.Name(), err)
 		os.Exit(1)
+	}
+}
+
+// version returns the command `version`, which prints more than the flag.
+func version(program string) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version, the commit, the Go version, and the stored form that this release writes", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(cmd.OutOrStdout(), buildinfo.Read().Describe(program, boltkv.FormatVersion))
+			return err
+		},
 	}
 }
 

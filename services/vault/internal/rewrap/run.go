@@ -97,7 +97,7 @@ func (r *run) pass(ctx context.Context, s State) (complete bool, err error) {
 // rewrapSealing seals the key pairs of sealed values again. It returns 1 if one of them does not open.
 func (r *run) rewrapSealing(ctx context.Context) (failed uint64, err error) {
 	err = r.Secrets.RewrapSealing(ctx)
-	if err == nil || ctx.Err() != nil || errors.Is(err, kv.ErrClosed) || errors.Is(err, kv.ErrOverloaded) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, kv.ErrClosed) || errors.Is(err, kv.ErrOverloaded) || errors.Is(err, kv.ErrFull) {
 		return 0, err
 	}
 	r.Logger.WarnContext(ctx, "the key pairs of sealed values do not open; they depend on an earlier key", slog.Any("error", err))

@@ -132,3 +132,6 @@ func (s *Store) StateWhole(ctx context.Context, of Name, number uint32) error {
 		return s.touch(tx, Call{}, &sec, entry{action: EnabledVersion, version: number, at: s.timestamp()})
 	})
 }
+
+// CountDue counts at once what the background counts every few minutes.
+func (s *Store) CountDue(ctx context.Context) error { return s.countDue(ctx) }

@@ -87,6 +87,7 @@ type Store struct {
 	outdatedDue atomic.Uint64 // the number of changes after which to examine all
 
 	shown   shown
+	due     due
 	pruning chan Name // secrets with versions to destroy
 	quotas  quotas
 
@@ -114,7 +115,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		reach:   cmp.Or(cfg.Reach, 100_000),
 		drawing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		garbage: make(chan struct{}, 1), outdated: make(chan kv.Range, 1),
-		shown:   shown{hint: make(chan struct{}, 1)},
+		shown: shown{hint: make(chan struct{}, 1)}, due: newDue(),
 		pruning: make(chan Name, hinted),
 		grace:   cfg.Grace, deleted: make(chan struct{}, 1),
 	}
@@ -162,6 +163,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	s.stopped.Go(func() { s.forgetSealingKeys(ctx) })
 	s.stopped.Go(func() { s.countShown(ctx) })
 	s.stopped.Go(func() { s.keepPruning(ctx) })
+	s.stopped.Go(func() { s.keepCounting(ctx) })
 	s.quotas.start(ctx, s, cfg.Quota)
 	return s, nil
 }
