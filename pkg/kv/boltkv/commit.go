@@ -8,6 +8,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 // commit is the second stage. It commits the prepared groups in their order.
@@ -24,8 +26,10 @@ func (db *DB) commit() {
 			g.complete(g.err)
 			continue
 		}
+		failpoint.Hit(failpoint.StorePublished)
 		// Last, so that callers that return at once can join the next group.
 		g.complete(nil)
+		failpoint.Hit(failpoint.StoreAcknowledged)
 		close(g.finished)
 	}
 }
@@ -40,6 +44,7 @@ func (db *DB) store(g *group) error {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
+	failpoint.Hit(failpoint.StorePrepared)
 	err := db.apply(g.writes)
 	switch {
 	case errors.Is(err, bolterrors.ErrMaxSizeReached):
@@ -80,6 +85,7 @@ func (db *DB) apply(writes *overlay) error {
 	if err := errors.Join(fault, err); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
+	failpoint.Hit(failpoint.StoreWritten)
 	if fault := guard(func() { err = tx.Commit() }); fault != nil {
 		// bbolt was interrupted at an unknown point, and its list of free pages may be wrong. It can
 		// still read but must not write.
@@ -89,6 +95,7 @@ func (db *DB) apply(writes *overlay) error {
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	failpoint.Hit(failpoint.StoreCommitted)
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 // compactTx is the number of bytes that a compaction writes in one transaction.
@@ -48,6 +50,7 @@ func compact(path string) error {
 	if err := errors.Join(replace(path, source), source.Close()); err != nil {
 		return errors.Join(err, old.Close())
 	}
+	failpoint.Hit(failpoint.CompactErasing)
 	return errors.Join(wipe(old), old.Close())
 }
 
@@ -76,9 +79,11 @@ func replace(path string, source *bbolt.DB) (err error) {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.CompactCopied)
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.CompactRenamed)
 	return syncDir(dir)
 }
 
