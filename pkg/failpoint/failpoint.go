@@ -17,107 +17,144 @@
 // the suffix .hits: the name of the point, in the second case after an exclamation mark.
 package failpoint
 
-// A Point is the name of a place in the code.
-type Point string
+// A Point is a place in the code. It is a number, so that the names are not in the programs.
+type Point int
 
-// The points of a store.
+// The points.
 const (
+	// The points of a store.
+
 	// StorePrepared is before the changes of a group are written.
-	StorePrepared Point = "boltkv.prepared"
+	StorePrepared Point = iota
 	// StoreWritten is after the changes are in bbolt's transaction, before its commit.
-	StoreWritten Point = "boltkv.written"
+	StoreWritten
 	// StoreCommitted is after the commit is on disk, before readers see it.
-	StoreCommitted Point = "boltkv.committed"
+	StoreCommitted
 	// StorePublished is after readers see the changes, before they are acknowledged.
-	StorePublished Point = "boltkv.published"
+	StorePublished
 	// StoreAcknowledged is after the changes are acknowledged.
-	StoreAcknowledged Point = "boltkv.acknowledged"
+	StoreAcknowledged
 	// StoreCreated is after a new file is complete, before it gets its name.
-	StoreCreated Point = "boltkv.created"
+	StoreCreated
 	// StoreLinked is after a new file has its name, before the name is on disk.
-	StoreLinked Point = "boltkv.linked"
+	StoreLinked
 	// StoreReauthenticated is after some rows got MACs of the newest root.
-	StoreReauthenticated Point = "boltkv.reauthenticated"
-)
+	StoreReauthenticated
 
-// The points of a compaction and of an upgrade.
-const (
+	// The points of a compaction and of an upgrade.
+
 	// CompactCopied is after the new file is complete, before it replaces the old one.
-	CompactCopied Point = "compact.copied"
+	CompactCopied
 	// CompactRenamed is after the new file replaced the old one, before the name is on disk.
-	CompactRenamed Point = "compact.renamed"
+	CompactRenamed
 	// CompactErasing is after the new file is in use, before the old one is overwritten.
-	CompactErasing Point = "compact.erasing"
+	CompactErasing
 	// UpgradeFilling is before the new file gets its content.
-	UpgradeFilling Point = "upgrade.filling"
+	UpgradeFilling
 	// UpgradeFilled is after the new file is complete.
-	UpgradeFilled Point = "upgrade.filled"
+	UpgradeFilled
 	// UpgradeKept is after the old file has its second name.
-	UpgradeKept Point = "upgrade.kept"
+	UpgradeKept
 	// UpgradeRenamed is after the new file replaced the old one, before the name is on disk.
-	UpgradeRenamed Point = "upgrade.renamed"
-)
+	UpgradeRenamed
 
-// The points of changes of a keyring.
-const (
+	// The points of changes of a keyring.
+
 	// KeyringSealed is after the provider wrapped a changed keyring, before it is stored.
-	KeyringSealed Point = "keyring.sealed"
+	KeyringSealed
 	// KeyringStored is after a changed keyring is stored, before it is used.
-	KeyringStored Point = "keyring.stored"
+	KeyringStored
 	// RotationStored is after a rotation is stored, before the change log uses the new key.
-	RotationStored Point = "rotation.stored"
+	RotationStored
 	// RotationSigned is after the change log uses the new key, before rows use the new root.
-	RotationSigned Point = "rotation.signed"
+	RotationSigned
 	// RotationAuthenticated is after rows use the new root, before the service uses the new key.
-	RotationAuthenticated Point = "rotation.authenticated"
+	RotationAuthenticated
 	// RetirementDue is after no row depends on an earlier root, before that is erased.
-	RetirementDue Point = "retirement.due"
+	RetirementDue
 	// RetirementStored is after earlier roots are erased, before the store forgets them.
-	RetirementStored Point = "retirement.stored"
+	RetirementStored
 	// RetirementForgotten is after the store forgot earlier roots, before the change log does.
-	RetirementForgotten Point = "retirement.forgotten"
+	RetirementForgotten
 	// DestructionCounted is after nothing depends on a key, before it is erased.
-	DestructionCounted Point = "destruction.counted"
-)
+	DestructionCounted
 
-// The points of the operation that wraps all data keys again.
-const (
+	// The points of the operation that wraps all data keys again.
+
 	// RewrapStarted is after the operation is stored, before it begins.
-	RewrapStarted Point = "rewrap.started"
+	RewrapStarted
 	// RewrapStepped is after the data keys of some secrets are wrapped, before the progress changes.
-	RewrapStepped Point = "rewrap.stepped"
+	RewrapStepped
 	// RewrapPassed is after a pass, before the versions are counted.
-	RewrapPassed Point = "rewrap.passed"
+	RewrapPassed
 	// RewrapCounted is after no version depends on an earlier key, before the operation ends.
-	RewrapCounted Point = "rewrap.counted"
+	RewrapCounted
+
+	// The points of a save of an endpoint.
+
+	// SaveBegun is after the intent is stored, before the first binding.
+	SaveBegun
+	// SaveBound is after each binding.
+	SaveBound
+	// SaveFinished is after the endpoint is stored, before the caller knows it.
+	SaveFinished
+	// SaveCanceling is after a save failed, before its intent becomes an entry of the queue.
+	SaveCanceling
+	// UnbindBegun is before the bindings of an entry of the queue are given up.
+	UnbindBegun
+	// UnbindDone is after they are given up, before the entry is removed.
+	UnbindDone
+	// CompareBindings is after a comparison read the bindings, before it reads the endpoints.
+	CompareBindings
 )
 
-// The points of a save of an endpoint.
-const (
-	// SaveBegun is after the intent is stored, before the first binding.
-	SaveBegun Point = "save.begun"
-	// SaveBound is after each binding.
-	SaveBound Point = "save.bound"
-	// SaveFinished is after the endpoint is stored, before the caller knows it.
-	SaveFinished Point = "save.finished"
-	// SaveCanceling is after a save failed, before its intent becomes an entry of the queue.
-	SaveCanceling Point = "save.canceling"
-	// UnbindBegun is before the bindings of an entry of the queue are given up.
-	UnbindBegun Point = "unbind.begun"
-	// UnbindDone is after they are given up, before the entry is removed.
-	UnbindDone Point = "unbind.done"
-	// CompareBindings is after a comparison read the bindings, before it reads the endpoints.
-	CompareBindings Point = "compare.bindings"
-)
+// names are the names of the points.
+var names = [...]string{
+	StorePrepared:         "boltkv.prepared",
+	StoreWritten:          "boltkv.written",
+	StoreCommitted:        "boltkv.committed",
+	StorePublished:        "boltkv.published",
+	StoreAcknowledged:     "boltkv.acknowledged",
+	StoreCreated:          "boltkv.created",
+	StoreLinked:           "boltkv.linked",
+	StoreReauthenticated:  "boltkv.reauthenticated",
+	CompactCopied:         "compact.copied",
+	CompactRenamed:        "compact.renamed",
+	CompactErasing:        "compact.erasing",
+	UpgradeFilling:        "upgrade.filling",
+	UpgradeFilled:         "upgrade.filled",
+	UpgradeKept:           "upgrade.kept",
+	UpgradeRenamed:        "upgrade.renamed",
+	KeyringSealed:         "keychange.sealed",
+	KeyringStored:         "keychange.stored",
+	RotationStored:        "rotation.stored",
+	RotationSigned:        "rotation.signed",
+	RotationAuthenticated: "rotation.authenticated",
+	RetirementDue:         "retirement.due",
+	RetirementStored:      "retirement.stored",
+	RetirementForgotten:   "retirement.forgotten",
+	DestructionCounted:    "destruction.counted",
+	RewrapStarted:         "rewrap.started",
+	RewrapStepped:         "rewrap.stepped",
+	RewrapPassed:          "rewrap.passed",
+	RewrapCounted:         "rewrap.counted",
+	SaveBegun:             "save.begun",
+	SaveBound:             "save.bound",
+	SaveFinished:          "save.finished",
+	SaveCanceling:         "save.canceling",
+	UnbindBegun:           "unbind.begun",
+	UnbindDone:            "unbind.done",
+	CompareBindings:       "compare.bindings",
+}
 
 // All returns all points.
 func All() []Point {
-	return []Point{
-		StorePrepared, StoreWritten, StoreCommitted, StorePublished, StoreAcknowledged, StoreCreated, StoreLinked, StoreReauthenticated,
-		CompactCopied, CompactRenamed, CompactErasing, UpgradeFilling, UpgradeFilled, UpgradeKept, UpgradeRenamed,
-		KeyringSealed, KeyringStored, RotationStored, RotationSigned, RotationAuthenticated,
-		RetirementDue, RetirementStored, RetirementForgotten, DestructionCounted,
-		RewrapStarted, RewrapStepped, RewrapPassed, RewrapCounted,
-		SaveBegun, SaveBound, SaveFinished, SaveCanceling, UnbindBegun, UnbindDone, CompareBindings,
+	all := make([]Point, len(names))
+	for i := range all {
+		all[i] = Point(i)
 	}
+	return all
 }
+
+// String returns the name.
+func (p Point) String() string { return names[p] }

@@ -33,7 +33,7 @@ func Hit(p Point) {
 	defer points.Unlock()
 	if !points.seen[p] {
 		points.seen[p] = true
-		record(path, string(p))
+		record(path, p.String())
 	}
 	plan, err := os.ReadFile(path)
 	if err != nil || !begins(string(plan), p) {
@@ -47,7 +47,7 @@ func Hit(p Point) {
 	if len(words) < 2 || words[1] != strconv.Itoa(points.hits) {
 		return
 	}
-	record(path, "!"+string(p))
+	record(path, "!"+p.String())
 	if len(words) > 2 {
 		if delay, err := time.ParseDuration(words[2]); err == nil {
 			time.AfterFunc(delay, end)
@@ -60,7 +60,7 @@ func Hit(p Point) {
 // begins reports whether a plan is about a point.
 func begins(plan string, p Point) bool {
 	name, _, _ := strings.Cut(plan, " ")
-	return name == string(p)
+	return name == p.String()
 }
 
 // end ends the process as a crash does.

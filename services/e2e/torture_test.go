@@ -112,8 +112,8 @@ func (r *torture) countLine(line string) {
 
 func (r *torture) missed() (points []string) {
 	for _, p := range failpoint.All() {
-		if r.reached[string(p)] == 0 {
-			points = append(points, string(p))
+		if r.reached[p.String()] == 0 {
+			points = append(points, p.String())
 		}
 	}
 	return points
@@ -126,7 +126,7 @@ func (r *torture) report() string {
 	fmt.Fprintf(&b, "files after killed upgrades: %v\n", r.states)
 	fmt.Fprintf(&b, "%-24s %8s %8s\n", "failpoint", "reached", "killed")
 	for _, p := range failpoint.All() {
-		fmt.Fprintf(&b, "%-24s %8d %8d\n", p, r.reached[string(p)], r.killed[string(p)])
+		fmt.Fprintf(&b, "%-24s %8d %8d\n", p, r.reached[p.String()], r.killed[p.String()])
 	}
 	return b.String()
 }
