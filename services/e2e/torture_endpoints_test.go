@@ -174,9 +174,10 @@ func (e *endpointOwner) deleteKey(ctx context.Context, key *secret) bool {
 	return status.Code(err) == codes.FailedPrecondition
 }
 
-// exchange encrypts a message and opens it with the key of the partner, and the other way round.
+// exchange encrypts a message, which opens with the key of the partner, and decrypts it. A key that was
+// just replaced may still be in use.
 func (e *endpointOwner) exchange(ctx context.Context, x *tortured) bool {
-	_, err := e.encrypt(ctx, x, 3)
+	_, err := e.encrypt(ctx, x, 8)
 	if err != nil && status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled && status.Code(err) != codes.DeadlineExceeded {
 		e.s.t.Errorf("Encrypt(%s): %v", x.name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,9 +15,12 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	keyringv1 "github.com/keyward/keyward/proto/gen/keyward/keyring/v1"
+	maintenancev1 "github.com/keyward/keyward/proto/gen/keyward/maintenance/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
 
@@ -106,6 +110,8 @@ func (k *keyOwner) work(ctx context.Context) bool {
 		next := r.now
 		next.keys++
 		apply(ctx, &k.owned, &r.subject, next, change{what: "RotateKeyring", send: r.rotate, refusals: []string{"KEYRING_FULL"}})
+	case dice < 5:
+		k.maintain(ctx)
 	case dice < 7:
 		_, err := k.s.vaultKeys.RewrapSecrets(ctx, &keyringv1.RewrapSecretsRequest{Parent: everything})
 		k.s.trace.add("RewrapSecrets = %v", err)
@@ -117,6 +123,32 @@ func (k *keyOwner) work(ctx context.Context) bool {
 	case <-time.After(50 * time.Millisecond):
 	}
 	return true
+}
+
+// maintain erases deleted data, and reads a backup to its end.
+func (k *keyOwner) maintain(ctx context.Context) {
+	_, err := k.s.vaultCare.PurgeDeletedData(ctx, &maintenancev1.PurgeDeletedDataRequest{Parent: everything})
+	k.maintained("PurgeDeletedData of the vault", err)
+	_, err = k.s.allowlistCare.PurgeDeletedData(ctx, &maintenancev1.PurgeDeletedDataRequest{Parent: everything})
+	k.maintained("PurgeDeletedData of the allowlist", err)
+	backup, err := k.s.vaultCare.Backup(ctx, &maintenancev1.BackupRequest{Parent: everything})
+	for err == nil {
+		_, err = backup.Recv()
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	k.maintained("Backup of the vault", err)
+}
+
+// maintained checks the result of an operation that changes nothing for callers.
+func (k *keyOwner) maintained(what string, err error) {
+	k.s.trace.add("%s = %v", what, err)
+	switch status.Code(err) {
+	case codes.OK, codes.Unimplemented, codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Aborted:
+	default:
+		k.s.t.Errorf("%s = %v", what, err)
+	}
 }
 
 // destroy destroys the oldest key, which fails while values depend on it.

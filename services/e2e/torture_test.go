@@ -30,7 +30,7 @@ const (
 	// they stay small.
 	roundsOfStore = 25
 	// complete is the number of rounds within which each failpoint must be hit.
-	complete = 400
+	complete = 200
 )
 
 // TestTortureLosesNothing kills the vault and the allowlist at random moments and at failpoints, while
@@ -77,7 +77,7 @@ func (r *torture) useStore(t *testing.T, number int) {
 		s.stopLoad()
 		r.count(s)
 		if t.Failed() {
-			t.Logf("seed %d, store %d, round %d; the folder %s remains; the last operations:\n%s", r.seed, number, r.rounds, dir, s.trace.last(60))
+			t.Logf("seed %d, store %d, round %d; the folder %s remains; the last operations:\n%s\n%s", r.seed, number, r.rounds, dir, s.trace.last(60), s.logs())
 			return
 		}
 		check(t, os.RemoveAll(dir))

@@ -52,7 +52,7 @@ var (
 		{failpoint.SaveBegun, 6}, {failpoint.SaveBound, 6}, {failpoint.SaveFinished, 6}, {failpoint.SaveCanceling, 2},
 		{failpoint.UnbindBegun, 4}, {failpoint.UnbindDone, 4},
 	}
-	// startPoints are hit when a program starts.
+	// startTargets are hit when a program starts.
 	startTargets = map[string][]target{
 		"vault":     {{failpoint.StorePrepared, 2}, {failpoint.StoreCommitted, 2}, {failpoint.StoreReauthenticated, 1}, {failpoint.RetirementDue, 1}, {failpoint.RetirementStored, 1}, {failpoint.RewrapStepped, 1}},
 		"allowlist": {{failpoint.StorePrepared, 2}, {failpoint.StoreCommitted, 2}, {failpoint.UnbindBegun, 1}, {failpoint.UnbindDone, 1}, {failpoint.CompareBindings, 1}},
@@ -75,6 +75,8 @@ type victims struct {
 	}
 	vaultKeys     vaultv1.KeyringServiceClient
 	allowlistKeys allowlistv1.KeyringServiceClient
+	vaultCare     vaultv1.MaintenanceServiceClient
+	allowlistCare allowlistv1.MaintenanceServiceClient
 	sender        allowlistv1.AllowlistServiceClient
 	checker       vaultv1.VaultServiceClient
 
@@ -108,6 +110,7 @@ func newVictims(t *testing.T, run *torture, dir string, number uint64) *victims 
 	vault, allowlist = s.dial(t, s.vault, admin, waits), s.dial(t, s.allowlist, admin, waits)
 	s.super.vault, s.super.allowlist = vaultv1.NewVaultServiceClient(vault), allowlistv1.NewAllowlistServiceClient(allowlist)
 	s.vaultKeys, s.allowlistKeys = vaultv1.NewKeyringServiceClient(vault), allowlistv1.NewKeyringServiceClient(allowlist)
+	s.vaultCare, s.allowlistCare = vaultv1.NewMaintenanceServiceClient(vault), allowlistv1.NewMaintenanceServiceClient(allowlist)
 	s.sender = allowlistv1.NewAllowlistServiceClient(s.dial(t, s.allowlist, sender, waits))
 	s.checker = s.asResolver("checker", waits)
 	return s
@@ -273,6 +276,18 @@ func withFailpoint(folder, file, name string, args ...string) *exec.Cmd {
 func (s *victims) launch(name string) {
 	s.t.Helper()
 	s.running[name] = startCommand(s.t, name, s.program(name, "serve", "--config", s.path(name+".yaml")))
+}
+
+// logs returns the end of what the programs wrote.
+func (s *victims) logs() string {
+	var b strings.Builder
+	for _, name := range mortals {
+		if p := s.running[name]; p != nil {
+			lines := strings.Split(p.output(), "\n")
+			fmt.Fprintf(&b, "output of the %s:\n%s\n", name, strings.Join(lines[max(0, len(lines)-15):], "\n"))
+		}
+	}
+	return b.String()
 }
 
 func (s *victims) plan(name, text string) { plan(s.t, s.path("failpoint-"+name), text) }
