@@ -29,7 +29,7 @@ type endpointState struct {
 	approved    bool
 }
 
-// An endpoint of the load.
+// tortured is an endpoint of the load.
 type tortured struct {
 	subject[endpointState]
 	id string

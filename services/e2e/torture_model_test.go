@@ -40,7 +40,7 @@ type subject[M any] struct {
 	pending *change
 }
 
-// An owner changes its subjects. It belongs to the load while that runs, and to the harness between two
+// owned is the part that all owners share. An owner changes its subjects. It belongs to the load while that runs, and to the harness between two
 // rounds.
 type owned struct {
 	s   *victims

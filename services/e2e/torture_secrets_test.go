@@ -92,7 +92,7 @@ func (x *secret) update(ctx context.Context, o *owned) bool {
 	}})
 }
 
-// change disables, enables, destroys, or restores a version, or returns false if it cannot.
+// changeVersion disables, enables, destroys, or restores a version, or adds one if it cannot.
 func (x *secret) changeVersion(ctx context.Context, o *owned) bool {
 	number := uint32(o.rng.IntN(len(x.now.versions)) + 1)
 	if x.isKey && number+3 > x.now.current { // endpoints need them
