@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -278,12 +279,12 @@ func (s *victims) launch(name string) {
 	s.running[name] = startCommand(s.t, name, s.program(name, "serve", "--config", s.path(name+".yaml")))
 }
 
-// logs returns the end of what the programs wrote.
+// logs returns the end of what the programs wrote, without requests that succeeded.
 func (s *victims) logs() string {
 	var b strings.Builder
 	for _, name := range mortals {
 		if p := s.running[name]; p != nil {
-			lines := strings.Split(p.output(), "\n")
+			lines := slices.DeleteFunc(strings.Split(p.output(), "\n"), func(line string) bool { return strings.Contains(line, `"level":"INFO"`) })
 			fmt.Fprintf(&b, "output of the %s:\n%s\n", name, strings.Join(lines[max(0, len(lines)-15):], "\n"))
 		}
 	}
