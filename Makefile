@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export GOEXPERIMENT := runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-race check build console console-test console-gen docs docs-gen gen check-gen breaking lint words fuzz interop memory readme deploy-check modules bench bench-scale bench-go clean
+.PHONY: help run test test-race torture check build console console-test console-gen docs docs-gen gen check-gen breaking lint words fuzz interop memory readme deploy-check modules bench bench-scale bench-go clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,13 +25,18 @@ test: ## Run all tests. Needs Go and make.
 test-race: ## Run all tests with the race detector. Takes longer; needs a C compiler, too.
 	tools/gotest -race -count=1 work
 
+# Flags: `make torture TORTURE='-rounds 100 -seed 7'`; `-duration 90s` ends it earlier.
+torture: ## Kill the vault and the allowlist 1,000 times under load. Nothing acknowledged may be lost. Takes under an hour.
+	go test -count=1 -tags=torture -run=Torture -timeout=2h -v ./services/e2e -args $(TORTURE)
+
 # In this order: the programs that are built after the console have it in them.
-CHECKS := check-gen breaking console lint test-race console-test interop memory docs readme deploy-check examples reproducible fuzz modules
+CHECKS := check-gen breaking console lint test-race torture console-test interop memory docs readme deploy-check examples reproducible fuzz modules
 check: FUZZTIME := 3s
+check: TORTURE := -duration 90s
 check: ## Run all that CI runs. Needs all that the targets below need, and root.
 	@start=$$(date +%s); for step in $(CHECKS); do \
 		echo; echo "== $$step ($$(($$(date +%s) - start))s)"; \
-		$(MAKE) --no-print-directory $$step FUZZTIME=$(FUZZTIME) || exit 1; done
+		$(MAKE) --no-print-directory $$step FUZZTIME=$(FUZZTIME) TORTURE='$(TORTURE)' || exit 1; done
 
 build: ## Build the programs into bin/.
 	@mkdir -p bin

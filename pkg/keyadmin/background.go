@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -67,13 +68,16 @@ func (a *Admin) erase(ctx context.Context, newest byte) (done bool, err error) {
 	if a.Keys.Info().Roots[0].Generation != newest {
 		return false, nil
 	}
+	failpoint.Hit(failpoint.RetirementDue)
 	// The entry makes the log sign its head with the newest key, before the earlier ones are gone.
 	if _, err := a.Keys.Retire(ctx, a.record(a.system(), RetiredRoots, "")); err != nil {
 		return false, a.providerFault(ctx, err)
 	}
+	failpoint.Hit(failpoint.RetirementStored)
 	if err := a.Keys.Authenticate(a.Store); err != nil {
 		return false, fmt.Errorf("forget earlier roots: %w", err)
 	}
+	failpoint.Hit(failpoint.RetirementForgotten)
 	if err := a.Log.Use(a.Keys.LogSeeds()); err != nil {
 		return false, fmt.Errorf("forget earlier keys of the change log: %w", err)
 	}

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
@@ -186,6 +187,7 @@ func (a *Admin) Rotate(ctx context.Context, call Call) error {
 	if err != nil {
 		return a.providerFault(ctx, err)
 	}
+	failpoint.Hit(failpoint.RotationStored)
 	// The stored keys are used even if the caller is gone.
 	return a.follow(context.WithoutCancel(ctx))
 }
@@ -195,9 +197,11 @@ func (a *Admin) follow(ctx context.Context) error {
 	if err := a.Log.Use(a.Keys.LogSeeds()); err != nil {
 		return fmt.Errorf("use the new key of the change log: %w", err)
 	}
+	failpoint.Hit(failpoint.RotationSigned)
 	if err := a.Keys.Authenticate(a.Store); err != nil {
 		return fmt.Errorf("use the new root: %w", err)
 	}
+	failpoint.Hit(failpoint.RotationAuthenticated)
 	a.hint()
 	if a.Values == nil {
 		return nil
@@ -240,6 +244,7 @@ func (a *Admin) Destroy(ctx context.Context, author changelog.Author, id string)
 				return keyring.InUse(versions[id])
 			}
 		}
+		failpoint.Hit(failpoint.DestructionCounted)
 		_, err := a.Keys.Destroy(ctx, id, a.record(author, DestroyedKey, id))
 		return err
 	})

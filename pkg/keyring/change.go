@@ -13,6 +13,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyring/internal/stored"
 	"github.com/keyward/keyward/pkg/kv"
@@ -200,6 +201,7 @@ func (k *Keyring) change(ctx context.Context, edit func(next *opened) (Also, err
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrProvider, err)
 	}
+	failpoint.Hit(failpoint.KeyringSealed)
 	err = k.store.Update(ctx, func(tx kv.Tx) error {
 		stored, err := tx.Get(recordKey(k.purpose))
 		if err != nil {
@@ -219,6 +221,7 @@ func (k *Keyring) change(ctx context.Context, edit func(next *opened) (Also, err
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.KeyringStored)
 	k.opened.Store(next)
 	return nil
 }

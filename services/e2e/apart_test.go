@@ -31,14 +31,32 @@ type constellation struct {
 	t       testing.TB
 	dir     string
 	running map[string]*process
-	metrics string // address of the allowlist's metrics, if a test enables them
+	folder  func() (string, error) // of the programs
+	metrics string                 // address of the allowlist's metrics, if a test enables them
 	issuer  *localid.Issuer
 }
 
 // apart starts the three programs. Their ports stay the same across restarts.
 func apart(t testing.TB) *constellation {
 	t.Helper()
-	c := &constellation{t: t, dir: t.TempDir(), running: make(map[string]*process)}
+	c := apartIn(t, t.TempDir(), programs)
+	for _, name := range []string{"vault", "allowlist", "gateway"} {
+		c.run(name, "check", "--config", c.path(name+".yaml"))
+	}
+	// The allowlist starts without the vault, but then its first callers get an error.
+	c.start("vault")
+	_, err := healthv1.NewHealthClient(c.dial(t, c.vault, nobody)).Check(t.Context(), &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
+	check(t, err)
+	c.start("allowlist")
+	c.start("gateway")
+	c.waitReady()
+	return c
+}
+
+// apartIn writes what the three programs need to a folder, and starts none of them.
+func apartIn(t testing.TB, dir string, folder func() (string, error)) *constellation {
+	t.Helper()
+	c := &constellation{t: t, dir: dir, running: make(map[string]*process), folder: folder}
 	c.access = c.dir
 	authority, err := localid.LoadOrCreate(filepath.Join(c.dir, "ca"))
 	check(t, err)
@@ -59,16 +77,6 @@ func apart(t testing.TB) *constellation {
 	for _, name := range []string{"vault", "allowlist"} {
 		c.run(name, "create-key", c.path(name+".kek"))
 	}
-	for _, name := range []string{"vault", "allowlist", "gateway"} {
-		c.run(name, "check", "--config", c.path(name+".yaml"))
-	}
-	// The allowlist starts without the vault, but then its first callers get an error.
-	c.start("vault")
-	_, err = healthv1.NewHealthClient(c.dial(t, c.vault, nobody)).Check(t.Context(), &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
-	check(t, err)
-	c.start("allowlist")
-	c.start("gateway")
-	c.waitReady()
 	return c
 }
 
@@ -77,7 +85,7 @@ func (c *constellation) path(name string) string { return filepath.Join(c.dir, n
 // run runs a command of a program and waits for its end.
 func (c *constellation) run(name string, args ...string) {
 	c.t.Helper()
-	folder, err := programs()
+	folder, err := c.folder()
 	check(c.t, err)
 	if out, err := exec.CommandContext(c.t.Context(), filepath.Join(folder, name), args...).CombinedOutput(); err != nil {
 		c.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)

@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 func TestEachProgramReportsItsBuild(t *testing.T) {
@@ -18,6 +22,26 @@ func TestEachProgramReportsItsBuild(t *testing.T) {
 		want := regexp.MustCompile(`^` + program + ` version \S+ \(commit \S+, .*, go1\.\S+, \w+/\w+\)\n$`)
 		if !want.Match(out) {
 			t.Errorf("%s --version = %q, want %v", program, out, want)
+		}
+	}
+}
+
+// TestReleasesHaveNoFailpoints checks that no way to end a program in the middle is in it. The name of
+// the empty function remains.
+func TestReleasesHaveNoFailpoints(t *testing.T) {
+	t.Parallel()
+	folder, err := programs()
+	check(t, err)
+	for _, program := range []string{"vault", "allowlist", "gateway", "standalone"} {
+		binary, err := os.ReadFile(filepath.Join(folder, program))
+		check(t, err)
+		if bytes.Contains(binary, []byte("KEYWARD_FAILPOINT")) {
+			t.Errorf("%s contains the variable for failpoints", program)
+		}
+		for _, point := range failpoint.All() {
+			if bytes.Contains(binary, []byte(point.String())) {
+				t.Errorf("%s contains the failpoint %s", program, point)
+			}
 		}
 	}
 }

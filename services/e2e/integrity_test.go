@@ -66,11 +66,17 @@ func (c *constellation) expect(name string, code int, lines ...string) {
 // asAllowlist is a client of the vault with the allowlist's own certificate.
 func (c *constellation) asAllowlist() vaultv1.VaultServiceClient {
 	c.t.Helper()
-	cert, err := tls.LoadX509KeyPair(c.path("allowlist-client.crt"), c.path("allowlist-client.key"))
+	return c.asResolver("allowlist")
+}
+
+// asResolver is a client of the vault with the certificate of a workload.
+func (c *constellation) asResolver(name string, defaults ...grpc.CallOption) vaultv1.VaultServiceClient {
+	c.t.Helper()
+	cert, err := tls.LoadX509KeyPair(c.path(name+"-client.crt"), c.path(name+"-client.key"))
 	check(c.t, err)
 	config := c.tls(c.t)
 	config.Certificates = []tls.Certificate{cert}
-	conn, err := grpc.NewClient(c.vault, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	conn, err := grpc.NewClient(c.vault, grpc.WithTransportCredentials(credentials.NewTLS(config)), grpc.WithDefaultCallOptions(defaults...))
 	check(c.t, err)
 	c.t.Cleanup(func() { _ = conn.Close() })
 	return vaultv1.NewVaultServiceClient(conn)

@@ -35,15 +35,18 @@ func TestMain(m *testing.M) {
 }
 
 // programs builds the programs once for all tests and returns their folder.
-var programs = sync.OnceValues(func() (string, error) {
-	folder := filepath.Join(scratch, "bin")
-	cmd := exec.Command("go", "build", "-o", folder+string(filepath.Separator), "../cmd/...")
+var programs = sync.OnceValues(func() (string, error) { return build("bin", "../cmd/...") })
+
+// build builds packages in a folder of this run. args are those of go build.
+func build(name string, args ...string) (folder string, err error) {
+	folder = filepath.Join(scratch, name)
+	cmd := exec.Command("go", append([]string{"build", "-o", folder + string(filepath.Separator)}, args...)...)
 	cmd.Env = append(os.Environ(), "GOEXPERIMENT=runtimesecret") // as the Makefile does
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return folder, nil
-})
+}
 
 // A process is a running program of Keyward and its output.
 type process struct {

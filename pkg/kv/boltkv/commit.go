@@ -8,6 +8,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 // commit is the second stage. It commits the prepared groups in their order.
@@ -38,8 +40,10 @@ func (db *DB) conclude(g *group) {
 		g.complete(g.err)
 		return
 	}
+	failpoint.Hit(failpoint.StorePublished)
 	// Last, so that callers that return at once can join the next group.
 	g.complete(nil)
+	failpoint.Hit(failpoint.StoreAcknowledged)
 	close(g.finished)
 }
 
@@ -53,6 +57,7 @@ func (db *DB) store(writes *overlay) error {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
+	failpoint.Hit(failpoint.StorePrepared)
 	err := db.apply(writes)
 	switch {
 	case errors.Is(err, bolterrors.ErrMaxSizeReached):
@@ -93,6 +98,7 @@ func (db *DB) apply(writes *overlay) error {
 	if err := errors.Join(fault, err); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
+	failpoint.Hit(failpoint.StoreWritten)
 	if fault := guard(func() { err = tx.Commit() }); fault != nil {
 		// bbolt was interrupted at an unknown point, and its list of free pages may be wrong. It can
 		// still read but must not write.
@@ -104,6 +110,7 @@ func (db *DB) apply(writes *overlay) error {
 		db.pages.lost = db.pages.lost || !errors.Is(err, bolterrors.ErrMaxSizeReached)
 		return fmt.Errorf("commit: %w", err)
 	}
+	failpoint.Hit(failpoint.StoreCommitted)
 	db.record()
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 // compactTx is the number of bytes that a compaction writes in one transaction.
@@ -57,6 +59,7 @@ func compact(path string) error {
 	if err := errors.Join(replace(path, source.DB), source.Close()); err != nil {
 		return errors.Join(err, remove(second), old.Close())
 	}
+	failpoint.Hit(failpoint.CompactErasing)
 	return errors.Join(wipe(old), remove(second), old.Close())
 }
 
@@ -85,9 +88,11 @@ func replace(path string, source *bbolt.DB) (err error) {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.CompactCopied)
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.CompactRenamed)
 	return syncDir(dir)
 }
 

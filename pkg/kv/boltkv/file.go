@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/memory"
 )
 
@@ -221,12 +222,14 @@ func create(path string) (err error) {
 	if err := errors.Join(temp.Close(), initialize(temp.Name())); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.StoreCreated)
 	// If another process was faster, path exists, and the temporary file may already have been
 	// removed. In both cases, open the other process's store.
 	err = os.Link(temp.Name(), path)
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	failpoint.Hit(failpoint.StoreLinked)
 	return syncDir(dir)
 }
 

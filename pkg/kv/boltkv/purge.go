@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -72,6 +73,7 @@ func (db *DB) syncZeros() error {
 	if !db.unsynced.Swap(false) {
 		return nil
 	}
+	failpoint.Hit(failpoint.PurgeSyncing)
 	if err := db.file.Sync(); err != nil {
 		db.unsynced.Store(true)
 		return fmt.Errorf("purge: %w", err)
@@ -137,6 +139,7 @@ func (db *DB) purge(p *pass) error {
 	if err := db.checkNewest(); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.PurgeReady)
 	if err := db.pages.release(db.committed, db.states.oldest(), db.file); err != nil {
 		return err
 	}
@@ -144,6 +147,7 @@ func (db *DB) purge(p *pass) error {
 		p.ready = db.pages.waiting(p.target) == 0
 	}
 	next, erased, err := db.pages.erase(db.file, p.at)
+	failpoint.Hit(failpoint.PurgeErased)
 	p.at, p.erased = next, p.erased+erased
 	if erased > 0 {
 		db.unsynced.Store(true)

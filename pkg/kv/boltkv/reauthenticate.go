@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -60,6 +61,7 @@ func (db *DB) Reauthenticate(ctx context.Context, after []byte, limit int) (next
 	if err != nil {
 		return nil, 0, err
 	}
+	failpoint.Hit(failpoint.StoreReauthenticated)
 	return next, rewritten, corrupt
 }
 

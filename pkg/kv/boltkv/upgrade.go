@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -84,15 +85,19 @@ func upgrade(path string, fill func(old kv.Reader, upgraded *DB) error) (err err
 		return err
 	}
 	upgraded.bolt.NoSync = true // but once, at the end
+	failpoint.Hit(failpoint.UpgradeFilling)
 	if err := errors.Join(read(source.DB, fill, upgraded), upgraded.bolt.Sync(), upgraded.Close()); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.UpgradeFilled)
 	if err := keep(path); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.UpgradeKept)
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return errors.Join(err, remove(path+KeptSuffix))
 	}
+	failpoint.Hit(failpoint.UpgradeRenamed)
 	return syncDir(filepath.Dir(path))
 }
 

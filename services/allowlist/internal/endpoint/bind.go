@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
@@ -25,6 +26,7 @@ func (r *Registry) bindAll(ctx context.Context, s saving, next Endpoint, needs [
 			return nil, cmp.Or(wrong, err)
 		}
 		bound[need] = b
+		failpoint.Hit(failpoint.SaveBound)
 		if err := r.step("bound"); err != nil {
 			return nil, err
 		}

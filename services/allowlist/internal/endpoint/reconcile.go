@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 // A grant is a binding as a comparison sees it.
@@ -99,6 +100,7 @@ func (r *Registry) reconcile(ctx context.Context, report func(Discrepancy)) erro
 	if ends(ctx, err) {
 		return err
 	}
+	failpoint.Hit(failpoint.CompareBindings)
 	if err := errors.Join(err, r.reconcileEndpoints(ctx, seen, report)); err != nil || !began.Pending {
 		return err
 	}

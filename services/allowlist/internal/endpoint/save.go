@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
@@ -155,6 +156,7 @@ func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, needs []
 	if err == nil || errors.As(err, &crash) {
 		return e, err
 	}
+	failpoint.Hit(failpoint.SaveCanceling)
 	// The caller may have gone away; the bindings must be given up anyway.
 	cleanup, done := context.WithTimeout(context.WithoutCancel(ctx), SaveBound)
 	defer done()
@@ -165,6 +167,7 @@ func (r *Registry) rebind(ctx context.Context, s saving, next Endpoint, needs []
 }
 
 func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, needs []Need) (Endpoint, error) {
+	failpoint.Hit(failpoint.SaveBegun)
 	if err := r.step("begun"); err != nil {
 		return Endpoint{}, err
 	}
@@ -182,6 +185,7 @@ func (r *Registry) bindAndFinish(ctx context.Context, s saving, next Endpoint, n
 	if err != nil {
 		return Endpoint{}, err
 	}
+	failpoint.Hit(failpoint.SaveFinished)
 	return e, r.step("saved")
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
 )
@@ -137,11 +138,13 @@ func (r *Registry) unbind(ctx context.Context, operation string, u unbinding) (t
 	if u.NotBefore.After(r.now()) {
 		return u.NotBefore, nil
 	}
+	failpoint.Hit(failpoint.UnbindBegun)
 	for _, secret := range u.Secrets {
 		if err := r.vault.Unbind(ctx, secret, operation); err != nil {
 			return u.NotBefore, fmt.Errorf("unbind: %w", err)
 		}
 	}
+	failpoint.Hit(failpoint.UnbindDone)
 	if err := r.step("unbound"); err != nil {
 		return u.NotBefore, err
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/secret"
 	"github.com/keyward/keyward/services/vault/internal/stored"
@@ -176,6 +177,7 @@ func (o *Operation) Start(ctx context.Context, author changelog.Author, rate uin
 	if err != nil {
 		return State{}, fmt.Errorf("start rewrap: %w", err)
 	}
+	failpoint.Hit(failpoint.RewrapStarted)
 	select {
 	case o.wake <- struct{}{}:
 	default: // it is about to be examined

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 )
 
@@ -72,6 +73,7 @@ func (r *run) pass(ctx context.Context, s State) (complete bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		failpoint.Hit(failpoint.RewrapStepped)
 		r.report(ctx, step.Err)
 		store := time.Since(r.saved) > saveEvery
 		if store {
@@ -143,6 +145,7 @@ func (r *run) finish(ctx context.Context, serial int) error {
 		_, err := r.end(ctx, changelog.Author{}, Failed, IsFailed, serial)
 		return err
 	}
+	failpoint.Hit(failpoint.RewrapPassed)
 	counts, err := r.Secrets.DependsOn(ctx)
 	if err != nil {
 		return fmt.Errorf("count dependents: %w", err)
@@ -153,6 +156,7 @@ func (r *run) finish(ctx context.Context, serial int) error {
 	if delete(counts, s.Key); len(counts) > 0 {
 		return wait(ctx, again) // before another pass
 	}
+	failpoint.Hit(failpoint.RewrapCounted)
 	_, err = r.end(ctx, changelog.Author{}, Done, IsDone, serial)
 	return err
 }
