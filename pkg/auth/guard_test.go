@@ -46,7 +46,7 @@ var mayCall = map[string]string{
 	"RebindEndpoints": "OA", "VerifyEndpoint": "OA", "CheckUrl": "OAS",
 	"Encrypt": "S", "Decrypt": "S", "VerifySignature": "S",
 	"CheckKeys": "OA", "TestEncryption": "OA", "DiagnoseSample": "OA", "ListPresets": "*",
-	"WitnessCheckpoint": "R", "AcceptResolverCheckpoint": "A", "AcceptVaultCheckpoint": "A",
+	"WitnessCheckpoint": "R", "ReportReconciliation": "R", "AcceptResolverCheckpoint": "A", "AcceptVaultCheckpoint": "A",
 	"VaultService.GetCheckpoint": "AR", "VaultService.ProveConsistency": "AR",
 	"AllowlistService.GetCheckpoint": "A", "AllowlistService.ProveConsistency": "A",
 	"GetKeyring": "A", "RotateKeyring": "A", "EnableKey": "A", "DisableKey": "A", "DestroyKey": "A", "ReplaceKeyProvider": "A",

@@ -110,7 +110,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto) + bindings(vaultv1.File_keyward_vault_v1_keyring_proto) +
 		bindings(allowlistv1.File_keyward_allowlist_v1_keyring_proto) +
-		bindings(vaultv1.File_keyward_vault_v1_maintenance_proto) + bindings(allowlistv1.File_keyward_allowlist_v1_maintenance_proto); len(tests)-4 != want {
+		bindings(vaultv1.File_keyward_vault_v1_maintenance_proto, "Backup") + bindings(allowlistv1.File_keyward_allowlist_v1_maintenance_proto, "Backup"); len(tests)-4 != want {
 		t.Errorf("the table has %d methods, the contract %d", len(tests)-4, want)
 	}
 }
