@@ -29,9 +29,9 @@ type Inspected struct {
 // Inspect compares everything once, as an [Auditor] does, without pauses, and continues after each
 // difference. The reader must not change meanwhile, so the service is stopped. Inspect fails only if it
 // could not compare.
-func Inspect(ctx context.Context, r kv.Reader, log *changelog.Log, resources Resources, report func(Difference)) (Inspected, error) {
+func Inspect(ctx context.Context, r kv.Reader, changes *changelog.Log, resources Resources, report func(Difference)) (Inspected, error) {
 	i := inspection{r: r, resources: resources, report: report, missing: make(map[string]bool)}
-	size, err := log.Inspect(r, func(err error) { report(Difference{Err: err}) }, func(e changelog.Entry) error {
+	size, err := changes.Inspect(r, func(err error) { report(Difference{Err: err}) }, func(e changelog.Entry) error {
 		return errors.Join(ctx.Err(), i.present(e))
 	})
 	if err != nil {

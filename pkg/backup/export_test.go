@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -32,6 +31,6 @@ func Parse(data []byte) (h Header, rows []byte, err error) {
 	_, plain, _ := bytes.Cut(data, []byte("\n"))
 	_, plain, _ = bytes.Cut(plain, []byte("\n"))
 	var again bytes.Buffer
-	_, err2 := writeRows(&again, iter.Seq2[kv.Pair, error](readRows(bytes.NewReader(plain))))
+	err2 := writeRows(&again, readRows(bytes.NewReader(plain)))
 	return h, again.Bytes(), errors.Join(err, err2)
 }

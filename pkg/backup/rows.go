@@ -33,26 +33,27 @@ func newCipher(key sensitive.Bytes) (*subtle.AESGCMHKDF, error) {
 	return c, nil
 }
 
-// writeRows writes rows and their end, and returns their number.
-func writeRows(to io.Writer, rows iter.Seq2[kv.Pair, error]) (count uint64, err error) {
+// writeRows writes rows and their end, which states their number.
+func writeRows(to io.Writer, rows iter.Seq2[kv.Pair, error]) error {
+	var count uint64
 	var head [rowEnd]byte
 	for pair, err := range rows {
 		if err != nil {
-			return count, err
+			return err
 		}
 		binary.BigEndian.PutUint16(head[:], uint16(len(pair.Key)))
 		binary.BigEndian.PutUint32(head[2:], uint32(len(pair.Value)))
 		for _, part := range [][]byte{head[:rowHead], pair.Key, pair.Value} {
 			if _, err := to.Write(part); err != nil {
-				return count, err
+				return err
 			}
 		}
 		count++
 	}
 	binary.BigEndian.PutUint16(head[:], 0)
 	binary.BigEndian.PutUint64(head[2:], count)
-	_, err = to.Write(head[:])
-	return count, err
+	_, err := to.Write(head[:])
+	return err
 }
 
 // readRows yields the rows of a plaintext. It ends after the first error, which is [ErrDamaged] unless
@@ -102,7 +103,7 @@ func readEnd(plain *bufio.Reader, count uint64) error {
 	if binary.BigEndian.Uint64(number[:]) != count {
 		return fmt.Errorf("%w: another number of rows", ErrDamaged)
 	}
-	if _, err := plain.ReadByte(); err != io.EOF { //nolint:errorlint // exactly the end
+	if _, err := plain.ReadByte(); err != io.EOF {
 		return damaged(err)
 	}
 	return nil

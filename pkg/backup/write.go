@@ -90,7 +90,7 @@ func encrypt(h Header, key keyring.BackupKey, rows iter.Seq2[kv.Pair, error], to
 	if err != nil {
 		return err
 	}
-	if _, err := writeRows(encrypted, rows); err != nil {
+	if err := writeRows(encrypted, rows); err != nil {
 		return err
 	}
 	return encrypted.Close()

@@ -16,10 +16,10 @@ func newMetrics(service string, scheduled Schedule) metrics {
 	m := metrics{
 		last: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "keyward_backup_last_success_timestamp_seconds",
-			Help: "Time of the last complete backup since the start, or of the newest one in the folder of scheduled backups, in seconds since 1970, or 0 if there is none.", ConstLabels: labels,
+			Help: "Time of the last complete backup since the start, or of the newest one in the folder of scheduled backups, in seconds since 1970, or 0 before the first one.", ConstLabels: labels,
 		}),
 		size: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "keyward_backup_size_bytes", Help: "Size of the last complete backup, or 0 if there is none.", ConstLabels: labels,
+			Name: "keyward_backup_size_bytes", Help: "Size of the last complete backup, or 0 before the first one.", ConstLabels: labels,
 		}),
 		interval: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "keyward_backup_interval_seconds", Help: "Time between two scheduled backups, or 0 without a schedule.", ConstLabels: labels,

@@ -18,13 +18,13 @@ var shared = map[string]string{
 }
 
 // row names the row with a key.
-func (s Service) row(key []byte) (row Finding, known bool) {
+func (s Service) row(key []byte) (row Difference, known bool) {
 	if row, known := s.Row(key); known {
 		return row, true
 	}
 	space, rest, err := kv.CutText(key)
 	if err != nil {
-		return Finding{"row", fmt.Sprintf("%q", key)}, false
+		return Difference{"row", fmt.Sprintf("%q", key)}, false
 	}
 	row = RowOf(space, rest, shared[space])
 	if row.What == "" && isListing(rest) {
@@ -34,12 +34,12 @@ func (s Service) row(key []byte) (row Finding, known bool) {
 }
 
 // RowOf names a row that is not that of a resource, by its space and the rest of its key.
-func RowOf(space string, rest []byte, what string) Finding {
+func RowOf(space string, rest []byte, what string) Difference {
 	name := "row " + space
 	if text := Text(rest); text != "" {
 		name += " " + text
 	}
-	return Finding{name, what}
+	return Difference{name, what}
 }
 
 // isListing reports whether a key in the space of a resource is that of a listing of the change log.

@@ -34,17 +34,17 @@ import (
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 )
 
-// A Finding is one difference. It contains names of resources, and never a value. It does not belong in a
-// log.
-type Finding struct {
+// A Difference is one difference of a data file from what the program stored. It contains names of
+// resources, and never a value. It does not belong in a log.
+type Difference struct {
 	// Name is the name of a resource, or of a part of the data file, such as "change log".
 	Name string
-	// What says what differs.
+	// The difference, as the predicate of a sentence.
 	What string
 }
 
 // String returns one line.
-func (f Finding) String() string { return f.Name + ": " + f.What }
+func (d Difference) String() string { return d.Name + ": " + d.What }
 
 // The parts of a data file.
 const (
@@ -61,7 +61,7 @@ type Service struct {
 	Rows audit.Resources
 	// Row names the row with a key, and says what the row is. It returns false for rows of the packages
 	// that both services use, and of no known kind.
-	Row func(key []byte) (Finding, bool)
+	Row func(key []byte) (Difference, bool)
 	// Ref says what the row of a resource with a ref is.
 	Ref func(ref string) string
 	// Check checks what else the service knows about its rows. Rows that fail their MAC have been
@@ -78,7 +78,7 @@ type Store struct {
 	Log     *changelog.Log
 	// Values means to decrypt all values.
 	Values bool
-	Report func(Finding)
+	Report func(Difference)
 	Result *Result
 }
 
@@ -93,13 +93,13 @@ type Options struct {
 	// SkipValues skips the decryption of the values.
 	SkipValues bool
 	// Report receives each difference, in the order in which they are found. Required.
-	Report func(Finding)
+	Report func(Difference)
 }
 
 // A Result says what a verification examined.
 type Result struct {
-	// Findings is the number of differences.
-	Findings int
+	// Differences is the number of differences.
+	Differences int
 	// Complete is false if a difference prevented the rest of the verification.
 	Complete bool
 	// Rows, Entries, and Resources are the numbers of rows, of entries in the change log, and of resources.
@@ -144,13 +144,13 @@ type verification struct {
 	result Result
 }
 
-func (v *verification) report(f Finding) {
-	v.result.Findings++
+func (v *verification) report(f Difference) {
+	v.result.Differences++
 	v.Report(f)
 }
 
 // stop reports a difference that prevents the rest of the verification.
-func (v *verification) stop(f Finding) error {
+func (v *verification) stop(f Difference) error {
 	v.report(f)
 	return errStopped
 }
@@ -159,12 +159,12 @@ func (v *verification) run(ctx context.Context) (err error) {
 	if _, err := os.Stat(v.Store); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	store, err := boltkv.OpenReadOnly(v.Store, func(what string) { v.report(Finding{dataFile, what}) })
+	store, err := boltkv.OpenReadOnly(v.Store, func(what string) { v.report(Difference{dataFile, what}) })
 	switch {
 	case errors.Is(err, boltkv.ErrLocked):
 		return fmt.Errorf("%w; stop it first", err)
 	case errors.Is(err, kv.ErrCorrupt), errors.Is(err, boltkv.ErrForeign):
-		return v.stop(Finding{dataFile, "cannot be read: " + What(err) + "; the rows were not verified"})
+		return v.stop(Difference{dataFile, "cannot be read: " + Describe(err) + "; the rows were not verified"})
 	case err != nil:
 		return err
 	}
@@ -174,7 +174,7 @@ func (v *verification) run(ctx context.Context) (err error) {
 	case errors.Is(err, keyring.ErrUnavailable), ctx.Err() != nil:
 		return errors.Join(err, ctx.Err())
 	case err != nil:
-		return v.stop(Finding{keyringOf, What(err) + "; the rows were not verified"})
+		return v.stop(Difference{keyringOf, Describe(err) + "; the rows were not verified"})
 	}
 	if err := keys.Authenticate(store); err != nil {
 		return err
@@ -215,9 +215,9 @@ func (v *verification) rows(ctx context.Context, r kv.Reader) error {
 		row, known := v.row(pair.Key)
 		switch {
 		case err != nil:
-			v.report(Finding{row.Name, strings.TrimPrefix(row.What+": ", ": ") + "was changed, or is that of another key"})
+			v.report(Difference{row.Name, strings.TrimPrefix(row.What+": ", ": ") + "was changed, or is that of another key"})
 		case !known:
-			v.report(Finding{row.Name, "is of no known kind"})
+			v.report(Difference{row.Name, "is of no known kind"})
 		}
 	}
 	return nil
@@ -228,7 +228,7 @@ func (v *verification) differs(d audit.Difference) {
 	if errors.Is(d.Err, kv.ErrCorrupt) {
 		return
 	}
-	f := Finding{d.Resource, What(d.Err)}
+	f := Difference{d.Resource, Describe(d.Err)}
 	if d.Resource == "" {
 		f.Name = changeLog
 	}
@@ -239,16 +239,16 @@ func (v *verification) differs(d audit.Difference) {
 }
 
 // heads compares the log with the heads that were kept elsewhere, and reads those of other logs.
-func (v *verification) heads(r kv.Reader, log *changelog.Log) error {
+func (v *verification) heads(r kv.Reader, changes *changelog.Log) error {
 	for _, head := range v.Heads {
 		v.result.Heads++
-		if err := log.Includes(r, head); err != nil {
-			v.report(Finding{changeLog, "does not extend a head that was kept elsewhere, so the whole data file is an earlier one, or another one: " + What(err)})
+		if err := changes.Includes(r, head); err != nil {
+			v.report(Difference{changeLog, "does not extend a head that was kept elsewhere, so the whole data file is an earlier one, or another one: " + Describe(err)})
 		}
 	}
 	seen, err := changelog.Witnessed(r)
 	if err != nil && !errors.Is(err, kv.ErrCorrupt) {
-		v.report(Finding{"heads of other programs", What(err)})
+		v.report(Difference{"heads of other programs", Describe(err)})
 	}
 	v.result.Witnessed = make(map[string]string)
 	for name, known := range seen {
@@ -259,9 +259,9 @@ func (v *verification) heads(r kv.Reader, log *changelog.Log) error {
 	return nil
 }
 
-// What returns what an error says about a difference, without the sentinels, which repeat what a
+// Describe returns the description of a difference in an error, without the sentinels, which repeat what a
 // verification is.
-func What(err error) string {
+func Describe(err error) string {
 	text := err.Error()
 	for _, sentinel := range []error{audit.ErrMismatch, changelog.ErrTampered, kv.ErrCorrupt} {
 		if _, detail, found := strings.Cut(text, sentinel.Error()+": "); found {

@@ -270,7 +270,7 @@ func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, 
 	if err := a.answer(parts, vault, keys, around, cfg.Vault.maxStale()); err != nil {
 		return err
 	}
-	if err := a.measure(around.metrics); err != nil {
+	if err := a.measure(around.metrics); err != nil { //nolint:contextcheck // a scrape has no context
 		return err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))

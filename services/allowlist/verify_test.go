@@ -23,7 +23,7 @@ import (
 func verified(t testing.TB, config allowlist.Config, heads ...string) (found []string, result verify.Result) {
 	t.Helper()
 	result, err := allowlist.Verify(t.Context(), config, verify.Options{
-		Heads: heads, Report: func(f verify.Finding) { found = append(found, f.String()) },
+		Heads: heads, Report: func(f verify.Difference) { found = append(found, f.String()) },
 	})
 	if err != nil {
 		t.Fatalf("Verify = %v", err)
@@ -153,13 +153,13 @@ func TestTheServicesVerifyEachOthersHeads(t *testing.T) {
 	ofVault := ours.Witnessed["vault"]
 	verifyVault := func(heads ...string) verify.Result {
 		t.Helper()
-		result, err := vault.Verify(t.Context(), k.VaultConfig, verify.Options{Heads: heads, Report: func(f verify.Finding) { t.Log(f) }})
+		result, err := vault.Verify(t.Context(), k.VaultConfig, verify.Options{Heads: heads, Report: func(f verify.Difference) { t.Log(f) }})
 		allowlisttest.Must(t, err)
 		return result
 	}
 	theirs := verifyVault(ofVault)
-	if ofVault == "" || theirs.Findings != 0 || len(theirs.Witnessed) != 1 {
-		t.Fatalf("the vault has %d differences, and %d heads", theirs.Findings, len(theirs.Witnessed))
+	if ofVault == "" || theirs.Differences != 0 || len(theirs.Witnessed) != 1 {
+		t.Fatalf("the vault has %d differences, and %d heads", theirs.Differences, len(theirs.Witnessed))
 	}
 	heads := slices.Collect(maps.Values(theirs.Witnessed))
 	if found, _ := verified(t, k.Config, heads...); len(found) > 0 {
@@ -167,8 +167,8 @@ func TestTheServicesVerifyEachOthersHeads(t *testing.T) {
 	}
 	allowlisttest.Must(t, os.WriteFile(k.VaultConfig.Store, earlierVault, 0o600))
 	allowlisttest.Must(t, os.WriteFile(k.Config.Store, earlier, 0o600))
-	if result := verifyVault(ofVault); result.Findings != 1 {
-		t.Errorf("an earlier vault has %d differences, want 1", result.Findings)
+	if result := verifyVault(ofVault); result.Differences != 1 {
+		t.Errorf("an earlier vault has %d differences, want 1", result.Differences)
 	}
 	if found, _ := verified(t, k.Config, heads...); len(found) != 1 || !strings.HasPrefix(found[0], "change log: does not extend a head") {
 		t.Errorf("Verify of an earlier allowlist finds %q", found)
@@ -187,8 +187,8 @@ func TestNoFlippedByteChangesAnEndpointUnnoticed(t *testing.T) {
 	}
 	kvtest.Flips(t, k.Config.Store, 200, func(flipped string, at int) kvtest.Outcome {
 		config.Store = flipped
-		result, err := allowlist.Verify(t.Context(), config, verify.Options{Report: func(verify.Finding) {}})
-		outcome := kvtest.Outcome{Named: err != nil || result.Findings > 0}
+		result, err := allowlist.Verify(t.Context(), config, verify.Options{Report: func(verify.Difference) {}})
+		outcome := kvtest.Outcome{Named: err != nil || result.Differences > 0}
 		got, err := allowlist.Endpoints(t.Context(), config, names...)
 		outcome.Refused = err != nil
 		for name, e := range got {

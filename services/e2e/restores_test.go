@@ -59,7 +59,7 @@ func TestRestoresUnderLoadHurtNothing(t *testing.T) {
 		r.waitReady()
 		r.keep() // the backup lacks it
 		r.proceed(5)
-		back := rand.IntN(len(backups)) //nolint:gosec // only tests
+		back := rand.IntN(len(backups))
 		t.Logf("round %d of %d: backup %d is put back", round+1, rounds, back+1)
 		r.running["vault"].kill()
 		check(t, os.WriteFile(r.path("vault.db"), []byte(backups[back]), 0o600))

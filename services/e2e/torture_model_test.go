@@ -134,7 +134,7 @@ func (s *victims) drive(ctx context.Context, work func(ctx context.Context) (ok 
 func (s *victims) populate(ctx context.Context) {
 	s.t.Helper()
 	owner := func(id string) owned {
-		return owned{s: s, id: id, rng: rand.New(rand.NewPCG(s.rng.Uint64(), 0))} //nolint:gosec // to be repeatable
+		return owned{s: s, id: id, rng: rand.New(rand.NewPCG(s.rng.Uint64(), 0))}
 	}
 	for i := range 3 {
 		w := &secretOwner{owned: owner(fmt.Sprintf("s%d", i))}

@@ -70,7 +70,7 @@ func (r *torture) goesOn() bool {
 
 // useStore runs some rounds with new stores. Their folder remains if something is wrong.
 func (r *torture) useStore(t *testing.T, number int) {
-	dir, err := os.MkdirTemp("", "keyward-torture-")
+	dir, err := os.MkdirTemp("", "keyward-torture-") //nolint:usetesting // the folder remains
 	check(t, err)
 	s := newVictims(t, r, dir, uint64(number))
 	t.Cleanup(func() {

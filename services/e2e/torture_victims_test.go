@@ -37,22 +37,41 @@ type target struct {
 // Where the programs end. Points of the store are hit all the time, and others once for each operation.
 var (
 	storeTargets = []target{
-		{failpoint.StorePrepared, 40}, {failpoint.StoreWritten, 40}, {failpoint.StoreCommitted, 40},
-		{failpoint.StorePublished, 40}, {failpoint.StoreAcknowledged, 40}, {failpoint.StoreWritten, 40},
-		{failpoint.PurgeReady, 4}, {failpoint.PurgeErased, 4}, {failpoint.PurgeSyncing, 2},
+		{failpoint.StorePrepared, 40},
+		{failpoint.StoreWritten, 40},
+		{failpoint.StoreCommitted, 40},
+		{failpoint.StorePublished, 40},
+		{failpoint.StoreAcknowledged, 40},
+		{failpoint.StoreWritten, 40},
+		{failpoint.PurgeReady, 4},
+		{failpoint.PurgeErased, 4},
+		{failpoint.PurgeSyncing, 2},
 	}
 	keyTargets = []target{
-		{failpoint.KeyringSealed, 2}, {failpoint.KeyringStored, 2}, {failpoint.StoreReauthenticated, 2},
-		{failpoint.RotationStored, 1}, {failpoint.RotationSigned, 1}, {failpoint.RotationAuthenticated, 1},
-		{failpoint.RetirementDue, 1}, {failpoint.RetirementStored, 1}, {failpoint.RetirementForgotten, 1},
+		{failpoint.KeyringSealed, 2},
+		{failpoint.KeyringStored, 2},
+		{failpoint.StoreReauthenticated, 2},
+		{failpoint.RotationStored, 1},
+		{failpoint.RotationSigned, 1},
+		{failpoint.RotationAuthenticated, 1},
+		{failpoint.RetirementDue, 1},
+		{failpoint.RetirementStored, 1},
+		{failpoint.RetirementForgotten, 1},
 	}
 	vaultTargets = []target{
-		{failpoint.DestructionCounted, 1}, {failpoint.RewrapStarted, 1}, {failpoint.RewrapStepped, 2},
-		{failpoint.RewrapPassed, 1}, {failpoint.RewrapCounted, 1},
+		{failpoint.DestructionCounted, 1},
+		{failpoint.RewrapStarted, 1},
+		{failpoint.RewrapStepped, 2},
+		{failpoint.RewrapPassed, 1},
+		{failpoint.RewrapCounted, 1},
 	}
 	saveTargets = []target{
-		{failpoint.SaveBegun, 6}, {failpoint.SaveBound, 6}, {failpoint.SaveFinished, 6}, {failpoint.SaveCanceling, 2},
-		{failpoint.UnbindBegun, 4}, {failpoint.UnbindDone, 4},
+		{failpoint.SaveBegun, 6},
+		{failpoint.SaveBound, 6},
+		{failpoint.SaveFinished, 6},
+		{failpoint.SaveCanceling, 2},
+		{failpoint.UnbindBegun, 4},
+		{failpoint.UnbindDone, 4},
 	}
 	// startTargets are hit when a program starts.
 	startTargets = map[string][]target{
@@ -97,7 +116,7 @@ type victims struct {
 func newVictims(t *testing.T, run *torture, dir string, number uint64) *victims {
 	s := &victims{
 		constellation: apartIn(t, dir, func() (string, error) { return run.folder, nil }),
-		run:           run, rng: rand.New(rand.NewPCG(run.seed, number)), //nolint:gosec // to be repeatable
+		run:           run, rng: rand.New(rand.NewPCG(run.seed, number)),
 	}
 	authority, err := localid.LoadOrCreate(filepath.Join(dir, "ca"))
 	check(t, err)

@@ -70,7 +70,7 @@ func TestRestoredVaultHasTheSecretsAndKnowsOfIt(t *testing.T) {
 	}
 	k.Owner.Create(t, "later", &vaultv1.Secret{})
 
-	report := func(f verify.Finding) { t.Errorf("the backup differs: %v", f) }
+	report := func(f verify.Difference) { t.Errorf("the backup differs: %v", f) }
 	found, err := vault.VerifyBackup(t.Context(), k.Config, bytes.NewReader(file), report)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ func TestNoFlippedByteChangesAValueUnnoticed(t *testing.T) {
 	k := newBusyKit(t)
 	binding := k.Resolver.Bind(t, "plain", "orders", "third")
 	uids := map[string]string{"bound": k.Owner.Get(t, "bound").GetUid(), "plain": k.Owner.Get(t, "plain").GetUid()}
-	// The last commit before the stop is one that matters: a lost one would bring a destroyed value back.
+	// The last commit before the stop matters: a lost one would bring a destroyed value back.
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("bound"), Value: vaulttest.Text("the newest value")})
 	k.Running.Stop()
 	resolve := func(config vault.Config) (map[string]string, error) {
@@ -46,8 +46,8 @@ func TestNoFlippedByteChangesAValueUnnoticed(t *testing.T) {
 	}
 	kvtest.Flips(t, k.Config.Store, 300, func(flipped string, at int) kvtest.Outcome {
 		config.Store = flipped
-		result, err := vault.Verify(t.Context(), config, verify.Options{Report: func(verify.Finding) {}})
-		outcome := kvtest.Outcome{Named: err != nil || result.Findings > 0}
+		result, err := vault.Verify(t.Context(), config, verify.Options{Report: func(verify.Difference) {}})
+		outcome := kvtest.Outcome{Named: err != nil || result.Differences > 0}
 		got, err := resolve(config)
 		outcome.Refused = err != nil
 		for which, value := range got {

@@ -60,8 +60,8 @@ func headOf(t testing.TB, k *vaulttest.Kit) *vaultv1.GetCheckpointResponse {
 // lose reports a head of the vault's log as lost. The caller has a log of its own.
 func lose(t testing.TB, c vaulttest.Client, checkpoint string) error {
 	t.Helper()
-	log := vaulttest.NewReporter(t, 9)
-	return log.Lose(t.Context(), t, c, checkpoint)
+	reporter := vaulttest.NewReporter(t, 9)
+	return reporter.Lose(t.Context(), t, c, checkpoint)
 }
 
 func createSecrets(t testing.TB, k *vaulttest.Kit, prefix string, count int) {
@@ -116,7 +116,7 @@ func TestASecretThatLostItsReferencesCannotBeDeletedAfterARestore(t *testing.T) 
 	if head := headOf(t, k); !head.GetRestorePending() || head.GetEpoch() != got.GetEpoch() {
 		t.Errorf("GetCheckpoint = %v, want a pending restore of epoch %s", head, got.GetEpoch())
 	}
-	// What adds, or can be undone, goes on.
+	// Changes that only add, or can be undone, go on.
 	k.Owner.Create(t, "new", &vaultv1.Secret{})
 	k.Owner.Update(t, &vaultv1.Secret{Name: vaulttest.NameOf("new"), Value: vaulttest.Text("second")})
 	k.Owner.MustChange(t, vaulttest.Disable, "new", 1)
@@ -281,9 +281,9 @@ func TestAForgedLostHeadChangesNothing(t *testing.T) {
 	createSecrets(t, other, "foreign", 5)
 	own := headOf(t, k)
 	forged := strings.Replace(own.GetCheckpoint(), "\n1\n", "\n7\n", 1)
-	log, err := changelog.New([][32]byte{{7}}, "vault", nil)
+	forger, err := changelog.New([][32]byte{{7}}, "vault", nil)
 	must(t, err)
-	claimed := log.VerifierKey()
+	claimed := forger.VerifierKey()
 	for what, head := range map[string]string{
 		"with another size": forged, "of another vault": headOf(t, other).GetCheckpoint(), "without a form": claimed,
 	} {

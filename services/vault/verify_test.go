@@ -21,22 +21,22 @@ import (
 func verified(t testing.TB, config vault.Config, heads ...string) (found []string, result verify.Result) {
 	t.Helper()
 	result, err := vault.Verify(t.Context(), config, verify.Options{
-		Heads: heads, Report: func(f verify.Finding) { found = append(found, f.String()) },
+		Heads: heads, Report: func(f verify.Difference) { found = append(found, f.String()) },
 	})
 	if err != nil {
 		t.Fatalf("Verify = %v", err)
 	}
-	if len(found) != result.Findings {
-		t.Errorf("the result counts %d differences, and %d were reported", result.Findings, len(found))
+	if len(found) != result.Differences {
+		t.Errorf("the result counts %d differences, and %d were reported", result.Differences, len(found))
 	}
 	return found, result
 }
 
-// contains reports whether a finding has all of the texts.
-func contains(found []string, texts ...string) bool {
+// contains reports whether a difference has all of the strings.
+func contains(found []string, parts ...string) bool {
 	for _, line := range found {
 		all := true
-		for _, text := range texts {
+		for _, text := range parts {
 			all = all && strings.Contains(line, text)
 		}
 		if all {
@@ -80,7 +80,7 @@ func TestASoundVaultHasNoDifferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.Verify(t.Context(), k.Config, verify.Options{Report: func(verify.Finding) {}}); !errors.Is(err, boltkv.ErrLocked) {
+	if _, err := vault.Verify(t.Context(), k.Config, verify.Options{Report: func(verify.Difference) {}}); !errors.Is(err, boltkv.ErrLocked) {
 		t.Errorf("Verify of a running vault = %v, want %v", err, boltkv.ErrLocked)
 	}
 	k.Running.Stop()

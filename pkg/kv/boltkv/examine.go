@@ -23,8 +23,8 @@ var ErrReadOnly = errors.New("the store was opened for reading")
 // the store is closed. Updates fail with [ErrReadOnly].
 //
 // It first examines the file, and passes a description of each difference from what bbolt writes to
-// report. The descriptions contain no keys. What is in free pages and behind the content of a page is no
-// difference. If a page is damaged so that bbolt could not read the file safely, OpenReadOnly also fails,
+// report. The descriptions contain no keys. The bytes in free pages and behind the content of a page are not
+// compared. If a page is damaged so that bbolt could not read the file safely, OpenReadOnly also fails,
 // with an error that wraps [kv.ErrCorrupt]. The examination visits each page once.
 func OpenReadOnly(path string, report func(what string)) (*DB, error) {
 	db, err := openReadOnly(path, report)

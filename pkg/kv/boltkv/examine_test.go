@@ -114,8 +114,8 @@ func TestAStoreThatIsOpenIsNotExamined(t *testing.T) {
 	}
 }
 
-// TestEachFlippedByteIsNamedOrUnused flips bytes. What the examination does not name must be where no
-// reader looks, and a store that opens never has other rows.
+// TestEachFlippedByteIsNamedOrUnused flips bytes. A byte that the examination does not name must be where
+// no reader looks, and a store that opens never has other rows.
 func TestEachFlippedByteIsNamedOrUnused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store")

@@ -178,7 +178,7 @@ func (db *DB) content() (content []byte, m meta, err error) {
 	info := db.bolt.Info()
 	start := *(*unsafe.Pointer)(unsafe.Pointer(&info.Data)) //nolint:gosec // bbolt has mapped the file there
 	fault := guard(func() {
-		m, err = newestMeta(unsafe.Slice((*byte)(start), 2*info.PageSize))
+		m, err = newestMeta(unsafe.Slice((*byte)(start), 2*info.PageSize)) //nolint:gosec // the file has two root pages
 	})
 	if fault != nil {
 		return nil, meta{}, fault
@@ -186,7 +186,7 @@ func (db *DB) content() (content []byte, m meta, err error) {
 	if err != nil {
 		return nil, meta{}, err
 	}
-	return unsafe.Slice((*byte)(start), int64(m.highWater)*m.pageSize), m, nil
+	return unsafe.Slice((*byte)(start), int64(m.highWater)*m.pageSize), m, nil //nolint:gosec // bbolt maps at least the pages in use
 }
 
 // learn begins to follow the pages of a file whose tree uses these pages.

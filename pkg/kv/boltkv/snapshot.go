@@ -17,7 +17,7 @@ import (
 // # Snapshots
 //
 // A snapshot has all rows of one state in their stored form, with their MACs. [Write] writes the same
-// rows to a new file, so whoever copies a store needs no secret of it. Free pages, which may still hold
+// rows to a new file, so a program needs no secret of a store to copy it. Free pages, which may still hold
 // deleted data, are not part of a snapshot.
 
 // Snapshot passes a reader of the newest state to fn, and all rows of that state in the order of their

@@ -57,7 +57,7 @@ func main() {
 
 func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }
 
-func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Difference)) (backup.Summary, error) {
 	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file, report)
 }
 

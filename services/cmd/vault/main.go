@@ -51,7 +51,7 @@ func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upg
 	return vault.Upgrade(ctx, cfg.Vault, options)
 }
 
-func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Finding)) (backup.Summary, error) {
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Difference)) (backup.Summary, error) {
 	return vault.VerifyBackup(ctx, cfg.Vault, file, report)
 }
 
@@ -77,7 +77,7 @@ func serve(ctx context.Context, cfg config) (err error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := v.Measure(t.Metrics); err != nil {
+		if err := v.Measure(t.Metrics); err != nil { //nolint:contextcheck // a scrape has no context
 			return nil, errors.Join(err, v.Close())
 		}
 		return v, nil

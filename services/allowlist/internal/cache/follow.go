@@ -34,7 +34,7 @@ func (m *memory) begin(resumed bool, at position) error {
 }
 
 // rejoin continues with another run of the vault, whose log is known to begin with the entries up to
-// the last position of the watch. What was read after it may be missing there.
+// the last position of the watch. Values that were read after it may be missing there.
 func (m *memory) rejoin(at position) {
 	for _, ref := range m.kept.Keys() {
 		if a, ok := m.kept.Peek(ref); ok && a.at.sequence > m.heard.sequence {

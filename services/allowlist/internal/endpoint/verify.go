@@ -21,10 +21,10 @@ var otherRows = map[string]string{
 }
 
 // RowOf names the row with a key, for [verify.Service].
-func RowOf(key []byte) (verify.Finding, bool) {
+func RowOf(key []byte) (verify.Difference, bool) {
 	space, rest, err := kv.CutText(key)
 	if err != nil {
-		return verify.Finding{}, false
+		return verify.Difference{}, false
 	}
 	if what, known := otherRows[space]; known {
 		return verify.RowOf(space, rest, what), true
@@ -45,9 +45,9 @@ func RowOf(key []byte) (verify.Finding, bool) {
 		name, err = dueName(key)
 		what = "the time of the next check of the proof"
 	default:
-		return verify.Finding{}, false
+		return verify.Difference{}, false
 	}
-	return verify.Finding{Name: name.String(), What: what}, err == nil
+	return verify.Difference{Name: name.String(), What: what}, err == nil
 }
 
 // RefOf says what the row of an endpoint with a ref is, for [verify.Service]. Endpoints have no other rows.
@@ -104,7 +104,7 @@ func Verify(store verify.Store) error {
 }
 
 func differs(store verify.Store, name Name, what string) {
-	store.Report(verify.Finding{Name: name.String(), What: what})
+	store.Report(verify.Difference{Name: name.String(), What: what})
 }
 
 // A neededRow is a row that must exist.

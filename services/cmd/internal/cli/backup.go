@@ -118,9 +118,9 @@ func absent(path string) error {
 }
 
 // VerifyBackup returns the command `verify-backup`, which reads all of a backup.
-func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, func(verify.Finding)) (backup.Summary, error)) *cobra.Command {
+func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, func(verify.Difference)) (backup.Summary, error)) *cobra.Command {
 	return ofFile("verify-backup FILE", "Verify a backup: each byte, each row, and the change log", func(ctx context.Context, cfg C, file io.Reader) error {
-		found, err := run(ctx, cfg, file, func(f verify.Finding) { fmt.Fprintln(os.Stdout, f) })
+		found, err := run(ctx, cfg, file, printDifference)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, func(verify
 // reason, run gets it.
 func Restore[C Checker](run func(ctx context.Context, cfg C, file io.Reader, reason string) (backup.Summary, error), asks bool) *cobra.Command {
 	var reason string
-	cmd := ofFile("restore FILE", "Write the data file from a backup, if there is none", func(ctx context.Context, cfg C, file io.Reader) error {
+	cmd := ofFile("restore FILE", "Write the data file from a backup, unless it exists", func(ctx context.Context, cfg C, file io.Reader) error {
 		found, err := run(ctx, cfg, file, reason)
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%w; stop the program, and move the old data file away, for example to its name with .before-restore", err)

@@ -66,7 +66,7 @@ func (r *restored) release(ctx context.Context, to vaultv1.MaintenanceServiceCli
 	return res.GetRestore(), err
 }
 
-// printRestore prints the last restore, which is nil if there was none.
+// printRestore prints the last restore, which is nil if the vault was never restored.
 func printRestore(out io.Writer, r *vaultv1.Restore) error {
 	if r == nil {
 		_, err := fmt.Fprintln(out, "the vault was never restored")
@@ -85,13 +85,13 @@ func printRestore(out io.Writer, r *vaultv1.Restore) error {
 	if len(r.GetResolvers()) > 0 {
 		text.WriteByte('\n')
 		table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-		fmt.Fprint(table, "RESOLVER\tRECONCILED\n")
+		_, _ = fmt.Fprint(table, "RESOLVER\tRECONCILED\n")
 		for _, one := range r.GetResolvers() {
 			reconciled := "not yet"
 			if one.GetReconcileTime() != nil {
 				reconciled = timeText(one.GetReconcileTime())
 			}
-			fmt.Fprintf(table, "%s\t%s\n", one.GetResolver(), reconciled)
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", one.GetResolver(), reconciled)
 		}
 		if err := table.Flush(); err != nil {
 			return err

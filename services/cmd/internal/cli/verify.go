@@ -15,6 +15,9 @@ import (
 	"github.com/keyward/keyward/pkg/verify"
 )
 
+// printDifference prints a difference on its own line.
+func printDifference(d verify.Difference) { _, _ = fmt.Fprintln(os.Stdout, d) }
+
 // Verify returns the command `verify`, which verifies the data file of a stopped program.
 func Verify[C Checker](run func(context.Context, C, verify.Options) (verify.Result, error)) *cobra.Command {
 	var witnessed, kept []string
@@ -22,7 +25,7 @@ func Verify[C Checker](run func(context.Context, C, verify.Options) (verify.Resu
 	values := true
 	cmd := Configured("verify", "Verify the data file of a stopped program, and print everything that differs from what the program stored",
 		func(ctx context.Context, cfg C) error {
-			options := verify.Options{SkipValues: !values, Report: func(f verify.Finding) { fmt.Fprintln(os.Stdout, f) }}
+			options := verify.Options{SkipValues: !values, Report: printDifference}
 			for _, path := range slices.Concat(witnessed, kept) {
 				head, err := readHead(path)
 				if err != nil {
@@ -50,12 +53,12 @@ func Verify[C Checker](run func(context.Context, C, verify.Options) (verify.Resu
 
 // conclude prints what was verified, and fails if anything differs.
 func conclude(r verify.Result) error {
-	if r.Findings > 0 {
+	if r.Differences > 0 {
 		rest := ""
 		if !r.Complete {
 			rest = "; the rest could not be verified"
 		}
-		return fmt.Errorf("the data file differs in %d places from what the program stored; see the lines above%s", r.Findings, rest)
+		return fmt.Errorf("the data file differs in %d places from what the program stored; see the lines above%s", r.Differences, rest)
 	}
 	text := fmt.Sprintf("verified %d rows, %d resources, %d values, and a change log of %d entries; nothing differs\n", r.Rows, r.Resources, r.Values, r.Entries)
 	if r.Heads == 0 {

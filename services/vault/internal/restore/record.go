@@ -114,7 +114,7 @@ func readEpoch(r kv.Reader) (string, error) {
 	return m.GetEpoch(), nil
 }
 
-// beginEpoch is readEpoch, and stores an epoch if there is none.
+// beginEpoch is readEpoch, and stores an epoch if the store has no epoch.
 func beginEpoch(tx kv.Tx, fresh string) (string, error) {
 	epoch, err := readEpoch(tx)
 	if !errors.Is(err, kv.ErrNotFound) {

@@ -5,7 +5,7 @@
 // added after it are free. So a restore is an event ([Events.Begin], [Events.Lost]). In one
 // transaction with its entry in the change log, the event
 //
-//   - begins an epoch, in which all watchers start anew,
+//   - begins an epoch, in which all watchers start again,
 //   - decides from which number the versions of older secrets go on ([Restore.Next]),
 //   - and lists the resolvers that hold bindings. Until all of them have bound again what they need
 //     ([Events.Reconciled]), or a super admin releases the vault ([Events.Release]), changes that
@@ -61,7 +61,7 @@ const (
 	maxFirst = 1 << 31
 )
 
-// A Restore is the last restore. The zero Restore means that there was none.
+// A Restore is the last restore. The zero Restore means that the vault was never restored.
 type Restore struct {
 	Time   time.Time
 	Epoch  string

@@ -14,6 +14,6 @@ func Verify(store verify.Store) error {
 	if err == nil || errors.Is(err, kv.ErrCorrupt) || errors.Is(err, keyring.ErrKeyDisabled) {
 		return store.Context.Err()
 	}
-	store.Report(verify.Finding{Name: "keys for sealed values", What: verify.What(err)})
+	store.Report(verify.Difference{Name: "keys for sealed values", What: verify.Describe(err)})
 	return nil
 }

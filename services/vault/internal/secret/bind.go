@@ -80,7 +80,7 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 	if err := req.allowedBy(sec); err != nil {
 		return bound, meant, err
 	}
-	// What a referrer held before a restore protects the secret from deletion, although it has expired.
+	// A binding that a referrer held before a restore protects the secret from deletion, although it has expired.
 	if err := sec.unexpired(now); err != nil && !req.Restored {
 		return bound, meant, err
 	}

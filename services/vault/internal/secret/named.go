@@ -10,10 +10,10 @@ import (
 )
 
 // RowOf names the row with a key, for [verify.Service].
-func RowOf(key []byte) (verify.Finding, bool) {
+func RowOf(key []byte) (verify.Difference, bool) {
 	space, rest, err := kv.CutText(key)
 	if err != nil {
-		return verify.Finding{}, false
+		return verify.Difference{}, false
 	}
 	if space == spaceSecret {
 		return rowOfSecret(key)
@@ -28,7 +28,7 @@ func RowOf(key []byte) (verify.Finding, bool) {
 		row.What = "a fingerprint of a value"
 	case spaceSealing:
 		if name.Workspace, _, err = kv.CutText(rest); err == nil {
-			return verify.Finding{Name: SealingName(name.Workspace), What: "the setting of the workspace"}, true
+			return verify.Difference{Name: SealingName(name.Workspace), What: "the setting of the workspace"}, true
 		}
 	case spaceGarbage:
 		name, _, err = garbageOf(key)
@@ -48,7 +48,7 @@ func RowOf(key []byte) (verify.Finding, bool) {
 	case "sealing-key": // of package sealing
 		row.What = "a pair of keys for sealed values"
 	default:
-		return verify.Finding{}, false
+		return verify.Difference{}, false
 	}
 	if name.ID != "" {
 		row.Name = name.String()
@@ -57,12 +57,12 @@ func RowOf(key []byte) (verify.Finding, bool) {
 }
 
 // rowOfSecret names a row whose key starts with that of a secret.
-func rowOfSecret(key []byte) (verify.Finding, bool) {
+func rowOfSecret(key []byte) (verify.Difference, bool) {
 	name, rest, err := cutName(key, spaceSecret)
 	if err != nil {
-		return verify.Finding{}, false
+		return verify.Difference{}, false
 	}
-	row := verify.Finding{Name: name.String(), What: "the secret"}
+	row := verify.Difference{Name: name.String(), What: "the secret"}
 	if len(rest) == 0 {
 		return row, true
 	}

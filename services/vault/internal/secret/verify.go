@@ -56,7 +56,7 @@ func Verify(store verify.Store) error {
 type verifier struct{ verify.Store }
 
 func (v verifier) differs(name Name, what string) {
-	v.Report(verify.Finding{Name: name.String(), What: what})
+	v.Report(verify.Difference{Name: name.String(), What: what})
 }
 
 // judge reports an error about the data, and returns another one.
@@ -67,7 +67,7 @@ func (v verifier) judge(name Name, about string, err error) error {
 	case v.Context.Err() != nil:
 		return v.Context.Err()
 	}
-	v.differs(name, about+": "+verify.What(err))
+	v.differs(name, about+": "+verify.Describe(err))
 	return nil
 }
 
@@ -76,9 +76,9 @@ func (v verifier) secret(name Name, text []byte) (*Secret, error) {
 	sec, err := parseSecret(name, bytes.Clone(text))
 	if err != nil {
 		v.differs(name, "the secret: "+err.Error())
-		return nil, nil
+		return nil, nil //nolint:nilerr // the difference has been reported
 	}
-	for number := uint32(1); number <= sec.Last; number++ {
+	for number := range sec.numbers(sec.Last) {
 		if err := v.judge(name, RefOf(numberedRow(kindVersion, name, sec.UID, number).ref), v.version(sec, number)); err != nil {
 			return nil, err
 		}
