@@ -15,7 +15,8 @@ const (
 	// Hex decodes hexadecimal in either case. It accepts colons or white space between bytes, a
 	// prefix `0x`, and a list such as `0x12, 0x34`.
 	Hex
-	// Base64 decodes base64 or base64url (RFC 4648), with or without padding, in one or more lines.
+	// Base64 decodes base64 or base64url (RFC 4648), with or without padding, in one or more lines. PEM
+	// is not base64.
 	Base64
 	// Base64URL accepts the same as [Base64].
 	Base64URL
@@ -110,6 +111,13 @@ const (
 // and end here before anything is allocated for the result.
 func consistsOf(b []byte, characters string) bool { return len(bytes.TrimLeft(b, characters)) == 0 }
 
+// mayBeBase64 reports whether text has only characters of base64 and is not PEM. The dashes of PEM
+// are digits of base64url, so PEM whose body happens to have neither "+" nor "/" would decode, to
+// bytes that are no key.
+func mayBeBase64(body []byte) bool {
+	return consistsOf(body, base64Digit+"="+asciiSpace) && !bytes.Contains(body, []byte(pemBegin))
+}
+
 func hexPrefixed(b []byte) bool {
 	return len(b) >= 2 && b[0] == '0' && (b[1] == 'x' || b[1] == 'X')
 }
@@ -149,7 +157,7 @@ func decodeBase64(body []byte) ([]byte, error) {
 
 // base64Digits returns a copy in the standard alphabet, without white space and padding.
 func base64Digits(body []byte) ([]byte, error) {
-	if !consistsOf(body, base64Digit+"="+asciiSpace) {
+	if !mayBeBase64(body) {
 		return nil, ErrDecoding
 	}
 	digits := make([]byte, 0, len(body))

@@ -98,6 +98,7 @@ func TestDecodeRefusesWhatIsWrittenOtherwise(t *testing.T) {
 		{"bits behind the last byte", keyform.Base64, "+/9="},
 		{"a webhook secret that is not base64", keyform.Whsec, "whsec_!"},
 		{"a prefix that is not white space", keyform.Base64, "\u00a0+/8="},
+		{"PEM of digits only", keyform.Base64, "-----BEGIN A-----\nAAAA"},
 		{"an unknown decoding", keyform.PEM + 1, "00"},
 	}
 	for _, tt := range tests {

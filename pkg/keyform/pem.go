@@ -71,7 +71,7 @@ func cutHeaders(body []byte) (headers, rest []byte) {
 // lenientBase64 decodes either alphabet with any padding and any bits after the last byte, because
 // the DER decides. It returns nil for other characters.
 func lenientBase64(body []byte) []byte {
-	if !consistsOf(body, base64Digit+"="+asciiSpace) {
+	if !mayBeBase64(body) {
 		return nil
 	}
 	digits := make([]byte, 0, len(body))

@@ -127,6 +127,27 @@ func TestThePublicPartMayAppearInOtherFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testOnlyThePrivatePartIsFound(t, key)
+}
+
+// The PEM of this key is made only of digits of base64url, because its dashes are digits as well.
+// Of random keys, about one in fifty is like that.
+func TestThePublicPartOfPEMThatLooksLikeBase64MayAppear(t *testing.T) {
+	t.Parallel()
+	// A key for this test only. It protects nothing.
+	scalar, err := hex.DecodeString("6741acbe7d6f1c71d5c23db8393a4ba09a84a3399f37317b01b05dc63406e3c9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testOnlyThePrivatePartIsFound(t, key)
+}
+
+func testOnlyThePrivatePartIsFound(t *testing.T, key *ecdsa.PrivateKey) {
+	t.Helper()
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -139,17 +160,19 @@ func TestThePublicPartMayAppearInOtherFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	for text, want := range map[string]bool{
-		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})): false,
-		hex.EncodeToString(public):                      false,
-		hex.EncodeToString(scalar):                      true,
-		base64.RawURLEncoding.EncodeToString(scalar):    true,
-		string(value):                                   true,
-		base64.StdEncoding.EncodeToString(private[30:]): true,
-	} {
-		if got := echo.Find(value, public, []string{text}).Has(0); got != want {
-			t.Errorf("Find(private key in %q) = %t, want %t", text, got, want)
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	for _, value := range [][]byte{text, slices.Concat([]byte("My key\n"), text)} {
+		for shown, want := range map[string]bool{
+			string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})): false,
+			hex.EncodeToString(public):                   false,
+			hex.EncodeToString(scalar):                   true,
+			base64.RawURLEncoding.EncodeToString(scalar): true,
+			string(text): true,
+			base64.StdEncoding.EncodeToString(private[30:]): true,
+		} {
+			if got := echo.Find(value, public, []string{shown}).Has(0); got != want {
+				t.Errorf("Find(private key %.8q in %q) = %t, want %t", value, shown, got, want)
+			}
 		}
 	}
 }
