@@ -3506,6 +3506,264 @@ export declare type PresetSettingJson = {
 export declare const PresetSettingSchema: GenMessage<PresetSetting, {jsonType: PresetSettingJson}>;
 
 /**
+ * The request of RebindEndpoints.
+ *
+ * @generated from message keyward.allowlist.v1.RebindEndpointsRequest
+ */
+export declare type RebindEndpointsRequest = Message<"keyward.allowlist.v1.RebindEndpointsRequest"> & {
+  /**
+   * The workspace, `workspaces/{workspace}`, or `workspaces/-` for all workspaces, which requires the
+   * role in all of them.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * Only endpoints that refer to this secret: `workspaces/{workspace}/secrets/{secret}`. Default: all.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+
+  /**
+   * Whether to return what would be done, and to change nothing.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
+
+  /**
+   * The reason for the history of the endpoints. At most 512 characters without control characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * The request of RebindEndpoints.
+ *
+ * @generated from message keyward.allowlist.v1.RebindEndpointsRequest
+ */
+export declare type RebindEndpointsRequestJson = {
+  /**
+   * The workspace, `workspaces/{workspace}`, or `workspaces/-` for all workspaces, which requires the
+   * role in all of them.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent?: string;
+
+  /**
+   * Only endpoints that refer to this secret: `workspaces/{workspace}/secrets/{secret}`. Default: all.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret?: string;
+
+  /**
+   * Whether to return what would be done, and to change nothing.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly?: boolean;
+
+  /**
+   * The reason for the history of the endpoints. At most 512 characters without control characters.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.RebindEndpointsRequest.
+ * Use `create(RebindEndpointsRequestSchema)` to create a new message.
+ */
+export declare const RebindEndpointsRequestSchema: GenMessage<RebindEndpointsRequest, {jsonType: RebindEndpointsRequestJson}>;
+
+/**
+ * The response of RebindEndpoints.
+ *
+ * @generated from message keyward.allowlist.v1.RebindEndpointsResponse
+ */
+export declare type RebindEndpointsResponse = Message<"keyward.allowlist.v1.RebindEndpointsResponse"> & {
+  /**
+   * One result for each endpoint that has lost a secret, by name. At most 1,000.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.RebindResult results = 1;
+   */
+  results: RebindResult[];
+
+  /**
+   * Whether there are more endpoints. Call again after the endpoints that failed were repaired or
+   * deleted.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * The response of RebindEndpoints.
+ *
+ * @generated from message keyward.allowlist.v1.RebindEndpointsResponse
+ */
+export declare type RebindEndpointsResponseJson = {
+  /**
+   * One result for each endpoint that has lost a secret, by name. At most 1,000.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.RebindResult results = 1;
+   */
+  results?: RebindResultJson[];
+
+  /**
+   * Whether there are more endpoints. Call again after the endpoints that failed were repaired or
+   * deleted.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more?: boolean;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.RebindEndpointsResponse.
+ * Use `create(RebindEndpointsResponseSchema)` to create a new message.
+ */
+export declare const RebindEndpointsResponseSchema: GenMessage<RebindEndpointsResponse, {jsonType: RebindEndpointsResponseJson}>;
+
+/**
+ * A RebindResult is what RebindEndpoints did to an endpoint.
+ *
+ * @generated from message keyward.allowlist.v1.RebindResult
+ */
+export declare type RebindResult = Message<"keyward.allowlist.v1.RebindResult"> & {
+  /**
+   * The endpoint, `workspaces/{workspace}/endpoints/{endpoint}`.
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint: string;
+
+  /**
+   * The outcome, or that of a call without `validate_only`.
+   *
+   * @generated from field: keyward.allowlist.v1.RebindResult.Outcome outcome = 2;
+   */
+  outcome: RebindResult_Outcome;
+
+  /**
+   * The reason of the error, such as SECRET_NOT_FOUND, if the outcome is LOST or REFUSED.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The cause as a sentence, if the outcome is LOST or REFUSED.
+   *
+   * @generated from field: string detail = 4;
+   */
+  detail: string;
+};
+
+/**
+ * A RebindResult is what RebindEndpoints did to an endpoint.
+ *
+ * @generated from message keyward.allowlist.v1.RebindResult
+ */
+export declare type RebindResultJson = {
+  /**
+   * The endpoint, `workspaces/{workspace}/endpoints/{endpoint}`.
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint?: string;
+
+  /**
+   * The outcome, or that of a call without `validate_only`.
+   *
+   * @generated from field: keyward.allowlist.v1.RebindResult.Outcome outcome = 2;
+   */
+  outcome?: RebindResult_OutcomeJson;
+
+  /**
+   * The reason of the error, such as SECRET_NOT_FOUND, if the outcome is LOST or REFUSED.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason?: string;
+
+  /**
+   * The cause as a sentence, if the outcome is LOST or REFUSED.
+   *
+   * @generated from field: string detail = 4;
+   */
+  detail?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.RebindResult.
+ * Use `create(RebindResultSchema)` to create a new message.
+ */
+export declare const RebindResultSchema: GenMessage<RebindResult, {jsonType: RebindResultJson}>;
+
+/**
+ * The outcomes.
+ *
+ * @generated from enum keyward.allowlist.v1.RebindResult.Outcome
+ */
+export enum RebindResult_Outcome {
+  /**
+   * Never returned.
+   *
+   * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The references are bound again, and the endpoint is ACTIVE.
+   *
+   * @generated from enum value: OUTCOME_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * The references are bound again. Activating the endpoint is up to people.
+   *
+   * @generated from enum value: OUTCOME_BOUND = 2;
+   */
+  BOUND = 2,
+
+  /**
+   * A secret or a pinned version does not exist.
+   *
+   * @generated from enum value: OUTCOME_LOST = 3;
+   */
+  LOST = 3,
+
+  /**
+   * Saving or activating the endpoint was refused for another reason.
+   *
+   * @generated from enum value: OUTCOME_REFUSED = 4;
+   */
+  REFUSED = 4,
+}
+
+/**
+ * The outcomes.
+ *
+ * @generated from enum keyward.allowlist.v1.RebindResult.Outcome
+ */
+export declare type RebindResult_OutcomeJson = "OUTCOME_UNSPECIFIED" | "OUTCOME_ACTIVE" | "OUTCOME_BOUND" | "OUTCOME_LOST" | "OUTCOME_REFUSED";
+
+/**
+ * Describes the enum keyward.allowlist.v1.RebindResult.Outcome.
+ */
+export declare const RebindResult_OutcomeSchema: GenEnum<RebindResult_Outcome, RebindResult_OutcomeJson>;
+
+/**
  * The direction of a message.
  *
  * @generated from enum keyward.allowlist.v1.MessageKind
@@ -3720,6 +3978,20 @@ export declare const AllowlistService: GenService<{
     methodKind: "unary";
     input: typeof DeactivateEndpointRequestSchema;
     output: typeof DeactivateEndpointResponseSchema;
+  },
+  /**
+   * Binds references again whose secret was lost, for example by a restore of the vault, and has been
+   * stored again under the same name: for all endpoints that are INACTIVE for that reason. Each is
+   * saved with its configuration as it is, tested as by ActivateEndpoint, and becomes ACTIVE again if
+   * it was. An endpoint that pins a version keeps the pin, and so needs that version. An endpoint
+   * for which this fails stays as it is, and its result says why.
+   *
+   * @generated from rpc keyward.allowlist.v1.AllowlistService.RebindEndpoints
+   */
+  rebindEndpoints: {
+    methodKind: "unary";
+    input: typeof RebindEndpointsRequestSchema;
+    output: typeof RebindEndpointsResponseSchema;
   },
   /**
    * Encrypts and signs a body according to the endpoint's configuration.

@@ -77,11 +77,25 @@ export declare type GetCheckpointResponse = Message<"keyward.vault.v1.GetCheckpo
   successions: string[];
 
   /**
-   * The run of the vault that returned the checkpoint, as in Position.
+   * The epoch of the vault, as in Position.
    *
    * @generated from field: string epoch = 3;
    */
   epoch: string;
+
+  /**
+   * Whether changes are held after a restore until the resolvers have reconciled; see Restore.
+   *
+   * @generated from field: bool restore_pending = 150;
+   */
+  restorePending: boolean;
+
+  /**
+   * The run of the vault that returned the checkpoint, as in Position.
+   *
+   * @generated from field: string run = 160;
+   */
+  run: string;
 };
 
 /**
@@ -117,11 +131,25 @@ export declare type GetCheckpointResponseJson = {
   successions?: string[];
 
   /**
-   * The run of the vault that returned the checkpoint, as in Position.
+   * The epoch of the vault, as in Position.
    *
    * @generated from field: string epoch = 3;
    */
   epoch?: string;
+
+  /**
+   * Whether changes are held after a restore until the resolvers have reconciled; see Restore.
+   *
+   * @generated from field: bool restore_pending = 150;
+   */
+  restorePending?: boolean;
+
+  /**
+   * The run of the vault that returned the checkpoint, as in Position.
+   *
+   * @generated from field: string run = 160;
+   */
+  run?: string;
 };
 
 /**
@@ -279,6 +307,15 @@ export declare type WitnessCheckpointRequest = Message<"keyward.vault.v1.Witness
    * @generated from field: repeated string successions = 140;
    */
   successions: string[];
+
+  /**
+   * A signed head of the vault's log that the log does not extend, after a super admin confirmed the
+   * restore at the resolver. If the vault signed it, and does not know it yet to be lost, this is a
+   * restore: see Restore.
+   *
+   * @generated from field: string lost_checkpoint = 150;
+   */
+  lostCheckpoint: string;
 };
 
 /**
@@ -330,6 +367,15 @@ export declare type WitnessCheckpointRequestJson = {
    * @generated from field: repeated string successions = 140;
    */
   successions?: string[];
+
+  /**
+   * A signed head of the vault's log that the log does not extend, after a super admin confirmed the
+   * restore at the resolver. If the vault signed it, and does not know it yet to be lost, this is a
+   * restore: see Restore.
+   *
+   * @generated from field: string lost_checkpoint = 150;
+   */
+  lostCheckpoint?: string;
 };
 
 /**
@@ -497,4 +543,74 @@ export declare type AcceptResolverCheckpointResponseJson = {
  * Use `create(AcceptResolverCheckpointResponseSchema)` to create a new message.
  */
 export declare const AcceptResolverCheckpointResponseSchema: GenMessage<AcceptResolverCheckpointResponse, {jsonType: AcceptResolverCheckpointResponseJson}>;
+
+/**
+ * The request of ReportReconciliation.
+ *
+ * @generated from message keyward.vault.v1.ReportReconciliationRequest
+ */
+export declare type ReportReconciliationRequest = Message<"keyward.vault.v1.ReportReconciliationRequest"> & {
+  /**
+   * `workspaces/-`, because a comparison covers all workspaces.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent: string;
+
+  /**
+   * The epoch in which the comparison began, as in Position.
+   *
+   * @generated from field: string epoch = 2;
+   */
+  epoch: string;
+};
+
+/**
+ * The request of ReportReconciliation.
+ *
+ * @generated from message keyward.vault.v1.ReportReconciliationRequest
+ */
+export declare type ReportReconciliationRequestJson = {
+  /**
+   * `workspaces/-`, because a comparison covers all workspaces.
+   *
+   * @generated from field: string parent = 1;
+   */
+  parent?: string;
+
+  /**
+   * The epoch in which the comparison began, as in Position.
+   *
+   * @generated from field: string epoch = 2;
+   */
+  epoch?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReportReconciliationRequest.
+ * Use `create(ReportReconciliationRequestSchema)` to create a new message.
+ */
+export declare const ReportReconciliationRequestSchema: GenMessage<ReportReconciliationRequest, {jsonType: ReportReconciliationRequestJson}>;
+
+/**
+ * The response of ReportReconciliation.
+ *
+ * @generated from message keyward.vault.v1.ReportReconciliationResponse
+ */
+export declare type ReportReconciliationResponse = Message<"keyward.vault.v1.ReportReconciliationResponse"> & {
+};
+
+/**
+ * The response of ReportReconciliation.
+ *
+ * @generated from message keyward.vault.v1.ReportReconciliationResponse
+ */
+export declare type ReportReconciliationResponseJson = {
+};
+
+/**
+ * Describes the message keyward.vault.v1.ReportReconciliationResponse.
+ * Use `create(ReportReconciliationResponseSchema)` to create a new message.
+ */
+export declare const ReportReconciliationResponseSchema: GenMessage<ReportReconciliationResponse, {jsonType: ReportReconciliationResponseJson}>;
 

@@ -21,7 +21,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretValue, SecretValueJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import type { AcceptResolverCheckpointRequestSchema, AcceptResolverCheckpointResponseSchema, GetCheckpointRequestSchema, GetCheckpointResponseSchema, ProveConsistencyRequestSchema, ProveConsistencyResponseSchema, WitnessCheckpointRequestSchema, WitnessCheckpointResponseSchema } from "./checkpoint_pb";
+import type { AcceptResolverCheckpointRequestSchema, AcceptResolverCheckpointResponseSchema, GetCheckpointRequestSchema, GetCheckpointResponseSchema, ProveConsistencyRequestSchema, ProveConsistencyResponseSchema, ReportReconciliationRequestSchema, ReportReconciliationResponseSchema, WitnessCheckpointRequestSchema, WitnessCheckpointResponseSchema } from "./checkpoint_pb";
 
 /**
  * Describes the file keyward/vault/v1/service.proto.
@@ -2343,6 +2343,14 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   keyBytes: number[];
 
   /**
+   * Whether the referrer held the binding before the vault was restored. While changes are held
+   * after a restore, only such bindings are made; others fail with RESTORE_PENDING.
+   *
+   * @generated from field: bool restored = 150;
+   */
+  restored: boolean;
+
+  /**
    * Checks the request and returns the facts without binding the secret: `binding` is unset. Fails
    * for the same reasons as a binding and counts against the same limits.
    *
@@ -2448,6 +2456,14 @@ export declare type BindSecretRequestJson = {
    * @generated from field: repeated uint32 key_bytes = 50;
    */
   keyBytes?: number[];
+
+  /**
+   * Whether the referrer held the binding before the vault was restored. While changes are held
+   * after a restore, only such bindings are made; others fail with RESTORE_PENDING.
+   *
+   * @generated from field: bool restored = 150;
+   */
+  restored?: boolean;
 
   /**
    * Checks the request and returns the facts without binding the secret: `binding` is unset. Fails
@@ -3609,13 +3625,14 @@ export declare type WatchSecretsRequestJson = {
 export declare const WatchSecretsRequestSchema: GenMessage<WatchSecretsRequest, {jsonType: WatchSecretsRequestJson}>;
 
 /**
- * A Position is a place in the change log. It is valid for one run of the vault.
+ * A Position is a place in the change log. It is valid for one epoch of the vault.
  *
  * @generated from message keyward.vault.v1.Position
  */
 export declare type Position = Message<"keyward.vault.v1.Position"> & {
   /**
-   * Identifies one run of the vault. It changes with each start, and therefore with each restore.
+   * Identifies one history of the vault. It lasts across restarts, and changes with each restore. A
+   * data file that was replaced unnoticed keeps it, so verify the heads of the log, too.
    *
    * @generated from field: string epoch = 1;
    */
@@ -3627,16 +3644,26 @@ export declare type Position = Message<"keyward.vault.v1.Position"> & {
    * @generated from field: uint64 sequence = 2;
    */
   sequence: bigint;
+
+  /**
+   * Identifies one run of the vault. It changes with each start. A data file is replaced only between
+   * two runs, so a head of the log that was verified in a run covers all answers of that run. It is
+   * not a part of the place: WatchSecrets ignores it.
+   *
+   * @generated from field: string run = 160;
+   */
+  run: string;
 };
 
 /**
- * A Position is a place in the change log. It is valid for one run of the vault.
+ * A Position is a place in the change log. It is valid for one epoch of the vault.
  *
  * @generated from message keyward.vault.v1.Position
  */
 export declare type PositionJson = {
   /**
-   * Identifies one run of the vault. It changes with each start, and therefore with each restore.
+   * Identifies one history of the vault. It lasts across restarts, and changes with each restore. A
+   * data file that was replaced unnoticed keeps it, so verify the heads of the log, too.
    *
    * @generated from field: string epoch = 1;
    */
@@ -3648,6 +3675,15 @@ export declare type PositionJson = {
    * @generated from field: uint64 sequence = 2;
    */
   sequence?: string;
+
+  /**
+   * Identifies one run of the vault. It changes with each start. A data file is replaced only between
+   * two runs, so a head of the log that was verified in a run covers all answers of that run. It is
+   * not a part of the place: WatchSecrets ignores it.
+   *
+   * @generated from field: string run = 160;
+   */
+  run?: string;
 };
 
 /**
@@ -4102,9 +4138,9 @@ export declare const VaultService: GenService<{
    * is a heartbeat. A caller that has received nothing for a longer time must not rely on its
    * cache.
    *
-   * A caller that lost the stream resumes at its last position. A position that is too old, or
-   * that belongs to another epoch because the vault was restarted, fails with
-   * POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
+   * A caller that lost the stream resumes at its last position, also after a restart of the vault. A
+   * position that is too old, or that belongs to another epoch because the vault was restored, fails
+   * with POSITION_OUT_OF_RANGE. Drop the cache and start without a position.
    *
    * @generated from rpc keyward.vault.v1.VaultService.WatchSecrets
    */
@@ -4147,6 +4183,19 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof WitnessCheckpointRequestSchema;
     output: typeof WitnessCheckpointResponseSchema;
+  },
+  /**
+   * Reports that the calling resolver has compared all that it needs with its bindings, and has bound
+   * again what was missing, since the vault was restored. After all resolvers that held bindings have
+   * reported, the vault no longer refuses changes with RESTORE_PENDING. Has no effect for an earlier
+   * epoch. gRPC only.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.ReportReconciliation
+   */
+  reportReconciliation: {
+    methodKind: "unary";
+    input: typeof ReportReconciliationRequestSchema;
+    output: typeof ReportReconciliationResponseSchema;
   },
   /**
    * Confirms that the data file of a resolver was restored: the head that WitnessCheckpoint refused
