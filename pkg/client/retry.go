@@ -91,6 +91,7 @@ func repeatable(method string, req any) bool {
 		vaultv1.VaultService_ReportReconciliation_FullMethodName,
 		vaultv1.MaintenanceService_ReleaseRestore_FullMethodName,
 		allowlistv1.AllowlistService_AcceptVaultCheckpoint_FullMethodName,
+		allowlistv1.AllowlistService_RebindEndpoints_FullMethodName,
 		vaultv1.KeyringService_EnableKey_FullMethodName, allowlistv1.KeyringService_EnableKey_FullMethodName,
 		vaultv1.KeyringService_DisableKey_FullMethodName, allowlistv1.KeyringService_DisableKey_FullMethodName,
 		vaultv1.KeyringService_DestroyKey_FullMethodName, allowlistv1.KeyringService_DestroyKey_FullMethodName,
