@@ -33,7 +33,7 @@ func TestARestartOfTheVaultIsReported(t *testing.T) {
 				t.Error("a restart was reported although the stream only broke")
 			}
 			for what, restart := range map[string]func(){
-				"restart": func() { k.vault.rerun("second", nil) },
+				"restart": func() { k.vault.rerun("third", nil) },
 				"restore": func() { k.vault.restart("second") },
 			} {
 				restart()
