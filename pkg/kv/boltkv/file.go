@@ -223,8 +223,8 @@ func create(path string) (err error) {
 		return err
 	}
 	failpoint.Hit(failpoint.StoreCreated)
-	// If another process was faster, path exists, and the temporary file may already have been
-	// removed. In both cases, open the other process's store.
+	// If another process was faster, path exists, and its start may have removed the temporary file, and
+	// also erased it since it was closed. In both cases, open the other process's store.
 	err = os.Link(temp.Name(), path)
 	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -278,7 +278,7 @@ func removeTemps(path string, store *os.File) error {
 }
 
 // removeTemp erases and removes a file, unless it is another name of the store or of a file that an
-// upgrade keeps. These only lose the name.
+// upgrade keeps, or another process is still creating it. These only lose the name.
 func removeTemp(path string, store *os.File) (err error) {
 	temp, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -298,6 +298,11 @@ func removeTemp(path string, store *os.File) (err error) {
 	}
 	if before, err := os.Stat(store.Name() + KeptSuffix); err == nil && os.SameFile(own, before) {
 		return nil
+	}
+	if err := lock(temp, syscall.LOCK_EX, 0); errors.Is(err, ErrLocked) {
+		return nil
+	} else if err != nil {
+		return err
 	}
 	return wipe(temp)
 }

@@ -170,6 +170,36 @@ func TestANewStoreIsPrivateAndAlone(t *testing.T) {
 	}
 }
 
+// Another process may still be creating its own file, which it has locked. The remains of a process that
+// ended are not locked.
+func TestOpenErasesOnlyTemporaryFilesThatNoProcessHolds(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]bool{"held": true, "left by a crash": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "store")
+			content := []byte("the content")
+			must(t, os.WriteFile(path+".new-123", content, 0o600))
+			temp, err := os.Open(path + ".new-123")
+			must(t, err)
+			defer temp.Close()
+			if held {
+				must(t, syscall.Flock(int(temp.Fd()), syscall.LOCK_EX))
+			}
+			open(t, path, boltkv.Options{})
+			after := make([]byte, len(content))
+			_, err = temp.ReadAt(after, 0)
+			must(t, err)
+			if kept, erased := bytes.Equal(after, content), bytes.Equal(after, make([]byte, len(content))); kept != held || erased == held {
+				t.Errorf("the temporary file has %q", after)
+			}
+			if _, err := os.Stat(temp.Name()); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Stat of the temporary file = %v, want %v", err, fs.ErrNotExist)
+			}
+		})
+	}
+}
+
 func TestOpenNeedsTheFolder(t *testing.T) {
 	t.Parallel()
 	_, err := boltkv.Open(filepath.Join(t.TempDir(), "missing", "store"), boltkv.Options{})
