@@ -68,8 +68,8 @@
 // with the same error, and the store returns to the last committed state. As with any database, after an
 // error of the last sync it is unknown whether the disk stored the commit.
 //
-// An update that fails because the disk is full wraps [kv.ErrFull]. Views continue. The store tries each
-// further update, and looks for free space by itself, see [DB.Full].
+// The error of an update or a purge that fails because the disk is full wraps [kv.ErrFull]. Views
+// continue. The store tries each further update, and looks for free space by itself, see [DB.Full].
 package boltkv
 
 import (

@@ -44,7 +44,7 @@ func withoutSpace(err error) bool {
 // stage update it.
 type disk struct {
 	path string
-	// full reports whether the last commit failed for lack of space, and neither a commit nor a probe
+	// full reports whether a commit or a purge failed for lack of space, and neither a commit nor a probe
 	// succeeded since.
 	full atomic.Bool
 	// free and size are bytes, and 0 if they are not known.
@@ -52,8 +52,8 @@ type disk struct {
 	stop, stopped chan struct{}
 }
 
-// note records the result of a commit, and returns its error, which wraps [kv.ErrFull] if there is no
-// space.
+// note records the result of a commit, or an error of a purge, and returns the error, which wraps
+// [kv.ErrFull] if there is no space.
 func (d *disk) note(err error) error {
 	switch {
 	case err == nil:
@@ -108,7 +108,7 @@ func (d *disk) probe() (err error) {
 	return errors.Join(err, file.Close(), remove(file.Name()))
 }
 
-// Full reports whether the disk is full: the last commit failed for lack of space. A commit that
+// Full reports whether the disk is full: a commit or a purge failed for lack of space. A commit that
 // succeeds ends this, and so does free space, which the store looks for every few seconds.
 func (db *DB) Full() bool { return db.disk.full.Load() }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,27 @@ func TestADiskWithoutSpaceIsToldFromAnother(t *testing.T) {
 				t.Error("Full() = true after a commit")
 			}
 		})
+	}
+}
+
+func TestAPurgeOnAFullDiskSaysSo(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	db := open(t, filepath.Join(t.TempDir(), "store"), boltkv.Options{DiskInterval: time.Hour, BeforeCommit: func() error {
+		if full.Load() {
+			return unix.ENOSPC
+		}
+		return nil
+	}})
+	store(t, db, map[string]string{"key": "value"})
+	full.Store(true)
+	if _, err := db.Purge(t.Context(), 1); !errors.Is(err, kv.ErrFull) || !db.Full() {
+		t.Errorf("Purge = %v and Full() = %v, want %v", err, db.Full(), kv.ErrFull)
+	}
+	full.Store(false)
+	purge(t, db)
+	if db.Full() {
+		t.Error("Full() = true after a purge")
 	}
 }
 

@@ -132,7 +132,7 @@ func (db *DB) purge(p *pass) error {
 	}
 	if db.pages.waiting(p.target) >= db.committed {
 		// A commit without writes replaces the older root page.
-		if err := db.store(newOverlay()); err != nil {
+		if err := db.disk.note(db.store(newOverlay())); err != nil {
 			return err
 		}
 	}
@@ -153,7 +153,7 @@ func (db *DB) purge(p *pass) error {
 		db.unsynced.Store(true)
 	}
 	if err != nil {
-		return err
+		return db.disk.note(err)
 	}
 	ended := next >= db.pages.end()
 	p.complete, p.blocked = ended && p.ready, ended && !p.ready
