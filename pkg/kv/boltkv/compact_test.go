@@ -103,14 +103,7 @@ func TestWhoWaitsForACompactionOpensTheNewFile(t *testing.T) {
 	db := open(t, path, boltkv.Options{})
 	must(t, db.Update(t.Context(), func(tx kv.Tx) error { return tx.Put([]byte("key"), []byte("value")) }))
 	must(t, db.Close())
-	compacted := make(chan error, 1)
-	go func() {
-		var err error
-		for range 20 {
-			err = errors.Join(err, compactOnceFree(path))
-		}
-		compacted <- err
-	}()
+	compacted := compactOften(path)
 	for range 20 {
 		db, err := boltkv.Open(path, boltkv.Options{LockTimeout: time.Minute})
 		must(t, err)
@@ -128,6 +121,36 @@ func TestWhoWaitsForACompactionOpensTheNewFile(t *testing.T) {
 	if got := pairs(t, db); len(got) != 1 || len(got[0].Value) != len("value")+20 {
 		t.Errorf("the store holds %q, want all 20 changes", got)
 	}
+}
+
+// A reader that waits for a compaction must not fail, either.
+func TestWhoWaitsForACompactionReadsTheNewFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store")
+	db := open(t, path, boltkv.Options{})
+	must(t, db.Update(t.Context(), func(tx kv.Tx) error { return tx.Put([]byte("key"), []byte("value")) }))
+	must(t, db.Close())
+	compacted := compactOften(path)
+	for range 20 {
+		rows, said, err := examine(t, path)
+		if err != nil || len(said) > 0 || rows["key"] != "value" {
+			t.Errorf("the store has %q, and the examination says %q, %v", rows, said, err)
+		}
+	}
+	must(t, <-compacted)
+}
+
+// compactOften compacts a store many times while others use it.
+func compactOften(path string) (compacted <-chan error) {
+	result := make(chan error, 1)
+	go func() {
+		var err error
+		for range 20 {
+			err = errors.Join(err, compactOnceFree(path))
+		}
+		result <- err
+	}()
+	return result
 }
 
 // compactOnceFree compacts a store that others hold now and then.

@@ -43,6 +43,9 @@ func openReadOnly(path string, report func(what string)) (*DB, error) {
 	bolt, err := examineAndOpen(file, path, opts, report)
 	if err != nil {
 		_ = file.Close() // was only read
+		if errors.Is(err, errReplaced) {
+			return openReadOnly(path, report)
+		}
 		return nil, err
 	}
 	return start(path, opened{DB: bolt, file: file}, opts)
