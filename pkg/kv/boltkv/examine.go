@@ -15,12 +15,12 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// ErrReadOnly is returned by updates of a store that was opened for reading.
+// ErrReadOnly is returned by updates and purges of a store that was opened for reading.
 var ErrReadOnly = errors.New("the store was opened for reading")
 
 // OpenReadOnly opens the store at path for reading, and does not change the file. The store must not be
 // open for writing: the error then wraps [ErrLocked], and programs that want to write have to wait until
-// the store is closed. Updates fail with [ErrReadOnly].
+// the store is closed. Updates and purges fail with [ErrReadOnly].
 //
 // It first examines the file, and passes a description of each difference from what bbolt writes to
 // report. The descriptions contain no keys. The bytes in free pages and behind the content of a page are not

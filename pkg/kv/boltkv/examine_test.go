@@ -106,6 +106,9 @@ func TestAStoreThatIsOpenIsNotExamined(t *testing.T) {
 	if err := reading.Update(t.Context(), func(kv.Tx) error { return nil }); !errors.Is(err, boltkv.ErrReadOnly) {
 		t.Errorf("Update = %v, want %v", err, boltkv.ErrReadOnly)
 	}
+	if _, err := reading.Purge(t.Context(), 1); !errors.Is(err, boltkv.ErrReadOnly) {
+		t.Errorf("Purge = %v, want %v", err, boltkv.ErrReadOnly)
+	}
 	if _, _, err := examine(t, path); err != nil {
 		t.Errorf("a second OpenReadOnly = %v", err)
 	}

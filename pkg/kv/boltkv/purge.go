@@ -29,6 +29,9 @@ const (
 //
 // Several purges may run at the same time. After [DB.Close], Purge fails with [kv.ErrClosed].
 func (db *DB) Purge(ctx context.Context, share float64) (erased int64, err error) {
+	if db.readOnly {
+		return 0, ErrReadOnly
+	}
 	p := &pass{done: make(chan struct{}, 1)}
 	poll := minPoll
 	for {
