@@ -152,14 +152,6 @@ func (db *DB) settle() {
 	if db.broken != nil || db.committed == db.opened {
 		return
 	}
-	_ = guard(func() {
-		_ = db.bolt.Update(func(tx *bbolt.Tx) error {
-			if tx.ID() <= db.committed {
-				return ErrOverwritten
-			}
-			return nil
-		})
-	})
 }
 
 // limit makes bbolt refuse to grow the file beyond what is mapped with
