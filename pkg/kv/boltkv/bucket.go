@@ -55,13 +55,17 @@ func sectionOf(key []byte) int {
 	}
 }
 
-// openBuckets returns the buckets of a transaction. A file of the earlier format has one.
+// openBuckets returns the buckets of a transaction, which leave pages as full as fill says. A file of the
+// earlier format has one.
 func openBuckets(tx *bbolt.Tx) (all [rowBuckets]*bbolt.Bucket) {
 	for i, name := range names {
 		all[i] = tx.Bucket(name)
 	}
 	if all[ofLog] == nil {
 		all[ofLog] = all[ofData]
+	}
+	for i, bucket := range all {
+		bucket.FillPercent = fill[i]
 	}
 	return all
 }

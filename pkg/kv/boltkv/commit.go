@@ -82,9 +82,6 @@ func (db *DB) apply(writes *overlay) error {
 	}
 	fault := guard(func() {
 		buckets := openBuckets(tx)
-		for i, bucket := range buckets {
-			bucket.FillPercent = fill[i]
-		}
 		writes.all(func(e entry) bool {
 			bucket := buckets[bucketOf(e.key)]
 			if e.deleted {
@@ -149,8 +146,8 @@ func (db *DB) publish() error {
 // root pages with the same content while it is closed. A failure is not an error: the file is complete
 // without.
 func (db *DB) settle() {
-	if db.broken != nil || db.committed == db.opened {
-		return
+	if db.broken == nil && db.committed != db.opened {
+		_ = guard(func() { _ = db.apply(newOverlay()) })
 	}
 }
 

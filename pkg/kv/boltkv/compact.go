@@ -74,7 +74,8 @@ func replace(path string, source *bbolt.DB) (err error) {
 	if err := adopt(temp.Name(), path); err != nil {
 		return err
 	}
-	if err := copyTo(temp.Name(), source); err != nil {
+	err = fillFile(temp.Name(), func(target *bbolt.DB) error { return bbolt.Compact(target, source, compactTx) })
+	if err != nil {
 		return err
 	}
 	info, err := temp.Stat()
@@ -96,9 +97,9 @@ func replace(path string, source *bbolt.DB) (err error) {
 	return syncDir(dir)
 }
 
-// copyTo copies the content of a store to an empty file and syncs it.
-func copyTo(path string, source *bbolt.DB) error {
-	target, err := bbolt.Open(path, 0o600, &bbolt.Options{
+// fillFile passes a new file to a function that fills it, and syncs the file.
+func fillFile(path string, fill func(*bbolt.DB) error) error {
+	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        time.Second,
 		FreelistType:   bbolt.FreelistMapType,
 		NoFreelistSync: true,
@@ -107,10 +108,10 @@ func copyTo(path string, source *bbolt.DB) error {
 	if err != nil {
 		return err
 	}
-	if fault := guard(func() { err = bbolt.Compact(target, source, compactTx) }); fault != nil {
+	if fault := guard(func() { err = fill(bolt) }); fault != nil {
 		err = fault
 	}
-	return errors.Join(err, target.Sync(), target.Close())
+	return errors.Join(err, bolt.Sync(), bolt.Close())
 }
 
 // wipe overwrites a file with zeros.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -79,17 +78,7 @@ func Write(path string, rows iter.Seq2[kv.Pair, error]) error {
 	if err := errors.Join(file.Close(), initialize(path)); err != nil {
 		return fmt.Errorf("create store %s: %w", path, err)
 	}
-	bolt, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
-		NoSync: true, // but once, at the end
-	})
-	if err != nil {
-		return fmt.Errorf("open store %s: %w", path, err)
-	}
-	if fault := guard(func() { err = writeRows(bolt, rows) }); fault != nil {
-		err = fault
-	}
-	if err := errors.Join(err, bolt.Sync(), bolt.Close()); err != nil {
+	if err := fillFile(path, func(bolt *bbolt.DB) error { return writeRows(bolt, rows) }); err != nil {
 		return fmt.Errorf("write store %s: %w", path, err)
 	}
 	return nil
@@ -114,9 +103,6 @@ func writeRows(bolt *bbolt.DB, rows iter.Seq2[kv.Pair, error]) error {
 
 func writeSome(tx *bbolt.Tx, next func() (kv.Pair, error, bool), last *[]byte) (more bool, err error) {
 	buckets := openBuckets(tx)
-	for i, bucket := range buckets {
-		bucket.FillPercent = fill[i]
-	}
 	for size := 0; size < compactTx; {
 		pair, err, ok := next()
 		if !ok || err != nil {
