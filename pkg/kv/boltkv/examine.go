@@ -180,7 +180,7 @@ func (l layout) readFreeList(id uint64) (listed []uint64, pages uint64, ok bool)
 		return nil, 0, false
 	}
 	header := l.content[int64(id)*l.meta.pageSize:]
-	pages = uint64(native.Uint32(header[12:])) + 1
+	pages = l.pageCount(id)
 	if native.Uint64(header) != id || native.Uint16(header[8:]) != freelistFlag || pages > l.meta.highWater-id {
 		return nil, 0, false
 	}

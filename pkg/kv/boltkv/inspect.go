@@ -143,8 +143,12 @@ func metaSum(b []byte) uint64 {
 // page returns the bytes of a page and of its overflow pages, which the inspection has checked.
 func (l layout) page(id uint64) []byte {
 	at := int64(id) * l.meta.pageSize
-	pages := int64(native.Uint32(l.content[at+12:])) + 1
-	return l.content[at : at+pages*l.meta.pageSize]
+	return l.content[at : at+int64(l.pageCount(id))*l.meta.pageSize]
+}
+
+// pageCount returns the number of pages that a page and its overflow pages are.
+func (l layout) pageCount(id uint64) uint64 {
+	return uint64(native.Uint32(l.content[int64(id)*l.meta.pageSize+12:])) + 1
 }
 
 // A walker visits each page of a file once. The parts of a large tree are shared among helpers.
@@ -174,8 +178,7 @@ func (w *walker) read(id uint64) ([]byte, error) {
 	if id < firstDataPage || id >= w.meta.highWater {
 		return nil, damaged("a page is out of bounds")
 	}
-	header := w.content[int64(id)*w.meta.pageSize:]
-	pages := uint64(native.Uint32(header[12:])) + 1
+	header, pages := w.content[int64(id)*w.meta.pageSize:], w.pageCount(id)
 	if native.Uint64(header) != id || pages > w.meta.highWater-id {
 		return nil, damaged("a page has a wrong header")
 	}

@@ -71,11 +71,6 @@ func newPages(content []byte, m meta, used bitmap) *pages {
 	return p
 }
 
-// pageCount returns the number of pages that a page and its overflow pages are.
-func (l layout) pageCount(id uint64) uint64 {
-	return uint64(native.Uint32(l.content[int64(id)*l.meta.pageSize+12:])) + 1
-}
-
 // record takes the newest tree over after a commit. It costs little more than reading the pages that the
 // commit has written or freed.
 func (p *pages) record(content []byte, m meta) error {
