@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Variable is the environment variable with the path of the file.
-const Variable = "KEYWARD_FAILPOINT"
+// variable is the environment variable with the path of the file.
+const variable = "KEYWARD_FAILPOINT"
 
 // points is the state of the process.
 var points = struct {
@@ -25,7 +25,7 @@ var points = struct {
 
 // Hit ends the program if this is the hit for which a test asked.
 func Hit(p Point) {
-	path := os.Getenv(Variable)
+	path := os.Getenv(variable)
 	if path == "" {
 		return
 	}
@@ -36,15 +36,15 @@ func Hit(p Point) {
 		record(path, p.String())
 	}
 	plan, err := os.ReadFile(path)
-	if err != nil || !begins(string(plan), p) {
+	words := strings.Fields(string(plan))
+	if err != nil || len(words) < 2 || words[0] != p.String() {
 		return
 	}
 	if points.plan != string(plan) {
 		points.plan, points.hits = string(plan), 0
 	}
 	points.hits++
-	words := strings.Fields(points.plan)
-	if len(words) < 2 || words[1] != strconv.Itoa(points.hits) {
+	if words[1] != strconv.Itoa(points.hits) {
 		return
 	}
 	record(path, "!"+p.String())
@@ -55,12 +55,6 @@ func Hit(p Point) {
 		}
 	}
 	end()
-}
-
-// begins reports whether a plan is about a point.
-func begins(plan string, p Point) bool {
-	name, _, _ := strings.Cut(plan, " ")
-	return name == p.String()
 }
 
 // end ends the process as a crash does.
