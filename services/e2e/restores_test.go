@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"math/big"
 	"net/http"
 	"os"
 	"slices"
@@ -59,7 +60,9 @@ func TestRestoresUnderLoadHurtNothing(t *testing.T) {
 		r.waitReady()
 		r.keep() // the backup lacks it
 		r.proceed(5)
-		back := rand.IntN(len(backups))
+		random, err := rand.Int(rand.Reader, big.NewInt(int64(len(backups))))
+		check(t, err)
+		back := int(random.Int64())
 		t.Logf("round %d of %d: backup %d is put back", round+1, rounds, back+1)
 		r.running["vault"].kill()
 		check(t, os.WriteFile(r.path("vault.db"), []byte(backups[back]), 0o600))

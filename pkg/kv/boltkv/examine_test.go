@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,19 +39,19 @@ func examine(t testing.TB, path string) (rows map[string]string, said []string, 
 // join pages.
 func history(t testing.TB, db *boltkv.DB, commits int) {
 	t.Helper()
-	random := rand.New(rand.NewPCG(1, 2))
+	random := dice(1)
 	for n := range commits {
 		must(t, db.Update(t.Context(), func(tx kv.Tx) error {
 			var err error
 			for range 20 {
-				key := fmt.Appendf(nil, "key %03d", random.IntN(400))
-				if random.IntN(3) == 0 {
+				key := fmt.Appendf(nil, "key %03d", random.roll(400))
+				if random.roll(3) == 0 {
 					err = errors.Join(err, tx.Delete(key))
 					continue
 				}
-				err = errors.Join(err, tx.Put(key, bytes.Repeat(key, random.IntN(30)*random.IntN(30))))
+				err = errors.Join(err, tx.Put(key, bytes.Repeat(key, random.roll(30)*random.roll(30))))
 			}
-			return errors.Join(err, tx.Put(fmt.Appendf(nil, "l%06d", n), bytes.Repeat([]byte{1}, random.IntN(9000))))
+			return errors.Join(err, tx.Put(fmt.Appendf(nil, "l%06d", n), bytes.Repeat([]byte{1}, random.roll(9000))))
 		}))
 	}
 }
@@ -139,9 +138,10 @@ func TestEachFlippedByteIsNamedOrUnused(t *testing.T) {
 		flipped := filepath.Join(t.TempDir(), "store")
 		var named, unused int
 		used := len(bytes.TrimRight(content, "\x00"))
-		for at := 0; at < used; at += 1 + rand.IntN(2*used/150) {
+		random := dice(1)
+		for at := 0; at < used; at += 1 + random.roll(2*used/150) {
 			spoiled := bytes.Clone(content)
-			spoiled[at] ^= 1 << rand.IntN(8)
+			spoiled[at] ^= 1 << random.roll(8)
 			must(t, os.WriteFile(flipped, spoiled, 0o600))
 			rows, said, err := examine(t, flipped)
 			if len(said) > 0 || err != nil {

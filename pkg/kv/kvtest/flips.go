@@ -2,8 +2,9 @@ package kvtest
 
 import (
 	"bytes"
+	"crypto/rand"
 	"maps"
-	"math/rand/v2"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -41,10 +42,10 @@ func Flips(t *testing.T, path string, few int, try func(flipped string, at int) 
 	for i := range offsets {
 		if i < inRoots {
 			const header, root = 16, 64
-			offsets[i] = i%2*os.Getpagesize() + header + i/2*root/(inRoots/2) + rand.IntN(2)
+			offsets[i] = i%2*os.Getpagesize() + header + i/2*root/(inRoots/2) + random(t, 2)
 			continue
 		}
-		offsets[i] = i*size/places + rand.IntN(max(1, size/places))
+		offsets[i] = i*size/places + random(t, max(1, size/places))
 	}
 	want := Rows(t, path)
 	dir := t.TempDir()
@@ -52,7 +53,7 @@ func Flips(t *testing.T, path string, few int, try func(flipped string, at int) 
 	for _, at := range offsets {
 		flipped := filepath.Join(dir, filepath.Base(path))
 		spoiled := bytes.Clone(content)
-		spoiled[at] ^= 1 << rand.IntN(8)
+		spoiled[at] ^= 1 << random(t, 8)
 		if err := os.WriteFile(flipped, spoiled, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -76,4 +77,14 @@ func Flips(t *testing.T, path string, few int, try func(flipped string, at int) 
 		}
 	}
 	t.Logf("%d flips: %d are in unused space, %d are named, and %d of a file that does not open are named", places, unused, named, refused)
+}
+
+// random returns a number that is less than n.
+func random(t *testing.T, n int) int {
+	t.Helper()
+	number, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(number.Int64())
 }
