@@ -145,7 +145,7 @@ func (b *Backups) scheduled(ctx context.Context, f folder) error {
 			return 0, err
 		}
 		b.Logger.InfoContext(ctx, "wrote a scheduled backup", slog.String("file", f.name(at)), slog.Int64("bytes", size))
-		if err := f.prune(); err != nil {
+		if err := f.prune(f.name(at)); err != nil {
 			b.Logger.WarnContext(ctx, "cannot remove an old backup", slog.Any("error", err))
 		}
 		return size, nil
@@ -235,14 +235,15 @@ func (f folder) removePartial() {
 	}
 }
 
-// prune removes all but the newest backups.
-func (f folder) prune() error {
+// prune removes all but the newest backups after one was written. That one stays, with all that seem to
+// be later because they are from before the clock was set.
+func (f folder) prune(written string) error {
 	names, err := f.all()
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names[:max(0, len(names)-f.Keep)] {
+	for _, name := range names[:max(0, min(len(names)-f.Keep, slices.Index(names, written)))] {
 		if err := os.Remove(filepath.Join(f.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("remove backup: %w", err))
 		}
