@@ -161,7 +161,7 @@ func (o Options) examine(ctx context.Context, h Header, path string) (head chang
 		return changelog.Checkpoint{}, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	keys, err := keyring.Open(ctx, store, o.Providers, o.Service)
+	keys, err := keyring.OpenReadOnly(ctx, store, o.Providers, o.Service)
 	if err != nil {
 		return changelog.Checkpoint{}, err
 	}
