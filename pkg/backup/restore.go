@@ -208,12 +208,3 @@ func (s Source) verify(ctx context.Context, h Header) (changelog.Checkpoint, err
 		return nil
 	})
 }
-
-// syncPath makes the content of a file, or the names in a folder, durable.
-func syncPath(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
-}

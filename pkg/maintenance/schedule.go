@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 )
@@ -131,7 +132,7 @@ func (b *Backups) scheduled(ctx context.Context, f folder) error {
 	system := changelog.Author{Actor: changelog.Actor{Subject: b.Source.Service, Authentication: "system"}}
 	return b.finish(ctx, func() (size int64, err error) {
 		at := b.Now()
-		err = f.create(at, func(file *os.File) error {
+		err = backup.Create(filepath.Join(f.Folder, f.name(at)), f.partial(), func(file *os.File) error {
 			if err := b.write(ctx, system, file); err != nil {
 				return err
 			}
@@ -209,21 +210,6 @@ func (f folder) due(now time.Time) time.Time {
 	return last.Add(f.Every)
 }
 
-// create writes a backup. It has its name once it is complete.
-func (f folder) create(at time.Time, write func(*os.File) error) (err error) {
-	file, err := os.CreateTemp(f.Folder, f.partial())
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(write(file), file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	if err := os.Rename(file.Name(), filepath.Join(f.Folder, f.name(at))); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncFolder(f.Folder)
-}
-
 // partial is the pattern of the names of incomplete backups.
 func (f folder) partial() string { return "." + f.service + "-*.partial" }
 
@@ -249,13 +235,4 @@ func (f folder) prune(written string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
