@@ -265,7 +265,7 @@ func (a *Admin) ReplaceProvider(ctx context.Context, author changelog.Author, ur
 // for a run that ends by itself.
 func (a *Admin) RecordRewrap(tx kv.Tx, author changelog.Author, action string) error {
 	if author.Actor.Subject == "" {
-		author = a.system()
+		author = changelog.System(a.Service)
 	}
 	return a.record(author, "keyring_"+action, "")(tx)
 }
@@ -298,11 +298,6 @@ func (a *Admin) record(author changelog.Author, action, key string) keyring.Also
 }
 
 func (a *Admin) resource() string { return everywhere + "/" + a.Service + "/keyring" }
-
-// system is the author of what happens by itself.
-func (a *Admin) system() changelog.Author {
-	return changelog.Author{Actor: changelog.Actor{Subject: a.Service, Authentication: "system"}}
-}
 
 // hint wakes the background work.
 func (a *Admin) hint() {

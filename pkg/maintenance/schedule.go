@@ -129,11 +129,10 @@ func (b *Backups) scheduled(ctx context.Context, f folder) error {
 		return ctx.Err()
 	}
 	defer func() { <-b.busy }()
-	system := changelog.Author{Actor: changelog.Actor{Subject: b.Source.Service, Authentication: "system"}}
 	return b.finish(ctx, func() (size int64, err error) {
 		at := b.Now()
 		err = backup.Create(filepath.Join(f.Folder, f.name(at)), f.partial(), func(file *os.File) error {
-			if err := b.write(ctx, system, file); err != nil {
+			if err := b.write(ctx, changelog.System(b.Source.Service), file); err != nil {
 				return err
 			}
 			info, err := file.Stat()
