@@ -161,69 +161,74 @@ func TestAnUntouchedStoreMatchesItsLog(t *testing.T) {
 	}
 }
 
-// Each forgery writes rows that were valid once, or removes rows, which no MAC notices.
+// A forgery changes rows past the log.
+type forgery struct {
+	before func(*testing.T, *shelf) []byte // reads a row before the change that the forgery undoes
+	forge  func(*testing.T, *shelf, []byte)
+	own    string // the book whose own row shows the forgery at once, if any
+}
+
+// forgeries write rows that were valid once, or remove rows, which no MAC notices.
+var forgeries = map[string]forgery{
+	"an old own row": {
+		before: func(t *testing.T, s *shelf) []byte { return s.get(t, ownKey("book 1")) },
+		forge:  func(t *testing.T, s *shelf, old []byte) { s.put(t, ownKey("book 1"), old) },
+		own:    "book 1",
+	},
+	"an old row below": {
+		before: func(*testing.T, *shelf) []byte { return nil },
+		forge:  func(t *testing.T, s *shelf, _ []byte) { s.put(t, pageKey("uid 1", "1"), []byte("text of before")) },
+	},
+	"a row below is missing": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, pageKey("uid 1", "2")) },
+	},
+	"a row below that was never written": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.put(t, pageKey("uid 1", "9"), []byte("text of 9")) },
+	},
+	"an own row is missing": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, ownKey("book 4")) },
+		own:   "book 4",
+	},
+	"a deleted resource is back": {
+		before: func(t *testing.T, s *shelf) []byte {
+			s.write(t, "book 9", "uid 9", "title", "1")
+			own := s.get(t, ownKey("book 9"))
+			s.burn(t, "book 9", "uid 9", "1")
+			return own
+		},
+		forge: func(t *testing.T, s *shelf, old []byte) { s.put(t, ownKey("book 9"), old) },
+		own:   "book 9",
+	},
+	"a resource that no entry states": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.put(t, ownKey("book 10"), s.get(t, ownKey("book 4"))) },
+		own:   "book 10",
+	},
+	"the row of another resource": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.put(t, ownKey("book 5"), s.get(t, ownKey("book 4"))) },
+		own:   "book 5",
+	},
+	"an entry is missing": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(3)) },
+	},
+	"the log is shorter than its head": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(12)) },
+	},
+	"an entry is changed": {
+		forge: func(t *testing.T, s *shelf, _ []byte) {
+			key := kv.NewKey("le").Uint(3)
+			value := s.get(t, key)
+			value[len(value)-1] ^= 1
+			s.put(t, key, value)
+		},
+	},
+	"the head is missing": {
+		forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("lh")) },
+	},
+}
+
 func TestForgeriesAreNamed(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		before func(*testing.T, *shelf) []byte // reads a row before the change that the forgery undoes
-		forge  func(*testing.T, *shelf, []byte)
-		own    string // the book whose own row shows the forgery at once, if any
-	}{
-		"an old own row": {
-			before: func(t *testing.T, s *shelf) []byte { return s.get(t, ownKey("book 1")) },
-			forge:  func(t *testing.T, s *shelf, old []byte) { s.put(t, ownKey("book 1"), old) },
-			own:    "book 1",
-		},
-		"an old row below": {
-			before: func(*testing.T, *shelf) []byte { return nil },
-			forge:  func(t *testing.T, s *shelf, _ []byte) { s.put(t, pageKey("uid 1", "1"), []byte("text of before")) },
-		},
-		"a row below is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, pageKey("uid 1", "2")) },
-		},
-		"a row below that was never written": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.put(t, pageKey("uid 1", "9"), []byte("text of 9")) },
-		},
-		"an own row is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, ownKey("book 4")) },
-			own:   "book 4",
-		},
-		"a deleted resource is back": {
-			before: func(t *testing.T, s *shelf) []byte {
-				s.write(t, "book 9", "uid 9", "title", "1")
-				own := s.get(t, ownKey("book 9"))
-				s.burn(t, "book 9", "uid 9", "1")
-				return own
-			},
-			forge: func(t *testing.T, s *shelf, old []byte) { s.put(t, ownKey("book 9"), old) },
-			own:   "book 9",
-		},
-		"a resource that no entry states": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.put(t, ownKey("book 10"), s.get(t, ownKey("book 4"))) },
-			own:   "book 10",
-		},
-		"the row of another resource": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.put(t, ownKey("book 5"), s.get(t, ownKey("book 4"))) },
-			own:   "book 5",
-		},
-		"an entry is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(3)) },
-		},
-		"the log is shorter than its head": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("le").Uint(12)) },
-		},
-		"an entry is changed": {
-			forge: func(t *testing.T, s *shelf, _ []byte) {
-				key := kv.NewKey("le").Uint(3)
-				value := s.get(t, key)
-				value[len(value)-1] ^= 1
-				s.put(t, key, value)
-			},
-		},
-		"the head is missing": {
-			forge: func(t *testing.T, s *shelf, _ []byte) { s.remove(t, kv.NewKey("lh")) },
-		},
-	} {
+	for name, test := range forgeries {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := filled(t)
@@ -241,22 +246,27 @@ func TestForgeriesAreNamed(t *testing.T) {
 			if test.own == "" {
 				return
 			}
-			err := s.View(t.Context(), func(r kv.Reader) error {
-				value, err := r.Get(ownKey(test.own))
-				if errors.Is(err, kv.ErrNotFound) {
-					return audit.Absent(r, test.own)
-				}
-				if err != nil {
-					return err
-				}
-				stated, err := s.Resource(kv.Pair{Key: ownKey(test.own), Value: value})
-				return errors.Join(err, audit.Current(r, stated, value))
-			})
-			if !errors.Is(err, audit.ErrMismatch) {
+			if err := compareOwn(t, s, test.own); !errors.Is(err, audit.ErrMismatch) {
 				t.Errorf("the comparison of the own row = %v, want ErrMismatch", err)
 			}
 		})
 	}
+}
+
+// compareOwn compares the own row of a book with the log.
+func compareOwn(t *testing.T, s *shelf, book string) error {
+	t.Helper()
+	return s.View(t.Context(), func(r kv.Reader) error {
+		value, err := r.Get(ownKey(book))
+		if errors.Is(err, kv.ErrNotFound) {
+			return audit.Absent(r, book)
+		}
+		if err != nil {
+			return err
+		}
+		stated, err := s.Resource(kv.Pair{Key: ownKey(book), Value: value})
+		return errors.Join(err, audit.Current(r, stated, value))
+	})
 }
 
 // A service may say that a part of a row changes without an entry.

@@ -418,6 +418,40 @@ func TestBackupFromBeforeChangesOfTheKeyring(t *testing.T) {
 	}
 }
 
+// A restore needs only the provider that wrapped the keyring. It leaves the record as it is, so that the
+// restored file has no other one.
+func TestRestoreLeavesTheKeyringAsItIs(t *testing.T) {
+	t.Parallel()
+	file := write(t, newSource(t))
+	one := keyed(t, "test:1", 1)
+	next := keyring.Providers{URI: "test:2", Further: []string{"test:1"}, Open: func(ctx context.Context, uri string) (tink.AEADWithContext, error) {
+		if uri == "test:2" {
+			return nil, keyring.ErrUnavailable
+		}
+		return one.Open(ctx, uri)
+	}}
+	path := filepath.Join(t.TempDir(), "store")
+	found, err := backup.Restore(t.Context(), backup.Options{Service: "vault", Providers: next}, bytes.NewReader(file), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := boltkv.Open(path, boltkv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	err = store.View(t.Context(), func(r kv.Reader) error {
+		record, err := keyring.StoredRecord(r, "vault")
+		if !bytes.Equal(record, found.Keyring) {
+			t.Error("the restored file has another record than the backup")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // short is a writer with little room.
 type short struct{ room int }
 

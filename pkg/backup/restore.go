@@ -161,7 +161,7 @@ func (o Options) examine(ctx context.Context, h Header, path string) (head chang
 		return changelog.Checkpoint{}, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	keys, err := keyring.Open(ctx, store, o.Providers, o.Service)
+	keys, err := keyring.OpenReadOnly(ctx, store, o.Providers, o.Service)
 	if err != nil {
 		return changelog.Checkpoint{}, err
 	}
@@ -207,13 +207,4 @@ func (s Source) verify(ctx context.Context, h Header) (changelog.Checkpoint, err
 		}
 		return nil
 	})
-}
-
-// syncPath makes the content of a file, or the names in a folder, durable.
-func syncPath(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
 }

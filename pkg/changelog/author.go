@@ -11,3 +11,8 @@ type Author struct {
 	// RequestID is the ID of the request in the server's logs.
 	RequestID string
 }
+
+// System returns the author of what a service does by itself.
+func System(service string) Author {
+	return Author{Actor: Actor{Subject: service, Authentication: "system"}}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -87,13 +86,6 @@ func (l *Log) Use(seeds [][32]byte) error {
 	}
 	l.keys.Store(next)
 	return nil
-}
-
-// Successions returns the successions of keys, oldest first. Each is a signed note of the key before.
-// Successions fails with [ErrTampered] if one of them does not verify.
-func (l *Log) Successions(r kv.Reader) ([]string, error) {
-	c, err := l.readChain(r)
-	return slices.Clone(c.notes), err
 }
 
 // successions returns the stored successions. It fails with ErrTampered unless they are those of

@@ -10,14 +10,12 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog/internal/stored"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // AcceptedHead is the action of an entry that records that a person accepted a head of another
 // log, although it does not extend the last verified one.
 const AcceptedHead = "head_accepted"
-
-// everywhere is the scope of entries that belong to no single workspace.
-const everywhere = "workspaces/-"
 
 // A Witness remembers the last verified head of another program's log, in a row of its own store.
 // It recognizes a log that was rolled back or replaced: its heads do not extend that head. The
@@ -233,7 +231,7 @@ func (w Witness) Accept(tx kv.Tx, changes *Log, claim Claim, author Author) (bef
 		return before, after, fmt.Errorf("encode accepted head: %w", err)
 	}
 	return before, after, changes.Append(tx, Entry{
-		Actor: author.Actor, Action: AcceptedHead, Scope: everywhere, Resource: w.name,
+		Actor: author.Actor, Action: AcceptedHead, Scope: resource.Everywhere, Resource: w.name,
 		Detail: detail, Reason: author.Reason, RequestID: author.RequestID,
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -70,7 +71,7 @@ func (a *Admin) erase(ctx context.Context, newest byte) (done bool, err error) {
 	}
 	failpoint.Hit(failpoint.RetirementDue)
 	// The entry makes the log sign its head with the newest key, before the earlier ones are gone.
-	if _, err := a.Keys.Retire(ctx, a.record(a.system(), RetiredRoots, "")); err != nil {
+	if _, err := a.Keys.Retire(ctx, a.record(changelog.System(a.Service), RetiredRoots, "")); err != nil {
 		return false, a.providerFault(ctx, err)
 	}
 	failpoint.Hit(failpoint.RetirementStored)

@@ -30,6 +30,7 @@ import (
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/replay"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // ReasonProvider is the reason for a provider of the key-encryption key that fails.
@@ -44,9 +45,6 @@ const (
 	ReplacedProvider = "keyring_provider_replaced"
 	RetiredRoots     = "keyring_roots_retired"
 )
-
-// everywhere is the scope of the entries, which belong to no single workspace.
-const everywhere = "workspaces/-"
 
 // A Store is the store of the service.
 type Store interface {
@@ -265,7 +263,7 @@ func (a *Admin) ReplaceProvider(ctx context.Context, author changelog.Author, ur
 // for a run that ends by itself.
 func (a *Admin) RecordRewrap(tx kv.Tx, author changelog.Author, action string) error {
 	if author.Actor.Subject == "" {
-		author = a.system()
+		author = changelog.System(a.Service)
 	}
 	return a.record(author, "keyring_"+action, "")(tx)
 }
@@ -291,18 +289,13 @@ func (a *Admin) providerFault(ctx context.Context, err error) error {
 func (a *Admin) record(author changelog.Author, action, key string) keyring.Also {
 	return func(tx kv.Tx) error {
 		return a.Log.Append(tx, changelog.Entry{
-			Actor: author.Actor, Action: action, Scope: everywhere, Resource: a.resource(), UID: key,
+			Actor: author.Actor, Action: action, Scope: resource.Everywhere, Resource: a.resource(), UID: key,
 			Reason: author.Reason, RequestID: author.RequestID,
 		})
 	}
 }
 
-func (a *Admin) resource() string { return everywhere + "/" + a.Service + "/keyring" }
-
-// system is the author of what happens by itself.
-func (a *Admin) system() changelog.Author {
-	return changelog.Author{Actor: changelog.Actor{Subject: a.Service, Authentication: "system"}}
-}
+func (a *Admin) resource() string { return resource.Everywhere + "/" + a.Service + "/keyring" }
 
 // hint wakes the background work.
 func (a *Admin) hint() {

@@ -49,7 +49,7 @@ type Also func(tx kv.Tx) error
 // change log. Once Rotate returns, call Authenticate, so that new rows depend on the new root. It
 // fails with KEYRING_FULL.
 func (k *Keyring) Rotate(ctx context.Context, also func(tx kv.Tx, next [RootSize]byte) error) error {
-	return k.change(ctx, func(next *opened) (Also, error) {
+	_, err := k.change(ctx, func(next *opened) (Also, error) {
 		if len(next.keys)-next.destroyed() >= maxKeys || len(next.roots) >= maxRoots {
 			return nil, fault.New(fault.FailedPrecondition, ReasonFull,
 				"the keyring has too many keys or roots; destroy keys that are not used, or wait until earlier roots are erased")
@@ -66,6 +66,7 @@ func (k *Keyring) Rotate(ctx context.Context, also func(tx kv.Tx, next [RootSize
 		seed := k.logSeed(root)
 		return func(tx kv.Tx) error { return also(tx, seed) }, next.replace(manager)
 	})
+	return err
 }
 
 // add generates the next primary key. Its ID is not that of a destroyed key.
@@ -99,7 +100,7 @@ func (k *Keyring) Disable(ctx context.Context, id string, also Also) (changed bo
 
 // switchKey changes the status of a key that has the status from.
 func (k *Keyring) switchKey(ctx context.Context, id string, also Also, from keyset.KeyStatus, do func(*keyset.Manager, uint32) error) (changed bool, err error) {
-	err = k.change(ctx, func(next *opened) (Also, error) {
+	return k.change(ctx, func(next *opened) (Also, error) {
 		key, err := next.find(id)
 		if err != nil {
 			return nil, err
@@ -113,18 +114,16 @@ func (k *Keyring) switchKey(ctx context.Context, id string, also Also, from keys
 		if next.status(key.GetId()) != from {
 			return nil, errUnchanged
 		}
-		changed = true
 		manager := keyset.NewManagerFromHandle(next.handle)
 		return also, errors.Join(do(manager, key.GetId()), next.replace(manager))
 	})
-	return changed && err == nil, err
 }
 
 // Destroy removes a key for good. The caller has made sure that nothing depends on it. It fails with
 // KEY_NOT_FOUND, and with KEY_IN_USE for the key that seals. It reports false, and does not call also,
 // if the key is destroyed.
 func (k *Keyring) Destroy(ctx context.Context, id string, also Also) (changed bool, err error) {
-	err = k.change(ctx, func(next *opened) (Also, error) {
+	return k.change(ctx, func(next *opened) (Also, error) {
 		key, err := next.find(id)
 		switch {
 		case err != nil:
@@ -134,12 +133,10 @@ func (k *Keyring) Destroy(ctx context.Context, id string, also Also) (changed bo
 		case id == next.keyID:
 			return nil, inUse("the key is the primary one", 0)
 		}
-		changed = true
 		manager := keyset.NewManagerFromHandle(next.handle)
 		next.setDestroyed(id, time.Now().UnixNano())
 		return also, errors.Join(manager.Delete(key.GetId()), next.replace(manager))
 	})
-	return changed && err == nil, err
 }
 
 // InUse returns the error for a key on which versions depend.
@@ -154,44 +151,43 @@ func inUse(message string, versions uint64) error {
 // Retire removes all roots but the newest. The caller has made sure that no row depends on them. It
 // reports false, and does not call also, if there is no other.
 func (k *Keyring) Retire(ctx context.Context, also Also) (changed bool, err error) {
-	err = k.change(ctx, func(next *opened) (Also, error) {
+	return k.change(ctx, func(next *opened) (Also, error) {
 		if len(next.roots) == 1 {
 			return nil, errUnchanged
 		}
-		changed = true
 		next.roots = next.roots[len(next.roots)-1:]
 		return also, nil
 	})
-	return changed && err == nil, err
 }
 
 // Wrap wraps the record by a configured provider, whose key is read again.
 func (k *Keyring) Wrap(ctx context.Context, uri string, also Also) error {
-	return k.change(ctx, func(next *opened) (Also, error) {
+	_, err := k.change(ctx, func(next *opened) (Also, error) {
 		if !slices.Contains(k.providers.All(), uri) {
 			return nil, fault.Field("provider", "must be a provider of the configuration")
 		}
 		next.provider = uri
 		return also, nil
 	})
+	return err
 }
 
 // errUnchanged ends a change that has nothing to do.
 var errUnchanged = errors.New("nothing to change")
 
 // change stores the keyring as edit changes it, and then uses it. edit gets a copy, and returns what
-// else to do in the transaction.
-func (k *Keyring) change(ctx context.Context, edit func(next *opened) (Also, error)) error {
+// else to do in the transaction. change reports false if edit has nothing to change.
+func (k *Keyring) change(ctx context.Context, edit func(next *opened) (Also, error)) (changed bool, err error) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
 	before := k.opened.Load()
 	next := before.clone()
 	also, err := edit(next)
 	if errors.Is(err, errUnchanged) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	// The provider may be slow, so it is called before the transaction.
 	kek, err := k.providers.open(ctx, next.provider)
@@ -199,7 +195,7 @@ func (k *Keyring) change(ctx context.Context, edit func(next *opened) (Also, err
 		err = next.seal(ctx, kek, k.purpose)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrProvider, err)
+		return false, fmt.Errorf("%w: %w", ErrProvider, err)
 	}
 	failpoint.Hit(failpoint.KeyringSealed)
 	err = k.store.Update(ctx, func(tx kv.Tx) error {
@@ -219,11 +215,11 @@ func (k *Keyring) change(ctx context.Context, edit func(next *opened) (Also, err
 		return also(tx)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	failpoint.Hit(failpoint.KeyringStored)
 	k.opened.Store(next)
-	return nil
+	return true, nil
 }
 
 // clone returns a copy that a change may edit.

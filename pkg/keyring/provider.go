@@ -24,7 +24,7 @@ type Providers struct {
 	Open func(ctx context.Context, uri string) (tink.AEADWithContext, error)
 }
 
-// All returns all URIs.
+// All returns all URIs, that of the provider that wraps the record first.
 func (p Providers) All() []string { return append([]string{p.URI}, p.Further...) }
 
 // Local returns the only provider of a key that the process has.

@@ -14,13 +14,11 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 )
 
 // BackedUp is the action of the entry about a backup.
 const BackedUp = "backed_up"
-
-// everywhere is the scope of the entries, which belong to no single workspace.
-const everywhere = "workspaces/-"
 
 // Config holds the dependencies of [Backups]. All are required.
 type Config struct {
@@ -97,7 +95,7 @@ func (b *Backups) write(ctx context.Context, author changelog.Author, to io.Writ
 	s := b.Source
 	err := s.Store.Update(ctx, func(tx kv.Tx) error {
 		return s.Log.Append(tx, changelog.Entry{
-			Actor: author.Actor, Action: BackedUp, Scope: everywhere, Resource: everywhere + "/" + s.Service + "/backup",
+			Actor: author.Actor, Action: BackedUp, Scope: resource.Everywhere, Resource: resource.Everywhere + "/" + s.Service + "/backup",
 			Reason: author.Reason, RequestID: author.RequestID,
 		})
 	})

@@ -177,6 +177,23 @@ func TestPartsAreSmall(t *testing.T) {
 	}
 }
 
+// runUntilWritten runs the scheduled backups of a service until the first one is complete.
+func runUntilWritten(t testing.TB, s *service) {
+	t.Helper()
+	b := maintenance.NewBackups(s.Config)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { b.Run(ctx); close(done) }()
+	for deadline := time.Now().Add(time.Minute); metric(b, "keyward_backup_size_bytes") < 100; {
+		if time.Now().After(deadline) {
+			t.Fatalf("no backup was written: %v", names(t, s.Schedule.Folder))
+		}
+		time.Sleep(time.Millisecond) // until the background task is done
+	}
+	stop()
+	<-done
+}
+
 // A missed backup is written at the start, and old ones are removed after that, but nothing else.
 func TestScheduledBackups(t *testing.T) {
 	t.Parallel()
@@ -189,19 +206,7 @@ func TestScheduledBackups(t *testing.T) {
 		}
 	}
 	s := newService(t, maintenance.Schedule{Folder: folder, Every: time.Hour, Keep: 3})
-	b := maintenance.NewBackups(s.Config)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	s.Logger = slog.New(slog.DiscardHandler)
-	go func() { b.Run(ctx); close(done) }()
-	for deadline := time.Now().Add(time.Minute); metric(b, "keyward_backup_size_bytes") < 100; {
-		if time.Now().After(deadline) {
-			t.Fatalf("no backup was written: %v", names(t, folder))
-		}
-		time.Sleep(time.Millisecond) // until the background task is done
-	}
-	stop()
-	<-done
+	runUntilWritten(t, s)
 	left := slices.DeleteFunc(names(t, folder), func(name string) bool { return slices.Contains(other, name) })
 	if len(left) != 2 || left[0] != old[2] || !strings.HasPrefix(left[1], "vault-20") {
 		t.Fatalf("the folder has %v, want the newest three", left)
@@ -223,6 +228,23 @@ func TestScheduledBackups(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// Backups of the future, from before the clock was set, are in nobody's way.
+func TestBackupsOfTheFutureDoNotCount(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	const future, old = "vault-29990101T000000Z.backup", "vault-20200101T000000Z.backup"
+	for _, name := range []string{future, old} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("other"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runUntilWritten(t, newService(t, maintenance.Schedule{Folder: folder, Every: time.Hour, Keep: 1}))
+	left := names(t, folder)
+	if len(left) != 2 || left[0] == old || left[1] != future {
+		t.Errorf("the folder has %v, want the backup just written, and that of the future", left)
 	}
 }
 

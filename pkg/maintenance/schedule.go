@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/filecheck"
 )
@@ -128,11 +129,10 @@ func (b *Backups) scheduled(ctx context.Context, f folder) error {
 		return ctx.Err()
 	}
 	defer func() { <-b.busy }()
-	system := changelog.Author{Actor: changelog.Actor{Subject: b.Source.Service, Authentication: "system"}}
 	return b.finish(ctx, func() (size int64, err error) {
 		at := b.Now()
-		err = f.create(at, func(file *os.File) error {
-			if err := b.write(ctx, system, file); err != nil {
+		err = backup.Create(filepath.Join(f.Folder, f.name(at)), f.partial(), func(file *os.File) error {
+			if err := b.write(ctx, changelog.System(b.Source.Service), file); err != nil {
 				return err
 			}
 			info, err := file.Stat()
@@ -145,7 +145,7 @@ func (b *Backups) scheduled(ctx context.Context, f folder) error {
 			return 0, err
 		}
 		b.Logger.InfoContext(ctx, "wrote a scheduled backup", slog.String("file", f.name(at)), slog.Int64("bytes", size))
-		if err := f.prune(); err != nil {
+		if err := f.prune(f.name(at)); err != nil {
 			b.Logger.WarnContext(ctx, "cannot remove an old backup", slog.Any("error", err))
 		}
 		return size, nil
@@ -209,21 +209,6 @@ func (f folder) due(now time.Time) time.Time {
 	return last.Add(f.Every)
 }
 
-// create writes a backup. It has its name once it is complete.
-func (f folder) create(at time.Time, write func(*os.File) error) (err error) {
-	file, err := os.CreateTemp(f.Folder, f.partial())
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(write(file), file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	if err := os.Rename(file.Name(), filepath.Join(f.Folder, f.name(at))); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncFolder(f.Folder)
-}
-
 // partial is the pattern of the names of incomplete backups.
 func (f folder) partial() string { return "." + f.service + "-*.partial" }
 
@@ -235,26 +220,18 @@ func (f folder) removePartial() {
 	}
 }
 
-// prune removes all but the newest backups.
-func (f folder) prune() error {
+// prune removes all but the newest backups after one was written. That one stays, with all that seem to
+// be later because they are from before the clock was set.
+func (f folder) prune(written string) error {
 	names, err := f.all()
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names[:max(0, len(names)-f.Keep)] {
+	for _, name := range names[:max(0, min(len(names)-f.Keep, slices.Index(names, written)))] {
 		if err := os.Remove(filepath.Join(f.Folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("remove backup: %w", err))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -18,6 +18,9 @@ const (
 	// Any is the ID that means all resources of a collection, for methods that allow it. No resource
 	// can have this ID.
 	Any = "-"
+	// Everywhere is the name that means all workspaces, for methods and entries of the change log that
+	// belong to no single one.
+	Everywhere = workspaces + Any
 )
 
 // The errors for malformed names. They are constants, so that input is never repeated.

@@ -75,7 +75,6 @@ type Store struct {
 
 	Context context.Context //nolint:containedctx // lasts as long as one call
 	Keys    *keyring.Keyring
-	Log     *changelog.Log
 	// Values means to decrypt all values.
 	Values bool
 	Report func(Difference)
@@ -200,7 +199,7 @@ func (v *verification) verify(ctx context.Context, store kv.Store, keys *keyring
 			return err
 		}
 		return v.Check(Store{
-			Reader: r, Context: ctx, Keys: keys, Log: log, Values: !v.SkipValues, Report: v.report, Result: &v.result,
+			Reader: r, Context: ctx, Keys: keys, Values: !v.SkipValues, Report: v.report, Result: &v.result,
 		})
 	})
 }

@@ -9,20 +9,14 @@ import (
 	"github.com/keyward/keyward/pkg/verify"
 )
 
-// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It verifies the
-// rows as [VerifyOpened] does, too. The report receives each difference. It does not use the data file.
+// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It verifies the rows as [Verify] does,
+// too. The report receives each difference. It does not use the data file.
 func VerifyBackup(ctx context.Context, cfg Config, from io.Reader, report func(verify.Difference)) (backup.Summary, error) {
 	o, err := backupOptions(cfg)
 	if err != nil {
 		return backup.Summary{}, err
 	}
-	o.Check = func(ctx context.Context, restored backup.Source) error {
-		result, err := VerifyOpened(ctx, restored.Store, restored.Keys, verify.Options{Report: report})
-		if err == nil && result.Differences > 0 {
-			err = fmt.Errorf("the backup differs in %d places from what the program stored", result.Differences)
-		}
-		return err
-	}
+	o.Check = backup.Compare(verifiable, report)
 	return backup.Verify(ctx, o, from)
 }
 

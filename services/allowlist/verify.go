@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/keyward/keyward/pkg/keyring"
-	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/verify"
 	"github.com/keyward/keyward/services/allowlist/internal/endpoint"
 )
@@ -19,11 +17,6 @@ func Verify(ctx context.Context, cfg Config, options verify.Options) (verify.Res
 	}
 	options.Store, options.Providers = cfg.Store, cfg.Keys.Providers()
 	return verify.Run(ctx, verifiable, options)
-}
-
-// VerifyOpened is Verify for a store that is open; see [verify.Opened].
-func VerifyOpened(ctx context.Context, store kv.Store, keys *keyring.Keyring, options verify.Options) (verify.Result, error) {
-	return verify.Opened(ctx, verifiable, store, keys, options)
 }
 
 // verifiable describes the data file of an allowlist.

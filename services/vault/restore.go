@@ -35,8 +35,8 @@ func MarkRestored(ctx context.Context, cfg Config, reason string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = restores.Begin(ctx, changelog.Author{
-		Actor: changelog.Actor{Subject: purpose, Authentication: "system"}, Reason: reason,
-	})
+	author := changelog.System(purpose)
+	author.Reason = reason
+	_, err = restores.Begin(ctx, author)
 	return err
 }

@@ -31,9 +31,6 @@ func (c Config) URI() string {
 	return c.KeyProvider
 }
 
-// All returns the URIs of all providers that may be used, with that for new keys first.
-func (c Config) All() []string { return append([]string{c.URI()}, c.KeyProviders...) }
-
 // Providers returns the providers of a keyring.
 func (c Config) Providers() keyring.Providers {
 	return keyring.Providers{URI: c.URI(), Further: c.KeyProviders, Open: Open}
@@ -65,7 +62,7 @@ func (c Config) Check() error {
 // CheckFiles reports problems with the files of the configuration, which must have passed Check. It
 // contacts no provider.
 func (c Config) CheckFiles(r *filecheck.Report) {
-	for _, uri := range c.All() {
+	for _, uri := range c.Providers().All() {
 		p, err := parse(uri)
 		if err == nil {
 			err = p.checkFiles()

@@ -16,7 +16,8 @@
 //     parameters. Errors about a URI that was refused do not quote it.
 //   - A ciphertext opens only with the key and the associated data that it was made with.
 //   - An error that may go away by itself wraps [ErrUnavailable]. All others need an operator.
-//   - Each operation ends with its context, and after [Timeout] at the latest.
+//   - Each operation ends with its context, and after [Timeout] at the latest. Only the derivation of a key
+//     from a passphrase, whose cost is bounded, runs to its end.
 //
 // Remote clients are those of Tink, and nothing is cached: each operation reads credentials from
 // where they are and asks the provider.

@@ -99,7 +99,7 @@ func TestConfigNamesExactlyOneProviderForNewKeys(t *testing.T) {
 		}
 	}
 	config := kek.Config{KeyFile: "/etc/a key?", KeyProviders: []string{arn}}
-	if got := strings.Join(config.All(), " "); got != "file:///etc/a%20key%3F "+arn {
+	if got := strings.Join(config.Providers().All(), " "); got != "file:///etc/a%20key%3F "+arn {
 		t.Errorf("All() = %s", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -22,7 +23,7 @@ var ErrOtherRun = errors.New("the vault restarted after it had answered")
 // verify verifies the vault's head and reports the own one. A wanted run must be that of the head.
 // The caller has the turn.
 func (w *Witness) verify(ctx context.Context, wanted string) error {
-	head, err := w.vault.GetCheckpoint(ctx, &vaultv1.GetCheckpointRequest{Parent: everywhere})
+	head, err := w.vault.GetCheckpoint(ctx, &vaultv1.GetCheckpointRequest{Parent: resource.Everywhere})
 	if err != nil {
 		return w.unverified(ctx, wanted, err)
 	}
@@ -96,7 +97,7 @@ func (w *Witness) prove(ctx context.Context, seen changelog.Seen, claim changelo
 	if from == 0 || from == to {
 		return nil, nil
 	}
-	res, err := w.vault.ProveConsistency(ctx, &vaultv1.ProveConsistencyRequest{Parent: everywhere, FromSize: from, ToSize: to})
+	res, err := w.vault.ProveConsistency(ctx, &vaultv1.ProveConsistencyRequest{Parent: resource.Everywhere, FromSize: from, ToSize: to})
 	switch {
 	case client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_LOG_TOO_SHORT):
 		return nil, nil
@@ -166,7 +167,7 @@ func (w *Witness) report(ctx context.Context) error {
 
 // ownHead returns the report of the own head.
 func (w *Witness) ownHead(ctx context.Context) (*vaultv1.WitnessCheckpointRequest, error) {
-	req := &vaultv1.WitnessCheckpointRequest{Parent: everywhere, OldSize: w.size}
+	req := &vaultv1.WitnessCheckpointRequest{Parent: resource.Everywhere, OldSize: w.size}
 	err := w.kv.View(ctx, func(r kv.Reader) error {
 		size, err := changelog.Size(r)
 		if err != nil {

@@ -58,8 +58,6 @@ const (
 	vaultLog = "vault"
 	// ownLog is the label of the allowlist's log in metrics.
 	ownLog = "allowlist"
-	// everywhere is the parent of requests about the log.
-	everywhere = "workspaces/-"
 )
 
 // Options are the parts of a [Witness]. All except Key are required.

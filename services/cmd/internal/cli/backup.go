@@ -52,26 +52,18 @@ func receiveBackup(ctx context.Context, from BackupClient, path string, out io.W
 	if err := absent(path); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.partial")
+	var size int64
+	var header backup.Header
+	err := backup.Create(path, "."+filepath.Base(path)+"-*.partial", func(file *os.File) (err error) {
+		if size, err = receive(ctx, from, file); err != nil {
+			return err
+		}
+		if header, err = headerOf(file); err != nil {
+			return err
+		}
+		return errors.Join(file.Sync(), absent(path)) // in this order, because a sync may take long
+	})
 	if err != nil {
-		return err
-	}
-	size, err := receive(ctx, from, file)
-	header, err2 := headerOf(file)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	if err := errors.Join(err2, absent(path)); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(folder.Sync(), folder.Close()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "wrote %s: %d bytes, head of the change log:\n%s", path, size, header.Checkpoint)

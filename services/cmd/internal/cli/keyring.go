@@ -15,11 +15,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/client"
+	"github.com/keyward/keyward/pkg/resource"
 	keyringv1 "github.com/keyward/keyward/proto/gen/keyward/keyring/v1"
 )
 
 // everywhere is the parent of all requests: the keys serve all workspaces.
-const everywhere = "workspaces/-"
+const everywhere = resource.Everywhere
 
 // A KeyringClient is the client of a KeyringService.
 type KeyringClient interface {

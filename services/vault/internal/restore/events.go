@@ -19,9 +19,6 @@ import (
 	"github.com/keyward/keyward/pkg/kv"
 )
 
-// everywhere is the scope of the entries, because a restore covers all workspaces.
-const everywhere = "workspaces/-"
-
 // Config holds the dependencies of [Events]. All are required.
 type Config struct {
 	// KV is the store. The change log must be attached to it.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/services/vault/internal/stored"
 )
 
@@ -68,7 +69,7 @@ func (e *Events) save(tx kv.Tx, r *Restore, entry changelog.Entry) (err error) {
 	if err := tx.Put(Key(), row); err != nil {
 		return fmt.Errorf("write restore: %w", err)
 	}
-	entry.Scope, entry.Resource = everywhere, Resource
+	entry.Scope, entry.Resource = resource.Everywhere, Resource // a restore covers all workspaces
 	return e.Log.Append(tx, entry, changelog.Row{Value: row})
 }
 

@@ -226,10 +226,9 @@ func (s *Store) unbindSome(tx *writes, name Name, now time.Time) error {
 // name, and has its reason.
 func (s *Store) because(r kv.Reader, name Name) (Call, error) {
 	newest, err := newest(r, name)
-	return Call{Author: changelog.Author{
-		Actor:  changelog.Actor{Subject: "vault", Authentication: "system"},
-		Reason: newest.Reason,
-	}}, err
+	author := changelog.System("vault")
+	author.Reason = newest.Reason
+	return Call{Author: author}, err
 }
 
 // newest returns the newest entry about a name, which is zero if nothing was logged.

@@ -44,7 +44,7 @@ const (
 
 // pruner is the call of the changes that the vault makes by itself.
 func pruner() Call {
-	return Call{Author: changelog.Author{Actor: changelog.Actor{Subject: "vault", Authentication: "system"}}}
+	return Call{Author: changelog.System("vault")}
 }
 
 // putKept writes the row of a secret that keeps a number of versions. It remains until the background
