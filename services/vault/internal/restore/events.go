@@ -128,7 +128,8 @@ func (e *Events) begin(tx kv.Tx, last Restore, holders []string, author changelo
 	began.Lost, began.LargestLost, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Count, last.FirstVersion
 	began.Time = e.timestamp()
 	began.lose(lost, began.Time)
-	return began, e.record(tx, &began, author, Restored, lost)
+	err = e.record(tx, &began, author, Restored, lost)
+	return began, err
 }
 
 // lose counts a restore or a lost head.
@@ -191,7 +192,8 @@ func (e *Events) Lost(ctx context.Context, resolver, checkpoint string, author c
 		if found.lose(lost, e.timestamp()); i < 0 {
 			found.list(resolver)
 		}
-		return found, e.record(tx, &found, author, FoundLost, lost)
+		err = e.record(tx, &found, author, FoundLost, lost)
+		return found, err
 	})
 	return err
 }
@@ -226,7 +228,8 @@ func (e *Events) Reconciled(ctx context.Context, resolver, epoch string, author 
 			i = len(after.Resolvers) - 1
 		}
 		after.Resolvers[i].Reconciled = e.timestamp()
-		return after, e.record(tx, &after, author, Reconciled, lostHead{})
+		err := e.record(tx, &after, author, Reconciled, lostHead{})
+		return after, err
 	})
 	return err
 }
@@ -240,7 +243,8 @@ func (e *Events) Release(ctx context.Context, author changelog.Author) (Restore,
 		}
 		after := last
 		after.Released = e.timestamp()
-		return after, e.record(tx, &after, author, Released, lostHead{})
+		err := e.record(tx, &after, author, Released, lostHead{})
+		return after, err
 	})
 }
 

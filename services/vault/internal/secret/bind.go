@@ -131,7 +131,8 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 	if err != nil {
 		return bound, meant, err
 	}
-	return bound, meant, s.writeBinding(tx, call, sec, &bound, req.Version, now)
+	err = s.writeBinding(tx, call, sec, &bound, req.Version, now)
+	return bound, meant, err
 }
 
 // held fails with RESTORE_PENDING while changes are held after a restore, unless the referrer held the

@@ -20,7 +20,7 @@ func (f *fixture) check(t testing.TB, id string, number uint32, text string) (se
 func (f *fixture) wrong(t testing.TB, id string, number uint32, count int) {
 	t.Helper()
 	for range count {
-		f.clock.now = f.clock.now.Add(time.Hour)
+		f.clock.advance(time.Hour)
 		if got, err := f.check(t, id, number, "another value"); err != nil || got.Same {
 			t.Fatalf("Check(another value) = %+v, %v", got, err)
 		}
@@ -45,7 +45,7 @@ func TestCheckComparesWholeValues(t *testing.T) {
 		{"another length", "x", 1, secret.Checked{Version: 1, Left: 19}},
 		{"another case", "The first value", 1, secret.Checked{Version: 1, Left: 18}},
 	} {
-		f.clock.now = f.clock.now.Add(time.Hour)
+		f.clock.advance(time.Hour)
 		if got, err := f.check(t, "key", tt.number, tt.text); err != nil || got != tt.want {
 			t.Errorf("%s: Check = %+v, %v, want %+v", tt.what, got, err, tt.want)
 		}
@@ -149,7 +149,7 @@ func TestAnotherValueAllowsNoMoreGuessesAtTheOneBefore(t *testing.T) {
 	}
 	refused := func(what string) {
 		t.Helper()
-		f.clock.now = f.clock.now.Add(time.Hour)
+		f.clock.advance(time.Hour)
 		if _, err := f.check(t, "key", 1, "1234"); !fault.Is(err, secret.CheckLocked) {
 			t.Errorf("%s: Check = %v, want %s", what, err, secret.CheckLocked)
 		}

@@ -64,11 +64,11 @@ func TestMetricsShowWhatExpiresAndWhatShouldBeRotated(t *testing.T) {
 	}
 	f.delete(t, "deleted", true)
 	f.wantDue(t, "at first", map[string]float64{"keyward_secrets_expiring 7d": 1, "keyward_secrets_expiring 30d": 2})
-	f.clock.now = f.clock.now.Add(15 * day)
+	f.clock.advance(15 * day)
 	f.wantDue(t, "after 15 days", map[string]float64{
 		"keyward_secrets_expiring 7d": 1, "keyward_secrets_expiring 30d": 1, "keyward_secrets_expired": 1,
 	})
-	f.clock.now = f.clock.now.Add(16 * day)
+	f.clock.advance(16 * day)
 	f.wantDue(t, "after 31 days", map[string]float64{
 		"keyward_secrets_expiring 30d": 1, "keyward_secrets_expired": 2, "keyward_secrets_rotation_overdue": 1,
 	})
@@ -91,6 +91,6 @@ func TestMetricsCountMoreSecretsThanOneTransactionReads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.clock.now = f.clock.now.Add(2 * period)
+	f.clock.advance(2 * period)
 	f.wantDue(t, "of many secrets", map[string]float64{"keyward_secrets_rotation_overdue": secrets})
 }

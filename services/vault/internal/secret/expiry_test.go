@@ -36,15 +36,15 @@ func TestAnExpiredSecretIsNotUsed(t *testing.T) {
 		_, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req)
 		return err
 	}
-	at := f.clock.now.Add(time.Hour)
+	at := f.clock.read().Add(time.Hour)
 	if err := f.expire(t, "key", secret.Expiry{After: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
-	f.clock.now = at.Add(-1)
-	if got, err := resolve(0); err != nil || !got.Expires.Equal(at) || !got.Time.Equal(f.clock.now) {
-		t.Errorf("just before: expires at %v, read at %v, %v, want %v and %v", got.Expires, got.Time, err, at, f.clock.now)
+	f.clock.set(at.Add(-1))
+	if got, err := resolve(0); err != nil || !got.Expires.Equal(at) || !got.Time.Equal(f.clock.read()) {
+		t.Errorf("just before: expires at %v, read at %v, %v, want %v and %v", got.Expires, got.Time, err, at, f.clock.read())
 	}
-	f.clock.now = at
+	f.clock.set(at)
 	for number := range uint32(3) { // the current one, one that was current before, and the current one by number
 		_, err := resolve(number)
 		wantRefused(t, "a resolve", err, secret.Expired)
@@ -89,12 +89,12 @@ func TestASecretIsCreatedWithAnExpiryInTheFuture(t *testing.T) {
 		_, err := f.Create(t.Context(), secret.Call{}, name("key"), secret.Draft{Usage: secret.Key, Value: value(t, "v"), Expiry: e, KeepVersions: 2})
 		return err
 	}
-	wantRefused(t, "now", draft(secret.Expiry{At: f.clock.now}), fault.InvalidField)
-	if err := draft(secret.Expiry{At: f.clock.now.Add(1)}); err != nil {
+	wantRefused(t, "now", draft(secret.Expiry{At: f.clock.read()}), fault.InvalidField)
+	if err := draft(secret.Expiry{At: f.clock.read().Add(1)}); err != nil {
 		t.Fatal(err)
 	}
 	events, _, err := f.History(t.Context(), name("key"), secret.Page{Limit: 1})
-	if err != nil || !events[0].Detail.NewExpires.Equal(f.clock.now.Add(1)) || !events[0].Detail.OldExpires.IsZero() || events[0].Detail.NewKeepVersions != 2 {
+	if err != nil || !events[0].Detail.NewExpires.Equal(f.clock.read().Add(1)) || !events[0].Detail.OldExpires.IsZero() || events[0].Detail.NewKeepVersions != 2 {
 		t.Errorf("the entry is %+v, %v", events, err)
 	}
 }

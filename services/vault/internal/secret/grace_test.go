@@ -27,7 +27,7 @@ func graced(t testing.TB) *fixture {
 func (f *fixture) restart(t testing.TB, later time.Duration) {
 	t.Helper()
 	f.Close()
-	f.clock.now = f.clock.now.Add(later)
+	f.clock.advance(later)
 	f.Store = f.open(t)
 }
 
@@ -266,7 +266,7 @@ func TestNothingComesBackAfterThePurgeTime(t *testing.T) {
 	made := f.create(t, "key", "the value")
 	purge := f.delete(t, "key", false)
 	f.Close() // nothing is purged from now on
-	f.clock.now = purge
+	f.clock.set(purge)
 	if _, err := f.Undelete(t.Context(), secret.Call{}, made.Name); !fault.Is(err, secret.NotFound) {
 		t.Errorf("Undelete = %v, want %s", err, secret.NotFound)
 	}

@@ -212,14 +212,14 @@ func TestEndOfABudgetIsProjectedAndWarnedOf(t *testing.T) {
 	if end := f.ledger(t, sec).NoncesEnd; !end.IsZero() {
 		t.Errorf("one reservation projects an end, %v", end)
 	}
-	f.clock.now = f.clock.now.Add(time.Hour)
+	f.clock.advance(time.Hour)
 	take(1 << 27)
 	if v := f.ledger(t, sec); v.Nonces.Warned() {
 		t.Errorf("less than 1/16 is %+v", v.Nonces)
 	}
 	warnings(0)
 	left := float64(1<<32 - 1<<27 - 1<<20)
-	want := f.clock.now.Add(time.Duration(left / (1 << 27) * float64(time.Hour)))
+	want := f.clock.read().Add(time.Duration(left / (1 << 27) * float64(time.Hour)))
 	if end := f.ledger(t, sec).NoncesEnd; end.Sub(want).Abs() > time.Second {
 		t.Errorf("the projected end is %v, want %v", end, want)
 	}

@@ -134,7 +134,7 @@ func TestVersionsInUseAreNotPruned(t *testing.T) {
 	if _, _, err := f.Bind(t.Context(), secret.Call{}, name("key"), "allowlist", req); err != nil {
 		t.Fatal(err)
 	}
-	used := secret.Count{Name: name("key"), UID: made.UID, Version: 2, Uses: secret.Uses{Used: 1, Last: f.clock.now}}
+	used := secret.Count{Name: name("key"), UID: made.UID, Version: 2, Uses: secret.Uses{Used: 1, Last: f.clock.read()}}
 	if err := f.Report(t.Context(), f.called(t, "allowlist", "report").Request, "allowlist", []secret.Count{used}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/vault/internal/secret"
@@ -60,6 +61,18 @@ func TestAWorkspaceHasAQuotaOfSecrets(t *testing.T) {
 	f.addVersions(t, "third", 1) // what is stored stays, and adds no secret
 	f.limited(t, secret.Used{})
 	f.create(t, "fourth", "v")
+}
+
+// The purge of a secret whose time came while the vault was stopped begins together with the quotas.
+func TestAPurgeAtTheStartFreesAPlace(t *testing.T) {
+	t.Parallel()
+	f := graced(t)
+	f.create(t, "key", "v")
+	f.delete(t, "key", false)
+	f.quota = secret.Used{Secrets: 1}
+	f.restart(t, grace+time.Second)
+	eventually(t, "the place is free", func() bool { return f.tryCreate(t, "acme", "next", "v") == nil })
+	wantExceeded(t, "a second secret", f.tryCreate(t, "acme", "second", "v"), "secrets", "1")
 }
 
 func TestAWorkspaceHasAQuotaOfVersionsAndBytes(t *testing.T) {

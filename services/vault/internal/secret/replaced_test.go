@@ -14,7 +14,7 @@ import (
 // rotate adds a version to a secret, one minute after the previous change.
 func (f *fixture) rotate(t testing.TB, id string) time.Time {
 	t.Helper()
-	f.clock.now = f.clock.now.Add(time.Minute)
+	f.clock.advance(time.Minute)
 	updated, err := f.Update(t.Context(), secret.Call{}, name(id), secret.Change{Value: value(t, "v")})
 	if err != nil {
 		t.Fatal(err)
@@ -71,9 +71,9 @@ func TestPreviousVersionsAreFewEnabledAndNotLongAgo(t *testing.T) {
 	f.change(t, f.Enable, 5)
 	f.wantPrevious(t, "with one that is enabled again", "key", uid, 6, 5, 4, 2)
 
-	f.clock.now = f.clock.now.Add(30*24*time.Hour - 2*time.Minute) // version 4 was replaced 2 minutes before 6
+	f.clock.advance(30*24*time.Hour - 2*time.Minute) // version 4 was replaced 2 minutes before 6
 	f.wantPrevious(t, "30 days later", "key", uid, 6, 5, 4)
-	f.clock.now = f.clock.now.Add(2*time.Minute + 1)
+	f.clock.advance(2*time.Minute + 1)
 	f.wantPrevious(t, "later than 30 days", "key", uid)
 }
 
@@ -84,7 +84,7 @@ func TestVersionThatBecameCurrentAgainIsNotPreviousToItself(t *testing.T) {
 	f.bind(t, "key", "bank", "op")
 	f.rotate(t, "key")
 	f.rotate(t, "key")
-	f.clock.now = f.clock.now.Add(time.Minute)
+	f.clock.advance(time.Minute)
 	if _, err := f.Restore(t.Context(), secret.Call{}, name("key").Version(1), ""); err != nil {
 		t.Fatal(err)
 	}

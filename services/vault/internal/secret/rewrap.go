@@ -436,7 +436,13 @@ func (s *Store) logRewrapped(tx *writes, versions []rewrapping) (done int, err e
 	if len(versions) > 1 {
 		e.version = 0
 	}
-	return len(versions), s.touch(tx, Call{}, &sec, e)
+	var call Call
+	if sec.deleted() {
+		if call, err = s.because(tx, sec.Name); err != nil {
+			return 0, err
+		}
+	}
+	return len(versions), s.touch(tx, call, &sec, e)
 }
 
 // underPrimary returns a value that was sealed before the transaction with its data key wrapped under

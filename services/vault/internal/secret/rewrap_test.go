@@ -159,6 +159,23 @@ func TestARewrapLeavesNoTraceButTheWraps(t *testing.T) {
 	s.wantIntact(t)
 }
 
+func TestARewrapKeepsTheReasonOfADeletion(t *testing.T) {
+	t.Parallel()
+	s := newStoppable(t)
+	s.grace = grace
+	made := s.create(t, "key", "the value")
+	check(t, s.StateWhole(t.Context(), made.Name, 1))
+	s.rotate(t)
+	s.delete(t, "key", false)
+	if got := s.rewrap(t); got.Rewrapped != 1 || s.actions(t, "key")[0] != secret.Rewrapped {
+		t.Fatalf("the rewrap did %+v and logged %v", got, s.actions(t, "key"))
+	}
+	_, err := s.resolve(t.Context(), made.Name, made.UID, 0)
+	if refusal, ok := fault.From(err); !ok || refusal.Reason != secret.NotFound || refusal.Metadata["delete_reason"] != "why" {
+		t.Errorf("Resolve after the rewrap = %v, want the reason of the deletion", err)
+	}
+}
+
 // Entries of an earlier release state the wraps.
 func TestRowsOfAnEarlierReleaseGetAnEntryOnce(t *testing.T) {
 	t.Parallel()

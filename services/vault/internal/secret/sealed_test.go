@@ -26,7 +26,7 @@ func (f *fixture) sealed(t testing.TB, id, requestID, text string) secret.Value 
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := key.Seal([]byte(text), seal.Place{Secret: name(id).String(), RequestID: requestID, Time: f.clock.now, Text: true})
+	value, err := key.Seal([]byte(text), seal.Place{Secret: name(id).String(), RequestID: requestID, Time: f.clock.read(), Text: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +58,9 @@ func TestASealedValueIsNotTakenAgainLater(t *testing.T) {
 	if err := use("ann"); err != nil {
 		t.Fatal(err)
 	}
-	begin := f.clock.now
+	begin := f.clock.read()
 	for _, at := range []time.Duration{0, time.Minute, time.Hour, 2 * time.Hour, replay.Lifetime - time.Second} {
-		f.clock.now = begin.Add(at)
+		f.clock.set(begin.Add(at))
 		if err := use("ann"); err != nil {
 			t.Errorf("a repetition %v later = %v", at, err)
 		}
@@ -68,13 +68,13 @@ func TestASealedValueIsNotTakenAgainLater(t *testing.T) {
 			t.Errorf("another owner's use %v later = %v, want a refusal", at, err)
 		}
 	}
-	f.clock.now = begin.Add(replay.Lifetime)
+	f.clock.set(begin.Add(replay.Lifetime))
 	for _, caller := range []string{"ann", "bob"} {
 		if err := use(caller); !fault.Is(err, sealing.Refused) {
 			t.Errorf("%s's use a day later = %v, want a refusal", caller, err)
 		}
 	}
-	f.clock.now = begin // setting the clock back revives nothing
+	f.clock.set(begin) // setting the clock back revives nothing
 	if err := use("bob"); !fault.Is(err, sealing.Refused) {
 		t.Errorf("a use after the clock was set back = %v, want a refusal", err)
 	}
@@ -120,7 +120,7 @@ func TestUsesOfSealedValuesAreForgotten(t *testing.T) {
 	for i := range 10 {
 		create(fmt.Sprint("early-", i))
 	}
-	f.clock.now = f.clock.now.Add(replay.Lifetime + time.Second)
+	f.clock.advance(replay.Lifetime + time.Second)
 	for i := range 10 {
 		create(fmt.Sprint("late-", i))
 	}

@@ -156,6 +156,7 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.quotas.start(ctx, s, cfg.Quota) // before the purge, which uses the quotas
 	s.stopped.Go(func() { s.fillIndex(ctx) })
 	s.stopped.Go(func() { s.collect(ctx) })
 	s.stopped.Go(func() { s.purgeDeleted(ctx) })
@@ -164,7 +165,6 @@ func NewStore(ctx context.Context, cfg Config) (*Store, error) {
 	s.stopped.Go(func() { s.countShown(ctx) })
 	s.stopped.Go(func() { s.keepPruning(ctx) })
 	s.stopped.Go(func() { s.keepCounting(ctx) })
-	s.quotas.start(ctx, s, cfg.Quota)
 	return s, nil
 }
 

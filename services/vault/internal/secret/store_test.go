@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,10 +43,18 @@ type fixture struct {
 	alarm *audit.Alarm
 }
 
-// A clock is set manually.
-type clock struct{ now time.Time }
+// A clock is set manually. The tasks of a store read it at any time.
+type clock struct{ nanos atomic.Int64 }
 
-func (c *clock) read() time.Time { return c.now }
+func newClock(now time.Time) *clock {
+	c := &clock{}
+	c.set(now)
+	return c
+}
+
+func (c *clock) read() time.Time          { return time.Unix(0, c.nanos.Load()).UTC() }
+func (c *clock) set(now time.Time)        { c.nanos.Store(now.UnixNano()) }
+func (c *clock) advance(by time.Duration) { c.nanos.Add(int64(by)) }
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
@@ -62,7 +71,7 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	f := &fixture{kv: kvtest.Rerun(db), kek: key, clock: &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)}}
+	f := &fixture{kv: kvtest.Rerun(db), kek: key, clock: newClock(time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC))}
 	if f.keys, err = keyring.Open(t.Context(), f.kv, keyring.Local("file:key", key), "vault"); err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +298,7 @@ func TestUpdateTimeGrowsAlthoughTheClockGoesBack(t *testing.T) {
 	f := newFixture(t)
 	last := f.create(t, "key", "v")
 	for i := range 3 {
-		f.clock.now = f.clock.now.Add(-time.Hour)
+		f.clock.advance(-time.Hour)
 		text := fmt.Sprint(i)
 		updated, err := f.Update(t.Context(), secret.Call{}, name("key"), secret.Change{Description: &text})
 		if err != nil || !updated.Updated.After(last.Updated) {
@@ -358,7 +367,7 @@ func TestPagesOfAFilteredListAreBoundedAndComplete(t *testing.T) {
 			usage = secret.Parameter
 		}
 		draft := secret.Draft{Usage: usage, Value: value(t, "v"), Labels: map[string]string{"n": fmt.Sprint(i % 2)}}
-		f.clock.now = f.clock.now.Add(time.Duration(i*7%60) * time.Second)
+		f.clock.advance(time.Duration(i*7%60) * time.Second)
 		if _, err := f.Create(t.Context(), secret.Call{}, name(fmt.Sprintf("Key-%02d", i)), draft); err != nil {
 			t.Fatal(err)
 		}

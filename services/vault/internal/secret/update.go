@@ -231,7 +231,8 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 	if err != nil {
 		return Secret{}, err
 	}
-	return after, s.pruneSome(tx, &after)
+	err = s.pruneSome(tx, &after)
+	return after, err
 }
 
 // save writes a secret after a change at after.Updated, and the entry of the change. It returns

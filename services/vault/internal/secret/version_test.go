@@ -46,15 +46,15 @@ func TestVersionIsInUseForADayAfterItsLastUse(t *testing.T) {
 	made := f.create(t, "key", "v")
 	f.bind(t, "key", "bank", "op")
 	f.rotate(t, "key")
-	uses := secret.Uses{Used: 1, Last: f.clock.now}
+	uses := secret.Uses{Used: 1, Last: f.clock.read()}
 	f.reportUses(t, "key", made.UID, 1, uses)
 	version := name("key").Version(1)
 	f.unbind(t, "key", "op")
-	f.clock.now = uses.Last.Add(24*time.Hour - 1)
+	f.clock.set(uses.Last.Add(24*time.Hour - 1))
 	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
 		t.Errorf("Destroy a moment before a day has passed = %v, want %s", err, secret.VersionInUse)
 	}
-	f.clock.now = uses.Last.Add(24 * time.Hour)
+	f.clock.set(uses.Last.Add(24 * time.Hour))
 	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); err != nil {
 		t.Errorf("Destroy a day after = %v", err)
 	}
@@ -68,11 +68,11 @@ func TestVersionIsInUseForADayAfterItWasReplaced(t *testing.T) {
 	at := f.rotate(t, "key")
 	f.rotate(t, "key")
 	version := name("key").Version(1)
-	f.clock.now = at.Add(24*time.Hour - 1)
+	f.clock.set(at.Add(24*time.Hour - 1))
 	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); !fault.Is(err, secret.VersionInUse) {
 		t.Errorf("Destroy a moment before a day has passed = %v, want %s", err, secret.VersionInUse)
 	}
-	f.clock.now = at.Add(24 * time.Hour)
+	f.clock.set(at.Add(24 * time.Hour))
 	if _, err := f.Destroy(t.Context(), secret.Call{}, version, secret.Deletion{}); err != nil {
 		t.Errorf("Destroy a day after = %v", err)
 	}
@@ -85,7 +85,7 @@ func TestUpdateTimeNeverGoesBackWithAVersion(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	made := f.create(t, "key", "v")
-	f.clock.now = f.clock.now.Add(-time.Hour)
+	f.clock.advance(-time.Hour)
 	if _, err := f.Disable(t.Context(), secret.Call{}, name("key").Version(1), ""); err != nil {
 		t.Fatal(err)
 	}
