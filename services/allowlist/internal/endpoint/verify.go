@@ -18,6 +18,7 @@ import (
 var otherRows = map[string]string{
 	"intent": "a save in progress", "unbind": "bindings to give up", "bound": "a secret with bindings", "farewell": "uses to delete",
 	"trial": "a quota of trials", "use": "the uses of a secret", "spent": "a response that was given", "spent-expiry": "the expiry of a response",
+	"lost-heads": "the lost heads that the vault does not know yet",
 }
 
 // RowOf names the row with a key, for [verify.Service].
