@@ -67,16 +67,6 @@ func updateName(key []byte) (n Name, at uint64, err error) {
 	return Name{Workspace: workspace, ID: id}, at, err
 }
 
-// nameIn parses a name in a key.
-func nameIn(key []byte) (Name, error) {
-	workspace, rest, err := kv.CutText(key)
-	if err != nil {
-		return Name{}, err
-	}
-	id, _, err := kv.CutText(rest)
-	return Name{Workspace: workspace, ID: id}, err
-}
-
 var errMissing = errors.New("is missing")
 
 // Verify checks the rows of all endpoints, for [verify.Service].
