@@ -51,6 +51,12 @@ type SignedHead struct {
 	Checkpoint string
 }
 
+// Size returns the size of the log at a head that was verified.
+func (h SignedHead) Size() uint64 {
+	head, _ := parseCheckpoint(h.Checkpoint) // verified, so it parses, or empty
+	return head.Size
+}
+
 // A Claim is a head that a program states to others. They have not verified it yet.
 type Claim struct {
 	SignedHead
@@ -72,10 +78,7 @@ type Seen struct {
 }
 
 // Size returns the size of the verified log.
-func (s Seen) Size() uint64 {
-	head, _ := parseCheckpoint(s.Verified.Checkpoint) // verified before it was stored
-	return head.Size
-}
+func (s Seen) Size() uint64 { return s.Verified.Size() }
 
 func witnessSpace() kv.Key { return kv.NewKey("witness") }
 

@@ -207,24 +207,24 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 			return nil, errors.Join(fmt.Errorf("compare with the change log: %w", err), store.Close(), conn.Close())
 		}
 	}
-	if err := a.assemble(ctx, cfg, store, keys, logger, around); err != nil {
+	if err := a.assemble(ctx, cfg, keys, logger, around); err != nil {
 		return nil, errors.Join(err, store.Close(), conn.Close())
 	}
 	return a, nil
 }
 
 // assemble builds the allowlist on an open store and starts its tasks.
-func (a *Allowlist) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
+func (a *Allowlist) assemble(ctx context.Context, cfg Config, keys *keyring.Keyring, logger *slog.Logger, around surroundings) error {
 	pages, err := page.NewSealer(keys.Derive("page tokens"), around.now)
 	if err != nil {
 		return fmt.Errorf("prepare page tokens: %w", err)
 	}
 	ledger := replay.NewLedger(keys.Derive("request ids"), around.now)
 	a.admin = keyadmin.New(keyadmin.Config{
-		Service: purpose, Keys: keys, Store: store, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
+		Service: purpose, Keys: keys, Store: a.db, Log: a.log, Ledger: ledger, Logger: logger, Now: around.now,
 	})
-	a.purger = maintenance.NewPurger(purpose, store, logger)
-	a.newBackups(cfg, backup.Source{Service: purpose, Store: store, Keys: keys, Log: a.log}, logger, around.now)
+	a.purger = maintenance.NewPurger(purpose, a.db, logger)
+	a.newBackups(cfg, backup.Source{Service: purpose, Store: a.db, Keys: keys, Log: a.log}, logger, around.now)
 	out, err := cfg.Verification.open()
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ type maintenanceService struct {
 	*maintenance.Server
 }
 
-// newBackups returns the backups of a data file, and the operations on it.
+// newBackups creates the backups of a data file, and the operations on it.
 func (a *Allowlist) newBackups(cfg Config, source backup.Source, logger *slog.Logger, now func() time.Time) {
 	a.backups = maintenance.NewBackups(maintenance.Config{
 		Source: source, Path: cfg.Store, Schedule: cfg.Backup, Logger: logger, Now: now,

@@ -10,7 +10,7 @@ import (
 )
 
 // Upgrade rewrites the data file of a stopped allowlist in the present stored form; see
-// [upgrade.Run]. The options need no Store and no KEK.
+// [upgrade.Run]. The options need no Store and no Providers.
 func Upgrade(ctx context.Context, cfg Config, options upgrade.Options) (upgrade.Result, error) {
 	if err := cfg.Check(); err != nil {
 		return upgrade.Result{}, fmt.Errorf("check configuration: %w", err)

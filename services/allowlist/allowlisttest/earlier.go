@@ -8,7 +8,6 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/keyring"
-	"github.com/keyward/keyward/pkg/keyring/kek"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
 	"github.com/keyward/keyward/services/allowlist"
@@ -20,12 +19,10 @@ import (
 // was upgraded from an earlier release, with the entries of an upgrade.
 func Rewrite(t testing.TB, cfg allowlist.Config, change func(id string, e *stored.Endpoint)) {
 	t.Helper()
-	key, err := kek.File(cfg.Keys.KeyFile)
-	Must(t, err)
 	db, err := boltkv.Open(cfg.Store, boltkv.Options{})
 	Must(t, err)
 	defer func() { Must(t, db.Close()) }()
-	keys, err := keyring.Open(t.Context(), db, keyring.Local(cfg.Keys.URI(), key), "allowlist")
+	keys, err := keyring.Open(t.Context(), db, cfg.Keys.Providers(), "allowlist")
 	Must(t, err)
 	Must(t, keys.Authenticate(db))
 	changes, err := changelog.New(keys.LogSeeds(), "allowlist", time.Now)

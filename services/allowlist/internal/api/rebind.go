@@ -56,11 +56,12 @@ func (s *Server) unchanged(e endpoint.Endpoint, call endpoint.Call) (endpoint.Ch
 	if err != nil {
 		return endpoint.Change{}, call, err
 	}
-	d := s.draftOf(pb, e.Name.Workspace, e.Referring())
+	fields := e.Referring()
+	d := s.draftOf(pb, e.Name.Workspace, fields)
 	if e.Encryption.Configured() {
 		d.Encryption.Stored = e.Encryption.Stored
 	}
-	return endpoint.Change{Fields: e.Referring(), Settings: d.Settings}, d.complete(call), nil
+	return endpoint.Change{Fields: fields, Settings: d.Settings}, d.complete(call), nil
 }
 
 func recoveredToProto(r endpoint.Recovered) *allowlistv1.RebindResult {

@@ -72,8 +72,8 @@ func TestASecondEndpointIsNoOracleForTheFirst(t *testing.T) {
 		},
 		{
 			"a shorter derivation shows as its IV what is the end of a longer one", vaultv1.Generate_KIND_PASSWORD,
-			`request { cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:key" } derivation { pbkdf2 { iterations: 600000 } salt { sent_bytes: 16 } } } iv { source: SOURCE_DERIVED } } envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } } } } }`,
-			`request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:key" } derivation { pbkdf2 { iterations: 600000 } salt { sent_bytes: 16 } } } iv { source: SOURCE_DERIVED } } envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } } } } }`,
+			`request { cipher { algorithm: ALGORITHM_AES_256_CBC shared_key { keys { name: "secret:key" } derivation { pbkdf2 { iterations: 1000 } salt { sent_bytes: 16 } } } iv { source: SOURCE_DERIVED } } envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } } } } }`,
+			`request { cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "secret:key" } derivation { pbkdf2 { iterations: 1000 } salt { sent_bytes: 16 } } } iv { source: SOURCE_DERIVED } } envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } } } } }`,
 		},
 	} {
 		for _, inUse := range []bool{false, true} {

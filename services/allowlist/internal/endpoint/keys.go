@@ -7,7 +7,7 @@ import (
 )
 
 // The key space of the registry. The same store holds the spaces of the packages audit, changelog,
-// keyring, replay, and usage.
+// keyring, and replay, and of activity, exchange, and witness.
 //
 //	endpoint/{workspace}/{id}                    → the endpoint             record.go
 //	endpoint-by-update/{workspace}/{time}/{id}   → empty                    record.go
@@ -72,17 +72,15 @@ func dueName(key []byte) (Name, error) {
 	if err != nil {
 		return Name{}, err
 	}
-	workspace, rest, err := kv.CutText(rest)
-	if err != nil {
-		return Name{}, err
-	}
-	id, _, err := kv.CutText(rest)
-	return Name{Workspace: workspace, ID: id}, err
+	return nameIn(rest)
 }
 
 // endpointName parses the name in an endpoint's key.
-func endpointName(key []byte) (Name, error) {
-	workspace, rest, err := kv.CutText(key[len(allEndpoints()):])
+func endpointName(key []byte) (Name, error) { return nameIn(key[len(allEndpoints()):]) }
+
+// nameIn parses the name in the rest of a key.
+func nameIn(rest []byte) (Name, error) {
+	workspace, rest, err := kv.CutText(rest)
 	if err != nil {
 		return Name{}, err
 	}

@@ -248,9 +248,7 @@ func (r *Registry) fillIndexes(ctx context.Context) error {
 			if err := r.matches.set(e.Name, func() (*facts, error) { return f, nil }); err != nil {
 				return err
 			}
-			r.legacy.set(e.Name, &e)
-			r.sharing.set(e.Name, &e)
-			r.standings.set(e.Name, &e)
+			r.followed(e.Name, &e)
 		}
 		if len(found) < maxExamined && !skips {
 			return nil

@@ -18,6 +18,7 @@ import (
 var otherRows = map[string]string{
 	"intent": "a save in progress", "unbind": "bindings to give up", "bound": "a secret with bindings", "farewell": "uses to delete",
 	"trial": "a quota of trials", "use": "the uses of a secret", "spent": "a response that was given", "spent-expiry": "the expiry of a response",
+	"lost-heads": "the lost heads that the vault does not know yet",
 }
 
 // RowOf names the row with a key, for [verify.Service].
@@ -64,16 +65,6 @@ func updateName(key []byte) (n Name, at uint64, err error) {
 	}
 	id, _, err := kv.CutText(rest)
 	return Name{Workspace: workspace, ID: id}, at, err
-}
-
-// nameIn parses a name in a key.
-func nameIn(key []byte) (Name, error) {
-	workspace, rest, err := kv.CutText(key)
-	if err != nil {
-		return Name{}, err
-	}
-	id, _, err := kv.CutText(rest)
-	return Name{Workspace: workspace, ID: id}, err
 }
 
 var errMissing = errors.New("is missing")

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/client"
 	"github.com/keyward/keyward/pkg/kv"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
@@ -102,11 +101,8 @@ func (w *Witness) reportOneLost(ctx context.Context, checkpoint string) error {
 		w.logger.WarnContext(ctx, "the vault does not know the key of the head that it lacks, so it holds no changes while its bindings are restored")
 	case err != nil:
 		return fmt.Errorf("report lost head: %w", err)
-	default:
-		if w.size = res.GetSize(); !res.GetWitnessed() {
-			return errors.New("report lost head: the vault needs another proof of the own head")
-		}
-		w.reported = req.GetCheckpoint()
+	case !w.told(req, res):
+		return errors.New("report lost head: the vault needs another proof of the own head")
 	}
 	err = w.kv.Update(ctx, func(tx kv.Tx) error {
 		lost, err := lostIn(tx)
@@ -121,6 +117,3 @@ func (w *Witness) reportOneLost(ctx context.Context, checkpoint string) error {
 	w.lost = w.lost[1:]
 	return nil
 }
-
-// sizeOf returns the size of a verified log.
-func sizeOf(head changelog.SignedHead) uint64 { return changelog.Seen{Verified: head}.Size() }

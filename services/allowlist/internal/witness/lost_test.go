@@ -11,6 +11,9 @@ import (
 
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
+	"github.com/keyward/keyward/pkg/kv/kvtest"
+	"github.com/keyward/keyward/pkg/verify"
+	"github.com/keyward/keyward/services/allowlist"
 	"github.com/keyward/keyward/services/allowlist/allowlisttest"
 	"github.com/keyward/keyward/services/allowlist/internal/witness"
 )
@@ -93,6 +96,34 @@ func TestAHeadOfAnotherVaultIsNotReportedForever(t *testing.T) {
 	p.vault.refuse = nil
 	if p.follows(t); len(p.vault.lost) > 0 {
 		t.Error("the vault is informed again")
+	}
+}
+
+// TestAnAllowlistWithALostHeadIsVerified restores the vault, and then the allowlist, too. So the vault takes
+// no report from it, and the lost head stays in the store.
+func TestAnAllowlistWithALostHeadIsVerified(t *testing.T) {
+	t.Parallel()
+	k := allowlisttest.New(t)
+	backup := snapshot(t, k)
+	verified(t, k, k.Secret(t, "late"))
+	k.Server.Stop()
+	own := read(t, k.Config.Store)
+	k.Start(t)
+	swap(t, k, backup)
+	k.AcceptVault(t)
+	k.Server.Stop()
+	allowlisttest.Must(t, os.WriteFile(k.Config.Store, own, 0o600))
+	k.Start(t)
+	k.AcceptVault(t)
+	k.Server.Stop()
+	if rows := kvtest.Rows(t, k.Config.Store); rows["lost-heads\x00"] == nil {
+		t.Fatal("the lost head is not in the store")
+	}
+	result, err := allowlist.Verify(t.Context(), k.Config, verify.Options{
+		Report: func(d verify.Difference) { t.Errorf("Verify finds %s", d) },
+	})
+	if err != nil || !result.Complete {
+		t.Errorf("Verify = %+v, %v", result, err)
 	}
 }
 

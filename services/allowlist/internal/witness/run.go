@@ -76,6 +76,6 @@ func (w *Witness) enter(now run) {
 // grow records that a later head was verified in the current run.
 func (w *Witness) grow() {
 	next := *w.runs.Load()
-	next.now.size = sizeOf(w.verified)
+	next.now.size = w.verified.Size()
 	w.runs.Store(&next)
 }

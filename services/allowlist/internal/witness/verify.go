@@ -35,7 +35,7 @@ func (w *Witness) verify(ctx context.Context, wanted string) error {
 	}
 	now := run{
 		id:    cmp.Or(head.GetRun(), head.GetEpoch()), // the epochs of a vault without runs are runs
-		epoch: head.GetEpoch(), pending: head.GetRestorePending(), size: sizeOf(w.verified),
+		epoch: head.GetEpoch(), pending: head.GetRestorePending(), size: w.verified.Size(),
 	}
 	if !w.current(now.id) {
 		w.reported, w.size = "", 0 // another data file may lack the own head
@@ -156,13 +156,21 @@ func (w *Witness) report(ctx context.Context) error {
 		if err != nil {
 			return w.unreported(ctx, err)
 		}
-		w.mismatched = false
-		if w.size = res.GetSize(); res.GetWitnessed() {
-			w.reported = req.GetCheckpoint()
-			w.sizes.WithLabelValues(ownLog).Set(float64(w.size))
+		if w.told(req, res) {
 			return nil
 		}
 	}
+}
+
+// told records the answer to a report of the own head, and returns whether the vault has that head now.
+func (w *Witness) told(req *vaultv1.WitnessCheckpointRequest, res *vaultv1.WitnessCheckpointResponse) bool {
+	w.mismatched = false
+	w.size = res.GetSize()
+	if res.GetWitnessed() {
+		w.reported = req.GetCheckpoint()
+		w.sizes.WithLabelValues(ownLog).Set(float64(w.size))
+	}
+	return res.GetWitnessed()
 }
 
 // ownHead returns the report of the own head.

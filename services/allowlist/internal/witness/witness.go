@@ -227,18 +227,19 @@ func (w *Witness) followHeard(ctx context.Context) error {
 	if heard == nil || !w.current(heard.run) || w.refused.Load() {
 		return w.verify(ctx, "")
 	}
-	if !w.old(heard.checkpoint) && !w.signed(heard.checkpoint, w.verified.Key) {
+	if w.old(heard.checkpoint) {
+		return w.report(ctx)
+	}
+	if _, err := changelog.OpenCheckpoint(heard.checkpoint, w.verified.Key); err != nil {
 		// The key of the log may have been replaced. GetCheckpoint returns the successions.
-		if err := w.verify(ctx, ""); err != nil || !w.current(heard.run) {
+		if err := w.verify(ctx, ""); err != nil || !w.current(heard.run) || w.old(heard.checkpoint) {
 			return err
 		}
 	}
-	if !w.old(heard.checkpoint) {
-		if err := w.judge(ctx, w.claim(changelog.SignedHead{Key: w.verified.Key, Checkpoint: heard.checkpoint})); err != nil {
-			return err
-		}
-		w.grow()
+	if err := w.judge(ctx, w.claim(changelog.SignedHead{Key: w.verified.Key, Checkpoint: heard.checkpoint})); err != nil {
+		return err
 	}
+	w.grow()
 	return w.report(ctx)
 }
 
@@ -258,12 +259,6 @@ func (w *Witness) old(checkpoint string) bool {
 		head, err = changelog.OpenCheckpoint(checkpoint, w.former)
 	}
 	return err == nil && (head.Size < last.Size || head == last)
-}
-
-// signed reports whether a key signed a checkpoint.
-func (w *Witness) signed(checkpoint, key string) bool {
-	_, err := changelog.OpenCheckpoint(checkpoint, key)
-	return err == nil
 }
 
 // claim returns a head with the successions that the vault last returned.
