@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"google.golang.org/grpc"
 
@@ -80,6 +82,7 @@ func serve(ctx context.Context, cfg config) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	memory.Watch(ctx, t.Log)
+	signal.Ignore(syscall.SIGUSR1) // until the allowlist is open; reconcileOnSignal catches it
 	ignoreSignal := func() {}
 	defer func() { ignoreSignal() }()
 	open := func(ctx context.Context) (server.Service, error) {
