@@ -10,8 +10,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"google.golang.org/grpc"
-
 	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring/kek"
@@ -44,16 +42,10 @@ func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
 		reconcileCommand(),
-		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
-			return allowlistv1.NewKeyringServiceClient(conn)
-		}),
-		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient {
-			return allowlistv1.NewMaintenanceServiceClient(conn)
-		}),
+		cli.Keyring(allowlistv1.NewKeyringServiceClient),
+		cli.Backup(allowlistv1.NewMaintenanceServiceClient),
 		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false),
-		cli.Purge(func(conn grpc.ClientConnInterface) cli.PurgeClient {
-			return allowlistv1.NewMaintenanceServiceClient(conn)
-		}))
+		cli.Purge(allowlistv1.NewMaintenanceServiceClient))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 
