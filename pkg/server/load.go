@@ -40,12 +40,19 @@ func (s *Server) newFiles(metrics prometheus.Registerer) (err error) {
 		return err
 	}
 	files := append(s.steps.authenticator.TrustFiles(), s.config.Auth.Policy)
-	files = append(files, s.config.TLS.files()...)
-	if s.config.Metrics.TokenFile != "" {
-		files = append(files, s.config.Metrics.TokenFile)
-	}
-	s.files, err = reload.New(reload.Options{Name: "server", Files: files, Load: s.load, Log: s.log, Metrics: metrics})
+	s.files, err = reload.New(reload.Options{
+		Name: "server", Files: append(files, s.config.portFiles()...), Load: s.load, Log: s.log, Metrics: metrics,
+	})
 	return err
+}
+
+// portFiles returns the paths of the files for the ports.
+func (c Config) portFiles() []string {
+	files := c.TLS.files()
+	if c.Metrics.TokenFile != "" {
+		files = append(files, c.Metrics.TokenFile)
+	}
+	return files
 }
 
 // newSource waits for the first identity from the Workload API, if one is configured.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -36,6 +39,11 @@ const remind = time.Minute
 // /readyz returns 503 with the reason. The server then takes over the ports without closing them.
 // An error that is not awaited ends it at once.
 func RunOpening(ctx context.Context, cfg Config, t *telemetry.Telemetry, o Opening) error {
+	// A SIGHUP before the first files are followed, or while the server takes over, has nothing to
+	// reload, and must not end the program.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	svc, err := o.Open(ctx)
 	if err == nil {
 		return Run(ctx, cfg, t, svc)
@@ -81,7 +89,6 @@ func (w *waiting) open(ctx context.Context, o Opening, err error) (Service, erro
 			first = nil
 			return nil, err
 		}
-		w.reload(ctx)
 		svc, err := o.Open(ctx)
 		if err == nil || o.Awaits(err) != "" {
 			return svc, err

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -96,6 +101,53 @@ func TestPortsAreOpenWhileTheServiceWaits(t *testing.T) {
 		t.Errorf("RunOpening() = %v, want nil", err)
 	}
 	<-svc.closed
+}
+
+// This test has the process to itself, because a signal reaches all servers in it.
+func TestAWaitingServerReloadsItsFilesOnSIGHUP(t *testing.T) { //nolint:paralleltest // see above
+	survive := make(chan os.Signal, 1)
+	signal.Notify(survive, syscall.SIGHUP) // if the server does not
+	defer signal.Stop(survive)
+	token := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(token, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("the-first-metrics-token")
+	env := servertest.New(t, func(c *server.Config) {
+		c.Metrics.Listen, c.Metrics.TokenFile = "127.0.0.1:0", token
+		c.ReloadInterval = time.Hour
+	})
+	observed, err := telemetry.New(t.Context(), telemetry.Config{}, "test", env.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- server.RunOpening(ctx, env.Config(), observed, server.Opening{Awaits: awaits, Open: func(context.Context) (server.Service, error) {
+			return nil, errAway
+		}})
+	}()
+	logged := func(text string) func() bool {
+		return func() bool {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+				t.Error(err)
+			}
+			return strings.Contains(env.Log.String(), text)
+		}
+	}
+	eventually(t, "the waiting server", func() bool { return strings.Contains(env.Log.String(), "serving health only") })
+	eventually(t, "the reload", logged(`"msg":"reloaded"`))
+	write("short")
+	eventually(t, "the refusal of a wrong file", logged(`"msg":"reload failed`))
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("RunOpening() = %v, want nil", err)
+	}
 }
 
 // waitingAddresses finds where a program that waits listens.

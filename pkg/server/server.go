@@ -41,8 +41,9 @@
 // A [Service] registers its methods. The server does not start if a method has no access option or
 // invalid validation rules. Handlers return faults for errors that callers should understand, and
 // any other errors for the rest. Every server also provides keyward.access.v1.AccessService.
-// [Author] returns the author of a change. Programs call [Run]. Programs with several servers, and
-// tests, use [New] and [Server.Serve].
+// [Author] returns the author of a change. Programs whose service may have to wait for something before it
+// can open call [RunOpening], others [Run]. Programs with several servers, and tests, use [New] and
+// [Server.Serve].
 package server
 
 import (

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/keyward/keyward/pkg/auth"
+	"github.com/keyward/keyward/pkg/reload"
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/workload"
 )
@@ -36,6 +37,7 @@ type waiting struct {
 	identity atomic.Pointer[tls.Config]
 	source   *workload.Source // of the identity; nil: files
 	token    *telemetry.Token // nil: none is asked for
+	files    *reload.Reloader
 	grpc     *grpc.Server
 	ending   chan struct{} // closed when the server takes over
 }
@@ -45,7 +47,7 @@ func newWaiting(ctx context.Context, cfg Config, t *telemetry.Telemetry, what st
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("check server configuration: %w", err)
 	}
-	w := &waiting{config: cfg, log: t.Log, metrics: t.Metrics, what: what, ending: make(chan struct{})}
+	w := &waiting{config: cfg.withDefaults(), log: t.Log, metrics: t.Metrics, what: what, ending: make(chan struct{})}
 	if cfg.TLS.WorkloadAPI != "" {
 		var err error
 		w.source, err = workload.New(ctx, workload.Options{
@@ -60,7 +62,12 @@ func newWaiting(ctx context.Context, cfg Config, t *telemetry.Telemetry, what st
 	if cfg.Metrics.TokenFile != "" {
 		w.token = new(telemetry.Token)
 	}
-	if err := w.load(); err != nil {
+	var err error
+	w.files, err = reload.New(reload.Options{
+		Name: "server", Files: cfg.portFiles(), Load: w.load, Log: t.Log,
+		Metrics: prometheus.NewRegistry(), // as above
+	})
+	if err != nil {
 		return nil, err
 	}
 	limits := cfg.Limits.withDefaults()
@@ -80,31 +87,31 @@ func newWaiting(ctx context.Context, cfg Config, t *telemetry.Telemetry, what st
 	return w, nil
 }
 
+// load reads the files of the ports and then applies them.
 func (w *waiting) load() error {
+	var identity *tls.Config // stays nil if a Workload API gives it
 	if w.source == nil {
-		identity, err := w.config.TLS.load()
-		if err != nil {
+		var err error
+		if identity, err = w.config.TLS.load(); err != nil {
 			return err
 		}
-		w.identity.Store(identity)
 	}
 	if w.token != nil {
-		return w.token.Load(w.config.Metrics.TokenFile)
+		if err := w.token.Load(w.config.Metrics.TokenFile); err != nil {
+			return err
+		}
+	}
+	if identity != nil {
+		w.identity.Store(identity)
 	}
 	return nil
-}
-
-// reload reads the files again. A program may wait for longer than a certificate is valid.
-func (w *waiting) reload(ctx context.Context) {
-	if err := w.load(); err != nil {
-		w.log.LogAttrs(ctx, slog.LevelWarn, "reload while waiting", slog.Any("cause", err))
-	}
 }
 
 // serve serves the ports until the returned function is called, which leaves them open.
 func (w *waiting) serve(ctx context.Context, p ports) (handOver func()) {
 	var tasks sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	tasks.Go(func() { w.files.Run(ctx, w.config.ReloadInterval) })
 	if w.source != nil {
 		tasks.Go(func() { w.source.Run(ctx) })
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -23,9 +24,11 @@ func TestTheVaultWaitsForItsKeyProviderOnlyToStart(t *testing.T) {
 	useTransit(t, c, provider)
 
 	c.start("vault")
-	waitHealth(t, c, healthv1.HealthCheckResponse_NOT_SERVING)
+	waitHealth(t, c, "vault", healthv1.HealthCheckResponse_NOT_SERVING)
+	check(t, c.running["vault"].cmd.Process.Signal(syscall.SIGHUP)) // as a reload of its unit does
+	waitHealth(t, c, "vault", healthv1.HealthCheckResponse_NOT_SERVING)
 	provider.Start()
-	waitHealth(t, c, healthv1.HealthCheckResponse_SERVING)
+	waitHealth(t, c, "vault", healthv1.HealthCheckResponse_SERVING)
 	c.start("allowlist")
 	c.waitReady()
 	register(t, c.site, "demo", "payments")
@@ -43,13 +46,21 @@ func TestTheVaultWaitsForItsKeyProviderOnlyToStart(t *testing.T) {
 	}
 	c.running["vault"].stop()
 
-	// Stopping ends the wait.
+	// Stopping ends the wait. Other signals do not.
 	c.start("vault")
-	waitHealth(t, c, healthv1.HealthCheckResponse_NOT_SERVING)
+	waitHealth(t, c, "vault", healthv1.HealthCheckResponse_NOT_SERVING)
 	c.running["vault"].stop()
+	c.running["allowlist"].stop()
+	c.start("allowlist")
+	waitHealth(t, c, "allowlist", healthv1.HealthCheckResponse_NOT_SERVING)
+	for _, sent := range []os.Signal{syscall.SIGHUP, syscall.SIGUSR1} {
+		check(t, c.running["allowlist"].cmd.Process.Signal(sent))
+		waitHealth(t, c, "allowlist", healthv1.HealthCheckResponse_NOT_SERVING)
+	}
+	c.running["allowlist"].stop()
 }
 
-// useTransit begins both services again, with the vault's key in a provider.
+// useTransit begins both services again, with their keys in a provider.
 func useTransit(t *testing.T, c *constellation, provider *kektest.Server) {
 	t.Helper()
 	for _, name := range []string{"allowlist", "vault"} {
@@ -57,24 +68,30 @@ func useTransit(t *testing.T, c *constellation, provider *kektest.Server) {
 		check(t, os.Remove(c.path(name+".db")))
 	}
 	check(t, os.WriteFile(c.path("transit.token"), []byte(kektest.Token), 0o600))
-	config, err := os.ReadFile(c.path("vault.yaml"))
-	check(t, err)
 	uri := fmt.Sprintf("hcvault://%s/transit/keys/keyward?token_file=%s&ca=%s",
 		provider.Addr, url.PathEscape(c.path("transit.token")), url.PathEscape(provider.CA))
-	changed := strings.Replace(string(config), "key_file: "+c.path("vault.kek"), "key_provider: "+uri, 1)
-	if changed == string(config) {
-		t.Fatal("vault.yaml has no key_file")
+	for _, name := range []string{"vault", "allowlist"} {
+		path := c.path(name + ".yaml")
+		config := readFile(t, path)
+		changed := strings.Replace(config, "key_file: "+c.path(name+".kek"), "key_provider: "+uri, 1)
+		if changed == config {
+			t.Fatalf("%s has no key_file", path)
+		}
+		check(t, os.WriteFile(path, []byte(changed), 0o600))
+		c.run(name, "check", "--files", "--config", path)
 	}
-	check(t, os.WriteFile(c.path("vault.yaml"), []byte(changed), 0o600))
-	c.run("vault", "check", "--files", "--config", c.path("vault.yaml"))
 }
 
-// waitHealth waits until the vault and all its services have a health.
-func waitHealth(t *testing.T, c *constellation, want healthv1.HealthCheckResponse_ServingStatus) {
+// waitHealth waits until a program and its services have a health.
+func waitHealth(t *testing.T, c *constellation, program string, want healthv1.HealthCheckResponse_ServingStatus) {
 	t.Helper()
-	conn := c.dial(t, c.vault, nobody)
-	eventually(t, patience, "the vault is "+want.String(), func(ctx context.Context) error {
-		for _, service := range []string{"", "keyward.vault.v1.VaultService"} {
+	address, own := c.vault, "keyward.vault.v1.VaultService"
+	if program == "allowlist" {
+		address, own = c.allowlist, "keyward.allowlist.v1.AllowlistService"
+	}
+	conn := c.dial(t, address, nobody)
+	eventually(t, patience, "the "+program+" is "+want.String(), func(ctx context.Context) error {
+		for _, service := range []string{"", own} {
 			got, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})
 			if err != nil {
 				return err

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
-
-	"google.golang.org/grpc"
+	"os/signal"
+	"syscall"
 
 	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
@@ -42,16 +42,10 @@ func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
 		reconcileCommand(),
-		cli.Keyring(func(conn grpc.ClientConnInterface) cli.KeyringClient {
-			return allowlistv1.NewKeyringServiceClient(conn)
-		}),
-		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient {
-			return allowlistv1.NewMaintenanceServiceClient(conn)
-		}),
+		cli.Keyring(allowlistv1.NewKeyringServiceClient),
+		cli.Backup(allowlistv1.NewMaintenanceServiceClient),
 		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false),
-		cli.Purge(func(conn grpc.ClientConnInterface) cli.PurgeClient {
-			return allowlistv1.NewMaintenanceServiceClient(conn)
-		}))
+		cli.Purge(allowlistv1.NewMaintenanceServiceClient))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 
@@ -80,6 +74,7 @@ func serve(ctx context.Context, cfg config) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.Close(context.WithoutCancel(ctx))) }()
 	memory.Watch(ctx, t.Log)
+	signal.Ignore(syscall.SIGUSR1) // until the allowlist is open; reconcileOnSignal catches it
 	ignoreSignal := func() {}
 	defer func() { ignoreSignal() }()
 	open := func(ctx context.Context) (server.Service, error) {

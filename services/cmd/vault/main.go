@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 
-	"google.golang.org/grpc"
-
 	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/filecheck"
 	"github.com/keyward/keyward/pkg/keyring/kek"
@@ -38,10 +36,10 @@ func (c config) CheckFiles(r *filecheck.Report) {
 
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey), sealCommand(),
-		cli.VaultKeyring(func(conn grpc.ClientConnInterface) cli.RewrapClient { return vaultv1.NewKeyringServiceClient(conn) }),
-		cli.Backup(func(conn grpc.ClientConnInterface) cli.BackupClient { return vaultv1.NewMaintenanceServiceClient(conn) }),
+		cli.VaultKeyring(vaultv1.NewKeyringServiceClient),
+		cli.Backup(vaultv1.NewMaintenanceServiceClient),
 		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored(),
-		cli.Purge(func(conn grpc.ClientConnInterface) cli.PurgeClient { return vaultv1.NewMaintenanceServiceClient(conn) }))
+		cli.Purge(vaultv1.NewMaintenanceServiceClient))
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
 

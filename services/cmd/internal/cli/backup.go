@@ -24,7 +24,7 @@ type BackupClient interface {
 }
 
 // Backup returns the command `backup`, which backs up the data file of the running program.
-func Backup(connect func(grpc.ClientConnInterface) BackupClient) *cobra.Command {
+func Backup[C BackupClient](connect func(grpc.ClientConnInterface) C) *cobra.Command {
 	var to remote
 	var out string
 	cmd := &cobra.Command{
@@ -32,14 +32,9 @@ func Backup(connect func(grpc.ClientConnInterface) BackupClient) *cobra.Command 
 		Long: `Calls the MaintenanceService of the running program. The caller must be a super admin.
 
 The file opens with the key-encryption key of the program's keyring. Keep that key elsewhere.`,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			conn, err := to.dial()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, conn.Close()) }()
+		RunE: to.run(func(cmd *cobra.Command, _ []string, conn *grpc.ClientConn) error {
 			return receiveBackup(cmd.Context(), connect(conn), out, cmd.OutOrStdout())
-		},
+		}),
 	}
 	to.flags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "path of the new file, which must not exist")

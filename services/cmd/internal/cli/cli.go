@@ -1,6 +1,7 @@
 // Package cli is shared by the main packages of the programs. It provides the commands `serve`,
 // `check`, `compact`, `upgrade`, `verify`, `log-key`, `create-key`, `backup`, `verify-backup`, `restore`,
-// and `version`, the basis of other commands, and the shutdown of a program.
+// `restored`, `keyring`, `purge`, and `version`, the basis of other commands, and the shutdown of a
+// program.
 package cli
 
 import (

@@ -65,17 +65,32 @@ func (r *remote) dial() (*grpc.ClientConn, error) {
 	return client.Dial(cfg)
 }
 
+// run returns what a command runs: the call with a connection to the program.
+func (r *remote) run(call func(cmd *cobra.Command, args []string, conn *grpc.ClientConn) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		conn, err := r.dial()
+		if err != nil {
+			return err
+		}
+		return errors.Join(call(cmd, args, conn), conn.Close())
+	}
+}
+
 // VaultKeyring is [Keyring] for a service that stores values, which can be rewrapped.
-func VaultKeyring(connect func(grpc.ClientConnInterface) RewrapClient) *cobra.Command {
-	k := &keyringCommand{connect: func(conn grpc.ClientConnInterface) KeyringClient { return connect(conn) }}
+func VaultKeyring[C RewrapClient](connect func(grpc.ClientConnInterface) C) *cobra.Command {
+	k := newKeyring(connect)
 	cmd := k.root()
 	cmd.AddCommand(k.rewrapCommand(), k.command("cancel-rewrap", "Cancel a running rewrap", cobra.NoArgs, k.cancelRewrap))
 	return cmd
 }
 
 // Keyring returns the command `keyring`, which manages the keys of the running program.
-func Keyring(connect func(grpc.ClientConnInterface) KeyringClient) *cobra.Command {
-	return (&keyringCommand{connect: connect}).root()
+func Keyring[C KeyringClient](connect func(grpc.ClientConnInterface) C) *cobra.Command {
+	return newKeyring(connect).root()
+}
+
+func newKeyring[C KeyringClient](connect func(grpc.ClientConnInterface) C) *keyringCommand {
+	return &keyringCommand{connect: func(conn grpc.ClientConnInterface) KeyringClient { return connect(conn) }}
 }
 
 func (k *keyringCommand) root() *cobra.Command {
@@ -112,14 +127,9 @@ type keyringCall func(ctx context.Context, to KeyringClient, args []string, out 
 func (k *keyringCommand) command(use, short string, args cobra.PositionalArgs, call keyringCall) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: args,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			conn, err := k.dial()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, conn.Close()) }()
+		RunE: k.run(func(cmd *cobra.Command, args []string, conn *grpc.ClientConn) error {
 			return call(cmd.Context(), k.connect(conn), args, cmd.OutOrStdout())
-		},
+		}),
 	}
 }
 
@@ -195,7 +205,7 @@ func (k *keyringCommand) rewrap(ctx context.Context, to KeyringClient, _ []strin
 			}
 			return nil
 		}
-		bar.show(run.GetDoneCount(), run.GetTotalCount(), "secrets")
+		bar.show(run.GetDoneCount(), run.GetTotalCount())
 		select {
 		case <-ctx.Done():
 			bar.end("the rewrap goes on; show prints its progress, and cancel-rewrap ends it")
@@ -292,8 +302,8 @@ const (
 	erase = "\r\x1b[K"
 )
 
-// show prints how much is done.
-func (b *bar) show(done, total uint64, what string) {
+// show prints how many secrets are done.
+func (b *bar) show(done, total uint64) {
 	if !b.started {
 		b.started, b.first = true, done
 	}
@@ -302,7 +312,7 @@ func (b *bar) show(done, total uint64, what string) {
 		part = min(1, float64(done)/float64(total))
 	}
 	filled := int(part * barWidth)
-	line := fmt.Sprintf("[%s%s] %3.0f %%  %d of %d %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), part*100, done, total, what)
+	line := fmt.Sprintf("[%s%s] %3.0f %%  %d of %d secrets", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), part*100, done, total)
 	if elapsed := time.Since(b.begin).Seconds(); elapsed > 1 && done > b.first {
 		line += fmt.Sprintf(", %.0f/s", float64(done-b.first)/elapsed)
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +17,7 @@ type PurgeClient interface {
 }
 
 // Purge returns the command `purge`, which erases deleted data from the data file of the running program.
-func Purge(connect func(grpc.ClientConnInterface) PurgeClient) *cobra.Command {
+func Purge[C PurgeClient](connect func(grpc.ClientConnInterface) C) *cobra.Command {
 	var to remote
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -26,12 +25,7 @@ func Purge(connect func(grpc.ClientConnInterface) PurgeClient) *cobra.Command {
 		Long: `Calls PurgeDeletedData of the running program, which overwrites everything that was deleted,
 destroyed, or replaced before the call. The program does so by itself, too, within a minute. The
 caller must be a super admin.`,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			conn, err := to.dial()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, conn.Close()) }()
+		RunE: to.run(func(cmd *cobra.Command, _ []string, conn *grpc.ClientConn) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			res, err := connect(conn).PurgeDeletedData(ctx, &maintenancev1.PurgeDeletedDataRequest{Parent: everywhere})
@@ -40,7 +34,7 @@ caller must be a super admin.`,
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "nothing is left of what was deleted; %d bytes were erased\n", res.GetErasedBytes())
 			return err
-		},
+		}),
 	}
 	to.flags(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "maximum time to wait")

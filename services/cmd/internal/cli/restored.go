@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
 )
@@ -41,18 +41,13 @@ type restoredCall func(context.Context, vaultv1.MaintenanceServiceClient) (*vaul
 func (r *restored) command(use, short string, call restoredCall) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			conn, err := r.dial()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, conn.Close()) }()
+		RunE: r.run(func(cmd *cobra.Command, _ []string, conn *grpc.ClientConn) error {
 			last, err := call(cmd.Context(), vaultv1.NewMaintenanceServiceClient(conn))
 			if err != nil {
 				return err
 			}
 			return printRestore(cmd.OutOrStdout(), last)
-		},
+		}),
 	}
 }
 
