@@ -231,7 +231,7 @@ func TestScheduledBackups(t *testing.T) {
 	}
 }
 
-// Backups of the future, from before the clock was set, are in nobody's way.
+// Backups of the future, from before the clock was set, keep no backup from being made.
 func TestBackupsOfTheFutureDoNotCount(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
