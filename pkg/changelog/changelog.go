@@ -129,7 +129,7 @@ func (l *Log) Integrate(tx kv.Tx, records [][]byte) error {
 	if err := index.write(tx.Put); err != nil {
 		return fmt.Errorf("extend change log: %w", err)
 	}
-	note, err := keys.newest().sign(tree)
+	note, err := keys.newest().sign(tree, "")
 	if err != nil {
 		return fmt.Errorf("sign change log: %w", err)
 	}

@@ -31,13 +31,24 @@ type Checkpoint struct {
 	Size uint64
 	// Root is the root of the tree over them.
 	Root tlog.Hash
+	// Epoch is the history of the program that signed the checkpoint, or empty if it states none; see
+	// [Log.CheckpointIn].
+	Epoch string
 }
+
+// epochLine begins the extension line of a checkpoint that states an epoch.
+const epochLine = "keyward.dev/epoch "
 
 // Checkpoint returns the signed head of the log with the key that verifies it, and the successions
 // of keys up to that one. The checkpoint of an empty log, and of one whose head is signed with an
 // earlier key, is signed when it is requested. Checkpoint fails with [ErrTampered] if no key of this
 // log signed the stored head, or if the stored successions are not those of this log.
-func (l *Log) Checkpoint(r kv.Reader) (Claim, error) {
+func (l *Log) Checkpoint(r kv.Reader) (Claim, error) { return l.CheckpointIn(r, "") }
+
+// CheckpointIn is [Log.Checkpoint] with an extension line that states the epoch: which history of the
+// program it is, if the program distinguishes several. So the epoch of a head is known even if that
+// history was lost. An epoch is not empty and has no line breaks.
+func (l *Log) CheckpointIn(r kv.Reader, epoch string) (Claim, error) {
 	keys := l.keys.Load()
 	tree, note, signer, err := readTree(r, keys)
 	if err != nil {
@@ -48,8 +59,8 @@ func (l *Log) Checkpoint(r kv.Reader) (Claim, error) {
 		return Claim{}, err
 	}
 	current, successions := chain.current(keys)
-	if signer.verifierKey != current.verifierKey {
-		if note, err = current.sign(tree); err != nil {
+	if signer.verifierKey != current.verifierKey || epoch != "" {
+		if note, err = current.sign(tree, epoch); err != nil {
 			return Claim{}, fmt.Errorf("sign checkpoint: %w", err)
 		}
 	}
@@ -124,9 +135,10 @@ var ErrForeign = errors.New("change log: no key of this log signed the checkpoin
 
 // Extends returns the content of a checkpoint, and whether the log extends it: its first entries are
 // those that the checkpoint describes. It fails with [ErrForeign] unless a key of this log signed the
-// checkpoint, which may have been replaced since.
-func (l *Log) Extends(r kv.Reader, checkpoint string) (then Checkpoint, extended bool, err error) {
-	if then, err = l.open(r, checkpoint); err != nil {
+// checkpoint, which may have been replaced since, or a key to which the successions lead from one: the
+// entries after which it was in use may be lost.
+func (l *Log) Extends(r kv.Reader, checkpoint string, successions []string) (then Checkpoint, extended bool, err error) {
+	if then, err = l.open(r, checkpoint, successions); err != nil {
 		return Checkpoint{}, false, err
 	}
 	now, err := l.Head(r)
@@ -148,23 +160,25 @@ func (l *Log) Extends(r kv.Reader, checkpoint string) (then Checkpoint, extended
 	return then, Checkpoint{Size: now.Size, Root: now.Root}.extends(then, proof), nil
 }
 
-// open returns the content of a checkpoint that a key of this log signed.
-func (l *Log) open(r kv.Reader, checkpoint string) (then Checkpoint, err error) {
+// open returns the content of a checkpoint that a key of this log signed, or one to which the
+// successions lead.
+func (l *Log) open(r kv.Reader, checkpoint string, successions []string) (then Checkpoint, err error) {
 	chain, err := l.readChain(r)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	then, err = OpenCheckpoint(checkpoint, l.VerifierKey())
-	for _, key := range chain.keys {
-		if err == nil {
-			break
+	own := append([]string{l.VerifierKey()}, chain.keys...)
+	for _, key := range own {
+		if then, err = OpenCheckpoint(checkpoint, key); err == nil {
+			return then, nil
 		}
-		then, err = OpenCheckpoint(checkpoint, key)
 	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrForeign, err)
+	for _, key := range own {
+		if then, failed := OpenCheckpoint(checkpoint, follow(successions, key)); failed == nil {
+			return then, nil
+		}
 	}
-	return then, err
+	return then, fmt.Errorf("%w: %w", ErrForeign, err)
 }
 
 // parseCheckpoint parses the text of a checkpoint, which may be followed by signatures or other
@@ -182,7 +196,20 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	if err != nil || len(root) != tlog.HashSize {
 		return Checkpoint{}, errCheckpoint
 	}
-	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}, nil
+	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root), Epoch: epochIn(lines[3])}, nil
+}
+
+// epochIn returns the epoch in the extension lines of a checkpoint, which end with an empty line.
+func epochIn(rest string) string {
+	for line := range strings.Lines(rest) {
+		if epoch, found := strings.CutPrefix(line, epochLine); found {
+			return strings.TrimSuffix(epoch, "\n")
+		}
+		if line == "\n" {
+			break
+		}
+	}
+	return ""
 }
 
 // extends reports whether the proof shows that the log of one checkpoint is a prefix of that of

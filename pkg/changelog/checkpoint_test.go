@@ -60,6 +60,41 @@ func TestCheckpointsAndProofsVerifyWithoutThisPackage(t *testing.T) {
 	}
 }
 
+func TestACheckpointStatesTheEpoch(t *testing.T) {
+	t.Parallel()
+	changes, store := newLog(t)
+	appendEntry(t, store, changes, entry("a", "1"))
+	verifier, err := note.NewVerifier(changes.VerifierKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claim changelog.Claim
+	if err := store.View(t.Context(), func(r kv.Reader) error {
+		claim, err = changes.CheckpointIn(r, "the epoch")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := note.Open([]byte(claim.Checkpoint), note.VerifierList(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := checkpoint(t, store, changes)
+	text, _, _ := strings.Cut(plain, "\n\n")
+	if want := text + "\nkeyward.dev/epoch the epoch\n"; opened.Text != want {
+		t.Errorf("the text of the checkpoint is %q, want %q", opened.Text, want)
+	}
+	for head, epoch := range map[string]string{claim.Checkpoint: "the epoch", plain: ""} {
+		if read, err := changelog.OpenCheckpoint(head, changes.VerifierKey()); err != nil || read.Epoch != epoch || read.Size != 1 {
+			t.Errorf("OpenCheckpoint = %+v, %v, want the epoch %q", read, err, epoch)
+		}
+	}
+	// A program that did not state epochs before is followed.
+	w := newFollower(t, changes.VerifierKey())
+	w.mustExtend(t, unproven(changelog.SignedHead{Key: changes.VerifierKey(), Checkpoint: plain}), nil)
+	w.mustExtend(t, unproven(claim.SignedHead), nil)
+}
+
 func TestProofsHaveBounds(t *testing.T) {
 	t.Parallel()
 	changes, store := newLog(t)

@@ -106,9 +106,13 @@ func (s noteSigner) text(t tree) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", s.Name(), t.size, t.root())
 }
 
-// sign returns the signed note of a tree.
-func (s noteSigner) sign(t tree) ([]byte, error) {
-	return note.Sign(&note.Note{Text: s.text(t)}, s)
+// sign returns the signed note of a tree, with an epoch unless that is empty.
+func (s noteSigner) sign(t tree, epoch string) ([]byte, error) {
+	text := s.text(t)
+	if epoch != "" {
+		text += epochLine + epoch + "\n"
+	}
+	return note.Sign(&note.Note{Text: text}, s)
 }
 
 // check reports ErrTampered unless the note is signed and states the tree.

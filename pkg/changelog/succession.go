@@ -81,21 +81,23 @@ func parseKey(key string) (note.Verifier, error) {
 // are skipped. Each other one is signed by the key that the one before it names, and the last one
 // names the second key.
 func leads(successions []string, from, to string) bool {
-	if from == to {
-		return true
-	}
+	return from == to || follow(successions, from) == to
+}
+
+// follow returns the key to which successions lead from another one, or an empty string.
+func follow(successions []string, from string) string {
 	if len(successions) > MaxSuccessions {
-		return false
+		return ""
 	}
 	key, found := from, false
 	for _, succession := range successions {
 		next, err := openSuccession(succession, key)
 		if err != nil && found {
-			return false
+			return ""
 		}
 		if err == nil {
 			key, found = next, true
 		}
 	}
-	return key == to
+	return key
 }

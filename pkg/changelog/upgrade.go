@@ -87,7 +87,7 @@ func CopyFirst(first kv.Reader, put func(key, value []byte) error, copied func()
 // Includes fails unless the log extends a checkpoint: a key of this log signed the checkpoint, even one
 // that was replaced since, and its first entries are those that the checkpoint describes.
 func (l *Log) Includes(r kv.Reader, checkpoint string) error {
-	then, extended, err := l.Extends(r, checkpoint)
+	then, extended, err := l.Extends(r, checkpoint, nil)
 	if err == nil && !extended {
 		err = fmt.Errorf("the log has no head with the %d entries of the checkpoint", then.Size)
 	}

@@ -80,6 +80,9 @@ type Seen struct {
 // Size returns the size of the verified log.
 func (s Seen) Size() uint64 { return s.Verified.Size() }
 
+// maxKept is the maximum number of successions that a witness keeps.
+const maxKept = 20
+
 func witnessSpace() kv.Key { return kv.NewKey("witness") }
 
 func (w Witness) key() kv.Key { return witnessSpace().Text(w.name) }
@@ -91,6 +94,13 @@ func (w Witness) Seen(r kv.Reader) (Seen, error) {
 		return Seen{}, err
 	}
 	return seenOf(record), nil
+}
+
+// Successions returns the successions with which the key of the verified head came, oldest first: the
+// last 20 at most.
+func (w Witness) Successions(r kv.Reader) ([]string, error) {
+	record, err := w.read(r)
+	return record.GetSuccessions(), err
 }
 
 // read returns the row, which is empty if nothing is known.
@@ -164,7 +174,7 @@ func (w Witness) Extend(tx kv.Tx, claim Claim, proof tlog.TreeProof) (Seen, erro
 	if same(before, after) {
 		return after, nil
 	}
-	return after, w.write(tx, after)
+	return after, w.write(tx, after, claim.Successions)
 }
 
 func (w Witness) judge(seen Seen, claim Claim, proof tlog.TreeProof) Seen {
@@ -226,7 +236,7 @@ func (w Witness) Accept(tx kv.Tx, changes *Log, claim Claim, author Author) (bef
 	if same(before, after) {
 		return before, after, nil
 	}
-	if err := w.write(tx, after); err != nil {
+	if err := w.write(tx, after, claim.Successions); err != nil {
 		return before, after, err
 	}
 	detail, err := proto.Marshal(&stored.Accepted{Old: before.Verified.message(), New: after.Verified.message()})
@@ -239,10 +249,14 @@ func (w Witness) Accept(tx kv.Tx, changes *Log, claim Claim, author Author) (bef
 	})
 }
 
-func (w Witness) write(tx kv.Tx, seen Seen) error {
+// write stores what is known, and the successions if the verified head has another key than before.
+func (w Witness) write(tx kv.Tx, seen Seen, successions []string) error {
 	record, err := w.read(tx) // with the fields that this program does not know
 	if err != nil {
 		return err
+	}
+	if seen.Verified.Key != record.GetVerified().GetKey() {
+		record.Successions = successions[max(0, len(successions)-maxKept):]
 	}
 	record.Verified, record.Refused, record.FormerKey = nil, nil, seen.Former
 	if seen.Verified != (SignedHead{}) {

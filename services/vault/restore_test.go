@@ -58,10 +58,10 @@ func headOf(t testing.TB, k *vaulttest.Kit) *vaultv1.GetCheckpointResponse {
 }
 
 // lose reports a head of the vault's log as lost. The caller has a log of its own.
-func lose(t testing.TB, c vaulttest.Client, checkpoint string) error {
+func lose(t testing.TB, c vaulttest.Client, checkpoint string, successions ...string) error {
 	t.Helper()
 	reporter := vaulttest.NewReporter(t, 9)
-	return reporter.Lose(t.Context(), t, c, checkpoint)
+	return reporter.Lose(t.Context(), t, c, checkpoint, successions...)
 }
 
 func createSecrets(t testing.TB, k *vaulttest.Kit, prefix string, count int) {
@@ -274,6 +274,52 @@ func TestALostHeadOfAKnownRestoreBeginsNoOther(t *testing.T) {
 	}
 }
 
+// Each rollback loses less than the one before it, so the sizes of the heads tell nothing.
+func TestEachRollbackIsARestore(t *testing.T) {
+	t.Parallel()
+	k := vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	k.Resolver.Bind(t, "key", "e", "op")
+	first := k.Snapshot(t)
+	var heads []string
+	loses := func(count int, backup []byte) {
+		t.Helper()
+		createSecrets(t, k, "lost", count)
+		head := headOf(t, k)
+		heads = append(heads, head.GetCheckpoint())
+		k.Rollback(t, backup)
+		if err := lose(t, k.Resolver, head.GetCheckpoint()); err != nil {
+			t.Fatal(err)
+		}
+		got := restoreOf(t, k)
+		if got.GetEpoch() == head.GetEpoch() || !got.GetPending() {
+			t.Errorf("GetRestore after the rollback of epoch %s = %v, want another restore", head.GetEpoch(), got)
+		}
+		wantHeld(t, k, "key")
+		reconcile(t, k.Resolver, got.GetEpoch())
+	}
+	loses(20, first)
+	second := k.Snapshot(t)
+	loses(5, second) // a rollback within the epoch
+	loses(3, first)  // and one to before the first restore, of which the vault knows nothing then
+
+	// A saved head of an epoch that the vault does not know counts once, and all others do not count.
+	replay := func() (epoch string) {
+		t.Helper()
+		for _, head := range heads {
+			if err := lose(t, k.Resolver, head); err != nil {
+				t.Fatal(err)
+			}
+			reconcile(t, k.Resolver, restoreOf(t, k).GetEpoch())
+		}
+		return restoreOf(t, k).GetEpoch()
+	}
+	epoch := replay()
+	if again := replay(); again != epoch || restoreOf(t, k).GetPending() {
+		t.Errorf("the epoch is %s after saved heads, was %s: %v", again, epoch, restoreOf(t, k))
+	}
+}
+
 func TestAForgedLostHeadChangesNothing(t *testing.T) {
 	t.Parallel()
 	k, other := vaulttest.New(t), vaulttest.New(t)
@@ -316,6 +362,32 @@ func TestAHeadOfAReplacedLogKeyIsKnown(t *testing.T) {
 	}
 	if got := restoreOf(t, k); !slices.Equal(got.GetLostCheckpoints(), []string{lost}) {
 		t.Errorf("GetRestore = %v", got)
+	}
+}
+
+// The backup is from before the log got the key that signed the head.
+func TestAHeadOfALostLogKeyIsKnownByItsSuccessions(t *testing.T) {
+	t.Parallel()
+	k, other := vaulttest.New(t), vaulttest.New(t)
+	k.Owner.Create(t, "key", &vaultv1.Secret{})
+	backup := k.Snapshot(t)
+	rotate(t, k.Admin)
+	createSecrets(t, k, "lost", 3)
+	lost := headOf(t, k)
+	rotate(t, other.Admin)
+	k.Rollback(t, backup)
+	for what, successions := range map[string][]string{
+		"without successions": nil, "with those of another vault": headOf(t, other).GetSuccessions(),
+	} {
+		vaulttest.WantField(t, "a head "+what, lose(t, k.Resolver, lost.GetCheckpoint(), successions...), "lost_checkpoint")
+	}
+	rotate(t, k.Admin) // to another key than the one that is lost
+	createSecrets(t, k, "after", 1)
+	if err := lose(t, k.Resolver, lost.GetCheckpoint(), lost.GetSuccessions()...); err != nil {
+		t.Fatal(err)
+	}
+	if got := restoreOf(t, k); got.GetEpoch() == lost.GetEpoch() || !slices.Equal(got.GetLostCheckpoints(), []string{lost.GetCheckpoint()}) {
+		t.Errorf("GetRestore = %v, want a restore", got)
 	}
 }
 

@@ -78,11 +78,11 @@ func (r *Reporter) Report(ctx context.Context, t testing.TB, caller Client, oldS
 	return caller.WitnessCheckpoint(ctx, r.request(ctx, t, oldSize))
 }
 
-// Lose reports the head with one of the vault's log that is lost.
-func (r *Reporter) Lose(ctx context.Context, t testing.TB, caller Client, lost string) error {
+// Lose reports the head with one of the vault's log that is lost, and its successions.
+func (r *Reporter) Lose(ctx context.Context, t testing.TB, caller Client, lost string, successions ...string) error {
 	t.Helper()
 	req := r.request(ctx, t, 0)
-	req.LostCheckpoint = lost
+	req.LostCheckpoint, req.LostSuccessions = lost, successions
 	_, err := caller.WitnessCheckpoint(ctx, req)
 	return err
 }

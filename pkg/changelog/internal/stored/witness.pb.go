@@ -34,7 +34,9 @@ type Witnessed struct {
 	Refused *Claim `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`
 	// The key that signed heads before that of the verified one; empty if the witness has followed no
 	// succession of keys.
-	FormerKey     string `protobuf:"bytes,3,opt,name=former_key,json=formerKey,proto3" json:"former_key,omitempty"`
+	FormerKey string `protobuf:"bytes,3,opt,name=former_key,json=formerKey,proto3" json:"former_key,omitempty"`
+	// The successions of keys with which the key of the verified head came, oldest first, at most 20.
+	Successions   []string `protobuf:"bytes,4,rep,name=successions,proto3" json:"successions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -88,6 +90,13 @@ func (x *Witnessed) GetFormerKey() string {
 		return x.FormerKey
 	}
 	return ""
+}
+
+func (x *Witnessed) GetSuccessions() []string {
+	if x != nil {
+		return x.Successions
+	}
+	return nil
 }
 
 // A head, and the key that signs it.
@@ -202,12 +211,13 @@ var File_witness_proto protoreflect.FileDescriptor
 
 const file_witness_proto_rawDesc = "" +
 	"\n" +
-	"\rwitness.proto\x12\x1bkeyward.changelog.stored.v1\"\xa8\x01\n" +
+	"\rwitness.proto\x12\x1bkeyward.changelog.stored.v1\"\xca\x01\n" +
 	"\tWitnessed\x12>\n" +
 	"\bverified\x18\x01 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\bverified\x12<\n" +
 	"\arefused\x18\x02 \x01(\v2\".keyward.changelog.stored.v1.ClaimR\arefused\x12\x1d\n" +
 	"\n" +
-	"former_key\x18\x03 \x01(\tR\tformerKey\"9\n" +
+	"former_key\x18\x03 \x01(\tR\tformerKey\x12 \n" +
+	"\vsuccessions\x18\x04 \x03(\tR\vsuccessions\"9\n" +
 	"\x05Claim\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1e\n" +
 	"\n" +

@@ -1132,8 +1132,10 @@ func (x *Detail) GetSecrets() []string {
 
 // The signed heads of the vault's log that were given up, oldest first, until the vault knows.
 type LostHeads struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Checkpoints   []string               `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The heads of releases that kept no successions.
+	Checkpoints   []string    `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	Heads         []*LostHead `protobuf:"bytes,2,rep,name=heads,proto3" json:"heads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1171,6 +1173,66 @@ func (*LostHeads) Descriptor() ([]byte, []int) {
 func (x *LostHeads) GetCheckpoints() []string {
 	if x != nil {
 		return x.Checkpoints
+	}
+	return nil
+}
+
+func (x *LostHeads) GetHeads() []*LostHead {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
+// A signed head of the vault's log, and the successions of keys with which it came, oldest first.
+type LostHead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    string                 `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Successions   []string               `protobuf:"bytes,2,rep,name=successions,proto3" json:"successions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LostHead) Reset() {
+	*x = LostHead{}
+	mi := &file_records_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LostHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LostHead) ProtoMessage() {}
+
+func (x *LostHead) ProtoReflect() protoreflect.Message {
+	mi := &file_records_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LostHead.ProtoReflect.Descriptor instead.
+func (*LostHead) Descriptor() ([]byte, []int) {
+	return file_records_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LostHead) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *LostHead) GetSuccessions() []string {
+	if x != nil {
+		return x.Successions
 	}
 	return nil
 }
@@ -1289,9 +1351,15 @@ const file_records_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eNewLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"-\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"j\n" +
 	"\tLostHeads\x12 \n" +
-	"\vcheckpoints\x18\x01 \x03(\tR\vcheckpoints*W\n" +
+	"\vcheckpoints\x18\x01 \x03(\tR\vcheckpoints\x12;\n" +
+	"\x05heads\x18\x02 \x03(\v2%.keyward.allowlist.stored.v1.LostHeadR\x05heads\"L\n" +
+	"\bLostHead\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\tR\n" +
+	"checkpoint\x12 \n" +
+	"\vsuccessions\x18\x02 \x03(\tR\vsuccessions*W\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x10\n" +
@@ -1311,7 +1379,7 @@ func file_records_proto_rawDescGZIP() []byte {
 }
 
 var file_records_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_records_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_records_proto_goTypes = []any{
 	(State)(0),           // 0: keyward.allowlist.stored.v1.State
 	(*Endpoint)(nil),     // 1: keyward.allowlist.stored.v1.Endpoint
@@ -1328,9 +1396,10 @@ var file_records_proto_goTypes = []any{
 	(*Uses)(nil),         // 12: keyward.allowlist.stored.v1.Uses
 	(*Detail)(nil),       // 13: keyward.allowlist.stored.v1.Detail
 	(*LostHeads)(nil),    // 14: keyward.allowlist.stored.v1.LostHeads
-	nil,                  // 15: keyward.allowlist.stored.v1.Endpoint.LabelsEntry
-	nil,                  // 16: keyward.allowlist.stored.v1.Detail.OldLabelsEntry
-	nil,                  // 17: keyward.allowlist.stored.v1.Detail.NewLabelsEntry
+	(*LostHead)(nil),     // 15: keyward.allowlist.stored.v1.LostHead
+	nil,                  // 16: keyward.allowlist.stored.v1.Endpoint.LabelsEntry
+	nil,                  // 17: keyward.allowlist.stored.v1.Detail.OldLabelsEntry
+	nil,                  // 18: keyward.allowlist.stored.v1.Detail.NewLabelsEntry
 }
 var file_records_proto_depIdxs = []int32{
 	0,  // 0: keyward.allowlist.stored.v1.Endpoint.state:type_name -> keyward.allowlist.stored.v1.State
@@ -1339,16 +1408,17 @@ var file_records_proto_depIdxs = []int32{
 	4,  // 3: keyward.allowlist.stored.v1.Endpoint.body_values:type_name -> keyward.allowlist.stored.v1.BodyValue
 	5,  // 4: keyward.allowlist.stored.v1.Endpoint.references:type_name -> keyward.allowlist.stored.v1.Reference
 	6,  // 5: keyward.allowlist.stored.v1.Endpoint.verification:type_name -> keyward.allowlist.stored.v1.Verification
-	15, // 6: keyward.allowlist.stored.v1.Endpoint.labels:type_name -> keyward.allowlist.stored.v1.Endpoint.LabelsEntry
+	16, // 6: keyward.allowlist.stored.v1.Endpoint.labels:type_name -> keyward.allowlist.stored.v1.Endpoint.LabelsEntry
 	3,  // 7: keyward.allowlist.stored.v1.Parameter.credential:type_name -> keyward.allowlist.stored.v1.Credential
 	3,  // 8: keyward.allowlist.stored.v1.BodyValue.credential:type_name -> keyward.allowlist.stored.v1.Credential
-	16, // 9: keyward.allowlist.stored.v1.Detail.old_labels:type_name -> keyward.allowlist.stored.v1.Detail.OldLabelsEntry
-	17, // 10: keyward.allowlist.stored.v1.Detail.new_labels:type_name -> keyward.allowlist.stored.v1.Detail.NewLabelsEntry
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 9: keyward.allowlist.stored.v1.Detail.old_labels:type_name -> keyward.allowlist.stored.v1.Detail.OldLabelsEntry
+	18, // 10: keyward.allowlist.stored.v1.Detail.new_labels:type_name -> keyward.allowlist.stored.v1.Detail.NewLabelsEntry
+	15, // 11: keyward.allowlist.stored.v1.LostHeads.heads:type_name -> keyward.allowlist.stored.v1.LostHead
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_records_proto_init() }
@@ -1362,7 +1432,7 @@ func file_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_records_proto_rawDesc), len(file_records_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -21,7 +21,8 @@ const maxLost = 10
 // lostKey is the key of the lost heads that the vault does not know yet.
 func lostKey() kv.Key { return kv.NewKey("lost-heads") }
 
-func (w *Witness) readLost(ctx context.Context) (lost []string, err error) {
+// readLost returns the lost heads of the store.
+func (w *Witness) readLost(ctx context.Context) (lost []*stored.LostHead, err error) {
 	err = w.kv.View(ctx, func(r kv.Reader) error {
 		lost, err = lostIn(r)
 		return err
@@ -29,7 +30,7 @@ func (w *Witness) readLost(ctx context.Context) (lost []string, err error) {
 	return lost, err
 }
 
-func lostIn(r kv.Reader) ([]string, error) {
+func lostIn(r kv.Reader) ([]*stored.LostHead, error) {
 	value, err := r.Get(lostKey())
 	if errors.Is(err, kv.ErrNotFound) {
 		return nil, nil
@@ -41,14 +42,18 @@ func lostIn(r kv.Reader) ([]string, error) {
 	if err := proto.Unmarshal(value, &record); err != nil {
 		return nil, fmt.Errorf("decode lost heads: %w", err)
 	}
-	return record.GetCheckpoints(), nil
+	var lost []*stored.LostHead
+	for _, checkpoint := range record.GetCheckpoints() {
+		lost = append(lost, &stored.LostHead{Checkpoint: checkpoint})
+	}
+	return append(lost, record.GetHeads()...), nil
 }
 
-func writeLost(tx kv.Tx, lost []string) error {
+func writeLost(tx kv.Tx, lost []*stored.LostHead) error {
 	if len(lost) == 0 {
 		return tx.Delete(lostKey())
 	}
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&stored.LostHeads{Checkpoints: lost})
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(&stored.LostHeads{Heads: lost})
 	if err != nil {
 		return fmt.Errorf("encode lost heads: %w", err)
 	}
@@ -59,15 +64,18 @@ func writeLost(tx kv.Tx, lost []string) error {
 }
 
 // addLost adds a head, unless it is empty, and returns all.
-func addLost(tx kv.Tx, checkpoint string) ([]string, error) {
+func addLost(tx kv.Tx, head *stored.LostHead) ([]*stored.LostHead, error) {
 	lost, err := lostIn(tx)
-	if err != nil || checkpoint == "" || slices.Contains(lost, checkpoint) {
+	if err != nil || head.GetCheckpoint() == "" || slices.ContainsFunc(lost, func(other *stored.LostHead) bool { return same(other, head) }) {
 		return lost, err
 	}
-	lost = append(lost, checkpoint)
+	lost = append(lost, head)
 	lost = lost[max(0, len(lost)-maxLost):]
 	return lost, writeLost(tx, lost)
 }
+
+// same reports whether two lost heads are one.
+func same(a, b *stored.LostHead) bool { return a.GetCheckpoint() == b.GetCheckpoint() }
 
 // reportLost reports the lost heads to the vault, and then verifies its head, which states the epoch
 // that it began.
@@ -88,16 +96,16 @@ func (w *Witness) reportLost(ctx context.Context) error {
 	return w.verify(ctx, "")
 }
 
-func (w *Witness) reportOneLost(ctx context.Context, checkpoint string) error {
+func (w *Witness) reportOneLost(ctx context.Context, head *stored.LostHead) error {
 	req, err := w.ownHead(ctx)
 	if err != nil {
 		return err
 	}
-	req.LostCheckpoint = checkpoint
+	req.LostCheckpoint, req.LostSuccessions = head.GetCheckpoint(), head.GetSuccessions()
 	res, err := w.vault.WitnessCheckpoint(ctx, req)
 	switch {
 	case client.HasReason(err, commonv1.ErrorReason_ERROR_REASON_INVALID_FIELD):
-		// It was another vault, or its backup is from before its log got the key.
+		// It was another vault, or its backup is older than all successions that the witness kept.
 		w.logger.WarnContext(ctx, "the vault does not know the key of the head that it lacks, so it holds no changes while its bindings are restored")
 	case err != nil:
 		return fmt.Errorf("report lost head: %w", err)
@@ -109,7 +117,7 @@ func (w *Witness) reportOneLost(ctx context.Context, checkpoint string) error {
 		if err != nil {
 			return err
 		}
-		return writeLost(tx, slices.DeleteFunc(lost, func(other string) bool { return other == checkpoint }))
+		return writeLost(tx, slices.DeleteFunc(lost, func(other *stored.LostHead) bool { return same(other, head) }))
 	})
 	if err != nil {
 		return err

@@ -83,6 +83,36 @@ func TestAnAcceptedRestoreIsReportedToTheVault(t *testing.T) {
 	}
 }
 
+// The backup of the vault is from before its log got the key that signed the lost head.
+func TestALostHeadComesWithTheSuccessionsOfItsKey(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "")
+	p.vault.grow(t)
+	p.follows(t)
+	p.vault.stop(t)
+	backup, seeds := read(t, p.vault.path), p.vault.seeds
+	p.vault.start(t)
+	p.vault.rotate(t, 2)
+	p.vault.grow(t)
+	p.follows(t)
+	lost := p.vault.head(t)
+	p.vault.stop(t)
+	allowlisttest.Must(t, os.WriteFile(p.vault.path, backup, 0o600))
+	p.vault.seeds = seeds
+	p.vault.start(t)
+	p.vault.epoch += "1"
+	p.restartAllowlist(t)
+	if err := p.witness.Follow(t.Context()); !fault.Is(err, witness.ReasonRolledBack) {
+		t.Fatalf("Follow() = %v, want a rollback", err)
+	}
+	p.restartAllowlist(t)
+	p.accepts(t)
+	p.follows(t)
+	if !slices.Equal(p.vault.lost, []string{lost.Checkpoint}) || !slices.Equal(p.vault.successions, lost.Successions) || len(lost.Successions) != 1 {
+		t.Errorf("the vault was informed of %q with %q, want %q with %q", p.vault.lost, p.vault.successions, lost.Checkpoint, lost.Successions)
+	}
+}
+
 // TestAHeadOfAnotherVaultIsNotReportedForever has a vault that never signed the lost head.
 func TestAHeadOfAnotherVaultIsNotReportedForever(t *testing.T) {
 	t.Parallel()

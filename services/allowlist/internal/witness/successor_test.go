@@ -98,6 +98,8 @@ type logServer struct {
 	// refuse, if not nil, is the answer to a lost head, and lost are those that were taken.
 	refuse error
 	lost   []string
+	// successions are those of the last lost head.
+	successions []string
 	// reported is the last head that an allowlist reported.
 	reported atomic.Pointer[vaultv1.WitnessCheckpointRequest]
 }
@@ -138,7 +140,7 @@ func (s *logServer) WitnessCheckpoint(_ context.Context, req *vaultv1.WitnessChe
 		if s.refuse != nil {
 			return nil, s.refuse
 		}
-		s.lost = append(s.lost, lost)
+		s.lost, s.successions = append(s.lost, lost), req.GetLostSuccessions()
 	}
 	s.reported.Store(req)
 	head, err := changelog.OpenCheckpoint(req.GetCheckpoint(), req.GetVerifierKey())

@@ -41,6 +41,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/stored"
 )
 
 // ReasonRolledBack is the reason for everything that needs a vault whose log does not extend the
@@ -102,7 +103,7 @@ type Witness struct {
 	reported string
 	size     uint64
 	// lost are the heads that were given up, and that the vault does not know yet, oldest first.
-	lost []string
+	lost []*stored.LostHead
 	// unsupported is whether the vault returns no head, mismatched whether it refuses the own one, and
 	// untold whether it refuses a lost one. The log says each once.
 	unsupported, mismatched, untold bool
@@ -296,12 +297,16 @@ func (w *Witness) Accept(ctx context.Context, author changelog.Author) (before, 
 
 // accept stores an accepted head, and the one that it replaces as lost.
 func (w *Witness) accept(ctx context.Context, claim changelog.Claim, author changelog.Author) (before, after changelog.Seen, err error) {
-	var lost []string
+	var lost []*stored.LostHead
 	err = w.kv.Update(ctx, func(tx kv.Tx) error {
+		successions, err := w.kept.Successions(tx)
+		if err != nil {
+			return err
+		}
 		if before, after, err = w.kept.Accept(tx, w.log, claim, author); err != nil {
 			return rolledBack().Because(fmt.Errorf("accept head: %w", err))
 		}
-		lost, err = addLost(tx, before.Verified.Checkpoint)
+		lost, err = addLost(tx, &stored.LostHead{Checkpoint: before.Verified.Checkpoint, Successions: successions})
 		return err
 	})
 	if err == nil {

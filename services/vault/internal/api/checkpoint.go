@@ -8,6 +8,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/server"
 	vaultv1 "github.com/keyward/keyward/proto/gen/keyward/vault/v1"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 	"github.com/keyward/keyward/services/vault/internal/witness"
 )
 
@@ -35,7 +36,7 @@ func (s *Server) ProveConsistency(ctx context.Context, req *vaultv1.ProveConsist
 // WitnessCheckpoint keeps the head of the calling resolver's change log. A lost head of the vault's own log
 // counts even if the head of the resolver is refused.
 func (s *Server) WitnessCheckpoint(ctx context.Context, req *vaultv1.WitnessCheckpointRequest) (*vaultv1.WitnessCheckpointResponse, error) {
-	if lost := req.GetLostCheckpoint(); lost != "" {
+	if lost := (restore.Head{Checkpoint: req.GetLostCheckpoint(), Successions: req.GetLostSuccessions()}); lost.Checkpoint != "" {
 		if err := s.secrets.Restores().Lost(ctx, holder(ctx), lost, server.Author(ctx, req.GetParent(), "")); err != nil {
 			return nil, err
 		}

@@ -52,19 +52,22 @@ func Open(ctx context.Context, cfg Config) (*Events, error) {
 		Help: "1 while changes are held after a restore, because resolvers have not reconciled.",
 	})}
 	var now state
-	fresh := newEpoch()
-	open := func(r kv.Reader, first func() (string, error)) (err error) {
-		if now.last, err = Load(r); err != nil {
-			return err
-		}
-		if now.epoch = now.last.Epoch; now.epoch == "" {
-			now.epoch, err = first()
+	open := func(r kv.Reader) (err error) {
+		if now.last, err = Load(r); err == nil {
+			now.epoch, err = now.last.present(r)
 		}
 		return err
 	}
-	err := cfg.KV.View(ctx, func(r kv.Reader) error { return open(r, func() (string, error) { return readEpoch(r) }) })
+	err := cfg.KV.View(ctx, open)
 	if errors.Is(err, kv.ErrNotFound) {
-		err = cfg.KV.Update(ctx, func(tx kv.Tx) error { return open(tx, func() (string, error) { return beginEpoch(tx, fresh) }) })
+		fresh := newEpoch()
+		err = cfg.KV.Update(ctx, func(tx kv.Tx) error {
+			if err := open(tx); !errors.Is(err, kv.ErrNotFound) {
+				return err
+			}
+			now.epoch = fresh
+			return beginEpoch(tx, fresh)
+		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open restores: %w", err)
@@ -100,10 +103,48 @@ func (e *Events) Begin(ctx context.Context, author changelog.Author) (Restore, e
 	})
 }
 
+// A Head is a signed head of the vault's log, with the successions of keys with which it came.
+type Head struct {
+	Checkpoint  string
+	Successions []string
+}
+
 // A lostHead is a head of the vault's log that the log does not extend.
 type lostHead struct {
+	changelog.Checkpoint
+
 	text string
-	size uint64
+}
+
+// A verdict is what a lost head means.
+type verdict int
+
+const (
+	nothing  verdict = iota // it is known to be lost, or shows nothing new
+	late                    // it shows what the last restore lost, or one before
+	rollback                // it shows a rollback that was no event yet
+)
+
+// judge returns what a lost head of a resolver means, in the present epoch.
+func (r Restore) judge(lost lostHead, present, resolver string) verdict {
+	larger := lost.Size > r.LargestLost
+	switch ended := slices.Contains(r.Ended, lost.Epoch) || len(r.Ended) >= maxEnded; {
+	case lost.Epoch == present, lost.Epoch != "" && !ended && !r.reconciles(resolver):
+		return rollback
+	case lost.Epoch != "" && !ended:
+		return late // the last restore ended it, although its record does not say so
+	case !larger:
+		return nothing
+	case lost.Epoch == "" && !r.reconciles(resolver):
+		return rollback
+	}
+	return late
+}
+
+// reconciles reports whether a resolver has not reconciled since the last restore.
+func (r Restore) reconciles(resolver string) bool {
+	i := r.index(resolver)
+	return r.Count > 0 && (i < 0 || r.Resolvers[i].Reconciled.IsZero())
 }
 
 // begin is the event. The holders are those of a moment before: bindings that come later are made by
@@ -125,7 +166,12 @@ func (e *Events) begin(tx kv.Tx, last Restore, holders []string, author changelo
 	for _, name := range slices.Compact(holders) {
 		began.list(name)
 	}
-	began.Lost, began.LargestLost, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Count, last.FirstVersion
+	began.Lost, began.LargestLost, began.Ended, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Ended, last.Count, last.FirstVersion
+	before, err := last.present(tx)
+	if err != nil {
+		return last, err
+	}
+	began.end(before)
 	began.Time = e.timestamp()
 	began.lose(lost, began.Time)
 	err = e.record(tx, &began, author, Restored, lost)
@@ -138,7 +184,15 @@ func (r *Restore) lose(lost lostHead, now time.Time) {
 	r.FirstVersion = max(r.FirstVersion, firstVersion(now))
 	if lost.text != "" {
 		r.Lost = append([]string{lost.text}, r.Lost[:min(len(r.Lost), maxLost-1)]...)
-		r.LargestLost = max(r.LargestLost, lost.size)
+		r.LargestLost = max(r.LargestLost, lost.Size)
+		r.end(lost.Epoch)
+	}
+}
+
+// end adds an epoch to those that ended. The epoch of an early head is empty.
+func (r *Restore) end(epoch string) {
+	if epoch != "" && !slices.Contains(r.Ended, epoch) {
+		r.Ended = append([]string{epoch}, r.Ended[:min(len(r.Ended), maxEnded-1)]...)
 	}
 }
 
@@ -166,11 +220,10 @@ func (e *Events) record(tx kv.Tx, changed *Restore, author changelog.Author, act
 }
 
 // Lost records a head that a resolver saw and that the log may not extend. It changes nothing if the
-// log extends it, or if it is not larger than all that are known to be lost. If the resolver has not
-// reconciled since the last restore, the head belongs to that one. Otherwise it is a restore. Lost
-// fails with INVALID_FIELD unless a key of this log signed the head.
-func (e *Events) Lost(ctx context.Context, resolver, checkpoint string, author changelog.Author) error {
-	if counts, err := e.counts(ctx, checkpoint); err != nil || !counts {
+// log extends it. Otherwise, the head may be a restore; see the package documentation. Lost fails with
+// INVALID_FIELD unless a key of this log signed the head, or one to which the successions lead.
+func (e *Events) Lost(ctx context.Context, resolver string, head Head, author changelog.Author) error {
+	if means, err := e.means(ctx, resolver, head); err != nil || means == nothing {
 		return err
 	}
 	holders, err := e.Holders(ctx, e.KV)
@@ -178,18 +231,16 @@ func (e *Events) Lost(ctx context.Context, resolver, checkpoint string, author c
 		return fmt.Errorf("find resolvers: %w", err)
 	}
 	_, err = e.change(ctx, func(tx kv.Tx, last Restore) (Restore, error) {
-		head, extended, err := e.Log.Extends(tx, checkpoint)
-		if err != nil || extended || head.Size <= last.LargestLost {
+		lost, means, err := e.examine(tx, last, resolver, head)
+		if err != nil || means == nothing {
 			return last, err
 		}
-		lost := lostHead{checkpoint, head.Size}
-		i := last.index(resolver)
-		if last.Count == 0 || i >= 0 && !last.Resolvers[i].Reconciled.IsZero() {
+		if means == rollback {
 			author.Reason = "a resolver saw entries that the change log lacks"
 			return e.begin(tx, last, append(slices.Clip(holders), resolver), author, lost)
 		}
 		found := last
-		if found.lose(lost, e.timestamp()); i < 0 {
+		if found.lose(lost, e.timestamp()); found.index(resolver) < 0 {
 			found.list(resolver)
 		}
 		err = e.record(tx, &found, author, FoundLost, lost)
@@ -198,17 +249,30 @@ func (e *Events) Lost(ctx context.Context, resolver, checkpoint string, author c
 	return err
 }
 
-// counts reports whether a head may be new. It spares the vault a transaction for each repetition.
-func (e *Events) counts(ctx context.Context, checkpoint string) (counts bool, err error) {
+// examine returns a head, and what it means.
+func (e *Events) examine(r kv.Reader, last Restore, resolver string, head Head) (lost lostHead, means verdict, err error) {
+	content, extended, err := e.Log.Extends(r, head.Checkpoint, head.Successions)
+	if errors.Is(err, changelog.ErrForeign) {
+		return lost, nothing, fault.Field("lost_checkpoint", "must be a checkpoint that a key of the vault's log signed").Because(err)
+	}
+	if err != nil || extended {
+		return lost, nothing, err
+	}
+	present, err := last.present(r)
+	lost = lostHead{content, head.Checkpoint}
+	return lost, last.judge(lost, present, resolver), err
+}
+
+// means returns what a head means. It spares the vault a transaction for each repetition.
+func (e *Events) means(ctx context.Context, resolver string, head Head) (means verdict, err error) {
 	err = e.KV.View(ctx, func(r kv.Reader) error {
-		head, extended, err := e.Log.Extends(r, checkpoint)
-		if errors.Is(err, changelog.ErrForeign) {
-			return fault.Field("lost_checkpoint", "must be a checkpoint that a key of the vault's log signed").Because(err)
+		last, err := Load(r)
+		if err == nil {
+			_, means, err = e.examine(r, last, resolver, head)
 		}
-		counts = err == nil && !extended && head.Size > e.Last().LargestLost
 		return err
 	})
-	return counts, err
+	return means, err
 }
 
 // Reconciled records that a resolver has bound again what it needs, since the restore that began an

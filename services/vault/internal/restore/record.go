@@ -40,6 +40,23 @@ func Held(r kv.Reader) error {
 	return last.Held()
 }
 
+// EpochIn returns the present epoch: that of the last restore, or the first of the store.
+func EpochIn(r kv.Reader) (string, error) {
+	last, err := Load(r)
+	if err != nil {
+		return "", err
+	}
+	return last.present(r)
+}
+
+// present returns the epoch of the last restore, or the first one if there was none.
+func (r Restore) present(reader kv.Reader) (string, error) {
+	if r.Epoch != "" {
+		return r.Epoch, nil
+	}
+	return readEpoch(reader)
+}
+
 // Parse decodes a record.
 func Parse(row []byte) (Restore, error) {
 	var m stored.Restore
@@ -49,7 +66,7 @@ func Parse(row []byte) (Restore, error) {
 	r := Restore{
 		Time: kv.TimeOf(m.GetTime()), Epoch: m.GetEpoch(), Reason: m.GetReason(), Checkpoint: m.GetCheckpoint(),
 		Lost: m.GetLost(), LargestLost: m.GetLargestLost(), Count: m.GetRestores(), FirstVersion: m.GetFirstVersion(),
-		Released: kv.TimeOf(m.GetReleased()), LastChange: m.GetLastChange(), Unknown: m.Unknown(),
+		Released: kv.TimeOf(m.GetReleased()), LastChange: m.GetLastChange(), Ended: m.GetEnded(), Unknown: m.Unknown(),
 	}
 	for _, one := range m.GetResolvers() {
 		r.Resolvers = append(r.Resolvers, Resolver{one.GetResolver(), kv.TimeOf(one.GetReconciled())})
@@ -76,7 +93,7 @@ func (e *Events) save(tx kv.Tx, r *Restore, entry changelog.Entry) (err error) {
 func (r Restore) encode() ([]byte, error) {
 	m := &stored.Restore{
 		LastChange: r.LastChange, Time: kv.Nanos(r.Time), Epoch: r.Epoch, Reason: r.Reason, Checkpoint: r.Checkpoint,
-		Lost: r.Lost, LargestLost: r.LargestLost, Restores: r.Count, FirstVersion: r.FirstVersion, Released: kv.Nanos(r.Released),
+		Lost: r.Lost, LargestLost: r.LargestLost, Restores: r.Count, FirstVersion: r.FirstVersion, Released: kv.Nanos(r.Released), Ended: r.Ended,
 	}
 	for _, one := range r.Resolvers {
 		m.Resolvers = append(m.Resolvers, &stored.Reconciliation{Resolver: one.Name, Reconciled: kv.Nanos(one.Reconciled)})
@@ -115,18 +132,14 @@ func readEpoch(r kv.Reader) (string, error) {
 	return m.GetEpoch(), nil
 }
 
-// beginEpoch is readEpoch, and stores an epoch if the store has no epoch.
-func beginEpoch(tx kv.Tx, fresh string) (string, error) {
-	epoch, err := readEpoch(tx)
-	if !errors.Is(err, kv.ErrNotFound) {
-		return epoch, err
-	}
+// beginEpoch stores the first epoch of a store.
+func beginEpoch(tx kv.Tx, fresh string) error {
 	row, err := marshal(&stored.Epoch{Epoch: fresh})
 	if err == nil {
 		err = tx.Put(epochKey(), row)
 	}
 	if err != nil {
-		return "", fmt.Errorf("write epoch: %w", err)
+		return fmt.Errorf("write epoch: %w", err)
 	}
-	return fresh, nil
+	return nil
 }

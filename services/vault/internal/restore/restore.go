@@ -14,11 +14,16 @@
 // # Heads that are lost
 //
 // A resolver that has seen a head of the vault's log reports it if the log does not extend it. The
-// signature shows that it is a head of this vault. No one can tell from a head whether it was signed
-// before or after the last restore, so two rules keep a resolver from holding the vault with heads
-// that it saved: a head counts only if it is larger than all that were known to be lost, and a
-// resolver that has not reconciled yet reports what the last restore lost, which begins no other
-// event. Such a head still raises the numbers of new versions, because that hurts no one.
+// signature shows that it is a head of this vault, and of which epoch. A head of the present epoch was
+// signed after the last restore, so the log has been rolled back since. So it has if the epoch is
+// unknown: the data file is older than the restore that began it. Both are events, whatever the size.
+// A head of an epoch that ended shows only what an event before has lost. It counts if it is larger
+// than all heads that are known to be lost, begins no event, and raises the numbers of new versions.
+// So a resolver cannot hold the vault with heads that it saved.
+//
+// Earlier releases signed heads without an epoch. Such a head counts only if it is larger than all that
+// are known to be lost, and then begins an event unless the resolver has not reconciled since the last
+// one, to which the head then belongs.
 //
 // # Numbers of versions
 //
@@ -55,6 +60,9 @@ const (
 	gap = 1000
 	// maxLost is the maximum number of lost heads that are kept.
 	maxLost = 10
+	// maxEnded is the maximum number of epochs that are kept. Once it is reached, unknown epochs count
+	// as ended.
+	maxEnded = 100
 	// maxResolvers is the maximum number of resolvers that are listed.
 	maxResolvers = 1000
 	// maxFirst limits what a wrong clock can do to the numbers of versions.
@@ -72,6 +80,8 @@ type Restore struct {
 	Lost []string
 	// LargestLost is the number of entries of the largest head that was ever known to be lost.
 	LargestLost uint64
+	// Ended are the epochs that ended, newest first.
+	Ended []string
 	// Count is the number of restores, and of lost heads that were reported after one.
 	Count uint32
 	// FirstVersion is the lowest number of a version that is added to an older secret.

@@ -11,6 +11,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/resource"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // The intervals and sizes of a watch.
@@ -111,7 +112,11 @@ func (s *Store) Watch(ctx context.Context, workspace string, from *Position, sen
 func (s *Store) stateHead(ctx context.Context, at Position, send func(Message) error) (Position, error) {
 	m := Message{Position: at}
 	err := s.kv.View(ctx, func(r kv.Reader) error {
-		head, err := s.log.Checkpoint(r)
+		epoch, err := restore.EpochIn(r)
+		if err != nil {
+			return err
+		}
+		head, err := s.log.CheckpointIn(r, epoch)
 		m.Checkpoint = head.Checkpoint
 		return err
 	})

@@ -2281,7 +2281,9 @@ type Restore struct {
 	FirstVersion uint32            `protobuf:"varint,9,opt,name=first_version,json=firstVersion,proto3" json:"first_version,omitempty"`
 	Resolvers    []*Reconciliation `protobuf:"bytes,10,rep,name=resolvers,proto3" json:"resolvers,omitempty"`
 	// When a super admin released what was held; unset before.
-	Released      int64 `protobuf:"fixed64,11,opt,name=released,proto3" json:"released,omitempty"`
+	Released int64 `protobuf:"fixed64,11,opt,name=released,proto3" json:"released,omitempty"`
+	// The epochs that ended, newest first.
+	Ended         []string `protobuf:"bytes,12,rep,name=ended,proto3" json:"ended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2391,6 +2393,13 @@ func (x *Restore) GetReleased() int64 {
 		return x.Released
 	}
 	return 0
+}
+
+func (x *Restore) GetEnded() []string {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
 }
 
 // A resolver that held bindings when the vault was restored.
@@ -2665,7 +2674,7 @@ const file_vault_records_proto_rawDesc = "" +
 	"\x03key\x18\n" +
 	" \x01(\tR\x03key\"\x1d\n" +
 	"\x05Epoch\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\tR\x05epoch\"\xe7\x02\n" +
+	"\x05epoch\x18\x01 \x01(\tR\x05epoch\"\xfd\x02\n" +
 	"\aRestore\x12\x1f\n" +
 	"\vlast_change\x18\x01 \x01(\x04R\n" +
 	"lastChange\x12\x12\n" +
@@ -2681,7 +2690,8 @@ const file_vault_records_proto_rawDesc = "" +
 	"\rfirst_version\x18\t \x01(\rR\ffirstVersion\x12E\n" +
 	"\tresolvers\x18\n" +
 	" \x03(\v2'.keyward.vault.stored.v1.ReconciliationR\tresolvers\x12\x1a\n" +
-	"\breleased\x18\v \x01(\x10R\breleased\"L\n" +
+	"\breleased\x18\v \x01(\x10R\breleased\x12\x14\n" +
+	"\x05ended\x18\f \x03(\tR\x05ended\"L\n" +
 	"\x0eReconciliation\x12\x1a\n" +
 	"\bresolver\x18\x01 \x01(\tR\bresolver\x12\x1e\n" +
 	"\n" +

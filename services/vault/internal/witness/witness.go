@@ -24,6 +24,7 @@ import (
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
+	"github.com/keyward/keyward/services/vault/internal/restore"
 )
 
 // ReasonMismatch is the reason for a resolver whose log does not extend its last head.
@@ -143,10 +144,15 @@ func (h *Heads) Accept(ctx context.Context, resolver string, author changelog.Au
 	return before, after, nil
 }
 
-// Checkpoint returns the signed head of the vault's log, and the successions of its keys.
+// Checkpoint returns the signed head of the vault's log in the present epoch, and the successions of its
+// keys.
 func (h *Heads) Checkpoint(ctx context.Context) (own changelog.Claim, err error) {
 	err = h.kv.View(ctx, func(r kv.Reader) error {
-		own, err = h.log.Checkpoint(r)
+		epoch, err := restore.EpochIn(r)
+		if err != nil {
+			return err
+		}
+		own, err = h.log.CheckpointIn(r, epoch)
 		return err
 	})
 	return own, err

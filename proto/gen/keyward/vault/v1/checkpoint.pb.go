@@ -73,7 +73,8 @@ func (x *GetCheckpointRequest) GetParent() string {
 type GetCheckpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The signed head of the change log: a C2SP tlog-checkpoint. The checkpoint of an empty log has
-	// the size 0.
+	// the size 0. Its extension line `keyward.dev/epoch`, a space, and the epoch states of which history
+	// the head is.
 	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// The key that verifies the signature, in the form of golang.org/x/mod/sumdb/note. Compare it
 	// with the output of `vault log-key` before you rely on it.
@@ -295,11 +296,16 @@ type WitnessCheckpointRequest struct {
 	// The successions of keys of the caller's log, as in GetCheckpointResponse. At most 1,000.
 	Successions []string `protobuf:"bytes,140,rep,name=successions,proto3" json:"successions,omitempty"`
 	// A signed head of the vault's log that the log does not extend, after a super admin confirmed the
-	// restore at the resolver. If the vault signed it, and does not know it yet to be lost, this is a
-	// restore: see Restore.
+	// restore at the resolver. If the head is of the present epoch, or of one that the vault does not
+	// know, this is a restore: see Restore. A head without an epoch, which earlier releases signed, is one
+	// if it is larger than all that are known to be lost.
 	LostCheckpoint string `protobuf:"bytes,150,opt,name=lost_checkpoint,json=lostCheckpoint,proto3" json:"lost_checkpoint,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The successions of keys with which the lost head came, as in GetCheckpointResponse, if they are not
+	// those of the vault's log: RotateKeyring may have replaced the key in the history that was lost. At
+	// most 1,000.
+	LostSuccessions []string `protobuf:"bytes,160,rep,name=lost_successions,json=lostSuccessions,proto3" json:"lost_successions,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *WitnessCheckpointRequest) Reset() {
@@ -379,6 +385,13 @@ func (x *WitnessCheckpointRequest) GetLostCheckpoint() string {
 		return x.LostCheckpoint
 	}
 	return ""
+}
+
+func (x *WitnessCheckpointRequest) GetLostSuccessions() []string {
+	if x != nil {
+		return x.LostSuccessions
+	}
+	return nil
 }
 
 // The response of WitnessCheckpoint.
@@ -671,7 +684,7 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"\tfrom_size\x18\x02 \x01(\x04R\bfromSize\x12\x1c\n" +
 	"\ato_size\x18\x03 \x01(\x04B\x03\xe0A\x02R\x06toSize\"2\n" +
 	"\x18ProveConsistencyResponse\x12\x16\n" +
-	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"\xd7\x02\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\"\x95\x03\n" +
 	"\x18WitnessCheckpointRequest\x12.\n" +
 	"\x06parent\x18\x01 \x01(\tB\x16\xe0A\x02\xbaH\x10r\x0e\n" +
 	"\fworkspaces/-R\x06parent\x12-\n" +
@@ -683,7 +696,9 @@ const file_keyward_vault_v1_checkpoint_proto_rawDesc = "" +
 	"\x06hashes\x18\x05 \x03(\fB\x0e\xbaH\v\x92\x01\b\x10@\"\x04z\x02h R\x06hashes\x123\n" +
 	"\vsuccessions\x18\x8c\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10\xe8\a\"\x05r\x03\x18\x80 R\vsuccessions\x122\n" +
-	"\x0flost_checkpoint\x18\x96\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x0elostCheckpoint\"M\n" +
+	"\x0flost_checkpoint\x18\x96\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x0elostCheckpoint\x12<\n" +
+	"\x10lost_successions\x18\xa0\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x10\xe8\a\"\x05r\x03\x18\x80 R\x0flostSuccessions\"M\n" +
 	"\x19WitnessCheckpointResponse\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1c\n" +
 	"\twitnessed\x18\x02 \x01(\bR\twitnessed\"\xdf\x01\n" +

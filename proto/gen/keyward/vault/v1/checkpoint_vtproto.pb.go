@@ -264,6 +264,17 @@ func (m *WitnessCheckpointRequest) MarshalToSizedBufferVT(dAtA []byte) (int, err
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.LostSuccessions) > 0 {
+		for iNdEx := len(m.LostSuccessions) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.LostSuccessions[iNdEx])
+			copy(dAtA[i:], m.LostSuccessions[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.LostSuccessions[iNdEx])))
+			i--
+			dAtA[i] = 0xa
+			i--
+			dAtA[i] = 0x82
+		}
+	}
 	if len(m.LostCheckpoint) > 0 {
 		i -= len(m.LostCheckpoint)
 		copy(dAtA[i:], m.LostCheckpoint)
@@ -672,6 +683,12 @@ func (m *WitnessCheckpointRequest) SizeVT() (n int) {
 	l = len(m.LostCheckpoint)
 	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if len(m.LostSuccessions) > 0 {
+		for _, s := range m.LostSuccessions {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
 	}
 	n += len(m.unknownFields)
 	return n
