@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -252,6 +253,7 @@ func (e *Events) Release(ctx context.Context, author changelog.Author) (Restore,
 func (e *Events) change(ctx context.Context, fn func(tx kv.Tx, last Restore) (Restore, error)) (after Restore, err error) {
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	failpoint.Hit(failpoint.RestoreRecording)
 	err = e.KV.Update(ctx, func(tx kv.Tx) error {
 		last, err := Load(tx)
 		if err == nil {
@@ -262,6 +264,7 @@ func (e *Events) change(ctx context.Context, fn func(tx kv.Tx, last Restore) (Re
 	if err != nil {
 		return Restore{}, fmt.Errorf("record restore: %w", err)
 	}
+	failpoint.Hit(failpoint.RestoreRecorded)
 	e.follow(ctx, after)
 	return after, nil
 }
