@@ -126,7 +126,7 @@ func (e *Events) begin(tx kv.Tx, last Restore, holders []string, author changelo
 	for _, name := range slices.Compact(holders) {
 		began.list(name)
 	}
-	began.Lost, began.LargestLost, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Count, last.FirstVersion
+	began.Lost, began.LargestLost, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Count, last.beyond()
 	began.Time = e.timestamp()
 	began.lose(lost, began.Time)
 	err = e.record(tx, &began, author, Restored, lost)
