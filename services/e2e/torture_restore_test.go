@@ -30,7 +30,7 @@ const (
 // A snapshot is the model at the time of a backup of both programs.
 type snapshot struct {
 	secrets   map[*secret]storedSecret
-	keys      map[*endpointOwner][]*secret
+	keys      map[*endpointOwner][]*secret // those that exist
 	endpoints map[*tortured]endpointState
 	rings     map[*ring]ringState
 	heads     map[string]head
@@ -64,7 +64,7 @@ func (s *victims) newSnapshot() *snapshot {
 		made.secrets[x] = storedSecret{x.now, slices.Clone(x.values)}
 	}
 	for _, e := range s.savers {
-		made.keys[e] = slices.Clone(e.keys)
+		made.keys[e] = slices.DeleteFunc(slices.Clone(e.keys), func(k *secret) bool { return !k.now.live })
 		for _, x := range e.endpoints {
 			made.endpoints[x] = x.now
 		}
