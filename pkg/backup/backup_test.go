@@ -345,6 +345,36 @@ func TestRestoreEndsWithItsSteps(t *testing.T) {
 	}
 }
 
+// A restore that was killed leaves its temporary file. The store that gets the name erases it.
+func TestTheRemainsOfAKilledRestoreAreErased(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	o, path := options(t), filepath.Join(t.TempDir(), "store")
+	var temp string
+	o.Mark = func(_ context.Context, path string) error {
+		temp = path
+		return nil
+	}
+	if _, err := backup.Restore(t.Context(), o, bytes.NewReader(write(t, s)), path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(temp, []byte("canary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	remains, err := os.Open(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remains.Close()
+	open(t, path, "vault", keyed(t, "test:1", 1))
+	if content, err := io.ReadAll(remains); err != nil || len(bytes.Trim(content, "\x00")) != 0 {
+		t.Errorf("the temporary file has %q, %v, want zeros", content, err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("the folder has %v, %v, want only the store", left, err)
+	}
+}
+
 func TestDeletedDataIsNotInABackup(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)

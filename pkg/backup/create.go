@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/keyward/keyward/pkg/failpoint"
 )
 
 // Create writes a file that has its name once it is complete and durable, readable by its owner only.
@@ -18,9 +20,11 @@ func Create(path, pattern string, write func(*os.File) error) error {
 	if err := errors.Join(write(file), file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
+	failpoint.Hit(failpoint.BackupComplete)
 	if err := os.Rename(file.Name(), path); err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
+	failpoint.Hit(failpoint.BackupRenamed)
 	return syncPath(folder)
 }
 

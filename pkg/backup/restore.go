@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/keyring"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/pkg/kv/boltkv"
@@ -63,7 +64,8 @@ func Verify(ctx context.Context, o Options, from io.Reader) (found Summary, err 
 // Restore verifies a backup as [Verify] does, and writes it to a new file at path, readable by its
 // owner only. It never replaces a file: the error wraps [fs.ErrExist] if there is one. The file is
 // written under a temporary name, verified, marked, synced, and then linked to its name, so that it is
-// complete whatever happens.
+// complete whatever happens. If the program ends before that, the next one that opens the store at path
+// erases and removes the temporary file.
 func Restore(ctx context.Context, o Options, from io.Reader, path string) (found Summary, err error) {
 	if found, err = o.restore(ctx, from, path); err != nil {
 		return Summary{}, fmt.Errorf("restore %s: %w", path, err)
@@ -77,26 +79,34 @@ func (o Options) restore(ctx context.Context, from io.Reader, path string) (foun
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return Summary{}, err
 	}
-	folder, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+".restore-*")
-	if err != nil {
-		return Summary{}, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	temp := filepath.Join(folder, "store")
+	temp := boltkv.Temp(path)
+	defer func() { err = errors.Join(err, remove(temp)) }()
 	if found, err = o.unpack(ctx, from, temp); err != nil {
 		return Summary{}, err
 	}
+	failpoint.Hit(failpoint.RestoreUnpacked)
 	if o.Mark != nil {
 		err = o.Mark(ctx, temp)
 	}
+	failpoint.Hit(failpoint.RestoreMarked)
 	if err := errors.Join(err, syncPath(temp)); err != nil {
 		return Summary{}, err
 	}
+	failpoint.Hit(failpoint.RestoreSynced)
 	// Unlike a rename, a link never replaces a file.
 	if err := os.Link(temp, path); err != nil {
 		return Summary{}, err
 	}
+	failpoint.Hit(failpoint.RestoreLinked)
 	return found, syncPath(filepath.Dir(path))
+}
+
+// remove removes a file if it exists.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // unpack writes the rows of a backup to a new store, and verifies it.

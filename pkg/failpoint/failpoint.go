@@ -113,6 +113,31 @@ const (
 	UnbindDone
 	// CompareBindings is after a comparison read the bindings, before it reads the endpoints.
 	CompareBindings
+	// CompareComplete is after a comparison in a restored vault, before the vault knows of it.
+	CompareComplete
+	// CompareReported is after the vault knows of it.
+	CompareReported
+
+	// The points of backups and restores.
+
+	// BackupComplete is after a backup is on disk, before it gets its name.
+	BackupComplete
+	// BackupRenamed is after a backup has its name, before the name is on disk.
+	BackupRenamed
+	// BackupPruning is after a scheduled backup, before older ones are removed.
+	BackupPruning
+	// RestoreUnpacked is after the rows of a backup are in a new file, which is verified.
+	RestoreUnpacked
+	// RestoreMarked is after that file says that it was restored, before it is on disk.
+	RestoreMarked
+	// RestoreSynced is after that file is on disk, before it gets its name.
+	RestoreSynced
+	// RestoreLinked is after that file has its name, before the name is on disk.
+	RestoreLinked
+	// RestoreRecording is before the record of a restore changes.
+	RestoreRecording
+	// RestoreRecorded is after the record of a restore is stored, before the vault follows it.
+	RestoreRecorded
 )
 
 // names are the names of the points.
@@ -155,6 +180,17 @@ var names = [...]string{
 	UnbindBegun:           "unbind.begun",
 	UnbindDone:            "unbind.done",
 	CompareBindings:       "compare.bindings",
+	CompareComplete:       "compare.complete",
+	CompareReported:       "compare.reported",
+	BackupComplete:        "backup.complete",
+	BackupRenamed:         "backup.renamed",
+	BackupPruning:         "backup.pruning",
+	RestoreUnpacked:       "restore.unpacked",
+	RestoreMarked:         "restore.marked",
+	RestoreSynced:         "restore.synced",
+	RestoreLinked:         "restore.linked",
+	RestoreRecording:      "restore.recording",
+	RestoreRecorded:       "restore.recorded",
 }
 
 // All returns all points.

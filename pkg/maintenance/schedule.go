@@ -14,6 +14,7 @@ import (
 
 	"github.com/keyward/keyward/pkg/backup"
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/filecheck"
 )
 
@@ -145,6 +146,7 @@ func (b *Backups) scheduled(ctx context.Context, f folder) error {
 			return 0, err
 		}
 		b.Logger.InfoContext(ctx, "wrote a scheduled backup", slog.String("file", f.name(at)), slog.Int64("bytes", size))
+		failpoint.Hit(failpoint.BackupPruning)
 		if err := f.prune(f.name(at)); err != nil {
 			b.Logger.WarnContext(ctx, "cannot remove an old backup", slog.Any("error", err))
 		}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,9 +16,7 @@ func TestCommandsBackUpAndRestore(t *testing.T) {
 	}
 	store("kept")
 	blocks := c.commandsOfPage()
-	here := strings.NewReplacer(
-		"vault.internal:9443", c.vault, "allowlist.internal:9443", c.allowlist, "admin.token", filepath.Join(c.access, "admin.token"),
-		"/var/lib/keyward-vault", c.dir, "backup/", c.dir+"/backup/")
+	here := strings.NewReplacer("/var/lib/keyward-vault", c.dir, "backup/", c.dir+"/backup/")
 	run := func(block string) {
 		t.Helper()
 		for line := range strings.SplitSeq(strings.TrimSpace(here.Replace(block)), "\n") {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,11 +16,6 @@ func TestCommandsRotateTheKeys(t *testing.T) {
 	c := apart(t)
 	c.must(t, owner, http.MethodPost, "/v1/workspaces/demo/secrets?secretId=payments", `{"value":{"text":"`+strings.Repeat("0c3e91", 10)+`aabb"}}`)
 	lines := strings.Split(strings.TrimSpace(c.commandsOfPage()[0]), "\n")
-	here := strings.NewReplacer(
-		"vault.internal:9443", c.vault, "allowlist.internal:9443", c.allowlist, "admin.token", filepath.Join(c.access, "admin.token"))
-	for i := range lines {
-		lines[i] = here.Replace(lines[i])
-	}
 	run := func(line string) string {
 		t.Helper()
 		out, code := c.shell(lines[0] + "\n" + line)

@@ -163,24 +163,31 @@ type writerFunc func([]byte) (int, error)
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // eventually polls until check succeeds, and fails the test if it does not in time.
-func eventually(t testing.TB, within time.Duration, what string, check func(context.Context) error) {
+func eventually(t testing.TB, limit time.Duration, what string, check func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	if err := within(t.Context(), limit, check); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// within polls until check succeeds, and returns its last error if it does not in time.
+func within(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
-			return
+			return nil
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil || last == nil {
 			last = err // the time limit explains nothing
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %v: %v", what, within, last)
+			return fmt.Errorf("not within %v: %w", limit, last)
 		case <-tick.C:
 		}
 	}

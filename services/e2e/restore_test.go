@@ -201,6 +201,7 @@ func (c *constellation) commandsOfPage() (blocks []string) {
 	here := strings.NewReplacer(
 		"/etc/keyward", c.dir, "ca.pem", filepath.Join(c.access, "ca.pem"), "https://keyward.example", c.json,
 		"spiffe://keyward.example", "spiffe://"+apartDomain, "$TOKEN", c.token(c.t, admin),
+		"vault.internal:9443", c.vault, "allowlist.internal:9443", c.allowlist, "admin.token", filepath.Join(c.access, "admin.token"),
 	)
 	for _, b := range readPage(c.t, "docs/operations.md").blocks() {
 		if b.note == "run-by="+c.t.Name() {

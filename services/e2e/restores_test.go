@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -212,19 +210,7 @@ func opens(key string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	raw, err := hex.DecodeString(key)
-	if err != nil {
-		return err
-	}
-	block, err := aes.NewCipher(raw)
-	if err != nil {
-		return err
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return err
-	}
-	_, err = aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
+	_, err = openSealed(key, sealed)
 	return err
 }
 

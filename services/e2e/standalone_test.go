@@ -104,27 +104,32 @@ func openGCM(t testing.TB, body []byte) string {
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		t.Fatalf("the body is not the configured JSON: %v", err)
 	}
-	key, err := hex.DecodeString(aesKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(envelope.EncryptedData) < aead.NonceSize() {
-		t.Fatalf("the body has %d bytes, too few for an IV", len(envelope.EncryptedData))
-	}
-	iv, sealed := envelope.EncryptedData[:aead.NonceSize()], envelope.EncryptedData[aead.NonceSize():]
-	plain, err := aead.Open(nil, iv, sealed, nil)
+	plain, err := openSealed(aesKey, envelope.EncryptedData)
 	if err != nil {
 		t.Fatalf("the body does not decrypt: %v", err)
 	}
-	return string(plain)
+	return plain
+}
+
+// openSealed decrypts what AES-256-GCM sealed under a key in hexadecimal: the IV, the ciphertext, and the tag.
+func openSealed(key string, sealed []byte) (string, error) {
+	raw, err := hex.DecodeString(key)
+	if err != nil {
+		return "", err
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return "", err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return "", err
+	}
+	if len(sealed) < aead.NonceSize() {
+		return "", fmt.Errorf("%d bytes are too few for an IV", len(sealed))
+	}
+	plain, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
+	return string(plain), err
 }
 
 func TestDataSurvivesARestartAndACrash(t *testing.T) {

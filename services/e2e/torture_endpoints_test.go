@@ -4,13 +4,12 @@ package e2e
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -34,6 +33,10 @@ type tortured struct {
 	subject[endpointState]
 	id string
 }
+
+// maxKeys is the maximum number of keys of an owner. Those beyond the first two are created during the load,
+// so that a restored vault may lack them.
+const maxKeys = 4
 
 // An endpointOwner changes endpoints and the keys to which they refer.
 type endpointOwner struct {
@@ -67,6 +70,13 @@ func (e *endpointOwner) work(ctx context.Context) bool {
 	}
 	dice := e.rng.IntN(100)
 	switch {
+	case !key.now.live:
+		return key.create(ctx, &e.owned)
+	case dice < 2 && len(e.keys) < maxKeys:
+		e.keys = append(e.keys, newSecret(e.next()+"-key", true)) // no name is used twice
+		return true
+	case e.lost(endpoint) && dice < 50:
+		return e.update(ctx, endpoint, key)
 	case dice < 10:
 		return key.update(ctx, &e.owned)
 	case dice < 16:
@@ -77,7 +87,7 @@ func (e *endpointOwner) work(ctx context.Context) bool {
 		return e.deleteKey(ctx, key)
 	case !endpoint.now.live:
 		return e.create(ctx, endpoint, key)
-	case endpoint.now.state != allowlistv1.Endpoint_STATE_ACTIVE && dice < 70:
+	case endpoint.now.state != allowlistv1.Endpoint_STATE_ACTIVE && !e.lost(endpoint) && dice < 70:
 		return e.activate(ctx, endpoint)
 	case dice < 50 && endpoint.now.state == allowlistv1.Endpoint_STATE_ACTIVE:
 		return e.exchange(ctx, endpoint)
@@ -88,6 +98,11 @@ func (e *endpointOwner) work(ctx context.Context) bool {
 	default:
 		return e.update(ctx, endpoint, key)
 	}
+}
+
+// lost reports whether an endpoint is off because a restored vault lacks its key.
+func (e *endpointOwner) lost(x *tortured) bool {
+	return x.now.live && !slices.ContainsFunc(e.keys, func(k *secret) bool { return k.name == x.now.secret })
 }
 
 // message returns an endpoint that refers to a secret.
@@ -217,24 +232,7 @@ func openWith(key string, message []byte) (string, error) {
 	if err := json.Unmarshal(message, &envelope); err != nil {
 		return "", err
 	}
-	body := envelope.Data
-	raw, err := hex.DecodeString(key)
-	if err != nil {
-		return "", err
-	}
-	block, err := aes.NewCipher(raw)
-	if err != nil {
-		return "", err
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return "", err
-	}
-	if len(body) < aead.NonceSize() {
-		return "", errors.New("too short")
-	}
-	plain, err := aead.Open(nil, body[:aead.NonceSize()], body[aead.NonceSize():], nil)
-	return string(plain), err
+	return openSealed(key, envelope.Data)
 }
 
 // inspect compares the keys and endpoints with the model, and uses each active endpoint.
@@ -254,7 +252,11 @@ func (e *endpointOwner) inspect(ctx context.Context, _ int) {
 			e.s.t.Errorf("observe %s: %v", x.name, err)
 			return
 		}
-		if x.see(&e.owned, seen); x.now.state != allowlistv1.Endpoint_STATE_ACTIVE {
+		x.see(&e.owned, seen)
+		if e.lost(x) {
+			e.inspectLost(ctx, x)
+		}
+		if x.now.state != allowlistv1.Endpoint_STATE_ACTIVE {
 			continue
 		}
 		// The allowlist needs a moment to reach a vault that was restarted.
@@ -265,6 +267,18 @@ func (e *endpointOwner) inspect(ctx context.Context, _ int) {
 		if err != nil {
 			e.s.t.Errorf("use %s: %v", x.name, err)
 		}
+	}
+}
+
+// inspectLost checks that an endpoint whose key is gone says so, and refuses messages with a reason.
+func (e *endpointOwner) inspectLost(ctx context.Context, x *tortured) {
+	got, err := e.s.owned.allowlist.GetEndpoint(ctx, &allowlistv1.GetEndpointRequest{Name: x.name})
+	if because := got.GetEndpoint().GetStateReason(); err != nil || !strings.Contains(because, "no longer exists") {
+		e.s.t.Errorf("%s, whose key is gone, is off because %q, %v", x.name, because, err)
+	}
+	_, err = e.s.sender.Encrypt(ctx, &allowlistv1.EncryptRequest{Name: x.name, Body: []byte("lost")})
+	if status.Code(err) != codes.FailedPrecondition || reasonOf(err) == "" {
+		e.s.t.Errorf("Encrypt for %s, whose key is gone = %v, want FailedPrecondition with a reason", x.name, err)
 	}
 }
 
@@ -286,14 +300,7 @@ func (e *endpointOwner) observe(ctx context.Context, x *tortured) (seen endpoint
 
 // inspectBindings checks that each reference is bound, and if exactly, that nothing else is bound.
 func (s *victims) inspectBindings(ctx context.Context, exactly bool) {
-	want := make(map[string]int)
-	for _, e := range s.savers {
-		for _, x := range e.endpoints {
-			if x.now.live {
-				want[x.now.secret+" "+x.name] = 1
-			}
-		}
-	}
+	want := s.references()
 	err := within(ctx, 30*time.Second, func(ctx context.Context) error {
 		bound, err := s.bindings(ctx)
 		if err != nil {
@@ -304,16 +311,27 @@ func (s *victims) inspectBindings(ctx context.Context, exactly bool) {
 				s.t.Errorf("the reference %s is not bound", reference)
 			}
 		}
-		for reference, n := range bound {
-			if exactly && n != want[reference] {
-				return fmt.Errorf("%s is bound %d times, want %d", reference, n, want[reference])
-			}
+		if exactly && !maps.Equal(bound, want) {
+			return fmt.Errorf("bound are %v, want %v", bound, want)
 		}
 		return nil
 	})
 	if err != nil {
 		s.t.Errorf("bindings: %v", err)
 	}
+}
+
+// references returns the references of all endpoints that need a binding.
+func (s *victims) references() map[string]int {
+	found := make(map[string]int)
+	for _, e := range s.savers {
+		for _, x := range e.endpoints {
+			if x.now.live && !e.lost(x) {
+				found[x.now.secret+" "+x.name] = 1
+			}
+		}
+	}
+	return found
 }
 
 // bindings counts the bindings of each secret for each referrer.
@@ -342,8 +360,11 @@ func (s *victims) inspectNames(ctx context.Context) {
 		}
 	}
 	for _, e := range s.savers {
-		for i, x := range e.endpoints {
-			known[x.name], known[e.keys[i].name] = x.now.live, true
+		for _, x := range e.endpoints {
+			known[x.name] = x.now.live
+		}
+		for _, key := range e.keys {
+			known[key.name] = key.now.live
 		}
 	}
 	secrets, err := s.super.vault.ListSecrets(ctx, &vaultv1.ListSecretsRequest{Parent: demo, PageSize: 1000, ShowDeleted: true})

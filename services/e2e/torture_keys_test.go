@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -32,53 +33,52 @@ type ringState struct {
 	destroyed string
 }
 
+// A keyringClient is a client of the KeyringService of either program.
+type keyringClient interface {
+	GetKeyring(context.Context, *keyringv1.GetKeyringRequest, ...grpc.CallOption) (*keyringv1.GetKeyringResponse, error)
+	RotateKeyring(context.Context, *keyringv1.RotateKeyringRequest, ...grpc.CallOption) (*keyringv1.RotateKeyringResponse, error)
+	DestroyKey(context.Context, *keyringv1.DestroyKeyRequest, ...grpc.CallOption) (*keyringv1.DestroyKeyResponse, error)
+}
+
+// A maintenanceClient is a client of the MaintenanceService of either program.
+type maintenanceClient interface {
+	PurgeDeletedData(context.Context, *maintenancev1.PurgeDeletedDataRequest, ...grpc.CallOption) (*maintenancev1.PurgeDeletedDataResponse, error)
+	Backup(context.Context, *maintenancev1.BackupRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[maintenancev1.BackupResponse], error)
+}
+
 // A ring is the keyring of a service.
 type ring struct {
 	subject[ringState]
-	get     func(context.Context) (*keyringv1.Keyring, error)
-	rotate  func(ctx context.Context, request string) error
-	destroy func(ctx context.Context, key string) error
+	client keyringClient
+}
+
+func (r *ring) get(ctx context.Context) (*keyringv1.Keyring, error) {
+	got, err := r.client.GetKeyring(ctx, &keyringv1.GetKeyringRequest{Parent: everything})
+	return got.GetKeyring(), err
+}
+
+func (r *ring) rotate(ctx context.Context, request string) error {
+	_, err := r.client.RotateKeyring(ctx, &keyringv1.RotateKeyringRequest{Parent: everything, RequestId: request})
+	return err
+}
+
+func (r *ring) destroy(ctx context.Context, key string) error {
+	_, err := r.client.DestroyKey(ctx, &keyringv1.DestroyKeyRequest{Parent: everything, KeyId: key, Reason: "a test"})
+	return err
 }
 
 // A keyOwner changes the keyrings of both services.
 type keyOwner struct {
 	owned
-	rings []*ring
+	rings []*ring // of the vault and of the allowlist
 }
 
 // look creates the rings with their first state.
 func (k *keyOwner) look(ctx context.Context) {
-	vault, allowlist := k.s.vaultKeys, k.s.allowlistKeys
-	get := &keyringv1.GetKeyringRequest{Parent: everything}
-	rotate := func(id string) *keyringv1.RotateKeyringRequest {
-		return &keyringv1.RotateKeyringRequest{Parent: everything, RequestId: id}
+	k.rings = []*ring{
+		{subject[ringState]{name: "the vault's keyring"}, k.s.vaultKeys},
+		{subject[ringState]{name: "the allowlist's keyring"}, k.s.allowlistKeys},
 	}
-	destroy := func(key string) *keyringv1.DestroyKeyRequest {
-		return &keyringv1.DestroyKeyRequest{Parent: everything, KeyId: key, Reason: "a test"}
-	}
-	k.rings = []*ring{{
-		subject: subject[ringState]{name: "the vault's keyring"},
-		get: func(ctx context.Context) (*keyringv1.Keyring, error) {
-			got, err := vault.GetKeyring(ctx, get)
-			return got.GetKeyring(), err
-		},
-		rotate:  func(ctx context.Context, id string) error { _, err := vault.RotateKeyring(ctx, rotate(id)); return err },
-		destroy: func(ctx context.Context, key string) error { _, err := vault.DestroyKey(ctx, destroy(key)); return err },
-	}, {
-		subject: subject[ringState]{name: "the allowlist's keyring"},
-		get: func(ctx context.Context) (*keyringv1.Keyring, error) {
-			got, err := allowlist.GetKeyring(ctx, get)
-			return got.GetKeyring(), err
-		},
-		rotate: func(ctx context.Context, id string) error {
-			_, err := allowlist.RotateKeyring(ctx, rotate(id))
-			return err
-		},
-		destroy: func(ctx context.Context, key string) error {
-			_, err := allowlist.DestroyKey(ctx, destroy(key))
-			return err
-		},
-	}}
 	for _, r := range k.rings {
 		got, err := r.get(ctx)
 		if err != nil {
@@ -127,25 +127,20 @@ func (k *keyOwner) work(ctx context.Context) bool {
 
 // maintain erases deleted data, and reads a backup to its end.
 func (k *keyOwner) maintain(ctx context.Context) {
-	_, err := k.s.vaultCare.PurgeDeletedData(ctx, &maintenancev1.PurgeDeletedDataRequest{Parent: everything})
-	k.maintained("PurgeDeletedData of the vault", err)
-	_, err = k.s.allowlistCare.PurgeDeletedData(ctx, &maintenancev1.PurgeDeletedDataRequest{Parent: everything})
-	k.maintained("PurgeDeletedData of the allowlist", err)
-	backup, err := k.s.vaultCare.Backup(ctx, &maintenancev1.BackupRequest{Parent: everything})
-	for err == nil {
-		_, err = backup.Recv()
+	for _, name := range mortals {
+		_, err := k.s.care[name].PurgeDeletedData(ctx, &maintenancev1.PurgeDeletedDataRequest{Parent: everything})
+		k.maintained("PurgeDeletedData of the "+name, err)
 	}
-	if errors.Is(err, io.EOF) {
-		err = nil
+	if err := k.s.backUp(ctx, "vault", io.Discard); reasonOf(err) != "RATE_LIMITED" { // a scheduled one may run
+		k.maintained("Backup of the vault", err)
 	}
-	k.maintained("Backup of the vault", err)
 }
 
 // maintained checks the result of an operation that changes nothing for callers.
 func (k *keyOwner) maintained(what string, err error) {
 	k.s.trace.add("%s = %v", what, err)
 	switch status.Code(err) {
-	case codes.OK, codes.Unimplemented, codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Aborted:
+	case codes.OK, codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Aborted:
 	default:
 		k.s.t.Errorf("%s = %v", what, err)
 	}
@@ -205,13 +200,6 @@ type head struct {
 	key  string
 }
 
-func (h *head) orNew() *head {
-	if h == nil {
-		return &head{}
-	}
-	return h
-}
-
 // A checkpoint is the answer of GetCheckpoint of a service.
 type checkpoint interface {
 	GetCheckpoint() string
@@ -250,7 +238,14 @@ func openHead(answer checkpoint) (head, error) {
 	if err != nil {
 		return head{}, err
 	}
-	lines := strings.Split(opened.Text, "\n")
+	h, err := parseHead(opened.Text)
+	h.key = answer.GetVerifierKey()
+	return h, err
+}
+
+// parseHead reads a checkpoint, without its signature.
+func parseHead(text string) (head, error) {
+	lines := strings.Split(text, "\n")
 	if len(lines) < 3 {
 		return head{}, errors.New("malformed checkpoint")
 	}
@@ -258,8 +253,8 @@ func openHead(answer checkpoint) (head, error) {
 	if err != nil {
 		return head{}, err
 	}
+	h := head{size: size}
 	hash, err := base64.StdEncoding.DecodeString(lines[2])
-	h := head{size: size, key: answer.GetVerifierKey()}
 	copy(h.hash[:], hash)
 	return h, err
 }

@@ -40,8 +40,8 @@ type subject[M any] struct {
 	pending *change
 }
 
-// owned is the part that all owners share. An owner changes its subjects. It belongs to the load while that runs, and to the harness between two
-// rounds.
+// owned is the part that all owners share. An owner changes its subjects. It belongs to the load while that
+// runs, and to the harness between two rounds.
 type owned struct {
 	s   *victims
 	rng *rand.Rand
@@ -199,7 +199,6 @@ func (s *victims) inspect(round int) {
 	}
 	all.Go(func() { s.keys.inspect(ctx) })
 	for _, name := range mortals {
-		s.heads[name] = s.heads[name].orNew()
 		all.Go(func() { s.follow(ctx, name, s.heads[name]) })
 	}
 	all.Wait()

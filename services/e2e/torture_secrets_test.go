@@ -17,14 +17,27 @@ import (
 
 const demo = "workspaces/demo"
 
-// A secretState is what callers see of a secret. Versions are never removed, so the number of a version
-// is its index plus one.
+// A secretState is what callers see of a secret. Versions are never removed.
 type secretState struct {
 	live, deleted bool
 	current       uint32
-	versions      []vaultv1.VersionState
+	versions      []version
 	// changes is the number of entries in its history, including earlier incarnations of its name.
 	changes int
+}
+
+// A version of a secret. The number is 0 until it is known.
+type version struct {
+	number uint32
+	state  vaultv1.VersionState
+}
+
+// last returns the number of the last version, or 0.
+func (m secretState) last() uint32 {
+	if len(m.versions) == 0 {
+		return 0
+	}
+	return m.versions[len(m.versions)-1].number
 }
 
 func (m secretState) with(edit func(*secretState)) secretState {
@@ -39,8 +52,11 @@ type secret struct {
 	subject[secretState]
 	id    string
 	isKey bool
-	// values are the values of the present incarnation, by version.
+	// values are the values of the versions of the present incarnation.
 	values []string
+	// restored is the last version in the backup that was last restored, or 0. The next one has a number
+	// that the model does not know, from least on.
+	restored, least uint32
 }
 
 func newSecret(id string, isKey bool) *secret {
@@ -65,9 +81,9 @@ func newValue() string {
 // create stores the first version.
 func (x *secret) create(ctx context.Context, o *owned) bool {
 	value := newValue()
-	x.values = []string{value}
+	x.values, x.restored = []string{value}, 0
 	next := x.now.with(func(m *secretState) {
-		m.live, m.current, m.versions = true, 1, []vaultv1.VersionState{vaultv1.VersionState_VERSION_STATE_ENABLED}
+		m.live, m.current, m.versions = true, 1, []version{{1, vaultv1.VersionState_VERSION_STATE_ENABLED}}
 	})
 	return apply(ctx, o, &x.subject, next, change{what: "CreateSecret", send: func(ctx context.Context, id string) error {
 		_, err := o.s.owned.vault.CreateSecret(ctx, &vaultv1.CreateSecretRequest{Parent: demo, SecretId: x.id, Secret: x.message(value), RequestId: id})
@@ -75,34 +91,51 @@ func (x *secret) create(ctx context.Context, o *owned) bool {
 	}})
 }
 
-// update adds a version, whose number must be the next one.
+// update adds a version, whose number must be the next one, unless it is the first after a restore.
 func (x *secret) update(ctx context.Context, o *owned) bool {
 	value := newValue()
-	number := uint32(len(x.now.versions)) + 1
-	x.values = append(x.values[:number-1], value)
+	x.values = append(x.values[:len(x.now.versions)], value)
 	next := x.now.with(func(m *secretState) {
-		m.current, m.versions = number, append(m.versions, vaultv1.VersionState_VERSION_STATE_ENABLED)
+		if m.current = m.last() + 1; m.last() == x.restored {
+			m.current = 0
+		}
+		m.versions = append(m.versions, version{m.current, vaultv1.VersionState_VERSION_STATE_ENABLED})
 	})
 	return apply(ctx, o, &x.subject, next, change{what: "UpdateSecret", send: func(ctx context.Context, id string) error {
 		got, err := o.s.owned.vault.UpdateSecret(ctx, &vaultv1.UpdateSecretRequest{Secret: x.message(value), RequestId: id})
-		if latest := got.GetSecret().GetLatestVersion(); err == nil && latest != number {
-			o.s.t.Errorf("UpdateSecret(%s) returns version %d, want %d", x.name, latest, number)
+		if err != nil {
+			return err
 		}
-		return err
+		x.learn(o, got.GetSecret().GetLatestVersion())
+		if latest, want := got.GetSecret().GetLatestVersion(), x.maybe.last(); latest != want {
+			o.s.t.Errorf("UpdateSecret(%s) returns version %d, want %d", x.name, latest, want)
+		}
+		return nil
 	}})
+}
+
+// learn completes the expected state with the number of a version that was added after a restore.
+func (x *secret) learn(o *owned, number uint32) {
+	if len(x.maybe.versions) == 0 || x.maybe.last() != 0 {
+		return
+	}
+	if number < x.least {
+		o.s.t.Errorf("%s gets version %d after a restore, want at least %d", x.name, number, x.least)
+	}
+	x.maybe.current, x.maybe.versions[len(x.maybe.versions)-1].number = number, number
 }
 
 // changeVersion disables, enables, destroys, or restores a version, or adds one if it cannot.
 func (x *secret) changeVersion(ctx context.Context, o *owned) bool {
-	number := uint32(o.rng.IntN(len(x.now.versions)) + 1)
-	if x.isKey && number+3 > x.now.current { // endpoints need them
+	i := o.rng.IntN(len(x.now.versions))
+	if x.isKey && i+4 > len(x.now.versions) { // endpoints need them
 		return x.update(ctx, o)
 	}
+	number, state := x.now.versions[i].number, x.now.versions[i].state
 	name := fmt.Sprintf("%s/versions/%d", x.name, number)
 	vault := o.s.owned.vault
-	state := x.now.versions[number-1]
 	set := func(to vaultv1.VersionState) secretState {
-		return x.now.with(func(m *secretState) { m.versions[number-1] = to })
+		return x.now.with(func(m *secretState) { m.versions[i].state = to })
 	}
 	switch {
 	case state == vaultv1.VersionState_VERSION_STATE_DISABLED:
@@ -186,8 +219,11 @@ func (x *secret) observe(ctx context.Context, o *owned) (seen secretState, err e
 	if err != nil {
 		return seen, err
 	}
-	for _, version := range slices.Backward(versions.GetVersions()) {
-		seen.versions = append(seen.versions, version.GetState())
+	for _, v := range slices.Backward(versions.GetVersions()) {
+		seen.versions = append(seen.versions, version{v.GetVersion(), v.GetState()})
+	}
+	if x.pending != nil && len(seen.versions) == len(x.maybe.versions) {
+		x.learn(o, seen.last())
 	}
 	return seen, nil
 }
@@ -248,13 +284,13 @@ func (w *secretOwner) resolve(ctx context.Context, x *secret, round int) (err er
 			err = fmt.Errorf("unbind: %w", failed)
 		}
 	}()
-	for i, state := range x.now.versions {
-		got, err := w.s.checker.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{Name: x.name, Uid: bound.GetBinding().GetUid(), Version: uint32(i + 1)})
-		if (err == nil) != (state == vaultv1.VersionState_VERSION_STATE_ENABLED) {
-			return fmt.Errorf("version %d, %v: %w", i+1, state, err)
+	for i, v := range x.now.versions {
+		got, err := w.s.checker.ResolveSecret(ctx, &vaultv1.ResolveSecretRequest{Name: x.name, Uid: bound.GetBinding().GetUid(), Version: v.number})
+		if (err == nil) != (v.state == vaultv1.VersionState_VERSION_STATE_ENABLED) {
+			return fmt.Errorf("version %d, %v: %w", v.number, v.state, err)
 		}
 		if err == nil && string(got.GetValue()) != x.values[i] {
-			return fmt.Errorf("version %d has another value than stored", i+1)
+			return fmt.Errorf("version %d has another value than stored", v.number)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -62,6 +61,9 @@ type torture struct {
 	reached map[string]int // processes that reached a point
 	killed  map[string]int // processes that ended at a point
 	states  map[string]int // of files after killed upgrades
+	// restores counts restores, lost the endpoints that these switched off, and verified the scheduled backups
+	// that were verified.
+	restores, lost, verified int
 }
 
 func (r *torture) goesOn() bool {
@@ -123,6 +125,7 @@ func (r *torture) report() string {
 	took := time.Since(r.begin)
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %d rounds in %v, %.0f an hour\n", r.seed, r.rounds, took.Round(time.Second), float64(r.rounds)/took.Hours())
+	fmt.Fprintf(&b, "%d restores, which switched %d endpoints off; %d scheduled backups verified\n", r.restores, r.lost, r.verified)
 	fmt.Fprintf(&b, "files after killed upgrades: %v\n", r.states)
 	fmt.Fprintf(&b, "%-24s %8s %8s\n", "failpoint", "reached", "killed")
 	for _, p := range failpoint.All() {
@@ -182,27 +185,4 @@ func (o *trace) last(n int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return strings.Join(o.lines[max(0, len(o.lines)-n):], "\n")
-}
-
-// within repeats a check until it succeeds, for things that take a moment after a restart.
-func within(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	var last error
-	for {
-		err := check(ctx)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not within %v: %w", limit, last)
-		case <-tick.C:
-		}
-	}
 }

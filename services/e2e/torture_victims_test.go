@@ -78,6 +78,17 @@ var (
 		"vault":     {{failpoint.StorePrepared, 2}, {failpoint.StoreCommitted, 2}, {failpoint.StoreReauthenticated, 1}, {failpoint.RetirementDue, 1}, {failpoint.RetirementStored, 1}, {failpoint.RewrapStepped, 1}},
 		"allowlist": {{failpoint.StorePrepared, 2}, {failpoint.StoreCommitted, 2}, {failpoint.UnbindBegun, 1}, {failpoint.UnbindDone, 1}, {failpoint.CompareBindings, 1}},
 	}
+	scheduledPoints = []failpoint.Point{failpoint.BackupComplete, failpoint.BackupRenamed, failpoint.BackupPruning}
+	// restorePoints are hit by the command restore, the last ones only by that of the vault.
+	restorePoints = map[string][]failpoint.Point{
+		"vault":     {failpoint.RestoreUnpacked, failpoint.RestoreMarked, failpoint.RestoreSynced, failpoint.RestoreLinked, failpoint.RestoreRecording, failpoint.RestoreRecorded, failpoint.StoreCommitted},
+		"allowlist": {failpoint.RestoreUnpacked, failpoint.RestoreMarked, failpoint.RestoreSynced, failpoint.RestoreLinked},
+	}
+	// agreeTargets are hit while a restored program and the other one agree again.
+	agreeTargets = map[string][]target{
+		"vault":     {{failpoint.RestoreRecording, 2}, {failpoint.RestoreRecorded, 2}, {failpoint.StoreCommitted, 4}},
+		"allowlist": {{failpoint.CompareBindings, 1}, {failpoint.CompareComplete, 1}, {failpoint.CompareReported, 1}, {failpoint.StoreCommitted, 4}},
+	}
 	compactPoints = []failpoint.Point{failpoint.CompactCopied, failpoint.CompactRenamed, failpoint.CompactErasing}
 	createPoints  = []failpoint.Point{failpoint.StoreCreated, failpoint.StoreLinked}
 	upgradePoints = []failpoint.Point{failpoint.UpgradeFilling, failpoint.UpgradeFilled, failpoint.UpgradeKept, failpoint.UpgradeRenamed}
@@ -96,8 +107,8 @@ type victims struct {
 	}
 	vaultKeys     vaultv1.KeyringServiceClient
 	allowlistKeys allowlistv1.KeyringServiceClient
-	vaultCare     vaultv1.MaintenanceServiceClient
-	allowlistCare allowlistv1.MaintenanceServiceClient
+	restores      vaultv1.MaintenanceServiceClient
+	care          map[string]maintenanceClient
 	sender        allowlistv1.AllowlistServiceClient
 	checker       vaultv1.VaultServiceClient
 
@@ -110,6 +121,7 @@ type victims struct {
 	savers  []*endpointOwner
 	keys    *keyOwner
 	heads   map[string]*head
+	back    *snapshot // the backups that are restored next
 }
 
 // newVictims writes the configurations of two programs, and starts none.
@@ -125,13 +137,18 @@ func newVictims(t *testing.T, run *torture, dir string, number uint64) *victims 
 	check(t, localid.WriteCertificate(s.path("checker-client.crt"), s.path("checker-client.key"), workload))
 	s.reconfigureFile("policy.yaml", fmt.Sprintf("  - {spiffe_id: \"spiffe://%s/checker\", role: resolver, workspaces: [\"*\"]}\n", apartDomain))
 	s.reconfigureFile("vault.yaml", "delete_grace: 24h\n")
+	for _, name := range mortals {
+		check(t, os.Mkdir(s.backups(name), 0o700))
+		s.reconfigureFile(name+".yaml", fmt.Sprintf("backup: {folder: %s, every: 10m, keep: %d}\n", s.backups(name), keptBackups))
+	}
 	waits := grpc.WaitForReady(true)
 	vault, allowlist := s.dial(t, s.vault, owner, waits), s.dial(t, s.allowlist, owner, waits)
 	s.owned.vault, s.owned.allowlist = vaultv1.NewVaultServiceClient(vault), allowlistv1.NewAllowlistServiceClient(allowlist)
 	vault, allowlist = s.dial(t, s.vault, admin, waits), s.dial(t, s.allowlist, admin, waits)
 	s.super.vault, s.super.allowlist = vaultv1.NewVaultServiceClient(vault), allowlistv1.NewAllowlistServiceClient(allowlist)
 	s.vaultKeys, s.allowlistKeys = vaultv1.NewKeyringServiceClient(vault), allowlistv1.NewKeyringServiceClient(allowlist)
-	s.vaultCare, s.allowlistCare = vaultv1.NewMaintenanceServiceClient(vault), allowlistv1.NewMaintenanceServiceClient(allowlist)
+	s.restores = vaultv1.NewMaintenanceServiceClient(vault)
+	s.care = map[string]maintenanceClient{"vault": s.restores, "allowlist": allowlistv1.NewMaintenanceServiceClient(allowlist)}
 	s.sender = allowlistv1.NewAllowlistServiceClient(s.dial(t, s.allowlist, sender, waits))
 	s.checker = s.asResolver("checker", waits)
 	return s
@@ -153,7 +170,7 @@ func (s *victims) begin() {
 	s.awaitReady()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.cancel = cancel
-	s.heads = map[string]*head{}
+	s.heads = map[string]*head{"vault": {}, "allowlist": {}}
 	s.hold()
 	s.populate(ctx)
 	s.inspect(0)
@@ -169,6 +186,7 @@ func (s *victims) end() {
 	s.inspect(0)
 	for _, name := range mortals {
 		s.running[name].stop()
+		s.verifyBackups(name)
 	}
 }
 
@@ -218,6 +236,7 @@ func (s *victims) round(n int) {
 	}()
 	for _, name := range victims {
 		s.compact(name)
+		s.backUpOnSchedule(name)
 		if s.rng.IntN(5) == 0 {
 			at := pick(s.rng, startTargets[name])
 			s.plan(name, fmt.Sprintf("%s %d", at.Point, 1+s.rng.IntN(at.hits)))
@@ -228,6 +247,13 @@ func (s *victims) round(n int) {
 	<-drained
 	s.settle()
 	s.inspect(n)
+	switch n % restoreEvery {
+	case 1:
+		s.back = s.newSnapshot()
+	case 4:
+		s.restore(s.back)
+		s.inspect(n)
+	}
 }
 
 // lifetime returns how long the programs live if they do not reach the point.

@@ -3,6 +3,7 @@ package boltkv
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -67,6 +68,10 @@ func (it *iterator) nextStored(into []byte) (pair kv.Pair, err error) {
 
 // ErrRows means that rows are not those of a snapshot: malformed, or not in the order of the keys.
 var ErrRows = errors.New("the rows are not those of a store")
+
+// Temp returns a new name for a temporary file next to the store at path. Opening the store erases and
+// removes such a file, unless it is another name of the store or locked.
+func Temp(path string) string { return path + tempInfix + rand.Text() }
 
 // Write writes the rows of a snapshot to a new file at path, which must not exist, and syncs it. If it
 // fails, the file may remain. It does not verify the rows, which takes the secrets of their store.

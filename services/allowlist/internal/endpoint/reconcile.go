@@ -104,9 +104,11 @@ func (r *Registry) reconcile(ctx context.Context, report func(Discrepancy)) erro
 	if err := errors.Join(err, r.reconcileEndpoints(ctx, seen, report)); err != nil || !began.Pending {
 		return err
 	}
+	failpoint.Hit(failpoint.CompareComplete)
 	if err := r.vault.ReportReconciliation(ctx, began.ID); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.CompareReported)
 	r.logger.InfoContext(ctx, "all that the endpoints need is bound in the restored vault, or reported as lost")
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyward/keyward/pkg/changelog"
+	"github.com/keyward/keyward/pkg/failpoint"
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 )
@@ -166,7 +167,7 @@ func (e *Events) begin(tx kv.Tx, last Restore, holders []string, author changelo
 	for _, name := range slices.Compact(holders) {
 		began.list(name)
 	}
-	began.Lost, began.LargestLost, began.Ended, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Ended, last.Count, last.FirstVersion
+	began.Lost, began.LargestLost, began.Ended, began.Count, began.FirstVersion = last.Lost, last.LargestLost, last.Ended, last.Count, last.beyond()
 	before, err := last.present(tx)
 	if err != nil {
 		return last, err
@@ -316,6 +317,7 @@ func (e *Events) Release(ctx context.Context, author changelog.Author) (Restore,
 func (e *Events) change(ctx context.Context, fn func(tx kv.Tx, last Restore) (Restore, error)) (after Restore, err error) {
 	e.changing.Lock()
 	defer e.changing.Unlock()
+	failpoint.Hit(failpoint.RestoreRecording)
 	err = e.KV.Update(ctx, func(tx kv.Tx) error {
 		last, err := Load(tx)
 		if err == nil {
@@ -326,6 +328,7 @@ func (e *Events) change(ctx context.Context, fn func(tx kv.Tx, last Restore) (Re
 	if err != nil {
 		return Restore{}, fmt.Errorf("record restore: %w", err)
 	}
+	failpoint.Hit(failpoint.RestoreRecorded)
 	e.follow(ctx, after)
 	return after, nil
 }

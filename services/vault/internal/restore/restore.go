@@ -31,7 +31,8 @@
 // in the data file would then repeat itself. So the lowest number of the next version comes from the
 // clock: the number of minutes since 2026. Two restores of one backup therefore assign different
 // numbers, unless a secret got more than one version a minute on average in between. The number is
-// at least 1,000 above the last one in any case, for clocks that are wrong.
+// at least 1,000 above the last one in any case, for clocks that are wrong, and above the lowest one of the
+// restore before, if the backup knows that.
 package restore
 
 import (
@@ -133,6 +134,15 @@ func (r Restore) Next(last, count uint32) uint32 {
 		return last + 1
 	}
 	return max(last+gap+1, r.FirstVersion)
+}
+
+// beyond returns a number above those of the versions since a restore. A backup from between the restore and
+// the first of them knows the restore, and not the versions.
+func (r Restore) beyond() uint32 {
+	if r.Count == 0 {
+		return 0
+	}
+	return min(r.FirstVersion+gap, maxFirst)
 }
 
 // firstVersion returns the lowest number of versions after a restore at a time.

@@ -85,6 +85,25 @@ func TestTwoRestoresOfOneBackupAssignDifferentNumbers(t *testing.T) {
 	}
 }
 
+// The backup is from after the first restore, and from before the first version since.
+func TestARestoreSoonAfterAnotherAssignsDifferentNumbers(t *testing.T) {
+	t.Parallel()
+	events, _, end := open(t, nil, start)
+	first := begin(t, events)
+	backup := end()
+	events, _, end = open(t, backup, start.Add(time.Second))
+	second := begin(t, events)
+	end()
+	const last, versions = 7, 50
+	largest := first.Next(last, 0)
+	for range versions {
+		largest = first.Next(largest, first.Count)
+	}
+	if number := second.Next(last, 0); number <= largest {
+		t.Errorf("the second restore goes on with version %d, and the first one assigned numbers up to %d", number, largest)
+	}
+}
+
 func TestNumbersGoOnWithAnyClock(t *testing.T) {
 	t.Parallel()
 	for name, now := range map[string]time.Time{
