@@ -18,7 +18,7 @@ import (
 // secrets. The error wraps [ErrNewer], or [ErrMalformed] for anything but the exact form that a [Writer]
 // writes: another order, a name twice, a line too many, or hashes that are not those of the signed head.
 func Read(from io.Reader, sizes ...uint64) (*Inventory, error) {
-	buffered := bufio.NewReaderSize(from, maxLine)
+	buffered := bufio.NewReader(from)
 	first, err := readLine(buffered)
 	if err != nil {
 		return nil, err
@@ -48,15 +48,19 @@ func Read(from io.Reader, sizes ...uint64) (*Inventory, error) {
 }
 
 // readLine returns a line with its end.
-func readLine(from *bufio.Reader) ([]byte, error) {
-	text, err := from.ReadSlice('\n')
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
-		return nil, ErrMalformed
-	case err != nil:
-		return nil, fmt.Errorf("read inventory: %w", err)
+func readLine(from *bufio.Reader) (text []byte, err error) {
+	for {
+		part, err := from.ReadSlice('\n')
+		text = append(text, part...)
+		switch {
+		case len(text) > maxLine, errors.Is(err, io.EOF):
+			return nil, ErrMalformed
+		case err == nil:
+			return text, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("read inventory: %w", err)
+		}
 	}
-	return text, nil
 }
 
 // A reader is the state of a reading.

@@ -133,51 +133,43 @@ func (f foresight) endpoint(e Endpoint) {
 	}
 	seen := make(map[Prospect]bool)
 	for _, ref := range e.References {
-		p := f.reference(e, ref)
-		if p.Reason == "" || seen[p] {
-			continue
-		}
-		seen[p] = true
-		f.report(p)
+		f.reference(e, ref, func(reason, because string, breaks bool) {
+			p := Prospect{Reason: reason, Secret: ref.Secret, Referrer: e.Name.String(), Because: because, Breaks: breaks}
+			if !seen[p] {
+				seen[p] = true
+				f.report(p)
+			}
+		})
 	}
 }
 
-// reference returns the prospect of a reference, without a reason if there is none.
-func (f foresight) reference(e Endpoint, ref Reference) Prospect {
-	p := Prospect{Secret: ref.Secret, Referrer: e.Name.String()}
-	lost := func(because string) Prospect {
-		p.Reason, p.Because, p.Breaks = string(SwitchedOff), because, true
-		return p
-	}
+// reference reports what would happen because of a reference.
+func (f foresight) reference(e Endpoint, ref Reference, report func(reason, because string, breaks bool)) {
 	secret := f.vault.Secrets[ref.Secret]
 	switch {
 	case secret == nil:
-		return lost("the secret does not exist")
+		report(string(SwitchedOff), "the secret does not exist", true)
+		return
 	case secret.UID != ref.UID:
-		return lost("the name belongs to another secret, which was stored later or earlier")
+		report(string(SwitchedOff), "the name belongs to another secret, which was stored before or after it", true)
+		return
 	}
-	number, pinned := secret.Current, ref.Version != 0
-	if pinned {
-		number = ref.Version
+	number, which := secret.Current, fmt.Sprintf("the current version, %d,", secret.Current)
+	if ref.Version != 0 {
+		number, which = ref.Version, fmt.Sprintf("version %d", ref.Version)
 	}
 	version, exists := secret.Versions[number]
-	which := fmt.Sprintf("the current version, %d,", number)
-	if pinned {
-		which = fmt.Sprintf("version %d", number)
-	}
 	switch {
 	case !exists:
-		return lost(which + " does not exist")
-	case pinned && ref.VersionUID != "" && version.UID != "" && version.UID != ref.VersionUID:
-		return lost(which + " is another one with the same number")
+		report(string(SwitchedOff), which+" does not exist", true)
+	case ref.VersionUID != "" && version.UID != "" && version.UID != ref.VersionUID:
+		report(string(SwitchedOff), which+" is another one with the same number", true)
 	case version.State == inventory.Disabled:
-		p.Reason, p.Because = string(vaultclient.ReasonVersionDisabled), which+" is disabled"
-		p.Breaks = e.State == Active
+		report(string(vaultclient.ReasonVersionDisabled), which+" is disabled", e.State == Active)
 	case version.State == inventory.Destroyed:
-		p.Reason, p.Because = string(vaultclient.ReasonVersionDestroyed), which+" is destroyed"
-		p.Breaks = e.State == Active
-	case !f.held[grant{ref.Secret, ref.UID, e.Operation}]:
-		p.Reason, p.Because = string(BoundAgain), "the binding does not exist"
+		report(string(vaultclient.ReasonVersionDestroyed), which+" is destroyed", e.State == Active)
 	}
-	return p
+	if !f.held[grant{ref.Secret, ref.UID, e.Operation}] {
+		report(string(BoundAgain), "the binding does not exist", false)
+	}
 }
