@@ -73,7 +73,7 @@ func newPair(t *testing.T) *pair {
 	p.Disable(t, off, 1)
 	created(t, p.Kit, "kept", allowlisttest.Draft(key))
 	created(t, p.Kit, "deleted", allowlisttest.Draft(key))
-	p.Kit.AcceptVault(t) // verifies the newest head
+	p.AcceptVault(t) // verifies the newest head
 	p.before.vault, p.before.allowlist = p.copies(t)
 
 	p.Owner.Delete(t, "deleted")
@@ -88,7 +88,7 @@ func newPair(t *testing.T) *pair {
 	created(t, p.Kit, "late", allowlisttest.Draft(p.Secret(t, "late")))
 	created(t, p.Kit, "reborn", allowlisttest.Draft(again))
 	created(t, p.Kit, "disabled", allowlisttest.Draft(off))
-	p.Kit.AcceptVault(t)
+	p.AcceptVault(t)
 	p.after.vault, p.after.allowlist = p.copies(t)
 	return p
 }

@@ -56,8 +56,10 @@ func Foresee(r kv.Reader, own *changelog.Log, holder string, vault *inventory.In
 	then, extended, err := own.Extends(r, theirs.Checkpoint)
 	switch {
 	case errors.Is(err, changelog.ErrForeign):
-		found = append(found, Prospect{ReasonMismatch,
-			"no key of the allowlist's log signed the head that the vault has verified: the allowlist's file is from before a rotation of its keys, or of another allowlist"})
+		found = append(found, Prospect{
+			ReasonMismatch,
+			"no key of the allowlist's log signed the head that the vault has verified: the allowlist's file is from before a rotation of its keys, or of another allowlist",
+		})
 	case err != nil:
 		return nil, err
 	case !extended && size < then.Size:

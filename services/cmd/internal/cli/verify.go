@@ -61,7 +61,9 @@ type Use[C any] struct {
 	Do func(cfg C, path string, verified verify.Store) error
 }
 
-func (u Use[C]) flag(cmd *cobra.Command, path *string) { cmd.Flags().StringVar(path, u.Flag, "", u.Help) }
+func (u Use[C]) flag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, u.Flag, "", u.Help)
+}
 
 // of returns the use with the file at path, or nil without a path.
 func (u Use[C]) of(cfg C, path string) func(verify.Store) error {
