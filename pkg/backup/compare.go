@@ -8,10 +8,10 @@ import (
 )
 
 // Compare returns an [Options.Check] that verifies the rows of a service as [verify.Opened] does, and
-// fails if they differ from what the service stored. The report receives each difference.
-func Compare(s verify.Service, report func(verify.Difference)) func(ctx context.Context, restored Source) error {
+// fails if they differ from what the service stored. Report of the options receives each difference.
+func Compare(s verify.Service, o verify.Options) func(ctx context.Context, restored Source) error {
 	return func(ctx context.Context, restored Source) error {
-		result, err := verify.Opened(ctx, s, restored.Store, restored.Keys, verify.Options{Report: report})
+		result, err := verify.Opened(ctx, s, restored.Store, restored.Keys, o)
 		if err == nil && result.Differences > 0 {
 			err = fmt.Errorf("the backup differs in %d places from what the program stored", result.Differences)
 		}

@@ -25,7 +25,8 @@ type Options struct {
 	Service string
 	// Providers are those of the key-encryption key.
 	Providers keyring.Providers
-	// Check examines the restored store further. Optional.
+	// Check verifies the rows and the change log of the restored store in place of [Verify], which then
+	// compares only the head. Optional.
 	Check func(ctx context.Context, restored Source) error
 	// Mark changes the restored store, which is closed, before it gets its name. Only Restore calls it.
 	// Optional.
@@ -48,7 +49,8 @@ type Summary struct {
 //
 // The error wraps [ErrForeign], [ErrNewer] or [ErrDamaged] for a file that is not a whole backup of the
 // service, [keyring.ErrWrongKey] without the key-encryption key, and [kv.ErrCorrupt] or
-// [changelog.ErrTampered] for a backup of a store that was changed by something other than the service.
+// [changelog.ErrTampered] for a backup of a store that was changed by something other than the service;
+// with Check, it is the error of Check.
 func Verify(ctx context.Context, o Options, from io.Reader) (found Summary, err error) {
 	folder, err := os.MkdirTemp("", "keyward-backup-*")
 	if err != nil {
@@ -101,7 +103,7 @@ func (o Options) restore(ctx context.Context, from io.Reader, path string) (foun
 	return found, syncPath(filepath.Dir(path))
 }
 
-// remove removes a file if it exists.
+// remove removes a file, unless the program that opened the restored one did.
 func remove(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -184,30 +186,35 @@ func (o Options) examine(ctx context.Context, h Header, path string) (head chang
 	}
 	store.Attach(changelog.Name, log)
 	restored := Source{Service: o.Service, Store: store, Keys: keys, Log: log}
-	if head, err = restored.verify(ctx, h); err != nil {
+	check := o.Check
+	if check == nil {
+		check = verifyAll
+	}
+	if err := check(ctx, restored); err != nil {
 		return changelog.Checkpoint{}, err
 	}
-	if o.Check != nil {
-		err = o.Check(ctx, restored)
-	}
-	return head, err
+	return restored.compareHead(ctx, h)
 }
 
-// verify verifies all rows and the change log, whose head must be that of the header.
-func (s Source) verify(ctx context.Context, h Header) (changelog.Checkpoint, error) {
-	head, err := changelog.OpenCheckpoint(h.Checkpoint, h.LogKey)
-	if err != nil {
-		return changelog.Checkpoint{}, err
-	}
-	return head, s.Store.View(ctx, func(r kv.Reader) error {
+// verifyAll verifies the MAC of each row, and the change log.
+func verifyAll(ctx context.Context, s Source) error {
+	return s.Store.View(ctx, func(r kv.Reader) error {
 		for _, err := range kv.All(r, kv.Range{}) {
 			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}
 		}
-		if err := s.Log.Verify(r); err != nil {
-			return err
-		}
+		return s.Log.Verify(r)
+	})
+}
+
+// compareHead fails unless the head of the change log is that of the header.
+func (s Source) compareHead(ctx context.Context, h Header) (changelog.Checkpoint, error) {
+	head, err := changelog.OpenCheckpoint(h.Checkpoint, h.LogKey)
+	if err != nil {
+		return changelog.Checkpoint{}, err
+	}
+	return head, s.Store.View(ctx, func(r kv.Reader) error {
 		stored, err := s.Log.Head(r)
 		if err != nil {
 			return err

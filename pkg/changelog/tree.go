@@ -22,11 +22,13 @@ type tree struct {
 
 // add extends the tree by a leaf and returns the completed hashes: that of the leaf, and that of
 // each subtree that ends with it, from the bottom up.
-func (t *tree) add(leaf []byte) ([]tlog.Hash, error) {
+func (t *tree) add(leaf []byte) ([]tlog.Hash, error) { return t.addHash(tlog.RecordHash(leaf)) }
+
+// addHash is add for the hash of a leaf.
+func (t *tree) addHash(hash tlog.Hash) ([]tlog.Hash, error) {
 	if t.size >= maxSize {
 		return nil, errors.New("change log: full")
 	}
-	hash := tlog.RecordHash(leaf)
 	hashes := []tlog.Hash{hash}
 	// Join subtrees of equal size at the edge. The sizes of the subtrees at the edge are the bits of
 	// the size, the smallest at the end.

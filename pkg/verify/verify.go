@@ -69,12 +69,13 @@ type Service struct {
 	Check func(Store) error
 }
 
-// A Store is what [Service.Check] checks.
+// A Store is what [Service.Check] checks, and [Options.Use] uses.
 type Store struct {
 	kv.Reader
 
 	Context context.Context //nolint:containedctx // lasts as long as one call
 	Keys    *keyring.Keyring
+	Log     *changelog.Log
 	// Values means to decrypt all values.
 	Values bool
 	Report func(Difference)
@@ -93,6 +94,9 @@ type Options struct {
 	SkipValues bool
 	// Report receives each difference, in the order in which they are found. Required.
 	Report func(Difference)
+	// Use reads the verified store, in the state that was verified. It is not called if anything differs.
+	// Optional.
+	Use func(Store) error
 }
 
 // A Result says what a verification examined.
@@ -198,9 +202,13 @@ func (v *verification) verify(ctx context.Context, store kv.Store, keys *keyring
 		if err := v.heads(r, log); err != nil {
 			return err
 		}
-		return v.Check(Store{
-			Reader: r, Context: ctx, Keys: keys, Values: !v.SkipValues, Report: v.report, Result: &v.result,
-		})
+		verified := Store{
+			Reader: r, Context: ctx, Keys: keys, Log: log, Values: !v.SkipValues, Report: v.report, Result: &v.result,
+		}
+		if err := v.Check(verified); err != nil || v.Use == nil || v.result.Differences > 0 {
+			return err
+		}
+		return v.Use(verified)
 	})
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/keyward/keyward/pkg/verify"
 )
 
-// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It verifies the rows as [Verify] does,
-// too. The report receives each difference. It does not use the data file.
-func VerifyBackup(ctx context.Context, cfg Config, from io.Reader, report func(verify.Difference)) (backup.Summary, error) {
+// VerifyBackup verifies a backup of an allowlist; see [backup.Verify]. It verifies the rows as [Verify] does.
+// Report of the options receives each difference. It does not use the data file.
+func VerifyBackup(ctx context.Context, cfg Config, from io.Reader, options verify.Options) (backup.Summary, error) {
 	o, err := backupOptions(cfg)
 	if err != nil {
 		return backup.Summary{}, err
 	}
-	o.Check = backup.Compare(verifiable, report)
+	o.Check = backup.Compare(verifiable, options)
 	return backup.Verify(ctx, o, from)
 }
 

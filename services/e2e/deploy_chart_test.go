@@ -83,6 +83,9 @@ type pod struct {
 		Secret *struct {
 			DefaultMode int `yaml:"defaultMode"`
 		}
+		PersistentVolumeClaim struct {
+			ClaimName string `yaml:"claimName"`
+		} `yaml:"persistentVolumeClaim"`
 	}
 }
 
@@ -177,7 +180,7 @@ func (p pod) confined() error {
 			errs = append(errs, fmt.Errorf("container %s has no limits: %+v", c.Name, c.Resources))
 		}
 		for _, m := range c.VolumeMounts {
-			if !m.ReadOnly && m.Name != "data" {
+			if !m.ReadOnly && m.Name != "data" && m.Name != "backup" {
 				errs = append(errs, fmt.Errorf("container %s may write to %s", c.Name, m.MountPath))
 			}
 		}
@@ -233,6 +236,31 @@ func TestDeployChartAnnotatesServiceAccounts(t *testing.T) {
 	}
 	if accounts != 3 {
 		t.Errorf("the chart has %d service accounts, want 3", accounts)
+	}
+}
+
+// TestDeployChartMountsAVolumeForBackups checks that a program has a folder for backups if and only if a claim is
+// named, and that this is not the disk with the data.
+func TestDeployChartMountsAVolumeForBackups(t *testing.T) {
+	for values, want := range map[string]bool{"full": true, "minimal": false} {
+		for _, o := range render(t, chart+"/ci/"+values+"-values.yaml") {
+			if o.Kind != "StatefulSet" {
+				continue
+			}
+			p, mounted := o.Spec.Template.Spec, false
+			for _, m := range p.Containers[0].VolumeMounts {
+				mounted = mounted || m.Name == "backup" && m.MountPath == "/var/lib/keyward-backup"
+			}
+			claim := ""
+			for _, v := range p.Volumes {
+				if v.Name == "backup" {
+					claim = v.PersistentVolumeClaim.ClaimName
+				}
+			}
+			if mounted != want || (claim != "") != want || strings.HasSuffix(claim, "-data") {
+				t.Errorf("%s: %s mounts a volume for backups: %v, from the claim %q, want %v", values, o.Metadata.Name, mounted, claim, want)
+			}
+		}
 	}
 }
 
@@ -346,7 +374,7 @@ func TestDeployChartWritesConfigurationsThatAreAccepted(t *testing.T) {
 						t.Errorf("%s: %s is refused: %v\n%s", values, file, err, text)
 					}
 					for _, path := range paths(t, text) {
-						if !slices.ContainsFunc(mounts[program], func(m string) bool { return strings.HasPrefix(path, m) }) {
+						if !slices.ContainsFunc(mounts[program], func(m string) bool { return strings.HasPrefix(path+"/", m) }) {
 							t.Errorf("%s: %s names %s, which is in no volume", values, file, path)
 						}
 					}
@@ -386,6 +414,9 @@ func TestDeployChartSaysWhatIsMissing(t *testing.T) {
 		"gateway.client.existingSecret=": "gateway.client.existingSecret is required",
 		"vault.replicas=2":               "replicas",
 		"vault.persist.size=1Gi":         "persist",
+		"vault.backup.folder=/backup":    "folder",
+		"vault.backup.keep=0":            "backup/keep",
+		"allowlist.backup.every=daily":   "backup/every",
 		"log.level=loud":                 "log/level",
 	}
 	for _, setting := range slices.Sorted(maps.Keys(cases)) {

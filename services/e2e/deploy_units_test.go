@@ -65,15 +65,21 @@ func TestDeployUnitsAndExamplesAgree(t *testing.T) {
 		for _, line := range []string{
 			"store: /var/lib/keyward-" + name + "/" + name + ".db\n",
 			"key_file: /run/credentials/keyward-" + name + ".service/" + name + ".kek\n",
+			"\n# backup: {folder: /var/lib/keyward-" + name + "/backup, ",
 		} {
 			if !strings.Contains(string(example), line) {
 				t.Errorf("examples/%s.yaml lacks %q, which is the path in the unit", name, line)
 			}
 		}
-		for _, line := range []string{"\nStateDirectory=keyward-" + name + "\n", "\nLoadCredential=" + name + ".kek:"} {
+		for _, line := range []string{"\nStateDirectory=keyward-" + name + " keyward-" + name + "/backup\n", "\nStateDirectoryMode=0700\n", "\nLoadCredential=" + name + ".kek:"} {
 			if !strings.Contains(string(unit), line) {
 				t.Errorf("the unit of %s lacks %q", name, line)
 			}
+		}
+		path := filepath.Join(t.TempDir(), name+".yaml")
+		check(t, os.WriteFile(path, []byte(strings.Replace(string(example), "\n# backup:", "\nbackup:", 1)), 0o600))
+		if _, err := try(t, imageRoot(t, name)+"/keyward", "check", "--config", path); err != nil {
+			t.Errorf("examples/%s.yaml is refused with the line for backups: %v", name, err)
 		}
 	}
 }

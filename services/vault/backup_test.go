@@ -70,8 +70,8 @@ func TestRestoredVaultHasTheSecretsAndKnowsOfIt(t *testing.T) {
 	}
 	k.Owner.Create(t, "later", &vaultv1.Secret{})
 
-	report := func(f verify.Difference) { t.Errorf("the backup differs: %v", f) }
-	found, err := vault.VerifyBackup(t.Context(), k.Config, bytes.NewReader(file), report)
+	options := verify.Options{Report: func(f verify.Difference) { t.Errorf("the backup differs: %v", f) }}
+	found, err := vault.VerifyBackup(t.Context(), k.Config, bytes.NewReader(file), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestRestoredVaultHasTheSecretsAndKnowsOfIt(t *testing.T) {
 	if err := vault.CreateKey(other.Keys.KeyFile); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.VerifyBackup(t.Context(), other, bytes.NewReader(file), report); !errors.Is(err, keyring.ErrWrongKey) {
+	if _, err := vault.VerifyBackup(t.Context(), other, bytes.NewReader(file), options); !errors.Is(err, keyring.ErrWrongKey) {
 		t.Errorf("VerifyBackup with another key file = %v, want %v", err, keyring.ErrWrongKey)
 	}
 

@@ -39,20 +39,20 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey),
+	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore, vaultInventory), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
 		reconcileCommand(),
 		cli.Keyring(allowlistv1.NewKeyringServiceClient),
 		cli.Backup(allowlistv1.NewMaintenanceServiceClient),
-		cli.VerifyBackup(verifyBackup), cli.Restore(restore, false),
+		cli.VerifyBackup(verifyBackup, vaultInventory), cli.Restore(restore, false),
 		cli.Purge(allowlistv1.NewMaintenanceServiceClient))
 	cli.Main("allowlist", "Serves the allowlist: registers partners' endpoints, and encrypts and decrypts their messages", commands...)
 }
 
 func compact(ctx context.Context, cfg config) error { return allowlist.Compact(ctx, cfg.Allowlist) }
 
-func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Difference)) (backup.Summary, error) {
-	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file, report)
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, options verify.Options) (backup.Summary, error) {
+	return allowlist.VerifyBackup(ctx, cfg.Allowlist, file, options)
 }
 
 func restore(ctx context.Context, cfg config, file io.Reader, _ string) (backup.Summary, error) {

@@ -35,10 +35,10 @@ func (c config) CheckFiles(r *filecheck.Report) {
 }
 
 func main() {
-	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore), cli.LogKey(logKey), sealCommand(),
+	commands := append(cli.Serve(serve), cli.CreateKey(vault.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore, inventory), cli.LogKey(logKey), sealCommand(),
 		cli.VaultKeyring(vaultv1.NewKeyringServiceClient),
 		cli.Backup(vaultv1.NewMaintenanceServiceClient),
-		cli.VerifyBackup(verifyBackup), cli.Restore(restore, true), cli.Restored(),
+		cli.VerifyBackup(verifyBackup, inventory), cli.Restore(restore, true), cli.Restored(),
 		cli.Purge(vaultv1.NewMaintenanceServiceClient))
 	cli.Main("vault", "Serves the vault: stores secrets whose values are write-only", commands...)
 }
@@ -49,8 +49,17 @@ func upgradeStore(ctx context.Context, cfg config, options upgrade.Options) (upg
 	return vault.Upgrade(ctx, cfg.Vault, options)
 }
 
-func verifyBackup(ctx context.Context, cfg config, file io.Reader, report func(verify.Difference)) (backup.Summary, error) {
-	return vault.VerifyBackup(ctx, cfg.Vault, file, report)
+func verifyBackup(ctx context.Context, cfg config, file io.Reader, options verify.Options) (backup.Summary, error) {
+	return vault.VerifyBackup(ctx, cfg.Vault, file, options)
+}
+
+// inventory writes the inventory of the verified rows to a new file.
+var inventory = cli.Use[config]{
+	Flag: "inventory",
+	Help: "new file for the inventory of the vault, without values, for --vault-inventory of the allowlist's verify and verify-backup",
+	Do: func(_ config, path string, verified verify.Store) error {
+		return cli.CreateNew(path, func(file *os.File) error { return vault.WriteInventory(verified, file) })
+	},
 }
 
 func restore(ctx context.Context, cfg config, file io.Reader, reason string) (backup.Summary, error) {

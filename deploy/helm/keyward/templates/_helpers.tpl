@@ -63,6 +63,11 @@ log: {level: {{ .root.Values.log.level }}}
 traces: {{- toYaml . | nindent 2 }}
 {{- end }}
 store: {{ printf "/var/lib/keyward/%s.db" .service }}
+{{- with (index .root.Values .service).backup }}
+{{- if .existingClaim }}
+backup: {folder: /var/lib/keyward-backup, every: {{ .every }}, keep: {{ .keep }}}
+{{- end }}
+{{- end }}
 {{- with (index .root.Values .service).key }}
 {{- if .provider }}
 key_provider: {{ .provider | quote }}

@@ -105,20 +105,27 @@ func (r *Registry) needed(ctx context.Context, secret string, b vaultclient.Bind
 	needed := false
 	err = r.kv.View(ctx, func(reader kv.Reader) error {
 		e, err := r.lookUp(reader, name)
-		if err != nil {
-			return err
+		if err == nil {
+			needed, err = neededBy(reader, e, grant{secret, b.UID, b.Operation})
 		}
-		needed = e != nil && e.Operation == b.Operation && e.SecretUID(secret) == b.UID
-		for _, key := range []kv.Key{intentKey(b.Operation), unbindKey(b.Operation)} {
-			if _, err := reader.Get(key); err == nil {
-				needed = true
-			} else if !errors.Is(err, kv.ErrNotFound) {
-				return fmt.Errorf("read intent or unbinding: %w", err)
-			}
-		}
-		return nil
+		return err
 	})
 	return needed, err
+}
+
+// neededBy is [Registry.needed] for the referrer, which is nil if it does not exist.
+func neededBy(reader kv.Reader, e *Endpoint, bound grant) (bool, error) {
+	if e != nil && e.Operation == bound.operation && e.SecretUID(bound.secret) == bound.uid {
+		return true, nil
+	}
+	for _, key := range []kv.Key{intentKey(bound.operation), unbindKey(bound.operation)} {
+		if _, err := reader.Get(key); err == nil {
+			return true, nil
+		} else if !errors.Is(err, kv.ErrNotFound) {
+			return false, fmt.Errorf("read intent or unbinding: %w", err)
+		}
+	}
+	return false, nil
 }
 
 // forget removes a secret without bindings from the list to reconcile, unless a new intent is

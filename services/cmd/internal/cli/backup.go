@@ -44,25 +44,33 @@ The file opens with the key-encryption key of the program's keyring. Keep that k
 
 // receiveBackup writes a backup to a new file, and prints its size and its head.
 func receiveBackup(ctx context.Context, from BackupClient, path string, out io.Writer) error {
-	if err := absent(path); err != nil {
-		return err
-	}
 	var size int64
 	var header backup.Header
-	err := backup.Create(path, "."+filepath.Base(path)+"-*.partial", func(file *os.File) (err error) {
+	err := CreateNew(path, func(file *os.File) (err error) {
 		if size, err = receive(ctx, from, file); err != nil {
 			return err
 		}
-		if header, err = headerOf(file); err != nil {
-			return err
-		}
-		return errors.Join(file.Sync(), absent(path)) // in this order, because a sync may take long
+		header, err = headerOf(file)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "wrote %s: %d bytes, head of the change log:\n%s", path, size, header.Checkpoint)
 	return err
+}
+
+// CreateNew writes a file as [backup.Create] does, unless there is one.
+func CreateNew(path string, write func(*os.File) error) error {
+	if err := absent(path); err != nil {
+		return err
+	}
+	return backup.Create(path, "."+filepath.Base(path)+"-*.partial", func(file *os.File) error {
+		if err := write(file); err != nil {
+			return err
+		}
+		return errors.Join(file.Sync(), absent(path)) // in this order, because a sync may take long
+	})
 }
 
 // receive writes a backup to a file.
@@ -105,14 +113,17 @@ func absent(path string) error {
 }
 
 // VerifyBackup returns the command `verify-backup`, which reads all of a backup.
-func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, func(verify.Difference)) (backup.Summary, error)) *cobra.Command {
-	return ofFile("verify-backup FILE", "Verify a backup: each byte, each row, and the change log", func(ctx context.Context, cfg C, file io.Reader) error {
-		found, err := run(ctx, cfg, file, printDifference)
+func VerifyBackup[C Checker](run func(context.Context, C, io.Reader, verify.Options) (backup.Summary, error), use Use[C]) *cobra.Command {
+	var with string
+	cmd := ofFile("verify-backup FILE", "Verify a backup: each byte, each row, and the change log", func(ctx context.Context, cfg C, file io.Reader) error {
+		found, err := run(ctx, cfg, file, verify.Options{Report: printDifference, Use: use.of(cfg, with)})
 		if err != nil {
 			return err
 		}
 		return printSummary("verified", found)
 	})
+	use.flag(cmd, &with)
+	return cmd
 }
 
 // Restore returns the command `restore`, which writes the data file of a backup. If it asks for a

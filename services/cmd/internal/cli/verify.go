@@ -19,13 +19,13 @@ import (
 func printDifference(d verify.Difference) { _, _ = fmt.Fprintln(os.Stdout, d) }
 
 // Verify returns the command `verify`, which verifies the data file of a stopped program.
-func Verify[C Checker](run func(context.Context, C, verify.Options) (verify.Result, error)) *cobra.Command {
+func Verify[C Checker](run func(context.Context, C, verify.Options) (verify.Result, error), use Use[C]) *cobra.Command {
 	var witnessed, kept []string
-	var into string
+	var into, with string
 	values := true
 	cmd := Configured("verify", "Verify the data file of a stopped program, and print everything that differs from what the program stored",
 		func(ctx context.Context, cfg C) error {
-			options := verify.Options{SkipValues: !values, Report: printDifference}
+			options := verify.Options{SkipValues: !values, Report: printDifference, Use: use.of(cfg, with)}
 			for _, path := range slices.Concat(witnessed, kept) {
 				head, err := readHead(path)
 				if err != nil {
@@ -48,7 +48,29 @@ func Verify[C Checker](run func(context.Context, C, verify.Options) (verify.Resu
 	cmd.Flags().StringArrayVar(&kept, "checkpoint", nil, "the same as --witness, for a checkpoint that you keep")
 	cmd.Flags().StringVar(&into, "heads", "", "existing directory in which to write the last verified checkpoint of each other program, as NAME.checkpoint, for its verify --witness")
 	cmd.Flags().BoolVar(&values, "values", true, "decrypt each value")
+	use.flag(cmd, &with)
 	return cmd
+}
+
+// A Use is what `verify` and `verify-backup` do with the rows that they verified, if a flag names a file for
+// it.
+type Use[C any] struct {
+	// Flag and Help are the name and the help of the flag.
+	Flag, Help string
+	// Do uses the rows, and the file at path.
+	Do func(cfg C, path string, verified verify.Store) error
+}
+
+func (u Use[C]) flag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, u.Flag, "", u.Help)
+}
+
+// of returns the use with the file at path, or nil without a path.
+func (u Use[C]) of(cfg C, path string) func(verify.Store) error {
+	if path == "" {
+		return nil
+	}
+	return func(verified verify.Store) error { return u.Do(cfg, path, verified) }
 }
 
 // conclude prints what was verified, and fails if anything differs.
