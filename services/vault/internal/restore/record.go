@@ -40,6 +40,12 @@ func Held(r kv.Reader) error {
 	return last.Held()
 }
 
+// Pending reports whether changes are held.
+func Pending(r kv.Reader) (bool, error) {
+	last, err := Load(r)
+	return last.Pending(), err
+}
+
 // Parse decodes a record.
 func Parse(row []byte) (Restore, error) {
 	var m stored.Restore

@@ -211,3 +211,39 @@ func TestNothingIsPurgedWhileChangesAreHeld(t *testing.T) {
 		t.Error("a deleted secret is not purged after the hold")
 	}
 }
+
+// The time of the purge may have passed since the backup, and an endpoint needs the secret.
+func TestASecretWhosePurgeIsHeldCanBeBroughtBack(t *testing.T) {
+	t.Parallel()
+	f := graced(t)
+	f.create(t, "bound", "b")
+	if err := f.bindFor(t, "bound", "op", gcm); err != nil {
+		t.Fatal(err)
+	}
+	needed := f.create(t, "needed", "v")
+	f.bind(t, "needed", "bank", "op")
+	late := f.create(t, "late", "w")
+	purge := f.delete(t, "needed", true)
+	f.delete(t, "late", false)
+	f.beginRestore(t)
+	f.restart(t, 2*grace)
+	if got := f.get(t, "needed"); got.UID != needed.UID || got.DeletedAt.IsZero() || !got.PurgeAt.Equal(purge) {
+		t.Errorf("Get = a secret deleted at %v and purged at %v, want a deleted secret with the time of its purge, %v", got.DeletedAt, got.PurgeAt, purge)
+	}
+	q := secret.Query{Workspace: "acme", ShowDeleted: true, Page: secret.Page{Limit: 10}}
+	if list, _, err := f.List(t.Context(), q); err != nil || len(list) != 3 {
+		t.Errorf("List returns %d secrets, %v, want 3", len(list), err)
+	}
+	if back := f.undelete(t, "needed"); back.UID != needed.UID || !back.DeletedAt.IsZero() || back.References != 0 {
+		t.Errorf("Undelete = %+v", back)
+	}
+	f.wantStated(t, "undeleted", needed)
+	f.Close() // nothing is purged from now on
+	f.release(t)
+	if _, err := f.Undelete(t.Context(), secret.Call{}, late.Name); !fault.Is(err, secret.NotFound) || f.exists(t, "late") {
+		t.Errorf("Undelete after the hold = %v, want %s, as for Get", err, secret.NotFound)
+	}
+	if err := f.LookAtDeleted(t.Context()); err != nil || !f.exists(t, "needed") || f.hasRow(t, "late") {
+		t.Errorf("after the hold, the secret that was brought back is purged, or the other is not: %v", err)
+	}
+}
