@@ -127,10 +127,7 @@ func purgeTime(r kv.Reader, name Name, uid string) (time.Time, error) {
 
 // purge removes a deleted secret for good.
 func (s *Store) purge(tx *writes, call Call, sec Secret, now time.Time) error {
-	if err := s.accountRemoved(tx, sec); err != nil {
-		return err
-	}
-	if err := remove(tx, sec); err != nil {
+	if err := s.remove(tx, sec); err != nil {
 		return err
 	}
 	if err := forgetDeleted(tx, sec); err != nil {
