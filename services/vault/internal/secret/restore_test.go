@@ -119,7 +119,7 @@ func TestAnEventThatCommitsBeforeAChangeHoldsIt(t *testing.T) {
 			return err
 		},
 		"Restore of a version with fewer hosts": func(ctx context.Context) error {
-			_, err := f.Store.Restore(ctx, secret.Call{}, first("tokens"), "")
+			_, err := f.Restore(ctx, secret.Call{}, first("tokens"), "")
 			return err
 		},
 	} {
