@@ -20,9 +20,9 @@ type maintenanceService struct {
 }
 
 // newBackups returns the backups of a data file, and the operations on it.
-func (v *Vault) newBackups(cfg Config, source backup.Source, logger *slog.Logger, now func() time.Time) {
+func (v *Vault) newBackups(cfg Config, source backup.Source, logger *slog.Logger) {
 	v.backups = maintenance.NewBackups(maintenance.Config{
-		Source: source, Path: cfg.Store, Schedule: cfg.Backup, Logger: logger, Now: now,
+		Source: source, Path: cfg.Store, Schedule: cfg.Backup, Logger: logger, Now: time.Now,
 		Report: func(ctx context.Context, err error) error { return v.alarm.Report(ctx, audit.InBackground, err) },
 	})
 	v.maintenance = maintenance.NewServer(maintenance.Operations{

@@ -166,7 +166,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger) (*Vault, error) 
 	}
 	v := &Vault{db: store, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger), stop: func() {}}
 	v.store = v.alarm.Watch(store)
-	if err := v.assemble(ctx, cfg, store, keys, logger); err != nil {
+	if err := v.assemble(ctx, cfg, keys, logger); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return v, nil
@@ -192,18 +192,18 @@ func openStore(ctx context.Context, cfg Config) (*boltkv.DB, *keyring.Keyring, e
 }
 
 // assemble completes the vault over an open store.
-func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys *keyring.Keyring, logger *slog.Logger) error {
+func (v *Vault) assemble(ctx context.Context, cfg Config, keys *keyring.Keyring, logger *slog.Logger) error {
 	log, err := changelog.New(keys.LogSeeds(), purpose, time.Now)
 	if err != nil {
 		return fmt.Errorf("open change log: %w", err)
 	}
-	store.Attach(changelog.Name, log)
+	v.db.Attach(changelog.Name, log)
 	pages, err := page.NewSealer(keys.Derive("page tokens"), time.Now)
 	if err != nil {
 		return fmt.Errorf("prepare page tokens: %w", err)
 	}
 	v.auditor = audit.New(audit.Config{
-		Service: purpose, Store: store, Log: log, Resources: secret.Rows{}, Alarm: v.alarm, Logger: logger,
+		Service: purpose, Store: v.db, Log: log, Resources: secret.Rows{}, Alarm: v.alarm, Logger: logger,
 	})
 	heads, err := witness.Open(ctx, v.store, log, logger)
 	if err != nil {
@@ -229,11 +229,11 @@ func (v *Vault) assemble(ctx context.Context, cfg Config, store *boltkv.DB, keys
 		return err
 	}
 	v.admin = keyadmin.New(keyadmin.Config{
-		Service: purpose, Keys: keys, Store: store, Log: log, Ledger: ledger,
+		Service: purpose, Keys: keys, Store: v.db, Log: log, Ledger: ledger,
 		Values: values{secrets, v.rewraps}, Logger: logger, Now: time.Now,
 	})
-	v.purger = maintenance.NewPurger(purpose, store, logger)
-	v.newBackups(cfg, backup.Source{Service: purpose, Store: store, Keys: keys, Log: log}, logger, time.Now)
+	v.purger = maintenance.NewPurger(purpose, v.db, logger)
+	v.newBackups(cfg, backup.Source{Service: purpose, Store: v.db, Keys: keys, Log: log}, logger)
 	v.log, v.secrets, v.heads = log, secrets, heads
 	v.api = api.New(secrets, heads, ledger, pages, recipients)
 	return nil

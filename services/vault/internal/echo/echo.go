@@ -9,7 +9,7 @@
 // The comparison ignores case, and white space in strings. Of a value of fewer than 16 bytes, only
 // the whole value is searched. Values of fewer than 4 bytes are not searched.
 //
-// The public part of a private key may appear anywhere.
+// The public part of a private key may appear anywhere, in any of these encodings.
 //
 // The strings are short and the value may be long. The strings are therefore split into windows,
 // and the value is read once, in place. Short strings need no memory of their own, because each
@@ -56,10 +56,13 @@ func Find(value, public []byte, groups ...[]string) (found Groups) {
 	read := readings{buffer: room(fewBytes[:0], maxReadings*length), all: fewReadings[:0]}
 	for i, texts := range groups {
 		for _, text := range texts {
+			if public != nil {
+				text = withoutPublic(text, public)
+			}
 			read = read.add(text, i)
 		}
 	}
-	index := newTable(fewSlots[:], read, public)
+	index := newTable(fewSlots[:], read)
 	found = index.mark(withoutText(value, public)) | read.whole(value, least)
 	for _, form := range keyform.Readings(value) {
 		found |= index.mark(form) | read.whole(form, leastDecoded)

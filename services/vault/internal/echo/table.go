@@ -1,9 +1,6 @@
 package echo
 
-import (
-	"bytes"
-	"math/bits"
-)
+import "math/bits"
 
 // A table is a hash table of the windows of readings, and of the groups that contain them. The hash
 // of the next window of a form follows from that of the last one, so that a long form is searched
@@ -22,22 +19,15 @@ type slot struct {
 	groups Groups
 }
 
-// newTable returns the table of the windows of readings that are not public, in few slots if these
-// suffice.
-func newTable(few []slot, of readings, public []byte) table {
+// newTable returns the table of the windows of readings, in few slots if these suffice.
+func newTable(few []slot, of readings) table {
 	width := bits.Len(uint(of.windows())) + 1 // at most half of the slots are used
 	t := table{readings: of, slots: room(few[:0], 1<<width)[:1<<width], shift: 64 - width}
-	known := make([]byte, len(public))
-	for i, b := range public {
-		known[i] = fold(b)
-	}
 	for _, read := range of.all {
 		begin := read.begin
 		for w := windowsOf(of.buffer[read.begin:read.end]); w.next(); begin++ {
-			if len(known) == 0 || !bytes.Contains(known, w.window()) {
-				s := t.at(&w)
-				*s = slot{uint32(begin), uint32(w.hash), s.groups | 1<<read.group}
-			}
+			s := t.at(&w)
+			*s = slot{uint32(begin), uint32(w.hash), s.groups | 1<<read.group}
 		}
 	}
 	return t

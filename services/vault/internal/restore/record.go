@@ -40,6 +40,12 @@ func Held(r kv.Reader) error {
 	return last.Held()
 }
 
+// Pending reports whether changes are held.
+func Pending(r kv.Reader) (bool, error) {
+	last, err := Load(r)
+	return last.Pending(), err
+}
+
 // EpochIn returns the present epoch: that of the last restore, or the first of the store.
 func EpochIn(r kv.Reader) (string, error) {
 	last, err := Load(r)

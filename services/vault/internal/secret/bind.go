@@ -335,13 +335,18 @@ func countHost(tx *writes, b Binding, comes bool) error {
 }
 
 // checkHostsInUse fails with SECRET_IN_USE if a host and port to which a binding sends the
-// credential is no longer allowed.
+// credential is no longer allowed. It fails with RESTORE_PENDING if one is no longer allowed while
+// changes are held: a lost binding may send the credential there.
 func checkHostsInUse(r kv.Reader, before Secret, allowed []string) error {
+	removed := slices.DeleteFunc(slices.Clone(before.AllowedHosts), func(host string) bool { return slices.Contains(allowed, host) })
+	if len(removed) == 0 {
+		return nil
+	}
+	if err := restore.Held(r); err != nil {
+		return err
+	}
 	using := make(map[string]bool)
-	for _, host := range before.AllowedHosts {
-		if slices.Contains(allowed, host) {
-			continue
-		}
+	for _, host := range removed {
 		prefix := hostKey(before.Name, before.UID, host)
 		keys, err := scanKeys(r, kv.Prefix(prefix, MaxReferences))
 		if err != nil {

@@ -67,10 +67,7 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) (p
 			purge, err = s.shelve(tx, call, sec, e)
 			return err
 		}
-		if err := s.accountRemoved(tx, sec); err != nil {
-			return err
-		}
-		if err := remove(tx, sec); err != nil {
+		if err := s.remove(tx, sec); err != nil {
 			return err
 		}
 		if err := s.record(tx, call, sec, e); err != nil {
@@ -86,7 +83,10 @@ func (s *Store) Delete(ctx context.Context, call Call, name Name, d Deletion) (p
 }
 
 // remove deletes the name and leaves the rest to the collector.
-func remove(tx *writes, sec Secret) error {
+func (s *Store) remove(tx *writes, sec Secret) error {
+	if err := s.accountRemoved(tx, sec); err != nil {
+		return err
+	}
 	if err := tx.delete(secretRow(sec.Name)); err != nil {
 		return fmt.Errorf("delete secret: %w", err)
 	}

@@ -40,8 +40,18 @@ var atOnce = time.Unix(0, 0)
 // deleted reports whether the secret was deleted and can be brought back, or is about to be purged.
 func (s *Secret) deleted() bool { return !s.DeletedAt.IsZero() }
 
-// purgeDue reports whether the secret was deleted and can no longer be brought back.
+// purgeDue reports whether the time of the purge has come.
 func (s *Secret) purgeDue(now time.Time) bool { return s.deleted() && !now.Before(s.PurgeAt) }
+
+// gone reports whether the secret was deleted and can no longer be brought back, although it may not be
+// purged yet. While changes are held after a restore, the time alone ends nothing.
+func (s *Secret) gone(r kv.Reader, now time.Time) (bool, error) {
+	if !s.purgeDue(now) {
+		return false, nil
+	}
+	held, err := restore.Pending(r)
+	return !held, err
+}
 
 // bound reports whether the secret has bindings.
 func (s *Secret) bound() bool { return len(s.Holders) > 0 || s.References > 0 }
@@ -117,10 +127,7 @@ func purgeTime(r kv.Reader, name Name, uid string) (time.Time, error) {
 
 // purge removes a deleted secret for good.
 func (s *Store) purge(tx *writes, call Call, sec Secret, now time.Time) error {
-	if err := s.accountRemoved(tx, sec); err != nil {
-		return err
-	}
-	if err := remove(tx, sec); err != nil {
+	if err := s.remove(tx, sec); err != nil {
 		return err
 	}
 	if err := forgetDeleted(tx, sec); err != nil {
@@ -143,9 +150,9 @@ func forgetDeleted(tx *writes, sec Secret) error {
 var errBound = errors.New("the deleted secret still has bindings")
 
 // Undelete brings back a deleted secret with its versions, and without the bindings that it had. It
-// fails with SECRET_NOT_FOUND if there is no such secret, and from the time of the purge. If the
-// secret is not deleted, it changes nothing and is not logged. A repeated request returns the current
-// secret.
+// fails with SECRET_NOT_FOUND if there is no such secret, and from the time of the purge, which is when
+// changes are no longer held if that is later. If the secret is not deleted, it changes nothing and is
+// not logged. A repeated request returns the current secret.
 func (s *Store) Undelete(ctx context.Context, call Call, name Name) (back Secret, err error) {
 	now := s.timestamp()
 	for {
@@ -177,7 +184,11 @@ func (s *Store) undelete(tx *writes, call Call, name Name, now time.Time) (Secre
 		return Secret{}, err
 	case !sec.deleted():
 		return sec, s.remember(tx, call, sec)
-	case sec.purgeDue(now):
+	}
+	switch gone, err := sec.gone(tx, now); {
+	case err != nil:
+		return Secret{}, err
+	case gone:
 		return Secret{}, notFound()
 	case sec.bound():
 		return Secret{}, errBound
@@ -340,10 +351,9 @@ func (s *Store) lookAt(ctx context.Context, key []byte, name Name, uid string, n
 			return err
 		case sec.purgeDue(now):
 			done = true
-			if err := restore.Held(tx); err != nil {
-				return unlessHeld(err)
+			if purged, err = sec.gone(tx, now); err != nil || !purged {
+				return err
 			}
-			purged = true
 			call, err := s.because(tx, name)
 			if err != nil {
 				return err

@@ -22,8 +22,8 @@ import (
 // [Store.Destroy], unless they are in use: the current one, and those that Destroy refuses without
 // force. An update destroys a few in its own transaction. The rest follows in the background: after
 // the update, and once an hour, when versions may no longer be in use, but not while changes are held
-// after a restore. For that, each secret that
-// keeps a number of versions has a row of its own, so that the others need not be read.
+// after a restore. For that, each secret that keeps a number of versions has a row of its own, so that
+// the others need not be read.
 
 const (
 	// maxPruned is the maximum number of versions that one transaction destroys, each with an entry.
@@ -118,8 +118,8 @@ func (s *Store) pruneSome(tx *writes, sec *Secret) error {
 	if sec.KeepVersions == 0 {
 		return nil
 	}
-	if err := restore.Held(tx); err != nil {
-		return unlessHeld(err)
+	if held, err := restore.Pending(tx); held || err != nil {
+		return err
 	}
 	numbers, err := sec.prunable(tx, sec.Updated, maxIdle)
 	if err != nil {
@@ -253,8 +253,8 @@ func (s *Store) pruneAgain(ctx context.Context, name Name) (pruned int, err erro
 	now := s.timestamp()
 	err = s.write(ctx, func(tx *writes) error {
 		pruned = 0
-		if err := restore.Held(tx); err != nil {
-			return unlessHeld(err)
+		if held, err := restore.Pending(tx); held || err != nil {
+			return err
 		}
 		sec, err := loadIntact(tx, name)
 		if fault.Is(err, NotFound) {

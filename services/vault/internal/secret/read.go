@@ -42,7 +42,10 @@ func (s *Store) Get(ctx context.Context, name Name) (sec Secret, stored Stored, 
 		if sec, err = s.loadShown(r, name); err != nil {
 			return err
 		}
-		if sec.purgeDue(s.now()) {
+		switch gone, err := sec.gone(r, s.now()); {
+		case err != nil:
+			return err
+		case gone:
 			return notFound()
 		}
 		v, err := s.loadVersion(r, sec, sec.Current)

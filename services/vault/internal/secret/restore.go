@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/changelog"
-	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/kv"
 	"github.com/keyward/keyward/services/vault/internal/restore"
 )
@@ -21,9 +20,10 @@ import (
 // While a restore is pending (package restore), bindings may be missing. The transactions of changes
 // that bindings prevent, and of those that cannot be undone, therefore fail with RESTORE_PENDING: they
 // read the record of the restore ([restore.Held]), so none of them passes an event. The same changes in
-// the background pause. Everything that only adds, or that can be undone, is allowed: new secrets and
-// versions, disabled versions, and the removal of bindings, because a secret that loses its last one
-// cannot be deleted meanwhile.
+// the background pause, so a deleted secret can be brought back although the time of its purge has
+// passed. Everything that only adds, or that can be undone, is allowed: new secrets and versions, disabled
+// versions, and the removal of bindings, because a secret that loses its last one cannot be deleted
+// meanwhile.
 
 // OpenRestores returns the restores of a store of secrets, to which the change log is attached.
 func OpenRestores(ctx context.Context, store kv.Store, log *changelog.Log, now func() time.Time, logger *slog.Logger) (*restore.Events, error) {
@@ -72,12 +72,4 @@ func holders(ctx context.Context, store kv.Store) ([]string, error) {
 		}
 		within = within.Behind(last)
 	}
-}
-
-// unlessHeld returns nil for RESTORE_PENDING, and any other error.
-func unlessHeld(err error) error {
-	if fault.Is(err, restore.ReasonPending) {
-		return nil
-	}
-	return err
 }

@@ -38,8 +38,8 @@ type Change struct {
 
 // Update changes a secret. A value always creates a version, even if it is the same as before. An
 // update that changes nothing is not logged. Update fails with SECRET_NOT_FOUND, with
-// ETAG_MISMATCH, and with SECRET_IN_USE if it removes a host to which a binding sends the
-// credential.
+// ETAG_MISMATCH, with RESTORE_PENDING if it removes a host while changes are held, and with
+// SECRET_IN_USE if it removes a host to which a binding sends the credential.
 func (s *Store) Update(ctx context.Context, call Call, name Name, change Change) (Secret, error) {
 	defer func() { change.Value.Zero() }()
 	if known, seen, err := s.unseal(ctx, &call, name, &change.Value); err != nil || seen {

@@ -17,9 +17,9 @@ import (
 const inUseAge = 24 * time.Hour
 
 // Restore makes a version current again. It fails with VERSION_DISABLED or VERSION_DESTROYED
-// unless the version is enabled, and with SECRET_IN_USE if a binding sends the credential to a
-// host that the version does not allow. Restoring the current version changes nothing and is not
-// logged.
+// unless the version is enabled. If the version does not allow a host of the current one, it fails with
+// SECRET_IN_USE if a binding sends the credential there, and with RESTORE_PENDING while changes are held.
+// Restoring the current version changes nothing and is not logged.
 //
 // This and the other changes of a version fail with SECRET_NOT_FOUND or VERSION_NOT_FOUND, and
 // with ETAG_MISMATCH unless the etag is empty or that of the secret. A repeated request returns
@@ -64,10 +64,10 @@ func (v *Version) setState(to State) (changed bool, err error) {
 	return changed, nil
 }
 
-// Destroy removes the value of a version and its metadata for good. It fails with
-// RESTORE_PENDING and, without force, with VERSION_IN_USE for a recently used version, and, if the secret is bound, for the current
-// version, for one that was current a short time ago, and for one that a binding pins. Destroying
-// a destroyed version changes nothing and is not logged.
+// Destroy removes the value of a version and its metadata for good. It fails with RESTORE_PENDING
+// and, without force, with VERSION_IN_USE for a recently used version, and, if the secret is bound, for
+// the current version, for one that was current a short time ago, and for one that a binding pins.
+// Destroying a destroyed version changes nothing and is not logged.
 func (s *Store) Destroy(ctx context.Context, call Call, name VersionName, d Deletion) (Version, error) {
 	now := s.timestamp()
 	return s.changeVersion(ctx, call, name, d.Etag, DestroyedVersion, func(tx *writes, sec *Secret, v *Version) (bool, error) {

@@ -3,6 +3,7 @@ package secret_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,10 +115,19 @@ func TestThePublicPartOfAKeyMayDescribeIt(t *testing.T) {
 	uid := k.Resolver.Bind(t, "pair", "e", "op").GetUid()
 	private := k.Resolver.Resolve(t, "pair", uid, made.GetCurrentVersion())
 	k.Owner.Create(t, "copy", &vaultv1.Secret{Value: bare(private), Description: public.GetPem()})
-	_, err := k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
-		Parent: vaulttest.Workspace, SecretId: "shown", Secret: &vaultv1.Secret{Value: bare(private), Description: private},
-	})
-	vaulttest.WantField(t, "a private key that describes itself", err, "secret.description")
+	block, _ := pem.Decode([]byte(private))
+	shown, _ := pem.Decode([]byte(public.GetPem()))
+	for what, encode := range map[string]func([]byte) string{"hex": hex.EncodeToString, "base64": base64.StdEncoding.EncodeToString} {
+		k.Owner.Create(t, what, &vaultv1.Secret{Value: bare(encode(block.Bytes)), Description: encode(shown.Bytes) + " " + public.GetJwk()})
+		for _, described := range []string{private, encode(block.Bytes), encode(block.Bytes[36:52])} {
+			for _, value := range []string{private, encode(block.Bytes)} {
+				_, err := k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
+					Parent: vaulttest.Workspace, SecretId: "shown", Secret: &vaultv1.Secret{Value: bare(value), Description: described},
+				})
+				vaulttest.WantField(t, "a private key that describes itself in "+what, err, "secret.description")
+			}
+		}
+	}
 }
 
 func TestWeakKeysAreAcknowledged(t *testing.T) {
