@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { copyFile } from "node:fs/promises";
 import path from "node:path";
 import type { Page } from "playwright-core";
@@ -29,13 +30,25 @@ beforeAll(async () => {
     value: { generate: { kind: "KIND_AES_256" } },
   });
   await kit.server.addActiveEndpoint("bank", { encryption: encryptedWith("late") });
+  await kit.server.storeSecret("mac", { value: { text: randomBytes(32).toString("hex") } });
+  await kit.server.addActiveEndpoint("signed", {
+    encryption: {
+      request: {
+        signing: {
+          mac: { algorithm: "ALGORITHM_HMAC_SHA256" },
+          keys: [{ name: "workspaces/demo/secrets/mac", decoding: "DECODING_HEX" }],
+          headers: { "X-Signature": "${signature}" },
+        },
+      },
+    },
+  });
   await kit.server.addActiveEndpoint("pinned", { encryption: encryptedWith("early", 2) });
   await accept(); // the allowlist has then verified this state of the vault
   await kit.server.restart(() => copyFile(backup, file));
   await accept();
   await vi.waitFor(
     async () =>
-      expect(await Promise.all(["bank", "pinned"].map(stateOf))).toEqual(["STATE_INACTIVE", "STATE_INACTIVE"]),
+      expect(await Promise.all(["bank", "pinned", "signed"].map(stateOf))).toEqual(Array(3).fill("STATE_INACTIVE")),
     { timeout: 20_000, interval: 100 },
   );
 });
@@ -74,17 +87,24 @@ describe("an endpoint that a restore of the vault switched off", { retry: 0 }, (
 
   test("is bound again after its secret was stored again", async () => {
     await kit.server.storeSecret("late");
+    await kit.server.storeSecret("mac", { value: { text: randomBytes(32).toString("base64url") } });
     const page = await kit.signIn("owner", { at: "/w/demo/endpoints/bank" });
     expect(await told(page)).toContain("The secret exists again");
     await page.getByRole("button", { name: "Bind again" }).click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText("1 endpoint of demo can be bound to its secret again", { exact: false }).waitFor();
+    await dialog.getByText("2 endpoints of demo can be bound to their secrets again", { exact: false }).waitFor();
     await dialog.getByText("1 endpoint stays inactive:").waitFor();
     await dialog.getByRole("link", { name: "pinned" }).waitFor();
     await dialog.getByLabel("Reason").fill("stored again");
     await picture(page, "bind-again");
     await dialog.getByRole("button", { name: "Bind again" }).click();
     await page.getByText("1 endpoint is bound again.").waitFor();
+    // Only the test of the keys shows that the other secret does not fit.
+    const failed = dialog.locator(".notice", { hasText: "1 endpoint could not be bound again" });
+    await failed.getByRole("link", { name: "signed" }).waitFor();
+    expect(await failed.innerText()).toContain("The secret is not valid HEX");
+    await picture(page, "bind-again-refused");
+    await dialog.getByRole("button", { name: "Cancel" }).click();
     await page.locator(".page-head").getByText("Active", { exact: true }).waitFor();
     expect(await page.getByText("This endpoint lost a secret").count()).toBe(0);
     expect(await stateOf("bank")).toBe("STATE_ACTIVE");

@@ -97,19 +97,26 @@ function Rebind({ looked, onClose }: { looked: RebindEndpointsResponseJson; onCl
   const cache = useQueryClient();
   const { run, busy, error, form } = useAction();
   const [reason, setReason] = useState("");
+  const [failed, setFailed] = useState<RebindResultJson[]>([]);
   useUnsaved(reason !== "", busy);
   const results = looked.results ?? [];
   const stay = results.filter((r) => !isBound(r));
+  // The endpoint may no longer be lost, and its page then shows no dialog.
+  const leave = () => {
+    onClose();
+    for (const key of ["losses", "endpoints", "endpoint", "history"]) void cache.invalidateQueries({ queryKey: [key] });
+  };
   const go = () =>
     run(async () => {
       const done = await rebindEndpoints(workspace, { reason: reason.trim() });
-      toast(t("rebind.done", { count: done.results?.filter(isBound).length ?? 0 }));
-      onClose();
-      for (const key of ["losses", "endpoints", "endpoint", "history"])
-        void cache.invalidateQueries({ queryKey: [key] });
+      const bound = done.results?.filter(isBound) ?? [];
+      if (bound.length > 0) toast(t("rebind.done", { count: bound.length }));
+      const unexpected = done.results?.filter((r) => !isBound(r) && !stay.some((s) => s.endpoint === r.endpoint)) ?? [];
+      setFailed(unexpected);
+      if (unexpected.length === 0) leave();
     });
   return (
-    <Dialog onClose={onClose} title={t("rebind.title")} size={620}>
+    <Dialog onClose={leave} title={t("rebind.title")} size={620}>
       <form
         ref={form}
         className="stack"
@@ -122,13 +129,7 @@ function Rebind({ looked, onClose }: { looked: RebindEndpointsResponseJson; onCl
         {stay.length > 0 && (
           <>
             <p>{t("rebind.stay", { count: stay.length })}</p>
-            <ul className="violation-list">
-              {stay.map((r) => (
-                <li key={r.endpoint} className="wrap-anywhere">
-                  <Link to={paths.endpoint(workspace, idOf(r.endpoint))}>{idOf(r.endpoint)}</Link> {r.detail}
-                </li>
-              ))}
-            </ul>
+            <Details of={stay} />
           </>
         )}
         {looked.more && <p>{t("rebind.more")}</p>}
@@ -140,9 +141,14 @@ function Rebind({ looked, onClose }: { looked: RebindEndpointsResponseJson; onCl
           data-autofocus
           onChange={(e) => setReason(e.currentTarget.value)}
         />
+        {failed.length > 0 && (
+          <Notice tone="bad" icon={<AlertIcon size={18} />} title={t("rebind.failed", { count: failed.length })}>
+            <Details of={failed} />
+          </Notice>
+        )}
         <ProblemPanel error={error} />
         <Group justify="flex-end" className="modal-foot">
-          <Button variant="subtle" color="gray" disabled={busy} onClick={onClose}>
+          <Button variant="subtle" color="gray" disabled={busy} onClick={leave}>
             {t("ui.cancel")}
           </Button>
           <Button type="submit" loading={busy}>
@@ -151,5 +157,18 @@ function Rebind({ looked, onClose }: { looked: RebindEndpointsResponseJson; onCl
         </Group>
       </form>
     </Dialog>
+  );
+}
+
+function Details({ of }: { of: RebindResultJson[] }) {
+  const { workspace } = useAccess();
+  return (
+    <ul className="violation-list">
+      {of.map((r) => (
+        <li key={r.endpoint} className="wrap-anywhere">
+          <Link to={paths.endpoint(workspace, idOf(r.endpoint))}>{idOf(r.endpoint)}</Link> {r.detail}
+        </li>
+      ))}
+    </ul>
   );
 }
