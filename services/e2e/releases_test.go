@@ -63,7 +63,7 @@ func TestTwoReleasesWorkTogether(t *testing.T) {
 	}
 }
 
-// useAndDelete goes through the life of a secret and an endpoint.
+// useAndDelete uses, rotates, and deletes a secret and its endpoint.
 func (c *constellation) useAndDelete(t *testing.T) {
 	t.Helper()
 	const secret = "/v1/workspaces/demo/secrets/payments-aes"

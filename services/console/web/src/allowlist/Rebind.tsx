@@ -19,7 +19,7 @@ import { ProblemPanel } from "../ui/Problem";
 import { toast } from "../ui/toast";
 import { useAction } from "../ui/useAction";
 
-/** What the allowlist would do to the endpoints of the workspace that lost a secret, for an inactive endpoint. */
+/** The result of a rebinding of the workspace that changes nothing, if the endpoint is inactive because of a loss. */
 export function useLosses(endpoint: EndpointJson | undefined) {
   const { workspace, manage } = useAccess();
   const { data } = useQuery({
