@@ -86,13 +86,13 @@ func recoveredToProto(r endpoint.Recovered) *allowlistv1.RebindResult {
 func explained(err error) (reason, detail string) {
 	f, told := fault.From(err)
 	if !told {
-		return string(fault.Internal), "The server failed; its log knows why."
+		return string(fault.Internal), "Internal error; see the log of the server."
 	}
 	parts := []string{f.Message}
 	for _, v := range f.Violations {
-		parts = append(parts, v.Field+" "+v.Description)
+		parts = append(parts, v.Field+": "+strings.TrimSuffix(v.Description, "."))
 	}
-	if cause := f.Metadata["cause"]; cause != "" {
+	if cause := f.Metadata["cause"]; cause != "" && len(f.Violations) == 0 {
 		parts = append(parts, strings.TrimSuffix(cause, "."))
 	}
 	detail = strings.Join(parts, "; ")

@@ -68,7 +68,7 @@ func tooSoon(wait time.Duration) error {
 
 func secretGone() error {
 	return fault.New(fault.NotFound, vaultclient.ReasonSecretNotFound,
-		"a secret that the endpoint refers to no longer exists; save the references again")
+		"a secret that the endpoint refers to no longer exists; "+remedy)
 }
 
 // contention is the error of a save whose intent no longer exists, or whose endpoint was changed

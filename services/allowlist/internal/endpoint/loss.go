@@ -39,9 +39,12 @@ type loss struct {
 	state, reason string
 }
 
+// remedy is what repairs the loss of a secret.
+const remedy = "store it again and bind the endpoint again, or save other references"
+
 var (
 	secretLost = loss{
-		"a secret that the endpoint refers to no longer exists, or has another use; save the references again",
+		"a secret that the endpoint refers to no longer exists, or has another use; " + remedy,
 		"a secret that the endpoint refers to no longer exists",
 	}
 	versionLost = loss{
@@ -57,7 +60,7 @@ func secretDeleted(reason string) loss {
 		return secretLost
 	}
 	because := "a secret that the endpoint refers to was deleted: " + reason
-	return loss{because + "; save the references again", because}
+	return loss{because + "; " + remedy, because}
 }
 
 // Lose switches an endpoint off because a secret that it refers to no longer exists, unless the

@@ -69,7 +69,7 @@ func (r *Registry) Reconcile(ctx context.Context, report func(Discrepancy)) erro
 	losses := 0
 	defer func() {
 		if losses > 0 {
-			r.logger.WarnContext(ctx, "endpoints are off because secrets or versions that they refer to no longer exist; save them again", slog.Int("losses", losses))
+			r.logger.WarnContext(ctx, "endpoints are off because secrets or versions that they refer to no longer exist; store them again and call RebindEndpoints, or save the endpoints with others", slog.Int("losses", losses))
 		}
 	}()
 	return r.reconcile(ctx, func(f Discrepancy) {

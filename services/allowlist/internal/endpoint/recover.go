@@ -50,7 +50,7 @@ type Recovered struct {
 // could be done.
 func (r *Registry) Recover(ctx context.Context, q Recovery) (results []Recovered, more bool, err error) {
 	for _, name := range r.standings.lostIn(q.Workspace) {
-		if end, bounded := ctx.Deadline(); len(results) == q.Limit || bounded && time.Until(end) < reserve {
+		if end, bounded := ctx.Deadline(); bounded && time.Until(end) < reserve {
 			return results, true, nil
 		}
 		e, err := r.Get(ctx, name)
@@ -58,15 +58,19 @@ func (r *Registry) Recover(ctx context.Context, q Recovery) (results []Recovered
 		if fault.Is(err, ReasonNotFound) || err == nil && (!e.Lost || q.Secret != "" && !slices.ContainsFunc(e.References, refers)) {
 			continue
 		}
+		if len(results) == q.Limit {
+			return results, true, nil
+		}
 		if err == nil {
 			e, err = r.recoverOne(ctx, e, q)
 		}
 		switch {
+		case err == nil: // also if the deadline has passed by now
 		case ends(ctx, err) && len(results) == 0:
 			return nil, false, err
 		case ends(ctx, err):
 			return results, true, nil
-		case err != nil:
+		default:
 			if _, told := fault.From(err); !told {
 				r.logger.ErrorContext(ctx, "an endpoint could not be bound again", "error", err)
 			}

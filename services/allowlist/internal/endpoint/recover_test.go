@@ -139,7 +139,7 @@ func TestRebindingFollowsTheRulesOfASave(t *testing.T) {
 				got := rebound(t, k, &allowlistv1.RebindEndpointsRequest{Secret: late, ValidateOnly: validate})
 				wantResults(t, "refused", got, map[string]string{"on": tt.want, "off": tt.want, "vetoed": tt.want, "new": tt.want})
 			}
-			wantOff(t, k, "on", "save the references again")
+			wantOff(t, k, "on", "bind the endpoint again")
 			allowlisttest.Eventually(t, func() bool { return len(k.Held(t, late)) == 0 }, "refused bindings stay")
 		})
 	}

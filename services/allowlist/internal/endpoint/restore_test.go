@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,13 @@ func wantOff(t testing.TB, k *allowlisttest.Kit, id, reason string) {
 	allowlisttest.Eventually(t, func() bool { return k.Owner.Get(t, id).GetState() == allowlistv1.Endpoint_STATE_INACTIVE }, "%s is still on", id)
 	if got := k.Owner.Get(t, id).GetStateReason(); !strings.Contains(got, reason) {
 		t.Errorf("%s is off because %q, want that to contain %q", id, got, reason)
+	}
+	list, err := k.Owner.ListEndpoints(t.Context(), &allowlistv1.ListEndpointsRequest{Parent: allowlisttest.Workspace, State: allowlistv1.Endpoint_STATE_INACTIVE})
+	allowlisttest.Must(t, err)
+	if !slices.ContainsFunc(list.GetEndpoints(), func(e *allowlistv1.Endpoint) bool {
+		return e.GetName() == allowlisttest.NameOf(id) && strings.Contains(e.GetStateReason(), reason)
+	}) {
+		t.Errorf("ListEndpoints of inactive endpoints lacks %s with its reason: %v", id, list)
 	}
 }
 

@@ -176,12 +176,12 @@ export class Server {
   }
 }
 
-/** An encryption with a stored key. */
-export const encryptedWith = (secret: string): object => ({
+/** An encryption with a stored key, in its current version or a pinned one. */
+export const encryptedWith = (secret: string, version?: number): object => ({
   request: {
     cipher: {
       algorithm: "ALGORITHM_AES_256_GCM",
-      sharedKey: { keys: [{ name: `workspaces/demo/secrets/${secret}` }] },
+      sharedKey: { keys: [{ name: `workspaces/demo/secrets/${secret}`, version }] },
     },
   },
 });

@@ -22,6 +22,7 @@ import { TabList } from "../ui/TabList";
 import { FullTime } from "../ui/Time";
 import { day } from "../ui/time";
 import { useEndpointActions, type EndpointActions } from "./actions";
+import { Lost, useLosses } from "./Rebind";
 import { KeyPurposes } from "./KeyPurposes";
 import { KeyUses, RecentFailures } from "./Uses";
 import { Verification } from "./Verification";
@@ -210,6 +211,8 @@ function NextStep({
   actions: EndpointActions;
 }) {
   const { workspace, manage, admin } = useAccess();
+  const losses = useLosses(endpoint);
+  if (losses) return <Lost endpoint={endpoint} losses={losses} />;
   const degraded = endpoint.verification?.health === "HEALTH_DEGRADED";
   if (degraded) {
     return (
@@ -218,7 +221,14 @@ function NextStep({
       </Notice>
     );
   }
-  if (endpoint.state === "STATE_ACTIVE" || !manage) return null;
+  if (endpoint.state === "STATE_ACTIVE") return null;
+  if (!manage) {
+    return endpoint.state === "STATE_INACTIVE" && endpoint.stateReason ? (
+      <Notice title={t("endpoint.off.title")}>
+        <p>{t("endpoint.off.reason", { reason: endpoint.stateReason })}</p>
+      </Notice>
+    ) : null;
+  }
   if (isVerified(endpoint.verification)) {
     return (
       <Notice title={endpoint.state === "STATE_INACTIVE" ? t("endpoint.off.title") : t("endpoint.ready.title")}>

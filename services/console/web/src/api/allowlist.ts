@@ -6,6 +6,8 @@ import type {
   ListEndpointHistoryResponseJson,
   ListEndpointsResponseJson,
   ListPresetsResponseJson,
+  RebindEndpointsRequestJson,
+  RebindEndpointsResponseJson,
   TestEncryptionRequestJson,
   TestEncryptionResponseJson,
 } from "../gen/keyward/allowlist/v1/service_pb";
@@ -63,6 +65,14 @@ export const approveEndpoint = (name: string, act: Act = {}) =>
   call<EndpointJson>("POST", `${name}:approve`, { body: act });
 export const verifyEndpoint = (name: string, method: Verification_MethodJson) =>
   call<EndpointJson>("POST", `${name}:verify`, { body: { method } });
+
+/** Binds the references of endpoints again that lost a secret. */
+export const rebindEndpoints = (
+  workspace: string,
+  request: Omit<RebindEndpointsRequestJson, "parent">,
+  signal?: AbortSignal,
+) =>
+  call<RebindEndpointsResponseJson>("POST", `${workspaceName(workspace)}/endpoints:rebind`, { body: request, signal });
 
 export const listEndpointHistory = (name: string, page: Page, signal?: AbortSignal) =>
   call<ListEndpointHistoryResponseJson>("GET", `${name}/history`, { query: { ...page }, signal });
