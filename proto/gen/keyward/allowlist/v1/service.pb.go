@@ -3689,7 +3689,7 @@ type RebindResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The endpoint, `workspaces/{workspace}/endpoints/{endpoint}`.
 	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// The outcome, or that of a call without `validate_only`.
+	// The outcome, or that of a call without `validate_only`, which also tests the keys of an endpoint.
 	Outcome RebindResult_Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=keyward.allowlist.v1.RebindResult_Outcome" json:"outcome,omitempty"`
 	// The reason of the error, such as SECRET_NOT_FOUND, if the outcome is LOST or REFUSED.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -43,7 +43,8 @@ type Restore struct {
 	// The signed heads of the vault's own log that are known to be lost, newest first, at most 10.
 	LostCheckpoints []string `protobuf:"bytes,5,rep,name=lost_checkpoints,json=lostCheckpoints,proto3" json:"lost_checkpoints,omitempty"`
 	// Whether changes are held: DeleteSecret, DestroySecretVersion, ReplaceSecretPurpose, UpdateSealing,
-	// and new bindings fail with RESTORE_PENDING, and nothing is purged or destroyed by itself.
+	// new bindings, and UpdateSecret and RestoreSecretVersion if a host is no longer allowed fail with
+	// RESTORE_PENDING, and nothing is purged or destroyed by itself.
 	Pending bool `protobuf:"varint,6,opt,name=pending,proto3" json:"pending,omitempty"`
 	// The resolvers that held bindings, by identity.
 	Resolvers []*ResolverReconciliation `protobuf:"bytes,7,rep,name=resolvers,proto3" json:"resolvers,omitempty"`

@@ -776,7 +776,8 @@ type Secret struct {
 	Ttl *durationpb.Duration `protobuf:"bytes,142,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// When the secret was deleted. Set only for a deleted secret that UndeleteSecret can bring back.
 	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,143,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
-	// When a deleted secret is removed for good. Set with `delete_time`.
+	// When a deleted secret is removed for good, unless changes are held after a restore: then it is
+	// removed after that. Set with `delete_time`.
 	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,144,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

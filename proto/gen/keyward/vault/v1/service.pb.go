@@ -1067,7 +1067,8 @@ func (x *DeleteSecretRequest) GetRequestId() string {
 // The response of DeleteSecret.
 type DeleteSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Until when UndeleteSecret brings the secret back. Unset without a grace.
+	// Until when UndeleteSecret brings the secret back. While changes are held after a restore, it does so
+	// after that time, too. Unset without a grace.
 	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,140,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

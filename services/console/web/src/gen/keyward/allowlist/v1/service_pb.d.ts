@@ -3647,7 +3647,7 @@ export declare type RebindResult = Message<"keyward.allowlist.v1.RebindResult"> 
   endpoint: string;
 
   /**
-   * The outcome, or that of a call without `validate_only`.
+   * The outcome, or that of a call without `validate_only`, which also tests the keys of an endpoint.
    *
    * @generated from field: keyward.allowlist.v1.RebindResult.Outcome outcome = 2;
    */
@@ -3682,7 +3682,7 @@ export declare type RebindResultJson = {
   endpoint?: string;
 
   /**
-   * The outcome, or that of a call without `validate_only`.
+   * The outcome, or that of a call without `validate_only`, which also tests the keys of an endpoint.
    *
    * @generated from field: keyward.allowlist.v1.RebindResult.Outcome outcome = 2;
    */

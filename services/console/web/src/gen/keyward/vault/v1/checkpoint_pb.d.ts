@@ -52,7 +52,8 @@ export declare const GetCheckpointRequestSchema: GenMessage<GetCheckpointRequest
 export declare type GetCheckpointResponse = Message<"keyward.vault.v1.GetCheckpointResponse"> & {
   /**
    * The signed head of the change log: a C2SP tlog-checkpoint. The checkpoint of an empty log has
-   * the size 0.
+   * the size 0. Its extension line `keyward.dev/epoch`, a space, and the epoch states of which history
+   * the head is.
    *
    * @generated from field: string checkpoint = 1;
    */
@@ -106,7 +107,8 @@ export declare type GetCheckpointResponse = Message<"keyward.vault.v1.GetCheckpo
 export declare type GetCheckpointResponseJson = {
   /**
    * The signed head of the change log: a C2SP tlog-checkpoint. The checkpoint of an empty log has
-   * the size 0.
+   * the size 0. Its extension line `keyward.dev/epoch`, a space, and the epoch states of which history
+   * the head is.
    *
    * @generated from field: string checkpoint = 1;
    */
@@ -310,12 +312,22 @@ export declare type WitnessCheckpointRequest = Message<"keyward.vault.v1.Witness
 
   /**
    * A signed head of the vault's log that the log does not extend, after a super admin confirmed the
-   * restore at the resolver. If the vault signed it, and does not know it yet to be lost, this is a
-   * restore: see Restore.
+   * restore at the resolver. If the head is of the present epoch, or of one that the vault does not
+   * know, this is a restore: see Restore. A head without an epoch, which earlier releases signed, is one
+   * if it is larger than all that are known to be lost.
    *
    * @generated from field: string lost_checkpoint = 150;
    */
   lostCheckpoint: string;
+
+  /**
+   * The successions of keys with which the lost head came, as in GetCheckpointResponse, if they are not
+   * those of the vault's log: RotateKeyring may have replaced the key in the history that was lost. At
+   * most 1,000.
+   *
+   * @generated from field: repeated string lost_successions = 160;
+   */
+  lostSuccessions: string[];
 };
 
 /**
@@ -370,12 +382,22 @@ export declare type WitnessCheckpointRequestJson = {
 
   /**
    * A signed head of the vault's log that the log does not extend, after a super admin confirmed the
-   * restore at the resolver. If the vault signed it, and does not know it yet to be lost, this is a
-   * restore: see Restore.
+   * restore at the resolver. If the head is of the present epoch, or of one that the vault does not
+   * know, this is a restore: see Restore. A head without an epoch, which earlier releases signed, is one
+   * if it is larger than all that are known to be lost.
    *
    * @generated from field: string lost_checkpoint = 150;
    */
   lostCheckpoint?: string;
+
+  /**
+   * The successions of keys with which the lost head came, as in GetCheckpointResponse, if they are not
+   * those of the vault's log: RotateKeyring may have replaced the key in the history that was lost. At
+   * most 1,000.
+   *
+   * @generated from field: repeated string lost_successions = 160;
+   */
+  lostSuccessions?: string[];
 };
 
 /**

@@ -58,7 +58,8 @@ export declare type Restore = Message<"keyward.vault.v1.Restore"> & {
 
   /**
    * Whether changes are held: DeleteSecret, DestroySecretVersion, ReplaceSecretPurpose, UpdateSealing,
-   * and new bindings fail with RESTORE_PENDING, and nothing is purged or destroyed by itself.
+   * new bindings, and UpdateSecret and RestoreSecretVersion if a host is no longer allowed fail with
+   * RESTORE_PENDING, and nothing is purged or destroyed by itself.
    *
    * @generated from field: bool pending = 6;
    */
@@ -125,7 +126,8 @@ export declare type RestoreJson = {
 
   /**
    * Whether changes are held: DeleteSecret, DestroySecretVersion, ReplaceSecretPurpose, UpdateSealing,
-   * and new bindings fail with RESTORE_PENDING, and nothing is purged or destroyed by itself.
+   * new bindings, and UpdateSecret and RestoreSecretVersion if a host is no longer allowed fail with
+   * RESTORE_PENDING, and nothing is purged or destroyed by itself.
    *
    * @generated from field: bool pending = 6;
    */

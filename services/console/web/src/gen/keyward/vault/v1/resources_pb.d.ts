@@ -369,7 +369,8 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
   deleteTime?: Timestamp | undefined;
 
   /**
-   * When a deleted secret is removed for good. Set with `delete_time`.
+   * When a deleted secret is removed for good, unless changes are held after a restore: then it is
+   * removed after that. Set with `delete_time`.
    *
    * @generated from field: google.protobuf.Timestamp purge_time = 144;
    */
@@ -608,7 +609,8 @@ export declare type SecretJson = {
   deleteTime?: TimestampJson;
 
   /**
-   * When a deleted secret is removed for good. Set with `delete_time`.
+   * When a deleted secret is removed for good, unless changes are held after a restore: then it is
+   * removed after that. Set with `delete_time`.
    *
    * @generated from field: google.protobuf.Timestamp purge_time = 144;
    */

@@ -1035,7 +1035,8 @@ export declare const DeleteSecretRequestSchema: GenMessage<DeleteSecretRequest, 
  */
 export declare type DeleteSecretResponse = Message<"keyward.vault.v1.DeleteSecretResponse"> & {
   /**
-   * Until when UndeleteSecret brings the secret back. Unset without a grace.
+   * Until when UndeleteSecret brings the secret back. While changes are held after a restore, it does so
+   * after that time, too. Unset without a grace.
    *
    * @generated from field: google.protobuf.Timestamp purge_time = 140;
    */
@@ -1049,7 +1050,8 @@ export declare type DeleteSecretResponse = Message<"keyward.vault.v1.DeleteSecre
  */
 export declare type DeleteSecretResponseJson = {
   /**
-   * Until when UndeleteSecret brings the secret back. Unset without a grace.
+   * Until when UndeleteSecret brings the secret back. While changes are held after a restore, it does so
+   * after that time, too. Unset without a grace.
    *
    * @generated from field: google.protobuf.Timestamp purge_time = 140;
    */
