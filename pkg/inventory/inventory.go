@@ -1,5 +1,5 @@
-// Package inventory writes and reads the inventory of a vault: what a comparison with an allowlist needs to
-// know of the data file, without values and key material.
+// Package inventory writes and reads the inventory of a vault: the part of its data file that a comparison
+// with an allowlist needs, without values and key material.
 //
 // An inventory has the names and uids of the secrets, the numbers, uids, and states of their versions, their
 // bindings, the signed head of the change log with the hashes of all entries, and the heads of other

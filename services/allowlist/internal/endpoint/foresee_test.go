@@ -164,7 +164,7 @@ func TestAPairOfBackupsIsForeseen(t *testing.T) {
 	}
 }
 
-// What is foreseen of bindings and endpoints is what the comparison after the restore finds.
+// The comparison after the restore finds the differences that were foreseen.
 func TestWhatIsForeseenHappens(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
