@@ -45,7 +45,7 @@ func apart(t testing.TB) *constellation {
 	}
 	// The allowlist starts without the vault, but then its first callers get an error.
 	c.start("vault")
-	_, err := healthv1.NewHealthClient(c.dial(t, c.vault, nobody)).Check(t.Context(), &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
+	_, err := healthv1.NewHealthClient(c.dial(t, c.vault, anonymous)).Check(t.Context(), &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
 	check(t, err)
 	c.start("allowlist")
 	c.start("gateway")
@@ -207,7 +207,7 @@ func TestTheThreeProgramsRunApartOverMutualTLS(t *testing.T) {
 func TestAProxyCertificateConfersNothing(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
-	got := c.call(t, nobody, http.MethodGet, "/v1/workspaces/demo/secrets", "")
+	got := c.call(t, anonymous, http.MethodGet, "/v1/workspaces/demo/secrets", "")
 	if got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
 		t.Errorf("a request through the gateway without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
 	}

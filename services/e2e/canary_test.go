@@ -186,8 +186,8 @@ func spreadCanary(t testing.TB, s site, canary string) map[string][]byte {
 	send("unknown route", 404, owner, "GET", "/v1/"+escaped, "")
 	send("foreign workspace", 0, owner, "GET", "/v1/workspaces/"+escaped+"/secrets", "")
 	send("method", 0, owner, "PUT", secrets+"/"+escaped, "")
-	send("as token", 401, nobody, "GET", secrets, "", "Authorization", "Bearer "+base64.RawURLEncoding.EncodeToString([]byte(canary)))
-	send("as basic", 401, nobody, "GET", secrets, "", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(canary)))
+	send("as token", 401, anonymous, "GET", secrets, "", "Authorization", "Bearer "+base64.RawURLEncoding.EncodeToString([]byte(canary)))
+	send("as basic", 401, anonymous, "GET", secrets, "", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(canary)))
 	for _, header := range []string{"X-Request-Id", "Traceparent", "Tracestate", "Baggage", "Cookie", "X-Api-Key", "User-Agent", "Grpc-Metadata-X", "X-Forwarded-For", "Accept-Language", "Referer", "Content-Language"} {
 		send("header "+header, 0, owner, "GET", secrets, "", header, strings.Map(printable, canary))
 	}

@@ -34,11 +34,11 @@ type site struct {
 type person string
 
 const (
-	nobody person = ""
-	admin  person = "admin"
-	owner  person = "owner"
-	member person = "member"
-	sender person = "sender"
+	anonymous person = ""
+	admin     person = "admin"
+	owner     person = "owner"
+	member    person = "member"
+	sender    person = "sender"
 )
 
 func (s site) token(t testing.TB, who person) string {
@@ -74,7 +74,7 @@ func (s site) dial(t testing.TB, address string, who person, defaults ...grpc.Ca
 			MinConnectTimeout: 5 * time.Second,
 		}),
 	}
-	if who != nobody {
+	if who != anonymous {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(s.token(t, who))))
 	}
 	conn, err := grpc.NewClient(address, options...)
@@ -169,7 +169,7 @@ func (s site) tryCall(t testing.TB, who person, method, path, body string, heade
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if who != nobody {
+	if who != anonymous {
 		req.Header.Set("Authorization", "Bearer "+s.token(t, who))
 	}
 	for i := 0; i+1 < len(headers); i += 2 {

@@ -39,7 +39,7 @@ func TestCallersLearnTheirOwnRoles(t *testing.T) {
 			t.Errorf("GET /v1/caller as %s (-want +got)\n%s", who, diff)
 		}
 	}
-	if got := s.call(t, nobody, http.MethodGet, "/v1/caller", ""); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
+	if got := s.call(t, anonymous, http.MethodGet, "/v1/caller", ""); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
 		t.Errorf("GET /v1/caller without a token = %d %s, want 401 CREDENTIALS_MISSING", got.status, got.reason())
 	}
 }

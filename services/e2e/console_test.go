@@ -168,12 +168,12 @@ func TestTheConsoleIsOfOneOriginOnly(t *testing.T) {
 	s, p, _ := consoleOf(t)
 	ticket := strings.TrimPrefix(p.waitFor("owner"), s.json+"/#ticket=")
 	for _, target := range []string{"/", "/config.json", "/issuer/authorize", "/issuer/.well-known/openid-configuration"} {
-		if got := s.call(t, nobody, http.MethodGet, target, "", "Host", "attacker.example", "Accept", "text/html"); got.status != http.StatusMisdirectedRequest {
+		if got := s.call(t, anonymous, http.MethodGet, target, "", "Host", "attacker.example", "Accept", "text/html"); got.status != http.StatusMisdirectedRequest {
 			t.Errorf("GET %s of a foreign host = %d, want 421", target, got.status)
 		}
 	}
 	body := `{"ticket":"` + ticket + `"}`
-	if got := s.call(t, nobody, http.MethodPost, "/issuer/ticket", body, "Host", "attacker.example"); got.status != http.StatusMisdirectedRequest {
+	if got := s.call(t, anonymous, http.MethodPost, "/issuer/ticket", body, "Host", "attacker.example"); got.status != http.StatusMisdirectedRequest {
 		t.Errorf("POST /issuer/ticket to a foreign host = %d, want 421", got.status)
 	}
 	for _, tt := range []struct{ method, path string }{
@@ -184,7 +184,7 @@ func TestTheConsoleIsOfOneOriginOnly(t *testing.T) {
 		{"POST", "/issuer/ticket"},
 		{"OPTIONS", "/v1/caller"},
 	} {
-		got := s.call(t, nobody, tt.method, tt.path, "", "Origin", "https://attacker.example",
+		got := s.call(t, anonymous, tt.method, tt.path, "", "Origin", "https://attacker.example",
 			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
 		for name := range got.header {
 			if strings.HasPrefix(name, "Access-Control-") {
@@ -193,7 +193,7 @@ func TestTheConsoleIsOfOneOriginOnly(t *testing.T) {
 		}
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.json, "https://"), ":")
-	got := s.call(t, nobody, http.MethodGet, "/workspaces/demo?x=1", "", "Host", "localhost:"+port, "Accept", "text/html")
+	got := s.call(t, anonymous, http.MethodGet, "/workspaces/demo?x=1", "", "Host", "localhost:"+port, "Accept", "text/html")
 	if where := got.header.Get("Location"); got.status != http.StatusTemporaryRedirect || where != s.json+"/workspaces/demo?x=1" {
 		t.Errorf("the page at localhost = %d to %q, want it at %s", got.status, where, s.json)
 	}
@@ -202,7 +202,7 @@ func TestTheConsoleIsOfOneOriginOnly(t *testing.T) {
 func TestAGatewayServesTheConsoleIfItIsConfigured(t *testing.T) {
 	t.Parallel()
 	c := apart(t)
-	if got := c.call(t, nobody, http.MethodGet, "/", "", "Accept", "text/html"); got.status != http.StatusNotFound {
+	if got := c.call(t, anonymous, http.MethodGet, "/", "", "Accept", "text/html"); got.status != http.StatusNotFound {
 		t.Errorf("GET / of a gateway without a console = %d, want 404", got.status)
 	}
 	c.running["gateway"].stop()
@@ -212,20 +212,20 @@ func TestAGatewayServesTheConsoleIfItIsConfigured(t *testing.T) {
 	check(t, os.WriteFile(c.path("gateway.yaml"), config, 0o600))
 	c.start("gateway")
 	c.waitReady()
-	page := c.call(t, nobody, http.MethodGet, "/workspaces/demo/secrets", "", "Accept", "text/html")
+	page := c.call(t, anonymous, http.MethodGet, "/workspaces/demo/secrets", "", "Accept", "text/html")
 	if page.status != http.StatusOK || !strings.Contains(string(page.body), "<title>Keyward</title>") {
 		t.Errorf("GET of a path of the page = %d %.80s", page.status, page.body)
 	}
 	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' https://login.example;") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %q", policy)
 	}
-	served := c.must(t, nobody, http.MethodGet, "/config.json", "")
+	served := c.must(t, anonymous, http.MethodGet, "/config.json", "")
 	const want = `{"issuer":"https://login.example/realm","clientId":"page","scopes":["openid","offline_access"],"audience":"keyward","standalone":false}`
 	if strings.TrimSpace(string(served.body)) != want || served.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("GET /config.json = %s, %v; want %s", served.body, served.header, want)
 	}
 	// Paths of the API are not served by the page.
-	if got := c.call(t, nobody, http.MethodGet, "/v1/nothing", "", "Accept", "text/html"); got.status != http.StatusNotFound || got.reason() != "ROUTE_NOT_FOUND" {
+	if got := c.call(t, anonymous, http.MethodGet, "/v1/nothing", "", "Accept", "text/html"); got.status != http.StatusNotFound || got.reason() != "ROUTE_NOT_FOUND" {
 		t.Errorf("GET /v1/nothing = %d %s, want 404 ROUTE_NOT_FOUND", got.status, got.reason())
 	}
 }

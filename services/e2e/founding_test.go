@@ -98,7 +98,7 @@ func (p *promise) stores(t *testing.T) {
 	hook := &vaultv1.Secret{Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Text{Text: hmacKey}}}
 	_, err := p.vaultAs(t, admin).CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: "workspaces/demo", SecretId: "hook-key", Secret: hook})
 	check(t, err)
-	for who, want := range map[person]int{member: http.StatusForbidden, sender: http.StatusForbidden, nobody: http.StatusUnauthorized} {
+	for who, want := range map[person]int{member: http.StatusForbidden, sender: http.StatusForbidden, anonymous: http.StatusUnauthorized} {
 		if got := p.ask(t, who, http.MethodPost, secrets+"?secretId=theirs", `{"value":{"text":"more than 16 bytes"}}`); got.status != want {
 			t.Errorf("%q stores a secret: %d, want %d", who, got.status, want)
 		}
@@ -314,7 +314,7 @@ func (p *promise) opensTheDoor(t *testing.T) {
 			t.Errorf("GET %s is %s, want JSON", list, got.header.Get("Content-Type"))
 		}
 	}
-	page := p.call(t, nobody, http.MethodGet, "/", "", "Accept", "text/html")
+	page := p.call(t, anonymous, http.MethodGet, "/", "", "Accept", "text/html")
 	if page.status != http.StatusOK || !bytes.Contains(page.body, []byte("Keyward</title>")) {
 		t.Errorf("GET / = %d %.80s, want the console", page.status, page.body)
 	}

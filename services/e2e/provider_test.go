@@ -89,7 +89,7 @@ func waitHealth(t *testing.T, c *constellation, program string, want healthv1.He
 	if program == "allowlist" {
 		address, own = c.allowlist, "keyward.allowlist.v1.AllowlistService"
 	}
-	conn := c.dial(t, address, nobody)
+	conn := c.dial(t, address, anonymous)
 	eventually(t, patience, "the "+program+" is "+want.String(), func(ctx context.Context) error {
 		for _, service := range []string{"", own} {
 			got, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: service})

@@ -134,7 +134,7 @@ func TestEachRoleReachesItsMethodsOverJSON(t *testing.T) {
 					t.Errorf("%s %s as %s = %d %s, want 403 PERMISSION_DENIED", verb, path, who, got.status, got.body)
 				}
 			}
-			if got := s.call(t, nobody, verb, path, body); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
+			if got := s.call(t, anonymous, verb, path, body); got.status != http.StatusUnauthorized || got.reason() != "CREDENTIALS_MISSING" {
 				t.Errorf("%s %s without a token = %d %s, want 401 CREDENTIALS_MISSING", verb, path, got.status, got.body)
 			}
 		}
