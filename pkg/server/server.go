@@ -41,9 +41,14 @@
 // A [Service] registers its methods. The server does not start if a method has no access option or
 // invalid validation rules. Handlers return faults for errors that callers should understand, and
 // any other errors for the rest. Every server also provides keyward.access.v1.AccessService.
-// [Author] returns the author of a change. Programs whose service may have to wait for something before it
-// can open call [RunOpening], others [Run]. Programs with several servers, and tests, use [New] and
-// [Server.Serve].
+// [Author] returns the author of a change. Programs with several servers, and tests, use [New] and
+// [Server.Serve]. Others call [Run], or [RunOpening] if their service may have to wait before it can
+// open, such as for a key provider: until then, only the health service answers, with NOT_SERVING.
+//
+// # Metrics and health
+//
+// [ServeMetrics] serves /metrics, /healthz, and /readyz on a port of their own. /readyz returns 503
+// while the server does not serve, and while the disk is full, unless the query is exclude=disk.
 package server
 
 import (

@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +18,9 @@ import (
 
 // A validator checks requests against the rules that the contract states next to
 // its fields. It comes after authorisation: who may not call learns nothing of
-// what a request should look like.
+// what a request should look like. The compiled rules belong to the process, because they follow
+// from the contract alone: the servers of one process share them.
 type validator struct {
-	rules protovalidate.Validator
 	// ruled are the methods, by full name, for whose requests there are rules.
 	ruled map[string]bool
 }
@@ -29,15 +28,11 @@ type validator struct {
 // newValidator compiles the rules of all requests, so that a rule that does not
 // compile stops the start, and the first request is as quick as the next.
 func newValidator(requests map[string]protoreflect.MessageDescriptor) (*validator, error) {
-	rules, err := protovalidate.New(protovalidate.WithMessageDescriptors(slices.Collect(maps.Values(requests))...))
-	if err != nil {
-		return nil, fmt.Errorf("set up validation: %w", err)
-	}
-	v := &validator{rules: rules, ruled: make(map[string]bool)}
+	v := &validator{ruled: make(map[string]bool)}
 	for method, request := range requests {
 		v.ruled[method] = hasRules(request, make(map[protoreflect.FullName]bool))
 		var wrong *protovalidate.ValidationError
-		if err := rules.Validate(dynamicpb.NewMessage(request)); err != nil && !errors.As(err, &wrong) {
+		if err := protovalidate.Validate(dynamicpb.NewMessage(request)); err != nil && !errors.As(err, &wrong) {
 			return nil, fmt.Errorf("compile rules of %s: %w", request.FullName(), err)
 		}
 	}
@@ -84,7 +79,7 @@ func hasRules(message protoreflect.MessageDescriptor, seen map[protoreflect.Full
 }
 
 func (v *validator) check(msg proto.Message) error {
-	err := v.rules.Validate(msg)
+	err := protovalidate.Validate(msg)
 	var wrong *protovalidate.ValidationError
 	if !errors.As(err, &wrong) {
 		return err

@@ -10,7 +10,7 @@ import (
 
 // shared are the spaces of the packages that both services use, with what their rows are.
 var shared = map[string]string{
-	"audit": "the position of the comparison in the background", "keyring": "the keyring",
+	"audit": "the position of the background comparison", "keyring": "the keyring",
 	"replay": "a repeated request", "replay-expiry": "the expiry of a repeated request",
 	"witness": "the head of another program's log", "la": "a listing of the change log by workspace",
 	"lb": "a listing of the change log", "le": "an entry of the change log", "lh": "the head of the change log",

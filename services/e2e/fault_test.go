@@ -237,7 +237,7 @@ func TestABrokenPolicyIsNotFollowedAndSetsTheAlarm(t *testing.T) {
 		c.waitMetric(`keyward_reload_failed{files="server"} 0`)
 	}
 	// A repaired policy takes effect.
-	install(strings.Replace(string(good), "subject: sender", "subject: nobody", 1))
+	install(strings.Replace(string(good), "subject: sender", "subject: unknown", 1))
 	c.waitEncrypt(client, endpoint, codes.PermissionDenied, "PERMISSION_DENIED")
 	install(string(good))
 	c.waitEncrypt(client, endpoint, codes.OK, "")

@@ -10,6 +10,7 @@ import (
 	"github.com/keyward/keyward/pkg/telemetry"
 	"github.com/keyward/keyward/pkg/workload"
 	"github.com/keyward/keyward/services/console"
+	"github.com/keyward/keyward/services/frontdoor/gateway"
 )
 
 // A Config is the operator's configuration of the front door. Files are PEM.
@@ -58,18 +59,14 @@ type Limits struct {
 	BodyBytes *int64 `yaml:"body_bytes"`
 }
 
-const (
-	defaultReceiveBytes = 1 << 20
-	mostReceiveBytes    = 64 << 20
-	defaultBodyBytes    = 128 << 20
-)
+const mostReceiveBytes = 64 << 20
 
 func (l Limits) check() error {
 	if l.MaxReceiveBytes < 0 || l.MaxReceiveBytes > mostReceiveBytes {
 		return fmt.Errorf("limits.max_receive_bytes: must be at most %d", mostReceiveBytes)
 	}
-	largest := cmp.Or(l.MaxReceiveBytes, defaultReceiveBytes)
-	total := int64(defaultBodyBytes)
+	largest := cmp.Or(l.MaxReceiveBytes, gateway.DefaultMaxBodyBytes)
+	total := int64(gateway.DefaultBodyBytes)
 	if l.BodyBytes != nil {
 		total = *l.BodyBytes
 	}

@@ -3,6 +3,7 @@ package kvtest
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"maps"
 	"math/big"
 	"os"
@@ -52,11 +53,9 @@ func Flips(t *testing.T, path string, few int, try func(flipped string, at int) 
 	var named, refused, unused int
 	for _, at := range offsets {
 		flipped := filepath.Join(dir, filepath.Base(path))
-		spoiled := bytes.Clone(content)
+		spoiled := bytes.Clone(content[:max(size, at+1)])
 		spoiled[at] ^= 1 << random(t, 8)
-		if err := os.WriteFile(flipped, spoiled, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, flipped, spoiled, len(content))
 		got := try(flipped, at)
 		switch {
 		case got.Refused:
@@ -68,15 +67,21 @@ func Flips(t *testing.T, path string, few int, try func(flipped string, at int) 
 			named++
 		default:
 			unused++
-			if err := os.WriteFile(flipped, spoiled, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			write(t, flipped, spoiled, len(content))
 			if !maps.EqualFunc(Rows(t, flipped), want, bytes.Equal) {
 				t.Errorf("byte %d: the file has other rows, and no difference is named", at)
 			}
 		}
 	}
 	t.Logf("%d flips: %d are in unused space, %d are named, and %d of a file that does not open are named", places, unused, named, refused)
+}
+
+// write writes a file of a size whose bytes behind content are zero. A data file is long and nearly empty.
+func write(t *testing.T, path string, content []byte, size int) {
+	t.Helper()
+	if err := errors.Join(os.WriteFile(path, content, 0o600), os.Truncate(path, int64(size))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // random returns a number that is less than n.

@@ -69,26 +69,32 @@ type Config struct {
 	Pages func(*http.Request) http.Handler
 	// Timeout limits each call to a backend. Default: 30 s.
 	Timeout time.Duration
-	// MaxBodyBytes limits the size of a request body. Default: 1 MiB.
+	// MaxBodyBytes limits the size of a request body. Default: [DefaultMaxBodyBytes].
 	MaxBodyBytes int64
 	// BodyBytes is the maximum total size of the bodies of pending requests. One client, by its
 	// address, may use at most as much as remains for the others. A negative value means no limit.
-	// Default: 128 MiB.
+	// Default: [DefaultBodyBytes].
 	BodyBytes int64
 	// Logger logs each request that the gateway answered itself; the backend logs all others. The log
 	// contains nothing of the request. Nil means no log.
 	Logger *slog.Logger
 }
 
+// The defaults of the limits of a [Config], in bytes.
+const (
+	DefaultMaxBodyBytes = 1 << 20
+	DefaultBodyBytes    = 128 << 20
+)
+
 func (c Config) withDefaults() Config {
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
 	}
 	if c.MaxBodyBytes == 0 {
-		c.MaxBodyBytes = 1 << 20
+		c.MaxBodyBytes = DefaultMaxBodyBytes
 	}
 	if c.BodyBytes == 0 {
-		c.BodyBytes = 128 << 20
+		c.BodyBytes = DefaultBodyBytes
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -19,7 +19,7 @@ func TestARestartOfTheVaultKeepsTheCache(t *testing.T) {
 	}{
 		"its log was verified up to the position":     {func(run string, changes uint64) bool { return run == "1" && changes == 3 }, 1},
 		"its log was not verified up to the position": {func(string, uint64) bool { return false }, 2},
-		"nobody verifies logs":                        {nil, 2},
+		"logs are not verified":                       {nil, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

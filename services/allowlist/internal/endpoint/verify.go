@@ -16,9 +16,10 @@ import (
 
 // otherRows are the spaces of rows that have no name of an endpoint in their key, with what the rows are.
 var otherRows = map[string]string{
-	"intent": "a save in progress", "unbind": "bindings to give up", "bound": "a secret with bindings", "farewell": "uses to delete",
-	"trial": "a quota of trials", "use": "the uses of a secret", "spent": "a response that was given", "spent-expiry": "the expiry of a response",
-	"lost-heads": "the lost heads that the vault does not know yet",
+	"intent": "an unfinished save", "unbind": "a queued removal of bindings", "bound": "the record of a bound secret",
+	"farewell": "a queued deletion of counts", "trial": "a trial quota", "use": "the use count of a secret",
+	"spent": "the record of a response", "spent-expiry": "the expiry of the record of a response",
+	"lost-heads": "the lost heads that the allowlist has not reported yet",
 }
 
 // RowOf names the row with a key, for [verify.Service].

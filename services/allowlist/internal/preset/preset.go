@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -42,8 +43,10 @@ type Library struct {
 	presets []*allowlistv1.Preset // ordered by ID
 }
 
-// New reads the presets.
-func New() (*Library, error) {
+// New returns the library. The first call reads the presets, and later ones return the same library.
+func New() (*Library, error) { return read() }
+
+var read = sync.OnceValues(func() (*Library, error) {
 	names, err := fs.Glob(files, "presets/*.json")
 	if err != nil {
 		return nil, fmt.Errorf("list presets: %w", err)
@@ -62,7 +65,7 @@ func New() (*Library, error) {
 	}
 	slices.SortFunc(l.presets, func(a, b *allowlistv1.Preset) int { return strings.Compare(a.GetId(), b.GetId()) })
 	return l, nil
-}
+})
 
 // parse parses a preset with the given ID, and checks that its placeholders and references match
 // its declared settings and secrets.

@@ -53,7 +53,7 @@ func Foresee(r kv.Reader, own *changelog.Log, holder string, vault *inventory.In
 	if err != nil {
 		return nil, err
 	}
-	then, extended, err := own.Extends(r, theirs.Checkpoint)
+	then, extended, err := own.Extends(r, theirs.Checkpoint, nil)
 	switch {
 	case errors.Is(err, changelog.ErrForeign):
 		found = append(found, Prospect{

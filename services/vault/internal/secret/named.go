@@ -32,21 +32,21 @@ func RowOf(key []byte) (verify.Difference, bool) {
 		}
 	case spaceGarbage:
 		name, _, err = garbageOf(key)
-		row.What = "the queue of deleted rows"
+		row.What = "a queued deletion of rows"
 	case spaceDeleted:
 		name, _, _, err = deletedOf(key)
-		row.What = "the time of a purge"
+		row.What = "the purge time"
 	case spaceKept:
 		name, _, err = cutName(key, spaceKept)
 		row.What = "the row of kept versions"
 	case spaceOutdated:
-		row.What = "when to remove outdated rows"
+		row.What = "the schedule for outdated rows"
 	case "rewrap": // of package rewrap
 		row.What = "the state of the last rewrap"
 	case "epoch", "restore": // of package restore
 		row.What = "the last restore"
 	case "sealing-key": // of package sealing
-		row.What = "a pair of keys for sealed values"
+		row.What = "a key pair for sealed values"
 	default:
 		return verify.Difference{}, false
 	}

@@ -199,7 +199,7 @@ func (v verifier) others(sec Secret) error {
 		needed["the row of kept versions"] = keptKey(sec.Name)
 	}
 	if sec.deleted() {
-		needed["the time of the purge"] = deletedKey(sec.Name, sec.UID, sec.PurgeAt)
+		needed["the purge time"] = deletedKey(sec.Name, sec.UID, sec.PurgeAt)
 	}
 	for about, key := range needed {
 		_, err := v.Get(key)
@@ -224,7 +224,7 @@ func (v verifier) belongs(name Name, sec *Secret, key, rest []byte) error {
 		return nil
 	}
 	if _, err := v.Get(garbageKey(name, uid)); !isMissing(err) {
-		return v.judge(name, "the queue of deleted rows", err)
+		return v.judge(name, "the queued deletion of rows", err)
 	}
 	if sec == nil {
 		if _, err := v.Get(secretKey(name)); errors.Is(err, kv.ErrCorrupt) {
