@@ -55,7 +55,7 @@ func (c VaultConfig) holder(store verify.Store, vault *inventory.Inventory) (str
 		return certificateName(c.Certificate)
 	}
 	for name, head := range vault.Witnessed {
-		if _, _, err := store.Log.Extends(store, head.Checkpoint); err == nil {
+		if _, _, err := store.Log.Extends(store, head.Checkpoint, nil); err == nil {
 			return name, nil
 		} else if !errors.Is(err, changelog.ErrForeign) {
 			return "", err
