@@ -113,9 +113,9 @@ const (
 	UnbindDone
 	// CompareBindings is after a comparison read the bindings, before it reads the endpoints.
 	CompareBindings
-	// CompareComplete is after a comparison in a restored vault, before the vault knows of it.
+	// CompareComplete is after a comparison in a restored vault, before the vault has the report.
 	CompareComplete
-	// CompareReported is after the vault knows of it.
+	// CompareReported is after the vault has the report.
 	CompareReported
 
 	// The points of backups and restores.

@@ -55,7 +55,7 @@ func EpochIn(r kv.Reader) (string, error) {
 	return last.present(r)
 }
 
-// present returns the epoch of the last restore, or the first one if there was none.
+// present returns the epoch of the last restore, or the first epoch of a vault that was never restored.
 func (r Restore) present(reader kv.Reader) (string, error) {
 	if r.Epoch != "" {
 		return r.Epoch, nil
