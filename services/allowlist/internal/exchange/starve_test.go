@@ -49,7 +49,7 @@ func slowly(t testing.TB, k *allowlisttest.Kit, parent, id string, iterations in
 func TestSlowMessagesThatWouldBeTooLateAreRefused(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
-	name := slowly(t, k, allowlisttest.Workspace, "slow", 300_000)
+	name := slowly(t, k, allowlisttest.Workspace, "slow", 600_000)
 	sent := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: name, Body: []byte(`{"a":[1]}`)})
 	value := bytes.TrimSuffix(bytes.TrimPrefix(sent.GetBody(), []byte(`{"a":[`)), []byte(`]}`))
 	array := func(value string) []byte { return []byte(`{"a":[` + value + strings.Repeat(","+value, 15) + `]}`) }
@@ -66,7 +66,7 @@ func TestSlowMessagesThatWouldBeTooLateAreRefused(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		err := call(ctx)
 		cancel()
-		allowlisttest.WantError(t, method+" of five million iterations in half a second", err, codes.ResourceExhausted, "RATE_LIMITED")
+		allowlisttest.WantError(t, method+" of ten million iterations in half a second", err, codes.ResourceExhausted, "RATE_LIMITED")
 		if !servertest.Retryable(err) {
 			t.Errorf("%s: the error has no retry delay", method)
 		}
