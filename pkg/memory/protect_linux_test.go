@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,14 +57,13 @@ func start(t *testing.T, credential *syscall.Credential) (pid int, printed strin
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	binary, file := filepath.Join(dir, "program"), filepath.Join(dir, "file")
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
+	// Another process copies the program: a file that this one has open for writing cannot be executed, and
+	// a process that another test starts in this moment keeps it open.
+	if err := exec.CommandContext(t.Context(), "cp", "/proc/"+strconv.Itoa(os.Getpid())+"/exe", binary).Run(); err != nil {
 		t.Fatal(err)
 	}
-	for path, content := range map[string][]byte{binary: self, file: make([]byte, 1<<20)} {
-		if err := os.WriteFile(path, content, 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(file, make([]byte, 1<<20), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
