@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ThalesGroup/crypto11"
 	"github.com/miekg/pkcs11"
@@ -82,9 +83,16 @@ func (k tokenKey) DecryptWithContext(ctx context.Context, ciphertext, associated
 	return out, nil
 }
 
+// sessions is held during a session. A login holds for all sessions of a process, so a second session at
+// the same time would begin with any PIN.
+var sessions sync.Mutex
+
 // with calls f with the key, in a session of its own. A call of a library cannot be interrupted:
 // with returns with ctx, and the call ends when it ends.
 func (k tokenKey) with(ctx context.Context, f func(cipher.AEAD) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	go func() { done <- k.session(f) }()
 	select {
@@ -101,6 +109,8 @@ func (k tokenKey) session(f func(cipher.AEAD) error) (err error) {
 		return err
 	}
 	defer clear(pin)
+	sessions.Lock()
+	defer sessions.Unlock()
 	defer func() {
 		// The library's cipher reports failures of the token as panics.
 		if failure, ok := recover().(error); ok {
