@@ -31,7 +31,7 @@ torture: ## Kill the vault and the allowlist 1,000 times under load. Nothing ack
 
 # In this order: the programs that are built after the console have it in them.
 CHECKS := check-gen breaking console lint test-race torture console-test interop memory docs readme deploy-check examples reproducible fuzz modules
-check: FUZZTIME := 3s
+check: FUZZTIME := 2s
 check: TORTURE := -duration 90s
 check: ## Run all that CI runs. Needs all that the targets below need, and root.
 	@start=$$(date +%s); for step in $(CHECKS); do \
