@@ -16,8 +16,8 @@ import (
 
 // otherRows are the spaces of rows that have no name of an endpoint in their key, with what the rows are.
 var otherRows = map[string]string{
-	"intent": "an unfinished save", "unbind": "a queued removal of bindings", "bound": "the record of a bound secret",
-	"farewell": "a queued deletion of counts", "trial": "a trial quota", "use": "the use count of a secret",
+	"intent": "an unfinished save", "unbind": "a pending removal of bindings", "bound": "the record of a bound secret",
+	"farewell": "a pending deletion of usage counts", "trial": "the quota of trial messages", "use": "the usage count of a secret",
 	"spent": "the record of a response", "spent-expiry": "the expiry of the record of a response",
 	"lost-heads": "the lost heads that the allowlist has not reported yet",
 }

@@ -32,7 +32,7 @@ func RowOf(key []byte) (verify.Difference, bool) {
 		}
 	case spaceGarbage:
 		name, _, err = garbageOf(key)
-		row.What = "a queued deletion of rows"
+		row.What = "a pending deletion of rows"
 	case spaceDeleted:
 		name, _, _, err = deletedOf(key)
 		row.What = "the purge time"

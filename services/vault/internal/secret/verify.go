@@ -224,7 +224,7 @@ func (v verifier) belongs(name Name, sec *Secret, key, rest []byte) error {
 		return nil
 	}
 	if _, err := v.Get(garbageKey(name, uid)); !isMissing(err) {
-		return v.judge(name, "the queued deletion of rows", err)
+		return v.judge(name, "the pending deletion of rows", err)
 	}
 	if sec == nil {
 		if _, err := v.Get(secretKey(name)); errors.Is(err, kv.ErrCorrupt) {
