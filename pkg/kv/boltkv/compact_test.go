@@ -99,11 +99,7 @@ func TestCompactLeavesAloneWhatItCannotCompact(t *testing.T) {
 // An opener that waits for a compaction must not get the old file.
 func TestWhoWaitsForACompactionOpensTheNewFile(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store")
-	db := open(t, path, boltkv.Options{})
-	must(t, db.Update(t.Context(), func(tx kv.Tx) error { return tx.Put([]byte("key"), []byte("value")) }))
-	must(t, db.Close())
-	compacted := compactOften(path)
+	path, compacted := compactOften(t)
 	for range 20 {
 		db, err := boltkv.Open(path, boltkv.Options{LockTimeout: time.Minute})
 		must(t, err)
@@ -117,7 +113,7 @@ func TestWhoWaitsForACompactionOpensTheNewFile(t *testing.T) {
 		must(t, db.Close())
 	}
 	must(t, <-compacted)
-	db = open(t, path, boltkv.Options{})
+	db := open(t, path, boltkv.Options{})
 	if got := pairs(t, db); len(got) != 1 || len(got[0].Value) != len("value")+20 {
 		t.Errorf("the store holds %q, want all 20 changes", got)
 	}
@@ -126,11 +122,7 @@ func TestWhoWaitsForACompactionOpensTheNewFile(t *testing.T) {
 // A reader that waits for a compaction must not fail, either.
 func TestWhoWaitsForACompactionReadsTheNewFile(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store")
-	db := open(t, path, boltkv.Options{})
-	must(t, db.Update(t.Context(), func(tx kv.Tx) error { return tx.Put([]byte("key"), []byte("value")) }))
-	must(t, db.Close())
-	compacted := compactOften(path)
+	path, compacted := compactOften(t)
 	for range 20 {
 		rows, said, err := examine(t, path)
 		if err != nil || len(said) > 0 || rows["key"] != "value" {
@@ -140,8 +132,13 @@ func TestWhoWaitsForACompactionReadsTheNewFile(t *testing.T) {
 	must(t, <-compacted)
 }
 
-// compactOften compacts a store many times while others use it.
-func compactOften(path string) (compacted <-chan error) {
+// compactOften creates a store with one pair, and compacts it many times while others use it.
+func compactOften(t *testing.T) (path string, compacted <-chan error) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "store")
+	db := open(t, path, boltkv.Options{})
+	must(t, db.Update(t.Context(), func(tx kv.Tx) error { return tx.Put([]byte("key"), []byte("value")) }))
+	must(t, db.Close())
 	result := make(chan error, 1)
 	go func() {
 		var err error
@@ -150,7 +147,7 @@ func compactOften(path string) (compacted <-chan error) {
 		}
 		result <- err
 	}()
-	return result
+	return path, result
 }
 
 // compactOnceFree compacts a store that others hold now and then.

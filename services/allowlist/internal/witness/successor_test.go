@@ -234,86 +234,88 @@ func (p *pair) follows(t *testing.T) {
 	}
 }
 
-// TestTheKeyOfTheVaultsLogIsReplaced replaces it while the allowlist follows, at rest, and with a
-// restart of either in between.
+// replacements replace the key of the vault's log while the allowlist follows, at rest, and with a restart
+// of either in between.
+var replacements = []struct {
+	name string
+	do   func(t *testing.T, p *pair)
+}{
+	{"while the watch states heads", func(t *testing.T, p *pair) {
+		p.vault.grow(t)
+		p.hears(t)
+		early := p.vault.head(t).Checkpoint
+		p.vault.succeed(t, 2)
+		p.vault.grow(t)
+		p.hears(t)
+		allowlisttest.Must(t, p.vault.log.Use(p.vault.seeds))
+		p.hears(t)
+		p.witness.Heard(p.vault.epoch, early) // it was on its way
+		p.follows(t)
+		p.vault.grow(t)
+		p.hears(t)
+	}},
+	{"without a watch", func(t *testing.T, p *pair) {
+		p.vault.rotate(t, 2)
+		p.follows(t)
+		p.vault.grow(t)
+		p.follows(t)
+	}},
+	{"with a restart of the vault before it uses the key", func(t *testing.T, p *pair) {
+		p.vault.succeed(t, 2)
+		p.restartVault(t)
+		p.hears(t)
+		p.vault.grow(t)
+		p.hears(t)
+	}},
+	{"with a restart of the vault after it used the key", func(t *testing.T, p *pair) {
+		p.vault.rotate(t, 2)
+		p.vault.grow(t)
+		p.restartVault(t)
+		p.hears(t)
+	}},
+	{"with a restart of the allowlist", func(t *testing.T, p *pair) {
+		p.vault.rotate(t, 2)
+		p.restartAllowlist(t)
+		p.follows(t)
+		p.restartAllowlist(t)
+		p.follows(t)
+	}},
+	{"twice while the allowlist is offline", func(t *testing.T, p *pair) {
+		p.own.stop(t)
+		p.vault.rotate(t, 2)
+		p.vault.grow(t)
+		p.restartVault(t)
+		p.vault.rotate(t, 3)
+		p.vault.grow(t)
+		p.vault.seeds = p.vault.seeds[:1] // the old keys are gone
+		p.restartVault(t)
+		p.own.start(t)
+		p.open(t)
+		p.follows(t)
+		p.vault.grow(t)
+		p.hears(t)
+	}},
+	{"twice between two heads of the watch", func(t *testing.T, p *pair) {
+		p.vault.rotate(t, 2)
+		p.vault.grow(t)
+		p.vault.rotate(t, 3)
+		p.vault.grow(t)
+		p.hears(t)
+	}},
+	{"and that of the allowlist", func(t *testing.T, p *pair) {
+		p.own.rotate(t, 101)
+		p.vault.rotate(t, 2)
+		p.hears(t)
+		p.own.grow(t)
+		p.restartAllowlist(t)
+		p.vault.grow(t)
+		p.follows(t)
+	}},
+}
+
 func TestTheKeyOfTheVaultsLogIsReplaced(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		do   func(t *testing.T, p *pair)
-	}{
-		{"while the watch states heads", func(t *testing.T, p *pair) {
-			p.vault.grow(t)
-			p.hears(t)
-			early := p.vault.head(t).Checkpoint
-			p.vault.succeed(t, 2)
-			p.vault.grow(t)
-			p.hears(t)
-			allowlisttest.Must(t, p.vault.log.Use(p.vault.seeds))
-			p.hears(t)
-			p.witness.Heard(p.vault.epoch, early) // it was on its way
-			p.follows(t)
-			p.vault.grow(t)
-			p.hears(t)
-		}},
-		{"without a watch", func(t *testing.T, p *pair) {
-			p.vault.rotate(t, 2)
-			p.follows(t)
-			p.vault.grow(t)
-			p.follows(t)
-		}},
-		{"with a restart of the vault before it uses the key", func(t *testing.T, p *pair) {
-			p.vault.succeed(t, 2)
-			p.restartVault(t)
-			p.hears(t)
-			p.vault.grow(t)
-			p.hears(t)
-		}},
-		{"with a restart of the vault after it used the key", func(t *testing.T, p *pair) {
-			p.vault.rotate(t, 2)
-			p.vault.grow(t)
-			p.restartVault(t)
-			p.hears(t)
-		}},
-		{"with a restart of the allowlist", func(t *testing.T, p *pair) {
-			p.vault.rotate(t, 2)
-			p.restartAllowlist(t)
-			p.follows(t)
-			p.restartAllowlist(t)
-			p.follows(t)
-		}},
-		{"twice while the allowlist is offline", func(t *testing.T, p *pair) {
-			p.own.stop(t)
-			p.vault.rotate(t, 2)
-			p.vault.grow(t)
-			p.restartVault(t)
-			p.vault.rotate(t, 3)
-			p.vault.grow(t)
-			p.vault.seeds = p.vault.seeds[:1] // the old keys are gone
-			p.restartVault(t)
-			p.own.start(t)
-			p.open(t)
-			p.follows(t)
-			p.vault.grow(t)
-			p.hears(t)
-		}},
-		{"twice between two heads of the watch", func(t *testing.T, p *pair) {
-			p.vault.rotate(t, 2)
-			p.vault.grow(t)
-			p.vault.rotate(t, 3)
-			p.vault.grow(t)
-			p.hears(t)
-		}},
-		{"and that of the allowlist", func(t *testing.T, p *pair) {
-			p.own.rotate(t, 101)
-			p.vault.rotate(t, 2)
-			p.hears(t)
-			p.own.grow(t)
-			p.restartAllowlist(t)
-			p.vault.grow(t)
-			p.follows(t)
-		}},
-	} {
+	for _, tt := range replacements {
 		for pinned, pin := range map[string]string{"no pin": "", "the first key pinned": keyOf(t, 1)} {
 			t.Run(tt.name+", "+pinned, func(t *testing.T) {
 				t.Parallel()
