@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
-
 	"github.com/keyward/keyward/pkg/changelog"
 	"github.com/keyward/keyward/pkg/inventory"
 	"github.com/keyward/keyward/pkg/verify"
@@ -78,9 +76,5 @@ func certificateName(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read vault.certificate: %w", err)
 	}
-	id, err := x509svid.IDFromCert(leaf)
-	if err != nil {
-		return "", errors.New("read vault.certificate: the certificate does not name exactly one workload")
-	}
-	return id.String(), nil
+	return workloadName(leaf)
 }

@@ -57,12 +57,19 @@ func newIdentity(ctx context.Context, c VaultConfig, logger *slog.Logger, metric
 	if c.WorkloadAPI != "" {
 		return id, id.ask(ctx, logger, metrics)
 	}
-	name, err := x509svid.IDFromCert(id.held.Load().own.Leaf)
-	if err != nil {
-		return nil, errors.New("read vault.certificate: the certificate does not name exactly one workload")
+	if id.name, err = workloadName(id.held.Load().own.Leaf); err != nil {
+		return nil, err
 	}
-	id.name = name.String()
 	return id, nil
+}
+
+// workloadName returns the SPIFFE ID of the certificate with which the allowlist calls the vault.
+func workloadName(leaf *x509.Certificate) (string, error) {
+	id, err := x509svid.IDFromCert(leaf)
+	if err != nil {
+		return "", errors.New("read vault.certificate: the certificate does not name exactly one workload")
+	}
+	return id.String(), nil
 }
 
 // ask requests the first certificate from the Workload API.

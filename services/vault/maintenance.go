@@ -19,7 +19,7 @@ type maintenanceService struct {
 	*api.Restores
 }
 
-// newBackups returns the backups of a data file, and the operations on it.
+// newBackups creates the backups of a data file, and the operations on it.
 func (v *Vault) newBackups(cfg Config, source backup.Source, logger *slog.Logger) {
 	v.backups = maintenance.NewBackups(maintenance.Config{
 		Source: source, Path: cfg.Store, Schedule: cfg.Backup, Logger: logger, Now: time.Now,

@@ -128,15 +128,13 @@ const (
 
 // judge returns what a lost head of a resolver means, in the present epoch.
 func (r Restore) judge(lost lostHead, present, resolver string) verdict {
-	larger := lost.Size > r.LargestLost
-	switch ended := slices.Contains(r.Ended, lost.Epoch) || len(r.Ended) >= maxEnded; {
-	case lost.Epoch == present, lost.Epoch != "" && !ended && !r.reconciles(resolver):
+	unknown := lost.Epoch != "" && !slices.Contains(r.Ended, lost.Epoch) && len(r.Ended) < maxEnded
+	switch {
+	case lost.Epoch == present:
 		return rollback
-	case lost.Epoch != "" && !ended:
-		return late // the last restore ended it, although its record does not say so
-	case !larger:
+	case !unknown && lost.Size <= r.LargestLost:
 		return nothing
-	case lost.Epoch == "" && !r.reconciles(resolver):
+	case (unknown || lost.Epoch == "") && !r.reconciles(resolver):
 		return rollback
 	}
 	return late

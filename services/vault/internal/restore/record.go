@@ -46,13 +46,17 @@ func Pending(r kv.Reader) (bool, error) {
 	return last.Pending(), err
 }
 
-// EpochIn returns the present epoch: that of the last restore, or the first of the store.
-func EpochIn(r kv.Reader) (string, error) {
+// Checkpoint returns the signed head of the change log in the present epoch, and the successions of its keys.
+func Checkpoint(r kv.Reader, changes *changelog.Log) (changelog.Claim, error) {
 	last, err := Load(r)
 	if err != nil {
-		return "", err
+		return changelog.Claim{}, err
 	}
-	return last.present(r)
+	epoch, err := last.present(r)
+	if err != nil {
+		return changelog.Claim{}, err
+	}
+	return changes.CheckpointIn(r, epoch)
 }
 
 // present returns the epoch of the last restore, or the first epoch of a vault that was never restored.

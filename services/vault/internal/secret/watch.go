@@ -112,11 +112,7 @@ func (s *Store) Watch(ctx context.Context, workspace string, from *Position, sen
 func (s *Store) stateHead(ctx context.Context, at Position, send func(Message) error) (Position, error) {
 	m := Message{Position: at}
 	err := s.kv.View(ctx, func(r kv.Reader) error {
-		epoch, err := restore.EpochIn(r)
-		if err != nil {
-			return err
-		}
-		head, err := s.log.CheckpointIn(r, epoch)
+		head, err := restore.Checkpoint(r, s.log)
 		m.Checkpoint = head.Checkpoint
 		return err
 	})

@@ -148,11 +148,7 @@ func (h *Heads) Accept(ctx context.Context, resolver string, author changelog.Au
 // keys.
 func (h *Heads) Checkpoint(ctx context.Context) (own changelog.Claim, err error) {
 	err = h.kv.View(ctx, func(r kv.Reader) error {
-		epoch, err := restore.EpochIn(r)
-		if err != nil {
-			return err
-		}
-		own, err = h.log.CheckpointIn(r, epoch)
+		own, err = restore.Checkpoint(r, h.log)
 		return err
 	})
 	return own, err
