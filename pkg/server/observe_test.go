@@ -139,6 +139,7 @@ func TestSpansHoldNothingOfARequest(t *testing.T) {
 	if err := conn.Invoke(ctx, "/"+canary+"/"+canary, req, req); err == nil {
 		t.Fatal("call of an unknown method = nil, want an error")
 	}
+	running.Stop() // the span of a call ends after its answer
 	if err := running.Telemetry.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
