@@ -238,6 +238,9 @@ const (
 	// (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
 	// accepted. Not for headers.
 	Encoding_ENCODING_BASE64_MIME Encoding = 6
+	// Base64 with padding, percent-encoded (RFC 3986): `+`, `/`, and `=` as `%2B`, `%2F`, and `%3D`.
+	// Incoming messages may be percent-encoded or not. For signatures only.
+	Encoding_ENCODING_BASE64_PERCENT Encoding = 7
 )
 
 // Enum value maps for Encoding.
@@ -250,15 +253,17 @@ var (
 		4: "ENCODING_HEX_UPPER",
 		5: "ENCODING_RAW",
 		6: "ENCODING_BASE64_MIME",
+		7: "ENCODING_BASE64_PERCENT",
 	}
 	Encoding_value = map[string]int32{
-		"ENCODING_UNSPECIFIED": 0,
-		"ENCODING_BASE64":      1,
-		"ENCODING_BASE64URL":   2,
-		"ENCODING_HEX":         3,
-		"ENCODING_HEX_UPPER":   4,
-		"ENCODING_RAW":         5,
-		"ENCODING_BASE64_MIME": 6,
+		"ENCODING_UNSPECIFIED":    0,
+		"ENCODING_BASE64":         1,
+		"ENCODING_BASE64URL":      2,
+		"ENCODING_HEX":            3,
+		"ENCODING_HEX_UPPER":      4,
+		"ENCODING_RAW":            5,
+		"ENCODING_BASE64_MIME":    6,
+		"ENCODING_BASE64_PERCENT": 7,
 	}
 )
 
@@ -330,6 +335,20 @@ const (
 	Cipher_ALGORITHM_TRIPLE_DES_CBC Cipher_Algorithm = 14
 	// Triple DES in ECB mode with padding. Requires TRIPLE_DES and ECB.
 	Cipher_ALGORITHM_TRIPLE_DES_ECB Cipher_Algorithm = 15
+	// AES with a 16-byte key in Cipher Feedback mode with segments of 128 bits (NIST SP 800-38A).
+	// No padding. The IV has 16 bytes. Requires a `mac` or UNAUTHENTICATED_CTR.
+	Cipher_ALGORITHM_AES_128_CFB Cipher_Algorithm = 16
+	// The same with a 24-byte key.
+	Cipher_ALGORITHM_AES_192_CFB Cipher_Algorithm = 17
+	// The same with a 32-byte key.
+	Cipher_ALGORITHM_AES_256_CFB Cipher_Algorithm = 18
+	// AES with a 16-byte key in Output Feedback mode (NIST SP 800-38A). No padding. The IV has 16
+	// bytes, and the rules of CTR apply to it. Requires a `mac` or UNAUTHENTICATED_CTR.
+	Cipher_ALGORITHM_AES_128_OFB Cipher_Algorithm = 19
+	// The same with a 24-byte key.
+	Cipher_ALGORITHM_AES_192_OFB Cipher_Algorithm = 20
+	// The same with a 32-byte key.
+	Cipher_ALGORITHM_AES_256_OFB Cipher_Algorithm = 21
 )
 
 // Enum value maps for Cipher_Algorithm.
@@ -351,6 +370,12 @@ var (
 		13: "ALGORITHM_CHACHA20_POLY1305",
 		14: "ALGORITHM_TRIPLE_DES_CBC",
 		15: "ALGORITHM_TRIPLE_DES_ECB",
+		16: "ALGORITHM_AES_128_CFB",
+		17: "ALGORITHM_AES_192_CFB",
+		18: "ALGORITHM_AES_256_CFB",
+		19: "ALGORITHM_AES_128_OFB",
+		20: "ALGORITHM_AES_192_OFB",
+		21: "ALGORITHM_AES_256_OFB",
 	}
 	Cipher_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED":       0,
@@ -369,6 +394,12 @@ var (
 		"ALGORITHM_CHACHA20_POLY1305": 13,
 		"ALGORITHM_TRIPLE_DES_CBC":    14,
 		"ALGORITHM_TRIPLE_DES_ECB":    15,
+		"ALGORITHM_AES_128_CFB":       16,
+		"ALGORITHM_AES_192_CFB":       17,
+		"ALGORITHM_AES_256_CFB":       18,
+		"ALGORITHM_AES_128_OFB":       19,
+		"ALGORITHM_AES_192_OFB":       20,
+		"ALGORITHM_AES_256_OFB":       21,
 	}
 )
 
@@ -412,6 +443,9 @@ const (
 	// Zero bytes up to the block boundary; none if the last block is full. Decryption removes all
 	// trailing zeros, including those of the plaintext: requires ZERO_PADDING.
 	Cipher_PADDING_ZERO Cipher_Padding = 3
+	// PKCS #7 for blocks of 32 bytes, whatever the block length of the cipher, as WeCom and DingTalk
+	// pad. The ciphertext has a multiple of 32 bytes.
+	Cipher_PADDING_PKCS7_32 Cipher_Padding = 4
 )
 
 // Enum value maps for Cipher_Padding.
@@ -421,12 +455,14 @@ var (
 		1: "PADDING_PKCS7",
 		2: "PADDING_NONE",
 		3: "PADDING_ZERO",
+		4: "PADDING_PKCS7_32",
 	}
 	Cipher_Padding_value = map[string]int32{
 		"PADDING_UNSPECIFIED": 0,
 		"PADDING_PKCS7":       1,
 		"PADDING_NONE":        2,
 		"PADDING_ZERO":        3,
+		"PADDING_PKCS7_32":    4,
 	}
 )
 
@@ -455,6 +491,75 @@ func (x Cipher_Padding) Number() protoreflect.EnumNumber {
 // Deprecated: Use Cipher_Padding.Descriptor instead.
 func (Cipher_Padding) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 1}
+}
+
+// The content ciphers.
+type Cms_ContentEncryption int32
+
+const (
+	// Refused, unless `keys` is empty.
+	Cms_CONTENT_ENCRYPTION_UNSPECIFIED Cms_ContentEncryption = 0
+	// AES-128-CBC. Requires UNAUTHENTICATED_CBC, as all of the CBC ciphers do.
+	Cms_CONTENT_ENCRYPTION_AES_128_CBC Cms_ContentEncryption = 1
+	// AES-192-CBC.
+	Cms_CONTENT_ENCRYPTION_AES_192_CBC Cms_ContentEncryption = 2
+	// AES-256-CBC.
+	Cms_CONTENT_ENCRYPTION_AES_256_CBC Cms_ContentEncryption = 3
+	// Triple DES in CBC mode. Requires TRIPLE_DES as well.
+	Cms_CONTENT_ENCRYPTION_TRIPLE_DES_CBC Cms_ContentEncryption = 4
+	// AES-128-GCM (AuthEnvelopedData, RFC 5084).
+	Cms_CONTENT_ENCRYPTION_AES_128_GCM Cms_ContentEncryption = 5
+	// AES-256-GCM.
+	Cms_CONTENT_ENCRYPTION_AES_256_GCM Cms_ContentEncryption = 6
+)
+
+// Enum value maps for Cms_ContentEncryption.
+var (
+	Cms_ContentEncryption_name = map[int32]string{
+		0: "CONTENT_ENCRYPTION_UNSPECIFIED",
+		1: "CONTENT_ENCRYPTION_AES_128_CBC",
+		2: "CONTENT_ENCRYPTION_AES_192_CBC",
+		3: "CONTENT_ENCRYPTION_AES_256_CBC",
+		4: "CONTENT_ENCRYPTION_TRIPLE_DES_CBC",
+		5: "CONTENT_ENCRYPTION_AES_128_GCM",
+		6: "CONTENT_ENCRYPTION_AES_256_GCM",
+	}
+	Cms_ContentEncryption_value = map[string]int32{
+		"CONTENT_ENCRYPTION_UNSPECIFIED":    0,
+		"CONTENT_ENCRYPTION_AES_128_CBC":    1,
+		"CONTENT_ENCRYPTION_AES_192_CBC":    2,
+		"CONTENT_ENCRYPTION_AES_256_CBC":    3,
+		"CONTENT_ENCRYPTION_TRIPLE_DES_CBC": 4,
+		"CONTENT_ENCRYPTION_AES_128_GCM":    5,
+		"CONTENT_ENCRYPTION_AES_256_GCM":    6,
+	}
+)
+
+func (x Cms_ContentEncryption) Enum() *Cms_ContentEncryption {
+	p := new(Cms_ContentEncryption)
+	*p = x
+	return p
+}
+
+func (x Cms_ContentEncryption) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Cms_ContentEncryption) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[6].Descriptor()
+}
+
+func (Cms_ContentEncryption) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[6]
+}
+
+func (x Cms_ContentEncryption) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Cms_ContentEncryption.Descriptor instead.
+func (Cms_ContentEncryption) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // The forms of the wrapped key.
@@ -503,11 +608,11 @@ func (x SessionKey_Form) String() string {
 }
 
 func (SessionKey_Form) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[6].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[7].Descriptor()
 }
 
 func (SessionKey_Form) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[6]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[7]
 }
 
 func (x SessionKey_Form) Number() protoreflect.EnumNumber {
@@ -516,7 +621,7 @@ func (x SessionKey_Form) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionKey_Form.Descriptor instead.
 func (SessionKey_Form) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // The curves.
@@ -556,11 +661,11 @@ func (x Ecdh_Curve) String() string {
 }
 
 func (Ecdh_Curve) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[7].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[8].Descriptor()
 }
 
 func (Ecdh_Curve) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[7]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[8]
 }
 
 func (x Ecdh_Curve) Number() protoreflect.EnumNumber {
@@ -569,7 +674,7 @@ func (x Ecdh_Curve) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Ecdh_Curve.Descriptor instead.
 func (Ecdh_Curve) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25, 0}
 }
 
 // The sources.
@@ -605,21 +710,25 @@ const (
 	// ChaCha20-Poly1305 require a key generated for each value. CBC requires such a key or
 	// STATIC_IV.
 	Iv_SOURCE_FIELD_SUFFIX Iv_Source = 9
+	// The last bytes of the salt that is sent. The derivation uses the bytes before them, of which
+	// there must be 8 or more. `sent_bytes` counts both. The rules of DERIVED apply.
+	Iv_SOURCE_SALT_SUFFIX Iv_Source = 10
 )
 
 // Enum value maps for Iv_Source.
 var (
 	Iv_Source_name = map[int32]string{
-		0: "SOURCE_UNSPECIFIED",
-		1: "SOURCE_RANDOM",
-		2: "SOURCE_RANDOM_TEXT",
-		3: "SOURCE_STATIC",
-		4: "SOURCE_ZERO",
-		5: "SOURCE_KEY_PREFIX",
-		6: "SOURCE_DERIVED",
-		7: "SOURCE_PEER_FLIPPED",
-		8: "SOURCE_IN_PLAINTEXT",
-		9: "SOURCE_FIELD_SUFFIX",
+		0:  "SOURCE_UNSPECIFIED",
+		1:  "SOURCE_RANDOM",
+		2:  "SOURCE_RANDOM_TEXT",
+		3:  "SOURCE_STATIC",
+		4:  "SOURCE_ZERO",
+		5:  "SOURCE_KEY_PREFIX",
+		6:  "SOURCE_DERIVED",
+		7:  "SOURCE_PEER_FLIPPED",
+		8:  "SOURCE_IN_PLAINTEXT",
+		9:  "SOURCE_FIELD_SUFFIX",
+		10: "SOURCE_SALT_SUFFIX",
 	}
 	Iv_Source_value = map[string]int32{
 		"SOURCE_UNSPECIFIED":  0,
@@ -632,6 +741,7 @@ var (
 		"SOURCE_PEER_FLIPPED": 7,
 		"SOURCE_IN_PLAINTEXT": 8,
 		"SOURCE_FIELD_SUFFIX": 9,
+		"SOURCE_SALT_SUFFIX":  10,
 	}
 )
 
@@ -646,11 +756,11 @@ func (x Iv_Source) String() string {
 }
 
 func (Iv_Source) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[8].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[9].Descriptor()
 }
 
 func (Iv_Source) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[8]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[9]
 }
 
 func (x Iv_Source) Number() protoreflect.EnumNumber {
@@ -659,7 +769,7 @@ func (x Iv_Source) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Iv_Source.Descriptor instead.
 func (Iv_Source) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 0}
 }
 
 // The key management algorithms (`alg`, RFC 7518 section 4).
@@ -735,11 +845,11 @@ func (x Jose_KeyManagement) String() string {
 }
 
 func (Jose_KeyManagement) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[9].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[10].Descriptor()
 }
 
 func (Jose_KeyManagement) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[9]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[10]
 }
 
 func (x Jose_KeyManagement) Number() protoreflect.EnumNumber {
@@ -748,7 +858,7 @@ func (x Jose_KeyManagement) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_KeyManagement.Descriptor instead.
 func (Jose_KeyManagement) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32, 0}
 }
 
 // The content ciphers (`enc`, RFC 7518 section 5).
@@ -804,11 +914,11 @@ func (x Jose_ContentEncryption) String() string {
 }
 
 func (Jose_ContentEncryption) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[10].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[11].Descriptor()
 }
 
 func (Jose_ContentEncryption) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[10]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[11]
 }
 
 func (x Jose_ContentEncryption) Number() protoreflect.EnumNumber {
@@ -817,7 +927,62 @@ func (x Jose_ContentEncryption) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_ContentEncryption.Descriptor instead.
 func (Jose_ContentEncryption) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32, 1}
+}
+
+// How the JWS is written.
+type NestedJws_Serialization int32
+
+const (
+	// COMPACT.
+	NestedJws_SERIALIZATION_UNSPECIFIED NestedJws_Serialization = 0
+	// The compact serialization (RFC 7515 section 7.1).
+	NestedJws_SERIALIZATION_COMPACT NestedJws_Serialization = 1
+	// The flattened JSON serialization (RFC 7515 section 7.2.2), with the members `payload`,
+	// `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is
+	// ignored, and no other members.
+	NestedJws_SERIALIZATION_JSON NestedJws_Serialization = 2
+)
+
+// Enum value maps for NestedJws_Serialization.
+var (
+	NestedJws_Serialization_name = map[int32]string{
+		0: "SERIALIZATION_UNSPECIFIED",
+		1: "SERIALIZATION_COMPACT",
+		2: "SERIALIZATION_JSON",
+	}
+	NestedJws_Serialization_value = map[string]int32{
+		"SERIALIZATION_UNSPECIFIED": 0,
+		"SERIALIZATION_COMPACT":     1,
+		"SERIALIZATION_JSON":        2,
+	}
+)
+
+func (x NestedJws_Serialization) Enum() *NestedJws_Serialization {
+	p := new(NestedJws_Serialization)
+	*p = x
+	return p
+}
+
+func (x NestedJws_Serialization) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NestedJws_Serialization) Descriptor() protoreflect.EnumDescriptor {
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[12].Descriptor()
+}
+
+func (NestedJws_Serialization) Type() protoreflect.EnumType {
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[12]
+}
+
+func (x NestedJws_Serialization) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NestedJws_Serialization.Descriptor instead.
+func (NestedJws_Serialization) EnumDescriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34, 0}
 }
 
 // The algorithms.
@@ -850,6 +1015,10 @@ const (
 	Jws_ALGORITHM_PS384 Jws_Algorithm = 11
 	// `HS384`: a key of 48 bytes or more.
 	Jws_ALGORITHM_HS384 Jws_Algorithm = 12
+	// `ES512`: ECDSA with P-521.
+	Jws_ALGORITHM_ES512 Jws_Algorithm = 13
+	// `ES256K`: ECDSA with secp256k1 (RFC 8812).
+	Jws_ALGORITHM_ES256K Jws_Algorithm = 14
 )
 
 // Enum value maps for Jws_Algorithm.
@@ -868,6 +1037,8 @@ var (
 		10: "ALGORITHM_RS384",
 		11: "ALGORITHM_PS384",
 		12: "ALGORITHM_HS384",
+		13: "ALGORITHM_ES512",
+		14: "ALGORITHM_ES256K",
 	}
 	Jws_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED": 0,
@@ -883,6 +1054,8 @@ var (
 		"ALGORITHM_RS384":       10,
 		"ALGORITHM_PS384":       11,
 		"ALGORITHM_HS384":       12,
+		"ALGORITHM_ES512":       13,
+		"ALGORITHM_ES256K":      14,
 	}
 )
 
@@ -897,11 +1070,11 @@ func (x Jws_Algorithm) String() string {
 }
 
 func (Jws_Algorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[11].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[13].Descriptor()
 }
 
 func (Jws_Algorithm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[11]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[13]
 }
 
 func (x Jws_Algorithm) Number() protoreflect.EnumNumber {
@@ -910,7 +1083,7 @@ func (x Jws_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jws_Algorithm.Descriptor instead.
 func (Jws_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 0}
 }
 
 // How a selected value is converted before encryption and after decryption.
@@ -951,11 +1124,11 @@ func (x Fields_ValueForm) String() string {
 }
 
 func (Fields_ValueForm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[12].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[14].Descriptor()
 }
 
 func (Fields_ValueForm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[12]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[14]
 }
 
 func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
@@ -964,7 +1137,7 @@ func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_ValueForm.Descriptor instead.
 func (Fields_ValueForm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 0}
 }
 
 // How to handle a path that selects nothing.
@@ -1004,11 +1177,11 @@ func (x Fields_Missing) String() string {
 }
 
 func (Fields_Missing) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[13].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[15].Descriptor()
 }
 
 func (Fields_Missing) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[13]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[15]
 }
 
 func (x Fields_Missing) Number() protoreflect.EnumNumber {
@@ -1017,7 +1190,7 @@ func (x Fields_Missing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_Missing.Descriptor instead.
 func (Fields_Missing) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 1}
 }
 
 // The slots.
@@ -1049,6 +1222,12 @@ const (
 	// The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo). Optional.
 	// Decryption uses it to choose a key.
 	Part_SLOT_PUBLIC_KEY_SHA256 Part_Slot = 10
+	// The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a
+	// session key that RSA wraps, and a random IV.
+	Part_SLOT_WRAPPED_IV Part_Slot = 11
+	// The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a
+	// session key of RAW form and 16 bytes or more.
+	Part_SLOT_SESSION_KEY_SHA256 Part_Slot = 12
 )
 
 // Enum value maps for Part_Slot.
@@ -1065,6 +1244,8 @@ var (
 		8:  "SLOT_EPHEMERAL_KEY",
 		9:  "SLOT_CERTIFICATE_SHA256",
 		10: "SLOT_PUBLIC_KEY_SHA256",
+		11: "SLOT_WRAPPED_IV",
+		12: "SLOT_SESSION_KEY_SHA256",
 	}
 	Part_Slot_value = map[string]int32{
 		"SLOT_UNSPECIFIED":        0,
@@ -1078,6 +1259,8 @@ var (
 		"SLOT_EPHEMERAL_KEY":      8,
 		"SLOT_CERTIFICATE_SHA256": 9,
 		"SLOT_PUBLIC_KEY_SHA256":  10,
+		"SLOT_WRAPPED_IV":         11,
+		"SLOT_SESSION_KEY_SHA256": 12,
 	}
 )
 
@@ -1092,11 +1275,11 @@ func (x Part_Slot) String() string {
 }
 
 func (Part_Slot) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[14].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[16].Descriptor()
 }
 
 func (Part_Slot) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[14]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[16]
 }
 
 func (x Part_Slot) Number() protoreflect.EnumNumber {
@@ -1105,7 +1288,7 @@ func (x Part_Slot) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Part_Slot.Descriptor instead.
 func (Part_Slot) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
 }
 
 // The algorithms.
@@ -1157,11 +1340,11 @@ func (x Mac_Algorithm) String() string {
 }
 
 func (Mac_Algorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[15].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[17].Descriptor()
 }
 
 func (Mac_Algorithm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[15]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[17]
 }
 
 func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
@@ -1170,7 +1353,7 @@ func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mac_Algorithm.Descriptor instead.
 func (Mac_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{47, 0}
 }
 
 // The algorithms.
@@ -1242,11 +1425,11 @@ func (x Asymmetric_Algorithm) String() string {
 }
 
 func (Asymmetric_Algorithm) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[16].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[18].Descriptor()
 }
 
 func (Asymmetric_Algorithm) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[16]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[18]
 }
 
 func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
@@ -1255,7 +1438,7 @@ func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Asymmetric_Algorithm.Descriptor instead.
 func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50, 0}
 }
 
 // The choices that require an acknowledgement.
@@ -1366,11 +1549,11 @@ func (x LegacyAcknowledgement_Flag) String() string {
 }
 
 func (LegacyAcknowledgement_Flag) Descriptor() protoreflect.EnumDescriptor {
-	return file_keyward_allowlist_v1_encryption_proto_enumTypes[17].Descriptor()
+	return file_keyward_allowlist_v1_encryption_proto_enumTypes[19].Descriptor()
 }
 
 func (LegacyAcknowledgement_Flag) Type() protoreflect.EnumType {
-	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[17]
+	return &file_keyward_allowlist_v1_encryption_proto_enumTypes[19]
 }
 
 func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
@@ -1379,7 +1562,7 @@ func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyAcknowledgement_Flag.Descriptor instead.
 func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51, 0}
 }
 
 // Encryption defines how the bodies of requests and responses are protected. It holds references
@@ -1706,6 +1889,8 @@ type Profile struct {
 	//	*Profile_Jose
 	//	*Profile_Pgp
 	//	*Profile_Plain
+	//	*Profile_Fernet
+	//	*Profile_Cms
 	Kind isProfile_Kind `protobuf_oneof:"kind"`
 	// The part of the body to encrypt. Defaults to the whole body.
 	Selection *Selection `protobuf:"bytes,5,opt,name=selection,proto3" json:"selection,omitempty"`
@@ -1723,7 +1908,11 @@ type Profile struct {
 	// Signs the selected bytes before encryption. The plaintext is then a compact JWS (RFC 7515
 	// section 7.1) whose payload is the selected bytes. A message that decrypts to anything else is
 	// refused.
-	NestedJws     *NestedJws `protobuf:"bytes,9,opt,name=nested_jws,json=nestedJws,proto3" json:"nested_jws,omitempty"`
+	NestedJws *NestedJws `protobuf:"bytes,9,opt,name=nested_jws,json=nestedJws,proto3" json:"nested_jws,omitempty"`
+	// Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a
+	// compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified
+	// before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`.
+	OuterJws      *NestedJws `protobuf:"bytes,172,opt,name=outer_jws,json=outerJws,proto3" json:"outer_jws,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1810,6 +1999,24 @@ func (x *Profile) GetPlain() *Plain {
 	return nil
 }
 
+func (x *Profile) GetFernet() *Fernet {
+	if x != nil {
+		if x, ok := x.Kind.(*Profile_Fernet); ok {
+			return x.Fernet
+		}
+	}
+	return nil
+}
+
+func (x *Profile) GetCms() *Cms {
+	if x != nil {
+		if x, ok := x.Kind.(*Profile_Cms); ok {
+			return x.Cms
+		}
+	}
+	return nil
+}
+
 func (x *Profile) GetSelection() *Selection {
 	if x != nil {
 		return x.Selection
@@ -1845,6 +2052,13 @@ func (x *Profile) GetNestedJws() *NestedJws {
 	return nil
 }
 
+func (x *Profile) GetOuterJws() *NestedJws {
+	if x != nil {
+		return x.OuterJws
+	}
+	return nil
+}
+
 type isProfile_Kind interface {
 	isProfile_Kind()
 }
@@ -1875,6 +2089,16 @@ type Profile_Plain struct {
 	Plain *Plain `protobuf:"bytes,50,opt,name=plain,proto3,oneof"`
 }
 
+type Profile_Fernet struct {
+	// A Fernet token.
+	Fernet *Fernet `protobuf:"bytes,170,opt,name=fernet,proto3,oneof"`
+}
+
+type Profile_Cms struct {
+	// Cryptographic Message Syntax (RFC 5652, PKCS #7).
+	Cms *Cms `protobuf:"bytes,171,opt,name=cms,proto3,oneof"`
+}
+
 func (*Profile_Cipher) isProfile_Kind() {}
 
 func (*Profile_RsaDirect) isProfile_Kind() {}
@@ -1884,6 +2108,10 @@ func (*Profile_Jose) isProfile_Kind() {}
 func (*Profile_Pgp) isProfile_Kind() {}
 
 func (*Profile_Plain) isProfile_Kind() {}
+
+func (*Profile_Fernet) isProfile_Kind() {}
+
+func (*Profile_Cms) isProfile_Kind() {}
 
 // Plain is the kind of a direction that is not encrypted. Decrypt verifies the signature, if the
 // profile has one, and returns the body unchanged.
@@ -2023,7 +2251,9 @@ type Cipher struct {
 	// The associated data. GCM and ChaCha20-Poly1305 only.
 	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
 	// A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
-	Mac           *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
+	Mac *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
+	// What surrounds the selected bytes inside the ciphertext. Default: nothing.
+	Framing       *Framing `protobuf:"bytes,170,opt,name=framing,proto3" json:"framing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2143,6 +2373,13 @@ func (x *Cipher) GetMac() *EncryptThenMac {
 	return nil
 }
 
+func (x *Cipher) GetFraming() *Framing {
+	if x != nil {
+		return x.Framing
+	}
+	return nil
+}
+
 type isCipher_Key interface {
 	isCipher_Key()
 }
@@ -2175,6 +2412,264 @@ func (*Cipher_Ecdh) isCipher_Key() {}
 
 func (*Cipher_ExchangeKey) isCipher_Key() {}
 
+// A Framing surrounds the selected bytes before they are padded and encrypted: random bytes, their
+// length, the bytes themselves, and a fixed text, as in the callbacks of WeCom and DingTalk.
+// Decryption refuses messages without exactly this frame.
+type Framing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of random bytes at the beginning, 0-64. Printable characters (`A-Za-z0-9`), as the
+	// partners' libraries write them. Decryption accepts any bytes.
+	RandomBytes uint32 `protobuf:"varint,1,opt,name=random_bytes,json=randomBytes,proto3" json:"random_bytes,omitempty"`
+	// Writes the length of the selected bytes in front of them: 4 bytes, big-endian.
+	Length bool `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	// The text after the selected bytes, such as the ID of the receiver. At most 128 bytes. Requires
+	// `length`. Decryption compares it.
+	Suffix        string `protobuf:"bytes,3,opt,name=suffix,proto3" json:"suffix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Framing) Reset() {
+	*x = Framing{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Framing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Framing) ProtoMessage() {}
+
+func (x *Framing) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Framing.ProtoReflect.Descriptor instead.
+func (*Framing) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Framing) GetRandomBytes() uint32 {
+	if x != nil {
+		return x.RandomBytes
+	}
+	return 0
+}
+
+func (x *Framing) GetLength() bool {
+	if x != nil {
+		return x.Length
+	}
+	return false
+}
+
+func (x *Framing) GetSuffix() string {
+	if x != nil {
+		return x.Suffix
+	}
+	return ""
+}
+
+// Fernet is the token format of that name (github.com/fernet/spec): a version, the time, an IV, the
+// ciphertext under AES-128-CBC, and an HMAC-SHA256 of all of these. The token is the CIPHERTEXT part
+// of a blob, as bytes; the default envelope writes it in base64url with padding.
+type Fernet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys, 1-4: 32 bytes after decoding, of which the first 16 sign and the last 16 encrypt. The
+	// first key encrypts. Decryption tries all of them.
+	Keys []*SecretRef `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The greatest age of a token that Decrypt accepts, at most 366 days. Default: no limit. Tokens
+	// from more than 60 seconds in the future are refused if there is a limit.
+	MaxAge        *durationpb.Duration `protobuf:"bytes,2,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fernet) Reset() {
+	*x = Fernet{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fernet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fernet) ProtoMessage() {}
+
+func (x *Fernet) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fernet.ProtoReflect.Descriptor instead.
+func (*Fernet) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Fernet) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Fernet) GetMaxAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
+// Cms is a message of the Cryptographic Message Syntax (RFC 5652, earlier PKCS #7), as `openssl cms`
+// writes it: EnvelopedData or AuthEnvelopedData (RFC 5083) for one recipient, SignedData, or
+// SignedData inside EnvelopedData. Its DER is the CIPHERTEXT part of a blob. Decryption also accepts
+// BER with indefinite lengths.
+type Cms struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cipher of the content.
+	ContentEncryption Cms_ContentEncryption `protobuf:"varint,1,opt,name=content_encryption,json=contentEncryption,proto3,enum=keyward.allowlist.v1.Cms_ContentEncryption" json:"content_encryption,omitempty"`
+	// How the content key is encrypted for the recipient. Required with `keys`.
+	//
+	// Types that are valid to be assigned to KeyTransport:
+	//
+	//	*Cms_RsaOaep
+	//	*Cms_RsaPkcs1V15
+	KeyTransport isCms_KeyTransport `protobuf_oneof:"key_transport"`
+	// The recipient's keys, 0-4. To encrypt, the first one: the partner's certificate, which the
+	// message names by issuer and serial number. To decrypt: your private key. Decryption tries all,
+	// except with PKCS #1 v1.5, which allows exactly one. If empty, the content is not encrypted, and
+	// `signing_keys` are required.
+	Keys []*SecretRef `protobuf:"bytes,4,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The keys of a signature inside the encryption, 0-4. To sign, the first one: your private key
+	// with its certificate, in one PEM. To verify: the partner's certificates or public keys; an
+	// incoming message must be signed by one of them.
+	SigningKeys []*SecretRef `protobuf:"bytes,5,rep,name=signing_keys,json=signingKeys,proto3" json:"signing_keys,omitempty"`
+	// The digest of the signature. Default: SHA256. SHA1 requires WEAK_DIGEST; MD5 is refused.
+	Digest        Hash `protobuf:"varint,6,opt,name=digest,proto3,enum=keyward.allowlist.v1.Hash" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cms) Reset() {
+	*x = Cms{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cms) ProtoMessage() {}
+
+func (x *Cms) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cms.ProtoReflect.Descriptor instead.
+func (*Cms) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Cms) GetContentEncryption() Cms_ContentEncryption {
+	if x != nil {
+		return x.ContentEncryption
+	}
+	return Cms_CONTENT_ENCRYPTION_UNSPECIFIED
+}
+
+func (x *Cms) GetKeyTransport() isCms_KeyTransport {
+	if x != nil {
+		return x.KeyTransport
+	}
+	return nil
+}
+
+func (x *Cms) GetRsaOaep() *RsaOaep {
+	if x != nil {
+		if x, ok := x.KeyTransport.(*Cms_RsaOaep); ok {
+			return x.RsaOaep
+		}
+	}
+	return nil
+}
+
+func (x *Cms) GetRsaPkcs1V15() *RsaPkcs1V15 {
+	if x != nil {
+		if x, ok := x.KeyTransport.(*Cms_RsaPkcs1V15); ok {
+			return x.RsaPkcs1V15
+		}
+	}
+	return nil
+}
+
+func (x *Cms) GetKeys() []*SecretRef {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Cms) GetSigningKeys() []*SecretRef {
+	if x != nil {
+		return x.SigningKeys
+	}
+	return nil
+}
+
+func (x *Cms) GetDigest() Hash {
+	if x != nil {
+		return x.Digest
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+type isCms_KeyTransport interface {
+	isCms_KeyTransport()
+}
+
+type Cms_RsaOaep struct {
+	// RSAES-OAEP (RFC 8017, RFC 3560).
+	RsaOaep *RsaOaep `protobuf:"bytes,2,opt,name=rsa_oaep,json=rsaOaep,proto3,oneof"`
+}
+
+type Cms_RsaPkcs1V15 struct {
+	// RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
+	RsaPkcs1V15 *RsaPkcs1V15 `protobuf:"bytes,3,opt,name=rsa_pkcs1_v15,json=rsaPkcs1V15,proto3,oneof"`
+}
+
+func (*Cms_RsaOaep) isCms_KeyTransport() {}
+
+func (*Cms_RsaPkcs1V15) isCms_KeyTransport() {}
+
 // A SharedKey is a symmetric key that both sides hold.
 type SharedKey struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2190,7 +2685,7 @@ type SharedKey struct {
 
 func (x *SharedKey) Reset() {
 	*x = SharedKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2697,7 @@ func (x *SharedKey) String() string {
 func (*SharedKey) ProtoMessage() {}
 
 func (x *SharedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2710,7 @@ func (x *SharedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedKey.ProtoReflect.Descriptor instead.
 func (*SharedKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SharedKey) GetKeys() []*SecretRef {
@@ -2245,6 +2740,7 @@ type Derivation struct {
 	//	*Derivation_Pbkdf2
 	//	*Derivation_Scrypt
 	//	*Derivation_Hkdf
+	//	*Derivation_CounterKdf
 	Function isDerivation_Function `protobuf_oneof:"function"`
 	// The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
 	Salt          *Salt `protobuf:"bytes,6,opt,name=salt,proto3" json:"salt,omitempty"`
@@ -2254,7 +2750,7 @@ type Derivation struct {
 
 func (x *Derivation) Reset() {
 	*x = Derivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2762,7 @@ func (x *Derivation) String() string {
 func (*Derivation) ProtoMessage() {}
 
 func (x *Derivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2775,7 @@ func (x *Derivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Derivation.ProtoReflect.Descriptor instead.
 func (*Derivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Derivation) GetFunction() isDerivation_Function {
@@ -2334,6 +2830,15 @@ func (x *Derivation) GetHkdf() *Hkdf {
 	return nil
 }
 
+func (x *Derivation) GetCounterKdf() *CounterKdf {
+	if x != nil {
+		if x, ok := x.Function.(*Derivation_CounterKdf); ok {
+			return x.CounterKdf
+		}
+	}
+	return nil
+}
+
 func (x *Derivation) GetSalt() *Salt {
 	if x != nil {
 		return x.Salt
@@ -2370,6 +2875,12 @@ type Derivation_Hkdf struct {
 	Hkdf *Hkdf `protobuf:"bytes,5,opt,name=hkdf,proto3,oneof"`
 }
 
+type Derivation_CounterKdf struct {
+	// The key derivation of ANSI X9.63 (SEC 1 section 3.6.1) and, in its one-step form with a
+	// counter in front, of NIST SP 800-56A.
+	CounterKdf *CounterKdf `protobuf:"bytes,170,opt,name=counter_kdf,json=counterKdf,proto3,oneof"`
+}
+
 func (*Derivation_Digest) isDerivation_Function() {}
 
 func (*Derivation_EvpBytesToKey) isDerivation_Function() {}
@@ -2379,6 +2890,8 @@ func (*Derivation_Pbkdf2) isDerivation_Function() {}
 func (*Derivation_Scrypt) isDerivation_Function() {}
 
 func (*Derivation_Hkdf) isDerivation_Function() {}
+
+func (*Derivation_CounterKdf) isDerivation_Function() {}
 
 // A DigestDerivation uses a digest of the secret, or the beginning of the digest.
 type DigestDerivation struct {
@@ -2395,7 +2908,7 @@ type DigestDerivation struct {
 
 func (x *DigestDerivation) Reset() {
 	*x = DigestDerivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2920,7 @@ func (x *DigestDerivation) String() string {
 func (*DigestDerivation) ProtoMessage() {}
 
 func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2933,7 @@ func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestDerivation.ProtoReflect.Descriptor instead.
 func (*DigestDerivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DigestDerivation) GetHash() Hash {
@@ -2458,7 +2971,7 @@ type EvpBytesToKey struct {
 
 func (x *EvpBytesToKey) Reset() {
 	*x = EvpBytesToKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2983,7 @@ func (x *EvpBytesToKey) String() string {
 func (*EvpBytesToKey) ProtoMessage() {}
 
 func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2996,7 @@ func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvpBytesToKey.ProtoReflect.Descriptor instead.
 func (*EvpBytesToKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EvpBytesToKey) GetHash() Hash {
@@ -2513,7 +3026,7 @@ type Pbkdf2 struct {
 
 func (x *Pbkdf2) Reset() {
 	*x = Pbkdf2{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +3038,7 @@ func (x *Pbkdf2) String() string {
 func (*Pbkdf2) ProtoMessage() {}
 
 func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +3051,7 @@ func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pbkdf2.ProtoReflect.Descriptor instead.
 func (*Pbkdf2) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Pbkdf2) GetHash() Hash {
@@ -2570,7 +3083,7 @@ type Scrypt struct {
 
 func (x *Scrypt) Reset() {
 	*x = Scrypt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +3095,7 @@ func (x *Scrypt) String() string {
 func (*Scrypt) ProtoMessage() {}
 
 func (x *Scrypt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +3108,7 @@ func (x *Scrypt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scrypt.ProtoReflect.Descriptor instead.
 func (*Scrypt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Scrypt) GetN() uint32 {
@@ -2632,7 +3145,7 @@ type Hkdf struct {
 
 func (x *Hkdf) Reset() {
 	*x = Hkdf{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2644,7 +3157,7 @@ func (x *Hkdf) String() string {
 func (*Hkdf) ProtoMessage() {}
 
 func (x *Hkdf) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2657,7 +3170,7 @@ func (x *Hkdf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hkdf.ProtoReflect.Descriptor instead.
 func (*Hkdf) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Hkdf) GetHash() Hash {
@@ -2673,6 +3186,176 @@ func (x *Hkdf) GetInfo() string {
 	}
 	return ""
 }
+
+// A CounterKdf hashes a counter of 4 bytes, the shared secret, and further information, as often as
+// the key needs: NIST SP 800-56A section 5.8.1 (the counter in front) or ANSI X9.63 (the counter
+// behind the secret). Only for `ecdh`. It takes no salt.
+type CounterKdf struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The hash. Default: SHA256. SHA1 and MD5 are refused.
+	Hash Hash `protobuf:"varint,1,opt,name=hash,proto3,enum=keyward.allowlist.v1.Hash" json:"hash,omitempty"`
+	// The counter follows the secret, as in ANSI X9.63, instead of preceding it.
+	CounterAfterSecret bool `protobuf:"varint,2,opt,name=counter_after_secret,json=counterAfterSecret,proto3" json:"counter_after_secret,omitempty"`
+	// The further information (OtherInfo, SharedInfo), concatenated. At most 8.
+	Info          []*KdfInfo `protobuf:"bytes,3,rep,name=info,proto3" json:"info,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CounterKdf) Reset() {
+	*x = CounterKdf{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CounterKdf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CounterKdf) ProtoMessage() {}
+
+func (x *CounterKdf) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CounterKdf.ProtoReflect.Descriptor instead.
+func (*CounterKdf) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CounterKdf) GetHash() Hash {
+	if x != nil {
+		return x.Hash
+	}
+	return Hash_HASH_UNSPECIFIED
+}
+
+func (x *CounterKdf) GetCounterAfterSecret() bool {
+	if x != nil {
+		return x.CounterAfterSecret
+	}
+	return false
+}
+
+func (x *CounterKdf) GetInfo() []*KdfInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+// A KdfInfo is a piece of the further information of a key derivation.
+type KdfInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The piece. Required.
+	//
+	// Types that are valid to be assigned to Piece:
+	//
+	//	*KdfInfo_Text
+	//	*KdfInfo_CountedText
+	//	*KdfInfo_Sha256Of
+	Piece         isKdfInfo_Piece `protobuf_oneof:"piece"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KdfInfo) Reset() {
+	*x = KdfInfo{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KdfInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KdfInfo) ProtoMessage() {}
+
+func (x *KdfInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KdfInfo.ProtoReflect.Descriptor instead.
+func (*KdfInfo) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *KdfInfo) GetPiece() isKdfInfo_Piece {
+	if x != nil {
+		return x.Piece
+	}
+	return nil
+}
+
+func (x *KdfInfo) GetText() string {
+	if x != nil {
+		if x, ok := x.Piece.(*KdfInfo_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *KdfInfo) GetCountedText() string {
+	if x != nil {
+		if x, ok := x.Piece.(*KdfInfo_CountedText); ok {
+			return x.CountedText
+		}
+	}
+	return ""
+}
+
+func (x *KdfInfo) GetSha256Of() string {
+	if x != nil {
+		if x, ok := x.Piece.(*KdfInfo_Sha256Of); ok {
+			return x.Sha256Of
+		}
+	}
+	return ""
+}
+
+type isKdfInfo_Piece interface {
+	isKdfInfo_Piece()
+}
+
+type KdfInfo_Text struct {
+	// These characters, in UTF-8.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
+}
+
+type KdfInfo_CountedText struct {
+	// These characters behind their length in one byte, as in Apple Pay's algorithm ID.
+	CountedText string `protobuf:"bytes,2,opt,name=counted_text,json=countedText,proto3,oneof"`
+}
+
+type KdfInfo_Sha256Of struct {
+	// The SHA-256 of these characters, such as a merchant ID.
+	Sha256Of string `protobuf:"bytes,3,opt,name=sha256_of,json=sha256Of,proto3,oneof"`
+}
+
+func (*KdfInfo_Text) isKdfInfo_Piece() {}
+
+func (*KdfInfo_CountedText) isKdfInfo_Piece() {}
+
+func (*KdfInfo_Sha256Of) isKdfInfo_Piece() {}
 
 // A Salt defines where the salt of a derivation comes from.
 type Salt struct {
@@ -2690,7 +3373,7 @@ type Salt struct {
 
 func (x *Salt) Reset() {
 	*x = Salt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +3385,7 @@ func (x *Salt) String() string {
 func (*Salt) ProtoMessage() {}
 
 func (x *Salt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +3398,7 @@ func (x *Salt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Salt.ProtoReflect.Descriptor instead.
 func (*Salt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Salt) GetSource() isSalt_Source {
@@ -2792,7 +3475,7 @@ type SessionKey struct {
 
 func (x *SessionKey) Reset() {
 	*x = SessionKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +3487,7 @@ func (x *SessionKey) String() string {
 func (*SessionKey) ProtoMessage() {}
 
 func (x *SessionKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +3500,7 @@ func (x *SessionKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKey.ProtoReflect.Descriptor instead.
 func (*SessionKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SessionKey) GetForm() SessionKey_Form {
@@ -2923,7 +3606,7 @@ type RsaOaep struct {
 
 func (x *RsaOaep) Reset() {
 	*x = RsaOaep{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2935,7 +3618,7 @@ func (x *RsaOaep) String() string {
 func (*RsaOaep) ProtoMessage() {}
 
 func (x *RsaOaep) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2948,7 +3631,7 @@ func (x *RsaOaep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaOaep.ProtoReflect.Descriptor instead.
 func (*RsaOaep) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RsaOaep) GetHash() Hash {
@@ -2982,7 +3665,7 @@ type RsaPkcs1V15 struct {
 
 func (x *RsaPkcs1V15) Reset() {
 	*x = RsaPkcs1V15{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2994,7 +3677,7 @@ func (x *RsaPkcs1V15) String() string {
 func (*RsaPkcs1V15) ProtoMessage() {}
 
 func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3007,7 +3690,7 @@ func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaPkcs1V15.ProtoReflect.Descriptor instead.
 func (*RsaPkcs1V15) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
 }
 
 // AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
@@ -3019,7 +3702,7 @@ type AesKeyWrap struct {
 
 func (x *AesKeyWrap) Reset() {
 	*x = AesKeyWrap{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3714,7 @@ func (x *AesKeyWrap) String() string {
 func (*AesKeyWrap) ProtoMessage() {}
 
 func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3727,7 @@ func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AesKeyWrap.ProtoReflect.Descriptor instead.
 func (*AesKeyWrap) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
 }
 
 // Ecdh agrees on a key between the sender's ephemeral key and the receiver's static key (NIST SP
@@ -3058,14 +3741,17 @@ type Ecdh struct {
 	// The first key encrypts.
 	Keys []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
 	// How the cipher's key is derived from the shared secret. Required.
-	Derivation    *Derivation `protobuf:"bytes,3,opt,name=derivation,proto3" json:"derivation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Derivation *Derivation `protobuf:"bytes,3,opt,name=derivation,proto3" json:"derivation,omitempty"`
+	// Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in
+	// Tink and Google Pay does. Requires HKDF.
+	DeriveFromEphemeralKey bool `protobuf:"varint,170,opt,name=derive_from_ephemeral_key,json=deriveFromEphemeralKey,proto3" json:"derive_from_ephemeral_key,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Ecdh) Reset() {
 	*x = Ecdh{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3077,7 +3763,7 @@ func (x *Ecdh) String() string {
 func (*Ecdh) ProtoMessage() {}
 
 func (x *Ecdh) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3090,7 +3776,7 @@ func (x *Ecdh) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ecdh.ProtoReflect.Descriptor instead.
 func (*Ecdh) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Ecdh) GetCurve() Ecdh_Curve {
@@ -3114,6 +3800,13 @@ func (x *Ecdh) GetDerivation() *Derivation {
 	return nil
 }
 
+func (x *Ecdh) GetDeriveFromEphemeralKey() bool {
+	if x != nil {
+		return x.DeriveFromEphemeralKey
+	}
+	return false
+}
+
 // ExchangeKey is the session key of the request. The exchange token carries it, so the response
 // requires the token.
 type ExchangeKey struct {
@@ -3124,7 +3817,7 @@ type ExchangeKey struct {
 
 func (x *ExchangeKey) Reset() {
 	*x = ExchangeKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3829,7 @@ func (x *ExchangeKey) String() string {
 func (*ExchangeKey) ProtoMessage() {}
 
 func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3842,7 @@ func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeKey.ProtoReflect.Descriptor instead.
 func (*ExchangeKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
 }
 
 // An Iv defines where the initialization vector (nonce) of a cipher comes from.
@@ -3170,7 +3863,7 @@ type Iv struct {
 
 func (x *Iv) Reset() {
 	*x = Iv{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3875,7 @@ func (x *Iv) String() string {
 func (*Iv) ProtoMessage() {}
 
 func (x *Iv) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3888,7 @@ func (x *Iv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Iv.ProtoReflect.Descriptor instead.
 func (*Iv) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Iv) GetSource() Iv_Source {
@@ -3243,7 +3936,7 @@ type AssociatedData struct {
 
 func (x *AssociatedData) Reset() {
 	*x = AssociatedData{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3255,7 +3948,7 @@ func (x *AssociatedData) String() string {
 func (*AssociatedData) ProtoMessage() {}
 
 func (x *AssociatedData) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3268,7 +3961,7 @@ func (x *AssociatedData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssociatedData.ProtoReflect.Descriptor instead.
 func (*AssociatedData) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AssociatedData) GetSource() isAssociatedData_Source {
@@ -3345,7 +4038,7 @@ type FieldSuffix struct {
 
 func (x *FieldSuffix) Reset() {
 	*x = FieldSuffix{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3357,7 +4050,7 @@ func (x *FieldSuffix) String() string {
 func (*FieldSuffix) ProtoMessage() {}
 
 func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3370,7 +4063,7 @@ func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldSuffix.ProtoReflect.Descriptor instead.
 func (*FieldSuffix) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FieldSuffix) GetPath() string {
@@ -3394,6 +4087,10 @@ type EncryptThenMac struct {
 	Algorithm Mac_Algorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=keyward.allowlist.v1.Mac_Algorithm" json:"algorithm,omitempty"`
 	// The key. Default: the key of the cipher.
 	Key *SecretRef `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Uses the bytes of the derivation that follow the key of the cipher as the key of the MAC. Their
+	// number, from 16 to 64. Only with a `derivation` by HKDF, PBKDF2, or a counter, without a `key`,
+	// and without an IV that is DERIVED.
+	DerivedKeyBytes uint32 `protobuf:"varint,170,opt,name=derived_key_bytes,json=derivedKeyBytes,proto3" json:"derived_key_bytes,omitempty"`
 	// The authenticated data, as a template of blobs: `${name}` is the text of a blob, and
 	// `${name|raw}` its bytes before encoding. The template must include the blobs of the ciphertext
 	// and, if it is sent, the IV. With a separate `key`, it must also include those of the wrapped
@@ -3405,7 +4102,7 @@ type EncryptThenMac struct {
 
 func (x *EncryptThenMac) Reset() {
 	*x = EncryptThenMac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3417,7 +4114,7 @@ func (x *EncryptThenMac) String() string {
 func (*EncryptThenMac) ProtoMessage() {}
 
 func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3430,7 +4127,7 @@ func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptThenMac.ProtoReflect.Descriptor instead.
 func (*EncryptThenMac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EncryptThenMac) GetAlgorithm() Mac_Algorithm {
@@ -3445,6 +4142,13 @@ func (x *EncryptThenMac) GetKey() *SecretRef {
 		return x.Key
 	}
 	return nil
+}
+
+func (x *EncryptThenMac) GetDerivedKeyBytes() uint32 {
+	if x != nil {
+		return x.DerivedKeyBytes
+	}
+	return 0
 }
 
 func (x *EncryptThenMac) GetInput() string {
@@ -3474,7 +4178,7 @@ type RsaDirect struct {
 
 func (x *RsaDirect) Reset() {
 	*x = RsaDirect{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3486,7 +4190,7 @@ func (x *RsaDirect) String() string {
 func (*RsaDirect) ProtoMessage() {}
 
 func (x *RsaDirect) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3499,7 +4203,7 @@ func (x *RsaDirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaDirect.ProtoReflect.Descriptor instead.
 func (*RsaDirect) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RsaDirect) GetPadding() isRsaDirect_Padding {
@@ -3579,13 +4283,17 @@ type Jose struct {
 	IssuedAt IssuedAt `protobuf:"varint,6,opt,name=issued_at,json=issuedAt,proto3,enum=keyward.allowlist.v1.IssuedAt" json:"issued_at,omitempty"`
 	// Deviations of the peer from the RFCs. Default: none.
 	Compatibility *JoseCompatibility `protobuf:"bytes,7,opt,name=compatibility,proto3" json:"compatibility,omitempty"`
+	// Compresses the plaintext (`zip: DEF`, RFC 7516 section 4.1.3), and accepts only messages that
+	// are compressed. The plaintexts of a body may inflate to 32 MiB in total. Compression reveals by
+	// the length of the ciphertext how much a sender's text repeats other text of the body.
+	Compress      bool `protobuf:"varint,170,opt,name=compress,proto3" json:"compress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Jose) Reset() {
 	*x = Jose{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3597,7 +4305,7 @@ func (x *Jose) String() string {
 func (*Jose) ProtoMessage() {}
 
 func (x *Jose) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3610,7 +4318,7 @@ func (x *Jose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jose.ProtoReflect.Descriptor instead.
 func (*Jose) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Jose) GetKeyManagement() Jose_KeyManagement {
@@ -3662,6 +4370,13 @@ func (x *Jose) GetCompatibility() *JoseCompatibility {
 	return nil
 }
 
+func (x *Jose) GetCompress() bool {
+	if x != nil {
+		return x.Compress
+	}
+	return false
+}
+
 // JoseCompatibility lists deviations of a peer from RFC 7516 and RFC 7518.
 type JoseCompatibility struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3670,13 +4385,16 @@ type JoseCompatibility struct {
 	GcmIvBytes uint32 `protobuf:"varint,1,opt,name=gcm_iv_bytes,json=gcmIvBytes,proto3" json:"gcm_iv_bytes,omitempty"`
 	// Accepts `+`, `/`, and padding in base64url. Never writes them.
 	LenientBase64 bool `protobuf:"varint,2,opt,name=lenient_base64,json=lenientBase64,proto3" json:"lenient_base64,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Also decrypts the general JSON serialization (RFC 7516 section 7.2.1) with 1-8 recipients, in
+	// place of the envelope's text. Only for whole bodies. Never written.
+	SeveralRecipients bool `protobuf:"varint,170,opt,name=several_recipients,json=severalRecipients,proto3" json:"several_recipients,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *JoseCompatibility) Reset() {
 	*x = JoseCompatibility{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3688,7 +4406,7 @@ func (x *JoseCompatibility) String() string {
 func (*JoseCompatibility) ProtoMessage() {}
 
 func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3701,7 +4419,7 @@ func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoseCompatibility.ProtoReflect.Descriptor instead.
 func (*JoseCompatibility) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *JoseCompatibility) GetGcmIvBytes() uint32 {
@@ -3718,21 +4436,30 @@ func (x *JoseCompatibility) GetLenientBase64() bool {
 	return false
 }
 
-// A NestedJws is a compact JWS around the selected bytes.
+func (x *JoseCompatibility) GetSeveralRecipients() bool {
+	if x != nil {
+		return x.SeveralRecipients
+	}
+	return false
+}
+
+// A NestedJws is a JWS around the selected bytes.
 type NestedJws struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The signature. The payload is always encoded.
 	Jws *Jws `protobuf:"bytes,1,opt,name=jws,proto3" json:"jws,omitempty"`
 	// The keys, 1-4. To sign, the first one: your private key or a shared key. To verify, all are
 	// tried: the partner's public key or certificate, or a shared key.
-	Keys          []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys []*SecretRef `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// How the JWS is written and read. Must be unset for `outer_jws`.
+	Serialization NestedJws_Serialization `protobuf:"varint,170,opt,name=serialization,proto3,enum=keyward.allowlist.v1.NestedJws_Serialization" json:"serialization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NestedJws) Reset() {
 	*x = NestedJws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3744,7 +4471,7 @@ func (x *NestedJws) String() string {
 func (*NestedJws) ProtoMessage() {}
 
 func (x *NestedJws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3757,7 +4484,7 @@ func (x *NestedJws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedJws.ProtoReflect.Descriptor instead.
 func (*NestedJws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *NestedJws) GetJws() *Jws {
@@ -3772,6 +4499,13 @@ func (x *NestedJws) GetKeys() []*SecretRef {
 		return x.Keys
 	}
 	return nil
+}
+
+func (x *NestedJws) GetSerialization() NestedJws_Serialization {
+	if x != nil {
+		return x.Serialization
+	}
+	return NestedJws_SERIALIZATION_UNSPECIFIED
 }
 
 // Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).
@@ -3792,7 +4526,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +4538,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +4551,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Jws) GetAlgorithm() Jws_Algorithm {
@@ -3868,7 +4602,7 @@ type Pgp struct {
 
 func (x *Pgp) Reset() {
 	*x = Pgp{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3880,7 +4614,7 @@ func (x *Pgp) String() string {
 func (*Pgp) ProtoMessage() {}
 
 func (x *Pgp) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3893,7 +4627,7 @@ func (x *Pgp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pgp.ProtoReflect.Descriptor instead.
 func (*Pgp) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Pgp) GetKeys() []*SecretRef {
@@ -3942,7 +4676,7 @@ type Selection struct {
 
 func (x *Selection) Reset() {
 	*x = Selection{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3954,7 +4688,7 @@ func (x *Selection) String() string {
 func (*Selection) ProtoMessage() {}
 
 func (x *Selection) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3967,7 +4701,7 @@ func (x *Selection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selection.ProtoReflect.Descriptor instead.
 func (*Selection) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Selection) GetPart() isSelection_Part {
@@ -4054,7 +4788,7 @@ type WholeBody struct {
 
 func (x *WholeBody) Reset() {
 	*x = WholeBody{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4066,7 +4800,7 @@ func (x *WholeBody) String() string {
 func (*WholeBody) ProtoMessage() {}
 
 func (x *WholeBody) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4079,7 +4813,7 @@ func (x *WholeBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WholeBody.ProtoReflect.Descriptor instead.
 func (*WholeBody) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
 }
 
 // ObjectAt selects one value of a JSON body, of any type. Its JSON text is encrypted as it is in
@@ -4095,7 +4829,7 @@ type ObjectAt struct {
 
 func (x *ObjectAt) Reset() {
 	*x = ObjectAt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4107,7 +4841,7 @@ func (x *ObjectAt) String() string {
 func (*ObjectAt) ProtoMessage() {}
 
 func (x *ObjectAt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4120,7 +4854,7 @@ func (x *ObjectAt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectAt.ProtoReflect.Descriptor instead.
 func (*ObjectAt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ObjectAt) GetPath() string {
@@ -4147,7 +4881,7 @@ type Form struct {
 
 func (x *Form) Reset() {
 	*x = Form{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4159,7 +4893,7 @@ func (x *Form) String() string {
 func (*Form) ProtoMessage() {}
 
 func (x *Form) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4172,7 +4906,7 @@ func (x *Form) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Form.ProtoReflect.Descriptor instead.
 func (*Form) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Form) GetNames() []string {
@@ -4219,7 +4953,7 @@ type Fields struct {
 
 func (x *Fields) Reset() {
 	*x = Fields{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4965,7 @@ func (x *Fields) String() string {
 func (*Fields) ProtoMessage() {}
 
 func (x *Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4978,7 @@ func (x *Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fields.ProtoReflect.Descriptor instead.
 func (*Fields) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Fields) GetPaths() []string {
@@ -4310,7 +5044,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4322,7 +5056,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4335,7 +5069,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Envelope) GetBlobs() map[string]*Blob {
@@ -4429,7 +5163,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4441,7 +5175,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4454,7 +5188,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Blob) GetParts() []*Part {
@@ -4487,7 +5221,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4499,7 +5233,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4512,7 +5246,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Part) GetPiece() isPart_Piece {
@@ -4581,6 +5315,55 @@ func (*Part_Literal) isPart_Piece() {}
 // letters), and the digests `md5`, `sha1`, `sha256`, `sha384`, and `sha512`, which return bytes.
 // At most 32 placeholders with 4 functions each.
 //
+// # Expressions
+//
+// What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
+// for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+// library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
+// MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
+// the configuration is saved. There is no comparison, condition, or loop.
+//
+// The variables are the names above except `json:PATH`, and the names of `constants` and `values`:
+// `body`, `plaintext`, and `secret` have their own types, and all others are strings. `secret` is
+// the key: allowed in the input of `computed`, and refused elsewhere. The functions are:
+//
+//	a + b                    concatenation; bytes if one of them is, secret if one of them is
+//	hex, base64, base64url   encodings of strings and bytes
+//	percent(s), percent(m)   percent-encoding (RFC 3986) of a string, or of all names and values
+//	form_encode              the same by the rules of forms: a blank as `+`
+//	unhex(s), unbase64(s)    decoding; base64 in both alphabets, with or without padding
+//	lower, upper             of ASCII letters
+//	slice(x, from, to)       characters or bytes, from 0; a negative position counts from the end
+//	size(x)                  the number of bytes, as a string
+//	md5, sha1, sha256, sha384, sha512, sha3_256, sha3_512, blake2b_256, blake2b_512
+//	                         digests
+//	crc32(x)                 CRC-32 (IEEE 802.3) in decimal
+//	hmac_sha256(key, x)      also with the other hashes; the key is secret
+//	derive_hmac_sha256(key, x)
+//	                         the same, whose result is a secret
+//	derive_3des(key, x)      the first 24 bytes of the key encrypt x, padded with zeros, with Triple
+//	                         DES in CBC mode with an IV of zeros; a secret (Redsys)
+//	sorted_sha1(list, key)   SHA-1 of the concatenation of the list and the key in order (WeCom,
+//	                         DingTalk); the list has only `timestamp`, `nonce`, and the body's values
+//	json(x, '$.path')        a value of a JSON document: the characters of a string, or the JSON text
+//	members(x, '$.path')     the members of an object, as a map
+//	form(x)                  the pairs of a form body or of a query, decoded, as a map
+//	canonical_json(x)        JSON Canonicalization Scheme (RFC 8785)
+//	sorted_json(x)           members sorted by name, no blanks, everything else as it is
+//	minify(x)                JSON without blanks
+//	[a, b], sorted(list), join(list, separator)
+//	join(map, equals, separator)
+//	                         all pairs, sorted by name
+//	keys(map), values(map)   in the order of the names
+//	select(map, names), omit(map, names), without_empty(map)
+//	first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+//	header('name')           a header of the received message, or of `context.headers`; the values of
+//	                         a repeated header are joined
+//	context('name')          a string of the call: `context.values`
+//	time('layout', '+07:00') the time in a layout of package time of Go, such as
+//	                         `2006-01-02T15:04:05-07:00`, and an offset from UTC
+//	nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
+//
 // # Verification
 //
 // Each header with a placeholder must be present and match its template. The values of a repeated
@@ -4595,6 +5378,7 @@ type Signing struct {
 	//	*Signing_SecretDigest
 	//	*Signing_Asymmetric
 	//	*Signing_Jws
+	//	*Signing_Computed
 	Scheme isSigning_Scheme `protobuf_oneof:"scheme"`
 	// The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
 	// keys verifies.
@@ -4616,14 +5400,45 @@ type Signing struct {
 	// The largest difference between the time in a header and the time of verification. Default: 5
 	// minutes. At most 24 hours. If no header carries a time, the tolerance has no effect: a
 	// captured message can be replayed, and only the message ID reveals it.
-	Tolerance     *durationpb.Duration `protobuf:"bytes,12,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
+	Tolerance *durationpb.Duration `protobuf:"bytes,12,opt,name=tolerance,proto3" json:"tolerance,omitempty"`
+	// The signed string as an expression, in place of `input`. At most 4,096 bytes.
+	InputExpression string `protobuf:"bytes,171,opt,name=input_expression,json=inputExpression,proto3" json:"input_expression,omitempty"`
+	// Further strings, by name: each an expression of at most 4,096 bytes, whose name is a placeholder
+	// in the templates below and a variable in other expressions. Verification computes each value
+	// again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or
+	// `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend
+	// on itself. At most 16.
+	Values map[string]string `protobuf:"bytes,172,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Fixed public strings, by name, such as the ID that a partner assigned to a key: variables in
+	// expressions. At most 16 of 256 bytes.
+	Constants map[string]string `protobuf:"bytes,173,rep,name=constants,proto3" json:"constants,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Query parameters to add, by name. Templates like those of `headers`; the values are
+	// percent-encoded. EncryptResponse.query_parameters returns them, and verification reads them from
+	// `context.query`. They are not part of `query`. At most 8.
+	QueryParameters map[string]string `protobuf:"bytes,174,rep,name=query_parameters,json=queryParameters,proto3" json:"query_parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Fields to add at the end of a form body, by name, in the order of the names. Templates like those
+	// of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt.
+	// At most 8. Not with `body_members`.
+	FormFields map[string]string `protobuf:"bytes,175,rep,name=form_fields,json=formFields,proto3" json:"form_fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// String members to add at the end of the JSON object that is the body, by name, in the order of
+	// the names. Templates like those of `headers`. They are not part of `body`: verification removes
+	// them first, and so does Decrypt. A body that has such a member already is refused. At most 8.
+	BodyMembers map[string]string `protobuf:"bytes,176,rep,name=body_members,json=bodyMembers,proto3" json:"body_members,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Signs the body before it is encrypted, and adds `form_fields` and `body_members` to it then.
+	// Verification follows the decryption. `body` and `plaintext` are then the same.
+	BeforeEncryption bool `protobuf:"varint,177,opt,name=before_encryption,json=beforeEncryption,proto3" json:"before_encryption,omitempty"`
+	// The claims of a JWS that is sent with its payload, by name, as expressions: the payload is a JSON
+	// object of these claims, as numbers for `timestamp` and `timestamp_ms` and as strings for all
+	// others. Verification compares each, and ignores others. Only with `jws`, in place of `input`. At
+	// most 16.
+	Claims        map[string]string `protobuf:"bytes,178,rep,name=claims,proto3" json:"claims,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4635,7 +5450,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4648,7 +5463,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Signing) GetScheme() isSigning_Scheme {
@@ -4689,6 +5504,15 @@ func (x *Signing) GetJws() *Jws {
 	if x != nil {
 		if x, ok := x.Scheme.(*Signing_Jws); ok {
 			return x.Jws
+		}
+	}
+	return nil
+}
+
+func (x *Signing) GetComputed() *Computed {
+	if x != nil {
+		if x, ok := x.Scheme.(*Signing_Computed); ok {
+			return x.Computed
 		}
 	}
 	return nil
@@ -4736,6 +5560,62 @@ func (x *Signing) GetTolerance() *durationpb.Duration {
 	return nil
 }
 
+func (x *Signing) GetInputExpression() string {
+	if x != nil {
+		return x.InputExpression
+	}
+	return ""
+}
+
+func (x *Signing) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *Signing) GetConstants() map[string]string {
+	if x != nil {
+		return x.Constants
+	}
+	return nil
+}
+
+func (x *Signing) GetQueryParameters() map[string]string {
+	if x != nil {
+		return x.QueryParameters
+	}
+	return nil
+}
+
+func (x *Signing) GetFormFields() map[string]string {
+	if x != nil {
+		return x.FormFields
+	}
+	return nil
+}
+
+func (x *Signing) GetBodyMembers() map[string]string {
+	if x != nil {
+		return x.BodyMembers
+	}
+	return nil
+}
+
+func (x *Signing) GetBeforeEncryption() bool {
+	if x != nil {
+		return x.BeforeEncryption
+	}
+	return false
+}
+
+func (x *Signing) GetClaims() map[string]string {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
 type isSigning_Scheme interface {
 	isSigning_Scheme()
 }
@@ -4760,6 +5640,12 @@ type Signing_Jws struct {
 	Jws *Jws `protobuf:"bytes,4,opt,name=jws,proto3,oneof"`
 }
 
+type Signing_Computed struct {
+	// The value of `input_expression` is the signature itself, such as
+	// `base64(hmac_sha256(secret, body))`.
+	Computed *Computed `protobuf:"bytes,170,opt,name=computed,proto3,oneof"`
+}
+
 func (*Signing_Mac) isSigning_Scheme() {}
 
 func (*Signing_SecretDigest) isSigning_Scheme() {}
@@ -4767,6 +5653,8 @@ func (*Signing_SecretDigest) isSigning_Scheme() {}
 func (*Signing_Asymmetric) isSigning_Scheme() {}
 
 func (*Signing_Jws) isSigning_Scheme() {}
+
+func (*Signing_Computed) isSigning_Scheme() {}
 
 // A SignatureList writes several signatures into one header, one for each usable key.
 type SignatureList struct {
@@ -4783,7 +5671,7 @@ type SignatureList struct {
 
 func (x *SignatureList) Reset() {
 	*x = SignatureList{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4795,7 +5683,7 @@ func (x *SignatureList) String() string {
 func (*SignatureList) ProtoMessage() {}
 
 func (x *SignatureList) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4808,7 +5696,7 @@ func (x *SignatureList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignatureList.ProtoReflect.Descriptor instead.
 func (*SignatureList) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SignatureList) GetItem() string {
@@ -4836,7 +5724,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4848,7 +5736,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4861,7 +5749,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Mac) GetAlgorithm() Mac_Algorithm {
@@ -4869,6 +5757,47 @@ func (x *Mac) GetAlgorithm() Mac_Algorithm {
 		return x.Algorithm
 	}
 	return Mac_ALGORITHM_UNSPECIFIED
+}
+
+// Computed is a signature that an expression computes with `secret`: a MAC whose key is derived, or a
+// digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
+// unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
+// not send what it also derives under the same key. The expression takes the secret through digests,
+// MACs, and derivations only, with at least one value of the message beside it.
+type Computed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Computed) Reset() {
+	*x = Computed{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Computed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Computed) ProtoMessage() {}
+
+func (x *Computed) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Computed.ProtoReflect.Descriptor instead.
+func (*Computed) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{48}
 }
 
 // A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
@@ -4884,7 +5813,7 @@ type SecretDigest struct {
 
 func (x *SecretDigest) Reset() {
 	*x = SecretDigest{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4896,7 +5825,7 @@ func (x *SecretDigest) String() string {
 func (*SecretDigest) ProtoMessage() {}
 
 func (x *SecretDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4909,7 +5838,7 @@ func (x *SecretDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretDigest.ProtoReflect.Descriptor instead.
 func (*SecretDigest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SecretDigest) GetHash() Hash {
@@ -4930,7 +5859,7 @@ type Asymmetric struct {
 
 func (x *Asymmetric) Reset() {
 	*x = Asymmetric{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4942,7 +5871,7 @@ func (x *Asymmetric) String() string {
 func (*Asymmetric) ProtoMessage() {}
 
 func (x *Asymmetric) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4955,7 +5884,7 @@ func (x *Asymmetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asymmetric.ProtoReflect.Descriptor instead.
 func (*Asymmetric) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
@@ -4989,7 +5918,7 @@ type LegacyAcknowledgement struct {
 
 func (x *LegacyAcknowledgement) Reset() {
 	*x = LegacyAcknowledgement{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5001,7 +5930,7 @@ func (x *LegacyAcknowledgement) String() string {
 func (*LegacyAcknowledgement) ProtoMessage() {}
 
 func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5014,7 +5943,7 @@ func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyAcknowledgement.ProtoReflect.Descriptor instead.
 func (*LegacyAcknowledgement) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *LegacyAcknowledgement) GetFlag() LegacyAcknowledgement_Flag {
@@ -5082,26 +6011,29 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xef\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x06\n" +
 	"\aProfile\x126\n" +
 	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12@\n" +
 	"\n" +
 	"rsa_direct\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.RsaDirectH\x00R\trsaDirect\x120\n" +
 	"\x04jose\x18\x03 \x01(\v2\x1a.keyward.allowlist.v1.JoseH\x00R\x04jose\x12-\n" +
 	"\x03pgp\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.PgpH\x00R\x03pgp\x123\n" +
-	"\x05plain\x182 \x01(\v2\x1b.keyward.allowlist.v1.PlainH\x00R\x05plain\x12=\n" +
+	"\x05plain\x182 \x01(\v2\x1b.keyward.allowlist.v1.PlainH\x00R\x05plain\x127\n" +
+	"\x06fernet\x18\xaa\x01 \x01(\v2\x1c.keyward.allowlist.v1.FernetH\x00R\x06fernet\x12.\n" +
+	"\x03cms\x18\xab\x01 \x01(\v2\x19.keyward.allowlist.v1.CmsH\x00R\x03cms\x12=\n" +
 	"\tselection\x18\x05 \x01(\v2\x1f.keyward.allowlist.v1.SelectionR\tselection\x12:\n" +
 	"\benvelope\x18\x06 \x01(\v2\x1e.keyward.allowlist.v1.EnvelopeR\benvelope\x12X\n" +
 	"\fallow_legacy\x18\a \x03(\v2+.keyward.allowlist.v1.LegacyAcknowledgementB\b\xbaH\x05\x92\x01\x02\x10\x10R\vallowLegacy\x127\n" +
 	"\asigning\x18\b \x01(\v2\x1d.keyward.allowlist.v1.SigningR\asigning\x12>\n" +
 	"\n" +
-	"nested_jws\x18\t \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\tnestedJwsB\x06\n" +
+	"nested_jws\x18\t \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\tnestedJws\x12=\n" +
+	"\touter_jws\x18\xac\x01 \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\bouterJwsB\x06\n" +
 	"\x04kind\"\a\n" +
 	"\x05Plain\"\x84\x01\n" +
 	"\tSecretRef\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12D\n" +
-	"\bdecoding\x18\x03 \x01(\x0e2\x1e.keyward.allowlist.v1.DecodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecoding\"\x9b\t\n" +
+	"\bdecoding\x18\x03 \x01(\x0e2\x1e.keyward.allowlist.v1.DecodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecoding\"\x8d\v\n" +
 	"\x06Cipher\x12S\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2&.keyward.allowlist.v1.Cipher.AlgorithmB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12H\n" +
 	"\apadding\x18\x02 \x01(\x0e2$.keyward.allowlist.v1.Cipher.PaddingB\b\xbaH\x05\x82\x01\x02\x10\x01R\apadding\x12$\n" +
@@ -5115,7 +6047,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	" \x01(\v2!.keyward.allowlist.v1.ExchangeKeyH\x00R\vexchangeKey\x12(\n" +
 	"\x02iv\x18\a \x01(\v2\x18.keyward.allowlist.v1.IvR\x02iv\x126\n" +
 	"\x03aad\x18\b \x01(\v2$.keyward.allowlist.v1.AssociatedDataR\x03aad\x126\n" +
-	"\x03mac\x18\t \x01(\v2$.keyward.allowlist.v1.EncryptThenMacR\x03mac\"\xc7\x03\n" +
+	"\x03mac\x18\t \x01(\v2$.keyward.allowlist.v1.EncryptThenMacR\x03mac\x128\n" +
+	"\aframing\x18\xaa\x01 \x01(\v2\x1d.keyward.allowlist.v1.FramingR\aframing\"\xe9\x04\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ALGORITHM_AES_128_GCM\x10\x01\x12\x19\n" +
@@ -5133,26 +6066,59 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x15ALGORITHM_AES_256_ECB\x10\f\x12\x1f\n" +
 	"\x1bALGORITHM_CHACHA20_POLY1305\x10\r\x12\x1c\n" +
 	"\x18ALGORITHM_TRIPLE_DES_CBC\x10\x0e\x12\x1c\n" +
-	"\x18ALGORITHM_TRIPLE_DES_ECB\x10\x0f\"Y\n" +
+	"\x18ALGORITHM_TRIPLE_DES_ECB\x10\x0f\x12\x19\n" +
+	"\x15ALGORITHM_AES_128_CFB\x10\x10\x12\x19\n" +
+	"\x15ALGORITHM_AES_192_CFB\x10\x11\x12\x19\n" +
+	"\x15ALGORITHM_AES_256_CFB\x10\x12\x12\x19\n" +
+	"\x15ALGORITHM_AES_128_OFB\x10\x13\x12\x19\n" +
+	"\x15ALGORITHM_AES_192_OFB\x10\x14\x12\x19\n" +
+	"\x15ALGORITHM_AES_256_OFB\x10\x15\"o\n" +
 	"\aPadding\x12\x17\n" +
 	"\x13PADDING_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rPADDING_PKCS7\x10\x01\x12\x10\n" +
 	"\fPADDING_NONE\x10\x02\x12\x10\n" +
-	"\fPADDING_ZERO\x10\x03B\f\n" +
-	"\x03key\x12\x05\xbaH\x02\b\x01\"\x8e\x01\n" +
+	"\fPADDING_ZERO\x10\x03\x12\x14\n" +
+	"\x10PADDING_PKCS7_32\x10\x04B\f\n" +
+	"\x03key\x12\x05\xbaH\x02\b\x01\"o\n" +
+	"\aFraming\x12*\n" +
+	"\frandom_bytes\x18\x01 \x01(\rB\a\xbaH\x04*\x02\x18@R\vrandomBytes\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\bR\x06length\x12 \n" +
+	"\x06suffix\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x01R\x06suffix\"}\n" +
+	"\x06Fernet\x12?\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x122\n" +
+	"\amax_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\xe1\x05\n" +
+	"\x03Cms\x12d\n" +
+	"\x12content_encryption\x18\x01 \x01(\x0e2+.keyward.allowlist.v1.Cms.ContentEncryptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x11contentEncryption\x12:\n" +
+	"\brsa_oaep\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.RsaOaepH\x00R\arsaOaep\x12G\n" +
+	"\rrsa_pkcs1_v15\x18\x03 \x01(\v2!.keyward.allowlist.v1.RsaPkcs1v15H\x00R\vrsaPkcs1V15\x12=\n" +
+	"\x04keys\x18\x04 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\b\xbaH\x05\x92\x01\x02\x10\x04R\x04keys\x12L\n" +
+	"\fsigning_keys\x18\x05 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\b\xbaH\x05\x92\x01\x02\x10\x04R\vsigningKeys\x12<\n" +
+	"\x06digest\x18\x06 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06digest\"\x92\x02\n" +
+	"\x11ContentEncryption\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_AES_128_CBC\x10\x01\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_AES_192_CBC\x10\x02\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_AES_256_CBC\x10\x03\x12%\n" +
+	"!CONTENT_ENCRYPTION_TRIPLE_DES_CBC\x10\x04\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_AES_128_GCM\x10\x05\x12\"\n" +
+	"\x1eCONTENT_ENCRYPTION_AES_256_GCM\x10\x06B\x0f\n" +
+	"\rkey_transport\"\x8e\x01\n" +
 	"\tSharedKey\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12@\n" +
 	"\n" +
 	"derivation\x18\x02 \x01(\v2 .keyward.allowlist.v1.DerivationR\n" +
-	"derivation\"\x83\x03\n" +
+	"derivation\"\xc9\x03\n" +
 	"\n" +
 	"Derivation\x12@\n" +
 	"\x06digest\x18\x01 \x01(\v2&.keyward.allowlist.v1.DigestDerivationH\x00R\x06digest\x12N\n" +
 	"\x10evp_bytes_to_key\x18\x02 \x01(\v2#.keyward.allowlist.v1.EvpBytesToKeyH\x00R\revpBytesToKey\x126\n" +
 	"\x06pbkdf2\x18\x03 \x01(\v2\x1c.keyward.allowlist.v1.Pbkdf2H\x00R\x06pbkdf2\x126\n" +
 	"\x06scrypt\x18\x04 \x01(\v2\x1c.keyward.allowlist.v1.ScryptH\x00R\x06scrypt\x120\n" +
-	"\x04hkdf\x18\x05 \x01(\v2\x1a.keyward.allowlist.v1.HkdfH\x00R\x04hkdf\x12.\n" +
+	"\x04hkdf\x18\x05 \x01(\v2\x1a.keyward.allowlist.v1.HkdfH\x00R\x04hkdf\x12D\n" +
+	"\vcounter_kdf\x18\xaa\x01 \x01(\v2 .keyward.allowlist.v1.CounterKdfH\x00R\n" +
+	"counterKdf\x12.\n" +
 	"\x04salt\x18\x06 \x01(\v2\x1a.keyward.allowlist.v1.SaltR\x04saltB\x11\n" +
 	"\bfunction\x12\x05\xbaH\x02\b\x01\"\xb2\x01\n" +
 	"\x10DigestDerivation\x12:\n" +
@@ -5177,7 +6143,20 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x01p\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18\x04R\x01p\"^\n" +
 	"\x04Hkdf\x128\n" +
 	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04hash\x12\x1c\n" +
-	"\x04info\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x04info\"~\n" +
+	"\x04info\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x04info\"\xb5\x01\n" +
+	"\n" +
+	"CounterKdf\x128\n" +
+	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04hash\x120\n" +
+	"\x14counter_after_secret\x18\x02 \x01(\bR\x12counterAfterSecret\x12;\n" +
+	"\x04info\x18\x03 \x03(\v2\x1d.keyward.allowlist.v1.KdfInfoB\b\xbaH\x05\x92\x01\x02\x10\bR\x04info\"\x97\x01\n" +
+	"\aKdfInfo\x12 \n" +
+	"\x04text\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01H\x00R\x04text\x12/\n" +
+	"\fcounted_text\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x01H\x00R\vcountedText\x12)\n" +
+	"\tsha256_of\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80\x02H\x00R\bsha256OfB\x0e\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"~\n" +
 	"\x04Salt\x12*\n" +
 	"\n" +
 	"sent_bytes\x18\x01 \x01(\rB\t\xbaH\x06*\x04\x18@(\bH\x00R\tsentBytes\x129\n" +
@@ -5208,7 +6187,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05label\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x05label\"\r\n" +
 	"\vRsaPkcs1v15\"\f\n" +
 	"\n" +
-	"AesKeyWrap\"\x97\x02\n" +
+	"AesKeyWrap\"\xd3\x02\n" +
 	"\x04Ecdh\x12B\n" +
 	"\x05curve\x18\x01 \x01(\x0e2 .keyward.allowlist.v1.Ecdh.CurveB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05curve\x12?\n" +
@@ -5216,19 +6195,20 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12H\n" +
 	"\n" +
 	"derivation\x18\x03 \x01(\v2 .keyward.allowlist.v1.DerivationB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"derivation\"@\n" +
+	"derivation\x12:\n" +
+	"\x19derive_from_ephemeral_key\x18\xaa\x01 \x01(\bR\x16deriveFromEphemeralKey\"@\n" +
 	"\x05Curve\x12\x15\n" +
 	"\x11CURVE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCURVE_X25519\x10\x01\x12\x0e\n" +
 	"\n" +
 	"CURVE_P256\x10\x02\"\r\n" +
-	"\vExchangeKey\"\xba\x03\n" +
+	"\vExchangeKey\"\xd2\x03\n" +
 	"\x02Iv\x12A\n" +
 	"\x06source\x18\x01 \x01(\x0e2\x1f.keyward.allowlist.v1.Iv.SourceB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06source\x12#\n" +
 	"\x05bytes\x18\x02 \x01(\rB\r\xbaH\n" +
 	"*\b0\x000\b0\f0\x10R\x05bytes\x127\n" +
 	"\x06secret\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x06secret\x12+\n" +
-	"\ffield_suffix\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vfieldSuffix\"\xe5\x01\n" +
+	"\ffield_suffix\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\vfieldSuffix\"\xfd\x01\n" +
 	"\x06Source\x12\x16\n" +
 	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSOURCE_RANDOM\x10\x01\x12\x16\n" +
@@ -5239,7 +6219,9 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x0eSOURCE_DERIVED\x10\x06\x12\x17\n" +
 	"\x13SOURCE_PEER_FLIPPED\x10\a\x12\x17\n" +
 	"\x13SOURCE_IN_PLAINTEXT\x10\b\x12\x17\n" +
-	"\x13SOURCE_FIELD_SUFFIX\x10\t\"\xa9\x01\n" +
+	"\x13SOURCE_FIELD_SUFFIX\x10\t\x12\x16\n" +
+	"\x12SOURCE_SALT_SUFFIX\x10\n" +
+	"\"\xa9\x01\n" +
 	"\x0eAssociatedData\x12\x1e\n" +
 	"\x04text\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80\bH\x00R\x04text\x12\x1e\n" +
 	"\x04sent\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80\bH\x00R\x04sent\x12F\n" +
@@ -5248,11 +6230,12 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\vFieldSuffix\x12\x1e\n" +
 	"\x04path\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04path\x12\x1f\n" +
-	"\x05bytes\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18@(\x01R\x05bytes\"\xb4\x01\n" +
+	"\x05bytes\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18@(\x01R\x05bytes\"\xea\x01\n" +
 	"\x0eEncryptThenMac\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Mac.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x121\n" +
-	"\x03key\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x03key\x12 \n" +
+	"\x03key\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x03key\x124\n" +
+	"\x11derived_key_bytes\x18\xaa\x01 \x01(\rB\a\xbaH\x04*\x02\x18@R\x0fderivedKeyBytes\x12 \n" +
 	"\x05input\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\x05input\"\xd5\x01\n" +
 	"\tRsaDirect\x123\n" +
@@ -5260,7 +6243,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\tpkcs1_v15\x18\x02 \x01(\v2!.keyward.allowlist.v1.RsaPkcs1v15H\x00R\bpkcs1V15\x12?\n" +
 	"\x04keys\x18\x03 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keysB\x10\n" +
-	"\apadding\x12\x05\xbaH\x02\b\x01\"\x90\n" +
+	"\apadding\x12\x05\xbaH\x02\b\x01\"\xad\n" +
 	"\n" +
 	"\x04Jose\x12[\n" +
 	"\x0ekey_management\x18\x01 \x01(\x0e2(.keyward.allowlist.v1.Jose.KeyManagementB\n" +
@@ -5274,7 +6257,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"derivation\x12k\n" +
 	"\x06header\x18\x05 \x03(\v2&.keyward.allowlist.v1.Jose.HeaderEntryB+\xbaH(\x9a\x01%\x10\b\"\x1ar\x182\x16^[A-Za-z0-9_#-]{1,32}$*\x05r\x03\x18\x80\x02R\x06header\x12E\n" +
 	"\tissued_at\x18\x06 \x01(\x0e2\x1e.keyward.allowlist.v1.IssuedAtB\b\xbaH\x05\x82\x01\x02\x10\x01R\bissuedAt\x12M\n" +
-	"\rcompatibility\x18\a \x01(\v2'.keyward.allowlist.v1.JoseCompatibilityR\rcompatibility\x1a9\n" +
+	"\rcompatibility\x18\a \x01(\v2'.keyward.allowlist.v1.JoseCompatibilityR\rcompatibility\x12\x1b\n" +
+	"\bcompress\x18\xaa\x01 \x01(\bR\bcompress\x1a9\n" +
 	"\vHeaderEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf4\x02\n" +
@@ -5299,15 +6283,21 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x1aCONTENT_ENCRYPTION_A256GCM\x10\x03\x12$\n" +
 	" CONTENT_ENCRYPTION_A128CBC_HS256\x10\x04\x12$\n" +
 	" CONTENT_ENCRYPTION_A192CBC_HS384\x10\x05\x12$\n" +
-	" CONTENT_ENCRYPTION_A256CBC_HS512\x10\x06\"i\n" +
+	" CONTENT_ENCRYPTION_A256CBC_HS512\x10\x06\"\x99\x01\n" +
 	"\x11JoseCompatibility\x12-\n" +
 	"\fgcm_iv_bytes\x18\x01 \x01(\rB\v\xbaH\b*\x060\x000\f0\x10R\n" +
 	"gcmIvBytes\x12%\n" +
-	"\x0elenient_base64\x18\x02 \x01(\bR\rlenientBase64\"\x81\x01\n" +
+	"\x0elenient_base64\x18\x02 \x01(\bR\rlenientBase64\x12.\n" +
+	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xc4\x02\n" +
 	"\tNestedJws\x123\n" +
 	"\x03jws\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.JwsB\x06\xbaH\x03\xc8\x01\x01R\x03jws\x12?\n" +
 	"\x04keys\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\"\x94\x05\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12^\n" +
+	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"a\n" +
+	"\rSerialization\x12\x1d\n" +
+	"\x19SERIALIZATION_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15SERIALIZATION_COMPACT\x10\x01\x12\x16\n" +
+	"\x12SERIALIZATION_JSON\x10\x02\"\xbf\x05\n" +
 	"\x03Jws\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +
@@ -5316,7 +6306,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x11unencoded_payload\x18\x04 \x01(\bR\x10unencodedPayload\x1a9\n" +
 	"\vHeaderEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa2\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x02\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fALGORITHM_RS256\x10\x01\x12\x13\n" +
@@ -5331,7 +6321,9 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x0fALGORITHM_RS384\x10\n" +
 	"\x12\x13\n" +
 	"\x0fALGORITHM_PS384\x10\v\x12\x13\n" +
-	"\x0fALGORITHM_HS384\x10\f\"\xed\x01\n" +
+	"\x0fALGORITHM_HS384\x10\f\x12\x13\n" +
+	"\x0fALGORITHM_ES512\x10\r\x12\x14\n" +
+	"\x10ALGORITHM_ES256K\x10\x0e\"\xed\x01\n" +
 	"\x03Pgp\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12?\n" +
@@ -5389,11 +6381,11 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x04Blob\x12<\n" +
 	"\x05parts\x18\x01 \x03(\v2\x1a.keyward.allowlist.v1.PartB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\x05parts\x12D\n" +
-	"\bencoding\x18\x02 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\"\xe1\x02\n" +
+	"\bencoding\x18\x02 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\"\x93\x03\n" +
 	"\x04Part\x12A\n" +
 	"\x04slot\x18\x01 \x01(\x0e2\x1f.keyward.allowlist.v1.Part.SlotB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\x04slot\x12%\n" +
-	"\aliteral\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@H\x00R\aliteral\"\xde\x01\n" +
+	"\aliteral\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01(@H\x00R\aliteral\"\x90\x02\n" +
 	"\x04Slot\x12\x14\n" +
 	"\x10SLOT_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aSLOT_IV\x10\x01\x12\x13\n" +
@@ -5406,15 +6398,18 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12SLOT_EPHEMERAL_KEY\x10\b\x12\x1b\n" +
 	"\x17SLOT_CERTIFICATE_SHA256\x10\t\x12\x1a\n" +
 	"\x16SLOT_PUBLIC_KEY_SHA256\x10\n" +
-	"B\x0e\n" +
-	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xd0\x05\n" +
+	"\x12\x13\n" +
+	"\x0fSLOT_WRAPPED_IV\x10\v\x12\x1b\n" +
+	"\x17SLOT_SESSION_KEY_SHA256\x10\fB\x0e\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xda\x0f\n" +
 	"\aSigning\x12-\n" +
 	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12I\n" +
 	"\rsecret_digest\x18\x02 \x01(\v2\".keyward.allowlist.v1.SecretDigestH\x00R\fsecretDigest\x12B\n" +
 	"\n" +
 	"asymmetric\x18\x03 \x01(\v2 .keyward.allowlist.v1.AsymmetricH\x00R\n" +
 	"asymmetric\x12-\n" +
-	"\x03jws\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.JwsH\x00R\x03jws\x12?\n" +
+	"\x03jws\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.JwsH\x00R\x03jws\x12=\n" +
+	"\bcomputed\x18\xaa\x01 \x01(\v2\x1e.keyward.allowlist.v1.ComputedH\x00R\bcomputed\x12?\n" +
 	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12\x1e\n" +
 	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12r\n" +
@@ -5422,8 +6417,35 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\bencoding\x18\t \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x127\n" +
 	"\x04list\x18\n" +
 	" \x01(\v2#.keyward.allowlist.v1.SignatureListR\x04list\x127\n" +
-	"\ttolerance\x18\f \x01(\v2\x19.google.protobuf.DurationR\ttolerance\x1a:\n" +
+	"\ttolerance\x18\f \x01(\v2\x19.google.protobuf.DurationR\ttolerance\x124\n" +
+	"\x10input_expression\x18\xab\x01 \x01(\tB\b\xbaH\x05r\x03(\x80 R\x0finputExpression\x12q\n" +
+	"\x06values\x18\xac\x01 \x03(\v2).keyward.allowlist.v1.Signing.ValuesEntryB-\xbaH*\x9a\x01'\x10\x10\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$*\ar\x05\x10\x01(\x80 R\x06values\x12x\n" +
+	"\tconstants\x18\xad\x01 \x03(\v2,.keyward.allowlist.v1.Signing.ConstantsEntryB+\xbaH(\x9a\x01%\x10\x10\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$*\x05r\x03(\x80\x02R\tconstants\x12\x8c\x01\n" +
+	"\x10query_parameters\x18\xae\x01 \x03(\v22.keyward.allowlist.v1.Signing.QueryParametersEntryB,\xbaH)\x9a\x01&\x10\b\"\x1br\x192\x17^[A-Za-z0-9_.~-]{1,64}$*\x05r\x03\x18\x80\x02R\x0fqueryParameters\x12}\n" +
+	"\vform_fields\x18\xaf\x01 \x03(\v2-.keyward.allowlist.v1.Signing.FormFieldsEntryB,\xbaH)\x9a\x01&\x10\b\"\x1br\x192\x17^[A-Za-z0-9_.~-]{1,64}$*\x05r\x03\x18\x80\x02R\n" +
+	"formFields\x12\x80\x01\n" +
+	"\fbody_members\x18\xb0\x01 \x03(\v2..keyward.allowlist.v1.Signing.BodyMembersEntryB,\xbaH)\x9a\x01&\x10\b\"\x1br\x192\x17^[A-Za-z0-9_.~-]{1,64}$*\x05r\x03\x18\x80\x02R\vbodyMembers\x12,\n" +
+	"\x11before_encryption\x18\xb1\x01 \x01(\bR\x10beforeEncryption\x12p\n" +
+	"\x06claims\x18\xb2\x01 \x03(\v2).keyward.allowlist.v1.Signing.ClaimsEntryB,\xbaH)\x9a\x01&\x10\x10\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\ar\x05\x10\x01(\x80 R\x06claims\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
+	"\x0eConstantsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aB\n" +
+	"\x14QueryParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a=\n" +
+	"\x0fFormFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
+	"\x10BodyMembersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
+	"\vClaimsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x0f\n" +
 	"\x06scheme\x12\x05\xbaH\x02\b\x01\"W\n" +
@@ -5439,7 +6461,9 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x13ALGORITHM_HMAC_SHA1\x10\x02\x12\x19\n" +
 	"\x15ALGORITHM_HMAC_SHA384\x10\x03\x12\x19\n" +
 	"\x15ALGORITHM_HMAC_SHA512\x10\x04\x12\x16\n" +
-	"\x12ALGORITHM_HMAC_MD5\x10\x05\"J\n" +
+	"\x12ALGORITHM_HMAC_MD5\x10\x05\"\n" +
+	"\n" +
+	"\bComputed\"J\n" +
 	"\fSecretDigest\x12:\n" +
 	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04hash\"\xd9\x03\n" +
@@ -5506,7 +6530,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\bIssuedAt\x12\x19\n" +
 	"\x15ISSUED_AT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ISSUED_AT_SECONDS\x10\x01\x12\x1a\n" +
-	"\x16ISSUED_AT_MILLISECONDS\x10\x02*\xa7\x01\n" +
+	"\x16ISSUED_AT_MILLISECONDS\x10\x02*\xc4\x01\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENCODING_BASE64\x10\x01\x12\x16\n" +
@@ -5514,7 +6538,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\fENCODING_HEX\x10\x03\x12\x16\n" +
 	"\x12ENCODING_HEX_UPPER\x10\x04\x12\x10\n" +
 	"\fENCODING_RAW\x10\x05\x12\x18\n" +
-	"\x14ENCODING_BASE64_MIME\x10\x06BGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
+	"\x14ENCODING_BASE64_MIME\x10\x06\x12\x1b\n" +
+	"\x17ENCODING_BASE64_PERCENT\x10\aBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (
 	file_keyward_allowlist_v1_encryption_proto_rawDescOnce sync.Once
@@ -5528,8 +6553,8 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescData
 }
 
-var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 18)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 20)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
 	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
@@ -5537,186 +6562,223 @@ var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Encoding)(0),                   // 3: keyward.allowlist.v1.Encoding
 	(Cipher_Algorithm)(0),           // 4: keyward.allowlist.v1.Cipher.Algorithm
 	(Cipher_Padding)(0),             // 5: keyward.allowlist.v1.Cipher.Padding
-	(SessionKey_Form)(0),            // 6: keyward.allowlist.v1.SessionKey.Form
-	(Ecdh_Curve)(0),                 // 7: keyward.allowlist.v1.Ecdh.Curve
-	(Iv_Source)(0),                  // 8: keyward.allowlist.v1.Iv.Source
-	(Jose_KeyManagement)(0),         // 9: keyward.allowlist.v1.Jose.KeyManagement
-	(Jose_ContentEncryption)(0),     // 10: keyward.allowlist.v1.Jose.ContentEncryption
-	(Jws_Algorithm)(0),              // 11: keyward.allowlist.v1.Jws.Algorithm
-	(Fields_ValueForm)(0),           // 12: keyward.allowlist.v1.Fields.ValueForm
-	(Fields_Missing)(0),             // 13: keyward.allowlist.v1.Fields.Missing
-	(Part_Slot)(0),                  // 14: keyward.allowlist.v1.Part.Slot
-	(Mac_Algorithm)(0),              // 15: keyward.allowlist.v1.Mac.Algorithm
-	(Asymmetric_Algorithm)(0),       // 16: keyward.allowlist.v1.Asymmetric.Algorithm
-	(LegacyAcknowledgement_Flag)(0), // 17: keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	(*Encryption)(nil),              // 18: keyward.allowlist.v1.Encryption
-	(*DeclaredUse)(nil),             // 19: keyward.allowlist.v1.DeclaredUse
-	(*KeyPurpose)(nil),              // 20: keyward.allowlist.v1.KeyPurpose
-	(*PresetUse)(nil),               // 21: keyward.allowlist.v1.PresetUse
-	(*Profile)(nil),                 // 22: keyward.allowlist.v1.Profile
-	(*Plain)(nil),                   // 23: keyward.allowlist.v1.Plain
-	(*SecretRef)(nil),               // 24: keyward.allowlist.v1.SecretRef
-	(*Cipher)(nil),                  // 25: keyward.allowlist.v1.Cipher
-	(*SharedKey)(nil),               // 26: keyward.allowlist.v1.SharedKey
-	(*Derivation)(nil),              // 27: keyward.allowlist.v1.Derivation
-	(*DigestDerivation)(nil),        // 28: keyward.allowlist.v1.DigestDerivation
-	(*EvpBytesToKey)(nil),           // 29: keyward.allowlist.v1.EvpBytesToKey
-	(*Pbkdf2)(nil),                  // 30: keyward.allowlist.v1.Pbkdf2
-	(*Scrypt)(nil),                  // 31: keyward.allowlist.v1.Scrypt
-	(*Hkdf)(nil),                    // 32: keyward.allowlist.v1.Hkdf
-	(*Salt)(nil),                    // 33: keyward.allowlist.v1.Salt
-	(*SessionKey)(nil),              // 34: keyward.allowlist.v1.SessionKey
-	(*RsaOaep)(nil),                 // 35: keyward.allowlist.v1.RsaOaep
-	(*RsaPkcs1V15)(nil),             // 36: keyward.allowlist.v1.RsaPkcs1v15
-	(*AesKeyWrap)(nil),              // 37: keyward.allowlist.v1.AesKeyWrap
-	(*Ecdh)(nil),                    // 38: keyward.allowlist.v1.Ecdh
-	(*ExchangeKey)(nil),             // 39: keyward.allowlist.v1.ExchangeKey
-	(*Iv)(nil),                      // 40: keyward.allowlist.v1.Iv
-	(*AssociatedData)(nil),          // 41: keyward.allowlist.v1.AssociatedData
-	(*FieldSuffix)(nil),             // 42: keyward.allowlist.v1.FieldSuffix
-	(*EncryptThenMac)(nil),          // 43: keyward.allowlist.v1.EncryptThenMac
-	(*RsaDirect)(nil),               // 44: keyward.allowlist.v1.RsaDirect
-	(*Jose)(nil),                    // 45: keyward.allowlist.v1.Jose
-	(*JoseCompatibility)(nil),       // 46: keyward.allowlist.v1.JoseCompatibility
-	(*NestedJws)(nil),               // 47: keyward.allowlist.v1.NestedJws
-	(*Jws)(nil),                     // 48: keyward.allowlist.v1.Jws
-	(*Pgp)(nil),                     // 49: keyward.allowlist.v1.Pgp
-	(*Selection)(nil),               // 50: keyward.allowlist.v1.Selection
-	(*WholeBody)(nil),               // 51: keyward.allowlist.v1.WholeBody
-	(*ObjectAt)(nil),                // 52: keyward.allowlist.v1.ObjectAt
-	(*Form)(nil),                    // 53: keyward.allowlist.v1.Form
-	(*Fields)(nil),                  // 54: keyward.allowlist.v1.Fields
-	(*Envelope)(nil),                // 55: keyward.allowlist.v1.Envelope
-	(*Blob)(nil),                    // 56: keyward.allowlist.v1.Blob
-	(*Part)(nil),                    // 57: keyward.allowlist.v1.Part
-	(*Signing)(nil),                 // 58: keyward.allowlist.v1.Signing
-	(*SignatureList)(nil),           // 59: keyward.allowlist.v1.SignatureList
-	(*Mac)(nil),                     // 60: keyward.allowlist.v1.Mac
-	(*SecretDigest)(nil),            // 61: keyward.allowlist.v1.SecretDigest
-	(*Asymmetric)(nil),              // 62: keyward.allowlist.v1.Asymmetric
-	(*LegacyAcknowledgement)(nil),   // 63: keyward.allowlist.v1.LegacyAcknowledgement
-	nil,                             // 64: keyward.allowlist.v1.PresetUse.SecretsEntry
-	nil,                             // 65: keyward.allowlist.v1.PresetUse.SettingsEntry
-	nil,                             // 66: keyward.allowlist.v1.Jose.HeaderEntry
-	nil,                             // 67: keyward.allowlist.v1.Jws.HeaderEntry
-	nil,                             // 68: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 69: keyward.allowlist.v1.Envelope.HeadersEntry
-	nil,                             // 70: keyward.allowlist.v1.Signing.HeadersEntry
-	(*durationpb.Duration)(nil),     // 71: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 72: google.protobuf.Timestamp
+	(Cms_ContentEncryption)(0),      // 6: keyward.allowlist.v1.Cms.ContentEncryption
+	(SessionKey_Form)(0),            // 7: keyward.allowlist.v1.SessionKey.Form
+	(Ecdh_Curve)(0),                 // 8: keyward.allowlist.v1.Ecdh.Curve
+	(Iv_Source)(0),                  // 9: keyward.allowlist.v1.Iv.Source
+	(Jose_KeyManagement)(0),         // 10: keyward.allowlist.v1.Jose.KeyManagement
+	(Jose_ContentEncryption)(0),     // 11: keyward.allowlist.v1.Jose.ContentEncryption
+	(NestedJws_Serialization)(0),    // 12: keyward.allowlist.v1.NestedJws.Serialization
+	(Jws_Algorithm)(0),              // 13: keyward.allowlist.v1.Jws.Algorithm
+	(Fields_ValueForm)(0),           // 14: keyward.allowlist.v1.Fields.ValueForm
+	(Fields_Missing)(0),             // 15: keyward.allowlist.v1.Fields.Missing
+	(Part_Slot)(0),                  // 16: keyward.allowlist.v1.Part.Slot
+	(Mac_Algorithm)(0),              // 17: keyward.allowlist.v1.Mac.Algorithm
+	(Asymmetric_Algorithm)(0),       // 18: keyward.allowlist.v1.Asymmetric.Algorithm
+	(LegacyAcknowledgement_Flag)(0), // 19: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*Encryption)(nil),              // 20: keyward.allowlist.v1.Encryption
+	(*DeclaredUse)(nil),             // 21: keyward.allowlist.v1.DeclaredUse
+	(*KeyPurpose)(nil),              // 22: keyward.allowlist.v1.KeyPurpose
+	(*PresetUse)(nil),               // 23: keyward.allowlist.v1.PresetUse
+	(*Profile)(nil),                 // 24: keyward.allowlist.v1.Profile
+	(*Plain)(nil),                   // 25: keyward.allowlist.v1.Plain
+	(*SecretRef)(nil),               // 26: keyward.allowlist.v1.SecretRef
+	(*Cipher)(nil),                  // 27: keyward.allowlist.v1.Cipher
+	(*Framing)(nil),                 // 28: keyward.allowlist.v1.Framing
+	(*Fernet)(nil),                  // 29: keyward.allowlist.v1.Fernet
+	(*Cms)(nil),                     // 30: keyward.allowlist.v1.Cms
+	(*SharedKey)(nil),               // 31: keyward.allowlist.v1.SharedKey
+	(*Derivation)(nil),              // 32: keyward.allowlist.v1.Derivation
+	(*DigestDerivation)(nil),        // 33: keyward.allowlist.v1.DigestDerivation
+	(*EvpBytesToKey)(nil),           // 34: keyward.allowlist.v1.EvpBytesToKey
+	(*Pbkdf2)(nil),                  // 35: keyward.allowlist.v1.Pbkdf2
+	(*Scrypt)(nil),                  // 36: keyward.allowlist.v1.Scrypt
+	(*Hkdf)(nil),                    // 37: keyward.allowlist.v1.Hkdf
+	(*CounterKdf)(nil),              // 38: keyward.allowlist.v1.CounterKdf
+	(*KdfInfo)(nil),                 // 39: keyward.allowlist.v1.KdfInfo
+	(*Salt)(nil),                    // 40: keyward.allowlist.v1.Salt
+	(*SessionKey)(nil),              // 41: keyward.allowlist.v1.SessionKey
+	(*RsaOaep)(nil),                 // 42: keyward.allowlist.v1.RsaOaep
+	(*RsaPkcs1V15)(nil),             // 43: keyward.allowlist.v1.RsaPkcs1v15
+	(*AesKeyWrap)(nil),              // 44: keyward.allowlist.v1.AesKeyWrap
+	(*Ecdh)(nil),                    // 45: keyward.allowlist.v1.Ecdh
+	(*ExchangeKey)(nil),             // 46: keyward.allowlist.v1.ExchangeKey
+	(*Iv)(nil),                      // 47: keyward.allowlist.v1.Iv
+	(*AssociatedData)(nil),          // 48: keyward.allowlist.v1.AssociatedData
+	(*FieldSuffix)(nil),             // 49: keyward.allowlist.v1.FieldSuffix
+	(*EncryptThenMac)(nil),          // 50: keyward.allowlist.v1.EncryptThenMac
+	(*RsaDirect)(nil),               // 51: keyward.allowlist.v1.RsaDirect
+	(*Jose)(nil),                    // 52: keyward.allowlist.v1.Jose
+	(*JoseCompatibility)(nil),       // 53: keyward.allowlist.v1.JoseCompatibility
+	(*NestedJws)(nil),               // 54: keyward.allowlist.v1.NestedJws
+	(*Jws)(nil),                     // 55: keyward.allowlist.v1.Jws
+	(*Pgp)(nil),                     // 56: keyward.allowlist.v1.Pgp
+	(*Selection)(nil),               // 57: keyward.allowlist.v1.Selection
+	(*WholeBody)(nil),               // 58: keyward.allowlist.v1.WholeBody
+	(*ObjectAt)(nil),                // 59: keyward.allowlist.v1.ObjectAt
+	(*Form)(nil),                    // 60: keyward.allowlist.v1.Form
+	(*Fields)(nil),                  // 61: keyward.allowlist.v1.Fields
+	(*Envelope)(nil),                // 62: keyward.allowlist.v1.Envelope
+	(*Blob)(nil),                    // 63: keyward.allowlist.v1.Blob
+	(*Part)(nil),                    // 64: keyward.allowlist.v1.Part
+	(*Signing)(nil),                 // 65: keyward.allowlist.v1.Signing
+	(*SignatureList)(nil),           // 66: keyward.allowlist.v1.SignatureList
+	(*Mac)(nil),                     // 67: keyward.allowlist.v1.Mac
+	(*Computed)(nil),                // 68: keyward.allowlist.v1.Computed
+	(*SecretDigest)(nil),            // 69: keyward.allowlist.v1.SecretDigest
+	(*Asymmetric)(nil),              // 70: keyward.allowlist.v1.Asymmetric
+	(*LegacyAcknowledgement)(nil),   // 71: keyward.allowlist.v1.LegacyAcknowledgement
+	nil,                             // 72: keyward.allowlist.v1.PresetUse.SecretsEntry
+	nil,                             // 73: keyward.allowlist.v1.PresetUse.SettingsEntry
+	nil,                             // 74: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 75: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 76: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 77: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 78: keyward.allowlist.v1.Signing.HeadersEntry
+	nil,                             // 79: keyward.allowlist.v1.Signing.ValuesEntry
+	nil,                             // 80: keyward.allowlist.v1.Signing.ConstantsEntry
+	nil,                             // 81: keyward.allowlist.v1.Signing.QueryParametersEntry
+	nil,                             // 82: keyward.allowlist.v1.Signing.FormFieldsEntry
+	nil,                             // 83: keyward.allowlist.v1.Signing.BodyMembersEntry
+	nil,                             // 84: keyward.allowlist.v1.Signing.ClaimsEntry
+	(*durationpb.Duration)(nil),     // 85: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 86: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
-	22,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
-	22,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
-	21,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
-	71,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
-	19,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
-	24,  // 5: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
-	64,  // 6: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
-	72,  // 7: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
-	65,  // 8: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
-	25,  // 9: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
-	44,  // 10: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
-	45,  // 11: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
-	49,  // 12: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
-	23,  // 13: keyward.allowlist.v1.Profile.plain:type_name -> keyward.allowlist.v1.Plain
-	50,  // 14: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
-	55,  // 15: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	63,  // 16: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
-	58,  // 17: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
-	47,  // 18: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 19: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 20: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 21: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	26,  // 22: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	34,  // 23: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	38,  // 24: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	39,  // 25: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	40,  // 26: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	41,  // 27: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	43,  // 28: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	24,  // 29: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 30: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	28,  // 31: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	29,  // 32: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	30,  // 33: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	31,  // 34: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	32,  // 35: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	33,  // 36: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 37: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 38: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 39: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 40: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 41: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	24,  // 42: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	6,   // 43: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	35,  // 44: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	36,  // 45: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	37,  // 46: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	24,  // 47: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 48: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 49: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 50: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	7,   // 51: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	24,  // 52: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 53: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	8,   // 54: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	24,  // 55: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	42,  // 56: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	15,  // 57: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	24,  // 58: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	35,  // 59: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	36,  // 60: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	24,  // 61: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	9,   // 62: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	10,  // 63: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	24,  // 64: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 65: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	66,  // 66: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 67: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	46,  // 68: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	48,  // 69: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	24,  // 70: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	11,  // 71: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	67,  // 72: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 73: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	24,  // 74: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 75: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	24,  // 76: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	51,  // 77: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	54,  // 78: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	52,  // 79: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	53,  // 80: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	13,  // 81: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	12,  // 82: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	13,  // 83: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	68,  // 84: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	69,  // 85: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 86: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	57,  // 87: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 88: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	14,  // 89: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	60,  // 90: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	61,  // 91: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	62,  // 92: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	48,  // 93: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	24,  // 94: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	70,  // 95: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 96: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	59,  // 97: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	71,  // 98: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	15,  // 99: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 100: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	16,  // 101: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	17,  // 102: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	72,  // 103: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	24,  // 104: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	56,  // 105: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	106, // [106:106] is the sub-list for method output_type
-	106, // [106:106] is the sub-list for method input_type
-	106, // [106:106] is the sub-list for extension type_name
-	106, // [106:106] is the sub-list for extension extendee
-	0,   // [0:106] is the sub-list for field type_name
+	24,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
+	24,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
+	23,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
+	85,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	21,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
+	26,  // 5: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
+	72,  // 6: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
+	86,  // 7: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	73,  // 8: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
+	27,  // 9: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
+	51,  // 10: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
+	52,  // 11: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
+	56,  // 12: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
+	25,  // 13: keyward.allowlist.v1.Profile.plain:type_name -> keyward.allowlist.v1.Plain
+	29,  // 14: keyward.allowlist.v1.Profile.fernet:type_name -> keyward.allowlist.v1.Fernet
+	30,  // 15: keyward.allowlist.v1.Profile.cms:type_name -> keyward.allowlist.v1.Cms
+	57,  // 16: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
+	62,  // 17: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
+	71,  // 18: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	65,  // 19: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
+	54,  // 20: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
+	54,  // 21: keyward.allowlist.v1.Profile.outer_jws:type_name -> keyward.allowlist.v1.NestedJws
+	0,   // 22: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 23: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 24: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	31,  // 25: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	41,  // 26: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	45,  // 27: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	46,  // 28: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	47,  // 29: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	48,  // 30: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	50,  // 31: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	28,  // 32: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
+	26,  // 33: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
+	85,  // 34: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
+	6,   // 35: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
+	42,  // 36: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	43,  // 37: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	26,  // 38: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 39: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	1,   // 40: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
+	26,  // 41: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 42: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	33,  // 43: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	34,  // 44: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	35,  // 45: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	36,  // 46: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	37,  // 47: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	38,  // 48: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
+	40,  // 49: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 50: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 51: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 52: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 53: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 54: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 55: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
+	39,  // 56: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
+	26,  // 57: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	7,   // 58: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	42,  // 59: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	43,  // 60: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	44,  // 61: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	26,  // 62: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 63: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 64: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 65: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	8,   // 66: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	26,  // 67: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 68: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	9,   // 69: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	26,  // 70: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	49,  // 71: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	17,  // 72: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	26,  // 73: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	42,  // 74: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	43,  // 75: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	26,  // 76: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	10,  // 77: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	11,  // 78: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	26,  // 79: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 80: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	74,  // 81: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 82: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	53,  // 83: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	55,  // 84: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	26,  // 85: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	12,  // 86: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
+	13,  // 87: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	75,  // 88: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 89: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	26,  // 90: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 91: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 92: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	58,  // 93: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	61,  // 94: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	59,  // 95: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	60,  // 96: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	15,  // 97: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	14,  // 98: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	15,  // 99: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	76,  // 100: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	77,  // 101: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 102: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	64,  // 103: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 104: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	16,  // 105: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	67,  // 106: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	69,  // 107: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	70,  // 108: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	55,  // 109: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	68,  // 110: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
+	26,  // 111: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	78,  // 112: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 113: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	66,  // 114: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	85,  // 115: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	79,  // 116: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
+	80,  // 117: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
+	81,  // 118: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
+	82,  // 119: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
+	83,  // 120: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
+	84,  // 121: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
+	17,  // 122: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 123: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	18,  // 124: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	19,  // 125: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	86,  // 126: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	26,  // 127: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	63,  // 128: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	129, // [129:129] is the sub-list for method output_type
+	129, // [129:129] is the sub-list for method input_type
+	129, // [129:129] is the sub-list for extension type_name
+	129, // [129:129] is the sub-list for extension extendee
+	0,   // [0:129] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -5730,6 +6792,8 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 		(*Profile_Jose)(nil),
 		(*Profile_Pgp)(nil),
 		(*Profile_Plain)(nil),
+		(*Profile_Fernet)(nil),
+		(*Profile_Cms)(nil),
 	}
 	file_keyward_allowlist_v1_encryption_proto_msgTypes[7].OneofWrappers = []any{
 		(*Cipher_SharedKey)(nil),
@@ -5737,58 +6801,69 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 		(*Cipher_Ecdh)(nil),
 		(*Cipher_ExchangeKey)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[9].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[10].OneofWrappers = []any{
+		(*Cms_RsaOaep)(nil),
+		(*Cms_RsaPkcs1V15)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[12].OneofWrappers = []any{
 		(*Derivation_Digest)(nil),
 		(*Derivation_EvpBytesToKey)(nil),
 		(*Derivation_Pbkdf2)(nil),
 		(*Derivation_Scrypt)(nil),
 		(*Derivation_Hkdf)(nil),
+		(*Derivation_CounterKdf)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[15].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[19].OneofWrappers = []any{
+		(*KdfInfo_Text)(nil),
+		(*KdfInfo_CountedText)(nil),
+		(*KdfInfo_Sha256Of)(nil),
+	}
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[20].OneofWrappers = []any{
 		(*Salt_SentBytes)(nil),
 		(*Salt_Secret)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[16].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[21].OneofWrappers = []any{
 		(*SessionKey_RsaOaep)(nil),
 		(*SessionKey_RsaPkcs1V15)(nil),
 		(*SessionKey_AesKw)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[23].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[28].OneofWrappers = []any{
 		(*AssociatedData_Text)(nil),
 		(*AssociatedData_Sent)(nil),
 		(*AssociatedData_FieldSuffix)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[26].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[31].OneofWrappers = []any{
 		(*RsaDirect_Oaep)(nil),
 		(*RsaDirect_Pkcs1V15)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[32].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[37].OneofWrappers = []any{
 		(*Selection_WholeBody)(nil),
 		(*Selection_Fields)(nil),
 		(*Selection_Object)(nil),
 		(*Selection_Form)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[37].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[42].OneofWrappers = []any{
 		(*Envelope_Text)(nil),
 		(*Envelope_Json)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[39].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[44].OneofWrappers = []any{
 		(*Part_Slot_)(nil),
 		(*Part_Literal)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[40].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[45].OneofWrappers = []any{
 		(*Signing_Mac)(nil),
 		(*Signing_SecretDigest)(nil),
 		(*Signing_Asymmetric)(nil),
 		(*Signing_Jws)(nil),
+		(*Signing_Computed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
-			NumEnums:      18,
-			NumMessages:   53,
+			NumEnums:      20,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2085,7 +2085,14 @@ type MessageContext struct {
 	// The query as sent, without `?`. Default: empty.
 	Query string `protobuf:"bytes,5,opt,name=query,proto3" json:"query,omitempty"`
 	// The host without port. Default: the host of the endpoint's URL.
-	Host          string `protobuf:"bytes,6,opt,name=host,proto3" json:"host,omitempty"`
+	Host string `protobuf:"bytes,6,opt,name=host,proto3" json:"host,omitempty"`
+	// Strings of the call for `context(…)` in expressions, such as an access token that the signature
+	// covers. Never logged. Verification reads them from the message where a header carries them. At
+	// most 16 of 8 KiB.
+	Values map[string]string `protobuf:"bytes,170,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Headers that you send with the message and that the signature covers, for `header(…)` in
+	// expressions. For Encrypt only; names may be in any case. At most 16 of 8 KiB.
+	Headers       map[string]string `protobuf:"bytes,171,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2160,6 +2167,20 @@ func (x *MessageContext) GetHost() string {
 		return x.Host
 	}
 	return ""
+}
+
+func (x *MessageContext) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *MessageContext) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
 }
 
 // The response of Encrypt.
@@ -3893,14 +3914,22 @@ const file_keyward_allowlist_v1_service_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\x0e2!.keyward.allowlist.v1.MessageKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12!\n" +
 	"\x04body\x18\x03 \x01(\fB\r\xbaH\az\x05\x18\x80\x80\x80\b\x80\x01\x01R\x04body\x12$\n" +
 	"\bexchange\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\bexchange\x12>\n" +
-	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\"\xf1\x01\n" +
+	"\acontext\x18\x05 \x01(\v2$.keyward.allowlist.v1.MessageContextR\acontext\"\xe0\x04\n" +
 	"\x0eMessageContext\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12%\n" +
 	"\x02id\x18\x02 \x01(\tB\x15\xbaH\x12r\x102\x0e^[!-~]{0,128}$R\x02id\x12,\n" +
 	"\x06method\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f2\r^[A-Z]{0,16}$R\x06method\x12\x1c\n" +
 	"\x04path\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x04path\x12\x1e\n" +
 	"\x05query\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\x05query\x12\x1c\n" +
-	"\x04host\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\"\xeb\x01\n" +
+	"\x04host\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xfd\x01R\x04host\x12y\n" +
+	"\x06values\x18\xaa\x01 \x03(\v20.keyward.allowlist.v1.MessageContext.ValuesEntryB.\xbaH(\x9a\x01%\x10\x10\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$*\x05r\x03(\x80@\x80\x01\x01R\x06values\x12{\n" +
+	"\aheaders\x18\xab\x01 \x03(\v21.keyward.allowlist.v1.MessageContext.HeadersEntryB-\xbaH'\x9a\x01$\x10\x10\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03(\x80@\x80\x01\x01R\aheaders\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xeb\x01\n" +
 	"\x0fEncryptResponse\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x129\n" +
 	"\aheaders\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.ParameterR\aheaders\x12!\n" +
@@ -4106,7 +4135,7 @@ func file_keyward_allowlist_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_keyward_allowlist_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(MessageKind)(0),                      // 0: keyward.allowlist.v1.MessageKind
 	(CheckUrlResponse_Verdict)(0),         // 1: keyward.allowlist.v1.CheckUrlResponse.Verdict
@@ -4162,131 +4191,135 @@ var file_keyward_allowlist_v1_service_proto_goTypes = []any{
 	(*RebindEndpointsRequest)(nil),        // 51: keyward.allowlist.v1.RebindEndpointsRequest
 	(*RebindEndpointsResponse)(nil),       // 52: keyward.allowlist.v1.RebindEndpointsResponse
 	(*RebindResult)(nil),                  // 53: keyward.allowlist.v1.RebindResult
-	nil,                                   // 54: keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	nil,                                   // 55: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	nil,                                   // 56: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	(*Endpoint)(nil),                      // 57: keyward.allowlist.v1.Endpoint
-	(Endpoint_State)(0),                   // 58: keyward.allowlist.v1.Endpoint.State
-	(*timestamppb.Timestamp)(nil),         // 59: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),         // 60: google.protobuf.FieldMask
-	(*EndpointChange)(nil),                // 61: keyward.allowlist.v1.EndpointChange
-	(Verification_Method)(0),              // 62: keyward.allowlist.v1.Verification.Method
-	(*Parameter)(nil),                     // 63: keyward.allowlist.v1.Parameter
-	(*Encryption)(nil),                    // 64: keyward.allowlist.v1.Encryption
-	(*KeyPurpose)(nil),                    // 65: keyward.allowlist.v1.KeyPurpose
-	(LegacyAcknowledgement_Flag)(0),       // 66: keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	(*GetCheckpointRequest)(nil),          // 67: keyward.allowlist.v1.GetCheckpointRequest
-	(*ProveConsistencyRequest)(nil),       // 68: keyward.allowlist.v1.ProveConsistencyRequest
-	(*AcceptVaultCheckpointRequest)(nil),  // 69: keyward.allowlist.v1.AcceptVaultCheckpointRequest
-	(*GetCheckpointResponse)(nil),         // 70: keyward.allowlist.v1.GetCheckpointResponse
-	(*ProveConsistencyResponse)(nil),      // 71: keyward.allowlist.v1.ProveConsistencyResponse
-	(*AcceptVaultCheckpointResponse)(nil), // 72: keyward.allowlist.v1.AcceptVaultCheckpointResponse
+	nil,                                   // 54: keyward.allowlist.v1.MessageContext.ValuesEntry
+	nil,                                   // 55: keyward.allowlist.v1.MessageContext.HeadersEntry
+	nil,                                   // 56: keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	nil,                                   // 57: keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	nil,                                   // 58: keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	(*Endpoint)(nil),                      // 59: keyward.allowlist.v1.Endpoint
+	(Endpoint_State)(0),                   // 60: keyward.allowlist.v1.Endpoint.State
+	(*timestamppb.Timestamp)(nil),         // 61: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),         // 62: google.protobuf.FieldMask
+	(*EndpointChange)(nil),                // 63: keyward.allowlist.v1.EndpointChange
+	(Verification_Method)(0),              // 64: keyward.allowlist.v1.Verification.Method
+	(*Parameter)(nil),                     // 65: keyward.allowlist.v1.Parameter
+	(*Encryption)(nil),                    // 66: keyward.allowlist.v1.Encryption
+	(*KeyPurpose)(nil),                    // 67: keyward.allowlist.v1.KeyPurpose
+	(LegacyAcknowledgement_Flag)(0),       // 68: keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	(*GetCheckpointRequest)(nil),          // 69: keyward.allowlist.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),       // 70: keyward.allowlist.v1.ProveConsistencyRequest
+	(*AcceptVaultCheckpointRequest)(nil),  // 71: keyward.allowlist.v1.AcceptVaultCheckpointRequest
+	(*GetCheckpointResponse)(nil),         // 72: keyward.allowlist.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),      // 73: keyward.allowlist.v1.ProveConsistencyResponse
+	(*AcceptVaultCheckpointResponse)(nil), // 74: keyward.allowlist.v1.AcceptVaultCheckpointResponse
 }
 var file_keyward_allowlist_v1_service_proto_depIdxs = []int32{
-	57, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	57, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	57, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	58, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
-	59, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
-	57, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
-	57, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	60, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
-	57, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	61, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
-	57, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	62, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
-	57, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 0: keyward.allowlist.v1.CreateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 1: keyward.allowlist.v1.CreateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 2: keyward.allowlist.v1.GetEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	60, // 3: keyward.allowlist.v1.ListEndpointsRequest.state:type_name -> keyward.allowlist.v1.Endpoint.State
+	61, // 4: keyward.allowlist.v1.ListEndpointsRequest.legacy_expires_before:type_name -> google.protobuf.Timestamp
+	59, // 5: keyward.allowlist.v1.ListEndpointsResponse.endpoints:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 6: keyward.allowlist.v1.UpdateEndpointRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	62, // 7: keyward.allowlist.v1.UpdateEndpointRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 8: keyward.allowlist.v1.UpdateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	63, // 9: keyward.allowlist.v1.ListEndpointHistoryResponse.changes:type_name -> keyward.allowlist.v1.EndpointChange
+	59, // 10: keyward.allowlist.v1.ApproveEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	64, // 11: keyward.allowlist.v1.VerifyEndpointRequest.method:type_name -> keyward.allowlist.v1.Verification.Method
+	59, // 12: keyward.allowlist.v1.VerifyEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	1,  // 13: keyward.allowlist.v1.CheckUrlResponse.verdict:type_name -> keyward.allowlist.v1.CheckUrlResponse.Verdict
-	57, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
-	57, // 15: keyward.allowlist.v1.CheckKeysRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 14: keyward.allowlist.v1.ActivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 15: keyward.allowlist.v1.CheckKeysRequest.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	25, // 16: keyward.allowlist.v1.CheckKeysResponse.keys:type_name -> keyward.allowlist.v1.KeyFit
 	28, // 17: keyward.allowlist.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.allowlist.v1.Workspace
-	57, // 18: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
+	59, // 18: keyward.allowlist.v1.DeactivateEndpointResponse.endpoint:type_name -> keyward.allowlist.v1.Endpoint
 	0,  // 19: keyward.allowlist.v1.EncryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
 	32, // 20: keyward.allowlist.v1.EncryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	59, // 21: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
-	63, // 22: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	63, // 23: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	0,  // 24: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	54, // 25: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
-	32, // 26: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	0,  // 27: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	55, // 28: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
-	32, // 29: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	59, // 30: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
-	64, // 31: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
-	0,  // 32: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	32, // 33: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	63, // 34: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
-	63, // 35: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
-	40, // 36: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
-	41, // 37: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
-	42, // 38: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
-	65, // 39: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
-	0,  // 40: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
-	56, // 41: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
-	32, // 42: keyward.allowlist.v1.DiagnoseSampleRequest.context:type_name -> keyward.allowlist.v1.MessageContext
-	45, // 43: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
-	25, // 44: keyward.allowlist.v1.DiagnoseSampleResponse.unusable_keys:type_name -> keyward.allowlist.v1.KeyFit
-	48, // 45: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
-	64, // 46: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
-	49, // 47: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
-	66, // 48: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	50, // 49: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
-	65, // 50: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
-	53, // 51: keyward.allowlist.v1.RebindEndpointsResponse.results:type_name -> keyward.allowlist.v1.RebindResult
-	2,  // 52: keyward.allowlist.v1.RebindResult.outcome:type_name -> keyward.allowlist.v1.RebindResult.Outcome
-	3,  // 53: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
-	5,  // 54: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
-	7,  // 55: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
-	9,  // 56: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
-	11, // 57: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
-	13, // 58: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
-	15, // 59: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
-	17, // 60: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
-	19, // 61: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
-	21, // 62: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
-	23, // 63: keyward.allowlist.v1.AllowlistService.CheckKeys:input_type -> keyward.allowlist.v1.CheckKeysRequest
-	26, // 64: keyward.allowlist.v1.AllowlistService.ListWorkspaces:input_type -> keyward.allowlist.v1.ListWorkspacesRequest
-	29, // 65: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
-	51, // 66: keyward.allowlist.v1.AllowlistService.RebindEndpoints:input_type -> keyward.allowlist.v1.RebindEndpointsRequest
-	31, // 67: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
-	34, // 68: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
-	36, // 69: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
-	38, // 70: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
-	43, // 71: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
-	46, // 72: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
-	67, // 73: keyward.allowlist.v1.AllowlistService.GetCheckpoint:input_type -> keyward.allowlist.v1.GetCheckpointRequest
-	68, // 74: keyward.allowlist.v1.AllowlistService.ProveConsistency:input_type -> keyward.allowlist.v1.ProveConsistencyRequest
-	69, // 75: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:input_type -> keyward.allowlist.v1.AcceptVaultCheckpointRequest
-	4,  // 76: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
-	6,  // 77: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
-	8,  // 78: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
-	10, // 79: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
-	12, // 80: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
-	14, // 81: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
-	16, // 82: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
-	18, // 83: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
-	20, // 84: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
-	22, // 85: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
-	24, // 86: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
-	27, // 87: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
-	30, // 88: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
-	52, // 89: keyward.allowlist.v1.AllowlistService.RebindEndpoints:output_type -> keyward.allowlist.v1.RebindEndpointsResponse
-	33, // 90: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
-	35, // 91: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
-	37, // 92: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
-	39, // 93: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
-	44, // 94: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
-	47, // 95: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
-	70, // 96: keyward.allowlist.v1.AllowlistService.GetCheckpoint:output_type -> keyward.allowlist.v1.GetCheckpointResponse
-	71, // 97: keyward.allowlist.v1.AllowlistService.ProveConsistency:output_type -> keyward.allowlist.v1.ProveConsistencyResponse
-	72, // 98: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:output_type -> keyward.allowlist.v1.AcceptVaultCheckpointResponse
-	76, // [76:99] is the sub-list for method output_type
-	53, // [53:76] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	61, // 21: keyward.allowlist.v1.MessageContext.time:type_name -> google.protobuf.Timestamp
+	54, // 22: keyward.allowlist.v1.MessageContext.values:type_name -> keyward.allowlist.v1.MessageContext.ValuesEntry
+	55, // 23: keyward.allowlist.v1.MessageContext.headers:type_name -> keyward.allowlist.v1.MessageContext.HeadersEntry
+	65, // 24: keyward.allowlist.v1.EncryptResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	65, // 25: keyward.allowlist.v1.EncryptResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	0,  // 26: keyward.allowlist.v1.DecryptRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	56, // 27: keyward.allowlist.v1.DecryptRequest.headers:type_name -> keyward.allowlist.v1.DecryptRequest.HeadersEntry
+	32, // 28: keyward.allowlist.v1.DecryptRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	0,  // 29: keyward.allowlist.v1.VerifySignatureRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	57, // 30: keyward.allowlist.v1.VerifySignatureRequest.headers:type_name -> keyward.allowlist.v1.VerifySignatureRequest.HeadersEntry
+	32, // 31: keyward.allowlist.v1.VerifySignatureRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	61, // 32: keyward.allowlist.v1.VerifySignatureResponse.time:type_name -> google.protobuf.Timestamp
+	66, // 33: keyward.allowlist.v1.TestEncryptionRequest.encryption:type_name -> keyward.allowlist.v1.Encryption
+	0,  // 34: keyward.allowlist.v1.TestEncryptionRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	32, // 35: keyward.allowlist.v1.TestEncryptionRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	65, // 36: keyward.allowlist.v1.TestEncryptionResponse.headers:type_name -> keyward.allowlist.v1.Parameter
+	65, // 37: keyward.allowlist.v1.TestEncryptionResponse.query_parameters:type_name -> keyward.allowlist.v1.Parameter
+	40, // 38: keyward.allowlist.v1.TestEncryptionResponse.steps:type_name -> keyward.allowlist.v1.TestStep
+	41, // 39: keyward.allowlist.v1.TestEncryptionResponse.keys:type_name -> keyward.allowlist.v1.ThrowawayKey
+	42, // 40: keyward.allowlist.v1.TestEncryptionResponse.snippets:type_name -> keyward.allowlist.v1.Snippet
+	67, // 41: keyward.allowlist.v1.TestEncryptionResponse.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	0,  // 42: keyward.allowlist.v1.DiagnoseSampleRequest.kind:type_name -> keyward.allowlist.v1.MessageKind
+	58, // 43: keyward.allowlist.v1.DiagnoseSampleRequest.headers:type_name -> keyward.allowlist.v1.DiagnoseSampleRequest.HeadersEntry
+	32, // 44: keyward.allowlist.v1.DiagnoseSampleRequest.context:type_name -> keyward.allowlist.v1.MessageContext
+	45, // 45: keyward.allowlist.v1.DiagnoseSampleResponse.differences:type_name -> keyward.allowlist.v1.Difference
+	25, // 46: keyward.allowlist.v1.DiagnoseSampleResponse.unusable_keys:type_name -> keyward.allowlist.v1.KeyFit
+	48, // 47: keyward.allowlist.v1.ListPresetsResponse.presets:type_name -> keyward.allowlist.v1.Preset
+	66, // 48: keyward.allowlist.v1.Preset.encryption:type_name -> keyward.allowlist.v1.Encryption
+	49, // 49: keyward.allowlist.v1.Preset.secrets:type_name -> keyward.allowlist.v1.PresetSecret
+	68, // 50: keyward.allowlist.v1.Preset.legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	50, // 51: keyward.allowlist.v1.Preset.settings:type_name -> keyward.allowlist.v1.PresetSetting
+	67, // 52: keyward.allowlist.v1.Preset.key_purposes:type_name -> keyward.allowlist.v1.KeyPurpose
+	53, // 53: keyward.allowlist.v1.RebindEndpointsResponse.results:type_name -> keyward.allowlist.v1.RebindResult
+	2,  // 54: keyward.allowlist.v1.RebindResult.outcome:type_name -> keyward.allowlist.v1.RebindResult.Outcome
+	3,  // 55: keyward.allowlist.v1.AllowlistService.CreateEndpoint:input_type -> keyward.allowlist.v1.CreateEndpointRequest
+	5,  // 56: keyward.allowlist.v1.AllowlistService.GetEndpoint:input_type -> keyward.allowlist.v1.GetEndpointRequest
+	7,  // 57: keyward.allowlist.v1.AllowlistService.ListEndpoints:input_type -> keyward.allowlist.v1.ListEndpointsRequest
+	9,  // 58: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:input_type -> keyward.allowlist.v1.UpdateEndpointRequest
+	11, // 59: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:input_type -> keyward.allowlist.v1.DeleteEndpointRequest
+	13, // 60: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:input_type -> keyward.allowlist.v1.ListEndpointHistoryRequest
+	15, // 61: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:input_type -> keyward.allowlist.v1.ApproveEndpointRequest
+	17, // 62: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:input_type -> keyward.allowlist.v1.VerifyEndpointRequest
+	19, // 63: keyward.allowlist.v1.AllowlistService.CheckUrl:input_type -> keyward.allowlist.v1.CheckUrlRequest
+	21, // 64: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:input_type -> keyward.allowlist.v1.ActivateEndpointRequest
+	23, // 65: keyward.allowlist.v1.AllowlistService.CheckKeys:input_type -> keyward.allowlist.v1.CheckKeysRequest
+	26, // 66: keyward.allowlist.v1.AllowlistService.ListWorkspaces:input_type -> keyward.allowlist.v1.ListWorkspacesRequest
+	29, // 67: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:input_type -> keyward.allowlist.v1.DeactivateEndpointRequest
+	51, // 68: keyward.allowlist.v1.AllowlistService.RebindEndpoints:input_type -> keyward.allowlist.v1.RebindEndpointsRequest
+	31, // 69: keyward.allowlist.v1.AllowlistService.Encrypt:input_type -> keyward.allowlist.v1.EncryptRequest
+	34, // 70: keyward.allowlist.v1.AllowlistService.Decrypt:input_type -> keyward.allowlist.v1.DecryptRequest
+	36, // 71: keyward.allowlist.v1.AllowlistService.VerifySignature:input_type -> keyward.allowlist.v1.VerifySignatureRequest
+	38, // 72: keyward.allowlist.v1.AllowlistService.TestEncryption:input_type -> keyward.allowlist.v1.TestEncryptionRequest
+	43, // 73: keyward.allowlist.v1.AllowlistService.DiagnoseSample:input_type -> keyward.allowlist.v1.DiagnoseSampleRequest
+	46, // 74: keyward.allowlist.v1.AllowlistService.ListPresets:input_type -> keyward.allowlist.v1.ListPresetsRequest
+	69, // 75: keyward.allowlist.v1.AllowlistService.GetCheckpoint:input_type -> keyward.allowlist.v1.GetCheckpointRequest
+	70, // 76: keyward.allowlist.v1.AllowlistService.ProveConsistency:input_type -> keyward.allowlist.v1.ProveConsistencyRequest
+	71, // 77: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:input_type -> keyward.allowlist.v1.AcceptVaultCheckpointRequest
+	4,  // 78: keyward.allowlist.v1.AllowlistService.CreateEndpoint:output_type -> keyward.allowlist.v1.CreateEndpointResponse
+	6,  // 79: keyward.allowlist.v1.AllowlistService.GetEndpoint:output_type -> keyward.allowlist.v1.GetEndpointResponse
+	8,  // 80: keyward.allowlist.v1.AllowlistService.ListEndpoints:output_type -> keyward.allowlist.v1.ListEndpointsResponse
+	10, // 81: keyward.allowlist.v1.AllowlistService.UpdateEndpoint:output_type -> keyward.allowlist.v1.UpdateEndpointResponse
+	12, // 82: keyward.allowlist.v1.AllowlistService.DeleteEndpoint:output_type -> keyward.allowlist.v1.DeleteEndpointResponse
+	14, // 83: keyward.allowlist.v1.AllowlistService.ListEndpointHistory:output_type -> keyward.allowlist.v1.ListEndpointHistoryResponse
+	16, // 84: keyward.allowlist.v1.AllowlistService.ApproveEndpoint:output_type -> keyward.allowlist.v1.ApproveEndpointResponse
+	18, // 85: keyward.allowlist.v1.AllowlistService.VerifyEndpoint:output_type -> keyward.allowlist.v1.VerifyEndpointResponse
+	20, // 86: keyward.allowlist.v1.AllowlistService.CheckUrl:output_type -> keyward.allowlist.v1.CheckUrlResponse
+	22, // 87: keyward.allowlist.v1.AllowlistService.ActivateEndpoint:output_type -> keyward.allowlist.v1.ActivateEndpointResponse
+	24, // 88: keyward.allowlist.v1.AllowlistService.CheckKeys:output_type -> keyward.allowlist.v1.CheckKeysResponse
+	27, // 89: keyward.allowlist.v1.AllowlistService.ListWorkspaces:output_type -> keyward.allowlist.v1.ListWorkspacesResponse
+	30, // 90: keyward.allowlist.v1.AllowlistService.DeactivateEndpoint:output_type -> keyward.allowlist.v1.DeactivateEndpointResponse
+	52, // 91: keyward.allowlist.v1.AllowlistService.RebindEndpoints:output_type -> keyward.allowlist.v1.RebindEndpointsResponse
+	33, // 92: keyward.allowlist.v1.AllowlistService.Encrypt:output_type -> keyward.allowlist.v1.EncryptResponse
+	35, // 93: keyward.allowlist.v1.AllowlistService.Decrypt:output_type -> keyward.allowlist.v1.DecryptResponse
+	37, // 94: keyward.allowlist.v1.AllowlistService.VerifySignature:output_type -> keyward.allowlist.v1.VerifySignatureResponse
+	39, // 95: keyward.allowlist.v1.AllowlistService.TestEncryption:output_type -> keyward.allowlist.v1.TestEncryptionResponse
+	44, // 96: keyward.allowlist.v1.AllowlistService.DiagnoseSample:output_type -> keyward.allowlist.v1.DiagnoseSampleResponse
+	47, // 97: keyward.allowlist.v1.AllowlistService.ListPresets:output_type -> keyward.allowlist.v1.ListPresetsResponse
+	72, // 98: keyward.allowlist.v1.AllowlistService.GetCheckpoint:output_type -> keyward.allowlist.v1.GetCheckpointResponse
+	73, // 99: keyward.allowlist.v1.AllowlistService.ProveConsistency:output_type -> keyward.allowlist.v1.ProveConsistencyResponse
+	74, // 100: keyward.allowlist.v1.AllowlistService.AcceptVaultCheckpoint:output_type -> keyward.allowlist.v1.AcceptVaultCheckpointResponse
+	78, // [78:101] is the sub-list for method output_type
+	55, // [55:78] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_service_proto_init() }
@@ -4304,7 +4337,7 @@ func file_keyward_allowlist_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_service_proto_rawDesc), len(file_keyward_allowlist_v1_service_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   54,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -91,6 +91,20 @@ export const shape: Shape = {
           "words": "Deliberately not encrypted, for example a plaintext response to an encrypted request. The profile has no selection and no envelope. The message may be signed."
         },
         {
+          "name": "fernet",
+          "json": "fernet",
+          "message": "keyward.allowlist.v1.Fernet",
+          "oneof": "kind",
+          "words": "A Fernet token."
+        },
+        {
+          "name": "cms",
+          "json": "cms",
+          "message": "keyward.allowlist.v1.Cms",
+          "oneof": "kind",
+          "words": "Cryptographic Message Syntax (RFC 5652, PKCS #7)."
+        },
+        {
           "name": "selection",
           "json": "selection",
           "message": "keyward.allowlist.v1.Selection",
@@ -121,6 +135,12 @@ export const shape: Shape = {
           "json": "nestedJws",
           "message": "keyward.allowlist.v1.NestedJws",
           "words": "Signs the selected bytes before encryption. The plaintext is then a compact JWS (RFC 7515 section 7.1) whose payload is the selected bytes. A message that decrypts to anything else is refused."
+        },
+        {
+          "name": "outer_jws",
+          "json": "outerJws",
+          "message": "keyward.allowlist.v1.NestedJws",
+          "words": "Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`."
         }
       ]
     },
@@ -197,6 +217,12 @@ export const shape: Shape = {
           "json": "mac",
           "message": "keyward.allowlist.v1.EncryptThenMac",
           "words": "A MAC over the ciphertext, verified before decryption. For modes that do not authenticate."
+        },
+        {
+          "name": "framing",
+          "json": "framing",
+          "message": "keyward.allowlist.v1.Framing",
+          "words": "What surrounds the selected bytes inside the ciphertext. Default: nothing."
         }
       ]
     },
@@ -287,6 +313,13 @@ export const shape: Shape = {
           "message": "keyward.allowlist.v1.Hkdf",
           "oneof": "function",
           "words": "HKDF (RFC 5869)."
+        },
+        {
+          "name": "counter_kdf",
+          "json": "counterKdf",
+          "message": "keyward.allowlist.v1.CounterKdf",
+          "oneof": "function",
+          "words": "The key derivation of ANSI X9.63 (SEC 1 section 3.6.1) and, in its one-step form with a counter in front, of NIST SP 800-56A."
         },
         {
           "name": "salt",
@@ -390,6 +423,63 @@ export const shape: Shape = {
           "json": "info",
           "scalar": "string",
           "words": "The info string. At most 256 bytes."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.CounterKdf": {
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "hash",
+          "json": "hash",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The hash. Default: SHA256. SHA1 and MD5 are refused."
+        },
+        {
+          "name": "counter_after_secret",
+          "json": "counterAfterSecret",
+          "scalar": "bool",
+          "words": "The counter follows the secret, as in ANSI X9.63, instead of preceding it."
+        },
+        {
+          "name": "info",
+          "json": "info",
+          "message": "keyward.allowlist.v1.KdfInfo",
+          "repeated": true,
+          "maxItems": 8,
+          "words": "The further information (OtherInfo, SharedInfo), concatenated. At most 8."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.KdfInfo": {
+      "oneofs": [
+        {
+          "name": "piece",
+          "required": true,
+          "words": "The piece. Required."
+        }
+      ],
+      "fields": [
+        {
+          "name": "text",
+          "json": "text",
+          "scalar": "string",
+          "oneof": "piece",
+          "words": "These characters, in UTF-8."
+        },
+        {
+          "name": "counted_text",
+          "json": "countedText",
+          "scalar": "string",
+          "oneof": "piece",
+          "words": "These characters behind their length in one byte, as in Apple Pay's algorithm ID."
+        },
+        {
+          "name": "sha256_of",
+          "json": "sha256Of",
+          "scalar": "string",
+          "oneof": "piece",
+          "words": "The SHA-256 of these characters, such as a merchant ID."
         }
       ]
     },
@@ -532,6 +622,12 @@ export const shape: Shape = {
           "message": "keyward.allowlist.v1.Derivation",
           "required": true,
           "words": "How the cipher's key is derived from the shared secret. Required."
+        },
+        {
+          "name": "derive_from_ephemeral_key",
+          "json": "deriveFromEphemeralKey",
+          "scalar": "bool",
+          "words": "Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in Tink and Google Pay does. Requires HKDF."
         }
       ]
     },
@@ -641,11 +737,40 @@ export const shape: Shape = {
           "words": "The key. Default: the key of the cipher."
         },
         {
+          "name": "derived_key_bytes",
+          "json": "derivedKeyBytes",
+          "scalar": "number",
+          "words": "Uses the bytes of the derivation that follow the key of the cipher as the key of the MAC. Their number, from 16 to 64. Only with a `derivation` by HKDF, PBKDF2, or a counter, without a `key`, and without an IV that is DERIVED."
+        },
+        {
           "name": "input",
           "json": "input",
           "scalar": "string",
           "maxLength": 256,
           "words": "The authenticated data, as a template of blobs: `${name}` is the text of a blob, and `${name|raw}` its bytes before encoding. The template must include the blobs of the ciphertext and, if it is sent, the IV. With a separate `key`, it must also include those of the wrapped key, the ephemeral key, and the salt. At most 256 bytes."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Framing": {
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "random_bytes",
+          "json": "randomBytes",
+          "scalar": "number",
+          "words": "The number of random bytes at the beginning, 0-64. Printable characters (`A-Za-z0-9`), as the partners' libraries write them. Decryption accepts any bytes."
+        },
+        {
+          "name": "length",
+          "json": "length",
+          "scalar": "bool",
+          "words": "Writes the length of the selected bytes in front of them: 4 bytes, big-endian."
+        },
+        {
+          "name": "suffix",
+          "json": "suffix",
+          "scalar": "string",
+          "words": "The text after the selected bytes, such as the ID of the receiver. At most 128 bytes. Requires `length`. Decryption compares it."
         }
       ]
     },
@@ -733,6 +858,12 @@ export const shape: Shape = {
           "json": "compatibility",
           "message": "keyward.allowlist.v1.JoseCompatibility",
           "words": "Deviations of the peer from the RFCs. Default: none."
+        },
+        {
+          "name": "compress",
+          "json": "compress",
+          "scalar": "bool",
+          "words": "Compresses the plaintext (`zip: DEF`, RFC 7516 section 4.1.3), and accepts only messages that are compressed. The plaintexts of a body may inflate to 32 MiB in total. Compression reveals by the length of the ciphertext how much a sender's text repeats other text of the body."
         }
       ]
     },
@@ -755,6 +886,12 @@ export const shape: Shape = {
           "json": "lenientBase64",
           "scalar": "bool",
           "words": "Accepts `+`, `/`, and padding in base64url. Never writes them."
+        },
+        {
+          "name": "several_recipients",
+          "json": "severalRecipients",
+          "scalar": "bool",
+          "words": "Also decrypts the general JSON serialization (RFC 7516 section 7.2.1) with 1-8 recipients, in place of the envelope's text. Only for whole bodies. Never written."
         }
       ]
     },
@@ -795,6 +932,78 @@ export const shape: Shape = {
     "keyward.allowlist.v1.Plain": {
       "oneofs": [],
       "fields": []
+    },
+    "keyward.allowlist.v1.Fernet": {
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "minItems": 1,
+          "maxItems": 4,
+          "words": "The keys, 1-4: 32 bytes after decoding, of which the first 16 sign and the last 16 encrypt. The first key encrypts. Decryption tries all of them."
+        },
+        {
+          "name": "max_age",
+          "json": "maxAge",
+          "message": "google.protobuf.Duration",
+          "words": "The greatest age of a token that Decrypt accepts, at most 366 days. Default: no limit. Tokens from more than 60 seconds in the future are refused if there is a limit."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.Cms": {
+      "oneofs": [
+        {
+          "name": "key_transport",
+          "words": "How the content key is encrypted for the recipient. Required with `keys`."
+        }
+      ],
+      "fields": [
+        {
+          "name": "content_encryption",
+          "json": "contentEncryption",
+          "enum": "keyward.allowlist.v1.Cms.ContentEncryption",
+          "words": "The cipher of the content."
+        },
+        {
+          "name": "rsa_oaep",
+          "json": "rsaOaep",
+          "message": "keyward.allowlist.v1.RsaOaep",
+          "oneof": "key_transport",
+          "words": "RSAES-OAEP (RFC 8017, RFC 3560)."
+        },
+        {
+          "name": "rsa_pkcs1_v15",
+          "json": "rsaPkcs1V15",
+          "message": "keyward.allowlist.v1.RsaPkcs1v15",
+          "oneof": "key_transport",
+          "words": "RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION."
+        },
+        {
+          "name": "keys",
+          "json": "keys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "maxItems": 4,
+          "words": "The recipient's keys, 0-4. To encrypt, the first one: the partner's certificate, which the message names by issuer and serial number. To decrypt: your private key. Decryption tries all, except with PKCS #1 v1.5, which allows exactly one. If empty, the content is not encrypted, and `signing_keys` are required."
+        },
+        {
+          "name": "signing_keys",
+          "json": "signingKeys",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "repeated": true,
+          "maxItems": 4,
+          "words": "The keys of a signature inside the encryption, 0-4. To sign, the first one: your private key with its certificate, in one PEM. To verify: the partner's certificates or public keys; an incoming message must be signed by one of them."
+        },
+        {
+          "name": "digest",
+          "json": "digest",
+          "enum": "keyward.allowlist.v1.Hash",
+          "words": "The digest of the signature. Default: SHA256. SHA1 requires WEAK_DIGEST; MD5 is refused."
+        }
+      ]
     },
     "keyward.allowlist.v1.Selection": {
       "oneofs": [
@@ -1091,6 +1300,13 @@ export const shape: Shape = {
           "words": "A detached JWS (RFC 7515 appendix F) with `input` as payload."
         },
         {
+          "name": "computed",
+          "json": "computed",
+          "message": "keyward.allowlist.v1.Computed",
+          "oneof": "scheme",
+          "words": "The value of `input_expression` is the signature itself, such as `base64(hmac_sha256(secret, body))`."
+        },
+        {
           "name": "keys",
           "json": "keys",
           "message": "keyward.allowlist.v1.SecretRef",
@@ -1133,6 +1349,72 @@ export const shape: Shape = {
           "json": "tolerance",
           "message": "google.protobuf.Duration",
           "words": "The largest difference between the time in a header and the time of verification. Default: 5 minutes. At most 24 hours. If no header carries a time, the tolerance has no effect: a captured message can be replayed, and only the message ID reveals it."
+        },
+        {
+          "name": "input_expression",
+          "json": "inputExpression",
+          "scalar": "string",
+          "words": "The signed string as an expression, in place of `input`. At most 4,096 bytes."
+        },
+        {
+          "name": "values",
+          "json": "values",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 16,
+          "keyPattern": "^[a-z][a-z0-9_]{0,31}$",
+          "words": "Further strings, by name: each an expression of at most 4,096 bytes, whose name is a placeholder in the templates below and a variable in other expressions. Verification computes each value again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend on itself. At most 16."
+        },
+        {
+          "name": "constants",
+          "json": "constants",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 16,
+          "keyPattern": "^[a-z][a-z0-9_]{0,31}$",
+          "words": "Fixed public strings, by name, such as the ID that a partner assigned to a key: variables in expressions. At most 16 of 256 bytes."
+        },
+        {
+          "name": "query_parameters",
+          "json": "queryParameters",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 8,
+          "keyPattern": "^[A-Za-z0-9_.~-]{1,64}$",
+          "words": "Query parameters to add, by name. Templates like those of `headers`; the values are percent-encoded. EncryptResponse.query_parameters returns them, and verification reads them from `context.query`. They are not part of `query`. At most 8."
+        },
+        {
+          "name": "form_fields",
+          "json": "formFields",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 8,
+          "keyPattern": "^[A-Za-z0-9_.~-]{1,64}$",
+          "words": "Fields to add at the end of a form body, by name, in the order of the names. Templates like those of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt. At most 8. Not with `body_members`."
+        },
+        {
+          "name": "body_members",
+          "json": "bodyMembers",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 8,
+          "keyPattern": "^[A-Za-z0-9_.~-]{1,64}$",
+          "words": "String members to add at the end of the JSON object that is the body, by name, in the order of the names. Templates like those of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt. A body that has such a member already is refused. At most 8."
+        },
+        {
+          "name": "before_encryption",
+          "json": "beforeEncryption",
+          "scalar": "bool",
+          "words": "Signs the body before it is encrypted, and adds `form_fields` and `body_members` to it then. Verification follows the decryption. `body` and `plaintext` are then the same."
+        },
+        {
+          "name": "claims",
+          "json": "claims",
+          "scalar": "string",
+          "map": true,
+          "maxItems": 16,
+          "keyPattern": "^[A-Za-z0-9_-]{1,64}$",
+          "words": "The claims of a JWS that is sent with its payload, by name, as expressions: the payload is a JSON object of these claims, as numbers for `timestamp` and `timestamp_ms` and as strings for all others. Verification compares each, and ignores others. Only with `jws`, in place of `input`. At most 16."
         }
       ]
     },
@@ -1201,6 +1483,10 @@ export const shape: Shape = {
         }
       ]
     },
+    "keyward.allowlist.v1.Computed": {
+      "oneofs": [],
+      "fields": []
+    },
     "keyward.allowlist.v1.SignatureList": {
       "oneofs": [],
       "fields": [
@@ -1238,6 +1524,12 @@ export const shape: Shape = {
           "minItems": 1,
           "maxItems": 4,
           "words": "The keys, 1-4. To sign, the first one: your private key or a shared key. To verify, all are tried: the partner's public key or certificate, or a shared key."
+        },
+        {
+          "name": "serialization",
+          "json": "serialization",
+          "enum": "keyward.allowlist.v1.NestedJws.Serialization",
+          "words": "How the JWS is written and read. Must be unset for `outer_jws`."
         }
       ]
     },
@@ -1373,6 +1665,30 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_TRIPLE_DES_ECB",
           "words": "Triple DES in ECB mode with padding. Requires TRIPLE_DES and ECB."
+        },
+        {
+          "name": "ALGORITHM_AES_128_CFB",
+          "words": "AES with a 16-byte key in Cipher Feedback mode with segments of 128 bits (NIST SP 800-38A). No padding. The IV has 16 bytes. Requires a `mac` or UNAUTHENTICATED_CTR."
+        },
+        {
+          "name": "ALGORITHM_AES_192_CFB",
+          "words": "The same with a 24-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_256_CFB",
+          "words": "The same with a 32-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_128_OFB",
+          "words": "AES with a 16-byte key in Output Feedback mode (NIST SP 800-38A). No padding. The IV has 16 bytes, and the rules of CTR apply to it. Requires a `mac` or UNAUTHENTICATED_CTR."
+        },
+        {
+          "name": "ALGORITHM_AES_192_OFB",
+          "words": "The same with a 24-byte key."
+        },
+        {
+          "name": "ALGORITHM_AES_256_OFB",
+          "words": "The same with a 32-byte key."
         }
       ]
     },
@@ -1394,6 +1710,10 @@ export const shape: Shape = {
         {
           "name": "PADDING_ZERO",
           "words": "Zero bytes up to the block boundary; none if the last block is full. Decryption removes all trailing zeros, including those of the plaintext: requires ZERO_PADDING."
+        },
+        {
+          "name": "PADDING_PKCS7_32",
+          "words": "PKCS #7 for blocks of 32 bytes, whatever the block length of the cipher, as WeCom and DingTalk pad. The ciphertext has a multiple of 32 bytes."
         }
       ]
     },
@@ -1489,6 +1809,10 @@ export const shape: Shape = {
         {
           "name": "ENCODING_BASE64_MIME",
           "words": "Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are accepted. Not for headers."
+        },
+        {
+          "name": "ENCODING_BASE64_PERCENT",
+          "words": "Base64 with padding, percent-encoded (RFC 3986): `+`, `/`, and `=` as `%2B`, `%2F`, and `%3D`. Incoming messages may be percent-encoded or not. For signatures only."
         }
       ]
     },
@@ -1576,6 +1900,10 @@ export const shape: Shape = {
         {
           "name": "SOURCE_FIELD_SUFFIX",
           "words": "The last bytes of another value of the body; see `field_suffix`. GCM, CTR, and ChaCha20-Poly1305 require a key generated for each value. CBC requires such a key or STATIC_IV."
+        },
+        {
+          "name": "SOURCE_SALT_SUFFIX",
+          "words": "The last bytes of the salt that is sent. The derivation uses the bytes before them, of which there must be 8 or more. `sent_bytes` counts both. The rules of DERIVED apply."
         }
       ]
     },
@@ -1711,6 +2039,39 @@ export const shape: Shape = {
         }
       ]
     },
+    "keyward.allowlist.v1.Cms.ContentEncryption": {
+      "prefix": "content_encryption_",
+      "values": [
+        {
+          "name": "CONTENT_ENCRYPTION_UNSPECIFIED",
+          "words": "Refused, unless `keys` is empty."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_AES_128_CBC",
+          "words": "AES-128-CBC. Requires UNAUTHENTICATED_CBC, as all of the CBC ciphers do."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_AES_192_CBC",
+          "words": "AES-192-CBC."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_AES_256_CBC",
+          "words": "AES-256-CBC."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_TRIPLE_DES_CBC",
+          "words": "Triple DES in CBC mode. Requires TRIPLE_DES as well."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_AES_128_GCM",
+          "words": "AES-128-GCM (AuthEnvelopedData, RFC 5084)."
+        },
+        {
+          "name": "CONTENT_ENCRYPTION_AES_256_GCM",
+          "words": "AES-256-GCM."
+        }
+      ]
+    },
     "keyward.allowlist.v1.Fields.ValueForm": {
       "prefix": "value_form_",
       "values": [
@@ -1791,6 +2152,14 @@ export const shape: Shape = {
         {
           "name": "SLOT_PUBLIC_KEY_SHA256",
           "words": "The SHA-256 of the DER of the wrapping public key (SubjectPublicKeyInfo). Optional. Decryption uses it to choose a key."
+        },
+        {
+          "name": "SLOT_WRAPPED_IV",
+          "words": "The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a session key that RSA wraps, and a random IV."
+        },
+        {
+          "name": "SLOT_SESSION_KEY_SHA256",
+          "words": "The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a session key of RAW form and 16 bytes or more."
         }
       ]
     },
@@ -1974,6 +2343,31 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_HS384",
           "words": "`HS384`: a key of 48 bytes or more."
+        },
+        {
+          "name": "ALGORITHM_ES512",
+          "words": "`ES512`: ECDSA with P-521."
+        },
+        {
+          "name": "ALGORITHM_ES256K",
+          "words": "`ES256K`: ECDSA with secp256k1 (RFC 8812)."
+        }
+      ]
+    },
+    "keyward.allowlist.v1.NestedJws.Serialization": {
+      "prefix": "serialization_",
+      "values": [
+        {
+          "name": "SERIALIZATION_UNSPECIFIED",
+          "words": "COMPACT."
+        },
+        {
+          "name": "SERIALIZATION_COMPACT",
+          "words": "The compact serialization (RFC 7515 section 7.1)."
+        },
+        {
+          "name": "SERIALIZATION_JSON",
+          "words": "The flattened JSON serialization (RFC 7515 section 7.2.2), with the members `payload`, `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is ignored, and no other members."
         }
       ]
     }

@@ -407,6 +407,22 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
      */
     value: Plain;
     case: "plain";
+  } | {
+    /**
+     * A Fernet token.
+     *
+     * @generated from field: keyward.allowlist.v1.Fernet fernet = 170;
+     */
+    value: Fernet;
+    case: "fernet";
+  } | {
+    /**
+     * Cryptographic Message Syntax (RFC 5652, PKCS #7).
+     *
+     * @generated from field: keyward.allowlist.v1.Cms cms = 171;
+     */
+    value: Cms;
+    case: "cms";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -450,6 +466,15 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
    * @generated from field: keyward.allowlist.v1.NestedJws nested_jws = 9;
    */
   nestedJws?: NestedJws | undefined;
+
+  /**
+   * Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a
+   * compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified
+   * before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`.
+   *
+   * @generated from field: keyward.allowlist.v1.NestedJws outer_jws = 172;
+   */
+  outerJws?: NestedJws | undefined;
 };
 
 /**
@@ -503,6 +528,20 @@ export declare type ProfileJson = {
   plain?: PlainJson;
 
   /**
+   * A Fernet token.
+   *
+   * @generated from field: keyward.allowlist.v1.Fernet fernet = 170;
+   */
+  fernet?: FernetJson;
+
+  /**
+   * Cryptographic Message Syntax (RFC 5652, PKCS #7).
+   *
+   * @generated from field: keyward.allowlist.v1.Cms cms = 171;
+   */
+  cms?: CmsJson;
+
+  /**
    * The part of the body to encrypt. Defaults to the whole body.
    *
    * @generated from field: keyward.allowlist.v1.Selection selection = 5;
@@ -543,6 +582,15 @@ export declare type ProfileJson = {
    * @generated from field: keyward.allowlist.v1.NestedJws nested_jws = 9;
    */
   nestedJws?: NestedJwsJson;
+
+  /**
+   * Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a
+   * compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified
+   * before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`.
+   *
+   * @generated from field: keyward.allowlist.v1.NestedJws outer_jws = 172;
+   */
+  outerJws?: NestedJwsJson;
 };
 
 /**
@@ -745,6 +793,13 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
    * @generated from field: keyward.allowlist.v1.EncryptThenMac mac = 9;
    */
   mac?: EncryptThenMac | undefined;
+
+  /**
+   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   *
+   * @generated from field: keyward.allowlist.v1.Framing framing = 170;
+   */
+  framing?: Framing | undefined;
 };
 
 /**
@@ -826,6 +881,13 @@ export declare type CipherJson = {
    * @generated from field: keyward.allowlist.v1.EncryptThenMac mac = 9;
    */
   mac?: EncryptThenMacJson;
+
+  /**
+   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   *
+   * @generated from field: keyward.allowlist.v1.Framing framing = 170;
+   */
+  framing?: FramingJson;
 };
 
 /**
@@ -956,6 +1018,50 @@ export enum Cipher_Algorithm {
    * @generated from enum value: ALGORITHM_TRIPLE_DES_ECB = 15;
    */
   TRIPLE_DES_ECB = 15,
+
+  /**
+   * AES with a 16-byte key in Cipher Feedback mode with segments of 128 bits (NIST SP 800-38A).
+   * No padding. The IV has 16 bytes. Requires a `mac` or UNAUTHENTICATED_CTR.
+   *
+   * @generated from enum value: ALGORITHM_AES_128_CFB = 16;
+   */
+  AES_128_CFB = 16,
+
+  /**
+   * The same with a 24-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_192_CFB = 17;
+   */
+  AES_192_CFB = 17,
+
+  /**
+   * The same with a 32-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_256_CFB = 18;
+   */
+  AES_256_CFB = 18,
+
+  /**
+   * AES with a 16-byte key in Output Feedback mode (NIST SP 800-38A). No padding. The IV has 16
+   * bytes, and the rules of CTR apply to it. Requires a `mac` or UNAUTHENTICATED_CTR.
+   *
+   * @generated from enum value: ALGORITHM_AES_128_OFB = 19;
+   */
+  AES_128_OFB = 19,
+
+  /**
+   * The same with a 24-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_192_OFB = 20;
+   */
+  AES_192_OFB = 20,
+
+  /**
+   * The same with a 32-byte key.
+   *
+   * @generated from enum value: ALGORITHM_AES_256_OFB = 21;
+   */
+  AES_256_OFB = 21,
 }
 
 /**
@@ -963,7 +1069,7 @@ export enum Cipher_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Cipher.Algorithm
  */
-export declare type Cipher_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_AES_128_GCM" | "ALGORITHM_AES_192_GCM" | "ALGORITHM_AES_256_GCM" | "ALGORITHM_AES_128_CBC" | "ALGORITHM_AES_192_CBC" | "ALGORITHM_AES_256_CBC" | "ALGORITHM_AES_128_CTR" | "ALGORITHM_AES_192_CTR" | "ALGORITHM_AES_256_CTR" | "ALGORITHM_AES_128_ECB" | "ALGORITHM_AES_192_ECB" | "ALGORITHM_AES_256_ECB" | "ALGORITHM_CHACHA20_POLY1305" | "ALGORITHM_TRIPLE_DES_CBC" | "ALGORITHM_TRIPLE_DES_ECB";
+export declare type Cipher_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_AES_128_GCM" | "ALGORITHM_AES_192_GCM" | "ALGORITHM_AES_256_GCM" | "ALGORITHM_AES_128_CBC" | "ALGORITHM_AES_192_CBC" | "ALGORITHM_AES_256_CBC" | "ALGORITHM_AES_128_CTR" | "ALGORITHM_AES_192_CTR" | "ALGORITHM_AES_256_CTR" | "ALGORITHM_AES_128_ECB" | "ALGORITHM_AES_192_ECB" | "ALGORITHM_AES_256_ECB" | "ALGORITHM_CHACHA20_POLY1305" | "ALGORITHM_TRIPLE_DES_CBC" | "ALGORITHM_TRIPLE_DES_ECB" | "ALGORITHM_AES_128_CFB" | "ALGORITHM_AES_192_CFB" | "ALGORITHM_AES_256_CFB" | "ALGORITHM_AES_128_OFB" | "ALGORITHM_AES_192_OFB" | "ALGORITHM_AES_256_OFB";
 
 /**
  * Describes the enum keyward.allowlist.v1.Cipher.Algorithm.
@@ -1004,6 +1110,14 @@ export enum Cipher_Padding {
    * @generated from enum value: PADDING_ZERO = 3;
    */
   ZERO = 3,
+
+  /**
+   * PKCS #7 for blocks of 32 bytes, whatever the block length of the cipher, as WeCom and DingTalk
+   * pad. The ciphertext has a multiple of 32 bytes.
+   *
+   * @generated from enum value: PADDING_PKCS7_32 = 4;
+   */
+  PKCS7_32 = 4,
 }
 
 /**
@@ -1011,12 +1125,335 @@ export enum Cipher_Padding {
  *
  * @generated from enum keyward.allowlist.v1.Cipher.Padding
  */
-export declare type Cipher_PaddingJson = "PADDING_UNSPECIFIED" | "PADDING_PKCS7" | "PADDING_NONE" | "PADDING_ZERO";
+export declare type Cipher_PaddingJson = "PADDING_UNSPECIFIED" | "PADDING_PKCS7" | "PADDING_NONE" | "PADDING_ZERO" | "PADDING_PKCS7_32";
 
 /**
  * Describes the enum keyward.allowlist.v1.Cipher.Padding.
  */
 export declare const Cipher_PaddingSchema: GenEnum<Cipher_Padding, Cipher_PaddingJson>;
+
+/**
+ * A Framing surrounds the selected bytes before they are padded and encrypted: random bytes, their
+ * length, the bytes themselves, and a fixed text, as in the callbacks of WeCom and DingTalk.
+ * Decryption refuses messages without exactly this frame.
+ *
+ * @generated from message keyward.allowlist.v1.Framing
+ */
+export declare type Framing = Message<"keyward.allowlist.v1.Framing"> & {
+  /**
+   * The number of random bytes at the beginning, 0-64. Printable characters (`A-Za-z0-9`), as the
+   * partners' libraries write them. Decryption accepts any bytes.
+   *
+   * @generated from field: uint32 random_bytes = 1;
+   */
+  randomBytes: number;
+
+  /**
+   * Writes the length of the selected bytes in front of them: 4 bytes, big-endian.
+   *
+   * @generated from field: bool length = 2;
+   */
+  length: boolean;
+
+  /**
+   * The text after the selected bytes, such as the ID of the receiver. At most 128 bytes. Requires
+   * `length`. Decryption compares it.
+   *
+   * @generated from field: string suffix = 3;
+   */
+  suffix: string;
+};
+
+/**
+ * A Framing surrounds the selected bytes before they are padded and encrypted: random bytes, their
+ * length, the bytes themselves, and a fixed text, as in the callbacks of WeCom and DingTalk.
+ * Decryption refuses messages without exactly this frame.
+ *
+ * @generated from message keyward.allowlist.v1.Framing
+ */
+export declare type FramingJson = {
+  /**
+   * The number of random bytes at the beginning, 0-64. Printable characters (`A-Za-z0-9`), as the
+   * partners' libraries write them. Decryption accepts any bytes.
+   *
+   * @generated from field: uint32 random_bytes = 1;
+   */
+  randomBytes?: number;
+
+  /**
+   * Writes the length of the selected bytes in front of them: 4 bytes, big-endian.
+   *
+   * @generated from field: bool length = 2;
+   */
+  length?: boolean;
+
+  /**
+   * The text after the selected bytes, such as the ID of the receiver. At most 128 bytes. Requires
+   * `length`. Decryption compares it.
+   *
+   * @generated from field: string suffix = 3;
+   */
+  suffix?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Framing.
+ * Use `create(FramingSchema)` to create a new message.
+ */
+export declare const FramingSchema: GenMessage<Framing, {jsonType: FramingJson}>;
+
+/**
+ * Fernet is the token format of that name (github.com/fernet/spec): a version, the time, an IV, the
+ * ciphertext under AES-128-CBC, and an HMAC-SHA256 of all of these. The token is the CIPHERTEXT part
+ * of a blob, as bytes; the default envelope writes it in base64url with padding.
+ *
+ * @generated from message keyward.allowlist.v1.Fernet
+ */
+export declare type Fernet = Message<"keyward.allowlist.v1.Fernet"> & {
+  /**
+   * The keys, 1-4: 32 bytes after decoding, of which the first 16 sign and the last 16 encrypt. The
+   * first key encrypts. Decryption tries all of them.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
+   */
+  keys: SecretRef[];
+
+  /**
+   * The greatest age of a token that Decrypt accepts, at most 366 days. Default: no limit. Tokens
+   * from more than 60 seconds in the future are refused if there is a limit.
+   *
+   * @generated from field: google.protobuf.Duration max_age = 2;
+   */
+  maxAge?: Duration | undefined;
+};
+
+/**
+ * Fernet is the token format of that name (github.com/fernet/spec): a version, the time, an IV, the
+ * ciphertext under AES-128-CBC, and an HMAC-SHA256 of all of these. The token is the CIPHERTEXT part
+ * of a blob, as bytes; the default envelope writes it in base64url with padding.
+ *
+ * @generated from message keyward.allowlist.v1.Fernet
+ */
+export declare type FernetJson = {
+  /**
+   * The keys, 1-4: 32 bytes after decoding, of which the first 16 sign and the last 16 encrypt. The
+   * first key encrypts. Decryption tries all of them.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 1;
+   */
+  keys?: SecretRefJson[];
+
+  /**
+   * The greatest age of a token that Decrypt accepts, at most 366 days. Default: no limit. Tokens
+   * from more than 60 seconds in the future are refused if there is a limit.
+   *
+   * @generated from field: google.protobuf.Duration max_age = 2;
+   */
+  maxAge?: DurationJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Fernet.
+ * Use `create(FernetSchema)` to create a new message.
+ */
+export declare const FernetSchema: GenMessage<Fernet, {jsonType: FernetJson}>;
+
+/**
+ * Cms is a message of the Cryptographic Message Syntax (RFC 5652, earlier PKCS #7), as `openssl cms`
+ * writes it: EnvelopedData or AuthEnvelopedData (RFC 5083) for one recipient, SignedData, or
+ * SignedData inside EnvelopedData. Its DER is the CIPHERTEXT part of a blob. Decryption also accepts
+ * BER with indefinite lengths.
+ *
+ * @generated from message keyward.allowlist.v1.Cms
+ */
+export declare type Cms = Message<"keyward.allowlist.v1.Cms"> & {
+  /**
+   * The cipher of the content.
+   *
+   * @generated from field: keyward.allowlist.v1.Cms.ContentEncryption content_encryption = 1;
+   */
+  contentEncryption: Cms_ContentEncryption;
+
+  /**
+   * How the content key is encrypted for the recipient. Required with `keys`.
+   *
+   * @generated from oneof keyward.allowlist.v1.Cms.key_transport
+   */
+  keyTransport: {
+    /**
+     * RSAES-OAEP (RFC 8017, RFC 3560).
+     *
+     * @generated from field: keyward.allowlist.v1.RsaOaep rsa_oaep = 2;
+     */
+    value: RsaOaep;
+    case: "rsaOaep";
+  } | {
+    /**
+     * RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
+     *
+     * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 rsa_pkcs1_v15 = 3;
+     */
+    value: RsaPkcs1v15;
+    case: "rsaPkcs1V15";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The recipient's keys, 0-4. To encrypt, the first one: the partner's certificate, which the
+   * message names by issuer and serial number. To decrypt: your private key. Decryption tries all,
+   * except with PKCS #1 v1.5, which allows exactly one. If empty, the content is not encrypted, and
+   * `signing_keys` are required.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 4;
+   */
+  keys: SecretRef[];
+
+  /**
+   * The keys of a signature inside the encryption, 0-4. To sign, the first one: your private key
+   * with its certificate, in one PEM. To verify: the partner's certificates or public keys; an
+   * incoming message must be signed by one of them.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef signing_keys = 5;
+   */
+  signingKeys: SecretRef[];
+
+  /**
+   * The digest of the signature. Default: SHA256. SHA1 requires WEAK_DIGEST; MD5 is refused.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash digest = 6;
+   */
+  digest: Hash;
+};
+
+/**
+ * Cms is a message of the Cryptographic Message Syntax (RFC 5652, earlier PKCS #7), as `openssl cms`
+ * writes it: EnvelopedData or AuthEnvelopedData (RFC 5083) for one recipient, SignedData, or
+ * SignedData inside EnvelopedData. Its DER is the CIPHERTEXT part of a blob. Decryption also accepts
+ * BER with indefinite lengths.
+ *
+ * @generated from message keyward.allowlist.v1.Cms
+ */
+export declare type CmsJson = {
+  /**
+   * The cipher of the content.
+   *
+   * @generated from field: keyward.allowlist.v1.Cms.ContentEncryption content_encryption = 1;
+   */
+  contentEncryption?: Cms_ContentEncryptionJson;
+
+  /**
+   * RSAES-OAEP (RFC 8017, RFC 3560).
+   *
+   * @generated from field: keyward.allowlist.v1.RsaOaep rsa_oaep = 2;
+   */
+  rsaOaep?: RsaOaepJson;
+
+  /**
+   * RSAES-PKCS1-v1_5. Requires RSA_PKCS1V15_ENCRYPTION.
+   *
+   * @generated from field: keyward.allowlist.v1.RsaPkcs1v15 rsa_pkcs1_v15 = 3;
+   */
+  rsaPkcs1V15?: RsaPkcs1v15Json;
+
+  /**
+   * The recipient's keys, 0-4. To encrypt, the first one: the partner's certificate, which the
+   * message names by issuer and serial number. To decrypt: your private key. Decryption tries all,
+   * except with PKCS #1 v1.5, which allows exactly one. If empty, the content is not encrypted, and
+   * `signing_keys` are required.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 4;
+   */
+  keys?: SecretRefJson[];
+
+  /**
+   * The keys of a signature inside the encryption, 0-4. To sign, the first one: your private key
+   * with its certificate, in one PEM. To verify: the partner's certificates or public keys; an
+   * incoming message must be signed by one of them.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.SecretRef signing_keys = 5;
+   */
+  signingKeys?: SecretRefJson[];
+
+  /**
+   * The digest of the signature. Default: SHA256. SHA1 requires WEAK_DIGEST; MD5 is refused.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash digest = 6;
+   */
+  digest?: HashJson;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Cms.
+ * Use `create(CmsSchema)` to create a new message.
+ */
+export declare const CmsSchema: GenMessage<Cms, {jsonType: CmsJson}>;
+
+/**
+ * The content ciphers.
+ *
+ * @generated from enum keyward.allowlist.v1.Cms.ContentEncryption
+ */
+export enum Cms_ContentEncryption {
+  /**
+   * Refused, unless `keys` is empty.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * AES-128-CBC. Requires UNAUTHENTICATED_CBC, as all of the CBC ciphers do.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_AES_128_CBC = 1;
+   */
+  AES_128_CBC = 1,
+
+  /**
+   * AES-192-CBC.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_AES_192_CBC = 2;
+   */
+  AES_192_CBC = 2,
+
+  /**
+   * AES-256-CBC.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_AES_256_CBC = 3;
+   */
+  AES_256_CBC = 3,
+
+  /**
+   * Triple DES in CBC mode. Requires TRIPLE_DES as well.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_TRIPLE_DES_CBC = 4;
+   */
+  TRIPLE_DES_CBC = 4,
+
+  /**
+   * AES-128-GCM (AuthEnvelopedData, RFC 5084).
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_AES_128_GCM = 5;
+   */
+  AES_128_GCM = 5,
+
+  /**
+   * AES-256-GCM.
+   *
+   * @generated from enum value: CONTENT_ENCRYPTION_AES_256_GCM = 6;
+   */
+  AES_256_GCM = 6,
+}
+
+/**
+ * The content ciphers.
+ *
+ * @generated from enum keyward.allowlist.v1.Cms.ContentEncryption
+ */
+export declare type Cms_ContentEncryptionJson = "CONTENT_ENCRYPTION_UNSPECIFIED" | "CONTENT_ENCRYPTION_AES_128_CBC" | "CONTENT_ENCRYPTION_AES_192_CBC" | "CONTENT_ENCRYPTION_AES_256_CBC" | "CONTENT_ENCRYPTION_TRIPLE_DES_CBC" | "CONTENT_ENCRYPTION_AES_128_GCM" | "CONTENT_ENCRYPTION_AES_256_GCM";
+
+/**
+ * Describes the enum keyward.allowlist.v1.Cms.ContentEncryption.
+ */
+export declare const Cms_ContentEncryptionSchema: GenEnum<Cms_ContentEncryption, Cms_ContentEncryptionJson>;
 
 /**
  * A SharedKey is a symmetric key that both sides hold.
@@ -1122,6 +1559,15 @@ export declare type Derivation = Message<"keyward.allowlist.v1.Derivation"> & {
      */
     value: Hkdf;
     case: "hkdf";
+  } | {
+    /**
+     * The key derivation of ANSI X9.63 (SEC 1 section 3.6.1) and, in its one-step form with a
+     * counter in front, of NIST SP 800-56A.
+     *
+     * @generated from field: keyward.allowlist.v1.CounterKdf counter_kdf = 170;
+     */
+    value: CounterKdf;
+    case: "counterKdf";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -1173,6 +1619,14 @@ export declare type DerivationJson = {
    * @generated from field: keyward.allowlist.v1.Hkdf hkdf = 5;
    */
   hkdf?: HkdfJson;
+
+  /**
+   * The key derivation of ANSI X9.63 (SEC 1 section 3.6.1) and, in its one-step form with a
+   * counter in front, of NIST SP 800-56A.
+   *
+   * @generated from field: keyward.allowlist.v1.CounterKdf counter_kdf = 170;
+   */
+  counterKdf?: CounterKdfJson;
 
   /**
    * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
@@ -1457,6 +1911,144 @@ export declare type HkdfJson = {
  * Use `create(HkdfSchema)` to create a new message.
  */
 export declare const HkdfSchema: GenMessage<Hkdf, {jsonType: HkdfJson}>;
+
+/**
+ * A CounterKdf hashes a counter of 4 bytes, the shared secret, and further information, as often as
+ * the key needs: NIST SP 800-56A section 5.8.1 (the counter in front) or ANSI X9.63 (the counter
+ * behind the secret). Only for `ecdh`. It takes no salt.
+ *
+ * @generated from message keyward.allowlist.v1.CounterKdf
+ */
+export declare type CounterKdf = Message<"keyward.allowlist.v1.CounterKdf"> & {
+  /**
+   * The hash. Default: SHA256. SHA1 and MD5 are refused.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash: Hash;
+
+  /**
+   * The counter follows the secret, as in ANSI X9.63, instead of preceding it.
+   *
+   * @generated from field: bool counter_after_secret = 2;
+   */
+  counterAfterSecret: boolean;
+
+  /**
+   * The further information (OtherInfo, SharedInfo), concatenated. At most 8.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KdfInfo info = 3;
+   */
+  info: KdfInfo[];
+};
+
+/**
+ * A CounterKdf hashes a counter of 4 bytes, the shared secret, and further information, as often as
+ * the key needs: NIST SP 800-56A section 5.8.1 (the counter in front) or ANSI X9.63 (the counter
+ * behind the secret). Only for `ecdh`. It takes no salt.
+ *
+ * @generated from message keyward.allowlist.v1.CounterKdf
+ */
+export declare type CounterKdfJson = {
+  /**
+   * The hash. Default: SHA256. SHA1 and MD5 are refused.
+   *
+   * @generated from field: keyward.allowlist.v1.Hash hash = 1;
+   */
+  hash?: HashJson;
+
+  /**
+   * The counter follows the secret, as in ANSI X9.63, instead of preceding it.
+   *
+   * @generated from field: bool counter_after_secret = 2;
+   */
+  counterAfterSecret?: boolean;
+
+  /**
+   * The further information (OtherInfo, SharedInfo), concatenated. At most 8.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.KdfInfo info = 3;
+   */
+  info?: KdfInfoJson[];
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.CounterKdf.
+ * Use `create(CounterKdfSchema)` to create a new message.
+ */
+export declare const CounterKdfSchema: GenMessage<CounterKdf, {jsonType: CounterKdfJson}>;
+
+/**
+ * A KdfInfo is a piece of the further information of a key derivation.
+ *
+ * @generated from message keyward.allowlist.v1.KdfInfo
+ */
+export declare type KdfInfo = Message<"keyward.allowlist.v1.KdfInfo"> & {
+  /**
+   * The piece. Required.
+   *
+   * @generated from oneof keyward.allowlist.v1.KdfInfo.piece
+   */
+  piece: {
+    /**
+     * These characters, in UTF-8.
+     *
+     * @generated from field: string text = 1;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * These characters behind their length in one byte, as in Apple Pay's algorithm ID.
+     *
+     * @generated from field: string counted_text = 2;
+     */
+    value: string;
+    case: "countedText";
+  } | {
+    /**
+     * The SHA-256 of these characters, such as a merchant ID.
+     *
+     * @generated from field: string sha256_of = 3;
+     */
+    value: string;
+    case: "sha256Of";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * A KdfInfo is a piece of the further information of a key derivation.
+ *
+ * @generated from message keyward.allowlist.v1.KdfInfo
+ */
+export declare type KdfInfoJson = {
+  /**
+   * These characters, in UTF-8.
+   *
+   * @generated from field: string text = 1;
+   */
+  text?: string;
+
+  /**
+   * These characters behind their length in one byte, as in Apple Pay's algorithm ID.
+   *
+   * @generated from field: string counted_text = 2;
+   */
+  countedText?: string;
+
+  /**
+   * The SHA-256 of these characters, such as a merchant ID.
+   *
+   * @generated from field: string sha256_of = 3;
+   */
+  sha256Of?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.KdfInfo.
+ * Use `create(KdfInfoSchema)` to create a new message.
+ */
+export declare const KdfInfoSchema: GenMessage<KdfInfo, {jsonType: KdfInfoJson}>;
 
 /**
  * A Salt defines where the salt of a derivation comes from.
@@ -1849,6 +2441,14 @@ export declare type Ecdh = Message<"keyward.allowlist.v1.Ecdh"> & {
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 3;
    */
   derivation?: Derivation | undefined;
+
+  /**
+   * Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in
+   * Tink and Google Pay does. Requires HKDF.
+   *
+   * @generated from field: bool derive_from_ephemeral_key = 170;
+   */
+  deriveFromEphemeralKey: boolean;
 };
 
 /**
@@ -1880,6 +2480,14 @@ export declare type EcdhJson = {
    * @generated from field: keyward.allowlist.v1.Derivation derivation = 3;
    */
   derivation?: DerivationJson;
+
+  /**
+   * Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in
+   * Tink and Google Pay does. Requires HKDF.
+   *
+   * @generated from field: bool derive_from_ephemeral_key = 170;
+   */
+  deriveFromEphemeralKey?: boolean;
 };
 
 /**
@@ -2114,6 +2722,14 @@ export enum Iv_Source {
    * @generated from enum value: SOURCE_FIELD_SUFFIX = 9;
    */
   FIELD_SUFFIX = 9,
+
+  /**
+   * The last bytes of the salt that is sent. The derivation uses the bytes before them, of which
+   * there must be 8 or more. `sent_bytes` counts both. The rules of DERIVED apply.
+   *
+   * @generated from enum value: SOURCE_SALT_SUFFIX = 10;
+   */
+  SALT_SUFFIX = 10,
 }
 
 /**
@@ -2121,7 +2737,7 @@ export enum Iv_Source {
  *
  * @generated from enum keyward.allowlist.v1.Iv.Source
  */
-export declare type Iv_SourceJson = "SOURCE_UNSPECIFIED" | "SOURCE_RANDOM" | "SOURCE_RANDOM_TEXT" | "SOURCE_STATIC" | "SOURCE_ZERO" | "SOURCE_KEY_PREFIX" | "SOURCE_DERIVED" | "SOURCE_PEER_FLIPPED" | "SOURCE_IN_PLAINTEXT" | "SOURCE_FIELD_SUFFIX";
+export declare type Iv_SourceJson = "SOURCE_UNSPECIFIED" | "SOURCE_RANDOM" | "SOURCE_RANDOM_TEXT" | "SOURCE_STATIC" | "SOURCE_ZERO" | "SOURCE_KEY_PREFIX" | "SOURCE_DERIVED" | "SOURCE_PEER_FLIPPED" | "SOURCE_IN_PLAINTEXT" | "SOURCE_FIELD_SUFFIX" | "SOURCE_SALT_SUFFIX";
 
 /**
  * Describes the enum keyward.allowlist.v1.Iv.Source.
@@ -2273,6 +2889,15 @@ export declare type EncryptThenMac = Message<"keyward.allowlist.v1.EncryptThenMa
   key?: SecretRef | undefined;
 
   /**
+   * Uses the bytes of the derivation that follow the key of the cipher as the key of the MAC. Their
+   * number, from 16 to 64. Only with a `derivation` by HKDF, PBKDF2, or a counter, without a `key`,
+   * and without an IV that is DERIVED.
+   *
+   * @generated from field: uint32 derived_key_bytes = 170;
+   */
+  derivedKeyBytes: number;
+
+  /**
    * The authenticated data, as a template of blobs: `${name}` is the text of a blob, and
    * `${name|raw}` its bytes before encoding. The template must include the blobs of the ciphertext
    * and, if it is sent, the IV. With a separate `key`, it must also include those of the wrapped
@@ -2302,6 +2927,15 @@ export declare type EncryptThenMacJson = {
    * @generated from field: keyward.allowlist.v1.SecretRef key = 2;
    */
   key?: SecretRefJson;
+
+  /**
+   * Uses the bytes of the derivation that follow the key of the cipher as the key of the MAC. Their
+   * number, from 16 to 64. Only with a `derivation` by HKDF, PBKDF2, or a counter, without a `key`,
+   * and without an IV that is DERIVED.
+   *
+   * @generated from field: uint32 derived_key_bytes = 170;
+   */
+  derivedKeyBytes?: number;
 
   /**
    * The authenticated data, as a template of blobs: `${name}` is the text of a blob, and
@@ -2459,6 +3093,15 @@ export declare type Jose = Message<"keyward.allowlist.v1.Jose"> & {
    * @generated from field: keyward.allowlist.v1.JoseCompatibility compatibility = 7;
    */
   compatibility?: JoseCompatibility | undefined;
+
+  /**
+   * Compresses the plaintext (`zip: DEF`, RFC 7516 section 4.1.3), and accepts only messages that
+   * are compressed. The plaintexts of a body may inflate to 32 MiB in total. Compression reveals by
+   * the length of the ciphertext how much a sender's text repeats other text of the body.
+   *
+   * @generated from field: bool compress = 170;
+   */
+  compress: boolean;
 };
 
 /**
@@ -2525,6 +3168,15 @@ export declare type JoseJson = {
    * @generated from field: keyward.allowlist.v1.JoseCompatibility compatibility = 7;
    */
   compatibility?: JoseCompatibilityJson;
+
+  /**
+   * Compresses the plaintext (`zip: DEF`, RFC 7516 section 4.1.3), and accepts only messages that
+   * are compressed. The plaintexts of a body may inflate to 32 MiB in total. Compression reveals by
+   * the length of the ciphertext how much a sender's text repeats other text of the body.
+   *
+   * @generated from field: bool compress = 170;
+   */
+  compress?: boolean;
 };
 
 /**
@@ -2724,6 +3376,14 @@ export declare type JoseCompatibility = Message<"keyward.allowlist.v1.JoseCompat
    * @generated from field: bool lenient_base64 = 2;
    */
   lenientBase64: boolean;
+
+  /**
+   * Also decrypts the general JSON serialization (RFC 7516 section 7.2.1) with 1-8 recipients, in
+   * place of the envelope's text. Only for whole bodies. Never written.
+   *
+   * @generated from field: bool several_recipients = 170;
+   */
+  severalRecipients: boolean;
 };
 
 /**
@@ -2746,6 +3406,14 @@ export declare type JoseCompatibilityJson = {
    * @generated from field: bool lenient_base64 = 2;
    */
   lenientBase64?: boolean;
+
+  /**
+   * Also decrypts the general JSON serialization (RFC 7516 section 7.2.1) with 1-8 recipients, in
+   * place of the envelope's text. Only for whole bodies. Never written.
+   *
+   * @generated from field: bool several_recipients = 170;
+   */
+  severalRecipients?: boolean;
 };
 
 /**
@@ -2755,7 +3423,7 @@ export declare type JoseCompatibilityJson = {
 export declare const JoseCompatibilitySchema: GenMessage<JoseCompatibility, {jsonType: JoseCompatibilityJson}>;
 
 /**
- * A NestedJws is a compact JWS around the selected bytes.
+ * A NestedJws is a JWS around the selected bytes.
  *
  * @generated from message keyward.allowlist.v1.NestedJws
  */
@@ -2774,10 +3442,17 @@ export declare type NestedJws = Message<"keyward.allowlist.v1.NestedJws"> & {
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
    */
   keys: SecretRef[];
+
+  /**
+   * How the JWS is written and read. Must be unset for `outer_jws`.
+   *
+   * @generated from field: keyward.allowlist.v1.NestedJws.Serialization serialization = 170;
+   */
+  serialization: NestedJws_Serialization;
 };
 
 /**
- * A NestedJws is a compact JWS around the selected bytes.
+ * A NestedJws is a JWS around the selected bytes.
  *
  * @generated from message keyward.allowlist.v1.NestedJws
  */
@@ -2796,6 +3471,13 @@ export declare type NestedJwsJson = {
    * @generated from field: repeated keyward.allowlist.v1.SecretRef keys = 2;
    */
   keys?: SecretRefJson[];
+
+  /**
+   * How the JWS is written and read. Must be unset for `outer_jws`.
+   *
+   * @generated from field: keyward.allowlist.v1.NestedJws.Serialization serialization = 170;
+   */
+  serialization?: NestedJws_SerializationJson;
 };
 
 /**
@@ -2803,6 +3485,48 @@ export declare type NestedJwsJson = {
  * Use `create(NestedJwsSchema)` to create a new message.
  */
 export declare const NestedJwsSchema: GenMessage<NestedJws, {jsonType: NestedJwsJson}>;
+
+/**
+ * How the JWS is written.
+ *
+ * @generated from enum keyward.allowlist.v1.NestedJws.Serialization
+ */
+export enum NestedJws_Serialization {
+  /**
+   * COMPACT.
+   *
+   * @generated from enum value: SERIALIZATION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The compact serialization (RFC 7515 section 7.1).
+   *
+   * @generated from enum value: SERIALIZATION_COMPACT = 1;
+   */
+  COMPACT = 1,
+
+  /**
+   * The flattened JSON serialization (RFC 7515 section 7.2.2), with the members `payload`,
+   * `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is
+   * ignored, and no other members.
+   *
+   * @generated from enum value: SERIALIZATION_JSON = 2;
+   */
+  JSON = 2,
+}
+
+/**
+ * How the JWS is written.
+ *
+ * @generated from enum keyward.allowlist.v1.NestedJws.Serialization
+ */
+export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON";
+
+/**
+ * Describes the enum keyward.allowlist.v1.NestedJws.Serialization.
+ */
+export declare const NestedJws_SerializationSchema: GenEnum<NestedJws_Serialization, NestedJws_SerializationJson>;
 
 /**
  * Jws is a JSON Web Signature (RFC 7515, RFC 7518 section 3).
@@ -2978,6 +3702,20 @@ export enum Jws_Algorithm {
    * @generated from enum value: ALGORITHM_HS384 = 12;
    */
   HS384 = 12,
+
+  /**
+   * `ES512`: ECDSA with P-521.
+   *
+   * @generated from enum value: ALGORITHM_ES512 = 13;
+   */
+  ES512 = 13,
+
+  /**
+   * `ES256K`: ECDSA with secp256k1 (RFC 8812).
+   *
+   * @generated from enum value: ALGORITHM_ES256K = 14;
+   */
+  ES256K = 14,
 }
 
 /**
@@ -2985,7 +3723,7 @@ export enum Jws_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Jws.Algorithm
  */
-export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384";
+export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512" | "ALGORITHM_ES256K";
 
 /**
  * Describes the enum keyward.allowlist.v1.Jws.Algorithm.
@@ -3794,6 +4532,22 @@ export enum Part_Slot {
    * @generated from enum value: SLOT_PUBLIC_KEY_SHA256 = 10;
    */
   PUBLIC_KEY_SHA256 = 10,
+
+  /**
+   * The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a
+   * session key that RSA wraps, and a random IV.
+   *
+   * @generated from enum value: SLOT_WRAPPED_IV = 11;
+   */
+  WRAPPED_IV = 11,
+
+  /**
+   * The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a
+   * session key of RAW form and 16 bytes or more.
+   *
+   * @generated from enum value: SLOT_SESSION_KEY_SHA256 = 12;
+   */
+  SESSION_KEY_SHA256 = 12,
 }
 
 /**
@@ -3801,7 +4555,7 @@ export enum Part_Slot {
  *
  * @generated from enum keyward.allowlist.v1.Part.Slot
  */
-export declare type Part_SlotJson = "SLOT_UNSPECIFIED" | "SLOT_IV" | "SLOT_CIPHERTEXT" | "SLOT_TAG" | "SLOT_SALT" | "SLOT_WRAPPED_KEY" | "SLOT_MAC" | "SLOT_AAD" | "SLOT_EPHEMERAL_KEY" | "SLOT_CERTIFICATE_SHA256" | "SLOT_PUBLIC_KEY_SHA256";
+export declare type Part_SlotJson = "SLOT_UNSPECIFIED" | "SLOT_IV" | "SLOT_CIPHERTEXT" | "SLOT_TAG" | "SLOT_SALT" | "SLOT_WRAPPED_KEY" | "SLOT_MAC" | "SLOT_AAD" | "SLOT_EPHEMERAL_KEY" | "SLOT_CERTIFICATE_SHA256" | "SLOT_PUBLIC_KEY_SHA256" | "SLOT_WRAPPED_IV" | "SLOT_SESSION_KEY_SHA256";
 
 /**
  * Describes the enum keyward.allowlist.v1.Part.Slot.
@@ -3831,6 +4585,55 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  * The functions are `base64`, `base64url`, `hex`, `hex_upper`, `lower`, and `upper` (of ASCII
  * letters), and the digests `md5`, `sha1`, `sha256`, `sha384`, and `sha512`, which return bytes.
  * At most 32 placeholders with 4 functions each.
+ *
+ * # Expressions
+ *
+ * What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
+ * for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+ * library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
+ * MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
+ * the configuration is saved. There is no comparison, condition, or loop.
+ *
+ * The variables are the names above except `json:PATH`, and the names of `constants` and `values`:
+ * `body`, `plaintext`, and `secret` have their own types, and all others are strings. `secret` is
+ * the key: allowed in the input of `computed`, and refused elsewhere. The functions are:
+ *
+ *   a + b                    concatenation; bytes if one of them is, secret if one of them is
+ *   hex, base64, base64url   encodings of strings and bytes
+ *   percent(s), percent(m)   percent-encoding (RFC 3986) of a string, or of all names and values
+ *   form_encode              the same by the rules of forms: a blank as `+`
+ *   unhex(s), unbase64(s)    decoding; base64 in both alphabets, with or without padding
+ *   lower, upper             of ASCII letters
+ *   slice(x, from, to)       characters or bytes, from 0; a negative position counts from the end
+ *   size(x)                  the number of bytes, as a string
+ *   md5, sha1, sha256, sha384, sha512, sha3_256, sha3_512, blake2b_256, blake2b_512
+ *                            digests
+ *   crc32(x)                 CRC-32 (IEEE 802.3) in decimal
+ *   hmac_sha256(key, x)      also with the other hashes; the key is secret
+ *   derive_hmac_sha256(key, x)
+ *                            the same, whose result is a secret
+ *   derive_3des(key, x)      the first 24 bytes of the key encrypt x, padded with zeros, with Triple
+ *                            DES in CBC mode with an IV of zeros; a secret (Redsys)
+ *   sorted_sha1(list, key)   SHA-1 of the concatenation of the list and the key in order (WeCom,
+ *                            DingTalk); the list has only `timestamp`, `nonce`, and the body's values
+ *   json(x, '$.path')        a value of a JSON document: the characters of a string, or the JSON text
+ *   members(x, '$.path')     the members of an object, as a map
+ *   form(x)                  the pairs of a form body or of a query, decoded, as a map
+ *   canonical_json(x)        JSON Canonicalization Scheme (RFC 8785)
+ *   sorted_json(x)           members sorted by name, no blanks, everything else as it is
+ *   minify(x)                JSON without blanks
+ *   [a, b], sorted(list), join(list, separator)
+ *   join(map, equals, separator)
+ *                            all pairs, sorted by name
+ *   keys(map), values(map)   in the order of the names
+ *   select(map, names), omit(map, names), without_empty(map)
+ *   first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+ *   header('name')           a header of the received message, or of `context.headers`; the values of
+ *                            a repeated header are joined
+ *   context('name')          a string of the call: `context.values`
+ *   time('layout', '+07:00') the time in a layout of package time of Go, such as
+ *                            `2006-01-02T15:04:05-07:00`, and an offset from UTC
+ *   nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
  *
  * # Verification
  *
@@ -3877,6 +4680,15 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
      */
     value: Jws;
     case: "jws";
+  } | {
+    /**
+     * The value of `input_expression` is the signature itself, such as
+     * `base64(hmac_sha256(secret, body))`.
+     *
+     * @generated from field: keyward.allowlist.v1.Computed computed = 170;
+     */
+    value: Computed;
+    case: "computed";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -3929,6 +4741,77 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
    * @generated from field: google.protobuf.Duration tolerance = 12;
    */
   tolerance?: Duration | undefined;
+
+  /**
+   * The signed string as an expression, in place of `input`. At most 4,096 bytes.
+   *
+   * @generated from field: string input_expression = 171;
+   */
+  inputExpression: string;
+
+  /**
+   * Further strings, by name: each an expression of at most 4,096 bytes, whose name is a placeholder
+   * in the templates below and a variable in other expressions. Verification computes each value
+   * again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or
+   * `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend
+   * on itself. At most 16.
+   *
+   * @generated from field: map<string, string> values = 172;
+   */
+  values: { [key: string]: string };
+
+  /**
+   * Fixed public strings, by name, such as the ID that a partner assigned to a key: variables in
+   * expressions. At most 16 of 256 bytes.
+   *
+   * @generated from field: map<string, string> constants = 173;
+   */
+  constants: { [key: string]: string };
+
+  /**
+   * Query parameters to add, by name. Templates like those of `headers`; the values are
+   * percent-encoded. EncryptResponse.query_parameters returns them, and verification reads them from
+   * `context.query`. They are not part of `query`. At most 8.
+   *
+   * @generated from field: map<string, string> query_parameters = 174;
+   */
+  queryParameters: { [key: string]: string };
+
+  /**
+   * Fields to add at the end of a form body, by name, in the order of the names. Templates like those
+   * of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt.
+   * At most 8. Not with `body_members`.
+   *
+   * @generated from field: map<string, string> form_fields = 175;
+   */
+  formFields: { [key: string]: string };
+
+  /**
+   * String members to add at the end of the JSON object that is the body, by name, in the order of
+   * the names. Templates like those of `headers`. They are not part of `body`: verification removes
+   * them first, and so does Decrypt. A body that has such a member already is refused. At most 8.
+   *
+   * @generated from field: map<string, string> body_members = 176;
+   */
+  bodyMembers: { [key: string]: string };
+
+  /**
+   * Signs the body before it is encrypted, and adds `form_fields` and `body_members` to it then.
+   * Verification follows the decryption. `body` and `plaintext` are then the same.
+   *
+   * @generated from field: bool before_encryption = 177;
+   */
+  beforeEncryption: boolean;
+
+  /**
+   * The claims of a JWS that is sent with its payload, by name, as expressions: the payload is a JSON
+   * object of these claims, as numbers for `timestamp` and `timestamp_ms` and as strings for all
+   * others. Verification compares each, and ignores others. Only with `jws`, in place of `input`. At
+   * most 16.
+   *
+   * @generated from field: map<string, string> claims = 178;
+   */
+  claims: { [key: string]: string };
 };
 
 /**
@@ -3954,6 +4837,55 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  * The functions are `base64`, `base64url`, `hex`, `hex_upper`, `lower`, and `upper` (of ASCII
  * letters), and the digests `md5`, `sha1`, `sha256`, `sha384`, and `sha512`, which return bytes.
  * At most 32 placeholders with 4 functions each.
+ *
+ * # Expressions
+ *
+ * What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
+ * for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+ * library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
+ * MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
+ * the configuration is saved. There is no comparison, condition, or loop.
+ *
+ * The variables are the names above except `json:PATH`, and the names of `constants` and `values`:
+ * `body`, `plaintext`, and `secret` have their own types, and all others are strings. `secret` is
+ * the key: allowed in the input of `computed`, and refused elsewhere. The functions are:
+ *
+ *   a + b                    concatenation; bytes if one of them is, secret if one of them is
+ *   hex, base64, base64url   encodings of strings and bytes
+ *   percent(s), percent(m)   percent-encoding (RFC 3986) of a string, or of all names and values
+ *   form_encode              the same by the rules of forms: a blank as `+`
+ *   unhex(s), unbase64(s)    decoding; base64 in both alphabets, with or without padding
+ *   lower, upper             of ASCII letters
+ *   slice(x, from, to)       characters or bytes, from 0; a negative position counts from the end
+ *   size(x)                  the number of bytes, as a string
+ *   md5, sha1, sha256, sha384, sha512, sha3_256, sha3_512, blake2b_256, blake2b_512
+ *                            digests
+ *   crc32(x)                 CRC-32 (IEEE 802.3) in decimal
+ *   hmac_sha256(key, x)      also with the other hashes; the key is secret
+ *   derive_hmac_sha256(key, x)
+ *                            the same, whose result is a secret
+ *   derive_3des(key, x)      the first 24 bytes of the key encrypt x, padded with zeros, with Triple
+ *                            DES in CBC mode with an IV of zeros; a secret (Redsys)
+ *   sorted_sha1(list, key)   SHA-1 of the concatenation of the list and the key in order (WeCom,
+ *                            DingTalk); the list has only `timestamp`, `nonce`, and the body's values
+ *   json(x, '$.path')        a value of a JSON document: the characters of a string, or the JSON text
+ *   members(x, '$.path')     the members of an object, as a map
+ *   form(x)                  the pairs of a form body or of a query, decoded, as a map
+ *   canonical_json(x)        JSON Canonicalization Scheme (RFC 8785)
+ *   sorted_json(x)           members sorted by name, no blanks, everything else as it is
+ *   minify(x)                JSON without blanks
+ *   [a, b], sorted(list), join(list, separator)
+ *   join(map, equals, separator)
+ *                            all pairs, sorted by name
+ *   keys(map), values(map)   in the order of the names
+ *   select(map, names), omit(map, names), without_empty(map)
+ *   first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+ *   header('name')           a header of the received message, or of `context.headers`; the values of
+ *                            a repeated header are joined
+ *   context('name')          a string of the call: `context.values`
+ *   time('layout', '+07:00') the time in a layout of package time of Go, such as
+ *                            `2006-01-02T15:04:05-07:00`, and an offset from UTC
+ *   nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
  *
  * # Verification
  *
@@ -3990,6 +4922,14 @@ export declare type SigningJson = {
    * @generated from field: keyward.allowlist.v1.Jws jws = 4;
    */
   jws?: JwsJson;
+
+  /**
+   * The value of `input_expression` is the signature itself, such as
+   * `base64(hmac_sha256(secret, body))`.
+   *
+   * @generated from field: keyward.allowlist.v1.Computed computed = 170;
+   */
+  computed?: ComputedJson;
 
   /**
    * The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
@@ -4041,6 +4981,77 @@ export declare type SigningJson = {
    * @generated from field: google.protobuf.Duration tolerance = 12;
    */
   tolerance?: DurationJson;
+
+  /**
+   * The signed string as an expression, in place of `input`. At most 4,096 bytes.
+   *
+   * @generated from field: string input_expression = 171;
+   */
+  inputExpression?: string;
+
+  /**
+   * Further strings, by name: each an expression of at most 4,096 bytes, whose name is a placeholder
+   * in the templates below and a variable in other expressions. Verification computes each value
+   * again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or
+   * `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend
+   * on itself. At most 16.
+   *
+   * @generated from field: map<string, string> values = 172;
+   */
+  values?: { [key: string]: string };
+
+  /**
+   * Fixed public strings, by name, such as the ID that a partner assigned to a key: variables in
+   * expressions. At most 16 of 256 bytes.
+   *
+   * @generated from field: map<string, string> constants = 173;
+   */
+  constants?: { [key: string]: string };
+
+  /**
+   * Query parameters to add, by name. Templates like those of `headers`; the values are
+   * percent-encoded. EncryptResponse.query_parameters returns them, and verification reads them from
+   * `context.query`. They are not part of `query`. At most 8.
+   *
+   * @generated from field: map<string, string> query_parameters = 174;
+   */
+  queryParameters?: { [key: string]: string };
+
+  /**
+   * Fields to add at the end of a form body, by name, in the order of the names. Templates like those
+   * of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt.
+   * At most 8. Not with `body_members`.
+   *
+   * @generated from field: map<string, string> form_fields = 175;
+   */
+  formFields?: { [key: string]: string };
+
+  /**
+   * String members to add at the end of the JSON object that is the body, by name, in the order of
+   * the names. Templates like those of `headers`. They are not part of `body`: verification removes
+   * them first, and so does Decrypt. A body that has such a member already is refused. At most 8.
+   *
+   * @generated from field: map<string, string> body_members = 176;
+   */
+  bodyMembers?: { [key: string]: string };
+
+  /**
+   * Signs the body before it is encrypted, and adds `form_fields` and `body_members` to it then.
+   * Verification follows the decryption. `body` and `plaintext` are then the same.
+   *
+   * @generated from field: bool before_encryption = 177;
+   */
+  beforeEncryption?: boolean;
+
+  /**
+   * The claims of a JWS that is sent with its payload, by name, as expressions: the payload is a JSON
+   * object of these claims, as numbers for `timestamp` and `timestamp_ms` and as strings for all
+   * others. Verification compares each, and ignores others. Only with `jws`, in place of `input`. At
+   * most 16.
+   *
+   * @generated from field: map<string, string> claims = 178;
+   */
+  claims?: { [key: string]: string };
 };
 
 /**
@@ -4195,6 +5206,36 @@ export declare type Mac_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_HMA
  * Describes the enum keyward.allowlist.v1.Mac.Algorithm.
  */
 export declare const Mac_AlgorithmSchema: GenEnum<Mac_Algorithm, Mac_AlgorithmJson>;
+
+/**
+ * Computed is a signature that an expression computes with `secret`: a MAC whose key is derived, or a
+ * digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
+ * unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
+ * not send what it also derives under the same key. The expression takes the secret through digests,
+ * MACs, and derivations only, with at least one value of the message beside it.
+ *
+ * @generated from message keyward.allowlist.v1.Computed
+ */
+export declare type Computed = Message<"keyward.allowlist.v1.Computed"> & {
+};
+
+/**
+ * Computed is a signature that an expression computes with `secret`: a MAC whose key is derived, or a
+ * digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
+ * unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
+ * not send what it also derives under the same key. The expression takes the secret through digests,
+ * MACs, and derivations only, with at least one value of the message beside it.
+ *
+ * @generated from message keyward.allowlist.v1.Computed
+ */
+export declare type ComputedJson = {
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Computed.
+ * Use `create(ComputedSchema)` to create a new message.
+ */
+export declare const ComputedSchema: GenMessage<Computed, {jsonType: ComputedJson}>;
 
 /**
  * A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
@@ -4852,6 +5893,14 @@ export enum Encoding {
    * @generated from enum value: ENCODING_BASE64_MIME = 6;
    */
   BASE64_MIME = 6,
+
+  /**
+   * Base64 with padding, percent-encoded (RFC 3986): `+`, `/`, and `=` as `%2B`, `%2F`, and `%3D`.
+   * Incoming messages may be percent-encoded or not. For signatures only.
+   *
+   * @generated from enum value: ENCODING_BASE64_PERCENT = 7;
+   */
+  BASE64_PERCENT = 7,
 }
 
 /**
@@ -4859,7 +5908,7 @@ export enum Encoding {
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */
-export declare type EncodingJson = "ENCODING_UNSPECIFIED" | "ENCODING_BASE64" | "ENCODING_BASE64URL" | "ENCODING_HEX" | "ENCODING_HEX_UPPER" | "ENCODING_RAW" | "ENCODING_BASE64_MIME";
+export declare type EncodingJson = "ENCODING_UNSPECIFIED" | "ENCODING_BASE64" | "ENCODING_BASE64URL" | "ENCODING_HEX" | "ENCODING_HEX_UPPER" | "ENCODING_RAW" | "ENCODING_BASE64_MIME" | "ENCODING_BASE64_PERCENT";
 
 /**
  * Describes the enum keyward.allowlist.v1.Encoding.

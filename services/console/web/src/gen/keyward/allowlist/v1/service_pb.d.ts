@@ -1937,6 +1937,23 @@ export declare type MessageContext = Message<"keyward.allowlist.v1.MessageContex
    * @generated from field: string host = 6;
    */
   host: string;
+
+  /**
+   * Strings of the call for `context(…)` in expressions, such as an access token that the signature
+   * covers. Never logged. Verification reads them from the message where a header carries them. At
+   * most 16 of 8 KiB.
+   *
+   * @generated from field: map<string, string> values = 170;
+   */
+  values: { [key: string]: string };
+
+  /**
+   * Headers that you send with the message and that the signature covers, for `header(…)` in
+   * expressions. For Encrypt only; names may be in any case. At most 16 of 8 KiB.
+   *
+   * @generated from field: map<string, string> headers = 171;
+   */
+  headers: { [key: string]: string };
 };
 
 /**
@@ -1991,6 +2008,23 @@ export declare type MessageContextJson = {
    * @generated from field: string host = 6;
    */
   host?: string;
+
+  /**
+   * Strings of the call for `context(…)` in expressions, such as an access token that the signature
+   * covers. Never logged. Verification reads them from the message where a header carries them. At
+   * most 16 of 8 KiB.
+   *
+   * @generated from field: map<string, string> values = 170;
+   */
+  values?: { [key: string]: string };
+
+  /**
+   * Headers that you send with the message and that the signature covers, for `header(…)` in
+   * expressions. For Encrypt only; names may be in any case. At most 16 of 8 KiB.
+   *
+   * @generated from field: map<string, string> headers = 171;
+   */
+  headers?: { [key: string]: string };
 };
 
 /**
