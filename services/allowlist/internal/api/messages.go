@@ -92,9 +92,16 @@ func messageFromProto(ctx context.Context, req messageRequest, otherwise payload
 
 func contextFromProto(pb *allowlistv1.MessageContext) (payload.Context, error) {
 	c := payload.Context{
-		ID: pb.GetId(), Method: pb.GetMethod(), Host: pb.GetHost(), Path: pb.GetPath(), Query: pb.GetQuery(),
+		ID: pb.GetId(), Method: pb.GetMethod(), Host: pb.GetHost(), Path: pb.GetPath(), Query: pb.GetQuery(), Values: pb.GetValues(),
 	}
 	var wrong []fault.Violation
+	if len(pb.GetHeaders()) > 0 {
+		headers, err := headersFromProto(pb.GetHeaders())
+		if err != nil {
+			wrong = append(wrong, fault.Violation{Field: "context.headers", Description: onceEach})
+		}
+		c.Headers = headers
+	}
 	if at := pb.GetTime(); at != nil {
 		c.Time = at.AsTime()
 		if !at.IsValid() {
@@ -118,7 +125,9 @@ func headersFromProto(pb map[string]string) (payload.Headers, error) {
 		headers[strings.ToLower(name)] = value
 	}
 	if len(headers) != len(pb) {
-		return nil, fault.Field("headers", "must contain each header name once, in any case; join the values of a repeated header with a comma and a space")
+		return nil, fault.Field("headers", onceEach)
 	}
 	return headers, nil
 }
+
+const onceEach = "must contain each header name once, in any case; join the values of a repeated header with a comma and a space"

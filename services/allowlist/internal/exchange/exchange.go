@@ -186,7 +186,7 @@ func (p *Processor) Encrypt(ctx context.Context, m Message) (Encrypted, error) {
 			With("limit_bytes", strconv.Itoa(MaxBody))
 	}
 	e := Encrypted{
-		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: query,
+		Body: sent.Body, Headers: withOwn(headers, sent.Headers), Query: withOwn(query, sent.Query),
 		// Without a cipher, the body and its content type do not change.
 		ContentType: cmp.Or(sent.ContentType, l.endpoint.ContentType),
 	}
@@ -234,8 +234,8 @@ func (p *Processor) answerOnce(ctx context.Context, l loaded, in payload.Input) 
 // NewMessageID generates the ID of a message that has none.
 func NewMessageID() string { return "msg_" + strings.ToLower(rand.Text()) }
 
-// withOwn returns the endpoint's own headers and the generated ones, which replace own headers
-// with the same name.
+// withOwn returns the endpoint's own headers or query parameters and those of the signature, which
+// replace own ones with the same name.
 func withOwn(own, made []payload.Header) []payload.Header {
 	if len(own) == 0 {
 		return made

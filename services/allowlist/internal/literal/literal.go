@@ -23,6 +23,8 @@
 // No result of this package repeats its input.
 package literal
 
+import "github.com/keyward/keyward/services/allowlist/internal/payload/expression"
+
 // A Kind is the classification of a literal. Higher kinds take precedence.
 type Kind int
 
@@ -90,4 +92,14 @@ func parameterAt(name, value string, depth int) Kind {
 		kind = max(kind, class.kind())
 	}
 	return max(kind, raw(name))
+}
+
+// Expression classifies the strings and names in an expression of package expression. An expression
+// that does not parse is classified as a whole.
+func Expression(source string) Kind {
+	kind := None
+	for _, text := range expression.Literals(source) {
+		kind = max(kind, Text(text))
+	}
+	return kind
 }

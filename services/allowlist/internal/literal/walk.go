@@ -18,6 +18,8 @@ const (
 	asText rule = iota
 	asProse
 	asItIs // checked elsewhere
+	// asExpression examines the strings and names in an expression, not the expression.
+	asExpression
 )
 
 // rules holds the rules of fields that are not examined with [Text], by their full name. All other
@@ -30,6 +32,10 @@ var rules = map[protoreflect.FullName]rule{
 	"keyward.allowlist.v1.Endpoint.etag":  asItIs,
 	// Paths of other fields, which must be paths of violations.
 	"keyward.allowlist.v1.LegacyAcknowledgement.fields": asItIs,
+	// Expressions.
+	"keyward.allowlist.v1.Signing.input_expression": asExpression,
+	"keyward.allowlist.v1.Signing.values":           asExpression,
+	"keyward.allowlist.v1.Signing.claims":           asExpression,
 	// Prose.
 	"keyward.allowlist.v1.Endpoint.display_name":        asProse,
 	"keyward.allowlist.v1.Endpoint.description":         asProse,
@@ -114,6 +120,8 @@ func (r rule) classify(text string) Kind {
 		return None
 	case asProse:
 		return Prose(text)
+	case asExpression:
+		return Expression(text)
 	default:
 		return Text(text)
 	}
@@ -135,6 +143,8 @@ func (w *walker) entries(path string, field protoreflect.FieldDescriptor, entrie
 			w.value(at, field.MapValue(), texts[key])
 		case rules[field.FullName()] == asProse:
 			w.add(at, worst(Prose(key), Prose(texts[key].String())))
+		case rules[field.FullName()] == asExpression:
+			w.add(at, worst(Text(key), Expression(texts[key].String())))
 		default:
 			w.add(at, Parameter(key, texts[key].String()))
 		}

@@ -86,13 +86,19 @@ func (p *Pipeline) Encrypt(in message.Input) (message.Output, error) {
 	}
 	defer m.Close()
 	out := message.Output{Body: in.Body, ContentType: p.plan.ContentType}
-	if p.plan.Kind != nil {
-		if err := p.protect(m, &out); err != nil {
+	if p.plan.SignsPlaintext() {
+		if err := p.sign(m, &out); err != nil {
 			return message.Output{}, err
 		}
+		if p.plan.Signer.Compiled.ChangesBody() {
+			m.Body = m.Own(out.Body) // another copy of the plaintext
+		}
 	}
-	if p.plan.Signer != nil {
-		if err := p.plan.Signer.Sign(m, &out); err != nil {
+	if err := p.protect(m, &out); err != nil {
+		return message.Output{}, err
+	}
+	if !p.plan.SignsPlaintext() {
+		if err := p.sign(m, &out); err != nil {
 			return message.Output{}, err
 		}
 	}
@@ -101,8 +107,19 @@ func (p *Pipeline) Encrypt(in message.Input) (message.Output, error) {
 	return out, nil
 }
 
+// sign signs a message, before or after it is encrypted.
+func (p *Pipeline) sign(m *message.Message, out *message.Output) error {
+	if p.plan.Signer == nil {
+		return nil
+	}
+	return p.plan.Signer.Sign(m, out)
+}
+
 // protect encrypts the selected values of a body.
 func (p *Pipeline) protect(m *message.Message, out *message.Output) error {
+	if p.plan.Kind == nil {
+		return nil
+	}
 	if err := p.suffixes(m); err != nil {
 		return err
 	}
@@ -124,7 +141,8 @@ func (p *Pipeline) protect(m *message.Message, out *message.Output) error {
 		}
 		return err
 	}
-	out.Headers, err = w.WriteHeaders()
+	headers, err := w.WriteHeaders()
+	out.Headers = append(out.Headers, headers...)
 	return err
 }
 
@@ -160,23 +178,29 @@ func (p *Pipeline) receive(in message.Input, needs []message.Need, open bool) (m
 	}
 	defer m.Close()
 	out := message.Output{Body: in.Body}
-	ofPlaintext := p.plan.Signer != nil && p.plan.Kind != nil && p.plan.Signer.Compiled.NeedsPlaintext()
+	ofPlaintext := p.plan.VerifiesPlaintext()
+	if p.plan.Signer != nil && !p.plan.SignsPlaintext() {
+		if m.Body, err = p.plan.Signer.Strip(in.Body); err != nil {
+			return message.Output{}, err
+		}
+		out.Body = m.Body
+	}
 	if p.plan.Signer != nil && !ofPlaintext {
-		if err := p.plan.Signer.Verify(m, in.Body, p.plan.Kind == nil, &out); err != nil {
+		if err := p.plan.Signer.Verify(m, in.Body, m.Body, p.plan.Kind == nil, &out); err != nil {
 			return message.Output{}, err
 		}
 	}
 	if p.plan.Kind != nil && (open || ofPlaintext) {
 		if out.Body, err = p.open(m); err != nil {
 			if ofPlaintext && message.Stage(err) != "" {
-				err = p.notVerified(m, out.Body, err)
+				err = p.notVerified(m, in.Body, out.Body, err)
 			}
 			clear(out.Body)
 			return message.Output{}, err
 		}
 	}
 	if ofPlaintext {
-		if err := p.plan.Signer.Verify(m, out.Body, true, &out); err != nil {
+		if err := p.verifyPlaintext(m, in.Body, &out); err != nil {
 			clear(out.Body)
 			if p.plan.OneStage && message.Stage(err) != "" {
 				err = message.NotSigned(message.ErrCipher)
@@ -188,14 +212,34 @@ func (p *Pipeline) receive(in message.Input, needs []message.Need, open bool) (m
 	return out, nil
 }
 
+// verifyPlaintext verifies a signature that covers the plaintext, and removes from the plaintext what
+// the signature added to it.
+func (p *Pipeline) verifyPlaintext(m *message.Message, received []byte, out *message.Output) error {
+	if !p.plan.SignsPlaintext() {
+		return p.plan.Signer.Verify(m, received, out.Body, true, out)
+	}
+	stripped, err := p.plan.Signer.Strip(out.Body)
+	if err != nil {
+		return err
+	}
+	if err := p.plan.Signer.Verify(m, out.Body, stripped, true, out); err != nil {
+		return err
+	}
+	out.Body = stripped
+	return nil
+}
+
 // notVerified returns the error for a message whose signature covers a plaintext that fails to
 // decrypt: the same as for a wrong signature, after about the same time. Telling bad padding from
 // a bad signature would let an attacker decrypt CBC.
-func (p *Pipeline) notVerified(m *message.Message, opened []byte, refused error) error {
+func (p *Pipeline) notVerified(m *message.Message, received, opened []byte, refused error) error {
 	if opened == nil {
 		opened = m.Body
 	}
-	err := p.plan.Signer.Verify(m, opened, true, new(message.Output))
+	if p.plan.SignsPlaintext() {
+		received = opened
+	}
+	err := p.plan.Signer.Verify(m, received, opened, true, new(message.Output))
 	if err != nil && message.Stage(err) == "" {
 		return err // concerns our side
 	}

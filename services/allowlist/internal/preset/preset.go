@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -87,6 +88,9 @@ func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 	if !same(referred, secrets) {
 		return nil, errors.New("its references must match its secrets")
 	}
+	if err := spliced(preset.GetEncryption()); err != nil {
+		return nil, err
+	}
 	var open, settings []string
 	for _, found := range regexp.MustCompile(`\{\{(.*?)\}\}`).FindAllSubmatch(text, -1) {
 		open = append(open, string(found[1]))
@@ -99,6 +103,20 @@ func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 	}
 	preset.Legacy, preset.KeyPurposes = legacy(preset.GetEncryption()), keyPurposes(preset)
 	return preset, nil
+}
+
+// spliced refuses settings inside expressions, where they could change the meaning: they belong in
+// `constants`.
+func spliced(pb *allowlistv1.Encryption) error {
+	for _, profile := range []*allowlistv1.Profile{pb.GetRequest(), pb.GetResponse()} {
+		s := profile.GetSigning()
+		expressions := append([]string{s.GetInputExpression()}, slices.Collect(maps.Values(s.GetValues()))...)
+		expressions = append(expressions, slices.Collect(maps.Values(s.GetClaims()))...)
+		if slices.ContainsFunc(expressions, func(text string) bool { return strings.Contains(text, "{{") }) {
+			return errors.New("its expressions must not hold placeholders; put settings into constants")
+		}
+	}
+	return nil
 }
 
 // same reports whether two lists contain the same names, regardless of repetitions.

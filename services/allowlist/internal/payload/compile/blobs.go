@@ -17,6 +17,9 @@ const (
 	maxLiteral = 64
 )
 
+// onlySignatures is the violation of an encoding that only signatures have.
+const onlySignatures = "must not be BASE64_PERCENT, which is for signatures only"
+
 // noLines is the violation of base64 in lines where a header is written.
 const noLines = "must not be BASE64_MIME in a header, which cannot have line breaks"
 
@@ -79,6 +82,9 @@ func (c *profile) checkBlob(path string, d describe.Blob, pb *allowlistv1.Blob) 
 	}
 	if d.Encoding == template.Raw && !c.rawAllowed(d) {
 		c.Add(path+".encoding", "must not be RAW for binary data where only text is allowed")
+	}
+	if d.Encoding == template.Base64Percent {
+		c.Add(path+".encoding", onlySignatures)
 	}
 	if d.Encoding == template.Base64MIME && c.Envelope.InHeader(d.Name) {
 		c.Add(path+".encoding", noLines)

@@ -52,10 +52,18 @@ func (p *Plan) finish() *Plan {
 	}
 	sign, verify := p.Signer.Needs()
 	p.ToEncrypt, p.ToDecrypt, p.ToVerify = append(p.ToEncrypt, sign...), append(p.ToDecrypt, verify...), verify
-	if p.Kind != nil && p.Signer.Compiled != nil && p.Signer.Compiled.NeedsPlaintext() {
+	if p.VerifiesPlaintext() {
 		p.ToVerify = p.ToDecrypt // the signed plaintext must be decrypted
 	}
 	return p
+}
+
+// SignsPlaintext reports whether messages are signed before they are encrypted.
+func (p *Plan) SignsPlaintext() bool { return p.Signer != nil && p.Signer.BeforeEncryption }
+
+// VerifiesPlaintext reports whether messages are decrypted before their signature is verified.
+func (p *Plan) VerifiesPlaintext() bool {
+	return p.Kind != nil && p.Signer != nil && p.Signer.Compiled != nil && (p.Signer.BeforeEncryption || p.Signer.Compiled.NeedsPlaintext())
 }
 
 // A suffix is the end of a string in the body.

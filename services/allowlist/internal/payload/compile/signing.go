@@ -21,9 +21,9 @@ const (
 func (c *profile) signing(path string) *signing.Signer {
 	d, pb := c.Signing, c.pb.GetSigning()
 	s := &signing.Signer{Keys: c.sources("signing.keys", false), List: d.List != nil, Shared: d.Shared}
-	s.Config = signature.Config{
-		Scheme: c.scheme(path), Input: d.Input, Headers: d.Headers, Encoding: d.Encoding, Tolerance: defaultTolerance, List: d.List,
-	}
+	s.BeforeEncryption = d.BeforeEncryption
+	s.Config = d.Config
+	s.Config.Scheme, s.Config.Tolerance = c.scheme(path), defaultTolerance
 	if tolerance := pb.GetTolerance(); tolerance != nil {
 		s.Config.Tolerance = tolerance.AsDuration()
 		if !tolerance.IsValid() || s.Config.Tolerance <= 0 || s.Config.Tolerance > maxTolerance && !c.Trusted {
@@ -37,8 +37,9 @@ func (c *profile) signing(path string) *signing.Signer {
 	var wrong []signature.Violation
 	s.Compiled, wrong = signature.New(s.Config)
 	for _, v := range wrong {
-		c.Add(headerPath(path+"."+v.Field, v.Header), v.Text)
+		c.Add(headerPath(path+"."+v.Field, v.Name), v.Text)
 	}
+	c.beforeEncryption(path, d)
 	return s
 }
 
@@ -68,6 +69,10 @@ func (c *profile) scheme(path string) signature.Scheme {
 			c.Add(path+".encoding", "must be unset for a JWS")
 		}
 		return signature.JWS{JWS: jws}
+	case *allowlistv1.Signing_Computed:
+		if c.pb.GetSigning().GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
+			c.Add(path+".encoding", "must be unset for a computed signature: the expression encodes it")
+		}
 	default:
 		c.Add(path, "must have a scheme")
 	}
@@ -75,4 +80,21 @@ func (c *profile) scheme(path string) signature.Scheme {
 		return signature.NewHMAC(crypto.SHA256)
 	}
 	return d.Scheme
+}
+
+// beforeEncryption checks what a signature adds to a body.
+func (c *profile) beforeEncryption(path string, d *describe.Signing) {
+	changes := len(d.FormFields)+len(d.BodyMembers) > 0
+	switch {
+	case d.BeforeEncryption && (c.Kind == describe.KindPlain || !describe.Protects(c.pb)):
+		c.Add(path+".before_encryption", "must be unset if the message is not encrypted")
+	case changes && !d.BeforeEncryption && c.Kind == describe.KindNone && describe.Protects(c.pb):
+		c.Add(path, "must not add fields or members to the body of a nested JWS; set before_encryption")
+	}
+	if d.Texts == nil || d.Texts.Input == nil || !d.Texts.Input.Uses("sorted_sha1") {
+		return
+	}
+	if c.Kind != describe.KindCipher || d.BeforeEncryption {
+		c.Add(path+".input_expression", "must use sorted_sha1 only to sign an encrypted body")
+	}
 }

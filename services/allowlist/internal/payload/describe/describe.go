@@ -22,7 +22,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // A Kind is the encryption of the selected values.
@@ -163,10 +162,8 @@ func (j *JWE) Shared() bool { return SharedJose(j.Alg) }
 // PGP is an OpenPGP message.
 type PGP struct{ Binary, Signs bool }
 
-// A Signing is the signature of a message.
+// A Signing is the signature of a message. Its Scheme is nil if the scheme is missing or unknown.
 type Signing struct {
-	// Scheme is nil if the scheme is missing or unknown.
-	Scheme signature.Scheme
 	// Algorithm is the contract's name of the scheme's algorithm or hash, such as `HMAC_SHA256`. It
 	// is empty for a JWS.
 	Algorithm string
@@ -178,10 +175,12 @@ type Signing struct {
 	JWS *jose.JWS
 	// Shared says that the keys are bytes that both sides share.
 	Shared bool
-	// Input is the template of the signed string, and Headers are the templates of the headers.
-	Input    string
-	Headers  map[string]string
-	Encoding template.Encoding
-	// List is set if each key makes a signature.
-	List *signature.List
+	// Config is the configuration of package signature, without the tolerance.
+	signature.Config
+	// Texts are the compiled strings, as far as they are valid.
+	Texts *signature.Texts
+	// BeforeEncryption says that the plaintext is signed, and carries what the signature adds.
+	BeforeEncryption bool
+	// Computed says that an expression computes the signature with the secret.
+	Computed bool
 }

@@ -111,6 +111,8 @@ func EncodingOf(pb allowlistv1.Encoding, unset template.Encoding) template.Encod
 		return template.Raw
 	case allowlistv1.Encoding_ENCODING_BASE64_MIME:
 		return template.Base64MIME
+	case allowlistv1.Encoding_ENCODING_BASE64_PERCENT:
+		return template.Base64Percent
 	default:
 		return unset
 	}
@@ -118,7 +120,11 @@ func EncodingOf(pb allowlistv1.Encoding, unset template.Encoding) template.Encod
 
 // signingOf describes the signature of a message.
 func signingOf(pb *allowlistv1.Signing) *Signing {
-	s := &Signing{Input: pb.GetInput(), Headers: pb.GetHeaders(), Encoding: EncodingOf(pb.GetEncoding(), template.Hex)}
+	s := &Signing{BeforeEncryption: pb.GetBeforeEncryption(), Config: signature.Config{
+		Input: pb.GetInput(), InputExpression: pb.GetInputExpression(), Values: pb.GetValues(), Constants: pb.GetConstants(),
+		Claims: pb.GetClaims(), Headers: pb.GetHeaders(), QueryParameters: pb.GetQueryParameters(), FormFields: pb.GetFormFields(),
+		BodyMembers: pb.GetBodyMembers(), Encoding: EncodingOf(pb.GetEncoding(), template.Hex),
+	}}
 	if list := pb.GetList(); list != nil {
 		s.List = &signature.List{Item: list.GetItem(), Separator: list.GetSeparator()}
 	}
@@ -141,7 +147,10 @@ func signingOf(pb *allowlistv1.Signing) *Signing {
 	case *allowlistv1.Signing_Jws:
 		jws := JWSOf(scheme.Jws)
 		s.JWS, s.Shared, s.Scheme = &jws, jws.KeyBytes() > 0, signature.JWS{JWS: jws}
+	case *allowlistv1.Signing_Computed:
+		s.Computed, s.Shared, s.Scheme = true, true, signature.Computed{}
 	}
+	s.Texts, _ = signature.ParseTexts(s.Config)
 	return s
 }
 

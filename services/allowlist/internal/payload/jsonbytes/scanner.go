@@ -222,3 +222,11 @@ func (s *Scanner) digits() bool {
 	}
 	return s.i > start
 }
+
+// Raw reads a value and returns its JSON text.
+func (s *Scanner) Raw() (raw []byte, ok bool) {
+	s.Peek()
+	start := s.i
+	ok = s.Value()
+	return s.text[start:s.i], ok
+}

@@ -101,6 +101,10 @@ type Context struct {
 	// Time is the time to sign or to compare with. Zero means now.
 	Time                          time.Time
 	ID, Method, Host, Path, Query string
+	// Values are the strings of the call, and Headers the headers that are sent with the message, by
+	// name in lower case, for expressions.
+	Values  map[string]string
+	Headers Headers
 }
 
 // An Exchange is the state of a message that its response needs: the key and the IV that it was
@@ -153,6 +157,8 @@ type Output struct {
 	Body []byte
 	// Headers contains the headers of the envelope and the signature, ordered by name.
 	Headers []Header
+	// Query contains the query parameters of the signature, ordered by name.
+	Query []Header
 	// ContentType is empty if the body keeps its content type.
 	ContentType string
 	// Exchange is set if a response needs it.

@@ -11,16 +11,17 @@ type class int
 
 // The classes.
 const (
-	classUnknown class = iota
-	classBlock         // the key of a block cipher or of ChaCha20: content, key wrap, JWE
-	classMAC           // the key of an HMAC
-	classSlow          // a derivation whose core is HMAC under the KEY: PBKDF2, scrypt, HKDF
-	classHash          // a derivation that hashes the KEY: a digest, EVP_BytesToKey
-	classDigest        // a digest that is sent
-	classDecrypt       // RSA that decrypts or unwraps
-	classAgree         // a key agreement
-	classSign          // a signature
-	classPGP           // OpenPGP, whose key blocks have subkeys for their purposes
+	classUnknown  class = iota
+	classBlock          // the key of a block cipher or of ChaCha20: content, key wrap, JWE
+	classMAC            // the key of an HMAC
+	classSlow           // a derivation whose core is HMAC under the KEY: PBKDF2, scrypt, HKDF
+	classHash           // a derivation that hashes the KEY: a digest, EVP_BytesToKey
+	classDigest         // a digest that is sent
+	classComputed       // a MAC under a derived key, or of a string that includes the KEY
+	classDecrypt        // RSA that decrypts or unwraps
+	classAgree          // a key agreement
+	classSign           // a signature
+	classPGP            // OpenPGP, whose key blocks have subkeys for their purposes
 )
 
 // classOf returns the class of a chain, or classUnknown if the string is not a chain.
@@ -65,6 +66,7 @@ func classes() []classPrefix {
 		{"DIGEST-", classHash},
 		{"EVP-", classHash},
 		{"SECRET-DIGEST-", classDigest},
+		{"COMPUTED(", classComputed},
 		{"RSA-", classDecrypt},
 		{"ECDH-", classAgree},
 		{"OpenPGP(", classPGP},

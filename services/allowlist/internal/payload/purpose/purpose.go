@@ -30,7 +30,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
@@ -150,7 +149,9 @@ func (s Set) profile(p, answer *describe.Profile) {
 		s.each(p.List("nested_jws.keys"), 0, jwsStep(*p.Nested))
 	}
 	if p.Signing != nil && p.Signing.Scheme != nil {
-		s.each(p.List("signing.keys"), 0, signingStep(p.Signing))
+		for _, step := range signingSteps(p.Signing) {
+			s.each(p.List("signing.keys"), 0, step)
+		}
 	}
 }
 
@@ -207,17 +208,25 @@ func (s Set) jwe(p *describe.Profile) {
 // jwsStep returns the step of a JSON Web Signature.
 func jwsStep(j jose.JWS) string { return "JWS-" + j.Alg }
 
-// signingStep returns the step of a message signature.
-func signingStep(d *describe.Signing) string {
+// signingSteps returns the steps of a message signature: one, unless an expression computes several
+// digests or MACs with the secret.
+func signingSteps(d *describe.Signing) []string {
+	in := d.Texts.Input
 	switch {
 	case d.JWS != nil:
-		return jwsStep(*d.JWS)
+		return []string{jwsStep(*d.JWS)}
+	case d.Computed && in == nil:
+		return []string{"COMPUTED(*)"}
+	case d.Computed:
+		return in.Chains()
+	case d.SecretDigest && in == nil:
+		return []string{"SECRET-DIGEST-" + dashed(d.Algorithm) + "(*)"}
 	case d.SecretDigest:
-		return "SECRET-DIGEST-" + dashed(d.Algorithm) + "(" + signature.Shape(d.Input) + ")"
+		return []string{"SECRET-DIGEST-" + dashed(d.Algorithm) + "(" + in.Shape() + ")"}
 	case d.Shared:
-		return dashed(d.Algorithm) + "(of=message)"
+		return []string{dashed(d.Algorithm) + "(of=message)"}
 	default:
-		return "SIGN-" + dashed(d.Algorithm)
+		return []string{"SIGN-" + dashed(d.Algorithm)}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
@@ -44,7 +43,7 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_PADDING, c.Padding == symmetric.ZeroPadding},
 		{allowlistv1.LegacyAcknowledgement_FLAG_SHORT_TAG, c.TagBytes > 0 && c.TagBytes < symmetric.MaxTag},
 		{allowlistv1.LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION, p.PKCS1v15()},
-		{allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST, p.Signing != nil && p.Signing.SecretDigest},
+		{allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST, secretDigest(p)},
 		{allowlistv1.LegacyAcknowledgement_FLAG_WEAK_DIGEST, weakDigest(p)},
 		{allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES, purpose.OfProfile(p).Conflicting()},
 	}
@@ -95,7 +94,13 @@ func weakDigest(p *describe.Profile) bool {
 		return false
 	}
 	weak := s.Hash == crypto.MD5 || s.Hash == crypto.SHA1 && (s.SecretDigest || !s.Shared)
-	return weak || signature.WeakDigest(s.Input)
+	return weak || s.Texts.WeakDigest()
+}
+
+// secretDigest reports whether a signature is a digest of a string that includes the secret.
+func secretDigest(p *describe.Profile) bool {
+	s := p.Signing
+	return s != nil && (s.SecretDigest || s.Computed && s.Texts.Input != nil && s.Texts.Input.DigestsSecret())
 }
 
 // unsafeDerivation returns what a derivation has to acknowledge.

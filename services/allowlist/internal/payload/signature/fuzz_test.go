@@ -40,14 +40,14 @@ func checkRoundTrip(t *testing.T, s *signature.Signer, id string) {
 	m := webhook()
 	m.ID = id
 	keys := []any{[]byte("one"), []byte("two")}
-	headers, err := s.Sign(nil, keys, m)
+	sent, err := s.Sign(nil, keys, m)
 	if missing := (*signature.ValueError)(nil); errors.As(err, &missing) {
 		return
 	} else if err != nil {
 		t.Fatalf("Sign = %v", err)
 	}
 	made := map[string]string{}
-	for _, h := range headers {
+	for _, h := range sent.Headers {
 		if strings.ContainsFunc(h.Value, func(c rune) bool { return c < ' ' || c > '~' }) {
 			t.Errorf("the header %s: %q cannot be sent", h.Name, h.Value)
 		}

@@ -111,7 +111,7 @@ func checkOpenssl(t *testing.T, name string, s *signature.Signer, key string, fl
 		return partnertest.Run(t, folder, nil, "openssl", append(args, flags...)...)
 	}
 	private, public := pair(t, key)
-	headers, err := s.Sign(rand.Reader, []any{private}, webhook())
+	sent, err := s.Sign(rand.Reader, []any{private}, webhook())
 	if err != nil {
 		t.Fatalf("%s: Sign = %v", name, err)
 	}

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -10,11 +11,19 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
-// JWS is a detached JSON Web Signature (RFC 7515 appendix F) with the input as its payload. Its
-// keys are those of the other schemes, depending on the algorithm.
+// JWS is a JSON Web Signature with the signed string as its payload: detached (RFC 7515 appendix F),
+// or compact if the payload are claims. Its keys are those of the other schemes, depending on the
+// algorithm.
 type JWS struct{ jose.JWS }
 
 func (s JWS) sign(random io.Reader, key any, in *signed) ([]byte, error) {
+	if in.bound == nil {
+		text, err := s.Sign(in.time, random, key, in.payload)
+		if errors.Is(err, jose.ErrKey) {
+			return nil, ErrKey
+		}
+		return text, err
+	}
 	text, err := s.SignDetached(in.time, random, key, in.bytes())
 	switch {
 	case errors.Is(err, jose.ErrKey):
@@ -43,6 +52,10 @@ func (s JWS) verifies(key any) bool {
 
 func (s JWS) verify(key any, in *signed, signatures [][]byte) bool {
 	return slices.ContainsFunc(signatures, func(text []byte) bool {
+		if in.bound == nil {
+			payload, _, err := s.Verify([]any{key}, text)
+			return err == nil && bytes.Equal(payload, in.payload)
+		}
 		_, err := s.VerifyDetached([]any{key}, text, in.bytes())
 		return err == nil
 	})

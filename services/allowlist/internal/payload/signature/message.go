@@ -26,11 +26,15 @@ type Message struct {
 	Method, Host, Path, Query string
 	// ContentType is the content type of Body.
 	ContentType string
+	// Headers returns the value of a header by its lowercase name, for expressions. Values are the
+	// strings of the call.
+	Headers func(name string) (string, bool)
+	Values  map[string]string
 	// KeepUnused is how long objects that are built from keys are cached without use.
 	KeepUnused time.Duration
 }
 
-// The names of placeholders, in addition to `json:` and a path.
+// The names of the variables of a message.
 const (
 	nameBody        = "body"
 	namePlaintext   = "plaintext"
@@ -41,25 +45,49 @@ const (
 	namePath        = "path"
 	nameQuery       = "query"
 	nameContentType = "content_type"
-	nameJSON        = "json:"
 )
 
-// The values that a header may carry in addition to the signature, by position.
+// messageNames returns the variables of a message.
+func messageNames() []string {
+	return append(carriedNames(), nameBody, namePlaintext, nameMethod, nameHost, namePath, nameQuery, nameContentType)
+}
+
+// The values that a message may carry in addition to the signature, by position. The named values of
+// a configuration follow them, in the order of [Texts].Values.
 const (
 	timestamp = iota
 	timestampMS
 	timestampRFC3339
 	id
 	carriedCount
+
+	maxNamed = 16
 )
 
-// carriedNames returns the placeholders of the values that a header may carry.
+// carriedNames returns the placeholders of the values that a message may carry, without the named
+// ones.
 func carriedNames() []string {
 	return []string{"timestamp", "timestamp_ms", "timestamp_rfc3339", nameID}
 }
 
-// carried holds the values that a header may carry; a missing value is nil.
-type carried [carriedCount][]byte
+// position returns the position of the named value among those that a message may carry, or -1.
+func position(name string) int {
+	switch name {
+	case "timestamp":
+		return timestamp
+	case "timestamp_ms":
+		return timestampMS
+	case "timestamp_rfc3339":
+		return timestampRFC3339
+	case nameID:
+		return id
+	default:
+		return -1
+	}
+}
+
+// carried holds the values that a message may carry; a missing value is nil.
+type carried [carriedCount + maxNamed][]byte
 
 const (
 	maxID      = 128
@@ -135,13 +163,15 @@ func timeChars(i int) template.Charset {
 	return template.Chars("0123456789")
 }
 
-// idChars returns the characters that an ID may contain: the printable ones except those that
-// end it in one of the headers.
-func idChars(templates map[string]string) template.Charset {
+// openChars returns the characters that a value may contain which has no form of its own, such as
+// the ID: the printable ones except those that end it in one of the templates.
+func openChars(name string, templates ...map[string]string) template.Charset {
 	var ends, all []byte
-	for _, text := range templates {
-		if _, behind, ok := strings.Cut(text, "${"+nameID+"}"); ok && behind != "" {
-			ends = append(ends, behind[0])
+	for _, texts := range templates {
+		for _, text := range texts {
+			if _, behind, ok := strings.Cut(text, "${"+name+"}"); ok && behind != "" {
+				ends = append(ends, behind[0])
+			}
 		}
 	}
 	for c := byte('!'); c <= '~'; c++ {
@@ -160,30 +190,6 @@ func isID(text []byte, chars *template.Charset) bool {
 		}
 	}
 	return len(text) > 0 && len(text) <= maxID
-}
-
-// time returns the time that the headers carry, or the zero time if none does. It fails if a
-// time is invalid or outside the tolerance, or if two times differ.
-func (c *carried) time(now time.Time, tolerance time.Duration) (sent time.Time, err error) {
-	for i, text := range c[:id] {
-		if text == nil {
-			continue
-		}
-		at, ok := parseTime(i, string(text))
-		if !ok {
-			return time.Time{}, invalid("The value of ${%s} in the header is not a valid time.", carriedNames()[i])
-		}
-		if off := now.Sub(at); off.Abs() > tolerance {
-			return time.Time{}, outside(i, off, tolerance)
-		}
-		if !sent.IsZero() && at.Unix() != sent.Unix() {
-			return time.Time{}, invalid("Two headers have different times.")
-		}
-		if sent.IsZero() || i == timestampMS {
-			sent = at
-		}
-	}
-	return sent, nil
 }
 
 // farOff is a difference that no clock has: the time is in another unit.

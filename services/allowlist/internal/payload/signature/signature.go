@@ -8,16 +8,19 @@
 //
 // # Signing
 //
-// Templates are rendered directly into a hash if the scheme uses one, so that the body is not
-// copied. Ed25519 and JWS read the whole input, which is assembled in memory unless it is the
-// bare body.
+// The signed string is a template or an expression (package expression). It is rendered directly
+// into a hash if the scheme uses one, so that the body is not copied. Ed25519 and JWS read the whole
+// string, which is assembled in memory unless it is the bare body. Templates say where the result
+// goes: headers, query parameters, form fields, and members of a JSON body. They may contain named
+// values, which are expressions too.
 //
 // # Verification
 //
 // A header with a placeholder must exist and match its template, except for white space at its
 // ends. The values of a repeated header are joined by a comma and a space (RFC 9110 section
-// 5.3). The result matches comma-separated lists and hardly anything else. Times and IDs enter
-// the input with the exact characters from the header. Items of a list that do not look like our
+// 5.3). The result matches comma-separated lists and hardly anything else. Times, IDs, nonces, and
+// strings of the call enter the signed string with the exact characters from the message. All other
+// named values are computed again and compared. Items of a list that do not look like our
 // signatures are ignored, and only a few of the others are tried.
 //
 // Every fault of a message is reported as [ErrInvalid]. An [InvalidError] names the cause, for
@@ -32,11 +35,17 @@ package signature
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -45,8 +54,8 @@ var (
 	ErrInvalid = errors.New("the signature is not valid")
 	// ErrKey means that a key does not fit the scheme, or that there are no keys.
 	ErrKey = errors.New("the key does not fit the signature scheme")
-	// ErrTooLong means that the input to sign has more than 64 MiB.
-	ErrTooLong = errors.New("the input to sign is too long")
+	// ErrTooLong means that the message is too long to assemble the string to sign.
+	ErrTooLong = expression.ErrTooLong
 )
 
 // An InvalidError is [ErrInvalid] with its cause.
@@ -66,24 +75,25 @@ func invalid(format string, args ...any) error {
 	return &InvalidError{Cause: fmt.Sprintf(format, args...)}
 }
 
-// A ValueError means that a value that the template needs is unknown, or not valid in its place.
-type ValueError struct {
-	// Name is the placeholder's name, such as `path` or `json:$.amount`.
-	Name string
-}
-
-// Error names the placeholder.
-func (e *ValueError) Error() string { return "no usable value for " + e.Name }
+// A ValueError means that a value that the signature needs is unknown, or not valid in its place.
+type ValueError = expression.ValueError
 
 // A Config says how messages are signed.
 type Config struct {
 	// Scheme computes the signature.
 	Scheme Scheme
-	// Input is the template of the signed string. Empty means `${body}`.
-	Input string
-	// Headers are the templates of the headers to add, by name. The names are not checked here.
-	Headers map[string]string
-	// Encoding is the encoding of the signature. A [JWS] ignores it.
+	// Input is the template of the signed string, and InputExpression the expression in its place.
+	// If both are empty, the body is signed.
+	Input, InputExpression string
+	// Values are the expressions of named values, and Constants fixed strings, by name.
+	Values, Constants map[string]string
+	// Claims are the expressions of the claims of a [JWS] that is sent with its payload, in place of
+	// an input.
+	Claims map[string]string
+	// Headers, QueryParameters, FormFields, and BodyMembers are the templates of what to add to a
+	// message, by name. The names are not checked here.
+	Headers, QueryParameters, FormFields, BodyMembers map[string]string
+	// Encoding is the encoding of the signature. A [JWS] and [Computed] ignore it.
 	Encoding template.Encoding
 	// List is set to send the signatures of all keys.
 	List *List
@@ -102,10 +112,11 @@ type List struct {
 
 // A Violation is an error in a configuration.
 type Violation struct {
-	// Field is `input`, `headers`, `encoding`, `list.item`, or `list.separator`.
+	// Field is a field of the contract's Signing, such as `input` or `list.item`.
 	Field string
-	// Header is the name of the header with the violation, if it concerns only one.
-	Header string
+	// Name is the name of the entry with the violation, if the field is a map and the violation
+	// concerns only one entry.
+	Name string
 	// Text says what the field must be. It does not repeat its value.
 	Text string
 }
@@ -125,137 +136,333 @@ type Verified struct {
 // A Signer is a compiled configuration.
 type Signer struct {
 	scheme    Scheme
-	input     *input
-	headers   *headers
+	texts     *Texts
+	carriers  *carriers
+	insertion *jsonbytes.Insertion
 	tolerance time.Duration
-	// needed are the times and the ID that the input or a header contains.
+	// needed are the times and the ID that a string or a template contains.
 	needed [carriedCount]bool
+	// fine is the position of a carried time with seconds, or -1.
+	fine int
 }
 
 // New compiles a configuration. If there are violations, it returns no signer.
 func New(c Config) (*Signer, []Violation) {
-	var violations []Violation
-	in, violation := parseInput(c.Input)
-	if violation != "" {
-		violations = append(violations, Violation{Field: "input", Text: violation})
-	}
-	h, wrong := newHeaders(c)
+	texts, violations := ParseTexts(c)
+	h, wrong := newCarriers(c, texts)
 	violations = append(violations, wrong...)
-	if in == nil || h == nil {
+	if len(violations) > 0 {
 		return nil, violations
 	}
-	if violation := compare(in, h, c.Scheme); violation != "" {
-		return nil, []Violation{{Field: "input", Text: violation}}
-	}
-	s := &Signer{scheme: c.Scheme, input: in, headers: h, tolerance: c.Tolerance}
+	s := &Signer{scheme: c.Scheme, texts: texts, carriers: h, tolerance: c.Tolerance, fine: -1}
 	for i, name := range carriedNames() {
-		s.needed[i] = in.has(name) || h.carries[i]
+		s.needed[i] = texts.has(name) || h.carries[i]
+		if i < id && h.carries[i] {
+			s.fine = i
+		}
+	}
+	for i, v := range texts.Values {
+		if at, ok := v.time(); ok && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
+			s.fine = carriedCount + i
+		}
+	}
+	for _, claim := range texts.Claims {
+		if i := claim.position(); i >= 0 && i < id && s.fine < 0 {
+			s.fine = i
+		}
+	}
+	var paths []jsonbytes.Path
+	for _, name := range h.at[inMember] {
+		path, _ := jsonbytes.ParsePath("$['" + name + "']")
+		paths = append(paths, path)
+	}
+	s.insertion = jsonbytes.NewInsertion(paths...)
+	if v := s.check(c); v != (Violation{}) {
+		return nil, []Violation{v}
 	}
 	return s, nil
 }
 
-// compare returns the violation in an input, given the scheme and the headers.
-func compare(in *input, h *headers, scheme Scheme) string {
-	if _, digest := scheme.(SecretDigest); digest != in.has(nameSecret) {
-		return "must contain ${secret} if and only if the scheme is a secret digest"
-	}
-	anyTime := h.carries[timestamp] || h.carries[timestampMS] || h.carries[timestampRFC3339]
-	for i, name := range carriedNames()[:id] {
-		if anyTime && in.has(name) && !h.carries[i] {
-			return "must use the same form of the time as the headers"
-		}
-	}
-	return ""
+// time returns the layout of a value that is a time.
+func (v Value) time() (expression.Layout, bool) {
+	variable, ok := v.Program.Single()
+	return variable.Layout, ok && variable.Kind == expression.Time
 }
 
-// NeedsPlaintext reports whether the input contains the plaintext or values of it. Such a
-// message must be decrypted before its signature can be verified.
-func (s *Signer) NeedsPlaintext() bool {
-	for _, p := range s.input.placeholders {
-		if p.name == namePlaintext || p.lookup != nil {
-			return true
+// position returns the position of a value that is a time or the ID of the message, or -1.
+func (v Value) position() int {
+	variable, ok := v.Program.Single()
+	if !ok || variable.Kind != expression.Plain {
+		return -1
+	}
+	return position(variable.Name)
+}
+
+// check returns the violation in how the parts of a configuration work together.
+func (s *Signer) check(c Config) Violation {
+	field := "input"
+	if c.InputExpression != "" {
+		field = "input_expression"
+	}
+	_, jws := c.Scheme.(JWS)
+	_, digest := c.Scheme.(SecretDigest)
+	_, computed := c.Scheme.(Computed)
+	in := s.texts.Input
+	switch {
+	case len(c.Claims) > 0 && (!jws || c.List != nil):
+		return Violation{Field: "claims", Text: "must be empty unless the scheme is a JWS without a list"}
+	case len(c.FormFields) > 0 && len(c.BodyMembers) > 0:
+		return Violation{Field: "form_fields", Text: "must be empty if there are body_members"}
+	case in != nil && digest && c.InputExpression != "":
+		return Violation{Field: field, Text: "must be empty with secret_digest; use computed"}
+	case in != nil && !computed && digest != in.Has(nameSecret):
+		return Violation{Field: field, Text: "must contain ${secret} if and only if the scheme is a secret digest"}
+	case computed && !in.Has(nameSecret):
+		return Violation{Field: field, Text: "must use secret, because it computes the signature"}
+	}
+	for i, name := range carriedNames()[:id] {
+		if s.fine >= 0 && s.texts.covers(name) && !s.carriers.carries[i] && !s.claims(i) {
+			return Violation{Field: field, Text: "must use the same form of the time as the headers"}
 		}
 	}
-	return false
+	for i, v := range s.texts.Values {
+		variable, _ := v.Program.Single()
+		inMessage := s.carriers.carries[carriedCount+i] || s.claims(carriedCount+i)
+		switch {
+		case variable.Kind == expression.Nonce && !inMessage:
+			return Violation{Field: "values", Name: v.Name, Text: "must be in a template, so that the receiver learns the nonce"}
+		case variable.Kind == expression.Time && inMessage && s.fine < 0:
+			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, or stand beside a time that has"}
+		}
+	}
+	return s.checkSorted(field)
 }
+
+// claims reports whether a claim carries the value at a position.
+func (s *Signer) claims(at int) bool {
+	return slices.ContainsFunc(s.texts.Claims, func(claim Value) bool { return s.claimed(claim) == at })
+}
+
+// claimed returns the position of the value that a claim carries, or -1 if the claim is computed.
+func (s *Signer) claimed(claim Value) int {
+	variable, ok := claim.Program.Single()
+	if ok && variable.Kind == expression.Named {
+		return s.named(variable.Name)
+	}
+	return claim.position()
+}
+
+// named returns the position of a named value.
+func (s *Signer) named(name string) int {
+	return carriedCount + slices.IndexFunc(s.texts.Values, func(v Value) bool { return v.Name == name })
+}
+
+// checkSorted checks that the named values that a sorted digest orders are not the sender's choice.
+func (s *Signer) checkSorted(field string) Violation {
+	if s.texts.Input == nil {
+		return Violation{}
+	}
+	for _, name := range s.texts.Input.SortedNames() {
+		v, _ := s.texts.Values[s.named(name)-carriedCount].Program.Single()
+		if v.Kind != expression.Nonce && v.Kind != expression.Time {
+			return Violation{Field: field, Text: "must list only times, nonces, and json(body, …) in sorted_sha1, which the sender does not choose"}
+		}
+	}
+	return Violation{}
+}
+
+// Sorts reports whether the signature sorts the secret among other values. The time of a message to
+// sign must then not be the sender's choice.
+func (s *Signer) Sorts() bool { return s.texts.Input != nil && s.texts.Input.Uses("sorted_sha1") }
+
+// NeedsPlaintext reports whether a string contains the plaintext or values of it. Such a message
+// must be decrypted before its signature can be verified.
+func (s *Signer) NeedsPlaintext() bool { return s.texts.has(namePlaintext) }
 
 // NeedsID reports whether a message to sign needs an ID.
 func (s *Signer) NeedsID() bool { return s.needed[id] }
 
-// Sign returns the headers that carry the signature of a message: with a list, the signatures of
-// all keys, and otherwise that of the first key. Keys are []byte for [HMAC] and [SecretDigest],
-// and private keys for the other schemes.
+// ChangesBody reports whether the signature is added to the body.
+func (s *Signer) ChangesBody() bool {
+	return len(s.carriers.at[inForm])+len(s.carriers.at[inMember]) > 0
+}
+
+// A Signed is what to send with a message.
+type Signed struct {
+	Headers, Query []Header
+	// Body is the message's body with what the signature adds to it. It is the message's own body if
+	// it adds nothing.
+	Body []byte
+}
+
+// Sign signs a message: with a list, by all keys, and otherwise by the first key. Keys are []byte
+// for [HMAC], [SecretDigest], and [Computed], and private keys for the other schemes.
 //
-// It fails with a [*ValueError], [ErrKey], or [ErrTooLong].
-func (s *Signer) Sign(random io.Reader, keys []any, m Message) ([]Header, error) {
+// It fails with a [*ValueError], [ErrKey], [ErrTooLong], or [ErrBody].
+func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 	if len(keys) == 0 {
-		return nil, ErrKey
+		return Signed{}, ErrKey
 	}
-	if s.headers.item == nil {
+	if s.carriers.item == nil {
 		keys = keys[:1]
 	}
 	var texts carried
-	if err := s.fill(&m, &texts); err != nil {
-		return nil, err
-	}
-	if s.headers.carries[id] && !isID(texts[id], &s.headers.idChars) {
-		return nil, &ValueError{nameID}
-	}
-	in, err := s.input.signed(&m, &texts)
+	in, err := s.input(random, &m, &texts)
 	if err != nil {
-		return nil, err
+		return Signed{}, err
+	}
+	if s.carriers.carries[id] && !isID(texts[id], &s.carriers.idChars) {
+		return Signed{}, &ValueError{Name: nameID}
 	}
 	signatures := make([][]byte, len(keys))
 	for i, key := range keys {
 		if signatures[i], err = s.scheme.sign(random, key, in); err != nil {
-			return nil, err
+			return Signed{}, err
 		}
 	}
-	return s.headers.write(&texts, signatures), nil
+	out := Signed{Headers: s.carriers.write(inHeader, &texts, signatures), Query: s.carriers.write(inQuery, &texts, signatures)}
+	out.Body, err = s.attach(m.Body, &texts, signatures)
+	return out, err
 }
 
-// fill sets the values that the headers or the input need and that were not read from a header.
-func (s *Signer) fill(m *Message, texts *carried) error {
+// input fills in the values of a message and returns the string to sign.
+func (s *Signer) input(random io.Reader, m *Message, texts *carried) (*signed, error) {
+	if err := s.fill(random, m, texts); err != nil {
+		return nil, err
+	}
+	return s.signed(m, texts)
+}
+
+// signed returns the string to sign, or the payload of claims.
+func (s *Signer) signed(m *Message, texts *carried) (*signed, error) {
+	in := &signed{time: m.Time, keepUnused: m.KeepUnused}
+	var err error
+	if s.texts.Input == nil {
+		in.payload, err = s.payload(m, texts)
+		return in, err
+	}
+	in.bound, err = s.texts.Input.Bind(&source{s, m, texts})
+	return in, err
+}
+
+// A source has the values of a message.
+type source struct {
+	signer *Signer
+	m      *Message
+	texts  *carried
+}
+
+// Value returns the value of a variable.
+func (f *source) Value(v expression.Variable) ([]byte, bool) {
+	switch v.Kind {
+	case expression.Named:
+		text := f.texts[f.signer.named(v.Name)]
+		return text, text != nil
+	case expression.Header:
+		if f.m.Headers == nil {
+			return nil, false
+		}
+		text, ok := f.m.Headers(v.Name)
+		return []byte(text), ok && visible(text)
+	case expression.Context:
+		text, ok := f.m.Values[v.Name]
+		return []byte(text), ok && visible(text)
+	case expression.Time:
+		return v.Layout.Append(nil, f.m.Time), f.m.timeInRange()
+	default:
+		if i := position(v.Name); i >= 0 {
+			return f.texts[i], f.texts[i] != nil
+		}
+		return f.m.context(v.Name)
+	}
+}
+
+// fill sets the values that were not read from the message: the times, the ID, and the named values,
+// each after those that it depends on. It compares computed values with those that were read.
+func (s *Signer) fill(random io.Reader, m *Message, texts *carried) error {
 	for i, name := range carriedNames() {
 		if !s.needed[i] || texts[i] != nil {
 			continue
 		}
 		text, ok := m.text(i)
 		if !ok {
-			return &ValueError{name}
+			return &ValueError{Name: name}
 		}
 		texts[i] = text
+	}
+	for i, v := range s.texts.Values {
+		at := carriedCount + i
+		variable, single := v.Program.Single()
+		switch {
+		case texts[at] != nil && v.carried:
+			continue
+		case single && variable.Kind == expression.Nonce:
+			if random == nil {
+				return &ValueError{Name: v.Name}
+			}
+			texts[at] = make([]byte, variable.Length)
+			if err := symmetric.RandomText(random, texts[at]); err != nil {
+				return err
+			}
+			continue
+		}
+		bound, err := v.Program.Bind(&source{s, m, texts})
+		if err != nil {
+			return err
+		}
+		text := make(appender, 0, bound.Len())
+		if err := bound.Write(&text, nil); err != nil {
+			return err
+		}
+		if texts[at] != nil && subtle.ConstantTimeCompare(texts[at], text) != 1 {
+			return invalid("The value of ${%s} in the message differs from the one that was computed.", v.Name)
+		}
+		texts[at] = text
 	}
 	return nil
 }
 
-// Verify verifies the signature of a message under any of the keys: []byte for [HMAC] and
-// [SecretDigest], and public keys for the other schemes. Header returns the value of a header by
-// its lowercase name. The time in a header is compared with the message's time.
+// Verify verifies the signature of a message under any of the keys: []byte for [HMAC],
+// [SecretDigest], and [Computed], and public keys for the other schemes. Header returns the value of
+// a header by its lowercase name. The time in the message is compared with the message's time.
 //
 // Verify fails with [ErrKey] if any key does not fit the scheme, with a [*ValueError] if the
 // context lacks a value, and otherwise with [ErrInvalid].
 func (s *Signer) Verify(keys []any, m Message, header func(name string) (string, bool)) (Verified, error) {
-	if err := s.check(keys, &m); err != nil {
+	if err := s.precheck(keys, &m); err != nil {
 		return Verified{}, err
 	}
-	texts, signatures, err := s.headers.read(header)
+	m.Headers = header
+	placed, err := s.detach(&m)
 	if err != nil {
 		return Verified{}, err
 	}
-	if s.input.has(nameID) && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
-		return Verified{}, invalid("The ID in the header differs from the ID in the call's context.")
-	}
-	sent, err := texts.time(m.Time, s.tolerance)
+	texts, signatures, err := s.carriers.read(func(at place, name string) (string, bool) {
+		if at == inHeader {
+			return header(name)
+		}
+		return placed.value(at, name)
+	})
 	if err != nil {
 		return Verified{}, err
 	}
-	if err := s.fill(&m, &texts); err != nil {
-		return Verified{}, invalid("The message has %s.", err)
-	}
-	in, err := s.input.signed(&m, &texts)
+	given, err := s.readClaims(signatures, &texts)
 	if err != nil {
-		return Verified{}, invalid("The signed string cannot be assembled: %s.", err)
+		return Verified{}, err
+	}
+	if s.texts.covers(nameID) && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
+		return Verified{}, invalid("The ID in the message differs from the ID in the call's context.")
+	}
+	sent, err := s.time(&texts, m.Time)
+	if err != nil {
+		return Verified{}, err
+	}
+	if !sent.IsZero() {
+		m.Time = sent
+	}
+	in, err := s.received(&m, &texts, given)
+	if err != nil {
+		return Verified{}, err
 	}
 	for i, key := range keys {
 		if s.scheme.verify(key, in, signatures) {
@@ -265,17 +472,34 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 	return Verified{}, invalid("The signature does not match: the key, the signed string, or the algorithm differs.")
 }
 
+// received returns the string that a received message should have signed.
+func (s *Signer) received(m *Message, texts *carried, given *claims) (*signed, error) {
+	err := s.fill(nil, m, texts)
+	if wrong, ok := errors.AsType[*InvalidError](err); ok {
+		return nil, wrong
+	}
+	if err != nil {
+		return nil, invalid("The message has %s.", err)
+	}
+	if given != nil {
+		return s.compareClaims(m, texts, given)
+	}
+	in, err := s.signed(m, texts)
+	if err != nil {
+		return nil, invalid("The signed string cannot be assembled: %s.", err)
+	}
+	return in, nil
+}
+
 // Hidden replaces secrets in a [Signer.SignedString].
 const Hidden = "‹secret›"
 
 // SignedString returns the signed string of a message; for a JWS, its signing input. Secrets,
-// with the functions on them, are replaced by [Hidden]. It fails like Sign does.
+// with the functions on them, are replaced by [Hidden]. For [Computed], it is what the MAC or the
+// digest is of. It fails like Sign does. A nonce differs from that of any signature.
 func (s *Signer) SignedString(m Message) ([]byte, error) {
 	var texts carried
-	if err := s.fill(&m, &texts); err != nil {
-		return nil, err
-	}
-	in, err := s.input.signed(&m, &texts)
+	in, err := s.input(rand.Reader, &m, &texts)
 	if err != nil {
 		return nil, err
 	}
@@ -288,8 +512,8 @@ func (s *Signer) SignedString(m Message) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// check checks the preconditions of a verification that do not depend on the message.
-func (s *Signer) check(keys []any, m *Message) error {
+// precheck checks the preconditions of a verification that do not depend on the message.
+func (s *Signer) precheck(keys []any, m *Message) error {
 	if len(keys) == 0 {
 		return ErrKey
 	}
@@ -299,31 +523,57 @@ func (s *Signer) check(keys []any, m *Message) error {
 		}
 	}
 	for i, name := range carriedNames() {
-		if !s.needed[i] || s.headers.carries[i] {
+		if !s.needed[i] || s.carriers.carries[i] || s.claims(i) {
 			continue
 		}
 		if _, ok := m.text(i); !ok {
-			return &ValueError{name}
+			return &ValueError{Name: name}
 		}
 	}
-	for _, p := range s.input.placeholders {
-		if _, ok := m.context(p.name); !ok || p.lookup != nil && !m.PlaintextKnown {
-			return &ValueError{p.name}
+	for i, v := range s.texts.Values {
+		variable, ok := v.Program.Single()
+		if ok && variable.Kind == expression.Context && !s.carriers.carries[carriedCount+i] && !s.claims(carriedCount+i) {
+			if _, known := m.Values[variable.Name]; !known {
+				return &ValueError{Name: variable.String()}
+			}
+		}
+	}
+	for _, p := range s.texts.all() {
+		for _, v := range p.Variables() {
+			if v.Kind != expression.Plain {
+				continue
+			}
+			if _, ok := m.context(v.Name); !ok {
+				return &ValueError{Name: v.Name}
+			}
 		}
 	}
 	return nil
 }
 
-// verified returns the facts that a signature covers. Anyone could have changed a header value
-// that is not in the input.
+// verified returns the facts that a signature covers. Anyone could have changed a value in the
+// message that is not in the signed string.
 func (s *Signer) verified(key int, sent time.Time, texts *carried) Verified {
 	v := Verified{Key: key}
-	if s.headers.carries[id] && s.input.has(nameID) {
+	if texts[id] != nil && s.texts.covers(nameID) {
 		v.ID = string(texts[id])
 	}
 	for i, name := range carriedNames()[:id] {
-		if s.headers.carries[i] && s.input.has(name) {
+		if (s.carriers.carries[i] || s.claims(i)) && s.texts.covers(name) {
 			v.Time = sent
+		}
+	}
+	for i, value := range s.texts.Values {
+		variable, _ := value.Program.Single()
+		at := carriedCount + i
+		if !s.carriers.carries[at] && !s.claims(at) || !s.texts.coversValue(value.Name) {
+			continue
+		}
+		switch {
+		case variable.Kind == expression.Time:
+			v.Time = sent
+		case variable.Kind == expression.Nonce && v.ID == "":
+			v.ID = string(texts[at])
 		}
 	}
 	return v

@@ -174,12 +174,12 @@ func compile(t testing.TB, c signature.Config) *signature.Signer {
 // sign returns the headers of a signature by name.
 func sign(t testing.TB, s *signature.Signer, private []any, m signature.Message) map[string]string {
 	t.Helper()
-	headers, err := s.Sign(rand.Reader, private, m)
+	sent, err := s.Sign(rand.Reader, private, m)
 	if err != nil {
 		t.Fatalf("Sign: %v", err)
 	}
 	made := map[string]string{}
-	for _, h := range headers {
+	for _, h := range sent.Headers {
 		made[h.Name] = h.Value
 	}
 	return made

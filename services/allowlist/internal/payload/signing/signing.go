@@ -11,11 +11,12 @@ import (
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
-
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/violation"
 )
 
 // idBytes is the number of random bytes of an ID.
@@ -32,6 +33,8 @@ type Signer struct {
 	Keys     []*message.Source
 	Shared   bool // the keys are bytes, not pairs
 	List     bool // all keys sign
+	// BeforeEncryption says that the plaintext is signed.
+	BeforeEncryption bool
 }
 
 // Needs returns the keys that are needed to sign and to verify.
@@ -110,10 +113,14 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 		}
 		signed.ID = base64.RawURLEncoding.EncodeToString(id)
 	}
-	headers, err := compiled.Sign(m.Random, all, signed)
+	if !m.Context.Time.IsZero() && compiled.Sorts() {
+		return fault.Fields(fault.Violation{Field: "context.time", Description: "must be unset: the signature sorts it beside the secret"})
+	}
+	sent, err := compiled.Sign(m.Random, all, signed)
 	if err != nil {
 		return s.refused(err)
 	}
+	out.Body = sent.Body
 	if m.Trace != nil {
 		text, err := compiled.SignedString(signed)
 		if err != nil {
@@ -121,9 +128,13 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 		}
 		m.Trace("sign", SignedString, text)
 	}
-	for _, h := range headers {
+	for _, h := range sent.Headers {
 		out.Headers = append(out.Headers, message.Header(h))
 		m.Traced("sign", "signature header", []byte(h.Value))
+	}
+	for _, q := range sent.Query {
+		out.Query = append(out.Query, message.Header(q))
+		m.Traced("sign", "signature query parameter", []byte(q.Value))
 	}
 	out.ID, out.Time = signed.ID, signed.Time
 	return nil
@@ -138,7 +149,11 @@ func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool)
 	return signature.Message{
 		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
 		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
-		ContentType: m.ContentType, KeepUnused: m.CacheFor(),
+		ContentType: m.ContentType, KeepUnused: m.CacheFor(), Values: m.Context.Values,
+		Headers: func(name string) (string, bool) {
+			value, ok := m.Context.Headers[name]
+			return value, ok
+		},
 	}
 }
 
@@ -148,19 +163,44 @@ func (s *Signer) refused(err error) error {
 		if path, ofBody := strings.CutPrefix(wanting.Name, "json:"); ofBody {
 			return message.NotEncryptable("a signed value is missing", path)
 		}
-		return fault.Fields(fault.Violation{Field: "context." + wanting.Name, Description: "is required: the signature covers it"})
+		return lacking(wanting.Name)
 	}
 	switch {
 	case errors.Is(err, signature.ErrKey):
 		return s.Keys[0].Unusable(err)
 	case errors.Is(err, signature.ErrTooLong):
-		return message.NotEncryptable("the string to sign is longer than 64 MiB", "")
+		return message.NotEncryptable("the string to sign is too long, or takes too much work", "")
+	case errors.Is(err, signature.ErrBody):
+		return message.NotEncryptable("the body is not what the signature is added to, or has a member or a field of its name already", "")
 	}
 	return err
 }
 
-// Verify checks the signature of a received message, whose plaintext is given if known.
-func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *message.Output) error {
+// lacking returns the error for a message that lacks a value, or whose value a function cannot use.
+func lacking(name string) error {
+	for call, field := range map[string]string{"context": "values", "header": "headers"} {
+		if quoted, ok := strings.CutPrefix(name, call+"('"); ok {
+			field = violation.Entry("context."+field, strings.TrimSuffix(quoted, "')"))
+			return fault.Field(field, "is required: the signature covers it")
+		}
+	}
+	if expression.IsFunction(name) {
+		return message.NotEncryptable("a signed value does not suit the function "+name, "")
+	}
+	return fault.Field("context."+name, "is required: the signature covers it")
+}
+
+// Strip returns a received body without what the signature added to it.
+func (s *Signer) Strip(body []byte) ([]byte, error) {
+	rest, err := s.Compiled.Strip(body)
+	if wrong, ok := errors.AsType[*signature.InvalidError](err); ok {
+		return nil, message.BadSignature(wrong.Cause)
+	}
+	return rest, err
+}
+
+// Verify checks the signature of a received body, whose plaintext is given if known.
+func (s *Signer) Verify(m *message.Message, body, plaintext []byte, known bool, out *message.Output) error {
 	all, of, err := message.Usable(m, s.Keys, func(v message.Candidate) (any, error) {
 		key, _, err := s.key(m, v, false)
 		return key, err
@@ -168,11 +208,11 @@ func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *m
 	if err != nil {
 		return err
 	}
-	verified, err := s.Compiled.Verify(all, s.message(m, m.Body, plaintext, known), func(name string) (string, bool) {
+	verified, err := s.Compiled.Verify(all, s.message(m, body, plaintext, known), func(name string) (string, bool) {
 		value, ok := m.Headers[name]
 		return value, ok
 	})
-	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && strings.HasPrefix(wanting.Name, "json:") {
+	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && (wanting.Name == "plaintext" || strings.HasPrefix(wanting.Name, "json:")) {
 		return message.BadSignature("A value of the plaintext is signed, but the plaintext is not known.")
 	}
 	wrong, _ := errors.AsType[*signature.InvalidError](err)
@@ -180,7 +220,7 @@ func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *m
 	case wrong != nil:
 		return message.BadSignature(wrong.Cause)
 	case errors.Is(err, signature.ErrTooLong):
-		return message.BadSignature("The signed string is longer than 64 MiB.")
+		return message.BadSignature("The signed string is too long, or takes too much work.")
 	case err != nil:
 		return s.refused(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
+	"net/url"
 )
 
 // An Encoding is a way to write bytes as text.
@@ -25,6 +26,8 @@ const (
 	// Base64MIME is base64 with padding in lines of 76 characters, separated by CR LF (RFC 2045
 	// section 6.8).
 	Base64MIME
+	// Base64Percent is base64 with padding, percent-encoded (RFC 3986).
+	Base64Percent
 )
 
 const (
@@ -44,7 +47,7 @@ type Codec struct {
 // NewCodec returns the codec of an encoding.
 func NewCodec(e Encoding) Codec {
 	switch e {
-	case Base64, Base64MIME:
+	case Base64, Base64MIME, Base64Percent:
 		return Codec{e, base64.StdEncoding, base64.StdEncoding.Strict(), base64.RawStdEncoding.Strict()}
 	case Base64URL:
 		return Codec{e, base64.RawURLEncoding, base64.URLEncoding.Strict(), base64.RawURLEncoding.Strict()}
@@ -62,6 +65,8 @@ func (c Codec) EncodedLen(n int) int {
 		return hex.EncodedLen(n)
 	case Base64MIME:
 		return c.write.EncodedLen(n) + max(0, n-1)/lineBytes*len(lineEnd)
+	case Base64Percent:
+		return 3 * c.write.EncodedLen(n) //nolint:mnd // at most three characters for one
 	default:
 		return c.write.EncodedLen(n)
 	}
@@ -69,7 +74,7 @@ func (c Codec) EncodedLen(n int) int {
 
 // FixedLen reports whether all accepted encodings of n bytes are as long as the one that the
 // codec writes, except for padding.
-func (c Codec) FixedLen() bool { return c.encoding != Base64MIME }
+func (c Codec) FixedLen() bool { return c.encoding != Base64MIME && c.encoding != Base64Percent }
 
 // AppendEncoded appends the text for b.
 func (c Codec) AppendEncoded(dst, b []byte) []byte {
@@ -93,6 +98,8 @@ func (c Codec) AppendEncoded(dst, b []byte) []byte {
 			b = b[lineBytes:]
 		}
 		return c.write.AppendEncode(dst, b)
+	case Base64Percent:
+		return append(dst, url.QueryEscape(c.write.EncodeToString(b))...)
 	default:
 		return c.write.AppendEncode(dst, b)
 	}
@@ -125,6 +132,12 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 	case Hex, HexUpper:
 		dst, err := hex.AppendDecode(dst, text)
 		return dst, err == nil
+	case Base64Percent:
+		decoded, err := url.PathUnescape(string(text)) // keeps a plus sign
+		if err != nil {
+			return dst, false
+		}
+		text = []byte(decoded)
 	}
 	// The library skips line ends, which the other encodings do not allow.
 	ends := bytes.Count(text, []byte{'\n'}) + bytes.Count(text, []byte{'\r'})
@@ -163,6 +176,8 @@ func (c Codec) Chars() Charset {
 		return Chars(digits + letters + "-_=")
 	case Base64MIME:
 		return Chars(digits + letters + "+/=" + lineEnd)
+	case Base64Percent:
+		return Chars(digits + letters + "+/=%")
 	default:
 		return Chars(digits + letters + "+/=")
 	}

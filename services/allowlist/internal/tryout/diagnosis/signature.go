@@ -30,13 +30,19 @@ const toleranceField = ".signing.tolerance"
 func signatureVariants(path string, profile *allowlistv1.Profile, body []byte, headers map[string]string) iter.Seq[variant] {
 	base := proto.CloneOf(profile)
 	s := base.GetSigning()
-	if s.GetInput() == "" {
+	template := s.GetInputExpression() == "" && len(s.GetClaims()) == 0
+	if s.GetInput() == "" && template {
 		s.Input = bodyInput
 	}
 	c := &collector{path: path, profile: base, described: describe.Of(path, base)}
 	c.signedHeaders(headers)
 	c.signingKeys()
 	c.signingEncoding()
+	if !template {
+		c.times()
+		c.hashes()
+		return combined(base, body, c.all)
+	}
 	c.lineEnds()
 	if !encrypts(base) || !strings.Contains(s.GetInput(), "${plaintext") && !strings.Contains(s.GetInput(), "${json:") {
 		c.forms(body)
@@ -89,7 +95,7 @@ func (c *collector) signingKeys() {
 // signingEncoding adds the other encodings of the signature. Uppercase and padding do not
 // matter.
 func (c *collector) signingEncoding() {
-	if c.profile.GetSigning().GetJws() != nil {
+	if c.profile.GetSigning().GetJws() != nil || c.profile.GetSigning().GetComputed() != nil {
 		return
 	}
 	configured := cmp.Or(c.profile.GetSigning().GetEncoding(), allowlistv1.Encoding_ENCODING_HEX)

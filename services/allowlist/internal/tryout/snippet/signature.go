@@ -9,6 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // signingKey is the field of the signing key, and its name in programs.
@@ -22,6 +23,10 @@ func (p *program) verifySignature() error {
 	s := p.Profile.Signing
 	if s == nil {
 		return nil
+	}
+	if s.InputExpression != "" || s.Encoding == template.Base64Percent ||
+		len(s.Values)+len(s.Claims)+len(s.QueryParameters)+len(s.FormFields)+len(s.BodyMembers) > 0 {
+		return errBeyond
 	}
 	p.say("The signature of the message.")
 	p.signatureHeaders(s)

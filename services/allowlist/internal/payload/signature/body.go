@@ -1,0 +1,125 @@
+package signature
+
+import (
+	"errors"
+	"net/url"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+)
+
+// ErrBody means that a body has no place for the strings that the signature adds to it: it is not a
+// JSON object, or it has a member or a field of that name already.
+var ErrBody = errors.New("the body has no place for the signature")
+
+// placed holds the strings of a received message at the places that are not headers.
+type placed struct {
+	names, values [placeCount][]string
+}
+
+// value returns the string at a place.
+func (p *placed) value(at place, name string) (string, bool) {
+	for i, known := range p.names[at] {
+		if known == name {
+			return p.values[at][i], true
+		}
+	}
+	return "", false
+}
+
+// detach removes from a message the strings that the signature added to its query and its body.
+func (s *Signer) detach(m *Message) (*placed, error) {
+	p := new(placed)
+	for at := inQuery; at < placeCount; at++ {
+		p.names[at] = s.carriers.at[at]
+	}
+	var ok bool
+	if m.Query, p.values[inQuery], ok = cutPairs(m.Query, p.names[inQuery]); !ok {
+		return nil, invalid("The query lacks a parameter of the signature, or has it twice.")
+	}
+	body, values, ok := s.cut(m.Body, p)
+	if !ok {
+		return nil, invalid("The body lacks a field or a member of the signature, or has it twice.")
+	}
+	p.values[inForm], p.values[inMember] = values[inForm], values[inMember]
+	m.Body = body
+	return p, nil
+}
+
+// cut removes from a body what the signature added to it.
+func (s *Signer) cut(body []byte, p *placed) (rest []byte, values [placeCount][]string, ok bool) {
+	switch {
+	case len(p.names[inForm]) > 0:
+		var text string
+		text, values[inForm], ok = cutPairs(string(body), p.names[inForm])
+		return []byte(text), values, ok
+	case len(p.names[inMember]) > 0:
+		rest, values[inMember], ok = jsonbytes.Remove(body, p.names[inMember])
+		return rest, values, ok
+	default:
+		return body, values, true
+	}
+}
+
+// Strip returns a received body without what the signature added to it. It fails with an
+// [*InvalidError] if the body lacks it.
+func (s *Signer) Strip(body []byte) ([]byte, error) {
+	m := Message{Body: body}
+	p := &placed{}
+	p.names[inForm], p.names[inMember] = s.carriers.at[inForm], s.carriers.at[inMember]
+	rest, _, ok := s.cut(m.Body, p)
+	if !ok {
+		return nil, invalid("The body lacks a field or a member of the signature, or has it twice.")
+	}
+	return rest, nil
+}
+
+// attach adds the strings of the signature to a body. The result shares no memory with the body, if
+// anything is added.
+func (s *Signer) attach(body []byte, texts *carried, signatures [][]byte) ([]byte, error) {
+	if !s.ChangesBody() {
+		return body, nil
+	}
+	if fields := s.carriers.write(inForm, texts, signatures); len(fields) > 0 {
+		if !s.absent(body, inForm) {
+			return nil, ErrBody
+		}
+		out := append(make([]byte, 0, len(body)+512), body...)
+		for _, f := range fields {
+			if len(out) > 0 {
+				out = append(out, '&')
+			}
+			out = append(append(append(out, url.QueryEscape(f.Name)...), '='), url.QueryEscape(f.Value)...)
+		}
+		return out, nil
+	}
+	members := s.carriers.write(inMember, texts, signatures)
+	if len(members) == 0 {
+		return body, nil
+	}
+	if !s.absent(body, inMember) {
+		return nil, ErrBody
+	}
+	values := make([][]byte, len(members))
+	for i, m := range members {
+		values[i] = []byte(m.Value)
+	}
+	out, _, err := s.insertion.Insert(body, values)
+	if err != nil {
+		return nil, ErrBody
+	}
+	return out, nil
+}
+
+// absent reports whether a body has none of the strings that the signature adds.
+func (s *Signer) absent(body []byte, at place) bool {
+	for _, name := range s.carriers.at[at] {
+		if at == inForm {
+			if rest, _, _ := cutPairs(string(body), []string{name}); rest != string(body) {
+				return false
+			}
+		} else if jsonbytes.Has(body, name) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,140 @@
+package signature
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/base64"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+)
+
+// claims are the claims of a received JWS.
+type claims struct {
+	payload []byte
+	// texts are the characters of the members, by name.
+	texts map[string][]byte
+}
+
+// numeric reports whether a claim is a number: the time in seconds or milliseconds.
+func numeric(claim Value) bool {
+	i := claim.position()
+	return i == timestamp || i == timestampMS
+}
+
+// payload returns the claims of a message as a JSON object.
+func (s *Signer) payload(m *Message, texts *carried) ([]byte, error) {
+	out := []byte{'{'}
+	for i, claim := range s.texts.Claims {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		text, err := s.claim(claim, m, texts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, '"'), claim.Name...), '"', ':')
+		if numeric(claim) {
+			out = append(out, text...)
+			continue
+		}
+		out = append(out, '"')
+		start := len(out)
+		var ok bool
+		if out, ok = jsonbytes.EscapeTail(append(out, text...), start); !ok {
+			return nil, &ValueError{Name: claim.Name}
+		}
+		out = append(out, '"')
+	}
+	return append(out, '}'), nil
+}
+
+// claim returns the value of a claim.
+func (s *Signer) claim(claim Value, m *Message, texts *carried) ([]byte, error) {
+	bound, err := claim.Program.Bind(&source{s, m, texts})
+	if err != nil {
+		return nil, err
+	}
+	text := make(appender, 0, bound.Len())
+	err = bound.Write(&text, nil)
+	return text, err
+}
+
+// readClaims reads the claims of a compact JWS, whose signature is verified later, and the values
+// that they carry. It returns nothing if there are none to read.
+func (s *Signer) readClaims(signatures [][]byte, texts *carried) (*claims, error) {
+	if len(s.texts.Claims) == 0 {
+		return nil, nil
+	}
+	const parts = 3
+	split := bytes.Split(signatures[0], []byte{'.'})
+	if len(split) != parts {
+		return nil, invalid("The JWS has no payload.")
+	}
+	payload, err := base64.RawURLEncoding.Strict().AppendDecode(nil, split[1])
+	c := &claims{payload: payload, texts: make(map[string][]byte)}
+	if err != nil || !c.parse() {
+		return nil, invalid("The payload of the JWS is not a JSON object with one value for each name.")
+	}
+	for _, claim := range s.texts.Claims {
+		text, ok := c.texts[claim.Name]
+		if !ok {
+			return nil, invalid("The payload of the JWS lacks the claim %s.", claim.Name)
+		}
+		at := s.claimed(claim)
+		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].carried {
+			continue
+		}
+		if texts[at] != nil && !bytes.Equal(texts[at], text) {
+			return nil, invalid("The claim %s differs from the value elsewhere in the message.", claim.Name)
+		}
+		texts[at] = present(text)
+	}
+	if s.carriesID() && !isID(texts[id], &s.carriers.idChars) {
+		return nil, invalid("The ID in the claims is empty or contains characters that are not allowed in an ID.")
+	}
+	return c, nil
+}
+
+// parse reads the members of the payload. A name that occurs twice is refused.
+func (c *claims) parse() bool {
+	s := jsonbytes.Scan(c.payload)
+	return utf8.Valid(c.payload) && s.Peek() == '{' && s.Object(func(raw []byte) bool {
+		name, ok := jsonbytes.Unquote(raw)
+		if !ok || c.texts[string(name)] != nil {
+			return false
+		}
+		value, ok := s.Raw()
+		if !ok {
+			return false
+		}
+		text, ok := jsonbytes.Text(value)
+		c.texts[string(name)] = present(text)
+		return ok
+	}) && s.End()
+}
+
+// compareClaims computes the claims again. The string to sign is the payload as it was received,
+// which may have other claims too.
+func (s *Signer) compareClaims(m *Message, texts *carried, given *claims) (*signed, error) {
+	for _, claim := range s.texts.Claims {
+		want, err := s.claim(claim, m, texts)
+		if err != nil {
+			return nil, invalid("The claim %s cannot be computed: %s.", claim.Name, err)
+		}
+		if subtle.ConstantTimeCompare(want, given.texts[claim.Name]) != 1 {
+			return nil, invalid("The claim %s differs from the one that was computed.", claim.Name)
+		}
+	}
+	return &signed{payload: given.payload, time: m.Time, keepUnused: m.KeepUnused}, nil
+}
+
+// carriesID reports whether a claim carries the ID.
+func (s *Signer) carriesID() bool {
+	return slices.ContainsFunc(s.texts.Claims, func(claim Value) bool {
+		v, ok := claim.Program.Single()
+		return ok && v.Kind == expression.Plain && v.Name == nameID
+	})
+}
