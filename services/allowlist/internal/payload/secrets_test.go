@@ -105,7 +105,11 @@ func (s safe) opens(t testing.TB, p *payload.Pipeline, sent payload.Output, body
 // acknowledged parses a configuration with all its unsafe choices acknowledged.
 func acknowledged(t testing.TB, text string) (*payload.Config, error) {
 	t.Helper()
-	pb := message(t, text)
+	return acknowledgedMessage(message(t, text))
+}
+
+// acknowledgedMessage compiles a configuration whose unsafe choices are acknowledged.
+func acknowledgedMessage(pb *allowlistv1.Encryption) (*payload.Config, error) {
 	for _, profile := range []*allowlistv1.Profile{pb.GetRequest(), pb.GetResponse()} {
 		if profile == nil || len(profile.GetAllowLegacy()) > 0 {
 			continue
