@@ -5328,7 +5328,8 @@ func (*Part_Literal) isPart_Piece() {}
 // the key: allowed in the input of `computed`, and refused elsewhere. The functions are:
 //
 //	a + b                    concatenation; bytes if one of them is, secret if one of them is
-//	hex, base64, base64url   encodings of strings and bytes
+//	hex, hex_upper, base64, base64url
+//	                         encodings of strings and bytes
 //	percent(s), percent(m)   percent-encoding (RFC 3986) of a string, or of all names and values
 //	form_encode              the same by the rules of forms: a blank as `+`
 //	unhex(s), unbase64(s)    decoding; base64 in both alphabets, with or without padding
@@ -5344,7 +5345,8 @@ func (*Part_Literal) isPart_Piece() {}
 //	derive_3des(key, x)      the first 24 bytes of the key encrypt x, padded with zeros, with Triple
 //	                         DES in CBC mode with an IV of zeros; a secret (Redsys)
 //	sorted_sha1(list, key)   SHA-1 of the concatenation of the list and the key in order (WeCom,
-//	                         DingTalk); the list has only `timestamp`, `nonce`, and the body's values
+//	                         DingTalk); the list has only times, nonces, and values of the encrypted body
+//	between(x, 'a', 'b')     what stands between two fixed strings, such as the tags of XML
 //	json(x, '$.path')        a value of a JSON document: the characters of a string, or the JSON text
 //	members(x, '$.path')     the members of an object, as a map
 //	form(x)                  the pairs of a form body or of a query, decoded, as a map
@@ -5355,13 +5357,15 @@ func (*Part_Literal) isPart_Piece() {}
 //	join(map, equals, separator)
 //	                         all pairs, sorted by name
 //	keys(map), values(map)   in the order of the names
+//	get(map, 'name')         the value of a name
 //	select(map, names), omit(map, names), without_empty(map)
 //	first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
 //	header('name')           a header of the received message, or of `context.headers`; the values of
 //	                         a repeated header are joined
 //	context('name')          a string of the call: `context.values`
 //	time('layout', '+07:00') the time in a layout of package time of Go, such as
-//	                         `2006-01-02T15:04:05-07:00`, and an offset from UTC
+//	                         `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
+//	                         `milliseconds`, and an offset from UTC
 //	nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
 //
 // # Verification

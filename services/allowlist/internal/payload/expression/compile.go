@@ -115,9 +115,15 @@ func (c *checker) fail(e ast.Expr, violation string) *node {
 	return &node{}
 }
 
+// position returns the position of an expression; that of a call is the parenthesis in the syntax
+// tree, and the name here.
 func (c *checker) position(e ast.Expr) position {
 	at := c.tree.SourceInfo().GetStartLocation(e.ID())
-	return position{max(at.Line(), 1), max(at.Column()+1, 1)}
+	column := at.Column() + 1
+	if e.Kind() == ast.CallKind && !e.AsCall().IsMemberFunction() && !strings.HasPrefix(e.AsCall().FunctionName(), "_") {
+		column -= len(e.AsCall().FunctionName())
+	}
+	return position{max(at.Line(), 1), max(column, 1)}
 }
 
 const onlyThese = "must consist of variables, strings, lists of strings, +, and calls of functions"

@@ -56,6 +56,7 @@ var table = sync.OnceValue(func() map[string]function {
 		"unhex":          {forms: []string{"s>b"}, build: whole(decoded(fromHex))},
 		"unbase64":       {forms: []string{"s>b"}, build: whole(decoded(fromBase64))},
 		"slice":          {forms: []string{"tnn>t"}, build: whole(slice)},
+		"between":        {forms: []string{"tcc>s"}, build: whole(between)},
 		"json":           {forms: []string{"tc>s"}, build: buildJSON},
 		"members":        {forms: []string{"tc>m"}, build: buildMembers},
 		"form":           {forms: []string{"t>m"}, build: whole(form)},
@@ -171,8 +172,8 @@ func buildMembers(n *node) string {
 // buildFirst allows values that a message may lack: a function that fails for another reason must
 // not be taken for one.
 func buildFirst(n *node) string {
-	if !slices.Contains([]string{"json", "get", "header", "context", nameFirst}, n.args[0].name) {
-		return "must have json, get, header, or context as the first argument of first"
+	if !slices.Contains([]string{"json", "get", "between", "header", "context", nameFirst}, n.args[0].name) {
+		return "must have json, get, between, header, or context as the first argument of first"
 	}
 	return whole(first)(n)
 }

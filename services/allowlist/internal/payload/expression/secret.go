@@ -18,6 +18,8 @@ func checkSecret(root *node) string {
 		case violation != "":
 		case n.op == opStream && n.stream.hash != 0 && n.args[0].typ == Secret && !varies(n.args[0]):
 			violation = "must have a value of the message beside the secret in a digest, at " + n.at.String()
+		case n.name == "slice" && n.secret && truncates(n.args[1].number, n.args[2].number):
+			violation = "must keep at least 16 characters or bytes of a MAC or a digest, at " + n.at.String()
 		case n.op == opKeyed && n.keyed.sorts:
 			violation = checkSorted(n)
 			sent = append(sent, n)
@@ -38,6 +40,10 @@ func checkSecret(root *node) string {
 	}
 	return violation
 }
+
+// truncates reports whether the positions of a slice are too close to each other. If one counts from
+// the end, the length is checked when a message is signed.
+func truncates(from, to int64) bool { return (from < 0) == (to < 0) && to-from < minTruncated }
 
 // each visits all nodes, arguments first.
 func (n *node) each(visit func(*node)) {
@@ -60,13 +66,13 @@ func checkSorted(n *node) string {
 		return "must have secret itself as the second argument of sorted_sha1"
 	}
 	chosen := n.args[0].op != opList || slices.ContainsFunc(n.args[0].args, func(arg *node) bool {
-		ofBody := arg.name == "json" && arg.args[0].op == opVariable && arg.args[0].leaf == Variable{Name: "body"}
+		ofBody := (arg.name == "json" || arg.name == "between") && arg.args[0].op == opVariable && arg.args[0].leaf == Variable{Name: "body"}
 		ofTime := arg.op == opVariable && strings.HasPrefix(arg.leaf.Name, "timestamp")
 		ofUs := arg.op == opVariable && arg.leaf.Kind == Named
 		return !ofBody && !ofTime && !ofUs
 	})
 	if chosen {
-		return "must list only times, values, and json(body, …) in sorted_sha1, which the sender does not choose"
+		return "must list only times, values, and json(body, …) or between(body, …) in sorted_sha1, which the sender does not choose"
 	}
 	return ""
 }

@@ -54,6 +54,10 @@ func fromBase64(text []byte) ([]byte, bool) {
 	return out, err == nil && !bytes.ContainsAny(text, "\r\n")
 }
 
+// minTruncated is the least number of bytes or characters of a truncated MAC or digest: 64 bits in
+// hexadecimal.
+const minTruncated = 16
+
 // slice takes a part of a string or of bytes. Positions beyond the ends are the ends.
 func slice(c *call) (value, error) {
 	text, err := c.text(0)
@@ -68,10 +72,25 @@ func slice(c *call) (value, error) {
 	}
 	from, to := place(c.args[1].number), place(c.args[2].number)
 	out := text[from:max(from, to)]
-	if c.typ == String && !utf8.Valid(out) {
+	if c.typ == String && !utf8.Valid(out) || c.secret && len(out) < minTruncated {
 		return value{}, c.unusable()
 	}
 	return value{text: present(out)}, nil
+}
+
+// between returns what stands between the first occurrence of a string and that of another one
+// behind it.
+func between(c *call) (value, error) {
+	text, err := c.text(0)
+	if err != nil {
+		return value{}, err
+	}
+	_, rest, ok := bytes.Cut(text, c.args[1].literal)
+	found, _, closed := bytes.Cut(rest, c.args[2].literal)
+	if !ok || !closed || !utf8.Valid(found) {
+		return value{}, c.unusable()
+	}
+	return value{text: present(found)}, nil
 }
 
 // present makes an empty text different from a missing one.
