@@ -501,6 +501,7 @@ type Reference struct {
 	Uid           string                 `protobuf:"bytes,11,opt,name=uid,proto3" json:"uid,omitempty"`
 	VersionUid    string                 `protobuf:"bytes,12,opt,name=version_uid,json=versionUid,proto3" json:"version_uid,omitempty"`
 	Missing       bool                   `protobuf:"varint,13,opt,name=missing,proto3" json:"missing,omitempty"`
+	Issue         bool                   `protobuf:"varint,14,opt,name=issue,proto3" json:"issue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -622,6 +623,13 @@ func (x *Reference) GetVersionUid() string {
 func (x *Reference) GetMissing() bool {
 	if x != nil {
 		return x.Missing
+	}
+	return false
+}
+
+func (x *Reference) GetIssue() bool {
+	if x != nil {
+		return x.Issue
 	}
 	return false
 }
@@ -1292,7 +1300,7 @@ const file_records_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12G\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2'.keyward.allowlist.stored.v1.CredentialR\n" +
-	"credential\"\xd2\x02\n" +
+	"credential\"\xe8\x02\n" +
 	"\tReference\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x12\n" +
@@ -1308,7 +1316,8 @@ const file_records_proto_rawDesc = "" +
 	"\x03uid\x18\v \x01(\tR\x03uid\x12\x1f\n" +
 	"\vversion_uid\x18\f \x01(\tR\n" +
 	"versionUid\x12\x18\n" +
-	"\amissing\x18\r \x01(\bR\amissing\"~\n" +
+	"\amissing\x18\r \x01(\bR\amissing\x12\x14\n" +
+	"\x05issue\x18\x0e \x01(\bR\x05issue\"~\n" +
 	"\fVerification\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x12\n" +

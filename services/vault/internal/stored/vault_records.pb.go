@@ -312,15 +312,17 @@ type Secret struct {
 	Rewrites  []*Rewrite     `protobuf:"bytes,17,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
 	Destroyed []*Span        `protobuf:"bytes,18,rep,name=destroyed,proto3" json:"destroyed,omitempty"`
 	// Those of the current version.
-	AllowedHosts []string          `protobuf:"bytes,19,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
-	Ports        bool              `protobuf:"varint,20,opt,name=ports,proto3" json:"ports,omitempty"`
-	UsedPorts    []string          `protobuf:"bytes,21,rep,name=used_ports,json=usedPorts,proto3" json:"used_ports,omitempty"`
-	Shared       bool              `protobuf:"varint,22,opt,name=shared,proto3" json:"shared,omitempty"`
-	Public       bool              `protobuf:"varint,23,opt,name=public,proto3" json:"public,omitempty"`
-	Kind         uint32            `protobuf:"varint,24,opt,name=kind,proto3" json:"kind,omitempty"`
-	EarlierUse   EarlierUse        `protobuf:"varint,25,opt,name=earlier_use,json=earlierUse,proto3,enum=keyward.vault.stored.v1.EarlierUse" json:"earlier_use,omitempty"`
-	Description  string            `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
-	Labels       map[string]string `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	AllowedHosts []string   `protobuf:"bytes,19,rep,name=allowed_hosts,json=allowedHosts,proto3" json:"allowed_hosts,omitempty"`
+	Ports        bool       `protobuf:"varint,20,opt,name=ports,proto3" json:"ports,omitempty"`
+	UsedPorts    []string   `protobuf:"bytes,21,rep,name=used_ports,json=usedPorts,proto3" json:"used_ports,omitempty"`
+	Shared       bool       `protobuf:"varint,22,opt,name=shared,proto3" json:"shared,omitempty"`
+	Public       bool       `protobuf:"varint,23,opt,name=public,proto3" json:"public,omitempty"`
+	Kind         uint32     `protobuf:"varint,24,opt,name=kind,proto3" json:"kind,omitempty"`
+	EarlierUse   EarlierUse `protobuf:"varint,25,opt,name=earlier_use,json=earlierUse,proto3,enum=keyward.vault.stored.v1.EarlierUse" json:"earlier_use,omitempty"`
+	// The endpoint whose partner issues the versions.
+	IssuedBy    string            `protobuf:"bytes,26,opt,name=issued_by,json=issuedBy,proto3" json:"issued_by,omitempty"`
+	Description string            `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
+	Labels      map[string]string `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Nanoseconds.
 	RotationPeriod int64 `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
 	RotationDue    int64 `protobuf:"fixed64,43,opt,name=rotation_due,json=rotationDue,proto3" json:"rotation_due,omitempty"`
@@ -533,6 +535,13 @@ func (x *Secret) GetEarlierUse() EarlierUse {
 	return EarlierUse_EARLIER_USE_UNSPECIFIED
 }
 
+func (x *Secret) GetIssuedBy() string {
+	if x != nil {
+		return x.IssuedBy
+	}
+	return ""
+}
+
 func (x *Secret) GetDescription() string {
 	if x != nil {
 		return x.Description
@@ -644,6 +653,7 @@ type ListedSecret struct {
 	Public               bool                   `protobuf:"varint,23,opt,name=public,proto3" json:"public,omitempty"`
 	Kind                 uint32                 `protobuf:"varint,24,opt,name=kind,proto3" json:"kind,omitempty"`
 	EarlierUse           EarlierUse             `protobuf:"varint,25,opt,name=earlier_use,json=earlierUse,proto3,enum=keyward.vault.stored.v1.EarlierUse" json:"earlier_use,omitempty"`
+	IssuedBy             string                 `protobuf:"bytes,26,opt,name=issued_by,json=issuedBy,proto3" json:"issued_by,omitempty"`
 	Description          string                 `protobuf:"bytes,40,opt,name=description,proto3" json:"description,omitempty"`
 	Labels               map[string]string      `protobuf:"bytes,41,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	RotationPeriod       int64                  `protobuf:"varint,42,opt,name=rotation_period,json=rotationPeriod,proto3" json:"rotation_period,omitempty"`
@@ -849,6 +859,13 @@ func (x *ListedSecret) GetEarlierUse() EarlierUse {
 		return x.EarlierUse
 	}
 	return EarlierUse_EARLIER_USE_UNSPECIFIED
+}
+
+func (x *ListedSecret) GetIssuedBy() string {
+	if x != nil {
+		return x.IssuedBy
+	}
+	return ""
 }
 
 func (x *ListedSecret) GetDescription() string {
@@ -1512,7 +1529,9 @@ type Binding struct {
 	Port     uint32   `protobuf:"varint,6,opt,name=port,proto3" json:"port,omitempty"`
 	Versions []uint32 `protobuf:"varint,7,rep,packed,name=versions,proto3" json:"versions,omitempty"`
 	// Unset until the allowlist reports it, if the binding was created before purposes were stored.
-	Purpose       *Purpose `protobuf:"bytes,8,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Purpose *Purpose `protobuf:"bytes,8,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Whether the referrer issues versions.
+	Issue         bool `protobuf:"varint,9,opt,name=issue,proto3" json:"issue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1601,6 +1620,13 @@ func (x *Binding) GetPurpose() *Purpose {
 		return x.Purpose
 	}
 	return nil
+}
+
+func (x *Binding) GetIssue() bool {
+	if x != nil {
+		return x.Issue
+	}
+	return false
 }
 
 // A number of bindings.
@@ -2460,7 +2486,7 @@ var File_vault_records_proto protoreflect.FileDescriptor
 
 const file_vault_records_proto_rawDesc = "" +
 	"\n" +
-	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\x93\v\n" +
+	"\x13vault_records.proto\x12\x17keyward.vault.stored.v1\"\xb0\v\n" +
 	"\x06Secret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -2490,7 +2516,8 @@ const file_vault_records_proto_rawDesc = "" +
 	"\x06public\x18\x17 \x01(\bR\x06public\x12\x12\n" +
 	"\x04kind\x18\x18 \x01(\rR\x04kind\x12D\n" +
 	"\vearlier_use\x18\x19 \x01(\x0e2#.keyward.vault.stored.v1.EarlierUseR\n" +
-	"earlierUse\x12 \n" +
+	"earlierUse\x12\x1b\n" +
+	"\tissued_by\x18\x1a \x01(\tR\bissuedBy\x12 \n" +
 	"\vdescription\x18( \x01(\tR\vdescription\x12C\n" +
 	"\x06labels\x18) \x03(\v2+.keyward.vault.stored.v1.Secret.LabelsEntryR\x06labels\x12'\n" +
 	"\x0frotation_period\x18* \x01(\x03R\x0erotationPeriod\x12!\n" +
@@ -2505,7 +2532,7 @@ const file_vault_records_proto_rawDesc = "" +
 	"\askipped\x183 \x03(\v2\x1d.keyward.vault.stored.v1.SpanR\askipped\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\t\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\t\n" +
 	"\fListedSecret\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\fR\x03uid\x12\x1f\n" +
 	"\vlast_change\x18\x02 \x01(\x04R\n" +
@@ -2535,7 +2562,8 @@ const file_vault_records_proto_rawDesc = "" +
 	"\x06public\x18\x17 \x01(\bR\x06public\x12\x12\n" +
 	"\x04kind\x18\x18 \x01(\rR\x04kind\x12D\n" +
 	"\vearlier_use\x18\x19 \x01(\x0e2#.keyward.vault.stored.v1.EarlierUseR\n" +
-	"earlierUse\x12 \n" +
+	"earlierUse\x12\x1b\n" +
+	"\tissued_by\x18\x1a \x01(\tR\bissuedBy\x12 \n" +
 	"\vdescription\x18( \x01(\tR\vdescription\x12I\n" +
 	"\x06labels\x18) \x03(\v21.keyward.vault.stored.v1.ListedSecret.LabelsEntryR\x06labels\x12'\n" +
 	"\x0frotation_period\x18* \x01(\x03R\x0erotationPeriod\x12!\n" +
@@ -2596,7 +2624,7 @@ const file_vault_records_proto_rawDesc = "" +
 	"ciphertext\"7\n" +
 	"\x05Facts\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\rR\x05bytes\x12\x18\n" +
-	"\aprivate\x18\x02 \x01(\bR\aprivate\"\x96\x02\n" +
+	"\aprivate\x18\x02 \x01(\bR\aprivate\"\xac\x02\n" +
 	"\aBinding\x12\x1f\n" +
 	"\vlast_change\x18\x01 \x01(\x04R\n" +
 	"lastChange\x12\x18\n" +
@@ -2606,7 +2634,8 @@ const file_vault_records_proto_rawDesc = "" +
 	"\x04host\x18\x05 \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\x06 \x01(\rR\x04port\x12\x1a\n" +
 	"\bversions\x18\a \x03(\rR\bversions\x12:\n" +
-	"\apurpose\x18\b \x01(\v2 .keyward.vault.stored.v1.PurposeR\apurpose\"\x1d\n" +
+	"\apurpose\x18\b \x01(\v2 .keyward.vault.stored.v1.PurposeR\apurpose\x12\x14\n" +
+	"\x05issue\x18\t \x01(\bR\x05issue\"\x1d\n" +
 	"\x05Count\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\"Z\n" +
 	"\x06Nonces\x12\x12\n" +

@@ -427,7 +427,7 @@ func (x Cipher_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Algorithm.Descriptor instead.
 func (Cipher_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // How CBC and ECB pad the plaintext to whole blocks.
@@ -490,7 +490,7 @@ func (x Cipher_Padding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cipher_Padding.Descriptor instead.
 func (Cipher_Padding) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8, 1}
 }
 
 // The content ciphers.
@@ -559,7 +559,7 @@ func (x Cms_ContentEncryption) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cms_ContentEncryption.Descriptor instead.
 func (Cms_ContentEncryption) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // The forms of the wrapped key.
@@ -621,7 +621,7 @@ func (x SessionKey_Form) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionKey_Form.Descriptor instead.
 func (SessionKey_Form) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22, 0}
 }
 
 // The curves.
@@ -674,7 +674,7 @@ func (x Ecdh_Curve) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Ecdh_Curve.Descriptor instead.
 func (Ecdh_Curve) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // The sources.
@@ -769,7 +769,7 @@ func (x Iv_Source) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Iv_Source.Descriptor instead.
 func (Iv_Source) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28, 0}
 }
 
 // The key management algorithms (`alg`, RFC 7518 section 4).
@@ -858,7 +858,7 @@ func (x Jose_KeyManagement) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_KeyManagement.Descriptor instead.
 func (Jose_KeyManagement) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33, 0}
 }
 
 // The content ciphers (`enc`, RFC 7518 section 5).
@@ -927,7 +927,7 @@ func (x Jose_ContentEncryption) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jose_ContentEncryption.Descriptor instead.
 func (Jose_ContentEncryption) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33, 1}
 }
 
 // How the JWS is written.
@@ -982,7 +982,7 @@ func (x NestedJws_Serialization) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NestedJws_Serialization.Descriptor instead.
 func (NestedJws_Serialization) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 0}
 }
 
 // The algorithms.
@@ -1083,7 +1083,7 @@ func (x Jws_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Jws_Algorithm.Descriptor instead.
 func (Jws_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36, 0}
 }
 
 // How a selected value is converted before encryption and after decryption.
@@ -1137,7 +1137,7 @@ func (x Fields_ValueForm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_ValueForm.Descriptor instead.
 func (Fields_ValueForm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42, 0}
 }
 
 // How to handle a path that selects nothing.
@@ -1190,7 +1190,7 @@ func (x Fields_Missing) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Fields_Missing.Descriptor instead.
 func (Fields_Missing) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41, 1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42, 1}
 }
 
 // The slots.
@@ -1288,7 +1288,7 @@ func (x Part_Slot) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Part_Slot.Descriptor instead.
 func (Part_Slot) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45, 0}
 }
 
 // The algorithms.
@@ -1353,7 +1353,7 @@ func (x Mac_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Mac_Algorithm.Descriptor instead.
 func (Mac_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{47, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{48, 0}
 }
 
 // The algorithms.
@@ -1438,7 +1438,7 @@ func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Asymmetric_Algorithm.Descriptor instead.
 func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51, 0}
 }
 
 // The choices that require an acknowledgement.
@@ -1492,29 +1492,35 @@ const (
 	// A literal that looks like key material, or whose name usually carries a secret, but that is
 	// public, such as a thumbprint. `fields` names it.
 	LegacyAcknowledgement_FLAG_PUBLIC_LITERAL LegacyAcknowledgement_Flag = 20
+	// A response with values to issue (Encryption.issued) and without a signature that only the partner
+	// can make. A sender that can have messages encrypted with the same keys can then choose the value,
+	// and decrypt what the issued key protects. This breaks the promise that a key cannot be read, so
+	// only a super admin may acknowledge it.
+	LegacyAcknowledgement_FLAG_ISSUED_UNSIGNED LegacyAcknowledgement_Flag = 190
 )
 
 // Enum value maps for LegacyAcknowledgement_Flag.
 var (
 	LegacyAcknowledgement_Flag_name = map[int32]string{
-		0:  "FLAG_UNSPECIFIED",
-		1:  "FLAG_UNAUTHENTICATED_CBC",
-		2:  "FLAG_ECB",
-		3:  "FLAG_TRIPLE_DES",
-		4:  "FLAG_ZERO_IV",
-		5:  "FLAG_STATIC_IV",
-		6:  "FLAG_IV_FROM_KEY",
-		7:  "FLAG_MD5_KDF",
-		8:  "FLAG_ZERO_PADDING",
-		9:  "FLAG_RSA_PKCS1V15_ENCRYPTION",
-		10: "FLAG_UNAUTHENTICATED_CTR",
-		11: "FLAG_STATIC_SALT",
-		12: "FLAG_WEAK_KDF_ITERATIONS",
-		13: "FLAG_SHORT_TAG",
-		14: "FLAG_SECRET_DIGEST",
-		15: "FLAG_WEAK_DIGEST",
-		16: "FLAG_CONFLICTING_KEY_USES",
-		20: "FLAG_PUBLIC_LITERAL",
+		0:   "FLAG_UNSPECIFIED",
+		1:   "FLAG_UNAUTHENTICATED_CBC",
+		2:   "FLAG_ECB",
+		3:   "FLAG_TRIPLE_DES",
+		4:   "FLAG_ZERO_IV",
+		5:   "FLAG_STATIC_IV",
+		6:   "FLAG_IV_FROM_KEY",
+		7:   "FLAG_MD5_KDF",
+		8:   "FLAG_ZERO_PADDING",
+		9:   "FLAG_RSA_PKCS1V15_ENCRYPTION",
+		10:  "FLAG_UNAUTHENTICATED_CTR",
+		11:  "FLAG_STATIC_SALT",
+		12:  "FLAG_WEAK_KDF_ITERATIONS",
+		13:  "FLAG_SHORT_TAG",
+		14:  "FLAG_SECRET_DIGEST",
+		15:  "FLAG_WEAK_DIGEST",
+		16:  "FLAG_CONFLICTING_KEY_USES",
+		20:  "FLAG_PUBLIC_LITERAL",
+		190: "FLAG_ISSUED_UNSIGNED",
 	}
 	LegacyAcknowledgement_Flag_value = map[string]int32{
 		"FLAG_UNSPECIFIED":             0,
@@ -1535,6 +1541,7 @@ var (
 		"FLAG_WEAK_DIGEST":             15,
 		"FLAG_CONFLICTING_KEY_USES":    16,
 		"FLAG_PUBLIC_LITERAL":          20,
+		"FLAG_ISSUED_UNSIGNED":         190,
 	}
 )
 
@@ -1562,7 +1569,7 @@ func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyAcknowledgement_Flag.Descriptor instead.
 func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{52, 0}
 }
 
 // Encryption defines how the bodies of requests and responses are protected. It holds references
@@ -1601,7 +1608,11 @@ type Encryption struct {
 	// signed callbacks. A KEY has one purpose, which is the set of all its chains, so the
 	// configurations of both endpoints declare the same set. Allowed together with a preset. At most
 	// 8.
-	AlsoUsedFor   []*DeclaredUse `protobuf:"bytes,5,rep,name=also_used_for,json=alsoUsedFor,proto3" json:"also_used_for,omitempty"`
+	AlsoUsedFor []*DeclaredUse `protobuf:"bytes,5,rep,name=also_used_for,json=alsoUsedFor,proto3" json:"also_used_for,omitempty"`
+	// Values in responses that become versions of secrets, such as the session key in the answer to a
+	// login. At most 4. `response` must be set. Messages of kind RESPONSE are then only decrypted, never
+	// encrypted.
+	Issued        []*Issued `protobuf:"bytes,190,rep,name=issued,proto3" json:"issued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1671,6 +1682,81 @@ func (x *Encryption) GetAlsoUsedFor() []*DeclaredUse {
 	return nil
 }
 
+func (x *Encryption) GetIssued() []*Issued {
+	if x != nil {
+		return x.Issued
+	}
+	return nil
+}
+
+// An Issued is a value that the partner issues. Decrypt of a response takes the string at `path`
+// from the decrypted body, stores it as the next and current version of `secret`, and returns the body
+// with the string `issued` in its place, so that no caller sees the value. A body without the path is
+// returned as it is, and nothing is stored. If the value cannot be stored, Decrypt fails with
+// ISSUE_REFUSED or VAULT_UNAVAILABLE and returns no body.
+//
+// The call needs the `exchange` of the request, and an exchange issues the values of one response only:
+// another response for it fails with INVALID_EXCHANGE. VerifySignature, tests, and diagnoses never
+// store a value.
+//
+// Senders can have messages encrypted with the keys of an endpoint, so a shared key does not prove
+// that a response is the partner's. The response must have a signature (`signing` or `nested_jws`) that
+// is verified with a public key. Otherwise, the response must acknowledge ISSUED_UNSIGNED.
+type Issued struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret, without a version. Its `issued_by` must be this endpoint; otherwise saving fails with
+	// ISSUER_NOT_ALLOWED. The configuration must not use it otherwise.
+	Secret *SecretRef `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The path of the string in the decrypted body: `$` and then `.name` or `['name']`, at most 256 bytes.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issued) Reset() {
+	*x = Issued{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issued) ProtoMessage() {}
+
+func (x *Issued) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issued.ProtoReflect.Descriptor instead.
+func (*Issued) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Issued) GetSecret() *SecretRef {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Issued) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
 // A DeclaredUse lists the chains for which other endpoints use a KEY.
 type DeclaredUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1685,7 +1771,7 @@ type DeclaredUse struct {
 
 func (x *DeclaredUse) Reset() {
 	*x = DeclaredUse{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1783,7 @@ func (x *DeclaredUse) String() string {
 func (*DeclaredUse) ProtoMessage() {}
 
 func (x *DeclaredUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[1]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1796,7 @@ func (x *DeclaredUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclaredUse.ProtoReflect.Descriptor instead.
 func (*DeclaredUse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{1}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DeclaredUse) GetKey() *SecretRef {
@@ -1742,7 +1828,7 @@ type KeyPurpose struct {
 
 func (x *KeyPurpose) Reset() {
 	*x = KeyPurpose{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1840,7 @@ func (x *KeyPurpose) String() string {
 func (*KeyPurpose) ProtoMessage() {}
 
 func (x *KeyPurpose) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[2]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1853,7 @@ func (x *KeyPurpose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyPurpose.ProtoReflect.Descriptor instead.
 func (*KeyPurpose) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *KeyPurpose) GetSecret() string {
@@ -1806,7 +1892,7 @@ type PresetUse struct {
 
 func (x *PresetUse) Reset() {
 	*x = PresetUse{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1904,7 @@ func (x *PresetUse) String() string {
 func (*PresetUse) ProtoMessage() {}
 
 func (x *PresetUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[3]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1917,7 @@ func (x *PresetUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PresetUse.ProtoReflect.Descriptor instead.
 func (*PresetUse) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{3}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PresetUse) GetId() string {
@@ -1919,7 +2005,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2017,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[4]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2030,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{4}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Profile) GetKind() isProfile_Kind {
@@ -2123,7 +2209,7 @@ type Plain struct {
 
 func (x *Plain) Reset() {
 	*x = Plain{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2221,7 @@ func (x *Plain) String() string {
 func (*Plain) ProtoMessage() {}
 
 func (x *Plain) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[5]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2234,7 @@ func (x *Plain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plain.ProtoReflect.Descriptor instead.
 func (*Plain) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{5}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
 }
 
 // A SecretRef refers to a secret in the vault. It never holds the value.
@@ -2175,7 +2261,7 @@ type SecretRef struct {
 
 func (x *SecretRef) Reset() {
 	*x = SecretRef{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2273,7 @@ func (x *SecretRef) String() string {
 func (*SecretRef) ProtoMessage() {}
 
 func (x *SecretRef) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[6]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2286,7 @@ func (x *SecretRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretRef.ProtoReflect.Descriptor instead.
 func (*SecretRef) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{6}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SecretRef) GetName() string {
@@ -2260,7 +2346,7 @@ type Cipher struct {
 
 func (x *Cipher) Reset() {
 	*x = Cipher{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2358,7 @@ func (x *Cipher) String() string {
 func (*Cipher) ProtoMessage() {}
 
 func (x *Cipher) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[7]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2371,7 @@ func (x *Cipher) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cipher.ProtoReflect.Descriptor instead.
 func (*Cipher) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{7}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Cipher) GetAlgorithm() Cipher_Algorithm {
@@ -2431,7 +2517,7 @@ type Framing struct {
 
 func (x *Framing) Reset() {
 	*x = Framing{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2529,7 @@ func (x *Framing) String() string {
 func (*Framing) ProtoMessage() {}
 
 func (x *Framing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[8]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2542,7 @@ func (x *Framing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Framing.ProtoReflect.Descriptor instead.
 func (*Framing) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{8}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Framing) GetRandomBytes() uint32 {
@@ -2497,7 +2583,7 @@ type Fernet struct {
 
 func (x *Fernet) Reset() {
 	*x = Fernet{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2595,7 @@ func (x *Fernet) String() string {
 func (*Fernet) ProtoMessage() {}
 
 func (x *Fernet) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[9]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2608,7 @@ func (x *Fernet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fernet.ProtoReflect.Descriptor instead.
 func (*Fernet) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{9}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Fernet) GetKeys() []*SecretRef {
@@ -2571,7 +2657,7 @@ type Cms struct {
 
 func (x *Cms) Reset() {
 	*x = Cms{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2583,7 +2669,7 @@ func (x *Cms) String() string {
 func (*Cms) ProtoMessage() {}
 
 func (x *Cms) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[10]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2596,7 +2682,7 @@ func (x *Cms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cms.ProtoReflect.Descriptor instead.
 func (*Cms) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{10}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Cms) GetContentEncryption() Cms_ContentEncryption {
@@ -2685,7 +2771,7 @@ type SharedKey struct {
 
 func (x *SharedKey) Reset() {
 	*x = SharedKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +2783,7 @@ func (x *SharedKey) String() string {
 func (*SharedKey) ProtoMessage() {}
 
 func (x *SharedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[11]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +2796,7 @@ func (x *SharedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedKey.ProtoReflect.Descriptor instead.
 func (*SharedKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{11}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SharedKey) GetKeys() []*SecretRef {
@@ -2750,7 +2836,7 @@ type Derivation struct {
 
 func (x *Derivation) Reset() {
 	*x = Derivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2848,7 @@ func (x *Derivation) String() string {
 func (*Derivation) ProtoMessage() {}
 
 func (x *Derivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[12]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2861,7 @@ func (x *Derivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Derivation.ProtoReflect.Descriptor instead.
 func (*Derivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{12}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Derivation) GetFunction() isDerivation_Function {
@@ -2908,7 +2994,7 @@ type DigestDerivation struct {
 
 func (x *DigestDerivation) Reset() {
 	*x = DigestDerivation{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2920,7 +3006,7 @@ func (x *DigestDerivation) String() string {
 func (*DigestDerivation) ProtoMessage() {}
 
 func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[13]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2933,7 +3019,7 @@ func (x *DigestDerivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DigestDerivation.ProtoReflect.Descriptor instead.
 func (*DigestDerivation) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{13}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DigestDerivation) GetHash() Hash {
@@ -2971,7 +3057,7 @@ type EvpBytesToKey struct {
 
 func (x *EvpBytesToKey) Reset() {
 	*x = EvpBytesToKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2983,7 +3069,7 @@ func (x *EvpBytesToKey) String() string {
 func (*EvpBytesToKey) ProtoMessage() {}
 
 func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[14]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2996,7 +3082,7 @@ func (x *EvpBytesToKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvpBytesToKey.ProtoReflect.Descriptor instead.
 func (*EvpBytesToKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{14}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EvpBytesToKey) GetHash() Hash {
@@ -3026,7 +3112,7 @@ type Pbkdf2 struct {
 
 func (x *Pbkdf2) Reset() {
 	*x = Pbkdf2{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3038,7 +3124,7 @@ func (x *Pbkdf2) String() string {
 func (*Pbkdf2) ProtoMessage() {}
 
 func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[15]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3051,7 +3137,7 @@ func (x *Pbkdf2) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pbkdf2.ProtoReflect.Descriptor instead.
 func (*Pbkdf2) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{15}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Pbkdf2) GetHash() Hash {
@@ -3083,7 +3169,7 @@ type Scrypt struct {
 
 func (x *Scrypt) Reset() {
 	*x = Scrypt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3095,7 +3181,7 @@ func (x *Scrypt) String() string {
 func (*Scrypt) ProtoMessage() {}
 
 func (x *Scrypt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[16]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3108,7 +3194,7 @@ func (x *Scrypt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scrypt.ProtoReflect.Descriptor instead.
 func (*Scrypt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{16}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Scrypt) GetN() uint32 {
@@ -3145,7 +3231,7 @@ type Hkdf struct {
 
 func (x *Hkdf) Reset() {
 	*x = Hkdf{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3243,7 @@ func (x *Hkdf) String() string {
 func (*Hkdf) ProtoMessage() {}
 
 func (x *Hkdf) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[17]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3256,7 @@ func (x *Hkdf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hkdf.ProtoReflect.Descriptor instead.
 func (*Hkdf) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{17}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Hkdf) GetHash() Hash {
@@ -3204,7 +3290,7 @@ type CounterKdf struct {
 
 func (x *CounterKdf) Reset() {
 	*x = CounterKdf{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3216,7 +3302,7 @@ func (x *CounterKdf) String() string {
 func (*CounterKdf) ProtoMessage() {}
 
 func (x *CounterKdf) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[18]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3229,7 +3315,7 @@ func (x *CounterKdf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CounterKdf.ProtoReflect.Descriptor instead.
 func (*CounterKdf) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{18}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CounterKdf) GetHash() Hash {
@@ -3270,7 +3356,7 @@ type KdfInfo struct {
 
 func (x *KdfInfo) Reset() {
 	*x = KdfInfo{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3368,7 @@ func (x *KdfInfo) String() string {
 func (*KdfInfo) ProtoMessage() {}
 
 func (x *KdfInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[19]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3381,7 @@ func (x *KdfInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KdfInfo.ProtoReflect.Descriptor instead.
 func (*KdfInfo) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{19}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *KdfInfo) GetPiece() isKdfInfo_Piece {
@@ -3373,7 +3459,7 @@ type Salt struct {
 
 func (x *Salt) Reset() {
 	*x = Salt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3385,7 +3471,7 @@ func (x *Salt) String() string {
 func (*Salt) ProtoMessage() {}
 
 func (x *Salt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[20]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3398,7 +3484,7 @@ func (x *Salt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Salt.ProtoReflect.Descriptor instead.
 func (*Salt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{20}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Salt) GetSource() isSalt_Source {
@@ -3475,7 +3561,7 @@ type SessionKey struct {
 
 func (x *SessionKey) Reset() {
 	*x = SessionKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3487,7 +3573,7 @@ func (x *SessionKey) String() string {
 func (*SessionKey) ProtoMessage() {}
 
 func (x *SessionKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[21]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3500,7 +3586,7 @@ func (x *SessionKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKey.ProtoReflect.Descriptor instead.
 func (*SessionKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{21}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SessionKey) GetForm() SessionKey_Form {
@@ -3606,7 +3692,7 @@ type RsaOaep struct {
 
 func (x *RsaOaep) Reset() {
 	*x = RsaOaep{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3618,7 +3704,7 @@ func (x *RsaOaep) String() string {
 func (*RsaOaep) ProtoMessage() {}
 
 func (x *RsaOaep) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[22]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3631,7 +3717,7 @@ func (x *RsaOaep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaOaep.ProtoReflect.Descriptor instead.
 func (*RsaOaep) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{22}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RsaOaep) GetHash() Hash {
@@ -3665,7 +3751,7 @@ type RsaPkcs1V15 struct {
 
 func (x *RsaPkcs1V15) Reset() {
 	*x = RsaPkcs1V15{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3677,7 +3763,7 @@ func (x *RsaPkcs1V15) String() string {
 func (*RsaPkcs1V15) ProtoMessage() {}
 
 func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[23]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3690,7 +3776,7 @@ func (x *RsaPkcs1V15) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaPkcs1V15.ProtoReflect.Descriptor instead.
 func (*RsaPkcs1V15) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{23}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
 }
 
 // AesKeyWrap is AES Key Wrap (RFC 3394) with a key of 16, 24 or 32 bytes.
@@ -3702,7 +3788,7 @@ type AesKeyWrap struct {
 
 func (x *AesKeyWrap) Reset() {
 	*x = AesKeyWrap{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3714,7 +3800,7 @@ func (x *AesKeyWrap) String() string {
 func (*AesKeyWrap) ProtoMessage() {}
 
 func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[24]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3727,7 +3813,7 @@ func (x *AesKeyWrap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AesKeyWrap.ProtoReflect.Descriptor instead.
 func (*AesKeyWrap) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{24}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
 }
 
 // Ecdh agrees on a key between the sender's ephemeral key and the receiver's static key (NIST SP
@@ -3751,7 +3837,7 @@ type Ecdh struct {
 
 func (x *Ecdh) Reset() {
 	*x = Ecdh{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3763,7 +3849,7 @@ func (x *Ecdh) String() string {
 func (*Ecdh) ProtoMessage() {}
 
 func (x *Ecdh) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[25]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3776,7 +3862,7 @@ func (x *Ecdh) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ecdh.ProtoReflect.Descriptor instead.
 func (*Ecdh) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{25}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Ecdh) GetCurve() Ecdh_Curve {
@@ -3817,7 +3903,7 @@ type ExchangeKey struct {
 
 func (x *ExchangeKey) Reset() {
 	*x = ExchangeKey{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3829,7 +3915,7 @@ func (x *ExchangeKey) String() string {
 func (*ExchangeKey) ProtoMessage() {}
 
 func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[26]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3842,7 +3928,7 @@ func (x *ExchangeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeKey.ProtoReflect.Descriptor instead.
 func (*ExchangeKey) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{26}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
 }
 
 // An Iv defines where the initialization vector (nonce) of a cipher comes from.
@@ -3863,7 +3949,7 @@ type Iv struct {
 
 func (x *Iv) Reset() {
 	*x = Iv{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3875,7 +3961,7 @@ func (x *Iv) String() string {
 func (*Iv) ProtoMessage() {}
 
 func (x *Iv) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[27]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3888,7 +3974,7 @@ func (x *Iv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Iv.ProtoReflect.Descriptor instead.
 func (*Iv) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{27}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Iv) GetSource() Iv_Source {
@@ -3936,7 +4022,7 @@ type AssociatedData struct {
 
 func (x *AssociatedData) Reset() {
 	*x = AssociatedData{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3948,7 +4034,7 @@ func (x *AssociatedData) String() string {
 func (*AssociatedData) ProtoMessage() {}
 
 func (x *AssociatedData) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[28]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3961,7 +4047,7 @@ func (x *AssociatedData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssociatedData.ProtoReflect.Descriptor instead.
 func (*AssociatedData) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{28}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AssociatedData) GetSource() isAssociatedData_Source {
@@ -4038,7 +4124,7 @@ type FieldSuffix struct {
 
 func (x *FieldSuffix) Reset() {
 	*x = FieldSuffix{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4050,7 +4136,7 @@ func (x *FieldSuffix) String() string {
 func (*FieldSuffix) ProtoMessage() {}
 
 func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[29]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4063,7 +4149,7 @@ func (x *FieldSuffix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldSuffix.ProtoReflect.Descriptor instead.
 func (*FieldSuffix) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{29}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *FieldSuffix) GetPath() string {
@@ -4102,7 +4188,7 @@ type EncryptThenMac struct {
 
 func (x *EncryptThenMac) Reset() {
 	*x = EncryptThenMac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4114,7 +4200,7 @@ func (x *EncryptThenMac) String() string {
 func (*EncryptThenMac) ProtoMessage() {}
 
 func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[30]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4127,7 +4213,7 @@ func (x *EncryptThenMac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EncryptThenMac.ProtoReflect.Descriptor instead.
 func (*EncryptThenMac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{30}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EncryptThenMac) GetAlgorithm() Mac_Algorithm {
@@ -4178,7 +4264,7 @@ type RsaDirect struct {
 
 func (x *RsaDirect) Reset() {
 	*x = RsaDirect{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4190,7 +4276,7 @@ func (x *RsaDirect) String() string {
 func (*RsaDirect) ProtoMessage() {}
 
 func (x *RsaDirect) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[31]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4203,7 +4289,7 @@ func (x *RsaDirect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RsaDirect.ProtoReflect.Descriptor instead.
 func (*RsaDirect) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{31}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RsaDirect) GetPadding() isRsaDirect_Padding {
@@ -4293,7 +4379,7 @@ type Jose struct {
 
 func (x *Jose) Reset() {
 	*x = Jose{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4305,7 +4391,7 @@ func (x *Jose) String() string {
 func (*Jose) ProtoMessage() {}
 
 func (x *Jose) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[32]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4318,7 +4404,7 @@ func (x *Jose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jose.ProtoReflect.Descriptor instead.
 func (*Jose) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{32}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Jose) GetKeyManagement() Jose_KeyManagement {
@@ -4394,7 +4480,7 @@ type JoseCompatibility struct {
 
 func (x *JoseCompatibility) Reset() {
 	*x = JoseCompatibility{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4406,7 +4492,7 @@ func (x *JoseCompatibility) String() string {
 func (*JoseCompatibility) ProtoMessage() {}
 
 func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[33]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4419,7 +4505,7 @@ func (x *JoseCompatibility) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoseCompatibility.ProtoReflect.Descriptor instead.
 func (*JoseCompatibility) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{33}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *JoseCompatibility) GetGcmIvBytes() uint32 {
@@ -4459,7 +4545,7 @@ type NestedJws struct {
 
 func (x *NestedJws) Reset() {
 	*x = NestedJws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4471,7 +4557,7 @@ func (x *NestedJws) String() string {
 func (*NestedJws) ProtoMessage() {}
 
 func (x *NestedJws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[34]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4484,7 +4570,7 @@ func (x *NestedJws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NestedJws.ProtoReflect.Descriptor instead.
 func (*NestedJws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{34}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *NestedJws) GetJws() *Jws {
@@ -4526,7 +4612,7 @@ type Jws struct {
 
 func (x *Jws) Reset() {
 	*x = Jws{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4624,7 @@ func (x *Jws) String() string {
 func (*Jws) ProtoMessage() {}
 
 func (x *Jws) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[35]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4551,7 +4637,7 @@ func (x *Jws) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jws.ProtoReflect.Descriptor instead.
 func (*Jws) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{35}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Jws) GetAlgorithm() Jws_Algorithm {
@@ -4602,7 +4688,7 @@ type Pgp struct {
 
 func (x *Pgp) Reset() {
 	*x = Pgp{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4614,7 +4700,7 @@ func (x *Pgp) String() string {
 func (*Pgp) ProtoMessage() {}
 
 func (x *Pgp) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[36]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4627,7 +4713,7 @@ func (x *Pgp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pgp.ProtoReflect.Descriptor instead.
 func (*Pgp) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{36}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Pgp) GetKeys() []*SecretRef {
@@ -4676,7 +4762,7 @@ type Selection struct {
 
 func (x *Selection) Reset() {
 	*x = Selection{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4688,7 +4774,7 @@ func (x *Selection) String() string {
 func (*Selection) ProtoMessage() {}
 
 func (x *Selection) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[37]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4701,7 +4787,7 @@ func (x *Selection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selection.ProtoReflect.Descriptor instead.
 func (*Selection) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{37}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Selection) GetPart() isSelection_Part {
@@ -4788,7 +4874,7 @@ type WholeBody struct {
 
 func (x *WholeBody) Reset() {
 	*x = WholeBody{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4800,7 +4886,7 @@ func (x *WholeBody) String() string {
 func (*WholeBody) ProtoMessage() {}
 
 func (x *WholeBody) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[38]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4813,7 +4899,7 @@ func (x *WholeBody) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WholeBody.ProtoReflect.Descriptor instead.
 func (*WholeBody) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{38}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
 }
 
 // ObjectAt selects one value of a JSON body, of any type. Its JSON text is encrypted as it is in
@@ -4829,7 +4915,7 @@ type ObjectAt struct {
 
 func (x *ObjectAt) Reset() {
 	*x = ObjectAt{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4841,7 +4927,7 @@ func (x *ObjectAt) String() string {
 func (*ObjectAt) ProtoMessage() {}
 
 func (x *ObjectAt) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[39]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4854,7 +4940,7 @@ func (x *ObjectAt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectAt.ProtoReflect.Descriptor instead.
 func (*ObjectAt) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{39}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ObjectAt) GetPath() string {
@@ -4881,7 +4967,7 @@ type Form struct {
 
 func (x *Form) Reset() {
 	*x = Form{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4893,7 +4979,7 @@ func (x *Form) String() string {
 func (*Form) ProtoMessage() {}
 
 func (x *Form) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[40]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4906,7 +4992,7 @@ func (x *Form) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Form.ProtoReflect.Descriptor instead.
 func (*Form) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{40}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Form) GetNames() []string {
@@ -4953,7 +5039,7 @@ type Fields struct {
 
 func (x *Fields) Reset() {
 	*x = Fields{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4965,7 +5051,7 @@ func (x *Fields) String() string {
 func (*Fields) ProtoMessage() {}
 
 func (x *Fields) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[41]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4978,7 +5064,7 @@ func (x *Fields) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fields.ProtoReflect.Descriptor instead.
 func (*Fields) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{41}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Fields) GetPaths() []string {
@@ -5044,7 +5130,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5056,7 +5142,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[42]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5069,7 +5155,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{42}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Envelope) GetBlobs() map[string]*Blob {
@@ -5163,7 +5249,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5175,7 +5261,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[43]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5188,7 +5274,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{43}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Blob) GetParts() []*Part {
@@ -5221,7 +5307,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5233,7 +5319,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[44]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5246,7 +5332,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{44}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Part) GetPiece() isPart_Piece {
@@ -5442,7 +5528,7 @@ type Signing struct {
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5454,7 +5540,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[45]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5467,7 +5553,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{45}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Signing) GetScheme() isSigning_Scheme {
@@ -5675,7 +5761,7 @@ type SignatureList struct {
 
 func (x *SignatureList) Reset() {
 	*x = SignatureList{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[46]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5773,7 @@ func (x *SignatureList) String() string {
 func (*SignatureList) ProtoMessage() {}
 
 func (x *SignatureList) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[46]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5786,7 @@ func (x *SignatureList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignatureList.ProtoReflect.Descriptor instead.
 func (*SignatureList) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{46}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SignatureList) GetItem() string {
@@ -5728,7 +5814,7 @@ type Mac struct {
 
 func (x *Mac) Reset() {
 	*x = Mac{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[47]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5740,7 +5826,7 @@ func (x *Mac) String() string {
 func (*Mac) ProtoMessage() {}
 
 func (x *Mac) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[47]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5753,7 +5839,7 @@ func (x *Mac) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mac.ProtoReflect.Descriptor instead.
 func (*Mac) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{47}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Mac) GetAlgorithm() Mac_Algorithm {
@@ -5776,7 +5862,7 @@ type Computed struct {
 
 func (x *Computed) Reset() {
 	*x = Computed{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[48]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5788,7 +5874,7 @@ func (x *Computed) String() string {
 func (*Computed) ProtoMessage() {}
 
 func (x *Computed) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[48]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5801,7 +5887,7 @@ func (x *Computed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Computed.ProtoReflect.Descriptor instead.
 func (*Computed) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{48}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{49}
 }
 
 // A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
@@ -5817,7 +5903,7 @@ type SecretDigest struct {
 
 func (x *SecretDigest) Reset() {
 	*x = SecretDigest{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[49]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5829,7 +5915,7 @@ func (x *SecretDigest) String() string {
 func (*SecretDigest) ProtoMessage() {}
 
 func (x *SecretDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[49]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5842,7 +5928,7 @@ func (x *SecretDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretDigest.ProtoReflect.Descriptor instead.
 func (*SecretDigest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{49}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SecretDigest) GetHash() Hash {
@@ -5863,7 +5949,7 @@ type Asymmetric struct {
 
 func (x *Asymmetric) Reset() {
 	*x = Asymmetric{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5875,7 +5961,7 @@ func (x *Asymmetric) String() string {
 func (*Asymmetric) ProtoMessage() {}
 
 func (x *Asymmetric) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5888,7 +5974,7 @@ func (x *Asymmetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asymmetric.ProtoReflect.Descriptor instead.
 func (*Asymmetric) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
@@ -5922,7 +6008,7 @@ type LegacyAcknowledgement struct {
 
 func (x *LegacyAcknowledgement) Reset() {
 	*x = LegacyAcknowledgement{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5934,7 +6020,7 @@ func (x *LegacyAcknowledgement) String() string {
 func (*LegacyAcknowledgement) ProtoMessage() {}
 
 func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5947,7 +6033,7 @@ func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyAcknowledgement.ProtoReflect.Descriptor instead.
 func (*LegacyAcknowledgement) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *LegacyAcknowledgement) GetFlag() LegacyAcknowledgement_Flag {
@@ -5989,14 +6075,18 @@ var File_keyward_allowlist_v1_encryption_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\n" +
-	"%keyward/allowlist/v1/encryption.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n" +
+	"%keyward/allowlist/v1/encryption.proto\x12\x14keyward.allowlist.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n" +
 	"\n" +
 	"Encryption\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\arequest\x129\n" +
 	"\bresponse\x18\x02 \x01(\v2\x1d.keyward.allowlist.v1.ProfileR\bresponse\x127\n" +
 	"\x06preset\x18\x03 \x01(\v2\x1f.keyward.allowlist.v1.PresetUseR\x06preset\x12@\n" +
 	"\x0erotation_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rrotationGrace\x12O\n" +
-	"\ralso_used_for\x18\x05 \x03(\v2!.keyward.allowlist.v1.DeclaredUseB\b\xbaH\x05\x92\x01\x02\x10\bR\valsoUsedFor\"{\n" +
+	"\ralso_used_for\x18\x05 \x03(\v2!.keyward.allowlist.v1.DeclaredUseB\b\xbaH\x05\x92\x01\x02\x10\bR\valsoUsedFor\x12?\n" +
+	"\x06issued\x18\xbe\x01 \x03(\v2\x1c.keyward.allowlist.v1.IssuedB\b\xbaH\x05\x92\x01\x02\x10\x04R\x06issued\"o\n" +
+	"\x06Issued\x12B\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06secret\x12!\n" +
+	"\x04path\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x02R\x04path\"{\n" +
 	"\vDeclaredUse\x12<\n" +
 	"\x03key\x18\x01 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x03key\x12.\n" +
 	"\x06chains\x18\x02 \x03(\tB\x16\xe0A\x02\xbaH\x10\x92\x01\r\b\x01\x10\x10\"\ar\x05\x10\x01\x18\x80\x04R\x06chains\"<\n" +
@@ -6487,7 +6577,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"!ALGORITHM_ECDSA_P256_SHA256_P1363\x10\b\x12#\n" +
 	"\x1fALGORITHM_ECDSA_P384_SHA384_DER\x10\t\x12\x15\n" +
 	"\x11ALGORITHM_ED25519\x10\n" +
-	"\"\x8f\x06\n" +
+	"\"\xaa\x06\n" +
 	"\x15LegacyAcknowledgement\x12P\n" +
 	"\x04flag\x18\x01 \x01(\x0e20.keyward.allowlist.v1.LegacyAcknowledgement.FlagB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04flag\x12^\n" +
@@ -6495,7 +6585,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12!\n" +
 	"\fdecrypt_only\x18\x04 \x01(\bR\vdecryptOnly\x12)\n" +
-	"\x06fields\x18\x14 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\x02R\x06fields\"\xb0\x03\n" +
+	"\x06fields\x18\x14 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\x10\"\ar\x05\x10\x01\x18\x80\x02R\x06fields\"\xcb\x03\n" +
 	"\x04Flag\x12\x14\n" +
 	"\x10FLAG_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18FLAG_UNAUTHENTICATED_CBC\x10\x01\x12\f\n" +
@@ -6515,7 +6605,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12FLAG_SECRET_DIGEST\x10\x0e\x12\x14\n" +
 	"\x10FLAG_WEAK_DIGEST\x10\x0f\x12\x1d\n" +
 	"\x19FLAG_CONFLICTING_KEY_USES\x10\x10\x12\x17\n" +
-	"\x13FLAG_PUBLIC_LITERAL\x10\x14*\x9b\x01\n" +
+	"\x13FLAG_PUBLIC_LITERAL\x10\x14\x12\x19\n" +
+	"\x14FLAG_ISSUED_UNSIGNED\x10\xbe\x01*\x9b\x01\n" +
 	"\bDecoding\x12\x18\n" +
 	"\x14DECODING_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDECODING_RAW\x10\x01\x12\x10\n" +
@@ -6558,7 +6649,7 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 20)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
 	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
@@ -6581,208 +6672,211 @@ var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Asymmetric_Algorithm)(0),       // 18: keyward.allowlist.v1.Asymmetric.Algorithm
 	(LegacyAcknowledgement_Flag)(0), // 19: keyward.allowlist.v1.LegacyAcknowledgement.Flag
 	(*Encryption)(nil),              // 20: keyward.allowlist.v1.Encryption
-	(*DeclaredUse)(nil),             // 21: keyward.allowlist.v1.DeclaredUse
-	(*KeyPurpose)(nil),              // 22: keyward.allowlist.v1.KeyPurpose
-	(*PresetUse)(nil),               // 23: keyward.allowlist.v1.PresetUse
-	(*Profile)(nil),                 // 24: keyward.allowlist.v1.Profile
-	(*Plain)(nil),                   // 25: keyward.allowlist.v1.Plain
-	(*SecretRef)(nil),               // 26: keyward.allowlist.v1.SecretRef
-	(*Cipher)(nil),                  // 27: keyward.allowlist.v1.Cipher
-	(*Framing)(nil),                 // 28: keyward.allowlist.v1.Framing
-	(*Fernet)(nil),                  // 29: keyward.allowlist.v1.Fernet
-	(*Cms)(nil),                     // 30: keyward.allowlist.v1.Cms
-	(*SharedKey)(nil),               // 31: keyward.allowlist.v1.SharedKey
-	(*Derivation)(nil),              // 32: keyward.allowlist.v1.Derivation
-	(*DigestDerivation)(nil),        // 33: keyward.allowlist.v1.DigestDerivation
-	(*EvpBytesToKey)(nil),           // 34: keyward.allowlist.v1.EvpBytesToKey
-	(*Pbkdf2)(nil),                  // 35: keyward.allowlist.v1.Pbkdf2
-	(*Scrypt)(nil),                  // 36: keyward.allowlist.v1.Scrypt
-	(*Hkdf)(nil),                    // 37: keyward.allowlist.v1.Hkdf
-	(*CounterKdf)(nil),              // 38: keyward.allowlist.v1.CounterKdf
-	(*KdfInfo)(nil),                 // 39: keyward.allowlist.v1.KdfInfo
-	(*Salt)(nil),                    // 40: keyward.allowlist.v1.Salt
-	(*SessionKey)(nil),              // 41: keyward.allowlist.v1.SessionKey
-	(*RsaOaep)(nil),                 // 42: keyward.allowlist.v1.RsaOaep
-	(*RsaPkcs1V15)(nil),             // 43: keyward.allowlist.v1.RsaPkcs1v15
-	(*AesKeyWrap)(nil),              // 44: keyward.allowlist.v1.AesKeyWrap
-	(*Ecdh)(nil),                    // 45: keyward.allowlist.v1.Ecdh
-	(*ExchangeKey)(nil),             // 46: keyward.allowlist.v1.ExchangeKey
-	(*Iv)(nil),                      // 47: keyward.allowlist.v1.Iv
-	(*AssociatedData)(nil),          // 48: keyward.allowlist.v1.AssociatedData
-	(*FieldSuffix)(nil),             // 49: keyward.allowlist.v1.FieldSuffix
-	(*EncryptThenMac)(nil),          // 50: keyward.allowlist.v1.EncryptThenMac
-	(*RsaDirect)(nil),               // 51: keyward.allowlist.v1.RsaDirect
-	(*Jose)(nil),                    // 52: keyward.allowlist.v1.Jose
-	(*JoseCompatibility)(nil),       // 53: keyward.allowlist.v1.JoseCompatibility
-	(*NestedJws)(nil),               // 54: keyward.allowlist.v1.NestedJws
-	(*Jws)(nil),                     // 55: keyward.allowlist.v1.Jws
-	(*Pgp)(nil),                     // 56: keyward.allowlist.v1.Pgp
-	(*Selection)(nil),               // 57: keyward.allowlist.v1.Selection
-	(*WholeBody)(nil),               // 58: keyward.allowlist.v1.WholeBody
-	(*ObjectAt)(nil),                // 59: keyward.allowlist.v1.ObjectAt
-	(*Form)(nil),                    // 60: keyward.allowlist.v1.Form
-	(*Fields)(nil),                  // 61: keyward.allowlist.v1.Fields
-	(*Envelope)(nil),                // 62: keyward.allowlist.v1.Envelope
-	(*Blob)(nil),                    // 63: keyward.allowlist.v1.Blob
-	(*Part)(nil),                    // 64: keyward.allowlist.v1.Part
-	(*Signing)(nil),                 // 65: keyward.allowlist.v1.Signing
-	(*SignatureList)(nil),           // 66: keyward.allowlist.v1.SignatureList
-	(*Mac)(nil),                     // 67: keyward.allowlist.v1.Mac
-	(*Computed)(nil),                // 68: keyward.allowlist.v1.Computed
-	(*SecretDigest)(nil),            // 69: keyward.allowlist.v1.SecretDigest
-	(*Asymmetric)(nil),              // 70: keyward.allowlist.v1.Asymmetric
-	(*LegacyAcknowledgement)(nil),   // 71: keyward.allowlist.v1.LegacyAcknowledgement
-	nil,                             // 72: keyward.allowlist.v1.PresetUse.SecretsEntry
-	nil,                             // 73: keyward.allowlist.v1.PresetUse.SettingsEntry
-	nil,                             // 74: keyward.allowlist.v1.Jose.HeaderEntry
-	nil,                             // 75: keyward.allowlist.v1.Jws.HeaderEntry
-	nil,                             // 76: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 77: keyward.allowlist.v1.Envelope.HeadersEntry
-	nil,                             // 78: keyward.allowlist.v1.Signing.HeadersEntry
-	nil,                             // 79: keyward.allowlist.v1.Signing.ValuesEntry
-	nil,                             // 80: keyward.allowlist.v1.Signing.ConstantsEntry
-	nil,                             // 81: keyward.allowlist.v1.Signing.QueryParametersEntry
-	nil,                             // 82: keyward.allowlist.v1.Signing.FormFieldsEntry
-	nil,                             // 83: keyward.allowlist.v1.Signing.BodyMembersEntry
-	nil,                             // 84: keyward.allowlist.v1.Signing.ClaimsEntry
-	(*durationpb.Duration)(nil),     // 85: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 86: google.protobuf.Timestamp
+	(*Issued)(nil),                  // 21: keyward.allowlist.v1.Issued
+	(*DeclaredUse)(nil),             // 22: keyward.allowlist.v1.DeclaredUse
+	(*KeyPurpose)(nil),              // 23: keyward.allowlist.v1.KeyPurpose
+	(*PresetUse)(nil),               // 24: keyward.allowlist.v1.PresetUse
+	(*Profile)(nil),                 // 25: keyward.allowlist.v1.Profile
+	(*Plain)(nil),                   // 26: keyward.allowlist.v1.Plain
+	(*SecretRef)(nil),               // 27: keyward.allowlist.v1.SecretRef
+	(*Cipher)(nil),                  // 28: keyward.allowlist.v1.Cipher
+	(*Framing)(nil),                 // 29: keyward.allowlist.v1.Framing
+	(*Fernet)(nil),                  // 30: keyward.allowlist.v1.Fernet
+	(*Cms)(nil),                     // 31: keyward.allowlist.v1.Cms
+	(*SharedKey)(nil),               // 32: keyward.allowlist.v1.SharedKey
+	(*Derivation)(nil),              // 33: keyward.allowlist.v1.Derivation
+	(*DigestDerivation)(nil),        // 34: keyward.allowlist.v1.DigestDerivation
+	(*EvpBytesToKey)(nil),           // 35: keyward.allowlist.v1.EvpBytesToKey
+	(*Pbkdf2)(nil),                  // 36: keyward.allowlist.v1.Pbkdf2
+	(*Scrypt)(nil),                  // 37: keyward.allowlist.v1.Scrypt
+	(*Hkdf)(nil),                    // 38: keyward.allowlist.v1.Hkdf
+	(*CounterKdf)(nil),              // 39: keyward.allowlist.v1.CounterKdf
+	(*KdfInfo)(nil),                 // 40: keyward.allowlist.v1.KdfInfo
+	(*Salt)(nil),                    // 41: keyward.allowlist.v1.Salt
+	(*SessionKey)(nil),              // 42: keyward.allowlist.v1.SessionKey
+	(*RsaOaep)(nil),                 // 43: keyward.allowlist.v1.RsaOaep
+	(*RsaPkcs1V15)(nil),             // 44: keyward.allowlist.v1.RsaPkcs1v15
+	(*AesKeyWrap)(nil),              // 45: keyward.allowlist.v1.AesKeyWrap
+	(*Ecdh)(nil),                    // 46: keyward.allowlist.v1.Ecdh
+	(*ExchangeKey)(nil),             // 47: keyward.allowlist.v1.ExchangeKey
+	(*Iv)(nil),                      // 48: keyward.allowlist.v1.Iv
+	(*AssociatedData)(nil),          // 49: keyward.allowlist.v1.AssociatedData
+	(*FieldSuffix)(nil),             // 50: keyward.allowlist.v1.FieldSuffix
+	(*EncryptThenMac)(nil),          // 51: keyward.allowlist.v1.EncryptThenMac
+	(*RsaDirect)(nil),               // 52: keyward.allowlist.v1.RsaDirect
+	(*Jose)(nil),                    // 53: keyward.allowlist.v1.Jose
+	(*JoseCompatibility)(nil),       // 54: keyward.allowlist.v1.JoseCompatibility
+	(*NestedJws)(nil),               // 55: keyward.allowlist.v1.NestedJws
+	(*Jws)(nil),                     // 56: keyward.allowlist.v1.Jws
+	(*Pgp)(nil),                     // 57: keyward.allowlist.v1.Pgp
+	(*Selection)(nil),               // 58: keyward.allowlist.v1.Selection
+	(*WholeBody)(nil),               // 59: keyward.allowlist.v1.WholeBody
+	(*ObjectAt)(nil),                // 60: keyward.allowlist.v1.ObjectAt
+	(*Form)(nil),                    // 61: keyward.allowlist.v1.Form
+	(*Fields)(nil),                  // 62: keyward.allowlist.v1.Fields
+	(*Envelope)(nil),                // 63: keyward.allowlist.v1.Envelope
+	(*Blob)(nil),                    // 64: keyward.allowlist.v1.Blob
+	(*Part)(nil),                    // 65: keyward.allowlist.v1.Part
+	(*Signing)(nil),                 // 66: keyward.allowlist.v1.Signing
+	(*SignatureList)(nil),           // 67: keyward.allowlist.v1.SignatureList
+	(*Mac)(nil),                     // 68: keyward.allowlist.v1.Mac
+	(*Computed)(nil),                // 69: keyward.allowlist.v1.Computed
+	(*SecretDigest)(nil),            // 70: keyward.allowlist.v1.SecretDigest
+	(*Asymmetric)(nil),              // 71: keyward.allowlist.v1.Asymmetric
+	(*LegacyAcknowledgement)(nil),   // 72: keyward.allowlist.v1.LegacyAcknowledgement
+	nil,                             // 73: keyward.allowlist.v1.PresetUse.SecretsEntry
+	nil,                             // 74: keyward.allowlist.v1.PresetUse.SettingsEntry
+	nil,                             // 75: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 76: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 77: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 78: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 79: keyward.allowlist.v1.Signing.HeadersEntry
+	nil,                             // 80: keyward.allowlist.v1.Signing.ValuesEntry
+	nil,                             // 81: keyward.allowlist.v1.Signing.ConstantsEntry
+	nil,                             // 82: keyward.allowlist.v1.Signing.QueryParametersEntry
+	nil,                             // 83: keyward.allowlist.v1.Signing.FormFieldsEntry
+	nil,                             // 84: keyward.allowlist.v1.Signing.BodyMembersEntry
+	nil,                             // 85: keyward.allowlist.v1.Signing.ClaimsEntry
+	(*durationpb.Duration)(nil),     // 86: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 87: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
-	24,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
-	24,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
-	23,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
-	85,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
-	21,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
-	26,  // 5: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
-	72,  // 6: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
-	86,  // 7: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
-	73,  // 8: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
-	27,  // 9: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
-	51,  // 10: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
-	52,  // 11: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
-	56,  // 12: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
-	25,  // 13: keyward.allowlist.v1.Profile.plain:type_name -> keyward.allowlist.v1.Plain
-	29,  // 14: keyward.allowlist.v1.Profile.fernet:type_name -> keyward.allowlist.v1.Fernet
-	30,  // 15: keyward.allowlist.v1.Profile.cms:type_name -> keyward.allowlist.v1.Cms
-	57,  // 16: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
-	62,  // 17: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	71,  // 18: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
-	65,  // 19: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
-	54,  // 20: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
-	54,  // 21: keyward.allowlist.v1.Profile.outer_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 22: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 23: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 24: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	31,  // 25: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	41,  // 26: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	45,  // 27: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	46,  // 28: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	47,  // 29: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	48,  // 30: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	50,  // 31: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	28,  // 32: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
-	26,  // 33: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
-	85,  // 34: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
-	6,   // 35: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
-	42,  // 36: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	43,  // 37: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	26,  // 38: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 39: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	1,   // 40: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
-	26,  // 41: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 42: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	33,  // 43: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	34,  // 44: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	35,  // 45: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	36,  // 46: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	37,  // 47: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	38,  // 48: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
-	40,  // 49: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 50: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 51: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 52: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 53: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 54: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 55: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
-	39,  // 56: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
-	26,  // 57: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	7,   // 58: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	42,  // 59: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	43,  // 60: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	44,  // 61: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	26,  // 62: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 63: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 64: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 65: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	8,   // 66: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	26,  // 67: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 68: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	9,   // 69: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	26,  // 70: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	49,  // 71: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	17,  // 72: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	26,  // 73: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	42,  // 74: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	43,  // 75: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	26,  // 76: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	10,  // 77: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	11,  // 78: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	26,  // 79: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 80: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	74,  // 81: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 82: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	53,  // 83: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	55,  // 84: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	26,  // 85: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	12,  // 86: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
-	13,  // 87: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	75,  // 88: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 89: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	26,  // 90: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 91: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 92: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	58,  // 93: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	61,  // 94: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	59,  // 95: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	60,  // 96: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	15,  // 97: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	14,  // 98: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	15,  // 99: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	76,  // 100: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	77,  // 101: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 102: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	64,  // 103: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 104: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	16,  // 105: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	67,  // 106: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	69,  // 107: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	70,  // 108: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	55,  // 109: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	68,  // 110: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
-	26,  // 111: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	78,  // 112: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 113: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	66,  // 114: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	85,  // 115: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	79,  // 116: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
-	80,  // 117: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
-	81,  // 118: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
-	82,  // 119: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
-	83,  // 120: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
-	84,  // 121: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
-	17,  // 122: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 123: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	18,  // 124: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	19,  // 125: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	86,  // 126: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	26,  // 127: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	63,  // 128: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	129, // [129:129] is the sub-list for method output_type
-	129, // [129:129] is the sub-list for method input_type
-	129, // [129:129] is the sub-list for extension type_name
-	129, // [129:129] is the sub-list for extension extendee
-	0,   // [0:129] is the sub-list for field type_name
+	25,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
+	25,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
+	24,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
+	86,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	22,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
+	21,  // 5: keyward.allowlist.v1.Encryption.issued:type_name -> keyward.allowlist.v1.Issued
+	27,  // 6: keyward.allowlist.v1.Issued.secret:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 7: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
+	73,  // 8: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
+	87,  // 9: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	74,  // 10: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
+	28,  // 11: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
+	52,  // 12: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
+	53,  // 13: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
+	57,  // 14: keyward.allowlist.v1.Profile.pgp:type_name -> keyward.allowlist.v1.Pgp
+	26,  // 15: keyward.allowlist.v1.Profile.plain:type_name -> keyward.allowlist.v1.Plain
+	30,  // 16: keyward.allowlist.v1.Profile.fernet:type_name -> keyward.allowlist.v1.Fernet
+	31,  // 17: keyward.allowlist.v1.Profile.cms:type_name -> keyward.allowlist.v1.Cms
+	58,  // 18: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
+	63,  // 19: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
+	72,  // 20: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	66,  // 21: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
+	55,  // 22: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
+	55,  // 23: keyward.allowlist.v1.Profile.outer_jws:type_name -> keyward.allowlist.v1.NestedJws
+	0,   // 24: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 25: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 26: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	32,  // 27: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	42,  // 28: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	46,  // 29: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	47,  // 30: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	48,  // 31: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	49,  // 32: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	51,  // 33: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	29,  // 34: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
+	27,  // 35: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
+	86,  // 36: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
+	6,   // 37: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
+	43,  // 38: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	44,  // 39: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	27,  // 40: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 41: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	1,   // 42: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
+	27,  // 43: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 44: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	34,  // 45: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	35,  // 46: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	36,  // 47: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	37,  // 48: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	38,  // 49: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	39,  // 50: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
+	41,  // 51: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 52: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 53: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 54: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 55: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 56: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 57: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
+	40,  // 58: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
+	27,  // 59: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	7,   // 60: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	43,  // 61: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	44,  // 62: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	45,  // 63: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	27,  // 64: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 65: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 66: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 67: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	8,   // 68: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	27,  // 69: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 70: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	9,   // 71: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	27,  // 72: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	50,  // 73: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	17,  // 74: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	27,  // 75: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	43,  // 76: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	44,  // 77: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	27,  // 78: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	10,  // 79: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	11,  // 80: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	27,  // 81: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 82: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	75,  // 83: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 84: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	54,  // 85: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	56,  // 86: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	27,  // 87: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	12,  // 88: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
+	13,  // 89: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	76,  // 90: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 91: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	27,  // 92: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 93: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 94: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	59,  // 95: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	62,  // 96: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	60,  // 97: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	61,  // 98: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	15,  // 99: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	14,  // 100: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	15,  // 101: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	77,  // 102: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	78,  // 103: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 104: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	65,  // 105: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 106: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	16,  // 107: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	68,  // 108: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	70,  // 109: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	71,  // 110: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	56,  // 111: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	69,  // 112: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
+	27,  // 113: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	79,  // 114: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 115: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	67,  // 116: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	86,  // 117: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	80,  // 118: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
+	81,  // 119: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
+	82,  // 120: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
+	83,  // 121: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
+	84,  // 122: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
+	85,  // 123: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
+	17,  // 124: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 125: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	18,  // 126: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	19,  // 127: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	87,  // 128: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	27,  // 129: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	64,  // 130: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	131, // [131:131] is the sub-list for method output_type
+	131, // [131:131] is the sub-list for method input_type
+	131, // [131:131] is the sub-list for extension type_name
+	131, // [131:131] is the sub-list for extension extendee
+	0,   // [0:131] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -6790,7 +6884,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 	if File_keyward_allowlist_v1_encryption_proto != nil {
 		return
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[4].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[5].OneofWrappers = []any{
 		(*Profile_Cipher)(nil),
 		(*Profile_RsaDirect)(nil),
 		(*Profile_Jose)(nil),
@@ -6799,17 +6893,17 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 		(*Profile_Fernet)(nil),
 		(*Profile_Cms)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[7].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[8].OneofWrappers = []any{
 		(*Cipher_SharedKey)(nil),
 		(*Cipher_SessionKey)(nil),
 		(*Cipher_Ecdh)(nil),
 		(*Cipher_ExchangeKey)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[10].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[11].OneofWrappers = []any{
 		(*Cms_RsaOaep)(nil),
 		(*Cms_RsaPkcs1V15)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[12].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[13].OneofWrappers = []any{
 		(*Derivation_Digest)(nil),
 		(*Derivation_EvpBytesToKey)(nil),
 		(*Derivation_Pbkdf2)(nil),
@@ -6817,44 +6911,44 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 		(*Derivation_Hkdf)(nil),
 		(*Derivation_CounterKdf)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[19].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[20].OneofWrappers = []any{
 		(*KdfInfo_Text)(nil),
 		(*KdfInfo_CountedText)(nil),
 		(*KdfInfo_Sha256Of)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[20].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[21].OneofWrappers = []any{
 		(*Salt_SentBytes)(nil),
 		(*Salt_Secret)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[21].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[22].OneofWrappers = []any{
 		(*SessionKey_RsaOaep)(nil),
 		(*SessionKey_RsaPkcs1V15)(nil),
 		(*SessionKey_AesKw)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[28].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[29].OneofWrappers = []any{
 		(*AssociatedData_Text)(nil),
 		(*AssociatedData_Sent)(nil),
 		(*AssociatedData_FieldSuffix)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[31].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[32].OneofWrappers = []any{
 		(*RsaDirect_Oaep)(nil),
 		(*RsaDirect_Pkcs1V15)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[37].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[38].OneofWrappers = []any{
 		(*Selection_WholeBody)(nil),
 		(*Selection_Fields)(nil),
 		(*Selection_Object)(nil),
 		(*Selection_Form)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[42].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[43].OneofWrappers = []any{
 		(*Envelope_Text)(nil),
 		(*Envelope_Json)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[44].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[45].OneofWrappers = []any{
 		(*Part_Slot_)(nil),
 		(*Part_Literal)(nil),
 	}
-	file_keyward_allowlist_v1_encryption_proto_msgTypes[45].OneofWrappers = []any{
+	file_keyward_allowlist_v1_encryption_proto_msgTypes[46].OneofWrappers = []any{
 		(*Signing_Mac)(nil),
 		(*Signing_SecretDigest)(nil),
 		(*Signing_Asymmetric)(nil),
@@ -6867,7 +6961,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
 			NumEnums:      20,
-			NumMessages:   65,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

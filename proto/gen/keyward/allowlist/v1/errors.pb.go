@@ -84,6 +84,11 @@ const (
 	// the vault is used until a super admin confirms a restore (AcceptVaultCheckpoint), or operators
 	// put the newest data file back. Keep the message and try again later.
 	ErrorReason_ERROR_REASON_VAULT_ROLLED_BACK ErrorReason = 111
+	// FAILED_PRECONDITION. The answer of the partner holds a value to issue (Encryption.issued), and the
+	// value cannot become a version of its secret: it is not a string of 1 byte to 4 KiB, or the vault
+	// refuses it. The body is not returned. Metadata: `cause`, the reason of the vault, such as
+	// ISSUED_BEFORE or WEAK_KEY, if it refused.
+	ErrorReason_ERROR_REASON_ISSUE_REFUSED ErrorReason = 190
 )
 
 // Enum value maps for ErrorReason.
@@ -107,6 +112,7 @@ var (
 		42:  "ERROR_REASON_SUPER_ADMIN_REQUIRED",
 		60:  "ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE",
 		111: "ERROR_REASON_VAULT_ROLLED_BACK",
+		190: "ERROR_REASON_ISSUE_REFUSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -127,6 +133,7 @@ var (
 		"ERROR_REASON_SUPER_ADMIN_REQUIRED":      42,
 		"ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE":    60,
 		"ERROR_REASON_VAULT_ROLLED_BACK":         111,
+		"ERROR_REASON_ISSUE_REFUSED":             190,
 	}
 )
 
@@ -161,7 +168,7 @@ var File_keyward_allowlist_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xd2\x0e\n" +
+	"!keyward/allowlist/v1/errors.proto\x12\x14keyward.allowlist.v1*\xf3\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fERROR_REASON_ENDPOINT_NOT_FOUND\x10\a\x12 \n" +
@@ -180,7 +187,8 @@ const file_keyward_allowlist_v1_errors_proto_rawDesc = "" +
 	"\x1eERROR_REASON_SIGNATURE_INVALID\x10&\x12%\n" +
 	"!ERROR_REASON_SUPER_ADMIN_REQUIRED\x10*\x12'\n" +
 	"#ERROR_REASON_SAMPLE_NOT_ENCRYPTABLE\x10<\x12\"\n" +
-	"\x1eERROR_REASON_VAULT_ROLLED_BACK\x10o\"\x04\b\x01\x10\x06\"\x04\b\t\x10\n" +
+	"\x1eERROR_REASON_VAULT_ROLLED_BACK\x10o\x12\x1f\n" +
+	"\x1aERROR_REASON_ISSUE_REFUSED\x10\xbe\x01\"\x04\b\x01\x10\x06\"\x04\b\t\x10\n" +
 	"\"\x04\b\x10\x10\x15\"\x04\b\x1b\x10#\"\x04\b%\x10%\"\x04\b'\x10)\"\x04\b2\x102\"\x04\bn\x10n*\x1aERROR_REASON_INVALID_FIELD*\x1fERROR_REASON_INVALID_PAGE_TOKEN*\x1eERROR_REASON_REQUEST_ID_REUSED* ERROR_REASON_CREDENTIALS_MISSING* ERROR_REASON_CREDENTIALS_INVALID*\x1eERROR_REASON_PERMISSION_DENIED*\x1aERROR_REASON_ETAG_MISMATCH*\x17ERROR_REASON_CONTENTION*\x1dERROR_REASON_SECRET_NOT_FOUND*\x1eERROR_REASON_VERSION_NOT_FOUND*\x1dERROR_REASON_VERSION_DISABLED*\x1eERROR_REASON_VERSION_DESTROYED*\x1eERROR_REASON_USAGE_NOT_ALLOWED*\x1dERROR_REASON_HOST_NOT_ALLOWED*\x1eERROR_REASON_MESSAGE_TOO_LARGE*\x17ERROR_REASON_OVERLOADED*\x15ERROR_REASON_DEADLINE*\x16ERROR_REASON_CANCELLED*\x18ERROR_REASON_UNAVAILABLE*\x15ERROR_REASON_INTERNAL*\x1cERROR_REASON_ROUTE_NOT_FOUND*\x1fERROR_REASON_METHOD_NOT_ALLOWED*\x1bERROR_REASON_MALFORMED_JSON*\x19ERROR_REASON_RATE_LIMITED*\x1eERROR_REASON_KEY_PURPOSE_FIXED*\x1bERROR_REASON_KEY_NOT_SHARED* ERROR_REASON_KEY_PURPOSE_UNKNOWN*#ERROR_REASON_NONCE_BUDGET_EXHAUSTED*\x1aERROR_REASON_LOG_TOO_SHORT*)ERROR_REASON_KEYRING_PROVIDER_UNAVAILABLE*\x19ERROR_REASON_KEYRING_FULL*\x1aERROR_REASON_KEY_NOT_FOUND*\x17ERROR_REASON_KEY_IN_USE*\x1aERROR_REASON_KEY_DESTROYED*\x1bERROR_REASON_SECRET_EXPIRED*!ERROR_REASON_KEYRING_KEY_DISABLED*\x16ERROR_REASON_DISK_FULL*\x1cERROR_REASON_RESTORE_PENDINGBGZEgithub.com/keyward/keyward/proto/gen/keyward/allowlist/v1;allowlistv1b\x06proto3"
 
 var (

@@ -156,6 +156,10 @@ const (
 	// yet, so what they need is not known. Try again later. A super admin can end this time
 	// (ReleaseRestore). Metadata: `resolvers`, the number of those that are missing.
 	ErrorReason_ERROR_REASON_RESTORE_PENDING ErrorReason = 151
+	// FAILED_PRECONDITION. The secret is not issued by this endpoint: its `issued_by` is empty or names
+	// another one, or the endpoint is not bound to issue it. Create a secret whose `issued_by` is the
+	// endpoint. When an endpoint is saved, google.rpc.BadRequest names the field.
+	ErrorReason_ERROR_REASON_ISSUER_NOT_ALLOWED ErrorReason = 190
 )
 
 // Enum value maps for ErrorReason.
@@ -200,6 +204,7 @@ var (
 		146: "ERROR_REASON_KEYRING_KEY_DISABLED",
 		150: "ERROR_REASON_DISK_FULL",
 		151: "ERROR_REASON_RESTORE_PENDING",
+		190: "ERROR_REASON_ISSUER_NOT_ALLOWED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                  0,
@@ -241,6 +246,7 @@ var (
 		"ERROR_REASON_KEYRING_KEY_DISABLED":         146,
 		"ERROR_REASON_DISK_FULL":                    150,
 		"ERROR_REASON_RESTORE_PENDING":              151,
+		"ERROR_REASON_ISSUER_NOT_ALLOWED":           190,
 	}
 )
 
@@ -275,7 +281,7 @@ var File_keyward_common_v1_errors_proto protoreflect.FileDescriptor
 
 const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xbc\n" +
+	"\x1ekeyward/common/v1/errors.proto\x12\x11keyward.common.v1*\xe2\n" +
 	"\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
@@ -317,7 +323,8 @@ const file_keyward_common_v1_errors_proto_rawDesc = "" +
 	"\x1bERROR_REASON_SECRET_EXPIRED\x10\x91\x01\x12&\n" +
 	"!ERROR_REASON_KEYRING_KEY_DISABLED\x10\x92\x01\x12\x1b\n" +
 	"\x16ERROR_REASON_DISK_FULL\x10\x96\x01\x12!\n" +
-	"\x1cERROR_REASON_RESTORE_PENDING\x10\x97\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
+	"\x1cERROR_REASON_RESTORE_PENDING\x10\x97\x01\x12$\n" +
+	"\x1fERROR_REASON_ISSUER_NOT_ALLOWED\x10\xbe\x01BAZ?github.com/keyward/keyward/proto/gen/keyward/common/v1;commonv1b\x06proto3"
 
 var (
 	file_keyward_common_v1_errors_proto_rawDescOnce sync.Once

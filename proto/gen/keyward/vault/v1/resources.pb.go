@@ -778,7 +778,13 @@ type Secret struct {
 	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,143,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	// When a deleted secret is removed for good, unless changes are held after a restore: then it is
 	// removed after that. Set with `delete_time`.
-	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,144,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
+	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,144,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
+	// The endpoint whose partner issues the versions of this secret, such as a session key in the answer
+	// to a login: `workspaces/{workspace}/endpoints/{endpoint}`, in the workspace of the secret. It need
+	// not exist yet. The allowlist, and only for this endpoint, then adds versions (IssueSecretVersion).
+	// The first `value` is a placeholder. Set on create, and never changed. Only for KEY and CREDENTIAL.
+	// Default: only people store values.
+	IssuedBy      string `protobuf:"bytes,190,opt,name=issued_by,json=issuedBy,proto3" json:"issued_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1000,6 +1006,13 @@ func (x *Secret) GetPurgeTime() *timestamppb.Timestamp {
 		return x.PurgeTime
 	}
 	return nil
+}
+
+func (x *Secret) GetIssuedBy() string {
+	if x != nil {
+		return x.IssuedBy
+	}
+	return ""
 }
 
 // ValueFacts is the vault's interpretation of a value, so that people see whether they stored what
@@ -2020,7 +2033,10 @@ type Binding struct {
 	Versions []uint32 `protobuf:"varint,9,rep,packed,name=versions,proto3" json:"versions,omitempty"`
 	// The purpose for which the referrer uses a KEY. Empty for other usages, and for bindings of
 	// early releases.
-	Chains        []string `protobuf:"bytes,10,rep,name=chains,proto3" json:"chains,omitempty"`
+	Chains []string `protobuf:"bytes,10,rep,name=chains,proto3" json:"chains,omitempty"`
+	// Whether the referrer issues versions of the secret. Without `chains` and `host`, the referrer does
+	// nothing else with it.
+	Issue         bool `protobuf:"varint,190,opt,name=issue,proto3" json:"issue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2132,6 +2148,13 @@ func (x *Binding) GetChains() []string {
 	return nil
 }
 
+func (x *Binding) GetIssue() bool {
+	if x != nil {
+		return x.Issue
+	}
+	return false
+}
+
 // A SecretChange is an entry of the change log. Entries are never altered, remain after the secret
 // is deleted, and never contain a value in any form.
 type SecretChange struct {
@@ -2167,7 +2190,8 @@ type SecretChange struct {
 	// The allowed hosts after the change; set if they changed.
 	NewAllowedHosts []string `protobuf:"bytes,14,rep,name=new_allowed_hosts,json=newAllowedHosts,proto3" json:"new_allowed_hosts,omitempty"`
 	// The referrer, for ACTION_BOUND and ACTION_UNBOUND. The first 10 referrers that lost the
-	// secret, for ACTION_FORCE_DELETED.
+	// secret, for ACTION_FORCE_DELETED. The endpoint whose partner issued the version, for ACTION_UPDATED,
+	// and the `issued_by` of the secret, for ACTION_CREATED.
 	Referrers []string `protobuf:"bytes,15,rep,name=referrers,proto3" json:"referrers,omitempty"`
 	// The reason that the caller gave.
 	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -2531,7 +2555,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\tseal_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bsealTime\x12%\n" +
 	"\vconflicting\x18\x06 \x01(\bB\x03\xe0A\x03R\vconflicting\x12\x1b\n" +
 	"\x06stated\x18\n" +
-	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xac\r\n" +
+	" \x01(\bB\x03\xe0A\x03R\x06stated\"\xd7\r\n" +
 	"\x06Secret\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x15\n" +
 	"\x03uid\x18\x02 \x01(\tB\x03\xe0A\x03R\x03uid\x12o\n" +
@@ -2567,7 +2591,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\vdelete_time\x18\x8f\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"deleteTime\x12?\n" +
 	"\n" +
-	"purge_time\x18\x90\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x1a9\n" +
+	"purge_time\x18\x90\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x12)\n" +
+	"\tissued_by\x18\xbe\x01 \x01(\tB\v\xe0A\x05\xbaH\x05r\x03\x18\x80\x04R\bissuedBy\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb1\x03\n" +
@@ -2683,7 +2708,7 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bSTATE_OK\x10\x01\x12\x11\n" +
 	"\rSTATE_WARNING\x10\x02\x12\x13\n" +
-	"\x0fSTATE_EXHAUSTED\x10\x03\"\xd2\x02\n" +
+	"\x0fSTATE_EXHAUSTED\x10\x03\"\xe9\x02\n" +
 	"\aBinding\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12-\n" +
@@ -2697,7 +2722,8 @@ const file_keyward_vault_v1_resources_proto_rawDesc = "" +
 	"createTime\x12\x1a\n" +
 	"\bversions\x18\t \x03(\rR\bversions\x12\x16\n" +
 	"\x06chains\x18\n" +
-	" \x03(\tR\x06chains\"\xd2\x0f\n" +
+	" \x03(\tR\x06chains\x12\x15\n" +
+	"\x05issue\x18\xbe\x01 \x01(\bR\x05issue\"\xd2\x0f\n" +
 	"\fSecretChange\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +

@@ -137,6 +137,15 @@ func (m *Secret) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.IssuedBy) > 0 {
+		i -= len(m.IssuedBy)
+		copy(dAtA[i:], m.IssuedBy)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.IssuedBy)))
+		i--
+		dAtA[i] = 0xb
+		i--
+		dAtA[i] = 0xf2
+	}
 	if m.PurgeTime != nil {
 		size, err := (*timestamppb.Timestamp)(m.PurgeTime).MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -1257,6 +1266,18 @@ func (m *Binding) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Issue {
+		i--
+		if m.Issue {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0xb
+		i--
+		dAtA[i] = 0xf0
+	}
 	if m.Port != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Port))
 		i--
@@ -1884,6 +1905,10 @@ func (m *Secret) SizeVT() (n int) {
 		l = (*timestamppb.Timestamp)(m.PurgeTime).SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	l = len(m.IssuedBy)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2294,6 +2319,9 @@ func (m *Binding) SizeVT() (n int) {
 	}
 	if m.Port != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.Port))
+	}
+	if m.Issue {
+		n += 3
 	}
 	n += len(m.unknownFields)
 	return n

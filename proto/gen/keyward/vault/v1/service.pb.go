@@ -2395,6 +2395,11 @@ type BindSecretRequest struct {
 	// Whether the referrer held the binding before the vault was restored. While changes are held
 	// after a restore, only such bindings are made; others fail with RESTORE_PENDING.
 	Restored bool `protobuf:"varint,150,opt,name=restored,proto3" json:"restored,omitempty"`
+	// Binds the secret so that the referrer issues versions of it; see IssueSecretVersion. The secret is a
+	// KEY or a CREDENTIAL, whichever of the two `usage` is, and `referrer` must be its `issued_by`;
+	// otherwise the call fails with ISSUER_NOT_ALLOWED. `host`, `port`, `version`, and `chains` must be
+	// unset. The same operation may bind the secret for another use before.
+	Issue bool `protobuf:"varint,190,opt,name=issue,proto3" json:"issue,omitempty"`
 	// Checks the request and returns the facts without binding the secret: `binding` is unset. Fails
 	// for the same reasons as a binding and counts against the same limits.
 	ValidateOnly  bool `protobuf:"varint,51,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -2512,6 +2517,13 @@ func (x *BindSecretRequest) GetKeyBytes() []uint32 {
 func (x *BindSecretRequest) GetRestored() bool {
 	if x != nil {
 		return x.Restored
+	}
+	return false
+}
+
+func (x *BindSecretRequest) GetIssue() bool {
+	if x != nil {
+		return x.Issue
 	}
 	return false
 }
@@ -3168,6 +3180,136 @@ func (x *PreviousVersion) GetReplaceTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// The request of IssueSecretVersion.
+type IssueSecretVersionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `workspaces/{workspace}/secrets/{secret}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The resource name of the endpoint whose partner issued the value.
+	Referrer string `protobuf:"bytes,2,opt,name=referrer,proto3" json:"referrer,omitempty"`
+	// The value, sealed to a key that GetSealing returns, for the name and the `request_id`. 1 byte to
+	// 4 KiB.
+	Value *SealedValue `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	// Identifies the request; a retry with the same ID and value does not add another version. 1-64
+	// characters of `A-Za-z0-9`, `-`, `_`, and `.`. Kept for at least 24 hours.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IssueSecretVersionRequest) Reset() {
+	*x = IssueSecretVersionRequest{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssueSecretVersionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssueSecretVersionRequest) ProtoMessage() {}
+
+func (x *IssueSecretVersionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssueSecretVersionRequest.ProtoReflect.Descriptor instead.
+func (*IssueSecretVersionRequest) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *IssueSecretVersionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *IssueSecretVersionRequest) GetReferrer() string {
+	if x != nil {
+		return x.Referrer
+	}
+	return ""
+}
+
+func (x *IssueSecretVersionRequest) GetValue() *SealedValue {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *IssueSecretVersionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// The response of IssueSecretVersion.
+type IssueSecretVersionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the current version, which has the value.
+	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The position in the change log at which the response was created.
+	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IssueSecretVersionResponse) Reset() {
+	*x = IssueSecretVersionResponse{}
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IssueSecretVersionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IssueSecretVersionResponse) ProtoMessage() {}
+
+func (x *IssueSecretVersionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IssueSecretVersionResponse.ProtoReflect.Descriptor instead.
+func (*IssueSecretVersionResponse) Descriptor() ([]byte, []int) {
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *IssueSecretVersionResponse) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *IssueSecretVersionResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
 // The request of ReportSecretUses.
 type ReportSecretUsesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3184,7 +3326,7 @@ type ReportSecretUsesRequest struct {
 
 func (x *ReportSecretUsesRequest) Reset() {
 	*x = ReportSecretUsesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3196,7 +3338,7 @@ func (x *ReportSecretUsesRequest) String() string {
 func (*ReportSecretUsesRequest) ProtoMessage() {}
 
 func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[46]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3209,7 +3351,7 @@ func (x *ReportSecretUsesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesRequest.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{46}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReportSecretUsesRequest) GetParent() string {
@@ -3257,7 +3399,7 @@ type SecretUse struct {
 
 func (x *SecretUse) Reset() {
 	*x = SecretUse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3269,7 +3411,7 @@ func (x *SecretUse) String() string {
 func (*SecretUse) ProtoMessage() {}
 
 func (x *SecretUse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[47]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3282,7 +3424,7 @@ func (x *SecretUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUse.ProtoReflect.Descriptor instead.
 func (*SecretUse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{47}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *SecretUse) GetSecret() string {
@@ -3343,7 +3485,7 @@ type ReportSecretUsesResponse struct {
 
 func (x *ReportSecretUsesResponse) Reset() {
 	*x = ReportSecretUsesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3355,7 +3497,7 @@ func (x *ReportSecretUsesResponse) String() string {
 func (*ReportSecretUsesResponse) ProtoMessage() {}
 
 func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[48]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3368,7 +3510,7 @@ func (x *ReportSecretUsesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportSecretUsesResponse.ProtoReflect.Descriptor instead.
 func (*ReportSecretUsesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{48}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{50}
 }
 
 // The request of ReserveNonces.
@@ -3393,7 +3535,7 @@ type ReserveNoncesRequest struct {
 
 func (x *ReserveNoncesRequest) Reset() {
 	*x = ReserveNoncesRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3405,7 +3547,7 @@ func (x *ReserveNoncesRequest) String() string {
 func (*ReserveNoncesRequest) ProtoMessage() {}
 
 func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[49]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3418,7 +3560,7 @@ func (x *ReserveNoncesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesRequest.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{49}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReserveNoncesRequest) GetName() string {
@@ -3473,7 +3615,7 @@ type ReserveNoncesResponse struct {
 
 func (x *ReserveNoncesResponse) Reset() {
 	*x = ReserveNoncesResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3485,7 +3627,7 @@ func (x *ReserveNoncesResponse) String() string {
 func (*ReserveNoncesResponse) ProtoMessage() {}
 
 func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[50]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3498,7 +3640,7 @@ func (x *ReserveNoncesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveNoncesResponse.ProtoReflect.Descriptor instead.
 func (*ReserveNoncesResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{50}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReserveNoncesResponse) GetReserved() uint64 {
@@ -3543,7 +3685,7 @@ type WatchSecretsRequest struct {
 
 func (x *WatchSecretsRequest) Reset() {
 	*x = WatchSecretsRequest{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[51]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3555,7 +3697,7 @@ func (x *WatchSecretsRequest) String() string {
 func (*WatchSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[51]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3568,7 +3710,7 @@ func (x *WatchSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{51}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WatchSecretsRequest) GetParent() string {
@@ -3603,7 +3745,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[52]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3615,7 +3757,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[52]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3628,7 +3770,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{52}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Position) GetEpoch() string {
@@ -3668,7 +3810,7 @@ type WatchSecretsResponse struct {
 
 func (x *WatchSecretsResponse) Reset() {
 	*x = WatchSecretsResponse{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[53]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3680,7 +3822,7 @@ func (x *WatchSecretsResponse) String() string {
 func (*WatchSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[53]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3693,7 +3835,7 @@ func (x *WatchSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{53}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WatchSecretsResponse) GetEvents() []*SecretEvent {
@@ -3737,7 +3879,7 @@ type SecretEvent struct {
 
 func (x *SecretEvent) Reset() {
 	*x = SecretEvent{}
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[54]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3749,7 +3891,7 @@ func (x *SecretEvent) String() string {
 func (*SecretEvent) ProtoMessage() {}
 
 func (x *SecretEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_vault_v1_service_proto_msgTypes[54]
+	mi := &file_keyward_vault_v1_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3762,7 +3904,7 @@ func (x *SecretEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretEvent.ProtoReflect.Descriptor instead.
 func (*SecretEvent) Descriptor() ([]byte, []int) {
-	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{54}
+	return file_keyward_vault_v1_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SecretEvent) GetSecret() string {
@@ -3963,7 +4105,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\bmin_cost\x18\x06 \x01(\x04H\x00R\aminCost\x88\x01\x01B\v\n" +
 	"\t_min_cost\"P\n" +
 	"\x1cReplaceSecretPurposeResponse\x120\n" +
-	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\x95\x04\n" +
+	"\x06secret\x18\x01 \x01(\v2\x18.keyward.vault.v1.SecretR\x06secret\"\xac\x04\n" +
 	"\x11BindSecretRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12<\n" +
 	"\x05usage\x18\x02 \x01(\x0e2\x17.keyward.vault.v1.UsageB\r\xe0A\x02\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05usage\x12)\n" +
@@ -3977,7 +4119,8 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\vconflicting\x18\n" +
 	" \x01(\bR\vconflicting\x12%\n" +
 	"\tkey_bytes\x182 \x03(\rB\b\xbaH\x05\x92\x01\x02\x10\bR\bkeyBytes\x12\x1b\n" +
-	"\brestored\x18\x96\x01 \x01(\bR\brestored\x12#\n" +
+	"\brestored\x18\x96\x01 \x01(\bR\brestored\x12\x15\n" +
+	"\x05issue\x18\xbe\x01 \x01(\bR\x05issue\x12#\n" +
 	"\rvalidate_only\x183 \x01(\bR\fvalidateOnlyJ\x04\b\a\x10\bR\bdigested\"\xec\x01\n" +
 	"\x12BindSecretResponse\x123\n" +
 	"\abinding\x18\x01 \x01(\v2\x19.keyward.vault.v1.BindingR\abinding\x120\n" +
@@ -4028,7 +4171,16 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\tread_time\x18\x8d\x01 \x01(\v2\x1a.google.protobuf.TimestampR\breadTime\"j\n" +
 	"\x0fPreviousVersion\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
-	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime\"\xb2\x01\n" +
+	"\freplace_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vreplaceTime\"\xe0\x01\n" +
+	"\x19IssueSecretVersionRequest\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12)\n" +
+	"\breferrer\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x04R\breferrer\x12>\n" +
+	"\x05value\x18\x03 \x01(\v2\x1d.keyward.vault.v1.SealedValueB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x05value\x12?\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\trequestId\"n\n" +
+	"\x1aIssueSecretVersionResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x126\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.keyward.vault.v1.PositionR\bposition\"\xb2\x01\n" +
 	"\x17ReportSecretUsesRequest\x12\x1b\n" +
 	"\x06parent\x18\x01 \x01(\tB\x03\xe0A\x02R\x06parent\x12=\n" +
 	"\treport_id\x18\x02 \x01(\tB \xe0A\x02\xbaH\x1ar\x182\x16^[A-Za-z0-9_.-]{1,64}$R\breportId\x12;\n" +
@@ -4075,7 +4227,7 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
 	"\adeleted\x18\x04 \x01(\bR\adeleted\x12$\n" +
-	"\rdelete_reason\x18\x8c\x01 \x01(\tR\fdeleteReason2\x84%\n" +
+	"\rdelete_reason\x18\x8c\x01 \x01(\tR\fdeleteReason2\x85&\n" +
 	"\fVaultService\x12\xa8\x01\n" +
 	"\fCreateSecret\x12%.keyward.vault.v1.CreateSecretRequest\x1a&.keyward.vault.v1.CreateSecretResponse\"I\xb2\xe1\x18\f\n" +
 	"\x02\x01\x03\x12\x06parent\x82\xd3\xe4\x93\x023:\x06secretb\x06secret\"!/v1/{parent=workspaces/*}/secrets\x12\x95\x01\n" +
@@ -4114,11 +4266,10 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02B:\x01*b\aversion\"4/v1/{name=workspaces/*/secrets/*/versions/*}:destroy\x12\xc7\x01\n" +
 	"\x14ReplaceSecretPurpose\x12-.keyward.vault.v1.ReplaceSecretPurposeRequest\x1a..keyward.vault.v1.ReplaceSecretPurposeResponse\"P\xb2\xe1\x18\t\n" +
-	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\x06secret\"0/v1/{name=workspaces/*/secrets/*}:replacePurpose\x12\x97\x01\n" +
+	"\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02=:\x01*b\x06secret\"0/v1/{name=workspaces/*/secrets/*}:replacePurpose\x12\x98\x01\n" +
 	"\n" +
-	"GetSealing\x12#.keyward.vault.v1.GetSealingRequest\x1a$.keyward.vault.v1.GetSealingResponse\">\xb2\xe1\x18\n" +
-	"\n" +
-	"\x02\x01\x03\x12\x04name\x82\xd3\xe4\x93\x02*b\asealing\x12\x1f/v1/{name=workspaces/*/sealing}\x12\xb9\x01\n" +
+	"GetSealing\x12#.keyward.vault.v1.GetSealingRequest\x1a$.keyward.vault.v1.GetSealingResponse\"?\xb2\xe1\x18\v\n" +
+	"\x03\x01\x03\x04\x12\x04name\x82\xd3\xe4\x93\x02*b\asealing\x12\x1f/v1/{name=workspaces/*/sealing}\x12\xb9\x01\n" +
 	"\rUpdateSealing\x12&.keyward.vault.v1.UpdateSealingRequest\x1a'.keyward.vault.v1.UpdateSealingResponse\"W\xb2\xe1\x18\x12\n" +
 	"\x02\x01\x03\x12\fsealing.name\x82\xd3\xe4\x93\x02;:\asealingb\asealing2'/v1/{sealing.name=workspaces/*/sealing}\x12\xb6\x01\n" +
 	"\x12ListSecretBindings\x12+.keyward.vault.v1.ListSecretBindingsRequest\x1a,.keyward.vault.v1.ListSecretBindingsResponse\"E\xb2\xe1\x18\r\n" +
@@ -4129,6 +4280,8 @@ const file_keyward_vault_v1_service_proto_rawDesc = "" +
 	"\fUnbindSecret\x12%.keyward.vault.v1.UnbindSecretRequest\x1a&.keyward.vault.v1.UnbindSecretResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12o\n" +
 	"\rResolveSecret\x12&.keyward.vault.v1.ResolveSecretRequest\x1a'.keyward.vault.v1.ResolveSecretResponse\"\r\xb2\xe1\x18\t\n" +
+	"\x01\x04\x12\x04name\x12~\n" +
+	"\x12IssueSecretVersion\x12+.keyward.vault.v1.IssueSecretVersionRequest\x1a,.keyward.vault.v1.IssueSecretVersionResponse\"\r\xb2\xe1\x18\t\n" +
 	"\x01\x04\x12\x04name\x12z\n" +
 	"\x10ReportSecretUses\x12).keyward.vault.v1.ReportSecretUsesRequest\x1a*.keyward.vault.v1.ReportSecretUsesResponse\"\x0f\xb2\xe1\x18\v\n" +
 	"\x01\x04\x12\x06parent\x12o\n" +
@@ -4167,7 +4320,7 @@ func file_keyward_vault_v1_service_proto_rawDescGZIP() []byte {
 	return file_keyward_vault_v1_service_proto_rawDescData
 }
 
-var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_keyward_vault_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*CreateSecretRequest)(nil),              // 0: keyward.vault.v1.CreateSecretRequest
 	(*CreateSecretResponse)(nil),             // 1: keyward.vault.v1.CreateSecretResponse
@@ -4215,147 +4368,154 @@ var file_keyward_vault_v1_service_proto_goTypes = []any{
 	(*SealedForRecipient)(nil),               // 43: keyward.vault.v1.SealedForRecipient
 	(*ResolveSecretResponse)(nil),            // 44: keyward.vault.v1.ResolveSecretResponse
 	(*PreviousVersion)(nil),                  // 45: keyward.vault.v1.PreviousVersion
-	(*ReportSecretUsesRequest)(nil),          // 46: keyward.vault.v1.ReportSecretUsesRequest
-	(*SecretUse)(nil),                        // 47: keyward.vault.v1.SecretUse
-	(*ReportSecretUsesResponse)(nil),         // 48: keyward.vault.v1.ReportSecretUsesResponse
-	(*ReserveNoncesRequest)(nil),             // 49: keyward.vault.v1.ReserveNoncesRequest
-	(*ReserveNoncesResponse)(nil),            // 50: keyward.vault.v1.ReserveNoncesResponse
-	(*WatchSecretsRequest)(nil),              // 51: keyward.vault.v1.WatchSecretsRequest
-	(*Position)(nil),                         // 52: keyward.vault.v1.Position
-	(*WatchSecretsResponse)(nil),             // 53: keyward.vault.v1.WatchSecretsResponse
-	(*SecretEvent)(nil),                      // 54: keyward.vault.v1.SecretEvent
-	(*Secret)(nil),                           // 55: keyward.vault.v1.Secret
-	(*Sealing)(nil),                          // 56: keyward.vault.v1.Sealing
-	(VersionState)(0),                        // 57: keyward.vault.v1.VersionState
-	(Usage)(0),                               // 58: keyward.vault.v1.Usage
-	(*timestamppb.Timestamp)(nil),            // 59: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),            // 60: google.protobuf.FieldMask
-	(*SecretValue)(nil),                      // 61: keyward.vault.v1.SecretValue
-	(*SecretChange)(nil),                     // 62: keyward.vault.v1.SecretChange
-	(*SecretVersion)(nil),                    // 63: keyward.vault.v1.SecretVersion
-	(*Binding)(nil),                          // 64: keyward.vault.v1.Binding
-	(ValueFacts_Kind)(0),                     // 65: keyward.vault.v1.ValueFacts.Kind
-	(*ValueForm)(nil),                        // 66: keyward.vault.v1.ValueForm
-	(*GetCheckpointRequest)(nil),             // 67: keyward.vault.v1.GetCheckpointRequest
-	(*ProveConsistencyRequest)(nil),          // 68: keyward.vault.v1.ProveConsistencyRequest
-	(*WitnessCheckpointRequest)(nil),         // 69: keyward.vault.v1.WitnessCheckpointRequest
-	(*ReportReconciliationRequest)(nil),      // 70: keyward.vault.v1.ReportReconciliationRequest
-	(*AcceptResolverCheckpointRequest)(nil),  // 71: keyward.vault.v1.AcceptResolverCheckpointRequest
-	(*GetCheckpointResponse)(nil),            // 72: keyward.vault.v1.GetCheckpointResponse
-	(*ProveConsistencyResponse)(nil),         // 73: keyward.vault.v1.ProveConsistencyResponse
-	(*WitnessCheckpointResponse)(nil),        // 74: keyward.vault.v1.WitnessCheckpointResponse
-	(*ReportReconciliationResponse)(nil),     // 75: keyward.vault.v1.ReportReconciliationResponse
-	(*AcceptResolverCheckpointResponse)(nil), // 76: keyward.vault.v1.AcceptResolverCheckpointResponse
+	(*IssueSecretVersionRequest)(nil),        // 46: keyward.vault.v1.IssueSecretVersionRequest
+	(*IssueSecretVersionResponse)(nil),       // 47: keyward.vault.v1.IssueSecretVersionResponse
+	(*ReportSecretUsesRequest)(nil),          // 48: keyward.vault.v1.ReportSecretUsesRequest
+	(*SecretUse)(nil),                        // 49: keyward.vault.v1.SecretUse
+	(*ReportSecretUsesResponse)(nil),         // 50: keyward.vault.v1.ReportSecretUsesResponse
+	(*ReserveNoncesRequest)(nil),             // 51: keyward.vault.v1.ReserveNoncesRequest
+	(*ReserveNoncesResponse)(nil),            // 52: keyward.vault.v1.ReserveNoncesResponse
+	(*WatchSecretsRequest)(nil),              // 53: keyward.vault.v1.WatchSecretsRequest
+	(*Position)(nil),                         // 54: keyward.vault.v1.Position
+	(*WatchSecretsResponse)(nil),             // 55: keyward.vault.v1.WatchSecretsResponse
+	(*SecretEvent)(nil),                      // 56: keyward.vault.v1.SecretEvent
+	(*Secret)(nil),                           // 57: keyward.vault.v1.Secret
+	(*Sealing)(nil),                          // 58: keyward.vault.v1.Sealing
+	(VersionState)(0),                        // 59: keyward.vault.v1.VersionState
+	(Usage)(0),                               // 60: keyward.vault.v1.Usage
+	(*timestamppb.Timestamp)(nil),            // 61: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),            // 62: google.protobuf.FieldMask
+	(*SecretValue)(nil),                      // 63: keyward.vault.v1.SecretValue
+	(*SecretChange)(nil),                     // 64: keyward.vault.v1.SecretChange
+	(*SecretVersion)(nil),                    // 65: keyward.vault.v1.SecretVersion
+	(*Binding)(nil),                          // 66: keyward.vault.v1.Binding
+	(ValueFacts_Kind)(0),                     // 67: keyward.vault.v1.ValueFacts.Kind
+	(*ValueForm)(nil),                        // 68: keyward.vault.v1.ValueForm
+	(*SealedValue)(nil),                      // 69: keyward.vault.v1.SealedValue
+	(*GetCheckpointRequest)(nil),             // 70: keyward.vault.v1.GetCheckpointRequest
+	(*ProveConsistencyRequest)(nil),          // 71: keyward.vault.v1.ProveConsistencyRequest
+	(*WitnessCheckpointRequest)(nil),         // 72: keyward.vault.v1.WitnessCheckpointRequest
+	(*ReportReconciliationRequest)(nil),      // 73: keyward.vault.v1.ReportReconciliationRequest
+	(*AcceptResolverCheckpointRequest)(nil),  // 74: keyward.vault.v1.AcceptResolverCheckpointRequest
+	(*GetCheckpointResponse)(nil),            // 75: keyward.vault.v1.GetCheckpointResponse
+	(*ProveConsistencyResponse)(nil),         // 76: keyward.vault.v1.ProveConsistencyResponse
+	(*WitnessCheckpointResponse)(nil),        // 77: keyward.vault.v1.WitnessCheckpointResponse
+	(*ReportReconciliationResponse)(nil),     // 78: keyward.vault.v1.ReportReconciliationResponse
+	(*AcceptResolverCheckpointResponse)(nil), // 79: keyward.vault.v1.AcceptResolverCheckpointResponse
 }
 var file_keyward_vault_v1_service_proto_depIdxs = []int32{
-	55, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	55, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	56, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
-	56, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
-	56, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
-	55, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	57, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
-	58, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
-	59, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
-	59, // 9: keyward.vault.v1.ListSecretsRequest.expires_before:type_name -> google.protobuf.Timestamp
-	55, // 10: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
+	57, // 0: keyward.vault.v1.CreateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	57, // 1: keyward.vault.v1.CreateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	58, // 2: keyward.vault.v1.GetSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	58, // 3: keyward.vault.v1.UpdateSealingRequest.sealing:type_name -> keyward.vault.v1.Sealing
+	58, // 4: keyward.vault.v1.UpdateSealingResponse.sealing:type_name -> keyward.vault.v1.Sealing
+	57, // 5: keyward.vault.v1.GetSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	59, // 6: keyward.vault.v1.ListSecretsRequest.state:type_name -> keyward.vault.v1.VersionState
+	60, // 7: keyward.vault.v1.ListSecretsRequest.usage:type_name -> keyward.vault.v1.Usage
+	61, // 8: keyward.vault.v1.ListSecretsRequest.rotation_due_before:type_name -> google.protobuf.Timestamp
+	61, // 9: keyward.vault.v1.ListSecretsRequest.expires_before:type_name -> google.protobuf.Timestamp
+	57, // 10: keyward.vault.v1.ListSecretsResponse.secrets:type_name -> keyward.vault.v1.Secret
 	12, // 11: keyward.vault.v1.ListWorkspacesResponse.workspaces:type_name -> keyward.vault.v1.Workspace
-	55, // 12: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
-	60, // 13: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	55, // 14: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	59, // 15: keyward.vault.v1.DeleteSecretResponse.purge_time:type_name -> google.protobuf.Timestamp
-	55, // 16: keyward.vault.v1.UndeleteSecretResponse.secret:type_name -> keyward.vault.v1.Secret
-	61, // 17: keyward.vault.v1.CheckSecretValueRequest.value:type_name -> keyward.vault.v1.SecretValue
-	62, // 18: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
-	63, // 19: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
-	63, // 20: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	63, // 21: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	63, // 22: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	63, // 23: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
-	64, // 24: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
-	55, // 25: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
-	58, // 26: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
-	64, // 27: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
+	57, // 12: keyward.vault.v1.UpdateSecretRequest.secret:type_name -> keyward.vault.v1.Secret
+	62, // 13: keyward.vault.v1.UpdateSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 14: keyward.vault.v1.UpdateSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	61, // 15: keyward.vault.v1.DeleteSecretResponse.purge_time:type_name -> google.protobuf.Timestamp
+	57, // 16: keyward.vault.v1.UndeleteSecretResponse.secret:type_name -> keyward.vault.v1.Secret
+	63, // 17: keyward.vault.v1.CheckSecretValueRequest.value:type_name -> keyward.vault.v1.SecretValue
+	64, // 18: keyward.vault.v1.ListSecretHistoryResponse.changes:type_name -> keyward.vault.v1.SecretChange
+	65, // 19: keyward.vault.v1.ListSecretVersionsResponse.versions:type_name -> keyward.vault.v1.SecretVersion
+	65, // 20: keyward.vault.v1.RestoreSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	65, // 21: keyward.vault.v1.EnableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	65, // 22: keyward.vault.v1.DisableSecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	65, // 23: keyward.vault.v1.DestroySecretVersionResponse.version:type_name -> keyward.vault.v1.SecretVersion
+	66, // 24: keyward.vault.v1.ListSecretBindingsResponse.bindings:type_name -> keyward.vault.v1.Binding
+	57, // 25: keyward.vault.v1.ReplaceSecretPurposeResponse.secret:type_name -> keyward.vault.v1.Secret
+	60, // 26: keyward.vault.v1.BindSecretRequest.usage:type_name -> keyward.vault.v1.Usage
+	66, // 27: keyward.vault.v1.BindSecretResponse.binding:type_name -> keyward.vault.v1.Binding
 	39, // 28: keyward.vault.v1.BindSecretResponse.facts:type_name -> keyward.vault.v1.KeyFacts
-	52, // 29: keyward.vault.v1.BindSecretResponse.position:type_name -> keyward.vault.v1.Position
-	65, // 30: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
-	66, // 31: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
-	58, // 32: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
-	52, // 33: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
+	54, // 29: keyward.vault.v1.BindSecretResponse.position:type_name -> keyward.vault.v1.Position
+	67, // 30: keyward.vault.v1.KeyFacts.kind:type_name -> keyward.vault.v1.ValueFacts.Kind
+	68, // 31: keyward.vault.v1.KeyFacts.forms:type_name -> keyward.vault.v1.ValueForm
+	60, // 32: keyward.vault.v1.ResolveSecretResponse.usage:type_name -> keyward.vault.v1.Usage
+	54, // 33: keyward.vault.v1.ResolveSecretResponse.position:type_name -> keyward.vault.v1.Position
 	45, // 34: keyward.vault.v1.ResolveSecretResponse.previous:type_name -> keyward.vault.v1.PreviousVersion
 	43, // 35: keyward.vault.v1.ResolveSecretResponse.sealed_value:type_name -> keyward.vault.v1.SealedForRecipient
-	59, // 36: keyward.vault.v1.ResolveSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	59, // 37: keyward.vault.v1.ResolveSecretResponse.read_time:type_name -> google.protobuf.Timestamp
-	59, // 38: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
-	47, // 39: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
-	59, // 40: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
-	52, // 41: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
-	52, // 42: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
-	54, // 43: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
-	52, // 44: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
-	0,  // 45: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
-	6,  // 46: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
-	8,  // 47: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
-	13, // 48: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
-	10, // 49: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
-	15, // 50: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
-	17, // 51: keyward.vault.v1.VaultService.UndeleteSecret:input_type -> keyward.vault.v1.UndeleteSecretRequest
-	19, // 52: keyward.vault.v1.VaultService.CheckSecretValue:input_type -> keyward.vault.v1.CheckSecretValueRequest
-	21, // 53: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
-	23, // 54: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
-	25, // 55: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
-	27, // 56: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
-	29, // 57: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
-	31, // 58: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
-	35, // 59: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
-	2,  // 60: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
-	4,  // 61: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
-	33, // 62: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
-	37, // 63: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
-	40, // 64: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
-	42, // 65: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
-	46, // 66: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
-	49, // 67: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
-	51, // 68: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
-	67, // 69: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
-	68, // 70: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
-	69, // 71: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
-	70, // 72: keyward.vault.v1.VaultService.ReportReconciliation:input_type -> keyward.vault.v1.ReportReconciliationRequest
-	71, // 73: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
-	1,  // 74: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
-	7,  // 75: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
-	9,  // 76: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
-	14, // 77: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
-	11, // 78: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
-	16, // 79: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
-	18, // 80: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
-	20, // 81: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
-	22, // 82: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
-	24, // 83: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
-	26, // 84: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
-	28, // 85: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
-	30, // 86: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
-	32, // 87: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
-	36, // 88: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
-	3,  // 89: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
-	5,  // 90: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
-	34, // 91: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
-	38, // 92: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
-	41, // 93: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
-	44, // 94: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
-	48, // 95: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
-	50, // 96: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
-	53, // 97: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
-	72, // 98: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
-	73, // 99: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
-	74, // 100: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
-	75, // 101: keyward.vault.v1.VaultService.ReportReconciliation:output_type -> keyward.vault.v1.ReportReconciliationResponse
-	76, // 102: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
-	74, // [74:103] is the sub-list for method output_type
-	45, // [45:74] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	61, // 36: keyward.vault.v1.ResolveSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	61, // 37: keyward.vault.v1.ResolveSecretResponse.read_time:type_name -> google.protobuf.Timestamp
+	61, // 38: keyward.vault.v1.PreviousVersion.replace_time:type_name -> google.protobuf.Timestamp
+	69, // 39: keyward.vault.v1.IssueSecretVersionRequest.value:type_name -> keyward.vault.v1.SealedValue
+	54, // 40: keyward.vault.v1.IssueSecretVersionResponse.position:type_name -> keyward.vault.v1.Position
+	49, // 41: keyward.vault.v1.ReportSecretUsesRequest.uses:type_name -> keyward.vault.v1.SecretUse
+	61, // 42: keyward.vault.v1.SecretUse.last_use_time:type_name -> google.protobuf.Timestamp
+	54, // 43: keyward.vault.v1.ReserveNoncesResponse.position:type_name -> keyward.vault.v1.Position
+	54, // 44: keyward.vault.v1.WatchSecretsRequest.position:type_name -> keyward.vault.v1.Position
+	56, // 45: keyward.vault.v1.WatchSecretsResponse.events:type_name -> keyward.vault.v1.SecretEvent
+	54, // 46: keyward.vault.v1.WatchSecretsResponse.position:type_name -> keyward.vault.v1.Position
+	0,  // 47: keyward.vault.v1.VaultService.CreateSecret:input_type -> keyward.vault.v1.CreateSecretRequest
+	6,  // 48: keyward.vault.v1.VaultService.GetSecret:input_type -> keyward.vault.v1.GetSecretRequest
+	8,  // 49: keyward.vault.v1.VaultService.ListSecrets:input_type -> keyward.vault.v1.ListSecretsRequest
+	13, // 50: keyward.vault.v1.VaultService.UpdateSecret:input_type -> keyward.vault.v1.UpdateSecretRequest
+	10, // 51: keyward.vault.v1.VaultService.ListWorkspaces:input_type -> keyward.vault.v1.ListWorkspacesRequest
+	15, // 52: keyward.vault.v1.VaultService.DeleteSecret:input_type -> keyward.vault.v1.DeleteSecretRequest
+	17, // 53: keyward.vault.v1.VaultService.UndeleteSecret:input_type -> keyward.vault.v1.UndeleteSecretRequest
+	19, // 54: keyward.vault.v1.VaultService.CheckSecretValue:input_type -> keyward.vault.v1.CheckSecretValueRequest
+	21, // 55: keyward.vault.v1.VaultService.ListSecretHistory:input_type -> keyward.vault.v1.ListSecretHistoryRequest
+	23, // 56: keyward.vault.v1.VaultService.ListSecretVersions:input_type -> keyward.vault.v1.ListSecretVersionsRequest
+	25, // 57: keyward.vault.v1.VaultService.RestoreSecretVersion:input_type -> keyward.vault.v1.RestoreSecretVersionRequest
+	27, // 58: keyward.vault.v1.VaultService.EnableSecretVersion:input_type -> keyward.vault.v1.EnableSecretVersionRequest
+	29, // 59: keyward.vault.v1.VaultService.DisableSecretVersion:input_type -> keyward.vault.v1.DisableSecretVersionRequest
+	31, // 60: keyward.vault.v1.VaultService.DestroySecretVersion:input_type -> keyward.vault.v1.DestroySecretVersionRequest
+	35, // 61: keyward.vault.v1.VaultService.ReplaceSecretPurpose:input_type -> keyward.vault.v1.ReplaceSecretPurposeRequest
+	2,  // 62: keyward.vault.v1.VaultService.GetSealing:input_type -> keyward.vault.v1.GetSealingRequest
+	4,  // 63: keyward.vault.v1.VaultService.UpdateSealing:input_type -> keyward.vault.v1.UpdateSealingRequest
+	33, // 64: keyward.vault.v1.VaultService.ListSecretBindings:input_type -> keyward.vault.v1.ListSecretBindingsRequest
+	37, // 65: keyward.vault.v1.VaultService.BindSecret:input_type -> keyward.vault.v1.BindSecretRequest
+	40, // 66: keyward.vault.v1.VaultService.UnbindSecret:input_type -> keyward.vault.v1.UnbindSecretRequest
+	42, // 67: keyward.vault.v1.VaultService.ResolveSecret:input_type -> keyward.vault.v1.ResolveSecretRequest
+	46, // 68: keyward.vault.v1.VaultService.IssueSecretVersion:input_type -> keyward.vault.v1.IssueSecretVersionRequest
+	48, // 69: keyward.vault.v1.VaultService.ReportSecretUses:input_type -> keyward.vault.v1.ReportSecretUsesRequest
+	51, // 70: keyward.vault.v1.VaultService.ReserveNonces:input_type -> keyward.vault.v1.ReserveNoncesRequest
+	53, // 71: keyward.vault.v1.VaultService.WatchSecrets:input_type -> keyward.vault.v1.WatchSecretsRequest
+	70, // 72: keyward.vault.v1.VaultService.GetCheckpoint:input_type -> keyward.vault.v1.GetCheckpointRequest
+	71, // 73: keyward.vault.v1.VaultService.ProveConsistency:input_type -> keyward.vault.v1.ProveConsistencyRequest
+	72, // 74: keyward.vault.v1.VaultService.WitnessCheckpoint:input_type -> keyward.vault.v1.WitnessCheckpointRequest
+	73, // 75: keyward.vault.v1.VaultService.ReportReconciliation:input_type -> keyward.vault.v1.ReportReconciliationRequest
+	74, // 76: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:input_type -> keyward.vault.v1.AcceptResolverCheckpointRequest
+	1,  // 77: keyward.vault.v1.VaultService.CreateSecret:output_type -> keyward.vault.v1.CreateSecretResponse
+	7,  // 78: keyward.vault.v1.VaultService.GetSecret:output_type -> keyward.vault.v1.GetSecretResponse
+	9,  // 79: keyward.vault.v1.VaultService.ListSecrets:output_type -> keyward.vault.v1.ListSecretsResponse
+	14, // 80: keyward.vault.v1.VaultService.UpdateSecret:output_type -> keyward.vault.v1.UpdateSecretResponse
+	11, // 81: keyward.vault.v1.VaultService.ListWorkspaces:output_type -> keyward.vault.v1.ListWorkspacesResponse
+	16, // 82: keyward.vault.v1.VaultService.DeleteSecret:output_type -> keyward.vault.v1.DeleteSecretResponse
+	18, // 83: keyward.vault.v1.VaultService.UndeleteSecret:output_type -> keyward.vault.v1.UndeleteSecretResponse
+	20, // 84: keyward.vault.v1.VaultService.CheckSecretValue:output_type -> keyward.vault.v1.CheckSecretValueResponse
+	22, // 85: keyward.vault.v1.VaultService.ListSecretHistory:output_type -> keyward.vault.v1.ListSecretHistoryResponse
+	24, // 86: keyward.vault.v1.VaultService.ListSecretVersions:output_type -> keyward.vault.v1.ListSecretVersionsResponse
+	26, // 87: keyward.vault.v1.VaultService.RestoreSecretVersion:output_type -> keyward.vault.v1.RestoreSecretVersionResponse
+	28, // 88: keyward.vault.v1.VaultService.EnableSecretVersion:output_type -> keyward.vault.v1.EnableSecretVersionResponse
+	30, // 89: keyward.vault.v1.VaultService.DisableSecretVersion:output_type -> keyward.vault.v1.DisableSecretVersionResponse
+	32, // 90: keyward.vault.v1.VaultService.DestroySecretVersion:output_type -> keyward.vault.v1.DestroySecretVersionResponse
+	36, // 91: keyward.vault.v1.VaultService.ReplaceSecretPurpose:output_type -> keyward.vault.v1.ReplaceSecretPurposeResponse
+	3,  // 92: keyward.vault.v1.VaultService.GetSealing:output_type -> keyward.vault.v1.GetSealingResponse
+	5,  // 93: keyward.vault.v1.VaultService.UpdateSealing:output_type -> keyward.vault.v1.UpdateSealingResponse
+	34, // 94: keyward.vault.v1.VaultService.ListSecretBindings:output_type -> keyward.vault.v1.ListSecretBindingsResponse
+	38, // 95: keyward.vault.v1.VaultService.BindSecret:output_type -> keyward.vault.v1.BindSecretResponse
+	41, // 96: keyward.vault.v1.VaultService.UnbindSecret:output_type -> keyward.vault.v1.UnbindSecretResponse
+	44, // 97: keyward.vault.v1.VaultService.ResolveSecret:output_type -> keyward.vault.v1.ResolveSecretResponse
+	47, // 98: keyward.vault.v1.VaultService.IssueSecretVersion:output_type -> keyward.vault.v1.IssueSecretVersionResponse
+	50, // 99: keyward.vault.v1.VaultService.ReportSecretUses:output_type -> keyward.vault.v1.ReportSecretUsesResponse
+	52, // 100: keyward.vault.v1.VaultService.ReserveNonces:output_type -> keyward.vault.v1.ReserveNoncesResponse
+	55, // 101: keyward.vault.v1.VaultService.WatchSecrets:output_type -> keyward.vault.v1.WatchSecretsResponse
+	75, // 102: keyward.vault.v1.VaultService.GetCheckpoint:output_type -> keyward.vault.v1.GetCheckpointResponse
+	76, // 103: keyward.vault.v1.VaultService.ProveConsistency:output_type -> keyward.vault.v1.ProveConsistencyResponse
+	77, // 104: keyward.vault.v1.VaultService.WitnessCheckpoint:output_type -> keyward.vault.v1.WitnessCheckpointResponse
+	78, // 105: keyward.vault.v1.VaultService.ReportReconciliation:output_type -> keyward.vault.v1.ReportReconciliationResponse
+	79, // 106: keyward.vault.v1.VaultService.AcceptResolverCheckpoint:output_type -> keyward.vault.v1.AcceptResolverCheckpointResponse
+	77, // [77:107] is the sub-list for method output_type
+	47, // [47:77] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_keyward_vault_v1_service_proto_init() }
@@ -4372,7 +4532,7 @@ func file_keyward_vault_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_vault_v1_service_proto_rawDesc), len(file_keyward_vault_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -55,6 +55,7 @@ const (
 	VaultService_BindSecret_FullMethodName               = "/keyward.vault.v1.VaultService/BindSecret"
 	VaultService_UnbindSecret_FullMethodName             = "/keyward.vault.v1.VaultService/UnbindSecret"
 	VaultService_ResolveSecret_FullMethodName            = "/keyward.vault.v1.VaultService/ResolveSecret"
+	VaultService_IssueSecretVersion_FullMethodName       = "/keyward.vault.v1.VaultService/IssueSecretVersion"
 	VaultService_ReportSecretUses_FullMethodName         = "/keyward.vault.v1.VaultService/ReportSecretUses"
 	VaultService_ReserveNonces_FullMethodName            = "/keyward.vault.v1.VaultService/ReserveNonces"
 	VaultService_WatchSecrets_FullMethodName             = "/keyward.vault.v1.VaultService/WatchSecrets"
@@ -154,6 +155,15 @@ type VaultServiceClient interface {
 	// Returns a value to a workload that holds a binding to the secret. This is the only method that
 	// returns plaintext, and no role of a person allows it.
 	ResolveSecret(ctx context.Context, in *ResolveSecretRequest, opts ...grpc.CallOption) (*ResolveSecretResponse, error)
+	// Stores a value that a partner issued, such as a session key, as the next version of a secret and
+	// makes it current. It changes nothing else. For a workload that holds a binding of the secret with
+	// `issue` and the `referrer`, which must be the `issued_by` of the secret. The value is checked like
+	// that of UpdateSecret. The current value adds no version, and that of an earlier version is
+	// refused (ISSUED_BEFORE), so a repeated answer of a partner does not bring an old key back. Fails
+	// with NOT_BOUND, ISSUER_NOT_ALLOWED, SECRET_EXPIRED, VERSION_DISABLED, or VERSION_DESTROYED, and with
+	// RATE_LIMITED if the secret got 60 versions within an hour. The change log names the workload and the
+	// referrer. gRPC only.
+	IssueSecretVersion(ctx context.Context, in *IssueSecretVersionRequest, opts ...grpc.CallOption) (*IssueSecretVersionResponse, error)
 	// Counts uses of secrets. ListSecretVersions returns the counts, so that owners see whether a
 	// version is in use before they destroy or disable it. Uses of secrets for which the caller
 	// holds no binding are dropped. Counts are not recorded in the change log. gRPC only.
@@ -414,6 +424,16 @@ func (c *vaultServiceClient) ResolveSecret(ctx context.Context, in *ResolveSecre
 	return out, nil
 }
 
+func (c *vaultServiceClient) IssueSecretVersion(ctx context.Context, in *IssueSecretVersionRequest, opts ...grpc.CallOption) (*IssueSecretVersionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IssueSecretVersionResponse)
+	err := c.cc.Invoke(ctx, VaultService_IssueSecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *vaultServiceClient) ReportSecretUses(ctx context.Context, in *ReportSecretUsesRequest, opts ...grpc.CallOption) (*ReportSecretUsesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReportSecretUsesResponse)
@@ -592,6 +612,15 @@ type VaultServiceServer interface {
 	// Returns a value to a workload that holds a binding to the secret. This is the only method that
 	// returns plaintext, and no role of a person allows it.
 	ResolveSecret(context.Context, *ResolveSecretRequest) (*ResolveSecretResponse, error)
+	// Stores a value that a partner issued, such as a session key, as the next version of a secret and
+	// makes it current. It changes nothing else. For a workload that holds a binding of the secret with
+	// `issue` and the `referrer`, which must be the `issued_by` of the secret. The value is checked like
+	// that of UpdateSecret. The current value adds no version, and that of an earlier version is
+	// refused (ISSUED_BEFORE), so a repeated answer of a partner does not bring an old key back. Fails
+	// with NOT_BOUND, ISSUER_NOT_ALLOWED, SECRET_EXPIRED, VERSION_DISABLED, or VERSION_DESTROYED, and with
+	// RATE_LIMITED if the secret got 60 versions within an hour. The change log names the workload and the
+	// referrer. gRPC only.
+	IssueSecretVersion(context.Context, *IssueSecretVersionRequest) (*IssueSecretVersionResponse, error)
 	// Counts uses of secrets. ListSecretVersions returns the counts, so that owners see whether a
 	// version is in use before they destroy or disable it. Uses of secrets for which the caller
 	// holds no binding are dropped. Counts are not recorded in the change log. gRPC only.
@@ -704,6 +733,9 @@ func (UnimplementedVaultServiceServer) UnbindSecret(context.Context, *UnbindSecr
 }
 func (UnimplementedVaultServiceServer) ResolveSecret(context.Context, *ResolveSecretRequest) (*ResolveSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveSecret not implemented")
+}
+func (UnimplementedVaultServiceServer) IssueSecretVersion(context.Context, *IssueSecretVersionRequest) (*IssueSecretVersionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method IssueSecretVersion not implemented")
 }
 func (UnimplementedVaultServiceServer) ReportSecretUses(context.Context, *ReportSecretUsesRequest) (*ReportSecretUsesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportSecretUses not implemented")
@@ -1128,6 +1160,24 @@ func _VaultService_ResolveSecret_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VaultService_IssueSecretVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IssueSecretVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VaultServiceServer).IssueSecretVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VaultService_IssueSecretVersion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VaultServiceServer).IssueSecretVersion(ctx, req.(*IssueSecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _VaultService_ReportSecretUses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReportSecretUsesRequest)
 	if err := dec(in); err != nil {
@@ -1355,6 +1405,10 @@ var VaultService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveSecret",
 			Handler:    _VaultService_ResolveSecret_Handler,
+		},
+		{
+			MethodName: "IssueSecretVersion",
+			Handler:    _VaultService_IssueSecretVersion_Handler,
 		},
 		{
 			MethodName: "ReportSecretUses",
