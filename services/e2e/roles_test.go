@@ -48,6 +48,7 @@ var open = map[string][]person{
 	"ResolveSecret":            {},
 	"ReportSecretUses":         {},
 	"ReserveNonces":            {},
+	"IssueSecretVersion":       {},
 	"WatchSecrets":             {},
 	"CreateEndpoint":           {owner, admin},
 	"GetEndpoint":              {owner, admin, member},

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
@@ -122,6 +123,15 @@ func rights() map[string]right {
 			},
 			new(vaultv1.ReportSecretUsesResponse), workloads, codes.OK,
 		},
+		"IssueSecretVersion": {
+			func(id string) proto.Message {
+				return &vaultv1.IssueSecretVersionRequest{
+					Name: vaulttest.NameOf(id), Referrer: vaulttest.Workspace + "/endpoints/e", RequestId: "r",
+					Value: &vaultv1.SealedValue{KeyId: "k", SealTime: &timestamppb.Timestamp{Seconds: 1}, Ciphertext: make([]byte, 49)},
+				}
+			},
+			new(vaultv1.IssueSecretVersionResponse), workloads, codes.NotFound,
+		},
 		"ReserveNonces": {
 			func(id string) proto.Message {
 				return &vaultv1.ReserveNoncesRequest{Name: vaulttest.NameOf(id), Uid: "u", Version: 1, RandomBits: 96, Count: 1}
@@ -164,7 +174,7 @@ func rights() map[string]right {
 		},
 		"GetSealing": {
 			func(string) proto.Message { return &vaultv1.GetSealingRequest{Name: vaulttest.Workspace + "/sealing"} },
-			new(vaultv1.GetSealingResponse), owners, codes.OK,
+			new(vaultv1.GetSealingResponse), append(owners, aResolver), codes.OK,
 		},
 		"UpdateSealing": {
 			func(string) proto.Message {

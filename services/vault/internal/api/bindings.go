@@ -68,7 +68,7 @@ func bindRequestFromProto(workspace string, req *vaultv1.BindSecretRequest) (sec
 		Usage: usageFromProto(req.GetUsage()), Host: req.GetHost(), Port: uint16(req.GetPort()),
 		Operation: req.GetOperationId(), Version: req.GetVersion(),
 		Purpose:  secret.NewPurpose(req.GetChains(), req.GetCost(), req.GetConflicting()),
-		Restored: req.GetRestored(), Rehearse: req.GetValidateOnly(),
+		Restored: req.GetRestored(), Rehearse: req.GetValidateOnly(), Issue: req.GetIssue(),
 	}
 	if len(req.GetChains()) > 0 && bind.Usage != secret.Key {
 		return secret.BindRequest{}, fault.Field("chains", "must be empty unless the usage is KEY")
@@ -78,6 +78,10 @@ func bindRequestFromProto(workspace string, req *vaultv1.BindSecretRequest) (sec
 		return secret.BindRequest{}, at("referrer", err)
 	}
 	switch {
+	case bind.Issue && (bind.Host != "" || bind.Port != 0 || bind.Version != 0 || len(req.GetChains()) > 0):
+		return secret.BindRequest{}, fault.Field("issue", "must be false with a host, a port, a version, or chains")
+	case bind.Issue:
+		return bind, nil
 	case bind.Usage == secret.Credential && bind.Port == 0:
 		return secret.BindRequest{}, fault.Field("port", "must be the port to which the CREDENTIAL is sent")
 	case bind.Usage != secret.Credential && bind.Port != 0:
@@ -153,6 +157,33 @@ func (s *Server) ResolveSecret(ctx context.Context, req *vaultv1.ResolveSecretRe
 	sealed := recipient.Seal(got.Plain.Reveal(), transit.Place{Name: req.GetName(), UID: req.GetUid(), Version: got.Version})
 	res.SealedValue = &vaultv1.SealedForRecipient{EncapsulatedKey: sealed.EncapsulatedKey, Ciphertext: sealed.Ciphertext}
 	return res, nil
+}
+
+// IssueSecretVersion stores a value that the partner of an endpoint issued.
+func (s *Server) IssueSecretVersion(ctx context.Context, req *vaultv1.IssueSecretVersionRequest) (*vaultv1.IssueSecretVersionResponse, error) {
+	name, err := secret.ParseName(req.GetName())
+	if err != nil {
+		return nil, at("name", err)
+	}
+	holder, err := s.admitted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	value, err := sealedFromProto(req.GetValue())
+	if err != nil {
+		return nil, err
+	}
+	call := workloadCall(ctx, name)
+	call.RequestID = req.GetRequestId()
+	call.Request, err = s.ledger.Request(holder, vaultv1.VaultService_IssueSecretVersion_FullMethodName, call.RequestID, withoutSealed(req))
+	if err != nil {
+		return nil, err
+	}
+	number, position, err := s.secrets.Issue(ctx, call, name, secret.Issuer{Holder: holder, Referrer: req.GetReferrer()}, value)
+	if err != nil {
+		return nil, err
+	}
+	return &vaultv1.IssueSecretVersionResponse{Version: number, Position: positionToProto(position)}, nil
 }
 
 // holder returns the name of the calling workload in bindings.

@@ -15,7 +15,7 @@ import (
 )
 
 // draftFromProto takes ownership of the value. It ignores output-only fields.
-func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
+func draftFromProto(workspace string, pb *vaultv1.Secret) (secret.Draft, error) {
 	hosts, err := hostsFromProto(pb.GetAllowedHosts())
 	if err != nil {
 		return secret.Draft{}, err
@@ -40,6 +40,12 @@ func draftFromProto(pb *vaultv1.Secret) (secret.Draft, error) {
 	}
 	if usage := usageFromProto(pb.GetUsage()); usage != "" {
 		draft.Usage = usage
+	}
+	if draft.IssuedBy = pb.GetIssuedBy(); draft.IssuedBy != "" {
+		if in, _, ok := resource.Cut(draft.IssuedBy, "endpoints"); !ok || in != workspace {
+			value.Zero()
+			return secret.Draft{}, fault.Field("secret.issued_by", "must be an endpoint of the workspace: workspaces/{workspace}/endpoints/{endpoint}")
+		}
 	}
 	if draft.Shared = pb.GetShared(); draft.Shared && draft.Usage != secret.Key {
 		value.Zero()

@@ -117,6 +117,7 @@ func bindingToProto(b secret.Binding) *vaultv1.Binding {
 		Secret: b.Name.String(), Uid: b.UID, Usage: usageToProto(b.Usage),
 		Referrer: b.Referrer, Holder: b.Holder, Host: cmp.Or(b.Host, b.Purpose.Host), Port: uint32(b.Port), OperationId: b.Operation,
 		CreateTime: timestamppb.New(b.Created), Versions: b.Versions, Chains: b.Purpose.Chains,
+		Issue: b.Issue,
 	}
 }
 

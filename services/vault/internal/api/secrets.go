@@ -25,7 +25,7 @@ func (s *Server) CreateSecret(ctx context.Context, req *vaultv1.CreateSecretRequ
 	if err != nil {
 		return nil, err
 	}
-	draft, err := draftFromProto(req.GetSecret())
+	draft, err := draftFromProto(workspace, req.GetSecret())
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,7 @@ func (shown *shownSecret) of(s *secret.Secret, texts *slab.Strings) *vaultv1.Sec
 	pb.Usage, pb.MaskedValue, pb.AllowedHosts = usageToProto(s.Usage), maskedValue, s.AllowedHosts
 	pb.CurrentVersion, pb.LatestVersion, pb.State = s.Current, s.Last, stateToProto(s.State)
 	pb.CreateTime, pb.UpdateTime = &shown.created, &shown.updated
+	pb.IssuedBy = s.IssuedBy
 	pb.ReferenceCount, pb.Shared = min(s.References, secret.MaxReferences), s.Shared
 	pb.RotationPeriod, pb.ValueFacts = periodToProto(s.RotationPeriod), valueFactsToProto(s.Taken)
 	if s.RotationPeriod > 0 {

@@ -34,6 +34,9 @@ type BindRequest struct {
 	Version uint32
 	// Purpose is the purpose for which the referrer uses a KEY. Its host is Host.
 	Purpose Purpose
+	// Issue is whether the referrer issues versions of the secret. The usage then has no meaning, and the
+	// request has no host, version, or purpose.
+	Issue bool
 	// Restored is whether the referrer held the binding before the vault was restored.
 	Restored bool
 	// Rehearse checks the request without binding the secret.
@@ -53,7 +56,7 @@ var errRehearsed = errors.New("rehearsed")
 // come from its value, which Bind decrypts; only [Facts] are stored. A rehearsal is checked and
 // counted like any other request, but binds nothing. Bind fails with SECRET_NOT_FOUND,
 // SECRET_EXPIRED, VERSION_NOT_FOUND, VERSION_DISABLED, VERSION_DESTROYED, USAGE_NOT_ALLOWED, HOST_NOT_ALLOWED,
-// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, KEY_NOT_SHARED, or RESTORE_PENDING.
+// KEY_PURPOSE_FIXED, KEY_PURPOSE_UNKNOWN, KEY_NOT_SHARED, ISSUER_NOT_ALLOWED, or RESTORE_PENDING.
 func (s *Store) Bind(ctx context.Context, call Call, name Name, holder string, req BindRequest) (bound Binding, meant Meant, err error) {
 	err = s.write(ctx, func(tx *writes) error {
 		if bound, meant, err = s.bind(tx, call, name, holder, req); err == nil && req.Rehearse {
@@ -80,6 +83,7 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 	if err := req.allowedBy(sec); err != nil {
 		return bound, meant, err
 	}
+	req.Usage = sec.Usage
 	// A binding that a referrer held before a restore protects the secret from deletion, although it has expired.
 	if err := sec.unexpired(now); err != nil && !req.Restored {
 		return bound, meant, err
@@ -111,7 +115,10 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 	}
 	bound.Shared = sec.Shared || sec.public(meant.Version)
 	reports := present && len(bound.Purpose.Chains) == 0
-	if err := req.claim(tx, sec, meant.Version, reports); err != nil {
+	if !req.Issue {
+		err = req.claim(tx, sec, meant.Version, reports)
+	}
+	if err != nil {
 		return bound, meant, err
 	}
 	if present {
@@ -121,6 +128,7 @@ func (s *Store) bind(tx *writes, call Call, name Name, holder string, req BindRe
 		if err := req.held(tx); err != nil {
 			return bound, meant, err
 		}
+		bound.Issue = bound.Issue || req.Issue
 		if reports {
 			bound.Purpose = req.purpose()
 		}
@@ -146,7 +154,7 @@ func (u BindRequest) held(r kv.Reader) error {
 
 // begin fills in a new binding and counts it.
 func (b *Binding) begin(tx *writes, sec *Secret, req BindRequest, now time.Time) error {
-	b.Usage, b.Referrer, b.Created = req.Usage, req.Referrer, now
+	b.Usage, b.Referrer, b.Created, b.Issue = req.Usage, req.Referrer, now, req.Issue
 	if b.Purpose = req.purpose(); req.Usage == Credential {
 		b.Host, b.Port = req.Host, req.Port
 	}
@@ -167,10 +175,10 @@ func (s *Store) writeBinding(tx *writes, call Call, sec Secret, b *Binding, vers
 // sameAs fails if the operation ID belongs to another binding of the secret. The caller would
 // otherwise rely on a grant that it does not have.
 func (u BindRequest) sameAs(b Binding) error {
-	if u.Referrer != b.Referrer || u.Usage == Credential && (u.Host != b.Host || u.Port != b.Port && !b.portless()) {
+	if u.Referrer != b.Referrer || !u.Issue && u.Usage == Credential && (u.Host != b.Host || u.Port != b.Port && !b.portless()) {
 		return fault.Field("operation_id", "must not be the ID of a binding for another referrer, host, or port")
 	}
-	if len(b.Purpose.Chains) > 0 && !slices.Equal(b.Purpose.Chains, u.Purpose.Chains) {
+	if !u.Issue && len(b.Purpose.Chains) > 0 && !slices.Equal(b.Purpose.Chains, u.Purpose.Chains) {
 		return fault.Field("operation_id", "must not be the ID of a binding for another purpose")
 	}
 	return nil
@@ -178,7 +186,7 @@ func (u BindRequest) sameAs(b Binding) error {
 
 // purpose returns the purpose that a binding of a KEY claims.
 func (u BindRequest) purpose() Purpose {
-	if u.Usage != Key {
+	if u.Usage != Key || u.Issue {
 		return Purpose{}
 	}
 	p := u.Purpose
@@ -188,7 +196,7 @@ func (u BindRequest) purpose() Purpose {
 
 // adds reports whether the request has a version, purpose, or port that the binding lacks.
 func (u BindRequest) adds(b Binding) bool {
-	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0 || b.portless()
+	return u.Version != 0 && !slices.Contains(b.Versions, u.Version) || len(b.Purpose.Chains) == 0 && len(u.Purpose.Chains) > 0 || b.portless() || u.Issue && !b.Issue
 }
 
 // name adds a version to those that the binding names, unless the number is 0.
@@ -251,6 +259,9 @@ func removeBinding(tx *writes, sec *Secret, b Binding) error {
 
 // allowedBy fails if the secret does not permit the requested usage.
 func (u BindRequest) allowedBy(sec Secret) error {
+	if u.Issue {
+		return sec.issuedBy(u.Referrer)
+	}
 	if u.Usage != sec.Usage {
 		return fault.New(fault.FailedPrecondition, UsageNotAllowed, "the secret has another usage").
 			With("usage", string(sec.Usage))
@@ -270,7 +281,7 @@ func (u BindRequest) hostOf(sec Secret, meant Version, present Binding) error {
 	if u.Version != 0 {
 		hosts = meant.AllowedHosts
 	}
-	if to := u.destination().String(); sec.Usage == Credential && !present.portless() && !slices.Contains(hosts, to) {
+	if to := u.destination().String(); !u.Issue && sec.Usage == Credential && !present.portless() && !slices.Contains(hosts, to) {
 		return hostNotAllowed(to)
 	}
 	return nil

@@ -98,7 +98,8 @@ func (u BindRequest) claimBeside(r kv.Reader, sec Secret) error {
 	return notShared(other.Purpose.Host)
 }
 
-// eachBinding yields the bindings of a secret.
+// eachBinding yields the bindings of a secret, except for those that only issue versions: these claim no
+// purpose.
 func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) {
 	return func(yield func(Binding, error) bool) {
 		if sec.References == 0 {
@@ -112,6 +113,9 @@ func eachBinding(r kv.Reader, sec Secret) func(yield func(Binding, error) bool) 
 			}
 			if err != nil {
 				err = fmt.Errorf("read bindings: %w", err)
+			}
+			if err == nil && b.onlyIssues() {
+				continue
 			}
 			if !yield(b, err) || err != nil {
 				return

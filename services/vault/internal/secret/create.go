@@ -20,6 +20,8 @@ type Draft struct {
 	Shared bool
 	// Chains is the purpose that the owner states for a KEY, if any.
 	Chains []string
+	// IssuedBy is the endpoint whose partner issues the versions of a KEY or CREDENTIAL, or empty.
+	IssuedBy string
 	// RotationPeriod is 0 if no one is to be reminded.
 	RotationPeriod time.Duration
 	// KeepVersions is the number of versions to keep, or 0 for all.
@@ -37,6 +39,9 @@ func (s *Store) Create(ctx context.Context, call Call, name Name, draft Draft) (
 	}
 	if err := draft.checkChains(); err != nil {
 		return Secret{}, err
+	}
+	if draft.IssuedBy != "" && draft.Usage != Key && draft.Usage != Credential {
+		return Secret{}, fault.Field("secret.issued_by", "must be empty unless the usage is KEY or CREDENTIAL")
 	}
 	if err := s.mayStore(name, draft.Usage); err != nil {
 		return Secret{}, err
@@ -113,6 +118,7 @@ func (s *Store) prepare(ctx context.Context, call Call, name Name, draft Draft) 
 		Current: 1, Last: 1, State: Enabled,
 		Created: now, Updated: now,
 		RotationPeriod: draft.RotationPeriod, KeepVersions: draft.KeepVersions, Ports: draft.Usage == Credential,
+		IssuedBy: draft.IssuedBy,
 	}
 	if err := sec.expire(draft.Expiry.time(now), now); err != nil {
 		return Secret{}, Stored{}, err

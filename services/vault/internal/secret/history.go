@@ -49,6 +49,7 @@ const (
 	FieldKeepVersions   = "keep_versions"
 	FieldExpireTime     = "expire_time"
 	FieldShared         = "shared"
+	FieldIssuedBy       = "issued_by"
 	FieldValue          = "value"
 	// FieldCurrentVersion changes when another version becomes current.
 	FieldCurrentVersion = "current_version"
@@ -158,6 +159,10 @@ func differences(before, after Secret) (fields []string, d Detail) {
 	}
 	if before.Shared != after.Shared {
 		fields = append(fields, FieldShared)
+	}
+	if before.IssuedBy != after.IssuedBy {
+		fields = append(fields, FieldIssuedBy)
+		d.Referrers = []string{after.IssuedBy}
 	}
 	return fields, d
 }

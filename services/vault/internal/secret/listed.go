@@ -38,7 +38,7 @@ func (l *listed) parse(name Name, text []byte) error {
 	s.Updated = s.Created.Add(time.Duration(m.GetUpdatedAfter()))
 	s.Usage, s.Current, s.Last, s.State = usageOf(m.GetUsage()), m.GetCurrent(), m.GetLast(), stateOf(m.GetState())
 	s.References, s.AllowedHosts, s.Shared = m.GetReferences(), m.GetAllowedHosts(), m.GetShared()
-	s.Description, s.Labels = m.GetDescription(), m.GetLabels()
+	s.IssuedBy, s.Description, s.Labels = m.GetIssuedBy(), m.GetDescription(), m.GetLabels()
 	s.RotationPeriod, s.RotationDue = time.Duration(m.GetRotationPeriod()), kv.TimeOf(m.GetRotationDue())
 	s.KeepVersions, s.Expires = m.GetKeepVersions(), kv.TimeOf(m.GetExpires())
 	s.DeletedAt, s.PurgeAt = kv.TimeOf(m.GetDeleted()), kv.TimeOf(m.GetPurged())

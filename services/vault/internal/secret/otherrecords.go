@@ -14,7 +14,7 @@ import (
 func (b Binding) message() *stored.Binding {
 	m := &stored.Binding{
 		LastChange: b.LastChange, Created: kv.Nanos(b.Created), Usage: usageMessage(b.Usage), Referrer: b.Referrer,
-		Host: b.Host, Port: uint32(b.Port), Versions: b.Versions,
+		Host: b.Host, Port: uint32(b.Port), Versions: b.Versions, Issue: b.Issue,
 	}
 	if len(b.Purpose.Chains) > 0 || len(b.Purpose.Unknown) > 0 {
 		m.Purpose = b.Purpose.message()
@@ -29,7 +29,7 @@ func (b *Binding) parse(text []byte) error {
 		return err
 	}
 	b.LastChange, b.Created, b.Usage, b.Referrer = m.GetLastChange(), kv.TimeOf(m.GetCreated()), usageOf(m.GetUsage()), m.GetReferrer()
-	b.Host, b.Port, b.Versions = m.GetHost(), uint16(m.GetPort()), m.GetVersions()
+	b.Host, b.Port, b.Versions, b.Issue = m.GetHost(), uint16(m.GetPort()), m.GetVersions(), m.GetIssue()
 	b.Purpose, b.Unknown = Purpose{}, m.ProtoReflect().GetUnknown()
 	if m.GetPurpose() != nil {
 		b.Purpose = purposeFrom(m.GetPurpose())

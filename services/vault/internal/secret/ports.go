@@ -9,7 +9,7 @@ import (
 )
 
 // portless reports whether the binding sends a credential to an unreported port.
-func (b Binding) portless() bool { return b.Usage == Credential && b.Port == 0 }
+func (b Binding) portless() bool { return b.Usage == Credential && b.Port == 0 && !b.onlyIssues() }
 
 // destination returns the destination of a credential in the form of allowed hosts. A binding
 // without a port counts as one to port 443.

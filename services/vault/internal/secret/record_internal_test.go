@@ -56,7 +56,7 @@ func codecs(t testing.TB) map[string]codec {
 			Destroyed: []Span{{First: 4, Last: 5}, {First: 7, Last: 7}},
 			// No secret has all of these.
 			AllowedHosts: []string{"a.example"}, Ports: true, UsedPorts: []string{"a.example:8443"},
-			Shared: true, Public: true, Kind: AES256, EarlierUse: Digested,
+			Shared: true, Public: true, Kind: AES256, EarlierUse: Digested, IssuedBy: "workspaces/acme/endpoints/login",
 			Description: "a description", Labels: map[string]string{"a": "1", "b": "2"}, RotationPeriod: time.Hour, RotationDue: goldenTime.Add(time.Hour),
 			KeepVersions: 5, Expires: goldenTime.Add(2 * time.Hour),
 			DeletedAt: goldenTime, PurgeAt: goldenTime.Add(time.Minute), CheckFailures: 4, EarlierCheckFailures: 5,
@@ -81,7 +81,7 @@ func codecs(t testing.TB) map[string]codec {
 		}},
 		"binding": {Binding{
 			LastChange: 7, Created: goldenTime, Usage: Credential, Referrer: "workspaces/acme/endpoints/e", Host: "a.example", Port: 8443,
-			Versions: []uint32{1, 3}, Purpose: purpose,
+			Versions: []uint32{1, 3}, Purpose: purpose, Issue: true,
 		}.message(), func(text []byte) ([]byte, error) {
 			var b Binding
 			if err := b.parse(text); err != nil {

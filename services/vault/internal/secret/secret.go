@@ -128,6 +128,8 @@ const (
 	SealingRequired      fault.Reason = "SEALING_REQUIRED"
 	KeyDisabled          fault.Reason = "KEYRING_KEY_DISABLED"
 	CheckLocked          fault.Reason = "CHECK_LOCKED"
+	IssuerNotAllowed     fault.Reason = "ISSUER_NOT_ALLOWED"
+	IssuedBefore         fault.Reason = "ISSUED_BEFORE"
 
 	PositionOutOfRange fault.Reason = "POSITION_OUT_OF_RANGE"
 )
@@ -208,6 +210,8 @@ type Secret struct {
 	Shared bool
 	// Kind is the kind as which the first version of a KEY was generated, or 0 if it was provided.
 	Kind Kind
+	// IssuedBy is the endpoint whose partner issues the versions, or empty; see issue.go.
+	IssuedBy string
 	// Public is whether a KEY contains only public keys, from its first version on.
 	Public bool
 	// Holders are the principals with bindings.
@@ -337,6 +341,9 @@ type Binding struct {
 	// Purpose is the purpose for which the referrer uses a KEY. It is empty for bindings created
 	// before purposes were stored, until it is reported.
 	Purpose Purpose
+	// Issue is whether the referrer issues versions of the secret. Without a purpose and a host, it does
+	// nothing else with it.
+	Issue   bool
 	Unknown []byte
 	// Shared is whether a KEY may serve several hosts and senders. [Store.Bind] sets it.
 	Shared bool

@@ -191,7 +191,8 @@ type addition struct {
 	number, restores uint32 // see [Secret.nextVersion]
 
 	stored Stored
-	waits  bool // not current until it is restored
+	waits  bool   // not current until it is restored
+	issuer string // the endpoint whose partner issued it, if one did
 }
 
 // replace writes an updated secret, with the new version if any, and returns the stored secret.
@@ -206,6 +207,9 @@ func (s *Store) replace(tx *writes, call Call, before, after Secret, added addit
 			return Secret{}, err
 		}
 		e.detail.WeakReason = added.stored.WeakReason
+		if added.issuer != "" {
+			e.detail.Referrers = []string{added.issuer}
+		}
 		if err := s.putValue(tx, &after, after.Updated, added.stored); err != nil {
 			return Secret{}, err
 		}
