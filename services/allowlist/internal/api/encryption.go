@@ -89,6 +89,7 @@ func useOf(ref payload.Reference) endpoint.Need {
 	return endpoint.Need{
 		Secret: ref.Secret, Version: ref.Version, Parameter: ref.Usage == payload.ParameterUsage, Exposed: ref.Usage == payload.ExposedKeyUsage,
 		Chains: ref.Purpose.Chains, Cost: ref.Purpose.Cost, Conflicting: ref.Purpose.Conflicted(),
+		Issue: ref.Usage == payload.IssueUsage,
 	}
 }
 

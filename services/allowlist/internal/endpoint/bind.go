@@ -84,7 +84,7 @@ func (n Need) bindRequest(name Name, operation string) vaultclient.BindRequest {
 	return vaultclient.BindRequest{
 		Secret: n.Secret, Version: n.Version, Usage: n.usage(), Host: cmp.Or(n.Host, n.Partner), Port: n.Port,
 		Chains: n.chains(), Cost: n.Cost, Conflicting: n.Conflicting,
-		Referrer: name.String(), Operation: operation,
+		Referrer: name.String(), Operation: operation, Issue: n.Issue,
 	}
 }
 
@@ -131,6 +131,8 @@ func requirement(refused fault.Reason, need Need) string {
 		return "must be another secret: the purpose of this one was never recorded"
 	case vaultclient.ReasonKeyNotShared:
 		return "must be another secret, or be shared by a super admin: this one serves endpoints with another host, or with other senders"
+	case vaultclient.ReasonIssuerNotAllowed:
+		return "must be a secret whose issued_by is this endpoint; it is set when the secret is created"
 	default:
 		return "must refer to a secret that can be used for this"
 	}

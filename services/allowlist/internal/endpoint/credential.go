@@ -61,6 +61,8 @@ type Need struct {
 	Parameter bool
 	// Exposed says that messages reveal the key.
 	Exposed bool
+	// Issue says that the partner issues the versions of the secret, which is not used otherwise.
+	Issue bool
 	// Chains are the chains of operations that a key is used for, one per line, and Cost is the least
 	// work of their derivations. They are empty for endpoints that were saved before purposes were
 	// recorded.
@@ -82,7 +84,7 @@ func (n Need) destination() string {
 }
 
 // key reports whether the use is of a KEY, which has a purpose.
-func (n Need) key() bool { return n.usage() == vaultclient.UsageKey }
+func (n Need) key() bool { return n.usage() == vaultclient.UsageKey && !n.Issue }
 
 // unreported reports whether the use is of a KEY and was saved before purposes were recorded.
 func (n Need) unreported() bool { return n.key() && n.Chains == "" }
@@ -117,9 +119,16 @@ func (s Settings) needs() []Need {
 			all = append(all, Need{Secret: c.Secret, Version: c.Version, Host: to.Host, Port: to.Port})
 		}
 	}
-	// A secret has one purpose, so this order distinguishes all uses.
+	// A secret has one purpose, so this order distinguishes all uses. A binding to use a secret comes before
+	// one to issue it, which has no destination.
+	issue := func(n Need) int {
+		if n.Issue {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(all, func(a, b Need) int {
-		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Host, b.Host),
+		return cmp.Or(cmp.Compare(a.Secret, b.Secret), cmp.Compare(issue(a), issue(b)), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Host, b.Host),
 			cmp.Compare(a.usage(), b.usage()))
 	})
 	return slices.Compact(all)

@@ -127,7 +127,7 @@ func (r Reference) record() *stored.Reference {
 	return &stored.Reference{
 		Secret: r.Secret, Version: r.Version, Host: r.Host, Port: uint32(r.Port), Parameter: r.Parameter, Exposed: r.Exposed,
 		Chains: r.Chains, Cost: r.Cost, Conflicting: r.Conflicting, Partner: r.Partner,
-		Uid: r.UID, VersionUid: r.VersionUID, Missing: r.Missing,
+		Uid: r.UID, VersionUid: r.VersionUID, Missing: r.Missing, Issue: r.Issue,
 	}
 }
 
@@ -136,6 +136,7 @@ func referenceOf(r *stored.Reference) Reference {
 		Need: Need{
 			Secret: r.GetSecret(), Version: r.GetVersion(), Host: r.GetHost(), Port: uint16(r.GetPort()),
 			Parameter: r.GetParameter(), Exposed: r.GetExposed(), Chains: r.GetChains(), Cost: r.GetCost(), Conflicting: r.GetConflicting(), Partner: r.GetPartner(),
+			Issue: r.GetIssue(),
 		},
 		UID: r.GetUid(), VersionUID: r.GetVersionUid(), Missing: r.GetMissing(),
 	}

@@ -250,7 +250,8 @@ func withOwn(own, made []payload.Header) []payload.Header {
 }
 
 // Decrypt decrypts a body according to the endpoint's configuration, and verifies its signature if
-// the configuration requires one.
+// the configuration requires one. The values that the partner issues in a response become versions of
+// their secrets, and the body does not have them; see issue.go.
 func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	l, err := p.load(ctx, m, decrypting)
 	if err != nil {
@@ -264,6 +265,9 @@ func (p *Processor) Decrypt(ctx context.Context, m Message) (Decrypted, error) {
 	defer wipe(opened.Exchange)
 	p.used(l, opened.Used, true)
 	d := Decrypted{Body: opened.Body}
+	if l.issuing != nil {
+		d.Body, err = p.issue(ctx, l, m, opened.Body)
+	}
 	if m.Direction == payload.Request {
 		d.Exchange, err = p.seal(l, m.Caller, opening, opened)
 	}

@@ -62,6 +62,9 @@ type route struct {
 	// wants are the secrets to resolve: those of the references, followed by those of the
 	// credentials.
 	wants []vaultclient.Want
+	// issuing takes the values that the partner issues from decrypted responses; nil if there are none, and
+	// for all other messages.
+	issuing *payload.Issuing
 	// carried are the endpoint's headers, query parameters, and values in the body.
 	carried carried
 }
@@ -78,6 +81,9 @@ func prepare(e endpoint.Endpoint) (*prepared, error) {
 	}
 	for m := range p.routes {
 		for _, direction := range []payload.Direction{payload.Request, payload.Response} {
+			if config.Issuing() != nil && !issues(method(m), direction) {
+				continue
+			}
 			p.routes[m][direction] = newRoute(e, config, method(m), direction)
 		}
 	}
@@ -96,6 +102,9 @@ func newRoute(e endpoint.Endpoint, config *payload.Config, m method, d payload.D
 			want.Grace = config.Grace()
 		}
 		r.wants = append(r.wants, want)
+	}
+	if m == decrypting {
+		r.issuing = config.Issuing()
 	}
 	var credentials []endpoint.Credential
 	if m == encrypting && d == payload.Request {

@@ -62,7 +62,18 @@ type answer struct {
 
 // note records an answer, or refuses one that differs from an earlier answer.
 func (s *spent) note(ctx context.Context, x payload.Exchange, a answer) error {
-	question, text := s.mac("question", x.Key, x.IV), s.macOf(a)
+	return s.noteTo(ctx, s.mac("question", x.Key, x.IV), a)
+}
+
+// noteIssued records the response for which an exchange issued values, or refuses another response. The
+// token is the decoded exchange: the encoding of one may contain line ends.
+func (s *spent) noteIssued(ctx context.Context, token []byte, a answer) error {
+	return s.noteTo(ctx, s.mac("issued", token), a)
+}
+
+// noteTo records an answer to a question, which is a MAC.
+func (s *spent) noteTo(ctx context.Context, question []byte, a answer) error {
+	text := s.macOf(a)
 	expiry := uint64(s.now().Add(noted).Unix())
 	err := s.kv.Update(ctx, func(tx kv.Tx) error {
 		before, err := loadSpent(tx, question)

@@ -47,6 +47,8 @@ const (
 	KeyUsage        = message.KeyUsage
 	ParameterUsage  = message.ParameterUsage
 	ExposedKeyUsage = message.ExposedKeyUsage
+	// IssueUsage is [message.IssueUsage].
+	IssueUsage = message.IssueUsage
 )
 
 // The reasons that this package returns, in addition to INVALID_FIELD.

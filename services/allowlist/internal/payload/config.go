@@ -39,11 +39,12 @@ const (
 type Config struct {
 	compiled  *compile.Config
 	pipelines [2]*Pipeline // indexed by Direction
+	issuing   *Issuing
 }
 
 // newConfig returns a compiled configuration.
 func newConfig(c *compile.Config) *Config {
-	return &Config{compiled: c, pipelines: [2]*Pipeline{{plan: c.Plans[Request]}, {plan: c.Plans[Response]}}}
+	return &Config{compiled: c, pipelines: [2]*Pipeline{{plan: c.Plans[Request]}, {plan: c.Plans[Response]}}, issuing: newIssuing(c.Issued)}
 }
 
 // Parse checks and compiles the configuration of an endpoint at the time now. The workspace is an

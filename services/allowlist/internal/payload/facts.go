@@ -23,6 +23,14 @@ func (c *Config) CheckFacts(known func(message.Reference) (keyfit.Facts, bool)) 
 			first = fit
 		}
 	}
+	for _, key := range c.ofPartner() {
+		if facts, ok := known(c.reference(key)); ok && facts.Private {
+			fit := Fit{Field: key.Field, Secret: key.Secret, Cause: mustBePartners}
+			if f.Add(describe.Root+"."+fit.Field, fit.Cause); len(f.All) == 1 {
+				first = fit
+			}
+		}
+	}
 	if c.unopenable(known) {
 		f.Add(describe.Root+".response", publicOnly)
 	}
@@ -32,6 +40,23 @@ func (c *Config) CheckFacts(known func(message.Reference) (keyfit.Facts, bool)) 
 	err := first.unusable()
 	err.Violations = f.All
 	return err
+}
+
+// mustBePartners is the violation of a private key where the partner's signature is to be verified.
+const mustBePartners = "Must be the public key of the partner. With a private key, senders could have the responses signed that issue values."
+
+// ofPartner returns the keys that verify that the partner made a response with issued values.
+func (c *Config) ofPartner() []describe.Key {
+	var all []describe.Key
+	if len(c.compiled.Issued) == 0 || !c.compiled.Response.SignedByPartner() {
+		return nil
+	}
+	for _, key := range c.compiled.Response.Keys {
+		if key.Role == describe.Signs {
+			all = append(all, key)
+		}
+	}
+	return all
 }
 
 // keys returns all keys of the configuration, in its order. It returns nothing if there is no

@@ -54,6 +54,9 @@ func alone(pb *allowlistv1.Encryption) (wrong []fault.Violation) {
 	if pb.GetResponse() != nil {
 		wrong = append(wrong, fault.Violation{Field: "encryption.response", Description: unset})
 	}
+	if len(pb.GetIssued()) > 0 {
+		wrong = append(wrong, fault.Violation{Field: "encryption.issued", Description: unset})
+	}
 	return wrong
 }
 

@@ -31,6 +31,9 @@ type BindRequest struct {
 	Referrer string
 	// Operation identifies the save that needs the binding.
 	Operation string
+	// Issue binds the secret so that the referrer issues versions of it ([Vault.Issue]). The usage, the host,
+	// and the chains then have no meaning.
+	Issue bool
 	// Restored says that the referrer held the binding before: it is not a new one.
 	Restored bool
 }
@@ -124,7 +127,7 @@ func (v *Vault) bind(ctx context.Context, req BindRequest, probe bool) (*vaultv1
 	resp, err := v.client.BindSecret(ctx, &vaultv1.BindSecretRequest{
 		Name: req.Secret, Version: req.Version, Usage: req.Usage.toProto(), Host: req.Host, Port: uint32(req.Port),
 		Chains: req.Chains, Cost: req.Cost, Conflicting: req.Conflicting, KeyBytes: keyBytes,
-		Referrer: req.Referrer, OperationId: req.Operation, ValidateOnly: probe, Restored: req.Restored,
+		Referrer: req.Referrer, OperationId: req.Operation, ValidateOnly: probe, Restored: req.Restored, Issue: req.Issue,
 	})
 	if err == nil {
 		err = v.admit(ctx, resp.GetPosition())

@@ -35,6 +35,13 @@ const (
 // ReasonKeyPurposeUnknown is the reason for a KEY that was bound before purposes were recorded.
 const ReasonKeyPurposeUnknown fault.Reason = "KEY_PURPOSE_UNKNOWN"
 
+// ReasonIssuerNotAllowed is the reason for a secret that is not issued by the endpoint.
+const ReasonIssuerNotAllowed fault.Reason = "ISSUER_NOT_ALLOWED"
+
+// ReasonIssueRefused is the reason for an issued value that the vault does not store. The vault does not
+// use it.
+const ReasonIssueRefused fault.Reason = "ISSUE_REFUSED"
+
 // ReasonRestorePending is the reason for a new binding after a restore of the vault, until its resolvers
 // have compared what they need with their bindings.
 const ReasonRestorePending fault.Reason = "RESTORE_PENDING"
@@ -89,6 +96,9 @@ func translate(ctx context.Context, operation string, err error) error {
 			"a referenced key serves the endpoints of another host; store another key, or ask a super admin to share this one")
 	case ReasonNoncesExhausted:
 		return noncesExhausted(info.GetMetadata()["budget"])
+	case ReasonIssuerNotAllowed:
+		return fault.New(fault.FailedPrecondition, reason,
+			"a referenced secret is not issued by this endpoint; create a secret whose issued_by is the endpoint")
 	case ReasonRestorePending:
 		return fault.New(fault.FailedPrecondition, reason,
 			"the vault was restored and makes no new bindings until all that was bound is bound again; this passes by itself: try again later")

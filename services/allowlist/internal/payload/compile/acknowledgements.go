@@ -32,6 +32,9 @@ func (f *Violations) legacy(path string, profile *allowlistv1.Profile) []acknowl
 	if f.conflicting && path == root+".request.allow_legacy" && !slices.Contains(made, conflict) {
 		made = append(made, conflict)
 	}
+	if f.unsigned && path == root+".response.allow_legacy" {
+		made = append(made, allowlistv1.LegacyAcknowledgement_FLAG_ISSUED_UNSIGNED)
+	}
 	given := profile.GetAllowLegacy()
 	if len(given) > maxAcknowledgements {
 		f.Add(path, "must hold at most 16 acknowledgements")

@@ -29,7 +29,9 @@ type Config struct {
 	Request, Response *describe.Profile
 	Plans             [2]*Plan
 	Purposes          purpose.Set
-	exposed           map[string]bool
+	// Issued are the values of responses that become versions of secrets.
+	Issued  []Issued
+	exposed map[string]bool
 }
 
 // Encryption checks a configuration and compiles it. If there are violations, the result must not
@@ -58,6 +60,7 @@ func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
 		f.Add(root+".request", "is required")
 		return c
 	}
+	f.unsigned = len(pb.GetIssued()) > 0 && !c.Response.SignedByPartner()
 	answer := c.Response
 	if pb.GetResponse() == nil {
 		answer = nil
@@ -75,6 +78,7 @@ func Encryption(f *Violations, pb *allowlistv1.Encryption) *Config {
 		mirror.Signer, mirror.Oracle = nil, safety.Oracle(c.Response)
 		c.Plans[1] = mirror.finish()
 	}
+	c.Issued = f.issued(pb, c.Response, c.Plans[1])
 	for _, p := range c.Plans {
 		for _, needs := range [][]message.Need{p.ToEncrypt, p.ToDecrypt} {
 			for _, n := range needs {

@@ -24,6 +24,8 @@ type Violations struct {
 
 	// conflicting says that a KEY has chains of which one may be an oracle for another.
 	conflicting bool
+	// unsigned says that the partner issues values in responses that others could have made.
+	unsigned bool
 
 	All       []fault.Violation
 	directKey bool

@@ -121,6 +121,21 @@ func (p *Profile) Authenticated() bool {
 	return c != nil && (c.Suite.AEAD() || c.MAC != nil && !c.MAC.OwnKey)
 }
 
+// Encrypts reports whether the selected values are encrypted.
+func (p *Profile) Encrypts() bool {
+	return p.Kind == KindCipher || p.Kind == KindRSA || p.Kind == KindJWE || p.Kind == KindPGP
+}
+
+// SignedByPartner reports whether a received message has a signature over its values that is verified
+// with a public key. Only who has the private key can make such a message, whoever has all other keys.
+func (p *Profile) SignedByPartner() bool {
+	if p.Nested != nil && p.Nested.KeyBytes() == 0 {
+		return true
+	}
+	s := p.Signing
+	return s != nil && s.Scheme != nil && !s.Shared && s.Texts != nil && s.Texts.CoversBody()
+}
+
 // Bare reports whether the cipher encrypts and does not authenticate. A MAC does not cover an IV
 // that is the end of another value.
 func (p *Profile) Bare() bool {

@@ -59,6 +59,9 @@ func NewSource(key describe.Key) *Source {
 // parameter: anyone with the cipher's key could compute it from the ciphertext even if it is not
 // sent.
 func UsageAt(path string) Usage {
+	if strings.HasPrefix(path, describe.Root+".issued[") {
+		return IssueUsage
+	}
 	if strings.HasSuffix(path, ".iv.secret") || strings.HasSuffix(path, ".salt.secret") {
 		return ParameterUsage
 	}

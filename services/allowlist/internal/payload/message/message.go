@@ -57,6 +57,8 @@ const (
 	// ExposedKeyUsage is the usage of keys whose beginning is sent, or can be computed from the
 	// message.
 	ExposedKeyUsage
+	// IssueUsage is the usage of secrets whose versions the partner issues. They are never resolved for it.
+	IssueUsage
 )
 
 // A Reference is a secret that must be resolved.

@@ -88,8 +88,28 @@ func Made(pb *allowlistv1.Encryption) Set {
 	request, response := describe.Of("request", pb.GetRequest()), describe.Of("response", pb.GetResponse())
 	made.profile(request, response)
 	made.profile(response, nil)
+	if len(pb.GetIssued()) > 0 {
+		made.issues(response)
+	}
 	return made
 }
+
+// issues marks the chains of the keys that decrypt responses with issued values. Another endpoint, which
+// would return the values to its senders, then has another purpose and cannot use these keys.
+func (s Set) issues(response *describe.Profile) {
+	opening := *response
+	opening.Signing, opening.Nested = nil, nil
+	for secret := range OfProfile(&opening) {
+		before := s[secret]
+		s[secret] = Purpose{}
+		for _, chain := range before.List() {
+			s.add(secret, chained(chain, issuedStep), before.Cost)
+		}
+	}
+}
+
+// issuedStep is the last step of the chains of keys that decrypt issued values.
+const issuedStep = "issued"
 
 // Exposed returns the secrets whose bytes are exposed: the keys of ciphers whose IV is the
 // beginning of the key.

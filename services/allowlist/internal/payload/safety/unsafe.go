@@ -66,7 +66,9 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 // OfSuperAdmins returns the flags that only a super admin may acknowledge: the choices that break
 // the promise that a key cannot be read.
 func OfSuperAdmins() []allowlistv1.LegacyAcknowledgement_Flag {
-	return []allowlistv1.LegacyAcknowledgement_Flag{allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES}
+	return []allowlistv1.LegacyAcknowledgement_Flag{
+		allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES, allowlistv1.LegacyAcknowledgement_FLAG_ISSUED_UNSIGNED,
+	}
 }
 
 // staticIV reports whether the IVs reveal that two values have equal beginnings. Zero bytes and

@@ -166,6 +166,9 @@ func (t *Texts) covers(name string) bool {
 	return slices.ContainsFunc(t.signedPrograms(), func(p *expression.Program) bool { return p.Has(name) })
 }
 
+// CoversBody reports whether the signature covers the whole body, or the whole plaintext of it.
+func (t *Texts) CoversBody() bool { return t.covers("body") || t.covers(namePlaintext) }
+
 // coversValue reports whether the signature covers a named value.
 func (t *Texts) coversValue(name string) bool {
 	return slices.ContainsFunc(t.signedPrograms(), func(p *expression.Program) bool {
