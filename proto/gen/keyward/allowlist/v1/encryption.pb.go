@@ -1610,8 +1610,9 @@ type Encryption struct {
 	// 8.
 	AlsoUsedFor []*DeclaredUse `protobuf:"bytes,5,rep,name=also_used_for,json=alsoUsedFor,proto3" json:"also_used_for,omitempty"`
 	// Values in responses that become versions of secrets, such as the session key in the answer to a
-	// login. At most 4. `response` must be set. Messages of kind RESPONSE are then only decrypted, never
-	// encrypted.
+	// login. At most 4. `response` must be set and encrypt the values, and `preset` must be unset. The
+	// endpoint then only encrypts requests and decrypts responses, and no other endpoint can use the KEYs
+	// that decrypt them: their chains end with `issued`.
 	Issued        []*Issued `protobuf:"bytes,190,rep,name=issued,proto3" json:"issued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1696,18 +1697,20 @@ func (x *Encryption) GetIssued() []*Issued {
 // ISSUE_REFUSED or VAULT_UNAVAILABLE and returns no body.
 //
 // The call needs the `exchange` of the request, and an exchange issues the values of one response only:
-// another response for it fails with INVALID_EXCHANGE. VerifySignature, tests, and diagnoses never
-// store a value.
+// another response for it fails with INVALID_EXCHANGE. The same call may be repeated. VerifySignature,
+// tests, and diagnoses never store a value. IssueSecretVersion of the vault says what it
+// refuses.
 //
-// Senders can have messages encrypted with the keys of an endpoint, so a shared key does not prove
-// that a response is the partner's. The response must have a signature (`signing` or `nested_jws`) that
-// is verified with a public key. Otherwise, the response must acknowledge ISSUED_UNSIGNED.
+// Senders can have messages encrypted, so a shared key does not prove that a response is the partner's.
+// The response must have a signature over its body (`signing` or `nested_jws`) that is verified with a
+// public key of the partner. Otherwise, the response must acknowledge ISSUED_UNSIGNED.
 type Issued struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The secret, without a version. Its `issued_by` must be this endpoint; otherwise saving fails with
 	// ISSUER_NOT_ALLOWED. The configuration must not use it otherwise.
 	Secret *SecretRef `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
-	// The path of the string in the decrypted body: `$` and then `.name` or `['name']`, at most 256 bytes.
+	// The path of the string in the decrypted body: `$` and then `.name`, `['name']`, or `[index]`, at
+	// most 256 bytes. It must be the path of an encrypted value, or be inside one.
 	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -45,6 +45,7 @@ export const methods: readonly string[] = [
   "GetRestore",
   "GetSealing",
   "GetSecret",
+  "IssueSecretVersion",
   "ListEndpointHistory",
   "ListEndpoints",
   "ListPresets",

@@ -44,6 +44,14 @@ export const shape: Shape = {
           "repeated": true,
           "maxItems": 8,
           "words": "Other chains that use the KEY secrets of this configuration. Declare them when a partner uses one value for several things, for example one URL for encrypted payments and another for signed callbacks. A KEY has one purpose, which is the set of all its chains, so the configurations of both endpoints declare the same set. Allowed together with a preset. At most 8."
+        },
+        {
+          "name": "issued",
+          "json": "issued",
+          "message": "keyward.allowlist.v1.Issued",
+          "repeated": true,
+          "maxItems": 4,
+          "words": "Values in responses that become versions of secrets, such as the session key in the answer to a login. At most 4. `response` must be set and encrypt the values, and `preset` must be unset. The endpoint then only encrypts requests and decrypts responses, and no other endpoint can use the KEYs that decrypt them: their chains end with `issued`."
         }
       ]
     },
@@ -1596,6 +1604,26 @@ export const shape: Shape = {
           "words": "The chains, as listed in `key_purposes` of the other endpoint, such as `raw > HMAC-SHA256(of=message)`. 1-16 chains of at most 512 characters each."
         }
       ]
+    },
+    "keyward.allowlist.v1.Issued": {
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "secret",
+          "json": "secret",
+          "message": "keyward.allowlist.v1.SecretRef",
+          "required": true,
+          "words": "The secret, without a version. Its `issued_by` must be this endpoint; otherwise saving fails with ISSUER_NOT_ALLOWED. The configuration must not use it otherwise."
+        },
+        {
+          "name": "path",
+          "json": "path",
+          "scalar": "string",
+          "required": true,
+          "maxLength": 256,
+          "words": "The path of the string in the decrypted body: `$` and then `.name`, `['name']`, or `[index]`, at most 256 bytes. It must be the path of an encrypted value, or be inside one."
+        }
+      ]
     }
   },
   "enums": {
@@ -2237,6 +2265,10 @@ export const shape: Shape = {
         {
           "name": "FLAG_PUBLIC_LITERAL",
           "words": "A literal that looks like key material, or whose name usually carries a secret, but that is public, such as a thumbprint. `fields` names it."
+        },
+        {
+          "name": "FLAG_ISSUED_UNSIGNED",
+          "words": "A response with values to issue (Encryption.issued) and without a signature that only the partner can make. A sender that can have messages encrypted with the same keys can then choose the value, and decrypt what the issued key protects. This breaks the promise that a key cannot be read, so only a super admin may acknowledge it."
         }
       ]
     },

@@ -75,6 +75,16 @@ export declare type Encryption = Message<"keyward.allowlist.v1.Encryption"> & {
    * @generated from field: repeated keyward.allowlist.v1.DeclaredUse also_used_for = 5;
    */
   alsoUsedFor: DeclaredUse[];
+
+  /**
+   * Values in responses that become versions of secrets, such as the session key in the answer to a
+   * login. At most 4. `response` must be set and encrypt the values, and `preset` must be unset. The
+   * endpoint then only encrypts requests and decrypts responses, and no other endpoint can use the KEYs
+   * that decrypt them: their chains end with `issued`.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Issued issued = 190;
+   */
+  issued: Issued[];
 };
 
 /**
@@ -141,6 +151,16 @@ export declare type EncryptionJson = {
    * @generated from field: repeated keyward.allowlist.v1.DeclaredUse also_used_for = 5;
    */
   alsoUsedFor?: DeclaredUseJson[];
+
+  /**
+   * Values in responses that become versions of secrets, such as the session key in the answer to a
+   * login. At most 4. `response` must be set and encrypt the values, and `preset` must be unset. The
+   * endpoint then only encrypts requests and decrypts responses, and no other endpoint can use the KEYs
+   * that decrypt them: their chains end with `issued`.
+   *
+   * @generated from field: repeated keyward.allowlist.v1.Issued issued = 190;
+   */
+  issued?: IssuedJson[];
 };
 
 /**
@@ -148,6 +168,84 @@ export declare type EncryptionJson = {
  * Use `create(EncryptionSchema)` to create a new message.
  */
 export declare const EncryptionSchema: GenMessage<Encryption, {jsonType: EncryptionJson}>;
+
+/**
+ * An Issued is a value that the partner issues. Decrypt of a response takes the string at `path`
+ * from the decrypted body, stores it as the next and current version of `secret`, and returns the body
+ * with the string `issued` in its place, so that no caller sees the value. A body without the path is
+ * returned as it is, and nothing is stored. If the value cannot be stored, Decrypt fails with
+ * ISSUE_REFUSED or VAULT_UNAVAILABLE and returns no body.
+ *
+ * The call needs the `exchange` of the request, and an exchange issues the values of one response only:
+ * another response for it fails with INVALID_EXCHANGE. The same call may be repeated. VerifySignature,
+ * tests, and diagnoses never store a value. IssueSecretVersion of the vault says what it
+ * refuses.
+ *
+ * Senders can have messages encrypted, so a shared key does not prove that a response is the partner's.
+ * The response must have a signature over its body (`signing` or `nested_jws`) that is verified with a
+ * public key of the partner. Otherwise, the response must acknowledge ISSUED_UNSIGNED.
+ *
+ * @generated from message keyward.allowlist.v1.Issued
+ */
+export declare type Issued = Message<"keyward.allowlist.v1.Issued"> & {
+  /**
+   * The secret, without a version. Its `issued_by` must be this endpoint; otherwise saving fails with
+   * ISSUER_NOT_ALLOWED. The configuration must not use it otherwise.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef secret = 1;
+   */
+  secret?: SecretRef | undefined;
+
+  /**
+   * The path of the string in the decrypted body: `$` and then `.name`, `['name']`, or `[index]`, at
+   * most 256 bytes. It must be the path of an encrypted value, or be inside one.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+};
+
+/**
+ * An Issued is a value that the partner issues. Decrypt of a response takes the string at `path`
+ * from the decrypted body, stores it as the next and current version of `secret`, and returns the body
+ * with the string `issued` in its place, so that no caller sees the value. A body without the path is
+ * returned as it is, and nothing is stored. If the value cannot be stored, Decrypt fails with
+ * ISSUE_REFUSED or VAULT_UNAVAILABLE and returns no body.
+ *
+ * The call needs the `exchange` of the request, and an exchange issues the values of one response only:
+ * another response for it fails with INVALID_EXCHANGE. The same call may be repeated. VerifySignature,
+ * tests, and diagnoses never store a value. IssueSecretVersion of the vault says what it
+ * refuses.
+ *
+ * Senders can have messages encrypted, so a shared key does not prove that a response is the partner's.
+ * The response must have a signature over its body (`signing` or `nested_jws`) that is verified with a
+ * public key of the partner. Otherwise, the response must acknowledge ISSUED_UNSIGNED.
+ *
+ * @generated from message keyward.allowlist.v1.Issued
+ */
+export declare type IssuedJson = {
+  /**
+   * The secret, without a version. Its `issued_by` must be this endpoint; otherwise saving fails with
+   * ISSUER_NOT_ALLOWED. The configuration must not use it otherwise.
+   *
+   * @generated from field: keyward.allowlist.v1.SecretRef secret = 1;
+   */
+  secret?: SecretRefJson;
+
+  /**
+   * The path of the string in the decrypted body: `$` and then `.name`, `['name']`, or `[index]`, at
+   * most 256 bytes. It must be the path of an encrypted value, or be inside one.
+   *
+   * @generated from field: string path = 2;
+   */
+  path?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.Issued.
+ * Use `create(IssuedSchema)` to create a new message.
+ */
+export declare const IssuedSchema: GenMessage<Issued, {jsonType: IssuedJson}>;
 
 /**
  * A DeclaredUse lists the chains for which other endpoints use a KEY.
@@ -5655,6 +5753,16 @@ export enum LegacyAcknowledgement_Flag {
    * @generated from enum value: FLAG_PUBLIC_LITERAL = 20;
    */
   PUBLIC_LITERAL = 20,
+
+  /**
+   * A response with values to issue (Encryption.issued) and without a signature that only the partner
+   * can make. A sender that can have messages encrypted with the same keys can then choose the value,
+   * and decrypt what the issued key protects. This breaks the promise that a key cannot be read, so
+   * only a super admin may acknowledge it.
+   *
+   * @generated from enum value: FLAG_ISSUED_UNSIGNED = 190;
+   */
+  ISSUED_UNSIGNED = 190,
 }
 
 /**
@@ -5662,7 +5770,7 @@ export enum LegacyAcknowledgement_Flag {
  *
  * @generated from enum keyward.allowlist.v1.LegacyAcknowledgement.Flag
  */
-export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST" | "FLAG_CONFLICTING_KEY_USES" | "FLAG_PUBLIC_LITERAL";
+export declare type LegacyAcknowledgement_FlagJson = "FLAG_UNSPECIFIED" | "FLAG_UNAUTHENTICATED_CBC" | "FLAG_ECB" | "FLAG_TRIPLE_DES" | "FLAG_ZERO_IV" | "FLAG_STATIC_IV" | "FLAG_IV_FROM_KEY" | "FLAG_MD5_KDF" | "FLAG_ZERO_PADDING" | "FLAG_RSA_PKCS1V15_ENCRYPTION" | "FLAG_UNAUTHENTICATED_CTR" | "FLAG_STATIC_SALT" | "FLAG_WEAK_KDF_ITERATIONS" | "FLAG_SHORT_TAG" | "FLAG_SECRET_DIGEST" | "FLAG_WEAK_DIGEST" | "FLAG_CONFLICTING_KEY_USES" | "FLAG_PUBLIC_LITERAL" | "FLAG_ISSUED_UNSIGNED";
 
 /**
  * Describes the enum keyward.allowlist.v1.LegacyAcknowledgement.Flag.

@@ -375,6 +375,17 @@ export declare type Secret = Message<"keyward.vault.v1.Secret"> & {
    * @generated from field: google.protobuf.Timestamp purge_time = 144;
    */
   purgeTime?: Timestamp | undefined;
+
+  /**
+   * The endpoint whose partner issues the versions of this secret, such as a session key in the answer
+   * to a login: `workspaces/{workspace}/endpoints/{endpoint}`, in the workspace of the secret. It need
+   * not exist yet. The allowlist, and only for this endpoint, then adds versions (IssueSecretVersion).
+   * The first `value` is a placeholder. Set on create, and never changed. Only for KEY and CREDENTIAL.
+   * Default: only people store values.
+   *
+   * @generated from field: string issued_by = 190;
+   */
+  issuedBy: string;
 };
 
 /**
@@ -615,6 +626,17 @@ export declare type SecretJson = {
    * @generated from field: google.protobuf.Timestamp purge_time = 144;
    */
   purgeTime?: TimestampJson;
+
+  /**
+   * The endpoint whose partner issues the versions of this secret, such as a session key in the answer
+   * to a login: `workspaces/{workspace}/endpoints/{endpoint}`, in the workspace of the secret. It need
+   * not exist yet. The allowlist, and only for this endpoint, then adds versions (IssueSecretVersion).
+   * The first `value` is a placeholder. Set on create, and never changed. Only for KEY and CREDENTIAL.
+   * Default: only people store values.
+   *
+   * @generated from field: string issued_by = 190;
+   */
+  issuedBy?: string;
 };
 
 /**
@@ -2036,6 +2058,14 @@ export declare type Binding = Message<"keyward.vault.v1.Binding"> & {
    * @generated from field: repeated string chains = 10;
    */
   chains: string[];
+
+  /**
+   * Whether the referrer issues versions of the secret. Without `chains` and `host`, the referrer does
+   * nothing else with it.
+   *
+   * @generated from field: bool issue = 190;
+   */
+  issue: boolean;
 };
 
 /**
@@ -2123,6 +2153,14 @@ export declare type BindingJson = {
    * @generated from field: repeated string chains = 10;
    */
   chains?: string[];
+
+  /**
+   * Whether the referrer issues versions of the secret. Without `chains` and `host`, the referrer does
+   * nothing else with it.
+   *
+   * @generated from field: bool issue = 190;
+   */
+  issue?: boolean;
 };
 
 /**
@@ -2240,7 +2278,8 @@ export declare type SecretChange = Message<"keyward.vault.v1.SecretChange"> & {
 
   /**
    * The referrer, for ACTION_BOUND and ACTION_UNBOUND. The first 10 referrers that lost the
-   * secret, for ACTION_FORCE_DELETED.
+   * secret, for ACTION_FORCE_DELETED. The endpoint whose partner issued the version, for ACTION_UPDATED,
+   * and the `issued_by` of the secret, for ACTION_CREATED.
    *
    * @generated from field: repeated string referrers = 15;
    */
@@ -2462,7 +2501,8 @@ export declare type SecretChangeJson = {
 
   /**
    * The referrer, for ACTION_BOUND and ACTION_UNBOUND. The first 10 referrers that lost the
-   * secret, for ACTION_FORCE_DELETED.
+   * secret, for ACTION_FORCE_DELETED. The endpoint whose partner issued the version, for ACTION_UPDATED,
+   * and the `issued_by` of the secret, for ACTION_CREATED.
    *
    * @generated from field: repeated string referrers = 15;
    */

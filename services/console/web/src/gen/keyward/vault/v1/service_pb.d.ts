@@ -19,7 +19,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Binding, BindingJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretValue, SecretValueJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
+import type { Binding, BindingJson, SealedValue, SealedValueJson, Sealing, SealingJson, Secret, SecretChange, SecretChangeJson, SecretJson, SecretValue, SecretValueJson, SecretVersion, SecretVersionJson, Usage, UsageJson, ValueFacts_Kind, ValueFacts_KindJson, ValueForm, ValueFormJson, VersionState, VersionStateJson } from "./resources_pb";
 import type { FieldMask, FieldMaskJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { AcceptResolverCheckpointRequestSchema, AcceptResolverCheckpointResponseSchema, GetCheckpointRequestSchema, GetCheckpointResponseSchema, ProveConsistencyRequestSchema, ProveConsistencyResponseSchema, ReportReconciliationRequestSchema, ReportReconciliationResponseSchema, WitnessCheckpointRequestSchema, WitnessCheckpointResponseSchema } from "./checkpoint_pb";
 
@@ -2353,6 +2353,16 @@ export declare type BindSecretRequest = Message<"keyward.vault.v1.BindSecretRequ
   restored: boolean;
 
   /**
+   * Binds the secret so that the referrer issues versions of it; see IssueSecretVersion. The secret is a
+   * KEY or a CREDENTIAL, whichever of the two `usage` is, and `referrer` must be its `issued_by`;
+   * otherwise the call fails with ISSUER_NOT_ALLOWED. `host`, `port`, `version`, and `chains` must be
+   * unset. The same operation may bind the secret for another use before.
+   *
+   * @generated from field: bool issue = 190;
+   */
+  issue: boolean;
+
+  /**
    * Checks the request and returns the facts without binding the secret: `binding` is unset. Fails
    * for the same reasons as a binding and counts against the same limits.
    *
@@ -2466,6 +2476,16 @@ export declare type BindSecretRequestJson = {
    * @generated from field: bool restored = 150;
    */
   restored?: boolean;
+
+  /**
+   * Binds the secret so that the referrer issues versions of it; see IssueSecretVersion. The secret is a
+   * KEY or a CREDENTIAL, whichever of the two `usage` is, and `referrer` must be its `issued_by`;
+   * otherwise the call fails with ISSUER_NOT_ALLOWED. `host`, `port`, `version`, and `chains` must be
+   * unset. The same operation may bind the secret for another use before.
+   *
+   * @generated from field: bool issue = 190;
+   */
+  issue?: boolean;
 
   /**
    * Checks the request and returns the facts without binding the secret: `binding` is unset. Fails
@@ -3197,6 +3217,134 @@ export declare type PreviousVersionJson = {
  * Use `create(PreviousVersionSchema)` to create a new message.
  */
 export declare const PreviousVersionSchema: GenMessage<PreviousVersion, {jsonType: PreviousVersionJson}>;
+
+/**
+ * The request of IssueSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.IssueSecretVersionRequest
+ */
+export declare type IssueSecretVersionRequest = Message<"keyward.vault.v1.IssueSecretVersionRequest"> & {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The resource name of the endpoint whose partner issued the value.
+   *
+   * @generated from field: string referrer = 2;
+   */
+  referrer: string;
+
+  /**
+   * The value, sealed to a key that GetSealing returns, for the name and the `request_id`. 1 byte to
+   * 4 KiB.
+   *
+   * @generated from field: keyward.vault.v1.SealedValue value = 3;
+   */
+  value?: SealedValue | undefined;
+
+  /**
+   * Identifies the request; a retry with the same ID and value does not add another version. 1-64
+   * characters of `A-Za-z0-9`, `-`, `_`, and `.`. Kept for at least 24 hours.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * The request of IssueSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.IssueSecretVersionRequest
+ */
+export declare type IssueSecretVersionRequestJson = {
+  /**
+   * `workspaces/{workspace}/secrets/{secret}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * The resource name of the endpoint whose partner issued the value.
+   *
+   * @generated from field: string referrer = 2;
+   */
+  referrer?: string;
+
+  /**
+   * The value, sealed to a key that GetSealing returns, for the name and the `request_id`. 1 byte to
+   * 4 KiB.
+   *
+   * @generated from field: keyward.vault.v1.SealedValue value = 3;
+   */
+  value?: SealedValueJson;
+
+  /**
+   * Identifies the request; a retry with the same ID and value does not add another version. 1-64
+   * characters of `A-Za-z0-9`, `-`, `_`, and `.`. Kept for at least 24 hours.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId?: string;
+};
+
+/**
+ * Describes the message keyward.vault.v1.IssueSecretVersionRequest.
+ * Use `create(IssueSecretVersionRequestSchema)` to create a new message.
+ */
+export declare const IssueSecretVersionRequestSchema: GenMessage<IssueSecretVersionRequest, {jsonType: IssueSecretVersionRequestJson}>;
+
+/**
+ * The response of IssueSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.IssueSecretVersionResponse
+ */
+export declare type IssueSecretVersionResponse = Message<"keyward.vault.v1.IssueSecretVersionResponse"> & {
+  /**
+   * The number of the current version, which has the value.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * The position in the change log at which the response was created.
+   *
+   * @generated from field: keyward.vault.v1.Position position = 2;
+   */
+  position?: Position | undefined;
+};
+
+/**
+ * The response of IssueSecretVersion.
+ *
+ * @generated from message keyward.vault.v1.IssueSecretVersionResponse
+ */
+export declare type IssueSecretVersionResponseJson = {
+  /**
+   * The number of the current version, which has the value.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version?: number;
+
+  /**
+   * The position in the change log at which the response was created.
+   *
+   * @generated from field: keyward.vault.v1.Position position = 2;
+   */
+  position?: PositionJson;
+};
+
+/**
+ * Describes the message keyward.vault.v1.IssueSecretVersionResponse.
+ * Use `create(IssueSecretVersionResponseSchema)` to create a new message.
+ */
+export declare const IssueSecretVersionResponseSchema: GenMessage<IssueSecretVersionResponse, {jsonType: IssueSecretVersionResponseJson}>;
 
 /**
  * The request of ReportSecretUses.
@@ -4106,6 +4254,23 @@ export declare const VaultService: GenService<{
     methodKind: "unary";
     input: typeof ResolveSecretRequestSchema;
     output: typeof ResolveSecretResponseSchema;
+  },
+  /**
+   * Stores a value that a partner issued, such as a session key, as the next version of a secret and
+   * makes it current. It changes nothing else. For a workload that holds a binding of the secret with
+   * `issue` and the `referrer`, which must be the `issued_by` of the secret. The value is checked like
+   * that of UpdateSecret. The current value adds no version, and that of an earlier version is
+   * refused (ISSUED_BEFORE), so a repeated answer of a partner does not bring an old key back. Fails
+   * with NOT_BOUND, ISSUER_NOT_ALLOWED, SECRET_EXPIRED, VERSION_DISABLED, or VERSION_DESTROYED, and with
+   * RATE_LIMITED if the secret got 60 versions within an hour. The change log names the workload and the
+   * referrer. gRPC only.
+   *
+   * @generated from rpc keyward.vault.v1.VaultService.IssueSecretVersion
+   */
+  issueSecretVersion: {
+    methodKind: "unary";
+    input: typeof IssueSecretVersionRequestSchema;
+    output: typeof IssueSecretVersionResponseSchema;
   },
   /**
    * Counts uses of secrets. ListSecretVersions returns the counts, so that owners see whether a
