@@ -285,6 +285,12 @@ func TestAResponseWithoutAValueIssuesNothing(t *testing.T) {
 	if got := i.version(t); got != 1 {
 		t.Errorf("after VerifySignature, the current version is %d", got)
 	}
+	_, err = i.Owner.DiagnoseSample(t.Context(), &allowlistv1.DiagnoseSampleRequest{
+		Name: good.GetName(), Kind: allowlisttest.Response, Body: good.GetBody(), Headers: good.GetHeaders(),
+	})
+	if got := i.version(t); got != 1 {
+		t.Errorf("after DiagnoseSample, which says %v, the current version is %d", err, got)
+	}
 	// Without the vault, there is no body. Once it is back, the same call succeeds.
 	i.VaultServer.Stop()
 	opened, err := i.Sender.Decrypt(t.Context(), good)

@@ -76,6 +76,9 @@ func changeFromProto(req *vaultv1.UpdateSecretRequest) (secret.Change, error) {
 		case fieldUsage:
 			usage := usageFromProto(pb.GetUsage())
 			change.Usage = &usage
+		case secret.FieldIssuedBy:
+			issuedBy := pb.GetIssuedBy()
+			change.IssuedBy = &issuedBy
 		case secret.FieldLabels:
 			labels := pb.GetLabels()
 			change.Labels, change.LabelKeys = &labels, resource.MaskedKeys(req.GetUpdateMask(), secret.FieldLabels)
@@ -116,7 +119,7 @@ const (
 
 func changeable() []string {
 	return []string{
-		fieldUsage, fieldPurpose,
+		fieldUsage, fieldPurpose, secret.FieldIssuedBy,
 		secret.FieldDescription, secret.FieldLabels, secret.FieldAllowedHosts, secret.FieldShared, secret.FieldRotationPeriod, secret.FieldValue,
 		secret.FieldKeepVersions, secret.FieldExpireTime, fieldTTL,
 	}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keyward/keyward/pkg/server/servertest"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
@@ -135,8 +136,13 @@ func TestOnlyTheBoundIssuerAddsVersions(t *testing.T) {
 	_, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
 		Secret: &vaultv1.Secret{Name: vaulttest.NameOf("other"), IssuedBy: loginName, Description: "e"},
 	})
-	if got := k.Owner.Get(t, "other"); err == nil && got.GetIssuedBy() != "" {
-		t.Errorf("an update made the secret issued by %q", got.GetIssuedBy())
+	vaulttest.WantField(t, "an update of issued_by", err, "secret.issued_by")
+	read := k.Owner.Get(t, "session")
+	read.Description = "what was read, with another description"
+	if _, err := k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{
+		Secret: read, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description", "issued_by"}},
+	}); err != nil {
+		t.Errorf("an update with the issued_by of the secret = %v", err)
 	}
 }
 

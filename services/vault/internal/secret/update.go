@@ -15,7 +15,9 @@ type Change struct {
 	// Etag, if not empty, must be the current etag.
 	Etag string
 	// Usage, if not nil, must be the usage of the secret.
-	Usage       *Usage
+	Usage *Usage
+	// IssuedBy, if not nil, must be that of the secret.
+	IssuedBy    *string
 	Description *string
 	// Labels replaces all labels, or those with LabelKeys if that is not empty. A key that Labels does
 	// not have is then removed.
@@ -133,6 +135,9 @@ func (c Change) apply(r kv.Reader, before Secret, now time.Time) (Secret, error)
 	after := before
 	if c.Usage != nil && *c.Usage != before.Usage {
 		return Secret{}, fault.Field("secret.usage", "must be the usage of the secret, which never changes")
+	}
+	if c.IssuedBy != nil && *c.IssuedBy != before.IssuedBy {
+		return Secret{}, fault.Field("secret.issued_by", "must be that of the secret, which never changes")
 	}
 	if c.Description != nil {
 		after.Description = *c.Description

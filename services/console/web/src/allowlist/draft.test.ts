@@ -211,7 +211,7 @@ test("a filter by unsafe choices asks for a time", () => {
 
 test("only conflicting key uses are for super admins to acknowledge", () => {
   const flags = shape.enums["keyward.allowlist.v1.LegacyAcknowledgement.Flag"]?.values.map((v) => v.name) ?? [];
-  expect(flags.filter(ofSuperAdmins)).toEqual(["FLAG_CONFLICTING_KEY_USES"]);
+  expect(flags.filter(ofSuperAdmins)).toEqual(["FLAG_CONFLICTING_KEY_USES", "FLAG_ISSUED_UNSIGNED"]);
   expect(flagWords("FLAG_CONFLICTING_KEY_USES")).toBe("Conflicting key uses");
   expect(flagMeaning("FLAG_CONFLICTING_KEY_USES")).toMatch(/only a super admin may acknowledge it/);
 });
