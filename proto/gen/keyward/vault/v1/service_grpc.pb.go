@@ -192,8 +192,8 @@ type VaultServiceClient interface {
 	ProveConsistency(ctx context.Context, in *ProveConsistencyRequest, opts ...grpc.CallOption) (*ProveConsistencyResponse, error)
 	// Reports the signed head of the calling resolver's own change log. The vault keeps the last one.
 	// If a head does not extend it, the call fails with WITNESS_MISMATCH, and so do BindSecret,
-	// UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
-	// AcceptResolverCheckpoint. gRPC only.
+	// UnbindSecret, ResolveSecret, IssueSecretVersion, and ReserveNonces of this resolver, until a super
+	// admin calls AcceptResolverCheckpoint. gRPC only.
 	WitnessCheckpoint(ctx context.Context, in *WitnessCheckpointRequest, opts ...grpc.CallOption) (*WitnessCheckpointResponse, error)
 	// Reports that the calling resolver has compared all that it needs with its bindings, and has bound
 	// again what was missing, since the vault was restored. After all resolvers that held bindings have
@@ -649,8 +649,8 @@ type VaultServiceServer interface {
 	ProveConsistency(context.Context, *ProveConsistencyRequest) (*ProveConsistencyResponse, error)
 	// Reports the signed head of the calling resolver's own change log. The vault keeps the last one.
 	// If a head does not extend it, the call fails with WITNESS_MISMATCH, and so do BindSecret,
-	// UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
-	// AcceptResolverCheckpoint. gRPC only.
+	// UnbindSecret, ResolveSecret, IssueSecretVersion, and ReserveNonces of this resolver, until a super
+	// admin calls AcceptResolverCheckpoint. gRPC only.
 	WitnessCheckpoint(context.Context, *WitnessCheckpointRequest) (*WitnessCheckpointResponse, error)
 	// Reports that the calling resolver has compared all that it needs with its bindings, and has bound
 	// again what was missing, since the vault was restored. After all resolvers that held bindings have
