@@ -64,6 +64,10 @@ func TestValueIsFoundNowhere(t *testing.T) {
 	ask(k.Resolver.ReserveNonces(t.Context(), &vaultv1.ReserveNoncesRequest{
 		Name: vaulttest.NameOf("key"), Uid: created.GetSecret().GetUid(), Version: 1, RandomBits: 96, Count: 1,
 	}))
+	ask(k.Resolver.IssueSecretVersion(t.Context(), &vaultv1.IssueSecretVersionRequest{
+		Name: vaulttest.NameOf("key"), Referrer: vaulttest.Workspace + "/endpoints/e", RequestId: "r",
+		Value: vaulttest.SealTo(t, k.Owner.NewestKey(t), vaulttest.Canary, vaulttest.Place("key", "r")).GetSealed(),
+	}))
 	ask(k.Resolver.ReportSecretUses(t.Context(), vaulttest.ReportRequest("r", vaulttest.UseOf("key", created.GetSecret().GetUid(), 1, 1))))
 	ask(k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{Secret: &vaultv1.Secret{Name: vaulttest.NameOf("key"), Value: vaulttest.Text(vaulttest.Canary)}, KeepCurrent: true}))
 	ask(k.Owner.UpdateSecret(t.Context(), &vaultv1.UpdateSecretRequest{

@@ -62,8 +62,8 @@ type route struct {
 	// wants are the secrets to resolve: those of the references, followed by those of the
 	// credentials.
 	wants []vaultclient.Want
-	// issuing takes the values that the partner issues from decrypted responses; nil if there are none, and
-	// for all other messages.
+	// issuing takes the values that the partner issues from decrypted responses. It is nil if the partner
+	// issues nothing, and for all other messages.
 	issuing *payload.Issuing
 	// carried are the endpoint's headers, query parameters, and values in the body.
 	carried carried

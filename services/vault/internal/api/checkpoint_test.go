@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/keyward/keyward/pkg/changelog"
 	commonv1 "github.com/keyward/keyward/proto/gen/keyward/common/v1"
@@ -110,13 +111,22 @@ func TestWatchStatesTheHeadFirstAndAfterAChange(t *testing.T) {
 	}
 }
 
-// serves fails unless the four methods of a resolver serve it, or fail with WITNESS_MISMATCH.
+// serves fails unless the methods of a resolver serve it, or fail with WITNESS_MISMATCH.
 func serves(t *testing.T, k *vaulttest.Kit, c vaulttest.Client, uid string, refused bool) {
 	t.Helper()
 	_, bound := c.BindSecret(t.Context(), vaulttest.BindRequest("key", "e", "op"))
 	_, resolved := c.ResolveSecret(t.Context(), &vaultv1.ResolveSecretRequest{Name: vaulttest.NameOf("key"), Uid: uid, Purpose: vaulttest.Purpose()})
 	_, reserved := c.ReserveNonces(t.Context(), &vaultv1.ReserveNoncesRequest{Name: vaulttest.NameOf("key"), Uid: uid, Version: 1, RandomBits: 96, Count: 1})
 	_, unbound := c.UnbindSecret(t.Context(), &vaultv1.UnbindSecretRequest{Name: vaulttest.NameOf("key"), OperationId: "other"})
+	_, stored := c.IssueSecretVersion(t.Context(), &vaultv1.IssueSecretVersionRequest{
+		Name: vaulttest.NameOf("key"), Referrer: loginName, RequestId: "r",
+		Value: &vaultv1.SealedValue{KeyId: "k", SealTime: &timestamppb.Timestamp{Seconds: 1}, Ciphertext: make([]byte, 49)},
+	})
+	if refused {
+		vaulttest.WantError(t, "IssueSecretVersion of a resolver that was rolled back", stored, codes.FailedPrecondition, mismatch)
+	} else { // the secret is not issued
+		vaulttest.WantError(t, "IssueSecretVersion", stored, codes.FailedPrecondition, notAllowed)
+	}
 	for what, err := range map[string]error{"BindSecret": bound, "ResolveSecret": resolved, "ReserveNonces": reserved, "UnbindSecret": unbound} {
 		switch {
 		case refused:

@@ -111,7 +111,7 @@ func TestOnlyTheBoundIssuerAddsVersions(t *testing.T) {
 		"no binding":               {"unbound", loginName, codes.PermissionDenied, notBound},
 		"no secret":                {"absent", loginName, codes.NotFound, commonv1.ErrorReason_ERROR_REASON_SECRET_NOT_FOUND},
 	} {
-		// The value is refused, too; whoever may not issue does not learn that.
+		// The value is refused, too. A caller that may not issue does not learn that.
 		req := issued(t, k, tt.id, "x", "r")
 		req.Referrer = tt.referrer
 		_, err := k.Resolver.IssueSecretVersion(t.Context(), req)

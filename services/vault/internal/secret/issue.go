@@ -60,7 +60,7 @@ func (b Binding) onlyIssues() bool {
 func (s *Store) Issue(ctx context.Context, call Call, name Name, by Issuer, value Value) (number uint32, at Position, err error) {
 	defer func() { value.Zero() }()
 	u := update{call: call, name: name, now: s.timestamp()}
-	// Whoever may not issue must not learn how the value is judged.
+	// A caller that may not issue must not learn how the value is judged.
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		sec, err := loadSecret(r, name)
 		if err != nil {

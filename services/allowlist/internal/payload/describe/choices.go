@@ -127,7 +127,8 @@ func (p *Profile) Encrypts() bool {
 }
 
 // SignedByPartner reports whether a received message has a signature over its values that is verified
-// with a public key. Only who has the private key can make such a message, whoever has all other keys.
+// with a public key. Only the owner of the private key can make such a message, although senders can have
+// messages encrypted with all other keys.
 func (p *Profile) SignedByPartner() bool {
 	if p.Nested != nil && p.Nested.KeyBytes() == 0 {
 		return true
