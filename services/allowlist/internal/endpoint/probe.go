@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/keyward/keyward/pkg/resource"
 	"github.com/keyward/keyward/services/allowlist/internal/vaultclient"
@@ -17,7 +18,8 @@ import (
 func (r *Registry) Probe(ctx context.Context, name Name, s Settings, call Call) (FactsOf, error) {
 	var old Endpoint
 	var err error
-	if name.ID == resource.Any {
+	unnamed := name.ID == resource.Any
+	if unnamed {
 		name.ID = "e" + newID() // as a new endpoint, which has no bindings
 	} else if old, err = r.Get(ctx, name); err != nil {
 		return nil, err
@@ -28,6 +30,9 @@ func (r *Registry) Probe(ctx context.Context, name Name, s Settings, call Call) 
 	needs := s.needs()
 	if err := checkNeeds(needs); err != nil {
 		return nil, violation.Merge(call.Wrong, err)
+	}
+	if unnamed { // the secrets that it issues name the endpoint
+		needs = slices.DeleteFunc(needs, func(n Need) bool { return n.Issue })
 	}
 	return r.probe(ctx, saving{operation: newID(), name: name, call: call}, s, needs)
 }

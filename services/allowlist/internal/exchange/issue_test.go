@@ -368,11 +368,24 @@ func TestOnlySoundConfigurationsIssueValues(t *testing.T) {
 	}
 }
 
+func TestADraftWithoutANameMayIssueValues(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	for _, name := range []string{"-", "login"} {
+		draft := allowlisttest.Draft()
+		draft.Encryption = allowlisttest.EncryptionOf(t, logsIn)
+		res, err := i.Owner.CheckKeys(t.Context(), &allowlistv1.CheckKeysRequest{Name: allowlisttest.NameOf(name), Endpoint: draft})
+		if err != nil || !res.GetFits() {
+			t.Errorf("CheckKeys of %s = %v, %v", name, res, err)
+		}
+	}
+}
+
 func TestOnlyASuperAdminLetsSendersChooseAnIssuedKey(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	issuedSecret(t, i.Kit, "other", "unsigned")
-	i.Secret(t, "shared")
+	i.Secret(t, "shared", allowlisttest.KeyOf(7)...)
 	text := strings.NewReplacer(`"secret:session"`, `"secret:other"`, "secret:answers", "secret:shared").Replace(logsIn)
 	from, to := strings.Index(text, "signing {"), strings.Index(text, "issued {")
 	e := allowlisttest.Draft()
@@ -385,4 +398,20 @@ func TestOnlyASuperAdminLetsSendersChooseAnIssuedKey(t *testing.T) {
 	allowlisttest.WantError(t, "by an owner", err, codes.PermissionDenied, "SUPER_ADMIN_REQUIRED")
 	_, err = i.Admin.CreateEndpoint(t.Context(), create)
 	allowlisttest.Must(t, err)
+	i.Activate(t, "unsigned")
+	config, err := payload.Parse(allowlisttest.EncryptionOf(t, `request { cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "secret:shared" } } } }`), "acme", time.Now())
+	allowlisttest.Must(t, err)
+	answer, err := config.Pipeline(payload.Request).Encrypt(payload.Input{
+		Now: time.Now(), Keys: payload.Keys{{{Value: sensitive.New(allowlisttest.KeyOf(7)), Version: 1}}}, Body: []byte(withKey("a session key of the partner")), Nonces: payload.Uncounted,
+	})
+	allowlisttest.Must(t, err)
+	response := &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("unsigned"), Body: answer.Body}
+	_, err = i.Sender.Decrypt(t.Context(), response)
+	allowlisttest.WantError(t, "without an exchange", err, codes.InvalidArgument, "INVALID_EXCHANGE")
+	response.Exchange = i.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: response.GetName(), Body: []byte("x")}).GetExchange()
+	opened, err := i.Sender.Decrypt(t.Context(), response)
+	allowlisttest.Must(t, err)
+	servertest.MustNotHold(t, "the body", string(opened.GetBody()), "session key of")
+	_, err = i.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: response.GetName(), Kind: allowlisttest.Response, Body: []byte(withKey("a chosen key of the sender"))})
+	allowlisttest.WantError(t, "a response of the sender", err, codes.FailedPrecondition, "ENCRYPTION_NOT_CONFIGURED")
 }
