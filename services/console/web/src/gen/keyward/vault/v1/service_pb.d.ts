@@ -4341,8 +4341,8 @@ export declare const VaultService: GenService<{
   /**
    * Reports the signed head of the calling resolver's own change log. The vault keeps the last one.
    * If a head does not extend it, the call fails with WITNESS_MISMATCH, and so do BindSecret,
-   * UnbindSecret, ResolveSecret, and ReserveNonces of this resolver, until a super admin calls
-   * AcceptResolverCheckpoint. gRPC only.
+   * UnbindSecret, ResolveSecret, IssueSecretVersion, and ReserveNonces of this resolver, until a super
+   * admin calls AcceptResolverCheckpoint. gRPC only.
    *
    * @generated from rpc keyward.vault.v1.VaultService.WitnessCheckpoint
    */
