@@ -107,7 +107,7 @@ func TestEachRouteReachesItsMethod(t *testing.T) {
 		}
 	}
 	// A binding that is not in the table has no test.
-	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Witness") +
+	if want := bindings(vaultv1.File_keyward_vault_v1_service_proto, "Bind", "Unbind", "Resolve", "Watch", "Report", "Reserve", "Issue", "Witness") +
 		bindings(allowlistv1.File_keyward_allowlist_v1_service_proto) + bindings(vaultv1.File_keyward_vault_v1_keyring_proto) +
 		bindings(allowlistv1.File_keyward_allowlist_v1_keyring_proto) +
 		bindings(vaultv1.File_keyward_vault_v1_maintenance_proto, "Backup") + bindings(allowlistv1.File_keyward_allowlist_v1_maintenance_proto, "Backup"); len(tests)-4 != want {
