@@ -212,7 +212,7 @@ func TestResourcesLookAsTheContractSays(t *testing.T) {
 		{
 			"a resource is bare, in camelCase, with defaults, and without values", "GET", secret,
 			`{"name":"workspaces/acme/secrets/db","uid":"","description":"<a&b>","labels":{},"usage":"USAGE_KEY",` +
-				`"maskedValue":"••••••••","allowedHosts":[],"currentVersion":1,"state":"VERSION_STATE_UNSPECIFIED","etag":"","referenceCount":0,"latestVersion":0,"shared":false,"keepVersions":0}` + "\n",
+				`"maskedValue":"••••••••","allowedHosts":[],"currentVersion":1,"state":"VERSION_STATE_UNSPECIFIED","etag":"","referenceCount":0,"latestVersion":0,"shared":false,"keepVersions":0,"issuedBy":""}` + "\n",
 		},
 		{"an empty list is a list", "GET", secrets, `{"secrets":[],"nextPageToken":"","indexIncomplete":false}` + "\n"},
 		{"an empty message is an empty object", "DELETE", secret, "{}\n"},
