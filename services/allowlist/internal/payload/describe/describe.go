@@ -177,8 +177,8 @@ type Signing struct {
 	Shared bool
 	// Config is the configuration of package signature, without the tolerance.
 	signature.Config
-	// Texts are the compiled strings, as far as they are valid.
-	Texts *signature.Texts
+	// Strings are the compiled strings, as far as they are valid.
+	Strings *signature.Strings
 	// BeforeEncryption says that the plaintext is signed, and carries what the signature adds.
 	BeforeEncryption bool
 	// Computed says that an expression computes the signature with the secret.

@@ -150,7 +150,7 @@ func signingOf(pb *allowlistv1.Signing) *Signing {
 	case *allowlistv1.Signing_Computed:
 		s.Computed, s.Shared, s.Scheme = true, true, signature.Computed{}
 	}
-	s.Texts, _ = signature.ParseTexts(s.Config)
+	s.Strings, _ = signature.ParseStrings(s.Config)
 	return s
 }
 

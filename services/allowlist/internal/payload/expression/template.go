@@ -103,7 +103,7 @@ func placeholderNames() []string {
 	return slices.Insert(names, i, pathPrefix+"$.a", nameSecret)
 }
 
-// templateFunctions are the functions of templates. What else there is, expressions have.
+// templateFunctions are the functions of templates. All others are for expressions.
 func templateFunctions() []string {
 	return []string{"base64", "base64url", "hex", "hex_upper", "lower", "upper", "md5", "sha1", "sha256", "sha384", "sha512"}
 }

@@ -211,7 +211,7 @@ func jwsStep(j jose.JWS) string { return "JWS-" + j.Alg }
 // signingSteps returns the steps of a message signature: one, unless an expression computes several
 // digests or MACs with the secret.
 func signingSteps(d *describe.Signing) []string {
-	in := d.Texts.Input
+	in := d.Strings.Input
 	switch {
 	case d.JWS != nil:
 		return []string{jwsStep(*d.JWS)}

@@ -94,13 +94,13 @@ func weakDigest(p *describe.Profile) bool {
 		return false
 	}
 	weak := s.Hash == crypto.MD5 || s.Hash == crypto.SHA1 && (s.SecretDigest || !s.Shared)
-	return weak || s.Texts.WeakDigest()
+	return weak || s.Strings.WeakDigest()
 }
 
 // secretDigest reports whether a signature is a digest of a string that includes the secret.
 func secretDigest(p *describe.Profile) bool {
 	s := p.Signing
-	return s != nil && (s.SecretDigest || s.Computed && s.Texts.Input != nil && s.Texts.Input.DigestsSecret())
+	return s != nil && (s.SecretDigest || s.Computed && s.Strings.Input != nil && s.Strings.Input.DigestsSecret())
 }
 
 // unsafeDerivation returns what a derivation has to acknowledge.

@@ -14,8 +14,8 @@ import (
 // claims are the claims of a received JWS.
 type claims struct {
 	payload []byte
-	// texts are the characters of the members, by name.
-	texts map[string][]byte
+	// members are the characters of the members, by name.
+	members map[string][]byte
 }
 
 // numeric reports whether a claim is a number: the time in seconds or milliseconds.
@@ -63,7 +63,7 @@ func (s *Signer) claim(claim Value, m *Message, texts *carried) ([]byte, error) 
 }
 
 // readClaims reads the claims of a compact JWS, whose signature is verified later, and the values
-// that they carry. It returns nothing if there are none to read.
+// that they carry. It returns nothing if the configuration has no claims.
 func (s *Signer) readClaims(signatures [][]byte, texts *carried) (*claims, error) {
 	if len(s.texts.Claims) == 0 {
 		return nil, nil
@@ -74,12 +74,12 @@ func (s *Signer) readClaims(signatures [][]byte, texts *carried) (*claims, error
 		return nil, invalid("The JWS has no payload.")
 	}
 	payload, err := base64.RawURLEncoding.Strict().AppendDecode(nil, split[1])
-	c := &claims{payload: payload, texts: make(map[string][]byte)}
+	c := &claims{payload: payload, members: make(map[string][]byte)}
 	if err != nil || !c.parse() {
 		return nil, invalid("The payload of the JWS is not a JSON object with one value for each name.")
 	}
 	for _, claim := range s.texts.Claims {
-		text, ok := c.texts[claim.Name]
+		text, ok := c.members[claim.Name]
 		if !ok {
 			return nil, invalid("The payload of the JWS lacks the claim %s.", claim.Name)
 		}
@@ -103,7 +103,7 @@ func (c *claims) parse() bool {
 	s := jsonbytes.Scan(c.payload)
 	return utf8.Valid(c.payload) && s.Peek() == '{' && s.Object(func(raw []byte) bool {
 		name, ok := jsonbytes.Unquote(raw)
-		if !ok || c.texts[string(name)] != nil {
+		if !ok || c.members[string(name)] != nil {
 			return false
 		}
 		value, ok := s.Raw()
@@ -111,7 +111,7 @@ func (c *claims) parse() bool {
 			return false
 		}
 		text, ok := jsonbytes.Text(value)
-		c.texts[string(name)] = present(text)
+		c.members[string(name)] = present(text)
 		return ok
 	}) && s.End()
 }
@@ -124,7 +124,7 @@ func (s *Signer) compareClaims(m *Message, texts *carried, given *claims) (*sign
 		if err != nil {
 			return nil, invalid("The claim %s cannot be computed: %s.", claim.Name, err)
 		}
-		if subtle.ConstantTimeCompare(want, given.texts[claim.Name]) != 1 {
+		if subtle.ConstantTimeCompare(want, given.members[claim.Name]) != 1 {
 			return nil, invalid("The claim %s differs from the one that was computed.", claim.Name)
 		}
 	}

@@ -53,7 +53,7 @@ func messageNames() []string {
 }
 
 // The values that a message may carry in addition to the signature, by position. The named values of
-// a configuration follow them, in the order of [Texts].Values.
+// a configuration follow them, in the order of [Strings].Values.
 const (
 	timestamp = iota
 	timestampMS

@@ -75,7 +75,7 @@ type carrier struct {
 }
 
 // newCarriers compiles the templates and the list of a configuration.
-func newCarriers(c Config, t *Texts) (*carriers, []Violation) {
+func newCarriers(c Config, t *Strings) (*carriers, []Violation) {
 	var violations []Violation
 	h := &carriers{codec: template.NewCodec(c.Encoding), names: carriedNames(), signature: carriedCount + len(t.Values)}
 	single := template.Hole{Name: "signature", Chars: h.codec.Chars()}
@@ -106,7 +106,7 @@ func newCarriers(c Config, t *Texts) (*carriers, []Violation) {
 const base64urlChars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
 // computedChars returns the characters of a computed signature.
-func computedChars(t *Texts) template.Charset {
+func computedChars(t *Strings) template.Charset {
 	if t.Input == nil {
 		return template.AnyChars()
 	}
@@ -152,7 +152,7 @@ func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
 // holes returns the holes of all templates: the values that a message may carry, and the
 // signature.
-func (h *carriers) holes(places [placeCount]map[string]string, t *Texts, signature template.Hole) []template.Hole {
+func (h *carriers) holes(places [placeCount]map[string]string, t *Strings, signature template.Hole) []template.Hole {
 	var holes []template.Hole
 	for i, name := range carriedNames()[:id] {
 		holes = append(holes, template.Hole{Name: name, Chars: timeChars(i)})
@@ -170,7 +170,7 @@ func (h *carriers) holes(places [placeCount]map[string]string, t *Texts, signatu
 }
 
 // compile compiles the templates of all places.
-func (h *carriers) compile(places [placeCount]map[string]string, t *Texts, signature template.Hole) (violations []Violation) {
+func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, signature template.Hole) (violations []Violation) {
 	h.idChars = openChars(nameID, places[:]...)
 	holes := h.holes(places, t, signature)
 	signatures := 0

@@ -136,7 +136,7 @@ type Verified struct {
 // A Signer is a compiled configuration.
 type Signer struct {
 	scheme    Scheme
-	texts     *Texts
+	texts     *Strings
 	carriers  *carriers
 	insertion *jsonbytes.Insertion
 	tolerance time.Duration
@@ -148,7 +148,7 @@ type Signer struct {
 
 // New compiles a configuration. If there are violations, it returns no signer.
 func New(c Config) (*Signer, []Violation) {
-	texts, violations := ParseTexts(c)
+	texts, violations := ParseStrings(c)
 	h, wrong := newCarriers(c, texts)
 	violations = append(violations, wrong...)
 	if len(violations) > 0 {
@@ -232,7 +232,7 @@ func (s *Signer) check(c Config) Violation {
 		case variable.Kind == expression.Nonce && !inMessage:
 			return Violation{Field: "values", Name: v.Name, Text: "must be in a template, so that the receiver learns the nonce"}
 		case variable.Kind == expression.Time && inMessage && s.fine < 0:
-			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, or stand beside a time that has"}
+			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, unless another value has one"}
 		}
 	}
 	return s.checkSorted(field)

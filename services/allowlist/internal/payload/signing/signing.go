@@ -114,7 +114,7 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 		signed.ID = base64.RawURLEncoding.EncodeToString(id)
 	}
 	if !m.Context.Time.IsZero() && compiled.Sorts() {
-		return fault.Fields(fault.Violation{Field: "context.time", Description: "must be unset: the signature sorts it beside the secret"})
+		return fault.Fields(fault.Violation{Field: "context.time", Description: "must be unset: the signature sorts it together with the secret"})
 	}
 	sent, err := compiled.Sign(m.Random, all, signed)
 	if err != nil {

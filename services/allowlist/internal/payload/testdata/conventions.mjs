@@ -160,7 +160,7 @@ const secret = 'a throwaway secret of the partner';
     sent: { body: `${body}&Ds_Signature=${encodeURIComponent(hmac('sha256', derived, parameters, 'base64'))}` },
   });
 }
-{ // VNPay: sorted parameters of the query, and the signature beside them.
+{ // VNPay: sorted parameters of the query, and the signature as another one.
   const parameters = { vnp_Amount: '1806000', vnp_OrderInfo: 'Thanh toan don hang :5', vnp_TmnCode: 'DEMOV210', vnp_Empty: '' };
   const query = Object.entries(parameters).reverse().map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
   const encode = text => encodeURIComponent(text).replace(/%20/g, '+');
