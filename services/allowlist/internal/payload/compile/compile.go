@@ -206,6 +206,10 @@ func (c *profile) kind() {
 		g := c.pgp()
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
+	case describe.KindCMS:
+		g := c.cms(c.path + ".cms")
+		parts = c.blobs()
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
 	default:
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: kind.Plain{}}

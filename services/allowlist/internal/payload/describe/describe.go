@@ -36,6 +36,7 @@ const (
 	KindRSA                 // RSA over the values themselves
 	KindJWE                 // JSON Web Encryption
 	KindPGP                 // OpenPGP
+	KindCMS                 // Cryptographic Message Syntax
 	KindUnknown             // from a later version of the contract
 )
 
@@ -52,13 +53,14 @@ type Profile struct {
 	RSA    *RSA
 	JWE    *JWE
 	PGP    *PGP
+	CMS    *CMS
 	// Nested is the signature inside the ciphertext, or nil.
 	Nested *jose.JWS
 	// Signing is the signature of the message, or nil.
 	Signing *Signing
 
 	Envelope Envelope
-	// Certificate says that the fingerprint of a key's certificate is sent.
+	// Certificate says that a key's certificate, its name, or its fingerprint is sent.
 	Certificate bool
 
 	pb *allowlistv1.Profile
@@ -84,6 +86,9 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Pgp:
 		p.Kind = KindPGP
 		p.PGP = &PGP{Binary: kind.Pgp.GetBinary(), Signs: len(kind.Pgp.GetSigningKeys()) > 0}
+	case *allowlistv1.Profile_Cms:
+		p.Kind = KindCMS
+		p.CMS = cmsOf(kind.Cms)
 	default:
 		p.Kind = KindUnknown
 	}

@@ -59,6 +59,7 @@ func classes() []classPrefix {
 		{"JWS-HS", classMAC},
 		{"JWS-", classSign},
 		{"SIGN-", classSign},
+		{"CMS-SIGN-", classSign},
 		{"PBKDF2-", classSlow},
 		{"SCRYPT(", classSlow},
 		{"HKDF-", classSlow},

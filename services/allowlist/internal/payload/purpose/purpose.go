@@ -146,6 +146,10 @@ func (s Set) profile(p, answer *describe.Profile) {
 		s.each(p.List("pgp.signing_keys"), 0, "OpenPGP(sign)")
 		s.each(p.List("pgp.passphrase"), 0, "OpenPGP(passphrase)")
 	}
+	if c := p.CMS; c != nil {
+		s.each(p.List("cms.keys"), 0, rsaStep(c.OAEP), "CMS("+dashed(c.Algorithm)+")")
+		s.each(p.List("cms.signing_keys"), 0, "CMS-SIGN-"+hashName(c.Hash))
+	}
 	if p.Nested != nil {
 		s.each(p.List("nested_jws.keys"), 0, jwsStep(*p.Nested))
 	}

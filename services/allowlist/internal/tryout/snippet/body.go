@@ -106,7 +106,7 @@ func (p *program) openKind(source string) (string, error) {
 	switch {
 	case p.Profile.JWE != nil:
 		return p.openJWE(source)
-	case p.Profile.PGP != nil:
+	case p.Profile.PGP != nil, p.Profile.CMS != nil:
 		return "", errBeyond
 	}
 	if err := p.envelope(source); err != nil {
