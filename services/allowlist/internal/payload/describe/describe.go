@@ -60,6 +60,8 @@ type Profile struct {
 	Signing *Signing
 
 	Envelope Envelope
+	// Inner is the encoding of the plaintext before it is encrypted. Raw leaves it unchanged.
+	Inner template.Encoding
 	// Certificate says that a key's certificate, its name, or its fingerprint is sent.
 	Certificate bool
 
@@ -101,6 +103,7 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	}
 	p.Keys = p.keys()
 	p.Envelope = p.envelope()
+	p.Inner = EncodingOf(pb.GetPlaintextEncoding(), template.Raw)
 	return p
 }
 

@@ -15,7 +15,7 @@ const (
 	classBlock         // the key of a block cipher or of ChaCha20: content, key wrap, JWE
 	classMAC           // the key of an HMAC
 	classSlow          // a derivation whose core is HMAC under the KEY: PBKDF2, scrypt, HKDF
-	classHash          // a derivation that hashes the KEY: a digest, EVP_BytesToKey
+	classHash          // a derivation that hashes the KEY: a digest, EVP_BytesToKey, a counter
 	classDigest        // a digest that is sent
 	classDecrypt       // RSA that decrypts or unwraps
 	classAgree         // a key agreement
@@ -65,6 +65,7 @@ func classes() []classPrefix {
 		{"HKDF-", classSlow},
 		{"DIGEST-", classHash},
 		{"EVP-", classHash},
+		{"COUNTER-", classHash},
 		{"SECRET-DIGEST-", classDigest},
 		{"RSA-", classDecrypt},
 		{"ECDH-", classAgree},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // openBody writes the code that decrypts the selected values of the body into a variable
@@ -91,6 +92,10 @@ func (p *program) openValue() error {
 	value, err := p.openKind(source)
 	if err != nil {
 		return err
+	}
+	if p.Profile.Inner != template.Raw {
+		p.say("The plaintext is encoded.")
+		value = p.let("decoded", p.decode(p.encodingOf(p.Profile.Inner), p.encode(inUTF8, value)))
 	}
 	if p.Profile.Nested != nil {
 		if value, err = p.verifyNested(value); err != nil {
