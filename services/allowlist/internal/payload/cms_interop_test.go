@@ -14,7 +14,7 @@ import (
 // openssl opens what we write. What it writes is in testdata/cms.
 func TestInteropOpenSSLOpensCMS(t *testing.T) {
 	t.Parallel()
-	s := withCertificates(t)
+	s := newSafe(t)
 	folder := t.TempDir()
 	for _, name := range []string{"rsa-pair", "cert", "ec-cert"} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(s[name][0]), 0o600); err != nil {

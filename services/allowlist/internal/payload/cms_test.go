@@ -30,18 +30,6 @@ func signers(name string) string {
 	return strings.Replace(named(name, "PEM"), "keys", "signing_keys", 1)
 }
 
-// withCertificates returns the secrets with pairs of a key and its certificate.
-func withCertificates(t testing.TB) safe {
-	t.Helper()
-	s := newSafe(t)
-	certificate, err := os.ReadFile("testdata/keys/ec_cert.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s = s.with("ec-cert", string(certificate)).with("ec-pair", s["ec"][0]+string(certificate))
-	return s.with("rsa-pair", s["rsa"][0]+s["cert"][0])
-}
-
 // openssl returns the messages that openssl wrote, by name.
 func openssl(t testing.TB) map[string]string {
 	t.Helper()
@@ -89,7 +77,7 @@ func cmsProfiles() map[string]string {
 
 func TestCMSMessagesOfOpenSSLOpen(t *testing.T) {
 	t.Parallel()
-	s, known, profiles := withCertificates(t), openssl(t), cmsProfiles()
+	s, known, profiles := newSafe(t), openssl(t), cmsProfiles()
 	for name, text := range known {
 		if profiles[name] == "" {
 			t.Errorf("%s has no profile", name)
@@ -104,7 +92,7 @@ func TestCMSMessagesOfOpenSSLOpen(t *testing.T) {
 
 func TestCMSMessagesOpen(t *testing.T) {
 	t.Parallel()
-	s := withCertificates(t)
+	s := newSafe(t)
 	for _, tt := range []string{
 		cmsTo("AES_128_CBC", cmsPKCS1, named("rsa-pair", "PEM")),
 		cmsTo("AES_192_CBC", cmsOAEP, named("rsa-pair", "PEM")),
@@ -126,7 +114,7 @@ func TestCMSMessagesOpen(t *testing.T) {
 
 func TestCMSMessagesNeedACertificate(t *testing.T) {
 	t.Parallel()
-	s := withCertificates(t)
+	s := newSafe(t)
 	for _, tt := range []string{
 		cmsTo("AES_256_GCM", cmsOAEP, named("rsa-pub", "PEM")),
 		cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")),
@@ -144,7 +132,7 @@ func TestCMSMessagesNeedACertificate(t *testing.T) {
 // What a message says about its algorithms selects nothing.
 func TestCMSMessagesWithOtherChoicesAreRefused(t *testing.T) {
 	t.Parallel()
-	s, known := withCertificates(t), openssl(t)
+	s, known := newSafe(t), openssl(t)
 	rsa := named("rsa-pair", "PEM")
 	for _, tt := range []struct{ name, message, profile, stage string }{
 		{"another padding of the key", "aes-256-gcm pkcs1", cmsTo("AES_256_GCM", cmsOAEP, rsa), "unwrap"},
@@ -170,7 +158,7 @@ func TestCMSMessagesWithOtherChoicesAreRefused(t *testing.T) {
 // the certificate, names, and the encoding of lengths.
 func TestChangedCMSMessagesAreRefused(t *testing.T) {
 	t.Parallel()
-	s, known := withCertificates(t), openssl(t)
+	s, known := newSafe(t), openssl(t)
 	for _, name := range []string{"aes-256-gcm oaep sha256", "ec sha256 key identifier", "signed inside"} {
 		p := legacyPipeline(t, cmsProfiles()[name])
 		der, err := base64.StdEncoding.DecodeString(known[name])
@@ -197,7 +185,7 @@ func TestChangedCMSMessagesAreRefused(t *testing.T) {
 // Neither the padding of the content nor that of its key shows, even around a signature.
 func TestCMSWithoutAuthenticationStopsAtOneStage(t *testing.T) {
 	t.Parallel()
-	s := withCertificates(t)
+	s := newSafe(t)
 	for _, rest := range []string{"", signers("ec-pair")} {
 		p := legacyPipeline(t, cmsTo("AES_128_CBC", cmsPKCS1, named("rsa-pair", "PEM")+rest)+fields("", "$.v"))
 		sent := string(s.encrypt(t, p, `{"v":"a value of some length, in more than one block"}`).Body)
@@ -218,7 +206,7 @@ func TestCMSWithoutAuthenticationStopsAtOneStage(t *testing.T) {
 
 func TestACMSKeyRotates(t *testing.T) {
 	t.Parallel()
-	s := withCertificates(t)
+	s := newSafe(t)
 	p := legacyPipeline(t, cmsTo("AES_256_GCM", cmsOAEP, named("rsa-pair", "PEM")))
 	sent := s.encrypt(t, p, "body")
 	s.with("rsa-pair", s["rsa2"][0], s["rsa-pair"][0]).opens(t, p, sent, "body")
