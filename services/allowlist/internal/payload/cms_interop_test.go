@@ -11,7 +11,7 @@ import (
 	"github.com/keyward/keyward/services/e2e/partnertest"
 )
 
-// openssl opens what we write. What it writes is in testdata/cms.
+// openssl opens our messages. Its own messages are in testdata/cms.
 func TestInteropOpenSSLOpensCMS(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)

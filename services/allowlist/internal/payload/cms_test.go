@@ -129,7 +129,7 @@ func TestCMSMessagesNeedACertificate(t *testing.T) {
 	}
 }
 
-// What a message says about its algorithms selects nothing.
+// The algorithms that a message names select nothing.
 func TestCMSMessagesWithOtherChoicesAreRefused(t *testing.T) {
 	t.Parallel()
 	s, known := newSafe(t), openssl(t)

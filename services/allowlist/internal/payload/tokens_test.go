@@ -140,6 +140,9 @@ func TestParseNamesWhatIsWrongWithTokens(t *testing.T) {
 		{name: "a counter with SHA-1", profile: token(`derivation { counter_kdf { hash: HASH_SHA1 } } `, derived("32")), fields: []string{"cipher.ecdh.derivation.counter_kdf.hash"}},
 		{name: "a counter with MD5", profile: token(`derivation { counter_kdf { hash: HASH_MD5 } } `, derived("32")), fields: []string{"cipher.ecdh.derivation.counter_kdf.hash"}},
 		{name: "a counter with a salt", profile: token(`derivation { counter_kdf {} salt { `+secretAt("secret", "salt", "RAW")+` } } `, derived("32")), fields: []string{"cipher.ecdh.derivation.salt"}},
+		{name: "a piece of nothing", profile: token(`derivation { counter_kdf { info { text: "a" } info {} } } `, derived("32")), fields: []string{"cipher.ecdh.derivation.counter_kdf.info[1]"}},
+		{name: "a long piece", profile: token(`derivation { counter_kdf { info { counted_text: "`+strings.Repeat("x", 129)+`" } } } `, derived("32")), fields: []string{"cipher.ecdh.derivation.counter_kdf.info[0]"}},
+		{name: "nine pieces", profile: token(`derivation { counter_kdf { `+strings.Repeat(`info { counted_text: "`+strings.Repeat("x y ", 32)+`" } `, 9)+` } } `, derived("32")), fields: []string{"cipher.ecdh.derivation.counter_kdf.info"}},
 		{name: "a short key of a MAC", profile: token(counter, derived("15")), fields: []string{"cipher.mac.derived_key_bytes"}},
 		{name: "a long key of a MAC", profile: token(counter, derived("65")), fields: []string{"cipher.mac.derived_key_bytes"}},
 		{

@@ -37,7 +37,7 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"airpay_v4": {cbc, md5}, "alipay": {cbc, zeroIV}, "alipay_v3": {cbc, zeroIV},
 		"axis_callback_cbc": {cbc, staticIV}, "axis_callback_ecb": {ecb, md5},
 		"bank_field_level": {cbc, pkcs1}, "branch_webhook": {cbc}, "ccavenue": {cbc, staticIV, md5},
-		"cms_enveloped": {cbc, pkcs1},
+		"cms_enveloped":   {cbc, pkcs1},
 		"cryptojs_key_iv": {cbc, staticIV}, "cryptojs_passphrase": {cbc, md5, weakKDF}, "cryptojs_pbkdf2": {cbc, weakKDF},
 		"flutterwave_v3": {ecb, des}, "hdfc": {cbc, pkcs1}, "icici_direct": {pkcs1},
 		"icici_hybrid": {cbc, pkcs1}, "icici_hybrid_iv": {cbc, pkcs1}, "iserveu": {cbc},

@@ -30,7 +30,7 @@ func header(b []byte) (tag byte, size, length int, ok bool) {
 		if long > uint64(len(b)) {
 			return 0, 0, 0, false
 		}
-		length = int(long) //nolint:gosec // at most the length of a slice
+		length = int(long) // at most the length of a slice
 	}
 	return tag, size, length, length <= len(b)-size
 }

@@ -13,7 +13,7 @@
 // message states is allocated.
 //
 // Lengths may be indefinite, and strings may be in pieces, because streaming programs write them.
-// What a message says about algorithms is compared with the configuration and selects nothing.
+// The algorithms that a message names are compared with the configuration and select nothing.
 //
 // # Signatures
 //

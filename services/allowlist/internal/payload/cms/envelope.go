@@ -329,7 +329,7 @@ func readRecipient(recipients *reader) (r Recipient) {
 	case oidOAEP:
 		r.OAEP = readOAEP(algorithm)
 	default:
-		// A recipient with another algorithm is somebody else.
+		// The entry is for another recipient.
 		algorithm.rest = nil
 		r.OAEP = new(keys.OAEP)
 	}

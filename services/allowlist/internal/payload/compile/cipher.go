@@ -2,6 +2,7 @@ package compile
 
 import (
 	"crypto"
+	"fmt"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -151,6 +152,9 @@ func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 			at += "." + parameter
 		}
 		c.Add(at, wrong)
+	}
+	if d.WrongInfo > 0 {
+		c.Add(fmt.Sprintf("%s.counter_kdf.info[%d]", field, d.WrongInfo-1), "must have 1-128 bytes, or 1-256 bytes for sha256_of")
 	}
 	switch {
 	case !d.Salted && (d.Function == keys.PBKDF2 || d.Function == keys.Scrypt):

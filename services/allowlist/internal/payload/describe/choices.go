@@ -122,8 +122,8 @@ func (p *Profile) Authenticated() bool {
 	return c != nil && (c.Suite.AEAD() || c.MAC != nil && !c.MAC.OwnKey)
 }
 
-// Suite returns the cipher of the content, or the zero suite if there is none, or if the format
-// decides (JWE, OpenPGP).
+// Suite returns the cipher of the content. It is the zero suite without a cipher, and for formats
+// that choose one themselves (JWE, OpenPGP).
 func (p *Profile) Suite() symmetric.Suite {
 	switch {
 	case p.Cipher != nil:

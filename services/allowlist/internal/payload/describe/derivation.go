@@ -23,6 +23,9 @@ type Derivation struct {
 	SecretSalt bool
 	// Salted says that there is a salt of any kind.
 	Salted bool
+	// WrongInfo is the position of the first piece of a counter's info that is missing or too long, from
+	// 1, or 0 if all pieces are valid.
+	WrongInfo int
 	// KeyBytes is the length of the cipher's key. Bytes is the total length of the derived bytes: the
 	// key, followed by the IV or the key of a MAC if it is derived, too.
 	KeyBytes, Bytes int
@@ -57,6 +60,7 @@ func derivationOf(field string, pb *allowlistv1.Derivation) *Derivation {
 		Derivation: parameters(pb), Field: field,
 		SentSalt: int(pb.GetSalt().GetSentBytes()), SecretSalt: pb.GetSalt().GetSecret() != nil, Salted: pb.GetSalt() != nil,
 	}
+	d.WrongInfo = wrongInfo(pb.GetCounterKdf().GetInfo())
 	if digest := pb.GetDigest(); digest != nil {
 		d.EncodingName = name(digest.GetEncoding(), "ENCODING_")
 	}
@@ -106,6 +110,19 @@ func parameters(pb *allowlistv1.Derivation) keys.Derivation {
 	}
 }
 
+// wrongInfo returns the position of the first invalid piece of an info, from 1, or 0.
+func wrongInfo(pieces []*allowlistv1.KdfInfo) int {
+	const most, mostDigested = 128, 256
+	for i, piece := range pieces {
+		n := len(piece.GetText()) + len(piece.GetCountedText())
+		digested := len(piece.GetSha256Of())
+		if n+digested == 0 || n > most || digested > mostDigested {
+			return i + 1
+		}
+	}
+	return 0
+}
+
 // counterInfo returns the concatenated pieces of an info.
 func counterInfo(pieces []*allowlistv1.KdfInfo) string {
 	var info strings.Builder
@@ -114,7 +131,7 @@ func counterInfo(pieces []*allowlistv1.KdfInfo) string {
 		case *allowlistv1.KdfInfo_Text:
 			info.WriteString(p.Text)
 		case *allowlistv1.KdfInfo_CountedText:
-			info.WriteByte(byte(len(p.CountedText))) //nolint:gosec // G115: longer ones are refused
+			info.WriteByte(byte(len(p.CountedText))) // longer ones are refused
 			info.WriteString(p.CountedText)
 		case *allowlistv1.KdfInfo_Sha256Of:
 			sum := sha256.Sum256([]byte(p.Sha256Of))
