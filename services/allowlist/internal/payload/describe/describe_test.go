@@ -121,7 +121,7 @@ func TestWhatAKeyHasToBe(t *testing.T) {
 			keyfit.Requirement{Pairs: []string{"EC-P384"}},
 			0,
 		},
-		{"CMS decrypts with RSA", `cms { keys { name: "a" } }`, "cms.keys[0]", keyfit.AnyRSA(), 0},
+		{"CMS decrypts with RSA", `cms { keys { name: "a" } }`, "cms.keys[0]", keyfit.Requirement{Pairs: []string{"RSA"}, Certificate: true}, 0},
 		{"CMS signs with any pair", `cms { signing_keys { name: "a" } }`, "cms.signing_keys[0]", keyfit.Requirement{Pairs: []string{"EC-P256", "EC-P384", "RSA"}}, 0},
 		{"OpenPGP has its own kind of keys", `pgp { keys { name: "a" } }`, "pgp.keys[0]", keyfit.Requirement{PGP: true}, 0},
 	}

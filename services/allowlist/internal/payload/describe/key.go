@@ -65,7 +65,7 @@ func (p *Profile) keys() []Key {
 	l.list("pgp.keys", p.pb.GetPgp().GetKeys(), Encrypts, pgp, 0)
 	l.one("pgp.passphrase", p.pb.GetPgp().GetPassphrase(), Unlocks, 0)
 	l.list("pgp.signing_keys", p.pb.GetPgp().GetSigningKeys(), Signs, pgp, 0)
-	l.list("cms.keys", p.pb.GetCms().GetKeys(), Encrypts, keyfit.AnyRSA(), 0)
+	l.list("cms.keys", p.pb.GetCms().GetKeys(), Encrypts, keyfit.Requirement{Pairs: []string{"RSA"}, Certificate: true}, 0)
 	l.list("cms.signing_keys", p.pb.GetCms().GetSigningKeys(), Signs, keyfit.Requirement{Pairs: []string{"EC-P256", "EC-P384", "RSA"}}, 0)
 	if s := p.Signing; s != nil {
 		required, usual := ofScheme(s.Scheme)
