@@ -71,13 +71,16 @@ func does(profile map[string]json.RawMessage) string {
 		return "as requests"
 	}
 	var verbs []string
-	for _, kind := range []string{"cipher", "jose", "pgp", "rsaDirect"} {
+	for _, kind := range []string{"cipher", "cms", "jose", "pgp", "rsaDirect"} {
 		if profile[kind] != nil {
 			verbs = append(verbs, "encrypted")
 		}
 	}
 	if profile["signing"] != nil || profile["nestedJws"] != nil {
 		verbs = append(verbs, "signed")
+	}
+	if verbs == nil && profile["plain"] != nil {
+		return "unchanged"
 	}
 	return strings.Join(verbs, ", ")
 }

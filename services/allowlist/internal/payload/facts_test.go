@@ -64,6 +64,10 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a public OpenPGP key that is mirrored", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPublicKey}, "encryption.response"},
 		{"a public OpenPGP key with a plain response", "pgp { " + named("a", "RAW") + " } } response { plain {} ", payload.Facts{Kind: keyform.KindPGPPublicKey}, ""},
 		{"a certificate that is mirrored", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid, payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, "encryption.response"},
+		{"a public key without a certificate for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")) + " } response { plain {} ", payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "RSA-2048"}, "encryption.request.cms.keys[0]"},
+		{"a certificate for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")) + " } response { plain {} ", payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, ""},
+		{"a private key for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "RSA-2048"}, ""},
+		{"a public key that verifies CMS", cmsOf(signers("a")), payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "EC-P256"}, ""},
 		{"a public key that verifies", signed(`asymmetric { algorithm: ALGORITHM_ED25519 }`), payload.Facts{Algorithm: "Ed25519"}, ""},
 	}
 	for _, tt := range tests {

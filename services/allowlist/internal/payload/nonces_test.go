@@ -82,6 +82,7 @@ func TestRandomBitsOfKeysThatAreFresh(t *testing.T) {
 		{"the key of the exchange", `cipher { algorithm: ALGORITHM_AES_256_GCM exchange_key {} }`, 0},
 		{"RSA itself", `rsa_direct { ` + named("rsa", "PEM") + ` oaep {} }`, 0},
 		{"OpenPGP", `pgp { ` + named("pgp", "RAW") + ` }`, 0},
+		{"CMS", cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")), 0},
 		{"a signature alone", mac, 0},
 		{"nothing", "", 0},
 	}

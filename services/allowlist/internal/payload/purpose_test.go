@@ -61,6 +61,16 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"a JWE", `jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` }`, "a",
 			"hex > JWE(alg=A256KW,enc=A256GCM)",
 		},
+		{"a CMS message", cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")+signers("ec")), "rsa", "pem > RSA-OAEP(SHA256) > CMS(AES-256-GCM)"},
+		{"its signature", cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")+signers("ec")), "ec", "pem > CMS-SIGN-SHA256"},
+		{
+			"a key that is derived from the ephemeral key, and that of a MAC", google("ec"), "ec",
+			"pem > ECDH-P256(ephemeral-first) > HKDF-SHA256(info=ce770667e5f9b0d8,bytes=64) > AES-256-CTR(iv=zero/16) under HMAC-SHA256 of 32 more bytes",
+		},
+		{
+			"a counter", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("a", "HEX") + ` derivation { counter_kdf { counter_after_secret: true } } } } `, "a",
+			"hex > COUNTER-SHA256(after,bytes=32) > AES-256-GCM(iv=random/12,tag=16)",
+		},
 		{
 			"a MAC with a separate key",
 			under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA512 input: "${data}" `+secretAt("key", "b", "HEX")+` }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + blobOf("m", "RAW", "MAC") + ` text: "${data}:${m}" }`,

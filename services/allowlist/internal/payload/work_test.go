@@ -19,6 +19,8 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 	}{
 		{"a nested signature", gcm + ` nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 20},
 		{"OpenPGP", `pgp { ` + named("pgp-pub", "RAW") + ` }`, 2},
+		{"CMS", cmsTo("AES_256_GCM", cmsOAEP, named("rsa-pair", "PEM")), 200},
+		{"signed CMS", cmsOf(signers("rsa-pair")), 20},
 		{"a wrapped key", sessionKey("AES_128_GCM", oaep, named("rsa-pub", "PEM")) + inText, 200},
 		{"a JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`, 200},
 	}

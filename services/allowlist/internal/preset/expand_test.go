@@ -37,14 +37,15 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"airpay_v4": {cbc, md5}, "alipay": {cbc, zeroIV}, "alipay_v3": {cbc, zeroIV},
 		"axis_callback_cbc": {cbc, staticIV}, "axis_callback_ecb": {ecb, md5},
 		"bank_field_level": {cbc, pkcs1}, "branch_webhook": {cbc}, "ccavenue": {cbc, staticIV, md5},
+		"cms_enveloped":   {cbc, pkcs1},
 		"cryptojs_key_iv": {cbc, staticIV}, "cryptojs_passphrase": {cbc, md5, weakKDF}, "cryptojs_pbkdf2": {cbc, weakKDF},
 		"flutterwave_v3": {ecb, des}, "hdfc": {cbc, pkcs1}, "icici_direct": {pkcs1},
 		"icici_hybrid": {cbc, pkcs1}, "icici_hybrid_iv": {cbc, pkcs1}, "iserveu": {cbc},
 		"java_aes_ecb": {ecb}, "java_pbkdf2": {cbc, zeroIV, salt, weakKDF}, "kotak": {cbc},
 		"mastercard_fle": {cbc}, "mastercard_fle_headers": {cbc}, "mastercard_fle_object": {cbc},
-		"mono": {cbc}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
+		"mono": {cbc}, "mpesa_daraja": {pkcs1}, "nic_einvoice": {ecb}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
 		"openssl_salted": {cbc, weakKDF}, "openssl_salted_pbkdf2": {cbc, weakKDF},
-		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb},
+		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb}, "thales_xpay": {cbc},
 	}
 	got := make(map[string]flags)
 	for _, p := range library(t).List() {

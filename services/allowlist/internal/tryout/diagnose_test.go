@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"regexp"
 	"strings"
 	"testing"
@@ -100,6 +101,16 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 			salted("evp_bytes_to_key { hash: HASH_MD5 }"), salted("pbkdf2 { hash: HASH_SHA256 iterations: 10000 }"),
 			"request.cipher.shared_key.derivation: EVP_BYTES_TO_KEY MD5, 1 -> PBKDF2 SHA256, 10000",
 		},
+		"another hash in CMS": {
+			`cms { content_encryption: CONTENT_ENCRYPTION_AES_256_GCM rsa_oaep {} keys { name: "secret:pair" } }`,
+			`cms { content_encryption: CONTENT_ENCRYPTION_AES_256_GCM rsa_oaep { hash: HASH_SHA1 } keys { name: "secret:pair" } }`,
+			"request.cms.rsa_oaep.hash: SHA256 -> SHA1; request.cms.rsa_oaep.mgf1_hash: SHA256 -> SHA1",
+		},
+		"another cipher in CMS": {
+			`cms { content_encryption: CONTENT_ENCRYPTION_AES_256_CBC rsa_pkcs1_v15 {} keys { name: "secret:pair" } }`,
+			`cms { content_encryption: CONTENT_ENCRYPTION_TRIPLE_DES_CBC rsa_pkcs1_v15 {} keys { name: "secret:pair" } }`,
+			"request.cms.content_encryption: AES_256_CBC -> TRIPLE_DES_CBC",
+		},
 		"another content encryption": {
 			`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
 			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
@@ -119,9 +130,14 @@ func complaintValues(t testing.TB) map[string]string {
 	allowlisttest.Must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	allowlisttest.Must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	allowlisttest.Must(t, err)
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	return map[string]string{
-		"hex": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
-		"passphrase": "correct horse battery staple", "rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		"pair": private + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})),
+		"hex":  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
+		"passphrase": "correct horse battery staple", "rsa": private,
 	}
 }
 

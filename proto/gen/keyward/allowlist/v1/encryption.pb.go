@@ -1912,9 +1912,13 @@ type Profile struct {
 	// Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a
 	// compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified
 	// before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`.
-	OuterJws      *NestedJws `protobuf:"bytes,172,opt,name=outer_jws,json=outerJws,proto3" json:"outer_jws,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OuterJws *NestedJws `protobuf:"bytes,172,opt,name=outer_jws,json=outerJws,proto3" json:"outer_jws,omitempty"`
+	// Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as
+	// BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding.
+	// BASE64_MIME is refused. Only with a kind other than `plain`.
+	PlaintextEncoding Encoding `protobuf:"varint,180,opt,name=plaintext_encoding,json=plaintextEncoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"plaintext_encoding,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Profile) Reset() {
@@ -2057,6 +2061,13 @@ func (x *Profile) GetOuterJws() *NestedJws {
 		return x.OuterJws
 	}
 	return nil
+}
+
+func (x *Profile) GetPlaintextEncoding() Encoding {
+	if x != nil {
+		return x.PlaintextEncoding
+	}
+	return Encoding_ENCODING_UNSPECIFIED
 }
 
 type isProfile_Kind interface {
@@ -2742,7 +2753,8 @@ type Derivation struct {
 	//	*Derivation_Hkdf
 	//	*Derivation_CounterKdf
 	Function isDerivation_Function `protobuf_oneof:"function"`
-	// The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
+	// The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise
+	// optional.
 	Salt          *Salt `protobuf:"bytes,6,opt,name=salt,proto3" json:"salt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3745,8 +3757,12 @@ type Ecdh struct {
 	// Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in
 	// Tink and Google Pay does. Requires HKDF.
 	DeriveFromEphemeralKey bool `protobuf:"varint,170,opt,name=derive_from_ephemeral_key,json=deriveFromEphemeralKey,proto3" json:"derive_from_ephemeral_key,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay
+	// does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for
+	// P-256.
+	EphemeralKeyAsSpki bool `protobuf:"varint,180,opt,name=ephemeral_key_as_spki,json=ephemeralKeyAsSpki,proto3" json:"ephemeral_key_as_spki,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Ecdh) Reset() {
@@ -3803,6 +3819,13 @@ func (x *Ecdh) GetDerivation() *Derivation {
 func (x *Ecdh) GetDeriveFromEphemeralKey() bool {
 	if x != nil {
 		return x.DeriveFromEphemeralKey
+	}
+	return false
+}
+
+func (x *Ecdh) GetEphemeralKeyAsSpki() bool {
+	if x != nil {
+		return x.EphemeralKeyAsSpki
 	}
 	return false
 }
@@ -6015,7 +6038,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf1\x06\n" +
 	"\aProfile\x126\n" +
 	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12@\n" +
 	"\n" +
@@ -6031,7 +6054,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\asigning\x18\b \x01(\v2\x1d.keyward.allowlist.v1.SigningR\asigning\x12>\n" +
 	"\n" +
 	"nested_jws\x18\t \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\tnestedJws\x12=\n" +
-	"\touter_jws\x18\xac\x01 \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\bouterJwsB\x06\n" +
+	"\touter_jws\x18\xac\x01 \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\bouterJws\x12X\n" +
+	"\x12plaintext_encoding\x18\xb4\x01 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\x11plaintextEncodingB\x06\n" +
 	"\x04kind\"\a\n" +
 	"\x05Plain\"\x84\x01\n" +
 	"\tSecretRef\x12\x17\n" +
@@ -6191,7 +6215,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05label\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x05label\"\r\n" +
 	"\vRsaPkcs1v15\"\f\n" +
 	"\n" +
-	"AesKeyWrap\"\xd3\x02\n" +
+	"AesKeyWrap\"\x87\x03\n" +
 	"\x04Ecdh\x12B\n" +
 	"\x05curve\x18\x01 \x01(\x0e2 .keyward.allowlist.v1.Ecdh.CurveB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05curve\x12?\n" +
@@ -6200,7 +6224,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\n" +
 	"derivation\x18\x03 \x01(\v2 .keyward.allowlist.v1.DerivationB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"derivation\x12:\n" +
-	"\x19derive_from_ephemeral_key\x18\xaa\x01 \x01(\bR\x16deriveFromEphemeralKey\"@\n" +
+	"\x19derive_from_ephemeral_key\x18\xaa\x01 \x01(\bR\x16deriveFromEphemeralKey\x122\n" +
+	"\x15ephemeral_key_as_spki\x18\xb4\x01 \x01(\bR\x12ephemeralKeyAsSpki\"@\n" +
 	"\x05Curve\x12\x15\n" +
 	"\x11CURVE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCURVE_X25519\x10\x01\x12\x0e\n" +
@@ -6671,118 +6696,119 @@ var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	65,  // 19: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
 	54,  // 20: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
 	54,  // 21: keyward.allowlist.v1.Profile.outer_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 22: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 23: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 24: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	31,  // 25: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	41,  // 26: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	45,  // 27: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	46,  // 28: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	47,  // 29: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	48,  // 30: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	50,  // 31: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	28,  // 32: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
-	26,  // 33: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
-	85,  // 34: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
-	6,   // 35: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
-	42,  // 36: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	43,  // 37: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	26,  // 38: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 39: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	1,   // 40: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
-	26,  // 41: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 42: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	33,  // 43: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	34,  // 44: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	35,  // 45: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	36,  // 46: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	37,  // 47: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	38,  // 48: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
-	40,  // 49: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 50: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 51: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 52: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 53: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 54: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 55: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
-	39,  // 56: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
-	26,  // 57: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	7,   // 58: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	42,  // 59: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	43,  // 60: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	44,  // 61: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	26,  // 62: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 63: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 64: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 65: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	8,   // 66: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	26,  // 67: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 68: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	9,   // 69: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	26,  // 70: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	49,  // 71: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	17,  // 72: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	26,  // 73: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	42,  // 74: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	43,  // 75: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	26,  // 76: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	10,  // 77: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	11,  // 78: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	26,  // 79: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	32,  // 80: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	74,  // 81: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 82: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	53,  // 83: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	55,  // 84: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	26,  // 85: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	12,  // 86: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
-	13,  // 87: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	75,  // 88: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 89: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	26,  // 90: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 91: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	26,  // 92: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	58,  // 93: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	61,  // 94: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	59,  // 95: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	60,  // 96: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	15,  // 97: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	14,  // 98: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	15,  // 99: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	76,  // 100: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	77,  // 101: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 102: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	64,  // 103: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 104: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	16,  // 105: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	67,  // 106: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	69,  // 107: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	70,  // 108: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	55,  // 109: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	68,  // 110: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
-	26,  // 111: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	78,  // 112: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 113: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	66,  // 114: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	85,  // 115: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	79,  // 116: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
-	80,  // 117: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
-	81,  // 118: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
-	82,  // 119: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
-	83,  // 120: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
-	84,  // 121: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
-	17,  // 122: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 123: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	18,  // 124: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	19,  // 125: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	86,  // 126: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	26,  // 127: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	63,  // 128: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	129, // [129:129] is the sub-list for method output_type
-	129, // [129:129] is the sub-list for method input_type
-	129, // [129:129] is the sub-list for extension type_name
-	129, // [129:129] is the sub-list for extension extendee
-	0,   // [0:129] is the sub-list for field type_name
+	3,   // 22: keyward.allowlist.v1.Profile.plaintext_encoding:type_name -> keyward.allowlist.v1.Encoding
+	0,   // 23: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 24: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 25: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	31,  // 26: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	41,  // 27: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	45,  // 28: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	46,  // 29: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	47,  // 30: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	48,  // 31: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	50,  // 32: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	28,  // 33: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
+	26,  // 34: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
+	85,  // 35: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
+	6,   // 36: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
+	42,  // 37: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	43,  // 38: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	26,  // 39: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 40: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	1,   // 41: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
+	26,  // 42: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 43: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	33,  // 44: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	34,  // 45: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	35,  // 46: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	36,  // 47: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	37,  // 48: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	38,  // 49: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
+	40,  // 50: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 51: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 52: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 53: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 54: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 55: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 56: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
+	39,  // 57: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
+	26,  // 58: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	7,   // 59: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	42,  // 60: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	43,  // 61: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	44,  // 62: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	26,  // 63: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 64: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 65: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 66: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	8,   // 67: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	26,  // 68: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 69: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	9,   // 70: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	26,  // 71: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	49,  // 72: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	17,  // 73: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	26,  // 74: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	42,  // 75: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	43,  // 76: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	26,  // 77: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	10,  // 78: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	11,  // 79: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	26,  // 80: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	32,  // 81: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	74,  // 82: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 83: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	53,  // 84: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	55,  // 85: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	26,  // 86: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	12,  // 87: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
+	13,  // 88: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	75,  // 89: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 90: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	26,  // 91: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 92: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	26,  // 93: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	58,  // 94: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	61,  // 95: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	59,  // 96: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	60,  // 97: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	15,  // 98: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	14,  // 99: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	15,  // 100: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	76,  // 101: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	77,  // 102: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 103: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	64,  // 104: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 105: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	16,  // 106: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	67,  // 107: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	69,  // 108: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	70,  // 109: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	55,  // 110: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	68,  // 111: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
+	26,  // 112: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	78,  // 113: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 114: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	66,  // 115: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	85,  // 116: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	79,  // 117: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
+	80,  // 118: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
+	81,  // 119: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
+	82,  // 120: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
+	83,  // 121: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
+	84,  // 122: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
+	17,  // 123: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 124: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	18,  // 125: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	19,  // 126: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	86,  // 127: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	26,  // 128: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	63,  // 129: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	130, // [130:130] is the sub-list for method output_type
+	130, // [130:130] is the sub-list for method input_type
+	130, // [130:130] is the sub-list for extension type_name
+	130, // [130:130] is the sub-list for extension extendee
+	0,   // [0:130] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"crypto"
+	"fmt"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -113,9 +114,15 @@ func (c *profile) key(path string, s *kind.Cipher) {
 		if c.pb.GetCipher().GetEcdh().GetCurve() == allowlistv1.Ecdh_CURVE_UNSPECIFIED {
 			c.Add(path+".curve", "must be a known curve")
 		}
-		s.Supply = &kind.Agreed{Curve: c.Cipher.Curve, Keys: c.sources("cipher.ecdh.keys", !c.Authenticated())}
-		if c.Cipher.Derivation == nil {
+		s.Supply = &kind.Agreed{
+			Curve: c.Cipher.Curve, Keys: c.sources("cipher.ecdh.keys", !c.Authenticated()),
+			SPKI: c.Cipher.EphemeralSPKI, First: c.Cipher.EphemeralFirst,
+		}
+		switch d := c.Cipher.Derivation; {
+		case d == nil:
 			c.Add(path+".derivation", isRequired)
+		case c.Cipher.EphemeralFirst && d.Function != keys.HKDF:
+			c.Add(path+".derive_from_ephemeral_key", "must be unset without HKDF")
 		}
 	case describe.KeyExchanged:
 		s.Supply = kind.Exchanged{}
@@ -133,6 +140,7 @@ func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 	made.Sent = d.SentSalt
 	name := map[keys.Function]string{
 		keys.Digest: "digest", keys.EVPBytesToKey: "evp_bytes_to_key", keys.PBKDF2: "pbkdf2", keys.Scrypt: "scrypt", keys.HKDF: "hkdf",
+		keys.Counter: "counter_kdf",
 	}[d.Function]
 	if name == "" {
 		c.Add(field, "must have a function")
@@ -145,12 +153,15 @@ func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 		}
 		c.Add(at, wrong)
 	}
+	if d.WrongInfo > 0 {
+		c.Add(fmt.Sprintf("%s.counter_kdf.info[%d]", field, d.WrongInfo-1), "must have 1-128 bytes, or 1-256 bytes for sha256_of")
+	}
 	switch {
 	case !d.Salted && (d.Function == keys.PBKDF2 || d.Function == keys.Scrypt):
 		c.Add(field+".salt", isRequired)
 	case !d.Salted:
-	case d.Function == keys.Digest:
-		c.Add(field+".salt", "must be unset for a digest")
+	case d.Function == keys.Digest || d.Function == keys.Counter:
+		c.Add(field+".salt", "must be unset for a digest and a counter")
 	case d.SecretSalt:
 		made.Salt = c.source(strings.TrimPrefix(d.Field, c.Path+".") + ".salt.secret")
 	case d.SentSalt < minSaltBytes || d.SentSalt > maxSaltBytes:

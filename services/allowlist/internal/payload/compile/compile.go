@@ -20,6 +20,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // Config is a compiled configuration.
@@ -178,6 +179,9 @@ func (c *profile) nothingBeside() {
 	if c.pb.GetEnvelope() != nil {
 		c.Add(c.path+".envelope", unset)
 	}
+	if c.Inner != template.Raw {
+		c.Add(c.path+".plaintext_encoding", unset)
+	}
 	if c.pb.GetNestedJws() != nil {
 		c.Add(c.path+".nested_jws", unset+": sign the message with signing")
 	}
@@ -204,6 +208,10 @@ func (c *profile) kind() {
 		return
 	case describe.KindPGP:
 		g := c.pgp()
+		parts = c.blobs()
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
+	case describe.KindCMS:
+		g := c.cms(c.path + ".cms")
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
 	default:

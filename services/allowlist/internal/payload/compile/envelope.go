@@ -116,8 +116,24 @@ func (c *profile) surroundings(e *envelope.Envelope) {
 			c.Add(path+".encoding", "must be unset except for whole bodies")
 		}
 	}
+	c.inner(e)
 	c.plan.Envelope = e
 	c.plan.ContentType = c.contentType(path + ".content_type")
+}
+
+// inner checks and compiles the encoding of the plaintext.
+func (c *profile) inner(e *envelope.Envelope) {
+	field := c.path + ".plaintext_encoding"
+	switch inner := c.Inner; {
+	case inner == template.Raw:
+	case c.Kind == describe.KindNone:
+		c.Add(field, "must be unset without encryption")
+	case inner == template.Base64MIME:
+		c.Add(field, "must not be BASE64_MIME")
+	default:
+		codec := template.NewCodec(inner)
+		e.Inner = &codec
+	}
 }
 
 // contentType returns the content type of the sent message.

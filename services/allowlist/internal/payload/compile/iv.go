@@ -105,9 +105,36 @@ func (c *profile) mac(path string, s *kind.Cipher) {
 	if c.pb.GetCipher().GetMac().GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
 		c.Add(path+".algorithm", mustBeKnown)
 	}
+	c.derivedMACKey(path+".derived_key_bytes", s)
 	var wrong string
 	if s.Mac.Input, wrong = macInput(s.Layout, d.Input, d.OwnKey); wrong != "" {
 		c.Add(path+".input", wrong)
+	}
+}
+
+// minMACKey and maxMACKey limit the key of a MAC that is derived.
+const (
+	minMACKey = 16
+	maxMACKey = 64
+)
+
+// derivedMACKey checks and compiles a key of the MAC that is derived after the cipher's.
+func (c *profile) derivedMACKey(field string, s *kind.Cipher) {
+	d := c.Cipher.MAC
+	if d.DerivedBytes == 0 {
+		return
+	}
+	s.MacBytes = d.DerivedBytes
+	from := c.Cipher.Derivation
+	switch {
+	case d.DerivedBytes < minMACKey || d.DerivedBytes > maxMACKey:
+		c.Add(field, "must be from 16 to 64")
+	case d.OwnKey:
+		c.Add(field, "must be unset for a MAC with its own key")
+	case from == nil || from.Function != keys.HKDF && from.Function != keys.PBKDF2 && from.Function != keys.Counter:
+		c.Add(field, "must be unset without a derivation by HKDF, PBKDF2, or a counter")
+	case s.IVSource == allowlistv1.Iv_SOURCE_DERIVED:
+		c.Add(field, "must be unset with an IV that is derived")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // A Scope is how often something is generated.
@@ -121,9 +122,26 @@ func (p *Profile) Authenticated() bool {
 	return c != nil && (c.Suite.AEAD() || c.MAC != nil && !c.MAC.OwnKey)
 }
 
+// Suite returns the cipher of the content. It is the zero suite without a cipher, and for formats
+// that choose one themselves (JWE, OpenPGP).
+func (p *Profile) Suite() symmetric.Suite {
+	switch {
+	case p.Cipher != nil:
+		return p.Cipher.Suite
+	case p.CMS != nil:
+		return p.CMS.Suite
+	default:
+		return symmetric.Suite{}
+	}
+}
+
 // Bare reports whether the cipher encrypts and does not authenticate. A MAC does not cover an IV
-// that is the end of another value.
+// that is the end of another value. A signature inside CMS does not hide whether the padding is
+// right.
 func (p *Profile) Bare() bool {
+	if p.CMS != nil {
+		return p.CMS.Suite.Blocks()
+	}
 	c := p.Cipher
 	return c != nil && !c.Suite.AEAD() && (c.MAC == nil || c.IV.Source == allowlistv1.Iv_SOURCE_FIELD_SUFFIX)
 }
@@ -135,6 +153,8 @@ func (p *Profile) PKCS1v15() bool {
 		return p.Cipher.Key == KeySession && p.Cipher.Session.Wrap == WrapPKCS1v15
 	case p.RSA != nil:
 		return p.RSA.PKCS1v15
+	case p.CMS != nil:
+		return p.CMS.PKCS1v15
 	default:
 		return p.JWE != nil && p.JWE.Alg == "RSA1_5"
 	}

@@ -35,6 +35,9 @@ type Cipher struct {
 	Session   *Session
 	Curve     keys.Curve
 	CurveName string
+	// EphemeralFirst says that the ephemeral key precedes the agreed secret in the derivation, and
+	// EphemeralSPKI that it is sent as a SubjectPublicKeyInfo.
+	EphemeralFirst, EphemeralSPKI bool
 	// Derivation is nil if the secret is the key.
 	Derivation *Derivation
 	IV         IVRule
@@ -73,6 +76,8 @@ type MAC struct {
 	Hash      crypto.Hash
 	// OwnKey says that the MAC has a separate key instead of the cipher's.
 	OwnKey bool
+	// DerivedBytes is the length of a key that is derived after the cipher's, or 0.
+	DerivedBytes int
 	// Input is the template of the authenticated string.
 	Input string
 }
@@ -144,7 +149,7 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 		c.IV.Bytes = 0
 	}
 	if mac := pb.GetMac(); mac != nil {
-		c.MAC = &MAC{Algorithm: name(mac.GetAlgorithm(), "ALGORITHM_"), Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, Input: mac.GetInput()}
+		c.MAC = &MAC{Algorithm: name(mac.GetAlgorithm(), "ALGORITHM_"), Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, DerivedBytes: int(mac.GetDerivedKeyBytes()), Input: mac.GetInput()}
 	}
 	var derivation *allowlistv1.Derivation
 	switch key := pb.GetKey().(type) {
@@ -159,6 +164,7 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 		if c.Curve = keys.X25519; key.Ecdh.GetCurve() == allowlistv1.Ecdh_CURVE_P256 {
 			c.Curve = keys.P256
 		}
+		c.EphemeralFirst, c.EphemeralSPKI = key.Ecdh.GetDeriveFromEphemeralKey(), key.Ecdh.GetEphemeralKeyAsSpki()
 	case *allowlistv1.Cipher_ExchangeKey:
 		c.Key = KeyExchanged
 	}
@@ -167,7 +173,8 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 	return c
 }
 
-// fitKey sets the number of bytes to derive: a key, and the IV if it is derived, too.
+// fitKey sets the number of bytes to derive: a key, and the IV or the key of a MAC if it is derived,
+// too.
 func (c *Cipher) fitKey() {
 	d := c.Derivation
 	if d == nil {
@@ -183,6 +190,9 @@ func (c *Cipher) fitKey() {
 	d.Bytes = d.KeyBytes
 	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
 		d.Bytes += c.Suite.IV
+	}
+	if c.MAC != nil {
+		d.Bytes += c.MAC.DerivedBytes
 	}
 }
 

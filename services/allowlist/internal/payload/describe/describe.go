@@ -22,6 +22,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // A Kind is the encryption of the selected values.
@@ -35,6 +36,7 @@ const (
 	KindRSA                 // RSA over the values themselves
 	KindJWE                 // JSON Web Encryption
 	KindPGP                 // OpenPGP
+	KindCMS                 // Cryptographic Message Syntax
 	KindUnknown             // from a later version of the contract
 )
 
@@ -51,13 +53,16 @@ type Profile struct {
 	RSA    *RSA
 	JWE    *JWE
 	PGP    *PGP
+	CMS    *CMS
 	// Nested is the signature inside the ciphertext, or nil.
 	Nested *jose.JWS
 	// Signing is the signature of the message, or nil.
 	Signing *Signing
 
 	Envelope Envelope
-	// Certificate says that the fingerprint of a key's certificate is sent.
+	// Inner is the encoding of the plaintext before it is encrypted. Raw leaves it unchanged.
+	Inner template.Encoding
+	// Certificate says that a key's certificate, its name, or its fingerprint is sent.
 	Certificate bool
 
 	pb *allowlistv1.Profile
@@ -83,6 +88,9 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Pgp:
 		p.Kind = KindPGP
 		p.PGP = &PGP{Binary: kind.Pgp.GetBinary(), Signs: len(kind.Pgp.GetSigningKeys()) > 0}
+	case *allowlistv1.Profile_Cms:
+		p.Kind = KindCMS
+		p.CMS = cmsOf(kind.Cms)
 	default:
 		p.Kind = KindUnknown
 	}
@@ -95,6 +103,7 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	}
 	p.Keys = p.keys()
 	p.Envelope = p.envelope()
+	p.Inner = EncodingOf(pb.GetPlaintextEncoding(), template.Raw)
 	return p
 }
 

@@ -222,7 +222,7 @@ func (c *Cipher) places() map[Slot]Place {
 		all[SlotWrapped] = Place{Required, Unknown} // as long as the RSA key
 		all[SlotCertificate], all[SlotPublicKey] = Place{Optional, fingerprintBytes}, Place{Optional, fingerprintBytes}
 	case c.Key == KeyAgreed:
-		all[SlotEphemeral] = Place{Required, c.Curve.EphemeralLen()}
+		all[SlotEphemeral] = Place{Required, c.ephemeralLen()}
 	}
 	if c.MAC != nil {
 		all[SlotMAC] = Place{Required, c.MAC.Hash.Size()}
@@ -231,6 +231,14 @@ func (c *Cipher) places() map[Slot]Place {
 		all[SlotAAD] = Place{Required, Unknown}
 	}
 	return all
+}
+
+// ephemeralLen returns the length of an ephemeral key as it is sent.
+func (c *Cipher) ephemeralLen() int {
+	if c.EphemeralSPKI {
+		return c.Curve.SPKILen()
+	}
+	return c.Curve.EphemeralLen()
 }
 
 // Protects reports whether a profile changes bodies, as opposed to only signing them or leaving

@@ -65,6 +65,8 @@ func (p *Profile) keys() []Key {
 	l.list("pgp.keys", p.pb.GetPgp().GetKeys(), Encrypts, pgp, 0)
 	l.one("pgp.passphrase", p.pb.GetPgp().GetPassphrase(), Unlocks, 0)
 	l.list("pgp.signing_keys", p.pb.GetPgp().GetSigningKeys(), Signs, pgp, 0)
+	l.list("cms.keys", p.pb.GetCms().GetKeys(), Encrypts, keyfit.Requirement{Pairs: []string{"RSA"}, Certificate: true}, 0)
+	l.list("cms.signing_keys", p.pb.GetCms().GetSigningKeys(), Signs, keyfit.Requirement{Pairs: []string{"EC-P256", "EC-P384", "RSA"}}, 0)
 	if s := p.Signing; s != nil {
 		required, usual := ofScheme(s.Scheme)
 		l.list("signing.keys", p.pb.GetSigning().GetKeys(), Signs, required, usual)
@@ -200,8 +202,11 @@ func ofScheme(scheme signature.Scheme) (required keyfit.Requirement, usual int) 
 	}
 }
 
-// sendsCertificate reports whether the fingerprint of a certificate is sent.
+// sendsCertificate reports whether a certificate, its name, or its fingerprint is sent.
 func sendsCertificate(pb *allowlistv1.Profile) bool {
+	if pb.GetCms() != nil {
+		return true
+	}
 	for _, blob := range pb.GetEnvelope().GetBlobs() {
 		for _, part := range blob.GetParts() {
 			if part.GetSlot() == allowlistv1.Part_SLOT_CERTIFICATE_SHA256 {

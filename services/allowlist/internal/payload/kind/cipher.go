@@ -30,7 +30,8 @@ type Cipher struct {
 	IVSource   allowlistv1.Iv_Source
 	StaticIV   *message.Source
 	Mac        *symmetric.MAC  // may be nil
-	MacKey     *message.Source // nil for the cipher's own key
+	MacKey     *message.Source // nil for the cipher's own key, or one that is derived after it
+	MacBytes   int             // of the key of a MAC that is derived after the cipher's, or 0
 	// Aad is the constant associated data. If associated data is sent, this is the value that is sent
 	// in outgoing messages.
 	Aad []byte
@@ -63,6 +64,7 @@ func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) 
 		if s.IVSource == allowlistv1.Iv_SOURCE_DERIVED {
 			n += s.Suite.IV
 		}
+		n += s.MacBytes
 		key, err := s.Derivation.Key(m, from.secret, salt, n)
 		if err != nil {
 			return k, err
@@ -105,6 +107,14 @@ func (s *Cipher) own(k *keyed) []byte {
 		return k.key[:s.KeyBytes]
 	}
 	return k.key
+}
+
+// macKey returns the key of a MAC without a separate key.
+func (s *Cipher) macKey(k *keyed) []byte {
+	if s.MacBytes > 0 {
+		return k.key[s.KeyBytes:]
+	}
+	return s.own(k)
 }
 
 // deriveIV writes the IV to dst if it is neither random nor sent.
@@ -330,7 +340,7 @@ func (e *encrypting) authenticate() error {
 	if err := e.Finish(&e.sizes, &e.parts); err != nil {
 		return err
 	}
-	key := e.own(&e.keyed)
+	key := e.macKey(&e.keyed)
 	if e.MacKey != nil {
 		stored, err := e.m.Optional(e.MacKey)
 		if err != nil {

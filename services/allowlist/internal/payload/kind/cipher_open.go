@@ -195,7 +195,7 @@ func (d *decrypting) authentic(found [][]byte, p *envelope.Parts) ([]keyed, erro
 	raw := func(blob int) []byte { return d.Raw[blob] }
 	if d.MacKey == nil {
 		for i := range d.keyed {
-			if d.Mac.Check(d.own(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
+			if d.Mac.Check(d.macKey(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
 				return d.keyed[i : i+1], nil
 			}
 		}

@@ -145,6 +145,10 @@ func (s Set) profile(p, answer *describe.Profile) {
 		s.each(p.List("pgp.signing_keys"), 0, "OpenPGP(sign)")
 		s.each(p.List("pgp.passphrase"), 0, "OpenPGP(passphrase)")
 	}
+	if c := p.CMS; c != nil {
+		s.each(p.List("cms.keys"), 0, rsaStep(c.OAEP), "CMS("+dashed(c.Algorithm)+")")
+		s.each(p.List("cms.signing_keys"), 0, "CMS-SIGN-"+hashName(c.Hash))
+	}
 	if p.Nested != nil {
 		s.each(p.List("nested_jws.keys"), 0, jwsStep(*p.Nested))
 	}
@@ -166,6 +170,9 @@ func (s Set) cipher(p, answer *describe.Profile) {
 	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
 		bytes += c.Suite.IV
 	}
+	if c.MAC != nil {
+		bytes += c.MAC.DerivedBytes
+	}
 	derivation, cost := derivationStep(c.Derivation, bytes)
 	switch c.Key {
 	case describe.KeyShared:
@@ -178,8 +185,17 @@ func (s Set) cipher(p, answer *describe.Profile) {
 		session := fmt.Sprintf("session(%s/%d)", c.Session.Form, c.Session.Bytes)
 		s.each(p.List("cipher.session_key.keys"), cost, wrap, session, derivation, end+answered(answer))
 	case describe.KeyAgreed:
-		s.each(p.List("cipher.ecdh.keys"), cost, "ECDH-"+c.CurveName, derivation, end+answered(answer))
+		s.each(p.List("cipher.ecdh.keys"), cost, agreementStep(c), derivation, end+answered(answer))
 	}
+}
+
+// agreementStep returns the step of a key agreement.
+func agreementStep(c *describe.Cipher) string {
+	step := "ECDH-" + c.CurveName
+	if c.EphemeralFirst {
+		step += "(ephemeral-first)"
+	}
+	return step
 }
 
 // answered returns the additional use of a request's key in the response.
@@ -262,6 +278,8 @@ func cipherStep(c *describe.Cipher) string {
 		return step
 	case c.MAC.OwnKey:
 		return step + " under " + dashed(c.MAC.Algorithm) + " of another key"
+	case c.MAC.DerivedBytes > 0:
+		return step + fmt.Sprintf(" under %s of %d more bytes", dashed(c.MAC.Algorithm), c.MAC.DerivedBytes)
 	default:
 		return step + " under " + dashed(c.MAC.Algorithm)
 	}
@@ -292,6 +310,14 @@ func derivationStep(d *describe.Derivation, bytes int) (step string, cost uint64
 		options = append(options, fmt.Sprintf("r=%d,p=%d", d.R, d.P))
 	case keys.HKDF:
 		step = "HKDF-" + hashName(d.Hash)
+		if d.Info != "" {
+			options = append(options, "info="+digestOf(d.Info))
+		}
+	case keys.Counter:
+		step = "COUNTER-" + hashName(d.Hash)
+		if d.CounterAfter {
+			options = append(options, "after")
+		}
 		if d.Info != "" {
 			options = append(options, "info="+digestOf(d.Info))
 		}

@@ -21,7 +21,7 @@ func RandomBits(p *describe.Profile) int {
 		return min(cipherBits(p.Cipher), maxRandomBits)
 	case describe.KindJWE:
 		return min(jweBits(p.JWE), maxRandomBits)
-	default: // RSA and OpenPGP encrypt for public keys
+	default: // RSA, OpenPGP, and CMS encrypt for public keys
 		return 0
 	}
 }

@@ -64,6 +64,7 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 		{Kind: &allowlistv1.Profile_Cipher{Cipher: gcm}},
 		{Kind: &allowlistv1.Profile_RsaDirect{RsaDirect: &allowlistv1.RsaDirect{}}},
 		{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{}}},
+		{Kind: &allowlistv1.Profile_Cms{Cms: &allowlistv1.Cms{Keys: []*allowlistv1.SecretRef{{}}}}},
 	}
 	for alg := range allowlistv1.Jose_KeyManagement_name {
 		kinds = append(kinds, &allowlistv1.Profile{Kind: &allowlistv1.Profile_Jose{Jose: &allowlistv1.Jose{
@@ -103,5 +104,9 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 	signed := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
 	if !safety.Oracle(describe.Of("request", signed)) {
 		t.Error("OpenPGP that signs is not an oracle")
+	}
+	signed = &allowlistv1.Profile{Kind: &allowlistv1.Profile_Cms{Cms: &allowlistv1.Cms{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
+	if !safety.Oracle(describe.Of("request", signed)) {
+		t.Error("CMS that signs is not an oracle")
 	}
 }

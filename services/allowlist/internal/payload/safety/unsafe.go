@@ -29,14 +29,15 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 		c = new(describe.Cipher)
 	}
 	source, cbc := c.IV.Source, c.Suite.Mode == symmetric.ModeCBC
+	suite := p.Suite()
 	rules := []struct {
 		flag allowlistv1.LegacyAcknowledgement_Flag
 		made bool
 	}{
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, cbc && p.Bare()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, suite.Mode == symmetric.ModeCBC && p.Bare()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, c.Suite.Mode == symmetric.ModeCTR && p.Bare()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, c.Suite.Mode == symmetric.ModeECB},
-		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, c.Suite.TripleDES},
+		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.TripleDES},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_IV, cbc && source == allowlistv1.Iv_SOURCE_ZERO},
 		{allowlistv1.LegacyAcknowledgement_FLAG_STATIC_IV, cbc && staticIV(p)},
 		{allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY, source == allowlistv1.Iv_SOURCE_KEY_PREFIX},
@@ -87,6 +88,9 @@ func staticIV(p *describe.Profile) bool {
 // same digest have the same signature.
 func weakDigest(p *describe.Profile) bool {
 	if p.Cipher != nil && p.Cipher.MAC != nil && p.Cipher.MAC.Hash == crypto.MD5 {
+		return true
+	}
+	if p.CMS != nil && p.CMS.Signs && p.CMS.Hash == crypto.SHA1 {
 		return true
 	}
 	s := p.Signing

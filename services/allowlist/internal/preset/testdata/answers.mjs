@@ -270,6 +270,61 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
 vector('openpgp', 'openpgp-armored-ecc', { secrets: { partner_public_key: 'pgp', client_private_key: 'pgp' } });
 vector('openpgp', 'openpgp-armored-ecc', { direction: 'response', secrets: { partner_public_key: 'pgp', client_private_key: 'pgp' } });
 
+// --- CMS of openssl, and other values under a public key.
+const cms = (args, text) => b64(openssl(['cms', '-encrypt', '-binary', '-outform', 'DER', '-aes-256-cbc', '-recip', new URL(keys + 'rsa_cert.pem', import.meta.url).pathname, ...args], text));
+const certified = { file: 'rsa_priv.pem rsa_cert.pem' };
+{
+  const secrets = { partner_certificate: certified, client_private_key: certified };
+  both('cms_enveloped', opensslVersion, { secrets, body: cms([], plaintext) }, { secrets, body: cms(['-stream'], plaintext) });
+  const value = '{"pan":"5413339000001513"}', settings = { fields: '$.encryptedData' };
+  const make = () => ({
+    secrets: { thales_certificate: certified, client_private_key: certified }, settings, plaintext: `{"requestId":"1","encryptedData":${value}}`,
+    body: `{"requestId":"1","encryptedData":"${cms(['-keyopt', 'rsa_padding_mode:oaep', '-keyopt', 'rsa_oaep_md:sha256'], value)}"}`,
+  });
+  both('thales_xpay', opensslVersion, make(), make());
+}
+{
+  const value = known['openpgp-armored-ecc'].plaintext, armored = b64(Buffer.from(known['openpgp-armored-ecc'].output.body));
+  const key = { value: b64(Buffer.from(pem('pgp_priv.asc'))) };
+  const plain = { secrets: { circle_public_key: key }, settings: { fields: '$.encryptedData' } };
+  both('circle', known['openpgp-armored-ecc'].tool,
+    { ...plain, plaintext: `{"keyId":"key1","encryptedData":${value}}`, body: `{"keyId":"key1","encryptedData":"${armored}"}` }, { ...plain, body: plaintext });
+}
+{
+  const secrets = { safaricom_certificate: certified };
+  both('mpesa_daraja', node,
+    { secrets, plaintext: '{"InitiatorName":"apiop","SecurityCredential":"a throwaway","Amount":10}', body: `{"InitiatorName":"apiop","SecurityCredential":"${b64(pkcs1(Buffer.from('a throwaway')))}","Amount":10}` },
+    { secrets, body: plaintext });
+}
+both('nic_einvoice', node,
+  { secrets: { sek: { value: b64(key32) } }, body: JSON.stringify({ Data: b64(seal('aes-256-ecb', key32, null, b64(Buffer.from(plaintext))).ciphertext) }), deterministic: true },
+  { secrets: { sek: { value: b64(key32) } }, body: plaintext, deterministic: true });
+
+// --- Payment tokens, which are encrypted under an agreed key.
+const agree = () => {
+  const { privateKey, publicKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  return { spki, point: spki.subarray(-65), shared: crypto.diffieHellman({ privateKey, publicKey: crypto.createPublicKey(ecKey) }) };
+};
+{
+  const { point, shared } = agree();
+  const derived = Buffer.from(crypto.hkdfSync('sha256', join(point, shared), Buffer.alloc(0), 'Google', 64));
+  const { ciphertext } = seal('aes-256-ctr', derived.subarray(0, 32), Buffer.alloc(16), plaintext);
+  const secrets = { private_key: ec };
+  both('google_pay_ecv2', node,
+    { secrets, body: JSON.stringify({ encryptedMessage: b64(ciphertext), ephemeralPublicKey: b64(point), tag: hmac(derived.subarray(32), ciphertext, 'base64') }) }, { secrets, body: plaintext });
+}
+{
+  const { spki, shared } = agree(), merchant_id = 'merchant.com.example';
+  const info = join(Buffer.from('\x0did-aes256-GCMApple'), crypto.createHash('sha256').update(merchant_id).digest());
+  const key = crypto.createHash('sha256').update(join(Buffer.from([0, 0, 0, 1]), shared, info)).digest();
+  const { ciphertext, tag } = gcm(key, plaintext, Buffer.alloc(16));
+  const header = { ephemeralPublicKey: b64(spki), publicKeyHash: digest('sha256', spki, 'base64'), transactionId: '31323334353637' };
+  const secrets = { private_key: ec }, settings = { merchant_id };
+  both('apple_pay_ec_v1', node,
+    { secrets, settings, body: JSON.stringify({ version: 'EC_v1', data: b64(join(ciphertext, tag)), signature: b64(Buffer.from('a signature by Apple')), header }) }, { secrets, settings, body: plaintext });
+}
+
 // --- Alipay: requests as its SDK sends them.
 {
   let sent;

@@ -210,6 +210,8 @@ func derivationName(pb *allowlistv1.Derivation) string {
 		return fmt.Sprintf("PBKDF2 %s, %d", hashName(d.Hash), d.Iterations)
 	case keys.Scrypt:
 		return fmt.Sprintf("SCRYPT %d, %d, %d", d.N, d.R, d.P)
+	case keys.Counter:
+		return "COUNTER " + hashName(d.Hash)
 	case keys.HKDF:
 		return strings.TrimSpace("HKDF " + hashName(d.Hash) + " " + d.Info)
 	default:

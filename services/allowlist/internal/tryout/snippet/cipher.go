@@ -113,6 +113,9 @@ func (p *program) suffix(name, path string, n int) (string, error) {
 
 // checkMAC writes the check of a MAC over blobs.
 func (p *program) checkMAC(m *describe.MAC, key string) error {
+	if p.macKey != "" {
+		key = p.macKey
+	}
 	if m.OwnKey {
 		var err error
 		if key, err = p.sharedKey(p.at("cipher.mac.key"), "macKey"); err != nil {

@@ -2,6 +2,7 @@ package snippet
 
 import (
 	"crypto"
+	"encoding/hex"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
@@ -22,7 +23,7 @@ func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 	case describe.KeySession:
 		secret, err = p.sessionKey(c.Session)
 	case describe.KeyAgreed:
-		secret, err = p.agreedKey(c.Curve)
+		secret, err = p.agreedKey(c)
 	default:
 		secret, err = p.sharedKey(p.at("cipher.exchange_key"), "exchangeKey")
 	}
@@ -36,6 +37,11 @@ func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 	}
 	if d.Bytes == d.KeyBytes {
 		return p.let("key", derived), "", nil
+	}
+	if c.MAC != nil && c.MAC.DerivedBytes > 0 {
+		both := p.let("keys", derived)
+		p.macKey = p.let("macKey", p.slice(both, d.KeyBytes, 0))
+		return p.let("key", p.slice(both, 0, d.KeyBytes)), "", nil
 	}
 	both := p.let("keyAndIv", derived)
 	key = p.let("key", p.slice(both, 0, d.KeyBytes))
@@ -72,17 +78,24 @@ func (p *program) sessionKey(s *describe.Session) (string, error) {
 	return p.let("sessionKey", unwrapped), nil
 }
 
-func (p *program) agreedKey(curve keys.Curve) (string, error) {
+func (p *program) agreedKey(c *describe.Cipher) (string, error) {
 	key, err := p.privateKey(p.at("cipher.ecdh.keys[0]"))
 	if err != nil {
 		return "", err
 	}
 	prefix := spkiX25519
-	if curve == keys.P256 {
+	if c.Curve == keys.P256 {
 		prefix = spkiP256
 	}
+	if c.EphemeralSPKI {
+		prefix = ""
+	}
 	p.say("The agreed secret, and the key that is derived from it.")
-	return p.let("agreed", p.call("agree", p.quote(prefix), key, p.parts[describe.SlotEphemeral])), nil
+	agreed := p.let("agreed", p.call("agree", p.quote(prefix), key, p.parts[describe.SlotEphemeral]))
+	if c.EphemeralFirst {
+		agreed = p.let("input", p.concat([]string{p.parts[describe.SlotEphemeral], agreed}))
+	}
+	return agreed, nil
 }
 
 // decryptRSA writes RSA decryption with OAEP, or with PKCS #1 v1.5 if oaep is nil.
@@ -119,6 +132,9 @@ func (p *program) derive(d *describe.Derivation, secret string) (string, error) 
 		return p.call("pbkdf2", p.hash(d.Hash), secret, salt, number(d.Iterations), size), nil
 	case keys.HKDF:
 		return p.call("hkdf", p.hash(d.Hash), secret, salt, p.utf8(p.quote(d.Info)), size), nil
+	case keys.Counter:
+		name := map[bool]string{false: "oneStepKdf", true: "x963Kdf"}[d.CounterAfter]
+		return p.call(name, p.hash(d.Hash), secret, p.decode(inHex, p.quote(hex.EncodeToString([]byte(d.Info)))), size), nil
 	case keys.Scrypt:
 		return p.call("scrypt", secret, salt, number(d.N), number(d.R), number(d.P), size), nil
 	default:

@@ -141,6 +141,12 @@ export const shape: Shape = {
           "json": "outerJws",
           "message": "keyward.allowlist.v1.NestedJws",
           "words": "Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`."
+        },
+        {
+          "name": "plaintext_encoding",
+          "json": "plaintextEncoding",
+          "enum": "keyward.allowlist.v1.Encoding",
+          "words": "Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding. BASE64_MIME is refused. Only with a kind other than `plain`."
         }
       ]
     },
@@ -325,7 +331,7 @@ export const shape: Shape = {
           "name": "salt",
           "json": "salt",
           "message": "keyward.allowlist.v1.Salt",
-          "words": "The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional."
+          "words": "The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise optional."
         }
       ]
     },
@@ -628,6 +634,12 @@ export const shape: Shape = {
           "json": "deriveFromEphemeralKey",
           "scalar": "bool",
           "words": "Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in Tink and Google Pay does. Requires HKDF."
+        },
+        {
+          "name": "ephemeral_key_as_spki",
+          "json": "ephemeralKeyAsSpki",
+          "scalar": "bool",
+          "words": "Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for P-256."
         }
       ]
     },

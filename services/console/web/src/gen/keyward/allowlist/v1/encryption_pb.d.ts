@@ -475,6 +475,15 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
    * @generated from field: keyward.allowlist.v1.NestedJws outer_jws = 172;
    */
   outerJws?: NestedJws | undefined;
+
+  /**
+   * Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as
+   * BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding.
+   * BASE64_MIME is refused. Only with a kind other than `plain`.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding plaintext_encoding = 180;
+   */
+  plaintextEncoding: Encoding;
 };
 
 /**
@@ -591,6 +600,15 @@ export declare type ProfileJson = {
    * @generated from field: keyward.allowlist.v1.NestedJws outer_jws = 172;
    */
   outerJws?: NestedJwsJson;
+
+  /**
+   * Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as
+   * BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding.
+   * BASE64_MIME is refused. Only with a kind other than `plain`.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding plaintext_encoding = 180;
+   */
+  plaintextEncoding?: EncodingJson;
 };
 
 /**
@@ -1571,7 +1589,8 @@ export declare type Derivation = Message<"keyward.allowlist.v1.Derivation"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
+   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise
+   * optional.
    *
    * @generated from field: keyward.allowlist.v1.Salt salt = 6;
    */
@@ -1629,7 +1648,8 @@ export declare type DerivationJson = {
   counterKdf?: CounterKdfJson;
 
   /**
-   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
+   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise
+   * optional.
    *
    * @generated from field: keyward.allowlist.v1.Salt salt = 6;
    */
@@ -2449,6 +2469,15 @@ export declare type Ecdh = Message<"keyward.allowlist.v1.Ecdh"> & {
    * @generated from field: bool derive_from_ephemeral_key = 170;
    */
   deriveFromEphemeralKey: boolean;
+
+  /**
+   * Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay
+   * does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for
+   * P-256.
+   *
+   * @generated from field: bool ephemeral_key_as_spki = 180;
+   */
+  ephemeralKeyAsSpki: boolean;
 };
 
 /**
@@ -2488,6 +2517,15 @@ export declare type EcdhJson = {
    * @generated from field: bool derive_from_ephemeral_key = 170;
    */
   deriveFromEphemeralKey?: boolean;
+
+  /**
+   * Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay
+   * does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for
+   * P-256.
+   *
+   * @generated from field: bool ephemeral_key_as_spki = 180;
+   */
+  ephemeralKeyAsSpki?: boolean;
 };
 
 /**
