@@ -75,7 +75,6 @@ func TestStoringAValueReturnsItsFacts(t *testing.T) {
 		}},
 		{"curve", 0, vaulttest.Text(string(file(t, "p521.pem"))), &vaultv1.ValueFacts{
 			Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, Algorithm: "EC-P521", Format: "PKCS #8 in PEM", Bytes: uint32(len(file(t, "p521.pem"))),
-			Notes: []string{"EC-P521 keys are not supported."},
 		}},
 		{"credential", credential, vaulttest.Text(string(file(t, "rsa-encrypted.pem"))), &vaultv1.ValueFacts{
 			Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, Format: "encrypted PKCS #8 in PEM", Bytes: uint32(len(file(t, "rsa-encrypted.pem"))),

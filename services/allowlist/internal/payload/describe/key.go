@@ -177,6 +177,8 @@ func ofAlgorithm(alg string, shared int) keyfit.Requirement {
 		return keyfit.Requirement{Pairs: []string{"EC-P256"}}
 	case alg == "ES384":
 		return keyfit.Requirement{Pairs: []string{"EC-P384"}}
+	case alg == "ES512":
+		return keyfit.Requirement{Pairs: []string{"EC-P521"}}
 	case alg == "EdDSA":
 		return keyfit.Requirement{Pairs: []string{"Ed25519"}}
 	default:
