@@ -13,6 +13,7 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	inText := `envelope { ` + blobOf("k", "BASE64", "WRAPPED_KEY") + blobOf("d", "BASE64", "IV", "CIPHERTEXT", "TAG") + ` text: "${k}.${d}" } `
+	jwe := `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`
 	tests := []struct {
 		name, profile string
 		most          int
@@ -20,7 +21,8 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 		{"a nested signature", gcm + ` nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 20},
 		{"OpenPGP", `pgp { ` + named("pgp-pub", "RAW") + ` }`, 2},
 		{"a wrapped key", sessionKey("AES_128_GCM", oaep, named("rsa-pub", "PEM")) + inText, 200},
-		{"a JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`, 200},
+		{"a JWE", jwe, 200},
+		{"a signature around a JWE", jwe + `outer_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 18},
 	}
 	for _, tt := range tests {
 		p := legacyPipeline(t, tt.profile+` selection { fields { paths: "$.a[*]" } } `)

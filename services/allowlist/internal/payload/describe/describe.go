@@ -52,8 +52,9 @@ type Profile struct {
 	RSA    *RSA
 	JWE    *JWE
 	PGP    *PGP
-	// Nested is the signature inside the ciphertext, or nil.
-	Nested *jose.JWS
+	// Nested is the signature inside the ciphertext, and Outer is the one around a JWE. Both may be
+	// nil.
+	Nested, Outer *jose.JWS
 	// Signing is the signature of the message, or nil.
 	Signing *Signing
 
@@ -89,7 +90,12 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	}
 	if nested := pb.GetNestedJws(); nested != nil {
 		jws := JWSOf(nested.GetJws())
+		jws.JSON = nested.GetSerialization() == allowlistv1.NestedJws_SERIALIZATION_JSON
 		p.Nested = &jws
+	}
+	if outer := pb.GetOuterJws(); outer != nil {
+		jws := JWSOf(outer.GetJws())
+		p.Outer = &jws
 	}
 	if pb.GetSigning() != nil {
 		p.Signing = signingOf(pb.GetSigning())
@@ -153,6 +159,8 @@ type RSA struct {
 // A JWE is a JSON Web Encryption.
 type JWE struct {
 	jose.JWE
+	// General says that the general JSON serialization is decrypted, too.
+	General bool
 	// Derivation is the derivation of a shared key. It is nil if the secret is the key.
 	Derivation *Derivation
 }

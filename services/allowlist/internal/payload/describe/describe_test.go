@@ -38,6 +38,8 @@ func profiles() map[string]string {
 		"JOSE": `jose { keys { name: "a" } derivation { hkdf {} salt { secret { name: "b" } } } }`,
 		"OpenPGP": `pgp { keys { name: "a" } passphrase { name: "b" } signing_keys { name: "c" } }
 			signing { mac { algorithm: ALGORITHM_HMAC_SHA1 } keys { name: "d" } }`,
+		"JWS around a JWE": `jose { keys { name: "a" } } nested_jws { jws { algorithm: ALGORITHM_ES256 } keys { name: "b" } }
+			outer_jws { jws { algorithm: ALGORITHM_ES512 } keys { name: "c" } keys { name: "d" } }`,
 		"JWS": `nested_jws { jws { algorithm: ALGORITHM_ES256 } keys { name: "a" } } signing { keys { name: "b" } }`,
 	}
 }

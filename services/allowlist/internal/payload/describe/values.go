@@ -194,7 +194,8 @@ func jweOf(path string, pb *allowlistv1.Jose) *JWE {
 		Alg: joseName(pb.GetKeyManagement().String(), "KEY_MANAGEMENT_"), Enc: joseName(pb.GetContentEncryption().String(), "CONTENT_ENCRYPTION_"),
 		Header: pb.GetHeader(), IssuedAt: issuedAt(pb.GetIssuedAt()),
 		GCMIVBytes: int(pb.GetCompatibility().GetGcmIvBytes()), Lenient: pb.GetCompatibility().GetLenientBase64(),
-	}, Derivation: derivationOf(path+".derivation", pb.GetDerivation())}
+		Compress: pb.GetCompress(),
+	}, General: pb.GetCompatibility().GetSeveralRecipients(), Derivation: derivationOf(path+".derivation", pb.GetDerivation())}
 	if j.Derivation != nil {
 		j.Derivation.KeyBytes = max(1, j.KeyBytes())
 		j.Derivation.Bytes = j.Derivation.KeyBytes

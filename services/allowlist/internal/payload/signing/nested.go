@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// Nested is a JSON Web Signature inside the ciphertext.
+// Nested is a JSON Web Signature that holds its payload: inside the ciphertext, or around a JWE.
 type Nested struct {
 	Jws  jose.JWS
 	Keys []*message.Source
