@@ -942,19 +942,24 @@ const (
 	// `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is
 	// ignored, and no other members.
 	NestedJws_SERIALIZATION_JSON NestedJws_Serialization = 2
+	// As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected
+	// header.
+	NestedJws_SERIALIZATION_JSON_HEADER NestedJws_Serialization = 180
 )
 
 // Enum value maps for NestedJws_Serialization.
 var (
 	NestedJws_Serialization_name = map[int32]string{
-		0: "SERIALIZATION_UNSPECIFIED",
-		1: "SERIALIZATION_COMPACT",
-		2: "SERIALIZATION_JSON",
+		0:   "SERIALIZATION_UNSPECIFIED",
+		1:   "SERIALIZATION_COMPACT",
+		2:   "SERIALIZATION_JSON",
+		180: "SERIALIZATION_JSON_HEADER",
 	}
 	NestedJws_Serialization_value = map[string]int32{
 		"SERIALIZATION_UNSPECIFIED": 0,
 		"SERIALIZATION_COMPACT":     1,
 		"SERIALIZATION_JSON":        2,
+		"SERIALIZATION_JSON_HEADER": 180,
 	}
 )
 
@@ -6288,16 +6293,17 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\fgcm_iv_bytes\x18\x01 \x01(\rB\v\xbaH\b*\x060\x000\f0\x10R\n" +
 	"gcmIvBytes\x12%\n" +
 	"\x0elenient_base64\x18\x02 \x01(\bR\rlenientBase64\x12.\n" +
-	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xc4\x02\n" +
+	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xe5\x02\n" +
 	"\tNestedJws\x123\n" +
 	"\x03jws\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.JwsB\x06\xbaH\x03\xc8\x01\x01R\x03jws\x12?\n" +
 	"\x04keys\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12^\n" +
-	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"a\n" +
+	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"\x81\x01\n" +
 	"\rSerialization\x12\x1d\n" +
 	"\x19SERIALIZATION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERIALIZATION_COMPACT\x10\x01\x12\x16\n" +
-	"\x12SERIALIZATION_JSON\x10\x02\"\xbf\x05\n" +
+	"\x12SERIALIZATION_JSON\x10\x02\x12\x1e\n" +
+	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xbf\x05\n" +
 	"\x03Jws\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +

@@ -2368,6 +2368,10 @@ export const shape: Shape = {
         {
           "name": "SERIALIZATION_JSON",
           "words": "The flattened JSON serialization (RFC 7515 section 7.2.2), with the members `payload`, `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is ignored, and no other members."
+        },
+        {
+          "name": "SERIALIZATION_JSON_HEADER",
+          "words": "As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected header."
         }
       ]
     }

@@ -3514,6 +3514,14 @@ export enum NestedJws_Serialization {
    * @generated from enum value: SERIALIZATION_JSON = 2;
    */
   JSON = 2,
+
+  /**
+   * As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected
+   * header.
+   *
+   * @generated from enum value: SERIALIZATION_JSON_HEADER = 180;
+   */
+  JSON_HEADER = 180,
 }
 
 /**
@@ -3521,7 +3529,7 @@ export enum NestedJws_Serialization {
  *
  * @generated from enum keyward.allowlist.v1.NestedJws.Serialization
  */
-export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON";
+export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON" | "SERIALIZATION_JSON_HEADER";
 
 /**
  * Describes the enum keyward.allowlist.v1.NestedJws.Serialization.
