@@ -45,7 +45,11 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 		}
 	}
 	for name, sample := range awkward(t) {
-		for _, p := range throwaway(t, sample).Programs {
+		result := throwaway(t, sample)
+		if len(result.Programs) != 3 {
+			t.Errorf("%s has %d programs", name, len(result.Programs))
+		}
+		for _, p := range result.Programs {
 			programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})
 		}
 	}

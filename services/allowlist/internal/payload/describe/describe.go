@@ -90,7 +90,7 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	}
 	if nested := pb.GetNestedJws(); nested != nil {
 		jws := JWSOf(nested.GetJws())
-		jws.JSON = nested.GetSerialization() == allowlistv1.NestedJws_SERIALIZATION_JSON
+		jws.Serialization = serializationOf(nested.GetSerialization())
 		p.Nested = &jws
 	}
 	if outer := pb.GetOuterJws(); outer != nil {

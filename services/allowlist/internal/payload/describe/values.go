@@ -188,6 +188,18 @@ func JWSOf(pb *allowlistv1.Jws) jose.JWS {
 	}
 }
 
+// serializationOf returns the form of a nested JSON Web Signature.
+func serializationOf(pb allowlistv1.NestedJws_Serialization) jose.Serialization {
+	switch pb {
+	case allowlistv1.NestedJws_SERIALIZATION_JSON:
+		return jose.Flattened
+	case allowlistv1.NestedJws_SERIALIZATION_JSON_HEADER:
+		return jose.FlattenedHeader
+	default:
+		return jose.Compact
+	}
+}
+
 // jweOf describes a JSON Web Encryption.
 func jweOf(path string, pb *allowlistv1.Jose) *JWE {
 	j := &JWE{JWE: jose.JWE{

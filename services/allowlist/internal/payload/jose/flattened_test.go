@@ -14,7 +14,7 @@ import (
 func TestGoJoseAndTheEngineVerifyEachOthersFlattenedSignatures(t *testing.T) {
 	t.Parallel()
 	for alg, p := range signings() {
-		j := jose.JWS{Alg: alg, Header: map[string]string{"kid": "k-1"}, JSON: true}
+		j := jose.JWS{Alg: alg, Header: map[string]string{"kid": "k-1"}, Serialization: jose.Flattened}
 		for _, payload := range []string{"", "x", sample} {
 			signed, err := j.Sign(now, rand.Reader, p.write, []byte(payload))
 			if err != nil {
@@ -84,11 +84,37 @@ func TestFlattenedSignaturesHaveOneMeaning(t *testing.T) {
 		{"another payload", strings.Replace(flattened(good, ""), pieces[1], b64("other"), 1), jose.ErrSignature},
 		{"a payload that moved", strings.Replace(flattened(good, ""), pieces[0], pieces[0]+"."+pieces[1], 1), jose.ErrMessage},
 	}
-	j := jose.JWS{Alg: "HS256", JSON: true}
+	j := jose.JWS{Alg: "HS256", Serialization: jose.Flattened}
 	for _, tt := range tests {
 		payload, _, err := j.Verify([]any{secret[:32]}, []byte(tt.text))
 		if !errors.Is(err, tt.want) || (err == nil) != (string(payload) == sample) {
 			t.Errorf("%s: Verify of %s = %q, %v, want %v", tt.name, tt.text, payload, err, tt.want)
+		}
+	}
+}
+
+func TestTheProtectedHeaderMayBeTheHeader(t *testing.T) {
+	t.Parallel()
+	good := hs256(`{"alg":"HS256"}`, b64(sample))
+	pieces := strings.Split(good, ".")
+	text := `{"header":"` + pieces[0] + `","payload":"` + pieces[1] + `","signature":"` + pieces[2] + `"}`
+	j := jose.JWS{Alg: "HS256", Serialization: jose.FlattenedHeader}
+	if got, err := j.Sign(now, rand.Reader, secret[:32], []byte(sample)); err != nil || string(got) != text {
+		t.Errorf("Sign = %s, %v, want %s", got, err, text)
+	}
+	for name, tt := range map[string]struct {
+		text string
+		want error
+	}{
+		"as written":            {text, nil},
+		"of RFC 7515":           {flattened(good, ""), jose.ErrMessage},
+		"both headers":          {strings.Replace(text, "{", `{"protected":"`+pieces[0]+`",`, 1), jose.ErrMessage},
+		"an unprotected header": {strings.Replace(text, `"`+pieces[0]+`"`, `{"alg":"HS256"}`, 1), jose.ErrMessage},
+		"two headers":           {strings.Replace(text, "{", `{"header":"`+pieces[0]+`",`, 1), jose.ErrMessage},
+		"another header":        {strings.Replace(text, pieces[0], b64(`{"alg":"HS256" }`), 1), jose.ErrSignature},
+	} {
+		if got, _, err := j.Verify([]any{secret[:32]}, []byte(tt.text)); !errors.Is(err, tt.want) || (err == nil) != (string(got) == sample) {
+			t.Errorf("%s: Verify = %q, %v, want %v", name, got, err, tt.want)
 		}
 	}
 }

@@ -20,9 +20,31 @@ type JWS struct {
 	// Unencoded signs the payload without encoding it (RFC 7797). It is allowed for detached
 	// signatures only.
 	Unencoded bool
-	// JSON writes and reads the flattened JSON serialization (RFC 7515 section 7.2.2) instead of the
-	// compact one. It has no effect on detached signatures.
-	JSON bool
+	// Serialization is the form of a JWS with its payload. It has no effect on detached signatures.
+	Serialization Serialization
+}
+
+// A Serialization is the form of a JWS.
+type Serialization int
+
+// The forms of a JWS.
+const (
+	// Compact is the compact serialization (RFC 7515 section 7.1).
+	Compact Serialization = iota
+	// Flattened is the flattened JSON serialization (RFC 7515 section 7.2.2).
+	Flattened
+	// FlattenedHeader is Flattened with the protected header as the member `header`, which has an
+	// unprotected header in RFC 7515.
+	FlattenedHeader
+)
+
+// Members returns the names of the members that hold the protected header, the payload, and the
+// signature.
+func (s Serialization) Members() [3]string {
+	if s == FlattenedHeader {
+		return [3]string{"header", "payload", "signature"}
+	}
+	return [3]string{"protected", "payload", "signature"}
 }
 
 // Check returns what is wrong with the options, or "". A JWS that fails Check returns
@@ -51,8 +73,8 @@ func (j JWS) Sign(now time.Time, random io.Reader, key any, payload []byte) ([]b
 		return nil, ErrOptions
 	}
 	header := j.protected(now)
-	if j.JSON {
-		return s.signJSON(random, key, header, payload)
+	if j.Serialization != Compact {
+		return s.signJSON(j.Serialization.Members(), random, key, header, payload)
 	}
 	out := make([]byte, 0, encodedLen(len(header))+encodedLen(len(payload))+maxSignature)
 	out = encoding.AppendEncode(out, header)
@@ -97,11 +119,7 @@ func (j JWS) Verify(keys []any, text []byte) (payload []byte, which int, err err
 	if j.Unencoded {
 		return nil, 0, ErrOptions
 	}
-	split := cut
-	if j.JSON {
-		split = cutJSON
-	}
-	head, encoded, signature, err := split(text)
+	head, encoded, signature, err := j.Serialization.cut(text)
 	if err != nil {
 		return nil, 0, err
 	}

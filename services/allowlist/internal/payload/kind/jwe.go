@@ -121,7 +121,7 @@ func (s *joseSealing) Seal(value []byte) error {
 		if compact, err = s.outer.Sign(s.m, compact); err != nil {
 			return err
 		}
-		s.m.Traced("sign outside", "JSON Web Signature around the JWE", compact)
+		s.m.Traced("sign inside", "JSON Web Signature around the JWE", compact)
 	}
 	s.text = compact
 	if !s.Compact {

@@ -173,9 +173,9 @@ func outerNames() aroundNames {
 // payload.
 func (p *program) verifyAround(n aroundNames, j jose.JWS, text string) (string, error) {
 	names := n.parts
-	if j.JSON {
+	if j.Serialization != jose.Compact {
 		document := p.letText(n.text, text)
-		for i, member := range []string{"protected", "payload", "signature"} {
+		for i, member := range j.Serialization.Members() {
 			names[i] = p.letText(names[i], p.inDocument("pick", document, []string{member}))
 		}
 	} else {
