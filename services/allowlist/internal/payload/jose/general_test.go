@@ -152,7 +152,7 @@ func TestAContentKeyThatIsSharedHasOneRecipient(t *testing.T) {
 	}
 }
 
-// FuzzGeneral checks that any text is decrypted or refused.
+// FuzzGeneral checks that any string is decrypted or refused.
 func FuzzGeneral(f *testing.F) {
 	recipient := library.Recipient{Algorithm: library.A256KW, Key: secret[:32]}
 	f.Add(forSeveral(f, recipient, recipient))
