@@ -1022,8 +1022,6 @@ const (
 	Jws_ALGORITHM_HS384 Jws_Algorithm = 12
 	// `ES512`: ECDSA with P-521.
 	Jws_ALGORITHM_ES512 Jws_Algorithm = 13
-	// `ES256K`: ECDSA with secp256k1 (RFC 8812).
-	Jws_ALGORITHM_ES256K Jws_Algorithm = 14
 )
 
 // Enum value maps for Jws_Algorithm.
@@ -1043,7 +1041,6 @@ var (
 		11: "ALGORITHM_PS384",
 		12: "ALGORITHM_HS384",
 		13: "ALGORITHM_ES512",
-		14: "ALGORITHM_ES256K",
 	}
 	Jws_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED": 0,
@@ -1060,7 +1057,6 @@ var (
 		"ALGORITHM_PS384":       11,
 		"ALGORITHM_HS384":       12,
 		"ALGORITHM_ES512":       13,
-		"ALGORITHM_ES256K":      14,
 	}
 )
 
@@ -6303,7 +6299,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x19SERIALIZATION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERIALIZATION_COMPACT\x10\x01\x12\x16\n" +
 	"\x12SERIALIZATION_JSON\x10\x02\x12\x1e\n" +
-	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xbf\x05\n" +
+	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xa9\x05\n" +
 	"\x03Jws\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +
@@ -6312,7 +6308,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x11unencoded_payload\x18\x04 \x01(\bR\x10unencodedPayload\x1a9\n" +
 	"\vHeaderEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x02\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fALGORITHM_RS256\x10\x01\x12\x13\n" +
@@ -6328,8 +6324,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fALGORITHM_PS384\x10\v\x12\x13\n" +
 	"\x0fALGORITHM_HS384\x10\f\x12\x13\n" +
-	"\x0fALGORITHM_ES512\x10\r\x12\x14\n" +
-	"\x10ALGORITHM_ES256K\x10\x0e\"\xed\x01\n" +
+	"\x0fALGORITHM_ES512\x10\r\"\xed\x01\n" +
 	"\x03Pgp\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12?\n" +

@@ -2347,10 +2347,6 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_ES512",
           "words": "`ES512`: ECDSA with P-521."
-        },
-        {
-          "name": "ALGORITHM_ES256K",
-          "words": "`ES256K`: ECDSA with secp256k1 (RFC 8812)."
         }
       ]
     },

@@ -3717,13 +3717,6 @@ export enum Jws_Algorithm {
    * @generated from enum value: ALGORITHM_ES512 = 13;
    */
   ES512 = 13,
-
-  /**
-   * `ES256K`: ECDSA with secp256k1 (RFC 8812).
-   *
-   * @generated from enum value: ALGORITHM_ES256K = 14;
-   */
-  ES256K = 14,
 }
 
 /**
@@ -3731,7 +3724,7 @@ export enum Jws_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Jws.Algorithm
  */
-export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512" | "ALGORITHM_ES256K";
+export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512";
 
 /**
  * Describes the enum keyward.allowlist.v1.Jws.Algorithm.
