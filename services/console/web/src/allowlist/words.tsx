@@ -69,7 +69,7 @@ export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
 
 /** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
-  const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
+  const { cipher, rsaDirect, jose, pgp, signing, nestedJws, outerJws } = profile;
   const name = (value: unknown) =>
     String(value ?? "")
       .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
@@ -81,10 +81,10 @@ function protectionsOf(profile: ProfileJson): string[] {
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
-  const algorithms = collect([signing, nestedJws], "algorithm")
+  const algorithms = collect([signing, nestedJws, outerJws], "algorithm")
     .map(name)
     .filter((a) => a !== "UNSPECIFIED");
-  const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
+  const signed = !signing && !nestedJws && !outerJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
   return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : signedWords(a)))];
 }
 
