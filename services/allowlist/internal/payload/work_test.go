@@ -37,6 +37,26 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 	}
 }
 
+// Verifying a signature on P-521 takes much longer than on other curves.
+func TestSignaturesOnP521CountAsMuchWork(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	p := pipeline(t, gcm+` nested_jws { jws { algorithm: ALGORITHM_ES512 } `+named("p521", "PEM")+` } selection { fields { paths: "$.a[*]" } } `)
+	for values, refused := range map[int]bool{10: false, 11: true} {
+		p.LimitWork(0)
+		sent := s.encrypt(t, p, `{"a":[`+strings.Repeat("0,", values-1)+`0]}`)
+		p.LimitWork(150_000)
+		if _, err := s.decrypt(t, p, sent); fault.Is(err, payload.DecryptionFailed) != refused || !refused && err != nil {
+			t.Errorf("Decrypt of %d values: %v, want it refused: %v", values, err, refused)
+		}
+	}
+	detached := pipeline(t, strings.Replace(trueLayer, "KEY", "p521", 1))
+	detached.LimitWork(10_000)
+	if _, err := detached.Verify(payload.Input{Now: now, Keys: s.keys(t, detached.VerifyReferences())}); !fault.Is(err, payload.SignatureInvalid) {
+		t.Errorf("Verify with little work: %v, want SIGNATURE_INVALID", err)
+	}
+}
+
 // If the signature covers the plaintext, the caller gets the same error whether or not the message
 // decrypts.
 func TestWhetherAMessageOpensDoesNotShowBeforeItsSignature(t *testing.T) {

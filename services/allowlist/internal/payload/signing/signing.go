@@ -159,6 +159,24 @@ func (s *Signer) refused(err error) error {
 	return err
 }
 
+// spend records the work of verifying the signatures of a message with a number of keys, if it is
+// considerable: on P-521, whose signatures take milliseconds.
+func (s *Signer) spend(m *message.Message, keys int) error {
+	jws, ok := s.Config.Scheme.(signature.JWS)
+	if !ok || jws.Alg != "ES512" {
+		return nil
+	}
+	work := message.P521Work * keys
+	if s.List {
+		work *= signature.MaxSignatures
+	}
+	err := m.Spend(work)
+	if errors.Is(err, message.ErrTooMuchWork) {
+		return message.BadSignature("The signature takes too much work in addition to that of the decryption.")
+	}
+	return err
+}
+
 // Verify checks the signature of a received message, whose plaintext is given if known.
 func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *message.Output) error {
 	all, of, err := message.Usable(m, s.Keys, func(v message.Candidate) (any, error) {
@@ -166,6 +184,9 @@ func (s *Signer) Verify(m *message.Message, plaintext []byte, known bool, out *m
 		return key, err
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.spend(m, len(all)); err != nil {
 		return err
 	}
 	verified, err := s.Compiled.Verify(all, s.message(m, m.Body, plaintext, known), func(name string) (string, bool) {
