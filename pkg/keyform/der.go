@@ -238,8 +238,7 @@ func encrypted(command string) *Problem {
 func unsupported(algorithm string) *Problem {
 	return &Problem{
 		Form: FormKind, Algorithm: algorithm, Cause: algorithm + " keys are not supported.",
-		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256 or P-384, an Ed25519 or an X25519 key.",
-		Sound:  algorithm == "EC-P521",
+		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256, P-384, or P-521, an Ed25519 or an X25519 key.",
 	}
 }
 
@@ -421,7 +420,8 @@ func usable(public any) publicKey {
 			return key
 		}
 	case *ecdsa.PublicKey:
-		if key.Curve == elliptic.P256() || key.Curve == elliptic.P384() {
+		switch key.Curve {
+		case elliptic.P256(), elliptic.P384(), elliptic.P521():
 			return key
 		}
 	case ed25519.PublicKey:

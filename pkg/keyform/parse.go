@@ -24,8 +24,8 @@ type Info struct {
 // ParsePublic returns the public key in a stored secret: that of a public key, a certificate, or a
 // private key, in any supported form. The validity period of a certificate is not checked.
 //
-// The result is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] on P-256 or
-// P-384, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. Everything else, including
+// The result is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] on P-256,
+// P-384, or P-521, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. Everything else, including
 // encrypted keys, is a [*Problem], which wraps [ErrKey].
 //
 // If there are several blocks, the first one with a key counts, even if that key is not usable: a
@@ -99,7 +99,7 @@ func (f file) noKey() *Problem {
 	case f.pgp != KindUnknown:
 		return &Problem{
 			Form: FormPGP, Cause: "The value is an OpenPGP key.",
-			Remedy: "Use it where an OpenPGP key is needed, or store a key in PEM.", Sound: true,
+			Remedy: "Use it where an OpenPGP key is needed, or store a key in PEM.",
 		}
 	case len(f.materials) > 0:
 		return f.materials[0].problem

@@ -53,6 +53,8 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a final line end", raw, payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, shared},
 		{"a string for an HMAC", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 }`), payload.Facts{Kind: keyform.KindText}, ""},
 		{"P-521 for ES256", signed(`jws { algorithm: ALGORITHM_ES256 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, signing},
+		{"P-521 for ES512", signed(`jws { algorithm: ALGORITHM_ES512 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, ""},
+		{"P-256 for ES512", signed(`jws { algorithm: ALGORITHM_ES512 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P256"}, signing},
 		{"an encrypted key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText, Problem: "The private key is encrypted."}, signing},
 		{"no key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText}, signing},
 		{"a key once decoded", strings.Replace(signed(`jws { algorithm: ALGORITHM_RS256 }`), "_RAW", "_HEX", 1), payload.Facts{Kind: keyform.KindText}, ""},

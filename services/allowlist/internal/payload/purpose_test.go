@@ -72,6 +72,15 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"hex > COUNTER-SHA256(after,bytes=32) > AES-256-GCM(iv=random/12,tag=16)",
 		},
 		{
+			"a JWE with compression", `jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM compress: true ` + named("a", "HEX") + ` }`, "a",
+			"hex > JWE(alg=A256KW,enc=A256GCM,zip=DEF)",
+		},
+		{
+			"a signature around a JWE",
+			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` } outer_jws { jws { algorithm: ALGORITHM_ES512 } ` + named("p521", "PEM") + ` }`,
+			"p521", "pem > JWS-ES512",
+		},
+		{
 			"a MAC with a separate key",
 			under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA512 input: "${data}" `+secretAt("key", "b", "HEX")+` }`) + `envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + blobOf("m", "RAW", "MAC") + ` text: "${data}:${m}" }`,
 			"b", "hex > HMAC-SHA512(of=ciphertext)",

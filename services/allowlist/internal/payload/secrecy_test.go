@@ -50,6 +50,7 @@ func exposures() []string {
 		apple("ec"),
 		`cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("a", "HEX") + ` derivation { counter_kdf { counter_after_secret: true } } } } `,
 		`nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + named("b", "HEX") + ` }`,
+		`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM compress: true ` + named("a", "HEX") + ` } outer_jws { jws { algorithm: ALGORITHM_HS256 } ` + named("b", "HEX") + ` }`,
 		`signing { secret_digest { hash: HASH_SHA512 } ` + named("b", "HEX") + ` input: "${body}${secret}" headers { key: "S" value: "${signature}" } encoding: ENCODING_BASE64 }`,
 		`signing { mac { algorithm: ALGORITHM_HMAC_SHA1 } ` + named("b", "HEX") + ` headers { key: "S" value: "${signature}" } }`,
 		`signing { asymmetric { algorithm: ALGORITHM_RSA_PKCS1V15_SHA1 } ` + named("rsa2", "PEM") + ` headers { key: "S" value: "${signature}" } }`,

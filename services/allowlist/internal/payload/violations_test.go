@@ -122,10 +122,12 @@ func TestParseNamesWhatIsWrongWithOtherKinds(t *testing.T) {
 	jwe := func(rest string) string {
 		return `jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + rest + ` } `
 	}
+	const rs256 = "algorithm: ALGORITHM_RS256 "
+	const several = `compatibility { several_recipients: true }`
+	outer := `outer_jws { jws { ` + rs256 + `} ` + named("rsa2", "PEM") + ` } `
 	nested := func(rest string) string {
 		return `nested_jws { jws { ` + rest + ` } ` + named("rsa", "PEM") + ` }`
 	}
-	rs256 := "algorithm: ALGORITHM_RS256 "
 	refused(t, []mistake{
 		{name: "a JWE without an algorithm", profile: `jose { content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + ` }`, fields: []string{"jose"}},
 		{name: "a JWE without keys", profile: `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM }`, fields: []string{"jose.keys"}},
@@ -144,6 +146,16 @@ func TestParseNamesWhatIsWrongWithOtherKinds(t *testing.T) {
 		{name: "OpenPGP without keys", profile: `pgp {}`, fields: []string{"pgp.keys"}},
 		{name: "OpenPGP with an IV", profile: `pgp { ` + named("pgp", "RAW") + ` } envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "a salt where only bytes are", profile: `envelope { ` + blobOf("data", "HEX", "SALT", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a signature around a cipher", profile: gcm + outer, fields: []string{"outer_jws"}},
+		{name: "a signature around a plain body", profile: "plain {} " + mac + outer, fields: []string{"outer_jws"}},
+		{name: "a signature around the parts of a JWE", profile: jwe("") + outer + `envelope { json: '{"h":"${protected}","k":"${encrypted_key}","iv":"${iv}","c":"${ciphertext}","t":"${tag}"}' }`, fields: []string{"outer_jws"}},
+		{name: "a signature in JSON around a JWE", profile: jwe("") + strings.Replace(outer, "{", "{ serialization: SERIALIZATION_COMPACT ", 1), fields: []string{"outer_jws.serialization"}},
+		{name: "an unencoded signature around a JWE", profile: jwe("") + strings.Replace(outer, rs256, rs256+"unencoded_payload: true ", 1), fields: []string{"outer_jws.jws.unencoded_payload"}},
+		{name: "a signature around a JWE without an algorithm", profile: jwe("") + strings.Replace(outer, rs256, "", 1), fields: []string{"outer_jws.jws"}},
+		{name: "a signature around a JWE without keys", profile: jwe("") + `outer_jws { jws { ` + rs256 + ` } }`, fields: []string{"outer_jws.keys"}},
+		{name: "several recipients of a field", profile: jwe(several) + fields("", "$.a"), fields: []string{"jose.compatibility.several_recipients"}},
+		{name: "several recipients inside a signature", profile: jwe(several) + outer, fields: []string{"jose.compatibility.several_recipients"}},
+		{name: "several recipients in base64", profile: jwe(several) + `envelope { text: "${jwe}" encoding: ENCODING_BASE64 }`, fields: []string{"jose.compatibility.several_recipients"}},
 		{name: "five keys inside", profile: `nested_jws { jws { ` + rs256 + ` } ` + strings.Repeat(named("rsa", "PEM"), 5) + ` }`, fields: []string{"nested_jws.keys"}},
 	})
 }

@@ -85,7 +85,7 @@ func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
 	compared := make(map[string]bool)
 	for _, a := range answers(t) {
 		switch a.Preset + "/" + a.Direction {
-		case "brazil_jws/request", "juspay_fields/request", "mastercard_fle/request", "mastercard_fle_headers/request",
+		case "billdesk/request", "brazil_jws/request", "juspay_fields/request", "juspay_jwt/request", "jws_body/request", "mastercard_fle/request", "mastercard_fle_headers/request",
 			"mastercard_fle_object/request", "mastercard_jwe/request", "uae_pii/request", "visa_acceptance_mle/request",
 			"visa_mle/request", "visa_vts/request":
 		default:
@@ -102,8 +102,8 @@ func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
 			t.Errorf("%s: the identification of the key differs from that of %s (-want +got):\n%s", a.Preset, a.Tool, diff)
 		}
 	}
-	if len(compared) != 10 {
-		t.Errorf("compared %v, want 10 presets", compared)
+	if len(compared) != 13 {
+		t.Errorf("compared %v, want 13 presets", compared)
 	}
 }
 

@@ -53,8 +53,22 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` }`
 	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` }`
 	field := `selection { fields { paths: "$.pan" value_form: VALUE_FORM_%s } }`
+	const dirJWE = `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:hex" decoding: DECODING_HEX } } `
 	return map[string]struct{ ours, theirs, want string }{
 		"nothing is wrong": {gcm, gcm, ""},
+		"a JWE that is compressed": {
+			dirJWE, strings.Replace(dirJWE, "{", "{ compress: true", 1), "request.jose.compress: false -> true",
+		},
+		"PSS around a JWE": {
+			dirJWE + `outer_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" } }`,
+			dirJWE + `outer_jws { jws { algorithm: ALGORITHM_PS256 } keys { name: "secret:rsa" } }`,
+			"request.outer_jws.jws.algorithm: RS256 -> PS256",
+		},
+		"a signature in JSON": {
+			`nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" } }`,
+			`nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" } serialization: SERIALIZATION_JSON_HEADER }`,
+			"request.nested_jws.serialization: COMPACT -> JSON_HEADER",
+		},
 		"MGF1 with SHA-1, as Java has it by default": {
 			hybrid("rsa_oaep { hash: HASH_SHA256 }"), hybrid("rsa_oaep { hash: HASH_SHA256 mgf1_hash: HASH_SHA1 }"),
 			"request.cipher.session_key.rsa_oaep.mgf1_hash: SHA256 -> SHA1",

@@ -46,7 +46,11 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 		}
 	}
 	for name, sample := range awkward(t) {
-		for _, p := range throwaway(t, sample).Programs {
+		result := throwaway(t, sample)
+		if len(result.Programs) != 3 {
+			t.Errorf("%s has %d programs", name, len(result.Programs))
+		}
+		for _, p := range result.Programs {
 			programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})
 		}
 	}
@@ -65,6 +69,10 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
 	base64, raw, lines := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW"), fmt.Sprintf(data, "BASE64_MIME")
 	long := strings.Repeat("0123456789 é\n", 20)
+	jwe := `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "workspaces/acme/secrets/jwe" decoding: DECODING_BASE64 } } `
+	signed := func(place, algorithm string) string {
+		return place + ` { jws { algorithm: ALGORITHM_` + algorithm + ` } keys { name: "workspaces/acme/secrets/` + place + `" } } `
+	}
 	return map[string]tryout.Sample{
 		"a template of quotes":    sampleFor(t, shared+`envelope { `+base64+` text: "'\"\\ /*x*/ // $`+"`"+`\n<${data}>\u00e9" }`, "a text"),
 		"members of quotes":       sampleFor(t, shared+`envelope { `+base64+` json: "{\"a\\\"'\\\\b\":[{\"\\u00e9\":\"<${data}>\"},null,\"${*}\"]}" }`, "a text"),
@@ -82,6 +90,15 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 		"an ephemeral key in front": sampleFor(t, `cipher { algorithm: ALGORITHM_AES_128_GCM ecdh { curve: CURVE_X25519 keys { name: "workspaces/acme/secrets/a" } derivation { hkdf {} } ephemeral_key_as_spki: true derive_from_ephemeral_key: true } }
 			envelope { blobs { key: "data" value { parts { slot: SLOT_EPHEMERAL_KEY } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } }`, "a text"),
 		"a large body": sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
+
+		"a signature around a JWE":      sampleFor(t, jwe+signed("outer_jws", "ES512"), "a text"),
+		"a signature in and around":     sampleFor(t, jwe+signed("outer_jws", "EDDSA")+signed("nested_jws", "ES512"), "a text"),
+		"a shared signature around":     sampleFor(t, jwe+signed("outer_jws", "HS256")+`envelope { json: "{\"request\":\"${jwe}\"}" }`, "a text"),
+		"a signature in JSON":           sampleFor(t, jwe+strings.Replace(signed("nested_jws", "ES512"), "{", "{ serialization: SERIALIZATION_JSON ", 1), "a text"),
+		"a signature as the whole body": sampleFor(t, signed("nested_jws", "ES512"), "a text"),
+		"a signature in JSON as a body": sampleFor(t, strings.Replace(signed("nested_jws", "RS256"), "{", "{ serialization: SERIALIZATION_JSON ", 1), long),
+		"a compressed JWE":              sampleFor(t, strings.Replace(jwe, "jose {", "jose { compress: true", 1), strings.Repeat(long, 100)),
+		"a detached signature of ES512": sampleFor(t, strings.Replace(signed("signing", "ES512"), "} }", `} headers { key: "X-Sig" value: "${signature}" } }`, 1), "a text"),
 	}
 }
 

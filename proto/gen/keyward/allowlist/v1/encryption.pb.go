@@ -942,19 +942,24 @@ const (
 	// `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is
 	// ignored, and no other members.
 	NestedJws_SERIALIZATION_JSON NestedJws_Serialization = 2
+	// As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected
+	// header.
+	NestedJws_SERIALIZATION_JSON_HEADER NestedJws_Serialization = 180
 )
 
 // Enum value maps for NestedJws_Serialization.
 var (
 	NestedJws_Serialization_name = map[int32]string{
-		0: "SERIALIZATION_UNSPECIFIED",
-		1: "SERIALIZATION_COMPACT",
-		2: "SERIALIZATION_JSON",
+		0:   "SERIALIZATION_UNSPECIFIED",
+		1:   "SERIALIZATION_COMPACT",
+		2:   "SERIALIZATION_JSON",
+		180: "SERIALIZATION_JSON_HEADER",
 	}
 	NestedJws_Serialization_value = map[string]int32{
 		"SERIALIZATION_UNSPECIFIED": 0,
 		"SERIALIZATION_COMPACT":     1,
 		"SERIALIZATION_JSON":        2,
+		"SERIALIZATION_JSON_HEADER": 180,
 	}
 )
 
@@ -1017,8 +1022,6 @@ const (
 	Jws_ALGORITHM_HS384 Jws_Algorithm = 12
 	// `ES512`: ECDSA with P-521.
 	Jws_ALGORITHM_ES512 Jws_Algorithm = 13
-	// `ES256K`: ECDSA with secp256k1 (RFC 8812).
-	Jws_ALGORITHM_ES256K Jws_Algorithm = 14
 )
 
 // Enum value maps for Jws_Algorithm.
@@ -1038,7 +1041,6 @@ var (
 		11: "ALGORITHM_PS384",
 		12: "ALGORITHM_HS384",
 		13: "ALGORITHM_ES512",
-		14: "ALGORITHM_ES256K",
 	}
 	Jws_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED": 0,
@@ -1055,7 +1057,6 @@ var (
 		"ALGORITHM_PS384":       11,
 		"ALGORITHM_HS384":       12,
 		"ALGORITHM_ES512":       13,
-		"ALGORITHM_ES256K":      14,
 	}
 )
 
@@ -2263,7 +2264,7 @@ type Cipher struct {
 	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
 	// A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
 	Mac *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
-	// What surrounds the selected bytes inside the ciphertext. Default: nothing.
+	// The frame around the selected bytes inside the ciphertext. Default: none.
 	Framing       *Framing `protobuf:"bytes,170,opt,name=framing,proto3" json:"framing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5340,8 +5341,8 @@ func (*Part_Literal) isPart_Piece() {}
 //
 // # Expressions
 //
-// What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
-// for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+// Expressions are for the conventions that templates cannot describe: `input_expression` in place of
+// `input`, and `values` for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
 // library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
 // MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
 // the configuration is saved. There is no comparison, condition, or loop.
@@ -5382,7 +5383,7 @@ func (*Part_Literal) isPart_Piece() {}
 //	keys(map), values(map)   in the order of the names
 //	get(map, 'name')         the value of a name
 //	select(map, names), omit(map, names), without_empty(map)
-//	first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+//	first(a, b)              the first that exists, such as `first(json(body, '$.a'), '')`
 //	header('name')           a header of the received message, or of `context.headers`; the values of
 //	                         a repeated header are joined
 //	context('name')          a string of the call: `context.values`
@@ -5790,7 +5791,7 @@ func (x *Mac) GetAlgorithm() Mac_Algorithm {
 // digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
 // unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
 // not send what it also derives under the same key. The expression takes the secret through digests,
-// MACs, and derivations only, with at least one value of the message beside it.
+// MACs, and derivations only, with at least one value of the message in addition.
 type Computed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -6317,16 +6318,17 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\fgcm_iv_bytes\x18\x01 \x01(\rB\v\xbaH\b*\x060\x000\f0\x10R\n" +
 	"gcmIvBytes\x12%\n" +
 	"\x0elenient_base64\x18\x02 \x01(\bR\rlenientBase64\x12.\n" +
-	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xc4\x02\n" +
+	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xe5\x02\n" +
 	"\tNestedJws\x123\n" +
 	"\x03jws\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.JwsB\x06\xbaH\x03\xc8\x01\x01R\x03jws\x12?\n" +
 	"\x04keys\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12^\n" +
-	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"a\n" +
+	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"\x81\x01\n" +
 	"\rSerialization\x12\x1d\n" +
 	"\x19SERIALIZATION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERIALIZATION_COMPACT\x10\x01\x12\x16\n" +
-	"\x12SERIALIZATION_JSON\x10\x02\"\xbf\x05\n" +
+	"\x12SERIALIZATION_JSON\x10\x02\x12\x1e\n" +
+	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xa9\x05\n" +
 	"\x03Jws\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +
@@ -6335,7 +6337,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x11unencoded_payload\x18\x04 \x01(\bR\x10unencodedPayload\x1a9\n" +
 	"\vHeaderEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x02\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fALGORITHM_RS256\x10\x01\x12\x13\n" +
@@ -6351,8 +6353,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fALGORITHM_PS384\x10\v\x12\x13\n" +
 	"\x0fALGORITHM_HS384\x10\f\x12\x13\n" +
-	"\x0fALGORITHM_ES512\x10\r\x12\x14\n" +
-	"\x10ALGORITHM_ES256K\x10\x0e\"\xed\x01\n" +
+	"\x0fALGORITHM_ES512\x10\r\"\xed\x01\n" +
 	"\x03Pgp\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12?\n" +

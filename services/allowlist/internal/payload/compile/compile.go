@@ -151,11 +151,14 @@ func (f *Violations) profile(path string, pb *allowlistv1.Profile, described, an
 		answered: answer != nil && answer.Cipher != nil && answer.Cipher.Key == describe.KeyExchanged,
 	}
 	c.plan.Selection = c.selected(path + ".selection")
+	if c.Outer != nil && c.Kind != describe.KindJWE {
+		f.Add(path+".outer_jws", "must be unset except with jose: use nested_jws to sign what is not encrypted as a JWE")
+	}
 	switch {
 	case c.Kind == describe.KindPlain:
 		c.nothingBeside()
 	case describe.Protects(pb):
-		c.plan.Nested = c.nestedJWS(path + ".nested_jws")
+		c.plan.Nested = c.nestedJWS("nested_jws", c.Nested)
 		c.kind()
 		c.plan.NeedsExchange = c.Cipher != nil && c.Cipher.Key == describe.KeyExchanged
 	case pb.GetSelection() != nil:

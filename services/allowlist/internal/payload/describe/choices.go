@@ -177,8 +177,8 @@ func (p *Profile) Parsed(json bool) bool {
 
 // Signed reports whether a signature covers the encrypted values.
 func (p *Profile) Signed() bool {
-	if p.Nested != nil || p.Signing == nil {
-		return p.Nested != nil
+	if p.Nested != nil || p.Outer != nil || p.Signing == nil {
+		return p.Nested != nil || p.Outer != nil
 	}
 	input := p.Signing.Input
 	return input == "" || strings.Contains(input, "${body") || strings.Contains(input, "${plaintext")

@@ -54,8 +54,9 @@ type Profile struct {
 	JWE    *JWE
 	PGP    *PGP
 	CMS    *CMS
-	// Nested is the signature inside the ciphertext, or nil.
-	Nested *jose.JWS
+	// Nested is the signature inside the ciphertext, and Outer is the one around a JWE. Both may be
+	// nil.
+	Nested, Outer *jose.JWS
 	// Signing is the signature of the message, or nil.
 	Signing *Signing
 
@@ -96,7 +97,12 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	}
 	if nested := pb.GetNestedJws(); nested != nil {
 		jws := JWSOf(nested.GetJws())
+		jws.Serialization = serializationOf(nested.GetSerialization())
 		p.Nested = &jws
+	}
+	if outer := pb.GetOuterJws(); outer != nil {
+		jws := JWSOf(outer.GetJws())
+		p.Outer = &jws
 	}
 	if pb.GetSigning() != nil {
 		p.Signing = signingOf(pb.GetSigning())
@@ -161,6 +167,8 @@ type RSA struct {
 // A JWE is a JSON Web Encryption.
 type JWE struct {
 	jose.JWE
+	// General says that the general JSON serialization is decrypted, too.
+	General bool
 	// Derivation is the derivation of a shared key. It is nil if the secret is the key.
 	Derivation *Derivation
 }

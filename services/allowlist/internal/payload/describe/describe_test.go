@@ -39,6 +39,8 @@ func profiles() map[string]string {
 		"OpenPGP": `pgp { keys { name: "a" } passphrase { name: "b" } signing_keys { name: "c" } }
 			signing { mac { algorithm: ALGORITHM_HMAC_SHA1 } keys { name: "d" } }`,
 		"CMS": `cms { rsa_oaep {} keys { name: "a" } signing_keys { name: "b" } }`,
+		"JWS around a JWE": `jose { keys { name: "a" } } nested_jws { jws { algorithm: ALGORITHM_ES256 } keys { name: "b" } }
+			outer_jws { jws { algorithm: ALGORITHM_ES512 } keys { name: "c" } keys { name: "d" } }`,
 		"JWS": `nested_jws { jws { algorithm: ALGORITHM_ES256 } keys { name: "a" } } signing { keys { name: "b" } }`,
 	}
 }

@@ -75,6 +75,10 @@ func (p *Profile) keys() []Key {
 		required, usual := ofJWS(*p.Nested)
 		l.list("nested_jws.keys", p.pb.GetNestedJws().GetKeys(), Signs, required, usual)
 	}
+	if p.Outer != nil {
+		required, usual := ofJWS(*p.Outer)
+		l.list("outer_jws.keys", p.pb.GetOuterJws().GetKeys(), Signs, required, usual)
+	}
 	return l.all
 }
 
@@ -179,6 +183,8 @@ func ofAlgorithm(alg string, shared int) keyfit.Requirement {
 		return keyfit.Requirement{Pairs: []string{"EC-P256"}}
 	case alg == "ES384":
 		return keyfit.Requirement{Pairs: []string{"EC-P384"}}
+	case alg == "ES512":
+		return keyfit.Requirement{Pairs: []string{"EC-P521"}}
 	case alg == "EdDSA":
 		return keyfit.Requirement{Pairs: []string{"Ed25519"}}
 	default:
@@ -215,7 +221,8 @@ func sendsCertificate(pb *allowlistv1.Profile) bool {
 		}
 	}
 	for _, header := range []map[string]string{
-		pb.GetJose().GetHeader(), pb.GetNestedJws().GetJws().GetHeader(), pb.GetSigning().GetJws().GetHeader(),
+		pb.GetJose().GetHeader(), pb.GetNestedJws().GetJws().GetHeader(), pb.GetOuterJws().GetJws().GetHeader(),
+		pb.GetSigning().GetJws().GetHeader(),
 	} {
 		for _, value := range header {
 			if strings.Contains(value, CertificatePlaceholder) {

@@ -37,6 +37,9 @@ const (
 	PrivateKeyWork = 10_000
 	// PublicKeyWork is the work of one operation with the public key of a pair.
 	PublicKeyWork = 1_000
+	// P521Work is the work of verifying a signature on P-521, about 3 ms: the library has no fast
+	// arithmetic for this curve.
+	P521Work = 15_000
 	// PgpWork is the work of an OpenPGP message, whose key block is read, checked, and perhaps
 	// unlocked.
 	PgpWork = 100_000

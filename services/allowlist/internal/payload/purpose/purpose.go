@@ -152,6 +152,9 @@ func (s Set) profile(p, answer *describe.Profile) {
 	if p.Nested != nil {
 		s.each(p.List("nested_jws.keys"), 0, jwsStep(*p.Nested))
 	}
+	if p.Outer != nil {
+		s.each(p.List("outer_jws.keys"), 0, jwsStep(*p.Outer))
+	}
 	if p.Signing != nil && p.Signing.Scheme != nil {
 		for _, step := range signingSteps(p.Signing) {
 			s.each(p.List("signing.keys"), 0, step)
@@ -212,6 +215,9 @@ func (s Set) jwe(p *describe.Profile) {
 	end := fmt.Sprintf("JWE(alg=%s,enc=%s", j.Alg, j.Enc)
 	if iv := j.GCMIVBytes; iv != 0 && iv != 12 {
 		end += fmt.Sprintf(",iv=%d", iv)
+	}
+	if j.Compress {
+		end += ",zip=DEF"
 	}
 	end += ")"
 	derivation, cost := "", uint64(0)

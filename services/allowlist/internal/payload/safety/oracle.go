@@ -34,7 +34,7 @@ func Oracle(p *describe.Profile) bool { return signs(p) || !randomized(p) }
 
 // signs reports whether a message carries a signature by one of the profile's keys.
 func signs(p *describe.Profile) bool {
-	return p.Signing != nil || p.Nested != nil || p.PGP != nil && p.PGP.Signs || p.CMS != nil && p.CMS.Signs
+	return p.Signing != nil || p.Nested != nil || p.Outer != nil || p.PGP != nil && p.PGP.Signs || p.CMS != nil && p.CMS.Signs
 }
 
 // randomized reports whether two encryptions of the same plaintext differ by random bytes that we

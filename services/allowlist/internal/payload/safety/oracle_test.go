@@ -100,6 +100,10 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 		if !safety.Oracle(describe.Of("request", p)) {
 			t.Errorf("a profile with a nested signature is not an oracle: %v", p)
 		}
+		p.NestedJws, p.OuterJws = nil, &allowlistv1.NestedJws{}
+		if !safety.Oracle(describe.Of("request", p)) {
+			t.Errorf("a profile with an outer signature is not an oracle: %v", p)
+		}
 	}
 	signed := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
 	if !safety.Oracle(describe.Of("request", signed)) {

@@ -16,8 +16,8 @@ const (
 	// maxValue bounds a string that is read. It is enough for a list of a dozen long RSA
 	// signatures.
 	maxValue = 16 << 10
-	// maxSignatures bounds how often each key is tried on a message.
-	maxSignatures = 16
+	// MaxSignatures bounds how often each key is tried on a message.
+	MaxSignatures = 16
 )
 
 // A place is where a message carries a string.
@@ -300,8 +300,8 @@ func (h *carriers) signatures(text []byte) ([][]byte, error) {
 		if signature, ok := h.codec.AppendDecoded(nil, found[0]); ok {
 			signatures = append(signatures, signature)
 		}
-		if len(signatures) > maxSignatures {
-			return nil, invalid("The header has more than %d signatures.", maxSignatures)
+		if len(signatures) > MaxSignatures {
+			return nil, invalid("The header has more than %d signatures.", MaxSignatures)
 		}
 	}
 	if len(signatures) == 0 {

@@ -176,6 +176,24 @@ func (s *Signer) refused(err error) error {
 	return err
 }
 
+// spend records the work of verifying the signatures of a message with a number of keys, if it is
+// considerable: on P-521, whose signatures take milliseconds.
+func (s *Signer) spend(m *message.Message, keys int) error {
+	jws, ok := s.Config.Scheme.(signature.JWS)
+	if !ok || jws.Alg != "ES512" {
+		return nil
+	}
+	work := message.P521Work * keys
+	if s.List {
+		work *= signature.MaxSignatures
+	}
+	err := m.Spend(work)
+	if errors.Is(err, message.ErrTooMuchWork) {
+		return message.BadSignature("The signature takes too much work in addition to that of the decryption.")
+	}
+	return err
+}
+
 // lacking returns the error for a message that lacks a value, or whose value a function cannot use.
 func lacking(name string) error {
 	for call, field := range map[string]string{"context": "values", "header": "headers"} {
@@ -206,6 +224,9 @@ func (s *Signer) Verify(m *message.Message, body, plaintext []byte, known bool, 
 		return key, err
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.spend(m, len(all)); err != nil {
 		return err
 	}
 	verified, err := s.Compiled.Verify(all, s.message(m, body, plaintext, known), func(name string) (string, bool) {

@@ -238,6 +238,7 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
 {
   const secrets = { client_signing_key: signer, partner_signing_key: signer }, settings = { key_id: 'k-1' };
   both('brazil_jws', npm('jose'), { secrets, settings, body: await sign('PS256', { typ: 'JWT', kid: 'k-1' }) }, { secrets, settings, body: await sign('PS256', { kid: 'theirs' }) });
+  both('jws_body', npm('jose'), { secrets, settings, body: await sign('RS256', { kid: 'k-1' }) }, { secrets, settings, body: await sign('RS256', { kid: 'theirs' }) });
   vector('detached_jws', 'jose-detached-jws-b64false-rs256', { secrets, settings });
   const detached = await new jose.FlattenedSign(Buffer.from(plaintext)).setProtectedHeader({ alg: 'RS256', b64: false, crit: ['b64'] }).sign(signingKey);
   add('detached_jws', npm('jose'), { direction: 'response', secrets, settings, body: plaintext, headers: { 'x-jws-signature': `${detached.protected}..${detached.signature}` }, deterministic: true });
@@ -247,6 +248,35 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
   for (const direction of ['request', 'response']) vector('juspay_payout', 'jose-juspay-payout-rsaoaep-a128cbchs256', { direction, secrets, settings });
   const body = JSON.stringify({ encCard: await jwe('dir', 'A256GCM', key32, { kid: 'sk-1' }, '{"pan":"4111111111111111"}'), other: 1 });
   add('juspay_fields', npm('jose'), { secrets: base64, settings: { fields: '$.encCard', key_id: 'sk-1' }, plaintext: '{"encCard":{"pan":"4111111111111111"},"other":1}', body });
+}
+{
+  const secrets = { juspay_public_key: rsa, client_signing_key: signer, client_private_key: rsa, juspay_signing_key: signer }, settings = { key_id: 'key_1' };
+  const make = async () => {
+    const [header, payload, signature] = (await sign('RS256', { kid: 'key_1' })).split('.');
+    const parts = (await jwe('RSA-OAEP-256', 'A256GCM', publicKey, { kid: 'key_1' }, JSON.stringify({ header, payload, signature }))).split('.');
+    return { secrets, settings, body: JSON.stringify({ header: parts[0], encryptedKey: parts[1], iv: parts[2], encryptedPayload: parts[3], tag: parts[4] }) };
+  };
+  both('juspay_jwt', npm('jose'), await make(), await make());
+}
+{
+  const encryption = 'an encryption password of 32 ch.', signing = 'a signing password with 33 chars.';
+  const secrets = { encryption_password: { value: encryption }, signing_password: { value: signing } };
+  const settings = { client_id: 'C', key_id: 'E', signing_key_id: 'S' };
+  const make = async (encrypted, signed) => ({
+    secrets, settings,
+    body: await new jose.CompactSign(Buffer.from(await jwe('dir', 'A256GCM', Buffer.from(encryption), encrypted)))
+      .setProtectedHeader({ alg: 'HS256', ...signed }).sign(Buffer.from(signing)),
+  });
+  both('billdesk', npm('jose'), await make({ kid: 'E', clientid: 'C' }, { kid: 'S', clientid: 'C' }), await make({ kid: 'E', clientid: 'C' }, { kid: 'S', clientid: 'C' }));
+}
+{
+  const header = Buffer.from(JSON.stringify({ alg: 'ES512', kid: 'k-1', tl_version: '2', tl_headers: 'Idempotency-Key' })).toString('base64url');
+  const payload = Buffer.from(`${context.method} ${context.path}\nIdempotency-Key: ${context.id}\n${plaintext}`).toString('base64url');
+  const signature = crypto.sign('sha512', Buffer.from(`${header}.${payload}`), { key: pem('p521_priv.pem'), dsaEncoding: 'ieee-p1363' }).toString('base64url');
+  add('truelayer', node, {
+    secrets: { client_signing_key: { file: 'p521_priv.pem' } }, settings: { key_id: 'k-1' }, body: plaintext, context,
+    headers: { 'Idempotency-Key': context.id, 'Tl-Signature': `${header}..${signature}` },
+  });
 }
 {
   const make = async () => ({ secrets: mastercard, plaintext: masterPlain, body: JSON.stringify({ encryptedData: await jwe('RSA-OAEP-256', 'A256GCM', publicKey, { kid: digest('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'hex'), cty: 'application/json' }, masterPlain) }) });

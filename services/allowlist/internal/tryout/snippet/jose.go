@@ -22,6 +22,14 @@ func (p *program) openJWE(source string) (string, error) {
 		return "", err
 	}
 	if compact := p.texts["jwe"]; compact != "" {
+		if p.Profile.Outer != nil {
+			p.say("The JWE is signed: it is the payload of a JSON Web Signature.")
+			payload, err := p.verifyAround(outerNames(), *p.Profile.Outer, compact)
+			if err != nil {
+				return "", err
+			}
+			compact = p.letText("innerJwe", p.encode(inUTF8, payload))
+		}
 		p.say("The parts of the JWE.")
 		var variables []string
 		for _, hole := range jweHoles() {
@@ -37,10 +45,16 @@ func (p *program) openJWE(source string) (string, error) {
 	iv, ciphertext := p.decode(inBase64URL, p.texts["iv"]), p.decode(inBase64URL, p.texts["ciphertext"])
 	tag, aad := p.decode(inBase64URL, p.texts["tag"]), p.utf8(p.texts["protected"])
 	p.say(j.Enc + ".")
+	plaintext := ""
 	if _, bits, found := strings.Cut(j.Enc, "CBC-HS"); found {
-		return p.let("opened", p.call("cbcHmac", p.hash(sha(bits)), contentKey, iv, ciphertext, tag, aad)), nil
+		plaintext = p.let("opened", p.call("cbcHmac", p.hash(sha(bits)), contentKey, iv, ciphertext, tag, aad))
+	} else {
+		plaintext = p.let("opened", p.call("gcm", contentKey, iv, ciphertext, tag, aad))
 	}
-	return p.let("opened", p.call("gcm", contentKey, iv, ciphertext, tag, aad)), nil
+	if j.Compress {
+		return p.let("inflated", p.call("inflate", plaintext)), nil
+	}
+	return plaintext, nil
 }
 
 // contentKey writes the source of a JWE's content key.
@@ -126,14 +140,54 @@ func (p *program) agreedContentKey(j *describe.JWE, name, algorithm string, n in
 // verifyNested writes the verification of the signature inside, and returns its payload.
 func (p *program) verifyNested(signed string) (string, error) {
 	p.say("The plaintext is a JSON Web Signature of the value.")
-	names := p.match([]string{"signedHeader", "signedPayload", "signature"}, "^"+part+`\.`+part+`\.`+part+"$", p.encode(inUTF8, signed))
-	data := p.utf8(names[0], p.quote("."), names[1])
-	good, err := p.verifyJWS(*p.Profile.Nested, p.at("nested_jws.keys[0]"), "innerKey", data, p.decode(inBase64URL, names[2]))
+	payload, err := p.verifyAround(nestedNames(), *p.Profile.Nested, p.encode(inUTF8, signed))
 	if err != nil {
 		return "", err
 	}
-	p.check(good, "the signature inside is not valid")
-	return p.let("value", p.decode(inBase64URL, names[1])), nil
+	return p.let("value", payload), nil
+}
+
+// aroundNames are the field of the key of a signature that holds its payload, and the names of its
+// parts in programs.
+type aroundNames struct {
+	field, key, text string
+	parts            []string
+	wrong            string
+}
+
+func nestedNames() aroundNames {
+	return aroundNames{
+		field: "nested_jws.keys[0]", key: "innerKey", text: "signedText",
+		parts: []string{"signedHeader", "signedPayload", "signature"}, wrong: "the signature inside is not valid",
+	}
+}
+
+func outerNames() aroundNames {
+	return aroundNames{
+		field: "outer_jws.keys[0]", key: "outerKey", text: "outerText",
+		parts: []string{"outerHeader", "outerPayload", "outerSignature"}, wrong: "the signature around the JWE is not valid",
+	}
+}
+
+// verifyAround writes the verification of a signature that holds its payload, and returns the
+// payload.
+func (p *program) verifyAround(n aroundNames, j jose.JWS, text string) (string, error) {
+	names := n.parts
+	if j.Serialization != jose.Compact {
+		document := p.letText(n.text, text)
+		for i, member := range j.Serialization.Members() {
+			names[i] = p.letText(names[i], p.inDocument("pick", document, []string{member}))
+		}
+	} else {
+		names = p.match(names, "^"+part+`\.`+part+`\.`+part+"$", text)
+	}
+	data := p.utf8(names[0], p.quote("."), names[1])
+	good, err := p.verifyJWS(j, p.at(n.field), n.key, data, p.decode(inBase64URL, names[2]))
+	if err != nil {
+		return "", err
+	}
+	p.check(good, n.wrong)
+	return p.decode(inBase64URL, names[1]), nil
 }
 
 // verifyJWS writes the condition that a signature of RFC 7518 is valid.

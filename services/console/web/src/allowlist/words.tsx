@@ -69,7 +69,7 @@ export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
 
 /** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
-  const { cipher, rsaDirect, jose, pgp, cms, signing, nestedJws } = profile;
+  const { cipher, rsaDirect, jose, pgp, cms, signing, nestedJws, outerJws } = profile;
   const name = (value: unknown) =>
     String(value ?? "")
       .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
@@ -82,10 +82,10 @@ function protectionsOf(profile: ProfileJson): string[] {
     pgp && "OpenPGP",
     cms && `CMS ${name(cms.contentEncryption)}`.trim(),
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
-  const algorithms = collect([signing, nestedJws], "algorithm")
+  const algorithms = collect([signing, nestedJws, outerJws], "algorithm")
     .map(name)
     .filter((a) => a !== "UNSPECIFIED");
-  const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
+  const signed = !signing && !nestedJws && !outerJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
   return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : signedWords(a)))];
 }
 

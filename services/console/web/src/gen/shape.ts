@@ -228,7 +228,7 @@ export const shape: Shape = {
           "name": "framing",
           "json": "framing",
           "message": "keyward.allowlist.v1.Framing",
-          "words": "What surrounds the selected bytes inside the ciphertext. Default: nothing."
+          "words": "The frame around the selected bytes inside the ciphertext. Default: none."
         }
       ]
     },
@@ -2359,10 +2359,6 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_ES512",
           "words": "`ES512`: ECDSA with P-521."
-        },
-        {
-          "name": "ALGORITHM_ES256K",
-          "words": "`ES256K`: ECDSA with secp256k1 (RFC 8812)."
         }
       ]
     },
@@ -2380,6 +2376,10 @@ export const shape: Shape = {
         {
           "name": "SERIALIZATION_JSON",
           "words": "The flattened JSON serialization (RFC 7515 section 7.2.2), with the members `payload`, `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is ignored, and no other members."
+        },
+        {
+          "name": "SERIALIZATION_JSON_HEADER",
+          "words": "As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected header."
         }
       ]
     }

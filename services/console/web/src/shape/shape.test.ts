@@ -141,6 +141,7 @@ describe("words", () => {
       "kind",
       "selection",
       "nested_jws",
+      "outer_jws",
       "envelope",
       "signing",
       "allow_legacy",

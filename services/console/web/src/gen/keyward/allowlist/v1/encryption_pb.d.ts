@@ -813,7 +813,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   mac?: EncryptThenMac | undefined;
 
   /**
-   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   * The frame around the selected bytes inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -901,7 +901,7 @@ export declare type CipherJson = {
   mac?: EncryptThenMacJson;
 
   /**
-   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   * The frame around the selected bytes inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -3552,6 +3552,14 @@ export enum NestedJws_Serialization {
    * @generated from enum value: SERIALIZATION_JSON = 2;
    */
   JSON = 2,
+
+  /**
+   * As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected
+   * header.
+   *
+   * @generated from enum value: SERIALIZATION_JSON_HEADER = 180;
+   */
+  JSON_HEADER = 180,
 }
 
 /**
@@ -3559,7 +3567,7 @@ export enum NestedJws_Serialization {
  *
  * @generated from enum keyward.allowlist.v1.NestedJws.Serialization
  */
-export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON";
+export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON" | "SERIALIZATION_JSON_HEADER";
 
 /**
  * Describes the enum keyward.allowlist.v1.NestedJws.Serialization.
@@ -3747,13 +3755,6 @@ export enum Jws_Algorithm {
    * @generated from enum value: ALGORITHM_ES512 = 13;
    */
   ES512 = 13,
-
-  /**
-   * `ES256K`: ECDSA with secp256k1 (RFC 8812).
-   *
-   * @generated from enum value: ALGORITHM_ES256K = 14;
-   */
-  ES256K = 14,
 }
 
 /**
@@ -3761,7 +3762,7 @@ export enum Jws_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Jws.Algorithm
  */
-export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512" | "ALGORITHM_ES256K";
+export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512";
 
 /**
  * Describes the enum keyward.allowlist.v1.Jws.Algorithm.
@@ -4626,8 +4627,8 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  *
  * # Expressions
  *
- * What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
- * for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+ * Expressions are for the conventions that templates cannot describe: `input_expression` in place of
+ * `input`, and `values` for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
  * library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
  * MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
  * the configuration is saved. There is no comparison, condition, or loop.
@@ -4668,7 +4669,7 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  *   keys(map), values(map)   in the order of the names
  *   get(map, 'name')         the value of a name
  *   select(map, names), omit(map, names), without_empty(map)
- *   first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+ *   first(a, b)              the first that exists, such as `first(json(body, '$.a'), '')`
  *   header('name')           a header of the received message, or of `context.headers`; the values of
  *                            a repeated header are joined
  *   context('name')          a string of the call: `context.values`
@@ -4882,8 +4883,8 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  *
  * # Expressions
  *
- * What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
- * for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+ * Expressions are for the conventions that templates cannot describe: `input_expression` in place of
+ * `input`, and `values` for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
  * library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
  * MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
  * the configuration is saved. There is no comparison, condition, or loop.
@@ -4924,7 +4925,7 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  *   keys(map), values(map)   in the order of the names
  *   get(map, 'name')         the value of a name
  *   select(map, names), omit(map, names), without_empty(map)
- *   first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+ *   first(a, b)              the first that exists, such as `first(json(body, '$.a'), '')`
  *   header('name')           a header of the received message, or of `context.headers`; the values of
  *                            a repeated header are joined
  *   context('name')          a string of the call: `context.values`
@@ -5258,7 +5259,7 @@ export declare const Mac_AlgorithmSchema: GenEnum<Mac_Algorithm, Mac_AlgorithmJs
  * digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
  * unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
  * not send what it also derives under the same key. The expression takes the secret through digests,
- * MACs, and derivations only, with at least one value of the message beside it.
+ * MACs, and derivations only, with at least one value of the message in addition.
  *
  * @generated from message keyward.allowlist.v1.Computed
  */
@@ -5270,7 +5271,7 @@ export declare type Computed = Message<"keyward.allowlist.v1.Computed"> & {
  * digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
  * unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
  * not send what it also derives under the same key. The expression takes the secret through digests,
- * MACs, and derivations only, with at least one value of the message beside it.
+ * MACs, and derivations only, with at least one value of the message in addition.
  *
  * @generated from message keyward.allowlist.v1.Computed
  */
