@@ -26,6 +26,7 @@ func TestRandomBitsOfEveryAlgorithmAndIV(t *testing.T) {
 	ivs := map[string]int{
 		"AES_128_GCM": 12, "AES_192_GCM": 12, "AES_256_GCM": 12, "CHACHA20_POLY1305": 12,
 		"AES_128_CBC": 16, "AES_192_CBC": 16, "AES_256_CBC": 16, "AES_128_CTR": 16, "AES_192_CTR": 16, "AES_256_CTR": 16,
+		"AES_128_CFB": 16, "AES_192_CFB": 16, "AES_256_CFB": 16, "AES_128_OFB": 16, "AES_192_OFB": 16, "AES_256_OFB": 16,
 		"AES_128_ECB": 0, "AES_192_ECB": 0, "AES_256_ECB": 0, "TRIPLE_DES_CBC": 8, "TRIPLE_DES_ECB": 0, "UNSPECIFIED": 0,
 	}
 	// The random bits of each source, by IV length.
@@ -33,7 +34,7 @@ func TestRandomBitsOfEveryAlgorithmAndIV(t *testing.T) {
 	sources := map[string]map[int]int{
 		"UNSPECIFIED": all, "RANDOM": all, "IN_PLAINTEXT": all,
 		"RANDOM_TEXT": {8: 47, 12: 71, 16: 95}, // 5.95 bits a character
-		"STATIC":      none, "ZERO": none, "KEY_PREFIX": none, "DERIVED": none, "FIELD_SUFFIX": none, "PEER_FLIPPED": none,
+		"STATIC":      none, "ZERO": none, "KEY_PREFIX": none, "DERIVED": none, "FIELD_SUFFIX": none, "PEER_FLIPPED": none, "SALT_SUFFIX": none,
 	}
 	for _, algorithm := range allowlistv1.Cipher_Algorithm_name {
 		algorithm = strings.TrimPrefix(algorithm, "ALGORITHM_")

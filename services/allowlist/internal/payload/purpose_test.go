@@ -48,6 +48,11 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"hex > AES-256-CBC(padding=pkcs7,iv=zero/16)",
 		},
 		{
+			"a frame, without its public suffix", under("AES_256_CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true suffix: "corp" }`), "a",
+			"hex > AES-256-CBC(padding=pkcs7-32,iv=random/16,frame=random/16+length)",
+		},
+		{"a mode with feedback", under("AES_256_OFB", ""), "a", "hex > AES-256-OFB(iv=random/16)"},
+		{
 			"a derivation with its parameters, and a derived IV", pbkdf2(`salt { `+secretAt("secret", "salt", "RAW")+` }`) + onlyCT, "a",
 			"raw > PBKDF2-SHA256(salt=secret,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)",
 		},

@@ -83,6 +83,12 @@ func TestParseNamesWhatIsWrongWithCiphers(t *testing.T) {
 	refused(t, []mistake{
 		{name: "padding for GCM", profile: under("AES_256_GCM", "padding: PADDING_PKCS7"), fields: []string{"cipher.padding"}},
 		{name: "padding for CTR", profile: under("AES_256_CTR", "padding: PADDING_NONE"), fields: []string{"cipher.padding"}},
+		{name: "padding for CFB", profile: under("AES_256_CFB", "padding: PADDING_PKCS7_32"), fields: []string{"cipher.padding"}},
+		{name: "an IV of 12 bytes for OFB", profile: under("AES_256_OFB", "iv { bytes: 12 }"), fields: []string{"cipher.iv.bytes"}},
+		{name: "an IV in the plaintext of CFB", profile: under("AES_256_CFB", `iv { source: SOURCE_IN_PLAINTEXT }`) + onlyCT, fields: []string{"cipher.iv.source"}},
+		{name: "a frame of 65 random bytes", profile: under("AES_256_CBC", "framing { random_bytes: 65 }"), fields: []string{"cipher.framing.random_bytes"}},
+		{name: "a suffix without a length", profile: under("AES_256_CBC", `framing { random_bytes: 16 suffix: "id" }`), fields: []string{"cipher.framing.suffix"}},
+		{name: "a suffix of 129 bytes", profile: under("AES_256_CBC", `framing { length: true suffix: "`+strings.Repeat("id ", 43)+`" }`), fields: []string{"cipher.framing.suffix"}},
 		{name: "a tag of 11 bytes", profile: under("AES_256_GCM", "tag_bytes: 11"), fields: []string{"cipher.tag_bytes"}},
 		{name: "a tag length for CBC", profile: under("AES_256_CBC", "tag_bytes: 16"), fields: []string{"cipher.tag_bytes"}},
 		{name: "a short tag with a long IV", profile: under("AES_256_GCM", "tag_bytes: 12 iv { bytes: 16 }"), fields: []string{"cipher.tag_bytes"}},

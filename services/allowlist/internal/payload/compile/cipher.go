@@ -30,6 +30,9 @@ const (
 	maxMACInput  = 256
 	minSaltBytes = 8
 	maxSaltBytes = 64
+	// The limits of what surrounds a value inside its ciphertext.
+	maxFrameRandom = 64
+	maxFrameSuffix = 128
 )
 
 // sources returns the sources of a list of keys, which must have 1-4 elements, or exactly 1.
@@ -70,6 +73,7 @@ func (c *profile) cipher(path string) *kind.Cipher {
 		c.Add(path+".algorithm", mustBeKnown)
 	}
 	c.padding(path, d)
+	c.framing(path+".framing", s)
 	c.key(path, s)
 	c.iv(path+".iv", s)
 	c.aad(path+".aad", s)
@@ -94,6 +98,20 @@ func (c *profile) padding(path string, d *describe.Cipher) {
 		c.Add(path+".tag_bytes", "must be from 12 to 16")
 	case tag < symmetric.MaxTag && d.Suite.IV != 12:
 		c.Add(path+".tag_bytes", "must be 16 with an IV of 16 bytes")
+	}
+}
+
+// framing checks and compiles what surrounds a value inside its ciphertext.
+func (c *profile) framing(path string, s *kind.Cipher) {
+	s.Framing = c.Cipher.Framing
+	switch f := s.Framing; {
+	case f.Random > maxFrameRandom:
+		c.Add(path+".random_bytes", "must be at most 64")
+		s.Framing.Random = 0 // so that the rest can be checked
+	case len(f.Suffix) > maxFrameSuffix:
+		c.Add(path+".suffix", "must have at most 128 bytes")
+	case f.Suffix != "" && !f.Length:
+		c.Add(path+".suffix", "must be unset without length")
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
 		c.Add(field, "must be 12 or 16 for GCM")
 	case s.Mode == symmetric.ModeChaCha && bytes != 12:
 		c.Add(field, "must be 12 for ChaCha20-Poly1305")
-	case (s.Mode == symmetric.ModeCBC || s.Mode == symmetric.ModeCTR) && bytes != s.BlockSize():
+	case (s.Mode == symmetric.ModeCBC || s.Stream()) && bytes != s.BlockSize():
 		c.Add(field, "must be the length of the cipher's block, 16, or 8 for Triple DES")
 	}
 }

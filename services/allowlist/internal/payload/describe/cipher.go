@@ -41,6 +41,8 @@ type Cipher struct {
 	// MAC authenticates the ciphertext. It is nil if nothing does, or the cipher itself.
 	MAC *MAC
 	AAD AAD
+	// Framing surrounds a value inside its ciphertext.
+	Framing symmetric.Framing
 }
 
 // An IVRule defines the source of an IV.
@@ -139,6 +141,9 @@ type Session struct {
 // cipherOf describes a cipher.
 func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 	c := &Cipher{Algorithm: pb.GetAlgorithm(), Suite: symmetric.SuiteOf(pb), Padding: symmetric.PaddingOf(pb.GetPadding()), TagBytes: int(pb.GetTagBytes()), AAD: aadOf(pb.GetAad())}
+	c.Framing = symmetric.Framing{
+		Random: int(pb.GetFraming().GetRandomBytes()), Length: pb.GetFraming().GetLength(), Suffix: pb.GetFraming().GetSuffix(),
+	}
 	c.IV = IVRule{Source: max(pb.GetIv().GetSource(), allowlistv1.Iv_SOURCE_RANDOM), Bytes: c.Suite.IV, Suffix: pb.GetIv().GetFieldSuffix()}
 	if c.Suite.Mode == symmetric.ModeECB {
 		c.IV.Bytes = 0

@@ -29,7 +29,8 @@ type Cipher struct {
 	KeyBytes   int             // of the cipher's key, before the IV that is derived with it
 	IVSource   allowlistv1.Iv_Source
 	StaticIV   *message.Source
-	Mac        *symmetric.MAC  // may be nil
+	Mac        *symmetric.MAC // may be nil
+	Framing    symmetric.Framing
 	MacKey     *message.Source // nil for the cipher's own key
 	// Aad is the constant associated data. If associated data is sent, this is the value that is sent
 	// in outgoing messages.
@@ -259,12 +260,29 @@ func (s *Cipher) keyPerValue() bool {
 
 func (e *encrypting) TextLen(n int) int {
 	sizes := e.sizes
-	sizes[describe.SlotCiphertext] = e.Suite.SealedLen(n)
+	sizes[describe.SlotCiphertext] = e.sealedLen(n)
 	sizes[describe.SlotAAD] = len(e.Aad)
 	return e.Packer.TextLen(&sizes)
 }
 
+// sealedLen returns the length of the ciphertext of a value of n bytes.
+func (e *encrypting) sealedLen(n int) int { return e.Suite.SealedLen(e.Framing.Len(n)) }
+
 func (e *encrypting) Seal(value []byte) error {
+	if !e.Framing.Set() {
+		return e.seal(value)
+	}
+	framed, err := e.Framing.Wrap(e.m.Random, value)
+	if err != nil {
+		return fmt.Errorf("frame: %w", err)
+	}
+	defer clear(framed)
+	e.m.Traced("frame", "value in its frame", framed)
+	return e.seal(framed)
+}
+
+// seal encrypts a value in its frame.
+func (e *encrypting) seal(value []byte) error {
 	if !e.fresh && e.keyPerValue() {
 		if err := e.rekey(false); err != nil {
 			return err

@@ -159,17 +159,22 @@ func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) 
 				return nil, err
 			}
 		}
-		value, ok := keys[i].box.Open(dst, iv, sealed, aad)
+		framed, opened := keys[i].box.Open(dst, iv, sealed, aad)
+		value, ok := d.Framing.Unwrap(framed)
+		ok = ok && opened
 		switch {
 		case !ok && d.Bare:
+			// A wrong frame takes the same path as wrong padding.
 			d.m.Spoiled = true
-			return value, nil
+			return framed, nil
 		case ok:
 			if of := keys[i].of; of.Source != nil {
 				d.m.Ring.Use(of)
 			}
 			d.note(d.m, &keys[i], iv)
 			return value, nil
+		case opened:
+			return nil, message.ErrCipher // the key is the right one, and the frame is wrong
 		}
 	}
 	return nil, message.ErrCipher

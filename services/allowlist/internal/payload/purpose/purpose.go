@@ -247,6 +247,9 @@ func cipherStep(c *describe.Cipher) string {
 	if c.Suite.Tag > 0 {
 		options = append(options, fmt.Sprintf("tag=%d", c.Suite.Tag))
 	}
+	if c.Framing.Set() {
+		options = append(options, frameOption(c.Framing))
+	}
 	step := dashed(strings.TrimPrefix(c.Algorithm.String(), "ALGORITHM_")) + "(" + strings.Join(options, ",") + ")"
 	switch {
 	case c.MAC == nil:
@@ -256,6 +259,16 @@ func cipherStep(c *describe.Cipher) string {
 	default:
 		return step + " under " + dashed(c.MAC.Algorithm)
 	}
+}
+
+// frameOption returns the option of a framing. The suffix is public and has no effect on other
+// messages, so it may be corrected.
+func frameOption(f symmetric.Framing) string {
+	option := fmt.Sprintf("frame=random/%d", f.Random)
+	if f.Length {
+		option += "+length"
+	}
+	return option
 }
 
 // derivationStep returns the step of a derivation of the given number of bytes, and its cost. It

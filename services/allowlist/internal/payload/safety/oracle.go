@@ -56,7 +56,7 @@ func randomized(p *describe.Profile) bool {
 // reveals the key.
 func randomIV(c *describe.Cipher) bool {
 	switch c.Suite.Mode {
-	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR:
+	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR, symmetric.ModeCFB, symmetric.ModeOFB:
 	default:
 		return false
 	}

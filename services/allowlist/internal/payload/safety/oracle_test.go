@@ -37,7 +37,7 @@ var (
 	safeSources = map[allowlistv1.Iv_Source]bool{
 		allowlistv1.Iv_SOURCE_UNSPECIFIED: true, allowlistv1.Iv_SOURCE_RANDOM: true, allowlistv1.Iv_SOURCE_RANDOM_TEXT: true,
 	}
-	safeModes = map[symmetric.Mode]bool{symmetric.ModeGCM: true, symmetric.ModeChaCha: true, symmetric.ModeCBC: true, symmetric.ModeCTR: true}
+	safeModes = map[symmetric.Mode]bool{symmetric.ModeGCM: true, symmetric.ModeChaCha: true, symmetric.ModeCBC: true, symmetric.ModeCTR: true, symmetric.ModeCFB: true, symmetric.ModeOFB: true}
 )
 
 func TestLiveTestsAreForRandomIVsOnly(t *testing.T) {

@@ -31,14 +31,26 @@ func (p *program) decrypt(c *describe.Cipher) (string, error) {
 	opened := p.let("opened", p.cipherCall(c.Suite, key, iv, aad))
 	if c.Suite.IVInPlaintext {
 		p.say("Its first block is the IV.")
-		return p.let("behindIv", p.slice(opened, c.IV.Bytes, 0)), nil
+		opened = p.let("behindIv", p.slice(opened, c.IV.Bytes, 0))
 	}
-	return opened, nil
+	return p.unframed(c.Framing, opened), nil
+}
+
+// unframed writes the value in a frame.
+func (p *program) unframed(f symmetric.Framing, framed string) string {
+	if !f.Set() {
+		return framed
+	}
+	p.say("The value is between random bytes with its length, and a suffix.")
+	if f.Suffix != "" {
+		p.check(p.call("same", p.slice(framed, -len(f.Suffix), 0), p.utf8(p.quote(f.Suffix))), "the suffix is wrong")
+	}
+	return p.let("value", p.slice(framed, f.Len(0)-len(f.Suffix), -len(f.Suffix)))
 }
 
 // cipherCall writes the call of the cipher.
 func (p *program) cipherCall(s symmetric.Suite, key, iv, aad string) string {
-	padding := p.quote(map[symmetric.Padding]string{symmetric.NoPadding: "none", symmetric.ZeroPadding: "zero", symmetric.PKCS7: "pkcs7"}[s.Padding])
+	padding := p.quote(map[symmetric.Padding]string{symmetric.NoPadding: "none", symmetric.ZeroPadding: "zero", symmetric.PKCS7: "pkcs7", symmetric.PKCS7For32: "pkcs7-32"}[s.Padding])
 	ciphertext, tag := p.parts[describe.SlotCiphertext], p.parts[describe.SlotTag]
 	switch {
 	case s.Mode == symmetric.ModeChaCha:
@@ -47,6 +59,10 @@ func (p *program) cipherCall(s symmetric.Suite, key, iv, aad string) string {
 		return p.call("gcm", key, iv, ciphertext, tag, aad)
 	case s.Mode == symmetric.ModeCTR:
 		return p.call("ctr", key, iv, ciphertext)
+	case s.Mode == symmetric.ModeCFB:
+		return p.call("cfb", key, iv, ciphertext)
+	case s.Mode == symmetric.ModeOFB:
+		return p.call("ofb", key, iv, ciphertext)
 	case s.Mode == symmetric.ModeCBC && s.TripleDES:
 		return p.call("tripleDesCbc", key, iv, ciphertext, padding)
 	case s.Mode == symmetric.ModeCBC:
