@@ -103,6 +103,10 @@ func TestKeyAndIVAreNotUsedTwice(t *testing.T) {
 		{"a random IV in a header, two values", under("AES_256_GCM", "") + twoFields + `envelope { ` + blobOf("i", "HEX", "IV") + blobOf("d", "HEX", "CIPHERTEXT", "TAG") + `text: "${d}" headers { key: "X-Iv" value: "${i}" } }`, true},
 		{"an IV derived without a salt", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { hkdf {} } } iv { source: SOURCE_DERIVED } } ` + ctAndTag, true},
 		{"an IV derived with a salt", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { hkdf {} ` + sentSalt + `} } iv { source: SOURCE_DERIVED } } envelope { ` + blobOf("data", "BASE64", "SALT", "CIPHERTEXT", "TAG") + `}`, false},
+		{"the end of a salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + saltAndCT, false},
+		{"the end of a salt in a header, two values", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + twoFields + `envelope { ` + blobOf("s", "HEX", "SALT") + blobOf("d", "HEX", "CIPHERTEXT", "TAG") + `text: "${d}" headers { key: "X-Salt" value: "${s}" } }`, true},
+		{"a wrapped IV in a header, two values", sessionKey("AES_128_CTR", oaep, named("rsa", "PEM")) + twoFields + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("i", "HEX", "WRAPPED_IV") + blobOf("d", "HEX", "CIPHERTEXT") + `text: "${d}" headers { key: "X-Key" value: "${k}" } headers { key: "X-Iv" value: "${i}" } }`, true},
+		{"a wrapped IV for each value under one key", sessionKey("AES_128_CTR", oaep, named("rsa", "PEM")) + twoFields + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("i", "HEX", "WRAPPED_IV") + blobOf("d", "HEX", "CIPHERTEXT") + `text: "${i}.${d}" headers { key: "X-Key" value: "${k}" } }`, false},
 		{"a zero IV with a salt", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { hkdf {} ` + sentSalt + `} } iv { source: SOURCE_ZERO } } envelope { ` + blobOf("data", "BASE64", "SALT", "CIPHERTEXT", "TAG") + `}`, true},
 		{"the beginning of the key under GCM", under("AES_256_GCM", "iv { source: SOURCE_KEY_PREFIX }") + ctAndTag, true},
 	}

@@ -74,6 +74,8 @@ func TestRandomBitsOfKeysThatAreFresh(t *testing.T) {
 		{"a long salt makes no more keys than there are", derived("AES_128_CBC", "sent_bytes: 64", "ZERO"), 128},
 		{"it makes keys with IVs", derived("AES_128_CBC", "sent_bytes: 32", "DERIVED"), 256},
 		{"more than 256 are 256", derived("AES_256_CBC", "sent_bytes: 64", "RANDOM"), 256},
+		{"an IV that is the end of a salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }"), 160},
+		{"a salt that is an IV only in part", saltSuffix("AES_128_CBC", "hkdf {} salt { sent_bytes: 64 }"), 256},
 		{"OpenSSL's salt", sharedEVP + salted, 64},
 		{"a session key under AES Key Wrap", sessionKey("AES_128_GCM", aesKW, named("kek", "HEX")), 224},
 		{"one of 22 characters", sessionKey("AES_256_GCM", aesKW+`bytes: 22 form: FORM_ALPHANUMERIC derivation { hkdf {} } `, named("kek", "HEX")), 226},

@@ -173,11 +173,11 @@ func slotName(slot describe.Slot) string { return strings.TrimPrefix(slot.String
 // openPiece returns the piece of a blob that takes the bytes that the other pieces leave, or -1.
 // It checks that there is at most one.
 func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) int {
-	open, wrapped := -1, -1
+	open, wrapped, several := -1, -1, false
 	for i, piece := range b.Pieces {
 		switch {
-		case piece.Slot == describe.SlotWrapped && all.Sizes[describe.SlotWrapped] == describe.Unknown:
-			wrapped = i
+		case (piece.Slot == describe.SlotWrapped || piece.Slot == describe.SlotWrappedIV) && all.Sizes[piece.Slot] == describe.Unknown:
+			several, wrapped = wrapped >= 0, i
 		case piece.Slot == describe.SlotLiteral || all.Sizes[piece.Slot] != describe.Unknown:
 		case open >= 0:
 			c.Add(path+".parts", "must hold at most one part of variable length")
@@ -186,8 +186,8 @@ func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) 
 		}
 	}
 	switch {
-	case open >= 0 && wrapped >= 0:
-		all.Cuts = true // the wrapped key is as long as its RSA key
+	case open >= 0 && wrapped >= 0, several:
+		all.Cuts = true // wrapped keys and IVs are as long as the RSA key
 	case open < 0:
 		open = wrapped
 	}

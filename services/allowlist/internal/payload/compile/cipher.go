@@ -66,7 +66,7 @@ func (c *profile) cipher(path string) *kind.Cipher {
 	d := c.Cipher
 	s := &kind.Cipher{
 		Suite: d.Suite, IVSource: d.IV.Source, Answered: c.answered, Bare: c.Bare(),
-		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.PartScope(describe.SlotIV),
+		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.GeneratedIV(), WrapsIV: d.IV.Wrapped,
 	}
 	s.Suite.IV = d.IV.Bytes
 	if s.Suite.Mode == symmetric.ModeNone {
@@ -148,7 +148,7 @@ func (c *profile) key(path string, s *kind.Cipher) {
 // derivation checks and compiles a derivation.
 func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 	made, field := derive.New(d.Derivation), root+"."+d.Field
-	made.Sent = d.SentSalt
+	made.Sent, made.SentIV = d.SentSalt, d.SaltIV
 	name := map[keys.Function]string{
 		keys.Digest: "digest", keys.EVPBytesToKey: "evp_bytes_to_key", keys.PBKDF2: "pbkdf2", keys.Scrypt: "scrypt", keys.HKDF: "hkdf",
 	}[d.Function]

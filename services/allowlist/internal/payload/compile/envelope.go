@@ -32,7 +32,7 @@ func (c *profile) envelope(b *envelope.Blobs) {
 	if len(wrong) > 0 && b.Sizes[describe.SlotWrapped] == describe.Unknown && b.Has[describe.SlotWrapped] {
 		// The strings may be distinguishable once the length of the wrapped key is known.
 		n := b.Sizes
-		n[describe.SlotWrapped] = 0
+		n.SetWrapped(0)
 		for i := range b.List {
 			holes[i].Fixed = b.List[i].FixedLen(&n) != describe.Unknown
 		}

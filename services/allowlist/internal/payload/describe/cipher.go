@@ -52,6 +52,8 @@ type IVRule struct {
 	Bytes  int
 	// Suffix is the path of the value whose end is the IV, for FIELD_SUFFIX.
 	Suffix string
+	// Wrapped says that the IV is sent wrapped, like the session key.
+	Wrapped bool
 }
 
 // Generated reports whether the IV is random and therefore different for each message or value.
@@ -186,8 +188,11 @@ func (c *Cipher) fitKey() {
 		}
 	}
 	d.Bytes = d.KeyBytes
-	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
+	switch c.IV.Source {
+	case allowlistv1.Iv_SOURCE_DERIVED:
 		d.Bytes += c.Suite.IV
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		d.SaltIV = c.Suite.IV
 	}
 }
 

@@ -19,6 +19,8 @@ type Derivation struct {
 	// salt is a secret instead, which is listed in [Profile.Keys].
 	SentSalt   int
 	SecretSalt bool
+	// SaltIV is the number of bytes at the end of the sent salt that are the IV instead.
+	SaltIV int
 	// Salted says that there is a salt of any kind.
 	Salted bool
 	// KeyBytes is the length of the cipher's key. Bytes is the total length of the derived bytes: the

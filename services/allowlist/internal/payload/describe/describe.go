@@ -75,6 +75,7 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Cipher:
 		p.Kind = KindCipher
 		p.Cipher = cipherOf(path+".cipher", kind.Cipher)
+		p.Cipher.IV.Wrapped = sends(pb, SlotWrappedIV)
 	case *allowlistv1.Profile_RsaDirect:
 		p.Kind = KindRSA
 		p.RSA = &RSA{OAEP: OAEPOf(kind.RsaDirect.GetOaep()), PKCS1v15: kind.RsaDirect.GetPkcs1V15() != nil}

@@ -200,14 +200,22 @@ func ofScheme(scheme signature.Scheme) (required keyfit.Requirement, usual int) 
 	}
 }
 
-// sendsCertificate reports whether the fingerprint of a certificate is sent.
-func sendsCertificate(pb *allowlistv1.Profile) bool {
+// sends reports whether a blob contains a part.
+func sends(pb *allowlistv1.Profile, slot Slot) bool {
 	for _, blob := range pb.GetEnvelope().GetBlobs() {
 		for _, part := range blob.GetParts() {
-			if part.GetSlot() == allowlistv1.Part_SLOT_CERTIFICATE_SHA256 {
+			if part.GetSlot() == slot {
 				return true
 			}
 		}
+	}
+	return false
+}
+
+// sendsCertificate reports whether the fingerprint of a certificate is sent.
+func sendsCertificate(pb *allowlistv1.Profile) bool {
+	if sends(pb, SlotCertificate) {
+		return true
 	}
 	for _, header := range []map[string]string{
 		pb.GetJose().GetHeader(), pb.GetNestedJws().GetJws().GetHeader(), pb.GetSigning().GetJws().GetHeader(),

@@ -31,7 +31,9 @@ type Cipher struct {
 	StaticIV   *message.Source
 	Mac        *symmetric.MAC // may be nil
 	Framing    symmetric.Framing
-	MacKey     *message.Source // nil for the cipher's own key
+	// WrapsIV says that the IV is sent wrapped, like the session key.
+	WrapsIV bool
+	MacKey  *message.Source // nil for the cipher's own key
 	// Aad is the constant associated data. If associated data is sent, this is the value that is sent
 	// in outgoing messages.
 	Aad []byte
@@ -52,8 +54,9 @@ type Cipher struct {
 // A keyed is a key with its box.
 type keyed struct {
 	held
-	key []byte // followed by the derived IV
-	box symmetric.Box
+	key    []byte // followed by the derived IV
+	saltIV []byte // the end of the salt, if that is the IV
+	box    symmetric.Box
 }
 
 // key creates the box for a secret.
@@ -63,6 +66,10 @@ func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) 
 		n := s.KeyBytes
 		if s.IVSource == allowlistv1.Iv_SOURCE_DERIVED {
 			n += s.Suite.IV
+		}
+		if s.Derivation.SentIV > 0 {
+			end := len(salt) - s.Derivation.SentIV
+			salt, k.saltIV = salt[:end], salt[end:]
 		}
 		key, err := s.Derivation.Key(m, from.secret, salt, n)
 		if err != nil {
@@ -124,6 +131,8 @@ func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
 		copy(dst, k.key)
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		copy(dst, k.key[s.KeyBytes:])
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		copy(dst, k.saltIV)
 	case allowlistv1.Iv_SOURCE_FIELD_SUFFIX:
 		copy(dst, m.IvSuffix)
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
@@ -250,6 +259,9 @@ func (e *encrypting) rekey(first bool) error {
 		err = from.of.Unusable(message.ErrNoCertificate)
 	}
 	e.sizes[describe.SlotWrapped] = len(e.parts[describe.SlotWrapped])
+	if err == nil && e.Layout.Has[describe.SlotSessionHash] {
+		e.parts[describe.SlotSessionHash] = hashOf(from.secret)
+	}
 	return err
 }
 
@@ -293,6 +305,9 @@ func (e *encrypting) seal(value []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := e.wrapIV(iv); err != nil {
+		return err
+	}
 	e.sizes[describe.SlotCiphertext] = e.Suite.SealedLen(len(value))
 	e.sizes[describe.SlotAAD] = len(e.Aad)
 	e.parts[describe.SlotAAD] = e.Aad
@@ -332,6 +347,17 @@ func (e *encrypting) nextIV() ([]byte, error) {
 	e.m.Traced("iv", "initialization vector", iv)
 	e.note(e.m, &e.keyed, iv)
 	return iv, nil
+}
+
+// wrapIV wraps the IV, once for each that is generated.
+func (e *encrypting) wrapIV(iv []byte) error {
+	session, ok := e.Supply.(*Session)
+	if !e.WrapsIV || !ok || e.IvScope != describe.PerValue && e.parts[describe.SlotWrappedIV] != nil {
+		return nil
+	}
+	wrapped, err := session.wrapIV(e.m, iv)
+	e.parts[describe.SlotWrappedIV], e.sizes[describe.SlotWrappedIV] = wrapped, len(wrapped)
+	return err
 }
 
 // associated returns the associated data of an outgoing message.

@@ -175,6 +175,9 @@ func (s Set) cipher(p, answer *describe.Profile) {
 			wrap = "AES-KW"
 		}
 		session := fmt.Sprintf("session(%s/%d)", c.Session.Form, c.Session.Bytes)
+		if p.Envelope.Sends(describe.SlotSessionHash) {
+			session = fmt.Sprintf("session(%s/%d,hash=sent)", c.Session.Form, c.Session.Bytes)
+		}
 		s.each(p.List("cipher.session_key.keys"), cost, wrap, session, derivation, end+answered(answer))
 	case describe.KeyAgreed:
 		s.each(p.List("cipher.ecdh.keys"), cost, "ECDH-"+c.CurveName, derivation, end+answered(answer))
@@ -242,6 +245,9 @@ func cipherStep(c *describe.Cipher) string {
 	}
 	if c.Suite.Mode != symmetric.ModeECB {
 		source := strings.ToLower(dashed(strings.TrimPrefix(c.IV.Source.String(), "SOURCE_")))
+		if c.IV.Wrapped {
+			source = "wrapped-" + source
+		}
 		options = append(options, fmt.Sprintf("iv=%s/%d", source, c.Suite.IV))
 	}
 	if c.Suite.Tag > 0 {

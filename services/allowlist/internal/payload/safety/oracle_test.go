@@ -44,7 +44,7 @@ func TestLiveTestsAreForRandomIVsOnly(t *testing.T) {
 	t.Parallel()
 	ciphers(func(cipher *allowlistv1.Cipher, salted bool) {
 		source := cipher.GetIv().GetSource()
-		random := safeSources[source] || source == allowlistv1.Iv_SOURCE_DERIVED && salted
+		random := safeSources[source] || (source == allowlistv1.Iv_SOURCE_DERIVED || source == allowlistv1.Iv_SOURCE_SALT_SUFFIX) && salted
 		want := !random || !safeModes[symmetric.SuiteOf(cipher).Mode]
 		for _, mac := range []*allowlistv1.EncryptThenMac{nil, {}} {
 			cipher.Mac = mac

@@ -89,6 +89,8 @@ func (p *program) iv(rule describe.IVRule, key, derived string) (string, error) 
 		return p.let("iv", p.slice(key, 0, rule.Bytes)), nil
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		return derived, nil
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		return p.let("iv", p.slice(p.parts[describe.SlotSalt], -rule.Bytes, 0)), nil
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
 		iv, err := p.sharedKey(p.at("cipher.iv"), "exchangeIv")
 		if err != nil {
