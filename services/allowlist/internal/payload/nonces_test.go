@@ -85,6 +85,7 @@ func TestRandomBitsOfKeysThatAreFresh(t *testing.T) {
 		{"the key of the exchange", `cipher { algorithm: ALGORITHM_AES_256_GCM exchange_key {} }`, 0},
 		{"RSA itself", `rsa_direct { ` + named("rsa", "PEM") + ` oaep {} }`, 0},
 		{"OpenPGP", `pgp { ` + named("pgp", "RAW") + ` }`, 0},
+		{"Fernet", `fernet { ` + named("a", "HEX") + ` }`, 128},
 		{"a signature alone", mac, 0},
 		{"nothing", "", 0},
 	}

@@ -63,6 +63,7 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"an IV that is the end of the salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + saltAndCT, "pass",
 			"raw > HKDF-SHA256(salt=sent/20,bytes=32) > AES-256-GCM(iv=salt-suffix/12,tag=16)",
 		},
+		{"Fernet", `fernet { ` + named("a", "BASE64URL") + ` }`, "a", "base64url > FERNET"},
 		{"a mode with feedback", under("AES_256_OFB", ""), "a", "hex > AES-256-OFB(iv=random/16)"},
 		{
 			"a derivation with its parameters, and a derived IV", pbkdf2(`salt { `+secretAt("secret", "salt", "RAW")+` }`) + onlyCT, "a",

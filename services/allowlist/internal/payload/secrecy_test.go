@@ -49,6 +49,7 @@ func exposures() []string {
 		`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + hkdf + ` }`,
 		`jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("cert", "PEM") + ` header { key: "kid" value: "${certificate_sha256}" } }`,
 		`pgp { ` + named("pgp", "RAW") + strings.Replace(named("pgp", "RAW"), "keys", "signing_keys", 1) + secretAt("passphrase", "b", "HEX") + ` }`,
+		`fernet { ` + named("a", "HEX") + ` }`,
 		`nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + named("b", "HEX") + ` }`,
 		`signing { secret_digest { hash: HASH_SHA512 } ` + named("b", "HEX") + ` input: "${body}${secret}" headers { key: "S" value: "${signature}" } encoding: ENCODING_BASE64 }`,
 		`signing { mac { algorithm: ALGORITHM_HMAC_SHA1 } ` + named("b", "HEX") + ` headers { key: "S" value: "${signature}" } }`,

@@ -17,6 +17,7 @@ package describe
 
 import (
 	"crypto"
+	"time"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
@@ -36,6 +37,7 @@ const (
 	KindRSA                 // RSA over the values themselves
 	KindJWE                 // JSON Web Encryption
 	KindPGP                 // OpenPGP
+	KindFernet              // Fernet tokens
 	KindUnknown             // from a later version of the contract
 )
 
@@ -52,6 +54,7 @@ type Profile struct {
 	RSA    *RSA
 	JWE    *JWE
 	PGP    *PGP
+	Fernet *Fernet
 	// Nested is the signature inside the ciphertext, or nil.
 	Nested *jose.JWS
 	// Signing is the signature of the message, or nil.
@@ -85,6 +88,9 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Pgp:
 		p.Kind = KindPGP
 		p.PGP = &PGP{Binary: kind.Pgp.GetBinary(), Signs: len(kind.Pgp.GetSigningKeys()) > 0}
+	case *allowlistv1.Profile_Fernet:
+		p.Kind = KindFernet
+		p.Fernet = &Fernet{MaxAge: kind.Fernet.GetMaxAge().AsDuration()}
 	default:
 		p.Kind = KindUnknown
 	}
@@ -163,6 +169,9 @@ func (j *JWE) Shared() bool { return SharedJose(j.Alg) }
 
 // PGP is an OpenPGP message.
 type PGP struct{ Binary, Signs bool }
+
+// Fernet is the token format of that name. MaxAge is the greatest age of a token, or 0.
+type Fernet struct{ MaxAge time.Duration }
 
 // A Signing is the signature of a message.
 type Signing struct {

@@ -176,7 +176,10 @@ func (p *Profile) envelope() Envelope {
 // defaultBlob describes the blob of a profile that configures none.
 func (p *Profile) defaultBlob(e Envelope) Blob {
 	b := Blob{Name: DefaultBlob, Encoding: template.Base64}
-	if p.PGP != nil && !p.PGP.Binary || p.pb.GetKind() == nil && p.Nested != nil {
+	switch {
+	case p.Fernet != nil:
+		b.Encoding = template.Base64URLPadded
+	case p.PGP != nil && !p.PGP.Binary, p.pb.GetKind() == nil && p.Nested != nil:
 		b.Encoding = template.Raw
 	}
 	for _, slot := range []Slot{SlotIV, SlotCiphertext, SlotTag} {

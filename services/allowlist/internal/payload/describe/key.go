@@ -9,6 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // A Role is the role of a key in a message.
@@ -61,6 +62,7 @@ func (p *Profile) keys() []Key {
 	l.cipher(p)
 	l.list("rsa_direct.keys", p.pb.GetRsaDirect().GetKeys(), Encrypts, keyfit.AnyRSA(), 0)
 	l.jwe(p)
+	l.list("fernet.keys", p.pb.GetFernet().GetKeys(), Encrypts, keyfit.Requirement{Symmetric: true, Bytes: []int{symmetric.FernetKey}}, symmetric.FernetKey)
 	pgp := keyfit.Requirement{PGP: true}
 	l.list("pgp.keys", p.pb.GetPgp().GetKeys(), Encrypts, pgp, 0)
 	l.one("pgp.passphrase", p.pb.GetPgp().GetPassphrase(), Unlocks, 0)

@@ -141,6 +141,8 @@ func (s Set) profile(p, answer *describe.Profile) {
 		s.each(p.List("rsa_direct.keys"), 0, rsaStep(p.RSA.OAEP), "value")
 	case describe.KindJWE:
 		s.jwe(p)
+	case describe.KindFernet:
+		s.each(p.List("fernet.keys"), 0, "FERNET")
 	case describe.KindPGP:
 		s.each(p.List("pgp.keys"), 0, "OpenPGP(decrypt)")
 		s.each(p.List("pgp.signing_keys"), 0, "OpenPGP(sign)")

@@ -21,6 +21,8 @@ func RandomBits(p *describe.Profile) int {
 		return min(cipherBits(p.Cipher), maxRandomBits)
 	case describe.KindJWE:
 		return min(jweBits(p.JWE), maxRandomBits)
+	case describe.KindFernet:
+		return 8 * symmetric.FernetIV
 	default: // RSA and OpenPGP encrypt for public keys
 		return 0
 	}

@@ -41,7 +41,7 @@ func signs(p *describe.Profile) bool {
 // generate. If this is unknown, it returns false.
 func randomized(p *describe.Profile) bool {
 	switch p.Kind {
-	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP:
+	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP, describe.KindFernet:
 		return true
 	case describe.KindCipher:
 		return randomIV(p.Cipher)

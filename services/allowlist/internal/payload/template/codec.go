@@ -25,6 +25,8 @@ const (
 	// Base64MIME is base64 with padding in lines of 76 characters, separated by CR LF (RFC 2045
 	// section 6.8).
 	Base64MIME
+	// Base64URLPadded is Base64URL with padding, as in Fernet tokens.
+	Base64URLPadded
 )
 
 const (
@@ -48,6 +50,8 @@ func NewCodec(e Encoding) Codec {
 		return Codec{e, base64.StdEncoding, base64.StdEncoding.Strict(), base64.RawStdEncoding.Strict()}
 	case Base64URL:
 		return Codec{e, base64.RawURLEncoding, base64.URLEncoding.Strict(), base64.RawURLEncoding.Strict()}
+	case Base64URLPadded:
+		return Codec{e, base64.URLEncoding, base64.URLEncoding.Strict(), base64.RawURLEncoding.Strict()}
 	default:
 		return Codec{encoding: e}
 	}
@@ -159,7 +163,7 @@ func (c Codec) Chars() Charset {
 		return AnyChars()
 	case Hex, HexUpper:
 		return Chars(digits + "abcdefABCDEF")
-	case Base64URL:
+	case Base64URL, Base64URLPadded:
 		return Chars(digits + letters + "-_=")
 	case Base64MIME:
 		return Chars(digits + letters + "+/=" + lineEnd)

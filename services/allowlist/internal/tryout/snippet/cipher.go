@@ -1,6 +1,7 @@
 package snippet
 
 import (
+	"crypto"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -152,6 +153,22 @@ func (p *program) checkMAC(m *describe.MAC, key string) error {
 	sum := p.call("hmac", p.hash(m.Hash), key, p.concat(pieces))
 	p.check(p.call("same", sum, p.parts[describe.SlotMAC]), "the MAC is wrong")
 	return nil
+}
+
+// openFernet writes the decryption of a Fernet token.
+func (p *program) openFernet() (string, error) {
+	both, err := p.sharedKey(p.at("fernet.keys[0]"), "key")
+	if err != nil {
+		return "", err
+	}
+	const half, mac, ivAt, textAt = symmetric.FernetKey / 2, 32, 9, 25
+	token := p.parts[describe.SlotCiphertext]
+	p.say("Verify the MAC before decrypting anything. The first half of the key is the key of the MAC.")
+	sum := p.call("hmac", p.hash(crypto.SHA256), p.slice(both, 0, half), p.slice(token, 0, -mac))
+	p.check(p.call("same", sum, p.slice(token, -mac, 0)), "the MAC is wrong")
+	p.say("Before the ciphertext are a version, the time, and the IV.")
+	opened := p.call("cbc", p.slice(both, half, 0), p.slice(token, ivAt, textAt), p.slice(token, textAt, -mac), p.quote("pkcs7"))
+	return p.let("opened", opened), nil
 }
 
 // blob writes the text of a blob, or its decoded bytes.
