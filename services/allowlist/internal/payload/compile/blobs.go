@@ -91,7 +91,7 @@ func isSlot(slot describe.Slot) bool {
 
 // blobOf compiles one blob.
 func blobOf(d describe.Blob) envelope.Blob {
-	made := envelope.Blob{Name: d.Name, Codec: template.NewCodec(d.Encoding)}
+	made := envelope.Blob{Name: d.Name, Codec: template.NewCodec(d.Encoding).Lenient()}
 	for _, part := range d.Parts[:min(maxParts, len(d.Parts))] {
 		if !isSlot(part.Slot) {
 			part.Slot = describe.SlotLiteral // arbitrary, so that the rest can be checked

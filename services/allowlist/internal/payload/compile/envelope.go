@@ -110,7 +110,7 @@ func (c *profile) surroundings(e *envelope.Envelope) {
 	switch pb.GetEncoding() {
 	case allowlistv1.Encoding_ENCODING_UNSPECIFIED, allowlistv1.Encoding_ENCODING_RAW:
 	default:
-		codec := template.NewCodec(c.Envelope.Outer)
+		codec := template.NewCodec(c.Envelope.Outer).Lenient()
 		e.Outer = &codec
 		if part != nil && part.GetWholeBody() == nil {
 			c.Add(path+".encoding", "must be unset except for whole bodies")
