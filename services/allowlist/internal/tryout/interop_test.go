@@ -63,6 +63,11 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 	t.Helper()
 	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
 	base64, raw, lines := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW"), fmt.Sprintf(data, "BASE64_MIME")
+	bare := strings.Replace(base64, "parts { slot: SLOT_TAG } ", "", 1)
+	ciphered := func(mode, rest string) string {
+		return `cipher { algorithm: ALGORITHM_AES_256_` + mode + ` shared_key { keys { name: "workspaces/acme/secrets/a" } } ` + rest + ` } `
+	}
+	session := `cipher { algorithm: ALGORITHM_AES_256_GCM session_key { rsa_oaep {} keys { name: "workspaces/acme/secrets/rsa" decoding: DECODING_PEM } } } `
 	long := strings.Repeat("0123456789 é\n", 20)
 	return map[string]tryout.Sample{
 		"a template of quotes":    sampleFor(t, shared+`envelope { `+base64+` text: "'\"\\ /*x*/ // $`+"`"+`\n<${data}>\u00e9" }`, "a text"),
@@ -75,7 +80,18 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 		"lines in a document":     sampleFor(t, shared+`envelope { `+lines+` json: "{\"x\":\"${data}\"}" }`, long),
 		"lines in lines":          sampleFor(t, shared+`envelope { `+lines+` text: "${data}" encoding: ENCODING_BASE64_MIME }`, long),
 		"lines in fields":         sampleFor(t, shared+`selection { fields { paths: "$.a" } } envelope { `+lines+` text: "${data}" }`, `{"a":"`+strings.Repeat("x", 100)+`"}`),
-		"a large body":            sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
+		"CFB":                     sampleFor(t, ciphered("CFB", "")+`envelope { `+bare+` text: "${data}" }`, long),
+		"OFB":                     sampleFor(t, ciphered("OFB", "")+`envelope { `+bare+` text: "${data}" }`, "a text"),
+		"a frame":                 sampleFor(t, ciphered("CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true suffix: "corp" }`)+`envelope { `+bare+` text: "${data}" }`, long),
+		"random bytes in front":   sampleFor(t, ciphered("CFB", `framing { random_bytes: 16 }`)+`envelope { `+bare+` text: "${data}" }`, "a text"),
+		"a wrapped IV": sampleFor(t, session+`envelope { blobs { key: "data" value { parts { slot: SLOT_WRAPPED_KEY } parts { slot: SLOT_WRAPPED_IV } parts { slot: SLOT_CIPHERTEXT } } } `+
+			`blobs { key: "tag" value { parts { slot: SLOT_TAG } } } text: "${data}.${tag}" }`, "a text"),
+		"the hash of a session key": sampleFor(t, session+`envelope { blobs { key: "key" value { parts { slot: SLOT_WRAPPED_KEY } } } `+
+			`blobs { key: "hash" value { parts { slot: SLOT_SESSION_KEY_SHA256 } } } `+base64+` json: "{\"k\":\"${key}\",\"h\":\"${hash}\",\"d\":\"${data}\"}" }`, "a text"),
+		"an IV in the salt": sampleFor(t, `cipher { algorithm: ALGORITHM_AES_256_GCM iv { source: SOURCE_SALT_SUFFIX } shared_key { keys { name: "workspaces/acme/secrets/a" } `+
+			`derivation { pbkdf2 { iterations: 600000 } salt { sent_bytes: 28 } } } } envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } }`, "a text"),
+		"Fernet":       sampleFor(t, `fernet { keys { name: "workspaces/acme/secrets/a" decoding: DECODING_BASE64URL } } `, long),
+		"a large body": sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
 	}
 }
 
