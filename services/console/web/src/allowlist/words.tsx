@@ -65,11 +65,11 @@ type Direction = "request" | "response";
 
 /** Whether a profile encrypts. */
 export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
-  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
+  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp || profile?.fernet);
 
 /** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
-  const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
+  const { cipher, rsaDirect, jose, pgp, fernet, signing, nestedJws } = profile;
   const name = (value: unknown) =>
     String(value ?? "")
       .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
@@ -80,6 +80,7 @@ function protectionsOf(profile: ProfileJson): string[] {
     rsaDirect && (rsaDirect.oaep ? "RSA-OAEP" : "RSA PKCS #1 v1.5"),
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
+    fernet && "Fernet",
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
   const algorithms = collect([signing, nestedJws], "algorithm")
     .map(name)
