@@ -46,7 +46,7 @@ func NewFernet(key []byte) (*Fernet, error) {
 // Seal returns the token of a value.
 func (f *Fernet) Seal(at time.Time, iv, value []byte) ([]byte, error) {
 	token := make([]byte, 0, fernetText+len(value)+fernetBlock+sha256.Size)
-	token = binary.BigEndian.AppendUint64(append(token, fernetVersion), uint64(at.Unix())) //nolint:gosec // the same bits
+	token = binary.BigEndian.AppendUint64(append(token, fernetVersion), uint64(at.Unix()))
 	token, err := f.box.Seal(append(token, iv...), iv, value, nil)
 	return append(token, f.sum(token)...), err
 }
@@ -62,7 +62,7 @@ func (f *Fernet) Verify(token []byte) bool {
 // has too many seconds.
 func FernetTime(token []byte) time.Time {
 	const most = 1 << 40
-	return time.Unix(int64(min(binary.BigEndian.Uint64(token[fernetTime:]), most)), 0) //nolint:gosec // less than 1 << 63
+	return time.Unix(int64(min(binary.BigEndian.Uint64(token[fernetTime:]), most)), 0)
 }
 
 // Open decrypts a token that was verified. The value takes the token's place in memory.

@@ -38,7 +38,7 @@ func (f Framing) Wrap(random io.Reader, value []byte) ([]byte, error) {
 		return nil, err
 	}
 	if f.Length {
-		framed = binary.BigEndian.AppendUint32(framed, uint32(len(value))) //nolint:gosec // bodies have less than 4 GiB
+		framed = binary.BigEndian.AppendUint32(framed, uint32(len(value)))
 	}
 	return append(append(framed, value...), f.Suffix...), nil
 }
@@ -52,7 +52,7 @@ func (f Framing) Unwrap(framed []byte) ([]byte, bool) {
 	}
 	good := 1
 	if f.Length {
-		good = subtle.ConstantTimeEq(int32(binary.BigEndian.Uint32(framed[f.Random:])), int32(n)) //nolint:gosec // the same bits
+		good = subtle.ConstantTimeEq(int32(binary.BigEndian.Uint32(framed[f.Random:])), int32(n))
 	}
 	value, suffix := framed[f.head():][:n], framed[f.head()+n:]
 	good &= subtle.ConstantTimeCompare(suffix, []byte(f.Suffix))

@@ -176,7 +176,7 @@ func TestHashedTextsAreTheWrittenOnes(t *testing.T) {
 // last is the last of the encodings.
 const last = template.Base64URLPadded
 
-// FuzzLenientCodec checks that all texts of one value are the same, except for what a lenient codec
+// FuzzLenientCodec checks that all strings of one value are the same, except for what a lenient codec
 // ignores.
 func FuzzLenientCodec(f *testing.F) {
 	f.Add([]byte("++//Cg=="))

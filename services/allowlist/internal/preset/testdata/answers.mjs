@@ -119,7 +119,7 @@ add('openssl_salted', opensslVersion, {
 });
 vector('axis_callback_ecb', 'java-axis-callback-md5-ecb-hex', { secrets: { key: 'pass' } });
 vector('ccavenue', 'node-ccavenue', { secrets: { working_key: 'pass', iv: 'iv' } });
-// framed surrounds a text as DingTalk and WeCom do: random characters, length, text, receiver, and PKCS #7 for 32 bytes.
+// framed surrounds a string as DingTalk and WeCom do: random characters, length, string, receiver, and PKCS #7 for 32 bytes.
 const framed = (text, receiver) => {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(Buffer.byteLength(text));
