@@ -2256,7 +2256,7 @@ type Cipher struct {
 	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
 	// A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
 	Mac *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
-	// What surrounds the selected bytes inside the ciphertext. Default: nothing.
+	// The bytes around the selected bytes, inside the ciphertext. Default: none.
 	Framing       *Framing `protobuf:"bytes,170,opt,name=framing,proto3" json:"framing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -222,7 +222,7 @@ export const shape: Shape = {
           "name": "framing",
           "json": "framing",
           "message": "keyward.allowlist.v1.Framing",
-          "words": "What surrounds the selected bytes inside the ciphertext. Default: nothing."
+          "words": "The bytes around the selected bytes, inside the ciphertext. Default: none."
         }
       ]
     },

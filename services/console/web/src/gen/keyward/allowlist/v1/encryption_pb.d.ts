@@ -795,7 +795,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   mac?: EncryptThenMac | undefined;
 
   /**
-   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   * The bytes around the selected bytes, inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -883,7 +883,7 @@ export declare type CipherJson = {
   mac?: EncryptThenMacJson;
 
   /**
-   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   * The bytes around the selected bytes, inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
