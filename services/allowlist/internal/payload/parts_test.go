@@ -106,6 +106,8 @@ func TestSessionKeysMustHaveTheirHash(t *testing.T) {
 		}
 		tells(t, s, p, payload.DecryptionFailed, map[string]payload.Output{"another hash": {Body: changed}, "another ciphertext": {Body: cipher}})
 	}
+	header := legacyPipeline(t, sessionKey("AES_256_GCM", oaep, named("rsa", "PEM"))+twoFields+`envelope { `+blobOf("h", "HEX", "WRAPPED_KEY", "SESSION_KEY_SHA256")+blobOf("d", "HEX", "IV", "CIPHERTEXT", "TAG")+`text: "${d}" headers { key: "X-Key" value: "${h}" } }`)
+	s.opens(t, header, s.encrypt(t, header, `{"a":"one","b":"two"}`), `{"a":"one","b":"two"}`)
 	bare := legacyPipeline(t, sessionKey("AES_256_CBC", pkcs1, named("rsa", "PEM"))+strings.Replace(hashedKey, " parts { slot: SLOT_TAG }", "", 1))
 	sent := s.encrypt(t, bare, "body")
 	s.opens(t, bare, sent, "body")

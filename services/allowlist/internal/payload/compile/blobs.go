@@ -148,8 +148,7 @@ func (c *profile) count(path string, b *envelope.Blobs) {
 			}
 			count[piece.Slot]++
 			b.Has[piece.Slot] = true
-			perValue := piece.Slot == describe.SlotCiphertext || piece.Slot == describe.SlotTag || piece.Slot == describe.SlotMAC
-			if perValue && !c.Single() && c.Envelope.InHeader(blob.Name) {
+			if c.perValue(piece.Slot) && !c.Single() && c.Envelope.InHeader(blob.Name) {
 				c.Add(blobPath(path, blob.Name), fmt.Sprintf("must not hold %s in a header, since there may be several values", slotName(piece.Slot)))
 			}
 		}
@@ -165,6 +164,17 @@ func (c *profile) count(path string, b *envelope.Blobs) {
 			b.Sizes[slot] = 0 // one violation is enough
 		}
 	}
+}
+
+// perValue reports whether a part is different for each value.
+func (c *profile) perValue(slot describe.Slot) bool {
+	switch slot {
+	case describe.SlotCiphertext, describe.SlotTag, describe.SlotMAC:
+		return true
+	case describe.SlotSessionHash:
+		return c.GeneratedKey() == describe.PerValue
+	}
+	return false
 }
 
 // slotName returns a slot as the configuration names it.

@@ -289,7 +289,7 @@ func (e *encrypting) Seal(value []byte) error {
 		return fmt.Errorf("frame: %w", err)
 	}
 	defer clear(framed)
-	e.m.Traced("frame", "value in its frame", framed)
+	e.m.Traced("encrypt", "value in its frame", framed)
 	return e.seal(framed)
 }
 
