@@ -48,7 +48,7 @@ func (f *Fernet) encoder(m *message.Message) (encoder, error) {
 			return nil, fmt.Errorf("generate iv: %w", err)
 		}
 		m.Traced("iv", "initialization vector", iv)
-		return key.Seal(timeOf(m), iv, value)
+		return key.Seal(m.Time(), iv, value)
 	}, nil
 }
 
@@ -64,7 +64,7 @@ func (f *Fernet) decoder(m *message.Message) (decoder, error) {
 			if !key.Verify(token) {
 				continue
 			}
-			if !f.timely(symmetric.FernetTime(token), timeOf(m)) {
+			if !f.timely(symmetric.FernetTime(token), m.Time()) {
 				return nil, message.ErrCipher
 			}
 			value, ok := key.Open(token)
@@ -81,12 +81,4 @@ func (f *Fernet) decoder(m *message.Message) (decoder, error) {
 // timely reports whether the time of a token is accepted.
 func (f *Fernet) timely(made, now time.Time) bool {
 	return f.MaxAge == 0 || !made.Before(now.Add(-f.MaxAge)) && !made.After(now.Add(fernetSkew))
-}
-
-// timeOf returns the time of a message.
-func timeOf(m *message.Message) time.Time {
-	if m.Context.Time.IsZero() {
-		return m.Now
-	}
-	return m.Context.Time
 }
