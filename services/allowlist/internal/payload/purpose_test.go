@@ -48,6 +48,24 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"hex > AES-256-CBC(padding=pkcs7,iv=zero/16)",
 		},
 		{
+			"a frame, without its public suffix", under("AES_256_CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true suffix: "corp" }`), "a",
+			"hex > AES-256-CBC(padding=pkcs7-32,iv=random/16,frame=random/16+length)",
+		},
+		{
+			"a wrapped IV", sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")) + wrappedIV, "rsa",
+			"pem > RSA-OAEP(SHA256) > session(raw/32) > AES-256-CBC(padding=pkcs7,iv=wrapped-random/16)",
+		},
+		{
+			"the hash of a session key", sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + hashedKey, "rsa",
+			"pem > RSA-OAEP(SHA256) > session(raw/16,hash=sent) > AES-128-GCM(iv=random/12,tag=16)",
+		},
+		{
+			"an IV that is the end of the salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + saltAndCT, "pass",
+			"raw > HKDF-SHA256(salt=sent/20,bytes=32) > AES-256-GCM(iv=salt-suffix/12,tag=16)",
+		},
+		{"Fernet", `fernet { ` + named("a", "BASE64URL") + ` }`, "a", "base64url > FERNET"},
+		{"a mode with feedback", under("AES_256_OFB", ""), "a", "hex > AES-256-OFB(iv=random/16)"},
+		{
 			"a derivation with its parameters, and a derived IV", pbkdf2(`salt { `+secretAt("secret", "salt", "RAW")+` }`) + onlyCT, "a",
 			"raw > PBKDF2-SHA256(salt=secret,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)",
 		},

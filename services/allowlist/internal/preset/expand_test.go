@@ -27,6 +27,7 @@ const (
 	pkcs1    = allowlistv1.LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION
 	salt     = allowlistv1.LegacyAcknowledgement_FLAG_STATIC_SALT
 	weakKDF  = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS
+	ivOfKey  = allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY
 	digest   = allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST
 )
 
@@ -39,6 +40,7 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"bank_field_level": {cbc, pkcs1}, "branch_webhook": {cbc}, "ccavenue": {cbc, staticIV, md5},
 		"cms_enveloped":   {cbc, pkcs1},
 		"cryptojs_key_iv": {cbc, staticIV}, "cryptojs_passphrase": {cbc, md5, weakKDF}, "cryptojs_pbkdf2": {cbc, weakKDF},
+		"dingtalk_callback": {cbc, ivOfKey}, "wecom_callback": {cbc, ivOfKey},
 		"flutterwave_v3": {ecb, des}, "hdfc": {cbc, pkcs1}, "icici_direct": {pkcs1},
 		"icici_hybrid": {cbc, pkcs1}, "icici_hybrid_iv": {cbc, pkcs1}, "iserveu": {cbc},
 		"java_aes_ecb": {ecb}, "java_pbkdf2": {cbc, zeroIV, salt, weakKDF}, "kotak": {cbc},
@@ -92,7 +94,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 		}
 		usages := make(map[string]string)
 		for _, ref := range compile(t, l, use(p)).References() {
-			usages[strings.TrimPrefix(ref.Secret, place)] = map[payload.Usage]string{payload.KeyUsage: "KEY", payload.ParameterUsage: "PARAMETER"}[ref.Usage]
+			usages[strings.TrimPrefix(ref.Secret, place)] = map[payload.Usage]string{payload.KeyUsage: "KEY", payload.ParameterUsage: "PARAMETER", payload.ExposedKeyUsage: "EXPOSED_KEY"}[ref.Usage]
 		}
 		for _, s := range p.GetSecrets() {
 			if !strings.HasSuffix(s.GetDescription(), ".") || s.GetUsage() != usages[s.GetName()] {

@@ -82,10 +82,10 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 		"a session key in base64": {
 			hybrid("rsa_oaep {}"), hybrid("form: FORM_BASE64 rsa_oaep {}"), "request.cipher.session_key.form: RAW -> BASE64",
 		},
-		"hexadecimal for base64": {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
-		"base64url":              {gcm, gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: BASE64 -> BASE64URL"},
-		"the IV at the end":      {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
-		"the tag in front":       {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
+		"hexadecimal for base64":    {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
+		"base64url for hexadecimal": {gcm + blob("IV CIPHERTEXT TAG", "HEX"), gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: HEX -> BASE64"},
+		"the IV at the end":         {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
+		"the tag in front":          {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
 		"IV and data apart": {
 			gcm, gcm + `envelope { blobs { key: "i" value { parts { slot: SLOT_IV } } } blobs { key: "d" value { parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${i}:${d}" }`,
 			"request.envelope: [IV CIPHERTEXT TAG] -> [IV]:[CIPHERTEXT TAG]",
@@ -194,7 +194,7 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
-	// Long enough that its ciphertext in base64url is never one in base64 as well.
+	// Long enough that its ciphertext in base64 is never one in hexadecimal as well.
 	body := []byte(strings.Replace(allowlisttest.Sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	i := 0
 	for name, c := range complaints() {

@@ -68,6 +68,11 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 	t.Helper()
 	data := ` blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } }`
 	base64, raw, lines := fmt.Sprintf(data, "BASE64"), fmt.Sprintf(data, "RAW"), fmt.Sprintf(data, "BASE64_MIME")
+	bare := strings.Replace(base64, "parts { slot: SLOT_TAG } ", "", 1)
+	ciphered := func(mode, rest string) string {
+		return `cipher { algorithm: ALGORITHM_AES_256_` + mode + ` shared_key { keys { name: "workspaces/acme/secrets/a" } } ` + rest + ` } `
+	}
+	session := `cipher { algorithm: ALGORITHM_AES_256_GCM session_key { rsa_oaep {} keys { name: "workspaces/acme/secrets/rsa" decoding: DECODING_PEM } } } `
 	long := strings.Repeat("0123456789 é\n", 20)
 	jwe := `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "workspaces/acme/secrets/jwe" decoding: DECODING_BASE64 } } `
 	signed := func(place, algorithm string) string {
@@ -89,8 +94,6 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 			strings.Replace(base64, "parts { slot: SLOT_TAG } ", "", 1)+` blobs { key: "mac" value { parts { slot: SLOT_MAC } } } text: "${data}.${mac}" }`, "a text"),
 		"an ephemeral key in front": sampleFor(t, `cipher { algorithm: ALGORITHM_AES_128_GCM ecdh { curve: CURVE_X25519 keys { name: "workspaces/acme/secrets/a" } derivation { hkdf {} } ephemeral_key_as_spki: true derive_from_ephemeral_key: true } }
 			envelope { blobs { key: "data" value { parts { slot: SLOT_EPHEMERAL_KEY } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } }`, "a text"),
-		"a large body": sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
-
 		"a signature around a JWE":      sampleFor(t, jwe+signed("outer_jws", "ES512"), "a text"),
 		"a signature in and around":     sampleFor(t, jwe+signed("outer_jws", "EDDSA")+signed("nested_jws", "ES512"), "a text"),
 		"a shared signature around":     sampleFor(t, jwe+signed("outer_jws", "HS256")+`envelope { json: "{\"request\":\"${jwe}\"}" }`, "a text"),
@@ -99,6 +102,18 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 		"a signature in JSON as a body": sampleFor(t, strings.Replace(signed("nested_jws", "RS256"), "{", "{ serialization: SERIALIZATION_JSON ", 1), long),
 		"a compressed JWE":              sampleFor(t, strings.Replace(jwe, "jose {", "jose { compress: true", 1), strings.Repeat(long, 100)),
 		"a detached signature of ES512": sampleFor(t, strings.Replace(signed("signing", "ES512"), "} }", `} headers { key: "X-Sig" value: "${signature}" } }`, 1), "a text"),
+		"CFB":                           sampleFor(t, ciphered("CFB", "")+`envelope { `+bare+` text: "${data}" }`, long),
+		"OFB":                           sampleFor(t, ciphered("OFB", "")+`envelope { `+bare+` text: "${data}" }`, "a text"),
+		"a frame":                       sampleFor(t, ciphered("CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true suffix: "corp" }`)+`envelope { `+bare+` text: "${data}" }`, long),
+		"random bytes in front":         sampleFor(t, ciphered("CFB", `framing { random_bytes: 16 }`)+`envelope { `+bare+` text: "${data}" }`, "a text"),
+		"a wrapped IV": sampleFor(t, session+`envelope { blobs { key: "data" value { parts { slot: SLOT_WRAPPED_KEY } parts { slot: SLOT_WRAPPED_IV } parts { slot: SLOT_CIPHERTEXT } } } `+
+			`blobs { key: "tag" value { parts { slot: SLOT_TAG } } } text: "${data}.${tag}" }`, "a text"),
+		"the hash of a session key": sampleFor(t, session+`envelope { blobs { key: "key" value { parts { slot: SLOT_WRAPPED_KEY } } } `+
+			`blobs { key: "hash" value { parts { slot: SLOT_SESSION_KEY_SHA256 } } } `+base64+` json: "{\"k\":\"${key}\",\"h\":\"${hash}\",\"d\":\"${data}\"}" }`, "a text"),
+		"an IV in the salt": sampleFor(t, `cipher { algorithm: ALGORITHM_AES_256_GCM iv { source: SOURCE_SALT_SUFFIX } shared_key { keys { name: "workspaces/acme/secrets/a" } `+
+			`derivation { pbkdf2 { iterations: 600000 } salt { sent_bytes: 28 } } } } envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } }`, "a text"),
+		"Fernet":       sampleFor(t, `fernet { keys { name: "workspaces/acme/secrets/a" decoding: DECODING_BASE64URL } } `, long),
+		"a large body": sampleFor(t, shared, strings.Repeat("0123456789 é\n", 4000)),
 	}
 }
 

@@ -36,7 +36,8 @@ const (
 	Decoding_DECODING_RAW Decoding = 1
 	// The stored text is hexadecimal, in either case.
 	Decoding_DECODING_HEX Decoding = 2
-	// The stored text is base64 (RFC 4648 section 4), padding optional.
+	// The stored text is base64 (RFC 4648 section 4), padding optional. The last of 43 characters may
+	// have any bits after the last byte, as in keys of WeCom and DingTalk.
 	Decoding_DECODING_BASE64 Decoding = 3
 	// The stored text is base64url (RFC 4648 section 5), padding optional.
 	Decoding_DECODING_BASE64URL Decoding = 4
@@ -215,15 +216,18 @@ func (IssuedAt) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
 }
 
-// How bytes are written as text.
+// How bytes are written as text. Except for signatures and in JOSE, incoming base64 of any kind may
+// be in either alphabet (but not in a mix of both), with or without padding, and with CR and LF
+// anywhere except in headers. A blob ends at the first character of the literal that follows it. Of
+// adjacent blobs, those with a fixed length have exactly the length that is written.
 type Encoding int32
 
 const (
 	// BASE64 for ciphertext, HEX for signatures, and RAW for fields that state it.
 	Encoding_ENCODING_UNSPECIFIED Encoding = 0
-	// Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages.
+	// Base64 with padding (RFC 4648 section 4).
 	Encoding_ENCODING_BASE64 Encoding = 1
-	// Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages.
+	// Base64url without padding (RFC 4648 section 5).
 	Encoding_ENCODING_BASE64URL Encoding = 2
 	// Lower-case hexadecimal. Incoming messages may use either case.
 	Encoding_ENCODING_HEX Encoding = 3
@@ -234,9 +238,8 @@ const (
 	// which is refused if it is not text.
 	Encoding_ENCODING_RAW Encoding = 5
 	// Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section
-	// 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default
-	// (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
-	// accepted. Not for headers.
+	// 6.8, MIME). The formats of Android's default (76 characters, LF, also at the end), `openssl enc
+	// -a`, and PEM (64 characters, LF) are accepted, too. Not for headers.
 	Encoding_ENCODING_BASE64_MIME Encoding = 6
 	// Base64 with padding, percent-encoded (RFC 3986): `+`, `/`, and `=` as `%2B`, `%2F`, and `%3D`.
 	// Incoming messages may be percent-encoded or not. For signatures only.
@@ -1224,10 +1227,11 @@ const (
 	// Decryption uses it to choose a key.
 	Part_SLOT_PUBLIC_KEY_SHA256 Part_Slot = 10
 	// The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a
-	// session key that RSA wraps, and a random IV.
+	// session key that RSA wraps, and a random IV; with PKCS #1 v1.5, one of 16 bytes.
 	Part_SLOT_WRAPPED_IV Part_Slot = 11
 	// The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a
-	// session key of RAW form and 16 bytes or more.
+	// session key of RAW form and 16 bytes or more, and without a derivation by a digest or
+	// EVP_BytesToKey, whose key could be this hash.
 	Part_SLOT_SESSION_KEY_SHA256 Part_Slot = 12
 )
 
@@ -1471,7 +1475,7 @@ const (
 	// RSA encryption with PKCS #1 v1.5. A receiver that reveals whether the padding was valid
 	// reveals the plaintext (Bleichenbacher's attack).
 	LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION LegacyAcknowledgement_Flag = 9
-	// CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
+	// CTR, CFB, or OFB without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR LegacyAcknowledgement_Flag = 10
 	// A key derived from a passphrase with a fixed salt or without a salt.
 	LegacyAcknowledgement_FLAG_STATIC_SALT LegacyAcknowledgement_Flag = 11
@@ -2264,7 +2268,7 @@ type Cipher struct {
 	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
 	// A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
 	Mac *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
-	// The frame around the selected bytes inside the ciphertext. Default: none.
+	// The bytes around the selected bytes, inside the ciphertext. Default: none.
 	Framing       *Framing `protobuf:"bytes,170,opt,name=framing,proto3" json:"framing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3875,7 +3879,8 @@ type Iv struct {
 	// The source.
 	Source Iv_Source `protobuf:"varint,1,opt,name=source,proto3,enum=keyward.allowlist.v1.Iv_Source" json:"source,omitempty"`
 	// The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
-	// ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
+	// ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple
+	// DES.
 	Bytes uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// The PARAMETER secret, for STATIC.
 	Secret *SecretRef `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
@@ -5157,7 +5162,7 @@ type Envelope_Text struct {
 	// Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
 	// character that cannot be part of the blob's encoding. Blobs may directly follow each other
 	// if all but one have a fixed length. Decryption ignores ASCII white space around the text but
-	// not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
+	// not inside it, except for line breaks in base64. At most 4,096 bytes.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
 }
 

@@ -31,6 +31,9 @@ const (
 	maxMACInput  = 256
 	minSaltBytes = 8
 	maxSaltBytes = 64
+	// The limits of what surrounds a value inside its ciphertext.
+	maxFrameRandom = 64
+	maxFrameSuffix = 128
 )
 
 // sources returns the sources of a list of keys, which must have 1-4 elements, or exactly 1.
@@ -64,13 +67,14 @@ func (c *profile) cipher(path string) *kind.Cipher {
 	d := c.Cipher
 	s := &kind.Cipher{
 		Suite: d.Suite, IVSource: d.IV.Source, Answered: c.answered, Bare: c.Bare(),
-		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.PartScope(describe.SlotIV),
+		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.GeneratedIV(), WrapsIV: d.IV.Wrapped,
 	}
 	s.Suite.IV = d.IV.Bytes
 	if s.Suite.Mode == symmetric.ModeNone {
 		c.Add(path+".algorithm", mustBeKnown)
 	}
 	c.padding(path, d)
+	c.framing(path+".framing", s)
 	c.key(path, s)
 	c.iv(path+".iv", s)
 	c.aad(path+".aad", s)
@@ -95,6 +99,20 @@ func (c *profile) padding(path string, d *describe.Cipher) {
 		c.Add(path+".tag_bytes", "must be from 12 to 16")
 	case tag < symmetric.MaxTag && d.Suite.IV != 12:
 		c.Add(path+".tag_bytes", "must be 16 with an IV of 16 bytes")
+	}
+}
+
+// framing checks and compiles what surrounds a value inside its ciphertext.
+func (c *profile) framing(path string, s *kind.Cipher) {
+	s.Framing = c.Cipher.Framing
+	switch f := s.Framing; {
+	case f.Random > maxFrameRandom:
+		c.Add(path+".random_bytes", "must be at most 64")
+		s.Framing.Random = 0 // so that the rest can be checked
+	case len(f.Suffix) > maxFrameSuffix:
+		c.Add(path+".suffix", "must have at most 128 bytes")
+	case f.Suffix != "" && !f.Length:
+		c.Add(path+".suffix", "must be unset without length")
 	}
 }
 
@@ -137,7 +155,7 @@ func (c *profile) key(path string, s *kind.Cipher) {
 // derivation checks and compiles a derivation.
 func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 	made, field := derive.New(d.Derivation), root+"."+d.Field
-	made.Sent = d.SentSalt
+	made.Sent, made.SentIV = d.SentSalt, d.SaltIV
 	name := map[keys.Function]string{
 		keys.Digest: "digest", keys.EVPBytesToKey: "evp_bytes_to_key", keys.PBKDF2: "pbkdf2", keys.Scrypt: "scrypt", keys.HKDF: "hkdf",
 		keys.Counter: "counter_kdf",

@@ -217,11 +217,28 @@ func (c *profile) kind() {
 		g := c.cms(c.path + ".cms")
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
+	case describe.KindFernet:
+		f := c.fernet(c.path + ".fernet")
+		parts = c.blobs()
+		bits := safety.RandomBits(c.Profile)
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: f, RandomBits: bits, Counted: message.Counted(f.Keys, bits)}
 	default:
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: kind.Plain{}}
 	}
 	c.envelope(parts)
+}
+
+// maxTokenAge is the maximum of the greatest age of a token.
+const maxTokenAge = 366 * 24 * time.Hour
+
+// fernet checks and compiles Fernet tokens.
+func (c *profile) fernet(path string) *kind.Fernet {
+	age := c.pb.GetFernet().GetMaxAge()
+	if age != nil && (!age.IsValid() || age.AsDuration() <= 0 || age.AsDuration() > maxTokenAge) {
+		c.Add(path+".max_age", "must be more than 0 and at most 366 days")
+	}
+	return &kind.Fernet{Keys: c.sources("fernet.keys", false), MaxAge: c.Fernet.MaxAge}
 }
 
 // selected compiles the selection.

@@ -32,7 +32,7 @@ func (c *profile) envelope(b *envelope.Blobs) {
 	if len(wrong) > 0 && b.Sizes[describe.SlotWrapped] == describe.Unknown && b.Has[describe.SlotWrapped] {
 		// The strings may be distinguishable once the length of the wrapped key is known.
 		n := b.Sizes
-		n[describe.SlotWrapped] = 0
+		n.SetWrapped(0)
 		for i := range b.List {
 			holes[i].Fixed = b.List[i].FixedLen(&n) != describe.Unknown
 		}
@@ -110,7 +110,7 @@ func (c *profile) surroundings(e *envelope.Envelope) {
 	switch pb.GetEncoding() {
 	case allowlistv1.Encoding_ENCODING_UNSPECIFIED, allowlistv1.Encoding_ENCODING_RAW:
 	default:
-		codec := template.NewCodec(c.Envelope.Outer)
+		codec := template.NewCodec(c.Envelope.Outer).Lenient()
 		e.Outer = &codec
 		if part != nil && part.GetWholeBody() == nil {
 			c.Add(path+".encoding", "must be unset except for whole bodies")

@@ -73,6 +73,14 @@ func (p *Profile) FreshKey() Scope {
 	return fresh
 }
 
+// GeneratedIV returns how often a random IV is generated.
+func (p *Profile) GeneratedIV() Scope {
+	if p.Cipher != nil && p.Cipher.IV.Wrapped {
+		return p.PartScope(SlotWrappedIV)
+	}
+	return p.PartScope(SlotIV)
+}
+
 // ivSource returns the source of the cipher's IV.
 func (p *Profile) ivSource() allowlistv1.Iv_Source {
 	if p.Cipher == nil {
@@ -85,8 +93,8 @@ func (p *Profile) ivSource() allowlistv1.Iv_Source {
 func (p *Profile) freshIV() Scope {
 	switch p.ivSource() {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
-		return p.PartScope(SlotIV)
-	case allowlistv1.Iv_SOURCE_DERIVED:
+		return p.GeneratedIV()
+	case allowlistv1.Iv_SOURCE_DERIVED, allowlistv1.Iv_SOURCE_SALT_SUFFIX:
 		return p.FreshKey()
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
 		if p.Single() {

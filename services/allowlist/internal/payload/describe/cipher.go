@@ -44,6 +44,8 @@ type Cipher struct {
 	// MAC authenticates the ciphertext. It is nil if nothing does, or the cipher itself.
 	MAC *MAC
 	AAD AAD
+	// Framing surrounds a value inside its ciphertext.
+	Framing symmetric.Framing
 }
 
 // An IVRule defines the source of an IV.
@@ -53,6 +55,8 @@ type IVRule struct {
 	Bytes  int
 	// Suffix is the path of the value whose end is the IV, for FIELD_SUFFIX.
 	Suffix string
+	// Wrapped says that the IV is sent wrapped, like the session key.
+	Wrapped bool
 }
 
 // Generated reports whether the IV is random and therefore different for each message or value.
@@ -144,6 +148,9 @@ type Session struct {
 // cipherOf describes a cipher.
 func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 	c := &Cipher{Algorithm: pb.GetAlgorithm(), Suite: symmetric.SuiteOf(pb), Padding: symmetric.PaddingOf(pb.GetPadding()), TagBytes: int(pb.GetTagBytes()), AAD: aadOf(pb.GetAad())}
+	c.Framing = symmetric.Framing{
+		Random: int(pb.GetFraming().GetRandomBytes()), Length: pb.GetFraming().GetLength(), Suffix: pb.GetFraming().GetSuffix(),
+	}
 	c.IV = IVRule{Source: max(pb.GetIv().GetSource(), allowlistv1.Iv_SOURCE_RANDOM), Bytes: c.Suite.IV, Suffix: pb.GetIv().GetFieldSuffix()}
 	if c.Suite.Mode == symmetric.ModeECB {
 		c.IV.Bytes = 0
@@ -188,8 +195,11 @@ func (c *Cipher) fitKey() {
 		}
 	}
 	d.Bytes = d.KeyBytes
-	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
+	switch c.IV.Source {
+	case allowlistv1.Iv_SOURCE_DERIVED:
 		d.Bytes += c.Suite.IV
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		d.SaltIV = c.Suite.IV
 	}
 	if c.MAC != nil {
 		d.Bytes += c.MAC.DerivedBytes

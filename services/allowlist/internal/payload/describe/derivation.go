@@ -21,6 +21,8 @@ type Derivation struct {
 	// salt is a secret instead, which is listed in [Profile.Keys].
 	SentSalt   int
 	SecretSalt bool
+	// SaltIV is the number of bytes at the end of the sent salt that are the IV instead.
+	SaltIV int
 	// Salted says that there is a salt of any kind.
 	Salted bool
 	// WrongInfo is the position of the first piece of a counter's info that is missing or too long, from

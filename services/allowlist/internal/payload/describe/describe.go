@@ -17,6 +17,7 @@ package describe
 
 import (
 	"crypto"
+	"time"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
@@ -37,6 +38,7 @@ const (
 	KindJWE                 // JSON Web Encryption
 	KindPGP                 // OpenPGP
 	KindCMS                 // Cryptographic Message Syntax
+	KindFernet              // Fernet tokens
 	KindUnknown             // from a later version of the contract
 )
 
@@ -54,6 +56,7 @@ type Profile struct {
 	JWE    *JWE
 	PGP    *PGP
 	CMS    *CMS
+	Fernet *Fernet
 	// Nested is the signature inside the ciphertext, and Outer is the one around a JWE. Both may be
 	// nil.
 	Nested, Outer *jose.JWS
@@ -80,6 +83,7 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Cipher:
 		p.Kind = KindCipher
 		p.Cipher = cipherOf(path+".cipher", kind.Cipher)
+		p.Cipher.IV.Wrapped = sends(pb, SlotWrappedIV)
 	case *allowlistv1.Profile_RsaDirect:
 		p.Kind = KindRSA
 		p.RSA = &RSA{OAEP: OAEPOf(kind.RsaDirect.GetOaep()), PKCS1v15: kind.RsaDirect.GetPkcs1V15() != nil}
@@ -92,6 +96,9 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Cms:
 		p.Kind = KindCMS
 		p.CMS = cmsOf(kind.Cms)
+	case *allowlistv1.Profile_Fernet:
+		p.Kind = KindFernet
+		p.Fernet = &Fernet{MaxAge: kind.Fernet.GetMaxAge().AsDuration()}
 	default:
 		p.Kind = KindUnknown
 	}
@@ -178,6 +185,9 @@ func (j *JWE) Shared() bool { return SharedJose(j.Alg) }
 
 // PGP is an OpenPGP message.
 type PGP struct{ Binary, Signs bool }
+
+// Fernet is the token format of that name. MaxAge is the greatest age of a token, or 0.
+type Fernet struct{ MaxAge time.Duration }
 
 // A Signing is the signature of a message. Its Scheme is nil if the scheme is missing or unknown.
 type Signing struct {

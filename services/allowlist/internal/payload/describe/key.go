@@ -9,6 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // A Role is the role of a key in a message.
@@ -61,6 +62,7 @@ func (p *Profile) keys() []Key {
 	l.cipher(p)
 	l.list("rsa_direct.keys", p.pb.GetRsaDirect().GetKeys(), Encrypts, keyfit.AnyRSA(), 0)
 	l.jwe(p)
+	l.list("fernet.keys", p.pb.GetFernet().GetKeys(), Encrypts, keyfit.Requirement{Symmetric: true, Bytes: []int{symmetric.FernetKey}}, symmetric.FernetKey)
 	pgp := keyfit.Requirement{PGP: true}
 	l.list("pgp.keys", p.pb.GetPgp().GetKeys(), Encrypts, pgp, 0)
 	l.one("pgp.passphrase", p.pb.GetPgp().GetPassphrase(), Unlocks, 0)
@@ -208,17 +210,22 @@ func ofScheme(scheme signature.Scheme) (required keyfit.Requirement, usual int) 
 	}
 }
 
-// sendsCertificate reports whether a certificate, its name, or its fingerprint is sent.
-func sendsCertificate(pb *allowlistv1.Profile) bool {
-	if pb.GetCms() != nil {
-		return true
-	}
+// sends reports whether a blob contains a part.
+func sends(pb *allowlistv1.Profile, slot Slot) bool {
 	for _, blob := range pb.GetEnvelope().GetBlobs() {
 		for _, part := range blob.GetParts() {
-			if part.GetSlot() == allowlistv1.Part_SLOT_CERTIFICATE_SHA256 {
+			if part.GetSlot() == slot {
 				return true
 			}
 		}
+	}
+	return false
+}
+
+// sendsCertificate reports whether a certificate, its name, or its fingerprint is sent.
+func sendsCertificate(pb *allowlistv1.Profile) bool {
+	if pb.GetCms() != nil || sends(pb, SlotCertificate) {
+		return true
 	}
 	for _, header := range []map[string]string{
 		pb.GetJose().GetHeader(), pb.GetNestedJws().GetJws().GetHeader(), pb.GetOuterJws().GetJws().GetHeader(),

@@ -223,7 +223,7 @@ func (p *parser) read(lengths []int) ([][]byte, error) {
 			continue
 		}
 		value, came := p.Headers[strings.ToLower(h.Name)]
-		if !came || !h.Value.Read([]byte(value), p.found, lengths) {
+		if !came || strings.ContainsAny(strings.TrimSpace(value), "\r\n") || !h.Value.Read([]byte(value), p.found, lengths) {
 			return nil, message.ErrEnvelope
 		}
 	}

@@ -148,6 +148,14 @@ type Input struct {
 // CacheFor returns how long objects built from keys are cached without use.
 func (in *Input) CacheFor() time.Duration { return max(in.KeepUnused, leastUnused) }
 
+// Time returns the time of the message: that of its context, or now.
+func (in *Input) Time() time.Time {
+	if in.Context.Time.IsZero() {
+		return in.Now
+	}
+	return in.Context.Time
+}
+
 // A UsedKey is a key that was used.
 type UsedKey struct {
 	Reference int // index in the references of the call

@@ -21,6 +21,7 @@ const (
 	classDecrypt        // RSA that decrypts or unwraps
 	classAgree          // a key agreement
 	classSign           // a signature
+	classHalves         // two keys in one: for a block cipher and for an HMAC
 	classPGP            // OpenPGP, whose key blocks have subkeys for their purposes
 )
 
@@ -71,6 +72,7 @@ func classes() []classPrefix {
 		{"COMPUTED(", classComputed},
 		{"RSA-", classDecrypt},
 		{"ECDH-", classAgree},
+		{"FERNET", classHalves},
 		{"OpenPGP(", classPGP},
 	}
 }

@@ -140,6 +140,8 @@ func (s Set) profile(p, answer *describe.Profile) {
 		s.each(p.List("rsa_direct.keys"), 0, rsaStep(p.RSA.OAEP), "value")
 	case describe.KindJWE:
 		s.jwe(p)
+	case describe.KindFernet:
+		s.each(p.List("fernet.keys"), 0, "FERNET")
 	case describe.KindPGP:
 		s.each(p.List("pgp.keys"), 0, "OpenPGP(decrypt)")
 		s.each(p.List("pgp.signing_keys"), 0, "OpenPGP(sign)")
@@ -186,6 +188,9 @@ func (s Set) cipher(p, answer *describe.Profile) {
 			wrap = "AES-KW"
 		}
 		session := fmt.Sprintf("session(%s/%d)", c.Session.Form, c.Session.Bytes)
+		if p.Envelope.Sends(describe.SlotSessionHash) {
+			session = fmt.Sprintf("session(%s/%d,hash=sent)", c.Session.Form, c.Session.Bytes)
+		}
 		s.each(p.List("cipher.session_key.keys"), cost, wrap, session, derivation, end+answered(answer))
 	case describe.KeyAgreed:
 		s.each(p.List("cipher.ecdh.keys"), cost, agreementStep(c), derivation, end+answered(answer))
@@ -273,10 +278,16 @@ func cipherStep(c *describe.Cipher) string {
 	}
 	if c.Suite.Mode != symmetric.ModeECB {
 		source := strings.ToLower(dashed(strings.TrimPrefix(c.IV.Source.String(), "SOURCE_")))
+		if c.IV.Wrapped {
+			source = "wrapped-" + source
+		}
 		options = append(options, fmt.Sprintf("iv=%s/%d", source, c.Suite.IV))
 	}
 	if c.Suite.Tag > 0 {
 		options = append(options, fmt.Sprintf("tag=%d", c.Suite.Tag))
+	}
+	if c.Framing.Set() {
+		options = append(options, frameOption(c.Framing))
 	}
 	step := dashed(strings.TrimPrefix(c.Algorithm.String(), "ALGORITHM_")) + "(" + strings.Join(options, ",") + ")"
 	switch {
@@ -289,6 +300,16 @@ func cipherStep(c *describe.Cipher) string {
 	default:
 		return step + " under " + dashed(c.MAC.Algorithm)
 	}
+}
+
+// frameOption returns the option of a framing. The suffix is public and has no effect on other
+// messages, so it may be corrected.
+func frameOption(f symmetric.Framing) string {
+	option := fmt.Sprintf("frame=random/%d", f.Random)
+	if f.Length {
+		option += "+length"
+	}
+	return option
 }
 
 // derivationStep returns the step of a derivation of the given number of bytes, and its cost. It

@@ -41,7 +41,7 @@ func signs(p *describe.Profile) bool {
 // generate. If this is unknown, it returns false.
 func randomized(p *describe.Profile) bool {
 	switch p.Kind {
-	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP, describe.KindCMS:
+	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP, describe.KindCMS, describe.KindFernet:
 		return true
 	case describe.KindCipher:
 		return randomIV(p.Cipher)
@@ -50,20 +50,21 @@ func randomized(p *describe.Profile) bool {
 	}
 }
 
-// randomIV reports whether the cipher has an IV that is random, or derived with a random salt. The
+// randomIV reports whether the cipher has an IV that is random, derived with a random salt, or a
+// piece of one. The
 // caller knows or chooses all others: a static IV, zeros, the end of a field, the IV of the
 // request. IN_PLAINTEXT encrypts its random block under zeros, and the beginning of the key
 // reveals the key.
 func randomIV(c *describe.Cipher) bool {
 	switch c.Suite.Mode {
-	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR:
+	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR, symmetric.ModeCFB, symmetric.ModeOFB:
 	default:
 		return false
 	}
 	switch c.IV.Source {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
 		return true
-	case allowlistv1.Iv_SOURCE_DERIVED:
+	case allowlistv1.Iv_SOURCE_DERIVED, allowlistv1.Iv_SOURCE_SALT_SUFFIX:
 		return c.Derivation != nil && c.Derivation.SentSalt > 0
 	default:
 		return false

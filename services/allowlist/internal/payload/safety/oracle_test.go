@@ -37,14 +37,14 @@ var (
 	safeSources = map[allowlistv1.Iv_Source]bool{
 		allowlistv1.Iv_SOURCE_UNSPECIFIED: true, allowlistv1.Iv_SOURCE_RANDOM: true, allowlistv1.Iv_SOURCE_RANDOM_TEXT: true,
 	}
-	safeModes = map[symmetric.Mode]bool{symmetric.ModeGCM: true, symmetric.ModeChaCha: true, symmetric.ModeCBC: true, symmetric.ModeCTR: true}
+	safeModes = map[symmetric.Mode]bool{symmetric.ModeGCM: true, symmetric.ModeChaCha: true, symmetric.ModeCBC: true, symmetric.ModeCTR: true, symmetric.ModeCFB: true, symmetric.ModeOFB: true}
 )
 
 func TestLiveTestsAreForRandomIVsOnly(t *testing.T) {
 	t.Parallel()
 	ciphers(func(cipher *allowlistv1.Cipher, salted bool) {
 		source := cipher.GetIv().GetSource()
-		random := safeSources[source] || source == allowlistv1.Iv_SOURCE_DERIVED && salted
+		random := safeSources[source] || (source == allowlistv1.Iv_SOURCE_DERIVED || source == allowlistv1.Iv_SOURCE_SALT_SUFFIX) && salted
 		want := !random || !safeModes[symmetric.SuiteOf(cipher).Mode]
 		for _, mac := range []*allowlistv1.EncryptThenMac{nil, {}} {
 			cipher.Mac = mac

@@ -35,7 +35,7 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 		made bool
 	}{
 		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, suite.Mode == symmetric.ModeCBC && p.Bare()},
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, c.Suite.Mode == symmetric.ModeCTR && p.Bare()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, c.Suite.Stream() && p.Bare()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, c.Suite.Mode == symmetric.ModeECB},
 		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.TripleDES},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_IV, cbc && source == allowlistv1.Iv_SOURCE_ZERO},

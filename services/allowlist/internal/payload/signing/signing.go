@@ -142,12 +142,8 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 
 // message returns the message to sign.
 func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool) signature.Message {
-	at := m.Context.Time
-	if at.IsZero() {
-		at = m.Now
-	}
 	return signature.Message{
-		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
+		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: m.Time(), ID: m.Context.ID,
 		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
 		ContentType: m.ContentType, KeepUnused: m.CacheFor(), Values: m.Context.Values,
 		Headers: func(name string) (string, bool) {

@@ -119,6 +119,31 @@ add('openssl_salted', opensslVersion, {
 });
 vector('axis_callback_ecb', 'java-axis-callback-md5-ecb-hex', { secrets: { key: 'pass' } });
 vector('ccavenue', 'node-ccavenue', { secrets: { working_key: 'pass', iv: 'iv' } });
+// framed surrounds a string as DingTalk and WeCom do: random characters, length, string, receiver, and PKCS #7 for 32 bytes.
+const framed = (text, receiver) => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(Buffer.byteLength(text));
+  const frame = join(Buffer.from(crypto.randomBytes(8).toString('hex')), length, Buffer.from(text), Buffer.from(receiver));
+  const missing = 32 - frame.length % 32;
+  return join(frame, Buffer.alloc(missing, missing));
+};
+const callback = (preset, receiver, aesKey, text, body) => {
+  const key = Buffer.from(aesKey, 'base64'), cipher = crypto.createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false);
+  const encrypt = b64(join(cipher.update(framed(text, receiver)), cipher.final()));
+  add(preset, node, { secrets: { aes_key: { value: aesKey } }, settings: { receiver }, plaintext: text, body: body(encrypt) });
+};
+callback('dingtalk_callback', 'dingcorp123', '4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij', '{"EventType":"check_url"}', data => JSON.stringify({ encrypt: data }));
+callback('wecom_callback', 'wx5823bf96d3bd56c7', 'jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C',
+  '<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content></xml>',
+  data => `<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName>\n<Encrypt><![CDATA[${data}]]></Encrypt>\n<AgentID><![CDATA[218]]></AgentID>\n</xml>\n`);
+{
+  const at = Buffer.alloc(8);
+  at.writeBigUInt64BE(BigInt(context.time));
+  const { iv, ciphertext } = cbc(key32.subarray(16));
+  const signed = join(Buffer.from([0x80]), at, iv, ciphertext);
+  const token = b64(join(signed, hmac(key16, signed))).replaceAll('+', '-').replaceAll('/', '_');
+  add('fernet', node, { secrets: { key: { value: key32.toString('base64url') } }, body: token });
+}
 vector('chacha20_poly1305', 'node-chacha20poly1305', { secrets: { key: 'key' } });
 vector('cryptojs_key_iv', 'cryptojs-utf8key-utf8iv-b64', { secrets: { key: 'key', iv: 'iv' } });
 vector('cryptojs_passphrase', 'cryptojs-passphrase-default', { secrets: { passphrase: 'pass' } });

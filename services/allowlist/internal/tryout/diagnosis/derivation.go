@@ -85,7 +85,8 @@ func (c *collector) digests(configured *allowlistv1.Derivation) {
 	if c.profile.GetCipher().GetEcdh() == nil {
 		c.derivation(configured, nil, func(p *allowlistv1.Profile) {
 			drop(p, describe.SlotSalt)
-			if p.GetCipher().GetIv().GetSource() == allowlistv1.Iv_SOURCE_DERIVED {
+			switch p.GetCipher().GetIv().GetSource() {
+			case allowlistv1.Iv_SOURCE_DERIVED, allowlistv1.Iv_SOURCE_SALT_SUFFIX:
 				p.GetCipher().Iv = nil
 				insert(p, describe.SlotIV, false)
 			}

@@ -121,6 +121,8 @@ func (p *program) openKind(source string) (string, error) {
 	switch {
 	case p.Profile.Cipher != nil:
 		return p.decrypt(p.Profile.Cipher)
+	case p.Profile.Fernet != nil:
+		return p.openFernet()
 	case p.Profile.RSA != nil:
 		key, err := p.privateKey(p.at("rsa_direct.keys[0]"))
 		if err != nil {

@@ -21,7 +21,9 @@ func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 	case describe.KeyShared:
 		secret, err = p.sharedKey(p.at("cipher.shared_key.keys[0]"), "sharedKey")
 	case describe.KeySession:
-		secret, err = p.sessionKey(c.Session)
+		if secret, err = p.sessionKey(c.Session); err == nil {
+			p.checkHash(secret)
+		}
 	case describe.KeyAgreed:
 		secret, err = p.agreedKey(c)
 	default:
@@ -55,27 +57,41 @@ func (p *program) sessionKey(s *describe.Session) (string, error) {
 	const field = "cipher.session_key.keys[0]"
 	p.say("Unwrap the session key.")
 	wrapped := p.parts[describe.SlotWrapped]
-	var unwrapped string
 	if s.Wrap == describe.WrapAES {
 		key, err := p.sharedKey(p.at(field), "wrappingKey")
 		if err != nil {
 			return "", err
 		}
-		unwrapped = p.call("unwrapAes", key, wrapped)
-	} else {
-		key, err := p.privateKey(p.at(field))
-		if err != nil {
-			return "", err
-		}
-		unwrapped = p.decryptRSA(key, s.OAEP, wrapped)
+		return p.let("sessionKey", p.unformed(s.Form, p.call("unwrapAes", key, wrapped))), nil
 	}
-	switch s.Form {
+	key, err := p.privateKey(p.at(field))
+	if err != nil {
+		return "", err
+	}
+	session := p.let("sessionKey", p.unformed(s.Form, p.decryptRSA(key, s.OAEP, wrapped)))
+	if wrapped := p.parts[describe.SlotWrappedIV]; wrapped != "" {
+		p.parts[describe.SlotIV] = p.let("iv", p.unformed(s.Form, p.decryptRSA(key, s.OAEP, wrapped)))
+	}
+	return session, nil
+}
+
+// unformed writes the bytes of a session key in a form.
+func (p *program) unformed(f describe.SessionForm, unwrapped string) string {
+	switch f {
 	case describe.FormBase64:
-		unwrapped = p.decode(inBase64, p.encode(inUTF8, unwrapped))
+		return p.decode(inBase64, p.encode(inUTF8, unwrapped))
 	case describe.FormHex:
-		unwrapped = p.decode(inHex, p.encode(inUTF8, unwrapped))
+		return p.decode(inHex, p.encode(inUTF8, unwrapped))
+	default:
+		return unwrapped
 	}
-	return p.let("sessionKey", unwrapped), nil
+}
+
+// checkHash writes the comparison of the session key with its hash, if that is sent.
+func (p *program) checkHash(session string) {
+	if sent := p.parts[describe.SlotSessionHash]; sent != "" {
+		p.check(p.call("same", p.call("digest", p.hash(crypto.SHA256), session), sent), "the hash of the session key is wrong")
+	}
 }
 
 func (p *program) agreedKey(c *describe.Cipher) (string, error) {
@@ -115,7 +131,9 @@ func (p *program) derive(d *describe.Derivation, secret string) (string, error) 
 	salt := p.zeros(0)
 	switch {
 	case d.SentSalt > 0:
-		salt = p.parts[describe.SlotSalt]
+		if salt = p.parts[describe.SlotSalt]; d.SaltIV > 0 {
+			salt = p.slice(salt, 0, d.SentSalt-d.SaltIV)
+		}
 	case d.SecretSalt:
 		var err error
 		if salt, err = p.sharedKey(d.Field+".salt.secret", "staticSalt"); err != nil {

@@ -65,11 +65,11 @@ type Direction = "request" | "response";
 
 /** Whether a profile encrypts. */
 export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
-  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp || profile?.cms?.keys?.length);
+  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp || profile?.fernet || profile?.cms?.keys?.length);
 
 /** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
-  const { cipher, rsaDirect, jose, pgp, cms, signing, nestedJws, outerJws } = profile;
+  const { cipher, rsaDirect, jose, pgp, cms, fernet, signing, nestedJws, outerJws } = profile;
   const name = (value: unknown) =>
     String(value ?? "")
       .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
@@ -81,6 +81,7 @@ function protectionsOf(profile: ProfileJson): string[] {
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
     cms && `CMS ${name(cms.contentEncryption)}`.trim(),
+    fernet && "Fernet",
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
   const algorithms = collect([signing, nestedJws, outerJws], "algorithm")
     .map(name)

@@ -228,7 +228,7 @@ export const shape: Shape = {
           "name": "framing",
           "json": "framing",
           "message": "keyward.allowlist.v1.Framing",
-          "words": "The frame around the selected bytes inside the ciphertext. Default: none."
+          "words": "The bytes around the selected bytes, inside the ciphertext. Default: none."
         }
       ]
     },
@@ -666,7 +666,7 @@ export const shape: Shape = {
             12,
             16
           ],
-          "words": "The length in bytes. GCM: 12 (the default), or 16 where a partner requires it. ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES."
+          "words": "The length in bytes. GCM: 12 (the default), or 16 where a partner requires it. ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple DES."
         },
         {
           "name": "secret",
@@ -1155,7 +1155,7 @@ export const shape: Shape = {
           "scalar": "string",
           "oneof": "body",
           "maxLength": 4096,
-          "words": "Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a character that cannot be part of the blob's encoding. Blobs may directly follow each other if all but one have a fixed length. Decryption ignores ASCII white space around the text but not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes."
+          "words": "Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a character that cannot be part of the blob's encoding. Blobs may directly follow each other if all but one have a fixed length. Decryption ignores ASCII white space around the text but not inside it, except for line breaks in base64. At most 4,096 bytes."
         },
         {
           "name": "json",
@@ -1746,7 +1746,7 @@ export const shape: Shape = {
         },
         {
           "name": "DECODING_BASE64",
-          "words": "The stored text is base64 (RFC 4648 section 4), padding optional."
+          "words": "The stored text is base64 (RFC 4648 section 4), padding optional. The last of 43 characters may have any bits after the last byte, as in keys of WeCom and DingTalk."
         },
         {
           "name": "DECODING_BASE64URL",
@@ -1800,11 +1800,11 @@ export const shape: Shape = {
         },
         {
           "name": "ENCODING_BASE64",
-          "words": "Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages."
+          "words": "Base64 with padding (RFC 4648 section 4)."
         },
         {
           "name": "ENCODING_BASE64URL",
-          "words": "Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages."
+          "words": "Base64url without padding (RFC 4648 section 5)."
         },
         {
           "name": "ENCODING_HEX",
@@ -1820,7 +1820,7 @@ export const shape: Shape = {
         },
         {
           "name": "ENCODING_BASE64_MIME",
-          "words": "Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are accepted. Not for headers."
+          "words": "Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section 6.8, MIME). The formats of Android's default (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are accepted, too. Not for headers."
         },
         {
           "name": "ENCODING_BASE64_PERCENT",
@@ -2167,11 +2167,11 @@ export const shape: Shape = {
         },
         {
           "name": "SLOT_WRAPPED_IV",
-          "words": "The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a session key that RSA wraps, and a random IV."
+          "words": "The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a session key that RSA wraps, and a random IV; with PKCS #1 v1.5, one of 16 bytes."
         },
         {
           "name": "SLOT_SESSION_KEY_SHA256",
-          "words": "The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a session key of RAW form and 16 bytes or more."
+          "words": "The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a session key of RAW form and 16 bytes or more, and without a derivation by a digest or EVP_BytesToKey, whose key could be this hash."
         }
       ]
     },
@@ -2220,7 +2220,7 @@ export const shape: Shape = {
         },
         {
           "name": "FLAG_UNAUTHENTICATED_CTR",
-          "words": "CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext."
+          "words": "CTR, CFB, or OFB without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext."
         },
         {
           "name": "FLAG_STATIC_SALT",

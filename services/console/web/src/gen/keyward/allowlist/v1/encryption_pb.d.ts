@@ -813,7 +813,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   mac?: EncryptThenMac | undefined;
 
   /**
-   * The frame around the selected bytes inside the ciphertext. Default: none.
+   * The bytes around the selected bytes, inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -901,7 +901,7 @@ export declare type CipherJson = {
   mac?: EncryptThenMacJson;
 
   /**
-   * The frame around the selected bytes inside the ciphertext. Default: none.
+   * The bytes around the selected bytes, inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -2613,7 +2613,8 @@ export declare type Iv = Message<"keyward.allowlist.v1.Iv"> & {
 
   /**
    * The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
-   * ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
+   * ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple
+   * DES.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -2649,7 +2650,8 @@ export declare type IvJson = {
 
   /**
    * The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
-   * ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
+   * ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple
+   * DES.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -4262,7 +4264,7 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
      * Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
      * character that cannot be part of the blob's encoding. Blobs may directly follow each other
      * if all but one have a fixed length. Decryption ignores ASCII white space around the text but
-     * not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
+     * not inside it, except for line breaks in base64. At most 4,096 bytes.
      *
      * @generated from field: string text = 2;
      */
@@ -4330,7 +4332,7 @@ export declare type EnvelopeJson = {
    * Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
    * character that cannot be part of the blob's encoding. Blobs may directly follow each other
    * if all but one have a fixed length. Decryption ignores ASCII white space around the text but
-   * not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
+   * not inside it, except for line breaks in base64. At most 4,096 bytes.
    *
    * @generated from field: string text = 2;
    */
@@ -4574,7 +4576,7 @@ export enum Part_Slot {
 
   /**
    * The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a
-   * session key that RSA wraps, and a random IV.
+   * session key that RSA wraps, and a random IV; with PKCS #1 v1.5, one of 16 bytes.
    *
    * @generated from enum value: SLOT_WRAPPED_IV = 11;
    */
@@ -4582,7 +4584,8 @@ export enum Part_Slot {
 
   /**
    * The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a
-   * session key of RAW form and 16 bytes or more.
+   * session key of RAW form and 16 bytes or more, and without a derivation by a digest or
+   * EVP_BytesToKey, whose key could be this hash.
    *
    * @generated from enum value: SLOT_SESSION_KEY_SHA256 = 12;
    */
@@ -5634,7 +5637,7 @@ export enum LegacyAcknowledgement_Flag {
   RSA_PKCS1V15_ENCRYPTION = 9,
 
   /**
-   * CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
+   * CTR, CFB, or OFB without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
    *
    * @generated from enum value: FLAG_UNAUTHENTICATED_CTR = 10;
    */
@@ -5737,7 +5740,8 @@ export enum Decoding {
   HEX = 2,
 
   /**
-   * The stored text is base64 (RFC 4648 section 4), padding optional.
+   * The stored text is base64 (RFC 4648 section 4), padding optional. The last of 43 characters may
+   * have any bits after the last byte, as in keys of WeCom and DingTalk.
    *
    * @generated from enum value: DECODING_BASE64 = 3;
    */
@@ -5882,7 +5886,10 @@ export declare type IssuedAtJson = "ISSUED_AT_UNSPECIFIED" | "ISSUED_AT_SECONDS"
 export declare const IssuedAtSchema: GenEnum<IssuedAt, IssuedAtJson>;
 
 /**
- * How bytes are written as text.
+ * How bytes are written as text. Except for signatures and in JOSE, incoming base64 of any kind may
+ * be in either alphabet (but not in a mix of both), with or without padding, and with CR and LF
+ * anywhere except in headers. A blob ends at the first character of the literal that follows it. Of
+ * adjacent blobs, those with a fixed length have exactly the length that is written.
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */
@@ -5895,14 +5902,14 @@ export enum Encoding {
   UNSPECIFIED = 0,
 
   /**
-   * Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages.
+   * Base64 with padding (RFC 4648 section 4).
    *
    * @generated from enum value: ENCODING_BASE64 = 1;
    */
   BASE64 = 1,
 
   /**
-   * Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages.
+   * Base64url without padding (RFC 4648 section 5).
    *
    * @generated from enum value: ENCODING_BASE64URL = 2;
    */
@@ -5933,9 +5940,8 @@ export enum Encoding {
 
   /**
    * Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section
-   * 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default
-   * (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
-   * accepted. Not for headers.
+   * 6.8, MIME). The formats of Android's default (76 characters, LF, also at the end), `openssl enc
+   * -a`, and PEM (64 characters, LF) are accepted, too. Not for headers.
    *
    * @generated from enum value: ENCODING_BASE64_MIME = 6;
    */
@@ -5951,7 +5957,10 @@ export enum Encoding {
 }
 
 /**
- * How bytes are written as text.
+ * How bytes are written as text. Except for signatures and in JOSE, incoming base64 of any kind may
+ * be in either alphabet (but not in a mix of both), with or without padding, and with CR and LF
+ * anywhere except in headers. A blob ends at the first character of the literal that follows it. Of
+ * adjacent blobs, those with a fixed length have exactly the length that is written.
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */
