@@ -27,7 +27,7 @@ const (
 // origins of the parts. It returns all violations at once. They never repeat the given values.
 func (l *Library) expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, origins, []fault.Violation) {
 	use := pb.GetPreset()
-	preset := l.find(use.GetId())
+	preset := l.Find(use.GetId())
 	if preset == nil {
 		return nil, nil, []fault.Violation{{Field: fieldID, Description: "must be the ID of a preset"}}
 	}

@@ -100,7 +100,7 @@ func (l *Library) folder(dir string, now time.Time) ([]*allowlistv1.Preset, erro
 
 // file reads the file of a preset of an operator, and checks it.
 func (l *Library) file(name, id string, now time.Time) (*allowlistv1.Preset, error) {
-	if l.find(id) != nil {
+	if l.Find(id) != nil {
 		return nil, errors.New("a built-in preset has this ID; choose another")
 	}
 	text, err := ReadFile(name)

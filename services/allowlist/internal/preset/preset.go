@@ -47,8 +47,8 @@ type Library struct {
 // byID orders presets.
 func byID(a, b *allowlistv1.Preset) int { return strings.Compare(a.GetId(), b.GetId()) }
 
-// find returns the preset with an ID, or nil.
-func (l *Library) find(id string) *allowlistv1.Preset {
+// Find returns the preset with an ID, or nil. The caller must not change it.
+func (l *Library) Find(id string) *allowlistv1.Preset {
 	i, found := slices.BinarySearchFunc(l.presets, id, func(p *allowlistv1.Preset, id string) int {
 		return strings.Compare(p.GetId(), id)
 	})
