@@ -92,7 +92,7 @@ func (l *Library) folder(dir string, now time.Time) ([]*allowlistv1.Preset, erro
 	}
 	for id := range answered {
 		if !ids[id] {
-			errs = append(errs, fmt.Errorf("%s%s: there is no preset %s.json beside it", id, AnswerSuffix, id))
+			errs = append(errs, fmt.Errorf("%s%s: the folder has no %s.json", id, AnswerSuffix, id))
 		}
 	}
 	return own, errors.Join(errs...)

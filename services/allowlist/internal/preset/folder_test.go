@@ -185,7 +185,7 @@ func TestAFolderHoldsPresetsOnly(t *testing.T) {
 		{"a capital letter", map[string]string{"Partner.json": partner}, "Partner.json: the name must be"},
 		{"a long name", map[string]string{strings.Repeat("a", 65) + ".json": partner}, "the name must be"},
 		{"the ID of a built-in preset", map[string]string{"kotak.json": strings.Replace(partner, `"partner"`, `"kotak"`, 1)}, "kotak.json: a built-in preset has this ID"},
-		{"an answer without a preset", map[string]string{"partner.answer.json": "[]"}, "partner.answer.json: there is no preset"},
+		{"an answer without a preset", map[string]string{"partner.answer.json": "[]"}, "partner.answer.json: the folder has no partner.json"},
 		{"a large file", map[string]string{"partner.json": large}, "partner.json: has more than 262144 bytes"},
 		{"two bad files", map[string]string{"a.json": "", "b.json": ""}, "b.json: "},
 	}
