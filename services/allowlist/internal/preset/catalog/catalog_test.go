@@ -24,8 +24,8 @@ func TestPagesOfPresetsAreUpToDate(t *testing.T) {
 		}
 	}
 	found, err := filepath.Glob(filepath.Join(root, catalog.Folder, "*.md"))
-	if err != nil || len(found) != len(files) {
-		t.Errorf("%s has %d pages (%v), want %d; run make docs-gen", catalog.Folder, len(found), err, len(files))
+	if err != nil || len(found) != len(files)-1 { // one is of the console
+		t.Errorf("%s has %d pages (%v), want %d; run make docs-gen", catalog.Folder, len(found), err, len(files)-1)
 	}
 }
 

@@ -17,12 +17,13 @@ import (
 const (
 	internal = "services/allowlist/internal"
 	contract = "proto/keyward/allowlist/v1/encryption.proto"
+	console  = "services/console/web/src/allowlist/samples.json"
 	// Folder is the folder of the pages.
 	Folder = "docs/presets"
 )
 
 // Files returns the files of the catalog, by path in the repository, whose root is given: the pages,
-// and the index, whose text around the tables stays.
+// the index, whose text around the tables stays, and the samples that the console shows.
 func Files(root string) (map[string]string, error) {
 	l, err := preset.New()
 	if err != nil {
@@ -53,6 +54,9 @@ func Files(root string) (map[string]string, error) {
 		}
 		files[Folder+"/"+p.GetId()+".md"] = page
 	}
+	if files[console], err = c.consoleSamples(); err != nil {
+		return nil, err
+	}
 	index := Folder + "/README.md"
 	around, err := os.ReadFile(filepath.Join(root, index))
 	if err != nil {
@@ -60,6 +64,25 @@ func Files(root string) (map[string]string, error) {
 	}
 	files[index], err = between(string(around), c.Index())
 	return files, err
+}
+
+// consoleSamples returns the samples without their keys, as JSON.
+func (c *Catalog) consoleSamples() (string, error) {
+	type shown struct {
+		Direction string            `json:"direction"`
+		Tool      string            `json:"tool"`
+		Plaintext string            `json:"plaintext"`
+		Headers   map[string]string `json:"headers,omitempty"`
+		Body      string            `json:"body"`
+	}
+	all := make(map[string][]shown, len(c.samples))
+	for id, samples := range c.samples {
+		for _, s := range samples {
+			all[id] = append(all[id], shown{s.Direction, s.Tool, s.Plaintext, s.Headers, s.Body})
+		}
+	}
+	text, err := json.MarshalIndent(all, "", " ")
+	return string(text) + "\n", err
 }
 
 var tables = regexp.MustCompile(`(?s)(<!-- begin generated: presets -->\n).*(<!-- end generated -->)`)
