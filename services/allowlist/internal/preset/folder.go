@@ -140,6 +140,16 @@ func ReadFile(name string) ([]byte, error) {
 // position finds the line and the column in an error of protojson.
 var position = regexp.MustCompile(`\(line (\d+):(\d+)\)`)
 
+// problems are the errors of protojson that have words of their own. The first sign in an error counts.
+var problems = []struct{ sign, words string }{
+	{"unexpected EOF", "is not JSON: it ends early"},
+	{"syntax error", "is not the JSON of a preset"},
+	{"unexpected token", "is not the JSON of a preset"},
+	{"unknown field", "has a field that a preset does not have"},
+	{"duplicate field", "has a field twice"},
+	{"invalid UTF-8", "has bytes that are not UTF-8"},
+}
+
 // located returns an error of [parse] without the input that an error of protojson repeats.
 func located(err error) error {
 	text := err.Error()
@@ -147,13 +157,10 @@ func located(err error) error {
 		return err
 	}
 	problem := "has a value of the wrong type, or a value that its field does not know"
-	for sign, words := range map[string]string{
-		"syntax error": "is not JSON", "unexpected EOF": "is not JSON: it ends early", "unexpected token": "is not a preset as JSON",
-		"unknown field": "has a field that a preset does not have", "duplicate field": "has a field twice",
-		"invalid UTF-8": "has bytes that are not UTF-8",
-	} {
-		if strings.Contains(text, sign) {
-			problem = words
+	for _, known := range problems {
+		if strings.Contains(text, known.sign) {
+			problem = known.words
+			break
 		}
 	}
 	if at := position.FindStringSubmatch(text); at != nil {

@@ -132,8 +132,8 @@ func TestABadPresetIsRefusedWithItsFileAndItsPlace(t *testing.T) {
 	t.Parallel()
 	const key = `"keys": [{"name": "workspaces/-/secrets/key", "decoding": "DECODING_BASE64"}]`
 	tests := []struct{ name, old, new, want string }{
-		{"no JSON", `"id"`, confidential, "line 2, column 3: is not JSON"},
-		{"half a file", `"settings": [`, `"settings": [{"name": "` + confidential, "is not JSON"},
+		{"no JSON", `"id"`, confidential, "line 2, column 3: is not the JSON of a preset"},
+		{"half a file", `"settings": [`, `"settings": [{"name": "` + confidential, "is not the JSON of a preset"},
 		{"an unknown field", `"id":`, `"` + confidential + `": 1, "id":`, "line 2, column 3: has a field that a preset does not have"},
 		{"a field twice", `"id":`, `"id": "` + confidential + `", "id":`, "has a field twice"},
 		{"an unknown value", "ALGORITHM_AES_256_GCM", confidential, "line 8, column 22: has a value"},

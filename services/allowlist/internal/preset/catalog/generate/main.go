@@ -5,8 +5,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/keyward/keyward/services/allowlist/internal/preset/catalog"
@@ -19,28 +19,32 @@ func main() {
 	}
 }
 
-func run(root string) error {
-	files, err := catalog.Files(root)
+func run(folder string) error {
+	files, err := catalog.Files(folder)
 	if err != nil {
 		return err
 	}
-	old, err := filepath.Glob(filepath.Join(root, catalog.Folder, "*.md"))
+	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return err
 	}
-	for _, path := range old {
-		if _, ok := files[catalog.Folder+"/"+filepath.Base(path)]; !ok {
-			if err := os.Remove(path); err != nil {
+	defer func() { _ = root.Close() }()
+	old, err := fs.Glob(root.FS(), catalog.Folder+"/*.md")
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		if _, ok := files[name]; !ok {
+			if err := root.Remove(name); err != nil {
 				return err
 			}
 		}
 	}
 	for name, text := range files {
-		path := filepath.Join(root, name)
-		if before, err := os.ReadFile(path); err == nil && string(before) == text {
+		if before, err := root.ReadFile(name); err == nil && string(before) == text {
 			continue
 		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := root.WriteFile(name, []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
