@@ -3,13 +3,11 @@ package tryout
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
@@ -214,12 +212,8 @@ func makeExchange(profile *describe.Profile) (*payload.Exchange, []snippet.Key, 
 		}
 	}
 	return e, []snippet.Key{
-		inExchange(profile.Path+".cipher.exchange_key", e.Key), inExchange(profile.Path+".cipher.iv", e.IV),
+		snippet.Exchanged(profile.Path+".cipher.exchange_key", e.Key), snippet.Exchanged(profile.Path+".cipher.iv", e.IV),
 	}, nil
-}
-
-func inExchange(field string, value []byte) snippet.Key {
-	return snippet.Key{Field: field, Decoding: keyform.Base64, Stored: base64.StdEncoding.AppendEncode(nil, value), Bytes: value}
 }
 
 func wipe(e payload.Exchange) {

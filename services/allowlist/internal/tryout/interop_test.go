@@ -124,7 +124,7 @@ func judge(t *testing.T, programs []printing, printed [][]byte) {
 		t.Fatalf("%d programs printed %d plaintexts, and this:\n%s", len(programs), len(printed)-1, printed[len(printed)-1])
 	}
 	for i, p := range programs {
-		if !sameDocument(p.want, printed[i]) {
+		if !partnertest.SameDocument(p.want, printed[i]) {
 			t.Errorf("%s prints %q, want %q\n%s", p.name, printed[i], p.want, p.code)
 		}
 	}

@@ -2,6 +2,7 @@ package snippet
 
 import (
 	"crypto"
+	"encoding/hex"
 	"strings"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
@@ -42,8 +43,8 @@ func (p *program) openJWE(source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	iv, ciphertext := p.decode(inBase64URL, p.texts["iv"]), p.decode(inBase64URL, p.texts["ciphertext"])
-	tag, aad := p.decode(inBase64URL, p.texts["tag"]), p.utf8(p.texts["protected"])
+	iv, ciphertext := p.decodePart(j, "iv"), p.decodePart(j, "ciphertext")
+	tag, aad := p.decodePart(j, "tag"), p.utf8(p.texts["protected"])
 	p.say(j.Enc + ".")
 	plaintext := ""
 	if _, bits, found := strings.Cut(j.Enc, "CBC-HS"); found {
@@ -57,9 +58,19 @@ func (p *program) openJWE(source string) (string, error) {
 	return plaintext, nil
 }
 
+// decodePart writes the bytes of a part of a JWE. A lenient configuration accepts the characters of
+// base64, which not all decoders of base64url do.
+func (p *program) decodePart(j *describe.JWE, hole string) string {
+	text := p.texts[hole]
+	if j.Lenient {
+		text = p.replace(p.replace(text, p.quote("+"), p.quote("-")), p.quote("/"), p.quote("_"))
+	}
+	return p.decode(inBase64URL, text)
+}
+
 // contentKey writes the source of a JWE's content key.
 func (p *program) contentKey(j *describe.JWE) (string, error) {
-	encrypted := p.decode(inBase64URL, p.texts["encrypted_key"])
+	encrypted := p.decodePart(j, "encrypted_key")
 	wrap, wrapped := strings.CutPrefix(j.Alg, "ECDH-ES+")
 	switch {
 	case j.Alg == "RSA-OAEP":
@@ -118,16 +129,27 @@ func (p *program) unwrapRSA(oaep *keys.OAEP, encrypted string) (string, error) {
 	return p.let("contentKey", p.decryptRSA(key, oaep, encrypted)), nil
 }
 
-// agreedContentKey writes ECDH-ES (RFC 7518 section 4.6), for a key of n bytes. The throwaway
-// key is on P-256.
+// agreedContentKey writes ECDH-ES (RFC 7518 section 4.6), for a key of n bytes. The key pair
+// determines the curve.
 func (p *program) agreedContentKey(j *describe.JWE, name, algorithm string, n int) (string, error) {
 	private, err := p.privateKey(p.at("jose.keys[0]"))
 	if err != nil {
 		return "", err
 	}
-	const uncompressed = "04"
-	point := p.concat([]string{p.decode(inHex, p.quote(uncompressed)), p.ofHeader("epk", "x"), p.ofHeader("epk", "y")})
-	agreed := p.let("agreed", p.call("agree", p.quote(spkiP256), private, p.let("ephemeralKey", point)))
+	key, err := p.key(p.at("jose.keys[0]"))
+	if err != nil {
+		return "", err
+	}
+	const spkiBytesX25519, spkiBytesP384, uncompressed = 44, 120, "04"
+	point, curve := p.ofHeader("epk", "x"), keys.X25519
+	if len(key.Public) != spkiBytesX25519 {
+		point, curve = p.concat([]string{p.decode(inHex, p.quote(uncompressed)), point, p.ofHeader("epk", "y")}), keys.P256
+	}
+	if len(key.Public) == spkiBytesP384 {
+		curve = keys.P384
+	}
+	prefix := hex.EncodeToString(key.Public[:max(0, len(key.Public)-curve.EphemeralLen())])
+	agreed := p.let("agreed", p.call("agree", p.quote(prefix), private, p.let("ephemeralKey", point)))
 	party := func(member string) string {
 		if j.Header[member] == "" {
 			return p.zeros(0)

@@ -17,6 +17,7 @@ import { Empty, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { decodingOf, inAYear, matching, placeTitle, sourcesOf } from "./presets";
 import { flagMeaning } from "./Acknowledge";
+import { PresetSamples } from "./PresetSamples";
 import { mayBePublic, publicLiteral } from "./publicLiteral";
 import { t } from "../text/t";
 import { flagWords } from "./words";
@@ -177,6 +178,7 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
         </p>
       )}
       {acknowledged && <Unsafe preset={preset} value={value} onChange={onChange} />}
+      <PresetSamples id={preset.id ?? ""} />
     </div>
   );
 }
