@@ -166,8 +166,13 @@ func usages(preset *allowlistv1.Preset, config *payload.Config) error {
 	need := make(map[string]string)
 	for _, ref := range config.References() {
 		name := ref.Secret[strings.LastIndexByte(ref.Secret, '/')+1:]
-		if need[name] = "KEY"; ref.Usage == payload.ParameterUsage {
+		switch ref.Usage {
+		case payload.ParameterUsage:
 			need[name] = "PARAMETER"
+		case payload.ExposedKeyUsage:
+			need[name] = "EXPOSED_KEY"
+		default:
+			need[name] = "KEY"
 		}
 	}
 	for i, secret := range preset.GetSecrets() {
