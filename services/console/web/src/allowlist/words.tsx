@@ -65,7 +65,14 @@ type Direction = "request" | "response";
 
 /** Whether a profile encrypts. */
 export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
-  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp || profile?.fernet || profile?.cms?.keys?.length);
+  Boolean(
+    profile?.cipher ||
+    profile?.rsaDirect ||
+    profile?.jose ||
+    profile?.pgp ||
+    profile?.fernet ||
+    profile?.cms?.keys?.length,
+  );
 
 /** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
@@ -81,12 +88,13 @@ function protectionsOf(profile: ProfileJson): string[] {
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
     cms && `CMS ${name(cms.contentEncryption)}`.trim(),
-    fernet && "Fernet",
+    fernet && t("protection.fernet"),
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
   const algorithms = collect([signing, nestedJws, outerJws], "algorithm")
     .map(name)
     .filter((a) => a !== "UNSPECIFIED");
-  const signed = !signing && !nestedJws && !outerJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
+  const signed =
+    !signing && !nestedJws && !outerJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
   return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : signedWords(a)))];
 }
 

@@ -140,6 +140,7 @@ describe("words", () => {
     expect(entriesOf(profile).map((e) => ("fields" in e ? e.oneof : e.name))).toEqual([
       "kind",
       "selection",
+      "plaintext_encoding",
       "nested_jws",
       "outer_jws",
       "envelope",

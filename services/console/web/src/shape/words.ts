@@ -140,7 +140,16 @@ export function lead(words: string): { first: string; rest: string } {
 
 /** Messages whose fields have another order on the page than in the proto. */
 const orders: Record<string, string[]> = {
-  Profile: ["kind", "selection", "nested_jws", "outer_jws", "envelope", "signing", "allow_legacy"],
+  Profile: [
+    "kind",
+    "selection",
+    "plaintext_encoding",
+    "nested_jws",
+    "outer_jws",
+    "envelope",
+    "signing",
+    "allow_legacy",
+  ],
   Signing: ["scheme", "keys", "headers", "encoding"],
 };
 
