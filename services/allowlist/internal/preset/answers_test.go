@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestPresetsOpenWhatOtherToolsMade(t *testing.T) {
@@ -19,7 +20,7 @@ func TestPresetsOpenWhatOtherToolsMade(t *testing.T) {
 		t.Run(a.Preset+"/"+a.Direction, func(t *testing.T) {
 			t.Parallel()
 			p := a.pipeline(t, l)
-			opened, err := p.Decrypt(a.input(p.DecryptReferences(), a.Body, lower(a.Headers)))
+			opened, err := p.Decrypt(a.received(p.DecryptReferences(), a.Body, lower(a.Headers), a.Query))
 			if err != nil {
 				t.Fatalf("Decrypt the message of %s: %v", a.Tool, err)
 			}
@@ -50,6 +51,9 @@ func TestPresetsWriteWhatOtherToolsWrite(t *testing.T) {
 			if diff := cmp.Diff(lower(a.Headers), came(sent.Headers)); diff != "" {
 				t.Errorf("the headers differ from those of %s (-want +got):\n%s", a.Tool, diff)
 			}
+			if diff := cmp.Diff(a.Query, parameters(sent.Query), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("the query parameters differ from those of %s (-want +got):\n%s", a.Tool, diff)
+			}
 		})
 	}
 }
@@ -68,7 +72,7 @@ func TestPresetsOpenWhatTheyWrite(t *testing.T) {
 			if a.exchange == nil && p.NeedsExchange() {
 				t.Fatal("the answer has no exchange")
 			}
-			opened, err := p.Decrypt(a.input(p.DecryptReferences(), string(sent.Body), came(sent.Headers)))
+			opened, err := p.Decrypt(a.received(p.DecryptReferences(), string(sent.Body), came(sent.Headers), parameters(sent.Query)))
 			if err != nil {
 				t.Fatalf("Decrypt: %v", err)
 			}

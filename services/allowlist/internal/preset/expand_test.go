@@ -28,6 +28,7 @@ const (
 	salt     = allowlistv1.LegacyAcknowledgement_FLAG_STATIC_SALT
 	weakKDF  = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS
 	digest   = allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST
+	weakHash = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_DIGEST
 )
 
 func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
@@ -45,6 +46,7 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"mono": {cbc}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
 		"openssl_salted": {cbc, weakKDF}, "openssl_salted_pbkdf2": {cbc, weakKDF},
 		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb},
+		"sorted_members_md5": {digest, weakHash}, "sorted_members_sha256": {digest},
 	}
 	got := make(map[string]flags)
 	for _, p := range library(t).List() {

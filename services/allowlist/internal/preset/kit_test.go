@@ -2,9 +2,13 @@ package preset_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,12 +85,14 @@ type answer struct {
 	Secrets                         map[string]stored
 	Settings                        map[string]string
 	Context                         struct {
-		Time                          float64
-		ID, Method, Host, Path, Query string
+		Time                                       float64
+		ID, Method, Host, Path, Query, ContentType string
+		Values, Headers                            map[string]string
 	}
 	Plaintext, Body string
-	Headers         map[string]string
-	Deterministic   bool
+	// Headers and Query are what the signature adds.
+	Headers, Query map[string]string
+	Deterministic  bool
 	// Exchange names the secrets of the known answer in an exchange.
 	Exchange *struct{ Key, IV string }
 
@@ -206,7 +212,22 @@ func (a *answer) input(refs []payload.Reference, body string, headers payload.He
 		in.Now = time.UnixMilli(int64(a.Context.Time * 1000)).UTC()
 	}
 	c := a.Context
-	in.Context = payload.Context{Time: in.Now, ID: c.ID, Method: c.Method, Host: c.Host, Path: c.Path, Query: c.Query}
+	in.ContentType = cmp.Or(c.ContentType, "application/json")
+	in.Context = payload.Context{
+		Time: in.Now, ID: c.ID, Method: c.Method, Host: c.Host, Path: c.Path, Query: c.Query, Values: c.Values, Headers: c.Headers,
+	}
+	return in
+}
+
+// received returns the input of a call with a received message, whose headers and query parameters
+// join those of the answer's context.
+func (a *answer) received(refs []payload.Reference, body string, headers payload.Headers, query map[string]string) payload.Input {
+	in := a.input(refs, body, maps.Clone(headers))
+	maps.Copy(in.Headers, in.Context.Headers)
+	in.Context.Headers = nil
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		in.Context.Query = strings.TrimPrefix(in.Context.Query+"&"+name+"="+url.QueryEscape(query[name]), "&")
+	}
 	return in
 }
 
@@ -232,10 +253,13 @@ func lower(headers map[string]string) payload.Headers {
 }
 
 // came returns headers as they arrive with a message.
-func came(headers []payload.Header) payload.Headers {
-	all := make(payload.Headers, len(headers))
-	for _, h := range headers {
-		all[strings.ToLower(h.Name)] = h.Value
+func came(headers []payload.Header) payload.Headers { return lower(parameters(headers)) }
+
+// parameters returns headers or query parameters by name.
+func parameters(fields []payload.Header) map[string]string {
+	all := make(map[string]string, len(fields))
+	for _, f := range fields {
+		all[f.Name] = f.Value
 	}
 	return all
 }

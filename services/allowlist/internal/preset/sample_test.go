@@ -21,11 +21,13 @@ func TestAMadeUpBodyFitsEveryPreset(t *testing.T) {
 			}
 			body := tryout.SampleBody(profile)
 			p := a.config(t, l).Pipeline(direction)
+			made := tryout.SampleContext(profile)
+			a.Context.Query, a.Context.Values, a.Context.Headers = made.Query, made.Values, made.Headers
 			sent, err := p.Encrypt(a.input(p.EncryptReferences(), string(body), nil))
 			if err != nil {
 				t.Fatalf("Encrypt(%s): %v", body, err)
 			}
-			if _, err := p.Decrypt(a.input(p.DecryptReferences(), string(sent.Body), came(sent.Headers))); err != nil {
+			if _, err := p.Decrypt(a.received(p.DecryptReferences(), string(sent.Body), came(sent.Headers), parameters(sent.Query))); err != nil {
 				t.Errorf("Decrypt: %v", err)
 			}
 		})
