@@ -5361,7 +5361,9 @@ func (*Part_Literal) isPart_Piece() {}
 //	                         a repeated header are joined
 //	context('name')          a string of the call: `context.values`
 //	time('layout', '+07:00') the time in a layout of package time of Go, such as
-//	                         `2006-01-02T15:04:05-07:00`, and an offset from UTC
+//	                         `2006-01-02T15:04:05-07:00`, and an offset from UTC. A third argument
+//	                         makes it the time so many seconds later, at which the message expires:
+//	                         verification accepts any time that has not passed
 //	nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
 //
 // # Verification
