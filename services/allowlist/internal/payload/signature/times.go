@@ -16,11 +16,11 @@ func (m *Message) timeInRange() bool {
 func (s *Signer) time(texts *carried, now time.Time) (sent time.Time, err error) {
 	at := func(i int, name string, parse func(text string) (time.Time, bool)) error {
 		found, ok := parse(string(texts[i]))
+		if off := now.Sub(found); ok && found.Unix() >= 0 && off.Abs() > s.tolerance {
+			return outside(i, off, s.tolerance) // also of a time in another unit, which is years off
+		}
 		if !ok || found.Unix() < 0 || found.Year() > maxYear {
 			return invalid("The value of ${%s} in the message is not a valid time.", name)
-		}
-		if off := now.Sub(found); off.Abs() > s.tolerance {
-			return outside(i, off, s.tolerance)
 		}
 		if !sent.IsZero() && found.Unix() != sent.Unix() {
 			return invalid("The message has two different times.")
