@@ -123,7 +123,8 @@ func TestConventionsAreSignedAsOtherToolsSign(t *testing.T) {
 func (c convention) sent() (want struct {
 	Headers, Query map[string]string
 	Body           string
-}) {
+},
+) {
 	want = c.Sent
 	if want.Headers == nil {
 		want.Headers = map[string]string{}
