@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/keyward/keyward/services/allowlist/internal/preset/answer"
 )
@@ -19,7 +20,7 @@ func TestPresetsOpenWhatOtherToolsMade(t *testing.T) {
 		t.Run(a.Preset+"/"+a.Direction, func(t *testing.T) {
 			t.Parallel()
 			p := a.pipeline(t, l)
-			opened, err := p.Decrypt(a.input(t, p.DecryptReferences(), a.Body, answer.Lower(a.Headers)))
+			opened, err := p.Decrypt(a.received(t, p.DecryptReferences(), a.Body, answer.Lower(a.Headers), a.Query))
 			if err != nil {
 				t.Fatalf("Decrypt the message of %s: %v", a.Tool, err)
 			}
@@ -50,6 +51,9 @@ func TestPresetsWriteWhatOtherToolsWrite(t *testing.T) {
 			if diff := cmp.Diff(answer.Lower(a.Headers), answer.Came(sent.Headers)); diff != "" {
 				t.Errorf("the headers differ from those of %s (-want +got):\n%s", a.Tool, diff)
 			}
+			if diff := cmp.Diff(a.Query, answer.ByName(sent.Query), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("the query parameters differ from those of %s (-want +got):\n%s", a.Tool, diff)
+			}
 		})
 	}
 }
@@ -68,7 +72,7 @@ func TestPresetsOpenWhatTheyWrite(t *testing.T) {
 			if a.Exchange == nil && p.NeedsExchange() {
 				t.Fatal("the answer has no exchange")
 			}
-			opened, err := p.Decrypt(a.input(t, p.DecryptReferences(), string(sent.Body), answer.Came(sent.Headers)))
+			opened, err := p.Decrypt(a.received(t, p.DecryptReferences(), string(sent.Body), answer.Came(sent.Headers), answer.ByName(sent.Query)))
 			if err != nil {
 				t.Fatalf("Decrypt: %v", err)
 			}

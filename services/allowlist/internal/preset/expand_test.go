@@ -29,6 +29,7 @@ const (
 	weakKDF  = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS
 	ivOfKey  = allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY
 	digest   = allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST
+	weakHash = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_DIGEST
 )
 
 func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
@@ -48,6 +49,7 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"mono": {cbc}, "mpesa_daraja": {pkcs1}, "nic_einvoice": {ecb}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
 		"openssl_salted": {cbc, weakKDF}, "openssl_salted_pbkdf2": {cbc, weakKDF},
 		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb}, "thales_xpay": {cbc},
+		"sorted_members_md5": {digest, weakHash}, "sorted_members_sha256": {digest},
 	}
 	got := make(map[string]flags)
 	for _, p := range library(t).List() {

@@ -104,6 +104,16 @@ func (a testAnswer) input(t testing.TB, refs []payload.Reference, body string, h
 	return in
 }
 
+// received returns the input of a call with a received message.
+func (a testAnswer) received(t testing.TB, refs []payload.Reference, body string, headers payload.Headers, query map[string]string) payload.Input {
+	t.Helper()
+	in, err := a.Received(refs, body, headers, query, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
 // find returns the preset with an ID.
 func find(t testing.TB, l *preset.Library, id string) *allowlistv1.Preset {
 	t.Helper()

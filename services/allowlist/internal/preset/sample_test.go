@@ -22,11 +22,13 @@ func TestAMadeUpBodyFitsEveryPreset(t *testing.T) {
 			}
 			body := tryout.SampleBody(profile)
 			p := a.config(t, l).Pipeline(direction)
+			made := tryout.SampleContext(profile)
+			a.Context.Query, a.Context.Values, a.Context.Headers = made.Query, made.Values, made.Headers
 			sent, err := p.Encrypt(a.input(t, p.EncryptReferences(), string(body), nil))
 			if err != nil {
 				t.Fatalf("Encrypt(%s): %v", body, err)
 			}
-			if _, err := p.Decrypt(a.input(t, p.DecryptReferences(), string(sent.Body), answer.Came(sent.Headers))); err != nil {
+			if _, err := p.Decrypt(a.received(t, p.DecryptReferences(), string(sent.Body), answer.Came(sent.Headers), answer.ByName(sent.Query))); err != nil {
 				t.Errorf("Decrypt: %v", err)
 			}
 		})

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"strings"
 	"time"
 
@@ -164,8 +166,12 @@ func (s Sample) reopen(out payload.Output, keys keySource, exchange *payload.Exc
 	in.ContentType, in.JSON = s.contentType(out), payload.IsJSON(s.ContentType)
 	in.Context.Time, in.Context.ID = out.Time, out.ID
 	in.Headers = make(payload.Headers, len(out.Headers))
+	maps.Copy(in.Headers, s.Context.Headers)
 	for _, h := range out.Headers {
 		in.Headers[strings.ToLower(h.Name)] = h.Value
+	}
+	for _, q := range out.Query {
+		in.Context.Query = strings.TrimPrefix(in.Context.Query+"&"+q.Name+"="+url.QueryEscape(q.Value), "&")
 	}
 	return pipeline.Decrypt(in)
 }

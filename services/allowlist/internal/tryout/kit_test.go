@@ -59,8 +59,9 @@ func sampleOf(t *testing.T, pb *allowlistv1.Encryption, direction payload.Direct
 	if direction == payload.Response && pb.GetResponse() != nil {
 		profile = pb.GetResponse()
 	}
+	at := tryout.SampleContext(profile)
+	at.ID, at.Method, at.Host, at.Path = "msg_4711", "POST", "api.partner.example", "/v1/pay"
 	return tryout.Sample{
-		Config: config, Direction: direction, Now: now, Body: tryout.SampleBody(profile), ContentType: "application/json",
-		Context: payload.Context{ID: "msg_4711", Method: "POST", Host: "api.partner.example", Path: "/v1/pay", Query: "a=1&b=2"},
+		Config: config, Direction: direction, Now: now, Body: tryout.SampleBody(profile), ContentType: "application/json", Context: at,
 	}
 }

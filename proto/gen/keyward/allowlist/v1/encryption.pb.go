@@ -5394,7 +5394,9 @@ func (*Part_Literal) isPart_Piece() {}
 //	context('name')          a string of the call: `context.values`
 //	time('layout', '+07:00') the time in a layout of package time of Go, such as
 //	                         `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
-//	                         `milliseconds`, and an offset from UTC
+//	                         `milliseconds`, and an offset from UTC. A third argument makes it the
+//	                         time so many seconds later, at which the message expires: verification
+//	                         accepts any time that has not passed
 //	nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
 //
 // # Verification
@@ -5418,12 +5420,13 @@ type Signing struct {
 	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
 	// The signed string. Default: `${body}`. At most 1,024 bytes.
 	Input string `protobuf:"bytes,7,opt,name=input,proto3" json:"input,omitempty"`
-	// The headers to add, by name. One of them contains `${signature}` exactly once, such as
-	// `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
-	// its variants, and `${id}`, and verification reads them from there: a time in the form in which
-	// it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
-	// header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
-	// needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
+	// The headers to add, by name. One of them, or one of the query parameters, form fields, and body
+	// members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or
+	// `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`,
+	// and verification reads them from there: a time in the form in which it is signed, and an ID up
+	// to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules
+	// of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as
+	// `Content-Type`, `Content-Length`, and `Host`, are refused.
 	Headers map[string]string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The encoding of the signature. Default: HEX. Must be unset for a JWS.
 	Encoding Encoding `protobuf:"varint,9,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
@@ -6436,7 +6439,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fSLOT_WRAPPED_IV\x10\v\x12\x1b\n" +
 	"\x17SLOT_SESSION_KEY_SHA256\x10\fB\x0e\n" +
-	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xda\x0f\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xd8\x0f\n" +
 	"\aSigning\x12-\n" +
 	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12I\n" +
 	"\rsecret_digest\x18\x02 \x01(\v2\".keyward.allowlist.v1.SecretDigestH\x00R\fsecretDigest\x12B\n" +
@@ -6447,8 +6450,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\bcomputed\x18\xaa\x01 \x01(\v2\x1e.keyward.allowlist.v1.ComputedH\x00R\bcomputed\x12?\n" +
 	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12\x1e\n" +
-	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12r\n" +
-	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB,\xbaH)\x9a\x01&\b\x01\x10\b\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
+	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12p\n" +
+	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB*\xbaH'\x9a\x01$\x10\b\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
 	"\bencoding\x18\t \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x127\n" +
 	"\x04list\x18\n" +
 	" \x01(\v2#.keyward.allowlist.v1.SignatureListR\x04list\x127\n" +

@@ -87,7 +87,7 @@ func named(name string) (n *node, violation string) {
 			return nil, "must have a path such as $.a['b'][0] after json:, without [*], |, and }"
 		}
 		plaintext := &node{op: opVariable, typ: Bytes, leaf: Variable{Name: "plaintext"}}
-		n = &node{name: "json", typ: String, args: []*node{plaintext}}
+		n = &node{name: "json", typ: String, args: []*node{plaintext, {typ: String, literal: []byte(text)}}}
 		return n, whole(lookup(jsonbytes.NewLookup(path), text))(n)
 	}
 	if known := placeholderNames(); !slices.Contains(known, name) {

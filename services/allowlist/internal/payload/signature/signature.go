@@ -162,7 +162,7 @@ func New(c Config) (*Signer, []Violation) {
 		}
 	}
 	for i, v := range texts.Values {
-		if at, ok := v.time(); ok && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
+		if at, ok := v.time(); ok && at.Later == 0 && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
 			s.fine = carriedCount + i
 		}
 	}
@@ -231,7 +231,7 @@ func (s *Signer) check(c Config) Violation {
 		switch {
 		case variable.Kind == expression.Nonce && !inMessage:
 			return Violation{Field: "values", Name: v.Name, Text: "must be in a template, so that the receiver learns the nonce"}
-		case variable.Kind == expression.Time && inMessage && s.fine < 0:
+		case variable.Kind == expression.Time && variable.Layout.Later == 0 && inMessage && s.fine < 0:
 			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, unless another value has one"}
 		}
 	}

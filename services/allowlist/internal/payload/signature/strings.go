@@ -138,6 +138,15 @@ func (t *Strings) all() []*expression.Program {
 	return all
 }
 
+// Wants returns what the strings take out of a message.
+func (t *Strings) Wants() map[expression.Variable]*expression.Want {
+	named := make(map[string]*expression.Program, len(t.Values))
+	for _, v := range t.Values {
+		named[v.Name] = v.Program
+	}
+	return expression.Wants(named, t.all()...)
+}
+
 // signedPrograms returns the programs of the strings that the signature covers.
 func (t *Strings) signedPrograms() []*expression.Program {
 	var all []*expression.Program

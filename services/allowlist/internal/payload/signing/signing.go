@@ -201,6 +201,9 @@ func lacking(name string) error {
 	if expression.IsFunction(name) {
 		return message.NotEncryptable("a signed value does not suit the function "+name, "")
 	}
+	if name == "content_type" {
+		return fault.Field("endpoint.content_type", "is required: the signature covers it")
+	}
 	return fault.Field("context."+name, "is required: the signature covers it")
 }
 

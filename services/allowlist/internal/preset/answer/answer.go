@@ -7,11 +7,15 @@ package answer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,9 +38,10 @@ type Answer struct {
 	Settings map[string]string
 	// Context is the other signed data.
 	Context Context
-	// Plaintext is the body that was encrypted or signed. Body and Headers are the message.
+	// Plaintext is the body that was encrypted or signed. Body, Headers, and Query, the parameters of
+	// the signature, are the message.
 	Plaintext, Body string
-	Headers         map[string]string
+	Headers, Query  map[string]string
 	// Deterministic says that the same plaintext always yields the same message.
 	Deterministic bool
 	// Exchange is the state that a response takes from its request, or nil.
@@ -53,8 +58,10 @@ type Secret struct {
 // A Context holds the properties of a message other than its body and headers. The time is in
 // seconds since 1970; 0 is the current time.
 type Context struct {
-	Time                          float64
-	ID, Method, Host, Path, Query string
+	Time                                       float64
+	ID, Method, Host, Path, Query, ContentType string
+	// Values and Headers are those that the signature covers.
+	Values, Headers map[string]string
 }
 
 // An Exchange is the key and the IV of a request, in hexadecimal.
@@ -117,7 +124,9 @@ func (a Answer) At(now time.Time) payload.Context {
 	if c.Time > 0 {
 		now = time.UnixMilli(int64(c.Time * 1000)).UTC()
 	}
-	return payload.Context{Time: now, ID: c.ID, Method: c.Method, Host: c.Host, Path: c.Path, Query: c.Query}
+	return payload.Context{
+		Time: now, ID: c.ID, Method: c.Method, Host: c.Host, Path: c.Path, Query: c.Query, Values: c.Values, Headers: Lower(c.Headers),
+	}
 }
 
 // State returns the state that a response takes from its request. It is nil without an exchange.
@@ -138,8 +147,21 @@ func (a Answer) Input(refs []payload.Reference, body string, headers payload.Hea
 	state, err := a.State()
 	at := a.At(now)
 	in := payload.Input{Nonces: payload.Uncounted, Now: at.Time, Body: []byte(body), Headers: headers, Exchange: state, Context: at}
+	in.ContentType = cmp.Or(a.Context.ContentType, "application/json")
 	for _, ref := range refs {
 		in.Keys = append(in.Keys, []payload.Key{{Value: sensitive.New([]byte(a.Stored(ref.Secret))), Version: 1}})
+	}
+	return in, err
+}
+
+// Received returns the input of a call with a received message, whose headers and query parameters
+// join those of the context.
+func (a Answer) Received(refs []payload.Reference, body string, headers payload.Headers, query map[string]string, now time.Time) (payload.Input, error) {
+	in, err := a.Input(refs, body, maps.Clone(headers), now)
+	maps.Copy(in.Headers, in.Context.Headers)
+	in.Context.Headers = nil
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		in.Context.Query = strings.TrimPrefix(in.Context.Query+"&"+name+"="+url.QueryEscape(query[name]), "&")
 	}
 	return in, err
 }

@@ -25,7 +25,7 @@ func (a Answer) Verify(l *preset.Library, now time.Time) error {
 	if p.NeedsExchange() && a.Exchange == nil {
 		return errors.New("exchange: is required: the response is encrypted with the key of its request")
 	}
-	if err := a.opens(p, a.Body, Lower(a.Headers), now); err != nil {
+	if err := a.opens(p, a.Body, Lower(a.Headers), a.Query, now); err != nil {
 		return fmt.Errorf("open the message: %w", err)
 	}
 	in, err := a.Input(p.EncryptReferences(), a.Plaintext, nil, now)
@@ -37,7 +37,7 @@ func (a Answer) Verify(l *preset.Library, now time.Time) error {
 		return fmt.Errorf("create a message: %w", err)
 	}
 	if !a.Deterministic {
-		if err := a.opens(p, string(sent.Body), Came(sent.Headers), now); err != nil {
+		if err := a.opens(p, string(sent.Body), Came(sent.Headers), ByName(sent.Query), now); err != nil {
 			return fmt.Errorf("open a message that was created: %w", err)
 		}
 		return nil
@@ -48,12 +48,15 @@ func (a Answer) Verify(l *preset.Library, now time.Time) error {
 	if !maps.Equal(Came(sent.Headers), Lower(a.Headers)) {
 		return fmt.Errorf("create the message: the headers differ: they are %s", names(Came(sent.Headers)))
 	}
+	if !maps.Equal(ByName(sent.Query), a.Query) {
+		return fmt.Errorf("create the message: the query parameters differ: they are %s", names(ByName(sent.Query)))
+	}
 	return nil
 }
 
 // opens compares what a message decrypts to with the plaintext.
-func (a Answer) opens(p *payload.Pipeline, body string, headers payload.Headers, now time.Time) error {
-	in, err := a.Input(p.DecryptReferences(), body, headers, now)
+func (a Answer) opens(p *payload.Pipeline, body string, headers payload.Headers, query map[string]string, now time.Time) error {
+	in, err := a.Received(p.DecryptReferences(), body, headers, query, now)
 	if err != nil {
 		return err
 	}
@@ -82,7 +85,7 @@ func same(got, want string) error {
 	return fmt.Errorf("differs at byte %d: it has %d bytes, want %d", at, len(got), len(want))
 }
 
-func names(headers payload.Headers) string {
+func names(headers map[string]string) string {
 	if len(headers) == 0 {
 		return "none"
 	}
@@ -99,10 +102,13 @@ func Lower(headers map[string]string) payload.Headers {
 }
 
 // Came returns headers as they arrive with a message.
-func Came(headers []payload.Header) payload.Headers {
-	all := make(payload.Headers, len(headers))
-	for _, h := range headers {
-		all[strings.ToLower(h.Name)] = h.Value
+func Came(headers []payload.Header) payload.Headers { return Lower(ByName(headers)) }
+
+// ByName returns headers or query parameters by name.
+func ByName(fields []payload.Header) map[string]string {
+	all := make(map[string]string, len(fields))
+	for _, f := range fields {
+		all[f.Name] = f.Value
 	}
 	return all
 }

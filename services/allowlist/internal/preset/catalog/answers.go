@@ -102,7 +102,7 @@ func (s Sources) complete(e entry, vectors map[string]vector) (answer.Answer, er
 			a.Plaintext = v.Plaintext
 		}
 		c := v.Context
-		a.Context = answer.Context{Time: c.Timestamp, ID: c.ID, Method: c.Method, Host: a.Context.Host, Path: c.Path, Query: c.Query}
+		a.Context.Time, a.Context.ID, a.Context.Method, a.Context.Path, a.Context.Query = c.Timestamp, c.ID, c.Method, c.Path, c.Query
 		if e.Exchange != nil {
 			a.Exchange = &answer.Exchange{Key: v.Secrets[e.Exchange.Key].Value, IV: v.Secrets[e.Exchange.IV].Value}
 		}

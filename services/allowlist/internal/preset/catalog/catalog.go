@@ -29,6 +29,9 @@ type Sample struct {
 	answer.Answer
 	// Programs open the sample, and print its plaintext.
 	Programs []snippet.Program
+	// Signed is the signed string, with a mark in place of the secret. It is empty if the sample is not
+	// signed, or if it differs each time.
+	Signed string
 
 	profile *describe.Profile
 }
@@ -94,7 +97,26 @@ func newSample(l *preset.Library, a answer.Answer) (Sample, error) {
 	if state != nil {
 		m.Keys = append(m.Keys, snippet.Exchanged(profile.Path+".cipher.exchange_key", state.Key), snippet.Exchanged(profile.Path+".cipher.iv", state.IV))
 	}
-	return Sample{Answer: a, Programs: snippet.Programs(m), profile: profile}, nil
+	signed, err := signedString(config.Pipeline(direction), a)
+	return Sample{Answer: a, Programs: snippet.Programs(m), Signed: signed, profile: profile}, err
+}
+
+// signedString returns the signed string of a message that is the same each time.
+func signedString(p *payload.Pipeline, a answer.Answer) (signed string, err error) {
+	if !a.Deterministic || !p.Signs() {
+		return "", nil
+	}
+	in, err := a.Input(p.EncryptReferences(), a.Plaintext, nil, moment)
+	if err != nil {
+		return "", err
+	}
+	in.Trace = func(_, detail string, value []byte) {
+		if detail == payload.SignedString {
+			signed = string(value)
+		}
+	}
+	_, err = p.Encrypt(in)
+	return signed, err
 }
 
 // keyOf returns the key of a reference for a program.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -116,15 +117,30 @@ func (s Sample) print(out *strings.Builder) {
 	}
 	out.WriteString("The plaintext:\n\n")
 	fence(out, "text fragment", s.Plaintext)
+	if given := s.given(); given != "" {
+		out.WriteString("The context of the call:\n\n")
+		fence(out, "text fragment", given)
+	}
 	out.WriteString("The message:\n\n")
 	message := s.Body
+	if len(s.Query) > 0 {
+		query := make(url.Values)
+		for name, value := range s.Query {
+			query.Set(name, value)
+		}
+		message = "?" + query.Encode() + "\n\n" + message
+	}
 	if len(s.Headers) > 0 {
-		message = pairs(s.Headers) + "\n" + s.Body
+		message = pairs(s.Headers) + "\n" + message
 	}
 	fence(out, "text fragment", message)
+	if s.Signed != "" {
+		out.WriteString("The signed string:\n\n")
+		fence(out, "text fragment", s.Signed)
+	}
 	fmt.Fprintf(out, "### Programs for the %s\n\n", s.Direction)
 	if len(s.Programs) == 0 {
-		out.WriteString("Keyward writes no programs for this format. The tool above opens the message.\n")
+		out.WriteString("Keyward writes no programs for this format. The tool above opens or verifies the message.\n")
 		return
 	}
 	out.WriteString("Each program " + s.does() + ", and prints the plaintext. A test runs all of them.\n\n")
@@ -137,6 +153,27 @@ func (s Sample) print(out *strings.Builder) {
 		}
 		fence(out, language.block+" run-by="+RunBy, s.Programs[i].Code)
 	}
+}
+
+// given prints the values of the call that the signature covers, if it is an expression.
+func (s Sample) given() string {
+	signing := s.profile.Signing
+	if signing == nil || signing.InputExpression == "" && len(signing.Claims) == 0 {
+		return ""
+	}
+	all := make(map[string]string)
+	for name, value := range map[string]string{"method": s.Context.Method, "host": s.Context.Host, "path": s.Context.Path, "query": s.Context.Query} {
+		if value != "" {
+			all[name] = value
+		}
+	}
+	for name, value := range s.Context.Values {
+		all["values."+name] = value
+	}
+	for name, value := range s.Context.Headers {
+		all["headers."+name] = value
+	}
+	return pairs(all)
 }
 
 // does says what a program does with the sample.

@@ -13,6 +13,7 @@ import { AlipaySdk } from 'alipay-sdk';
 import CryptoJS from 'crypto-js';
 import * as jose from 'jose';
 import { Webhook } from 'svix';
+import { conventions } from './conventions.mjs';
 
 const require = createRequire(import.meta.url);
 const { hmacValidator } = require('@adyen/api-library');
@@ -489,6 +490,8 @@ vector('stripe', 'stripe-signature', { secrets: { secret: 's' } });
 vector('visa_x_pay_token', 'visa-x-pay-token', { secrets: { shared_secret: 's' } });
 for (const direction of ['request', 'response'])
   vector('rsa_sha256_header', 'rs256-header-b64', { direction, secrets: { client_signing_key: signer, partner_signing_key: signer }, settings: { header: 'X-Signature' } });
+
+await conventions({ signed, npm, node, pem, context });
 
 answers.sort((a, b) => a.preset < b.preset ? -1 : a.preset > b.preset ? 1 : 0);
 process.stdout.write(JSON.stringify(answers, null, 2) + '\n');

@@ -1339,10 +1339,9 @@ export const shape: Shape = {
           "json": "headers",
           "scalar": "string",
           "map": true,
-          "minItems": 1,
           "maxItems": 8,
           "keyPattern": "^[A-Za-z0-9_-]{1,64}$",
-          "words": "The headers to add, by name. One of them contains `${signature}` exactly once, such as `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`, and verification reads them from there: a time in the form in which it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused."
+          "words": "The headers to add, by name. One of them, or one of the query parameters, form fields, and body members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`, and verification reads them from there: a time in the form in which it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused."
         },
         {
           "name": "encoding",

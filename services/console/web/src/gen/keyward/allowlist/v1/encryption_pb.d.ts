@@ -4678,7 +4678,9 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  *   context('name')          a string of the call: `context.values`
  *   time('layout', '+07:00') the time in a layout of package time of Go, such as
  *                            `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
- *                            `milliseconds`, and an offset from UTC
+ *                            `milliseconds`, and an offset from UTC. A third argument makes it the
+ *                            time so many seconds later, at which the message expires: verification
+ *                            accepts any time that has not passed
  *   nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
  *
  * # Verification
@@ -4753,12 +4755,13 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
   input: string;
 
   /**
-   * The headers to add, by name. One of them contains `${signature}` exactly once, such as
-   * `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
-   * its variants, and `${id}`, and verification reads them from there: a time in the form in which
-   * it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
-   * header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
-   * needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
+   * The headers to add, by name. One of them, or one of the query parameters, form fields, and body
+   * members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or
+   * `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`,
+   * and verification reads them from there: a time in the form in which it is signed, and an ID up
+   * to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules
+   * of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as
+   * `Content-Type`, `Content-Length`, and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
    */
@@ -4934,7 +4937,9 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  *   context('name')          a string of the call: `context.values`
  *   time('layout', '+07:00') the time in a layout of package time of Go, such as
  *                            `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
- *                            `milliseconds`, and an offset from UTC
+ *                            `milliseconds`, and an offset from UTC. A third argument makes it the
+ *                            time so many seconds later, at which the message expires: verification
+ *                            accepts any time that has not passed
  *   nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
  *
  * # Verification
@@ -4997,12 +5002,13 @@ export declare type SigningJson = {
   input?: string;
 
   /**
-   * The headers to add, by name. One of them contains `${signature}` exactly once, such as
-   * `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
-   * its variants, and `${id}`, and verification reads them from there: a time in the form in which
-   * it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
-   * header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
-   * needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
+   * The headers to add, by name. One of them, or one of the query parameters, form fields, and body
+   * members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or
+   * `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`,
+   * and verification reads them from there: a time in the form in which it is signed, and an ID up
+   * to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules
+   * of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as
+   * `Content-Type`, `Content-Length`, and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
    */
