@@ -41,7 +41,7 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"bank_field_level": {cbc, pkcs1}, "branch_webhook": {cbc}, "ccavenue": {cbc, staticIV, md5},
 		"cms_enveloped":   {cbc, pkcs1},
 		"cryptojs_key_iv": {cbc, staticIV}, "cryptojs_passphrase": {cbc, md5, weakKDF}, "cryptojs_pbkdf2": {cbc, weakKDF},
-		"dingtalk_callback": {cbc, ivOfKey}, "wecom_callback": {cbc, ivOfKey},
+		"dingtalk_callback": {cbc, ivOfKey, digest, weakHash}, "wecom_callback": {cbc, ivOfKey, digest, weakHash},
 		"flutterwave_v3": {ecb, des}, "hdfc": {cbc, pkcs1}, "icici_direct": {pkcs1},
 		"icici_hybrid": {cbc, pkcs1}, "icici_hybrid_iv": {cbc, pkcs1}, "iserveu": {cbc},
 		"java_aes_ecb": {ecb}, "java_pbkdf2": {cbc, zeroIV, salt, weakKDF}, "kotak": {cbc},

@@ -113,7 +113,7 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 		}
 		signed.ID = base64.RawURLEncoding.EncodeToString(id)
 	}
-	if !m.Context.Time.IsZero() && compiled.Sorts() {
+	if at := m.Context.Time; !at.IsZero() && !at.Equal(m.Now) && compiled.Sorts() {
 		return fault.Fields(fault.Violation{Field: "context.time", Description: "must be unset: the signature sorts it together with the secret"})
 	}
 	sent, err := compiled.Sign(m.Random, all, signed)

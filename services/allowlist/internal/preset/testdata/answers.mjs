@@ -128,15 +128,25 @@ const framed = (text, receiver) => {
   const missing = 32 - frame.length % 32;
   return join(frame, Buffer.alloc(missing, missing));
 };
-const callback = (preset, receiver, aesKey, text, body) => {
-  const key = Buffer.from(aesKey, 'base64'), cipher = crypto.createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false);
-  const encrypt = b64(join(cipher.update(framed(text, receiver)), cipher.final()));
-  add(preset, node, { secrets: { aes_key: { value: aesKey } }, settings: { receiver }, plaintext: text, body: body(encrypt) });
+// callback makes a message of both. The signature is the SHA-1 of the sorted token, time, nonce, and ciphertext.
+const callback = (preset, receiver, aesKey, text, body, signature, answered) => {
+  const key = Buffer.from(aesKey, 'base64'), token = 'tok123', nonce = 'IqHAQ7r5', at = '1767225600';
+  const made = text => {
+    const cipher = crypto.createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false);
+    const encrypt = b64(join(cipher.update(framed(text, receiver)), cipher.final()));
+    return { encrypt, signature: digest('sha1', [token, at, nonce, encrypt].sort().join(''), 'hex') };
+  };
+  const given = { secrets: { aes_key: { value: aesKey }, token: { value: token } }, settings: { receiver }, context: { time: 1767225600 } };
+  const request = made(text);
+  add(preset, node, { ...given, plaintext: text, body: body(request.encrypt), query: { timestamp: at, nonce, [signature]: request.signature } });
+  if (!answered) return;
+  const answer = made(answered);
+  add(preset, node, { ...given, direction: 'response', plaintext: answered, body: JSON.stringify({ msg_signature: answer.signature, timeStamp: at, nonce, encrypt: answer.encrypt }) });
 };
-callback('dingtalk_callback', 'dingcorp123', '4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij', '{"EventType":"check_url"}', data => JSON.stringify({ encrypt: data }));
+callback('dingtalk_callback', 'dingcorp123', '4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij', '{"EventType":"check_url"}', data => JSON.stringify({ encrypt: data }), 'signature', 'success');
 callback('wecom_callback', 'wx5823bf96d3bd56c7', 'jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C',
   '<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content></xml>',
-  data => `<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName>\n<Encrypt><![CDATA[${data}]]></Encrypt>\n<AgentID><![CDATA[218]]></AgentID>\n</xml>\n`);
+  data => `<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName>\n<Encrypt><![CDATA[${data}]]></Encrypt>\n<AgentID><![CDATA[218]]></AgentID>\n</xml>\n`, 'msg_signature');
 {
   const at = Buffer.alloc(8);
   at.writeBigUInt64BE(BigInt(context.time));
