@@ -93,7 +93,7 @@ key_file: /nonexistent/f
 	}
 }
 
-// The message was created by openssl: printf '{"amount":1}' | openssl dgst -sha256 -hmac throwaway
+// The message was created by openssl: printf '{"amount":1}' | openssl dgst -sha256 -hmac throwaway.
 func TestPresetsOfAnOperatorAreProvedBeforeTheyAreDeployed(t *testing.T) {
 	t.Parallel()
 	folder, err := programs()

@@ -25,6 +25,7 @@
 //   - safety, purpose: which choices are unsafe, and what keys are used for.
 //   - describe: what a configuration means, read in one place. keyfit: the requirements of a key.
 //   - symmetric: ciphers, modes, padding, MACs, and random IVs. A new cipher goes here.
+//   - expression: the strings that are signed, from templates and expressions.
 //   - keys, jose, pgp, cms, signature, selection, template, jsonbytes, slowwork: libraries that do not
 //     know about configurations.
 //

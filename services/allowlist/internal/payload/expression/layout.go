@@ -117,7 +117,7 @@ func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10
 // parseInt reads a number without a sign.
 func parseInt(text []byte) (int64, bool) {
 	n, err := strconv.ParseUint(string(text), 10, 63)
-	return int64(n), err == nil && len(text) <= maxTimeDigits //nolint:gosec // 63 bits
+	return int64(n), err == nil && len(text) <= maxTimeDigits
 }
 
 // Fine reports whether the layout tells two seconds apart.
