@@ -25,13 +25,14 @@ func numeric(claim Value) bool {
 }
 
 // payload returns the claims of a message as a JSON object.
-func (s *Signer) payload(m *Message, texts *carried) ([]byte, error) {
+func (w *work) payload() ([]byte, error) {
+	s := w.signer
 	out := []byte{'{'}
 	for i, claim := range s.texts.Claims {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		text, err := s.claim(claim, m, texts)
+		text, err := w.claim(claim)
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +53,8 @@ func (s *Signer) payload(m *Message, texts *carried) ([]byte, error) {
 }
 
 // claim returns the value of a claim.
-func (s *Signer) claim(claim Value, m *Message, texts *carried) ([]byte, error) {
-	bound, err := claim.Program.Bind(&source{s, m, texts})
+func (w *work) claim(claim Value) ([]byte, error) {
+	bound, err := claim.Program.Bind(w)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (s *Signer) claim(claim Value, m *Message, texts *carried) ([]byte, error) 
 
 // readClaims reads the claims of a compact JWS, whose signature is verified later, and the values
 // that they carry. It returns nothing if the configuration has no claims.
-func (s *Signer) readClaims(signatures [][]byte, texts *carried) (*claims, error) {
+func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error) {
 	if len(s.texts.Claims) == 0 {
 		return nil, nil
 	}
@@ -118,9 +119,9 @@ func (c *claims) parse() bool {
 
 // compareClaims computes the claims again. The string to sign is the payload as it was received,
 // which may have other claims too.
-func (s *Signer) compareClaims(m *Message, texts *carried, given *claims) (*signed, error) {
-	for _, claim := range s.texts.Claims {
-		want, err := s.claim(claim, m, texts)
+func (w *work) compareClaims(given *claims) (*signed, error) {
+	for _, claim := range w.signer.texts.Claims {
+		want, err := w.claim(claim)
 		if err != nil {
 			return nil, invalid("The claim %s cannot be computed: %s.", claim.Name, err)
 		}
@@ -128,7 +129,8 @@ func (s *Signer) compareClaims(m *Message, texts *carried, given *claims) (*sign
 			return nil, invalid("The claim %s differs from the one that was computed.", claim.Name)
 		}
 	}
-	return &signed{payload: given.payload, time: m.Time, keepUnused: m.KeepUnused}, nil
+	w.in = signed{payload: given.payload, time: w.m.Time, keepUnused: w.m.KeepUnused}
+	return &w.in, nil
 }
 
 // carriesID reports whether a claim carries the ID.

@@ -53,7 +53,7 @@ type carriers struct {
 	// at are the names at each place.
 	at [placeCount][]string
 	// carries says which values the templates contain.
-	carries [carriedCount + maxNamed]bool
+	carries []bool
 	idChars template.Charset
 	codec   template.Codec
 	// signature is the position of the signature among the holes.
@@ -78,6 +78,7 @@ type carrier struct {
 func newCarriers(c Config, t *Strings) (*carriers, []Violation) {
 	var violations []Violation
 	h := &carriers{codec: template.NewCodec(c.Encoding), names: carriedNames(), signature: carriedCount + len(t.Values)}
+	h.carries = make([]bool, h.signature)
 	single := template.Hole{Name: "signature", Chars: h.codec.Chars()}
 	switch c.Scheme.(type) {
 	case JWS:
@@ -206,7 +207,7 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, sig
 
 // write returns the strings at a place, with one signature, or with any number of signatures in a
 // list.
-func (h *carriers) write(p place, texts *carried, signatures [][]byte) []Header {
+func (h *carriers) write(p place, texts carried, signatures [][]byte) []Header {
 	fill := func(dst []byte, hole int) []byte {
 		switch {
 		case hole != h.signature:
@@ -242,35 +243,37 @@ func (h *carriers) appendList(dst []byte, signatures [][]byte) []byte {
 }
 
 // read reads the strings of a message. A value that occurs twice must be the same in both places.
-func (h *carriers) read(value func(p place, name string) (string, bool)) (texts carried, signatures [][]byte, err error) {
-	var found [carriedCount + maxNamed + 1][]byte
+func (h *carriers) read(header func(name string) (string, bool), p *placed, texts carried) (signatures [][]byte, err error) {
+	found := make([][]byte, h.signature+1)
 	for i := range h.all {
 		at := &h.all[i]
 		if len(at.holes) == 0 {
 			continue // sent, but not checked
 		}
-		text, ok := value(at.place, at.lower)
-		if !ok {
-			return texts, nil, invalid("The %s %s is missing.", at.place, at.name)
+		text, ok := p.value(at.place, at.lower)
+		if at.place == inHeader {
+			text, ok = header(at.lower)
 		}
-		if len(text) > maxValue || !at.template.Read([]byte(text), found[:], nil) {
-			return texts, nil, invalid("The %s %s does not have the form %s.", at.place, at.name, at.text)
+		if !ok {
+			return nil, invalid("The %s %s is missing.", at.place, at.name)
+		}
+		if len(text) > maxValue || !at.template.Read([]byte(text), found, nil) {
+			return nil, invalid("The %s %s does not have the form %s.", at.place, at.name, at.text)
 		}
 		for _, hole := range at.holes {
 			if hole == h.signature {
 				continue
 			}
 			if texts[hole] != nil && !bytes.Equal(texts[hole], found[hole]) {
-				return texts, nil, invalid("Two %ss have different values for ${%s}.", at.place, h.names[hole])
+				return nil, invalid("Two %ss have different values for ${%s}.", at.place, h.names[hole])
 			}
 			texts[hole] = present(found[hole])
 		}
 	}
 	if h.carries[id] && !isID(texts[id], &h.idChars) {
-		return texts, nil, invalid("The ID in the message is empty or contains characters that are not allowed in an ID.")
+		return nil, invalid("The ID in the message is empty or contains characters that are not allowed in an ID.")
 	}
-	signatures, err = h.signatures(found[h.signature])
-	return texts, signatures, err
+	return h.signatures(found[h.signature])
 }
 
 // present makes an empty text different from a missing one.

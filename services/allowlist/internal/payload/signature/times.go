@@ -13,7 +13,7 @@ func (m *Message) timeInRange() bool {
 // time returns the time that a message carries, or the zero time if it carries none. It fails if a
 // time is invalid or outside the tolerance, or if two times differ. Times without seconds, such as a
 // date, are compared with the others.
-func (s *Signer) time(texts *carried, now time.Time) (sent time.Time, err error) {
+func (s *Signer) time(texts carried, now time.Time) (sent time.Time, err error) {
 	at := func(i int, name string, parse func(text string) (time.Time, bool)) error {
 		found, ok := parse(string(texts[i]))
 		if off := now.Sub(found); ok && found.Unix() >= 0 && off.Abs() > s.tolerance {
@@ -59,7 +59,7 @@ func (s *Signer) time(texts *carried, now time.Time) (sent time.Time, err error)
 }
 
 // expiries checks the times at which a message expires. The sender chooses how long it is valid.
-func (s *Signer) expiries(texts *carried, now, sent time.Time) error {
+func (s *Signer) expiries(texts carried, now, sent time.Time) error {
 	for i, v := range s.texts.Values {
 		layout, ok := v.time()
 		text := texts[carriedCount+i]
