@@ -17,7 +17,7 @@ var at = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 type values map[string]string
 
 // Value returns the value of a variable.
-func (v values) Value(of expression.Variable) ([]byte, bool) {
+func (v values) Value(of *expression.Variable) ([]byte, bool) {
 	if of.Kind == expression.Time {
 		return of.Layout.Append(nil, at), true
 	}

@@ -83,7 +83,7 @@ type Bound struct {
 // A Source has the values of a message.
 type Source interface {
 	// Value returns the value of a variable, or false if the message has none that is usable.
-	Value(v Variable) (value []byte, ok bool)
+	Value(v *Variable) (value []byte, ok bool)
 }
 
 // Bind takes the values of a message, which must not change while the result is in use. It fails
@@ -93,7 +93,8 @@ func (p *Program) Bind(from Source) (*Bound, error) {
 	if b.values = b.room[:min(len(p.variables), len(b.room))]; len(p.variables) > len(b.room) {
 		b.values = make([][]byte, len(p.variables))
 	}
-	for i, v := range p.variables {
+	for i := range p.variables {
+		v := &p.variables[i]
 		if v.Kind == Plain && v.Name == nameSecret {
 			continue
 		}

@@ -23,7 +23,7 @@ func blind(n *node) {
 // unreliable has a value for each variable.
 type unreliable struct{}
 
-func (unreliable) Value(v Variable) ([]byte, bool) {
+func (unreliable) Value(v *Variable) ([]byte, bool) {
 	switch v.Kind {
 	case Time:
 		return []byte("20261201"), true

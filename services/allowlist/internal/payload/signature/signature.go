@@ -378,7 +378,7 @@ func (w *work) signed() (*signed, error) {
 }
 
 // Value returns the value of a variable.
-func (w *work) Value(v expression.Variable) ([]byte, bool) {
+func (w *work) Value(v *expression.Variable) ([]byte, bool) {
 	switch v.Kind {
 	case expression.Named:
 		text := w.texts[w.signer.named(v.Name)]
