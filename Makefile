@@ -71,6 +71,7 @@ console-gen: gen $(WEB)/node_modules/.package-lock.json ## Generate what the web
 
 docs-gen: ## Generate the reference parts of docs/: settings, flags and presets.
 	GOWORK=off go -C tools/docs run . $(CURDIR)
+	go run ./services/allowlist/internal/preset/catalog/generate $(CURDIR)
 
 docs: $(SITE)/node_modules/.package-lock.json ## Build the documentation site in tools/site/dist. Needs Node 20 and npm.
 	cd $(SITE) && npm run build
@@ -80,8 +81,8 @@ $(SITE)/node_modules/.package-lock.json: $(SITE)/package.json $(SITE)/package-lo
 	@touch $@
 
 check-gen: console-gen docs-gen ## Generate, and fail if that changes anything.
-	@git --no-pager diff --stat -- proto docs/configuration.md docs/partners.md $(WEB)/src/gen
-	@test -z "$$(git status --porcelain -- proto docs/configuration.md docs/partners.md $(WEB)/src/gen | tee /dev/stderr)"
+	@git --no-pager diff --stat -- proto docs/configuration.md docs/presets $(WEB)/src/gen $(WEB)/src/allowlist/samples.json
+	@test -z "$$(git status --porcelain -- proto docs/configuration.md docs/presets $(WEB)/src/gen $(WEB)/src/allowlist/samples.json | tee /dev/stderr)"
 
 breaking: $(BIN)/buf ## Compare the contract with that of the last release, in proto/released.
 	tools/breaking

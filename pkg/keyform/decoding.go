@@ -16,7 +16,8 @@ const (
 	// prefix `0x`, and a list such as `0x12, 0x34`.
 	Hex
 	// Base64 decodes base64 or base64url (RFC 4648), with or without padding, in one or more lines. PEM
-	// is not base64.
+	// is not base64. The last of 43 characters may have any bits after the last byte, as in keys of
+	// WeCom and DingTalk.
 	Base64
 	// Base64URL accepts the same as [Base64].
 	Base64URL
@@ -138,8 +139,12 @@ func cutGroup(b []byte, separator byte) (group, rest []byte) {
 	return b[:end], rest
 }
 
+// randomDigits is the number of random characters that WeCom and DingTalk generate as a key of 32
+// bytes. The last character then has bits after the last byte that are not zero.
+const randomDigits = 43
+
 // decodeBase64 accepts either alphabet, but not a mix: text with characters of both is probably
-// not base64.
+// not base64. Bits after the last byte must be zero, except for keys of 32 bytes.
 func decodeBase64(body []byte) ([]byte, error) {
 	digits, err := base64Digits(body)
 	if err != nil {
@@ -147,7 +152,11 @@ func decodeBase64(body []byte) ([]byte, error) {
 	}
 	defer clear(digits)
 	key := make([]byte, base64.RawStdEncoding.DecodedLen(len(digits)))
-	n, err := base64.RawStdEncoding.Strict().Decode(key, digits)
+	encoding := base64.RawStdEncoding.Strict()
+	if len(digits) == randomDigits {
+		encoding = base64.RawStdEncoding
+	}
+	n, err := encoding.Decode(key, digits)
 	if err != nil {
 		clear(key)
 		return nil, ErrDecoding

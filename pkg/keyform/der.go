@@ -9,7 +9,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	encodingasn1 "encoding/asn1"
 	"fmt"
@@ -43,7 +42,7 @@ type material struct {
 	secret      bool
 	private     crypto.PrivateKey
 	public      publicKey
-	certificate *[sha256.Size]byte
+	certificate *x509.Certificate
 	// algorithm is as in [Facts]. form is the structure, such as `PKCS #8`.
 	algorithm, form string
 	problem         *Problem
@@ -239,8 +238,7 @@ func encrypted(command string) *Problem {
 func unsupported(algorithm string) *Problem {
 	return &Problem{
 		Form: FormKind, Algorithm: algorithm, Cause: algorithm + " keys are not supported.",
-		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256 or P-384, an Ed25519 or an X25519 key.",
-		Sound:  algorithm == "EC-P521",
+		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256, P-384, or P-521, an Ed25519 or an X25519 key.",
 	}
 }
 
@@ -367,10 +365,9 @@ func modulusBits(der []byte) int {
 
 // fromSigned returns the content of a certificate, or the problem of a certificate request.
 func fromSigned(der []byte) (m material, known bool) {
-	certificate, err := x509.ParseCertificate(der)
+	certificate, err := x509.ParseCertificate(bytes.Clone(der)) // the result refers to it
 	if err == nil && certificate.PublicKey != nil {
-		sum := sha256.Sum256(der)
-		m = material{certificate: &sum, form: formCertificate}
+		m = material{certificate: certificate, form: formCertificate}
 		return m.withPublic(certificate.PublicKey), true
 	}
 	if _, err := x509.ParseCertificateRequest(der); err == nil {
@@ -423,7 +420,8 @@ func usable(public any) publicKey {
 			return key
 		}
 	case *ecdsa.PublicKey:
-		if key.Curve == elliptic.P256() || key.Curve == elliptic.P384() {
+		switch key.Curve {
+		case elliptic.P256(), elliptic.P384(), elliptic.P521():
 			return key
 		}
 	case ed25519.PublicKey:

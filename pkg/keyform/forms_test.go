@@ -108,7 +108,7 @@ func TestOtherKindsAreRead(t *testing.T) {
 	t.Parallel()
 	for name, algorithm := range map[string]string{
 		"ec.pem": "EC-P256", "ec-sec1.pem": "EC-P256", "ec-sec1-one-line.txt": "EC-P256", "ec-sec1-as-pkcs8.txt": "EC-P256", "ec-jwk.json": "EC-P256",
-		"p384.pem": "EC-P384", "p384-jwk.json": "EC-P384", "ed25519.pem": "Ed25519", "ed25519-jwk.json": "Ed25519",
+		"p384.pem": "EC-P384", "p384-jwk.json": "EC-P384", "p521.pem": "EC-P521", "p521-public.pem": "EC-P521", "p521-jwk.json": "EC-P521", "ed25519.pem": "Ed25519", "ed25519-jwk.json": "Ed25519",
 		"x25519.pem": "X25519", "x25519-jwk.json": "X25519", "ssh-ed25519.pem": "Ed25519", "ssh-ecdsa.pem": "EC-P256",
 		"ssh-ed25519.pub": "Ed25519", "ssh-ecdsa.pub": "EC-P256", "ec-public-jwk.json": "EC-P256", "ed25519-public-jwk.json": "Ed25519", "x25519-public-jwk.json": "X25519",
 	} {
@@ -132,43 +132,39 @@ func TestWhatCannotBeUsedIsNamed(t *testing.T) {
 	tests := []struct {
 		name, form, algorithm string
 		kind                  keyform.Kind
-		sound                 bool
 	}{
-		{"rsa-encrypted.pem", keyform.FormEncrypted, "", keyform.KindPrivateKey, false},
-		{"rsa-encrypted.der", keyform.FormEncrypted, "", keyform.KindPrivateKey, false},
-		{"rsa-encrypted-old.pem", keyform.FormEncrypted, "", keyform.KindPrivateKey, false},
-		{"rsa-encrypted-old-one-line.txt", keyform.FormEncrypted, "", keyform.KindPrivateKey, false},
-		{"rsa-openssh-encrypted.pem", keyform.FormEncrypted, "", keyform.KindPrivateKey, false},
-		{"rsa-request.pem", keyform.FormRequest, "", keyform.KindPublicKey, false},
-		{"rsa-certificates.p7b", keyform.FormPKCS7, "", keyform.KindPublicKey, false},
-		{"rsa-cut.txt", keyform.FormIncomplete, "", keyform.KindPrivateKey, false},
-		{"rsa-damaged.txt", keyform.FormIncomplete, "", keyform.KindPrivateKey, false},
-		{"rsa.p12", keyform.FormPKCS12, "", keyform.KindPrivateKey, false},
-		{"rsa-java.p12", keyform.FormPKCS12, "", keyform.KindPrivateKey, false},
-		{"rsa-p12-base64.txt", keyform.FormPKCS12, "", keyform.KindPrivateKey, false},
-		{"rsa.jks", keyform.FormJavaKeystore, "", keyform.KindPrivateKey, false},
-		{"rsa-jce.jks", keyform.FormJavaKeystore, "", keyform.KindPrivateKey, false},
-		{"rsa-ssh2.pub", keyform.FormSSH, "", keyform.KindPublicKey, false},
-		{"rsa-jwks-two.json", keyform.FormJWK, "", keyform.KindPublicKey, false},
-		{"rsa-jwk-no-primes.json", keyform.FormJWK, "", keyform.KindPrivateKey, false},
-		{"rsa1024.pem", keyform.FormSize, "RSA-1024", keyform.KindPrivateKey, false},
-		{"rsa512.pem", keyform.FormSize, "RSA-512", keyform.KindPrivateKey, false},
-		{"rsa-pss.pem", keyform.FormKind, "RSASSA-PSS", keyform.KindPrivateKey, false},
-		{"dsa.pem", keyform.FormKind, "DSA", keyform.KindPrivateKey, false},
-		{"dsa-pkcs8.pem", keyform.FormKind, "DSA", keyform.KindPrivateKey, false},
-		{"secp256k1.pem", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey, false},
-		{"secp256k1-sec1.pem", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey, false},
-		{"secp256k1-certificate.pem", keyform.FormKind, "EC-secp256k1", keyform.KindCertificate, false},
-		{"secp256k1-jwk.json", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey, false},
-		{"brainpool.pem", keyform.FormKind, "EC-brainpool", keyform.KindPrivateKey, false},
-		{"p224.pem", keyform.FormKind, "EC-P224", keyform.KindPrivateKey, false},
-		{"p521.pem", keyform.FormKind, "EC-P521", keyform.KindPrivateKey, true},
-		{"p521-public.pem", keyform.FormKind, "EC-P521", keyform.KindPublicKey, true},
-		{"p521-jwk.json", keyform.FormKind, "EC-P521", keyform.KindPrivateKey, true},
-		{"ed448.pem", keyform.FormKind, "Ed448", keyform.KindPrivateKey, false},
-		{"ed448-certificate.pem", keyform.FormKind, "Ed448", keyform.KindCertificate, false},
-		{"ed448-jwk.json", keyform.FormKind, "Ed448", keyform.KindPrivateKey, false},
-		{"x448.pem", keyform.FormKind, "X448", keyform.KindPrivateKey, false},
+		{"rsa-encrypted.pem", keyform.FormEncrypted, "", keyform.KindPrivateKey},
+		{"rsa-encrypted.der", keyform.FormEncrypted, "", keyform.KindPrivateKey},
+		{"rsa-encrypted-old.pem", keyform.FormEncrypted, "", keyform.KindPrivateKey},
+		{"rsa-encrypted-old-one-line.txt", keyform.FormEncrypted, "", keyform.KindPrivateKey},
+		{"rsa-openssh-encrypted.pem", keyform.FormEncrypted, "", keyform.KindPrivateKey},
+		{"rsa-request.pem", keyform.FormRequest, "", keyform.KindPublicKey},
+		{"rsa-certificates.p7b", keyform.FormPKCS7, "", keyform.KindPublicKey},
+		{"rsa-cut.txt", keyform.FormIncomplete, "", keyform.KindPrivateKey},
+		{"rsa-damaged.txt", keyform.FormIncomplete, "", keyform.KindPrivateKey},
+		{"rsa.p12", keyform.FormPKCS12, "", keyform.KindPrivateKey},
+		{"rsa-java.p12", keyform.FormPKCS12, "", keyform.KindPrivateKey},
+		{"rsa-p12-base64.txt", keyform.FormPKCS12, "", keyform.KindPrivateKey},
+		{"rsa.jks", keyform.FormJavaKeystore, "", keyform.KindPrivateKey},
+		{"rsa-jce.jks", keyform.FormJavaKeystore, "", keyform.KindPrivateKey},
+		{"rsa-ssh2.pub", keyform.FormSSH, "", keyform.KindPublicKey},
+		{"rsa-jwks-two.json", keyform.FormJWK, "", keyform.KindPublicKey},
+		{"rsa-jwk-no-primes.json", keyform.FormJWK, "", keyform.KindPrivateKey},
+		{"rsa1024.pem", keyform.FormSize, "RSA-1024", keyform.KindPrivateKey},
+		{"rsa512.pem", keyform.FormSize, "RSA-512", keyform.KindPrivateKey},
+		{"rsa-pss.pem", keyform.FormKind, "RSASSA-PSS", keyform.KindPrivateKey},
+		{"dsa.pem", keyform.FormKind, "DSA", keyform.KindPrivateKey},
+		{"dsa-pkcs8.pem", keyform.FormKind, "DSA", keyform.KindPrivateKey},
+		{"secp256k1.pem", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey},
+		{"secp256k1-sec1.pem", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey},
+		{"secp256k1-certificate.pem", keyform.FormKind, "EC-secp256k1", keyform.KindCertificate},
+		{"secp256k1-jwk.json", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey},
+		{"brainpool.pem", keyform.FormKind, "EC-brainpool", keyform.KindPrivateKey},
+		{"p224.pem", keyform.FormKind, "EC-P224", keyform.KindPrivateKey},
+		{"ed448.pem", keyform.FormKind, "Ed448", keyform.KindPrivateKey},
+		{"ed448-certificate.pem", keyform.FormKind, "Ed448", keyform.KindCertificate},
+		{"ed448-jwk.json", keyform.FormKind, "Ed448", keyform.KindPrivateKey},
+		{"x448.pem", keyform.FormKind, "X448", keyform.KindPrivateKey},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,7 +175,7 @@ func TestWhatCannotBeUsedIsNamed(t *testing.T) {
 				t.Errorf("Look = %+v, want kind %d, %q", facts, tt.kind, tt.algorithm)
 			}
 			problem := facts.Problem
-			if problem == nil || problem.Form != tt.form || problem.Sound != tt.sound {
+			if problem == nil || problem.Form != tt.form {
 				t.Fatalf("problem = %+v, want %s", problem, tt.form)
 			}
 			if !strings.HasSuffix(problem.Cause, ".") || problem.Remedy == "" {

@@ -86,9 +86,6 @@ type Problem struct { //nolint:errname // most who ask for it do not get it as a
 	Remedy string
 	// Algorithm is the algorithm of the key, if known.
 	Algorithm string
-	// Sound is set if the key is valid but of an unsupported kind, such as P-521. Other programs may
-	// use it.
-	Sound bool
 }
 
 // Error returns the cause and the remedy.

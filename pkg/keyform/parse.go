@@ -17,13 +17,15 @@ type Info struct {
 	// CertificateSHA256 is the SHA-256 of the DER of the certificate that contains or accompanies the
 	// key, or nil.
 	CertificateSHA256 *[sha256.Size]byte
+	// Certificate is that certificate, or nil. Callers must not change it.
+	Certificate *x509.Certificate
 }
 
 // ParsePublic returns the public key in a stored secret: that of a public key, a certificate, or a
 // private key, in any supported form. The validity period of a certificate is not checked.
 //
-// The result is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] on P-256 or
-// P-384, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. Everything else, including
+// The result is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] on P-256,
+// P-384, or P-521, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. Everything else, including
 // encrypted keys, is a [*Problem], which wraps [ErrKey].
 //
 // If there are several blocks, the first one with a key counts, even if that key is not usable: a
@@ -62,7 +64,12 @@ func find(stored []byte, wanted func(material) bool) (material, Info, error) {
 	if err != nil {
 		return material{}, Info{}, broken("The key")
 	}
-	return found, Info{PublicSHA256: sha256.Sum256(der), CertificateSHA256: file.certificateOf(found)}, nil
+	info := Info{PublicSHA256: sha256.Sum256(der), Certificate: file.certificateOf(found)}
+	if info.Certificate != nil {
+		sum := sha256.Sum256(info.Certificate.Raw)
+		info.CertificateSHA256 = &sum
+	}
+	return found, info, nil
 }
 
 // A file is the content of a stored value.
@@ -76,8 +83,8 @@ type file struct {
 	pgp Kind
 }
 
-// certificateOf returns the fingerprint of the certificate of a key.
-func (f file) certificateOf(key material) *[sha256.Size]byte {
+// certificateOf returns the certificate of a key.
+func (f file) certificateOf(key material) *x509.Certificate {
 	for _, m := range f.materials {
 		if m.certificate != nil && m.public != nil && key.public.Equal(m.public) {
 			return m.certificate
@@ -92,7 +99,7 @@ func (f file) noKey() *Problem {
 	case f.pgp != KindUnknown:
 		return &Problem{
 			Form: FormPGP, Cause: "The value is an OpenPGP key.",
-			Remedy: "Use it where an OpenPGP key is needed, or store a key in PEM.", Sound: true,
+			Remedy: "Use it where an OpenPGP key is needed, or store a key in PEM.",
 		}
 	case len(f.materials) > 0:
 		return f.materials[0].problem

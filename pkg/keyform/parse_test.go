@@ -142,15 +142,14 @@ func TestWhatIsNoUsableKeyIsRefused(t *testing.T) {
 	plain := x509.MarshalPKCS1PrivateKey(rsaKey)
 	broken := bytes.Clone(plain)
 	broken[len(broken)-1] ^= 1
-	small, p521 := keyformtest.RSA(t, 1024), keyformtest.EC(t, elliptic.P521())
+	small, p224 := keyformtest.RSA(t, 1024), keyformtest.EC(t, elliptic.P224())
 	good := keyformtest.PKCS8(keyformtest.EC(t, elliptic.P256()))
 	for name, stored := range map[string][]byte{
 		"nothing":                              nil,
 		"a password":                           []byte("correct horse battery staple"),
 		"an RSA key of 1,024 bits":             keyformtest.PKCS8(small),
 		"a certificate of 1,024 bits":          keyformtest.Certificate(small),
-		"P-521":                                keyformtest.PKCS8(p521),
-		"P-224":                                keyformtest.PKCS8(keyformtest.EC(t, elliptic.P224())),
+		"P-224":                                keyformtest.PKCS8(p224),
 		"an encrypted key":                     keyformtest.Block("ENCRYPTED PRIVATE KEY", plain, nil),
 		"a key encrypted in the old way":       pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: plain[7:]}),
 		"a block that is cut short":            good[:60],
@@ -162,8 +161,8 @@ func TestWhatIsNoUsableKeyIsRefused(t *testing.T) {
 		"a public key marked as private":       keyformtest.Block("PRIVATE KEY", der(keyformtest.SPKI(rsaKey.Public())), nil),
 		"bytes that are no text":               []byte("\x00\xff\xfe-----BEGIN"),
 		"a broken key before a good one":       join(keyformtest.Block("PRIVATE KEY", plain[:100], nil), good),
-		"an unusable certificate and a CA's":   join(keyformtest.Certificate(p521), keyformtest.Certificate(rsaKey)),
-		"an unusable key and a usable one":     join(keyformtest.PKCS8(p521), good),
+		"an unusable certificate and a CA's":   join(keyformtest.Certificate(p224), keyformtest.Certificate(rsaKey)),
+		"an unusable key and a usable one":     join(keyformtest.PKCS8(p224), good),
 		"base64 of a PEM without its armor":    []byte("MC4CAQAwBQYDK2VuBCIEIMip1akQka2F"),
 		"an RSA modulus that is even":          keyformtest.SPKI(&rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 2047), E: 65537}),
 		"an RSA modulus of 8,193 bits":         keyformtest.SPKI(&rsa.PublicKey{N: odd(8193), E: 65537}),

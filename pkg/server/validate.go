@@ -48,7 +48,7 @@ func (r *request) validate(message any) error {
 	if !ok {
 		return fmt.Errorf("request of type %T is no message", message)
 	}
-	return r.server.steps.validator.check(msg)
+	return Validate(msg)
 }
 
 // hasRules reports whether the contract states a rule for the message, one of its fields, or a
@@ -78,7 +78,9 @@ func hasRules(message protoreflect.MessageDescriptor, seen map[protoreflect.Full
 	return false
 }
 
-func (v *validator) check(msg proto.Message) error {
+// Validate checks a message against the rules that the contract states next to its fields, as a
+// server checks a request. Violations repeat no input.
+func Validate(msg proto.Message) error {
 	err := protovalidate.Validate(msg)
 	var wrong *protovalidate.ValidationError
 	if !errors.As(err, &wrong) {

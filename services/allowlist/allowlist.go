@@ -88,6 +88,10 @@ type Config struct {
 	Verification VerificationConfig `yaml:"verification"`
 	// Backup is when the allowlist backs up its data file by itself.
 	Backup maintenance.Schedule `yaml:"backup"`
+	// PresetsDir is a folder with presets of your own, one in each file ID.json, which are listed next
+	// to the built-in ones; see docs/presets/README.md. It is read at start only, and a bad file stops the
+	// start. Empty: only built-in presets.
+	PresetsDir string `yaml:"presets_dir"`
 }
 
 // Check returns all errors of the configuration. It opens no file.
@@ -108,6 +112,8 @@ func (c Config) CheckFiles(r *filecheck.Report) {
 	c.Backup.CheckFiles(r)
 	_, err := c.Verification.open()
 	r.Fail(err)
+	_, err = preset.Open(c.PresetsDir, time.Now())
+	r.Fail(err)
 }
 
 // CreateKey creates a key file for the setting key_file. It never overwrites a file.
@@ -126,6 +132,7 @@ type Allowlist struct {
 	self        *identity
 	heads       *witness.Witness
 	vault       *vaultclient.Vault
+	presets     *preset.Library
 	api         *api.Server
 	admin       *keyadmin.Admin
 	backups     *maintenance.Backups
@@ -170,6 +177,10 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if around.metrics == nil {
 		around.metrics = prometheus.NewRegistry() // not exposed
 	}
+	presets, err := preset.Open(cfg.PresetsDir, around.now())
+	if err != nil {
+		return nil, err
+	}
 	store, err := boltkv.Open(cfg.Store, boltkv.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -190,7 +201,7 @@ func open(ctx context.Context, cfg Config, logger *slog.Logger, around surroundi
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the connection to the vault: %w", err), store.Close())
 	}
-	a := &Allowlist{db: store, conn: conn, self: self, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
+	a := &Allowlist{db: store, conn: conn, self: self, presets: presets, alarm: audit.NewAlarm(purpose, audit.Reaction(cfg.Integrity), logger)}
 	a.store = a.alarm.Watch(store)
 	if around.wrap != nil {
 		a.store = around.wrap(a.store)
@@ -308,9 +319,7 @@ func (a *Allowlist) answer(parts api.Parts, vault *vaultclient.Vault, keys *keyr
 	if parts.Failures, err = activity.NewFailures(); err != nil {
 		return err
 	}
-	if parts.Presets, err = preset.New(); err != nil {
-		return err
-	}
+	parts.Presets = a.presets
 	turns := slowwork.NewQueue(slowwork.Places())
 	parts.Tryouts = tryout.New(tryout.Options{
 		Endpoints: a.endpoints, Vault: vault, Presets: parts.Presets, Turns: turns, Nonces: a.nonces, Now: around.now,

@@ -46,7 +46,7 @@ var layers = []layer{
 	}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/violation", "services/allowlist/internal/literal", "services/allowlist/internal/payload/..."}},
 	{"the steps of a message know no configuration", []string{"services/allowlist/internal/payload/derive", "services/allowlist/internal/payload/envelope", "services/allowlist/internal/payload/message", "services/allowlist/internal/payload/signing"}, []string{"pkg/...", "services/allowlist/internal/violation", "services/allowlist/internal/payload/..."}},
 	{"payload formats know only bytes", []string{"services/allowlist/internal/payload/..."}, []string{"pkg/keyform", "pkg/memory", "pkg/resource"}},
-	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
+	{"presets and dry runs take configurations as plain data", []string{"services/allowlist/internal/preset/...", "services/allowlist/internal/tryout/..."}, []string{"pkg/...", "proto/gen/keyward/allowlist/v1", "services/allowlist/internal/..."}},
 	{"the client of the vault", []string{"services/allowlist/internal/vaultclient", "services/allowlist/internal/cache", "services/allowlist/internal/witness"}, []string{"pkg/...", "proto/gen/keyward/common/v1", "proto/gen/keyward/vault/v1", "services/allowlist/internal/stored"}},
 	{"the allowlist's domain", []string{"services/allowlist/internal/..."}, []string{"pkg/...", "services/allowlist/internal/..."}},
 	{"the allowlist", []string{"services/allowlist"}, []string{"pkg/...", "proto/...", "services/allowlist/internal/..."}},

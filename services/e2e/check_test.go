@@ -92,3 +92,31 @@ key_file: /nonexistent/f
 		}
 	}
 }
+
+// The message was created by openssl: printf '{"amount":1}' | openssl dgst -sha256 -hmac throwaway.
+func TestPresetsOfAnOperatorAreProvedBeforeTheyAreDeployed(t *testing.T) {
+	t.Parallel()
+	folder, err := programs()
+	check(t, err)
+	dir := t.TempDir()
+	preset := strings.Replace(readFile(t, "../allowlist/internal/preset/presets/hmac_header.json"), `"id": "hmac_header"`, `"id": "partner"`, 1)
+	known := `[{"preset": "partner", "secrets": {"secret": {"value": "throwaway"}}, "deterministic": true,
+		"plaintext": "{\"amount\":1}", "body": "{\"amount\":1}",
+		"headers": {"X-Signature": "628b9306c8a68aa0bc66dcc84991ff1183e4a7fecc6b4cc0b96e61bd828ab581"}}]`
+	for _, tt := range []struct {
+		name, preset, known string
+		ok                  bool
+		want                string
+	}{
+		{"a proved preset", preset, known, true, "known answers verified: 1"},
+		{"another key", preset, strings.Replace(known, "throwaway", "another", 1), false, "partner.answer.json: [0]: open the message"},
+		{"a broken preset", preset + "}", known, false, "partner.json: line 46"},
+	} {
+		check(t, os.WriteFile(filepath.Join(dir, "partner.json"), []byte(tt.preset), 0o600))
+		check(t, os.WriteFile(filepath.Join(dir, "partner.answer.json"), []byte(tt.known), 0o600))
+		out, err := exec.CommandContext(t.Context(), filepath.Join(folder, "allowlist"), "presets", "check", dir).CombinedOutput()
+		if (err == nil) != tt.ok || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s: allowlist presets check = %v, want %q\n%s", tt.name, err, tt.want, out)
+		}
+	}
+}

@@ -78,15 +78,18 @@ type pod struct {
 	} `yaml:"securityContext"`
 	InitContainers []container `yaml:"initContainers"`
 	Containers     []container
-	Volumes        []struct {
-		Name   string
-		Secret *struct {
-			DefaultMode int `yaml:"defaultMode"`
-		}
-		PersistentVolumeClaim struct {
-			ClaimName string `yaml:"claimName"`
-		} `yaml:"persistentVolumeClaim"`
+	Volumes        []volume
+}
+
+type volume struct {
+	Name      string
+	ConfigMap struct{ Name string } `yaml:"configMap"`
+	Secret    *struct {
+		DefaultMode int `yaml:"defaultMode"`
 	}
+	PersistentVolumeClaim struct {
+		ClaimName string `yaml:"claimName"`
+	} `yaml:"persistentVolumeClaim"`
 }
 
 type probe struct {
@@ -264,6 +267,30 @@ func TestDeployChartMountsAVolumeForBackups(t *testing.T) {
 	}
 }
 
+// TestDeployChartMountsPresetsOfTheOperator checks that only the allowlist has a folder for presets, if and only
+// if a ConfigMap is named, and that its configuration names the folder.
+func TestDeployChartMountsPresetsOfTheOperator(t *testing.T) {
+	for values, named := range map[string]bool{"full": true, "minimal": false} {
+		for _, o := range render(t, chart+"/ci/"+values+"-values.yaml") {
+			want := named && o.Metadata.Name == "it-keyward-allowlist"
+			switch o.Kind {
+			case "ConfigMap":
+				if got := strings.Contains(o.Data["allowlist.yaml"], "presets_dir: /etc/keyward/presets"); got != want {
+					t.Errorf("%s: the configuration %s names the folder of presets: %v, want %v", values, o.Metadata.Name, got, want)
+				}
+			case "StatefulSet":
+				mounted := slices.ContainsFunc(o.Spec.Template.Spec.Volumes, func(v volume) bool { return v.Name == "presets" && v.ConfigMap.Name == "allowlist-presets" })
+				for _, m := range o.Spec.Template.Spec.Containers[0].VolumeMounts {
+					mounted = mounted && (m.Name != "presets" || m.ReadOnly && m.MountPath == "/etc/keyward/presets")
+				}
+				if mounted != want {
+					t.Errorf("%s: %s mounts presets: %v, want %v", values, o.Metadata.Name, mounted, want)
+				}
+			}
+		}
+	}
+}
+
 func TestDeployChartUpgradesDataBeforeItServes(t *testing.T) {
 	for _, values := range valueFiles(t) {
 		for _, o := range render(t, values) {
@@ -406,18 +433,19 @@ func paths(t testing.TB, text string) []string {
 func TestDeployChartSaysWhatIsMissing(t *testing.T) {
 	minimal := chart + "/ci/minimal-values.yaml"
 	cases := map[string]string{ // a setting, and the expected refusal
-		"trustDomain=":                   "trustDomain",
-		"issuers=null":                   "issuers",
-		"vault.tls.existingSecret=":      "vault.tls.existingSecret is required",
-		"vault.key.existingSecret=":      "vault.key.existingSecret is required",
-		"allowlist.key.existingSecret=":  "allowlist.key.existingSecret is required",
-		"gateway.client.existingSecret=": "gateway.client.existingSecret is required",
-		"vault.replicas=2":               "replicas",
-		"vault.persist.size=1Gi":         "persist",
-		"vault.backup.folder=/backup":    "folder",
-		"vault.backup.keep=0":            "backup/keep",
-		"allowlist.backup.every=daily":   "backup/every",
-		"log.level=loud":                 "log/level",
+		"trustDomain=":                      "trustDomain",
+		"issuers=null":                      "issuers",
+		"vault.tls.existingSecret=":         "vault.tls.existingSecret is required",
+		"vault.key.existingSecret=":         "vault.key.existingSecret is required",
+		"allowlist.key.existingSecret=":     "allowlist.key.existingSecret is required",
+		"gateway.client.existingSecret=":    "gateway.client.existingSecret is required",
+		"vault.replicas=2":                  "replicas",
+		"vault.persist.size=1Gi":            "persist",
+		"vault.backup.folder=/backup":       "folder",
+		"vault.backup.keep=0":               "backup/keep",
+		"allowlist.backup.every=daily":      "backup/every",
+		"vault.presets.existingConfigMap=p": "presets",
+		"log.level=loud":                    "log/level",
 	}
 	for _, setting := range slices.Sorted(maps.Keys(cases)) {
 		_, err := try(t, "helm", "template", "it", chart, "--kube-version", "1.30.0", "--values", minimal, "--set", setting)

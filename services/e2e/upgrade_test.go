@@ -210,7 +210,7 @@ func dropAdded(response, before any) {
 			switch was, had := old[key]; {
 			case had:
 				dropAdded(value, was)
-			case value == nil, value == "", value == float64(0), value == false:
+			case unset(value):
 				delete(v, key)
 			}
 		}
@@ -219,6 +219,20 @@ func dropAdded(response, before any) {
 		for i := range min(len(v), len(old)) {
 			dropAdded(v[i], old[i])
 		}
+	}
+}
+
+// unset reports whether a value of a response is that of a field that is not set.
+func unset(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	case string:
+		return v == "" || strings.HasSuffix(v, "_UNSPECIFIED")
+	default:
+		return v == nil || v == float64(0) || v == false
 	}
 }
 

@@ -50,6 +50,8 @@ type Config struct {
 	// Integrity is the reaction of both services to stored data that something else changed: `stop`,
 	// the default, or `alarm`.
 	Integrity string
+	// PresetsDir is the setting presets_dir of the allowlist. Empty: only built-in presets.
+	PresetsDir string
 }
 
 // DefaultConfig returns the configuration that `make run` uses.
@@ -81,7 +83,7 @@ func Run(ctx context.Context, cfg Config, in io.Reader, out, log io.Writer) (err
 	if err != nil {
 		return err
 	}
-	services, err := open(ctx, h, ports, cfg.Integrity, t)
+	services, err := open(ctx, h, ports, cfg, t)
 	defer func() { err = errors.Join(err, server.CloseAll(services)) }()
 	if err != nil {
 		return err
@@ -96,8 +98,8 @@ type terminal struct {
 }
 
 // open opens both services over the folder.
-func open(ctx context.Context, h *home, p *ports, reaction string, t *telemetry.Telemetry) ([]server.Service, error) {
-	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), Keys: kek.Config{KeyFile: h.key("vault.kek")}, Integrity: reaction}, t.Log)
+func open(ctx context.Context, h *home, p *ports, cfg Config, t *telemetry.Telemetry) ([]server.Service, error) {
+	v, err := openVault(ctx, vault.Config{Store: h.data("vault.db"), Keys: kek.Config{KeyFile: h.key("vault.kek")}, Integrity: cfg.Integrity}, t.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +108,12 @@ func open(ctx context.Context, h *home, p *ports, reaction string, t *telemetry.
 	}
 	a, err := openAllowlist(ctx, allowlist.Config{
 		Store: h.data("allowlist.db"),
-		Keys:  kek.Config{KeyFile: h.key("allowlist.kek")}, Integrity: reaction,
+		Keys:  kek.Config{KeyFile: h.key("allowlist.kek")}, Integrity: cfg.Integrity,
 		Vault: allowlist.VaultConfig{
 			Address: p.grpc.Addr().String(), CA: h.access("ca.pem"),
 			Certificate: h.key("allowlist-client.crt"), Key: h.key("allowlist-client.key"),
 		},
+		PresetsDir: cfg.PresetsDir,
 	}, t)
 	if err != nil {
 		return []server.Service{v}, err

@@ -1,6 +1,6 @@
 // Command docs generates the reference parts of the pages in docs/ from the source tree: the
-// configuration keys from the structs that the programs read, the flags of standalone from
-// its main package, and the catalog of partners from the preset files.
+// configuration keys from the structs that the programs read, and the flags of standalone from
+// its main package. The pages of presets have a generator of their own, in the allowlist.
 //
 // A page marks the parts that belong to the generator and keeps everything else by hand:
 //
@@ -21,7 +21,7 @@ import (
 )
 
 // pages are the files with generated parts, relative to the root.
-var pages = []string{"docs/configuration.md", "docs/partners.md"}
+var pages = []string{"docs/configuration.md"}
 
 func main() {
 	check := flag.Bool("check", false, "change nothing; fail if a page is out of date")
@@ -37,7 +37,7 @@ func main() {
 }
 
 func run(root string, check bool) error {
-	g := &generator{source: newSource(root), root: root}
+	g := &generator{source: newSource(root)}
 	for _, page := range pages {
 		path := filepath.Join(root, page)
 		before, err := os.ReadFile(path)
@@ -63,7 +63,6 @@ func run(root string, check bool) error {
 // A generator writes the generated parts of pages.
 type generator struct {
 	source *source
-	root   string
 }
 
 var generated = regexp.MustCompile(`(?s)(<!-- begin generated: (\S+) (\S+) -->\n).*?(<!-- end generated -->)`)
@@ -88,8 +87,6 @@ func (g *generator) part(kind, of string) (string, error) {
 		return g.config(of)
 	case "flags":
 		return g.flags(of)
-	case "presets":
-		return g.presets(of)
 	}
 	return "", fmt.Errorf("unknown kind of generated part")
 }

@@ -41,7 +41,7 @@ func (c config) CheckFiles(r *filecheck.Report) {
 func main() {
 	commands := append(cli.Serve(serve), cli.CreateKey(allowlist.CreateKey), cli.Compact(compact), cli.Upgrade(upgradeStore), cli.Verify(verifyStore, vaultInventory), cli.LogKey(logKey),
 		cli.Configured("references", "List the references of endpoints to secrets, and whether the vault has a binding for each", references),
-		reconcileCommand(),
+		reconcileCommand(), presetsCommand(),
 		cli.Keyring(allowlistv1.NewKeyringServiceClient),
 		cli.Backup(allowlistv1.NewMaintenanceServiceClient),
 		cli.VerifyBackup(verifyBackup, vaultInventory), cli.Restore(restore, false),

@@ -34,5 +34,6 @@ func main() {
 	flags.StringVar(&cfg.Telemetry.Log.Level, "log-level", cfg.Telemetry.Log.Level, "minimum level of the log: debug, info, warn, or error")
 	flags.StringVar(&cfg.Telemetry.Traces.Endpoint, "otlp", "", "host and port of an OTLP collector on this machine; empty disables traces")
 	flags.StringVar(&cfg.Integrity, "integrity", "stop", "reaction to stored data that something else changed: stop (health is NOT_SERVING) or alarm")
+	flags.StringVar(&cfg.PresetsDir, "presets-dir", "", "folder with presets of your own, which is read at start; empty: only built-in presets")
 	cli.Run(cmd)
 }

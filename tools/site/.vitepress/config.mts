@@ -4,7 +4,7 @@ import { defineConfig } from "vitepress";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const docs = path.join(root, "docs");
-const rewrites: Record<string, string> = { "README.md": "index.md", "adr/README.md": "adr/index.md" };
+const rewrites: Record<string, string> = { "README.md": "index.md", "adr/README.md": "adr/index.md", "presets/README.md": "presets/index.md" };
 const repository = "https://github.com/keyward/keyward/blob/main/";
 
 /**
@@ -68,7 +68,7 @@ export default defineConfig({
     sidebar: [
       section("Learn", { Overview: "/", Concepts: "/concepts", "A longer tour": "/tour", Glossary: "/glossary" }),
       section("Use", {
-        "API and Go client": "/api", Messages: "/messages", "Partner presets": "/partners", "Sealed values": "/sealed-values", "The console": "/console",
+        "API and Go client": "/api", Messages: "/messages", "Partner presets": "/presets/", "Sealed values": "/sealed-values", "The console": "/console",
       }),
       section("Run", {
         Installation: "/install", Configuration: "/configuration", "Roles and policy": "/access", "Sign-in: Microsoft Entra": "/identity/entra",

@@ -88,6 +88,7 @@ key_file: {{ printf "/etc/keyward/key/%s" .item }}
 {{- $config = include "keyward.serverConfig" (dict "root" $root "service" "allowlist" "port" 9443) | fromYaml -}}
 {{- $way := dict "address" (printf "%s-vault.%s.svc:9443" $name $root.Release.Namespace) "server_name" (printf "spiffe://%s/vault" $root.Values.trustDomain) "ca" "/etc/keyward/tls/ca.crt" "certificate" "/etc/keyward/tls/tls.crt" "key" "/etc/keyward/tls/tls.key" -}}
 {{- $config = set $config "vault" $way -}}
+{{- if $root.Values.allowlist.presets.existingConfigMap }}{{ $config = set $config "presets_dir" "/etc/keyward/presets" }}{{ end -}}
 {{- else -}}
 {{- $config = include "keyward.gatewayConfig" $root | fromYaml -}}
 {{- end -}}

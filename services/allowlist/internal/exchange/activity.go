@@ -108,7 +108,7 @@ func triedAt(stage string, ref payload.Reference) bool {
 		return false
 	}
 	stands := func(place string) bool { return strings.Contains(ref.Field, place) }
-	signs, inside := stands(".signing."), stands(".nested_jws.") || stands(".signing_keys[")
+	signs, inside := stands(".signing."), stands(".nested_jws.") || stands(".outer_jws.") || stands(".signing_keys[")
 	switch stage {
 	case "signature":
 		return signs

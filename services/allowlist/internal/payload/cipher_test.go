@@ -27,6 +27,12 @@ var algorithms = []struct {
 	{"AES_128_CTR", 16},
 	{"AES_192_CTR", 24},
 	{"AES_256_CTR", 32},
+	{"AES_128_CFB", 16},
+	{"AES_192_CFB", 24},
+	{"AES_256_CFB", 32},
+	{"AES_128_OFB", 16},
+	{"AES_192_OFB", 24},
+	{"AES_256_OFB", 32},
 	{"AES_128_ECB", 16},
 	{"AES_192_ECB", 24},
 	{"AES_256_ECB", 32},
@@ -45,7 +51,7 @@ func under(algorithm, rest string) string {
 func TestEveryAlgorithmOpensWhatItMade(t *testing.T) {
 	t.Parallel()
 	for _, tt := range algorithms {
-		for _, padding := range []string{"PKCS7", "ZERO", "NONE"} {
+		for _, padding := range []string{"PKCS7", "ZERO", "NONE", "PKCS7_32"} {
 			rest := "padding: PADDING_" + padding
 			if !strings.Contains(tt.name, "CBC") && !strings.Contains(tt.name, "ECB") {
 				rest = ""

@@ -3,8 +3,10 @@ package payload_test
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ type convention struct {
 	Secrets    map[string]string
 	Body       string
 	Context    struct {
-		Time                          int64
+		Time                          float64
 		ID, Method, Host, Path, Query string
 		ContentType                   string
 		Values, Headers               map[string]string
@@ -76,7 +78,7 @@ func (c convention) message(t testing.TB) *allowlistv1.Encryption {
 
 // input returns a message of a convention.
 func (c convention) input(refs []payload.Reference, body string) payload.Input {
-	in := payload.Input{Now: time.Unix(c.Context.Time, 0).UTC(), Body: []byte(body), ContentType: c.Context.ContentType, Nonces: payload.Uncounted}
+	in := payload.Input{Now: time.UnixMilli(int64(math.Round(c.Context.Time * 1000))).UTC(), Body: []byte(body), ContentType: c.Context.ContentType, Nonces: payload.Uncounted}
 	in.Context = payload.Context{
 		ID: c.Context.ID, Method: c.Context.Method, Host: c.Context.Host, Path: c.Context.Path, Query: c.Context.Query,
 		Values: c.Context.Values, Headers: c.Context.Headers,
@@ -121,7 +123,8 @@ func TestConventionsAreSignedAsOtherToolsSign(t *testing.T) {
 func (c convention) sent() (want struct {
 	Headers, Query map[string]string
 	Body           string
-}) {
+},
+) {
 	want = c.Sent
 	if want.Headers == nil {
 		want.Headers = map[string]string{}
@@ -210,4 +213,15 @@ func anotherDigit(text string) string {
 		b[i] = '7'
 	}
 	return string(b)
+}
+
+// Feishu has one key for two purposes that could reveal each other, which a super admin accepts.
+func TestTheOneKeyOfFeishuConflictsWithItself(t *testing.T) {
+	t.Parallel()
+	for _, c := range conventions(t) {
+		conflicts := slices.Contains(payload.UnsafeChoices(c.message(t).GetRequest()), allowlistv1.LegacyAcknowledgement_FLAG_CONFLICTING_KEY_USES)
+		if conflicts != (c.ID == "feishu") {
+			t.Errorf("%s has conflicting uses of a key: %v", c.ID, conflicts)
+		}
+	}
 }

@@ -53,6 +53,8 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a final line end", raw, payload.Facts{Kind: keyform.KindBytes, Bytes: 33, LineEnd: true}, shared},
 		{"a string for an HMAC", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 }`), payload.Facts{Kind: keyform.KindText}, ""},
 		{"P-521 for ES256", signed(`jws { algorithm: ALGORITHM_ES256 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, signing},
+		{"P-521 for ES512", signed(`jws { algorithm: ALGORITHM_ES512 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, ""},
+		{"P-256 for ES512", signed(`jws { algorithm: ALGORITHM_ES512 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P256"}, signing},
 		{"an encrypted key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText, Problem: "The private key is encrypted."}, signing},
 		{"no key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText}, signing},
 		{"a key once decoded", strings.Replace(signed(`jws { algorithm: ALGORITHM_RS256 }`), "_RAW", "_HEX", 1), payload.Facts{Kind: keyform.KindText}, ""},
@@ -64,6 +66,10 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a public OpenPGP key that is mirrored", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPublicKey}, "encryption.response"},
 		{"a public OpenPGP key with a plain response", "pgp { " + named("a", "RAW") + " } } response { plain {} ", payload.Facts{Kind: keyform.KindPGPPublicKey}, ""},
 		{"a certificate that is mirrored", sessionKey("AES_128_GCM", oaep, named("a", "PEM")) + hybrid, payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, "encryption.response"},
+		{"a public key without a certificate for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")) + " } response { plain {} ", payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "RSA-2048"}, "encryption.request.cms.keys[0]"},
+		{"a certificate for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")) + " } response { plain {} ", payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, ""},
+		{"a private key for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "RSA-2048"}, ""},
+		{"a public key that verifies CMS", cmsOf(signers("a")), payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "EC-P256"}, ""},
 		{"a public key that verifies", signed(`asymmetric { algorithm: ALGORITHM_ED25519 }`), payload.Facts{Algorithm: "Ed25519"}, ""},
 	}
 	for _, tt := range tests {

@@ -2,7 +2,6 @@ package payload
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
@@ -59,7 +58,7 @@ func (c *Config) Fits(known func(message.Reference) (keyfit.Facts, bool)) []Fit 
 
 // oneSided says what a public key can do in its place.
 func oneSided(key describe.Key) string {
-	if strings.Contains(key.Field, ".signing.") || strings.Contains(key.Field, ".nested_jws.") {
+	if key.Role == describe.Signs {
 		return "The secret holds no private key: it can verify signatures, but not create them."
 	}
 	return "The secret holds no private key: it can encrypt messages, but not decrypt them."

@@ -134,6 +134,8 @@ func FuzzDecrypt(f *testing.F) {
 		gcm + `selection { object { path: "$.b" } } envelope { ` + three + ` json: '{"i":"${i}","x":[1,"${t}"],"c":"${c}"}' }`,
 		under("AES_256_GCM", `aad { sent: "x" }`) + `envelope { ` + blobOf("c", "BASE64", "CIPHERTEXT") + blobOf("t", "HEX_UPPER", "TAG", "IV", `"v1"`) + blobOf("a", "RAW", "AAD") + ` json: '["${a}","${c}${t}"]' encoding: ENCODING_BASE64URL }`,
 		`jose { key_management: KEY_MANAGEMENT_A256GCMKW content_encryption: CONTENT_ENCRYPTION_A128CBC_HS256 ` + ref + ` } nested_jws { jws { algorithm: ALGORITHM_HS256 } ` + refB + ` }`,
+		`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM compress: true ` + ref + ` } outer_jws { jws { algorithm: ALGORITHM_HS256 } ` + refB + ` }`,
+		`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM compatibility { several_recipients: true } ` + ref + ` } nested_jws { serialization: SERIALIZATION_JSON jws { algorithm: ALGORITHM_HS256 } ` + refB + ` }`,
 	}
 	pipelines := make([]*payload.Pipeline, len(profiles))
 	for i, profile := range profiles {

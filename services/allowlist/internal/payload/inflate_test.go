@@ -9,7 +9,9 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+	"github.com/go-jose/go-jose/v4"
 
+	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/pgp"
 )
@@ -65,6 +67,57 @@ func TestAllValuesOfAMessageInflateToNoMoreThanOneMay(t *testing.T) {
 		opened, err := s.decrypt(t, p, payload.Output{Body: []byte(body)})
 		if payload.Stage(err) != want || (err == nil) != (want == "") {
 			t.Errorf("Decrypt of %d values in %d bytes = %d bytes, %v, want stage %q", values, len(body), len(opened.Body), err, want)
+		}
+	}
+}
+
+// inflatingJWE returns a JWE in compact form that contains the number 1 after n spaces.
+func inflatingJWE(t testing.TB, key []byte, n int) string {
+	t.Helper()
+	options := &jose.EncrypterOptions{Compression: jose.DEFLATE}
+	e, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.DIRECT, Key: key}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := e.Encrypt(append(bytes.Repeat([]byte{' '}, n), '1'))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := object.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestAllCompressedJWEsOfAMessageInflateToNoMoreThanOneMay(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	p := pipeline(t, `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM compress: true `+named("a", "HEX")+` } selection { fields { paths: "$.a[*]" } }`)
+	value := inflatingJWE(t, unhex(t, keyA), pgp.MaxInflated*2/5)
+	for values, want := range map[int]string{2: "", 3: "decrypt"} {
+		body := `{"a":["` + strings.Repeat(value+`","`, values-1) + value + `"]}`
+		opened, err := s.decrypt(t, p, payload.Output{Body: []byte(body)})
+		if payload.Stage(err) != want || (err == nil) != (want == "") || len(opened.Body) != 0 && want != "" {
+			t.Errorf("Decrypt of %d values in %d bytes = %d bytes, %v, want stage %q", values, len(body), len(opened.Body), err, want)
+		}
+	}
+	one := inflatingJWE(t, unhex(t, keyA), 2*pgp.MaxInflated)
+	if _, err := s.decrypt(t, p, payload.Output{Body: []byte(`{"a":["` + one + `"]}`)}); payload.Stage(err) != "decrypt" {
+		t.Errorf("Decrypt of a value of %d bytes that inflates to %d: %v, want the stage decrypt", len(one), 2*pgp.MaxInflated, err)
+	}
+	sent := s.encrypt(t, p, `{"a":["x",2]}`)
+	s.opens(t, p, sent, `{"a":["x",2]}`)
+	uncompressed := pipeline(t, `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM `+named("a", "HEX")+` } selection { fields { paths: "$.a[*]" } }`)
+	for name, tt := range map[string]struct {
+		p    *payload.Pipeline
+		sent payload.Output
+	}{
+		"a compressed message": {uncompressed, sent},
+		"an uncompressed one":  {p, s.encrypt(t, uncompressed, `{"a":["x"]}`)},
+	} {
+		if _, err := s.decrypt(t, tt.p, tt.sent); !fault.Is(err, payload.DecryptionFailed) || payload.Stage(err) != "decode" {
+			t.Errorf("Decrypt of %s: %v, want DECRYPTION_FAILED at decode", name, err)
 		}
 	}
 }

@@ -91,6 +91,9 @@ func TestKeyAndIVAreNotUsedTwice(t *testing.T) {
 	}{
 		{"a static IV under GCM", under("AES_256_GCM", staticIV) + ctAndTag, true},
 		{"a zero IV under CTR", under("AES_256_CTR", "iv { source: SOURCE_ZERO }") + onlyCT, true},
+		{"a static IV under CFB", under("AES_256_CFB", staticIV) + onlyCT, true},
+		{"a zero IV under OFB", under("AES_128_OFB", "iv { source: SOURCE_ZERO }") + onlyCT, true},
+		{"the beginning of the key under CFB", under("AES_256_CFB", "iv { source: SOURCE_KEY_PREFIX }") + onlyCT, true},
 		{"a zero IV under ChaCha20", under("CHACHA20_POLY1305", "iv { source: SOURCE_ZERO }") + ctAndTag, true},
 		{"a zero IV under a key for each value", sessionGCM("iv { source: SOURCE_ZERO ") + `envelope { ` + blobOf("data", "BASE64", "WRAPPED_KEY", "CIPHERTEXT", "TAG") + `}`, false},
 		{"a zero IV under a key in a header, one value", sessionGCM("iv { source: SOURCE_ZERO ") + keyInHeader, false},
@@ -100,6 +103,10 @@ func TestKeyAndIVAreNotUsedTwice(t *testing.T) {
 		{"a random IV in a header, two values", under("AES_256_GCM", "") + twoFields + `envelope { ` + blobOf("i", "HEX", "IV") + blobOf("d", "HEX", "CIPHERTEXT", "TAG") + `text: "${d}" headers { key: "X-Iv" value: "${i}" } }`, true},
 		{"an IV derived without a salt", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { hkdf {} } } iv { source: SOURCE_DERIVED } } ` + ctAndTag, true},
 		{"an IV derived with a salt", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { hkdf {} ` + sentSalt + `} } iv { source: SOURCE_DERIVED } } envelope { ` + blobOf("data", "BASE64", "SALT", "CIPHERTEXT", "TAG") + `}`, false},
+		{"the end of a salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + saltAndCT, false},
+		{"the end of a salt in a header, two values", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + twoFields + `envelope { ` + blobOf("s", "HEX", "SALT") + blobOf("d", "HEX", "CIPHERTEXT", "TAG") + `text: "${d}" headers { key: "X-Salt" value: "${s}" } }`, true},
+		{"a wrapped IV in a header, two values", sessionKey("AES_128_CTR", oaep, named("rsa", "PEM")) + twoFields + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("i", "HEX", "WRAPPED_IV") + blobOf("d", "HEX", "CIPHERTEXT") + `text: "${d}" headers { key: "X-Key" value: "${k}" } headers { key: "X-Iv" value: "${i}" } }`, true},
+		{"a wrapped IV for each value under one key", sessionKey("AES_128_CTR", oaep, named("rsa", "PEM")) + twoFields + `envelope { ` + blobOf("k", "HEX", "WRAPPED_KEY") + blobOf("i", "HEX", "WRAPPED_IV") + blobOf("d", "HEX", "CIPHERTEXT") + `text: "${i}.${d}" headers { key: "X-Key" value: "${k}" } }`, false},
 		{"a zero IV with a salt", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("pass", "RAW") + ` derivation { hkdf {} ` + sentSalt + `} } iv { source: SOURCE_ZERO } } envelope { ` + blobOf("data", "BASE64", "SALT", "CIPHERTEXT", "TAG") + `}`, true},
 		{"the beginning of the key under GCM", under("AES_256_GCM", "iv { source: SOURCE_KEY_PREFIX }") + ctAndTag, true},
 	}
@@ -120,7 +127,9 @@ func TestUnsafeChoicesAreFound(t *testing.T) {
 	salt := `salt { ` + secretAt("secret", "salt", "RAW") + ` }`
 	tests := map[string]string{
 		gcm: "", under("AES_256_CBC", ""): "UNAUTHENTICATED_CBC", under("AES_256_CTR", ""): "UNAUTHENTICATED_CTR", under("AES_256_ECB", ""): "ECB",
-		under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "x" }`): "", under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_MD5 input: "x" }`): "WEAK_DIGEST",
+		under("AES_256_CFB", ""): "UNAUTHENTICATED_CTR", under("AES_128_OFB", ""): "UNAUTHENTICATED_CTR", under("AES_256_OFB", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "x" }`): "",
+		under("AES_256_CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true }`): "UNAUTHENTICATED_CBC",
+		under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "x" }`):                 "", under("AES_256_CBC", `mac { algorithm: ALGORITHM_HMAC_MD5 input: "x" }`): "WEAK_DIGEST",
 		under("AES_256_CBC", `iv { source: SOURCE_FIELD_SUFFIX } mac { algorithm: ALGORITHM_HMAC_SHA256 input: "x" }`): "UNAUTHENTICATED_CBC STATIC_IV",
 		under("TRIPLE_DES_CBC", ""): "UNAUTHENTICATED_CBC TRIPLE_DES", under("TRIPLE_DES_ECB", ""): "ECB TRIPLE_DES",
 		under("AES_256_CBC", "iv { source: SOURCE_ZERO }"): "UNAUTHENTICATED_CBC ZERO_IV", under("AES_256_CBC", staticIV): "UNAUTHENTICATED_CBC STATIC_IV",
@@ -182,7 +191,7 @@ func TestTheMACIsCheckedBeforeDecryption(t *testing.T) {
 	}
 	for _, algorithm := range []string{"HMAC_SHA1", "HMAC_SHA256", "HMAC_SHA384", "HMAC_SHA512", "HMAC_MD5"} {
 		for _, key := range []string{"", secretAt("key", "b", "HEX")} {
-			for _, suite := range []string{"AES_256_CBC", "AES_256_CTR"} {
+			for _, suite := range []string{"AES_256_CBC", "AES_256_CTR", "AES_256_CFB", "AES_256_OFB"} {
 				p := legacyPipeline(t, under(suite, macOf(algorithm, key))+`envelope { `+blobOf("i", "BASE64", "IV")+blobOf("c", "HEX_UPPER", "CIPHERTEXT")+blobOf("m", "HEX", "MAC")+` text: "${i}.${c}.${m}" }`)
 				sent := s.encrypt(t, p, strings.Repeat("body", 2000))
 				s.opens(t, p, sent, strings.Repeat("body", 2000))

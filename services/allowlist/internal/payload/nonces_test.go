@@ -26,6 +26,7 @@ func TestRandomBitsOfEveryAlgorithmAndIV(t *testing.T) {
 	ivs := map[string]int{
 		"AES_128_GCM": 12, "AES_192_GCM": 12, "AES_256_GCM": 12, "CHACHA20_POLY1305": 12,
 		"AES_128_CBC": 16, "AES_192_CBC": 16, "AES_256_CBC": 16, "AES_128_CTR": 16, "AES_192_CTR": 16, "AES_256_CTR": 16,
+		"AES_128_CFB": 16, "AES_192_CFB": 16, "AES_256_CFB": 16, "AES_128_OFB": 16, "AES_192_OFB": 16, "AES_256_OFB": 16,
 		"AES_128_ECB": 0, "AES_192_ECB": 0, "AES_256_ECB": 0, "TRIPLE_DES_CBC": 8, "TRIPLE_DES_ECB": 0, "UNSPECIFIED": 0,
 	}
 	// The random bits of each source, by IV length.
@@ -33,7 +34,7 @@ func TestRandomBitsOfEveryAlgorithmAndIV(t *testing.T) {
 	sources := map[string]map[int]int{
 		"UNSPECIFIED": all, "RANDOM": all, "IN_PLAINTEXT": all,
 		"RANDOM_TEXT": {8: 47, 12: 71, 16: 95}, // 5.95 bits a character
-		"STATIC":      none, "ZERO": none, "KEY_PREFIX": none, "DERIVED": none, "FIELD_SUFFIX": none, "PEER_FLIPPED": none,
+		"STATIC":      none, "ZERO": none, "KEY_PREFIX": none, "DERIVED": none, "FIELD_SUFFIX": none, "PEER_FLIPPED": none, "SALT_SUFFIX": none,
 	}
 	for _, algorithm := range allowlistv1.Cipher_Algorithm_name {
 		algorithm = strings.TrimPrefix(algorithm, "ALGORITHM_")
@@ -73,6 +74,8 @@ func TestRandomBitsOfKeysThatAreFresh(t *testing.T) {
 		{"a long salt makes no more keys than there are", derived("AES_128_CBC", "sent_bytes: 64", "ZERO"), 128},
 		{"it makes keys with IVs", derived("AES_128_CBC", "sent_bytes: 32", "DERIVED"), 256},
 		{"more than 256 are 256", derived("AES_256_CBC", "sent_bytes: 64", "RANDOM"), 256},
+		{"an IV that is the end of a salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }"), 160},
+		{"a salt that is an IV only in part", saltSuffix("AES_128_CBC", "hkdf {} salt { sent_bytes: 64 }"), 256},
 		{"OpenSSL's salt", sharedEVP + salted, 64},
 		{"a session key under AES Key Wrap", sessionKey("AES_128_GCM", aesKW, named("kek", "HEX")), 224},
 		{"one of 22 characters", sessionKey("AES_256_GCM", aesKW+`bytes: 22 form: FORM_ALPHANUMERIC derivation { hkdf {} } `, named("kek", "HEX")), 226},
@@ -82,6 +85,8 @@ func TestRandomBitsOfKeysThatAreFresh(t *testing.T) {
 		{"the key of the exchange", `cipher { algorithm: ALGORITHM_AES_256_GCM exchange_key {} }`, 0},
 		{"RSA itself", `rsa_direct { ` + named("rsa", "PEM") + ` oaep {} }`, 0},
 		{"OpenPGP", `pgp { ` + named("pgp", "RAW") + ` }`, 0},
+		{"CMS", cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")), 0},
+		{"Fernet", `fernet { ` + named("a", "HEX") + ` }`, 128},
 		{"a signature alone", mac, 0},
 		{"nothing", "", 0},
 	}

@@ -9,7 +9,7 @@
 //	body ─ selection ─ nested JWS ─ kind ─────── envelope ─ selection ─ body, headers ─ signing
 //	                                cipher       blobs, templates,
 //	                                RSA          headers
-//	                                JWE, OpenPGP
+//	                                JWE, OpenPGP, CMS
 //	                                the bytes
 //
 // # Packages
@@ -18,14 +18,15 @@
 //
 //   - payload: [Config], [Pipeline], and the types of a message.
 //   - compile: checks a configuration and compiles a plan of each direction.
-//   - kind: the encryption of a value: a cipher, RSA, JWE, OpenPGP. envelope: where its parts are
+//   - kind: the encryption of a value: a cipher, RSA, JWE, OpenPGP, CMS. envelope: where its parts are
 //     placed in a body or a header. signing: signatures with the keys of a message. derive: keys
 //     that are derived from secrets.
 //   - message: one message with its keys, its work, and its stages.
 //   - safety, purpose: which choices are unsafe, and what keys are used for.
 //   - describe: what a configuration means, read in one place. keyfit: the requirements of a key.
 //   - symmetric: ciphers, modes, padding, MACs, and random IVs. A new cipher goes here.
-//   - keys, jose, pgp, signature, selection, template, jsonbytes, slowwork: libraries that do not
+//   - expression: the strings that are signed, from templates and expressions.
+//   - keys, jose, pgp, cms, signature, selection, template, jsonbytes, slowwork: libraries that do not
 //     know about configurations.
 //
 // # Promises

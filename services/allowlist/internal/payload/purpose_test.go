@@ -48,6 +48,24 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"hex > AES-256-CBC(padding=pkcs7,iv=zero/16)",
 		},
 		{
+			"a frame, without its public suffix", under("AES_256_CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true suffix: "corp" }`), "a",
+			"hex > AES-256-CBC(padding=pkcs7-32,iv=random/16,frame=random/16+length)",
+		},
+		{
+			"a wrapped IV", sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")) + wrappedIV, "rsa",
+			"pem > RSA-OAEP(SHA256) > session(raw/32) > AES-256-CBC(padding=pkcs7,iv=wrapped-random/16)",
+		},
+		{
+			"the hash of a session key", sessionKey("AES_128_GCM", oaep, named("rsa", "PEM")) + hashedKey, "rsa",
+			"pem > RSA-OAEP(SHA256) > session(raw/16,hash=sent) > AES-128-GCM(iv=random/12,tag=16)",
+		},
+		{
+			"an IV that is the end of the salt", saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + saltAndCT, "pass",
+			"raw > HKDF-SHA256(salt=sent/20,bytes=32) > AES-256-GCM(iv=salt-suffix/12,tag=16)",
+		},
+		{"Fernet", `fernet { ` + named("a", "BASE64URL") + ` }`, "a", "base64url > FERNET"},
+		{"a mode with feedback", under("AES_256_OFB", ""), "a", "hex > AES-256-OFB(iv=random/16)"},
+		{
 			"a derivation with its parameters, and a derived IV", pbkdf2(`salt { `+secretAt("secret", "salt", "RAW")+` }`) + onlyCT, "a",
 			"raw > PBKDF2-SHA256(salt=secret,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)",
 		},
@@ -60,6 +78,25 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 		{
 			"a JWE", `jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` }`, "a",
 			"hex > JWE(alg=A256KW,enc=A256GCM)",
+		},
+		{"a CMS message", cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")+signers("ec")), "rsa", "pem > RSA-OAEP(SHA256) > CMS(AES-256-GCM)"},
+		{"its signature", cmsTo("AES_256_GCM", cmsOAEP, named("rsa", "PEM")+signers("ec")), "ec", "pem > CMS-SIGN-SHA256"},
+		{
+			"a key that is derived from the ephemeral key, and that of a MAC", google("ec"), "ec",
+			"pem > ECDH-P256(ephemeral-first) > HKDF-SHA256(info=ce770667e5f9b0d8,bytes=64) > AES-256-CTR(iv=zero/16) under HMAC-SHA256 of 32 more bytes",
+		},
+		{
+			"a counter", `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { ` + named("a", "HEX") + ` derivation { counter_kdf { counter_after_secret: true } } } } `, "a",
+			"hex > COUNTER-SHA256(after,bytes=32) > AES-256-GCM(iv=random/12,tag=16)",
+		},
+		{
+			"a JWE with compression", `jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM compress: true ` + named("a", "HEX") + ` }`, "a",
+			"hex > JWE(alg=A256KW,enc=A256GCM,zip=DEF)",
+		},
+		{
+			"a signature around a JWE",
+			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` } outer_jws { jws { algorithm: ALGORITHM_ES512 } ` + named("p521", "PEM") + ` }`,
+			"p521", "pem > JWS-ES512",
 		},
 		{
 			"a MAC with a separate key",

@@ -37,6 +37,7 @@ func TestVersionsBeforeTheRotationOpen(t *testing.T) {
 		{"RSA itself", `rsa_direct { oaep {} ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A128CBC_HS256 ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"a nested signature", gcm + `nested_jws { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
+		{"a signature around a JWE", `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` } outer_jws { jws { algorithm: ALGORITHM_RS256 } ` + named("rsa", "PEM") + ` }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"a signature", `signing { asymmetric { algorithm: ALGORITHM_RSA_PSS_SHA256 } ` + named("rsa", "PEM") + ` headers { key: "S" value: "${signature}" } }`, "rsa", s["rsa"][0], s["rsa2"][0], true},
 		{"a pinned version", strings.Replace(gcm, "decoding", "version: 1 decoding", 1), "a", keyA, keyB, false},
 	}

@@ -26,7 +26,7 @@ func newSafe(t testing.TB) safe {
 	s := safe{"a": {keyA}, "b": {keyB}, "kek": {keyA[:32]}, "iv": {"0f0e0d0c0b0a09080706050403020100"}, "salt": {"a salt of some length"}, "pass": {"correct horse"}}
 	for name, file := range map[string]string{
 		"rsa": "rsa_priv.pem", "rsa-pub": "rsa_pub.pem", "cert": "rsa_cert.pem", "rsa2": "rsa2_priv.pem", "rsa2-pub": "rsa2_pub.pem",
-		"ec": "ec_priv.pem", "pgp": "pgp_priv.asc", "pgp-pub": "pgp_pub.asc",
+		"ec": "ec_priv.pem", "ec-cert": "ec_cert.pem", "p521": "p521_priv.pem", "p521-pub": "p521_pub.pem", "pgp": "pgp_priv.asc", "pgp-pub": "pgp_pub.asc",
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", "keys", file))
 		if err != nil {
@@ -34,6 +34,7 @@ func newSafe(t testing.TB) safe {
 		}
 		s[name] = []string{string(text)}
 	}
+	s["rsa-pair"], s["ec-pair"] = []string{s["rsa"][0] + s["cert"][0]}, []string{s["ec"][0] + s["ec-cert"][0]}
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,12 @@ func TestParseNamesWhatIsWrongWithCiphers(t *testing.T) {
 	refused(t, []mistake{
 		{name: "padding for GCM", profile: under("AES_256_GCM", "padding: PADDING_PKCS7"), fields: []string{"cipher.padding"}},
 		{name: "padding for CTR", profile: under("AES_256_CTR", "padding: PADDING_NONE"), fields: []string{"cipher.padding"}},
+		{name: "padding for CFB", profile: under("AES_256_CFB", "padding: PADDING_PKCS7_32"), fields: []string{"cipher.padding"}},
+		{name: "an IV of 12 bytes for OFB", profile: under("AES_256_OFB", "iv { bytes: 12 }"), fields: []string{"cipher.iv.bytes"}},
+		{name: "an IV in the plaintext of CFB", profile: under("AES_256_CFB", `iv { source: SOURCE_IN_PLAINTEXT }`) + onlyCT, fields: []string{"cipher.iv.source"}},
+		{name: "a frame of 65 random bytes", profile: under("AES_256_CBC", "framing { random_bytes: 65 }"), fields: []string{"cipher.framing.random_bytes"}},
+		{name: "a suffix without a length", profile: under("AES_256_CBC", `framing { random_bytes: 16 suffix: "id" }`), fields: []string{"cipher.framing.suffix"}},
+		{name: "a suffix of 129 bytes", profile: under("AES_256_CBC", `framing { length: true suffix: "`+strings.Repeat("id ", 43)+`" }`), fields: []string{"cipher.framing.suffix"}},
 		{name: "a tag of 11 bytes", profile: under("AES_256_GCM", "tag_bytes: 11"), fields: []string{"cipher.tag_bytes"}},
 		{name: "a tag length for CBC", profile: under("AES_256_CBC", "tag_bytes: 16"), fields: []string{"cipher.tag_bytes"}},
 		{name: "a short tag with a long IV", profile: under("AES_256_GCM", "tag_bytes: 12 iv { bytes: 16 }"), fields: []string{"cipher.tag_bytes"}},
@@ -107,6 +113,22 @@ func TestParseNamesWhatIsWrongWithCiphers(t *testing.T) {
 		{name: "associated data of the end of a field that is too long", profile: under("AES_256_GCM", `aad { field_suffix { path: "$.b" bytes: 65 } }`) + fields("", "$.a"), fields: []string{"cipher.aad.field_suffix.bytes"}},
 		{name: "associated data that is not sent", profile: under("AES_256_GCM", `aad { sent: "" }`), fields: []string{"envelope.blobs"}},
 		{name: "a MAC for GCM", profile: under("AES_256_GCM", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${d}" }`) + `envelope { ` + blobOf("d", "HEX", "IV", "CIPHERTEXT", "TAG", "MAC") + ` text: "${d}" }`, fields: []string{"cipher.mac", "cipher.mac.input"}},
+		{name: "a wrapped IV under AES Key Wrap", profile: sessionKey("AES_256_CBC", aesKW, named("kek", "HEX")) + wrappedIV, fields: []string{"envelope.blobs", "envelope.blobs"}},
+		{name: "a wrapped IV under a shared key", profile: under("AES_256_CBC", "") + `envelope { ` + blobOf("data", "HEX", "WRAPPED_IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs", "envelope.blobs"}},
+		{name: "a wrapped IV beside the IV", profile: sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")) + strings.Replace(wrappedIV, "CIPHERTEXT }", "IV } parts { slot: SLOT_CIPHERTEXT }", 1), fields: []string{"envelope.blobs"}},
+		{name: "a wrapped IV of zeros", profile: sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")+"} iv { source: SOURCE_ZERO ") + wrappedIV, fields: []string{"envelope.blobs"}},
+		{name: "a MAC without its wrapped IV", profile: sessionKey("AES_256_CBC", oaep, named("rsa", "PEM")+`} mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${d}" `) + strings.Replace(wrappedIV, `text: "`, blobOf("m", "HEX", "MAC")+`text: "${m}.`, 1), fields: []string{"cipher.mac.input"}},
+		{name: "the hash of a key in another form", profile: sessionKey("AES_256_GCM", oaep+"form: FORM_HEX ", named("rsa", "PEM")) + hashedKey, fields: []string{"envelope.blobs"}},
+		{name: "the hash of a key that is hashed", profile: sessionKey("AES_256_GCM", oaep+"derivation { digest { hash: HASH_SHA256 } } ", named("rsa", "PEM")) + hashedKey, fields: []string{"envelope.blobs"}},
+		{name: "the hash of a key that EVP_BytesToKey hashes", profile: sessionKey("AES_256_GCM", oaep+"derivation { evp_bytes_to_key { hash: HASH_SHA256 } } ", named("rsa", "PEM")) + hashedKey, fields: []string{"envelope.blobs"}},
+		{name: "the hash of one of several keys in a header", profile: sessionKey("AES_256_GCM", oaep, named("rsa", "PEM")) + twoFields + `envelope { ` + blobOf("h", "HEX", "SESSION_KEY_SHA256") + blobOf("d", "HEX", "WRAPPED_KEY", "IV", "CIPHERTEXT", "TAG") + `text: "${d}" headers { key: "X-Hash" value: "${h}" } }`, fields: []string{`envelope.blobs["h"]`}},
+		{name: "the hash of a shared key", profile: under("AES_256_GCM", "") + `envelope { ` + blobOf("data", "HEX", "SESSION_KEY_SHA256", "IV", "CIPHERTEXT", "TAG") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "an IV of a salt that is too short", profile: saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 19 }") + saltAndCT, fields: []string{"cipher.iv.source"}},
+		{name: "an IV of a salt that is not sent", profile: saltSuffix("AES_256_GCM", "hkdf {} salt { "+secretAt("secret", "salt", "RAW")+" }") + ctAndTag, fields: []string{"cipher.iv.source", "cipher.iv.source"}},
+		{name: "a short IV under PKCS #1 v1.5", profile: sessionKey("AES_256_GCM", pkcs1, named("rsa", "PEM")) + strings.Replace(wrappedIV, "CIPHERTEXT }", "CIPHERTEXT } parts { slot: SLOT_TAG }", 1), fields: []string{"cipher.iv.bytes"}},
+		{name: "an IV of no salt", profile: under("AES_256_GCM", "iv { source: SOURCE_SALT_SUFFIX }") + ctAndTag, fields: []string{"cipher.iv.source", "cipher.iv.source"}},
+		{name: "an IV of a salt, sent again", profile: saltSuffix("AES_256_GCM", "hkdf {} salt { sent_bytes: 20 }") + `envelope { ` + blobOf("data", "HEX", "SALT", "IV", "CIPHERTEXT", "TAG") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a MAC without the salt that has the IV", profile: strings.Replace(saltSuffix("AES_256_CBC", "hkdf {} salt { sent_bytes: 24 }"), "iv {", `mac { algorithm: ALGORITHM_HMAC_SHA256 input: "${c}" } iv {`, 1) + `envelope { ` + blobOf("s", "HEX", "SALT") + blobOf("c", "HEX", "CIPHERTEXT") + blobOf("m", "HEX", "MAC") + ` text: "${s}.${c}.${m}" }`, fields: []string{"cipher.mac.input"}},
 		{name: "a MAC over itself", profile: macOf("${d}${m}"), fields: []string{"cipher.mac.input"}},
 		{name: "a MAC over nothing", profile: macOf("x"), fields: []string{"cipher.mac.input"}},
 		{name: "a MAC over an unknown blob", profile: macOf("${x}"), fields: []string{"cipher.mac.input"}},
@@ -122,10 +144,12 @@ func TestParseNamesWhatIsWrongWithOtherKinds(t *testing.T) {
 	jwe := func(rest string) string {
 		return `jose { key_management: KEY_MANAGEMENT_RSA_OAEP_256 content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + rest + ` } `
 	}
+	const rs256 = "algorithm: ALGORITHM_RS256 "
+	const several = `compatibility { several_recipients: true }`
+	outer := `outer_jws { jws { ` + rs256 + `} ` + named("rsa2", "PEM") + ` } `
 	nested := func(rest string) string {
 		return `nested_jws { jws { ` + rest + ` } ` + named("rsa", "PEM") + ` }`
 	}
-	rs256 := "algorithm: ALGORITHM_RS256 "
 	refused(t, []mistake{
 		{name: "a JWE without an algorithm", profile: `jose { content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa", "PEM") + ` }`, fields: []string{"jose"}},
 		{name: "a JWE without keys", profile: `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM }`, fields: []string{"jose.keys"}},
@@ -141,9 +165,23 @@ func TestParseNamesWhatIsWrongWithOtherKinds(t *testing.T) {
 		{name: "the fingerprint of a shared key", profile: `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` header { key: "kid" value: "${public_key_sha256}" } }`, fields: []string{`jose.header["kid"]`}},
 		{name: "a nested signature without an algorithm", profile: nested(""), fields: []string{"nested_jws.jws"}},
 		{name: "a nested signature of an unencoded payload", profile: nested(rs256 + "unencoded_payload: true"), fields: []string{"nested_jws.jws.unencoded_payload"}},
+		{name: "Fernet without keys", profile: `fernet {}`, fields: []string{"fernet.keys"}},
+		{name: "Fernet tokens of no age", profile: `fernet { max_age {} ` + named("a", "HEX") + ` }`, fields: []string{"fernet.max_age"}},
+		{name: "Fernet tokens of two years", profile: `fernet { max_age { seconds: 63072000 } ` + named("a", "HEX") + ` }`, fields: []string{"fernet.max_age"}},
+		{name: "Fernet with an IV", profile: `fernet { ` + named("a", "HEX") + ` } envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "OpenPGP without keys", profile: `pgp {}`, fields: []string{"pgp.keys"}},
 		{name: "OpenPGP with an IV", profile: `pgp { ` + named("pgp", "RAW") + ` } envelope { ` + blobOf("data", "HEX", "IV", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
 		{name: "a salt where only bytes are", profile: `envelope { ` + blobOf("data", "HEX", "SALT", "CIPHERTEXT") + `}`, fields: []string{"envelope.blobs"}},
+		{name: "a signature around a cipher", profile: gcm + outer, fields: []string{"outer_jws"}},
+		{name: "a signature around a plain body", profile: "plain {} " + mac + outer, fields: []string{"outer_jws"}},
+		{name: "a signature around the parts of a JWE", profile: jwe("") + outer + `envelope { json: '{"h":"${protected}","k":"${encrypted_key}","iv":"${iv}","c":"${ciphertext}","t":"${tag}"}' }`, fields: []string{"outer_jws"}},
+		{name: "a signature in JSON around a JWE", profile: jwe("") + strings.Replace(outer, "{", "{ serialization: SERIALIZATION_COMPACT ", 1), fields: []string{"outer_jws.serialization"}},
+		{name: "an unencoded signature around a JWE", profile: jwe("") + strings.Replace(outer, rs256, rs256+"unencoded_payload: true ", 1), fields: []string{"outer_jws.jws.unencoded_payload"}},
+		{name: "a signature around a JWE without an algorithm", profile: jwe("") + strings.Replace(outer, rs256, "", 1), fields: []string{"outer_jws.jws"}},
+		{name: "a signature around a JWE without keys", profile: jwe("") + `outer_jws { jws { ` + rs256 + ` } }`, fields: []string{"outer_jws.keys"}},
+		{name: "several recipients of a field", profile: jwe(several) + fields("", "$.a"), fields: []string{"jose.compatibility.several_recipients"}},
+		{name: "several recipients inside a signature", profile: jwe(several) + outer, fields: []string{"jose.compatibility.several_recipients"}},
+		{name: "several recipients in base64", profile: jwe(several) + `envelope { text: "${jwe}" encoding: ENCODING_BASE64 }`, fields: []string{"jose.compatibility.several_recipients"}},
 		{name: "five keys inside", profile: `nested_jws { jws { ` + rs256 + ` } ` + strings.Repeat(named("rsa", "PEM"), 5) + ` }`, fields: []string{"nested_jws.keys"}},
 	})
 }

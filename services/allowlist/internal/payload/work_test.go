@@ -13,14 +13,18 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
 	inText := `envelope { ` + blobOf("k", "BASE64", "WRAPPED_KEY") + blobOf("d", "BASE64", "IV", "CIPHERTEXT", "TAG") + ` text: "${k}.${d}" } `
+	jwe := `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`
 	tests := []struct {
 		name, profile string
 		most          int
 	}{
 		{"a nested signature", gcm + ` nested_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 20},
 		{"OpenPGP", `pgp { ` + named("pgp-pub", "RAW") + ` }`, 2},
+		{"CMS", cmsTo("AES_256_GCM", cmsOAEP, named("rsa-pair", "PEM")), 200},
+		{"signed CMS", cmsOf(signers("rsa-pair")), 20},
 		{"a wrapped key", sessionKey("AES_128_GCM", oaep, named("rsa-pub", "PEM")) + inText, 200},
-		{"a JWE", `jose { key_management: KEY_MANAGEMENT_RSA_OAEP content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("rsa-pub", "PEM") + ` }`, 200},
+		{"a JWE", jwe, 200},
+		{"a signature around a JWE", jwe + `outer_jws { jws { algorithm: ALGORITHM_ES256 } ` + named("ec", "PEM") + ` }`, 18},
 	}
 	for _, tt := range tests {
 		p := legacyPipeline(t, tt.profile+` selection { fields { paths: "$.a[*]" } } `)
@@ -32,6 +36,26 @@ func TestMessagesWhoseValuesCostTooMuchAreRefused(t *testing.T) {
 				t.Errorf("%s: Encrypt of %d values: %v, want it refused: %v", tt.name, values, err, refused)
 			}
 		}
+	}
+}
+
+// Verifying a signature on P-521 takes much longer than on other curves.
+func TestSignaturesOnP521CountAsMuchWork(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	p := pipeline(t, gcm+` nested_jws { jws { algorithm: ALGORITHM_ES512 } `+named("p521", "PEM")+` } selection { fields { paths: "$.a[*]" } } `)
+	for values, refused := range map[int]bool{10: false, 11: true} {
+		p.LimitWork(0)
+		sent := s.encrypt(t, p, `{"a":[`+strings.Repeat("0,", values-1)+`0]}`)
+		p.LimitWork(150_000)
+		if _, err := s.decrypt(t, p, sent); fault.Is(err, payload.DecryptionFailed) != refused || !refused && err != nil {
+			t.Errorf("Decrypt of %d values: %v, want it refused: %v", values, err, refused)
+		}
+	}
+	detached := pipeline(t, strings.Replace(trueLayer, "KEY", "p521", 1))
+	detached.LimitWork(10_000)
+	if _, err := detached.Verify(payload.Input{Now: now, Keys: s.keys(t, detached.VerifyReferences())}); !fault.Is(err, payload.SignatureInvalid) {
+		t.Errorf("Verify with little work: %v, want SIGNATURE_INVALID", err)
 	}
 }
 

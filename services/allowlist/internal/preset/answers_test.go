@@ -2,14 +2,15 @@ package preset_test
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"os"
 	"regexp"
 	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/keyward/keyward/services/allowlist/internal/preset/answer"
 )
 
 func TestPresetsOpenWhatOtherToolsMade(t *testing.T) {
@@ -19,7 +20,7 @@ func TestPresetsOpenWhatOtherToolsMade(t *testing.T) {
 		t.Run(a.Preset+"/"+a.Direction, func(t *testing.T) {
 			t.Parallel()
 			p := a.pipeline(t, l)
-			opened, err := p.Decrypt(a.input(p.DecryptReferences(), a.Body, lower(a.Headers)))
+			opened, err := p.Decrypt(a.received(t, p.DecryptReferences(), a.Body, answer.Lower(a.Headers), a.Query))
 			if err != nil {
 				t.Fatalf("Decrypt the message of %s: %v", a.Tool, err)
 			}
@@ -40,15 +41,18 @@ func TestPresetsWriteWhatOtherToolsWrite(t *testing.T) {
 		t.Run(a.Preset+"/"+a.Direction, func(t *testing.T) {
 			t.Parallel()
 			p := a.pipeline(t, l)
-			sent, err := p.Encrypt(a.input(p.EncryptReferences(), a.Plaintext, nil))
+			sent, err := p.Encrypt(a.input(t, p.EncryptReferences(), a.Plaintext, nil))
 			if err != nil {
 				t.Fatalf("Encrypt: %v", err)
 			}
 			if diff := cmp.Diff(a.Body, string(sent.Body)); diff != "" {
 				t.Errorf("the body differs from that of %s (-want +got):\n%s", a.Tool, diff)
 			}
-			if diff := cmp.Diff(lower(a.Headers), came(sent.Headers)); diff != "" {
+			if diff := cmp.Diff(answer.Lower(a.Headers), answer.Came(sent.Headers)); diff != "" {
 				t.Errorf("the headers differ from those of %s (-want +got):\n%s", a.Tool, diff)
+			}
+			if diff := cmp.Diff(a.Query, answer.ByName(sent.Query), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("the query parameters differ from those of %s (-want +got):\n%s", a.Tool, diff)
 			}
 		})
 	}
@@ -61,14 +65,14 @@ func TestPresetsOpenWhatTheyWrite(t *testing.T) {
 		t.Run(a.Preset+"/"+a.Direction, func(t *testing.T) {
 			t.Parallel()
 			p := a.pipeline(t, l)
-			sent, err := p.Encrypt(a.input(p.EncryptReferences(), a.Plaintext, nil))
+			sent, err := p.Encrypt(a.input(t, p.EncryptReferences(), a.Plaintext, nil))
 			if err != nil {
 				t.Fatalf("Encrypt: %v", err)
 			}
-			if a.exchange == nil && p.NeedsExchange() {
+			if a.Exchange == nil && p.NeedsExchange() {
 				t.Fatal("the answer has no exchange")
 			}
-			opened, err := p.Decrypt(a.input(p.DecryptReferences(), string(sent.Body), came(sent.Headers)))
+			opened, err := p.Decrypt(a.received(t, p.DecryptReferences(), string(sent.Body), answer.Came(sent.Headers), answer.ByName(sent.Query)))
 			if err != nil {
 				t.Fatalf("Decrypt: %v", err)
 			}
@@ -85,7 +89,7 @@ func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
 	compared := make(map[string]bool)
 	for _, a := range answers(t) {
 		switch a.Preset + "/" + a.Direction {
-		case "brazil_jws/request", "juspay_fields/request", "mastercard_fle/request", "mastercard_fle_headers/request",
+		case "billdesk/request", "brazil_jws/request", "juspay_fields/request", "juspay_jwt/request", "jws_body/request", "mastercard_fle/request", "mastercard_fle_headers/request",
 			"mastercard_fle_object/request", "mastercard_jwe/request", "uae_pii/request", "visa_acceptance_mle/request",
 			"visa_mle/request", "visa_vts/request":
 		default:
@@ -93,17 +97,17 @@ func TestRequestsNameKeysAsOtherToolsDo(t *testing.T) {
 		}
 		compared[a.Preset] = true
 		p := a.pipeline(t, l)
-		sent, err := p.Encrypt(a.input(p.EncryptReferences(), a.Plaintext, nil))
+		sent, err := p.Encrypt(a.input(t, p.EncryptReferences(), a.Plaintext, nil))
 		if err != nil {
 			t.Fatalf("%s: Encrypt: %v", a.Preset, err)
 		}
-		want, got := names(t, a.Body, lower(a.Headers)), names(t, string(sent.Body), came(sent.Headers))
+		want, got := names(t, a.Body, answer.Lower(a.Headers)), names(t, string(sent.Body), answer.Came(sent.Headers))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: the identification of the key differs from that of %s (-want +got):\n%s", a.Preset, a.Tool, diff)
 		}
 	}
-	if len(compared) != 10 {
-		t.Errorf("compared %v, want 10 presets", compared)
+	if len(compared) != 13 {
+		t.Errorf("compared %v, want 13 presets", compared)
 	}
 }
 
@@ -149,24 +153,4 @@ func TestEveryPresetHasAKnownAnswer(t *testing.T) {
 			t.Errorf("the response of %s has no known answer", p.GetId())
 		}
 	}
-}
-
-func readJSON(t testing.TB, name string, into any) {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatalf("read %s: %v", name, err)
-	}
-}
-
-func unhex(t testing.TB, text string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		t.Fatalf("decode hex: %v", err)
-	}
-	return b
 }

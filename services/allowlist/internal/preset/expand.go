@@ -27,13 +27,10 @@ const (
 // origins of the parts. It returns all violations at once. They never repeat the given values.
 func (l *Library) expand(pb *allowlistv1.Encryption) (*allowlistv1.Encryption, origins, []fault.Violation) {
 	use := pb.GetPreset()
-	i, found := slices.BinarySearchFunc(l.presets, use.GetId(), func(p *allowlistv1.Preset, id string) int {
-		return strings.Compare(p.GetId(), id)
-	})
-	if !found {
+	preset := l.Find(use.GetId())
+	if preset == nil {
 		return nil, nil, []fault.Violation{{Field: fieldID, Description: "must be the ID of a preset"}}
 	}
-	preset := l.presets[i]
 	settings, wrong := settingsOf(preset.GetSettings(), use.GetSettings())
 	expanded := proto.CloneOf(preset.GetEncryption())
 	expanded.RotationGrace = pb.GetRotationGrace()

@@ -27,7 +27,9 @@ const (
 	pkcs1    = allowlistv1.LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION
 	salt     = allowlistv1.LegacyAcknowledgement_FLAG_STATIC_SALT
 	weakKDF  = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_KDF_ITERATIONS
+	ivOfKey  = allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY
 	digest   = allowlistv1.LegacyAcknowledgement_FLAG_SECRET_DIGEST
+	weakHash = allowlistv1.LegacyAcknowledgement_FLAG_WEAK_DIGEST
 )
 
 func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
@@ -37,14 +39,17 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"airpay_v4": {cbc, md5}, "alipay": {cbc, zeroIV}, "alipay_v3": {cbc, zeroIV},
 		"axis_callback_cbc": {cbc, staticIV}, "axis_callback_ecb": {ecb, md5},
 		"bank_field_level": {cbc, pkcs1}, "branch_webhook": {cbc}, "ccavenue": {cbc, staticIV, md5},
+		"cms_enveloped":   {cbc, pkcs1},
 		"cryptojs_key_iv": {cbc, staticIV}, "cryptojs_passphrase": {cbc, md5, weakKDF}, "cryptojs_pbkdf2": {cbc, weakKDF},
+		"dingtalk_callback": {cbc, ivOfKey, digest, weakHash}, "wecom_callback": {cbc, ivOfKey, digest, weakHash},
 		"flutterwave_v3": {ecb, des}, "hdfc": {cbc, pkcs1}, "icici_direct": {pkcs1},
 		"icici_hybrid": {cbc, pkcs1}, "icici_hybrid_iv": {cbc, pkcs1}, "iserveu": {cbc},
 		"java_aes_ecb": {ecb}, "java_pbkdf2": {cbc, zeroIV, salt, weakKDF}, "kotak": {cbc},
 		"mastercard_fle": {cbc}, "mastercard_fle_headers": {cbc}, "mastercard_fle_object": {cbc},
-		"mono": {cbc}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
+		"mono": {cbc}, "mpesa_daraja": {pkcs1}, "nic_einvoice": {ecb}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
 		"openssl_salted": {cbc, weakKDF}, "openssl_salted_pbkdf2": {cbc, weakKDF},
-		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb},
+		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb}, "thales_xpay": {cbc},
+		"sorted_members_md5": {digest, weakHash}, "sorted_members_sha256": {digest},
 	}
 	got := make(map[string]flags)
 	for _, p := range library(t).List() {
@@ -91,7 +96,7 @@ func TestPresetsAreDescribed(t *testing.T) {
 		}
 		usages := make(map[string]string)
 		for _, ref := range compile(t, l, use(p)).References() {
-			usages[strings.TrimPrefix(ref.Secret, place)] = map[payload.Usage]string{payload.KeyUsage: "KEY", payload.ParameterUsage: "PARAMETER"}[ref.Usage]
+			usages[strings.TrimPrefix(ref.Secret, place)] = map[payload.Usage]string{payload.KeyUsage: "KEY", payload.ParameterUsage: "PARAMETER", payload.ExposedKeyUsage: "EXPOSED_KEY"}[ref.Usage]
 		}
 		for _, s := range p.GetSecrets() {
 			if !strings.HasSuffix(s.GetDescription(), ".") || s.GetUsage() != usages[s.GetName()] {

@@ -1,27 +1,20 @@
 package preset_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/preset"
+	"github.com/keyward/keyward/services/allowlist/internal/preset/answer"
+	"github.com/keyward/keyward/services/allowlist/internal/preset/catalog"
 )
 
 // now is the default time of the tests.
 var now = time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
-
-// known is the directory of the known answers of package payload.
-const known = "../payload/testdata"
 
 // place is the prefix of the tests' secrets.
 const place = "workspaces/acme/secrets/"
@@ -64,149 +57,60 @@ func compile(t testing.TB, l *preset.Library, u *allowlistv1.PresetUse) *payload
 	return draft.Config()
 }
 
-// A stored secret: its string, its key files, or the name of a secret of a known answer.
-type stored struct{ Value, File, Name string }
+// A testAnswer is a message that another tool created.
+type testAnswer struct{ answer.Answer }
 
-func (s *stored) UnmarshalJSON(text []byte) error {
-	if bytes.HasPrefix(text, []byte(`"`)) {
-		return json.Unmarshal(text, &s.Name)
-	}
-	type plain stored
-	return json.Unmarshal(text, (*plain)(s))
-}
-
-// An answer is a message that another tool created.
-type answer struct {
-	Preset, Tool, Direction, Vector string
-	Secrets                         map[string]stored
-	Settings                        map[string]string
-	Context                         struct {
-		Time                          float64
-		ID, Method, Host, Path, Query string
-	}
-	Plaintext, Body string
-	Headers         map[string]string
-	Deterministic   bool
-	// Exchange names the secrets of the known answer in an exchange.
-	Exchange *struct{ Key, IV string }
-
-	decodings map[string]allowlistv1.Decoding
-	exchange  *payload.Exchange
-}
-
-// A vector contains the parts of a known answer of package payload that answers need.
-type vector struct {
-	ID, Tool, Plaintext string
-	Deterministic       bool
-	Secrets             map[string]struct{ Value, Decode string }
-	Output              struct {
-		Body    string
-		Headers map[string]string
-	}
-	Context struct {
-		Timestamp           float64
-		ID                  string `json:"msg_id"`
-		Method, Path, Query string
-	}
-}
-
-// answers returns all answers. It completes answers that refer to another known answer.
-func answers(t testing.TB) []answer {
+// answers returns all answers.
+func answers(t testing.TB) []testAnswer {
 	t.Helper()
-	var list []answer
-	readJSON(t, "testdata/answers.json", &list)
-	var file struct{ Vectors []vector }
-	readJSON(t, filepath.Join(known, "vectors.json"), &file)
-	vectors := make(map[string]vector, len(file.Vectors))
-	for _, v := range file.Vectors {
-		vectors[v.ID] = v
+	known, err := catalog.Below("..").Answers()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i := range list {
-		a := &list[i]
-		a.decodings = make(map[string]allowlistv1.Decoding)
-		if a.Vector != "" {
-			v, ok := vectors[a.Vector]
-			if !ok {
-				t.Fatalf("there is no known answer %s", a.Vector)
-			}
-			a.complete(t, v)
-		}
-		for name, secret := range a.Secrets {
-			if secret.File != "" {
-				a.Secrets[name] = stored{Value: keyFiles(t, secret.File)}
-			}
-		}
+	list := make([]testAnswer, len(known))
+	for i, a := range known {
+		list[i] = testAnswer{a}
 	}
 	return list
 }
 
-// complete takes the missing parts of an answer from a known answer.
-func (a *answer) complete(t testing.TB, v vector) {
-	t.Helper()
-	a.Tool, a.Body, a.Headers, a.Deterministic = v.Tool, v.Output.Body, v.Output.Headers, v.Deterministic
-	if a.Plaintext == "" {
-		a.Plaintext = v.Plaintext
-	}
-	a.Context.Time, a.Context.ID = v.Context.Timestamp, v.Context.ID
-	a.Context.Method, a.Context.Path, a.Context.Query = v.Context.Method, v.Context.Path, v.Context.Query
-	decodings := map[string]allowlistv1.Decoding{
-		"utf8": allowlistv1.Decoding_DECODING_RAW, "hex": allowlistv1.Decoding_DECODING_HEX,
-		"base64": allowlistv1.Decoding_DECODING_BASE64, "whsec": allowlistv1.Decoding_DECODING_WHSEC,
-	}
-	for name, secret := range a.Secrets {
-		if secret.Name == "" {
-			continue
-		}
-		from, ok := v.Secrets[secret.Name]
-		if !ok {
-			t.Fatalf("the known answer %s has no secret %s", v.ID, secret.Name)
-		}
-		if strings.HasSuffix(from.Decode, "file") {
-			a.Secrets[name] = stored{Value: keyFiles(t, filepath.Base(from.Value))}
-			continue
-		}
-		a.Secrets[name], a.decodings[name] = stored{Value: from.Value}, decodings[from.Decode]
-	}
-	if a.Exchange != nil {
-		a.exchange = &payload.Exchange{Key: unhex(t, v.Secrets[a.Exchange.Key].Value), IV: unhex(t, v.Secrets[a.Exchange.IV].Value)}
-	}
-}
-
 // pipeline returns the direction of the answer's preset.
-func (a *answer) pipeline(t testing.TB, l *preset.Library) *payload.Pipeline {
+func (a testAnswer) pipeline(t testing.TB, l *preset.Library) *payload.Pipeline {
 	t.Helper()
-	direction := payload.Request
-	if a.Direction == "response" {
-		direction = payload.Response
+	config, direction, err := a.Pipeline(l, now)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return a.config(t, l).Pipeline(direction)
+	return config.Pipeline(direction)
 }
 
 // config compiles the answer's preset.
-func (a *answer) config(t testing.TB, l *preset.Library) *payload.Config {
+func (a testAnswer) config(t testing.TB, l *preset.Library) *payload.Config {
 	t.Helper()
-	u := &allowlistv1.PresetUse{Id: a.Preset, Secrets: map[string]*allowlistv1.SecretRef{}, Settings: a.Settings}
-	for name := range a.Secrets {
-		u.Secrets[name] = &allowlistv1.SecretRef{Name: place + name, Decoding: a.decodings[name]}
+	config, _, err := a.Pipeline(l, now)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(find(t, l, a.Preset).GetLegacy()) > 0 {
-		u.LegacyReason, u.LegacyExpireTime = "the partner's specification", timestamppb.New(now.AddDate(1, 0, 0))
-	}
-	return compile(t, l, u)
+	return config
 }
 
 // input returns the input of a call with the keys of the references.
-func (a *answer) input(refs []payload.Reference, body string, headers payload.Headers) payload.Input {
-	in := payload.Input{Nonces: payload.Uncounted, Now: now, Body: []byte(body), Headers: headers, Exchange: a.exchange}
-	for _, ref := range refs {
-		value := a.Secrets[strings.TrimPrefix(ref.Secret, place)].Value
-		in.Keys = append(in.Keys, []payload.Key{{Value: sensitive.New([]byte(value)), Version: 1}})
+func (a testAnswer) input(t testing.TB, refs []payload.Reference, body string, headers payload.Headers) payload.Input {
+	t.Helper()
+	in, err := a.Input(refs, body, headers, now)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if a.Context.Time > 0 {
-		in.Now = time.UnixMilli(int64(a.Context.Time * 1000)).UTC()
+	return in
+}
+
+// received returns the input of a call with a received message.
+func (a testAnswer) received(t testing.TB, refs []payload.Reference, body string, headers payload.Headers, query map[string]string) payload.Input {
+	t.Helper()
+	in, err := a.Received(refs, body, headers, query, now)
+	if err != nil {
+		t.Fatal(err)
 	}
-	c := a.Context
-	in.Context = payload.Context{Time: in.Now, ID: c.ID, Method: c.Method, Host: c.Host, Path: c.Path, Query: c.Query}
 	return in
 }
 
@@ -220,36 +124,4 @@ func find(t testing.TB, l *preset.Library, id string) *allowlistv1.Preset {
 	}
 	t.Fatalf("there is no preset %s", id)
 	return nil
-}
-
-// lower returns the headers by lower-case name.
-func lower(headers map[string]string) payload.Headers {
-	all := make(payload.Headers, len(headers))
-	for name, value := range headers {
-		all[strings.ToLower(name)] = value
-	}
-	return all
-}
-
-// came returns headers as they arrive with a message.
-func came(headers []payload.Header) payload.Headers {
-	all := make(payload.Headers, len(headers))
-	for _, h := range headers {
-		all[strings.ToLower(h.Name)] = h.Value
-	}
-	return all
-}
-
-// keyFiles returns the concatenated key files with these names.
-func keyFiles(t testing.TB, names string) string {
-	t.Helper()
-	var text []byte
-	for _, name := range strings.Fields(names) {
-		b, err := os.ReadFile(filepath.Join(known, "keys", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = append(text, b...)
-	}
-	return string(text)
 }

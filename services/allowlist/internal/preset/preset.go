@@ -1,6 +1,7 @@
 // Package preset contains the presets: configurations of known partners and products.
 //
-// A preset is data: one file in the folder presets, a Preset message as JSON. Its references stand
+// A preset is data: one file in the folder presets, a Preset message as JSON. An operator adds more
+// of them in a folder ([Open]). Its references stand
 // for secrets that the user of the preset names. A `{{name}}` in its strings stands for a setting,
 // such as the ID that a partner assigned to a key. [Library.Parse] replaces both and returns an
 // ordinary configuration, which is what is saved: a later version of a preset does not change
@@ -44,6 +45,20 @@ type Library struct {
 	presets []*allowlistv1.Preset // ordered by ID
 }
 
+// byID orders presets.
+func byID(a, b *allowlistv1.Preset) int { return strings.Compare(a.GetId(), b.GetId()) }
+
+// Find returns the preset with an ID, or nil. The caller must not change it.
+func (l *Library) Find(id string) *allowlistv1.Preset {
+	i, found := slices.BinarySearchFunc(l.presets, id, func(p *allowlistv1.Preset, id string) int {
+		return strings.Compare(p.GetId(), id)
+	})
+	if !found {
+		return nil
+	}
+	return l.presets[i]
+}
+
 // New returns the library. The first call reads the presets, and later ones return the same library.
 func New() (*Library, error) { return read() }
 
@@ -64,7 +79,7 @@ var read = sync.OnceValues(func() (*Library, error) {
 		}
 		l.presets = append(l.presets, preset)
 	}
-	slices.SortFunc(l.presets, func(a, b *allowlistv1.Preset) int { return strings.Compare(a.GetId(), b.GetId()) })
+	slices.SortFunc(l.presets, byID)
 	return l, nil
 })
 

@@ -42,7 +42,8 @@ func TestPurposesOfPresetsAreThoseOfTheirUses(t *testing.T) {
 			}
 		}
 		for _, secret := range p.GetSecrets() {
-			if secret.GetUsage() == "KEY" && found[secret.GetName()] == nil {
+			// The derivation of Apple Pay depends on the merchant ID, which is a setting.
+			if secret.GetUsage() == "KEY" && found[secret.GetName()] == nil && p.GetId() != "apple_pay_ec_v1" {
 				t.Errorf("%s lists no purpose of %s", p.GetId(), secret.GetName())
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/preset/answer"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
 )
 
@@ -21,11 +22,13 @@ func TestAMadeUpBodyFitsEveryPreset(t *testing.T) {
 			}
 			body := tryout.SampleBody(profile)
 			p := a.config(t, l).Pipeline(direction)
-			sent, err := p.Encrypt(a.input(p.EncryptReferences(), string(body), nil))
+			made := tryout.SampleContext(profile)
+			a.Context.Query, a.Context.Values, a.Context.Headers = made.Query, made.Values, made.Headers
+			sent, err := p.Encrypt(a.input(t, p.EncryptReferences(), string(body), nil))
 			if err != nil {
 				t.Fatalf("Encrypt(%s): %v", body, err)
 			}
-			if _, err := p.Decrypt(a.input(p.DecryptReferences(), string(sent.Body), came(sent.Headers))); err != nil {
+			if _, err := p.Decrypt(a.received(t, p.DecryptReferences(), string(sent.Body), answer.Came(sent.Headers), answer.ByName(sent.Query))); err != nil {
 				t.Errorf("Decrypt: %v", err)
 			}
 		})

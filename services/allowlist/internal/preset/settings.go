@@ -16,6 +16,9 @@ import (
 // maxSetting is the maximum length of a setting.
 const maxSetting = 256
 
+// settingForm is what [validSetting] requires.
+const settingForm = "must be at most 256 visible characters without quotes, backslashes, and braces"
+
 // settingsOf returns the settings of a preset, with the defaults of settings that are not given. A
 // missing or invalid setting is a violation and is omitted.
 func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) (settings map[string]string, wrong []fault.Violation) {
@@ -33,7 +36,7 @@ func settingsOf(declared []*allowlistv1.PresetSetting, given map[string]string) 
 		case !validSetting(value):
 			wrong = append(wrong, fault.Violation{
 				Field:       violation.Entry(fieldSettings, name),
-				Description: "must be at most 256 visible characters without quotes, backslashes, and braces",
+				Description: settingForm,
 			})
 		default:
 			settings[name] = value

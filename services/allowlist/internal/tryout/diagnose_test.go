@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"regexp"
 	"strings"
 	"testing"
@@ -52,8 +53,22 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` }`
 	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` }`
 	field := `selection { fields { paths: "$.pan" value_form: VALUE_FORM_%s } }`
+	const dirJWE = `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:hex" decoding: DECODING_HEX } } `
 	return map[string]struct{ ours, theirs, want string }{
 		"nothing is wrong": {gcm, gcm, ""},
+		"a JWE that is compressed": {
+			dirJWE, strings.Replace(dirJWE, "{", "{ compress: true", 1), "request.jose.compress: false -> true",
+		},
+		"PSS around a JWE": {
+			dirJWE + `outer_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" } }`,
+			dirJWE + `outer_jws { jws { algorithm: ALGORITHM_PS256 } keys { name: "secret:rsa" } }`,
+			"request.outer_jws.jws.algorithm: RS256 -> PS256",
+		},
+		"a signature in JSON": {
+			`nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" } }`,
+			`nested_jws { jws { algorithm: ALGORITHM_RS256 } keys { name: "secret:rsa" } serialization: SERIALIZATION_JSON_HEADER }`,
+			"request.nested_jws.serialization: COMPACT -> JSON_HEADER",
+		},
 		"MGF1 with SHA-1, as Java has it by default": {
 			hybrid("rsa_oaep { hash: HASH_SHA256 }"), hybrid("rsa_oaep { hash: HASH_SHA256 mgf1_hash: HASH_SHA1 }"),
 			"request.cipher.session_key.rsa_oaep.mgf1_hash: SHA256 -> SHA1",
@@ -67,10 +82,10 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 		"a session key in base64": {
 			hybrid("rsa_oaep {}"), hybrid("form: FORM_BASE64 rsa_oaep {}"), "request.cipher.session_key.form: RAW -> BASE64",
 		},
-		"hexadecimal for base64": {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
-		"base64url":              {gcm, gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: BASE64 -> BASE64URL"},
-		"the IV at the end":      {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
-		"the tag in front":       {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
+		"hexadecimal for base64":    {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
+		"base64url for hexadecimal": {gcm + blob("IV CIPHERTEXT TAG", "HEX"), gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: HEX -> BASE64"},
+		"the IV at the end":         {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
+		"the tag in front":          {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
 		"IV and data apart": {
 			gcm, gcm + `envelope { blobs { key: "i" value { parts { slot: SLOT_IV } } } blobs { key: "d" value { parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${i}:${d}" }`,
 			"request.envelope: [IV CIPHERTEXT TAG] -> [IV]:[CIPHERTEXT TAG]",
@@ -100,6 +115,16 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 			salted("evp_bytes_to_key { hash: HASH_MD5 }"), salted("pbkdf2 { hash: HASH_SHA256 iterations: 10000 }"),
 			"request.cipher.shared_key.derivation: EVP_BYTES_TO_KEY MD5, 1 -> PBKDF2 SHA256, 10000",
 		},
+		"another hash in CMS": {
+			`cms { content_encryption: CONTENT_ENCRYPTION_AES_256_GCM rsa_oaep {} keys { name: "secret:pair" } }`,
+			`cms { content_encryption: CONTENT_ENCRYPTION_AES_256_GCM rsa_oaep { hash: HASH_SHA1 } keys { name: "secret:pair" } }`,
+			"request.cms.rsa_oaep.hash: SHA256 -> SHA1; request.cms.rsa_oaep.mgf1_hash: SHA256 -> SHA1",
+		},
+		"another cipher in CMS": {
+			`cms { content_encryption: CONTENT_ENCRYPTION_AES_256_CBC rsa_pkcs1_v15 {} keys { name: "secret:pair" } }`,
+			`cms { content_encryption: CONTENT_ENCRYPTION_TRIPLE_DES_CBC rsa_pkcs1_v15 {} keys { name: "secret:pair" } }`,
+			"request.cms.content_encryption: AES_256_CBC -> TRIPLE_DES_CBC",
+		},
 		"another content encryption": {
 			`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
 			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
@@ -119,9 +144,14 @@ func complaintValues(t testing.TB) map[string]string {
 	allowlisttest.Must(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	allowlisttest.Must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	allowlisttest.Must(t, err)
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	return map[string]string{
-		"hex": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
-		"passphrase": "correct horse battery staple", "rsa": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		"pair": private + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})),
+		"hex":  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "text": "00112233445566778899aabbccddeeff",
+		"passphrase": "correct horse battery staple", "rsa": private,
 	}
 }
 
@@ -164,7 +194,7 @@ func TestCommonComplaintsAreDiagnosed(t *testing.T) {
 	t.Parallel()
 	k := allowlisttest.New(t)
 	values := complaintValues(t)
-	// Long enough that its ciphertext in base64url is never one in base64 as well.
+	// Long enough that its ciphertext in base64 is never one in hexadecimal as well.
 	body := []byte(strings.Replace(allowlisttest.Sample, "{", `{"note":"`+strings.Repeat("-", 600)+`",`, 1))
 	i := 0
 	for name, c := range complaints() {

@@ -3,13 +3,13 @@ package tryout
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"strings"
 	"time"
 
-	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/pkg/sensitive"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
@@ -166,8 +166,12 @@ func (s Sample) reopen(out payload.Output, keys keySource, exchange *payload.Exc
 	in.ContentType, in.JSON = s.contentType(out), payload.IsJSON(s.ContentType)
 	in.Context.Time, in.Context.ID = out.Time, out.ID
 	in.Headers = make(payload.Headers, len(out.Headers))
+	maps.Copy(in.Headers, s.Context.Headers)
 	for _, h := range out.Headers {
 		in.Headers[strings.ToLower(h.Name)] = h.Value
+	}
+	for _, q := range out.Query {
+		in.Context.Query = strings.TrimPrefix(in.Context.Query+"&"+q.Name+"="+url.QueryEscape(q.Value), "&")
 	}
 	return pipeline.Decrypt(in)
 }
@@ -214,12 +218,8 @@ func makeExchange(profile *describe.Profile) (*payload.Exchange, []snippet.Key, 
 		}
 	}
 	return e, []snippet.Key{
-		inExchange(profile.Path+".cipher.exchange_key", e.Key), inExchange(profile.Path+".cipher.iv", e.IV),
+		snippet.Exchanged(profile.Path+".cipher.exchange_key", e.Key), snippet.Exchanged(profile.Path+".cipher.iv", e.IV),
 	}, nil
-}
-
-func inExchange(field string, value []byte) snippet.Key {
-	return snippet.Key{Field: field, Decoding: keyform.Base64, Stored: base64.StdEncoding.AppendEncode(nil, value), Bytes: value}
 }
 
 func wipe(e payload.Exchange) {

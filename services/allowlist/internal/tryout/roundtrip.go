@@ -45,7 +45,7 @@ func (tr *Tester) RoundTrip(ctx context.Context, e endpoint.Endpoint, given []by
 		}
 		made := Sample{
 			Config: config, Direction: direction, Now: tr.now(), Body: SampleBody(profile), ContentType: e.ContentType,
-			Context: sampleContext(e), Turn: tr.turns.For(ctx, slowwork.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
+			Context: sampleContext(e, profile), Turn: tr.turns.For(ctx, slowwork.Share{Workspace: e.Name.Workspace, Endpoint: e.Name.ID}),
 		}
 		if err := roundTrip(made, given, resolve); err != nil {
 			return payload.Explained(err)
@@ -77,9 +77,10 @@ func notEncryptable(cause string) error {
 }
 
 // sampleContext returns the context of a generated message.
-func sampleContext(e endpoint.Endpoint) payload.Context {
-	path, _ := e.URL.Path()
-	known := payload.Context{ID: exchange.NewMessageID(), Path: path, Query: "sample=1"}
+func sampleContext(e endpoint.Endpoint, profile *allowlistv1.Profile) payload.Context {
+	known := SampleContext(profile)
+	known.ID = exchange.NewMessageID()
+	known.Path, _ = e.URL.Path()
 	if len(e.Methods) > 0 {
 		known.Method = e.Methods[0]
 	}

@@ -67,6 +67,11 @@ func TestSamplesFitTheSelection(t *testing.T) {
 		"a form": shared + `selection { form { names: "card" names: "pin" } }`,
 		"the signed part of the body": `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/a" } input: "${json:$.order.id}.${method}.${path}.${query}.${id}"
 			headers { key: "X-Sig" value: "${signature}" } headers { key: "X-Id" value: "${id}" } }`,
+		"members, and members of members": expressions("json(body, '$.a.b') + get(members(body, '$.a'), 'c') + json(json(body, '$.d'), '$.e') + minify(json(body, '$.f'))"),
+		"JSON in base64 in a form":        expressions("json(unbase64(get(form(body), 'p')), '$.order') + get(without_empty(form(body)), 'q')"),
+		"hexadecimal and a form in JSON":  expressions("hex(unhex(json(plaintext, '$.h'))) + get(form(json(body, '$.q')), 'n')"),
+		"a form in the query":             expressions("get(form(query), 'n') + join(members(body, '$'), '=', '&')"),
+		"strings and headers of the call": expressions("context('token') + json(context('claims'), '$.a') + header('x-a') + first(header('x-b'), 'b') + json(body, '$.a')"),
 	} {
 		s := sampleFor(t, profile, "")
 		s.Body = tryout.SampleBody(s.Config.Proto().GetRequest())
@@ -74,6 +79,12 @@ func TestSamplesFitTheSelection(t *testing.T) {
 			t.Errorf("%s: the sample %s does not come back", name, s.Body)
 		}
 	}
+}
+
+// expressions is a profile that signs an expression into the query.
+func expressions(input string) string {
+	return `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/a" } input_expression: "` + input + `"
+		query_parameters { key: "sig" value: "${signature}" } }`
 }
 
 const (

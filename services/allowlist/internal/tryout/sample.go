@@ -1,14 +1,20 @@
 package tryout
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"iter"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
@@ -28,13 +34,16 @@ const (
 // one with two contradictory paths; for these, SampleBody returns one that is refused.
 func SampleBody(pb *allowlistv1.Profile) []byte {
 	p := describe.Of("", pb)
-	selection := p.Selection()
-	if selection.Part == describe.Form {
+	selection, signed := p.Selection(), wanted(p)
+	if selection.Part == describe.Form || signed.Form && selection.Part == describe.WholeBody {
 		values := url.Values{"other": {"a b&c"}}
+		for name, want := range signed.Fields {
+			values.Set(name, textOf(want))
+		}
 		for _, name := range selection.Names {
 			values.Set(name, formValue(p))
 		}
-		return []byte(values.Encode())
+		return inBlocks(p, []byte(values.Encode()))
 	}
 	var document any = map[string]any{"amount": "10.50", "note": `Jörg "J" \ & Co`, "number": 4711, "list": []any{1, "two", nil}}
 	for _, path := range selection.Paths {
@@ -44,6 +53,7 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 			document = put(document, path, field(p, selection.Strings))
 		}
 	}
+	document = with(document, signed.Paths)
 	for path, value := range besides(p) {
 		document = put(document, path, value)
 	}
@@ -57,19 +67,81 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 	return body
 }
 
-// besides yields the paths of the signed values, and of the values that an IV or associated data
-// are taken from, with sample values.
+// SampleContext returns the context of a made-up message of a profile: the query, and the strings
+// and headers of the call that its signature takes.
+func SampleContext(pb *allowlistv1.Profile) payload.Context {
+	c := payload.Context{Query: "sample=1", Values: make(map[string]string), Headers: make(payload.Headers)}
+	p := describe.Of("", pb)
+	if p.Signing == nil {
+		return c
+	}
+	for of, want := range p.Signing.Strings.Wants() {
+		switch {
+		case of.Kind == expression.Context:
+			c.Values[of.Name] = textOf(want)
+		case of.Kind == expression.Header:
+			c.Headers[of.Name] = textOf(want)
+		case of.Kind == expression.Plain && of.Name == "query" && want.Form:
+			c.Query += "&" + textOf(want)
+		}
+	}
+	return c
+}
+
+// wanted returns what the signature takes out of the body.
+func wanted(p *describe.Profile) *expression.Want {
+	all := expression.Want{Paths: make(map[string]*expression.Want), Fields: make(map[string]*expression.Want)}
+	if p.Signing == nil {
+		return &all
+	}
+	for of, want := range p.Signing.Strings.Wants() {
+		if of.Kind == expression.Plain && (of.Name == "body" || of.Name == "plaintext") {
+			all.Form = all.Form || want.Form
+			maps.Copy(all.Paths, want.Paths)
+			maps.Copy(all.Fields, want.Fields)
+		}
+	}
+	return &all
+}
+
+// with returns a document with sample values at paths.
+func with(document any, paths map[string]*expression.Want) any {
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		want := paths[path]
+		var value any = textOf(want)
+		if want.Object && want.Base64 == nil {
+			value = with(map[string]any{"a": "signed"}, want.Paths)
+		}
+		document = put(document, path, value)
+	}
+	return document
+}
+
+// textOf returns a sample string.
+func textOf(want *expression.Want) string {
+	switch {
+	case want.Base64 != nil:
+		return base64.StdEncoding.EncodeToString([]byte(textOf(want.Base64)))
+	case want.Hex != nil:
+		return hex.EncodeToString([]byte(textOf(want.Hex)))
+	case want.Form:
+		values := make(url.Values)
+		for name, want := range want.Fields {
+			values.Set(name, textOf(want))
+		}
+		return values.Encode()
+	case want.Object:
+		text, _ := json.Marshal(with(map[string]any{"a": "signed"}, want.Paths)) // strings, lists, and maps
+		return string(text)
+	default:
+		return "signed"
+	}
+}
+
+// besides yields the paths of the values that an IV or associated data are taken from, with sample
+// values.
 func besides(p *describe.Profile) iter.Seq2[string, string] {
 	return func(yield func(path, value string) bool) {
-		if p.Signing != nil {
-			for _, piece := range strings.Split(p.Signing.Input, "${json:")[1:] {
-				path, _, _ := strings.Cut(piece, "}")
-				path, _, _ = strings.Cut(path, "|")
-				if !yield(path, "signed") {
-					return
-				}
-			}
-		}
 		if p.Cipher == nil {
 			return
 		}

@@ -54,6 +54,7 @@ func TestAPairIsStoredAsItsPrivateKey(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"nested_jws.keys[0]":  `nested_jws { jws { algorithm: ALGORITHM_ES384 } keys { name: "a" } }`,
+		"outer_jws.keys[0]":   `outer_jws { jws { algorithm: ALGORITHM_ES512 } keys { name: "a" } }`,
 		"signing.keys[0]":     `signing { asymmetric { algorithm: ALGORITHM_ED25519 } keys { name: "a" decoding: DECODING_PEM } }`,
 		"cipher.ecdh.keys[0]": `cipher { algorithm: ALGORITHM_AES_256_GCM ecdh { curve: CURVE_X25519 keys { name: "a" } } }`,
 		"jose.keys[0]":        `jose { key_management: KEY_MANAGEMENT_ECDH_ES keys { name: "a" } }`,

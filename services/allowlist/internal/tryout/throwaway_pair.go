@@ -34,6 +34,8 @@ func (m *maker) pair(algorithm string) (privateKey, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), m.random)
 	case "EC-P384":
 		return ecdsa.GenerateKey(elliptic.P384(), m.random)
+	case "EC-P521":
+		return ecdsa.GenerateKey(elliptic.P521(), m.random)
 	case "X25519":
 		return ecdh.X25519().GenerateKey(m.random)
 	case "Ed25519":

@@ -35,11 +35,14 @@ type Test struct {
 // A Tested is the message that would be sent, and the steps that produced it.
 type Tested struct {
 	Result
-	// Query are the endpoint's query parameters.
+	// Query are the query parameters of the endpoint and of the signature.
 	Query []payload.Header
 	// Config is the tested configuration.
 	Config *payload.Config
 }
+
+// anyContent is the content type of samples without an endpoint.
+const anyContent = "application/octet-stream"
 
 // Test tests a configuration. The output includes the parameters that an endpoint adds to its
 // messages, with the word REDACTED in place of credentials.
@@ -61,6 +64,8 @@ func (tr *Tester) Test(ctx context.Context, t Test) (Tested, error) {
 	}
 	if t.Endpoint.ID != resource.Any {
 		sample.Context = exchange.ContextOf(e, t.Context)
+	} else {
+		sample.ContentType = anyContent // a signature may cover it
 	}
 	run := DryRun
 	if t.Live {
@@ -74,7 +79,7 @@ func (tr *Tester) Test(ctx context.Context, t Test) (Tested, error) {
 	if result.ContentType == "" {
 		result.ContentType = e.ContentType
 	}
-	return Tested{Result: result, Query: t.redacted(e.Query), Config: config}, nil
+	return Tested{Result: result, Query: merged(t.redacted(e.Query), result.Query), Config: config}, nil
 }
 
 // check refuses combinations of fields that are not allowed.
@@ -157,8 +162,8 @@ func (t Test) redacted(parameters []endpoint.Parameter) []payload.Header {
 	return fields
 }
 
-// merged returns an endpoint's own headers and those of the message. The latter override the
-// former.
+// merged returns an endpoint's own headers or query parameters and those of the message. The latter
+// override the former.
 func merged(own, message []payload.Header) []payload.Header {
 	headers := slices.DeleteFunc(own, func(h payload.Header) bool {
 		return slices.ContainsFunc(message, func(m payload.Header) bool { return strings.EqualFold(m.Name, h.Name) })

@@ -37,6 +37,19 @@ describe("an owner starts from a preset", () => {
     await page.getByText("No matching preset").waitFor();
   });
 
+  test("that shows the message of another tool", async () => {
+    const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
+    await begin(page, "sampled", "HDFC Bank API banking");
+    await page.getByText("Sample messages").click();
+    const response = page.getByRole("region", { name: "Sample response", exact: true });
+    await response.getByLabel("Message", { exact: true }).waitFor();
+    expect(await response.getByLabel("Message", { exact: true }).textContent()).toContain(
+      "ResponseSignatureEncryptedValue",
+    );
+    await picture(page, "preset-samples");
+    expect(await axeFindings(page)).toEqual([]);
+  });
+
   test("with a secret that is stored in place, and what is saved is written out", async () => {
     const page = await kit.signIn("owner", { at: "/w/demo/new-endpoint" });
     await begin(page, "in-json", "AES-256-GCM in JSON");

@@ -6,8 +6,8 @@
 // time, to the forms that people see: PEM, JWK, and fingerprint. Neither contains anything of the
 // private part.
 //
-// Only kinds that the vault can generate are shown: RSA of 2,048, 3,072, and 4,096 bits, the
-// curves P-256 and P-384, Ed25519, and X25519. To the vault, all other values, including encrypted
+// Only common kinds are shown: RSA of 2,048, 3,072, and 4,096 bits, the curves P-256, P-384, and
+// P-521, Ed25519, and X25519. To the vault, all other values, including encrypted
 // keys, have no public part. That is not an error.
 package publickey
 
@@ -43,8 +43,8 @@ type Key struct {
 // typePublic is the type of a PEM block with a SubjectPublicKeyInfo.
 const typePublic = "PUBLIC KEY"
 
-// errKind is the error for a key of a kind that the vault cannot generate.
-var errKind = errors.New("the key is not of a kind that can be generated")
+// errKind is the error for a key of a kind that is not shown.
+var errKind = errors.New("the key is not of a kind that is shown")
 
 // Parse returns the key of a SubjectPublicKeyInfo in DER.
 func Parse(spki []byte) (Key, error) {
@@ -84,7 +84,7 @@ func describe(public any) (algorithm string, members map[string]string, err erro
 			return fmt.Sprintf("RSA-%d", bits), map[string]string{"kty": "RSA", "n": text(key.N.Bytes()), "e": text(exponent)}, nil
 		}
 	case *ecdsa.PublicKey:
-		if key.Curve != elliptic.P256() && key.Curve != elliptic.P384() {
+		if key.Curve != elliptic.P256() && key.Curve != elliptic.P384() && key.Curve != elliptic.P521() {
 			break
 		}
 		point, err := key.Bytes() // 4, then x and y at full length

@@ -47,7 +47,7 @@ func (v Value) take(plain sensitive.Bytes, usage Usage) (m material, err error) 
 		}
 	}
 	m.taken.Facts = keyform.Look(plain.Reveal())
-	if problem := m.taken.Problem; usage.isKey() && problem != nil && !problem.Sound {
+	if problem := m.taken.Problem; usage.isKey() && problem != nil {
 		plain.Zero()
 		return material{}, v.notUsable(problem)
 	}

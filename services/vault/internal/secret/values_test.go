@@ -75,7 +75,6 @@ func TestStoringAValueReturnsItsFacts(t *testing.T) {
 		}},
 		{"curve", 0, vaulttest.Text(string(file(t, "p521.pem"))), &vaultv1.ValueFacts{
 			Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, Algorithm: "EC-P521", Format: "PKCS #8 in PEM", Bytes: uint32(len(file(t, "p521.pem"))),
-			Notes: []string{"EC-P521 keys are not supported."},
 		}},
 		{"credential", credential, vaulttest.Text(string(file(t, "rsa-encrypted.pem"))), &vaultv1.ValueFacts{
 			Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, Format: "encrypted PKCS #8 in PEM", Bytes: uint32(len(file(t, "rsa-encrypted.pem"))),
@@ -342,7 +341,8 @@ func TestBinderIsToldWhatAVersionHolds(t *testing.T) {
 			Kind: vaultv1.ValueFacts_KIND_BYTES, Bytes: 16, Forms: []*vaultv1.ValueForm{{Decoding: "RAW", Bytes: 16}},
 		}},
 		"curve": {vaulttest.Text(string(file(t, "p521.pem"))), []uint32{16}, &vaultv1.KeyFacts{
-			Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, PrivateKey: true, Algorithm: "EC-P521", Problem: "EC-P521 keys are not supported.",
+			Kind: vaultv1.ValueFacts_KIND_PRIVATE_KEY, PrivateKey: true, Algorithm: "EC-P521",
+			Fingerprint: "9085ec42fa571d425b023c0467a51d6a48c5fbb7fb54a5572fc11f71f9bba6d8", // by openssl pkey -pubout -outform DER
 		}},
 		"pgp": {vaulttest.Text(string(file(t, "pgp-public.asc"))), []uint32{16}, &vaultv1.KeyFacts{Kind: vaultv1.ValueFacts_KIND_PGP_PUBLIC_KEY}},
 	} {

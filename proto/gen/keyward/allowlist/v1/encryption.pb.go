@@ -36,7 +36,8 @@ const (
 	Decoding_DECODING_RAW Decoding = 1
 	// The stored text is hexadecimal, in either case.
 	Decoding_DECODING_HEX Decoding = 2
-	// The stored text is base64 (RFC 4648 section 4), padding optional.
+	// The stored text is base64 (RFC 4648 section 4), padding optional. The last of 43 characters may
+	// have any bits after the last byte, as in keys of WeCom and DingTalk.
 	Decoding_DECODING_BASE64 Decoding = 3
 	// The stored text is base64url (RFC 4648 section 5), padding optional.
 	Decoding_DECODING_BASE64URL Decoding = 4
@@ -215,15 +216,18 @@ func (IssuedAt) EnumDescriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{2}
 }
 
-// How bytes are written as text.
+// How bytes are written as text. Except for signatures and in JOSE, incoming base64 of any kind may
+// be in either alphabet (but not in a mix of both), with or without padding, and with CR and LF
+// anywhere except in headers. A blob ends at the first character of the literal that follows it. Of
+// adjacent blobs, those with a fixed length have exactly the length that is written.
 type Encoding int32
 
 const (
 	// BASE64 for ciphertext, HEX for signatures, and RAW for fields that state it.
 	Encoding_ENCODING_UNSPECIFIED Encoding = 0
-	// Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages.
+	// Base64 with padding (RFC 4648 section 4).
 	Encoding_ENCODING_BASE64 Encoding = 1
-	// Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages.
+	// Base64url without padding (RFC 4648 section 5).
 	Encoding_ENCODING_BASE64URL Encoding = 2
 	// Lower-case hexadecimal. Incoming messages may use either case.
 	Encoding_ENCODING_HEX Encoding = 3
@@ -234,9 +238,8 @@ const (
 	// which is refused if it is not text.
 	Encoding_ENCODING_RAW Encoding = 5
 	// Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section
-	// 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default
-	// (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
-	// accepted. Not for headers.
+	// 6.8, MIME). The formats of Android's default (76 characters, LF, also at the end), `openssl enc
+	// -a`, and PEM (64 characters, LF) are accepted, too. Not for headers.
 	Encoding_ENCODING_BASE64_MIME Encoding = 6
 	// Base64 with padding, percent-encoded (RFC 3986): `+`, `/`, and `=` as `%2B`, `%2F`, and `%3D`.
 	// Incoming messages may be percent-encoded or not. For signatures only.
@@ -942,19 +945,24 @@ const (
 	// `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is
 	// ignored, and no other members.
 	NestedJws_SERIALIZATION_JSON NestedJws_Serialization = 2
+	// As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected
+	// header.
+	NestedJws_SERIALIZATION_JSON_HEADER NestedJws_Serialization = 180
 )
 
 // Enum value maps for NestedJws_Serialization.
 var (
 	NestedJws_Serialization_name = map[int32]string{
-		0: "SERIALIZATION_UNSPECIFIED",
-		1: "SERIALIZATION_COMPACT",
-		2: "SERIALIZATION_JSON",
+		0:   "SERIALIZATION_UNSPECIFIED",
+		1:   "SERIALIZATION_COMPACT",
+		2:   "SERIALIZATION_JSON",
+		180: "SERIALIZATION_JSON_HEADER",
 	}
 	NestedJws_Serialization_value = map[string]int32{
 		"SERIALIZATION_UNSPECIFIED": 0,
 		"SERIALIZATION_COMPACT":     1,
 		"SERIALIZATION_JSON":        2,
+		"SERIALIZATION_JSON_HEADER": 180,
 	}
 )
 
@@ -1017,8 +1025,6 @@ const (
 	Jws_ALGORITHM_HS384 Jws_Algorithm = 12
 	// `ES512`: ECDSA with P-521.
 	Jws_ALGORITHM_ES512 Jws_Algorithm = 13
-	// `ES256K`: ECDSA with secp256k1 (RFC 8812).
-	Jws_ALGORITHM_ES256K Jws_Algorithm = 14
 )
 
 // Enum value maps for Jws_Algorithm.
@@ -1038,7 +1044,6 @@ var (
 		11: "ALGORITHM_PS384",
 		12: "ALGORITHM_HS384",
 		13: "ALGORITHM_ES512",
-		14: "ALGORITHM_ES256K",
 	}
 	Jws_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED": 0,
@@ -1055,7 +1060,6 @@ var (
 		"ALGORITHM_PS384":       11,
 		"ALGORITHM_HS384":       12,
 		"ALGORITHM_ES512":       13,
-		"ALGORITHM_ES256K":      14,
 	}
 )
 
@@ -1223,10 +1227,11 @@ const (
 	// Decryption uses it to choose a key.
 	Part_SLOT_PUBLIC_KEY_SHA256 Part_Slot = 10
 	// The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a
-	// session key that RSA wraps, and a random IV.
+	// session key that RSA wraps, and a random IV; with PKCS #1 v1.5, one of 16 bytes.
 	Part_SLOT_WRAPPED_IV Part_Slot = 11
 	// The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a
-	// session key of RAW form and 16 bytes or more.
+	// session key of RAW form and 16 bytes or more, and without a derivation by a digest or
+	// EVP_BytesToKey, whose key could be this hash.
 	Part_SLOT_SESSION_KEY_SHA256 Part_Slot = 12
 )
 
@@ -1470,7 +1475,7 @@ const (
 	// RSA encryption with PKCS #1 v1.5. A receiver that reveals whether the padding was valid
 	// reveals the plaintext (Bleichenbacher's attack).
 	LegacyAcknowledgement_FLAG_RSA_PKCS1V15_ENCRYPTION LegacyAcknowledgement_Flag = 9
-	// CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
+	// CTR, CFB, or OFB without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
 	LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR LegacyAcknowledgement_Flag = 10
 	// A key derived from a passphrase with a fixed salt or without a salt.
 	LegacyAcknowledgement_FLAG_STATIC_SALT LegacyAcknowledgement_Flag = 11
@@ -2001,9 +2006,13 @@ type Profile struct {
 	// Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a
 	// compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified
 	// before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`.
-	OuterJws      *NestedJws `protobuf:"bytes,172,opt,name=outer_jws,json=outerJws,proto3" json:"outer_jws,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OuterJws *NestedJws `protobuf:"bytes,172,opt,name=outer_jws,json=outerJws,proto3" json:"outer_jws,omitempty"`
+	// Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as
+	// BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding.
+	// BASE64_MIME is refused. Only with a kind other than `plain`.
+	PlaintextEncoding Encoding `protobuf:"varint,180,opt,name=plaintext_encoding,json=plaintextEncoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"plaintext_encoding,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Profile) Reset() {
@@ -2146,6 +2155,13 @@ func (x *Profile) GetOuterJws() *NestedJws {
 		return x.OuterJws
 	}
 	return nil
+}
+
+func (x *Profile) GetPlaintextEncoding() Encoding {
+	if x != nil {
+		return x.PlaintextEncoding
+	}
+	return Encoding_ENCODING_UNSPECIFIED
 }
 
 type isProfile_Kind interface {
@@ -2341,7 +2357,7 @@ type Cipher struct {
 	Aad *AssociatedData `protobuf:"bytes,8,opt,name=aad,proto3" json:"aad,omitempty"`
 	// A MAC over the ciphertext, verified before decryption. For modes that do not authenticate.
 	Mac *EncryptThenMac `protobuf:"bytes,9,opt,name=mac,proto3" json:"mac,omitempty"`
-	// What surrounds the selected bytes inside the ciphertext. Default: nothing.
+	// The bytes around the selected bytes, inside the ciphertext. Default: none.
 	Framing       *Framing `protobuf:"bytes,170,opt,name=framing,proto3" json:"framing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2831,7 +2847,8 @@ type Derivation struct {
 	//	*Derivation_Hkdf
 	//	*Derivation_CounterKdf
 	Function isDerivation_Function `protobuf_oneof:"function"`
-	// The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
+	// The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise
+	// optional.
 	Salt          *Salt `protobuf:"bytes,6,opt,name=salt,proto3" json:"salt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3834,8 +3851,12 @@ type Ecdh struct {
 	// Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in
 	// Tink and Google Pay does. Requires HKDF.
 	DeriveFromEphemeralKey bool `protobuf:"varint,170,opt,name=derive_from_ephemeral_key,json=deriveFromEphemeralKey,proto3" json:"derive_from_ephemeral_key,omitempty"`
-	unknownFields          protoimpl.UnknownFields
-	sizeCache              protoimpl.SizeCache
+	// Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay
+	// does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for
+	// P-256.
+	EphemeralKeyAsSpki bool `protobuf:"varint,180,opt,name=ephemeral_key_as_spki,json=ephemeralKeyAsSpki,proto3" json:"ephemeral_key_as_spki,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Ecdh) Reset() {
@@ -3896,6 +3917,13 @@ func (x *Ecdh) GetDeriveFromEphemeralKey() bool {
 	return false
 }
 
+func (x *Ecdh) GetEphemeralKeyAsSpki() bool {
+	if x != nil {
+		return x.EphemeralKeyAsSpki
+	}
+	return false
+}
+
 // ExchangeKey is the session key of the request. The exchange token carries it, so the response
 // requires the token.
 type ExchangeKey struct {
@@ -3940,7 +3968,8 @@ type Iv struct {
 	// The source.
 	Source Iv_Source `protobuf:"varint,1,opt,name=source,proto3,enum=keyward.allowlist.v1.Iv_Source" json:"source,omitempty"`
 	// The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
-	// ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
+	// ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple
+	// DES.
 	Bytes uint32 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// The PARAMETER secret, for STATIC.
 	Secret *SecretRef `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`
@@ -5222,7 +5251,7 @@ type Envelope_Text struct {
 	// Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
 	// character that cannot be part of the blob's encoding. Blobs may directly follow each other
 	// if all but one have a fixed length. Decryption ignores ASCII white space around the text but
-	// not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
+	// not inside it, except for line breaks in base64. At most 4,096 bytes.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3,oneof"`
 }
 
@@ -5406,8 +5435,8 @@ func (*Part_Literal) isPart_Piece() {}
 //
 // # Expressions
 //
-// What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
-// for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+// Expressions are for the conventions that templates cannot describe: `input_expression` in place of
+// `input`, and `values` for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
 // library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
 // MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
 // the configuration is saved. There is no comparison, condition, or loop.
@@ -5448,13 +5477,15 @@ func (*Part_Literal) isPart_Piece() {}
 //	keys(map), values(map)   in the order of the names
 //	get(map, 'name')         the value of a name
 //	select(map, names), omit(map, names), without_empty(map)
-//	first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+//	first(a, b)              the first that exists, such as `first(json(body, '$.a'), '')`
 //	header('name')           a header of the received message, or of `context.headers`; the values of
 //	                         a repeated header are joined
 //	context('name')          a string of the call: `context.values`
 //	time('layout', '+07:00') the time in a layout of package time of Go, such as
 //	                         `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
-//	                         `milliseconds`, and an offset from UTC
+//	                         `milliseconds`, and an offset from UTC. A third argument makes it the
+//	                         time so many seconds later, at which the message expires: verification
+//	                         accepts any time that has not passed
 //	nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
 //
 // # Verification
@@ -5478,12 +5509,13 @@ type Signing struct {
 	Keys []*SecretRef `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
 	// The signed string. Default: `${body}`. At most 1,024 bytes.
 	Input string `protobuf:"bytes,7,opt,name=input,proto3" json:"input,omitempty"`
-	// The headers to add, by name. One of them contains `${signature}` exactly once, such as
-	// `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
-	// its variants, and `${id}`, and verification reads them from there: a time in the form in which
-	// it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
-	// header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
-	// needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
+	// The headers to add, by name. One of them, or one of the query parameters, form fields, and body
+	// members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or
+	// `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`,
+	// and verification reads them from there: a time in the form in which it is signed, and an ID up
+	// to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules
+	// of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as
+	// `Content-Type`, `Content-Length`, and `Host`, are refused.
 	Headers map[string]string `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The encoding of the signature. Default: HEX. Must be unset for a JWS.
 	Encoding Encoding `protobuf:"varint,9,opt,name=encoding,proto3,enum=keyward.allowlist.v1.Encoding" json:"encoding,omitempty"`
@@ -5856,7 +5888,7 @@ func (x *Mac) GetAlgorithm() Mac_Algorithm {
 // digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
 // unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
 // not send what it also derives under the same key. The expression takes the secret through digests,
-// MACs, and derivations only, with at least one value of the message beside it.
+// MACs, and derivations only, with at least one value of the message in addition.
 type Computed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -6108,7 +6140,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x1f.keyward.allowlist.v1.SecretRefR\x05value:\x028\x01\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf1\x06\n" +
 	"\aProfile\x126\n" +
 	"\x06cipher\x18\x01 \x01(\v2\x1c.keyward.allowlist.v1.CipherH\x00R\x06cipher\x12@\n" +
 	"\n" +
@@ -6124,7 +6156,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\asigning\x18\b \x01(\v2\x1d.keyward.allowlist.v1.SigningR\asigning\x12>\n" +
 	"\n" +
 	"nested_jws\x18\t \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\tnestedJws\x12=\n" +
-	"\touter_jws\x18\xac\x01 \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\bouterJwsB\x06\n" +
+	"\touter_jws\x18\xac\x01 \x01(\v2\x1f.keyward.allowlist.v1.NestedJwsR\bouterJws\x12X\n" +
+	"\x12plaintext_encoding\x18\xb4\x01 \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\x11plaintextEncodingB\x06\n" +
 	"\x04kind\"\a\n" +
 	"\x05Plain\"\x84\x01\n" +
 	"\tSecretRef\x12\x17\n" +
@@ -6284,7 +6317,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05label\x18\x03 \x01(\tB\b\xbaH\x05r\x03(\x80\x02R\x05label\"\r\n" +
 	"\vRsaPkcs1v15\"\f\n" +
 	"\n" +
-	"AesKeyWrap\"\xd3\x02\n" +
+	"AesKeyWrap\"\x87\x03\n" +
 	"\x04Ecdh\x12B\n" +
 	"\x05curve\x18\x01 \x01(\x0e2 .keyward.allowlist.v1.Ecdh.CurveB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05curve\x12?\n" +
@@ -6293,7 +6326,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\n" +
 	"derivation\x18\x03 \x01(\v2 .keyward.allowlist.v1.DerivationB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"derivation\x12:\n" +
-	"\x19derive_from_ephemeral_key\x18\xaa\x01 \x01(\bR\x16deriveFromEphemeralKey\"@\n" +
+	"\x19derive_from_ephemeral_key\x18\xaa\x01 \x01(\bR\x16deriveFromEphemeralKey\x122\n" +
+	"\x15ephemeral_key_as_spki\x18\xb4\x01 \x01(\bR\x12ephemeralKeyAsSpki\"@\n" +
 	"\x05Curve\x12\x15\n" +
 	"\x11CURVE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCURVE_X25519\x10\x01\x12\x0e\n" +
@@ -6385,16 +6419,17 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\fgcm_iv_bytes\x18\x01 \x01(\rB\v\xbaH\b*\x060\x000\f0\x10R\n" +
 	"gcmIvBytes\x12%\n" +
 	"\x0elenient_base64\x18\x02 \x01(\bR\rlenientBase64\x12.\n" +
-	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xc4\x02\n" +
+	"\x12several_recipients\x18\xaa\x01 \x01(\bR\x11severalRecipients\"\xe5\x02\n" +
 	"\tNestedJws\x123\n" +
 	"\x03jws\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.JwsB\x06\xbaH\x03\xc8\x01\x01R\x03jws\x12?\n" +
 	"\x04keys\x18\x02 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12^\n" +
-	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"a\n" +
+	"\rserialization\x18\xaa\x01 \x01(\x0e2-.keyward.allowlist.v1.NestedJws.SerializationB\b\xbaH\x05\x82\x01\x02\x10\x01R\rserialization\"\x81\x01\n" +
 	"\rSerialization\x12\x1d\n" +
 	"\x19SERIALIZATION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERIALIZATION_COMPACT\x10\x01\x12\x16\n" +
-	"\x12SERIALIZATION_JSON\x10\x02\"\xbf\x05\n" +
+	"\x12SERIALIZATION_JSON\x10\x02\x12\x1e\n" +
+	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xa9\x05\n" +
 	"\x03Jws\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +
@@ -6403,7 +6438,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x11unencoded_payload\x18\x04 \x01(\bR\x10unencodedPayload\x1a9\n" +
 	"\vHeaderEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x02\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fALGORITHM_RS256\x10\x01\x12\x13\n" +
@@ -6419,8 +6454,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fALGORITHM_PS384\x10\v\x12\x13\n" +
 	"\x0fALGORITHM_HS384\x10\f\x12\x13\n" +
-	"\x0fALGORITHM_ES512\x10\r\x12\x14\n" +
-	"\x10ALGORITHM_ES256K\x10\x0e\"\xed\x01\n" +
+	"\x0fALGORITHM_ES512\x10\r\"\xed\x01\n" +
 	"\x03Pgp\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12?\n" +
@@ -6498,7 +6532,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fSLOT_WRAPPED_IV\x10\v\x12\x1b\n" +
 	"\x17SLOT_SESSION_KEY_SHA256\x10\fB\x0e\n" +
-	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xda\x0f\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xd8\x0f\n" +
 	"\aSigning\x12-\n" +
 	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12I\n" +
 	"\rsecret_digest\x18\x02 \x01(\v2\".keyward.allowlist.v1.SecretDigestH\x00R\fsecretDigest\x12B\n" +
@@ -6509,8 +6543,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\bcomputed\x18\xaa\x01 \x01(\v2\x1e.keyward.allowlist.v1.ComputedH\x00R\bcomputed\x12?\n" +
 	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12\x1e\n" +
-	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12r\n" +
-	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB,\xbaH)\x9a\x01&\b\x01\x10\b\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
+	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12p\n" +
+	"\aheaders\x18\b \x03(\v2*.keyward.allowlist.v1.Signing.HeadersEntryB*\xbaH'\x9a\x01$\x10\b\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\x05r\x03\x18\x80\x02R\aheaders\x12D\n" +
 	"\bencoding\x18\t \x01(\x0e2\x1e.keyward.allowlist.v1.EncodingB\b\xbaH\x05\x82\x01\x02\x10\x01R\bencoding\x127\n" +
 	"\x04list\x18\n" +
 	" \x01(\v2#.keyward.allowlist.v1.SignatureListR\x04list\x127\n" +
@@ -6768,118 +6802,119 @@ var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	66,  // 21: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
 	55,  // 22: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
 	55,  // 23: keyward.allowlist.v1.Profile.outer_jws:type_name -> keyward.allowlist.v1.NestedJws
-	0,   // 24: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
-	4,   // 25: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
-	5,   // 26: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
-	32,  // 27: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
-	42,  // 28: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
-	46,  // 29: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
-	47,  // 30: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
-	48,  // 31: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
-	49,  // 32: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
-	51,  // 33: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
-	29,  // 34: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
-	27,  // 35: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
-	86,  // 36: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
-	6,   // 37: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
-	43,  // 38: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	44,  // 39: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	27,  // 40: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 41: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	1,   // 42: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
-	27,  // 43: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	33,  // 44: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	34,  // 45: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
-	35,  // 46: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
-	36,  // 47: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
-	37,  // 48: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
-	38,  // 49: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
-	39,  // 50: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
-	41,  // 51: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
-	1,   // 52: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
-	3,   // 53: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
-	1,   // 54: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 55: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 56: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 57: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
-	40,  // 58: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
-	27,  // 59: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
-	7,   // 60: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
-	43,  // 61: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	44,  // 62: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	45,  // 63: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
-	27,  // 64: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
-	33,  // 65: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
-	1,   // 66: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
-	1,   // 67: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
-	8,   // 68: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
-	27,  // 69: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
-	33,  // 70: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
-	9,   // 71: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
-	27,  // 72: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
-	50,  // 73: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
-	17,  // 74: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	27,  // 75: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
-	43,  // 76: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
-	44,  // 77: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
-	27,  // 78: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
-	10,  // 79: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
-	11,  // 80: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
-	27,  // 81: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
-	33,  // 82: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	75,  // 83: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
-	2,   // 84: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	54,  // 85: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
-	56,  // 86: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
-	27,  // 87: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
-	12,  // 88: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
-	13,  // 89: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	76,  // 90: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
-	2,   // 91: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
-	27,  // 92: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 93: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
-	27,  // 94: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
-	59,  // 95: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
-	62,  // 96: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
-	60,  // 97: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
-	61,  // 98: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
-	15,  // 99: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	14,  // 100: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
-	15,  // 101: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	77,  // 102: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	78,  // 103: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
-	3,   // 104: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
-	65,  // 105: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
-	3,   // 106: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
-	16,  // 107: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
-	68,  // 108: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	70,  // 109: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	71,  // 110: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
-	56,  // 111: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
-	69,  // 112: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
-	27,  // 113: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	79,  // 114: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 115: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	67,  // 116: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	86,  // 117: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	80,  // 118: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
-	81,  // 119: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
-	82,  // 120: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
-	83,  // 121: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
-	84,  // 122: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
-	85,  // 123: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
-	17,  // 124: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 125: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	18,  // 126: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	19,  // 127: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	87,  // 128: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	27,  // 129: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	64,  // 130: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	131, // [131:131] is the sub-list for method output_type
-	131, // [131:131] is the sub-list for method input_type
-	131, // [131:131] is the sub-list for extension type_name
-	131, // [131:131] is the sub-list for extension extendee
-	0,   // [0:131] is the sub-list for field type_name
+	3,   // 24: keyward.allowlist.v1.Profile.plaintext_encoding:type_name -> keyward.allowlist.v1.Encoding
+	0,   // 25: keyward.allowlist.v1.SecretRef.decoding:type_name -> keyward.allowlist.v1.Decoding
+	4,   // 26: keyward.allowlist.v1.Cipher.algorithm:type_name -> keyward.allowlist.v1.Cipher.Algorithm
+	5,   // 27: keyward.allowlist.v1.Cipher.padding:type_name -> keyward.allowlist.v1.Cipher.Padding
+	32,  // 28: keyward.allowlist.v1.Cipher.shared_key:type_name -> keyward.allowlist.v1.SharedKey
+	42,  // 29: keyward.allowlist.v1.Cipher.session_key:type_name -> keyward.allowlist.v1.SessionKey
+	46,  // 30: keyward.allowlist.v1.Cipher.ecdh:type_name -> keyward.allowlist.v1.Ecdh
+	47,  // 31: keyward.allowlist.v1.Cipher.exchange_key:type_name -> keyward.allowlist.v1.ExchangeKey
+	48,  // 32: keyward.allowlist.v1.Cipher.iv:type_name -> keyward.allowlist.v1.Iv
+	49,  // 33: keyward.allowlist.v1.Cipher.aad:type_name -> keyward.allowlist.v1.AssociatedData
+	51,  // 34: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
+	29,  // 35: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
+	27,  // 36: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
+	86,  // 37: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
+	6,   // 38: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
+	43,  // 39: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	44,  // 40: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	27,  // 41: keyward.allowlist.v1.Cms.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 42: keyward.allowlist.v1.Cms.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	1,   // 43: keyward.allowlist.v1.Cms.digest:type_name -> keyward.allowlist.v1.Hash
+	27,  // 44: keyward.allowlist.v1.SharedKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 45: keyward.allowlist.v1.SharedKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	34,  // 46: keyward.allowlist.v1.Derivation.digest:type_name -> keyward.allowlist.v1.DigestDerivation
+	35,  // 47: keyward.allowlist.v1.Derivation.evp_bytes_to_key:type_name -> keyward.allowlist.v1.EvpBytesToKey
+	36,  // 48: keyward.allowlist.v1.Derivation.pbkdf2:type_name -> keyward.allowlist.v1.Pbkdf2
+	37,  // 49: keyward.allowlist.v1.Derivation.scrypt:type_name -> keyward.allowlist.v1.Scrypt
+	38,  // 50: keyward.allowlist.v1.Derivation.hkdf:type_name -> keyward.allowlist.v1.Hkdf
+	39,  // 51: keyward.allowlist.v1.Derivation.counter_kdf:type_name -> keyward.allowlist.v1.CounterKdf
+	41,  // 52: keyward.allowlist.v1.Derivation.salt:type_name -> keyward.allowlist.v1.Salt
+	1,   // 53: keyward.allowlist.v1.DigestDerivation.hash:type_name -> keyward.allowlist.v1.Hash
+	3,   // 54: keyward.allowlist.v1.DigestDerivation.encoding:type_name -> keyward.allowlist.v1.Encoding
+	1,   // 55: keyward.allowlist.v1.EvpBytesToKey.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 56: keyward.allowlist.v1.Pbkdf2.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 57: keyward.allowlist.v1.Hkdf.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 58: keyward.allowlist.v1.CounterKdf.hash:type_name -> keyward.allowlist.v1.Hash
+	40,  // 59: keyward.allowlist.v1.CounterKdf.info:type_name -> keyward.allowlist.v1.KdfInfo
+	27,  // 60: keyward.allowlist.v1.Salt.secret:type_name -> keyward.allowlist.v1.SecretRef
+	7,   // 61: keyward.allowlist.v1.SessionKey.form:type_name -> keyward.allowlist.v1.SessionKey.Form
+	43,  // 62: keyward.allowlist.v1.SessionKey.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	44,  // 63: keyward.allowlist.v1.SessionKey.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	45,  // 64: keyward.allowlist.v1.SessionKey.aes_kw:type_name -> keyward.allowlist.v1.AesKeyWrap
+	27,  // 65: keyward.allowlist.v1.SessionKey.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 66: keyward.allowlist.v1.SessionKey.derivation:type_name -> keyward.allowlist.v1.Derivation
+	1,   // 67: keyward.allowlist.v1.RsaOaep.hash:type_name -> keyward.allowlist.v1.Hash
+	1,   // 68: keyward.allowlist.v1.RsaOaep.mgf1_hash:type_name -> keyward.allowlist.v1.Hash
+	8,   // 69: keyward.allowlist.v1.Ecdh.curve:type_name -> keyward.allowlist.v1.Ecdh.Curve
+	27,  // 70: keyward.allowlist.v1.Ecdh.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 71: keyward.allowlist.v1.Ecdh.derivation:type_name -> keyward.allowlist.v1.Derivation
+	9,   // 72: keyward.allowlist.v1.Iv.source:type_name -> keyward.allowlist.v1.Iv.Source
+	27,  // 73: keyward.allowlist.v1.Iv.secret:type_name -> keyward.allowlist.v1.SecretRef
+	50,  // 74: keyward.allowlist.v1.AssociatedData.field_suffix:type_name -> keyward.allowlist.v1.FieldSuffix
+	17,  // 75: keyward.allowlist.v1.EncryptThenMac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	27,  // 76: keyward.allowlist.v1.EncryptThenMac.key:type_name -> keyward.allowlist.v1.SecretRef
+	43,  // 77: keyward.allowlist.v1.RsaDirect.oaep:type_name -> keyward.allowlist.v1.RsaOaep
+	44,  // 78: keyward.allowlist.v1.RsaDirect.pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
+	27,  // 79: keyward.allowlist.v1.RsaDirect.keys:type_name -> keyward.allowlist.v1.SecretRef
+	10,  // 80: keyward.allowlist.v1.Jose.key_management:type_name -> keyward.allowlist.v1.Jose.KeyManagement
+	11,  // 81: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
+	27,  // 82: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
+	33,  // 83: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
+	75,  // 84: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	2,   // 85: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	54,  // 86: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
+	56,  // 87: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
+	27,  // 88: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
+	12,  // 89: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
+	13,  // 90: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
+	76,  // 91: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	2,   // 92: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
+	27,  // 93: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 94: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
+	27,  // 95: keyward.allowlist.v1.Pgp.signing_keys:type_name -> keyward.allowlist.v1.SecretRef
+	59,  // 96: keyward.allowlist.v1.Selection.whole_body:type_name -> keyward.allowlist.v1.WholeBody
+	62,  // 97: keyward.allowlist.v1.Selection.fields:type_name -> keyward.allowlist.v1.Fields
+	60,  // 98: keyward.allowlist.v1.Selection.object:type_name -> keyward.allowlist.v1.ObjectAt
+	61,  // 99: keyward.allowlist.v1.Selection.form:type_name -> keyward.allowlist.v1.Form
+	15,  // 100: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	14,  // 101: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
+	15,  // 102: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
+	77,  // 103: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	78,  // 104: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	3,   // 105: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
+	65,  // 106: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
+	3,   // 107: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
+	16,  // 108: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
+	68,  // 109: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
+	70,  // 110: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	71,  // 111: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	56,  // 112: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
+	69,  // 113: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
+	27,  // 114: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	79,  // 115: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 116: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	67,  // 117: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	86,  // 118: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	80,  // 119: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
+	81,  // 120: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
+	82,  // 121: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
+	83,  // 122: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
+	84,  // 123: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
+	85,  // 124: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
+	17,  // 125: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 126: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	18,  // 127: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	19,  // 128: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	87,  // 129: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	27,  // 130: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	64,  // 131: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	132, // [132:132] is the sub-list for method output_type
+	132, // [132:132] is the sub-list for method input_type
+	132, // [132:132] is the sub-list for extension type_name
+	132, // [132:132] is the sub-list for extension extendee
+	0,   // [0:132] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }

@@ -405,6 +405,13 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		}
 		i -= size
 	}
+	if m.PlaintextEncoding != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PlaintextEncoding))
+		i--
+		dAtA[i] = 0xb
+		i--
+		dAtA[i] = 0xa0
+	}
 	if m.OuterJws != nil {
 		size, err := m.OuterJws.MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -2136,6 +2143,18 @@ func (m *Ecdh) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.EphemeralKeyAsSpki {
+		i--
+		if m.EphemeralKeyAsSpki {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0xb
+		i--
+		dAtA[i] = 0xa0
 	}
 	if m.DeriveFromEphemeralKey {
 		i--
@@ -4336,6 +4355,9 @@ func (m *Profile) SizeVT() (n int) {
 		l = m.OuterJws.SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if m.PlaintextEncoding != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.PlaintextEncoding))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -5101,6 +5123,9 @@ func (m *Ecdh) SizeVT() (n int) {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	if m.DeriveFromEphemeralKey {
+		n += 3
+	}
+	if m.EphemeralKeyAsSpki {
 		n += 3
 	}
 	n += len(m.unknownFields)

@@ -3454,7 +3454,7 @@ type PresetSecret struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// A description, including the form in which to store it.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// `KEY` or `PARAMETER`: the usage to store it with.
+	// `KEY`, `EXPOSED_KEY`, or `PARAMETER`: the usage to store it with.
 	Usage         string `protobuf:"bytes,3,opt,name=usage,proto3" json:"usage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -97,7 +97,7 @@ func isSlot(slot describe.Slot) bool {
 
 // blobOf compiles one blob.
 func blobOf(d describe.Blob) envelope.Blob {
-	made := envelope.Blob{Name: d.Name, Codec: template.NewCodec(d.Encoding)}
+	made := envelope.Blob{Name: d.Name, Codec: template.NewCodec(d.Encoding).Lenient()}
 	for _, part := range d.Parts[:min(maxParts, len(d.Parts))] {
 		if !isSlot(part.Slot) {
 			part.Slot = describe.SlotLiteral // arbitrary, so that the rest can be checked
@@ -154,8 +154,7 @@ func (c *profile) count(path string, b *envelope.Blobs) {
 			}
 			count[piece.Slot]++
 			b.Has[piece.Slot] = true
-			perValue := piece.Slot == describe.SlotCiphertext || piece.Slot == describe.SlotTag || piece.Slot == describe.SlotMAC
-			if perValue && !c.Single() && c.Envelope.InHeader(blob.Name) {
+			if c.perValue(piece.Slot) && !c.Single() && c.Envelope.InHeader(blob.Name) {
 				c.Add(blobPath(path, blob.Name), fmt.Sprintf("must not hold %s in a header, since there may be several values", slotName(piece.Slot)))
 			}
 		}
@@ -173,17 +172,28 @@ func (c *profile) count(path string, b *envelope.Blobs) {
 	}
 }
 
+// perValue reports whether a part is different for each value.
+func (c *profile) perValue(slot describe.Slot) bool {
+	switch slot {
+	case describe.SlotCiphertext, describe.SlotTag, describe.SlotMAC:
+		return true
+	case describe.SlotSessionHash:
+		return c.GeneratedKey() == describe.PerValue
+	}
+	return false
+}
+
 // slotName returns a slot as the configuration names it.
 func slotName(slot describe.Slot) string { return strings.TrimPrefix(slot.String(), "SLOT_") }
 
 // openPiece returns the piece of a blob that takes the bytes that the other pieces leave, or -1.
 // It checks that there is at most one.
 func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) int {
-	open, wrapped := -1, -1
+	open, wrapped, several := -1, -1, false
 	for i, piece := range b.Pieces {
 		switch {
-		case piece.Slot == describe.SlotWrapped && all.Sizes[describe.SlotWrapped] == describe.Unknown:
-			wrapped = i
+		case (piece.Slot == describe.SlotWrapped || piece.Slot == describe.SlotWrappedIV) && all.Sizes[piece.Slot] == describe.Unknown:
+			several, wrapped = wrapped >= 0, i
 		case piece.Slot == describe.SlotLiteral || all.Sizes[piece.Slot] != describe.Unknown:
 		case open >= 0:
 			c.Add(path+".parts", "must hold at most one part of variable length")
@@ -192,8 +202,8 @@ func (c *profile) openPiece(path string, b *envelope.Blob, all *envelope.Blobs) 
 		}
 	}
 	switch {
-	case open >= 0 && wrapped >= 0:
-		all.Cuts = true // the wrapped key is as long as its RSA key
+	case open >= 0 && wrapped >= 0, several:
+		all.Cuts = true // wrapped keys and IVs are as long as the RSA key
 	case open < 0:
 		open = wrapped
 	}

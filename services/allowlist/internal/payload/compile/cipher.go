@@ -2,6 +2,7 @@ package compile
 
 import (
 	"crypto"
+	"fmt"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -30,6 +31,9 @@ const (
 	maxMACInput  = 256
 	minSaltBytes = 8
 	maxSaltBytes = 64
+	// The limits of what surrounds a value inside its ciphertext.
+	maxFrameRandom = 64
+	maxFrameSuffix = 128
 )
 
 // sources returns the sources of a list of keys, which must have 1-4 elements, or exactly 1.
@@ -63,13 +67,14 @@ func (c *profile) cipher(path string) *kind.Cipher {
 	d := c.Cipher
 	s := &kind.Cipher{
 		Suite: d.Suite, IVSource: d.IV.Source, Answered: c.answered, Bare: c.Bare(),
-		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.PartScope(describe.SlotIV),
+		SecretScope: c.GeneratedKey(), SaltScope: c.PartScope(describe.SlotSalt), IvScope: c.GeneratedIV(), WrapsIV: d.IV.Wrapped,
 	}
 	s.Suite.IV = d.IV.Bytes
 	if s.Suite.Mode == symmetric.ModeNone {
 		c.Add(path+".algorithm", mustBeKnown)
 	}
 	c.padding(path, d)
+	c.framing(path+".framing", s)
 	c.key(path, s)
 	c.iv(path+".iv", s)
 	c.aad(path+".aad", s)
@@ -97,6 +102,20 @@ func (c *profile) padding(path string, d *describe.Cipher) {
 	}
 }
 
+// framing checks and compiles what surrounds a value inside its ciphertext.
+func (c *profile) framing(path string, s *kind.Cipher) {
+	s.Framing = c.Cipher.Framing
+	switch f := s.Framing; {
+	case f.Random > maxFrameRandom:
+		c.Add(path+".random_bytes", "must be at most 64")
+		s.Framing.Random = 0 // so that the rest can be checked
+	case len(f.Suffix) > maxFrameSuffix:
+		c.Add(path+".suffix", "must have at most 128 bytes")
+	case f.Suffix != "" && !f.Length:
+		c.Add(path+".suffix", "must be unset without length")
+	}
+}
+
 // key checks and compiles the source of the cipher's key.
 func (c *profile) key(path string, s *kind.Cipher) {
 	s.Supply, s.KeyBytes = &kind.SharedKey{Keys: []*message.Source{new(message.Source)}}, s.Suite.Key
@@ -113,9 +132,15 @@ func (c *profile) key(path string, s *kind.Cipher) {
 		if c.pb.GetCipher().GetEcdh().GetCurve() == allowlistv1.Ecdh_CURVE_UNSPECIFIED {
 			c.Add(path+".curve", "must be a known curve")
 		}
-		s.Supply = &kind.Agreed{Curve: c.Cipher.Curve, Keys: c.sources("cipher.ecdh.keys", !c.Authenticated())}
-		if c.Cipher.Derivation == nil {
+		s.Supply = &kind.Agreed{
+			Curve: c.Cipher.Curve, Keys: c.sources("cipher.ecdh.keys", !c.Authenticated()),
+			SPKI: c.Cipher.EphemeralSPKI, First: c.Cipher.EphemeralFirst,
+		}
+		switch d := c.Cipher.Derivation; {
+		case d == nil:
 			c.Add(path+".derivation", isRequired)
+		case c.Cipher.EphemeralFirst && d.Function != keys.HKDF:
+			c.Add(path+".derive_from_ephemeral_key", "must be unset without HKDF")
 		}
 	case describe.KeyExchanged:
 		s.Supply = kind.Exchanged{}
@@ -130,9 +155,10 @@ func (c *profile) key(path string, s *kind.Cipher) {
 // derivation checks and compiles a derivation.
 func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 	made, field := derive.New(d.Derivation), root+"."+d.Field
-	made.Sent = d.SentSalt
+	made.Sent, made.SentIV = d.SentSalt, d.SaltIV
 	name := map[keys.Function]string{
 		keys.Digest: "digest", keys.EVPBytesToKey: "evp_bytes_to_key", keys.PBKDF2: "pbkdf2", keys.Scrypt: "scrypt", keys.HKDF: "hkdf",
+		keys.Counter: "counter_kdf",
 	}[d.Function]
 	if name == "" {
 		c.Add(field, "must have a function")
@@ -145,12 +171,15 @@ func (c *profile) derivation(d *describe.Derivation) *derive.Deriver {
 		}
 		c.Add(at, wrong)
 	}
+	if d.WrongInfo > 0 {
+		c.Add(fmt.Sprintf("%s.counter_kdf.info[%d]", field, d.WrongInfo-1), "must have 1-128 bytes, or 1-256 bytes for sha256_of")
+	}
 	switch {
 	case !d.Salted && (d.Function == keys.PBKDF2 || d.Function == keys.Scrypt):
 		c.Add(field+".salt", isRequired)
 	case !d.Salted:
-	case d.Function == keys.Digest:
-		c.Add(field+".salt", "must be unset for a digest")
+	case d.Function == keys.Digest || d.Function == keys.Counter:
+		c.Add(field+".salt", "must be unset for a digest and a counter")
 	case d.SecretSalt:
 		made.Salt = c.source(strings.TrimPrefix(d.Field, c.Path+".") + ".salt.secret")
 	case d.SentSalt < minSaltBytes || d.SentSalt > maxSaltBytes:

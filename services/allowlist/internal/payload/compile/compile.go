@@ -20,6 +20,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/purpose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/safety"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/selection"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // Config is a compiled configuration.
@@ -154,11 +155,14 @@ func (f *Violations) profile(path string, pb *allowlistv1.Profile, described, an
 		answered: answer != nil && answer.Cipher != nil && answer.Cipher.Key == describe.KeyExchanged,
 	}
 	c.plan.Selection = c.selected(path + ".selection")
+	if c.Outer != nil && c.Kind != describe.KindJWE {
+		f.Add(path+".outer_jws", "must be unset except with jose: use nested_jws to sign what is not encrypted as a JWE")
+	}
 	switch {
 	case c.Kind == describe.KindPlain:
 		c.nothingBeside()
 	case describe.Protects(pb):
-		c.plan.Nested = c.nestedJWS(path + ".nested_jws")
+		c.plan.Nested = c.nestedJWS("nested_jws", c.Nested)
 		c.kind()
 		c.plan.NeedsExchange = c.Cipher != nil && c.Cipher.Key == describe.KeyExchanged
 	case pb.GetSelection() != nil:
@@ -181,6 +185,9 @@ func (c *profile) nothingBeside() {
 	}
 	if c.pb.GetEnvelope() != nil {
 		c.Add(c.path+".envelope", unset)
+	}
+	if c.Inner != template.Raw {
+		c.Add(c.path+".plaintext_encoding", unset)
 	}
 	if c.pb.GetNestedJws() != nil {
 		c.Add(c.path+".nested_jws", unset+": sign the message with signing")
@@ -210,11 +217,32 @@ func (c *profile) kind() {
 		g := c.pgp()
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
+	case describe.KindCMS:
+		g := c.cms(c.path + ".cms")
+		parts = c.blobs()
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: g}
+	case describe.KindFernet:
+		f := c.fernet(c.path + ".fernet")
+		parts = c.blobs()
+		bits := safety.RandomBits(c.Profile)
+		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: f, RandomBits: bits, Counted: message.Counted(f.Keys, bits)}
 	default:
 		parts = c.blobs()
 		c.plan.Kind = &kind.Coded{Blobs: parts, Begin: kind.Plain{}}
 	}
 	c.envelope(parts)
+}
+
+// maxTokenAge is the maximum of the greatest age of a token.
+const maxTokenAge = 366 * 24 * time.Hour
+
+// fernet checks and compiles Fernet tokens.
+func (c *profile) fernet(path string) *kind.Fernet {
+	age := c.pb.GetFernet().GetMaxAge()
+	if age != nil && (!age.IsValid() || age.AsDuration() <= 0 || age.AsDuration() > maxTokenAge) {
+		c.Add(path+".max_age", "must be more than 0 and at most 366 days")
+	}
+	return &kind.Fernet{Keys: c.sources("fernet.keys", false), MaxAge: c.Fernet.MaxAge}
 }
 
 // selected compiles the selection.

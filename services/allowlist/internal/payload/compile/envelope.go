@@ -32,7 +32,7 @@ func (c *profile) envelope(b *envelope.Blobs) {
 	if len(wrong) > 0 && b.Sizes[describe.SlotWrapped] == describe.Unknown && b.Has[describe.SlotWrapped] {
 		// The strings may be distinguishable once the length of the wrapped key is known.
 		n := b.Sizes
-		n[describe.SlotWrapped] = 0
+		n.SetWrapped(0)
 		for i := range b.List {
 			holes[i].Fixed = b.List[i].FixedLen(&n) != describe.Unknown
 		}
@@ -110,14 +110,30 @@ func (c *profile) surroundings(e *envelope.Envelope) {
 	switch pb.GetEncoding() {
 	case allowlistv1.Encoding_ENCODING_UNSPECIFIED, allowlistv1.Encoding_ENCODING_RAW:
 	default:
-		codec := template.NewCodec(c.Envelope.Outer)
+		codec := template.NewCodec(c.Envelope.Outer).Lenient()
 		e.Outer = &codec
 		if part != nil && part.GetWholeBody() == nil {
 			c.Add(path+".encoding", "must be unset except for whole bodies")
 		}
 	}
+	c.inner(e)
 	c.plan.Envelope = e
 	c.plan.ContentType = c.contentType(path + ".content_type")
+}
+
+// inner checks and compiles the encoding of the plaintext.
+func (c *profile) inner(e *envelope.Envelope) {
+	field := c.path + ".plaintext_encoding"
+	switch inner := c.Inner; {
+	case inner == template.Raw:
+	case c.Kind == describe.KindNone:
+		c.Add(field, "must be unset without encryption")
+	case inner == template.Base64MIME:
+		c.Add(field, "must not be BASE64_MIME")
+	default:
+		codec := template.NewCodec(inner)
+		e.Inner = &codec
+	}
 }
 
 // contentType returns the content type of the sent message.

@@ -22,6 +22,10 @@ func (c *profile) iv(field string, s *kind.Cipher) {
 		return
 	}
 	c.ivBytes(field+".bytes", int(iv.GetBytes()), s.Suite)
+	if k := c.Cipher.Session; s.WrapsIV && k != nil && k.Wrap == describe.WrapPKCS1v15 && k.Form.WrappedLen(s.Suite.IV) < minSession {
+		// See [keys.PKCS1v15.UnwrapKey].
+		c.Add(field+".bytes", "must be 16 for an IV that is wrapped with PKCS #1 v1.5")
+	}
 	if static := s.IVSource == allowlistv1.Iv_SOURCE_STATIC; static != (iv.GetSecret() != nil) {
 		c.Add(field+".secret", "must be set if, and only if, the source is STATIC")
 	} else if static {
@@ -48,7 +52,7 @@ func (c *profile) ivBytes(field string, bytes int, s symmetric.Suite) {
 		c.Add(field, "must be 12 or 16 for GCM")
 	case s.Mode == symmetric.ModeChaCha && bytes != 12:
 		c.Add(field, "must be 12 for ChaCha20-Poly1305")
-	case (s.Mode == symmetric.ModeCBC || s.Mode == symmetric.ModeCTR) && bytes != s.BlockSize():
+	case (s.Mode == symmetric.ModeCBC || s.Stream()) && bytes != s.BlockSize():
 		c.Add(field, "must be the length of the cipher's block, 16, or 8 for Triple DES")
 	}
 }
@@ -64,6 +68,10 @@ func (c *profile) ivSource(field string, s *kind.Cipher) {
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		if c.Cipher.Derivation == nil || c.Cipher.Derivation.Function == keys.Digest {
 			c.Add(field, "must be a different source without a derivation that can derive more than a key")
+		}
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		if d := c.Cipher.Derivation; d == nil || d.SentSalt-s.Suite.IV < minSaltBytes {
+			c.Add(field, "must be a different source unless a salt is sent that is at least 8 bytes longer than the IV")
 		}
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
 		c.plan.AnswersOnce = true
@@ -105,16 +113,43 @@ func (c *profile) mac(path string, s *kind.Cipher) {
 	if c.pb.GetCipher().GetMac().GetAlgorithm() == allowlistv1.Mac_ALGORITHM_UNSPECIFIED {
 		c.Add(path+".algorithm", mustBeKnown)
 	}
+	c.derivedMACKey(path+".derived_key_bytes", s)
 	var wrong string
-	if s.Mac.Input, wrong = macInput(s.Layout, d.Input, d.OwnKey); wrong != "" {
+	if s.Mac.Input, wrong = macInput(s.Layout, d.Input, d.OwnKey, s.IVSource == allowlistv1.Iv_SOURCE_SALT_SUFFIX); wrong != "" {
 		c.Add(path+".input", wrong)
 	}
 }
 
-// macInput splits the input of the MAC into literals and blobs. The parameter apart says that the
-// MAC has a separate key. It must then also cover everything that the cipher's key is derived
+// minMACKey and maxMACKey limit the key of a MAC that is derived.
+const (
+	minMACKey = 16
+	maxMACKey = 64
+)
+
+// derivedMACKey checks and compiles a key of the MAC that is derived after the cipher's.
+func (c *profile) derivedMACKey(field string, s *kind.Cipher) {
+	d := c.Cipher.MAC
+	if d.DerivedBytes == 0 {
+		return
+	}
+	s.MacBytes = d.DerivedBytes
+	from := c.Cipher.Derivation
+	switch {
+	case d.DerivedBytes < minMACKey || d.DerivedBytes > maxMACKey:
+		c.Add(field, "must be from 16 to 64")
+	case d.OwnKey:
+		c.Add(field, "must be unset for a MAC with its own key")
+	case from == nil || from.Function != keys.HKDF && from.Function != keys.PBKDF2 && from.Function != keys.Counter:
+		c.Add(field, "must be unset without a derivation by HKDF, PBKDF2, or a counter")
+	case s.IVSource == allowlistv1.Iv_SOURCE_DERIVED:
+		c.Add(field, "must be unset with an IV that is derived")
+	}
+}
+
+// macInput splits the input of the MAC into literals and blobs. The parameter saltIV says that the end
+// of the salt is the IV. The parameter apart says that the MAC has a separate key. It must then also cover everything that the cipher's key is derived
 // from. Otherwise, anyone could have the same ciphertext decrypted with a different key.
-func macInput(b *envelope.Blobs, text string, apart bool) (inputs []symmetric.MACInput, wrong string) {
+func macInput(b *envelope.Blobs, text string, apart, saltIV bool) (inputs []symmetric.MACInput, wrong string) {
 	if text == "" || len(text) > maxMACInput {
 		return nil, "must have 1-256 bytes"
 	}
@@ -144,8 +179,14 @@ func macInput(b *envelope.Blobs, text string, apart bool) (inputs []symmetric.MA
 		return nil, "must not hold the MAC itself"
 	case !held[describe.SlotCiphertext]:
 		return nil, "must hold the blob of the ciphertext"
-	case b.Has[describe.SlotIV] && !held[describe.SlotIV]:
-		return nil, "must hold the blob of the IV, which is sent"
+	}
+	for _, slot := range []describe.Slot{describe.SlotIV, describe.SlotWrappedIV} {
+		if b.Has[slot] && !held[slot] {
+			return nil, "must hold the blob of the IV, which is sent"
+		}
+	}
+	if saltIV && !held[describe.SlotSalt] {
+		return nil, "must hold the blob of the salt, whose end is the IV"
 	}
 	for _, slot := range []describe.Slot{describe.SlotWrapped, describe.SlotEphemeral, describe.SlotSalt} {
 		if apart && b.Has[slot] && !held[slot] {

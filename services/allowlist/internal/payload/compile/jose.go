@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
@@ -21,7 +22,7 @@ import (
 // jose checks and compiles a JSON Web Encryption with its envelope.
 func (c *profile) jose(path string) *kind.JWE {
 	d := c.JWE
-	e := &kind.JWE{Options: d.JWE, Keys: c.sources("jose.keys", false)}
+	e := &kind.JWE{Options: d.JWE, General: d.General, Keys: c.sources("jose.keys", false)}
 	if wrong := d.Check(); wrong != "" {
 		c.Add(path, wrong)
 	}
@@ -39,9 +40,26 @@ func (c *profile) jose(path string) *kind.JWE {
 		c.Add(c.path+".envelope.blobs", "must be empty for a JWE, whose parts have fixed names")
 	}
 	e.Compact = c.joseEnvelope()
+	e.Outer = c.outerJWS(e.Compact)
+	c.severalRecipients(path)
 	e.RandomBits = safety.RandomBits(c.Profile)
 	e.Counted = message.Counted(e.Keys, e.RandomBits)
 	return e
+}
+
+// severalRecipients checks that a message in the general JSON serialization replaces nothing but the
+// envelope.
+func (c *profile) severalRecipients(path string) {
+	field := path + ".compatibility.several_recipients"
+	switch {
+	case !c.JWE.General:
+	case !c.plan.Whole:
+		c.Add(field, "must be unset unless the whole body is selected")
+	case c.Outer != nil:
+		c.Add(field, "must be unset with outer_jws: the message would not be signed")
+	case c.Envelope.Outer != template.Raw:
+		c.Add(field, "must be unset if the envelope encodes the body once more")
+	}
 }
 
 // joseEnvelope compiles the envelope of a JWE, and reports whether it holds the compact
@@ -111,15 +129,32 @@ func (c *profile) jws(path string, j jose.JWS) jose.JWS {
 	return j
 }
 
-// nestedJWS checks and compiles a nested signature. It returns nil without one.
-func (c *profile) nestedJWS(path string) *signing.Nested {
-	if c.Nested == nil {
+// nestedJWS checks and compiles a signature that holds its payload. It returns nil without one.
+func (c *profile) nestedJWS(field string, jws *jose.JWS) *signing.Nested {
+	if jws == nil {
 		return nil
 	}
-	if c.Nested.Unencoded {
+	path := c.path + "." + field
+	if jws.Unencoded {
 		c.Add(path+".jws.unencoded_payload", "must be unset for a signature around its payload")
 	}
-	return &signing.Nested{Jws: c.jws(path+".jws", *c.Nested), Keys: c.sources("nested_jws.keys", false)}
+	return &signing.Nested{Jws: c.jws(path+".jws", *jws), Keys: c.sources(field+".keys", false)}
+}
+
+// outerJWS checks and compiles the signature around a JWE. It returns nil without one.
+func (c *profile) outerJWS(compact bool) *signing.Nested {
+	if c.Outer == nil {
+		return nil
+	}
+	const field = "outer_jws"
+	path := c.path + "." + field
+	if !compact {
+		c.Add(path, "must be unset unless the envelope holds ${jwe}")
+	}
+	if c.pb.GetOuterJws().GetSerialization() != allowlistv1.NestedJws_SERIALIZATION_UNSPECIFIED {
+		c.Add(path+".serialization", "must be unset: the signature around a JWE is compact")
+	}
+	return c.nestedJWS(field, c.Outer)
 }
 
 // pgp checks and compiles an OpenPGP message.

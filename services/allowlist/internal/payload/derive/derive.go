@@ -37,7 +37,9 @@ type Deriver struct {
 	// Sent is the length of a salt that is generated and sent. Salt is the secret that contains a
 	// salt.
 	Sent int
-	Salt *message.Source
+	// SentIV is the number of bytes at the end of that salt that are an IV, and not part of the salt.
+	SentIV int
+	Salt   *message.Source
 
 	// hashKey returns the key of the keyed hash that identifies derived keys.
 	hashKey func() ([sha256.Size]byte, error)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // A Scope is how often something is generated.
@@ -72,6 +73,14 @@ func (p *Profile) FreshKey() Scope {
 	return fresh
 }
 
+// GeneratedIV returns how often a random IV is generated.
+func (p *Profile) GeneratedIV() Scope {
+	if p.Cipher != nil && p.Cipher.IV.Wrapped {
+		return p.PartScope(SlotWrappedIV)
+	}
+	return p.PartScope(SlotIV)
+}
+
 // ivSource returns the source of the cipher's IV.
 func (p *Profile) ivSource() allowlistv1.Iv_Source {
 	if p.Cipher == nil {
@@ -84,8 +93,8 @@ func (p *Profile) ivSource() allowlistv1.Iv_Source {
 func (p *Profile) freshIV() Scope {
 	switch p.ivSource() {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
-		return p.PartScope(SlotIV)
-	case allowlistv1.Iv_SOURCE_DERIVED:
+		return p.GeneratedIV()
+	case allowlistv1.Iv_SOURCE_DERIVED, allowlistv1.Iv_SOURCE_SALT_SUFFIX:
 		return p.FreshKey()
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
 		if p.Single() {
@@ -123,7 +132,7 @@ func (p *Profile) Authenticated() bool {
 
 // Encrypts reports whether the selected values are encrypted.
 func (p *Profile) Encrypts() bool {
-	return p.Kind == KindCipher || p.Kind == KindRSA || p.Kind == KindJWE || p.Kind == KindPGP
+	return p.Kind != KindNone && p.Kind != KindPlain && p.Kind != KindUnknown && (p.CMS == nil || len(p.List("cms.keys")) > 0)
 }
 
 // SignedByPartner reports whether a received message has a signature over its values that is verified
@@ -134,12 +143,29 @@ func (p *Profile) SignedByPartner() bool {
 		return true
 	}
 	s := p.Signing
-	return s != nil && s.Scheme != nil && !s.Shared && s.Texts != nil && s.Texts.CoversBody()
+	return s != nil && s.Scheme != nil && !s.Shared && s.Strings != nil && s.Strings.CoversBody()
+}
+
+// Suite returns the cipher of the content. It is the zero suite without a cipher, and for formats
+// that choose one themselves (JWE, OpenPGP).
+func (p *Profile) Suite() symmetric.Suite {
+	switch {
+	case p.Cipher != nil:
+		return p.Cipher.Suite
+	case p.CMS != nil:
+		return p.CMS.Suite
+	default:
+		return symmetric.Suite{}
+	}
 }
 
 // Bare reports whether the cipher encrypts and does not authenticate. A MAC does not cover an IV
-// that is the end of another value.
+// that is the end of another value. A signature inside CMS does not hide whether the padding is
+// right.
 func (p *Profile) Bare() bool {
+	if p.CMS != nil {
+		return p.CMS.Suite.Blocks()
+	}
 	c := p.Cipher
 	return c != nil && !c.Suite.AEAD() && (c.MAC == nil || c.IV.Source == allowlistv1.Iv_SOURCE_FIELD_SUFFIX)
 }
@@ -151,6 +177,8 @@ func (p *Profile) PKCS1v15() bool {
 		return p.Cipher.Key == KeySession && p.Cipher.Session.Wrap == WrapPKCS1v15
 	case p.RSA != nil:
 		return p.RSA.PKCS1v15
+	case p.CMS != nil:
+		return p.CMS.PKCS1v15
 	default:
 		return p.JWE != nil && p.JWE.Alg == "RSA1_5"
 	}
@@ -173,8 +201,8 @@ func (p *Profile) Parsed(json bool) bool {
 
 // Signed reports whether a signature covers the encrypted values.
 func (p *Profile) Signed() bool {
-	if p.Nested != nil || p.Signing == nil {
-		return p.Nested != nil
+	if p.Nested != nil || p.Outer != nil || p.Signing == nil {
+		return p.Nested != nil || p.Outer != nil
 	}
 	input := p.Signing.Input
 	return input == "" || strings.Contains(input, "${body") || strings.Contains(input, "${plaintext")

@@ -35,12 +35,17 @@ type Cipher struct {
 	Session   *Session
 	Curve     keys.Curve
 	CurveName string
+	// EphemeralFirst says that the ephemeral key precedes the agreed secret in the derivation, and
+	// EphemeralSPKI that it is sent as a SubjectPublicKeyInfo.
+	EphemeralFirst, EphemeralSPKI bool
 	// Derivation is nil if the secret is the key.
 	Derivation *Derivation
 	IV         IVRule
 	// MAC authenticates the ciphertext. It is nil if nothing does, or the cipher itself.
 	MAC *MAC
 	AAD AAD
+	// Framing surrounds a value inside its ciphertext.
+	Framing symmetric.Framing
 }
 
 // An IVRule defines the source of an IV.
@@ -50,6 +55,8 @@ type IVRule struct {
 	Bytes  int
 	// Suffix is the path of the value whose end is the IV, for FIELD_SUFFIX.
 	Suffix string
+	// Wrapped says that the IV is sent wrapped, like the session key.
+	Wrapped bool
 }
 
 // Generated reports whether the IV is random and therefore different for each message or value.
@@ -73,6 +80,8 @@ type MAC struct {
 	Hash      crypto.Hash
 	// OwnKey says that the MAC has a separate key instead of the cipher's.
 	OwnKey bool
+	// DerivedBytes is the length of a key that is derived after the cipher's, or 0.
+	DerivedBytes int
 	// Input is the template of the authenticated string.
 	Input string
 }
@@ -139,12 +148,15 @@ type Session struct {
 // cipherOf describes a cipher.
 func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 	c := &Cipher{Algorithm: pb.GetAlgorithm(), Suite: symmetric.SuiteOf(pb), Padding: symmetric.PaddingOf(pb.GetPadding()), TagBytes: int(pb.GetTagBytes()), AAD: aadOf(pb.GetAad())}
+	c.Framing = symmetric.Framing{
+		Random: int(pb.GetFraming().GetRandomBytes()), Length: pb.GetFraming().GetLength(), Suffix: pb.GetFraming().GetSuffix(),
+	}
 	c.IV = IVRule{Source: max(pb.GetIv().GetSource(), allowlistv1.Iv_SOURCE_RANDOM), Bytes: c.Suite.IV, Suffix: pb.GetIv().GetFieldSuffix()}
 	if c.Suite.Mode == symmetric.ModeECB {
 		c.IV.Bytes = 0
 	}
 	if mac := pb.GetMac(); mac != nil {
-		c.MAC = &MAC{Algorithm: name(mac.GetAlgorithm(), "ALGORITHM_"), Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, Input: mac.GetInput()}
+		c.MAC = &MAC{Algorithm: name(mac.GetAlgorithm(), "ALGORITHM_"), Hash: MACHash(mac.GetAlgorithm()), OwnKey: mac.GetKey() != nil, DerivedBytes: int(mac.GetDerivedKeyBytes()), Input: mac.GetInput()}
 	}
 	var derivation *allowlistv1.Derivation
 	switch key := pb.GetKey().(type) {
@@ -159,6 +171,7 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 		if c.Curve = keys.X25519; key.Ecdh.GetCurve() == allowlistv1.Ecdh_CURVE_P256 {
 			c.Curve = keys.P256
 		}
+		c.EphemeralFirst, c.EphemeralSPKI = key.Ecdh.GetDeriveFromEphemeralKey(), key.Ecdh.GetEphemeralKeyAsSpki()
 	case *allowlistv1.Cipher_ExchangeKey:
 		c.Key = KeyExchanged
 	}
@@ -167,7 +180,8 @@ func cipherOf(path string, pb *allowlistv1.Cipher) *Cipher {
 	return c
 }
 
-// fitKey sets the number of bytes to derive: a key, and the IV if it is derived, too.
+// fitKey sets the number of bytes to derive: a key, and the IV or the key of a MAC if it is derived,
+// too.
 func (c *Cipher) fitKey() {
 	d := c.Derivation
 	if d == nil {
@@ -181,8 +195,14 @@ func (c *Cipher) fitKey() {
 		}
 	}
 	d.Bytes = d.KeyBytes
-	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
+	switch c.IV.Source {
+	case allowlistv1.Iv_SOURCE_DERIVED:
 		d.Bytes += c.Suite.IV
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		d.SaltIV = c.Suite.IV
+	}
+	if c.MAC != nil {
+		d.Bytes += c.MAC.DerivedBytes
 	}
 }
 

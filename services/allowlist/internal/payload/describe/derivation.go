@@ -2,6 +2,8 @@ package describe
 
 import (
 	"crypto"
+	"crypto/sha256"
+	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
@@ -19,10 +21,15 @@ type Derivation struct {
 	// salt is a secret instead, which is listed in [Profile.Keys].
 	SentSalt   int
 	SecretSalt bool
+	// SaltIV is the number of bytes at the end of the sent salt that are the IV instead.
+	SaltIV int
 	// Salted says that there is a salt of any kind.
 	Salted bool
+	// WrongInfo is the position of the first piece of a counter's info that is missing or too long, from
+	// 1, or 0 if all pieces are valid.
+	WrongInfo int
 	// KeyBytes is the length of the cipher's key. Bytes is the total length of the derived bytes: the
-	// key, followed by the IV if it is derived, too.
+	// key, followed by the IV or the key of a MAC if it is derived, too.
 	KeyBytes, Bytes int
 }
 
@@ -55,6 +62,7 @@ func derivationOf(field string, pb *allowlistv1.Derivation) *Derivation {
 		Derivation: parameters(pb), Field: field,
 		SentSalt: int(pb.GetSalt().GetSentBytes()), SecretSalt: pb.GetSalt().GetSecret() != nil, Salted: pb.GetSalt() != nil,
 	}
+	d.WrongInfo = wrongInfo(pb.GetCounterKdf().GetInfo())
 	if digest := pb.GetDigest(); digest != nil {
 		d.EncodingName = name(digest.GetEncoding(), "ENCODING_")
 	}
@@ -94,7 +102,43 @@ func parameters(pb *allowlistv1.Derivation) keys.Derivation {
 		return keys.Derivation{Function: keys.Scrypt, N: int(function.Scrypt.GetN()), R: int(r), P: int(max(1, p))}
 	case *allowlistv1.Derivation_Hkdf:
 		return keys.Derivation{Function: keys.HKDF, Hash: Hash(function.Hkdf.GetHash(), crypto.SHA256), Info: function.Hkdf.GetInfo()}
+	case *allowlistv1.Derivation_CounterKdf:
+		return keys.Derivation{
+			Function: keys.Counter, Hash: Hash(function.CounterKdf.GetHash(), crypto.SHA256),
+			Info: counterInfo(function.CounterKdf.GetInfo()), CounterAfter: function.CounterKdf.GetCounterAfterSecret(),
+		}
 	default:
 		return keys.Derivation{}
 	}
+}
+
+// wrongInfo returns the position of the first invalid piece of an info, from 1, or 0.
+func wrongInfo(pieces []*allowlistv1.KdfInfo) int {
+	const most, mostDigested = 128, 256
+	for i, piece := range pieces {
+		n := len(piece.GetText()) + len(piece.GetCountedText())
+		digested := len(piece.GetSha256Of())
+		if n+digested == 0 || n > most || digested > mostDigested {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// counterInfo returns the concatenated pieces of an info.
+func counterInfo(pieces []*allowlistv1.KdfInfo) string {
+	var info strings.Builder
+	for _, piece := range pieces {
+		switch p := piece.GetPiece().(type) {
+		case *allowlistv1.KdfInfo_Text:
+			info.WriteString(p.Text)
+		case *allowlistv1.KdfInfo_CountedText:
+			info.WriteByte(byte(len(p.CountedText))) // longer ones are refused
+			info.WriteString(p.CountedText)
+		case *allowlistv1.KdfInfo_Sha256Of:
+			sum := sha256.Sum256([]byte(p.Sha256Of))
+			info.Write(sum[:])
+		}
+	}
+	return info.String()
 }

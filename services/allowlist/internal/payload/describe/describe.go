@@ -17,11 +17,13 @@ package describe
 
 import (
 	"crypto"
+	"time"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // A Kind is the encryption of the selected values.
@@ -35,6 +37,8 @@ const (
 	KindRSA                 // RSA over the values themselves
 	KindJWE                 // JSON Web Encryption
 	KindPGP                 // OpenPGP
+	KindCMS                 // Cryptographic Message Syntax
+	KindFernet              // Fernet tokens
 	KindUnknown             // from a later version of the contract
 )
 
@@ -51,13 +55,18 @@ type Profile struct {
 	RSA    *RSA
 	JWE    *JWE
 	PGP    *PGP
-	// Nested is the signature inside the ciphertext, or nil.
-	Nested *jose.JWS
+	CMS    *CMS
+	Fernet *Fernet
+	// Nested is the signature inside the ciphertext, and Outer is the one around a JWE. Both may be
+	// nil.
+	Nested, Outer *jose.JWS
 	// Signing is the signature of the message, or nil.
 	Signing *Signing
 
 	Envelope Envelope
-	// Certificate says that the fingerprint of a key's certificate is sent.
+	// Inner is the encoding of the plaintext before it is encrypted. Raw leaves it unchanged.
+	Inner template.Encoding
+	// Certificate says that a key's certificate, its name, or its fingerprint is sent.
 	Certificate bool
 
 	pb *allowlistv1.Profile
@@ -74,6 +83,7 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Cipher:
 		p.Kind = KindCipher
 		p.Cipher = cipherOf(path+".cipher", kind.Cipher)
+		p.Cipher.IV.Wrapped = sends(pb, SlotWrappedIV)
 	case *allowlistv1.Profile_RsaDirect:
 		p.Kind = KindRSA
 		p.RSA = &RSA{OAEP: OAEPOf(kind.RsaDirect.GetOaep()), PKCS1v15: kind.RsaDirect.GetPkcs1V15() != nil}
@@ -83,18 +93,30 @@ func Of(path string, pb *allowlistv1.Profile) *Profile {
 	case *allowlistv1.Profile_Pgp:
 		p.Kind = KindPGP
 		p.PGP = &PGP{Binary: kind.Pgp.GetBinary(), Signs: len(kind.Pgp.GetSigningKeys()) > 0}
+	case *allowlistv1.Profile_Cms:
+		p.Kind = KindCMS
+		p.CMS = cmsOf(kind.Cms)
+	case *allowlistv1.Profile_Fernet:
+		p.Kind = KindFernet
+		p.Fernet = &Fernet{MaxAge: kind.Fernet.GetMaxAge().AsDuration()}
 	default:
 		p.Kind = KindUnknown
 	}
 	if nested := pb.GetNestedJws(); nested != nil {
 		jws := JWSOf(nested.GetJws())
+		jws.Serialization = serializationOf(nested.GetSerialization())
 		p.Nested = &jws
+	}
+	if outer := pb.GetOuterJws(); outer != nil {
+		jws := JWSOf(outer.GetJws())
+		p.Outer = &jws
 	}
 	if pb.GetSigning() != nil {
 		p.Signing = signingOf(pb.GetSigning())
 	}
 	p.Keys = p.keys()
 	p.Envelope = p.envelope()
+	p.Inner = EncodingOf(pb.GetPlaintextEncoding(), template.Raw)
 	return p
 }
 
@@ -152,6 +174,8 @@ type RSA struct {
 // A JWE is a JSON Web Encryption.
 type JWE struct {
 	jose.JWE
+	// General says that the general JSON serialization is decrypted, too.
+	General bool
 	// Derivation is the derivation of a shared key. It is nil if the secret is the key.
 	Derivation *Derivation
 }
@@ -161,6 +185,9 @@ func (j *JWE) Shared() bool { return SharedJose(j.Alg) }
 
 // PGP is an OpenPGP message.
 type PGP struct{ Binary, Signs bool }
+
+// Fernet is the token format of that name. MaxAge is the greatest age of a token, or 0.
+type Fernet struct{ MaxAge time.Duration }
 
 // A Signing is the signature of a message. Its Scheme is nil if the scheme is missing or unknown.
 type Signing struct {
@@ -177,8 +204,8 @@ type Signing struct {
 	Shared bool
 	// Config is the configuration of package signature, without the tolerance.
 	signature.Config
-	// Texts are the compiled strings, as far as they are valid.
-	Texts *signature.Texts
+	// Strings are the compiled strings, as far as they are valid.
+	Strings *signature.Strings
 	// BeforeEncryption says that the plaintext is signed, and carries what the signature adds.
 	BeforeEncryption bool
 	// Computed says that an expression computes the signature with the secret.

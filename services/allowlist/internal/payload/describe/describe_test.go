@@ -38,6 +38,9 @@ func profiles() map[string]string {
 		"JOSE": `jose { keys { name: "a" } derivation { hkdf {} salt { secret { name: "b" } } } }`,
 		"OpenPGP": `pgp { keys { name: "a" } passphrase { name: "b" } signing_keys { name: "c" } }
 			signing { mac { algorithm: ALGORITHM_HMAC_SHA1 } keys { name: "d" } }`,
+		"CMS": `cms { rsa_oaep {} keys { name: "a" } signing_keys { name: "b" } }`,
+		"JWS around a JWE": `jose { keys { name: "a" } } nested_jws { jws { algorithm: ALGORITHM_ES256 } keys { name: "b" } }
+			outer_jws { jws { algorithm: ALGORITHM_ES512 } keys { name: "c" } keys { name: "d" } }`,
 		"JWS": `nested_jws { jws { algorithm: ALGORITHM_ES256 } keys { name: "a" } } signing { keys { name: "b" } }`,
 	}
 }
@@ -120,6 +123,8 @@ func TestWhatAKeyHasToBe(t *testing.T) {
 			keyfit.Requirement{Pairs: []string{"EC-P384"}},
 			0,
 		},
+		{"CMS decrypts with RSA", `cms { keys { name: "a" } }`, "cms.keys[0]", keyfit.Requirement{Pairs: []string{"RSA"}, Certificate: true}, 0},
+		{"CMS signs with any pair", `cms { signing_keys { name: "a" } }`, "cms.signing_keys[0]", keyfit.Requirement{Pairs: []string{"EC-P256", "EC-P384", "RSA"}}, 0},
 		{"OpenPGP has its own kind of keys", `pgp { keys { name: "a" } }`, "pgp.keys[0]", keyfit.Requirement{PGP: true}, 0},
 	}
 	for _, test := range tests {

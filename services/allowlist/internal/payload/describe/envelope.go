@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -25,6 +26,8 @@ const (
 	SlotEphemeral   = allowlistv1.Part_SLOT_EPHEMERAL_KEY
 	SlotCertificate = allowlistv1.Part_SLOT_CERTIFICATE_SHA256
 	SlotPublicKey   = allowlistv1.Part_SLOT_PUBLIC_KEY_SHA256
+	SlotWrappedIV   = allowlistv1.Part_SLOT_WRAPPED_IV
+	SlotSessionHash = allowlistv1.Part_SLOT_SESSION_KEY_SHA256
 )
 
 // Unknown is the length of a part whose length differs by message.
@@ -122,7 +125,7 @@ func (e Envelope) Sends(slot Slot) bool {
 
 // Size returns the length of a part, or [Unknown].
 func (e Envelope) Size(slot Slot) int {
-	if slot == SlotCertificate || slot == SlotPublicKey {
+	if slot == SlotCertificate || slot == SlotPublicKey || slot == SlotSessionHash {
 		return fingerprintBytes
 	}
 	if place, ok := e.Places[slot]; ok {
@@ -173,7 +176,10 @@ func (p *Profile) envelope() Envelope {
 // defaultBlob describes the blob of a profile that configures none.
 func (p *Profile) defaultBlob(e Envelope) Blob {
 	b := Blob{Name: DefaultBlob, Encoding: template.Base64}
-	if p.PGP != nil && !p.PGP.Binary || p.pb.GetKind() == nil && p.Nested != nil {
+	switch {
+	case p.Fernet != nil:
+		b.Encoding = template.Base64URLPadded
+	case p.PGP != nil && !p.PGP.Binary, p.pb.GetKind() == nil && p.Nested != nil:
 		b.Encoding = template.Raw
 	}
 	for _, slot := range []Slot{SlotIV, SlotCiphertext, SlotTag} {
@@ -205,6 +211,8 @@ func (c *Cipher) places() map[Slot]Place {
 		all[SlotTag] = Place{Required, c.Suite.Tag}
 	}
 	switch {
+	case c.IV.Wrapped && c.IV.Sent() && c.Key == KeySession && c.Session.Wrap != WrapAES:
+		all[SlotWrappedIV] = Place{Required, Unknown} // as long as the RSA key
 	case c.IV.Sent():
 		all[SlotIV] = Place{Required, c.IV.Bytes}
 	case c.IV.Source == allowlistv1.Iv_SOURCE_STATIC, c.IV.Source == allowlistv1.Iv_SOURCE_ZERO,
@@ -222,7 +230,10 @@ func (c *Cipher) places() map[Slot]Place {
 		all[SlotWrapped] = Place{Required, Unknown} // as long as the RSA key
 		all[SlotCertificate], all[SlotPublicKey] = Place{Optional, fingerprintBytes}, Place{Optional, fingerprintBytes}
 	case c.Key == KeyAgreed:
-		all[SlotEphemeral] = Place{Required, c.Curve.EphemeralLen()}
+		all[SlotEphemeral] = Place{Required, c.ephemeralLen()}
+	}
+	if c.Key == KeySession && c.Session.Form == FormRaw && !c.hashesSession() {
+		all[SlotSessionHash] = Place{Optional, fingerprintBytes}
 	}
 	if c.MAC != nil {
 		all[SlotMAC] = Place{Required, c.MAC.Hash.Size()}
@@ -231,6 +242,20 @@ func (c *Cipher) places() map[Slot]Place {
 		all[SlotAAD] = Place{Required, Unknown}
 	}
 	return all
+}
+
+// ephemeralLen returns the length of an ephemeral key as it is sent.
+func (c *Cipher) ephemeralLen() int {
+	if c.EphemeralSPKI {
+		return c.Curve.SPKILen()
+	}
+	return c.Curve.EphemeralLen()
+}
+
+// hashesSession reports whether the cipher's key may be a hash of the session key. A hash that is sent
+// could then be the key.
+func (c *Cipher) hashesSession() bool {
+	return c.Derivation != nil && (c.Derivation.Function == keys.Digest || c.Derivation.Function == keys.EVPBytesToKey)
 }
 
 // Protects reports whether a profile changes bodies, as opposed to only signing them or leaving

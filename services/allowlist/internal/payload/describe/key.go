@@ -9,6 +9,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
 // A Role is the role of a key in a message.
@@ -61,10 +62,13 @@ func (p *Profile) keys() []Key {
 	l.cipher(p)
 	l.list("rsa_direct.keys", p.pb.GetRsaDirect().GetKeys(), Encrypts, keyfit.AnyRSA(), 0)
 	l.jwe(p)
+	l.list("fernet.keys", p.pb.GetFernet().GetKeys(), Encrypts, keyfit.Requirement{Symmetric: true, Bytes: []int{symmetric.FernetKey}}, symmetric.FernetKey)
 	pgp := keyfit.Requirement{PGP: true}
 	l.list("pgp.keys", p.pb.GetPgp().GetKeys(), Encrypts, pgp, 0)
 	l.one("pgp.passphrase", p.pb.GetPgp().GetPassphrase(), Unlocks, 0)
 	l.list("pgp.signing_keys", p.pb.GetPgp().GetSigningKeys(), Signs, pgp, 0)
+	l.list("cms.keys", p.pb.GetCms().GetKeys(), Encrypts, keyfit.Requirement{Pairs: []string{"RSA"}, Certificate: true}, 0)
+	l.list("cms.signing_keys", p.pb.GetCms().GetSigningKeys(), Signs, keyfit.Requirement{Pairs: []string{"EC-P256", "EC-P384", "RSA"}}, 0)
 	if s := p.Signing; s != nil {
 		required, usual := ofScheme(s.Scheme)
 		l.list("signing.keys", p.pb.GetSigning().GetKeys(), Signs, required, usual)
@@ -72,6 +76,10 @@ func (p *Profile) keys() []Key {
 	if p.Nested != nil {
 		required, usual := ofJWS(*p.Nested)
 		l.list("nested_jws.keys", p.pb.GetNestedJws().GetKeys(), Signs, required, usual)
+	}
+	if p.Outer != nil {
+		required, usual := ofJWS(*p.Outer)
+		l.list("outer_jws.keys", p.pb.GetOuterJws().GetKeys(), Signs, required, usual)
 	}
 	return l.all
 }
@@ -177,6 +185,8 @@ func ofAlgorithm(alg string, shared int) keyfit.Requirement {
 		return keyfit.Requirement{Pairs: []string{"EC-P256"}}
 	case alg == "ES384":
 		return keyfit.Requirement{Pairs: []string{"EC-P384"}}
+	case alg == "ES512":
+		return keyfit.Requirement{Pairs: []string{"EC-P521"}}
 	case alg == "EdDSA":
 		return keyfit.Requirement{Pairs: []string{"Ed25519"}}
 	default:
@@ -200,17 +210,26 @@ func ofScheme(scheme signature.Scheme) (required keyfit.Requirement, usual int) 
 	}
 }
 
-// sendsCertificate reports whether the fingerprint of a certificate is sent.
-func sendsCertificate(pb *allowlistv1.Profile) bool {
+// sends reports whether a blob contains a part.
+func sends(pb *allowlistv1.Profile, slot Slot) bool {
 	for _, blob := range pb.GetEnvelope().GetBlobs() {
 		for _, part := range blob.GetParts() {
-			if part.GetSlot() == allowlistv1.Part_SLOT_CERTIFICATE_SHA256 {
+			if part.GetSlot() == slot {
 				return true
 			}
 		}
 	}
+	return false
+}
+
+// sendsCertificate reports whether a certificate, its name, or its fingerprint is sent.
+func sendsCertificate(pb *allowlistv1.Profile) bool {
+	if pb.GetCms() != nil || sends(pb, SlotCertificate) {
+		return true
+	}
 	for _, header := range []map[string]string{
-		pb.GetJose().GetHeader(), pb.GetNestedJws().GetJws().GetHeader(), pb.GetSigning().GetJws().GetHeader(),
+		pb.GetJose().GetHeader(), pb.GetNestedJws().GetJws().GetHeader(), pb.GetOuterJws().GetJws().GetHeader(),
+		pb.GetSigning().GetJws().GetHeader(),
 	} {
 		for _, value := range header {
 			if strings.Contains(value, CertificatePlaceholder) {

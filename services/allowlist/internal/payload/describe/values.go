@@ -150,7 +150,7 @@ func signingOf(pb *allowlistv1.Signing) *Signing {
 	case *allowlistv1.Signing_Computed:
 		s.Computed, s.Shared, s.Scheme = true, true, signature.Computed{}
 	}
-	s.Texts, _ = signature.ParseTexts(s.Config)
+	s.Strings, _ = signature.ParseStrings(s.Config)
 	return s
 }
 
@@ -197,13 +197,26 @@ func JWSOf(pb *allowlistv1.Jws) jose.JWS {
 	}
 }
 
+// serializationOf returns the form of a nested JSON Web Signature.
+func serializationOf(pb allowlistv1.NestedJws_Serialization) jose.Serialization {
+	switch pb {
+	case allowlistv1.NestedJws_SERIALIZATION_JSON:
+		return jose.Flattened
+	case allowlistv1.NestedJws_SERIALIZATION_JSON_HEADER:
+		return jose.FlattenedHeader
+	default:
+		return jose.Compact
+	}
+}
+
 // jweOf describes a JSON Web Encryption.
 func jweOf(path string, pb *allowlistv1.Jose) *JWE {
 	j := &JWE{JWE: jose.JWE{
 		Alg: joseName(pb.GetKeyManagement().String(), "KEY_MANAGEMENT_"), Enc: joseName(pb.GetContentEncryption().String(), "CONTENT_ENCRYPTION_"),
 		Header: pb.GetHeader(), IssuedAt: issuedAt(pb.GetIssuedAt()),
 		GCMIVBytes: int(pb.GetCompatibility().GetGcmIvBytes()), Lenient: pb.GetCompatibility().GetLenientBase64(),
-	}, Derivation: derivationOf(path+".derivation", pb.GetDerivation())}
+		Compress: pb.GetCompress(),
+	}, General: pb.GetCompatibility().GetSeveralRecipients(), Derivation: derivationOf(path+".derivation", pb.GetDerivation())}
 	if j.Derivation != nil {
 		j.Derivation.KeyBytes = max(1, j.KeyBytes())
 		j.Derivation.Bytes = j.Derivation.KeyBytes

@@ -13,7 +13,7 @@ import (
 const MaxBlobs = 8
 
 // Slots is the number of kinds of parts, plus one for literals.
-const Slots = int(describe.SlotPublicKey) + 1
+const Slots = int(describe.SlotSessionHash) + 1
 
 // Parts are the pieces of one encrypted value, by slot.
 type Parts [Slots][]byte
@@ -44,8 +44,17 @@ type Blobs struct {
 	Sizes Sizes
 	// Has says which slots occur in a blob.
 	Has [Slots]bool
-	// Cuts says that the length of the wrapped key must be known to cut a blob or the template.
+	// Cuts says that the length of the wrapped key and IV must be known to cut a blob or the template.
 	Cuts bool
+}
+
+// SetWrapped sets the length of everything that the RSA key of the message wraps, if it is unknown.
+func (n *Sizes) SetWrapped(size int) {
+	for _, slot := range []describe.Slot{describe.SlotWrapped, describe.SlotWrappedIV} {
+		if n[slot] == describe.Unknown {
+			n[slot] = size
+		}
+	}
 }
 
 // size returns the length of a piece.

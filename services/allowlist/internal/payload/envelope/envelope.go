@@ -20,6 +20,8 @@ type Envelope struct {
 	Headers []HeaderTemplate
 	// Outer encodes the finished body once more, if set.
 	Outer *template.Codec
+	// Inner encodes a value before it is encrypted, if set.
+	Inner *template.Codec
 }
 
 // A HeaderTemplate is a header with its value.
@@ -62,6 +64,9 @@ func (w *writer) innerLen(n int) int {
 	if w.nested != nil {
 		n = w.nested.Len(n)
 	}
+	if w.envelope.Inner != nil {
+		n = w.envelope.Inner.EncodedLen(n)
+	}
 	return w.envelope.Body.Literals() + w.sealing.TextLen(n)
 }
 
@@ -77,7 +82,7 @@ func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 		w.Traced("sign inside", "JSON Web Signature around the value", signed)
 		value = signed
 	}
-	if err := w.sealing.Seal(value); err != nil {
+	if err := w.sealInner(value); err != nil {
 		return nil, err
 	}
 	if w.nested != nil {
@@ -101,6 +106,17 @@ func (w *writer) Seal(dst, value []byte) ([]byte, error) {
 	dst = w.envelope.Outer.AppendEncoded(dst, inner)
 	w.Traced("envelope", "envelope written and encoded once more", dst[start:])
 	return dst, nil
+}
+
+// sealInner encrypts a value in its encoding.
+func (w *writer) sealInner(value []byte) error {
+	if w.envelope.Inner == nil {
+		return w.sealing.Seal(value)
+	}
+	encoded := w.envelope.Inner.AppendEncoded(make([]byte, 0, w.envelope.Inner.EncodedLen(len(value))), value)
+	defer clear(encoded)
+	w.Traced("encode", "encoded before the encryption", encoded)
+	return w.sealing.Seal(encoded)
 }
 
 // notText returns the error for bytes that a JSON string or a header cannot hold.
@@ -146,7 +162,8 @@ type parser struct {
 	nested   *signing.Nesting
 	opening  Opening
 	outer    scratch
-	inner    []byte // payload of the nested signature
+	plain    scratch // decoded values
+	inner    []byte  // payload of the nested signature
 	text     []byte
 	found    [][]byte // by hole
 	reading  Reading  // the read method, bound once
@@ -177,12 +194,26 @@ func (p *parser) Open(text []byte) ([]byte, error) {
 	}
 	p.text = text
 	value, err := p.opening.Open(p.reading)
+	if err == nil && p.envelope.Inner != nil {
+		value, err = p.decoded(value)
+	}
 	if err != nil || p.nested == nil {
 		return value, err
 	}
 	p.inner, err = p.nested.Verify(p.Message, value)
 	clear(value)
 	return p.inner, err
+}
+
+// decoded returns a value without its encoding.
+func (p *parser) decoded(value []byte) ([]byte, error) {
+	codec := p.envelope.Inner
+	decoded, ok := codec.AppendDecoded(p.plain.room(codec.MaxDecodedLen(len(value)))[:0], value)
+	clear(value)
+	if !ok {
+		return nil, message.ErrValue
+	}
+	return decoded, nil
 }
 
 // read finds the strings of the holes in the headers and in the body.
@@ -192,7 +223,7 @@ func (p *parser) read(lengths []int) ([][]byte, error) {
 			continue
 		}
 		value, came := p.Headers[strings.ToLower(h.Name)]
-		if !came || !h.Value.Read([]byte(value), p.found, lengths) {
+		if !came || strings.ContainsAny(strings.TrimSpace(value), "\r\n") || !h.Value.Read([]byte(value), p.found, lengths) {
 			return nil, message.ErrEnvelope
 		}
 	}
@@ -206,5 +237,6 @@ func (p *parser) read(lengths []int) ([][]byte, error) {
 func (p *parser) Wipe() {
 	p.opening.Wipe()
 	p.outer.Wipe()
+	p.plain.Wipe()
 	clear(p.inner)
 }

@@ -34,7 +34,7 @@ func TestTheExamplesOfTheDocumentationCompile(t *testing.T) {
 		t.Fatal(err)
 	}
 	scope := Scope{Secret: true, Random: true, Constants: map[string]string{"client": "C1"}, Values: []string{"digest", "stamp", "token"}}
-	blocks := regexp.MustCompile("(?s)```cel\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	blocks := regexp.MustCompile("(?s)```cel fragment\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 	if len(blocks) == 0 {
 		t.Fatal("the page has no examples")
 	}

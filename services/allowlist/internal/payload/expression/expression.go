@@ -1,5 +1,5 @@
 // Package expression compiles and evaluates the strings that signatures are made of: the signed
-// string, and the values that stand in headers, query parameters, and bodies.
+// string, and the values in headers, query parameters, and bodies.
 //
 // There are two notations, and both become the same program. A template, such as
 // `${timestamp}.${body|sha256|hex}`, is the short form ([Template]). An expression is in the syntax

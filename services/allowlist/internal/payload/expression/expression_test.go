@@ -17,7 +17,7 @@ var at = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 type values map[string]string
 
 // Value returns the value of a variable.
-func (v values) Value(of expression.Variable) ([]byte, bool) {
+func (v values) Value(of *expression.Variable) ([]byte, bool) {
 	if of.Kind == expression.Time {
 		return of.Layout.Append(nil, at), true
 	}
@@ -134,7 +134,7 @@ func TestASecretReachesResultsOnlyThroughDigests(t *testing.T) {
 		`sorted_sha1([secret], secret)`, `sorted_sha1(['a', id], secret)`, `sorted_sha1([json(plaintext, '$.a')], secret)`, `sorted_sha1([timestamp], secret + 'a')`,
 		// Digests and MACs without anything of the message.
 		`sha256(secret)`, `sha256(secret + 'salt')`, `hmac_sha256(secret, 'fixed')`, `hmac_sha256(secret, secret)`, `md5(client + secret)`,
-		// What is sent is also a key.
+		// The result of one MAC is the key of another.
 		`hmac_sha256(secret, id) + hmac_sha256(derive_hmac_sha256(secret, id), body)`,
 		`hmac_sha256(secret + 'a', id) + hmac_sha256(derive_hmac_sha256(secret, id), body)`,
 		`hmac_sha256(derive_hmac_sha256(secret, hmac_sha256(secret, id)), body)`,

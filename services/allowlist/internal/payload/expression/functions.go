@@ -74,7 +74,7 @@ var table = sync.OnceValue(func() map[string]function {
 		nameFirst:        {forms: []string{"tt>t"}, build: buildFirst},
 		"header":         {forms: []string{"c>s"}, build: buildHeader},
 		"context":        {forms: []string{"c>s"}, build: buildContext},
-		nameTime:         {forms: []string{"c>s", "cc>s"}, build: buildTime},
+		nameTime:         {forms: []string{"c>s", "cc>s", "ccn>s"}, build: buildTime},
 		nameNonce:        {forms: []string{"n>s"}, build: buildNonce},
 	}
 	for name, s := range streams() {
@@ -198,6 +198,12 @@ func buildTime(n *node) string {
 	layout := Layout{Format: string(n.args[0].literal)}
 	if len(n.args) > 1 {
 		layout.Offset = string(n.args[1].literal)
+	}
+	if len(n.args) > 2 {
+		layout.Later = n.args[2].number
+		if layout.Later < 1 || layout.Later > maxLater || !layout.Fine() {
+			return "must have 1 to 31536000 as the third argument of time, and a layout with seconds"
+		}
 	}
 	if violation := layout.check(); violation != "" {
 		return violation

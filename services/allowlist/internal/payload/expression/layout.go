@@ -13,10 +13,13 @@ type Layout struct {
 	Format string
 	// Offset is the offset from UTC, such as `+07:00`; empty is UTC.
 	Offset string
+	// Later is the number of seconds to add, for a message that expires then.
+	Later int64
 }
 
 const (
 	maxLayout    = 64
+	maxLater     = 365 * 24 * 60 * 60
 	layoutHTTP   = "http"
 	layoutSecond = "seconds"
 	layoutMilli  = "milliseconds"
@@ -24,6 +27,7 @@ const (
 
 // check returns the violation in a layout.
 func (l Layout) check() string {
+	l.Later = 0
 	if _, ok := l.zone(); !ok {
 		return "must have an offset from UTC such as '+07:00' as the second argument of time"
 	}
@@ -51,13 +55,13 @@ func (l Layout) zone() (*time.Location, bool) {
 	return time.FixedZone("", offset), true
 }
 
-// Append appends the time in the layout.
+// Append appends the time in the layout, so many seconds later.
 func (l Layout) Append(dst []byte, at time.Time) []byte {
 	zone, ok := l.zone()
 	if !ok {
 		return nil
 	}
-	switch at = at.In(zone); l.Format {
+	switch at = at.Add(time.Duration(l.Later) * time.Second).In(zone); l.Format {
 	case layoutHTTP:
 		return at.UTC().AppendFormat(dst, http.TimeFormat)
 	case layoutSecond:
@@ -69,7 +73,7 @@ func (l Layout) Append(dst []byte, at time.Time) []byte {
 	}
 }
 
-// Parse reads a time in the layout.
+// Parse reads a time in the layout, as it is written.
 func (l Layout) Parse(text []byte) (time.Time, bool) {
 	zone, _ := l.zone()
 	switch l.Format {
@@ -113,7 +117,7 @@ func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10
 // parseInt reads a number without a sign.
 func parseInt(text []byte) (int64, bool) {
 	n, err := strconv.ParseUint(string(text), 10, 63)
-	return int64(n), err == nil && len(text) <= maxTimeDigits //nolint:gosec // 63 bits
+	return int64(n), err == nil && len(text) <= maxTimeDigits
 }
 
 // Fine reports whether the layout tells two seconds apart.

@@ -71,6 +71,7 @@ func (c *call) text(i int) ([]byte, error) { return c.bound.text(c.args[i]) }
 type Bound struct {
 	*Program
 	values [][]byte
+	room   [4][]byte // of the values of most messages
 	slots  []value
 	// secret is the key while a result is written, or nil.
 	secret []byte
@@ -82,14 +83,18 @@ type Bound struct {
 // A Source has the values of a message.
 type Source interface {
 	// Value returns the value of a variable, or false if the message has none that is usable.
-	Value(v Variable) (value []byte, ok bool)
+	Value(v *Variable) (value []byte, ok bool)
 }
 
 // Bind takes the values of a message, which must not change while the result is in use. It fails
 // with a [*ValueError] or with [ErrTooLong].
 func (p *Program) Bind(from Source) (*Bound, error) {
-	b := &Bound{Program: p, values: make([][]byte, len(p.variables))}
-	for i, v := range p.variables {
+	b := &Bound{Program: p}
+	if b.values = b.room[:min(len(p.variables), len(b.room))]; len(p.variables) > len(b.room) {
+		b.values = make([][]byte, len(p.variables))
+	}
+	for i := range p.variables {
+		v := &p.variables[i]
 		if v.Kind == Plain && v.Name == nameSecret {
 			continue
 		}

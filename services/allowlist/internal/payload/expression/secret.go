@@ -17,7 +17,7 @@ func checkSecret(root *node) string {
 		switch {
 		case violation != "":
 		case n.op == opStream && n.stream.hash != 0 && n.args[0].typ == Secret && !varies(n.args[0]):
-			violation = "must have a value of the message beside the secret in a digest, at " + n.at.String()
+			violation = "must have a value of the message in a digest, in addition to the secret, at " + n.at.String()
 		case n.name == "slice" && n.secret && truncates(n.args[1].number, n.args[2].number):
 			violation = "must keep at least 16 characters or bytes of a MAC or a digest, at " + n.at.String()
 		case n.op == opKeyed && n.keyed.sorts:

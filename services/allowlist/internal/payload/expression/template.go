@@ -87,7 +87,7 @@ func named(name string) (n *node, violation string) {
 			return nil, "must have a path such as $.a['b'][0] after json:, without [*], |, and }"
 		}
 		plaintext := &node{op: opVariable, typ: Bytes, leaf: Variable{Name: "plaintext"}}
-		n = &node{name: "json", typ: String, args: []*node{plaintext}}
+		n = &node{name: "json", typ: String, args: []*node{plaintext, {typ: String, literal: []byte(text)}}}
 		return n, whole(lookup(jsonbytes.NewLookup(path), text))(n)
 	}
 	if known := placeholderNames(); !slices.Contains(known, name) {
@@ -103,7 +103,7 @@ func placeholderNames() []string {
 	return slices.Insert(names, i, pathPrefix+"$.a", nameSecret)
 }
 
-// templateFunctions are the functions of templates. What else there is, expressions have.
+// templateFunctions are the functions of templates. All others are for expressions.
 func templateFunctions() []string {
 	return []string{"base64", "base64url", "hex", "hex_upper", "lower", "upper", "md5", "sha1", "sha256", "sha384", "sha512"}
 }

@@ -76,6 +76,7 @@ func FuzzVerify(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(compact)
+		f.Add([]byte(flattened(string(compact), `"header":{"kid":"x"},`)))
 	}
 	ecKey := public(storedKey(f, "keys/ec_priv.pem"))
 	f.Add([]byte("eyJhbGciOiJFUzI1NiJ9..DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"))
@@ -86,8 +87,10 @@ func FuzzVerify(f *testing.F) {
 					t.Errorf("VerifyDetached as %s = %v", alg, err)
 				}
 			}
-			if _, _, err := (jose.JWS{Alg: alg}).Verify([]any{key}, text); err != nil && !named(err) {
-				t.Errorf("Verify as %s = %v", alg, err)
+			for _, j := range []jose.JWS{{Alg: alg}, {Alg: alg, Serialization: jose.Flattened}, {Alg: alg, Serialization: jose.FlattenedHeader}} {
+				if _, _, err := j.Verify([]any{key}, text); err != nil && !named(err) {
+					t.Errorf("Verify as %s = %v", alg, err)
+				}
 			}
 		}
 	})

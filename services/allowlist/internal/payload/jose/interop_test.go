@@ -132,6 +132,58 @@ func TestInteropNodeJoseVerifiesAndIsVerified(t *testing.T) {
 	}
 }
 
+func TestInteropNodeJoseReadsAndWritesJSON(t *testing.T) {
+	t.Parallel()
+	var algs []string
+	var jobs []job
+	for alg, p := range signings() {
+		flattened, err := jose.JWS{Alg: alg, Serialization: jose.Flattened}.Sign(now, rand.Reader, p.write, []byte(sample))
+		if err != nil {
+			t.Fatal(err)
+		}
+		algs = append(algs, alg)
+		jobs = append(jobs, job{Op: "verifyFlattened", Alg: alg, Text: string(flattened)}.with(p.write), job{Op: "signFlattened", Alg: alg, Text: sample}.with(p.write))
+	}
+	results := partnerDoes(t, jobs...)
+	for i, alg := range algs {
+		if got := results[2*i]; got != sample {
+			t.Errorf("%s: jose verifies %q", alg, got)
+		}
+		j := jose.JWS{Alg: alg, Serialization: jose.Flattened}
+		if payload, _, err := j.Verify([]any{signings()[alg].read}, []byte(results[2*i+1])); err != nil || string(payload) != sample {
+			t.Errorf("%s: Verify of %.60q = %q, %v", alg, results[2*i+1], payload, err)
+		}
+	}
+}
+
+func TestInteropNodeJoseEncryptsForSeveralAndCompressed(t *testing.T) {
+	t.Parallel()
+	ring := keyRing()
+	zipped := jose.JWE{Alg: "dir", Enc: "A256GCM", Compress: true}
+	recipients := map[string]pair{"RSA-OAEP-256": ring["RSA"], "ECDH-ES+A256KW": ring["P-256"], "A128GCMKW": {"", secret[:16], secret[:16]}}
+	jobs := []job{
+		job{Op: "encryptZipped", Alg: "dir", Enc: "A256GCM", Text: sample}.with(secret[:32]),
+		job{Op: "decrypt", Alg: "dir", Enc: "A256GCM", Text: encrypt(t, zipped, secret[:32], sample)}.with(secret[:32]),
+	}
+	var algs []string
+	for alg, p := range recipients {
+		algs = append(algs, alg)
+		jobs = append(jobs, job{Op: "encryptGeneral", Alg: alg, Enc: "A256GCM", Text: sample}.with(p.read))
+	}
+	results := partnerDoes(t, jobs...)
+	if got, _, err := decrypt(zipped, results[0], secret[:32]); err != nil || got != sample {
+		t.Errorf("Decrypt of %.80q = %q, %v", results[0], got, err)
+	}
+	if results[1] != sample {
+		t.Errorf("jose decrypts a compressed message as %q", results[1])
+	}
+	for i, alg := range algs {
+		if got, err := decryptGeneral(jose.JWE{Alg: alg, Enc: "A256GCM"}, results[2+i], recipients[alg].read); err != nil || got != sample {
+			t.Errorf("%s: Decrypt of %s = %q, %v", alg, results[2+i], got, err)
+		}
+	}
+}
+
 func TestInteropMastercardOpensAndIsOpened(t *testing.T) {
 	t.Parallel()
 	folder, err := filepath.Abs("../testdata/keys")

@@ -1,12 +1,14 @@
 // Package jose writes and reads JSON Web Encryption and JSON Web Signatures in the compact
-// serialization, and detached signatures.
+// serialization, flattened signatures, and detached ones. It also reads encryption for several
+// recipients ([SplitGeneral]).
 //
 // A [JWE] or a [JWS] describes what a message must look like. Each call supplies keys and
 // payloads. Algorithms are pinned: the package compares the header of an incoming message with
 // the options before it uses a key, and ignores the rest of the header except for the parameters
 // that the pinned algorithm needs. So a message cannot choose how it is decrypted. Headers that
-// could change the meaning of a message are refused: duplicate members, `zip`, and `crit` with
-// anything other than what the options ask for. Password-based encryption is not implemented.
+// could change the meaning of a message are refused: duplicate members, and `zip` and `crit` with
+// anything other than what the options ask for. Compressed plaintexts are bounded ([MaxInflated]).
+// Password-based encryption is not implemented.
 //
 // # Errors
 //
@@ -20,8 +22,8 @@
 //
 // Some peers generate GCM IVs of 16 bytes and write base64 instead of base64url. Reading their
 // messages requires our own content ciphers and compact serialization. The rest of a library
-// would then save less code than it would take to disable its generality (compression, key sets,
-// password-based keys, embedded keys). In return, a message is written into one buffer of
+// would then save less code than it would take to disable its generality (key sets, password-based
+// keys, embedded keys). In return, a message is written into one buffer of
 // exactly its size, and read into one. The tests compare every algorithm with go-jose in both
 // directions.
 //

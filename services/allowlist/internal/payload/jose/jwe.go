@@ -24,6 +24,9 @@ type JWE struct {
 	GCMIVBytes int
 	// Lenient accepts `+`, `/`, and padding in base64url.
 	Lenient bool
+	// Compress compresses the plaintext (`zip: DEF`, RFC 7516 section 4.1.3), and requires it of
+	// received messages. Without it, compressed messages are refused.
+	Compress bool
 }
 
 // Check returns what is wrong with the options, or "". A JWE that fails Check returns
@@ -93,6 +96,13 @@ func (j JWE) Encrypt(now time.Time, random io.Reader, key any, plaintext []byte)
 		return nil, err
 	}
 	w := newHeaderText(j.Alg).add("enc", j.Enc)
+	if j.Compress {
+		w.add("zip", deflate)
+		if plaintext, err = deflated(plaintext); err != nil {
+			return nil, err
+		}
+		defer clear(plaintext)
+	}
 	w.addAll(j.Header, j.IssuedAt, now)
 	contentKey, encryptedKey, err := s.wrap(random, key, w)
 	if err != nil {
@@ -132,16 +142,26 @@ func (c content) write(aead cipher.AEAD, header, encryptedKey, iv, plaintext []b
 }
 
 // Decrypt decrypts a message with the first key that fits, and returns the position of that key.
-// The keys are our private keys, or shared ones. The caller owns the plaintext.
+// The keys are our private keys, or shared ones. The caller owns the plaintext. A compressed
+// plaintext of more than [MaxInflated] bytes is [ErrDecrypt].
 func (j JWE) Decrypt(keys []any, p Parts) (plaintext []byte, which int, err error) {
 	m, err := j.read(p)
 	if err != nil {
 		return nil, 0, err
 	}
+	return m.decrypt(keys)
+}
+
+// decrypt tries the keys.
+func (m *message) decrypt(keys []any) (plaintext []byte, which int, err error) {
 	failure := ErrKey // without keys
 	for i, key := range keys {
 		plaintext, err := m.open(key)
 		switch {
+		case err == nil && m.Compress:
+			// The content is authentic: another key would not make it another text.
+			plaintext, err = inflated(plaintext)
+			return plaintext, i, err
 		case err == nil:
 			return plaintext, i, nil
 		case errors.Is(err, ErrUnwrap):
@@ -177,24 +197,35 @@ func (j JWE) read(p Parts) (*message, error) {
 	if m.header, err = readHeader(p.Protected, j.Lenient); err != nil {
 		return nil, err
 	}
-	if !m.header.is("alg", j.Alg) || !m.header.is("enc", j.Enc) || m.header.has("zip") || m.header.has("crit") {
+	if !m.header.is("alg", j.Alg) {
 		return nil, ErrMessage
+	}
+	if err := m.readParts(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// readParts checks the header, except for its `alg`, and reads the short parts.
+func (m *message) readParts() (err error) {
+	if !m.header.is("enc", m.Enc) || !m.acceptsZip(m.header) || m.header.has("crit") {
+		return ErrMessage
 	}
 	for _, part := range []struct {
 		to   *[]byte
 		from []byte
-	}{{&m.encryptedKey, p.EncryptedKey}, {&m.iv, p.IV}, {&m.tag, p.Tag}} {
+	}{{&m.encryptedKey, m.parts.EncryptedKey}, {&m.iv, m.parts.IV}, {&m.tag, m.parts.Tag}} {
 		if len(part.from) > maxSmall {
-			return nil, ErrMessage
+			return ErrMessage
 		}
-		if *part.to, err = decode(nil, part.from, j.Lenient); err != nil {
-			return nil, err
+		if *part.to, err = decode(nil, part.from, m.Lenient); err != nil {
+			return err
 		}
 	}
-	if s.bare() != (len(m.encryptedKey) == 0) || !s.reads(len(m.iv), j.GCMIVBytes) || len(m.tag) != s.tagBytes {
-		return nil, ErrMessage
+	if m.bare() != (len(m.encryptedKey) == 0) || !m.reads(len(m.iv), m.GCMIVBytes) || len(m.tag) != m.tagBytes {
+		return ErrMessage
 	}
-	return m, nil
+	return nil
 }
 
 // open decrypts the message with the key. All attempts share one buffer; the next attempt

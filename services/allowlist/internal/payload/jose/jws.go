@@ -20,6 +20,31 @@ type JWS struct {
 	// Unencoded signs the payload without encoding it (RFC 7797). It is allowed for detached
 	// signatures only.
 	Unencoded bool
+	// Serialization is the form of a JWS with its payload. It has no effect on detached signatures.
+	Serialization Serialization
+}
+
+// A Serialization is the form of a JWS.
+type Serialization int
+
+// The forms of a JWS.
+const (
+	// Compact is the compact serialization (RFC 7515 section 7.1).
+	Compact Serialization = iota
+	// Flattened is the flattened JSON serialization (RFC 7515 section 7.2.2).
+	Flattened
+	// FlattenedHeader is Flattened with the protected header as the member `header`, which has an
+	// unprotected header in RFC 7515.
+	FlattenedHeader
+)
+
+// Members returns the names of the members that hold the protected header, the payload, and the
+// signature.
+func (s Serialization) Members() [3]string {
+	if s == FlattenedHeader {
+		return [3]string{"header", "payload", "signature"}
+	}
+	return [3]string{"protected", "payload", "signature"}
 }
 
 // Check returns what is wrong with the options, or "". A JWS that fails Check returns
@@ -40,14 +65,17 @@ func (j JWS) KeyBytes() int {
 	return 0
 }
 
-// Sign returns the compact serialization of the payload with its signature, made with our
-// private key or the shared key. It fails with [ErrOptions] for unencoded payloads.
+// Sign returns the serialization of the payload with its signature, made with our private key or
+// the shared key. It fails with [ErrOptions] for unencoded payloads.
 func (j JWS) Sign(now time.Time, random io.Reader, key any, payload []byte) ([]byte, error) {
 	s, err := j.signing()
 	if err != nil || j.Unencoded {
 		return nil, ErrOptions
 	}
 	header := j.protected(now)
+	if j.Serialization != Compact {
+		return s.signJSON(j.Serialization.Members(), random, key, header, payload)
+	}
 	out := make([]byte, 0, encodedLen(len(header))+encodedLen(len(payload))+maxSignature)
 	out = encoding.AppendEncode(out, header)
 	out = encoding.AppendEncode(append(out, '.'), payload)
@@ -84,18 +112,20 @@ func (j JWS) detached(now time.Time, payload []byte) input {
 	return input{head: head, payload: payload, encode: !j.Unencoded}
 }
 
-// Verify returns the payload of a compact serialization that one of the keys has signed, and the
+// Verify returns the payload of a serialization that one of the keys has signed, and the
 // position of that key. The keys are the partner's public keys, or shared ones. The caller owns
 // the payload.
-func (j JWS) Verify(keys []any, compact []byte) (payload []byte, which int, err error) {
+func (j JWS) Verify(keys []any, text []byte) (payload []byte, which int, err error) {
 	if j.Unencoded {
 		return nil, 0, ErrOptions
 	}
-	head, encoded, signature, err := cut(compact)
+	head, encoded, signature, err := j.Serialization.cut(text)
 	if err != nil {
 		return nil, 0, err
 	}
-	if which, err = j.verify(keys, head, signature, input{head: compact[:len(head)+1+len(encoded)]}); err != nil {
+	// The signed bytes are those of the compact serialization.
+	in := input{head: append(bytes.Clone(head), '.'), payload: encoded}
+	if which, err = j.verify(keys, head, signature, in); err != nil {
 		return nil, 0, err
 	}
 	if payload, err = decode(nil, encoded, false); err != nil {

@@ -62,18 +62,25 @@ func signingOf(alg string) (signing, bool) {
 	case "PS":
 		return signing{rsaPSS, hash}, true
 	case "ES":
-		return signing{ecdsas, hash}, hash != crypto.SHA512
+		return signing{ecdsas, hash}, true
 	}
 	return signing{}, false
 }
 
 // curve returns the ECDSA curve that belongs to the hash.
 func (s signing) curve() elliptic.Curve {
-	if s.hash == crypto.SHA384 {
+	switch s.hash {
+	case crypto.SHA384:
 		return elliptic.P384()
+	case crypto.SHA512:
+		return elliptic.P521()
+	default:
+		return elliptic.P256()
 	}
-	return elliptic.P256()
 }
+
+// scalarBytes returns the length of r and of s: that of the order of the curve in whole bytes.
+func (s signing) scalarBytes() int { return (s.curve().Params().BitSize + 7) / 8 }
 
 // digest returns the hash of the input, keyed where the algorithm is a MAC.
 func (s signing) digest(key []byte, in input) []byte {
@@ -154,7 +161,7 @@ func (s signing) signECDSA(random io.Reader, key *ecdsa.PrivateKey, in input) ([
 	if err != nil {
 		return wrapped(nil, err)
 	}
-	half := s.hash.Size() // P-256 with SHA-256, P-384 with SHA-384
+	half := s.scalarBytes()
 	signature := make([]byte, 2*half)
 	a.FillBytes(signature[:half])
 	b.FillBytes(signature[half:])
@@ -162,7 +169,7 @@ func (s signing) signECDSA(random io.Reader, key *ecdsa.PrivateKey, in input) ([
 }
 
 func (s signing) verifyECDSA(key *ecdsa.PublicKey, in input, signature []byte) bool {
-	half := s.hash.Size()
+	half := s.scalarBytes()
 	if len(signature) != 2*half {
 		return false
 	}

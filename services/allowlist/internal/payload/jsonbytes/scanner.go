@@ -67,6 +67,14 @@ func (s *Scanner) Value() bool {
 	}
 }
 
+// Raw skips a value and returns its text.
+func (s *Scanner) Raw() (raw []byte, ok bool) {
+	s.Peek()
+	start := s.i
+	ok = s.Value()
+	return s.text[start:s.i], ok
+}
+
 // Object reads an object. It calls member with the name of each member, as it appears between
 // the quotes; member reads the value.
 func (s *Scanner) Object(member func(name []byte) bool) bool {
@@ -221,12 +229,4 @@ func (s *Scanner) digits() bool {
 		s.i++
 	}
 	return s.i > start
-}
-
-// Raw reads a value and returns its JSON text.
-func (s *Scanner) Raw() (raw []byte, ok bool) {
-	s.Peek()
-	start := s.i
-	ok = s.Value()
-	return s.text[start:s.i], ok
 }

@@ -76,6 +76,8 @@ func (r Requirement) againstPair(read keyform.Decoding, facts Facts) string {
 		return "The secret holds no recognized key." + need + " Store it in PEM."
 	case facts.Algorithm == "":
 		return ""
+	case r.Certificate && facts.Kind == keyform.KindPublicKey:
+		return "The secret holds " + facts.Holds() + ", but messages name its certificate. Store the certificate."
 	case isRSA && slices.Contains(r.Pairs, "RSA"):
 		if bits, err := strconv.Atoi(size); err != nil || bits < 2048 || bits > 8192 {
 			return "The secret holds " + facts.Holds() + "." + need

@@ -9,6 +9,8 @@ type Requirement struct {
 	Bytes     []int
 	// Pairs contains the accepted algorithms of asymmetric keys, RSA without its size.
 	Pairs []string
+	// Certificate says that a public key must be in a certificate.
+	Certificate bool
 	// PGP says that the key must be an OpenPGP key.
 	PGP bool
 }

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -50,6 +51,37 @@ func (c Curve) EphemeralLen() int {
 	default:
 		return 0
 	}
+}
+
+// spkiPrefix returns the beginning of a SubjectPublicKeyInfo in DER, which the bytes of the key
+// follow. It is empty for an unknown curve.
+func (c Curve) spkiPrefix() string {
+	switch c {
+	case X25519:
+		return "\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00"
+	case P256:
+		return "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00"
+	case P384:
+		return "\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00"
+	default:
+		return ""
+	}
+}
+
+// SPKILen returns the length in bytes of a SubjectPublicKeyInfo.
+func (c Curve) SPKILen() int { return len(c.spkiPrefix()) + c.EphemeralLen() }
+
+// SPKI returns the SubjectPublicKeyInfo of an ephemeral public key (RFC 5280, RFC 5480, RFC 8410).
+func (c Curve) SPKI(ephemeral []byte) []byte { return append([]byte(c.spkiPrefix()), ephemeral...) }
+
+// FromSPKI returns the ephemeral public key in a SubjectPublicKeyInfo, whose parameters name the
+// curve. It fails with [ErrUnwrap] for anything else.
+func (c Curve) FromSPKI(spki []byte) ([]byte, error) {
+	ephemeral, found := bytes.CutPrefix(spki, []byte(c.spkiPrefix()))
+	if !found || len(ephemeral) != c.EphemeralLen() {
+		return nil, ErrUnwrap
+	}
+	return ephemeral, nil
 }
 
 // Encapsulate generates an ephemeral key and agrees with the receiver's public key on a shared

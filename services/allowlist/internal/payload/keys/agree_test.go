@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"testing"
@@ -52,6 +53,34 @@ func TestBothSidesAgree(t *testing.T) {
 		again, _, err := tt.curve.Encapsulate(rand.Reader, tt.key.Public())
 		if err != nil || bytes.Equal(again, ephemeral) {
 			t.Errorf("%s: an ephemeral key repeats", tt.name)
+		}
+	}
+}
+
+func TestSPKIIsThatOfTheLibrary(t *testing.T) {
+	t.Parallel()
+	for curve, key := range map[keys.Curve]private{
+		keys.X25519: newX25519(t), keys.P256: keyformtest.EC(t, elliptic.P256()), keys.P384: keyformtest.EC(t, elliptic.P384()),
+	} {
+		ephemeral, _, err := curve.Encapsulate(rand.Reader, key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		spki := curve.SPKI(ephemeral)
+		parsed, err := x509.ParsePKIXPublicKey(spki)
+		if err != nil || len(spki) != curve.SPKILen() {
+			t.Fatalf("SPKI = %d bytes, %v, want %d", len(spki), err, curve.SPKILen())
+		}
+		if want, err := x509.MarshalPKIXPublicKey(parsed); err != nil || !bytes.Equal(spki, want) {
+			t.Errorf("SPKI = %x, want %x", spki, want)
+		}
+		if got, err := curve.FromSPKI(spki); err != nil || !bytes.Equal(got, ephemeral) {
+			t.Errorf("FromSPKI = %x, %v, want %x", got, err, ephemeral)
+		}
+		for _, wrong := range [][]byte{nil, ephemeral, spki[:len(spki)-1], append(bytes.Clone(spki), 0), append([]byte{0x31}, spki[1:]...)} {
+			if got, err := curve.FromSPKI(wrong); !errors.Is(err, keys.ErrUnwrap) {
+				t.Errorf("FromSPKI(%x) = %x, %v, want ErrUnwrap", wrong, got, err)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 
@@ -29,6 +30,9 @@ const (
 	Scrypt
 	// HKDF is HKDF (RFC 5869), extract and expand.
 	HKDF
+	// Counter hashes a counter, the secret, and an info: the one-step derivation of NIST SP 800-56C,
+	// or that of ANSI X9.63 (SEC 1 section 3.6.1) if the counter follows the secret.
+	Counter
 )
 
 // An Encoding turns a digest into characters. The bytes of the characters are the key.
@@ -51,14 +55,16 @@ const (
 // does not use.
 type Derivation struct {
 	Function Function
-	// Hash is the hash of Digest, EVPBytesToKey, PBKDF2, and HKDF.
+	// Hash is the hash of Digest, EVPBytesToKey, PBKDF2, HKDF, and Counter.
 	Hash crypto.Hash
 	// Iterations is the number of hash iterations of EVPBytesToKey and PBKDF2.
 	Iterations int
 	// N, R, and P are the cost, block size, and parallelization of Scrypt.
 	N, R, P int
-	// Info is the info of HKDF.
+	// Info is the info of HKDF and Counter.
 	Info string
+	// CounterAfter says that the counter follows the secret.
+	CounterAfter bool
 	// Encoding and Take belong to Digest. The key is the first Take bytes, or characters, of the
 	// encoded digest; 0 means all of it.
 	Encoding Encoding
@@ -69,8 +75,8 @@ type Derivation struct {
 const Piece = 50_000
 
 // Derive returns n bytes derived from the secret: the key, followed by the IV for partners that
-// derive it, too. A Digest takes no salt; the other functions accept an empty one. Derive fails
-// with [ErrParameters] if Check reports a violation.
+// derive it, too. A Digest and a Counter take no salt; the other functions accept an empty one. Derive
+// fails with [ErrParameters] if Check reports a violation.
 func (d Derivation) Derive(secret, salt []byte, n int) ([]byte, error) {
 	return d.DeriveInPieces(secret, salt, n, func() error { return nil })
 }
@@ -95,6 +101,8 @@ func (d Derivation) DeriveInPieces(secret, salt []byte, n int, pause func() erro
 		key, err = scrypt.Key(secret, salt, d.N, d.R, d.P, n)
 	case HKDF:
 		key, err = hkdf.Key(d.Hash.New, secret, salt, d.Info, n)
+	case Counter:
+		key = d.counter(secret, n)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("derive key: %w", err)
@@ -114,6 +122,27 @@ func (d Derivation) digest(secret []byte) []byte {
 		encoded = encoded[:d.Take]
 	}
 	return encoded
+}
+
+// counter hashes the secret with counters from 1 until there are enough bytes.
+func (d Derivation) counter(secret []byte, n int) []byte {
+	h := d.Hash.New()
+	key := make([]byte, 0, n+h.Size())
+	for i := uint32(1); len(key) < n; i++ {
+		counter := binary.BigEndian.AppendUint32(nil, i)
+		h.Reset()
+		if d.CounterAfter {
+			h.Write(secret)
+			h.Write(counter)
+		} else {
+			h.Write(counter)
+			h.Write(secret)
+		}
+		h.Write([]byte(d.Info))
+		key = h.Sum(key)
+	}
+	clear(key[n:])
+	return key[:n]
 }
 
 // evpBytesToKey hashes the previous digest, the secret, and the salt until there are enough

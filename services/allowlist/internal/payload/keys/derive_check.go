@@ -17,6 +17,8 @@ const (
 	// scrypt holds 128 * N * R bytes in memory at once.
 	maxScryptBytes = 64 << 20
 	maxInfo        = 256
+	// maxCounterInfo is the longest info of a counter: 8 pieces of 129 bytes.
+	maxCounterInfo = 8 * 129
 )
 
 // Check returns why the derivation cannot produce n bytes: the name of the parameter, or
@@ -25,7 +27,7 @@ func (d Derivation) Check(n int) (parameter, violation string) {
 	switch {
 	case n < 1 || n > maxDerived:
 		return "function", "must derive a key of a supported length"
-	case d.Function < Digest || d.Function > HKDF:
+	case d.Function < Digest || d.Function > Counter:
 		return "function", "must be a known function"
 	case d.Function != Scrypt && !d.takesHash():
 		return "hash", "must be a hash that the function supports"
@@ -43,6 +45,10 @@ func (d Derivation) Check(n int) (parameter, violation string) {
 		if len(d.Info) > maxInfo {
 			return "info", "must have at most 256 bytes"
 		}
+	case Counter:
+		if len(d.Info) > maxCounterInfo {
+			return "info", "must have at most 1,032 bytes"
+		}
 	}
 	return "", ""
 }
@@ -50,6 +56,9 @@ func (d Derivation) Check(n int) (parameter, violation string) {
 // takesHash reports whether the function supports the hash. HMAC with MD5 is not broken, but no
 // partner requires it.
 func (d Derivation) takesHash() bool {
+	if d.Function == Counter && d.Hash == crypto.SHA1 {
+		return false
+	}
 	if d.Hash == crypto.MD5 {
 		return d.Function == Digest || d.Function == EVPBytesToKey
 	}

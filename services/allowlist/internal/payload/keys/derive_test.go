@@ -30,6 +30,9 @@ func TestDeriveMatchesOtherTools(t *testing.T) {
 	hkdf := func(hash crypto.Hash, info string) keys.Derivation {
 		return keys.Derivation{Function: keys.HKDF, Hash: hash, Info: info}
 	}
+	counter := func(hash crypto.Hash, after bool) keys.Derivation {
+		return keys.Derivation{Function: keys.Counter, Hash: hash, Info: "\x03abcinfo", CounterAfter: after}
+	}
 	const salt, secret = "\x01\x02\x03\x04\x05\x06\x07\x08", "sk_test_4c1b"
 	const ikm, salt5869, info5869 = "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b",
 		"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c", "\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9"
@@ -62,6 +65,12 @@ func TestDeriveMatchesOtherTools(t *testing.T) {
 			passphrase, salt,
 			"fe6713919d740f57f3d74a6deda222f6a23c298d21aedb74d4d5c4af0d3613c197c728e992df9a8a3eb1b2e01a9b3901",
 		},
+
+		// Python's cryptography: ConcatKDFHash and X963KDF.
+		{"a counter", counter(crypto.SHA256, false), "a shared secret of some length", "", "f17143b9c88acb199e99f17ecc168184c46882c1d42a2559cb19cda9458f6a5c"},
+		{"the beginning of a counter", counter(crypto.SHA256, false), "a shared secret of some length", "", "f17143b9c88acb199e99f17ecc168184"},
+		{"several counters", counter(crypto.SHA256, false), "a shared secret of some length", "", "f17143b9c88acb199e99f17ecc168184c46882c1d42a2559cb19cda9458f6a5c0b7e1c70861a321ca8e2fa38d99bad1636fdb7f14e45d7cf6cbfa73a38654cb28b2d4b83fbff0b210aba552977e61a0b"},
+		{"counters after the secret", counter(crypto.SHA384, true), "a shared secret of some length", "", "12c44079e81a3871f7fe7df8e995af3bf563d0033424a414830b15ecc843d1853b2cc80acf6974d820faa7b704e1976dc13666fc07a7df6ca90a57a156a6efe23444dddbe83ad093922460f7752f8e1d"},
 
 		{"PBKDF2 of RFC 6070, 1 iteration", pbkdf2(crypto.SHA1, 1), "password", "salt", "0c60c80f961f0e71f3a9b524af6012062fe037a6"},
 		{"PBKDF2 of RFC 6070, 2 iterations", pbkdf2(crypto.SHA1, 2), "password", "salt", "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957"},
@@ -129,7 +138,7 @@ func TestCheckNamesTheParameterThatCannotWork(t *testing.T) {
 		want       string
 	}{
 		{"no function", keys.Derivation{}, 16, "function"},
-		{"an unknown function", keys.Derivation{Function: keys.HKDF + 1, Hash: crypto.SHA256}, 16, "function"},
+		{"an unknown function", keys.Derivation{Function: keys.Counter + 1, Hash: crypto.SHA256}, 16, "function"},
 		{"no bytes", pbkdf2, 0, "function"},
 		{"fewer than no bytes", hkdf, -1, "function"},
 		{"more bytes than any key has", hkdf, 129, "function"},

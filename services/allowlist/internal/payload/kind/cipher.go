@@ -29,8 +29,12 @@ type Cipher struct {
 	KeyBytes   int             // of the cipher's key, before the IV that is derived with it
 	IVSource   allowlistv1.Iv_Source
 	StaticIV   *message.Source
-	Mac        *symmetric.MAC  // may be nil
-	MacKey     *message.Source // nil for the cipher's own key
+	Mac        *symmetric.MAC // may be nil
+	Framing    symmetric.Framing
+	// WrapsIV says that the IV is sent wrapped, like the session key.
+	WrapsIV  bool
+	MacKey   *message.Source // nil for the cipher's own key, or one that is derived after it
+	MacBytes int             // of the key of a MAC that is derived after the cipher's, or 0
 	// Aad is the constant associated data. If associated data is sent, this is the value that is sent
 	// in outgoing messages.
 	Aad []byte
@@ -51,8 +55,9 @@ type Cipher struct {
 // A keyed is a key with its box.
 type keyed struct {
 	held
-	key []byte // followed by the derived IV
-	box symmetric.Box
+	key    []byte // followed by the derived IV
+	saltIV []byte // the end of the salt, if that is the IV
+	box    symmetric.Box
 }
 
 // key creates the box for a secret.
@@ -62,6 +67,11 @@ func (s *Cipher) key(m *message.Message, from held, salt []byte) (keyed, error) 
 		n := s.KeyBytes
 		if s.IVSource == allowlistv1.Iv_SOURCE_DERIVED {
 			n += s.Suite.IV
+		}
+		n += s.MacBytes
+		if s.Derivation.SentIV > 0 {
+			end := len(salt) - s.Derivation.SentIV
+			salt, k.saltIV = salt[:end], salt[end:]
 		}
 		key, err := s.Derivation.Key(m, from.secret, salt, n)
 		if err != nil {
@@ -107,6 +117,14 @@ func (s *Cipher) own(k *keyed) []byte {
 	return k.key
 }
 
+// macKey returns the key of a MAC without a separate key.
+func (s *Cipher) macKey(k *keyed) []byte {
+	if s.MacBytes > 0 {
+		return k.key[s.KeyBytes:]
+	}
+	return s.own(k)
+}
+
 // deriveIV writes the IV to dst if it is neither random nor sent.
 func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
 	switch s.IVSource {
@@ -123,6 +141,8 @@ func (s *Cipher) deriveIV(m *message.Message, k *keyed, dst []byte) error {
 		copy(dst, k.key)
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		copy(dst, k.key[s.KeyBytes:])
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		copy(dst, k.saltIV)
 	case allowlistv1.Iv_SOURCE_FIELD_SUFFIX:
 		copy(dst, m.IvSuffix)
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
@@ -249,6 +269,9 @@ func (e *encrypting) rekey(first bool) error {
 		err = from.of.Unusable(message.ErrNoCertificate)
 	}
 	e.sizes[describe.SlotWrapped] = len(e.parts[describe.SlotWrapped])
+	if err == nil && e.Layout.Has[describe.SlotSessionHash] {
+		e.parts[describe.SlotSessionHash] = hashOf(from.secret)
+	}
 	return err
 }
 
@@ -259,12 +282,29 @@ func (s *Cipher) keyPerValue() bool {
 
 func (e *encrypting) TextLen(n int) int {
 	sizes := e.sizes
-	sizes[describe.SlotCiphertext] = e.Suite.SealedLen(n)
+	sizes[describe.SlotCiphertext] = e.sealedLen(n)
 	sizes[describe.SlotAAD] = len(e.Aad)
 	return e.Packer.TextLen(&sizes)
 }
 
+// sealedLen returns the length of the ciphertext of a value of n bytes.
+func (e *encrypting) sealedLen(n int) int { return e.Suite.SealedLen(e.Framing.Len(n)) }
+
 func (e *encrypting) Seal(value []byte) error {
+	if !e.Framing.Set() {
+		return e.seal(value)
+	}
+	framed, err := e.Framing.Wrap(e.m.Random, value)
+	if err != nil {
+		return fmt.Errorf("frame: %w", err)
+	}
+	defer clear(framed)
+	e.m.Traced("encrypt", "value in its frame", framed)
+	return e.seal(framed)
+}
+
+// seal encrypts a value in its frame.
+func (e *encrypting) seal(value []byte) error {
 	if !e.fresh && e.keyPerValue() {
 		if err := e.rekey(false); err != nil {
 			return err
@@ -273,6 +313,9 @@ func (e *encrypting) Seal(value []byte) error {
 	e.fresh = false
 	iv, err := e.nextIV()
 	if err != nil {
+		return err
+	}
+	if err := e.wrapIV(iv); err != nil {
 		return err
 	}
 	e.sizes[describe.SlotCiphertext] = e.Suite.SealedLen(len(value))
@@ -316,6 +359,17 @@ func (e *encrypting) nextIV() ([]byte, error) {
 	return iv, nil
 }
 
+// wrapIV wraps the IV, once for each that is generated.
+func (e *encrypting) wrapIV(iv []byte) error {
+	session, ok := e.Supply.(*Session)
+	if !e.WrapsIV || !ok || e.IvScope != describe.PerValue && e.parts[describe.SlotWrappedIV] != nil {
+		return nil
+	}
+	wrapped, err := session.wrapIV(e.m, iv)
+	e.parts[describe.SlotWrappedIV], e.sizes[describe.SlotWrappedIV] = wrapped, len(wrapped)
+	return err
+}
+
 // associated returns the associated data of an outgoing message.
 func (e *encrypting) associated() []byte {
 	if e.m.AadSuffix != nil {
@@ -330,7 +384,7 @@ func (e *encrypting) authenticate() error {
 	if err := e.Finish(&e.sizes, &e.parts); err != nil {
 		return err
 	}
-	key := e.own(&e.keyed)
+	key := e.macKey(&e.keyed)
 	if e.MacKey != nil {
 		stored, err := e.m.Optional(e.MacKey)
 		if err != nil {

@@ -3,6 +3,7 @@ package kind
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"hash"
 	"slices"
@@ -77,9 +78,7 @@ func (d *decrypting) Open(read envelope.Reading) ([]byte, error) {
 
 func (d *decrypting) openWith(read envelope.Reading, wrapped int) ([]byte, error) {
 	d.sizes = d.Layout.Sizes
-	if d.sizes[describe.SlotWrapped] == describe.Unknown {
-		d.sizes[describe.SlotWrapped] = wrapped
-	}
+	d.sizes.SetWrapped(wrapped)
 	lengths := d.lengths[:len(d.List)]
 	d.Lengths(&d.sizes, lengths)
 	found, err := read(lengths)
@@ -142,8 +141,13 @@ func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) 
 		}
 	}
 	iv := d.iv[:d.Suite.IV]
-	travels := d.Has[describe.SlotIV]
+	travels := d.Has[describe.SlotIV] || d.WrapsIV
 	copy(iv, p[describe.SlotIV])
+	if session, ok := d.from.(*unwrapping); ok && d.WrapsIV {
+		if err := session.unwrapIV(d.m, p, iv); err != nil {
+			return nil, err
+		}
+	}
 	aad := d.associated(p)
 	sealed := d.Sealed(p)
 
@@ -159,20 +163,32 @@ func (d *decrypting) decrypt(found [][]byte, p *envelope.Parts) ([]byte, error) 
 				return nil, err
 			}
 		}
-		value, ok := keys[i].box.Open(dst, iv, sealed, aad)
+		framed, opened := keys[i].box.Open(dst, iv, sealed, aad)
+		value, ok := d.Framing.Unwrap(framed)
+		// A wrong hash takes the same path as a wrong key.
+		opened = d.hashed(keys[i].secret, p) && opened
+		ok = ok && opened
 		switch {
 		case !ok && d.Bare:
+			// A wrong frame takes the same path as wrong padding.
 			d.m.Spoiled = true
-			return value, nil
+			return framed, nil
 		case ok:
 			if of := keys[i].of; of.Source != nil {
 				d.m.Ring.Use(of)
 			}
 			d.note(d.m, &keys[i], iv)
 			return value, nil
+		case opened:
+			return nil, message.ErrCipher // the key is the right one, and the frame is wrong
 		}
 	}
 	return nil, message.ErrCipher
+}
+
+// hashed reports whether the message has the hash of the session key, if it has one.
+func (d *decrypting) hashed(secret []byte, p *envelope.Parts) bool {
+	return !d.Has[describe.SlotSessionHash] || subtle.ConstantTimeCompare(hashOf(secret), p[describe.SlotSessionHash]) == 1
 }
 
 // associated returns the associated data of a received message. If it is in a part, it is copied,
@@ -195,7 +211,7 @@ func (d *decrypting) authentic(found [][]byte, p *envelope.Parts) ([]keyed, erro
 	raw := func(blob int) []byte { return d.Raw[blob] }
 	if d.MacKey == nil {
 		for i := range d.keyed {
-			if d.Mac.Check(d.own(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
+			if d.Mac.Check(d.macKey(&d.keyed[i]), p[describe.SlotMAC], text, raw) {
 				return d.keyed[i : i+1], nil
 			}
 		}

@@ -10,6 +10,10 @@ import (
 type Coded struct {
 	*envelope.Blobs
 	Begin coding
+	// RandomBits is the number of random bits that distinguish two values. Counted is the key that
+	// has a budget for them, or nil.
+	RandomBits int
+	Counted    *message.Source
 }
 
 // A coding begins a message of such a kind.
@@ -46,7 +50,7 @@ type encoding struct {
 	parts  envelope.Parts
 }
 
-func (*encoding) Prepare(int) error { return nil }
+func (e *encoding) Prepare(values int) error { return e.m.Count(e.Counted, e.RandomBits, values) }
 
 func (e *encoding) TextLen(n int) int {
 	sizes := e.sizesFor(n)

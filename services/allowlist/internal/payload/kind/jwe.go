@@ -28,6 +28,9 @@ type JWE struct {
 	Keys       []*message.Source
 	Derivation *derive.Deriver // of a shared key; nil if the secret is the key
 	Compact    bool            // the envelope holds the compact serialization
+	General    bool            // the general JSON serialization is decrypted, too, instead of the envelope
+	// Outer is the signature around the compact serialization, or nil.
+	Outer *signing.Nested
 	// RandomBits is the number of random bits that distinguish two values. Counted is the key that
 	// has a budget for them, or nil.
 	RandomBits int
@@ -43,6 +46,10 @@ func (e *JWE) Needs() (encrypt, decrypt []message.Need) {
 	if e.Derivation != nil && e.Derivation.Salt != nil {
 		salt := message.Need{Source: e.Derivation.Salt}
 		encrypt, decrypt = append(encrypt, salt), append(decrypt, salt)
+	}
+	if e.Outer != nil {
+		encrypt = append(encrypt, message.NeedFirst(e.Outer.Keys)...)
+		decrypt = append(decrypt, message.NeedAll(e.Outer.Keys, true)...)
 	}
 	return encrypt, decrypt
 }
@@ -69,7 +76,10 @@ func (e *JWE) Sealing(m *message.Message) (envelope.Sealing, error) {
 		return nil, err
 	}
 	made := &joseSealing{JWE: e, m: m, sent: e.Options, key: key}
-	made.sent.Header, err = signing.Fingerprinted(s, e.Options.Header, info)
+	if made.sent.Header, err = signing.Fingerprinted(s, e.Options.Header, info); err != nil {
+		return nil, err
+	}
+	made.outer, err = e.Outer.Signing(m)
 	return made, err
 }
 
@@ -79,6 +89,7 @@ type joseSealing struct {
 	m     *message.Message
 	sent  jose.JWE // with the fingerprints of the key
 	key   any
+	outer *signing.Nesting // nil if there is no signature around the JWE
 	text  []byte
 	parts jose.Parts
 }
@@ -87,7 +98,13 @@ func (s *joseSealing) Prepare(values int) error { return s.m.Count(s.Counted, s.
 
 // TextLen overestimates a little, because the lengths of the header and the wrapped key depend on
 // the key.
-func (s *joseSealing) TextLen(n int) int { return n + n/3 + 1400 }
+func (s *joseSealing) TextLen(n int) int {
+	n += n/3 + 1400
+	if s.outer != nil {
+		n = s.outer.Len(n)
+	}
+	return n
+}
 
 func (s *joseSealing) Seal(value []byte) error {
 	if !s.Shared() {
@@ -100,6 +117,12 @@ func (s *joseSealing) Seal(value []byte) error {
 		return s.JWE.Keys[0].Unusable(err)
 	}
 	s.m.Traced("encrypt", "JSON Web Encryption", compact)
+	if s.outer != nil {
+		if compact, err = s.outer.Sign(s.m, compact); err != nil {
+			return err
+		}
+		s.m.Traced("sign inside", "JSON Web Signature around the JWE", compact)
+	}
 	s.text = compact
 	if !s.Compact {
 		s.parts, err = jose.Split(compact)
@@ -119,7 +142,11 @@ func (e *JWE) Opening(m *message.Message) (envelope.Opening, error) {
 		key, _, err := e.key(m, v, true)
 		return key, err
 	})
-	return &joseOpening{JWE: e, m: m, keys: keys, of: of}, err
+	if err != nil {
+		return nil, err
+	}
+	outer, err := e.Outer.Verifying(m)
+	return &joseOpening{JWE: e, m: m, keys: keys, of: of, outer: outer}, err
 }
 
 // joseOpening decrypts the values of one message.
@@ -128,10 +155,18 @@ type joseOpening struct {
 	m     *message.Message
 	keys  []any
 	of    []message.Candidate
+	outer *signing.Nesting // nil if there is no signature around the JWE
 	value []byte
+	// inflated is the length of all values that were compressed.
+	inflated int
 }
 
 func (o *joseOpening) Open(read envelope.Reading) ([]byte, error) {
+	if o.General {
+		if general, err := jose.SplitGeneral(o.m.Body); err == nil {
+			return o.decrypted(general.Recipients(), func() ([]byte, int, error) { return o.Options.DecryptGeneral(o.keys, general) })
+		}
+	}
 	found, err := read(nil)
 	if err != nil {
 		return nil, err
@@ -141,21 +176,39 @@ func (o *joseOpening) Open(read envelope.Reading) ([]byte, error) {
 		Ciphertext: found[HoleJOSECiphertext], Tag: found[HoleJOSETag],
 	}
 	if o.Compact {
-		if parts, err = jose.Split(found[HoleCompact]); err != nil {
+		compact := found[HoleCompact]
+		if o.outer != nil { // before a decryption key is used
+			if compact, err = o.outer.Verify(o.m, compact); err != nil {
+				return nil, err
+			}
+		}
+		if parts, err = jose.Split(compact); err != nil {
 			return nil, message.ErrDecode
 		}
 	}
+	return o.decrypted(1, func() ([]byte, int, error) { return o.Options.Decrypt(o.keys, parts) })
+}
+
+// decrypted decrypts a message for a number of recipients, each of whom may be one of our keys.
+func (o *joseOpening) decrypted(recipients int, decrypt func() (value []byte, which int, err error)) ([]byte, error) {
 	if !o.Shared() {
-		if err := o.m.Spend(message.PrivateKeyWork * len(o.keys)); err != nil {
+		if err := o.m.Spend(message.PrivateKeyWork * len(o.keys) * recipients); err != nil {
 			return nil, err
 		}
 	}
 	o.m.Tried = true
-	value, which, err := o.Options.Decrypt(o.keys, parts)
+	value, which, err := decrypt()
 	if err != nil {
 		return nil, o.refused(err)
 	}
 	o.value = value
+	if o.Options.Compress {
+		// The limit of one inflated value applies to the whole message, because there can be many
+		// values.
+		if o.inflated += len(value); o.inflated > jose.MaxInflated {
+			return nil, message.ErrCipher
+		}
+	}
 	o.m.Ring.Use(o.of[which])
 	return value, nil
 }

@@ -1,5 +1,5 @@
 // Package kind implements the encryption of selected values: a symmetric cipher, RSA, JSON Web
-// Encryption, OpenPGP, or none.
+// Encryption, OpenPGP, the Cryptographic Message Syntax, or none.
 //
 // A [Kind] begins an outgoing message (an [envelope.Sealing]) or a received one (an
 // [envelope.Opening]). For a symmetric [Cipher], a supply provides the secret that its key is

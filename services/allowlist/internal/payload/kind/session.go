@@ -2,6 +2,7 @@ package kind
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/keyward/keyward/pkg/memory"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/envelope"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
@@ -75,6 +77,32 @@ func (u *unwrapping) secrets(m *message.Message, p *envelope.Parts) ([]held, err
 	return wrapped, err
 }
 
+// wrapIV wraps an IV like a session key.
+func (s *Session) wrapIV(m *message.Message, iv []byte) ([]byte, error) {
+	var p envelope.Parts
+	err := s.Wrap.seal(m, s.Keys[0], formed(s.Form, iv), &p)
+	return p[describe.SlotWrapped], err
+}
+
+// unwrapIV unwraps the IV of a message.
+func (u *unwrapping) unwrapIV(m *message.Message, p *envelope.Parts, iv []byte) error {
+	wrapped := *p
+	wrapped[describe.SlotWrapped] = p[describe.SlotWrappedIV]
+	found, err := u.unwrap(m, &wrapped, u.Form.WrappedLen(len(iv)))
+	if err != nil {
+		return err
+	}
+	copy(iv, readSession(u.Form, found[0].secret, len(iv)))
+	return nil
+}
+
+// hashOf returns the SHA-256 of a session key.
+func hashOf(secret []byte) []byte {
+	var sum [sha256.Size]byte
+	memory.Do(func() { sum = sha256.Sum256(secret) })
+	return sum[:]
+}
+
 // AESWrap is AES Key Wrap.
 type AESWrap struct{ sources []*message.Source }
 
@@ -126,13 +154,18 @@ func generateSession(random io.Reader, f describe.SessionForm, n int) (key, wrap
 	if _, err := io.ReadFull(random, key); err != nil {
 		return nil, nil, fmt.Errorf("generate session key: %w", err)
 	}
+	return key, formed(f, key), nil
+}
+
+// formed returns the form of a key that is wrapped. It may be the key itself.
+func formed(f describe.SessionForm, key []byte) []byte {
 	switch f {
 	case describe.FormBase64:
-		return key, base64.StdEncoding.AppendEncode(nil, key), nil
+		return base64.StdEncoding.AppendEncode(nil, key)
 	case describe.FormHex:
-		return key, hex.AppendEncode(nil, key), nil
+		return hex.AppendEncode(nil, key)
 	default:
-		return key, key, nil
+		return key
 	}
 }
 

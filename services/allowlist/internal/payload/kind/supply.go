@@ -68,6 +68,18 @@ func sharedSecret(m *message.Message, v message.Candidate) (held, error) {
 type Agreed struct {
 	Curve keys.Curve
 	Keys  []*message.Source
+	// SPKI says that the ephemeral key is sent as a SubjectPublicKeyInfo. First says that the
+	// ephemeral key, as it is sent, precedes the agreed secret in the derivation.
+	SPKI, First bool
+}
+
+// secret returns what the key is derived from. The message owns it.
+func (s *Agreed) secret(m *message.Message, sent, shared []byte) []byte {
+	m.Own(shared)
+	if !s.First {
+		return shared
+	}
+	return m.Own(append(append(make([]byte, 0, len(sent)+len(shared)), sent...), shared...))
 }
 
 // Sources returns the keys, the encrypting one first.
@@ -86,8 +98,11 @@ func (s *Agreed) generate(m *message.Message, p *envelope.Parts) (held, error) {
 	if err != nil {
 		return held{}, s.Keys[0].Unusable(err)
 	}
+	if s.SPKI {
+		ephemeral = s.Curve.SPKI(ephemeral)
+	}
 	p[describe.SlotEphemeral] = ephemeral
-	return held{secret: m.Own(secret), of: key}, nil
+	return held{secret: s.secret(m, ephemeral, secret), of: key}, nil
 }
 
 func (s *Agreed) opener(m *message.Message) (supplyOpener, error) {
@@ -104,19 +119,27 @@ type agreement struct {
 func (a *agreement) wrappedSizes() []int { return noSizes[:] }
 
 func (a *agreement) secrets(m *message.Message, p *envelope.Parts) ([]held, error) {
+	sent := p[describe.SlotEphemeral]
+	ephemeral := sent
+	if a.SPKI {
+		var err error
+		if ephemeral, err = a.Curve.FromSPKI(sent); err != nil {
+			return nil, message.ErrUnwrap
+		}
+	}
 	var all []held
 	for _, private := range a.privates {
 		if err := m.Spend(message.PublicKeyWork); err != nil {
 			return all, err
 		}
-		secret, err := a.Curve.Decapsulate(private.key, p[describe.SlotEphemeral])
+		secret, err := a.Curve.Decapsulate(private.key, ephemeral)
 		switch {
 		case errors.Is(err, keys.ErrKey):
 			return all, private.Unusable(err)
 		case err != nil:
 			return all, message.ErrUnwrap
 		}
-		all = append(all, held{secret: m.Own(secret), of: private.Candidate})
+		all = append(all, held{secret: a.secret(m, sent, secret), of: private.Candidate})
 	}
 	return all, nil
 }

@@ -15,7 +15,7 @@ import (
 
 // Errors of a key in addition to those of package keys.
 var (
-	ErrNoCertificate = errors.New("the key has no certificate, whose fingerprint must be sent")
+	ErrNoCertificate = errors.New("the key has no certificate, which the message names or contains")
 	ErrPublicKey     = errors.New("the key is public, but a private key is needed")
 )
 

@@ -48,7 +48,7 @@ func (e *KeyError) Cause() string {
 		}
 		return read + "the secret is empty or too short for the algorithm. Store a longer one."
 	case errors.Is(e.Err, ErrNoCertificate):
-		return "The secret holds no certificate, whose fingerprint is sent. Store the key together with its certificate."
+		return "The secret holds no certificate, which the message names or contains. Store the key together with its certificate."
 	case errors.Is(e.Err, ErrPublicKey), errors.Is(e.Err, pgp.ErrPublic):
 		return "The secret holds a public key, but the private key is needed."
 	case errors.Is(e.Err, pgp.ErrKey):

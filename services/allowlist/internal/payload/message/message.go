@@ -37,6 +37,9 @@ const (
 	PrivateKeyWork = 10_000
 	// PublicKeyWork is the work of one operation with the public key of a pair.
 	PublicKeyWork = 1_000
+	// P521Work is the work of verifying a signature on P-521, about 3 ms: the library has no fast
+	// arithmetic for this curve.
+	P521Work = 15_000
 	// PgpWork is the work of an OpenPGP message, whose key block is read, checked, and perhaps
 	// unlocked.
 	PgpWork = 100_000
@@ -146,6 +149,14 @@ type Input struct {
 
 // CacheFor returns how long objects built from keys are cached without use.
 func (in *Input) CacheFor() time.Duration { return max(in.KeepUnused, leastUnused) }
+
+// Time returns the time of the message: that of its context, or now.
+func (in *Input) Time() time.Time {
+	if in.Context.Time.IsZero() {
+		return in.Now
+	}
+	return in.Context.Time
+}
 
 // A UsedKey is a key that was used.
 type UsedKey struct {

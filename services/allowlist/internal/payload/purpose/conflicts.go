@@ -15,12 +15,13 @@ const (
 	classBlock          // the key of a block cipher or of ChaCha20: content, key wrap, JWE
 	classMAC            // the key of an HMAC
 	classSlow           // a derivation whose core is HMAC under the KEY: PBKDF2, scrypt, HKDF
-	classHash           // a derivation that hashes the KEY: a digest, EVP_BytesToKey
+	classHash           // a derivation that hashes the KEY: a digest, EVP_BytesToKey, a counter
 	classDigest         // a digest that is sent
 	classComputed       // a MAC under a derived key, or of a string that includes the KEY
 	classDecrypt        // RSA that decrypts or unwraps
 	classAgree          // a key agreement
 	classSign           // a signature
+	classHalves         // two keys in one: for a block cipher and for an HMAC
 	classPGP            // OpenPGP, whose key blocks have subkeys for their purposes
 )
 
@@ -60,15 +61,18 @@ func classes() []classPrefix {
 		{"JWS-HS", classMAC},
 		{"JWS-", classSign},
 		{"SIGN-", classSign},
+		{"CMS-SIGN-", classSign},
 		{"PBKDF2-", classSlow},
 		{"SCRYPT(", classSlow},
 		{"HKDF-", classSlow},
 		{"DIGEST-", classHash},
 		{"EVP-", classHash},
+		{"COUNTER-", classHash},
 		{"SECRET-DIGEST-", classDigest},
 		{"COMPUTED(", classComputed},
 		{"RSA-", classDecrypt},
 		{"ECDH-", classAgree},
+		{"FERNET", classHalves},
 		{"OpenPGP(", classPGP},
 	}
 }

@@ -160,13 +160,22 @@ func (s Set) profile(p, answer *describe.Profile) {
 		s.each(p.List("rsa_direct.keys"), 0, rsaStep(p.RSA.OAEP), "value")
 	case describe.KindJWE:
 		s.jwe(p)
+	case describe.KindFernet:
+		s.each(p.List("fernet.keys"), 0, "FERNET")
 	case describe.KindPGP:
 		s.each(p.List("pgp.keys"), 0, "OpenPGP(decrypt)")
 		s.each(p.List("pgp.signing_keys"), 0, "OpenPGP(sign)")
 		s.each(p.List("pgp.passphrase"), 0, "OpenPGP(passphrase)")
 	}
+	if c := p.CMS; c != nil {
+		s.each(p.List("cms.keys"), 0, rsaStep(c.OAEP), "CMS("+dashed(c.Algorithm)+")")
+		s.each(p.List("cms.signing_keys"), 0, "CMS-SIGN-"+hashName(c.Hash))
+	}
 	if p.Nested != nil {
 		s.each(p.List("nested_jws.keys"), 0, jwsStep(*p.Nested))
+	}
+	if p.Outer != nil {
+		s.each(p.List("outer_jws.keys"), 0, jwsStep(*p.Outer))
 	}
 	if p.Signing != nil && p.Signing.Scheme != nil {
 		for _, step := range signingSteps(p.Signing) {
@@ -186,6 +195,9 @@ func (s Set) cipher(p, answer *describe.Profile) {
 	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
 		bytes += c.Suite.IV
 	}
+	if c.MAC != nil {
+		bytes += c.MAC.DerivedBytes
+	}
 	derivation, cost := derivationStep(c.Derivation, bytes)
 	switch c.Key {
 	case describe.KeyShared:
@@ -196,10 +208,22 @@ func (s Set) cipher(p, answer *describe.Profile) {
 			wrap = "AES-KW"
 		}
 		session := fmt.Sprintf("session(%s/%d)", c.Session.Form, c.Session.Bytes)
+		if p.Envelope.Sends(describe.SlotSessionHash) {
+			session = fmt.Sprintf("session(%s/%d,hash=sent)", c.Session.Form, c.Session.Bytes)
+		}
 		s.each(p.List("cipher.session_key.keys"), cost, wrap, session, derivation, end+answered(answer))
 	case describe.KeyAgreed:
-		s.each(p.List("cipher.ecdh.keys"), cost, "ECDH-"+c.CurveName, derivation, end+answered(answer))
+		s.each(p.List("cipher.ecdh.keys"), cost, agreementStep(c), derivation, end+answered(answer))
 	}
+}
+
+// agreementStep returns the step of a key agreement.
+func agreementStep(c *describe.Cipher) string {
+	step := "ECDH-" + c.CurveName
+	if c.EphemeralFirst {
+		step += "(ephemeral-first)"
+	}
+	return step
 }
 
 // answered returns the additional use of a request's key in the response.
@@ -217,6 +241,9 @@ func (s Set) jwe(p *describe.Profile) {
 	if iv := j.GCMIVBytes; iv != 0 && iv != 12 {
 		end += fmt.Sprintf(",iv=%d", iv)
 	}
+	if j.Compress {
+		end += ",zip=DEF"
+	}
 	end += ")"
 	derivation, cost := "", uint64(0)
 	if j.Shared() {
@@ -231,7 +258,7 @@ func jwsStep(j jose.JWS) string { return "JWS-" + j.Alg }
 // signingSteps returns the steps of a message signature: one, unless an expression computes several
 // digests or MACs with the secret.
 func signingSteps(d *describe.Signing) []string {
-	in := d.Texts.Input
+	in := d.Strings.Input
 	switch {
 	case d.JWS != nil:
 		return []string{jwsStep(*d.JWS)}
@@ -271,10 +298,16 @@ func cipherStep(c *describe.Cipher) string {
 	}
 	if c.Suite.Mode != symmetric.ModeECB {
 		source := strings.ToLower(dashed(strings.TrimPrefix(c.IV.Source.String(), "SOURCE_")))
+		if c.IV.Wrapped {
+			source = "wrapped-" + source
+		}
 		options = append(options, fmt.Sprintf("iv=%s/%d", source, c.Suite.IV))
 	}
 	if c.Suite.Tag > 0 {
 		options = append(options, fmt.Sprintf("tag=%d", c.Suite.Tag))
+	}
+	if c.Framing.Set() {
+		options = append(options, frameOption(c.Framing))
 	}
 	step := dashed(strings.TrimPrefix(c.Algorithm.String(), "ALGORITHM_")) + "(" + strings.Join(options, ",") + ")"
 	switch {
@@ -282,9 +315,21 @@ func cipherStep(c *describe.Cipher) string {
 		return step
 	case c.MAC.OwnKey:
 		return step + " under " + dashed(c.MAC.Algorithm) + " of another key"
+	case c.MAC.DerivedBytes > 0:
+		return step + fmt.Sprintf(" under %s of %d more bytes", dashed(c.MAC.Algorithm), c.MAC.DerivedBytes)
 	default:
 		return step + " under " + dashed(c.MAC.Algorithm)
 	}
+}
+
+// frameOption returns the option of a framing. The suffix is public and has no effect on other
+// messages, so it may be corrected.
+func frameOption(f symmetric.Framing) string {
+	option := fmt.Sprintf("frame=random/%d", f.Random)
+	if f.Length {
+		option += "+length"
+	}
+	return option
 }
 
 // derivationStep returns the step of a derivation of the given number of bytes, and its cost. It
@@ -312,6 +357,14 @@ func derivationStep(d *describe.Derivation, bytes int) (step string, cost uint64
 		options = append(options, fmt.Sprintf("r=%d,p=%d", d.R, d.P))
 	case keys.HKDF:
 		step = "HKDF-" + hashName(d.Hash)
+		if d.Info != "" {
+			options = append(options, "info="+digestOf(d.Info))
+		}
+	case keys.Counter:
+		step = "COUNTER-" + hashName(d.Hash)
+		if d.CounterAfter {
+			options = append(options, "after")
+		}
 		if d.Info != "" {
 			options = append(options, "info="+digestOf(d.Info))
 		}

@@ -21,7 +21,9 @@ func RandomBits(p *describe.Profile) int {
 		return min(cipherBits(p.Cipher), maxRandomBits)
 	case describe.KindJWE:
 		return min(jweBits(p.JWE), maxRandomBits)
-	default: // RSA and OpenPGP encrypt for public keys
+	case describe.KindFernet:
+		return 8 * symmetric.FernetIV
+	default: // RSA, OpenPGP, and CMS encrypt for public keys
 		return 0
 	}
 }
@@ -30,7 +32,7 @@ func RandomBits(p *describe.Profile) int {
 func cipherBits(c *describe.Cipher) int {
 	fresh := 0
 	if c.Derivation != nil {
-		fresh = 8 * c.Derivation.SentSalt
+		fresh = 8 * max(0, c.Derivation.SentSalt-c.Derivation.SaltIV)
 	}
 	switch c.Key {
 	case describe.KeyShared:
@@ -49,7 +51,7 @@ func cipherBits(c *describe.Cipher) int {
 	if c.IV.Source == allowlistv1.Iv_SOURCE_DERIVED {
 		made += 8 * c.Suite.IV
 	}
-	return min(fresh, made) + ivBits(c.IV)
+	return min(fresh, made) + ivBits(c.IV) + saltIVBits(c.Derivation)
 }
 
 // sessionBits returns the random bits of a session key.
@@ -70,6 +72,14 @@ func ivBits(iv describe.IVRule) int {
 	default:
 		return 8 * iv.Bytes
 	}
+}
+
+// saltIVBits returns the random bits of an IV that is the end of a salt.
+func saltIVBits(d *describe.Derivation) int {
+	if d == nil {
+		return 0
+	}
+	return 8 * min(d.SaltIV, d.SentSalt)
 }
 
 // jweBits returns the random bits of a JSON Web Encryption under a shared key. If GCM wraps the

@@ -19,7 +19,7 @@ import (
 //   - A digest that includes the secret may be another endpoint's derived key.
 //   - A signature by a private key, deterministic or not, is valid for every receiver that trusts
 //     that key, and a partner cannot tell a test from a message. Encryption does not hide a
-//     signature inside it (a nested JWS, OpenPGP), because the owner names the key that it is
+//     signature inside it (a nested JWS, OpenPGP, CMS), because the owner names the key that it is
 //     encrypted to.
 //
 // A signature over a ciphertext with a random IV would be harmless. But whether the signed string
@@ -34,14 +34,14 @@ func Oracle(p *describe.Profile) bool { return signs(p) || !randomized(p) }
 
 // signs reports whether a message carries a signature by one of the profile's keys.
 func signs(p *describe.Profile) bool {
-	return p.Signing != nil || p.Nested != nil || p.PGP != nil && p.PGP.Signs
+	return p.Signing != nil || p.Nested != nil || p.Outer != nil || p.PGP != nil && p.PGP.Signs || p.CMS != nil && p.CMS.Signs
 }
 
 // randomized reports whether two encryptions of the same plaintext differ by random bytes that we
 // generate. If this is unknown, it returns false.
 func randomized(p *describe.Profile) bool {
 	switch p.Kind {
-	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP:
+	case describe.KindNone, describe.KindPlain, describe.KindRSA, describe.KindJWE, describe.KindPGP, describe.KindCMS, describe.KindFernet:
 		return true
 	case describe.KindCipher:
 		return randomIV(p.Cipher)
@@ -50,20 +50,21 @@ func randomized(p *describe.Profile) bool {
 	}
 }
 
-// randomIV reports whether the cipher has an IV that is random, or derived with a random salt. The
+// randomIV reports whether the cipher has an IV that is random, derived with a random salt, or a
+// piece of one. The
 // caller knows or chooses all others: a static IV, zeros, the end of a field, the IV of the
 // request. IN_PLAINTEXT encrypts its random block under zeros, and the beginning of the key
 // reveals the key.
 func randomIV(c *describe.Cipher) bool {
 	switch c.Suite.Mode {
-	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR:
+	case symmetric.ModeGCM, symmetric.ModeChaCha, symmetric.ModeCBC, symmetric.ModeCTR, symmetric.ModeCFB, symmetric.ModeOFB:
 	default:
 		return false
 	}
 	switch c.IV.Source {
 	case allowlistv1.Iv_SOURCE_RANDOM, allowlistv1.Iv_SOURCE_RANDOM_TEXT:
 		return true
-	case allowlistv1.Iv_SOURCE_DERIVED:
+	case allowlistv1.Iv_SOURCE_DERIVED, allowlistv1.Iv_SOURCE_SALT_SUFFIX:
 		return c.Derivation != nil && c.Derivation.SentSalt > 0
 	default:
 		return false

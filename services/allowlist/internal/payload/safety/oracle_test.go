@@ -37,14 +37,14 @@ var (
 	safeSources = map[allowlistv1.Iv_Source]bool{
 		allowlistv1.Iv_SOURCE_UNSPECIFIED: true, allowlistv1.Iv_SOURCE_RANDOM: true, allowlistv1.Iv_SOURCE_RANDOM_TEXT: true,
 	}
-	safeModes = map[symmetric.Mode]bool{symmetric.ModeGCM: true, symmetric.ModeChaCha: true, symmetric.ModeCBC: true, symmetric.ModeCTR: true}
+	safeModes = map[symmetric.Mode]bool{symmetric.ModeGCM: true, symmetric.ModeChaCha: true, symmetric.ModeCBC: true, symmetric.ModeCTR: true, symmetric.ModeCFB: true, symmetric.ModeOFB: true}
 )
 
 func TestLiveTestsAreForRandomIVsOnly(t *testing.T) {
 	t.Parallel()
 	ciphers(func(cipher *allowlistv1.Cipher, salted bool) {
 		source := cipher.GetIv().GetSource()
-		random := safeSources[source] || source == allowlistv1.Iv_SOURCE_DERIVED && salted
+		random := safeSources[source] || (source == allowlistv1.Iv_SOURCE_DERIVED || source == allowlistv1.Iv_SOURCE_SALT_SUFFIX) && salted
 		want := !random || !safeModes[symmetric.SuiteOf(cipher).Mode]
 		for _, mac := range []*allowlistv1.EncryptThenMac{nil, {}} {
 			cipher.Mac = mac
@@ -64,6 +64,7 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 		{Kind: &allowlistv1.Profile_Cipher{Cipher: gcm}},
 		{Kind: &allowlistv1.Profile_RsaDirect{RsaDirect: &allowlistv1.RsaDirect{}}},
 		{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{}}},
+		{Kind: &allowlistv1.Profile_Cms{Cms: &allowlistv1.Cms{Keys: []*allowlistv1.SecretRef{{}}}}},
 	}
 	for alg := range allowlistv1.Jose_KeyManagement_name {
 		kinds = append(kinds, &allowlistv1.Profile{Kind: &allowlistv1.Profile_Jose{Jose: &allowlistv1.Jose{
@@ -99,9 +100,17 @@ func TestWhatSignsIsNotTestedWithLiveKeys(t *testing.T) {
 		if !safety.Oracle(describe.Of("request", p)) {
 			t.Errorf("a profile with a nested signature is not an oracle: %v", p)
 		}
+		p.NestedJws, p.OuterJws = nil, &allowlistv1.NestedJws{}
+		if !safety.Oracle(describe.Of("request", p)) {
+			t.Errorf("a profile with an outer signature is not an oracle: %v", p)
+		}
 	}
 	signed := &allowlistv1.Profile{Kind: &allowlistv1.Profile_Pgp{Pgp: &allowlistv1.Pgp{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
 	if !safety.Oracle(describe.Of("request", signed)) {
 		t.Error("OpenPGP that signs is not an oracle")
+	}
+	signed = &allowlistv1.Profile{Kind: &allowlistv1.Profile_Cms{Cms: &allowlistv1.Cms{SigningKeys: []*allowlistv1.SecretRef{{}}}}}
+	if !safety.Oracle(describe.Of("request", signed)) {
+		t.Error("CMS that signs is not an oracle")
 	}
 }

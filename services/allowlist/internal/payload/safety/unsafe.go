@@ -29,14 +29,15 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 		c = new(describe.Cipher)
 	}
 	source, cbc := c.IV.Source, c.Suite.Mode == symmetric.ModeCBC
+	suite := p.Suite()
 	rules := []struct {
 		flag allowlistv1.LegacyAcknowledgement_Flag
 		made bool
 	}{
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, cbc && p.Bare()},
-		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, c.Suite.Mode == symmetric.ModeCTR && p.Bare()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CBC, suite.Mode == symmetric.ModeCBC && p.Bare()},
+		{allowlistv1.LegacyAcknowledgement_FLAG_UNAUTHENTICATED_CTR, c.Suite.Stream() && p.Bare()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, c.Suite.Mode == symmetric.ModeECB},
-		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, c.Suite.TripleDES},
+		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.TripleDES},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_IV, cbc && source == allowlistv1.Iv_SOURCE_ZERO},
 		{allowlistv1.LegacyAcknowledgement_FLAG_STATIC_IV, cbc && staticIV(p)},
 		{allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY, source == allowlistv1.Iv_SOURCE_KEY_PREFIX},
@@ -91,18 +92,21 @@ func weakDigest(p *describe.Profile) bool {
 	if p.Cipher != nil && p.Cipher.MAC != nil && p.Cipher.MAC.Hash == crypto.MD5 {
 		return true
 	}
+	if p.CMS != nil && p.CMS.Signs && p.CMS.Hash == crypto.SHA1 {
+		return true
+	}
 	s := p.Signing
 	if s == nil {
 		return false
 	}
 	weak := s.Hash == crypto.MD5 || s.Hash == crypto.SHA1 && (s.SecretDigest || !s.Shared)
-	return weak || s.Texts.WeakDigest()
+	return weak || s.Strings.WeakDigest()
 }
 
 // secretDigest reports whether a signature is a digest of a string that includes the secret.
 func secretDigest(p *describe.Profile) bool {
 	s := p.Signing
-	return s != nil && (s.SecretDigest || s.Computed && s.Texts.Input != nil && s.Texts.Input.DigestsSecret())
+	return s != nil && (s.SecretDigest || s.Computed && s.Strings.Input != nil && s.Strings.Input.DigestsSecret())
 }
 
 // unsafeDerivation returns what a derivation has to acknowledge.

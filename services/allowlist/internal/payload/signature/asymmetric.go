@@ -54,8 +54,8 @@ func (s RSA) verify(key any, in *signed, signatures [][]byte) bool {
 	})
 }
 
-// ECDSA is a signature with ECDSA (FIPS 186-5): with P-256 for SHA-256 and with P-384 for
-// SHA-384. Keys are [*ecdsa.PrivateKey] and [*ecdsa.PublicKey].
+// ECDSA is a signature with ECDSA (FIPS 186-5): with P-256 for SHA-256, P-384 for SHA-384, and
+// P-521 for SHA-512. Keys are [*ecdsa.PrivateKey] and [*ecdsa.PublicKey].
 type ECDSA struct {
 	Hash crypto.Hash
 	// P1363 writes r followed by s. Without it, the signature is in DER.
@@ -63,10 +63,14 @@ type ECDSA struct {
 }
 
 func (s ECDSA) curve() elliptic.Curve {
-	if s.Hash == crypto.SHA384 {
+	switch s.Hash {
+	case crypto.SHA384:
 		return elliptic.P384()
+	case crypto.SHA512:
+		return elliptic.P521()
+	default:
+		return elliptic.P256()
 	}
-	return elliptic.P256()
 }
 
 func (s ECDSA) sign(random io.Reader, key any, in *signed) ([]byte, error) {
@@ -98,7 +102,7 @@ func (s ECDSA) sign(random io.Reader, key any, in *signed) ([]byte, error) {
 }
 
 // scalarBytes returns the length of r and of s.
-func (s ECDSA) scalarBytes() int { return s.curve().Params().BitSize / 8 }
+func (s ECDSA) scalarBytes() int { return (s.curve().Params().BitSize + 7) / 8 }
 
 func (s ECDSA) verifies(key any) bool {
 	public, ok := key.(*ecdsa.PublicKey)

@@ -16,8 +16,11 @@ type placed struct {
 	names, values [placeCount][]string
 }
 
-// value returns the string at a place.
+// value returns the string at a place. A nil placed has none.
 func (p *placed) value(at place, name string) (string, bool) {
+	if p == nil {
+		return "", false
+	}
 	for i, known := range p.names[at] {
 		if known == name {
 			return p.values[at][i], true
@@ -26,8 +29,12 @@ func (p *placed) value(at place, name string) (string, bool) {
 	return "", false
 }
 
-// detach removes from a message the strings that the signature added to its query and its body.
+// detach removes from a message the strings that the signature added to its query and its body. It
+// returns nil if the signature is in headers only.
 func (s *Signer) detach(m *Message) (*placed, error) {
+	if !s.ChangesBody() && len(s.carriers.at[inQuery]) == 0 {
+		return nil, nil
+	}
 	p := new(placed)
 	for at := inQuery; at < placeCount; at++ {
 		p.names[at] = s.carriers.at[at]
@@ -63,10 +70,12 @@ func (s *Signer) cut(body []byte, p *placed) (rest []byte, values [placeCount][]
 // Strip returns a received body without what the signature added to it. It fails with an
 // [*InvalidError] if the body lacks it.
 func (s *Signer) Strip(body []byte) ([]byte, error) {
-	m := Message{Body: body}
-	p := &placed{}
+	if !s.ChangesBody() {
+		return body, nil
+	}
+	p := new(placed)
 	p.names[inForm], p.names[inMember] = s.carriers.at[inForm], s.carriers.at[inMember]
-	rest, _, ok := s.cut(m.Body, p)
+	rest, _, ok := s.cut(body, p)
 	if !ok {
 		return nil, invalid("The body lacks a field or a member of the signature, or has it twice.")
 	}
@@ -75,7 +84,7 @@ func (s *Signer) Strip(body []byte) ([]byte, error) {
 
 // attach adds the strings of the signature to a body. The result shares no memory with the body, if
 // anything is added.
-func (s *Signer) attach(body []byte, texts *carried, signatures [][]byte) ([]byte, error) {
+func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte, error) {
 	if !s.ChangesBody() {
 		return body, nil
 	}

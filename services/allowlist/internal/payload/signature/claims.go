@@ -14,8 +14,8 @@ import (
 // claims are the claims of a received JWS.
 type claims struct {
 	payload []byte
-	// texts are the characters of the members, by name.
-	texts map[string][]byte
+	// members are the characters of the members, by name.
+	members map[string][]byte
 }
 
 // numeric reports whether a claim is a number: the time in seconds or milliseconds.
@@ -25,13 +25,14 @@ func numeric(claim Value) bool {
 }
 
 // payload returns the claims of a message as a JSON object.
-func (s *Signer) payload(m *Message, texts *carried) ([]byte, error) {
+func (w *work) payload() ([]byte, error) {
+	s := w.signer
 	out := []byte{'{'}
 	for i, claim := range s.texts.Claims {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		text, err := s.claim(claim, m, texts)
+		text, err := w.claim(claim)
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +53,8 @@ func (s *Signer) payload(m *Message, texts *carried) ([]byte, error) {
 }
 
 // claim returns the value of a claim.
-func (s *Signer) claim(claim Value, m *Message, texts *carried) ([]byte, error) {
-	bound, err := claim.Program.Bind(&source{s, m, texts})
+func (w *work) claim(claim Value) ([]byte, error) {
+	bound, err := claim.Program.Bind(w)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +64,8 @@ func (s *Signer) claim(claim Value, m *Message, texts *carried) ([]byte, error) 
 }
 
 // readClaims reads the claims of a compact JWS, whose signature is verified later, and the values
-// that they carry. It returns nothing if there are none to read.
-func (s *Signer) readClaims(signatures [][]byte, texts *carried) (*claims, error) {
+// that they carry. It returns nothing if the configuration has no claims.
+func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error) {
 	if len(s.texts.Claims) == 0 {
 		return nil, nil
 	}
@@ -74,12 +75,12 @@ func (s *Signer) readClaims(signatures [][]byte, texts *carried) (*claims, error
 		return nil, invalid("The JWS has no payload.")
 	}
 	payload, err := base64.RawURLEncoding.Strict().AppendDecode(nil, split[1])
-	c := &claims{payload: payload, texts: make(map[string][]byte)}
+	c := &claims{payload: payload, members: make(map[string][]byte)}
 	if err != nil || !c.parse() {
 		return nil, invalid("The payload of the JWS is not a JSON object with one value for each name.")
 	}
 	for _, claim := range s.texts.Claims {
-		text, ok := c.texts[claim.Name]
+		text, ok := c.members[claim.Name]
 		if !ok {
 			return nil, invalid("The payload of the JWS lacks the claim %s.", claim.Name)
 		}
@@ -103,7 +104,7 @@ func (c *claims) parse() bool {
 	s := jsonbytes.Scan(c.payload)
 	return utf8.Valid(c.payload) && s.Peek() == '{' && s.Object(func(raw []byte) bool {
 		name, ok := jsonbytes.Unquote(raw)
-		if !ok || c.texts[string(name)] != nil {
+		if !ok || c.members[string(name)] != nil {
 			return false
 		}
 		value, ok := s.Raw()
@@ -111,24 +112,25 @@ func (c *claims) parse() bool {
 			return false
 		}
 		text, ok := jsonbytes.Text(value)
-		c.texts[string(name)] = present(text)
+		c.members[string(name)] = present(text)
 		return ok
 	}) && s.End()
 }
 
 // compareClaims computes the claims again. The string to sign is the payload as it was received,
 // which may have other claims too.
-func (s *Signer) compareClaims(m *Message, texts *carried, given *claims) (*signed, error) {
-	for _, claim := range s.texts.Claims {
-		want, err := s.claim(claim, m, texts)
+func (w *work) compareClaims(given *claims) (*signed, error) {
+	for _, claim := range w.signer.texts.Claims {
+		want, err := w.claim(claim)
 		if err != nil {
 			return nil, invalid("The claim %s cannot be computed: %s.", claim.Name, err)
 		}
-		if subtle.ConstantTimeCompare(want, given.texts[claim.Name]) != 1 {
+		if subtle.ConstantTimeCompare(want, given.members[claim.Name]) != 1 {
 			return nil, invalid("The claim %s differs from the one that was computed.", claim.Name)
 		}
 	}
-	return &signed{payload: given.payload, time: m.Time, keepUnused: m.KeepUnused}, nil
+	w.in = signed{payload: given.payload, time: w.m.Time, keepUnused: w.m.KeepUnused}
+	return &w.in, nil
 }
 
 // carriesID reports whether a claim carries the ID.

@@ -115,13 +115,13 @@ func checkOpenssl(t *testing.T, name string, s *signature.Signer, key string, fl
 	if err != nil {
 		t.Fatalf("%s: Sign = %v", name, err)
 	}
-	ours, _ := codec.AppendDecoded(nil, []byte(headers[0].Value))
+	ours, _ := codec.AppendDecoded(nil, []byte(sent.Headers[0].Value))
 	write("input", input)
 	write("signature", ours)
 	tool("-verify", key, "-sigfile", "signature") // fails the test if it does not verify
 	theirs := codec.AppendEncoded(nil, tool("-sign", key))
-	sent := map[string]string{"x-signature": string(theirs), "x-time": "1767366245"}
-	if _, err := s.Verify([]any{public}, webhook(), received(sent)); err != nil {
+	theirsSent := map[string]string{"x-signature": string(theirs), "x-time": "1767366245"}
+	if _, err := s.Verify([]any{public}, webhook(), received(theirsSent)); err != nil {
 		t.Errorf("%s: Verify of the output of openssl = %v", name, err)
 	}
 }

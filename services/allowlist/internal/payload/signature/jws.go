@@ -45,6 +45,8 @@ func (s JWS) verifies(key any) bool {
 		return ECDSA{Hash: crypto.SHA256}.verifies(key)
 	case s.Alg == "ES384":
 		return ECDSA{Hash: crypto.SHA384}.verifies(key)
+	case s.Alg == "ES512":
+		return ECDSA{Hash: crypto.SHA512}.verifies(key)
 	default:
 		return RSA{}.verifies(key)
 	}

@@ -53,15 +53,13 @@ func messageNames() []string {
 }
 
 // The values that a message may carry in addition to the signature, by position. The named values of
-// a configuration follow them, in the order of [Texts].Values.
+// a configuration follow them, in the order of [Strings].Values.
 const (
 	timestamp = iota
 	timestampMS
 	timestampRFC3339
 	id
 	carriedCount
-
-	maxNamed = 16
 )
 
 // carriedNames returns the placeholders of the values that a message may carry, without the named
@@ -86,8 +84,8 @@ func position(name string) int {
 	}
 }
 
-// carried holds the values that a message may carry; a missing value is nil.
-type carried [carriedCount + maxNamed][]byte
+// carried holds the values that a message may carry, by position; a missing value is nil.
+type carried [][]byte
 
 const (
 	maxID      = 128

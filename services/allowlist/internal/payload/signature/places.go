@@ -16,8 +16,8 @@ const (
 	// maxValue bounds a string that is read. It is enough for a list of a dozen long RSA
 	// signatures.
 	maxValue = 16 << 10
-	// maxSignatures bounds how often each key is tried on a message.
-	maxSignatures = 16
+	// MaxSignatures bounds how often each key is tried on a message.
+	MaxSignatures = 16
 )
 
 // A place is where a message carries a string.
@@ -53,7 +53,7 @@ type carriers struct {
 	// at are the names at each place.
 	at [placeCount][]string
 	// carries says which values the templates contain.
-	carries [carriedCount + maxNamed]bool
+	carries []bool
 	idChars template.Charset
 	codec   template.Codec
 	// signature is the position of the signature among the holes.
@@ -75,9 +75,10 @@ type carrier struct {
 }
 
 // newCarriers compiles the templates and the list of a configuration.
-func newCarriers(c Config, t *Texts) (*carriers, []Violation) {
+func newCarriers(c Config, t *Strings) (*carriers, []Violation) {
 	var violations []Violation
 	h := &carriers{codec: template.NewCodec(c.Encoding), names: carriedNames(), signature: carriedCount + len(t.Values)}
+	h.carries = make([]bool, h.signature)
 	single := template.Hole{Name: "signature", Chars: h.codec.Chars()}
 	switch c.Scheme.(type) {
 	case JWS:
@@ -106,7 +107,7 @@ func newCarriers(c Config, t *Texts) (*carriers, []Violation) {
 const base64urlChars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
 // computedChars returns the characters of a computed signature.
-func computedChars(t *Texts) template.Charset {
+func computedChars(t *Strings) template.Charset {
 	if t.Input == nil {
 		return template.AnyChars()
 	}
@@ -152,7 +153,7 @@ func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
 // holes returns the holes of all templates: the values that a message may carry, and the
 // signature.
-func (h *carriers) holes(places [placeCount]map[string]string, t *Texts, signature template.Hole) []template.Hole {
+func (h *carriers) holes(places [placeCount]map[string]string, t *Strings, signature template.Hole) []template.Hole {
 	var holes []template.Hole
 	for i, name := range carriedNames()[:id] {
 		holes = append(holes, template.Hole{Name: name, Chars: timeChars(i)})
@@ -170,7 +171,7 @@ func (h *carriers) holes(places [placeCount]map[string]string, t *Texts, signatu
 }
 
 // compile compiles the templates of all places.
-func (h *carriers) compile(places [placeCount]map[string]string, t *Texts, signature template.Hole) (violations []Violation) {
+func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, signature template.Hole) (violations []Violation) {
 	h.idChars = openChars(nameID, places[:]...)
 	holes := h.holes(places, t, signature)
 	signatures := 0
@@ -206,7 +207,7 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Texts, signa
 
 // write returns the strings at a place, with one signature, or with any number of signatures in a
 // list.
-func (h *carriers) write(p place, texts *carried, signatures [][]byte) []Header {
+func (h *carriers) write(p place, texts carried, signatures [][]byte) []Header {
 	fill := func(dst []byte, hole int) []byte {
 		switch {
 		case hole != h.signature:
@@ -242,35 +243,37 @@ func (h *carriers) appendList(dst []byte, signatures [][]byte) []byte {
 }
 
 // read reads the strings of a message. A value that occurs twice must be the same in both places.
-func (h *carriers) read(value func(p place, name string) (string, bool)) (texts carried, signatures [][]byte, err error) {
-	var found [carriedCount + maxNamed + 1][]byte
+func (h *carriers) read(header func(name string) (string, bool), p *placed, texts carried) (signatures [][]byte, err error) {
+	found := make([][]byte, h.signature+1)
 	for i := range h.all {
 		at := &h.all[i]
 		if len(at.holes) == 0 {
 			continue // sent, but not checked
 		}
-		text, ok := value(at.place, at.lower)
-		if !ok {
-			return texts, nil, invalid("The %s %s is missing.", at.place, at.name)
+		text, ok := p.value(at.place, at.lower)
+		if at.place == inHeader {
+			text, ok = header(at.lower)
 		}
-		if len(text) > maxValue || !at.template.Read([]byte(text), found[:], nil) {
-			return texts, nil, invalid("The %s %s does not have the form %s.", at.place, at.name, at.text)
+		if !ok {
+			return nil, invalid("The %s %s is missing.", at.place, at.name)
+		}
+		if len(text) > maxValue || !at.template.Read([]byte(text), found, nil) {
+			return nil, invalid("The %s %s does not have the form %s.", at.place, at.name, at.text)
 		}
 		for _, hole := range at.holes {
 			if hole == h.signature {
 				continue
 			}
 			if texts[hole] != nil && !bytes.Equal(texts[hole], found[hole]) {
-				return texts, nil, invalid("Two %ss have different values for ${%s}.", at.place, h.names[hole])
+				return nil, invalid("Two %ss have different values for ${%s}.", at.place, h.names[hole])
 			}
 			texts[hole] = present(found[hole])
 		}
 	}
 	if h.carries[id] && !isID(texts[id], &h.idChars) {
-		return texts, nil, invalid("The ID in the message is empty or contains characters that are not allowed in an ID.")
+		return nil, invalid("The ID in the message is empty or contains characters that are not allowed in an ID.")
 	}
-	signatures, err = h.signatures(found[h.signature])
-	return texts, signatures, err
+	return h.signatures(found[h.signature])
 }
 
 // present makes an empty text different from a missing one.
@@ -300,8 +303,8 @@ func (h *carriers) signatures(text []byte) ([][]byte, error) {
 		if signature, ok := h.codec.AppendDecoded(nil, found[0]); ok {
 			signatures = append(signatures, signature)
 		}
-		if len(signatures) > maxSignatures {
-			return nil, invalid("The header has more than %d signatures.", maxSignatures)
+		if len(signatures) > MaxSignatures {
+			return nil, invalid("The header has more than %d signatures.", MaxSignatures)
 		}
 	}
 	if len(signatures) == 0 {

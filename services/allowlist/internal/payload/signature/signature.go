@@ -136,7 +136,7 @@ type Verified struct {
 // A Signer is a compiled configuration.
 type Signer struct {
 	scheme    Scheme
-	texts     *Texts
+	texts     *Strings
 	carriers  *carriers
 	insertion *jsonbytes.Insertion
 	tolerance time.Duration
@@ -144,11 +144,15 @@ type Signer struct {
 	needed [carriedCount]bool
 	// fine is the position of a carried time with seconds, or -1.
 	fine int
+	// programs are those of all strings.
+	programs []*expression.Program
+	// covered says which values the signature covers, by position.
+	covered []bool
 }
 
 // New compiles a configuration. If there are violations, it returns no signer.
 func New(c Config) (*Signer, []Violation) {
-	texts, violations := ParseTexts(c)
+	texts, violations := ParseStrings(c)
 	h, wrong := newCarriers(c, texts)
 	violations = append(violations, wrong...)
 	if len(violations) > 0 {
@@ -162,7 +166,7 @@ func New(c Config) (*Signer, []Violation) {
 		}
 	}
 	for i, v := range texts.Values {
-		if at, ok := v.time(); ok && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
+		if at, ok := v.time(); ok && at.Later == 0 && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
 			s.fine = carriedCount + i
 		}
 	}
@@ -177,6 +181,13 @@ func New(c Config) (*Signer, []Violation) {
 		paths = append(paths, path)
 	}
 	s.insertion = jsonbytes.NewInsertion(paths...)
+	s.programs = texts.all()
+	for _, name := range carriedNames() {
+		s.covered = append(s.covered, texts.covers(name))
+	}
+	for _, v := range texts.Values {
+		s.covered = append(s.covered, texts.coversValue(v.Name))
+	}
 	if v := s.check(c); v != (Violation{}) {
 		return nil, []Violation{v}
 	}
@@ -220,8 +231,8 @@ func (s *Signer) check(c Config) Violation {
 	case computed && !in.Has(nameSecret):
 		return Violation{Field: field, Text: "must use secret, because it computes the signature"}
 	}
-	for i, name := range carriedNames()[:id] {
-		if s.fine >= 0 && s.texts.covers(name) && !s.carriers.carries[i] && !s.claims(i) {
+	for i := range id {
+		if s.fine >= 0 && s.covered[i] && !s.carriers.carries[i] && !s.claims(i) {
 			return Violation{Field: field, Text: "must use the same form of the time as the headers"}
 		}
 	}
@@ -231,8 +242,8 @@ func (s *Signer) check(c Config) Violation {
 		switch {
 		case variable.Kind == expression.Nonce && !inMessage:
 			return Violation{Field: "values", Name: v.Name, Text: "must be in a template, so that the receiver learns the nonce"}
-		case variable.Kind == expression.Time && inMessage && s.fine < 0:
-			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, or stand beside a time that has"}
+		case variable.Kind == expression.Time && variable.Layout.Later == 0 && inMessage && s.fine < 0:
+			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, unless another value has one"}
 		}
 	}
 	return s.checkSorted(field)
@@ -306,8 +317,9 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 	if s.carriers.item == nil {
 		keys = keys[:1]
 	}
-	var texts carried
-	in, err := s.input(random, &m, &texts)
+	w := s.begin(m)
+	texts := w.texts
+	in, err := w.input(random)
 	if err != nil {
 		return Signed{}, err
 	}
@@ -320,66 +332,80 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 			return Signed{}, err
 		}
 	}
-	out := Signed{Headers: s.carriers.write(inHeader, &texts, signatures), Query: s.carriers.write(inQuery, &texts, signatures)}
-	out.Body, err = s.attach(m.Body, &texts, signatures)
+	out := Signed{Headers: s.carriers.write(inHeader, texts, signatures), Query: s.carriers.write(inQuery, texts, signatures)}
+	out.Body, err = s.attach(m.Body, texts, signatures)
 	return out, err
 }
 
+// A work is the signing or the verification of one message. It is the source of the values of its
+// strings.
+type work struct {
+	signer *Signer
+	m      Message
+	texts  carried
+	in     signed
+	room   [carriedCount + 2][]byte
+}
+
+// begin begins the work on a message.
+func (s *Signer) begin(m Message) *work {
+	w := &work{signer: s, m: m}
+	w.texts = w.room[:]
+	if n := carriedCount + len(s.texts.Values); n > len(w.room) {
+		w.texts = make(carried, n)
+	}
+	return w
+}
+
 // input fills in the values of a message and returns the string to sign.
-func (s *Signer) input(random io.Reader, m *Message, texts *carried) (*signed, error) {
-	if err := s.fill(random, m, texts); err != nil {
+func (w *work) input(random io.Reader) (*signed, error) {
+	if err := w.fill(random); err != nil {
 		return nil, err
 	}
-	return s.signed(m, texts)
+	return w.signed()
 }
 
 // signed returns the string to sign, or the payload of claims.
-func (s *Signer) signed(m *Message, texts *carried) (*signed, error) {
-	in := &signed{time: m.Time, keepUnused: m.KeepUnused}
+func (w *work) signed() (*signed, error) {
+	w.in = signed{time: w.m.Time, keepUnused: w.m.KeepUnused}
 	var err error
-	if s.texts.Input == nil {
-		in.payload, err = s.payload(m, texts)
-		return in, err
+	if w.signer.texts.Input == nil {
+		w.in.payload, err = w.payload()
+	} else {
+		w.in.bound, err = w.signer.texts.Input.Bind(w)
 	}
-	in.bound, err = s.texts.Input.Bind(&source{s, m, texts})
-	return in, err
-}
-
-// A source has the values of a message.
-type source struct {
-	signer *Signer
-	m      *Message
-	texts  *carried
+	return &w.in, err
 }
 
 // Value returns the value of a variable.
-func (f *source) Value(v expression.Variable) ([]byte, bool) {
+func (w *work) Value(v *expression.Variable) ([]byte, bool) {
 	switch v.Kind {
 	case expression.Named:
-		text := f.texts[f.signer.named(v.Name)]
+		text := w.texts[w.signer.named(v.Name)]
 		return text, text != nil
 	case expression.Header:
-		if f.m.Headers == nil {
+		if w.m.Headers == nil {
 			return nil, false
 		}
-		text, ok := f.m.Headers(v.Name)
+		text, ok := w.m.Headers(v.Name)
 		return []byte(text), ok && visible(text)
 	case expression.Context:
-		text, ok := f.m.Values[v.Name]
+		text, ok := w.m.Values[v.Name]
 		return []byte(text), ok && visible(text)
 	case expression.Time:
-		return v.Layout.Append(nil, f.m.Time), f.m.timeInRange()
+		return v.Layout.Append(nil, w.m.Time), w.m.timeInRange()
 	default:
 		if i := position(v.Name); i >= 0 {
-			return f.texts[i], f.texts[i] != nil
+			return w.texts[i], w.texts[i] != nil
 		}
-		return f.m.context(v.Name)
+		return w.m.context(v.Name)
 	}
 }
 
 // fill sets the values that were not read from the message: the times, the ID, and the named values,
 // each after those that it depends on. It compares computed values with those that were read.
-func (s *Signer) fill(random io.Reader, m *Message, texts *carried) error {
+func (w *work) fill(random io.Reader) error {
+	s, m, texts := w.signer, &w.m, w.texts
 	for i, name := range carriedNames() {
 		if !s.needed[i] || texts[i] != nil {
 			continue
@@ -406,7 +432,7 @@ func (s *Signer) fill(random io.Reader, m *Message, texts *carried) error {
 			}
 			continue
 		}
-		bound, err := v.Program.Bind(&source{s, m, texts})
+		bound, err := v.Program.Bind(w)
 		if err != nil {
 			return err
 		}
@@ -432,49 +458,46 @@ func (s *Signer) Verify(keys []any, m Message, header func(name string) (string,
 	if err := s.precheck(keys, &m); err != nil {
 		return Verified{}, err
 	}
-	m.Headers = header
-	placed, err := s.detach(&m)
+	w := s.begin(m)
+	w.m.Headers = header
+	placed, err := s.detach(&w.m)
 	if err != nil {
 		return Verified{}, err
 	}
-	texts, signatures, err := s.carriers.read(func(at place, name string) (string, bool) {
-		if at == inHeader {
-			return header(name)
-		}
-		return placed.value(at, name)
-	})
+	texts := w.texts
+	signatures, err := s.carriers.read(header, placed, texts)
 	if err != nil {
 		return Verified{}, err
 	}
-	given, err := s.readClaims(signatures, &texts)
+	given, err := s.readClaims(signatures, texts)
 	if err != nil {
 		return Verified{}, err
 	}
-	if s.texts.covers(nameID) && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
+	if s.covered[id] && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
 		return Verified{}, invalid("The ID in the message differs from the ID in the call's context.")
 	}
-	sent, err := s.time(&texts, m.Time)
+	sent, err := s.time(texts, m.Time)
 	if err != nil {
 		return Verified{}, err
 	}
 	if !sent.IsZero() {
-		m.Time = sent
+		w.m.Time = sent
 	}
-	in, err := s.received(&m, &texts, given)
+	in, err := w.received(given)
 	if err != nil {
 		return Verified{}, err
 	}
 	for i, key := range keys {
 		if s.scheme.verify(key, in, signatures) {
-			return s.verified(i, sent, &texts), nil
+			return s.verified(i, sent, texts), nil
 		}
 	}
 	return Verified{}, invalid("The signature does not match: the key, the signed string, or the algorithm differs.")
 }
 
 // received returns the string that a received message should have signed.
-func (s *Signer) received(m *Message, texts *carried, given *claims) (*signed, error) {
-	err := s.fill(nil, m, texts)
+func (w *work) received(given *claims) (*signed, error) {
+	err := w.fill(nil)
 	if wrong, ok := errors.AsType[*InvalidError](err); ok {
 		return nil, wrong
 	}
@@ -482,9 +505,9 @@ func (s *Signer) received(m *Message, texts *carried, given *claims) (*signed, e
 		return nil, invalid("The message has %s.", err)
 	}
 	if given != nil {
-		return s.compareClaims(m, texts, given)
+		return w.compareClaims(given)
 	}
-	in, err := s.signed(m, texts)
+	in, err := w.signed()
 	if err != nil {
 		return nil, invalid("The signed string cannot be assembled: %s.", err)
 	}
@@ -498,8 +521,7 @@ const Hidden = "‹secret›"
 // with the functions on them, are replaced by [Hidden]. For [Computed], it is what the MAC or the
 // digest is of. It fails like Sign does. A nonce differs from that of any signature.
 func (s *Signer) SignedString(m Message) ([]byte, error) {
-	var texts carried
-	in, err := s.input(rand.Reader, &m, &texts)
+	in, err := s.begin(m).input(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -538,7 +560,7 @@ func (s *Signer) precheck(keys []any, m *Message) error {
 			}
 		}
 	}
-	for _, p := range s.texts.all() {
+	for _, p := range s.programs {
 		for _, v := range p.Variables() {
 			if v.Kind != expression.Plain {
 				continue
@@ -553,20 +575,20 @@ func (s *Signer) precheck(keys []any, m *Message) error {
 
 // verified returns the facts that a signature covers. Anyone could have changed a value in the
 // message that is not in the signed string.
-func (s *Signer) verified(key int, sent time.Time, texts *carried) Verified {
+func (s *Signer) verified(key int, sent time.Time, texts carried) Verified {
 	v := Verified{Key: key}
-	if texts[id] != nil && s.texts.covers(nameID) {
+	if texts[id] != nil && s.covered[id] {
 		v.ID = string(texts[id])
 	}
-	for i, name := range carriedNames()[:id] {
-		if (s.carriers.carries[i] || s.claims(i)) && s.texts.covers(name) {
+	for i := range id {
+		if (s.carriers.carries[i] || s.claims(i)) && s.covered[i] {
 			v.Time = sent
 		}
 	}
 	for i, value := range s.texts.Values {
 		variable, _ := value.Program.Single()
 		at := carriedCount + i
-		if !s.carriers.carries[at] && !s.claims(at) || !s.texts.coversValue(value.Name) {
+		if !s.carriers.carries[at] && !s.claims(at) || !s.covered[at] {
 			continue
 		}
 		switch {

@@ -33,7 +33,7 @@ type party struct {
 func parties(t testing.TB) []party {
 	t.Helper()
 	rsaKey, rsaPublic := pair(t, "../testdata/keys/rsa2_priv.pem")
-	p256, p384 := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384())
+	p256, p384, p521 := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), ecKey(t, elliptic.P521())
 	edPublic, edKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +44,7 @@ func parties(t testing.TB) []party {
 		{"ECDSA P-256 P1363", signature.ECDSA{Hash: crypto.SHA256, P1363: true}, p256, &p256.PublicKey},
 		{"ECDSA P-384 DER", signature.ECDSA{Hash: crypto.SHA384}, p384, &p384.PublicKey},
 		{"ECDSA P-384 P1363", signature.ECDSA{Hash: crypto.SHA384, P1363: true}, p384, &p384.PublicKey},
+		{"ECDSA P-521 P1363", signature.ECDSA{Hash: crypto.SHA512, P1363: true}, p521, &p521.PublicKey},
 		{"Ed25519", signature.Ed25519{}, edKey, edPublic},
 	}
 	for _, hash := range []crypto.Hash{crypto.MD5, crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
@@ -57,7 +58,7 @@ func parties(t testing.TB) []party {
 	for alg, keys := range map[string][2]any{
 		"RS256": {rsaKey, rsaPublic}, "RS384": {rsaKey, rsaPublic}, "RS512": {rsaKey, rsaPublic},
 		"PS256": {rsaKey, rsaPublic}, "PS384": {rsaKey, rsaPublic}, "PS512": {rsaKey, rsaPublic},
-		"ES256": {p256, &p256.PublicKey}, "ES384": {p384, &p384.PublicKey}, "EdDSA": {edKey, edPublic},
+		"ES256": {p256, &p256.PublicKey}, "ES384": {p384, &p384.PublicKey}, "ES512": {p521, &p521.PublicKey}, "EdDSA": {edKey, edPublic},
 		"HS256": {long, long}, "HS384": {long, long}, "HS512": {long, long},
 	} {
 		all = append(all, party{"JWS " + alg, signature.JWS{JWS: jose.JWS{Alg: alg}}, keys[0], keys[1]})
@@ -159,7 +160,7 @@ func TestKeysThatDoNotFitAreOurFault(t *testing.T) {
 	for _, p := range all {
 		s := compile(t, p.config())
 		sent := sign(t, s, []any{p.private}, webhook())
-		keys := []any{nil, []byte(nil), []byte{}, "text", ed25519.PrivateKey("short"), ed25519.PublicKey("short"), ecKey(t, elliptic.P521())}
+		keys := []any{nil, []byte(nil), []byte{}, "text", ed25519.PrivateKey("short"), ed25519.PublicKey("short"), ecKey(t, elliptic.P224())}
 		for _, other := range all {
 			if fmt.Sprintf("%T", other.private) != fmt.Sprintf("%T", p.private) {
 				keys = append(keys, other.private)

@@ -13,7 +13,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/message"
 )
 
-// Nested is a JSON Web Signature inside the ciphertext.
+// Nested is a JSON Web Signature that holds its payload: inside the ciphertext, or around a JWE.
 type Nested struct {
 	Jws  jose.JWS
 	Keys []*message.Source
@@ -78,7 +78,7 @@ func (n *Nesting) Sign(m *message.Message, value []byte) ([]byte, error) {
 // Verify returns the payload of a compact JWS whose signature is valid.
 func (n *Nesting) Verify(m *message.Message, compact []byte) ([]byte, error) {
 	if n.Jws.KeyBytes() == 0 {
-		if err := m.Spend(message.PublicKeyWork * len(n.public)); err != nil {
+		if err := m.Spend(verifyWork(n.Jws.Alg) * len(n.public)); err != nil {
 			return nil, err
 		}
 	}
@@ -91,6 +91,14 @@ func (n *Nesting) Verify(m *message.Message, compact []byte) ([]byte, error) {
 	}
 	m.Ring.Use(n.of[which])
 	return value, nil
+}
+
+// verifyWork returns the work of verifying a signature with a public key.
+func verifyWork(alg string) int {
+	if alg == "ES512" {
+		return message.P521Work
+	}
+	return message.PublicKeyWork
 }
 
 // JoseKey returns a key in the form that package jose takes: the bytes of a shared key, a private

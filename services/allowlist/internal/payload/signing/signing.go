@@ -113,8 +113,8 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 		}
 		signed.ID = base64.RawURLEncoding.EncodeToString(id)
 	}
-	if !m.Context.Time.IsZero() && compiled.Sorts() {
-		return fault.Fields(fault.Violation{Field: "context.time", Description: "must be unset: the signature sorts it beside the secret"})
+	if at := m.Context.Time; !at.IsZero() && !at.Equal(m.Now) && compiled.Sorts() {
+		return fault.Fields(fault.Violation{Field: "context.time", Description: "must be unset: the signature sorts it together with the secret"})
 	}
 	sent, err := compiled.Sign(m.Random, all, signed)
 	if err != nil {
@@ -142,12 +142,8 @@ func (s *Signer) Sign(m *message.Message, out *message.Output) error {
 
 // message returns the message to sign.
 func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool) signature.Message {
-	at := m.Context.Time
-	if at.IsZero() {
-		at = m.Now
-	}
 	return signature.Message{
-		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: at, ID: m.Context.ID,
+		Body: body, Plaintext: plaintext, PlaintextKnown: known, Time: m.Time(), ID: m.Context.ID,
 		Method: m.Context.Method, Host: m.Context.Host, Path: m.Context.Path, Query: m.Context.Query,
 		ContentType: m.ContentType, KeepUnused: m.CacheFor(), Values: m.Context.Values,
 		Headers: func(name string) (string, bool) {
@@ -176,6 +172,24 @@ func (s *Signer) refused(err error) error {
 	return err
 }
 
+// spend records the work of verifying the signatures of a message with a number of keys, if it is
+// considerable: on P-521, whose signatures take milliseconds.
+func (s *Signer) spend(m *message.Message, keys int) error {
+	jws, ok := s.Config.Scheme.(signature.JWS)
+	if !ok || jws.Alg != "ES512" {
+		return nil
+	}
+	work := message.P521Work * keys
+	if s.List {
+		work *= signature.MaxSignatures
+	}
+	err := m.Spend(work)
+	if errors.Is(err, message.ErrTooMuchWork) {
+		return message.BadSignature("The signature takes too much work in addition to that of the decryption.")
+	}
+	return err
+}
+
 // lacking returns the error for a message that lacks a value, or whose value a function cannot use.
 func lacking(name string) error {
 	for call, field := range map[string]string{"context": "values", "header": "headers"} {
@@ -186,6 +200,9 @@ func lacking(name string) error {
 	}
 	if expression.IsFunction(name) {
 		return message.NotEncryptable("a signed value does not suit the function "+name, "")
+	}
+	if name == "content_type" {
+		return fault.Field("endpoint.content_type", "is required: the signature covers it")
 	}
 	return fault.Field("context."+name, "is required: the signature covers it")
 }
@@ -206,6 +223,9 @@ func (s *Signer) Verify(m *message.Message, body, plaintext []byte, known bool, 
 		return key, err
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.spend(m, len(all)); err != nil {
 		return err
 	}
 	verified, err := s.Compiled.Verify(all, s.message(m, body, plaintext, known), func(name string) (string, bool) {

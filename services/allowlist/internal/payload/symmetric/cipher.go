@@ -29,6 +29,8 @@ const (
 	ModeCBC
 	ModeCTR
 	ModeECB
+	ModeCFB // with segments of a block
+	ModeOFB
 )
 
 // A Suite is a cipher with its sizes in bytes.
@@ -46,7 +48,7 @@ type Suite struct {
 func SuiteOf(c *allowlistv1.Cipher) Suite {
 	s := algorithm(c.GetAlgorithm())
 	s.Padding = PaddingOf(c.GetPadding())
-	if s.Mode == ModeCTR || !s.Blocks() {
+	if !s.Blocks() {
 		s.Padding = NoPadding
 	}
 	if bytes := int(c.GetTagBytes()); bytes != 0 && s.Mode == ModeGCM {
@@ -89,6 +91,18 @@ func algorithm(a allowlistv1.Cipher_Algorithm) Suite {
 		return Suite{Mode: ModeECB, Key: 24}
 	case allowlistv1.Cipher_ALGORITHM_AES_256_ECB:
 		return Suite{Mode: ModeECB, Key: 32}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_CFB:
+		return Suite{Mode: ModeCFB, Key: 16, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_CFB:
+		return Suite{Mode: ModeCFB, Key: 24, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_CFB:
+		return Suite{Mode: ModeCFB, Key: 32, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_128_OFB:
+		return Suite{Mode: ModeOFB, Key: 16, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_192_OFB:
+		return Suite{Mode: ModeOFB, Key: 24, IV: block}
+	case allowlistv1.Cipher_ALGORITHM_AES_256_OFB:
+		return Suite{Mode: ModeOFB, Key: 32, IV: block}
 	case allowlistv1.Cipher_ALGORITHM_TRIPLE_DES_CBC:
 		return Suite{Mode: ModeCBC, TripleDES: true, Key: 24, IV: des.BlockSize}
 	case allowlistv1.Cipher_ALGORITHM_TRIPLE_DES_ECB:
@@ -104,8 +118,12 @@ func (s Suite) AEAD() bool { return s.Mode == ModeGCM || s.Mode == ModeChaCha }
 // Blocks reports whether the mode only takes whole blocks.
 func (s Suite) Blocks() bool { return s.Mode == ModeCBC || s.Mode == ModeECB }
 
-// Counter reports whether the mode reveals plaintexts if a key and IV are used twice.
-func (s Suite) Counter() bool { return s.AEAD() || s.Mode == ModeCTR }
+// Stream reports whether the mode adds a key stream to the plaintext and does not authenticate.
+func (s Suite) Stream() bool { return s.Mode == ModeCTR || s.Mode == ModeCFB || s.Mode == ModeOFB }
+
+// Counter reports whether the mode reveals plaintexts if a key and IV are used twice. CFB reveals
+// the difference of the first blocks that differ, and not only that they do.
+func (s Suite) Counter() bool { return s.AEAD() || s.Stream() }
 
 // BlockSize returns the length of a block.
 func (s Suite) BlockSize() int {
@@ -169,8 +187,8 @@ func (s Suite) NewBox(key []byte) (Box, error) {
 	switch s.Mode {
 	case ModeCBC, ModeECB:
 		return erasing{blockBox{block: block, suite: s}}, nil
-	case ModeCTR:
-		return erasing{ctrBox{block}}, nil
+	case ModeCTR, ModeCFB, ModeOFB:
+		return erasing{streamBox{block: block, mode: s.Mode}}, nil
 	}
 	var aead cipher.AEAD
 	if s.Tag < MaxTag {
@@ -219,21 +237,6 @@ func (b aeadBox) Seal(dst, iv, plaintext, aad []byte) ([]byte, error) {
 func (b aeadBox) Open(dst, iv, sealed, aad []byte) ([]byte, bool) {
 	plaintext, err := b.aead.Open(dst, iv, sealed, aad)
 	return plaintext, err == nil
-}
-
-// ctrBox is Counter mode.
-type ctrBox struct{ block cipher.Block }
-
-func (b ctrBox) Seal(dst, iv, plaintext, _ []byte) ([]byte, error) {
-	start := len(dst)
-	dst = append(dst, plaintext...)
-	cipher.NewCTR(b.block, iv).XORKeyStream(dst[start:], dst[start:])
-	return dst, nil
-}
-
-func (b ctrBox) Open(dst, iv, sealed, _ []byte) ([]byte, bool) {
-	plaintext, _ := b.Seal(dst, iv, sealed, nil)
-	return plaintext, true
 }
 
 // blockBox is Cipher Block Chaining or Electronic Codebook mode, with padding.

@@ -14,10 +14,14 @@ const (
 	NoPadding   Padding = iota
 	PKCS7               // as many bytes as are missing, each with that number as its value
 	ZeroPadding         // zeros; none if the plaintext is whole blocks
+	PKCS7For32          // PKCS #7 for blocks of 32 bytes, whatever the blocks of the cipher are
 )
 
+// wideBlock is the block of PKCS7For32. The blocks of all ciphers divide it.
+const wideBlock = 32
+
 // String returns the contract's name of the padding in lower case.
-func (p Padding) String() string { return [...]string{"none", "pkcs7", "zero"}[p] }
+func (p Padding) String() string { return [...]string{"none", "pkcs7", "zero", "pkcs7-32"}[p] }
 
 // PaddingOf returns a padding. The default is PKCS #7.
 func PaddingOf(pb allowlistv1.Cipher_Padding) Padding {
@@ -26,15 +30,29 @@ func PaddingOf(pb allowlistv1.Cipher_Padding) Padding {
 		return NoPadding
 	case allowlistv1.Cipher_PADDING_ZERO:
 		return ZeroPadding
+	case allowlistv1.Cipher_PADDING_PKCS7_32:
+		return PKCS7For32
 	default:
 		return PKCS7
 	}
 }
 
+// counts reports whether each byte of the padding is their number.
+func (p Padding) counts() bool { return p == PKCS7 || p == PKCS7For32 }
+
+// block returns the length to whose multiples the padding extends a plaintext.
+func (p Padding) block(cipher int) int {
+	if p == PKCS7For32 {
+		return wideBlock
+	}
+	return cipher
+}
+
 // paddedLen returns the length of n bytes with their padding.
 func (p Padding) paddedLen(n, block int) int {
+	block = p.block(block)
 	switch p {
-	case PKCS7:
+	case PKCS7, PKCS7For32:
 		return n - n%block + block
 	case ZeroPadding:
 		return (n + block - 1) / block * block
@@ -48,7 +66,7 @@ func (p Padding) append(dst, b []byte, block int) []byte {
 	dst = append(dst, b...)
 	n := p.paddedLen(len(b), block) - len(b)
 	fill := byte(0)
-	if p == PKCS7 {
+	if p.counts() {
 		fill = byte(n)
 	}
 	for range n {
@@ -57,8 +75,8 @@ func (p Padding) append(dst, b []byte, block int) []byte {
 	return dst
 }
 
-// unpaddedLen returns the length of b, which consists of whole blocks, without its padding. For
-// PKCS #7, it takes the same time for all paddings, so that the time does not reveal where the
+// unpaddedLen returns the length of b, which consists of whole blocks of the cipher, without its
+// padding. For PKCS #7, it takes the same time for all paddings, so that the time does not reveal where the
 // padding is wrong. The other paddings cannot be wrong.
 func (p Padding) unpaddedLen(b []byte, block int) (int, bool) {
 	switch p {
@@ -71,7 +89,8 @@ func (p Padding) unpaddedLen(b []byte, block int) (int, bool) {
 	case NoPadding:
 		return len(b), true
 	}
-	if len(b) == 0 {
+	block = p.block(block)
+	if len(b) == 0 || len(b)%block != 0 {
 		return 0, false
 	}
 	last := b[len(b)-block:]

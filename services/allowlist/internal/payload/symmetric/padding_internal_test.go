@@ -32,6 +32,32 @@ func TestPaddingIsToldWhateverItIs(t *testing.T) {
 	}
 }
 
+func TestPaddingForBlocksOf32BytesDoesNotDependOnTheCipher(t *testing.T) {
+	t.Parallel()
+	for n := range 100 {
+		text := bytes.Repeat([]byte{'x'}, n)
+		padded := PKCS7For32.append(nil, text, 16)
+		if got, ok := PKCS7For32.unpaddedLen(padded, 16); !ok || got != n || len(padded)%32 != 0 || len(padded) != PKCS7For32.paddedLen(n, 8) {
+			t.Errorf("%d bytes padded to %d: unpaddedLen = %d, %v", n, len(padded), got, ok)
+		}
+		for i := n; i < len(padded); i++ {
+			changed := bytes.Clone(padded)
+			changed[i] ^= 0x40
+			if got, ok := PKCS7For32.unpaddedLen(changed, 16); ok {
+				t.Errorf("%d bytes with byte %d of the padding changed: unpaddedLen = %d", n, i, got)
+			}
+		}
+	}
+	for _, length := range []int{0, 16, 48} { // of whole blocks of the cipher only
+		if n, ok := PKCS7For32.unpaddedLen(bytes.Repeat([]byte{1}, length), 16); ok {
+			t.Errorf("unpaddedLen of %d bytes = %d", length, n)
+		}
+	}
+	if n, ok := PKCS7For32.unpaddedLen(bytes.Repeat([]byte{33}, 64), 16); ok {
+		t.Errorf("unpaddedLen of 33 bytes of padding = %d", n)
+	}
+}
+
 func TestOtherPaddingsCannotBeWrong(t *testing.T) {
 	t.Parallel()
 	for n := range 33 {

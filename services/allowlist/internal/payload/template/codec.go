@@ -28,6 +28,8 @@ const (
 	Base64MIME
 	// Base64Percent is base64 with padding, percent-encoded (RFC 3986).
 	Base64Percent
+	// Base64URLPadded is Base64URL with padding, as in Fernet tokens.
+	Base64URLPadded
 )
 
 const (
@@ -37,9 +39,11 @@ const (
 )
 
 // A Codec encodes bytes as text and decodes them. It accepts exactly one encoding of given
-// bytes, except for padding (base64), case (hexadecimal), and line ends (Base64MIME).
+// bytes, except for padding (base64), case (hexadecimal), and line ends (Base64MIME). A lenient
+// codec accepts base64 in both alphabets and with line ends.
 type Codec struct {
 	encoding Encoding
+	lenient  bool
 	// These three are set for base64 only.
 	write, padded, bare *base64.Encoding
 }
@@ -48,12 +52,29 @@ type Codec struct {
 func NewCodec(e Encoding) Codec {
 	switch e {
 	case Base64, Base64MIME, Base64Percent:
-		return Codec{e, base64.StdEncoding, base64.StdEncoding.Strict(), base64.RawStdEncoding.Strict()}
+		return Codec{encoding: e, write: base64.StdEncoding, padded: base64.StdEncoding.Strict(), bare: base64.RawStdEncoding.Strict()}
 	case Base64URL:
-		return Codec{e, base64.RawURLEncoding, base64.URLEncoding.Strict(), base64.RawURLEncoding.Strict()}
+		return urlCodec(e, base64.RawURLEncoding)
+	case Base64URLPadded:
+		return urlCodec(e, base64.URLEncoding)
 	default:
 		return Codec{encoding: e}
 	}
+}
+
+func urlCodec(e Encoding, write *base64.Encoding) Codec {
+	return Codec{encoding: e, write: write, padded: base64.URLEncoding.Strict(), bare: base64.RawURLEncoding.Strict()}
+}
+
+// Lenient returns the codec for messages as partners send them: it reads base64 in either alphabet,
+// but not in a mix of both, and with CR and LF anywhere. It writes the same as c.
+//
+// A template ends a hole at the first character of the literal after it, or at a known length. The
+// string of a hole therefore never contains that character, and strings that a length separates have
+// no line ends. A template reads a message in at most one way, whichever codec decodes its holes.
+func (c Codec) Lenient() Codec {
+	c.lenient = true
+	return c
 }
 
 // EncodedLen returns the length of the text for n bytes.
@@ -72,8 +93,8 @@ func (c Codec) EncodedLen(n int) int {
 	}
 }
 
-// FixedLen reports whether all accepted encodings of n bytes are as long as the one that the
-// codec writes, except for padding.
+// FixedLen reports whether the codec writes n bytes in a known number of characters that readers may
+// rely on. Base64 of that length has its padding, and no line ends.
 func (c Codec) FixedLen() bool { return c.encoding != Base64MIME && c.encoding != Base64Percent }
 
 // AppendEncoded appends the text for b.
@@ -139,10 +160,13 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 		}
 		text = []byte(decoded)
 	}
-	// The library skips line ends, which the other encodings do not allow.
+	// The library skips line ends, which not all encodings allow.
 	ends := bytes.Count(text, []byte{'\n'}) + bytes.Count(text, []byte{'\r'})
-	if ends > 0 && (c.encoding != Base64MIME || ends == len(text)) {
+	if ends > 0 && (!c.lenient && c.encoding != Base64MIME || ends == len(text)) {
 		return dst, false // the encoding of no bytes has no lines
+	}
+	if c.lenient {
+		c = c.alphabetOf(text)
 	}
 	encoding := c.bare
 	if (len(text)-ends)%4 == 0 {
@@ -150,6 +174,14 @@ func (c Codec) AppendDecoded(dst, text []byte) (out []byte, ok bool) {
 	}
 	dst, err := encoding.AppendDecode(dst, text)
 	return dst, err == nil
+}
+
+// alphabetOf returns the codec of base64 in the alphabet of text.
+func (Codec) alphabetOf(text []byte) Codec {
+	if bytes.ContainsAny(text, "-_") {
+		return NewCodec(Base64URL)
+	}
+	return NewCodec(Base64)
 }
 
 // MaxDecodedLen returns the maximum number of bytes in n encoded characters.
@@ -164,7 +196,7 @@ func (c Codec) MaxDecodedLen(n int) int {
 	}
 }
 
-// Chars returns the characters that the codec accepts.
+// Chars returns the characters that the codec accepts, and for a lenient codec those that it writes.
 func (c Codec) Chars() Charset {
 	const digits, letters = "0123456789", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	switch c.encoding {
@@ -172,7 +204,7 @@ func (c Codec) Chars() Charset {
 		return AnyChars()
 	case Hex, HexUpper:
 		return Chars(digits + "abcdefABCDEF")
-	case Base64URL:
+	case Base64URL, Base64URLPadded:
 		return Chars(digits + letters + "-_=")
 	case Base64MIME:
 		return Chars(digits + letters + "+/=" + lineEnd)

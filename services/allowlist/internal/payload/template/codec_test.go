@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 	"testing"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -14,7 +15,7 @@ func TestBytesAreWrittenInEveryEncoding(t *testing.T) {
 	b := []byte{0xfb, 0xef, 0xff, 0x0a}
 	for e, want := range map[template.Encoding]string{
 		template.Base64: "++//Cg==", template.Base64URL: "--__Cg", template.Hex: "fbefff0a", template.HexUpper: "FBEFFF0A", template.Raw: "\xfb\xef\xff\n",
-		template.Base64MIME: "++//Cg==",
+		template.Base64MIME: "++//Cg==", template.Base64URLPadded: "--__Cg==",
 	} {
 		c := template.NewCodec(e)
 		if got := c.AppendEncoded([]byte("ab"), b); string(got) != "ab"+want || c.EncodedLen(len(b)) != len(want) {
@@ -72,6 +73,69 @@ func TestBytesAreReadInEveryEncoding(t *testing.T) {
 	}
 }
 
+func TestBase64IsReadAsItArrives(t *testing.T) {
+	t.Parallel()
+	for text, ok := range map[string]bool{
+		"++//Cg==": true, "++//Cg": true, "--__Cg==": true, "--__Cg": true,
+		"++//\nCg==": true, "--__\r\nCg": true, "\n+\r+//C\n\ng=\r\n=\n": true,
+		"++__Cg==": false, "-+//Cg": false, "++//Cg=": false, "++//Ch==": false, "--__Ch": false, "++// Cg": false, "++//\tCg": false,
+		"\r\n": false, "++//Cg==++//": false, "++//C": false,
+	} {
+		for _, e := range []template.Encoding{template.Base64, template.Base64URL, template.Base64MIME, template.Base64URLPadded} {
+			c := template.NewCodec(e).Lenient()
+			got, read := c.AppendDecoded([]byte("ab"), []byte(text))
+			if read != ok || ok && string(got) != "ab\xfb\xef\xff\n" {
+				t.Errorf("encoding %d: AppendDecoded(%q) = %x, %v, want %v", e, text, got, read, ok)
+			}
+			if b := []byte{0xfb, 0xef, 0xff}; string(c.AppendEncoded(nil, b)) != string(template.NewCodec(e).AppendEncoded(nil, b)) {
+				t.Errorf("encoding %d: a lenient codec writes %s", e, c.AppendEncoded(nil, b))
+			}
+		}
+	}
+	for _, e := range []template.Encoding{template.Hex, template.Raw} {
+		if _, ok := template.NewCodec(e).Lenient().AppendDecoded(nil, []byte("ab\n")); ok != (e == template.Raw) {
+			t.Errorf("encoding %d with a line end is read: %v", e, ok)
+		}
+	}
+}
+
+// Holes end where the template says, whatever a lenient codec could read.
+func TestHolesOfLenientCodecsEndWhereTheirLiteralBegins(t *testing.T) {
+	t.Parallel()
+	c := template.NewCodec(template.Base64).Lenient()
+	holes := func(fixed bool) []template.Hole {
+		return []template.Hole{{Name: "a", Chars: c.Chars(), Fixed: fixed}, {Name: "b", Chars: c.Chars()}}
+	}
+	for _, tt := range []struct {
+		text, received string
+		fixed          bool
+		a, b           string // empty if the message is refused
+	}{
+		{"${a}-${b}", "++//-++//", false, "++//", "++//"},
+		{"${a}-${b}", "++//---__", false, "++//", "--__"},
+		{"${a}-${b}", "--__-++//", false, "", ""},
+		{"${a}_${b}", "-A_B_AAAA", false, "-A", "B_AAAA"},
+		{"${a}\n${b}", "++\r//\n++\n//", false, "++\r//", "++\n//"},
+		{"${a}${b}", "++//--__", true, "++//", "--__"},
+		{"${a}${b}", "++\n//++//", true, "++\n/", "/++//"}, // a lacks a byte, and is refused for that
+		{"<${a}>${b}", "<+\n+//>++\r\n//\n", false, "+\n+//", "++\r\n//"},
+	} {
+		made, violation := template.Text(tt.text, holes(tt.fixed))
+		if violation != "" {
+			t.Errorf("Text(%q): %s", tt.text, violation)
+			continue
+		}
+		found := make([][]byte, 2)
+		ok := made.Read([]byte(tt.received), found, []int{4, -1})
+		if ok && tt.a == "" {
+			_, ok = c.AppendDecoded(nil, found[1])
+		}
+		if ok != (tt.a != "") || ok && (string(found[0]) != tt.a || string(found[1]) != tt.b) {
+			t.Errorf("%q reads %q as %q, %v, want %q and %q", tt.text, tt.received, found, ok, tt.a, tt.b)
+		}
+	}
+}
+
 // Lines are those of RFC 2045, whatever is left for the last one.
 func TestBase64InLinesIsThatOfMIME(t *testing.T) {
 	t.Parallel()
@@ -110,7 +174,25 @@ func TestHashedTextsAreTheWrittenOnes(t *testing.T) {
 }
 
 // last is the last of the encodings.
-const last = template.Base64MIME
+const last = template.Base64URLPadded
+
+// FuzzLenientCodec checks that all strings of one value are the same, except for what a lenient codec
+// ignores.
+func FuzzLenientCodec(f *testing.F) {
+	f.Add([]byte("++//Cg=="))
+	f.Add([]byte("\r\n-\n-__Cg=\r=\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := template.NewCodec(template.Base64URL).Lenient()
+		b, ok := c.AppendDecoded(nil, text)
+		if !ok {
+			return
+		}
+		plain := strings.NewReplacer("\r", "", "\n", "", "+", "-", "/", "_", "=", "").Replace(string(text))
+		if again := c.AppendEncoded(nil, b); string(again) != plain || len(b) > c.MaxDecodedLen(len(text)) {
+			t.Errorf("%q is read as %x, which is written as %q", text, b, again)
+		}
+	})
+}
 
 func FuzzCodec(f *testing.F) {
 	for e := template.Base64; e <= last; e++ {

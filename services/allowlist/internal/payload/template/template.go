@@ -202,8 +202,8 @@ func (t *Template) Append(dst []byte, fill func(dst []byte, hole int) []byte) (o
 // check the characters of the values; decoding does.
 //
 // Lengths are the lengths of fixed holes by position, or -1 if unknown. They are used only where
-// nothing else determines the end of a hole, so that base64 may lack its padding elsewhere. If
-// there are no such places, lengths may be nil.
+// nothing else determines the end of a hole, so that base64 may lack its padding or have line ends
+// elsewhere. If there are no such places, lengths may be nil.
 func (t *Template) Read(received []byte, found [][]byte, lengths []int) bool {
 	return t.reader.read(received, found, lengths)
 }

@@ -160,7 +160,7 @@ const secret = 'a throwaway secret of the partner';
     sent: { body: `${body}&Ds_Signature=${encodeURIComponent(hmac('sha256', derived, parameters, 'base64'))}` },
   });
 }
-{ // VNPay: sorted parameters of the query, and the signature beside them.
+{ // VNPay: sorted parameters of the query, and the signature as another one.
   const parameters = { vnp_Amount: '1806000', vnp_OrderInfo: 'Thanh toan don hang :5', vnp_TmnCode: 'DEMOV210', vnp_Empty: '' };
   const query = Object.entries(parameters).reverse().map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
   const encode = text => encodeURIComponent(text).replace(/%20/g, '+');
@@ -260,6 +260,70 @@ const secret = 'a throwaway secret of the partner';
       signing: { ...mac('SHA256'), keys: [key()], bodyMembers: { sig: '${signature}' }, beforeEncryption: true },
     },
     sent: { body: sealed },
+  });
+}
+{ // Feishu's and Lark's events: one key encrypts and signs.
+  const stored = 'kudryavka-throwaway';
+  add('feishu', {
+    body: '{"challenge":"ajls384kdjx98XX","token":"xxxxxx","type":"url_verification"}', context: { id: '7f3c1a' }, deterministic: false, secrets: { key: stored },
+    profile: {
+      cipher: { algorithm: 'ALGORITHM_AES_256_CBC', sharedKey: { keys: [key()], derivation: { digest: { hash: 'HASH_SHA256' } } } },
+      envelope: { blobs: { data: { parts: [{ slot: 'SLOT_IV' }, { slot: 'SLOT_CIPHERTEXT' }], encoding: 'ENCODING_BASE64' } }, json: '{"encrypt":"${data}"}' },
+      signing: {
+        secretDigest: { hash: 'HASH_SHA256' }, keys: [key()], input: '${timestamp}${id}${secret}${body}',
+        headers: { 'X-Lark-Request-Timestamp': '${timestamp}', 'X-Lark-Request-Nonce': '${id}', 'X-Lark-Signature': '${signature}' },
+      },
+    },
+    sent: {
+      body: '{"encrypt":"1yqypE9LCiuWUoa7Qbz+eqckRH5N2wRrQbHzKE4EZ99l2ifzwcv3R5J0e1EyKn/lS2IF8U73yj1E7odwmc14jjMPd+nvTIjCy3KK1M/W0XeLHwYNF9OD97PA0bTtlMRE"}',
+      headers: { 'X-Lark-Request-Timestamp': String(at), 'X-Lark-Request-Nonce': '7f3c1a', 'X-Lark-Signature': '566f256facfda5183836708d59b0af684fe2aec93a42d2f277afb9fabd5357ec' },
+    },
+  });
+}
+
+// --- The examples of specifications and of partners' documentation, as they are published.
+for (const [id, name, stored, scheme, listed, names, signature] of [
+  ['rfc9421_b25', 'test-shared-secret', 'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==', { ...mac('SHA256'), keys: [key('BASE64')] },
+    "'\"date\": ' + header('date') + '\\n\"@authority\": ' + host + '\\n\"content-type\": ' + content_type", '("date" "@authority" "content-type")', 'pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8='],
+  ['rfc9421_b26', 'test-key-ed25519', '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----\n', { asymmetric: { algorithm: 'ALGORITHM_ED25519' }, keys: [key('PEM')] },
+    "'\"date\": ' + header('date') + '\\n\"@method\": ' + method + '\\n\"@path\": ' + path + '\\n\"@authority\": ' + host + '\\n\"content-type\": ' + content_type + '\\n\"content-length\": ' + size(body)",
+    '("date" "@method" "@path" "@authority" "content-type" "content-length")', 'wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=='],
+]) add(id, {
+  body: '{"hello": "world"}', secrets: { key: stored }, context: { time: 1618884473, host: 'example.com', path: '/foo', headers: { date: 'Tue, 20 Apr 2021 02:07:55 GMT' } },
+  signing: {
+    ...scheme, encoding: 'ENCODING_BASE64', values: { components: `'${names}'` },
+    inputExpression: `${listed} + '\\n"@signature-params": ' + components + ';created=' + timestamp + ';keyid="${name}"'`,
+    headers: { 'Signature-Input': `sig1=\${components};created=\${timestamp};keyid="${name}"`, Signature: 'sig1=:${signature}:' },
+  },
+  sent: { headers: { 'Signature-Input': `sig1=${names};created=1618884473;keyid="${name}"`, Signature: `sig1=:${signature}:` } },
+});
+add('kraken_published', {
+  body: 'nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25', context: { path: '/0/private/AddOrder' },
+  secrets: { key: 'kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==' },
+  signing: { ...mac('SHA512'), keys: [key('BASE64')], encoding: 'ENCODING_BASE64', inputExpression: "path + sha256(get(form(body), 'nonce') + body)", headers: { 'API-Sign': '${signature}' } },
+  sent: { headers: { 'API-Sign': '4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ==' } },
+});
+add('binance_published', {
+  context: { time: 1499827319.559, query: 'symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000', contentType: '' },
+  secrets: { key: 'NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j' },
+  signing: { ...mac('SHA256'), inputExpression: "query + '&timestamp=' + timestamp_ms", queryParameters: { timestamp: '${timestamp_ms}', signature: '${signature}' } },
+  sent: { query: { timestamp: '1499827319559', signature: 'c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71' } },
+});
+add('twilio_published', {
+  body: 'CallSid=CA1234567890ABCDE&Caller=%2B12349013030&Digits=1234&From=%2B12349013030&To=%2B18005551212', secrets: { key: '12345' },
+  context: { host: 'mycompany.com', path: '/myapp.php', query: 'foo=1&bar=2', contentType: 'application/x-www-form-urlencoded' },
+  signing: { ...mac('SHA1'), encoding: 'ENCODING_BASE64', inputExpression: "'https://' + host + path + '?' + query + join(form(body), '', '')", headers: { 'X-Twilio-Signature': '${signature}' } },
+  sent: { headers: { 'X-Twilio-Signature': '0/KCTR6DLpKmkAf8muzZqo1nDgQ=' } },
+});
+{ // The example of AWS's documentation: ListUsers of IAM.
+  const { signing } = all.find(c => c.id === 'aws_sigv4').encryption.request;
+  add('aws_sigv4_published', {
+    context: { time: 1440938160, method: 'GET', host: 'iam.amazonaws.com', path: '/', query: 'Action=ListUsers&Version=2010-05-08', contentType: 'application/x-www-form-urlencoded; charset=utf-8' },
+    secrets: { key: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }, signing,
+    sent: { headers: {
+      'X-Amz-Date': '20150830T123600Z',
+      Authorization: 'AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7',
+    } },
   });
 }
 writeFileSync(new URL('conventions.json', import.meta.url), JSON.stringify(all, null, 1) + '\n');

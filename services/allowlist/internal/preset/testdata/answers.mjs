@@ -13,6 +13,7 @@ import { AlipaySdk } from 'alipay-sdk';
 import CryptoJS from 'crypto-js';
 import * as jose from 'jose';
 import { Webhook } from 'svix';
+import { conventions } from './conventions.mjs';
 
 const require = createRequire(import.meta.url);
 const { hmacValidator } = require('@adyen/api-library');
@@ -119,6 +120,41 @@ add('openssl_salted', opensslVersion, {
 });
 vector('axis_callback_ecb', 'java-axis-callback-md5-ecb-hex', { secrets: { key: 'pass' } });
 vector('ccavenue', 'node-ccavenue', { secrets: { working_key: 'pass', iv: 'iv' } });
+// framed surrounds a string as DingTalk and WeCom do: random characters, length, string, receiver, and PKCS #7 for 32 bytes.
+const framed = (text, receiver) => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(Buffer.byteLength(text));
+  const frame = join(Buffer.from(crypto.randomBytes(8).toString('hex')), length, Buffer.from(text), Buffer.from(receiver));
+  const missing = 32 - frame.length % 32;
+  return join(frame, Buffer.alloc(missing, missing));
+};
+// callback makes a message of both. The signature is the SHA-1 of the sorted token, time, nonce, and ciphertext.
+const callback = (preset, receiver, aesKey, text, body, signature, answered) => {
+  const key = Buffer.from(aesKey, 'base64'), token = 'tok123', nonce = 'IqHAQ7r5', at = '1767225600';
+  const made = text => {
+    const cipher = crypto.createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false);
+    const encrypt = b64(join(cipher.update(framed(text, receiver)), cipher.final()));
+    return { encrypt, signature: digest('sha1', [token, at, nonce, encrypt].sort().join(''), 'hex') };
+  };
+  const given = { secrets: { aes_key: { value: aesKey }, token: { value: token } }, settings: { receiver }, context: { time: 1767225600 } };
+  const request = made(text);
+  add(preset, node, { ...given, plaintext: text, body: body(request.encrypt), query: { timestamp: at, nonce, [signature]: request.signature } });
+  if (!answered) return;
+  const answer = made(answered);
+  add(preset, node, { ...given, direction: 'response', plaintext: answered, body: JSON.stringify({ msg_signature: answer.signature, timeStamp: at, nonce, encrypt: answer.encrypt }) });
+};
+callback('dingtalk_callback', 'dingcorp123', '4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij', '{"EventType":"check_url"}', data => JSON.stringify({ encrypt: data }), 'signature', 'success');
+callback('wecom_callback', 'wx5823bf96d3bd56c7', 'jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C',
+  '<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hello]]></Content></xml>',
+  data => `<xml><ToUserName><![CDATA[wx5823bf96d3bd56c7]]></ToUserName>\n<Encrypt><![CDATA[${data}]]></Encrypt>\n<AgentID><![CDATA[218]]></AgentID>\n</xml>\n`, 'msg_signature');
+{
+  const at = Buffer.alloc(8);
+  at.writeBigUInt64BE(BigInt(context.time));
+  const { iv, ciphertext } = cbc(key32.subarray(16));
+  const signed = join(Buffer.from([0x80]), at, iv, ciphertext);
+  const token = b64(join(signed, hmac(key16, signed))).replaceAll('+', '-').replaceAll('/', '_');
+  add('fernet', node, { secrets: { key: { value: key32.toString('base64url') } }, body: token });
+}
 vector('chacha20_poly1305', 'node-chacha20poly1305', { secrets: { key: 'key' } });
 vector('cryptojs_key_iv', 'cryptojs-utf8key-utf8iv-b64', { secrets: { key: 'key', iv: 'iv' } });
 vector('cryptojs_passphrase', 'cryptojs-passphrase-default', { secrets: { passphrase: 'pass' } });
@@ -238,6 +274,7 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
 {
   const secrets = { client_signing_key: signer, partner_signing_key: signer }, settings = { key_id: 'k-1' };
   both('brazil_jws', npm('jose'), { secrets, settings, body: await sign('PS256', { typ: 'JWT', kid: 'k-1' }) }, { secrets, settings, body: await sign('PS256', { kid: 'theirs' }) });
+  both('jws_body', npm('jose'), { secrets, settings, body: await sign('RS256', { kid: 'k-1' }) }, { secrets, settings, body: await sign('RS256', { kid: 'theirs' }) });
   vector('detached_jws', 'jose-detached-jws-b64false-rs256', { secrets, settings });
   const detached = await new jose.FlattenedSign(Buffer.from(plaintext)).setProtectedHeader({ alg: 'RS256', b64: false, crit: ['b64'] }).sign(signingKey);
   add('detached_jws', npm('jose'), { direction: 'response', secrets, settings, body: plaintext, headers: { 'x-jws-signature': `${detached.protected}..${detached.signature}` }, deterministic: true });
@@ -247,6 +284,35 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
   for (const direction of ['request', 'response']) vector('juspay_payout', 'jose-juspay-payout-rsaoaep-a128cbchs256', { direction, secrets, settings });
   const body = JSON.stringify({ encCard: await jwe('dir', 'A256GCM', key32, { kid: 'sk-1' }, '{"pan":"4111111111111111"}'), other: 1 });
   add('juspay_fields', npm('jose'), { secrets: base64, settings: { fields: '$.encCard', key_id: 'sk-1' }, plaintext: '{"encCard":{"pan":"4111111111111111"},"other":1}', body });
+}
+{
+  const secrets = { juspay_public_key: rsa, client_signing_key: signer, client_private_key: rsa, juspay_signing_key: signer }, settings = { key_id: 'key_1' };
+  const make = async () => {
+    const [header, payload, signature] = (await sign('RS256', { kid: 'key_1' })).split('.');
+    const parts = (await jwe('RSA-OAEP-256', 'A256GCM', publicKey, { kid: 'key_1' }, JSON.stringify({ header, payload, signature }))).split('.');
+    return { secrets, settings, body: JSON.stringify({ header: parts[0], encryptedKey: parts[1], iv: parts[2], encryptedPayload: parts[3], tag: parts[4] }) };
+  };
+  both('juspay_jwt', npm('jose'), await make(), await make());
+}
+{
+  const encryption = 'an encryption password of 32 ch.', signing = 'a signing password with 33 chars.';
+  const secrets = { encryption_password: { value: encryption }, signing_password: { value: signing } };
+  const settings = { client_id: 'C', key_id: 'E', signing_key_id: 'S' };
+  const make = async (encrypted, signed) => ({
+    secrets, settings,
+    body: await new jose.CompactSign(Buffer.from(await jwe('dir', 'A256GCM', Buffer.from(encryption), encrypted)))
+      .setProtectedHeader({ alg: 'HS256', ...signed }).sign(Buffer.from(signing)),
+  });
+  both('billdesk', npm('jose'), await make({ kid: 'E', clientid: 'C' }, { kid: 'S', clientid: 'C' }), await make({ kid: 'E', clientid: 'C' }, { kid: 'S', clientid: 'C' }));
+}
+{
+  const header = Buffer.from(JSON.stringify({ alg: 'ES512', kid: 'k-1', tl_version: '2', tl_headers: 'Idempotency-Key' })).toString('base64url');
+  const payload = Buffer.from(`${context.method} ${context.path}\nIdempotency-Key: ${context.id}\n${plaintext}`).toString('base64url');
+  const signature = crypto.sign('sha512', Buffer.from(`${header}.${payload}`), { key: pem('p521_priv.pem'), dsaEncoding: 'ieee-p1363' }).toString('base64url');
+  add('truelayer', node, {
+    secrets: { client_signing_key: { file: 'p521_priv.pem' } }, settings: { key_id: 'k-1' }, body: plaintext, context,
+    headers: { 'Idempotency-Key': context.id, 'Tl-Signature': `${header}..${signature}` },
+  });
 }
 {
   const make = async () => ({ secrets: mastercard, plaintext: masterPlain, body: JSON.stringify({ encryptedData: await jwe('RSA-OAEP-256', 'A256GCM', publicKey, { kid: digest('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'hex'), cty: 'application/json' }, masterPlain) }) });
@@ -269,6 +335,61 @@ for (const [preset, alg] of [['jwe_ecdh_es', 'ECDH-ES'], ['jwe_ecdh_es_a256kw', 
 }
 vector('openpgp', 'openpgp-armored-ecc', { secrets: { partner_public_key: 'pgp', client_private_key: 'pgp' } });
 vector('openpgp', 'openpgp-armored-ecc', { direction: 'response', secrets: { partner_public_key: 'pgp', client_private_key: 'pgp' } });
+
+// --- CMS of openssl, and other values under a public key.
+const cms = (args, text) => b64(openssl(['cms', '-encrypt', '-binary', '-outform', 'DER', '-aes-256-cbc', '-recip', new URL(keys + 'rsa_cert.pem', import.meta.url).pathname, ...args], text));
+const certified = { file: 'rsa_priv.pem rsa_cert.pem' };
+{
+  const secrets = { partner_certificate: certified, client_private_key: certified };
+  both('cms_enveloped', opensslVersion, { secrets, body: cms([], plaintext) }, { secrets, body: cms(['-stream'], plaintext) });
+  const value = '{"pan":"5413339000001513"}', settings = { fields: '$.encryptedData' };
+  const make = () => ({
+    secrets: { thales_certificate: certified, client_private_key: certified }, settings, plaintext: `{"requestId":"1","encryptedData":${value}}`,
+    body: `{"requestId":"1","encryptedData":"${cms(['-keyopt', 'rsa_padding_mode:oaep', '-keyopt', 'rsa_oaep_md:sha256'], value)}"}`,
+  });
+  both('thales_xpay', opensslVersion, make(), make());
+}
+{
+  const value = known['openpgp-armored-ecc'].plaintext, armored = b64(Buffer.from(known['openpgp-armored-ecc'].output.body));
+  const key = { value: b64(Buffer.from(pem('pgp_priv.asc'))) };
+  const plain = { secrets: { circle_public_key: key }, settings: { fields: '$.encryptedData' } };
+  both('circle', known['openpgp-armored-ecc'].tool,
+    { ...plain, plaintext: `{"keyId":"key1","encryptedData":${value}}`, body: `{"keyId":"key1","encryptedData":"${armored}"}` }, { ...plain, body: plaintext });
+}
+{
+  const secrets = { safaricom_certificate: certified };
+  both('mpesa_daraja', node,
+    { secrets, plaintext: '{"InitiatorName":"apiop","SecurityCredential":"a throwaway","Amount":10}', body: `{"InitiatorName":"apiop","SecurityCredential":"${b64(pkcs1(Buffer.from('a throwaway')))}","Amount":10}` },
+    { secrets, body: plaintext });
+}
+both('nic_einvoice', node,
+  { secrets: { sek: { value: b64(key32) } }, body: JSON.stringify({ Data: b64(seal('aes-256-ecb', key32, null, b64(Buffer.from(plaintext))).ciphertext) }), deterministic: true },
+  { secrets: { sek: { value: b64(key32) } }, body: plaintext, deterministic: true });
+
+// --- Payment tokens, which are encrypted under an agreed key.
+const agree = () => {
+  const { privateKey, publicKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  return { spki, point: spki.subarray(-65), shared: crypto.diffieHellman({ privateKey, publicKey: crypto.createPublicKey(ecKey) }) };
+};
+{
+  const { point, shared } = agree();
+  const derived = Buffer.from(crypto.hkdfSync('sha256', join(point, shared), Buffer.alloc(0), 'Google', 64));
+  const { ciphertext } = seal('aes-256-ctr', derived.subarray(0, 32), Buffer.alloc(16), plaintext);
+  const secrets = { private_key: ec };
+  both('google_pay_ecv2', node,
+    { secrets, body: JSON.stringify({ encryptedMessage: b64(ciphertext), ephemeralPublicKey: b64(point), tag: hmac(derived.subarray(32), ciphertext, 'base64') }) }, { secrets, body: plaintext });
+}
+{
+  const { spki, shared } = agree(), merchant_id = 'merchant.com.example';
+  const info = join(Buffer.from('\x0did-aes256-GCMApple'), crypto.createHash('sha256').update(merchant_id).digest());
+  const key = crypto.createHash('sha256').update(join(Buffer.from([0, 0, 0, 1]), shared, info)).digest();
+  const { ciphertext, tag } = gcm(key, plaintext, Buffer.alloc(16));
+  const header = { ephemeralPublicKey: b64(spki), publicKeyHash: digest('sha256', spki, 'base64'), transactionId: '31323334353637' };
+  const secrets = { private_key: ec }, settings = { merchant_id };
+  both('apple_pay_ec_v1', node,
+    { secrets, settings, body: JSON.stringify({ version: 'EC_v1', data: b64(join(ciphertext, tag)), signature: b64(Buffer.from('a signature by Apple')), header }) }, { secrets, settings, body: plaintext });
+}
 
 // --- Alipay: requests as its SDK sends them.
 {
@@ -379,6 +500,8 @@ vector('stripe', 'stripe-signature', { secrets: { secret: 's' } });
 vector('visa_x_pay_token', 'visa-x-pay-token', { secrets: { shared_secret: 's' } });
 for (const direction of ['request', 'response'])
   vector('rsa_sha256_header', 'rs256-header-b64', { direction, secrets: { client_signing_key: signer, partner_signing_key: signer }, settings: { header: 'X-Signature' } });
+
+await conventions({ signed, npm, node, pem, context });
 
 answers.sort((a, b) => a.preset < b.preset ? -1 : a.preset > b.preset ? 1 : 0);
 process.stdout.write(JSON.stringify(answers, null, 2) + '\n');

@@ -56,7 +56,7 @@ func (c *collector) cipher() {
 	if c.described.Cipher.Suite.Blocks() {
 		configured := name(cipher.GetPadding(), "PADDING_", "PKCS7")
 		for _, padding := range []allowlistv1.Cipher_Padding{
-			allowlistv1.Cipher_PADDING_PKCS7, allowlistv1.Cipher_PADDING_ZERO, allowlistv1.Cipher_PADDING_NONE,
+			allowlistv1.Cipher_PADDING_PKCS7, allowlistv1.Cipher_PADDING_PKCS7_32, allowlistv1.Cipher_PADDING_ZERO, allowlistv1.Cipher_PADDING_NONE,
 		} {
 			if works := name(padding, "PADDING_", ""); works != configured {
 				c.add("padding", "cipher.padding", configured, works, func(p *allowlistv1.Profile) {

@@ -85,7 +85,8 @@ func (c *collector) digests(configured *allowlistv1.Derivation) {
 	if c.profile.GetCipher().GetEcdh() == nil {
 		c.derivation(configured, nil, func(p *allowlistv1.Profile) {
 			drop(p, describe.SlotSalt)
-			if p.GetCipher().GetIv().GetSource() == allowlistv1.Iv_SOURCE_DERIVED {
+			switch p.GetCipher().GetIv().GetSource() {
+			case allowlistv1.Iv_SOURCE_DERIVED, allowlistv1.Iv_SOURCE_SALT_SUFFIX:
 				p.GetCipher().Iv = nil
 				insert(p, describe.SlotIV, false)
 			}
@@ -210,6 +211,8 @@ func derivationName(pb *allowlistv1.Derivation) string {
 		return fmt.Sprintf("PBKDF2 %s, %d", hashName(d.Hash), d.Iterations)
 	case keys.Scrypt:
 		return fmt.Sprintf("SCRYPT %d, %d, %d", d.N, d.R, d.P)
+	case keys.Counter:
+		return "COUNTER " + hashName(d.Hash)
 	case keys.HKDF:
 		return strings.TrimSpace("HKDF " + hashName(d.Hash) + " " + d.Info)
 	default:

@@ -107,8 +107,15 @@ func TestBase64InLinesIsFound(t *testing.T) {
 	for rest := sent.Body; len(rest) > 0; rest = rest[min(64, len(rest)):] {
 		p.Body = append(append(p.Body, rest[:min(64, len(rest))]...), '\n')
 	}
+	part := func(slot allowlistv1.Part_Slot) *allowlistv1.Part {
+		return &allowlistv1.Part{Piece: &allowlistv1.Part_Slot_{Slot: slot}}
+	}
+	p.Profile.Envelope = &allowlistv1.Envelope{Blobs: map[string]*allowlistv1.Blob{"data": {
+		Encoding: allowlistv1.Encoding_ENCODING_HEX,
+		Parts:    []*allowlistv1.Part{part(allowlistv1.Part_SLOT_IV), part(allowlistv1.Part_SLOT_CIPHERTEXT), part(allowlistv1.Part_SLOT_TAG)},
+	}}}
 	answer := diagnosis.Find(t.Context(), p)
-	want := []diagnosis.Difference{{Field: "request.envelope.blobs.encoding", Configured: "BASE64", Works: "BASE64_MIME, base64 in lines"}}
+	want := []diagnosis.Difference{{Field: "request.envelope.blobs.encoding", Configured: "HEX", Works: "BASE64"}}
 	if diff := cmp.Diff(want, answer.Differences); !answer.Found || diff != "" {
 		t.Errorf("Find = %v after %d, differences (-want +got):\n%s", answer.Found, answer.Tried, diff)
 	}

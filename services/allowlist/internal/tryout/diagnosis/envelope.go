@@ -48,23 +48,22 @@ func blobNames(p *allowlistv1.Profile) []string {
 }
 
 func encodingName(e allowlistv1.Encoding) string {
-	if e == allowlistv1.Encoding_ENCODING_BASE64_MIME {
-		return "BASE64_MIME, base64 in lines"
-	}
 	return name(e, "ENCODING_", "BASE64")
 }
 
-// reads reports whether the configured encoding also reads everything that e writes: hexadecimal
-// is read in either case, and base64 in lines may have only one line.
+// reads reports whether the configured encoding also reads everything that e writes: hexadecimal is
+// read in either case.
 func reads(configured, e allowlistv1.Encoding) bool {
+	return e == configured || configured == allowlistv1.Encoding_ENCODING_HEX_UPPER && e == allowlistv1.Encoding_ENCODING_HEX
+}
+
+// readsBlob is reads for blobs, whose base64 is read in each of its forms.
+func readsBlob(configured, e allowlistv1.Encoding) bool {
 	switch configured {
-	case allowlistv1.Encoding_ENCODING_HEX_UPPER:
-		return e == allowlistv1.Encoding_ENCODING_HEX
-	case allowlistv1.Encoding_ENCODING_BASE64_MIME:
-		return e == configured || e == allowlistv1.Encoding_ENCODING_BASE64
-	default:
-		return e == configured
+	case allowlistv1.Encoding_ENCODING_BASE64URL, allowlistv1.Encoding_ENCODING_BASE64_MIME:
+		configured = allowlistv1.Encoding_ENCODING_BASE64
 	}
+	return reads(configured, e)
 }
 
 // encodings adds other encodings of the blobs, for all blobs at once and for each one, and of
@@ -73,11 +72,10 @@ func (c *collector) encodings() {
 	const group = "encoding"
 	names := blobNames(c.profile)
 	all := []allowlistv1.Encoding{
-		allowlistv1.Encoding_ENCODING_HEX, allowlistv1.Encoding_ENCODING_BASE64, allowlistv1.Encoding_ENCODING_BASE64URL,
-		allowlistv1.Encoding_ENCODING_BASE64_MIME, allowlistv1.Encoding_ENCODING_RAW,
+		allowlistv1.Encoding_ENCODING_HEX, allowlistv1.Encoding_ENCODING_BASE64, allowlistv1.Encoding_ENCODING_RAW,
 	}
 	if len(names) > 1 {
-		for _, e := range all[:4] {
+		for _, e := range all[:2] {
 			c.add(group, "envelope.blobs.encoding", c.common(names), encodingName(e), func(p *allowlistv1.Profile) {
 				for _, name := range names {
 					p.GetEnvelope().GetBlobs()[name].Encoding = e
@@ -92,7 +90,7 @@ func (c *collector) encodings() {
 		}
 		configured := cmp.Or(c.profile.GetEnvelope().GetBlobs()[name].GetEncoding(), allowlistv1.Encoding_ENCODING_BASE64)
 		for _, e := range all {
-			if !reads(configured, e) {
+			if !readsBlob(configured, e) {
 				c.add(own, field, encodingName(configured), encodingName(e), func(p *allowlistv1.Profile) { encode(p, name, e) })
 			}
 		}
@@ -100,7 +98,7 @@ func (c *collector) encodings() {
 	if c.profile.GetSelection().GetFields() == nil && c.profile.GetSelection().GetObject() == nil && c.profile.GetSelection().GetForm() == nil {
 		configured := cmp.Or(c.profile.GetEnvelope().GetEncoding(), allowlistv1.Encoding_ENCODING_RAW)
 		for _, e := range all {
-			if !reads(configured, e) && c.profile.GetJose() == nil {
+			if !readsBlob(configured, e) && c.profile.GetJose() == nil {
 				c.add("outer encoding", "envelope.encoding", encodingName(configured), encodingName(e), func(p *allowlistv1.Profile) { p.GetEnvelope().Encoding = e })
 			}
 		}

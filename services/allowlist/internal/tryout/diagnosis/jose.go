@@ -56,32 +56,58 @@ func (c *collector) jose() {
 	}
 	was := j.GetCompatibility()
 	c.addAll("compatibility", func(p *allowlistv1.Profile) {
-		p.GetJose().Compatibility = &allowlistv1.JoseCompatibility{GcmIvBytes: 16, LenientBase64: true}
+		p.GetJose().Compatibility = &allowlistv1.JoseCompatibility{GcmIvBytes: 16, LenientBase64: true, SeveralRecipients: was.GetSeveralRecipients()}
 	}, c.difference("jose.compatibility.gcm_iv_bytes", fmt.Sprint(max(12, was.GetGcmIvBytes())), "16"),
 		c.difference("jose.compatibility.lenient_base64", fmt.Sprint(was.GetLenientBase64()), "true"))
 	if !was.GetLenientBase64() {
 		c.add("compatibility", "jose.compatibility.lenient_base64", "false", "true", func(p *allowlistv1.Profile) {
-			p.GetJose().Compatibility = &allowlistv1.JoseCompatibility{GcmIvBytes: was.GetGcmIvBytes(), LenientBase64: true}
+			p.GetJose().Compatibility = &allowlistv1.JoseCompatibility{
+				GcmIvBytes: was.GetGcmIvBytes(), LenientBase64: true, SeveralRecipients: was.GetSeveralRecipients(),
+			}
 		})
 	}
+	c.add("compression", "jose.compress", fmt.Sprint(j.GetCompress()), fmt.Sprint(!j.GetCompress()), func(p *allowlistv1.Profile) {
+		p.GetJose().Compress = !j.GetCompress()
+	})
 }
 
-// nested adds the other algorithms of a signature inside, and no signature.
+// nested adds the other algorithms and serializations of the signatures that hold their payload, and
+// no signature inside.
 func (c *collector) nested() {
+	c.around("outer_jws", c.profile.GetOuterJws(), (*allowlistv1.Profile).GetOuterJws)
 	nested := c.profile.GetNestedJws()
 	if nested == nil {
 		return
 	}
-	const prefix = "ALGORITHM_"
-	configured := name(nested.GetJws().GetAlgorithm(), prefix, "")
 	if c.profile.GetKind() != nil {
-		c.add("nested", "nested_jws", "given", "none", func(p *allowlistv1.Profile) { p.NestedJws = nil })
+		c.add("nested_jws", "nested_jws", "given", "none", func(p *allowlistv1.Profile) { p.NestedJws = nil })
 	}
+	c.around("nested_jws", nested, (*allowlistv1.Profile).GetNestedJws)
+	const prefix = "SERIALIZATION_"
+	configured := name(nested.GetSerialization(), prefix, "COMPACT")
+	for _, s := range []allowlistv1.NestedJws_Serialization{
+		allowlistv1.NestedJws_SERIALIZATION_COMPACT, allowlistv1.NestedJws_SERIALIZATION_JSON, allowlistv1.NestedJws_SERIALIZATION_JSON_HEADER,
+	} {
+		c.add("serialization", "nested_jws.serialization", configured, name(s, prefix, ""), func(p *allowlistv1.Profile) {
+			if p.GetNestedJws() != nil {
+				p.GetNestedJws().Serialization = s
+			}
+		})
+	}
+}
+
+// around adds the other algorithms of a signature at a field.
+func (c *collector) around(field string, jws *allowlistv1.NestedJws, of func(*allowlistv1.Profile) *allowlistv1.NestedJws) {
+	if jws == nil {
+		return
+	}
+	const prefix = "ALGORITHM_"
+	configured := name(jws.GetJws().GetAlgorithm(), prefix, "")
 	for a := allowlistv1.Jws_ALGORITHM_RS256; int(a) < len(allowlistv1.Jws_Algorithm_name); a++ {
 		if works := name(a, prefix, ""); works != configured && sameKey(works, configured) {
-			c.add("nested", "nested_jws.jws.algorithm", configured, works, func(p *allowlistv1.Profile) {
-				if p.GetNestedJws() != nil {
-					p.GetNestedJws().GetJws().Algorithm = a
+			c.add(field, field+".jws.algorithm", configured, works, func(p *allowlistv1.Profile) {
+				if signed := of(p); signed != nil {
+					signed.GetJws().Algorithm = a
 				}
 			})
 		}

@@ -45,6 +45,7 @@ func symmetricKeys() []listed {
 			}
 			return p.GetJose().GetKeys()
 		}},
+		{"fernet.keys", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef { return p.GetFernet().GetKeys() }},
 		{"cipher.iv.secret", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef { return one(p.GetCipher().GetIv().GetSecret()) }},
 		{"cipher.mac.key", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef { return one(p.GetCipher().GetMac().GetKey()) }},
 		{"salt.secret", func(p *allowlistv1.Profile) []*allowlistv1.SecretRef {

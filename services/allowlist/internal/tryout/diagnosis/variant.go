@@ -99,6 +99,7 @@ func changes(path string, p *allowlistv1.Profile, body []byte) []change {
 	c.values()
 	c.cipher()
 	c.jose()
+	c.cms()
 	c.nested()
 	return c.all
 }

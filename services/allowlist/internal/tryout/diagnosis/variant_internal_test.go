@@ -70,7 +70,7 @@ func TestTheProfileItselfComesFirstAndEveryVariantIsAnother(t *testing.T) {
 				t.Errorf("%s: variant %d, %v, is the profile itself", id, i, v.Differences)
 			}
 		}
-		if len(variants) < 10 {
+		if len(variants) < 8 {
 			t.Errorf("%s has %d variants", id, len(variants))
 		}
 		if diff := cmp.Diff(before, p, protocmp.Transform()); diff != "" {
@@ -141,11 +141,11 @@ func TestACipherWithoutATagSendsNone(t *testing.T) {
 // Some configured encodings also read messages in other encodings, without a change.
 func TestEncodingsThatAreReadAnywayAreNoVariants(t *testing.T) {
 	t.Parallel()
-	const lines = "BASE64_MIME, base64 in lines"
 	for configured, want := range map[string][]string{
-		"BASE64":      {"HEX", "BASE64URL", lines, "RAW"},
-		"BASE64_MIME": {"HEX", "BASE64URL", "RAW"},
-		"HEX_UPPER":   {"BASE64", "BASE64URL", lines, "RAW"},
+		"BASE64":      {"HEX", "RAW"},
+		"BASE64URL":   {"HEX", "RAW"},
+		"BASE64_MIME": {"HEX", "RAW"},
+		"HEX_UPPER":   {"BASE64", "RAW"},
 	} {
 		p := parse(t, `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "a" } } }
 			envelope { blobs { key: "d" value { encoding: ENCODING_`+configured+` parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${d}" }`)

@@ -14,6 +14,7 @@ func partName(slot describe.Slot) string {
 	return map[describe.Slot]string{
 		describe.SlotIV: "iv", describe.SlotCiphertext: "ciphertext", describe.SlotTag: "tag", describe.SlotSalt: "salt",
 		describe.SlotWrapped: "wrappedKey", describe.SlotMAC: "mac", describe.SlotAAD: "aad", describe.SlotEphemeral: "ephemeralKey",
+		describe.SlotWrappedIV: "wrappedIv", describe.SlotSessionHash: "sessionKeyHash",
 	}[slot]
 }
 
@@ -22,7 +23,7 @@ const rsaBytes = 256
 
 // size returns the length of a part, or [describe.Unknown] if it differs between messages.
 func size(part describe.Part) int {
-	if part.Slot == describe.SlotWrapped && part.Size == describe.Unknown {
+	if (part.Slot == describe.SlotWrapped || part.Slot == describe.SlotWrappedIV) && part.Size == describe.Unknown {
 		return rsaBytes
 	}
 	return part.Size

@@ -5,6 +5,7 @@ import (
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
 // openBody writes the code that decrypts the selected values of the body into a variable
@@ -92,6 +93,10 @@ func (p *program) openValue() error {
 	if err != nil {
 		return err
 	}
+	if p.Profile.Inner != template.Raw {
+		p.say("The plaintext is encoded.")
+		value = p.let("decoded", p.decode(p.encodingOf(p.Profile.Inner), p.encode(inUTF8, value)))
+	}
 	if p.Profile.Nested != nil {
 		if value, err = p.verifyNested(value); err != nil {
 			return err
@@ -106,7 +111,7 @@ func (p *program) openKind(source string) (string, error) {
 	switch {
 	case p.Profile.JWE != nil:
 		return p.openJWE(source)
-	case p.Profile.PGP != nil:
+	case p.Profile.PGP != nil, p.Profile.CMS != nil:
 		return "", errBeyond
 	}
 	if err := p.envelope(source); err != nil {
@@ -116,6 +121,8 @@ func (p *program) openKind(source string) (string, error) {
 	switch {
 	case p.Profile.Cipher != nil:
 		return p.decrypt(p.Profile.Cipher)
+	case p.Profile.Fernet != nil:
+		return p.openFernet()
 	case p.Profile.RSA != nil:
 		key, err := p.privateKey(p.at("rsa_direct.keys[0]"))
 		if err != nil {

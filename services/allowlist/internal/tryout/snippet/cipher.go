@@ -1,6 +1,7 @@
 package snippet
 
 import (
+	"crypto"
 	"strings"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
@@ -31,14 +32,26 @@ func (p *program) decrypt(c *describe.Cipher) (string, error) {
 	opened := p.let("opened", p.cipherCall(c.Suite, key, iv, aad))
 	if c.Suite.IVInPlaintext {
 		p.say("Its first block is the IV.")
-		return p.let("behindIv", p.slice(opened, c.IV.Bytes, 0)), nil
+		opened = p.let("behindIv", p.slice(opened, c.IV.Bytes, 0))
 	}
-	return opened, nil
+	return p.unframed(c.Framing, opened), nil
+}
+
+// unframed writes the value in a frame.
+func (p *program) unframed(f symmetric.Framing, framed string) string {
+	if !f.Set() {
+		return framed
+	}
+	p.say("The value is between random bytes with its length, and a suffix.")
+	if f.Suffix != "" {
+		p.check(p.call("same", p.slice(framed, -len(f.Suffix), 0), p.utf8(p.quote(f.Suffix))), "the suffix is wrong")
+	}
+	return p.let("value", p.slice(framed, f.Len(0)-len(f.Suffix), -len(f.Suffix)))
 }
 
 // cipherCall writes the call of the cipher.
 func (p *program) cipherCall(s symmetric.Suite, key, iv, aad string) string {
-	padding := p.quote(map[symmetric.Padding]string{symmetric.NoPadding: "none", symmetric.ZeroPadding: "zero", symmetric.PKCS7: "pkcs7"}[s.Padding])
+	padding := p.quote(map[symmetric.Padding]string{symmetric.NoPadding: "none", symmetric.ZeroPadding: "zero", symmetric.PKCS7: "pkcs7", symmetric.PKCS7For32: "pkcs7-32"}[s.Padding])
 	ciphertext, tag := p.parts[describe.SlotCiphertext], p.parts[describe.SlotTag]
 	switch {
 	case s.Mode == symmetric.ModeChaCha:
@@ -47,6 +60,10 @@ func (p *program) cipherCall(s symmetric.Suite, key, iv, aad string) string {
 		return p.call("gcm", key, iv, ciphertext, tag, aad)
 	case s.Mode == symmetric.ModeCTR:
 		return p.call("ctr", key, iv, ciphertext)
+	case s.Mode == symmetric.ModeCFB:
+		return p.call("cfb", key, iv, ciphertext)
+	case s.Mode == symmetric.ModeOFB:
+		return p.call("ofb", key, iv, ciphertext)
 	case s.Mode == symmetric.ModeCBC && s.TripleDES:
 		return p.call("tripleDesCbc", key, iv, ciphertext, padding)
 	case s.Mode == symmetric.ModeCBC:
@@ -73,6 +90,8 @@ func (p *program) iv(rule describe.IVRule, key, derived string) (string, error) 
 		return p.let("iv", p.slice(key, 0, rule.Bytes)), nil
 	case allowlistv1.Iv_SOURCE_DERIVED:
 		return derived, nil
+	case allowlistv1.Iv_SOURCE_SALT_SUFFIX:
+		return p.let("iv", p.slice(p.parts[describe.SlotSalt], -rule.Bytes, 0)), nil
 	case allowlistv1.Iv_SOURCE_PEER_FLIPPED:
 		iv, err := p.sharedKey(p.at("cipher.iv"), "exchangeIv")
 		if err != nil {
@@ -113,6 +132,9 @@ func (p *program) suffix(name, path string, n int) (string, error) {
 
 // checkMAC writes the check of a MAC over blobs.
 func (p *program) checkMAC(m *describe.MAC, key string) error {
+	if p.macKey != "" {
+		key = p.macKey
+	}
 	if m.OwnKey {
 		var err error
 		if key, err = p.sharedKey(p.at("cipher.mac.key"), "macKey"); err != nil {
@@ -134,6 +156,22 @@ func (p *program) checkMAC(m *describe.MAC, key string) error {
 	sum := p.call("hmac", p.hash(m.Hash), key, p.concat(pieces))
 	p.check(p.call("same", sum, p.parts[describe.SlotMAC]), "the MAC is wrong")
 	return nil
+}
+
+// openFernet writes the decryption of a Fernet token.
+func (p *program) openFernet() (string, error) {
+	both, err := p.sharedKey(p.at("fernet.keys[0]"), "key")
+	if err != nil {
+		return "", err
+	}
+	const half, mac, ivAt, textAt = symmetric.FernetKey / 2, 32, 9, 25
+	token := p.parts[describe.SlotCiphertext]
+	p.say("Verify the MAC before decrypting anything. The first half of the key is the key of the MAC.")
+	sum := p.call("hmac", p.hash(crypto.SHA256), p.slice(both, 0, half), p.slice(token, 0, -mac))
+	p.check(p.call("same", sum, p.slice(token, -mac, 0)), "the MAC is wrong")
+	p.say("Before the ciphertext are a version, the time, and the IV.")
+	opened := p.call("cbc", p.slice(both, half, 0), p.slice(token, ivAt, textAt), p.slice(token, textAt, -mac), p.quote("pkcs7"))
+	return p.let("opened", opened), nil
 }
 
 // blob writes the text of a blob, or its decoded bytes.

@@ -2,6 +2,7 @@ package snippet
 
 import (
 	"crypto"
+	"encoding/hex"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keys"
@@ -20,9 +21,11 @@ func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 	case describe.KeyShared:
 		secret, err = p.sharedKey(p.at("cipher.shared_key.keys[0]"), "sharedKey")
 	case describe.KeySession:
-		secret, err = p.sessionKey(c.Session)
+		if secret, err = p.sessionKey(c.Session); err == nil {
+			p.checkHash(secret)
+		}
 	case describe.KeyAgreed:
-		secret, err = p.agreedKey(c.Curve)
+		secret, err = p.agreedKey(c)
 	default:
 		secret, err = p.sharedKey(p.at("cipher.exchange_key"), "exchangeKey")
 	}
@@ -37,6 +40,11 @@ func (p *program) cipherKey(c *describe.Cipher) (key, iv string, err error) {
 	if d.Bytes == d.KeyBytes {
 		return p.let("key", derived), "", nil
 	}
+	if c.MAC != nil && c.MAC.DerivedBytes > 0 {
+		both := p.let("keys", derived)
+		p.macKey = p.let("macKey", p.slice(both, d.KeyBytes, 0))
+		return p.let("key", p.slice(both, 0, d.KeyBytes)), "", nil
+	}
 	both := p.let("keyAndIv", derived)
 	key = p.let("key", p.slice(both, 0, d.KeyBytes))
 	if p.parts[describe.SlotIV] != "" {
@@ -49,40 +57,61 @@ func (p *program) sessionKey(s *describe.Session) (string, error) {
 	const field = "cipher.session_key.keys[0]"
 	p.say("Unwrap the session key.")
 	wrapped := p.parts[describe.SlotWrapped]
-	var unwrapped string
 	if s.Wrap == describe.WrapAES {
 		key, err := p.sharedKey(p.at(field), "wrappingKey")
 		if err != nil {
 			return "", err
 		}
-		unwrapped = p.call("unwrapAes", key, wrapped)
-	} else {
-		key, err := p.privateKey(p.at(field))
-		if err != nil {
-			return "", err
-		}
-		unwrapped = p.decryptRSA(key, s.OAEP, wrapped)
+		return p.let("sessionKey", p.unformed(s.Form, p.call("unwrapAes", key, wrapped))), nil
 	}
-	switch s.Form {
-	case describe.FormBase64:
-		unwrapped = p.decode(inBase64, p.encode(inUTF8, unwrapped))
-	case describe.FormHex:
-		unwrapped = p.decode(inHex, p.encode(inUTF8, unwrapped))
+	key, err := p.privateKey(p.at(field))
+	if err != nil {
+		return "", err
 	}
-	return p.let("sessionKey", unwrapped), nil
+	session := p.let("sessionKey", p.unformed(s.Form, p.decryptRSA(key, s.OAEP, wrapped)))
+	if wrapped := p.parts[describe.SlotWrappedIV]; wrapped != "" {
+		p.parts[describe.SlotIV] = p.let("iv", p.unformed(s.Form, p.decryptRSA(key, s.OAEP, wrapped)))
+	}
+	return session, nil
 }
 
-func (p *program) agreedKey(curve keys.Curve) (string, error) {
+// unformed writes the bytes of a session key in a form.
+func (p *program) unformed(f describe.SessionForm, unwrapped string) string {
+	switch f {
+	case describe.FormBase64:
+		return p.decode(inBase64, p.encode(inUTF8, unwrapped))
+	case describe.FormHex:
+		return p.decode(inHex, p.encode(inUTF8, unwrapped))
+	default:
+		return unwrapped
+	}
+}
+
+// checkHash writes the comparison of the session key with its hash, if that is sent.
+func (p *program) checkHash(session string) {
+	if sent := p.parts[describe.SlotSessionHash]; sent != "" {
+		p.check(p.call("same", p.call("digest", p.hash(crypto.SHA256), session), sent), "the hash of the session key is wrong")
+	}
+}
+
+func (p *program) agreedKey(c *describe.Cipher) (string, error) {
 	key, err := p.privateKey(p.at("cipher.ecdh.keys[0]"))
 	if err != nil {
 		return "", err
 	}
 	prefix := spkiX25519
-	if curve == keys.P256 {
+	if c.Curve == keys.P256 {
 		prefix = spkiP256
 	}
+	if c.EphemeralSPKI {
+		prefix = ""
+	}
 	p.say("The agreed secret, and the key that is derived from it.")
-	return p.let("agreed", p.call("agree", p.quote(prefix), key, p.parts[describe.SlotEphemeral])), nil
+	agreed := p.let("agreed", p.call("agree", p.quote(prefix), key, p.parts[describe.SlotEphemeral]))
+	if c.EphemeralFirst {
+		agreed = p.let("input", p.concat([]string{p.parts[describe.SlotEphemeral], agreed}))
+	}
+	return agreed, nil
 }
 
 // decryptRSA writes RSA decryption with OAEP, or with PKCS #1 v1.5 if oaep is nil.
@@ -102,7 +131,9 @@ func (p *program) derive(d *describe.Derivation, secret string) (string, error) 
 	salt := p.zeros(0)
 	switch {
 	case d.SentSalt > 0:
-		salt = p.parts[describe.SlotSalt]
+		if salt = p.parts[describe.SlotSalt]; d.SaltIV > 0 {
+			salt = p.slice(salt, 0, d.SentSalt-d.SaltIV)
+		}
 	case d.SecretSalt:
 		var err error
 		if salt, err = p.sharedKey(d.Field+".salt.secret", "staticSalt"); err != nil {
@@ -119,6 +150,9 @@ func (p *program) derive(d *describe.Derivation, secret string) (string, error) 
 		return p.call("pbkdf2", p.hash(d.Hash), secret, salt, number(d.Iterations), size), nil
 	case keys.HKDF:
 		return p.call("hkdf", p.hash(d.Hash), secret, salt, p.utf8(p.quote(d.Info)), size), nil
+	case keys.Counter:
+		name := map[bool]string{false: "oneStepKdf", true: "x963Kdf"}[d.CounterAfter]
+		return p.call(name, p.hash(d.Hash), secret, p.decode(inHex, p.quote(hex.EncodeToString([]byte(d.Info)))), size), nil
 	case keys.Scrypt:
 		return p.call("scrypt", secret, salt, number(d.N), number(d.R), number(d.P), size), nil
 	default:

@@ -2,6 +2,7 @@ package snippet
 
 import (
 	"crypto"
+	"encoding/hex"
 	"strings"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
@@ -22,6 +23,14 @@ func (p *program) openJWE(source string) (string, error) {
 		return "", err
 	}
 	if compact := p.texts["jwe"]; compact != "" {
+		if p.Profile.Outer != nil {
+			p.say("The JWE is signed: it is the payload of a JSON Web Signature.")
+			payload, err := p.verifyAround(outerNames(), *p.Profile.Outer, compact)
+			if err != nil {
+				return "", err
+			}
+			compact = p.letText("innerJwe", p.encode(inUTF8, payload))
+		}
 		p.say("The parts of the JWE.")
 		var variables []string
 		for _, hole := range jweHoles() {
@@ -34,18 +43,34 @@ func (p *program) openJWE(source string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	iv, ciphertext := p.decode(inBase64URL, p.texts["iv"]), p.decode(inBase64URL, p.texts["ciphertext"])
-	tag, aad := p.decode(inBase64URL, p.texts["tag"]), p.utf8(p.texts["protected"])
+	iv, ciphertext := p.decodePart(j, "iv"), p.decodePart(j, "ciphertext")
+	tag, aad := p.decodePart(j, "tag"), p.utf8(p.texts["protected"])
 	p.say(j.Enc + ".")
+	plaintext := ""
 	if _, bits, found := strings.Cut(j.Enc, "CBC-HS"); found {
-		return p.let("opened", p.call("cbcHmac", p.hash(sha(bits)), contentKey, iv, ciphertext, tag, aad)), nil
+		plaintext = p.let("opened", p.call("cbcHmac", p.hash(sha(bits)), contentKey, iv, ciphertext, tag, aad))
+	} else {
+		plaintext = p.let("opened", p.call("gcm", contentKey, iv, ciphertext, tag, aad))
 	}
-	return p.let("opened", p.call("gcm", contentKey, iv, ciphertext, tag, aad)), nil
+	if j.Compress {
+		return p.let("inflated", p.call("inflate", plaintext)), nil
+	}
+	return plaintext, nil
+}
+
+// decodePart writes the bytes of a part of a JWE. A lenient configuration accepts the characters of
+// base64, which not all decoders of base64url do.
+func (p *program) decodePart(j *describe.JWE, hole string) string {
+	text := p.texts[hole]
+	if j.Lenient {
+		text = p.replace(p.replace(text, p.quote("+"), p.quote("-")), p.quote("/"), p.quote("_"))
+	}
+	return p.decode(inBase64URL, text)
 }
 
 // contentKey writes the source of a JWE's content key.
 func (p *program) contentKey(j *describe.JWE) (string, error) {
-	encrypted := p.decode(inBase64URL, p.texts["encrypted_key"])
+	encrypted := p.decodePart(j, "encrypted_key")
 	wrap, wrapped := strings.CutPrefix(j.Alg, "ECDH-ES+")
 	switch {
 	case j.Alg == "RSA-OAEP":
@@ -104,16 +129,27 @@ func (p *program) unwrapRSA(oaep *keys.OAEP, encrypted string) (string, error) {
 	return p.let("contentKey", p.decryptRSA(key, oaep, encrypted)), nil
 }
 
-// agreedContentKey writes ECDH-ES (RFC 7518 section 4.6), for a key of n bytes. The throwaway
-// key is on P-256.
+// agreedContentKey writes ECDH-ES (RFC 7518 section 4.6), for a key of n bytes. The key pair
+// determines the curve.
 func (p *program) agreedContentKey(j *describe.JWE, name, algorithm string, n int) (string, error) {
 	private, err := p.privateKey(p.at("jose.keys[0]"))
 	if err != nil {
 		return "", err
 	}
-	const uncompressed = "04"
-	point := p.concat([]string{p.decode(inHex, p.quote(uncompressed)), p.ofHeader("epk", "x"), p.ofHeader("epk", "y")})
-	agreed := p.let("agreed", p.call("agree", p.quote(spkiP256), private, p.let("ephemeralKey", point)))
+	key, err := p.key(p.at("jose.keys[0]"))
+	if err != nil {
+		return "", err
+	}
+	const spkiBytesX25519, spkiBytesP384, uncompressed = 44, 120, "04"
+	point, curve := p.ofHeader("epk", "x"), keys.X25519
+	if len(key.Public) != spkiBytesX25519 {
+		point, curve = p.concat([]string{p.decode(inHex, p.quote(uncompressed)), point, p.ofHeader("epk", "y")}), keys.P256
+	}
+	if len(key.Public) == spkiBytesP384 {
+		curve = keys.P384
+	}
+	prefix := hex.EncodeToString(key.Public[:max(0, len(key.Public)-curve.EphemeralLen())])
+	agreed := p.let("agreed", p.call("agree", p.quote(prefix), private, p.let("ephemeralKey", point)))
 	party := func(member string) string {
 		if j.Header[member] == "" {
 			return p.zeros(0)
@@ -126,14 +162,54 @@ func (p *program) agreedContentKey(j *describe.JWE, name, algorithm string, n in
 // verifyNested writes the verification of the signature inside, and returns its payload.
 func (p *program) verifyNested(signed string) (string, error) {
 	p.say("The plaintext is a JSON Web Signature of the value.")
-	names := p.match([]string{"signedHeader", "signedPayload", "signature"}, "^"+part+`\.`+part+`\.`+part+"$", p.encode(inUTF8, signed))
-	data := p.utf8(names[0], p.quote("."), names[1])
-	good, err := p.verifyJWS(*p.Profile.Nested, p.at("nested_jws.keys[0]"), "innerKey", data, p.decode(inBase64URL, names[2]))
+	payload, err := p.verifyAround(nestedNames(), *p.Profile.Nested, p.encode(inUTF8, signed))
 	if err != nil {
 		return "", err
 	}
-	p.check(good, "the signature inside is not valid")
-	return p.let("value", p.decode(inBase64URL, names[1])), nil
+	return p.let("value", payload), nil
+}
+
+// aroundNames are the field of the key of a signature that holds its payload, and the names of its
+// parts in programs.
+type aroundNames struct {
+	field, key, text string
+	parts            []string
+	wrong            string
+}
+
+func nestedNames() aroundNames {
+	return aroundNames{
+		field: "nested_jws.keys[0]", key: "innerKey", text: "signedText",
+		parts: []string{"signedHeader", "signedPayload", "signature"}, wrong: "the signature inside is not valid",
+	}
+}
+
+func outerNames() aroundNames {
+	return aroundNames{
+		field: "outer_jws.keys[0]", key: "outerKey", text: "outerText",
+		parts: []string{"outerHeader", "outerPayload", "outerSignature"}, wrong: "the signature around the JWE is not valid",
+	}
+}
+
+// verifyAround writes the verification of a signature that holds its payload, and returns the
+// payload.
+func (p *program) verifyAround(n aroundNames, j jose.JWS, text string) (string, error) {
+	names := n.parts
+	if j.Serialization != jose.Compact {
+		document := p.letText(n.text, text)
+		for i, member := range j.Serialization.Members() {
+			names[i] = p.letText(names[i], p.inDocument("pick", document, []string{member}))
+		}
+	} else {
+		names = p.match(names, "^"+part+`\.`+part+`\.`+part+"$", text)
+	}
+	data := p.utf8(names[0], p.quote("."), names[1])
+	good, err := p.verifyJWS(j, p.at(n.field), n.key, data, p.decode(inBase64URL, names[2]))
+	if err != nil {
+		return "", err
+	}
+	p.check(good, n.wrong)
+	return p.decode(inBase64URL, names[1]), nil
 }
 
 // verifyJWS writes the condition that a signature of RFC 7518 is valid.

@@ -1,6 +1,10 @@
 package snippet
 
-import "github.com/keyward/keyward/pkg/keyform"
+import (
+	"encoding/base64"
+
+	"github.com/keyward/keyward/pkg/keyform"
+)
 
 // A Key is a throwaway key, which replaces the secret of one reference.
 type Key struct {
@@ -17,4 +21,9 @@ type Key struct {
 	Bytes []byte
 	// Private and Public are the DER of a key pair (PKCS #8 and SubjectPublicKeyInfo).
 	Private, Public []byte
+}
+
+// Exchanged returns a key or an IV that comes from an exchange.
+func Exchanged(field string, value []byte) Key {
+	return Key{Field: field, Decoding: keyform.Base64, Stored: base64.StdEncoding.AppendEncode(nil, value), Bytes: value}
 }

@@ -28,7 +28,7 @@ const (
 // encodingOf returns an encoding of the configuration. Raw is the encoding of the body.
 func (p *program) encodingOf(e template.Encoding) encoding {
 	switch e {
-	case template.Base64URL:
+	case template.Base64URL, template.Base64URLPadded:
 		return inBase64URL
 	case template.Hex:
 		return inHex

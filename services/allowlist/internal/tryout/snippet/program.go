@@ -27,6 +27,8 @@ type program struct {
 	// The variables of the holes of the envelope, and of the parts in them.
 	texts map[string]string
 	parts map[describe.Slot]string
+	// macKey is the variable of a key of a MAC that is derived after the cipher's, or empty.
+	macKey string
 	// err is the first error of a phrase or a call.
 	err error
 }

@@ -16,7 +16,7 @@
 // A language is a folder: templates for the phrases, and a library with the functions, in one
 // file for each scheme. A program gets the functions that it calls. A new language needs a
 // folder and its name in languages. If a library lacks a function, such as scrypt in Java, there
-// is no program that would call it. No language supports OpenPGP.
+// is no program that would call it. No language supports OpenPGP or CMS.
 package snippet
 
 import (

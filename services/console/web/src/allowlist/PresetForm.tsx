@@ -5,6 +5,7 @@ import { listPresets } from "../api/allowlist";
 import type { PresetJson, PresetSecretJson, PresetSettingJson } from "../gen/keyward/allowlist/v1/service_pb";
 import { shape } from "../gen/shape";
 import { SecretPicker } from "../secrets/SecretPicker";
+import type { KnownUsage } from "../secrets/usage";
 import { decodingOfStored, lengthsOf, type StoredValue } from "../shape/decoding";
 import { UseDecoding } from "../shape/UseDecoding";
 import { DateInput } from "../shape/DateInput";
@@ -17,6 +18,7 @@ import { Empty, Notice, Tag } from "../ui/parts";
 import { ProblemPanel } from "../ui/Problem";
 import { decodingOf, inAYear, matching, placeTitle, sourcesOf } from "./presets";
 import { flagMeaning } from "./Acknowledge";
+import { PresetSamples } from "./PresetSamples";
 import { mayBePublic, publicLiteral } from "./publicLiteral";
 import { t } from "../text/t";
 import { flagWords } from "./words";
@@ -177,6 +179,7 @@ function Chosen({ preset, value, onChange, onOther }: ChosenProps) {
         </p>
       )}
       {acknowledged && <Unsafe preset={preset} value={value} onChange={onChange} />}
+      <PresetSamples id={preset.id ?? ""} />
     </div>
   );
 }
@@ -203,7 +206,7 @@ function SecretPlace({
     `${path}.secrets["${name}"].version`,
   );
   const decodingField = useField(`${path}.secrets["${name}"].decoding`);
-  const parameter = secret.usage === "PARAMETER";
+  const usage = `USAGE_${secret.usage ?? "KEY"}` as KnownUsage;
   const preferred = decodingOf(preset, name);
   const choose = (chosen: string, stored?: StoredValue) => {
     const next = withField(value, "name", chosen);
@@ -230,7 +233,7 @@ function SecretPlace({
           label={title}
           value={(value.name as string) || undefined}
           onChange={choose}
-          usage={parameter ? "USAGE_PARAMETER" : "USAGE_KEY"}
+          usage={usage}
           error={error}
         />
         <Select

@@ -149,6 +149,8 @@ test.each<[string, EncryptionJson, string[]]>([
     ["JWE DIR A128CBC-HS256", "ES256"],
   ],
   ["OpenPGP", { request: { pgp: {} } }, ["OpenPGP"]],
+  ["CMS", { request: { cms: { contentEncryption: "CONTENT_ENCRYPTION_AES_256_CBC" } } }, ["CMS AES-256-CBC"]],
+  ["CMS that only signs", { request: { cms: {} } }, ["CMS"]],
   ["RSA", { request: { rsaDirect: { oaep: {} } } }, ["RSA-OAEP"]],
   [
     "a signature alone",

@@ -65,11 +65,18 @@ type Direction = "request" | "response";
 
 /** Whether a profile encrypts. */
 export const isEncrypted = (profile: ProfileJson | undefined): boolean =>
-  Boolean(profile?.cipher || profile?.rsaDirect || profile?.jose || profile?.pgp);
+  Boolean(
+    profile?.cipher ||
+    profile?.rsaDirect ||
+    profile?.jose ||
+    profile?.pgp ||
+    profile?.fernet ||
+    profile?.cms?.keys?.length,
+  );
 
 /** The protection of a profile, as tags: its encryption and its signature. */
 function protectionsOf(profile: ProfileJson): string[] {
-  const { cipher, rsaDirect, jose, pgp, signing, nestedJws } = profile;
+  const { cipher, rsaDirect, jose, pgp, cms, fernet, signing, nestedJws, outerJws } = profile;
   const name = (value: unknown) =>
     String(value ?? "")
       .replace(/^([A-Z_]*ALGORITHM|KEY_MANAGEMENT|CONTENT_ENCRYPTION)_/, "")
@@ -80,11 +87,14 @@ function protectionsOf(profile: ProfileJson): string[] {
     rsaDirect && (rsaDirect.oaep ? "RSA-OAEP" : "RSA PKCS #1 v1.5"),
     jose && `JWE ${name(jose.keyManagement)} ${name(jose.contentEncryption)}`,
     pgp && "OpenPGP",
+    cms && `CMS ${name(cms.contentEncryption)}`.trim(),
+    fernet && t("protection.fernet"),
   ].filter((k) => typeof k === "string" && !k.startsWith("UNSPECIFIED"));
-  const algorithms = collect([signing, nestedJws], "algorithm")
+  const algorithms = collect([signing, nestedJws, outerJws], "algorithm")
     .map(name)
     .filter((a) => a !== "UNSPECIFIED");
-  const signed = !signing && !nestedJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
+  const signed =
+    !signing && !nestedJws && !outerJws ? [] : algorithms.length > 0 ? algorithms : [t("protection.signature")];
   return [...(kinds as string[]), ...signed.map((a) => (kinds.length > 0 ? a : signedWords(a)))];
 }
 

@@ -149,6 +149,12 @@ export const shape: Shape = {
           "json": "outerJws",
           "message": "keyward.allowlist.v1.NestedJws",
           "words": "Signs the result of the encryption (encrypt, then sign): `${jwe}` in the envelope is then a compact JWS (RFC 7515 section 7.1) whose payload is the compact JWE. The signature is verified before a decryption key is used. Only with `jose`, and only with an envelope that holds `${jwe}`."
+        },
+        {
+          "name": "plaintext_encoding",
+          "json": "plaintextEncoding",
+          "enum": "keyward.allowlist.v1.Encoding",
+          "words": "Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding. BASE64_MIME is refused. Only with a kind other than `plain`."
         }
       ]
     },
@@ -230,7 +236,7 @@ export const shape: Shape = {
           "name": "framing",
           "json": "framing",
           "message": "keyward.allowlist.v1.Framing",
-          "words": "What surrounds the selected bytes inside the ciphertext. Default: nothing."
+          "words": "The bytes around the selected bytes, inside the ciphertext. Default: none."
         }
       ]
     },
@@ -333,7 +339,7 @@ export const shape: Shape = {
           "name": "salt",
           "json": "salt",
           "message": "keyward.allowlist.v1.Salt",
-          "words": "The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional."
+          "words": "The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise optional."
         }
       ]
     },
@@ -636,6 +642,12 @@ export const shape: Shape = {
           "json": "deriveFromEphemeralKey",
           "scalar": "bool",
           "words": "Derives from the ephemeral public key, as it is sent, followed by the shared secret, as ECIES in Tink and Google Pay does. Requires HKDF."
+        },
+        {
+          "name": "ephemeral_key_as_spki",
+          "json": "ephemeralKeyAsSpki",
+          "scalar": "bool",
+          "words": "Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for P-256."
         }
       ]
     },
@@ -662,7 +674,7 @@ export const shape: Shape = {
             12,
             16
           ],
-          "words": "The length in bytes. GCM: 12 (the default), or 16 where a partner requires it. ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES."
+          "words": "The length in bytes. GCM: 12 (the default), or 16 where a partner requires it. ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple DES."
         },
         {
           "name": "secret",
@@ -1151,7 +1163,7 @@ export const shape: Shape = {
           "scalar": "string",
           "oneof": "body",
           "maxLength": 4096,
-          "words": "Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a character that cannot be part of the blob's encoding. Blobs may directly follow each other if all but one have a fixed length. Decryption ignores ASCII white space around the text but not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes."
+          "words": "Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a character that cannot be part of the blob's encoding. Blobs may directly follow each other if all but one have a fixed length. Decryption ignores ASCII white space around the text but not inside it, except for line breaks in base64. At most 4,096 bytes."
         },
         {
           "name": "json",
@@ -1335,10 +1347,9 @@ export const shape: Shape = {
           "json": "headers",
           "scalar": "string",
           "map": true,
-          "minItems": 1,
           "maxItems": 8,
           "keyPattern": "^[A-Za-z0-9_-]{1,64}$",
-          "words": "The headers to add, by name. One of them contains `${signature}` exactly once, such as `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`, and verification reads them from there: a time in the form in which it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused."
+          "words": "The headers to add, by name. One of them, or one of the query parameters, form fields, and body members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`, and verification reads them from there: a time in the form in which it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused."
         },
         {
           "name": "encoding",
@@ -1762,7 +1773,7 @@ export const shape: Shape = {
         },
         {
           "name": "DECODING_BASE64",
-          "words": "The stored text is base64 (RFC 4648 section 4), padding optional."
+          "words": "The stored text is base64 (RFC 4648 section 4), padding optional. The last of 43 characters may have any bits after the last byte, as in keys of WeCom and DingTalk."
         },
         {
           "name": "DECODING_BASE64URL",
@@ -1816,11 +1827,11 @@ export const shape: Shape = {
         },
         {
           "name": "ENCODING_BASE64",
-          "words": "Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages."
+          "words": "Base64 with padding (RFC 4648 section 4)."
         },
         {
           "name": "ENCODING_BASE64URL",
-          "words": "Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages."
+          "words": "Base64url without padding (RFC 4648 section 5)."
         },
         {
           "name": "ENCODING_HEX",
@@ -1836,7 +1847,7 @@ export const shape: Shape = {
         },
         {
           "name": "ENCODING_BASE64_MIME",
-          "words": "Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are accepted. Not for headers."
+          "words": "Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section 6.8, MIME). The formats of Android's default (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are accepted, too. Not for headers."
         },
         {
           "name": "ENCODING_BASE64_PERCENT",
@@ -2183,11 +2194,11 @@ export const shape: Shape = {
         },
         {
           "name": "SLOT_WRAPPED_IV",
-          "words": "The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a session key that RSA wraps, and a random IV."
+          "words": "The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a session key that RSA wraps, and a random IV; with PKCS #1 v1.5, one of 16 bytes."
         },
         {
           "name": "SLOT_SESSION_KEY_SHA256",
-          "words": "The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a session key of RAW form and 16 bytes or more."
+          "words": "The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a session key of RAW form and 16 bytes or more, and without a derivation by a digest or EVP_BytesToKey, whose key could be this hash."
         }
       ]
     },
@@ -2236,7 +2247,7 @@ export const shape: Shape = {
         },
         {
           "name": "FLAG_UNAUTHENTICATED_CTR",
-          "words": "CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext."
+          "words": "CTR, CFB, or OFB without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext."
         },
         {
           "name": "FLAG_STATIC_SALT",
@@ -2379,10 +2390,6 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_ES512",
           "words": "`ES512`: ECDSA with P-521."
-        },
-        {
-          "name": "ALGORITHM_ES256K",
-          "words": "`ES256K`: ECDSA with secp256k1 (RFC 8812)."
         }
       ]
     },
@@ -2400,6 +2407,10 @@ export const shape: Shape = {
         {
           "name": "SERIALIZATION_JSON",
           "words": "The flattened JSON serialization (RFC 7515 section 7.2.2), with the members `payload`, `protected`, and `signature`. Incoming messages may have an unprotected `header`, which is ignored, and no other members."
+        },
+        {
+          "name": "SERIALIZATION_JSON_HEADER",
+          "words": "As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected header."
         }
       ]
     }

@@ -140,7 +140,9 @@ describe("words", () => {
     expect(entriesOf(profile).map((e) => ("fields" in e ? e.oneof : e.name))).toEqual([
       "kind",
       "selection",
+      "plaintext_encoding",
       "nested_jws",
+      "outer_jws",
       "envelope",
       "signing",
       "allow_legacy",

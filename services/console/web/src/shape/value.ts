@@ -47,7 +47,8 @@ function beginMessage(type: string): Json {
   }
   for (const field of message.fields) {
     if (field.oneof) continue;
-    if (field.minItems || (field.required && field.message)) json[field.json] = begin(field);
+    const usual = field.map && type === "keyward.allowlist.v1.Signing" && field.json === "headers"; // most signatures are in a header
+    if (usual || field.minItems || (field.required && field.message)) json[field.json] = begin(field);
   }
   return json;
 }

@@ -17,6 +17,7 @@ const titles: Record<string, string> = {
   "Envelope.json": t("shape.title.json"),
   "Envelope.text": t("shape.title.text"),
   "Profile.nested_jws": t("shape.title.nestedJws"),
+  "Profile.outer_jws": t("shape.title.outerJws"),
   "Signing.scheme": t("shape.title.scheme"),
   "Signing.mac": t("shape.title.mac"),
   "Mac.algorithm": t("shape.title.algorithm"),
@@ -139,7 +140,16 @@ export function lead(words: string): { first: string; rest: string } {
 
 /** Messages whose fields have another order on the page than in the proto. */
 const orders: Record<string, string[]> = {
-  Profile: ["kind", "selection", "nested_jws", "envelope", "signing", "allow_legacy"],
+  Profile: [
+    "kind",
+    "selection",
+    "plaintext_encoding",
+    "nested_jws",
+    "outer_jws",
+    "envelope",
+    "signing",
+    "allow_legacy",
+  ],
   Signing: ["scheme", "keys", "headers", "encoding"],
 };
 

@@ -1,5 +1,5 @@
 // The partner's side of the interoperability tests: reads jobs, writes their results.
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as jose from "jose";
 import mastercard from "mastercard-client-encryption";
@@ -34,6 +34,27 @@ const ops = {
   },
   async verify(job) {
     return utf8((await jose.compactVerify(job.text, close(job), { algorithms: [job.alg] })).payload);
+  },
+  async signFlattened(job) {
+    return JSON.stringify(await new jose.FlattenedSign(Buffer.from(job.text)).setProtectedHeader({ alg: job.alg, kid: "k" }).setUnprotectedHeader({ x: 1 }).sign(open(job)));
+  },
+  async verifyFlattened(job) {
+    return utf8((await jose.flattenedVerify(JSON.parse(job.text), close(job), { algorithms: [job.alg] })).payload);
+  },
+  async encryptGeneral(job) {
+    const other = createPublicKey(generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey);
+    return JSON.stringify(
+      await new jose.GeneralEncrypt(Buffer.from(job.text))
+        .setProtectedHeader({ enc: job.enc })
+        .addRecipient(other)
+        .setUnprotectedHeader({ alg: "RSA-OAEP-256", kid: "other" })
+        .addRecipient(close(job))
+        .setUnprotectedHeader({ alg: job.alg, kid: "k" })
+        .encrypt(),
+    );
+  },
+  async encryptZipped(job) {
+    return new jose.CompactEncrypt(Buffer.from(job.text)).setProtectedHeader({ alg: job.alg, enc: job.enc, zip: "DEF" }).encrypt(close(job));
   },
   async signDetached(job) {
     const header = { alg: job.alg, kid: "k", b64: false, crit: ["b64"] };

@@ -23,6 +23,16 @@
     return decryptBlocks("AES", "CTR", key, iv, ciphertext, "none");
   }
 
+  /** AES in Cipher Feedback mode. */
+  static byte[] cfb(byte[] key, byte[] iv, byte[] ciphertext) throws Exception {
+    return decryptBlocks("AES", "CFB", key, iv, ciphertext, "none");
+  }
+
+  /** AES in Output Feedback mode. */
+  static byte[] ofb(byte[] key, byte[] iv, byte[] ciphertext) throws Exception {
+    return decryptBlocks("AES", "OFB", key, iv, ciphertext, "none");
+  }
+
   /** AES in Electronic Codebook mode. */
   static byte[] ecb(byte[] key, byte[] ciphertext, String padding) throws Exception {
     return decryptBlocks("AES", "ECB", key, null, ciphertext, padding);
@@ -42,6 +52,7 @@
     byte[] plaintext = cipher.doFinal(ciphertext);
     int end = plaintext.length;
     while (padding.equals("zero") && end > 0 && plaintext[end - 1] == 0) end--;
+    if (padding.equals("pkcs7-32")) end -= plaintext[end - 1];
     return Arrays.copyOf(plaintext, end);
   }
 

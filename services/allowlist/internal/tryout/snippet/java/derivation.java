@@ -35,3 +35,17 @@
     }
     return Arrays.copyOf(key, size);
   }
+
+  /** The one-step key derivation of NIST SP 800-56C. */
+  static byte[] oneStepKdf(String hash, byte[] secret, byte[] info, int size) throws Exception {
+    byte[] key = {};
+    for (int i = 1; key.length < size; i++) key = concat(key, digest(hash, concat(number(i), secret, info)));
+    return Arrays.copyOf(key, size);
+  }
+
+  /** The key derivation of ANSI X9.63. */
+  static byte[] x963Kdf(String hash, byte[] secret, byte[] info, int size) throws Exception {
+    byte[] key = {};
+    for (int i = 1; key.length < size; i++) key = concat(key, digest(hash, concat(secret, number(i), info)));
+    return Arrays.copyOf(key, size);
+  }

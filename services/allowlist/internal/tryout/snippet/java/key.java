@@ -46,8 +46,8 @@
    * prefix turns the bytes of a public key into a SubjectPublicKeyInfo.
    */
   static byte[] agree(String prefix, String pem, byte[] ephemeral) throws Exception {
-    String algorithm = ephemeral.length == 32 ? "XDH" : "EC";
     byte[] encoded = concat(HexFormat.of().parseHex(prefix), ephemeral);
+    String algorithm = encoded.length == 44 ? "XDH" : "EC";
     KeyAgreement agreement = KeyAgreement.getInstance(algorithm.equals("EC") ? "ECDH" : "XDH");
     agreement.init(privateKey(algorithm, pem));
     agreement.doPhase(KeyFactory.getInstance(algorithm).generatePublic(new X509EncodedKeySpec(encoded)), true);

@@ -21,6 +21,16 @@ function ctr(key, iv, ciphertext) {
   return decryptBlocks(`aes-${key.length * 8}-ctr`, key, iv, ciphertext, 'none');
 }
 
+// AES in Cipher Feedback mode.
+function cfb(key, iv, ciphertext) {
+  return decryptBlocks(`aes-${key.length * 8}-cfb`, key, iv, ciphertext, 'none');
+}
+
+// AES in Output Feedback mode.
+function ofb(key, iv, ciphertext) {
+  return decryptBlocks(`aes-${key.length * 8}-ofb`, key, iv, ciphertext, 'none');
+}
+
 // AES in Electronic Codebook mode.
 function ecb(key, ciphertext, padding) {
   return decryptBlocks(`aes-${key.length * 8}-ecb`, key, null, ciphertext, padding);
@@ -39,6 +49,7 @@ function decryptBlocks(algorithm, key, iv, ciphertext, padding) {
   const plaintext = Buffer.concat([cipher.update(ciphertext), cipher.final()]);
   let end = plaintext.length;
   while (padding === 'zero' && end > 0 && plaintext[end - 1] === 0) end--;
+  if (padding === 'pkcs7-32') end -= plaintext[end - 1];
   return plaintext.subarray(0, end);
 }
 

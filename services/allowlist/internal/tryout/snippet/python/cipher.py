@@ -15,6 +15,22 @@ def cbc(key, iv, ciphertext, pad):
 def ctr(key, iv, ciphertext):
     return decrypt_blocks(algorithms.AES(key), modes.CTR(iv), ciphertext, "none")
 
+# AES in Cipher Feedback mode.
+def cfb(key, iv, ciphertext):
+    return decrypt_blocks(algorithms.AES(key), feedback("CFB", iv), ciphertext, "none")
+
+# AES in Output Feedback mode.
+def ofb(key, iv, ciphertext):
+    return decrypt_blocks(algorithms.AES(key), feedback("OFB", iv), ciphertext, "none")
+
+# The mode, which newer versions of the package have in another module.
+def feedback(name, iv):
+    try:
+        from cryptography.hazmat.decrepit.ciphers import modes as newer
+    except ImportError:
+        newer = modes
+    return getattr(newer, name)(iv)
+
 # AES in Electronic Codebook mode.
 def ecb(key, ciphertext, pad):
     return decrypt_blocks(algorithms.AES(key), modes.ECB(), ciphertext, pad)
@@ -40,8 +56,8 @@ def decrypt_blocks(algorithm, mode, ciphertext, pad):
         return plaintext.rstrip(b"\0")
     if pad == "none":
         return plaintext
-    size = plaintext[-1]
-    if not 1 <= size <= algorithm.block_size // 8 or plaintext[-size:] != bytes([size]) * size:
+    size, block = plaintext[-1], 32 if pad == "pkcs7-32" else algorithm.block_size // 8
+    if not 1 <= size <= block or plaintext[-size:] != bytes([size]) * size:
         raise ValueError("the padding is wrong")
     return plaintext[:-size]
 

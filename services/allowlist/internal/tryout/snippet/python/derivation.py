@@ -18,3 +18,19 @@ def hkdf(name, secret, salt, info, size):
 
 def hash_of(name):
     return getattr(hashes, name.upper())()
+
+# The one-step key derivation of NIST SP 800-56C.
+def one_step_kdf(name, secret, info, size):
+    key = b""
+    while len(key) < size:
+        counter = len(key) // hashlib.new(name).digest_size + 1
+        key += digest(name, counter.to_bytes(4, "big") + secret + info)
+    return key[:size]
+
+# The key derivation of ANSI X9.63.
+def x963_kdf(name, secret, info, size):
+    key = b""
+    while len(key) < size:
+        counter = len(key) // hashlib.new(name).digest_size + 1
+        key += digest(name, secret + counter.to_bytes(4, "big") + info)
+    return key[:size]

@@ -573,6 +573,15 @@ export declare type Profile = Message<"keyward.allowlist.v1.Profile"> & {
    * @generated from field: keyward.allowlist.v1.NestedJws outer_jws = 172;
    */
   outerJws?: NestedJws | undefined;
+
+  /**
+   * Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as
+   * BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding.
+   * BASE64_MIME is refused. Only with a kind other than `plain`.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding plaintext_encoding = 180;
+   */
+  plaintextEncoding: Encoding;
 };
 
 /**
@@ -689,6 +698,15 @@ export declare type ProfileJson = {
    * @generated from field: keyward.allowlist.v1.NestedJws outer_jws = 172;
    */
   outerJws?: NestedJwsJson;
+
+  /**
+   * Encodes the selected bytes, and the nested JWS around them, before they are encrypted, such as
+   * BASE64 for partners that encrypt base64. Decryption decodes them again. Default: RAW, no encoding.
+   * BASE64_MIME is refused. Only with a kind other than `plain`.
+   *
+   * @generated from field: keyward.allowlist.v1.Encoding plaintext_encoding = 180;
+   */
+  plaintextEncoding?: EncodingJson;
 };
 
 /**
@@ -893,7 +911,7 @@ export declare type Cipher = Message<"keyward.allowlist.v1.Cipher"> & {
   mac?: EncryptThenMac | undefined;
 
   /**
-   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   * The bytes around the selected bytes, inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -981,7 +999,7 @@ export declare type CipherJson = {
   mac?: EncryptThenMacJson;
 
   /**
-   * What surrounds the selected bytes inside the ciphertext. Default: nothing.
+   * The bytes around the selected bytes, inside the ciphertext. Default: none.
    *
    * @generated from field: keyward.allowlist.v1.Framing framing = 170;
    */
@@ -1669,7 +1687,8 @@ export declare type Derivation = Message<"keyward.allowlist.v1.Derivation"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
+   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise
+   * optional.
    *
    * @generated from field: keyward.allowlist.v1.Salt salt = 6;
    */
@@ -1727,7 +1746,8 @@ export declare type DerivationJson = {
   counterKdf?: CounterKdfJson;
 
   /**
-   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest, and otherwise optional.
+   * The salt. Required for PBKDF2 and scrypt, not allowed for a digest and a counter, and otherwise
+   * optional.
    *
    * @generated from field: keyward.allowlist.v1.Salt salt = 6;
    */
@@ -2547,6 +2567,15 @@ export declare type Ecdh = Message<"keyward.allowlist.v1.Ecdh"> & {
    * @generated from field: bool derive_from_ephemeral_key = 170;
    */
   deriveFromEphemeralKey: boolean;
+
+  /**
+   * Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay
+   * does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for
+   * P-256.
+   *
+   * @generated from field: bool ephemeral_key_as_spki = 180;
+   */
+  ephemeralKeyAsSpki: boolean;
 };
 
 /**
@@ -2586,6 +2615,15 @@ export declare type EcdhJson = {
    * @generated from field: bool derive_from_ephemeral_key = 170;
    */
   deriveFromEphemeralKey?: boolean;
+
+  /**
+   * Sends the ephemeral key as a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7), as Apple Pay
+   * does, instead of the bytes of the key: 32 for X25519, and the uncompressed point of 65 bytes for
+   * P-256.
+   *
+   * @generated from field: bool ephemeral_key_as_spki = 180;
+   */
+  ephemeralKeyAsSpki?: boolean;
 };
 
 /**
@@ -2673,7 +2711,8 @@ export declare type Iv = Message<"keyward.allowlist.v1.Iv"> & {
 
   /**
    * The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
-   * ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
+   * ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple
+   * DES.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -2709,7 +2748,8 @@ export declare type IvJson = {
 
   /**
    * The length in bytes. GCM: 12 (the default), or 16 where a partner requires it.
-   * ChaCha20-Poly1305: 12. CBC and CTR: the block length, which is 16, or 8 for Triple DES.
+   * ChaCha20-Poly1305: 12. CBC, CTR, CFB, and OFB: the block length, which is 16, or 8 for Triple
+   * DES.
    *
    * @generated from field: uint32 bytes = 2;
    */
@@ -3612,6 +3652,14 @@ export enum NestedJws_Serialization {
    * @generated from enum value: SERIALIZATION_JSON = 2;
    */
   JSON = 2,
+
+  /**
+   * As JSON, but the protected header is the member `header`, as Juspay writes it. No unprotected
+   * header.
+   *
+   * @generated from enum value: SERIALIZATION_JSON_HEADER = 180;
+   */
+  JSON_HEADER = 180,
 }
 
 /**
@@ -3619,7 +3667,7 @@ export enum NestedJws_Serialization {
  *
  * @generated from enum keyward.allowlist.v1.NestedJws.Serialization
  */
-export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON";
+export declare type NestedJws_SerializationJson = "SERIALIZATION_UNSPECIFIED" | "SERIALIZATION_COMPACT" | "SERIALIZATION_JSON" | "SERIALIZATION_JSON_HEADER";
 
 /**
  * Describes the enum keyward.allowlist.v1.NestedJws.Serialization.
@@ -3807,13 +3855,6 @@ export enum Jws_Algorithm {
    * @generated from enum value: ALGORITHM_ES512 = 13;
    */
   ES512 = 13,
-
-  /**
-   * `ES256K`: ECDSA with secp256k1 (RFC 8812).
-   *
-   * @generated from enum value: ALGORITHM_ES256K = 14;
-   */
-  ES256K = 14,
 }
 
 /**
@@ -3821,7 +3862,7 @@ export enum Jws_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Jws.Algorithm
  */
-export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512" | "ALGORITHM_ES256K";
+export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512";
 
 /**
  * Describes the enum keyward.allowlist.v1.Jws.Algorithm.
@@ -4321,7 +4362,7 @@ export declare type Envelope = Message<"keyward.allowlist.v1.Envelope"> & {
      * Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
      * character that cannot be part of the blob's encoding. Blobs may directly follow each other
      * if all but one have a fixed length. Decryption ignores ASCII white space around the text but
-     * not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
+     * not inside it, except for line breaks in base64. At most 4,096 bytes.
      *
      * @generated from field: string text = 2;
      */
@@ -4389,7 +4430,7 @@ export declare type EnvelopeJson = {
    * Text, such as `${data}` or `${iv}.${data}`. A literal that follows a blob starts with a
    * character that cannot be part of the blob's encoding. Blobs may directly follow each other
    * if all but one have a fixed length. Decryption ignores ASCII white space around the text but
-   * not inside it, so it refuses base64 that a tool has wrapped. At most 4,096 bytes.
+   * not inside it, except for line breaks in base64. At most 4,096 bytes.
    *
    * @generated from field: string text = 2;
    */
@@ -4633,7 +4674,7 @@ export enum Part_Slot {
 
   /**
    * The IV, wrapped like the session key, with the same key. In place of an IV slot. Only with a
-   * session key that RSA wraps, and a random IV.
+   * session key that RSA wraps, and a random IV; with PKCS #1 v1.5, one of 16 bytes.
    *
    * @generated from enum value: SLOT_WRAPPED_IV = 11;
    */
@@ -4641,7 +4682,8 @@ export enum Part_Slot {
 
   /**
    * The SHA-256 of the session key, as it is wrapped. Optional. Decryption compares it. Only with a
-   * session key of RAW form and 16 bytes or more.
+   * session key of RAW form and 16 bytes or more, and without a derivation by a digest or
+   * EVP_BytesToKey, whose key could be this hash.
    *
    * @generated from enum value: SLOT_SESSION_KEY_SHA256 = 12;
    */
@@ -4686,8 +4728,8 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  *
  * # Expressions
  *
- * What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
- * for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+ * Expressions are for the conventions that templates cannot describe: `input_expression` in place of
+ * `input`, and `values` for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
  * library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
  * MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
  * the configuration is saved. There is no comparison, condition, or loop.
@@ -4728,13 +4770,15 @@ export declare const Part_SlotSchema: GenEnum<Part_Slot, Part_SlotJson>;
  *   keys(map), values(map)   in the order of the names
  *   get(map, 'name')         the value of a name
  *   select(map, names), omit(map, names), without_empty(map)
- *   first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+ *   first(a, b)              the first that exists, such as `first(json(body, '$.a'), '')`
  *   header('name')           a header of the received message, or of `context.headers`; the values of
  *                            a repeated header are joined
  *   context('name')          a string of the call: `context.values`
  *   time('layout', '+07:00') the time in a layout of package time of Go, such as
  *                            `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
- *                            `milliseconds`, and an offset from UTC
+ *                            `milliseconds`, and an offset from UTC. A third argument makes it the
+ *                            time so many seconds later, at which the message expires: verification
+ *                            accepts any time that has not passed
  *   nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
  *
  * # Verification
@@ -4809,12 +4853,13 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
   input: string;
 
   /**
-   * The headers to add, by name. One of them contains `${signature}` exactly once, such as
-   * `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
-   * its variants, and `${id}`, and verification reads them from there: a time in the form in which
-   * it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
-   * header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
-   * needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
+   * The headers to add, by name. One of them, or one of the query parameters, form fields, and body
+   * members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or
+   * `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`,
+   * and verification reads them from there: a time in the form in which it is signed, and an ID up
+   * to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules
+   * of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as
+   * `Content-Type`, `Content-Length`, and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
    */
@@ -4942,8 +4987,8 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  *
  * # Expressions
  *
- * What a template cannot say, an expression can: `input_expression` in place of `input`, and `values`
- * for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
+ * Expressions are for the conventions that templates cannot describe: `input_expression` in place of
+ * `input`, and `values` for further strings. Expressions are in CEL (github.com/google/cel-spec) without its standard
  * library, with these types: `string` and `bytes`, which are public; `secret`, which only digests,
  * MACs, and derivations take; lists of strings; and maps of strings to strings. They are checked when
  * the configuration is saved. There is no comparison, condition, or loop.
@@ -4984,13 +5029,15 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
  *   keys(map), values(map)   in the order of the names
  *   get(map, 'name')         the value of a name
  *   select(map, names), omit(map, names), without_empty(map)
- *   first(a, b)              the first that is there, such as `first(json(body, '$.a'), '')`
+ *   first(a, b)              the first that exists, such as `first(json(body, '$.a'), '')`
  *   header('name')           a header of the received message, or of `context.headers`; the values of
  *                            a repeated header are joined
  *   context('name')          a string of the call: `context.values`
  *   time('layout', '+07:00') the time in a layout of package time of Go, such as
  *                            `2006-01-02T15:04:05-07:00`, or `http`, `seconds`, or
- *                            `milliseconds`, and an offset from UTC
+ *                            `milliseconds`, and an offset from UTC. A third argument makes it the
+ *                            time so many seconds later, at which the message expires: verification
+ *                            accepts any time that has not passed
  *   nonce(n)                 n random characters of `A-Za-z0-9`, 8-64
  *
  * # Verification
@@ -5053,12 +5100,13 @@ export declare type SigningJson = {
   input?: string;
 
   /**
-   * The headers to add, by name. One of them contains `${signature}` exactly once, such as
-   * `sha256=${signature}`, or `${signatures}` with a list. Any header may contain `${timestamp}`,
-   * its variants, and `${id}`, and verification reads them from there: a time in the form in which
-   * it is signed, and an ID up to the character that follows it. `${signatures}` is the end of its
-   * header. Otherwise the rules of the envelope's headers apply. 1-8. Headers that HTTP itself
-   * needs, such as `Content-Type`, `Content-Length`, and `Host`, are refused.
+   * The headers to add, by name. One of them, or one of the query parameters, form fields, and body
+   * members below, contains `${signature}` exactly once, such as `sha256=${signature}`, or
+   * `${signatures}` with a list. Any header may contain `${timestamp}`, its variants, and `${id}`,
+   * and verification reads them from there: a time in the form in which it is signed, and an ID up
+   * to the character that follows it. `${signatures}` is the end of its header. Otherwise the rules
+   * of the envelope's headers apply. At most 8. Headers that HTTP itself needs, such as
+   * `Content-Type`, `Content-Length`, and `Host`, are refused.
    *
    * @generated from field: map<string, string> headers = 8;
    */
@@ -5318,7 +5366,7 @@ export declare const Mac_AlgorithmSchema: GenEnum<Mac_Algorithm, Mac_AlgorithmJs
  * digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
  * unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
  * not send what it also derives under the same key. The expression takes the secret through digests,
- * MACs, and derivations only, with at least one value of the message beside it.
+ * MACs, and derivations only, with at least one value of the message in addition.
  *
  * @generated from message keyward.allowlist.v1.Computed
  */
@@ -5330,7 +5378,7 @@ export declare type Computed = Message<"keyward.allowlist.v1.Computed"> & {
  * digest or MAC of a string that includes the secret. The value is sent as it is; `encoding` must be
  * unset, and bytes are written in hexadecimal. A digest requires SECRET_DIGEST. A configuration must
  * not send what it also derives under the same key. The expression takes the secret through digests,
- * MACs, and derivations only, with at least one value of the message beside it.
+ * MACs, and derivations only, with at least one value of the message in addition.
  *
  * @generated from message keyward.allowlist.v1.Computed
  */
@@ -5693,7 +5741,7 @@ export enum LegacyAcknowledgement_Flag {
   RSA_PKCS1V15_ENCRYPTION = 9,
 
   /**
-   * CTR without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
+   * CTR, CFB, or OFB without a MAC. Flipping a bit of the ciphertext flips the same bit of the plaintext.
    *
    * @generated from enum value: FLAG_UNAUTHENTICATED_CTR = 10;
    */
@@ -5806,7 +5854,8 @@ export enum Decoding {
   HEX = 2,
 
   /**
-   * The stored text is base64 (RFC 4648 section 4), padding optional.
+   * The stored text is base64 (RFC 4648 section 4), padding optional. The last of 43 characters may
+   * have any bits after the last byte, as in keys of WeCom and DingTalk.
    *
    * @generated from enum value: DECODING_BASE64 = 3;
    */
@@ -5951,7 +6000,10 @@ export declare type IssuedAtJson = "ISSUED_AT_UNSPECIFIED" | "ISSUED_AT_SECONDS"
 export declare const IssuedAtSchema: GenEnum<IssuedAt, IssuedAtJson>;
 
 /**
- * How bytes are written as text.
+ * How bytes are written as text. Except for signatures and in JOSE, incoming base64 of any kind may
+ * be in either alphabet (but not in a mix of both), with or without padding, and with CR and LF
+ * anywhere except in headers. A blob ends at the first character of the literal that follows it. Of
+ * adjacent blobs, those with a fixed length have exactly the length that is written.
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */
@@ -5964,14 +6016,14 @@ export enum Encoding {
   UNSPECIFIED = 0,
 
   /**
-   * Base64 with padding (RFC 4648 section 4). Padding is optional in incoming messages.
+   * Base64 with padding (RFC 4648 section 4).
    *
    * @generated from enum value: ENCODING_BASE64 = 1;
    */
   BASE64 = 1,
 
   /**
-   * Base64url without padding (RFC 4648 section 5). Padding is accepted in incoming messages.
+   * Base64url without padding (RFC 4648 section 5).
    *
    * @generated from enum value: ENCODING_BASE64URL = 2;
    */
@@ -6002,9 +6054,8 @@ export enum Encoding {
 
   /**
    * Base64 with padding in lines of at most 76 characters, separated by CR LF (RFC 2045 section
-   * 6.8, MIME). Incoming messages may have CR and LF anywhere, so the formats of Android's default
-   * (76 characters, LF, also at the end), `openssl enc -a`, and PEM (64 characters, LF) are
-   * accepted. Not for headers.
+   * 6.8, MIME). The formats of Android's default (76 characters, LF, also at the end), `openssl enc
+   * -a`, and PEM (64 characters, LF) are accepted, too. Not for headers.
    *
    * @generated from enum value: ENCODING_BASE64_MIME = 6;
    */
@@ -6020,7 +6071,10 @@ export enum Encoding {
 }
 
 /**
- * How bytes are written as text.
+ * How bytes are written as text. Except for signatures and in JOSE, incoming base64 of any kind may
+ * be in either alphabet (but not in a mix of both), with or without padding, and with CR and LF
+ * anywhere except in headers. A blob ends at the first character of the literal that follows it. Of
+ * adjacent blobs, those with a fixed length have exactly the length that is written.
  *
  * @generated from enum keyward.allowlist.v1.Encoding
  */

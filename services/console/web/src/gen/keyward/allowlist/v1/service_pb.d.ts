@@ -3436,7 +3436,7 @@ export declare type PresetSecret = Message<"keyward.allowlist.v1.PresetSecret"> 
   description: string;
 
   /**
-   * `KEY` or `PARAMETER`: the usage to store it with.
+   * `KEY`, `EXPOSED_KEY`, or `PARAMETER`: the usage to store it with.
    *
    * @generated from field: string usage = 3;
    */
@@ -3464,7 +3464,7 @@ export declare type PresetSecretJson = {
   description?: string;
 
   /**
-   * `KEY` or `PARAMETER`: the usage to store it with.
+   * `KEY`, `EXPOSED_KEY`, or `PARAMETER`: the usage to store it with.
    *
    * @generated from field: string usage = 3;
    */

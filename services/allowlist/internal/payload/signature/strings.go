@@ -8,8 +8,8 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 )
 
-// Texts are the compiled strings of a configuration.
-type Texts struct {
+// Strings are the compiled strings of a configuration.
+type Strings struct {
 	// Input is the string that is signed, or the signature itself if the scheme is [Computed]. It is
 	// nil if there are claims, or if it is invalid.
 	Input *expression.Program
@@ -28,10 +28,10 @@ type Value struct {
 	carried bool
 }
 
-// ParseTexts compiles the strings of a configuration. If there are violations, it returns the strings
+// ParseStrings compiles the strings of a configuration. If there are violations, it returns the strings
 // that are valid.
-func ParseTexts(c Config) (*Texts, []Violation) {
-	t := new(Texts)
+func ParseStrings(c Config) (*Strings, []Violation) {
+	t := new(Strings)
 	violations := t.values(c)
 	scope := expression.Scope{Constants: c.Constants, Values: slices.Sorted(maps.Keys(c.Values))}
 	for _, name := range slices.Sorted(maps.Keys(c.Claims)) {
@@ -72,7 +72,7 @@ func ParseTexts(c Config) (*Texts, []Violation) {
 const mustBeString = "must be a string; write bytes with hex or base64"
 
 // values compiles the named values, each after those that it depends on.
-func (t *Texts) values(c Config) []Violation {
+func (t *Strings) values(c Config) []Violation {
 	var violations []Violation
 	names := slices.Sorted(maps.Keys(c.Values))
 	scope := expression.Scope{Constants: c.Constants, Values: names, Random: true}
@@ -127,7 +127,7 @@ func carriedKind(p *expression.Program) bool {
 }
 
 // all returns the programs of all strings.
-func (t *Texts) all() []*expression.Program {
+func (t *Strings) all() []*expression.Program {
 	var all []*expression.Program
 	if t.Input != nil {
 		all = append(all, t.Input)
@@ -138,8 +138,17 @@ func (t *Texts) all() []*expression.Program {
 	return all
 }
 
+// Wants returns what the strings take out of a message.
+func (t *Strings) Wants() map[expression.Variable]*expression.Want {
+	named := make(map[string]*expression.Program, len(t.Values))
+	for _, v := range t.Values {
+		named[v.Name] = v.Program
+	}
+	return expression.Wants(named, t.all()...)
+}
+
 // signedPrograms returns the programs of the strings that the signature covers.
-func (t *Texts) signedPrograms() []*expression.Program {
+func (t *Strings) signedPrograms() []*expression.Program {
 	var all []*expression.Program
 	if t.Input != nil {
 		all = append(all, t.Input)
@@ -162,27 +171,27 @@ func (t *Texts) signedPrograms() []*expression.Program {
 }
 
 // covers reports whether the signature covers a variable of the message.
-func (t *Texts) covers(name string) bool {
+func (t *Strings) covers(name string) bool {
 	return slices.ContainsFunc(t.signedPrograms(), func(p *expression.Program) bool { return p.Has(name) })
 }
 
 // CoversBody reports whether the signature covers the whole body, or the whole plaintext of it.
-func (t *Texts) CoversBody() bool { return t.covers("body") || t.covers(namePlaintext) }
+func (t *Strings) CoversBody() bool { return t.covers("body") || t.covers(namePlaintext) }
 
 // coversValue reports whether the signature covers a named value.
-func (t *Texts) coversValue(name string) bool {
+func (t *Strings) coversValue(name string) bool {
 	return slices.ContainsFunc(t.signedPrograms(), func(p *expression.Program) bool {
 		return slices.ContainsFunc(p.Variables(), func(v expression.Variable) bool { return v.Kind == expression.Named && v.Name == name })
 	})
 }
 
 // has reports whether any string uses a variable of the message.
-func (t *Texts) has(name string) bool {
+func (t *Strings) has(name string) bool {
 	return slices.ContainsFunc(t.all(), func(p *expression.Program) bool { return p.Has(name) })
 }
 
 // WeakDigest reports whether the signature covers an MD5 or SHA-1 digest of a value for which an
 // attacker could find another value with the same digest.
-func (t *Texts) WeakDigest() bool {
+func (t *Strings) WeakDigest() bool {
 	return slices.ContainsFunc(t.signedPrograms(), func(p *expression.Program) bool { return p.Hashes(crypto.MD5, crypto.SHA1) })
 }
