@@ -68,7 +68,7 @@ const (
 	List
 	// Map maps strings to strings, in the order of the names.
 	Map
-	// number and constant are literals that a function takes as a setting.
+	// number is a literal that a function takes as a setting.
 	number
 )
 
@@ -149,10 +149,6 @@ func (p *Program) Has(name string) bool {
 	return slices.ContainsFunc(p.variables, func(v Variable) bool { return v.Kind == Plain && v.Name == name })
 }
 
-// Optional reports whether the program does without the variable at a position, because it is an
-// argument of `first`.
-func (p *Program) Optional(i int) bool { return p.absent[i] }
-
 // Single returns the variable that is the whole program, if it is one.
 func (p *Program) Single() (Variable, bool) {
 	if p.root.op != opVariable {
@@ -161,9 +157,9 @@ func (p *Program) Single() (Variable, bool) {
 	return p.variables[p.root.variable], true
 }
 
-// Uses reports whether the program calls a function, such as `sorted_sha1`.
-func (p *Program) Uses(function string) bool {
-	return p.root.any(func(n *node) bool { return n.name == function })
+// Sorts reports whether the program sorts the secret among other values, with `sorted_sha1`.
+func (p *Program) Sorts() bool {
+	return p.root.any(func(n *node) bool { return n.keyed.sorts })
 }
 
 // any reports whether a condition holds for a node or one below it.

@@ -248,7 +248,7 @@ func (p *Program) Chars() string {
 func (p *Program) Hashes(which ...crypto.Hash) bool {
 	return p.root.any(func(n *node) bool {
 		return n.op == opStream && slices.Contains(which, n.stream.hash) ||
-			n.op == opKeyed && n.keyed.sorts && slices.Contains(which, crypto.SHA1)
+			n.keyed.sorts && slices.Contains(which, crypto.SHA1)
 	})
 }
 

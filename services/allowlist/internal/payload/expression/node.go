@@ -36,7 +36,7 @@ type node struct {
 	variable int
 
 	stream stream
-	keyed  keyed
+	keyed  keyed // zero unless the op is opKeyed
 	// fails computes the value of opFails, and slot is its place in a Bound.
 	fails func(c *call) (value, error)
 	slot  int

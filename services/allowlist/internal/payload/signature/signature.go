@@ -284,7 +284,7 @@ func (s *Signer) checkSorted(field string) Violation {
 
 // Sorts reports whether the signature sorts the secret among other values. The time of a message to
 // sign must then not be the sender's choice.
-func (s *Signer) Sorts() bool { return s.texts.Input != nil && s.texts.Input.Uses("sorted_sha1") }
+func (s *Signer) Sorts() bool { return s.texts.Input != nil && s.texts.Input.Sorts() }
 
 // NeedsPlaintext reports whether a string contains the plaintext or values of it. Such a message
 // must be decrypted before its signature can be verified.
