@@ -58,9 +58,7 @@ func (w *work) claim(claim Value) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := make(appender, 0, bound.Len())
-	err = bound.Write(&text, nil)
-	return text, err
+	return bound.Text(nil)
 }
 
 // readClaims reads the claims of a compact JWS, whose signature is verified later, and the values

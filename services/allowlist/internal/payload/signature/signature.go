@@ -436,8 +436,8 @@ func (w *work) fill(random io.Reader) error {
 		if err != nil {
 			return err
 		}
-		text := make(appender, 0, bound.Len())
-		if err := bound.Write(&text, nil); err != nil {
+		text, err := bound.Text(nil)
+		if err != nil {
 			return err
 		}
 		if texts[at] != nil && subtle.ConstantTimeCompare(texts[at], text) != 1 {
