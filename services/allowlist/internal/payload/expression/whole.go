@@ -146,19 +146,9 @@ func members(c *call) (value, error) {
 		return value{}, err
 	}
 	var pairs []pair
-	s := jsonbytes.Scan(raw)
-	ok := utf8.Valid(raw) && s.Peek() == '{' && s.Object(func(rawName []byte) bool {
-		name, ok := jsonbytes.Unquote(rawName)
-		if !ok {
-			return false
-		}
-		whole, ok := s.Raw()
-		if !ok {
-			return false
-		}
-		text, ok := jsonbytes.Text(whole)
+	ok := jsonbytes.Members(raw, func(name, text []byte) bool {
 		pairs = append(pairs, pair{name, text})
-		return ok
+		return true
 	})
 	return c.mapped(pairs, ok)
 }

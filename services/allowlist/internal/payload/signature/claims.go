@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
@@ -99,20 +98,11 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 
 // parse reads the members of the payload. A name that occurs twice is refused.
 func (c *claims) parse() bool {
-	s := jsonbytes.Scan(c.payload)
-	return utf8.Valid(c.payload) && s.Peek() == '{' && s.Object(func(raw []byte) bool {
-		name, ok := jsonbytes.Unquote(raw)
-		if !ok || c.members[string(name)] != nil {
-			return false
-		}
-		value, ok := s.Raw()
-		if !ok {
-			return false
-		}
-		text, ok := jsonbytes.Text(value)
+	return jsonbytes.Members(c.payload, func(name, text []byte) bool {
+		first := c.members[string(name)] == nil
 		c.members[string(name)] = present(text)
-		return ok
-	}) && s.End()
+		return first
+	})
 }
 
 // compareClaims computes the claims again. The string to sign is the payload as it was received,
