@@ -163,10 +163,14 @@ func buildJSON(n *node) string {
 
 func buildMembers(n *node) string {
 	text := string(n.args[1].literal)
-	if _, ok := validPath(text); !ok && text != "$" {
+	if text == "$" {
+		return whole(members(root, text))(n)
+	}
+	path, ok := validPath(text)
+	if !ok {
 		return "must have a path such as '$' or '$.a[0]' as the second argument of members"
 	}
-	return whole(members)(n)
+	return whole(members(jsonbytes.NewLookup(path).Value, text))(n)
 }
 
 // buildFirst allows values that a message may lack: a function that fails for another reason must
