@@ -105,6 +105,8 @@ func TestExpressionsAreEvaluated(t *testing.T) {
 		`minify(body)`:                           `{"b":[1e3,0.10],"a":"é/\n","n":null}`,
 		`time('2006-01-02T15:04:05Z07:00')`:      "2026-12-01T00:00:00Z",
 		`time('20060102150405', '+05:30')`:       "20261201053000",
+		`time('02 Jan 2006 MST')`:                "01 Dec 2026 UTC",
+		`time('02 Jan 2006 MST', '+00:00')`:      "01 Dec 2026 +0000",
 		`time('http', '+05:30')`:                 "Tue, 01 Dec 2026 00:00:00 GMT",
 		`time('seconds') + time('milliseconds')`: "17960832001796083200000",
 		// The MACs of RFC 4231, test case 2, and RFC 2202.

@@ -199,18 +199,19 @@ func buildContext(n *node) string {
 }
 
 func buildTime(n *node) string {
-	layout := Layout{Format: string(n.args[0].literal)}
+	offset := ""
 	if len(n.args) > 1 {
-		layout.Offset = string(n.args[1].literal)
+		offset = string(n.args[1].literal)
+	}
+	layout, violation := newLayout(string(n.args[0].literal), offset)
+	if violation != "" {
+		return violation
 	}
 	if len(n.args) > 2 {
 		layout.Later = n.args[2].number
-		if layout.Later < 1 || layout.Later > maxLater || !layout.Fine() {
+		if layout.Later < 1 || layout.Later > maxLater || !layout.Fine {
 			return "must have 1 to 31536000 as the third argument of time, and a layout with seconds"
 		}
-	}
-	if violation := layout.check(); violation != "" {
-		return violation
 	}
 	return n.becomes(Variable{Kind: Time, Name: nameTime, Layout: layout})
 }

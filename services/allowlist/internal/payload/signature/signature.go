@@ -166,7 +166,7 @@ func New(c Config) (*Signer, []Violation) {
 		}
 	}
 	for i, v := range texts.Values {
-		if at, ok := v.time(); ok && at.Later == 0 && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
+		if at, ok := v.time(); ok && at.Later == 0 && at.Fine && h.carries[carriedCount+i] && s.fine < 0 {
 			s.fine = carriedCount + i
 		}
 	}
