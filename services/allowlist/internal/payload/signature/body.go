@@ -88,7 +88,11 @@ func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte
 	if !s.ChangesBody() {
 		return body, nil
 	}
-	if fields := s.carriers.write(inForm, texts, signatures); len(fields) > 0 {
+	fields, err := s.carriers.write(inForm, texts, signatures)
+	if err != nil {
+		return nil, err
+	}
+	if len(fields) > 0 {
 		if !s.absent(body, inForm) {
 			return nil, ErrBody
 		}
@@ -101,9 +105,9 @@ func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte
 		}
 		return out, nil
 	}
-	members := s.carriers.write(inMember, texts, signatures)
-	if len(members) == 0 {
-		return body, nil
+	members, err := s.carriers.write(inMember, texts, signatures)
+	if err != nil {
+		return nil, err
 	}
 	if !s.absent(body, inMember) {
 		return nil, ErrBody

@@ -44,7 +44,7 @@ func (w *work) payload() ([]byte, error) {
 		start := len(out)
 		var ok bool
 		if out, ok = jsonbytes.EscapeTail(append(out, text...), start); !ok {
-			return nil, &ValueError{Name: claim.Name}
+			return nil, ErrText
 		}
 		out = append(out, '"')
 	}

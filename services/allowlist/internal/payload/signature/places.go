@@ -2,10 +2,12 @@ package signature
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
@@ -205,9 +207,13 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, sig
 	return violations
 }
 
+// ErrText means that a string that the signature adds to a message cannot be sent: it is not UTF-8,
+// or has a control character in a header.
+var ErrText = errors.New("a string of the signature cannot be sent")
+
 // write returns the strings at a place, with one signature, or with any number of signatures in a
-// list.
-func (h *carriers) write(p place, texts carried, signatures [][]byte) []Header {
+// list. It fails with [ErrText].
+func (h *carriers) write(p place, texts carried, signatures [][]byte) ([]Header, error) {
 	fill := func(dst []byte, hole int) []byte {
 		switch {
 		case hole != h.signature:
@@ -219,16 +225,20 @@ func (h *carriers) write(p place, texts carried, signatures [][]byte) []Header {
 		}
 	}
 	if len(h.at[p]) == 0 {
-		return nil
+		return nil, nil
 	}
 	made := make([]Header, 0, len(h.at[p]))
 	for i := range h.all {
-		if h.all[i].place == p {
-			value, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
-			made = append(made, Header{Name: h.all[i].name, Value: string(value)})
+		if h.all[i].place != p {
+			continue
 		}
+		value, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
+		if !utf8.Valid(value) || p == inHeader && !visible(string(value)) {
+			return nil, ErrText
+		}
+		made = append(made, Header{Name: h.all[i].name, Value: string(value)})
 	}
-	return made
+	return made, nil
 }
 
 // appendList appends the items of a list.

@@ -309,7 +309,7 @@ type Signed struct {
 // Sign signs a message: with a list, by all keys, and otherwise by the first key. Keys are []byte
 // for [HMAC], [SecretDigest], and [Computed], and private keys for the other schemes.
 //
-// It fails with a [*ValueError], [ErrKey], [ErrTooLong], or [ErrBody].
+// It fails with a [*ValueError], [ErrKey], [ErrTooLong], [ErrText], or [ErrBody].
 func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 	if len(keys) == 0 {
 		return Signed{}, ErrKey
@@ -332,9 +332,17 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 			return Signed{}, err
 		}
 	}
-	out := Signed{Headers: s.carriers.write(inHeader, texts, signatures), Query: s.carriers.write(inQuery, texts, signatures)}
-	out.Body, err = s.attach(m.Body, texts, signatures)
-	return out, err
+	var out Signed
+	if out.Headers, err = s.carriers.write(inHeader, texts, signatures); err != nil {
+		return Signed{}, err
+	}
+	if out.Query, err = s.carriers.write(inQuery, texts, signatures); err != nil {
+		return Signed{}, err
+	}
+	if out.Body, err = s.attach(m.Body, texts, signatures); err != nil {
+		return Signed{}, err
+	}
+	return out, nil
 }
 
 // A work is the signing or the verification of one message. It is the source of the values of its

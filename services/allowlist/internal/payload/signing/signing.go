@@ -166,6 +166,8 @@ func (s *Signer) refused(err error) error {
 		return s.Keys[0].Unusable(err)
 	case errors.Is(err, signature.ErrTooLong):
 		return message.NotEncryptable("the string to sign is too long, or takes too much work", "")
+	case errors.Is(err, signature.ErrText):
+		return message.NotEncryptable("a string of the signature is not UTF-8, or has a control character in a header", "")
 	case errors.Is(err, signature.ErrBody):
 		return message.NotEncryptable("the body is not what the signature is added to, or has a member or a field of its name already", "")
 	}
