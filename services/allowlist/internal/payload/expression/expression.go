@@ -26,6 +26,7 @@
 package expression
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 )
@@ -44,14 +45,27 @@ const (
 var ErrTooLong = errors.New("the string takes too much work to assemble")
 
 // A ValueError means that a message has no usable value for a variable, or none that a function
-// accepts.
+// accepts. One of its fields is set.
 type ValueError struct {
-	// Name is the variable, such as `path`, `header('date')`, or `json:$.amount`, or the function.
-	Name string
+	// Variable is the variable that has no usable value.
+	Variable Variable
+	// Path is the path of a value that a JSON document lacks.
+	Path string
+	// Function is the name of a function that does not accept a value.
+	Function string
 }
 
-// Error names the variable or the function.
-func (e *ValueError) Error() string { return "no usable value for " + e.Name }
+// Name returns the variable, such as `path` or `header('date')`, the path, as `json:$.amount`, or
+// the function.
+func (e *ValueError) Name() string {
+	if e.Path != "" {
+		return pathPrefix + e.Path
+	}
+	return cmp.Or(e.Function, e.Variable.String())
+}
+
+// Error names the variable, the path, or the function.
+func (e *ValueError) Error() string { return "no usable value for " + e.Name() }
 
 // A Type is the type of a node.
 type Type int

@@ -214,7 +214,7 @@ func TestMessagesWithoutAValueAreRefused(t *testing.T) {
 		`base64(hmac_sha256(derive_3des(secret, id), body))`: "derive_3des", // a key that is too short
 	} {
 		var missing *expression.ValueError
-		if _, err := evaluate(t, source, "short", sample()); !errors.As(err, &missing) || missing.Name != want {
+		if _, err := evaluate(t, source, "short", sample()); !errors.As(err, &missing) || missing.Name() != want {
 			t.Errorf("%s = %v, want that %s is missing", source, err, want)
 		}
 	}

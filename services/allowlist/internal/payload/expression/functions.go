@@ -89,12 +89,6 @@ var table = sync.OnceValue(func() map[string]function {
 // functionNames returns the names of all functions.
 func functionNames() []string { return slices.Sorted(maps.Keys(table())) }
 
-// IsFunction reports whether a function of this name exists.
-func IsFunction(name string) bool {
-	_, ok := table()[name]
-	return ok
-}
-
 // whole builds a node that is evaluated as a whole.
 func whole(fails func(*call) (value, error)) func(*node) string { return growing(1, fails) }
 

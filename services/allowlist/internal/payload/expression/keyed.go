@@ -51,7 +51,7 @@ func (b *Bound) writeKeyed(w io.Writer, n *node) error {
 		}
 		derived, ok := derive3DES(key, text)
 		if !ok {
-			return &ValueError{nameDerive3DES}
+			return &ValueError{Function: n.name}
 		}
 		_, err = w.Write(derived)
 		clear(derived)

@@ -106,7 +106,7 @@ func (p *Program) Bind(from Source) (*Bound, error) {
 		case p.absent[i]:
 			b.values[i] = nil
 		default:
-			return nil, &ValueError{v.String()}
+			return nil, &ValueError{Variable: *v}
 		}
 		if ok && value == nil {
 			b.values[i] = []byte{}

@@ -18,7 +18,7 @@ import (
 // value of the message does not suit them.
 
 // unusable is the error of a function that cannot use its argument.
-func (c *call) unusable() error { return &ValueError{c.name} }
+func (c *call) unusable() error { return &ValueError{Function: c.name} }
 
 // decoded is unhex and unbase64.
 func decoded(decode func(text []byte) ([]byte, bool)) func(*call) (value, error) {
@@ -110,7 +110,7 @@ func lookup(l *jsonbytes.Lookup, path string) func(*call) (value, error) {
 				return value{text: present(text)}, nil
 			}
 		}
-		return value{}, &ValueError{"json:" + path}
+		return value{}, &ValueError{Path: path}
 	}
 }
 
@@ -123,7 +123,7 @@ func members(at func(document []byte) (raw []byte, ok bool), path string) func(*
 		}
 		raw, ok := at(document)
 		if !ok {
-			return value{}, &ValueError{"json:" + path}
+			return value{}, &ValueError{Path: path}
 		}
 		var pairs []pair
 		ok = jsonbytes.Members(raw, func(name, text []byte) bool {

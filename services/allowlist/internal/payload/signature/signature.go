@@ -78,6 +78,9 @@ func invalid(format string, args ...any) error {
 // A ValueError means that a value that the signature needs is unknown, or not valid in its place.
 type ValueError = expression.ValueError
 
+// missing returns the error for a variable of the message.
+func missing(name string) error { return &ValueError{Variable: expression.Variable{Name: name}} }
+
 // A Config says how messages are signed.
 type Config struct {
 	// Scheme computes the signature.
@@ -324,7 +327,7 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 		return Signed{}, err
 	}
 	if s.carriers.carries[id] && !isID(texts[id], &s.carriers.idChars) {
-		return Signed{}, &ValueError{Name: nameID}
+		return Signed{}, missing(nameID)
 	}
 	signatures := make([][]byte, len(keys))
 	for i, key := range keys {
@@ -420,7 +423,7 @@ func (w *work) fill(random io.Reader) error {
 		}
 		text, ok := m.text(i)
 		if !ok {
-			return &ValueError{Name: name}
+			return missing(name)
 		}
 		texts[i] = text
 	}
@@ -432,7 +435,7 @@ func (w *work) fill(random io.Reader) error {
 			continue
 		case single && variable.Kind == expression.Nonce:
 			if random == nil {
-				return &ValueError{Name: v.Name}
+				return &ValueError{Variable: expression.Variable{Kind: expression.Named, Name: v.Name}}
 			}
 			texts[at] = make([]byte, variable.Length)
 			if err := symmetric.RandomText(random, texts[at]); err != nil {
@@ -557,14 +560,14 @@ func (s *Signer) precheck(keys []any, m *Message) error {
 			continue
 		}
 		if _, ok := m.text(i); !ok {
-			return &ValueError{Name: name}
+			return missing(name)
 		}
 	}
 	for i, v := range s.texts.Values {
 		variable, ok := v.Program.Single()
 		if ok && variable.Kind == expression.Context && !s.carriers.carries[carriedCount+i] && !s.claims(carriedCount+i) {
 			if _, known := m.Values[variable.Name]; !known {
-				return &ValueError{Name: variable.String()}
+				return &ValueError{Variable: variable}
 			}
 		}
 	}
@@ -574,7 +577,7 @@ func (s *Signer) precheck(keys []any, m *Message) error {
 				continue
 			}
 			if _, ok := m.context(v.Name); !ok {
-				return &ValueError{Name: v.Name}
+				return &ValueError{Variable: v}
 			}
 		}
 	}
