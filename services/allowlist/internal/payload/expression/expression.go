@@ -163,12 +163,13 @@ func (p *Program) Has(name string) bool {
 	return slices.ContainsFunc(p.variables, func(v Variable) bool { return v.Kind == Plain && v.Name == name })
 }
 
-// Single returns the variable that is the whole program, if it is one.
-func (p *Program) Single() (Variable, bool) {
+// Single returns the variable that is the whole program, or one without a name if the program
+// computes its result.
+func (p *Program) Single() Variable {
 	if p.root.op != opVariable {
-		return Variable{}, false
+		return Variable{}
 	}
-	return p.variables[p.root.variable], true
+	return p.variables[p.root.variable]
 }
 
 // Sorts reports whether the program sorts the secret among other values, with `sorted_sha1`.

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/base64"
-	"slices"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
@@ -82,7 +80,7 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 			return nil, invalid("The payload of the JWS lacks the claim %s.", claim.Name)
 		}
 		at := s.claimed(claim)
-		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].carried {
+		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].carried() {
 			continue
 		}
 		if texts[at] != nil && !bytes.Equal(texts[at], text) {
@@ -90,7 +88,7 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 		}
 		texts[at] = present(text)
 	}
-	if s.carriesID() && !isID(texts[id], &s.carriers.idChars) {
+	if s.inMessage[id] && !isID(texts[id], &s.carriers.idChars) {
 		return nil, invalid("The ID in the claims is empty or contains characters that are not allowed in an ID.")
 	}
 	return c, nil
@@ -119,12 +117,4 @@ func (w *work) compareClaims(given *claims) (*signed, error) {
 	}
 	w.in = signed{payload: given.payload, time: w.m.Time, keepUnused: w.m.KeepUnused}
 	return &w.in, nil
-}
-
-// carriesID reports whether a claim carries the ID.
-func (s *Signer) carriesID() bool {
-	return slices.ContainsFunc(s.texts.Claims, func(claim Value) bool {
-		v, ok := claim.Program.Single()
-		return ok && v.Kind == expression.Plain && v.Name == nameID
-	})
 }

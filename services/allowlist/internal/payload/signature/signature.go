@@ -149,8 +149,9 @@ type Signer struct {
 	fine int
 	// programs are those of all strings.
 	programs []*expression.Program
-	// covered says which values the signature covers, by position.
-	covered []bool
+	// inMessage says which values a message carries, in a template or a claim, and covered which
+	// values the signature covers, by position.
+	inMessage, covered []bool
 }
 
 // New compiles a configuration. If there are violations, it returns no signer.
@@ -191,25 +192,13 @@ func New(c Config) (*Signer, []Violation) {
 	for _, v := range texts.Values {
 		s.covered = append(s.covered, texts.coversValue(v.Name))
 	}
+	for i, carries := range h.carries {
+		s.inMessage = append(s.inMessage, carries || s.claims(i))
+	}
 	if v := s.check(c); v != (Violation{}) {
 		return nil, []Violation{v}
 	}
 	return s, nil
-}
-
-// time returns the layout of a value that is a time.
-func (v Value) time() (expression.Layout, bool) {
-	variable, ok := v.Program.Single()
-	return variable.Layout, ok && variable.Kind == expression.Time
-}
-
-// position returns the position of a value that is a time or the ID of the message, or -1.
-func (v Value) position() int {
-	variable, ok := v.Program.Single()
-	if !ok || variable.Kind != expression.Plain {
-		return -1
-	}
-	return position(variable.Name)
 }
 
 // check returns the violation in how the parts of a configuration work together.
@@ -235,17 +224,16 @@ func (s *Signer) check(c Config) Violation {
 		return Violation{Field: field, Text: "must use secret, because it computes the signature"}
 	}
 	for i := range id {
-		if s.fine >= 0 && s.covered[i] && !s.carriers.carries[i] && !s.claims(i) {
+		if s.fine >= 0 && s.covered[i] && !s.inMessage[i] {
 			return Violation{Field: field, Text: "must use the same form of the time as the headers"}
 		}
 	}
 	for i, v := range s.texts.Values {
-		variable, _ := v.Program.Single()
-		inMessage := s.carriers.carries[carriedCount+i] || s.claims(carriedCount+i)
-		switch {
-		case variable.Kind == expression.Nonce && !inMessage:
+		inMessage := s.inMessage[carriedCount+i]
+		switch at, ok := v.time(); {
+		case v.single.Kind == expression.Nonce && !inMessage:
 			return Violation{Field: "values", Name: v.Name, Text: "must be in a template, so that the receiver learns the nonce"}
-		case variable.Kind == expression.Time && variable.Layout.Later == 0 && inMessage && s.fine < 0:
+		case ok && at.Later == 0 && inMessage && s.fine < 0:
 			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, unless another value has one"}
 		}
 	}
@@ -259,9 +247,8 @@ func (s *Signer) claims(at int) bool {
 
 // claimed returns the position of the value that a claim carries, or -1 if the claim is computed.
 func (s *Signer) claimed(claim Value) int {
-	variable, ok := claim.Program.Single()
-	if ok && variable.Kind == expression.Named {
-		return s.named(variable.Name)
+	if claim.single.Kind == expression.Named {
+		return s.named(claim.single.Name)
 	}
 	return claim.position()
 }
@@ -277,8 +264,8 @@ func (s *Signer) checkSorted(field string) Violation {
 		return Violation{}
 	}
 	for _, name := range s.texts.Input.SortedNames() {
-		v, _ := s.texts.Values[s.named(name)-carriedCount].Program.Single()
-		if v.Kind != expression.Nonce && v.Kind != expression.Time {
+		kind := s.texts.Values[s.named(name)-carriedCount].single.Kind
+		if kind != expression.Nonce && kind != expression.Time {
 			return Violation{Field: field, Text: "must list only times, nonces, and json(body, …) in sorted_sha1, which the sender does not choose"}
 		}
 	}
@@ -429,15 +416,14 @@ func (w *work) fill(random io.Reader) error {
 	}
 	for i, v := range s.texts.Values {
 		at := carriedCount + i
-		variable, single := v.Program.Single()
 		switch {
-		case texts[at] != nil && v.carried:
+		case texts[at] != nil && v.carried():
 			continue
-		case single && variable.Kind == expression.Nonce:
+		case v.single.Kind == expression.Nonce:
 			if random == nil {
 				return &ValueError{Variable: expression.Variable{Kind: expression.Named, Name: v.Name}}
 			}
-			texts[at] = make([]byte, variable.Length)
+			texts[at] = make([]byte, v.single.Length)
 			if err := symmetric.RandomText(random, texts[at]); err != nil {
 				return err
 			}
@@ -556,7 +542,7 @@ func (s *Signer) precheck(keys []any, m *Message) error {
 		}
 	}
 	for i, name := range carriedNames() {
-		if !s.needed[i] || s.carriers.carries[i] || s.claims(i) {
+		if !s.needed[i] || s.inMessage[i] {
 			continue
 		}
 		if _, ok := m.text(i); !ok {
@@ -564,10 +550,9 @@ func (s *Signer) precheck(keys []any, m *Message) error {
 		}
 	}
 	for i, v := range s.texts.Values {
-		variable, ok := v.Program.Single()
-		if ok && variable.Kind == expression.Context && !s.carriers.carries[carriedCount+i] && !s.claims(carriedCount+i) {
-			if _, known := m.Values[variable.Name]; !known {
-				return &ValueError{Variable: variable}
+		if v.single.Kind == expression.Context && !s.inMessage[carriedCount+i] {
+			if _, known := m.Values[v.single.Name]; !known {
+				return &ValueError{Variable: v.single}
 			}
 		}
 	}
@@ -592,20 +577,19 @@ func (s *Signer) verified(key int, sent time.Time, texts carried) Verified {
 		v.ID = string(texts[id])
 	}
 	for i := range id {
-		if (s.carriers.carries[i] || s.claims(i)) && s.covered[i] {
+		if s.inMessage[i] && s.covered[i] {
 			v.Time = sent
 		}
 	}
 	for i, value := range s.texts.Values {
-		variable, _ := value.Program.Single()
 		at := carriedCount + i
-		if !s.carriers.carries[at] && !s.claims(at) || !s.covered[at] {
+		if !s.inMessage[at] || !s.covered[at] {
 			continue
 		}
 		switch {
-		case variable.Kind == expression.Time:
+		case value.single.Kind == expression.Time:
 			v.Time = sent
-		case variable.Kind == expression.Nonce && v.ID == "":
+		case value.single.Kind == expression.Nonce && v.ID == "":
 			v.ID = string(texts[at])
 		}
 	}
