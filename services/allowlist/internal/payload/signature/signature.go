@@ -36,7 +36,6 @@ package signature
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,6 @@ import (
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -126,15 +124,6 @@ type Violation struct {
 
 // A Header is a header to send with a message.
 type Header struct{ Name, Value string }
-
-// A Verified holds the facts that a valid signature covers.
-type Verified struct {
-	// ID and Time are the values in the headers, if the signature covers them.
-	ID   string
-	Time time.Time
-	// Key is the position of the matching key.
-	Key int
-}
 
 // A Signer is a compiled configuration.
 type Signer struct {
@@ -335,182 +324,6 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 	return out, nil
 }
 
-// A work is the signing or the verification of one message. It is the source of the values of its
-// strings.
-type work struct {
-	signer *Signer
-	m      Message
-	texts  carried
-	in     signed
-	room   [carriedCount + 2][]byte
-}
-
-// begin begins the work on a message.
-func (s *Signer) begin(m Message) *work {
-	w := &work{signer: s, m: m}
-	w.texts = w.room[:]
-	if n := carriedCount + len(s.texts.Values); n > len(w.room) {
-		w.texts = make(carried, n)
-	}
-	return w
-}
-
-// input fills in the values of a message and returns the string to sign.
-func (w *work) input(random io.Reader) (*signed, error) {
-	if err := w.fill(random); err != nil {
-		return nil, err
-	}
-	return w.signed()
-}
-
-// signed returns the string to sign, or the payload of claims.
-func (w *work) signed() (*signed, error) {
-	w.in = signed{time: w.m.Time, keepUnused: w.m.KeepUnused}
-	var err error
-	if w.signer.texts.Input == nil {
-		w.in.payload, err = w.payload()
-	} else {
-		w.in.bound, err = w.signer.texts.Input.Bind(w)
-	}
-	return &w.in, err
-}
-
-// Value returns the value of a variable.
-func (w *work) Value(v *expression.Variable) ([]byte, bool) {
-	switch v.Kind {
-	case expression.Named:
-		text := w.texts[w.signer.named(v.Name)]
-		return text, text != nil
-	case expression.Header:
-		if w.m.Headers == nil {
-			return nil, false
-		}
-		text, ok := w.m.Headers(v.Name)
-		return []byte(text), ok && visible(text)
-	case expression.Context:
-		text, ok := w.m.Values[v.Name]
-		return []byte(text), ok && visible(text)
-	case expression.Time:
-		return v.Layout.Append(nil, w.m.Time), w.m.timeInRange()
-	default:
-		if i := position(v.Name); i >= 0 {
-			return w.texts[i], w.texts[i] != nil
-		}
-		return w.m.context(v.Name)
-	}
-}
-
-// fill sets the values that were not read from the message: the times, the ID, and the named values,
-// each after those that it depends on. It compares computed values with those that were read.
-func (w *work) fill(random io.Reader) error {
-	s, m, texts := w.signer, &w.m, w.texts
-	for i, name := range carriedNames() {
-		if !s.needed[i] || texts[i] != nil {
-			continue
-		}
-		text, ok := m.text(i)
-		if !ok {
-			return missing(name)
-		}
-		texts[i] = text
-	}
-	for i, v := range s.texts.Values {
-		at := carriedCount + i
-		switch {
-		case texts[at] != nil && v.carried():
-			continue
-		case v.single.Kind == expression.Nonce:
-			if random == nil {
-				return &ValueError{Variable: expression.Variable{Kind: expression.Named, Name: v.Name}}
-			}
-			texts[at] = make([]byte, v.single.Length)
-			if err := symmetric.RandomText(random, texts[at]); err != nil {
-				return err
-			}
-			continue
-		}
-		bound, err := v.Program.Bind(w)
-		if err != nil {
-			return err
-		}
-		text, err := bound.Text(nil)
-		if err != nil {
-			return err
-		}
-		if texts[at] != nil && subtle.ConstantTimeCompare(texts[at], text) != 1 {
-			return invalid("The value of ${%s} in the message differs from the one that was computed.", v.Name)
-		}
-		texts[at] = text
-	}
-	return nil
-}
-
-// Verify verifies the signature of a message under any of the keys: []byte for [HMAC],
-// [SecretDigest], and [Computed], and public keys for the other schemes. Header returns the value of
-// a header by its lowercase name. The time in the message is compared with the message's time.
-//
-// Verify fails with [ErrKey] if any key does not fit the scheme, with a [*ValueError] if the
-// context lacks a value, and otherwise with [ErrInvalid].
-func (s *Signer) Verify(keys []any, m Message, header func(name string) (string, bool)) (Verified, error) {
-	if err := s.precheck(keys, &m); err != nil {
-		return Verified{}, err
-	}
-	w := s.begin(m)
-	w.m.Headers = header
-	placed, err := s.detach(&w.m)
-	if err != nil {
-		return Verified{}, err
-	}
-	texts := w.texts
-	signatures, err := s.carriers.read(header, placed, texts)
-	if err != nil {
-		return Verified{}, err
-	}
-	given, err := s.readClaims(signatures, texts)
-	if err != nil {
-		return Verified{}, err
-	}
-	if s.covered[id] && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
-		return Verified{}, invalid("The ID in the message differs from the ID in the call's context.")
-	}
-	sent, err := s.time(texts, m.Time)
-	if err != nil {
-		return Verified{}, err
-	}
-	if !sent.IsZero() {
-		w.m.Time = sent
-	}
-	in, err := w.received(given)
-	if err != nil {
-		return Verified{}, err
-	}
-	for i, key := range keys {
-		if s.scheme.verify(key, in, signatures) {
-			return s.verified(i, sent, texts), nil
-		}
-	}
-	return Verified{}, invalid("The signature does not match: the key, the signed string, or the algorithm differs.")
-}
-
-// received returns the string that a received message should have signed.
-func (w *work) received(given *claims) (*signed, error) {
-	err := w.fill(nil)
-	if wrong, ok := errors.AsType[*InvalidError](err); ok {
-		return nil, wrong
-	}
-	if err != nil {
-		return nil, invalid("The message has %s.", err)
-	}
-	if given != nil {
-		return w.compareClaims(given)
-	}
-	in, err := w.signed()
-	if err != nil {
-		return nil, invalid("The signed string cannot be assembled: %s.", err)
-	}
-	return in, nil
-}
-
 // Hidden replaces secrets in a [Signer.SignedString].
 const Hidden = "‹secret›"
 
@@ -529,69 +342,4 @@ func (s *Signer) SignedString(m Message) ([]byte, error) {
 		in.show(&text)
 	}
 	return text.Bytes(), nil
-}
-
-// precheck checks the preconditions of a verification that do not depend on the message.
-func (s *Signer) precheck(keys []any, m *Message) error {
-	if len(keys) == 0 {
-		return ErrKey
-	}
-	for _, key := range keys {
-		if !s.scheme.verifies(key) {
-			return ErrKey
-		}
-	}
-	for i, name := range carriedNames() {
-		if !s.needed[i] || s.inMessage[i] {
-			continue
-		}
-		if _, ok := m.text(i); !ok {
-			return missing(name)
-		}
-	}
-	for i, v := range s.texts.Values {
-		if v.single.Kind == expression.Context && !s.inMessage[carriedCount+i] {
-			if _, known := m.Values[v.single.Name]; !known {
-				return &ValueError{Variable: v.single}
-			}
-		}
-	}
-	for _, p := range s.programs {
-		for _, v := range p.Variables() {
-			if v.Kind != expression.Plain {
-				continue
-			}
-			if _, ok := m.context(v.Name); !ok {
-				return &ValueError{Variable: v}
-			}
-		}
-	}
-	return nil
-}
-
-// verified returns the facts that a signature covers. Anyone could have changed a value in the
-// message that is not in the signed string.
-func (s *Signer) verified(key int, sent time.Time, texts carried) Verified {
-	v := Verified{Key: key}
-	if texts[id] != nil && s.covered[id] {
-		v.ID = string(texts[id])
-	}
-	for i := range id {
-		if s.inMessage[i] && s.covered[i] {
-			v.Time = sent
-		}
-	}
-	for i, value := range s.texts.Values {
-		at := carriedCount + i
-		if !s.inMessage[at] || !s.covered[at] {
-			continue
-		}
-		switch {
-		case value.single.Kind == expression.Time:
-			v.Time = sent
-		case value.single.Kind == expression.Nonce && v.ID == "":
-			v.ID = string(texts[at])
-		}
-	}
-	return v
 }
