@@ -231,11 +231,12 @@ func (h *carriers) write(p place, texts carried, signatures [][]byte) ([]Header,
 		if h.all[i].place != p {
 			continue
 		}
-		value, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
-		if !utf8.Valid(value) || p == inHeader && !visible(string(value)) {
+		text, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
+		value := string(text)
+		if !utf8.ValidString(value) || p == inHeader && !visible(value) {
 			return nil, ErrText
 		}
-		made = append(made, Header{Name: h.all[i].name, Value: string(value)})
+		made = append(made, Header{Name: h.all[i].name, Value: value})
 	}
 	return made, nil
 }
