@@ -1,6 +1,8 @@
 package payload
 
 import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/keyward/keyward/pkg/fault"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/compile"
@@ -120,6 +122,11 @@ func Protects(profile *allowlistv1.Profile) bool { return describe.Protects(prof
 // duplicates.
 func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledgement_Flag {
 	return safety.UnsafeChoices(profile)
+}
+
+// Acknowledge adds an acknowledgement of each unsafe choice to a profile.
+func Acknowledge(profile *allowlistv1.Profile, reason string, expires *timestamppb.Timestamp) {
+	safety.Acknowledge(profile, reason, expires)
 }
 
 // OfSuperAdmins returns the flags that only a super admin may acknowledge.

@@ -23,11 +23,7 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		return `signing { ` + scheme + ` ` + named("a", "RAW") + ` headers { key: "S" value: "${signature}" } }`
 	}
 	const signing, wrapping = "encryption.request.signing.keys[0]", "encryption.request.cipher.session_key.keys[0]"
-	tests := []struct {
-		name, profile string
-		facts         payload.Facts
-		field         string
-	}{
+	checkFacts(t, []fact{
 		{"nothing is known", raw, payload.Facts{}, ""},
 		{"the right length", raw, bytes(32), ""},
 		{"another length", raw, bytes(16), shared},
@@ -58,8 +54,15 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"an encrypted key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText, Problem: "The private key is encrypted."}, signing},
 		{"no key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText}, signing},
 		{"a key once decoded", strings.Replace(signed(`jws { algorithm: ALGORITHM_RS256 }`), "_RAW", "_HEX", 1), payload.Facts{Kind: keyform.KindText}, ""},
+		{"a public key that verifies", signed(`asymmetric { algorithm: ALGORITHM_ED25519 }`), payload.Facts{Algorithm: "Ed25519"}, ""},
 		{"an OpenPGP key for RSA", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindPGPPrivateKey}, signing},
 		{"an OpenPGP key for a cipher", gcm, payload.Facts{Kind: keyform.KindPGPPublicKey}, shared},
+	})
+}
+
+func TestKeysOfMessageFormatsAreRefusedForWhatIsKnownOfThem(t *testing.T) {
+	t.Parallel()
+	checkFacts(t, []fact{
 		{"an OpenPGP key", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPGPPrivateKey}, ""},
 		{"an RSA key for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "RSA-2048"}, "encryption.request.pgp.keys[0]"},
 		{"a string for OpenPGP", "pgp { " + named("a", "RAW") + " }", payload.Facts{Kind: keyform.KindText}, "encryption.request.pgp.keys[0]"},
@@ -70,8 +73,19 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a certificate for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")) + " } response { plain {} ", payload.Facts{Kind: keyform.KindCertificate, Algorithm: "RSA-2048"}, ""},
 		{"a private key for CMS", cmsTo("AES_256_GCM", cmsOAEP, named("a", "PEM")), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "RSA-2048"}, ""},
 		{"a public key that verifies CMS", cmsOf(signers("a")), payload.Facts{Kind: keyform.KindPublicKey, Algorithm: "EC-P256"}, ""},
-		{"a public key that verifies", signed(`asymmetric { algorithm: ALGORITHM_ED25519 }`), payload.Facts{Algorithm: "Ed25519"}, ""},
-	}
+	})
+}
+
+// A fact is what is known of the key in the secret `a`, and the field of a profile that it does not
+// suit.
+type fact struct {
+	name, profile string
+	facts         payload.Facts
+	field         string
+}
+
+func checkFacts(t *testing.T, tests []fact) {
+	t.Helper()
 	for _, tt := range tests {
 		c, err := acknowledged(t, "request { "+tt.profile+" }")
 		if err != nil {

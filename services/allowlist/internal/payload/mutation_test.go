@@ -26,11 +26,7 @@ func TestEveryFieldMayBeChanged(t *testing.T) {
 			tried++
 			mutated := proto.CloneOf(pb)
 			mutated.GetRequest().AllowLegacy = nil
-			for _, flag := range payload.UnsafeChoices(mutated.GetRequest()) {
-				mutated.GetRequest().AllowLegacy = append(mutated.GetRequest().AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-					Flag: flag, Reason: "x", ExpireTime: timestamppb.New(now.AddDate(1, 0, 0)),
-				})
-			}
+			payload.Acknowledge(mutated.GetRequest(), "x", timestamppb.New(now.AddDate(1, 0, 0)))
 			c, err := payload.Parse(mutated, "acme", now)
 			if err != nil {
 				if _, ok := fault.From(err); !ok {

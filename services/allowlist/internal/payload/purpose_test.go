@@ -41,7 +41,7 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 		return `cipher { algorithm: ALGORITHM_AES_256_CBC iv { source: SOURCE_DERIVED } shared_key { ` + named("a", "RAW") +
 			` derivation { pbkdf2 { iterations: 1000 } ` + salt + ` } } } `
 	}
-	for _, tt := range []struct{ name, profile, secret, want string }{
+	checkChains(t, []chain{
 		{"a shared key", gcm, "a", "hex > AES-256-GCM(iv=random/12,tag=16)"},
 		{
 			"the IV rule and the padding", under("AES_256_CBC", "iv { source: SOURCE_ZERO }") + onlyCT, "a",
@@ -93,6 +93,12 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"a JWE with compression", `jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM compress: true ` + named("a", "HEX") + ` }`, "a",
 			"hex > JWE(alg=A256KW,enc=A256GCM,zip=DEF)",
 		},
+	})
+}
+
+func TestChainsSayWhatASignatureIsOf(t *testing.T) {
+	t.Parallel()
+	checkChains(t, []chain{
 		{
 			"a signature around a JWE",
 			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + named("a", "HEX") + ` } outer_jws { jws { algorithm: ALGORITHM_ES512 } ` + named("p521", "PEM") + ` }`,
@@ -115,7 +121,15 @@ func TestChainsSayAllThatIsDoneToAKey(t *testing.T) {
 			"and alone", `signing { secret_digest { hash: HASH_SHA256 } ` + named("b", "RAW") + ` input: "${secret}" headers { key: "S" value: "${signature}" } }`,
 			"b", "raw > SECRET-DIGEST-SHA256(S)",
 		},
-	} {
+	})
+}
+
+// A chain is what a profile does to the key of a secret.
+type chain struct{ name, profile, secret, want string }
+
+func checkChains(t *testing.T, chains []chain) {
+	t.Helper()
+	for _, tt := range chains {
 		if got := purposeOf(t, "request { "+tt.profile+" }", tt.secret); !slices.Equal(got, []string{tt.want}) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}

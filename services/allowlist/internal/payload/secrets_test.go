@@ -115,11 +115,7 @@ func acknowledgedMessage(pb *allowlistv1.Encryption) (*payload.Config, error) {
 		if profile == nil || len(profile.GetAllowLegacy()) > 0 {
 			continue
 		}
-		for _, flag := range payload.UnsafeChoices(profile) {
-			profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-				Flag: flag, Reason: "a test", ExpireTime: timestamppb.New(now.AddDate(1, 0, 0)),
-			})
-		}
+		payload.Acknowledge(profile, "a test", timestamppb.New(now.AddDate(1, 0, 0)))
 	}
 	return payload.Parse(pb, "acme", now)
 }

@@ -215,11 +215,7 @@ func (v *vector) pipeline(t *testing.T) *payload.Pipeline {
 	if wanted := v.RequiresAllowLegacy && v.ID != "neg-jwe-zip-bomb"; fault.Is(err, payload.LegacyNotAcknowledged) != wanted {
 		t.Errorf("Parse without acknowledgement: %v, want one to be needed: %v", err, wanted)
 	}
-	for _, flag := range payload.UnsafeChoices(profile) {
-		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-			Flag: flag, Reason: "the vector", ExpireTime: timestamppb.New(now.AddDate(1, 0, 0)),
-		})
-	}
+	payload.Acknowledge(profile, "the vector", timestamppb.New(now.AddDate(1, 0, 0)))
 	c, err := payload.Parse(pb, "acme", now)
 	if err != nil {
 		t.Fatalf("Parse: %v", err)

@@ -153,11 +153,7 @@ func next(preset *allowlistv1.Preset, settings map[string]string, tried map[stri
 func acknowledgeAll(pb *allowlistv1.Encryption, now time.Time) {
 	expires := timestamppb.New(now.AddDate(0, 1, 0))
 	for _, profile := range []*allowlistv1.Profile{pb.GetRequest(), pb.GetResponse()} {
-		for _, flag := range payload.UnsafeChoices(profile) {
-			profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-				Flag: flag, Reason: "a check of a preset", ExpireTime: expires,
-			})
-		}
+		payload.Acknowledge(profile, "a check of a preset", expires)
 	}
 }
 

@@ -104,11 +104,7 @@ func acknowledge(profile *allowlistv1.Profile, use *allowlistv1.PresetUse) {
 	if profile == nil || use.GetLegacyReason() == "" {
 		return
 	}
-	for _, flag := range payload.UnsafeChoices(profile) {
-		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-			Flag: flag, Reason: use.GetLegacyReason(), ExpireTime: use.GetLegacyExpireTime(),
-		})
-	}
+	payload.Acknowledge(profile, use.GetLegacyReason(), use.GetLegacyExpireTime())
 	if fields := payload.PublicLiterals(profile); len(fields) > 0 {
 		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
 			Flag: allowlistv1.LegacyAcknowledgement_FLAG_PUBLIC_LITERAL, Fields: fields,

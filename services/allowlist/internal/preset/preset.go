@@ -83,6 +83,8 @@ var read = sync.OnceValues(func() (*Library, error) {
 	return l, nil
 })
 
+var placeholders = regexp.MustCompile(`\{\{(.*?)\}\}`)
+
 // parse parses a preset with the given ID, and checks that its placeholders and references match
 // its declared settings and secrets.
 func parse(id string, text []byte) (*allowlistv1.Preset, error) {
@@ -107,7 +109,7 @@ func parse(id string, text []byte) (*allowlistv1.Preset, error) {
 		return nil, err
 	}
 	var open, settings []string
-	for _, found := range regexp.MustCompile(`\{\{(.*?)\}\}`).FindAllSubmatch(text, -1) {
+	for _, found := range placeholders.FindAllSubmatch(text, -1) {
 		open = append(open, string(found[1]))
 	}
 	for _, setting := range preset.GetSettings() {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"regexp"
 	"strings"
@@ -47,11 +48,21 @@ func blob(parts, encoding string) string {
 	return `envelope { blobs { key: "data" value { ` + text + ` encoding: ENCODING_` + encoding + ` } } text: "${data}" }`
 }
 
+const (
+	gcm = `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` }`
+	cbc = `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` }`
+)
+
 // complaints are common mistakes of partners' engineers: the configuration, the partner's
 // behavior, and the expected diagnosis.
 func complaints() map[string]struct{ ours, theirs, want string } {
-	gcm := `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` }`
-	cbc := `cipher { algorithm: ALGORITHM_AES_256_CBC ` + shared256 + ` }`
+	all := cipherComplaints()
+	maps.Copy(all, envelopeComplaints())
+	return all
+}
+
+// cipherComplaints are complaints about ciphers, keys, and signatures.
+func cipherComplaints() map[string]struct{ ours, theirs, want string } {
 	field := `selection { fields { paths: "$.pan" value_form: VALUE_FORM_%s } }`
 	const dirJWE = `jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM keys { name: "secret:hex" decoding: DECODING_HEX } } `
 	return map[string]struct{ ours, theirs, want string }{
@@ -81,14 +92,6 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 		"OAEP for PKCS #1 v1.5": {hybrid("rsa_pkcs1_v15 {}"), hybrid("rsa_oaep {}"), "request.cipher.session_key: PKCS1_V15 -> OAEP SHA256, MGF1 SHA256"},
 		"a session key in base64": {
 			hybrid("rsa_oaep {}"), hybrid("form: FORM_BASE64 rsa_oaep {}"), "request.cipher.session_key.form: RAW -> BASE64",
-		},
-		"hexadecimal for base64":    {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
-		"base64url for hexadecimal": {gcm + blob("IV CIPHERTEXT TAG", "HEX"), gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: HEX -> BASE64"},
-		"the IV at the end":         {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
-		"the tag in front":          {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
-		"IV and data apart": {
-			gcm, gcm + `envelope { blobs { key: "i" value { parts { slot: SLOT_IV } } } blobs { key: "d" value { parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${i}:${d}" }`,
-			"request.envelope: [IV CIPHERTEXT TAG] -> [IV]:[CIPHERTEXT TAG]",
 		},
 		"an IV of 16 bytes":   {gcm, `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` iv { bytes: 16 } }`, "request.cipher.iv.bytes: 12 -> 16"},
 		"a tag of 12 bytes":   {gcm, `cipher { algorithm: ALGORITHM_AES_256_GCM ` + shared256 + ` tag_bytes: 12 }`, "request.cipher.tag_bytes: 16 -> 12"},
@@ -129,6 +132,20 @@ func complaints() map[string]struct{ ours, theirs, want string } {
 			`jose { key_management: KEY_MANAGEMENT_DIR content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
 			`jose { key_management: KEY_MANAGEMENT_A256KW content_encryption: CONTENT_ENCRYPTION_A256GCM ` + `keys { name: "secret:hex" decoding: DECODING_HEX } }`,
 			"request.jose.key_management: DIR -> A256KW",
+		},
+	}
+}
+
+// envelopeComplaints are complaints about the form of a message.
+func envelopeComplaints() map[string]struct{ ours, theirs, want string } {
+	return map[string]struct{ ours, theirs, want string }{
+		"hexadecimal for base64":    {gcm + blob("IV CIPHERTEXT TAG", "BASE64"), gcm + blob("IV CIPHERTEXT TAG", "HEX"), "request.envelope.blobs.encoding: BASE64 -> HEX"},
+		"base64url for hexadecimal": {gcm + blob("IV CIPHERTEXT TAG", "HEX"), gcm + blob("IV CIPHERTEXT TAG", "BASE64URL"), "request.envelope.blobs.encoding: HEX -> BASE64"},
+		"the IV at the end":         {cbc, cbc + blob("CIPHERTEXT IV", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT -> CIPHERTEXT IV"},
+		"the tag in front":          {gcm, gcm + blob("IV TAG CIPHERTEXT", "BASE64"), "request.envelope.blobs[data].parts: IV CIPHERTEXT TAG -> IV TAG CIPHERTEXT"},
+		"IV and data apart": {
+			gcm, gcm + `envelope { blobs { key: "i" value { parts { slot: SLOT_IV } } } blobs { key: "d" value { parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${i}:${d}" }`,
+			"request.envelope: [IV CIPHERTEXT TAG] -> [IV]:[CIPHERTEXT TAG]",
 		},
 		"two things at once": {
 			gcm, gcm + blob("TAG IV CIPHERTEXT", "HEX"),

@@ -24,11 +24,7 @@ func sampleFor(t *testing.T, profile, body string) tryout.Sample {
 	if err := prototext.Unmarshal([]byte("request { "+profile+" }"), pb); err != nil {
 		t.Fatalf("parse %s: %v", profile, err)
 	}
-	for _, flag := range payload.UnsafeChoices(pb.GetRequest()) {
-		pb.Request.AllowLegacy = append(pb.GetRequest().GetAllowLegacy(), &allowlistv1.LegacyAcknowledgement{
-			Flag: flag, Reason: "a test", ExpireTime: timestamppb.New(now.AddDate(1, 0, 0)),
-		})
-	}
+	payload.Acknowledge(pb.GetRequest(), "a test", timestamppb.New(now.AddDate(1, 0, 0)))
 	sample := sampleOf(t, pb, payload.Request)
 	sample.Body, sample.ContentType = []byte(body), "text/plain"
 	return sample

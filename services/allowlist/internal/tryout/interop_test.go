@@ -44,8 +44,8 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 			// No program assembles expressions or claims.
 			signing := profile.GetSigning()
 			without := beyond[preset.GetId()] || signing.GetInputExpression() != "" || len(signing.GetClaims()) > 0
-			if without != (len(result.Programs) == 0) {
-				t.Errorf("%s has %d programs, want none: %v", name, len(result.Programs), without)
+			if !without && len(result.Programs) == 0 {
+				t.Errorf("%s has no program", name)
 			}
 			for _, p := range result.Programs {
 				programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})

@@ -83,6 +83,24 @@ func TestAnAcceptedRestoreIsReportedToTheVault(t *testing.T) {
 	}
 }
 
+// Bindings are compared in the epoch that the witness returns, and the vault holds changes until then.
+func TestAnEpochIsNotKnownBeforeTheVaultKnowsWhatItLost(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "")
+	p.vault.refuse = status.Error(codes.Unavailable, "away")
+	lost := p.rollBack(t)
+	p.accepts(t)
+	if epoch, err := p.witness.Epoch(t.Context()); err == nil {
+		t.Errorf("Epoch() = %+v while the vault does not take the lost head", epoch)
+	}
+	p.vault.refuse = nil
+	epoch, err := p.witness.Epoch(t.Context())
+	allowlisttest.Must(t, err)
+	if epoch.ID != p.vault.epoch || !slices.Equal(p.vault.lost, []string{lost}) {
+		t.Errorf("Epoch() = %+v, and the vault was informed of %q, want %q of %q", epoch, p.vault.lost, p.vault.epoch, lost)
+	}
+}
+
 // The backup of the vault is from before its log got the key that signed the lost head.
 func TestALostHeadComesWithTheSuccessionsOfItsKey(t *testing.T) {
 	t.Parallel()

@@ -25,11 +25,16 @@ type Epoch struct {
 	Pending bool
 }
 
-// Epoch verifies the current head of the vault's log, and returns the epoch.
+// Epoch verifies the current head of the vault's log, and returns the epoch. It fails while the vault
+// does not know all heads that its log lacks: they may begin another epoch, and a vault that holds no
+// changes any more must know where the numbers of its versions go on.
 func (w *Witness) Epoch(ctx context.Context) (Epoch, error) {
 	var epoch Epoch
 	err := w.exclusively(ctx, func(ctx context.Context) error {
 		if err := w.verify(ctx, ""); err != nil {
+			return err
+		}
+		if err := w.reportLost(ctx); err != nil {
 			return err
 		}
 		if known := w.runs.Load(); known != nil {

@@ -69,7 +69,7 @@ describe("an owner adds an endpoint", () => {
     await page.getByRole("combobox", { name: "Algorithm" }).last().click();
     await page.getByRole("option", { name: "HMAC-SHA256" }).click();
     await pick(page, /^Key:/, "bank-hmac");
-    await page.getByLabel("Header X-Signature").fill("sha256=${signature}");
+    await page.getByRole("textbox", { name: "Header X-Signature" }).fill("sha256=${signature}");
     await picture(page, "endpoint-add");
     const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().includes("/endpoints?"));
     await page.getByRole("button", { name: "Add endpoint" }).click();

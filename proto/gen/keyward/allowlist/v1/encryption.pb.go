@@ -5532,7 +5532,8 @@ type Signing struct {
 	// in the templates below and a variable in other expressions. Verification computes each value
 	// again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or
 	// `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend
-	// on itself. At most 16.
+	// on itself. A message is not signed if a string to send is not UTF-8, or has a control character
+	// in a header. At most 16.
 	Values map[string]string `protobuf:"bytes,172,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Fixed public strings, by name, such as the ID that a partner assigned to a key: variables in
 	// expressions. At most 16 of 256 bytes.

@@ -54,7 +54,8 @@ const (
 	// and, for callers who may see secrets, `secret` and `cause`, the problem and its remedy as
 	// sentences.
 	ErrorReason_ERROR_REASON_KEY_NOT_USABLE ErrorReason = 22
-	// INVALID_ARGUMENT. The body is not JSON, or a selected field is missing. Metadata: `path`.
+	// INVALID_ARGUMENT. The body is not JSON, a selected field is missing, or a value does not suit the
+	// signature. Metadata: `path`, if there is one.
 	ErrorReason_ERROR_REASON_BODY_NOT_ENCRYPTABLE ErrorReason = 23
 	// INVALID_ARGUMENT. The message of the partner does not decrypt. The error is the same for
 	// layout, encoding, padding, and tag.

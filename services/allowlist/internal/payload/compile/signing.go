@@ -91,7 +91,7 @@ func (c *profile) beforeEncryption(path string, d *describe.Signing) {
 	case changes && !d.BeforeEncryption && c.Kind == describe.KindNone && describe.Protects(c.pb):
 		c.Add(path, "must not add fields or members to the body of a nested JWS; set before_encryption")
 	}
-	if d.Strings == nil || d.Strings.Input == nil || !d.Strings.Input.Uses("sorted_sha1") {
+	if d.Strings == nil || d.Strings.Input == nil || !d.Strings.Input.Sorts() {
 		return
 	}
 	if c.Kind != describe.KindCipher || d.BeforeEncryption {

@@ -26,6 +26,7 @@
 package expression
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 )
@@ -44,14 +45,27 @@ const (
 var ErrTooLong = errors.New("the string takes too much work to assemble")
 
 // A ValueError means that a message has no usable value for a variable, or none that a function
-// accepts.
+// accepts. One of its fields is set.
 type ValueError struct {
-	// Name is the variable, such as `path`, `header('date')`, or `json:$.amount`, or the function.
-	Name string
+	// Variable is the variable that has no usable value.
+	Variable Variable
+	// Path is the path of a value that a JSON document lacks.
+	Path string
+	// Function is the name of a function that does not accept a value.
+	Function string
 }
 
-// Error names the variable or the function.
-func (e *ValueError) Error() string { return "no usable value for " + e.Name }
+// Name returns the variable, such as `path` or `header('date')`, the path, as `json:$.amount`, or
+// the function.
+func (e *ValueError) Name() string {
+	if e.Path != "" {
+		return pathPrefix + e.Path
+	}
+	return cmp.Or(e.Function, e.Variable.String())
+}
+
+// Error names the variable, the path, or the function.
+func (e *ValueError) Error() string { return "no usable value for " + e.Name() }
 
 // A Type is the type of a node.
 type Type int
@@ -68,7 +82,7 @@ const (
 	List
 	// Map maps strings to strings, in the order of the names.
 	Map
-	// number and constant are literals that a function takes as a setting.
+	// number is a literal that a function takes as a setting.
 	number
 )
 
@@ -149,21 +163,18 @@ func (p *Program) Has(name string) bool {
 	return slices.ContainsFunc(p.variables, func(v Variable) bool { return v.Kind == Plain && v.Name == name })
 }
 
-// Optional reports whether the program does without the variable at a position, because it is an
-// argument of `first`.
-func (p *Program) Optional(i int) bool { return p.absent[i] }
-
-// Single returns the variable that is the whole program, if it is one.
-func (p *Program) Single() (Variable, bool) {
+// Single returns the variable that is the whole program, or one without a name if the program
+// computes its result.
+func (p *Program) Single() Variable {
 	if p.root.op != opVariable {
-		return Variable{}, false
+		return Variable{}
 	}
-	return p.variables[p.root.variable], true
+	return p.variables[p.root.variable]
 }
 
-// Uses reports whether the program calls a function, such as `sorted_sha1`.
-func (p *Program) Uses(function string) bool {
-	return p.root.any(func(n *node) bool { return n.name == function })
+// Sorts reports whether the program sorts the secret among other values, with `sorted_sha1`.
+func (p *Program) Sorts() bool {
+	return p.root.any(func(n *node) bool { return n.keyed.sorts })
 }
 
 // any reports whether a condition holds for a node or one below it.

@@ -89,12 +89,6 @@ var table = sync.OnceValue(func() map[string]function {
 // functionNames returns the names of all functions.
 func functionNames() []string { return slices.Sorted(maps.Keys(table())) }
 
-// IsFunction reports whether a function of this name exists.
-func IsFunction(name string) bool {
-	_, ok := table()[name]
-	return ok
-}
-
 // whole builds a node that is evaluated as a whole.
 func whole(fails func(*call) (value, error)) func(*node) string { return growing(1, fails) }
 
@@ -163,10 +157,14 @@ func buildJSON(n *node) string {
 
 func buildMembers(n *node) string {
 	text := string(n.args[1].literal)
-	if _, ok := validPath(text); !ok && text != "$" {
+	if text == "$" {
+		return whole(members(root, text))(n)
+	}
+	path, ok := validPath(text)
+	if !ok {
 		return "must have a path such as '$' or '$.a[0]' as the second argument of members"
 	}
-	return whole(members)(n)
+	return whole(members(jsonbytes.NewLookup(path).Value, text))(n)
 }
 
 // buildFirst allows values that a message may lack: a function that fails for another reason must
@@ -195,18 +193,19 @@ func buildContext(n *node) string {
 }
 
 func buildTime(n *node) string {
-	layout := Layout{Format: string(n.args[0].literal)}
+	offset := ""
 	if len(n.args) > 1 {
-		layout.Offset = string(n.args[1].literal)
+		offset = string(n.args[1].literal)
+	}
+	layout, violation := newLayout(string(n.args[0].literal), offset)
+	if violation != "" {
+		return violation
 	}
 	if len(n.args) > 2 {
 		layout.Later = n.args[2].number
-		if layout.Later < 1 || layout.Later > maxLater || !layout.Fine() {
+		if layout.Later < 1 || layout.Later > maxLater || !layout.Fine {
 			return "must have 1 to 31536000 as the third argument of time, and a layout with seconds"
 		}
-	}
-	if violation := layout.check(); violation != "" {
-		return violation
 	}
 	return n.becomes(Variable{Kind: Time, Name: nameTime, Layout: layout})
 }
@@ -248,7 +247,7 @@ func (p *Program) Chars() string {
 func (p *Program) Hashes(which ...crypto.Hash) bool {
 	return p.root.any(func(n *node) bool {
 		return n.op == opStream && slices.Contains(which, n.stream.hash) ||
-			n.op == opKeyed && n.keyed.sorts && slices.Contains(which, crypto.SHA1)
+			n.keyed.sorts && slices.Contains(which, crypto.SHA1)
 	})
 }
 

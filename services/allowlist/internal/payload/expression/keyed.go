@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/cipher"
 	"crypto/des" //nolint:gosec // Redsys derives the key of each order with Triple DES
@@ -50,7 +51,7 @@ func (b *Bound) writeKeyed(w io.Writer, n *node) error {
 		}
 		derived, ok := derive3DES(key, text)
 		if !ok {
-			return &ValueError{nameDerive3DES}
+			return &ValueError{Function: n.name}
 		}
 		_, err = w.Write(derived)
 		clear(derived)
@@ -99,7 +100,7 @@ func (b *Bound) writeSorted(w io.Writer, n *node) error {
 		return err
 	}
 	all := append(slices.Clone(v.list), key)
-	slices.SortFunc(all, compare)
+	slices.SortFunc(all, bytes.Compare)
 	h := sha1.New() //nolint:gosec // as the partner requires; the caller acknowledges it
 	for _, text := range all {
 		_, _ = h.Write(text)

@@ -36,7 +36,7 @@ type node struct {
 	variable int
 
 	stream stream
-	keyed  keyed
+	keyed  keyed // zero unless the op is opKeyed
 	// fails computes the value of opFails, and slot is its place in a Bound.
 	fails func(c *call) (value, error)
 	slot  int
@@ -77,7 +77,8 @@ type Bound struct {
 	secret []byte
 	// hide is what to write in place of the secret, while a result is shown.
 	hide string
-	work int
+	// size is the maximum length of the result, without the secret.
+	size int
 }
 
 // A Source has the values of a message.
@@ -105,14 +106,14 @@ func (p *Program) Bind(from Source) (*Bound, error) {
 		case p.absent[i]:
 			b.values[i] = nil
 		default:
-			return nil, &ValueError{v.String()}
+			return nil, &ValueError{Variable: *v}
 		}
 		if ok && value == nil {
 			b.values[i] = []byte{}
 		}
 	}
 	size, work := p.root.cost(b)
-	if b.work = size; work > maxWork {
+	if b.size = size; work > maxWork {
 		return nil, ErrTooLong
 	}
 	if len(p.strict) > 0 {
@@ -162,9 +163,6 @@ func (n *node) cost(b *Bound) (size, work int) {
 	return size, work
 }
 
-// Len returns the maximum length of the result.
-func (b *Bound) Len() int { return b.work }
-
 // Alias returns the value of a program that is a single variable, without a copy.
 func (b *Bound) Alias() (value []byte, ok bool) {
 	if b.root.op != opVariable || b.root.secret {
@@ -181,6 +179,15 @@ func (b *Bound) Write(w io.Writer, secret []byte) error {
 	err := b.write(w, b.root)
 	b.secret = nil
 	return err
+}
+
+// Text returns the result, in new memory. It fails like Write.
+func (b *Bound) Text(secret []byte) ([]byte, error) {
+	text := make(buffer, 0, b.size)
+	if err := b.Write(&text, secret); err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 // Show writes the result for people: hidden in place of the secret and of all that depends on it.
@@ -281,16 +288,16 @@ func (b *Bound) text(n *node) ([]byte, error) {
 		return v.text, err
 	}
 	size, _ := n.cost(b)
-	text := buffer{make([]byte, 0, size)}
+	text := make(buffer, 0, size)
 	err := b.write(&text, n)
-	return text.bytes, err
+	return text, err
 }
 
 // A buffer collects what is written.
-type buffer struct{ bytes []byte }
+type buffer []byte
 
 // Write appends.
 func (b *buffer) Write(text []byte) (int, error) {
-	b.bytes = append(b.bytes, text...)
+	*b = append(*b, text...)
 	return len(text), nil
 }

@@ -20,7 +20,7 @@ func checkSecret(root *node) string {
 			violation = "must have a value of the message in a digest, in addition to the secret, at " + n.at.String()
 		case n.name == "slice" && n.secret && truncates(n.args[1].number, n.args[2].number):
 			violation = "must keep at least 16 characters or bytes of a MAC or a digest, at " + n.at.String()
-		case n.op == opKeyed && n.keyed.sorts:
+		case n.keyed.sorts:
 			violation = checkSorted(n)
 			sent = append(sent, n)
 		case n.op == opKeyed && n.keyed.derives:
@@ -81,7 +81,7 @@ func checkSorted(n *node) string {
 func (p *Program) SortedNames() []string {
 	var names []string
 	p.root.each(func(n *node) {
-		if n.name != nameSortedSHA1 {
+		if !n.keyed.sorts {
 			return
 		}
 		for _, arg := range n.args[0].args {
@@ -188,7 +188,7 @@ func shapeOf(args []*node) string {
 // the secret.
 func (p *Program) DigestsSecret() bool {
 	return p.root.any(func(n *node) bool {
-		return n.op == opStream && n.stream.hash != 0 && n.args[0].typ == Secret || n.op == opKeyed && n.keyed.sorts
+		return n.op == opStream && n.stream.hash != 0 && n.args[0].typ == Secret || n.keyed.sorts
 	})
 }
 

@@ -2,7 +2,6 @@ package expression
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
@@ -18,10 +17,8 @@ import (
 // The functions that are evaluated as a whole. They fail with a [*ValueError] that names them, if a
 // value of the message does not suit them.
 
-func compare(a, b []byte) int { return bytes.Compare(a, b) }
-
 // unusable is the error of a function that cannot use its argument.
-func (c *call) unusable() error { return &ValueError{c.name} }
+func (c *call) unusable() error { return &ValueError{Function: c.name} }
 
 // decoded is unhex and unbase64.
 func decoded(decode func(text []byte) ([]byte, bool)) func(*call) (value, error) {
@@ -101,28 +98,6 @@ func present(text []byte) []byte {
 	return text
 }
 
-// found returns the JSON text of the value at a path.
-func found(c *call) ([]byte, error) {
-	document, err := c.text(0)
-	if err != nil {
-		return nil, err
-	}
-	path := string(c.args[1].literal)
-	missing := &ValueError{"json:" + path}
-	if path == "$" {
-		if !jsonbytes.Valid(document) {
-			return nil, missing
-		}
-		return bytes.TrimSpace(document), nil
-	}
-	parsed, _ := jsonbytes.ParsePath(path)
-	raw, ok := jsonbytes.NewLookup(parsed).Value(document)
-	if !ok {
-		return nil, missing
-	}
-	return raw, nil
-}
-
 // lookup is json with a path that was parsed when the program was compiled.
 func lookup(l *jsonbytes.Lookup, path string) func(*call) (value, error) {
 	return func(c *call) (value, error) {
@@ -135,33 +110,32 @@ func lookup(l *jsonbytes.Lookup, path string) func(*call) (value, error) {
 				return value{text: present(text)}, nil
 			}
 		}
-		return value{}, &ValueError{"json:" + path}
+		return value{}, &ValueError{Path: path}
 	}
 }
 
-// members lists the members of a JSON object.
-func members(c *call) (value, error) {
-	raw, err := found(c)
-	if err != nil {
-		return value{}, err
+// members lists the members of the JSON object at a path.
+func members(at func(document []byte) (raw []byte, ok bool), path string) func(*call) (value, error) {
+	return func(c *call) (value, error) {
+		document, err := c.text(0)
+		if err != nil {
+			return value{}, err
+		}
+		raw, ok := at(document)
+		if !ok {
+			return value{}, &ValueError{Path: path}
+		}
+		var pairs []pair
+		ok = jsonbytes.Members(raw, func(name, text []byte) bool {
+			pairs = append(pairs, pair{name, text})
+			return true
+		})
+		return c.mapped(pairs, ok)
 	}
-	var pairs []pair
-	s := jsonbytes.Scan(raw)
-	ok := utf8.Valid(raw) && s.Peek() == '{' && s.Object(func(rawName []byte) bool {
-		name, ok := jsonbytes.Unquote(rawName)
-		if !ok {
-			return false
-		}
-		whole, ok := s.Raw()
-		if !ok {
-			return false
-		}
-		text, ok := jsonbytes.Text(whole)
-		pairs = append(pairs, pair{name, text})
-		return ok
-	})
-	return c.mapped(pairs, ok)
 }
+
+// root returns a whole document.
+func root(document []byte) (raw []byte, ok bool) { return document, jsonbytes.Valid(document) }
 
 // form lists the pairs of a form body or a query, decoded.
 func form(c *call) (value, error) {
@@ -198,7 +172,7 @@ func (c *call) mapped(pairs []pair, ok bool) (value, error) {
 	return value{pairs: pairs}, nil
 }
 
-func byName(a, b pair) int { return compare(a.name, b.name) }
+func byName(a, b pair) int { return bytes.Compare(a.name, b.name) }
 
 // rewritten is a function on JSON documents.
 func rewritten(rewrite func(document *jsontext.Value) error) func(*call) (value, error) {
@@ -232,7 +206,7 @@ func (c *call) argument(i int) (value, error) { return c.bound.value(c.args[i]) 
 func sorted(c *call) (value, error) {
 	v, err := c.argument(0)
 	list := slices.Clone(v.list)
-	slices.SortStableFunc(list, compare)
+	slices.SortStableFunc(list, bytes.Compare)
 	return value{list: list}, err
 }
 
@@ -283,7 +257,7 @@ func get(c *call) (value, error) {
 		return value{}, err
 	}
 	name := c.args[1].literal
-	i, ok := slices.BinarySearchFunc(v.pairs, name, func(p pair, name []byte) int { return compare(p.name, name) })
+	i, ok := slices.BinarySearchFunc(v.pairs, name, func(p pair, name []byte) int { return bytes.Compare(p.name, name) })
 	if !ok {
 		return value{}, c.unusable()
 	}
@@ -340,5 +314,5 @@ func first(c *call) (value, error) {
 		return value{text: text}, nil
 	}
 	text, err = c.text(1)
-	return value{text: present(text)}, cmp.Or(err)
+	return value{text: present(text)}, err
 }

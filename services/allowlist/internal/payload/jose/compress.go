@@ -38,16 +38,19 @@ func deflated(plaintext []byte) ([]byte, error) {
 }
 
 // inflated returns the plaintext of a compressed text, which it wipes. The text must end with the
-// compressed data. The sender chooses how long the plaintext is: it is read in pieces, up to
-// [MaxInflated].
+// compressed data. The sender chooses how long the plaintext is: it is counted first, up to
+// [MaxInflated], so that no more memory than its length is used, and no copy of it is left behind.
 func inflated(compressed []byte) ([]byte, error) {
 	defer clear(compressed)
 	from := bytes.NewReader(compressed) // an io.ByteReader, of which the library reads no byte too many
-	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(flate.NewReader(from), MaxInflated+1))
+	n, err := io.Copy(io.Discard, io.LimitReader(flate.NewReader(from), MaxInflated+1))
 	if err != nil || n > MaxInflated || from.Len() > 0 {
-		clear(out.Bytes())
 		return nil, ErrDecrypt
 	}
-	return out.Bytes(), nil
+	plaintext := make([]byte, n)
+	from.Reset(compressed)
+	if _, err := io.ReadFull(flate.NewReader(from), plaintext); err != nil {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 
@@ -62,6 +63,13 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 	})
 	slices.Sort(flags)
 	return slices.Compact(flags)
+}
+
+// Acknowledge adds an acknowledgement of each unsafe choice to a profile.
+func Acknowledge(profile *allowlistv1.Profile, reason string, expires *timestamppb.Timestamp) {
+	for _, flag := range UnsafeChoices(profile) {
+		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{Flag: flag, Reason: reason, ExpireTime: expires})
+	}
 }
 
 // OfSuperAdmins returns the flags that only a super admin may acknowledge: the choices that break

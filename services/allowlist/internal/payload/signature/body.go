@@ -11,75 +11,44 @@ import (
 // JSON object, or it has a member or a field of that name already.
 var ErrBody = errors.New("the body has no place for the signature")
 
-// placed holds the strings of a received message at the places that are not headers.
-type placed struct {
-	names, values [placeCount][]string
-}
+// placed holds the strings of a received message at the places that are not headers, in the order
+// of [carriers].at.
+type placed [placeCount][]string
 
-// value returns the string at a place. A nil placed has none.
-func (p *placed) value(at place, name string) (string, bool) {
-	if p == nil {
-		return "", false
-	}
-	for i, known := range p.names[at] {
-		if known == name {
-			return p.values[at][i], true
-		}
-	}
-	return "", false
-}
-
-// detach removes from a message the strings that the signature added to its query and its body. It
-// returns nil if the signature is in headers only.
-func (s *Signer) detach(m *Message) (*placed, error) {
-	if !s.ChangesBody() && len(s.carriers.at[inQuery]) == 0 {
-		return nil, nil
-	}
-	p := new(placed)
-	for at := inQuery; at < placeCount; at++ {
-		p.names[at] = s.carriers.at[at]
-	}
+// detach removes from a message the strings that the signature added to its query and its body.
+func (s *Signer) detach(m *Message) (p placed, err error) {
 	var ok bool
-	if m.Query, p.values[inQuery], ok = cutPairs(m.Query, p.names[inQuery]); !ok {
-		return nil, invalid("The query lacks a parameter of the signature, or has it twice.")
+	if m.Query, p[inQuery], ok = cutPairs(m.Query, s.carriers.at[inQuery]); !ok {
+		return p, invalid("The query lacks a parameter of the signature, or has it twice.")
 	}
-	body, values, ok := s.cut(m.Body, p)
-	if !ok {
-		return nil, invalid("The body lacks a field or a member of the signature, or has it twice.")
-	}
-	p.values[inForm], p.values[inMember] = values[inForm], values[inMember]
-	m.Body = body
-	return p, nil
+	m.Body, err = s.cut(m.Body, &p)
+	return p, err
 }
 
 // cut removes from a body what the signature added to it.
-func (s *Signer) cut(body []byte, p *placed) (rest []byte, values [placeCount][]string, ok bool) {
+func (s *Signer) cut(body []byte, p *placed) (rest []byte, err error) {
+	fields, members := s.carriers.at[inForm], s.carriers.at[inMember]
+	ok := true
 	switch {
-	case len(p.names[inForm]) > 0:
+	case len(fields) > 0:
 		var text string
-		text, values[inForm], ok = cutPairs(string(body), p.names[inForm])
-		return []byte(text), values, ok
-	case len(p.names[inMember]) > 0:
-		rest, values[inMember], ok = jsonbytes.Remove(body, p.names[inMember])
-		return rest, values, ok
+		text, p[inForm], ok = cutPairs(string(body), fields)
+		rest = []byte(text)
+	case len(members) > 0:
+		rest, p[inMember], ok = jsonbytes.Remove(body, members)
 	default:
-		return body, values, true
+		rest = body
 	}
+	if !ok {
+		return nil, invalid("The body lacks a field or a member of the signature, or has it twice.")
+	}
+	return rest, nil
 }
 
 // Strip returns a received body without what the signature added to it. It fails with an
 // [*InvalidError] if the body lacks it.
 func (s *Signer) Strip(body []byte) ([]byte, error) {
-	if !s.ChangesBody() {
-		return body, nil
-	}
-	p := new(placed)
-	p.names[inForm], p.names[inMember] = s.carriers.at[inForm], s.carriers.at[inMember]
-	rest, _, ok := s.cut(body, p)
-	if !ok {
-		return nil, invalid("The body lacks a field or a member of the signature, or has it twice.")
-	}
-	return rest, nil
+	return s.cut(body, new(placed))
 }
 
 // attach adds the strings of the signature to a body. The result shares no memory with the body, if
@@ -88,7 +57,11 @@ func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte
 	if !s.ChangesBody() {
 		return body, nil
 	}
-	if fields := s.carriers.write(inForm, texts, signatures); len(fields) > 0 {
+	fields, err := s.carriers.write(inForm, texts, signatures)
+	if err != nil {
+		return nil, err
+	}
+	if len(fields) > 0 {
 		if !s.absent(body, inForm) {
 			return nil, ErrBody
 		}
@@ -101,9 +74,9 @@ func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte
 		}
 		return out, nil
 	}
-	members := s.carriers.write(inMember, texts, signatures)
-	if len(members) == 0 {
-		return body, nil
+	members, err := s.carriers.write(inMember, texts, signatures)
+	if err != nil {
+		return nil, err
 	}
 	if !s.absent(body, inMember) {
 		return nil, ErrBody

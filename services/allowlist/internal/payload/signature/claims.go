@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/base64"
-	"slices"
-	"unicode/utf8"
 
-	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
@@ -45,7 +42,7 @@ func (w *work) payload() ([]byte, error) {
 		start := len(out)
 		var ok bool
 		if out, ok = jsonbytes.EscapeTail(append(out, text...), start); !ok {
-			return nil, &ValueError{Name: claim.Name}
+			return nil, ErrText
 		}
 		out = append(out, '"')
 	}
@@ -58,9 +55,7 @@ func (w *work) claim(claim Value) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := make(appender, 0, bound.Len())
-	err = bound.Write(&text, nil)
-	return text, err
+	return bound.Text(nil)
 }
 
 // readClaims reads the claims of a compact JWS, whose signature is verified later, and the values
@@ -85,7 +80,7 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 			return nil, invalid("The payload of the JWS lacks the claim %s.", claim.Name)
 		}
 		at := s.claimed(claim)
-		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].carried {
+		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].carried() {
 			continue
 		}
 		if texts[at] != nil && !bytes.Equal(texts[at], text) {
@@ -93,7 +88,7 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 		}
 		texts[at] = present(text)
 	}
-	if s.carriesID() && !isID(texts[id], &s.carriers.idChars) {
+	if s.inMessage[id] && !isID(texts[id], &s.carriers.idChars) {
 		return nil, invalid("The ID in the claims is empty or contains characters that are not allowed in an ID.")
 	}
 	return c, nil
@@ -101,20 +96,11 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 
 // parse reads the members of the payload. A name that occurs twice is refused.
 func (c *claims) parse() bool {
-	s := jsonbytes.Scan(c.payload)
-	return utf8.Valid(c.payload) && s.Peek() == '{' && s.Object(func(raw []byte) bool {
-		name, ok := jsonbytes.Unquote(raw)
-		if !ok || c.members[string(name)] != nil {
-			return false
-		}
-		value, ok := s.Raw()
-		if !ok {
-			return false
-		}
-		text, ok := jsonbytes.Text(value)
+	return jsonbytes.Members(c.payload, func(name, text []byte) bool {
+		first := c.members[string(name)] == nil
 		c.members[string(name)] = present(text)
-		return ok
-	}) && s.End()
+		return first
+	})
 }
 
 // compareClaims computes the claims again. The string to sign is the payload as it was received,
@@ -131,12 +117,4 @@ func (w *work) compareClaims(given *claims) (*signed, error) {
 	}
 	w.in = signed{payload: given.payload, time: w.m.Time, keepUnused: w.m.KeepUnused}
 	return &w.in, nil
-}
-
-// carriesID reports whether a claim carries the ID.
-func (s *Signer) carriesID() bool {
-	return slices.ContainsFunc(s.texts.Claims, func(claim Value) bool {
-		v, ok := claim.Program.Single()
-		return ok && v.Kind == expression.Plain && v.Name == nameID
-	})
 }

@@ -17,24 +17,12 @@ func (Computed) sign(_ io.Reader, key any, in *signed) ([]byte, error) {
 		return nil, ErrKey
 	}
 	return memory.Erased(func() ([]byte, error) {
-		out := make(appender, 0, in.bound.Len())
-		if err := in.writeTo(&out, secret); err != nil {
-			return nil, err
-		}
-		if in.bound.Type() == expression.Bytes {
+		out, err := in.bound.Text(secret)
+		if err == nil && in.bound.Type() == expression.Bytes {
 			return hex.AppendEncode(nil, out), nil
 		}
-		return out, nil
+		return out, err
 	})
-}
-
-// An appender collects what is written.
-type appender []byte
-
-// Write appends.
-func (a *appender) Write(text []byte) (int, error) {
-	*a = append(*a, text...)
-	return len(text), nil
 }
 
 func (Computed) verifies(key any) bool { return isShared(key) }

@@ -211,7 +211,7 @@ func TestAnIDEndsWhereTheHeaderGoesOn(t *testing.T) {
 	}
 	m.ID = `a"b`
 	var unusable *signature.ValueError
-	if _, err := s.Sign(nil, key, m); !errors.As(err, &unusable) || unusable.Name != "id" {
+	if _, err := s.Sign(nil, key, m); !errors.As(err, &unusable) || unusable.Name() != "id" {
 		t.Errorf("Sign with an ID that contains its end = %v, want an unusable ID", err)
 	}
 	for _, id := range []string{"", "two words", "é", strings.Repeat("x", 129)} {

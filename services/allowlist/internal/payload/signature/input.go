@@ -61,10 +61,7 @@ func (s *signed) bytes() []byte {
 		return value
 	}
 	if s.whole == nil {
-		var b bytes.Buffer
-		b.Grow(s.bound.Len())
-		_ = s.bound.Write(&b, nil)
-		s.whole = b.Bytes()
+		s.whole, _ = s.bound.Text(nil)
 	}
 	return s.whole
 }

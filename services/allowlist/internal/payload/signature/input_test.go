@@ -89,13 +89,13 @@ func TestValuesOfTheInputMustBeKnown(t *testing.T) {
 		name, _, _ = strings.Cut(name, "|")
 		name = strings.Replace(name, "json:$.amount", "plaintext", 1) // the value is in the plaintext
 		var missing *signature.ValueError
-		if _, err := s.Sign(nil, key, m); !errors.As(err, &missing) || missing.Name != name {
+		if _, err := s.Sign(nil, key, m); !errors.As(err, &missing) || missing.Name() != name {
 			t.Errorf("Sign over %s = %v, want that %s is missing", input, err, name)
 		}
 		// Regardless of whether the signature is valid.
 		for _, value := range []string{sent["X-Signature"], "00"} {
 			missing = nil
-			if _, err := s.Verify(key, m, received(map[string]string{"x-signature": value})); !errors.As(err, &missing) || missing.Name != name {
+			if _, err := s.Verify(key, m, received(map[string]string{"x-signature": value})); !errors.As(err, &missing) || missing.Name() != name {
 				t.Errorf("Verify over %s = %v, want that %s is missing", input, err, name)
 			}
 		}
@@ -120,7 +120,7 @@ func TestAValueThatThePlaintextLacksIsNamedToTheSenderOnly(t *testing.T) {
 		m := webhook()
 		m.Plaintext = []byte(plaintext)
 		var missing *signature.ValueError
-		if _, err := s.Sign(nil, key, m); !errors.As(err, &missing) || missing.Name != "json:$.amount" {
+		if _, err := s.Sign(nil, key, m); !errors.As(err, &missing) || missing.Name() != "json:$.amount" {
 			t.Errorf("Sign of %s = %v, want that $.amount is missing", plaintext, err)
 		}
 		if _, err := s.Verify(key, m, received(sent)); !errors.Is(err, signature.ErrInvalid) {

@@ -2,10 +2,12 @@ package signature
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
@@ -67,7 +69,9 @@ type carriers struct {
 
 // A carrier is the compiled template of one string.
 type carrier struct {
-	place       place
+	place place
+	// index is the position of the name among those at the place.
+	index       int
 	name, lower string
 	text        string
 	template    *template.Template
@@ -185,10 +189,7 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, sig
 				violations = append(violations, Violation{Field: place(p).field(), Name: name, Text: violation})
 				continue
 			}
-			at := carrier{place: place(p), name: name, lower: name, text: templates[name], template: made, holes: made.Holes()}
-			if at.place == inHeader {
-				at.lower = strings.ToLower(name)
-			}
+			at := carrier{place: place(p), index: len(h.at[p]), name: name, lower: strings.ToLower(name), text: templates[name], template: made, holes: made.Holes()}
 			for _, hole := range at.holes {
 				if hole == h.signature {
 					signatures++
@@ -205,9 +206,13 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, sig
 	return violations
 }
 
+// ErrText means that a string that the signature adds to a message cannot be sent: it is not UTF-8,
+// or has a control character in a header.
+var ErrText = errors.New("a string of the signature cannot be sent")
+
 // write returns the strings at a place, with one signature, or with any number of signatures in a
-// list.
-func (h *carriers) write(p place, texts carried, signatures [][]byte) []Header {
+// list. It fails with [ErrText].
+func (h *carriers) write(p place, texts carried, signatures [][]byte) ([]Header, error) {
 	fill := func(dst []byte, hole int) []byte {
 		switch {
 		case hole != h.signature:
@@ -219,16 +224,21 @@ func (h *carriers) write(p place, texts carried, signatures [][]byte) []Header {
 		}
 	}
 	if len(h.at[p]) == 0 {
-		return nil
+		return nil, nil
 	}
 	made := make([]Header, 0, len(h.at[p]))
 	for i := range h.all {
-		if h.all[i].place == p {
-			value, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
-			made = append(made, Header{Name: h.all[i].name, Value: string(value)})
+		if h.all[i].place != p {
+			continue
 		}
+		text, _ := h.all[i].template.Append(nil, fill) // text templates need no escaping
+		value := string(text)
+		if !utf8.ValidString(value) || p == inHeader && !visible(value) {
+			return nil, ErrText
+		}
+		made = append(made, Header{Name: h.all[i].name, Value: value})
 	}
-	return made
+	return made, nil
 }
 
 // appendList appends the items of a list.
@@ -243,19 +253,21 @@ func (h *carriers) appendList(dst []byte, signatures [][]byte) []byte {
 }
 
 // read reads the strings of a message. A value that occurs twice must be the same in both places.
-func (h *carriers) read(header func(name string) (string, bool), p *placed, texts carried) (signatures [][]byte, err error) {
+func (h *carriers) read(header func(name string) (string, bool), p placed, texts carried) (signatures [][]byte, err error) {
 	found := make([][]byte, h.signature+1)
 	for i := range h.all {
 		at := &h.all[i]
 		if len(at.holes) == 0 {
 			continue // sent, but not checked
 		}
-		text, ok := p.value(at.place, at.lower)
+		text, ok := "", true
 		if at.place == inHeader {
 			text, ok = header(at.lower)
+		} else {
+			text = p[at.place][at.index]
 		}
 		if !ok {
-			return nil, invalid("The %s %s is missing.", at.place, at.name)
+			return nil, invalid("The header %s is missing.", at.name)
 		}
 		if len(text) > maxValue || !at.template.Read([]byte(text), found, nil) {
 			return nil, invalid("The %s %s does not have the form %s.", at.place, at.name, at.text)

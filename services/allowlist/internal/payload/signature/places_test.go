@@ -167,6 +167,40 @@ func TestBodiesKeepTheirBytes(t *testing.T) {
 	}
 }
 
+func TestStringsThatCannotBeSentAreRefused(t *testing.T) {
+	t.Parallel()
+	mac, jws, text := signature.NewHMAC(crypto.SHA256), signature.JWS{JWS: jose.JWS{Alg: "HS256"}}, map[string]string{"X-S": "${v}:${signature}"}
+	values := map[string]string{"v": "get(form(query), 'a')"}
+	for _, tt := range []struct {
+		name       string
+		config     signature.Config
+		controlled bool // control characters are refused
+	}{
+		{"a header", signature.Config{Scheme: mac, Values: values, Headers: text}, true},
+		{"a query parameter", signature.Config{Scheme: mac, Values: values, QueryParameters: text}, false},
+		{"a form field", signature.Config{Scheme: mac, Values: values, FormFields: text}, false},
+		{"a member", signature.Config{Scheme: mac, Values: values, BodyMembers: text}, false},
+		{"a claim", signature.Config{Scheme: jws, Values: values, Claims: map[string]string{"v": "v"}, Headers: map[string]string{"X-S": "${signature}"}}, false},
+		{"a computed signature", signature.Config{
+			Scheme: signature.Computed{}, InputExpression: "get(form(query), 'a') + hex(hmac_sha256(secret, body))", Headers: map[string]string{"X-S": "${signature}"},
+		}, true},
+	} {
+		tt.config.Encoding = template.Hex
+		s := compile(t, tt.config)
+		for query, refused := range map[string]bool{"a=x%20%c3%a9": false, "a=%ff": true, "a=%0d%0aX-Other:1": tt.controlled} {
+			m := webhook()
+			m.Query, m.Body = query, nil
+			if len(tt.config.BodyMembers) > 0 {
+				m.Body = []byte("{}")
+			}
+			got, err := s.Sign(rand.Reader, []any{[]byte("a key of thirty-two bytes length")}, m)
+			if refused && (!errors.Is(err, signature.ErrText) || got.Headers != nil || got.Body != nil) || !refused && err != nil {
+				t.Errorf("%s: Sign with ?%s = %q, %v, want it to be refused: %t", tt.name, query, got, err, refused)
+			}
+		}
+	}
+}
+
 // TestClaimsAreCompared signs a JWS with claims, and changes the message.
 func TestClaimsAreCompared(t *testing.T) {
 	t.Parallel()

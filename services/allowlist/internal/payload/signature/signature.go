@@ -36,7 +36,6 @@ package signature
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,6 @@ import (
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
-	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -77,6 +75,9 @@ func invalid(format string, args ...any) error {
 
 // A ValueError means that a value that the signature needs is unknown, or not valid in its place.
 type ValueError = expression.ValueError
+
+// missing returns the error for a variable of the message.
+func missing(name string) error { return &ValueError{Variable: expression.Variable{Name: name}} }
 
 // A Config says how messages are signed.
 type Config struct {
@@ -124,15 +125,6 @@ type Violation struct {
 // A Header is a header to send with a message.
 type Header struct{ Name, Value string }
 
-// A Verified holds the facts that a valid signature covers.
-type Verified struct {
-	// ID and Time are the values in the headers, if the signature covers them.
-	ID   string
-	Time time.Time
-	// Key is the position of the matching key.
-	Key int
-}
-
 // A Signer is a compiled configuration.
 type Signer struct {
 	scheme    Scheme
@@ -146,8 +138,9 @@ type Signer struct {
 	fine int
 	// programs are those of all strings.
 	programs []*expression.Program
-	// covered says which values the signature covers, by position.
-	covered []bool
+	// inMessage says which values a message carries, in a template or a claim, and covered which
+	// values the signature covers, by position.
+	inMessage, covered []bool
 }
 
 // New compiles a configuration. If there are violations, it returns no signer.
@@ -166,7 +159,7 @@ func New(c Config) (*Signer, []Violation) {
 		}
 	}
 	for i, v := range texts.Values {
-		if at, ok := v.time(); ok && at.Later == 0 && at.Fine() && h.carries[carriedCount+i] && s.fine < 0 {
+		if at, ok := v.time(); ok && at.Later == 0 && at.Fine && h.carries[carriedCount+i] && s.fine < 0 {
 			s.fine = carriedCount + i
 		}
 	}
@@ -188,25 +181,13 @@ func New(c Config) (*Signer, []Violation) {
 	for _, v := range texts.Values {
 		s.covered = append(s.covered, texts.coversValue(v.Name))
 	}
+	for i, carries := range h.carries {
+		s.inMessage = append(s.inMessage, carries || s.claims(i))
+	}
 	if v := s.check(c); v != (Violation{}) {
 		return nil, []Violation{v}
 	}
 	return s, nil
-}
-
-// time returns the layout of a value that is a time.
-func (v Value) time() (expression.Layout, bool) {
-	variable, ok := v.Program.Single()
-	return variable.Layout, ok && variable.Kind == expression.Time
-}
-
-// position returns the position of a value that is a time or the ID of the message, or -1.
-func (v Value) position() int {
-	variable, ok := v.Program.Single()
-	if !ok || variable.Kind != expression.Plain {
-		return -1
-	}
-	return position(variable.Name)
 }
 
 // check returns the violation in how the parts of a configuration work together.
@@ -232,17 +213,16 @@ func (s *Signer) check(c Config) Violation {
 		return Violation{Field: field, Text: "must use secret, because it computes the signature"}
 	}
 	for i := range id {
-		if s.fine >= 0 && s.covered[i] && !s.carriers.carries[i] && !s.claims(i) {
+		if s.fine >= 0 && s.covered[i] && !s.inMessage[i] {
 			return Violation{Field: field, Text: "must use the same form of the time as the headers"}
 		}
 	}
 	for i, v := range s.texts.Values {
-		variable, _ := v.Program.Single()
-		inMessage := s.carriers.carries[carriedCount+i] || s.claims(carriedCount+i)
-		switch {
-		case variable.Kind == expression.Nonce && !inMessage:
+		inMessage := s.inMessage[carriedCount+i]
+		switch at, ok := v.time(); {
+		case v.single.Kind == expression.Nonce && !inMessage:
 			return Violation{Field: "values", Name: v.Name, Text: "must be in a template, so that the receiver learns the nonce"}
-		case variable.Kind == expression.Time && variable.Layout.Later == 0 && inMessage && s.fine < 0:
+		case ok && at.Later == 0 && inMessage && s.fine < 0:
 			return Violation{Field: "values", Name: v.Name, Text: "must have a layout with seconds, unless another value has one"}
 		}
 	}
@@ -256,9 +236,8 @@ func (s *Signer) claims(at int) bool {
 
 // claimed returns the position of the value that a claim carries, or -1 if the claim is computed.
 func (s *Signer) claimed(claim Value) int {
-	variable, ok := claim.Program.Single()
-	if ok && variable.Kind == expression.Named {
-		return s.named(variable.Name)
+	if claim.single.Kind == expression.Named {
+		return s.named(claim.single.Name)
 	}
 	return claim.position()
 }
@@ -274,8 +253,8 @@ func (s *Signer) checkSorted(field string) Violation {
 		return Violation{}
 	}
 	for _, name := range s.texts.Input.SortedNames() {
-		v, _ := s.texts.Values[s.named(name)-carriedCount].Program.Single()
-		if v.Kind != expression.Nonce && v.Kind != expression.Time {
+		kind := s.texts.Values[s.named(name)-carriedCount].single.Kind
+		if kind != expression.Nonce && kind != expression.Time {
 			return Violation{Field: field, Text: "must list only times, nonces, and json(body, …) in sorted_sha1, which the sender does not choose"}
 		}
 	}
@@ -284,7 +263,7 @@ func (s *Signer) checkSorted(field string) Violation {
 
 // Sorts reports whether the signature sorts the secret among other values. The time of a message to
 // sign must then not be the sender's choice.
-func (s *Signer) Sorts() bool { return s.texts.Input != nil && s.texts.Input.Uses("sorted_sha1") }
+func (s *Signer) Sorts() bool { return s.texts.Input != nil && s.texts.Input.Sorts() }
 
 // NeedsPlaintext reports whether a string contains the plaintext or values of it. Such a message
 // must be decrypted before its signature can be verified.
@@ -309,7 +288,7 @@ type Signed struct {
 // Sign signs a message: with a list, by all keys, and otherwise by the first key. Keys are []byte
 // for [HMAC], [SecretDigest], and [Computed], and private keys for the other schemes.
 //
-// It fails with a [*ValueError], [ErrKey], [ErrTooLong], or [ErrBody].
+// It fails with a [*ValueError], [ErrKey], [ErrTooLong], [ErrText], or [ErrBody].
 func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 	if len(keys) == 0 {
 		return Signed{}, ErrKey
@@ -324,7 +303,7 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 		return Signed{}, err
 	}
 	if s.carriers.carries[id] && !isID(texts[id], &s.carriers.idChars) {
-		return Signed{}, &ValueError{Name: nameID}
+		return Signed{}, missing(nameID)
 	}
 	signatures := make([][]byte, len(keys))
 	for i, key := range keys {
@@ -332,186 +311,17 @@ func (s *Signer) Sign(random io.Reader, keys []any, m Message) (Signed, error) {
 			return Signed{}, err
 		}
 	}
-	out := Signed{Headers: s.carriers.write(inHeader, texts, signatures), Query: s.carriers.write(inQuery, texts, signatures)}
-	out.Body, err = s.attach(m.Body, texts, signatures)
-	return out, err
-}
-
-// A work is the signing or the verification of one message. It is the source of the values of its
-// strings.
-type work struct {
-	signer *Signer
-	m      Message
-	texts  carried
-	in     signed
-	room   [carriedCount + 2][]byte
-}
-
-// begin begins the work on a message.
-func (s *Signer) begin(m Message) *work {
-	w := &work{signer: s, m: m}
-	w.texts = w.room[:]
-	if n := carriedCount + len(s.texts.Values); n > len(w.room) {
-		w.texts = make(carried, n)
+	var out Signed
+	if out.Headers, err = s.carriers.write(inHeader, texts, signatures); err != nil {
+		return Signed{}, err
 	}
-	return w
-}
-
-// input fills in the values of a message and returns the string to sign.
-func (w *work) input(random io.Reader) (*signed, error) {
-	if err := w.fill(random); err != nil {
-		return nil, err
+	if out.Query, err = s.carriers.write(inQuery, texts, signatures); err != nil {
+		return Signed{}, err
 	}
-	return w.signed()
-}
-
-// signed returns the string to sign, or the payload of claims.
-func (w *work) signed() (*signed, error) {
-	w.in = signed{time: w.m.Time, keepUnused: w.m.KeepUnused}
-	var err error
-	if w.signer.texts.Input == nil {
-		w.in.payload, err = w.payload()
-	} else {
-		w.in.bound, err = w.signer.texts.Input.Bind(w)
+	if out.Body, err = s.attach(m.Body, texts, signatures); err != nil {
+		return Signed{}, err
 	}
-	return &w.in, err
-}
-
-// Value returns the value of a variable.
-func (w *work) Value(v *expression.Variable) ([]byte, bool) {
-	switch v.Kind {
-	case expression.Named:
-		text := w.texts[w.signer.named(v.Name)]
-		return text, text != nil
-	case expression.Header:
-		if w.m.Headers == nil {
-			return nil, false
-		}
-		text, ok := w.m.Headers(v.Name)
-		return []byte(text), ok && visible(text)
-	case expression.Context:
-		text, ok := w.m.Values[v.Name]
-		return []byte(text), ok && visible(text)
-	case expression.Time:
-		return v.Layout.Append(nil, w.m.Time), w.m.timeInRange()
-	default:
-		if i := position(v.Name); i >= 0 {
-			return w.texts[i], w.texts[i] != nil
-		}
-		return w.m.context(v.Name)
-	}
-}
-
-// fill sets the values that were not read from the message: the times, the ID, and the named values,
-// each after those that it depends on. It compares computed values with those that were read.
-func (w *work) fill(random io.Reader) error {
-	s, m, texts := w.signer, &w.m, w.texts
-	for i, name := range carriedNames() {
-		if !s.needed[i] || texts[i] != nil {
-			continue
-		}
-		text, ok := m.text(i)
-		if !ok {
-			return &ValueError{Name: name}
-		}
-		texts[i] = text
-	}
-	for i, v := range s.texts.Values {
-		at := carriedCount + i
-		variable, single := v.Program.Single()
-		switch {
-		case texts[at] != nil && v.carried:
-			continue
-		case single && variable.Kind == expression.Nonce:
-			if random == nil {
-				return &ValueError{Name: v.Name}
-			}
-			texts[at] = make([]byte, variable.Length)
-			if err := symmetric.RandomText(random, texts[at]); err != nil {
-				return err
-			}
-			continue
-		}
-		bound, err := v.Program.Bind(w)
-		if err != nil {
-			return err
-		}
-		text := make(appender, 0, bound.Len())
-		if err := bound.Write(&text, nil); err != nil {
-			return err
-		}
-		if texts[at] != nil && subtle.ConstantTimeCompare(texts[at], text) != 1 {
-			return invalid("The value of ${%s} in the message differs from the one that was computed.", v.Name)
-		}
-		texts[at] = text
-	}
-	return nil
-}
-
-// Verify verifies the signature of a message under any of the keys: []byte for [HMAC],
-// [SecretDigest], and [Computed], and public keys for the other schemes. Header returns the value of
-// a header by its lowercase name. The time in the message is compared with the message's time.
-//
-// Verify fails with [ErrKey] if any key does not fit the scheme, with a [*ValueError] if the
-// context lacks a value, and otherwise with [ErrInvalid].
-func (s *Signer) Verify(keys []any, m Message, header func(name string) (string, bool)) (Verified, error) {
-	if err := s.precheck(keys, &m); err != nil {
-		return Verified{}, err
-	}
-	w := s.begin(m)
-	w.m.Headers = header
-	placed, err := s.detach(&w.m)
-	if err != nil {
-		return Verified{}, err
-	}
-	texts := w.texts
-	signatures, err := s.carriers.read(header, placed, texts)
-	if err != nil {
-		return Verified{}, err
-	}
-	given, err := s.readClaims(signatures, texts)
-	if err != nil {
-		return Verified{}, err
-	}
-	if s.covered[id] && m.ID != "" && texts[id] != nil && string(texts[id]) != m.ID {
-		return Verified{}, invalid("The ID in the message differs from the ID in the call's context.")
-	}
-	sent, err := s.time(texts, m.Time)
-	if err != nil {
-		return Verified{}, err
-	}
-	if !sent.IsZero() {
-		w.m.Time = sent
-	}
-	in, err := w.received(given)
-	if err != nil {
-		return Verified{}, err
-	}
-	for i, key := range keys {
-		if s.scheme.verify(key, in, signatures) {
-			return s.verified(i, sent, texts), nil
-		}
-	}
-	return Verified{}, invalid("The signature does not match: the key, the signed string, or the algorithm differs.")
-}
-
-// received returns the string that a received message should have signed.
-func (w *work) received(given *claims) (*signed, error) {
-	err := w.fill(nil)
-	if wrong, ok := errors.AsType[*InvalidError](err); ok {
-		return nil, wrong
-	}
-	if err != nil {
-		return nil, invalid("The message has %s.", err)
-	}
-	if given != nil {
-		return w.compareClaims(given)
-	}
-	in, err := w.signed()
-	if err != nil {
-		return nil, invalid("The signed string cannot be assembled: %s.", err)
-	}
-	return in, nil
+	return out, nil
 }
 
 // Hidden replaces secrets in a [Signer.SignedString].
@@ -532,71 +342,4 @@ func (s *Signer) SignedString(m Message) ([]byte, error) {
 		in.show(&text)
 	}
 	return text.Bytes(), nil
-}
-
-// precheck checks the preconditions of a verification that do not depend on the message.
-func (s *Signer) precheck(keys []any, m *Message) error {
-	if len(keys) == 0 {
-		return ErrKey
-	}
-	for _, key := range keys {
-		if !s.scheme.verifies(key) {
-			return ErrKey
-		}
-	}
-	for i, name := range carriedNames() {
-		if !s.needed[i] || s.carriers.carries[i] || s.claims(i) {
-			continue
-		}
-		if _, ok := m.text(i); !ok {
-			return &ValueError{Name: name}
-		}
-	}
-	for i, v := range s.texts.Values {
-		variable, ok := v.Program.Single()
-		if ok && variable.Kind == expression.Context && !s.carriers.carries[carriedCount+i] && !s.claims(carriedCount+i) {
-			if _, known := m.Values[variable.Name]; !known {
-				return &ValueError{Name: variable.String()}
-			}
-		}
-	}
-	for _, p := range s.programs {
-		for _, v := range p.Variables() {
-			if v.Kind != expression.Plain {
-				continue
-			}
-			if _, ok := m.context(v.Name); !ok {
-				return &ValueError{Name: v.Name}
-			}
-		}
-	}
-	return nil
-}
-
-// verified returns the facts that a signature covers. Anyone could have changed a value in the
-// message that is not in the signed string.
-func (s *Signer) verified(key int, sent time.Time, texts carried) Verified {
-	v := Verified{Key: key}
-	if texts[id] != nil && s.covered[id] {
-		v.ID = string(texts[id])
-	}
-	for i := range id {
-		if (s.carriers.carries[i] || s.claims(i)) && s.covered[i] {
-			v.Time = sent
-		}
-	}
-	for i, value := range s.texts.Values {
-		variable, _ := value.Program.Single()
-		at := carriedCount + i
-		if !s.carriers.carries[at] && !s.claims(at) || !s.covered[at] {
-			continue
-		}
-		switch {
-		case variable.Kind == expression.Time:
-			v.Time = sent
-		case variable.Kind == expression.Nonce && v.ID == "":
-			v.ID = string(texts[at])
-		}
-	}
-	return v
 }

@@ -23,9 +23,31 @@ type Strings struct {
 type Value struct {
 	Name    string
 	Program *expression.Program
-	// carried says that verification reads the value from the message: it is a time, a nonce, or a
-	// string of the call.
-	carried bool
+	// single is the variable that is the whole program. If the value is computed, it has no name.
+	single expression.Variable
+}
+
+func newValue(name string, p *expression.Program) Value {
+	return Value{Name: name, Program: p, single: p.Single()}
+}
+
+// carried reports whether verification reads the value from the message: it is a time, a nonce, or a
+// string of the call.
+func (v Value) carried() bool {
+	return v.single.Kind == expression.Time || v.single.Kind == expression.Nonce || v.single.Kind == expression.Context
+}
+
+// time returns the layout of a value that is a time.
+func (v Value) time() (expression.Layout, bool) {
+	return v.single.Layout, v.single.Kind == expression.Time
+}
+
+// position returns the position of a value that is a time or the ID of the message, or -1.
+func (v Value) position() int {
+	if v.single.Kind != expression.Plain {
+		return -1
+	}
+	return position(v.single.Name)
 }
 
 // ParseStrings compiles the strings of a configuration. If there are violations, it returns the strings
@@ -43,7 +65,7 @@ func ParseStrings(c Config) (*Strings, []Violation) {
 			violations = append(violations, Violation{Field: "claims", Name: name, Text: violation})
 			continue
 		}
-		t.Claims = append(t.Claims, Value{Name: name, Program: p})
+		t.Claims = append(t.Claims, newValue(name, p))
 	}
 	_, computed := c.Scheme.(Computed)
 	var violation string
@@ -108,7 +130,7 @@ func (t *Strings) values(c Config) []Violation {
 			return append(violations, Violation{Field: "values", Name: name, Text: "must not depend on itself, not even through other values"})
 		}
 		for _, name := range ready {
-			t.Values = append(t.Values, Value{Name: name, Program: left[name], carried: carriedKind(left[name])})
+			t.Values = append(t.Values, newValue(name, left[name]))
 			delete(left, name)
 		}
 	}
@@ -118,12 +140,6 @@ func (t *Strings) values(c Config) []Violation {
 // reserved reports whether a name has a meaning of its own in templates or expressions.
 func reserved(name string) bool {
 	return slices.Contains([]string{"signature", "signatures", nameSecret}, name) || slices.Contains(messageNames(), name)
-}
-
-// carriedKind reports whether a value is a single time, nonce, or string of the call.
-func carriedKind(p *expression.Program) bool {
-	v, ok := p.Single()
-	return ok && (v.Kind == expression.Time || v.Kind == expression.Nonce || v.Kind == expression.Context)
 }
 
 // all returns the programs of all strings.

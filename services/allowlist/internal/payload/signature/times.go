@@ -42,10 +42,10 @@ func (s *Signer) time(texts carried, now time.Time) (sent time.Time, err error) 
 		for i, v := range s.texts.Values {
 			layout, ok := v.time()
 			text := texts[carriedCount+i]
-			if !ok || text == nil || layout.Later > 0 || layout.Fine() != (pass == 0) {
+			if !ok || text == nil || layout.Later > 0 || layout.Fine != (pass == 0) {
 				continue
 			}
-			if layout.Fine() {
+			if layout.Fine {
 				err = at(carriedCount+i, v.Name, func(text string) (time.Time, bool) { return layout.Parse([]byte(text)) })
 			} else if string(layout.Append(nil, sent)) != string(text) {
 				err = invalid("The message has two different times.")

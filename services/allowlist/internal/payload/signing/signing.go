@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
@@ -156,16 +155,15 @@ func (s *Signer) message(m *message.Message, body, plaintext []byte, known bool)
 // refused returns the error for a message that cannot be signed or verified as it is.
 func (s *Signer) refused(err error) error {
 	if wanting, ok := errors.AsType[*signature.ValueError](err); ok {
-		if path, ofBody := strings.CutPrefix(wanting.Name, "json:"); ofBody {
-			return message.NotEncryptable("a signed value is missing", path)
-		}
-		return lacking(wanting.Name)
+		return unusable(wanting)
 	}
 	switch {
 	case errors.Is(err, signature.ErrKey):
 		return s.Keys[0].Unusable(err)
 	case errors.Is(err, signature.ErrTooLong):
 		return message.NotEncryptable("the string to sign is too long, or takes too much work", "")
+	case errors.Is(err, signature.ErrText):
+		return message.NotEncryptable("a string of the signature is not UTF-8, or has a control character in a header", "")
 	case errors.Is(err, signature.ErrBody):
 		return message.NotEncryptable("the body is not what the signature is added to, or has a member or a field of its name already", "")
 	}
@@ -190,21 +188,25 @@ func (s *Signer) spend(m *message.Message, keys int) error {
 	return err
 }
 
-// lacking returns the error for a message that lacks a value, or whose value a function cannot use.
-func lacking(name string) error {
-	for call, field := range map[string]string{"context": "values", "header": "headers"} {
-		if quoted, ok := strings.CutPrefix(name, call+"('"); ok {
-			field = violation.Entry("context."+field, strings.TrimSuffix(quoted, "')"))
-			return fault.Field(field, "is required: the signature covers it")
-		}
+// unusable returns the error for a message that lacks a value, or whose value a function does not
+// accept.
+func unusable(err *signature.ValueError) error {
+	switch {
+	case err.Path != "":
+		return message.NotEncryptable("a signed value is missing", err.Path)
+	case err.Function != "":
+		return message.NotEncryptable("a signed value does not suit the function "+err.Function, "")
 	}
-	if expression.IsFunction(name) {
-		return message.NotEncryptable("a signed value does not suit the function "+name, "")
+	field := "context." + err.Variable.Name
+	switch {
+	case err.Variable.Kind == expression.Context:
+		field = violation.Entry("context.values", err.Variable.Name)
+	case err.Variable.Kind == expression.Header:
+		field = violation.Entry("context.headers", err.Variable.Name)
+	case field == "context.content_type":
+		field = "endpoint.content_type"
 	}
-	if name == "content_type" {
-		return fault.Field("endpoint.content_type", "is required: the signature covers it")
-	}
-	return fault.Field("context."+name, "is required: the signature covers it")
+	return fault.Field(field, "is required: the signature covers it")
 }
 
 // Strip returns a received body without what the signature added to it.
@@ -232,7 +234,7 @@ func (s *Signer) Verify(m *message.Message, body, plaintext []byte, known bool, 
 		value, ok := m.Headers[name]
 		return value, ok
 	})
-	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && (wanting.Name == "plaintext" || strings.HasPrefix(wanting.Name, "json:")) {
+	if wanting, ok := errors.AsType[*signature.ValueError](err); ok && (wanting.Path != "" || wanting.Variable == expression.Variable{Name: "plaintext"}) {
 		return message.BadSignature("A value of the plaintext is signed, but the plaintext is not known.")
 	}
 	wrong, _ := errors.AsType[*signature.InvalidError](err)

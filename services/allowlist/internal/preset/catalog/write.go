@@ -73,12 +73,13 @@ func (c *Catalog) consoleSamples() (string, error) {
 		Tool      string            `json:"tool"`
 		Plaintext string            `json:"plaintext"`
 		Headers   map[string]string `json:"headers,omitempty"`
+		Query     map[string]string `json:"query,omitempty"`
 		Body      string            `json:"body"`
 	}
 	all := make(map[string][]shown, len(c.samples))
 	for id, samples := range c.samples {
 		for _, s := range samples {
-			all[id] = append(all[id], shown{s.Direction, s.Tool, s.Plaintext, s.Headers, s.Body})
+			all[id] = append(all[id], shown{s.Direction, s.Tool, s.Plaintext, s.Headers, s.Query, s.Body})
 		}
 	}
 	text, err := json.MarshalIndent(all, "", " ")

@@ -206,9 +206,5 @@ func (c Case) verifies(pipeline *payload.Pipeline, in payload.Input, v *variant)
 // acknowledge accepts all unsafe choices of a variant, because the partner has made them.
 func acknowledge(profile *allowlistv1.Profile, now time.Time) {
 	profile.AllowLegacy = nil
-	for _, flag := range payload.UnsafeChoices(profile) {
-		profile.AllowLegacy = append(profile.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
-			Flag: flag, Reason: "a diagnosis", ExpireTime: timestamppb.New(now.Add(time.Hour)),
-		})
-	}
+	payload.Acknowledge(profile, "a diagnosis", timestamppb.New(now.Add(time.Hour)))
 }

@@ -4,11 +4,14 @@ export interface PresetSample {
   tool: string;
   plaintext: string;
   headers?: Record<string, string>;
+  /** The query parameters of the signature. */
+  query?: Record<string, string>;
   body: string;
 }
 
-/** A message as it is sent: its headers, and its body. */
-export function messageOf({ headers, body }: Pick<PresetSample, "headers" | "body">): string {
+/** A message as it is sent: its headers, the query parameters of its signature, and its body. */
+export function messageOf({ headers, query, body }: Pick<PresetSample, "headers" | "query" | "body">): string {
   const lines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+  if (query) lines.push(`?${new URLSearchParams(query)}`);
   return lines.length > 0 ? [...lines, "", body].join("\n") : body;
 }

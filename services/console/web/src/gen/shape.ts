@@ -1382,7 +1382,7 @@ export const shape: Shape = {
           "map": true,
           "maxItems": 16,
           "keyPattern": "^[a-z][a-z0-9_]{0,31}$",
-          "words": "Further strings, by name: each an expression of at most 4,096 bytes, whose name is a placeholder in the templates below and a variable in other expressions. Verification computes each value again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend on itself. At most 16."
+          "words": "Further strings, by name: each an expression of at most 4,096 bytes, whose name is a placeholder in the templates below and a variable in other expressions. Verification computes each value again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend on itself. A message is not signed if a string to send is not UTF-8, or has a control character in a header. At most 16."
         },
         {
           "name": "constants",

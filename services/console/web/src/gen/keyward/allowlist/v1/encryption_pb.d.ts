@@ -4901,7 +4901,8 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
    * in the templates below and a variable in other expressions. Verification computes each value
    * again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or
    * `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend
-   * on itself. At most 16.
+   * on itself. A message is not signed if a string to send is not UTF-8, or has a control character
+   * in a header. At most 16.
    *
    * @generated from field: map<string, string> values = 172;
    */
@@ -5148,7 +5149,8 @@ export declare type SigningJson = {
    * in the templates below and a variable in other expressions. Verification computes each value
    * again and compares it in constant time, except for values that are only `time(…)`, `nonce(…)`, or
    * `context(…)`: these are read from the message, like `timestamp` and `id`. A value must not depend
-   * on itself. At most 16.
+   * on itself. A message is not signed if a string to send is not UTF-8, or has a control character
+   * in a header. At most 16.
    *
    * @generated from field: map<string, string> values = 172;
    */

@@ -90,7 +90,8 @@ export enum ErrorReason {
   KEY_NOT_USABLE = 22,
 
   /**
-   * INVALID_ARGUMENT. The body is not JSON, or a selected field is missing. Metadata: `path`.
+   * INVALID_ARGUMENT. The body is not JSON, a selected field is missing, or a value does not suit the
+   * signature. Metadata: `path`, if there is one.
    *
    * @generated from enum value: ERROR_REASON_BODY_NOT_ENCRYPTABLE = 23;
    */
