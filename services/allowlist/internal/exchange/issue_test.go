@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -414,4 +415,66 @@ func TestOnlyASuperAdminLetsSendersChooseAnIssuedKey(t *testing.T) {
 	servertest.MustNotHold(t, "the body", string(opened.GetBody()), "session key of")
 	_, err = i.Sender.Encrypt(t.Context(), &allowlistv1.EncryptRequest{Name: response.GetName(), Kind: allowlisttest.Response, Body: []byte(withKey("a chosen key of the sender"))})
 	allowlisttest.WantError(t, "a response of the sender", err, codes.FailedPrecondition, "ENCRYPTION_NOT_CONFIGURED")
+}
+
+// TestABinarySessionKeyIsIssuedInBase64 is the login of India's e-invoice system (NIC), which answers with the
+// bytes of a session key under AES-256-ECB, and then an invoice. The values are from another implementation.
+func TestABinarySessionKeyIsIssuedInBase64(t *testing.T) {
+	t.Parallel()
+	const (
+		appKey   = "iZOYHFqikxbC58l8xBjwuyg6WSqgTKHJJIp94IJVLsI="
+		answered = "0yEaRngyn5RnsfI7sIImmwGt0kfBqLBdNLHHWn6G8gGnTIoDvRLAvbsOc/Qa+fSt"
+		invoice  = `{"Version":"1.1","TranDtls":{"TaxSch":"GST"}}`
+		sent     = `{"Data":"CDL1o01ACrw038xCUuzTAOCcxHoPPXGzoQA4zfFuPvd/KZeVKDNr1FFwCILr5m73j9mv1dyNXdZbHZevxL8+dQ=="}`
+	)
+	k := allowlisttest.New(t)
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	allowlisttest.Must(t, err)
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
+	allowlisttest.Must(t, err)
+	k.Secret(t, "nic", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})...)
+	k.Secret(t, "app-key", []byte(appKey)...)
+	_, err = k.Secrets.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{
+		Parent: allowlisttest.Workspace, SecretId: "sek", Secret: &vaultv1.Secret{
+			IssuedBy: allowlisttest.NameOf("login"), KeepVersions: 3,
+			Value: &vaultv1.SecretValue{Source: &vaultv1.SecretValue_Data{Data: []byte(base64.StdEncoding.EncodeToString(allowlisttest.KeyOf(8)))}},
+		},
+	})
+	allowlisttest.Must(t, err)
+	login := allowlisttest.Draft()
+	login.Encryption = allowlisttest.EncryptionOf(t, `
+		request { selection { fields { paths: "$.Password" value_form: VALUE_FORM_STRING } } rsa_direct { pkcs1_v15 {} keys { name: "secret:nic" } } }
+		response {
+			selection { fields { paths: "$.Data.Sek" value_form: VALUE_FORM_BASE64 missing: MISSING_SKIP } }
+			cipher { algorithm: ALGORITHM_AES_256_ECB shared_key { keys { name: "secret:app-key" decoding: DECODING_BASE64 } } }
+		}
+		issued { secret { name: "secret:sek" } path: "$.Data.Sek" }`)
+	login.Encryption.Response.AllowLegacy = append(login.Encryption.Response.AllowLegacy, &allowlistv1.LegacyAcknowledgement{
+		Flag: allowlistv1.LegacyAcknowledgement_FLAG_ISSUED_UNSIGNED, Reason: "the partner does not sign", ExpireTime: timestamppb.New(time.Now().AddDate(1, 0, 0)),
+	})
+	_, err = k.Admin.CreateEndpoint(t.Context(), &allowlistv1.CreateEndpointRequest{Parent: allowlisttest.Workspace, EndpointId: "login", Endpoint: login})
+	allowlisttest.Must(t, err)
+	k.Activate(t, "login")
+	k.Configured(t, "invoices", `request {
+		plaintext_encoding: ENCODING_BASE64
+		cipher { algorithm: ALGORITHM_AES_256_ECB shared_key { keys { name: "secret:sek" decoding: DECODING_BASE64 } } }
+		envelope { json: "{\"Data\":\"${data}\"}" }
+	}`)
+	k.Activate(t, "invoices")
+
+	for body, want := range map[string]string{
+		`{"Status":0,"ErrorDetails":[]}`:                 `{"Status":0,"ErrorDetails":[]}`,
+		`{"Status":1,"Data":{"Sek":"` + answered + `"}}`: `{"Status":1,"Data":{"Sek":"issued"}}`,
+	} {
+		asked := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("login"), Body: []byte(`{"Password":"p","AppKey":"encrypted before"}`)})
+		opened, err := k.Sender.Decrypt(t.Context(), &allowlistv1.DecryptRequest{Name: allowlisttest.NameOf("login"), Body: []byte(body), Exchange: asked.GetExchange()})
+		allowlisttest.Must(t, err)
+		if got := string(opened.GetBody()); got != want {
+			t.Errorf("the sender gets %s, want %s", got, want)
+		}
+	}
+	got := k.Sender.MustEncrypt(t, &allowlistv1.EncryptRequest{Name: allowlisttest.NameOf("invoices"), Body: []byte(invoice)})
+	if string(got.GetBody()) != sent {
+		t.Errorf("the invoice is sent as %s, want %s", got.GetBody(), sent)
+	}
 }

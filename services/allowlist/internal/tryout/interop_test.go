@@ -95,6 +95,8 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 		"lines":                   sampleFor(t, shared+`envelope { `+lines+` text: "<${data}>" }`, long),
 		"lines in a document":     sampleFor(t, shared+`envelope { `+lines+` json: "{\"x\":\"${data}\"}" }`, long),
 		"lines in lines":          sampleFor(t, shared+`envelope { `+lines+` text: "${data}" encoding: ENCODING_BASE64_MIME }`, long),
+		"bytes in base64":         sampleFor(t, shared+`selection { fields { paths: "$.a" paths: "$.b[*]" value_form: VALUE_FORM_BASE64 } }`, `{"a":"/+7+","b":["","AA=="]}`),
+		"bytes in hexadecimal":    sampleFor(t, shared+`selection { fields { paths: "$.a" value_form: VALUE_FORM_HEX } }`, `{"a":"00ff80"}`),
 		"lines in fields":         sampleFor(t, shared+`selection { fields { paths: "$.a" } } envelope { `+lines+` text: "${data}" }`, `{"a":"`+strings.Repeat("x", 100)+`"}`),
 		"a counter": sampleFor(t, `cipher { algorithm: ALGORITHM_AES_128_CBC shared_key { keys { name: "workspaces/acme/secrets/a" } derivation { counter_kdf { hash: HASH_SHA512 counter_after_secret: true info { text: "é" } } } }
 			mac { algorithm: ALGORITHM_HMAC_SHA256 derived_key_bytes: 64 input: "${data}" } } plaintext_encoding: ENCODING_HEX envelope { `+

@@ -60,6 +60,8 @@ func TestSamplesFitTheSelection(t *testing.T) {
 		"a whole body in whole blocks": bare,
 		"values in whole blocks":       bare + `selection { fields { paths: "$.a" paths: "$.b.c" paths: "$.d[*].e" paths: "$.f[*]" } }`,
 		"strings in whole blocks":      bare + `selection { fields { value_form: VALUE_FORM_STRING paths: "$.a" } }`,
+		"bytes in base64":              bare + `selection { fields { value_form: VALUE_FORM_BASE64 paths: "$.a" } }`,
+		"bytes in hexadecimal":         bare + `selection { fields { value_form: VALUE_FORM_HEX paths: "$.a" } }`,
 		"an object in whole blocks":    bare + `selection { object { path: "$.a.b" } }`,
 		"the end of a field":           suffixed + `selection { object { path: "$.data" } }`,
 		"the longest end of a field": `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } } aad { field_suffix { path: "$.at" bytes: 64 } } }

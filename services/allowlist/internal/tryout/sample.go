@@ -1,6 +1,7 @@
 package tryout
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -50,7 +51,7 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 		if selection.Part == describe.Object {
 			document = put(document, path, inner(p))
 		} else {
-			document = put(document, path, field(p, selection.Strings))
+			document = put(document, path, field(p, selection.ValueForm))
 		}
 	}
 	document = with(document, signed.Paths)
@@ -171,11 +172,15 @@ func formValue(p *describe.Profile) string {
 }
 
 // field returns the value of a selected field, which is encrypted with or without its quotes.
-func field(p *describe.Profile, unquoted bool) string {
+func field(p *describe.Profile, form allowlistv1.Fields_ValueForm) string {
 	switch {
+	case form == allowlistv1.Fields_VALUE_FORM_BASE64:
+		return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfe}, whole))
+	case form == allowlistv1.Fields_VALUE_FORM_HEX:
+		return strings.Repeat("fe", whole)
 	case !unpadded(p):
 		return text
-	case unquoted:
+	case form == allowlistv1.Fields_VALUE_FORM_STRING:
 		return strings.Repeat("4", whole)
 	default:
 		return strings.Repeat("4", whole-len(`""`))

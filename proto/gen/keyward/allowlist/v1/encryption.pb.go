@@ -1101,19 +1101,30 @@ const (
 	// The characters of a string, without quotes and escapes; the JSON text of other values.
 	// Decryption always produces a string.
 	Fields_VALUE_FORM_STRING Fields_ValueForm = 2
+	// The bytes that a string represents in base64, such as a key. Encryption reads either alphabet
+	// (RFC 4648 sections 4 and 5), with or without padding. Decryption produces section 4 with padding.
+	// A value that is not such a string is refused.
+	Fields_VALUE_FORM_BASE64 Fields_ValueForm = 190
+	// The bytes that a string represents in hexadecimal, such as a PIN block. Decryption produces
+	// lowercase.
+	Fields_VALUE_FORM_HEX Fields_ValueForm = 191
 )
 
 // Enum value maps for Fields_ValueForm.
 var (
 	Fields_ValueForm_name = map[int32]string{
-		0: "VALUE_FORM_UNSPECIFIED",
-		1: "VALUE_FORM_JSON",
-		2: "VALUE_FORM_STRING",
+		0:   "VALUE_FORM_UNSPECIFIED",
+		1:   "VALUE_FORM_JSON",
+		2:   "VALUE_FORM_STRING",
+		190: "VALUE_FORM_BASE64",
+		191: "VALUE_FORM_HEX",
 	}
 	Fields_ValueForm_value = map[string]int32{
 		"VALUE_FORM_UNSPECIFIED": 0,
 		"VALUE_FORM_JSON":        1,
 		"VALUE_FORM_STRING":      2,
+		"VALUE_FORM_BASE64":      190,
+		"VALUE_FORM_HEX":         191,
 	}
 )
 
@@ -6479,18 +6490,20 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x05names\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10@\"\ar\x05\x10\x01\x18\x80\x02R\x05names\x12H\n" +
 	"\amissing\x18\x02 \x01(\x0e2$.keyward.allowlist.v1.Fields.MissingB\b\xbaH\x05\x82\x01\x02\x10\x01R\amissing\x12\x1d\n" +
 	"\n" +
-	"skip_empty\x18\x03 \x01(\bR\tskipEmpty\"\x8b\x03\n" +
+	"skip_empty\x18\x03 \x01(\bR\tskipEmpty\"\xb9\x03\n" +
 	"\x06Fields\x12)\n" +
 	"\x05paths\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10@\"\ar\x05\x10\x01\x18\x80\x02R\x05paths\x12O\n" +
 	"\n" +
 	"value_form\x18\x02 \x01(\x0e2&.keyward.allowlist.v1.Fields.ValueFormB\b\xbaH\x05\x82\x01\x02\x10\x01R\tvalueForm\x12H\n" +
 	"\amissing\x18\x03 \x01(\x0e2$.keyward.allowlist.v1.Fields.MissingB\b\xbaH\x05\x82\x01\x02\x10\x01R\amissing\x12\x1d\n" +
 	"\n" +
-	"skip_empty\x18\x04 \x01(\bR\tskipEmpty\"S\n" +
+	"skip_empty\x18\x04 \x01(\bR\tskipEmpty\"\x80\x01\n" +
 	"\tValueForm\x12\x1a\n" +
 	"\x16VALUE_FORM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVALUE_FORM_JSON\x10\x01\x12\x15\n" +
-	"\x11VALUE_FORM_STRING\x10\x02\"G\n" +
+	"\x11VALUE_FORM_STRING\x10\x02\x12\x16\n" +
+	"\x11VALUE_FORM_BASE64\x10\xbe\x01\x12\x13\n" +
+	"\x0eVALUE_FORM_HEX\x10\xbf\x01\"G\n" +
 	"\aMissing\x12\x17\n" +
 	"\x13MISSING_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMISSING_ERROR\x10\x01\x12\x10\n" +

@@ -245,6 +245,13 @@ func (c *profile) fernet(path string) *kind.Fernet {
 	return &kind.Fernet{Keys: c.sources("fernet.keys", false), MaxAge: c.Fernet.MaxAge}
 }
 
+// valueForms are the forms of selected values.
+var valueForms = map[allowlistv1.Fields_ValueForm]selection.ValueForm{
+	allowlistv1.Fields_VALUE_FORM_STRING: selection.Text,
+	allowlistv1.Fields_VALUE_FORM_BASE64: selection.Base64,
+	allowlistv1.Fields_VALUE_FORM_HEX:    selection.Hex,
+}
+
 // selected compiles the selection.
 func (c *profile) selected(field string) selection.Selection {
 	var made selection.Selection
@@ -254,7 +261,7 @@ func (c *profile) selected(field string) selection.Selection {
 	case *allowlistv1.Selection_Fields:
 		field += ".fields"
 		made, wrong = selection.NewFields(selection.FieldsConfig{
-			Paths: part.Fields.GetPaths(), Text: part.Fields.GetValueForm() == allowlistv1.Fields_VALUE_FORM_STRING,
+			Paths: part.Fields.GetPaths(), ValueForm: valueForms[part.Fields.GetValueForm()],
 			Optional: part.Fields.GetMissing() == allowlistv1.Fields_MISSING_SKIP, SkipEmpty: part.Fields.GetSkipEmpty(),
 		})
 	case *allowlistv1.Selection_Object:

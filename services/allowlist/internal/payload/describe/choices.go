@@ -187,9 +187,9 @@ func (p *Profile) PKCS1v15() bool {
 // Parsed reports whether a plaintext must be JSON. The parameter json says whether bodies are
 // JSON.
 func (p *Profile) Parsed(json bool) bool {
-	switch part := p.pb.GetSelection().GetPart().(type) {
+	switch p.pb.GetSelection().GetPart().(type) {
 	case *allowlistv1.Selection_Fields:
-		return part.Fields.GetValueForm() != allowlistv1.Fields_VALUE_FORM_STRING
+		return p.Selection().ValueForm == allowlistv1.Fields_VALUE_FORM_JSON
 	case *allowlistv1.Selection_Object:
 		return true
 	case *allowlistv1.Selection_Form:

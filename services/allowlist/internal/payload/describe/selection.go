@@ -1,6 +1,10 @@
 package describe
 
-import allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+import (
+	"cmp"
+
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
+)
 
 // A Selection says which values of a body are protected. The zero Selection is the whole body.
 type Selection struct {
@@ -9,9 +13,9 @@ type Selection struct {
 	Paths []string
 	// Names contains the names of the parameters of a form.
 	Names []string
-	// Strings says that fields are protected without their quotes, and SkipEmpty that empty fields
-	// stay as they are.
-	Strings, SkipEmpty bool
+	// ValueForm is the form of fields, and SkipEmpty says that empty ones stay as they are.
+	ValueForm allowlistv1.Fields_ValueForm
+	SkipEmpty bool
 }
 
 // A SelectedPart is the part of a body that is protected.
@@ -31,7 +35,7 @@ func (p *Profile) Selection() Selection {
 	case *allowlistv1.Selection_Fields:
 		return Selection{
 			Part: Fields, Paths: part.Fields.GetPaths(), SkipEmpty: part.Fields.GetSkipEmpty(),
-			Strings: part.Fields.GetValueForm() == allowlistv1.Fields_VALUE_FORM_STRING,
+			ValueForm: cmp.Or(part.Fields.GetValueForm(), allowlistv1.Fields_VALUE_FORM_JSON),
 		}
 	case *allowlistv1.Selection_Object:
 		return Selection{Part: Object, Paths: []string{part.Object.GetPath()}}

@@ -16,10 +16,11 @@ func TestASelectionSaysWhichValuesAreProtected(t *testing.T) {
 		``:                            {},
 		`selection { whole_body {} }`: {},
 		`selection { fields { paths: "$.a" paths: "$.b" value_form: VALUE_FORM_STRING skip_empty: true } }`: {
-			Part: describe.Fields, Paths: []string{"$.a", "$.b"}, Strings: true, SkipEmpty: true,
+			Part: describe.Fields, Paths: []string{"$.a", "$.b"}, ValueForm: allowlistv1.Fields_VALUE_FORM_STRING, SkipEmpty: true,
 		},
-		`selection { object { path: "$.a" } }`: {Part: describe.Object, Paths: []string{"$.a"}},
-		`selection { form { names: "n" } }`:    {Part: describe.Form, Names: []string{"n"}},
+		`selection { fields { paths: "$.a" } }`: {Part: describe.Fields, Paths: []string{"$.a"}, ValueForm: allowlistv1.Fields_VALUE_FORM_JSON},
+		`selection { object { path: "$.a" } }`:  {Part: describe.Object, Paths: []string{"$.a"}},
+		`selection { form { names: "n" } }`:     {Part: describe.Form, Names: []string{"n"}},
 	} {
 		pb := new(allowlistv1.Profile)
 		if err := prototext.Unmarshal([]byte(text), pb); err != nil {

@@ -18,8 +18,8 @@ func (bare) Wipe()                                  {}
 
 // BenchmarkSelection includes bodies that want to be slow.
 func BenchmarkSelection(b *testing.B) {
-	fields := fieldsOf(b, selection.FieldsConfig{Paths: []string{"$.a", "$.b[*]"}, Optional: true, Text: true})
-	members := fieldsOf(b, selection.FieldsConfig{Paths: []string{"$[*]"}, Text: true})
+	fields := fieldsOf(b, selection.FieldsConfig{Paths: []string{"$.a", "$.b[*]"}, Optional: true, ValueForm: selection.Text})
+	members := fieldsOf(b, selection.FieldsConfig{Paths: []string{"$[*]"}, ValueForm: selection.Text})
 	form := formOf(b, selection.FormConfig{Names: []string{"a"}, Optional: true})
 	const mib = 1 << 20
 	for _, test := range []struct {

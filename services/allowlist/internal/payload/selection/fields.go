@@ -6,6 +6,23 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
+)
+
+// A ValueForm says which bytes of a value are sealed.
+type ValueForm int
+
+// The forms.
+const (
+	// JSON is the JSON text of the value, which restores its type.
+	JSON ValueForm = iota
+	// Text is the characters of a string, and the JSON text of other values. Every opened value becomes
+	// a string.
+	Text
+	// Base64 and Hex are the bytes that a string represents. Strings are read in either alphabet and
+	// without padding, or in either case; opened values are written with padding, or in lowercase.
+	Base64
+	Hex
 )
 
 // A FieldsConfig selects values inside a JSON body. Each is replaced by a JSON string that holds
@@ -13,9 +30,8 @@ import (
 type FieldsConfig struct {
 	// Paths are 1-64 paths, no two of which overlap.
 	Paths []string
-	// Text seals the characters of strings, and turns every opened value into a string. Without
-	// it, values are sealed and restored as their JSON text.
-	Text bool
+	// ValueForm is the form of the values.
+	ValueForm ValueForm
 	// Optional allows a path to select nothing.
 	Optional bool
 	// SkipEmpty leaves empty strings unchanged.
@@ -26,6 +42,7 @@ type fields struct {
 	FieldsConfig
 	paths []jsonbytes.Path
 	set   *jsonbytes.Set
+	codec template.Codec // of the bytes of Base64 and Hex
 }
 
 // NewFields compiles a selection of values. If there are violations, it returns no usable
@@ -54,7 +71,11 @@ func NewFields(c FieldsConfig) (Selection, []Violation) {
 	if len(violations) > 0 {
 		return nil, violations
 	}
-	return &fields{c, paths, jsonbytes.NewSet(paths...)}, nil
+	encoding := template.Base64
+	if c.ValueForm == Hex {
+		encoding = template.Hex
+	}
+	return &fields{c, paths, jsonbytes.NewSet(paths...), template.NewCodec(encoding).Lenient()}, nil
 }
 
 func (f *fields) Single() bool { return len(f.paths) == 1 && f.paths[0].Exact() }
@@ -112,7 +133,7 @@ func (f *fields) worked(body []byte, spans []jsonbytes.Span) []jsonbytes.Span {
 
 // seal appends the JSON string that replaces a value.
 func (f *fields) seal(dst, value []byte, s Sealer) ([]byte, error) {
-	if !f.Text {
+	if f.ValueForm == JSON {
 		return appendSealed(dst, value, s)
 	}
 	text, ok := jsonbytes.Text(value)
@@ -120,7 +141,15 @@ func (f *fields) seal(dst, value []byte, s Sealer) ([]byte, error) {
 		return nil, &BodyError{Reason: "a selected string contains half of a surrogate pair"}
 	}
 	defer wipeCopy(text, value)
-	return appendSealed(dst, text, s)
+	if f.ValueForm == Text {
+		return appendSealed(dst, text, s)
+	}
+	decoded, ok := f.codec.AppendDecoded(make([]byte, 0, f.codec.MaxDecodedLen(len(text))), text)
+	defer clear(decoded[:cap(decoded)])
+	if !ok || value[0] != '"' {
+		return nil, &BodyError{Reason: "a selected value is not a string in the encoding of its bytes"}
+	}
+	return appendSealed(dst, decoded, s)
 }
 
 func (f *fields) Decrypt(body []byte, o Opener) ([]byte, error) {
@@ -141,10 +170,12 @@ func (f *fields) Decrypt(body []byte, o Opener) ([]byte, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case f.Text && utf8.Valid(value):
+		case f.ValueForm == Text && utf8.Valid(value):
 			out = jsonbytes.AppendQuoted(out, value)
-		case !f.Text && jsonbytes.Valid(value):
+		case f.ValueForm == JSON && jsonbytes.Valid(value):
 			out = append(out, value...)
+		case f.ValueForm == Base64, f.ValueForm == Hex:
+			out = append(f.codec.AppendEncoded(append(out, '"'), value), '"')
 		default:
 			fits = false // open the others anyway, so that the time does not reveal which one it was
 		}

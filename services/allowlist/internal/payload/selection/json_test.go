@@ -25,9 +25,11 @@ func TestFieldsReplaceSelectedValuesOnly(t *testing.T) {
 			" {\t\"b\" : 1.10e+2 ,\"a\": [ 1 ] ,\n\"c\":\"\\u0041\\/\"} \n", " {\t\"b\" : 1.10e+2 ,\"a\": \"<" + x("[ 1 ]") + ">\" ,\n\"c\":\"\\u0041\\/\"} \n", "",
 		},
 		{"types survive", selection.FieldsConfig{Paths: []string{"$[*]"}}, `[1,null,{}]`, `["<` + x("1") + `>","<` + x("null") + `>","<` + x("{}") + `>"]`, ""},
-		{"characters of strings", selection.FieldsConfig{Paths: []string{"$[*]"}, Text: true}, `["q\"\u00e9","1",1.0]`, `["<` + x(`q"é`) + `>","<31>","<` + x("1.0") + `>"]`, `["q\"é","1","1.0"]`},
-		{"empty strings are sealed", selection.FieldsConfig{Paths: []string{"$.a"}, Text: true}, `{"a":""}`, `{"a":"<>"}`, ""},
-		{"empty strings may stay", selection.FieldsConfig{Paths: []string{"$[*]"}, Text: true, SkipEmpty: true}, `["",[],"x",""]`, `["","<` + x("[]") + `>","<78>",""]`, `["","[]","x",""]`},
+		{"characters of strings", selection.FieldsConfig{Paths: []string{"$[*]"}, ValueForm: selection.Text}, `["q\"\u00e9","1",1.0]`, `["<` + x(`q"é`) + `>","<31>","<` + x("1.0") + `>"]`, `["q\"é","1","1.0"]`},
+		{"bytes in base64", selection.FieldsConfig{Paths: []string{"$[*]"}, ValueForm: selection.Base64}, `["+/8=","-_8","+\r\n/8","",""]`, `["<fbff>","<fbff>","<fbff>","<>","<>"]`, `["+/8=","+/8=","+/8=","",""]`},
+		{"bytes in hexadecimal", selection.FieldsConfig{Paths: []string{"$[*]"}, ValueForm: selection.Hex}, `["00ff","00Ff"]`, `["<00ff>","<00ff>"]`, `["00ff","00ff"]`},
+		{"empty strings are sealed", selection.FieldsConfig{Paths: []string{"$.a"}, ValueForm: selection.Text}, `{"a":""}`, `{"a":"<>"}`, ""},
+		{"empty strings may stay", selection.FieldsConfig{Paths: []string{"$[*]"}, ValueForm: selection.Text, SkipEmpty: true}, `["",[],"x",""]`, `["","<` + x("[]") + `>","<78>",""]`, `["","[]","x",""]`},
 		{"an empty string is not missing", selection.FieldsConfig{Paths: []string{"$.a"}, SkipEmpty: true}, `{"a":""}`, `{"a":""}`, ""},
 		{"a path may select nothing", selection.FieldsConfig{Paths: []string{"$.a", "$.b"}, Optional: true}, `{"b":1}`, `{"b":"<31>"}`, ""},
 		{"all may select nothing", selection.FieldsConfig{Paths: []string{"$.a"}, Optional: true}, `7`, `7`, ""},
@@ -91,7 +93,7 @@ func TestSealedTextsAreQuoted(t *testing.T) {
 func TestBodiesWithoutTheValuesAreRefused(t *testing.T) {
 	t.Parallel()
 	doors := map[string]door{
-		"fields": fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a"}, Text: true}), "object": objectOf(t, "$.a", false), "document": objectOf(t, "$.a", true),
+		"fields": fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a"}, ValueForm: selection.Text}), "object": objectOf(t, "$.a", false), "document": objectOf(t, "$.a", true),
 	}
 	for _, test := range []struct{ name, body, path string }{
 		{"nothing", ``, ""},
@@ -130,10 +132,26 @@ func TestSealedStringsMustBeStrings(t *testing.T) {
 	}
 }
 
+func TestValuesMustBeInTheEncodingOfTheirBytes(t *testing.T) {
+	t.Parallel()
+	for form, values := range map[selection.ValueForm][]string{
+		selection.Base64: {`"A"`, `"AA=A"`, `"+_8="`, `" AAAA"`, `"AB=="`, `7777`, `null`, `true`, `["AAAA"]`, `{}`, `"\ud800AAA"`},
+		selection.Hex:    {`"0"`, `"0x00"`, `"00 11"`, `1234`, `[]`, `null`},
+	} {
+		d := fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a"}, ValueForm: form})
+		for _, value := range values {
+			var refusal *selection.BodyError
+			if got, err := d.encrypt(t, `{"a":`+value+`}`); !errors.As(err, &refusal) || refusal.Path != "$.a" {
+				t.Errorf("form %d: Encrypt of %s = %s, %v, want a BodyError", form, value, got, err)
+			}
+		}
+	}
+}
+
 func TestOpenedValuesMustFitIn(t *testing.T) {
 	t.Parallel()
 	asJSON := fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a"}})
-	asText := fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a"}, Text: true})
+	asText := fieldsOf(t, selection.FieldsConfig{Paths: []string{"$.a"}, ValueForm: selection.Text})
 	object := objectOf(t, "$.a", false)
 	for _, test := range []struct {
 		name, value        string
@@ -193,7 +211,7 @@ func FuzzJSON(f *testing.F) {
 		fieldsOf(f, selection.FieldsConfig{Paths: []string{"$.a", "$.b[*].c"}, Optional: true, SkipEmpty: true}),
 		objectOf(f, "$.b[0]", true), objectOf(f, "$.a", false),
 	}
-	asText := fieldsOf(f, selection.FieldsConfig{Paths: []string{"$.a"}, Text: true})
+	asText := fieldsOf(f, selection.FieldsConfig{Paths: []string{"$.a"}, ValueForm: selection.Text})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for i, d := range doors {
 			_, _ = d.decrypt(t, string(body)) // whatever it is, it is read without upset

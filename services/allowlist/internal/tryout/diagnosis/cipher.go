@@ -27,7 +27,8 @@ func (c *collector) lengths() {
 	}
 }
 
-// values adds the other forms of selected values.
+// values adds the other forms of selected values, except for those of bytes: any bytes fit them, so they would
+// prove nothing.
 func (c *collector) values() {
 	fields := c.profile.GetSelection().GetFields()
 	if fields == nil {

@@ -3,6 +3,7 @@ package snippet
 import (
 	"strings"
 
+	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -60,8 +61,17 @@ func (p *program) openFields(body string, selection describe.Selection) error {
 		}
 		paths = append(paths, p.quoteAll(path))
 	}
-	opened := p.encode(inUTF8, p.opened("text"))
-	if selection.Strings {
+	how, quoted := inUTF8, true
+	switch selection.ValueForm {
+	case allowlistv1.Fields_VALUE_FORM_BASE64:
+		how = inBase64
+	case allowlistv1.Fields_VALUE_FORM_HEX:
+		how = inHex
+	case allowlistv1.Fields_VALUE_FORM_JSON:
+		quoted = false
+	}
+	opened := p.encode(how, p.opened("text"))
+	if quoted {
 		opened = p.call("quoted", opened)
 	}
 	p.declare("variable", "plaintext", body)

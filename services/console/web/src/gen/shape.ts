@@ -2125,6 +2125,14 @@ export const shape: Shape = {
         {
           "name": "VALUE_FORM_STRING",
           "words": "The characters of a string, without quotes and escapes; the JSON text of other values. Decryption always produces a string."
+        },
+        {
+          "name": "VALUE_FORM_BASE64",
+          "words": "The bytes that a string represents in base64, such as a key. Encryption reads either alphabet (RFC 4648 sections 4 and 5), with or without padding. Decryption produces section 4 with padding. A value that is not such a string is refused."
+        },
+        {
+          "name": "VALUE_FORM_HEX",
+          "words": "The bytes that a string represents in hexadecimal, such as a PIN block. Decryption produces lowercase."
         }
       ]
     },

@@ -4279,6 +4279,23 @@ export enum Fields_ValueForm {
    * @generated from enum value: VALUE_FORM_STRING = 2;
    */
   STRING = 2,
+
+  /**
+   * The bytes that a string represents in base64, such as a key. Encryption reads either alphabet
+   * (RFC 4648 sections 4 and 5), with or without padding. Decryption produces section 4 with padding.
+   * A value that is not such a string is refused.
+   *
+   * @generated from enum value: VALUE_FORM_BASE64 = 190;
+   */
+  BASE64 = 190,
+
+  /**
+   * The bytes that a string represents in hexadecimal, such as a PIN block. Decryption produces
+   * lowercase.
+   *
+   * @generated from enum value: VALUE_FORM_HEX = 191;
+   */
+  HEX = 191,
 }
 
 /**
@@ -4286,7 +4303,7 @@ export enum Fields_ValueForm {
  *
  * @generated from enum keyward.allowlist.v1.Fields.ValueForm
  */
-export declare type Fields_ValueFormJson = "VALUE_FORM_UNSPECIFIED" | "VALUE_FORM_JSON" | "VALUE_FORM_STRING";
+export declare type Fields_ValueFormJson = "VALUE_FORM_UNSPECIFIED" | "VALUE_FORM_JSON" | "VALUE_FORM_STRING" | "VALUE_FORM_BASE64" | "VALUE_FORM_HEX";
 
 /**
  * Describes the enum keyward.allowlist.v1.Fields.ValueForm.
