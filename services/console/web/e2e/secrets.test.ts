@@ -90,6 +90,22 @@ describe("an owner stores secrets", () => {
     await page.getByText("api.partner.test").waitFor();
   });
 
+  test("a placeholder of the key that a partner issues", async () => {
+    const page = await kit.signIn("owner");
+    await store(page);
+    await page.getByLabel("Secret Name").fill("session-key");
+    await page.getByRole("radio", { name: "Encryption or signing key" }).check();
+    await page.getByText("Generate for me").click();
+    await page.getByText("More: labels, rotation, sharing, issuer").click();
+    await page.getByLabel("Issued by the partner of endpoint").fill("no name!");
+    expect(await page.getByRole("button", { name: "SAVE" }).isDisabled()).toBe(true);
+    await page.getByLabel("Issued by the partner of endpoint").fill("login");
+    await page.getByRole("button", { name: "SAVE" }).click();
+    await page.getByRole("link", { name: "View details" }).click();
+    await page.getByText("Issued by the partner of").waitFor();
+    expect(await page.getByRole("link", { name: "login" }).getAttribute("href")).toMatch(/\/endpoints\/login$/);
+  });
+
   test("a name that is taken is said at the name", async () => {
     const page = await kit.signIn("owner");
     await store(page);

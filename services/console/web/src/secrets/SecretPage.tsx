@@ -2,7 +2,7 @@ import { Button, Menu, Skeleton, Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAccess } from "../api/access";
-import { secretName } from "../api/names";
+import { idOf, secretName } from "../api/names";
 import { problemOf } from "../api/problem";
 import { getSecret, listSecretHistory } from "../api/vault";
 import { Link } from "../app/Link";
@@ -149,6 +149,7 @@ function Gone({ id, tab }: { id: string; tab: string }) {
 }
 
 function Overview({ secret }: { secret: SecretJson }) {
+  const { workspace } = useAccess();
   const usage = usages[(secret.usage ?? "USAGE_KEY") as KnownUsage];
   const destroyed = secret.state === "VERSION_STATE_DESTROYED";
   return (
@@ -243,6 +244,13 @@ function Overview({ secret }: { secret: SecretJson }) {
                   </li>
                 ))}
               </ul>
+            </Fact>
+          )}
+          {secret.issuedBy && (
+            <Fact term={t("secret.issuedBy")}>
+              <Link className="mono wrap-anywhere" to={paths.endpoint(workspace, idOf(secret.issuedBy))}>
+                {idOf(secret.issuedBy)}
+              </Link>
             </Fact>
           )}
           <Fact term={t("secret.labels")}>

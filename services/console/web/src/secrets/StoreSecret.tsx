@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useAccess } from "../api/access";
 import { refusal } from "../api/client";
-import { idOf, idRule, idRules, secretName } from "../api/names";
+import { endpointName, idOf, idRule, idRules, secretName } from "../api/names";
 import { Problem, violationOf } from "../api/problem";
 import { createSecret, isTaken } from "../api/vault";
 import { useUnsaved } from "../app/unsaved";
@@ -89,20 +89,22 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const [labels, setLabels] = useState<LabelMap>({});
   const [days, setDays] = useState("");
   const [shared, setShared] = useState(false);
+  const [issuer, setIssuer] = useState("");
   const [stated, setStated] = useState<Stated>();
   const [reason, setReason] = useState("");
   const [filled, setFilled] = useState(false);
   const { run, busy, error: refused, reset, form } = useAction();
   const error = useStillWrong(refused, {
     secretId: id,
-    secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared },
+    secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared, issuedBy: issuer },
     reason,
   });
   useUnsaved(
-    filled || [id, description, days, reason].some((text) => text !== "") || Object.keys(labels).length > 0,
+    filled || [id, description, days, reason, issuer].some((text) => text !== "") || Object.keys(labels).length > 0,
     busy,
   );
   const exposed = usage === "USAGE_EXPOSED_KEY";
+  const issuable = usage === "USAGE_KEY" || usage === "USAGE_CREDENTIAL";
 
   const save = () =>
     run(async () => {
@@ -123,6 +125,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
           allowedHosts: usage === "USAGE_CREDENTIAL" ? hosts : [],
           rotationPeriod: periodOf(days),
           shared: (usage === "USAGE_KEY" && shared) || undefined,
+          issuedBy: issuable && issuer !== "" ? endpointName(workspace, issuer) : undefined,
           ...(usage === "USAGE_KEY" && stated && { purpose: { chains: chainsOf(stated, found.value) } }),
           value: found.value,
         },
@@ -137,6 +140,7 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
     idRule.test(id) &&
     (usage !== "USAGE_CREDENTIAL" || hosts.length > 0) &&
     (!exposed || reason.trim() !== "") &&
+    (!issuable || issuer === "" || idRule.test(issuer)) &&
     !daysError(days);
 
   return (
@@ -204,6 +208,19 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
         <div className="stack">
           <LabelsField value={labels} onChange={setLabels} error={violationOf(error, "secret.labels")} />
           <RotationField value={days} onChange={setDays} error={violationOf(error, "secret.rotation_period")} />
+          {issuable && (
+            <TextInput
+              label={t("store.issuedBy")}
+              description={t("store.issuedByHelp")}
+              autoComplete="off"
+              spellCheck={false}
+              maxLength={128}
+              classNames={{ input: "mono" }}
+              value={issuer}
+              error={violationOf(error, "secret.issued_by")}
+              onChange={(e) => setIssuer(e.currentTarget.value)}
+            />
+          )}
           {usage === "USAGE_KEY" && (
             <Switch
               label={t("store.shared")}
