@@ -80,7 +80,7 @@ func (s *Signer) readClaims(signatures [][]byte, texts carried) (*claims, error)
 			return nil, invalid("The payload of the JWS lacks the claim %s.", claim.Name)
 		}
 		at := s.claimed(claim)
-		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].carried() {
+		if at < 0 || at >= carriedCount && !s.texts.Values[at-carriedCount].Carried() {
 			continue
 		}
 		if texts[at] != nil && !bytes.Equal(texts[at], text) {

@@ -179,7 +179,7 @@ func New(c Config) (*Signer, []Violation) {
 		s.covered = append(s.covered, texts.covers(name))
 	}
 	for _, v := range texts.Values {
-		s.covered = append(s.covered, texts.coversValue(v.Name))
+		s.covered = append(s.covered, texts.Covers(v.Name))
 	}
 	for i, carries := range h.carries {
 		s.inMessage = append(s.inMessage, carries || s.claims(i))

@@ -31,9 +31,9 @@ func newValue(name string, p *expression.Program) Value {
 	return Value{Name: name, Program: p, single: p.Single()}
 }
 
-// carried reports whether verification reads the value from the message: it is a time, a nonce, or a
-// string of the call.
-func (v Value) carried() bool {
+// Carried reports whether verification reads the value from the message, if it is there: it is a time, a
+// nonce, or a string of the call.
+func (v Value) Carried() bool {
 	return v.single.Kind == expression.Time || v.single.Kind == expression.Nonce || v.single.Kind == expression.Context
 }
 
@@ -142,6 +142,16 @@ func reserved(name string) bool {
 	return slices.Contains([]string{"signature", "signatures", nameSecret}, name) || slices.Contains(messageNames(), name)
 }
 
+// Sent returns the name of the value that a claim has as it is: the time, the ID, or a named value that is
+// carried. It is empty for a claim that is computed.
+func (t *Strings) Sent(claim Value) string {
+	named := func(v Value) bool { return v.Name == claim.single.Name && v.Carried() }
+	if claim.position() >= 0 || claim.single.Kind == expression.Named && slices.ContainsFunc(t.Values, named) {
+		return claim.single.Name
+	}
+	return ""
+}
+
 // all returns the programs of all strings.
 func (t *Strings) all() []*expression.Program {
 	var all []*expression.Program
@@ -194,8 +204,8 @@ func (t *Strings) covers(name string) bool {
 // CoversBody reports whether the signature covers the whole body, or the whole plaintext of it.
 func (t *Strings) CoversBody() bool { return t.covers("body") || t.covers(namePlaintext) }
 
-// coversValue reports whether the signature covers a named value.
-func (t *Strings) coversValue(name string) bool {
+// Covers reports whether the signature covers a named value.
+func (t *Strings) Covers(name string) bool {
 	return slices.ContainsFunc(t.signedPrograms(), func(p *expression.Program) bool {
 		return slices.ContainsFunc(p.Variables(), func(v expression.Variable) bool { return v.Kind == expression.Named && v.Name == name })
 	})

@@ -90,7 +90,7 @@ func (w *work) fill(random io.Reader) error {
 	for i, v := range s.texts.Values {
 		at := carriedCount + i
 		switch {
-		case texts[at] != nil && v.carried():
+		case texts[at] != nil && v.Carried():
 			continue
 		case v.single.Kind == expression.Nonce:
 			if random == nil {
