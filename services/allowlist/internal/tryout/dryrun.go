@@ -65,7 +65,7 @@ func DryRun(s Sample) (Result, error) {
 	at := s.Context
 	at.Time, at.ID = out.Time, out.ID
 	result.Programs = snippet.Programs(snippet.Message{
-		Profile: profile, Keys: made, Body: out.Body, Headers: out.Headers, ContentType: s.contentType(out), Context: at,
+		Profile: profile, Keys: made, Body: out.Body, Headers: out.Headers, Query: out.Query, ContentType: s.contentType(out), Context: at,
 	})
 	return result, nil
 }

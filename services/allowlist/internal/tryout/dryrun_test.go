@@ -39,6 +39,26 @@ func throwaway(t *testing.T, s tryout.Sample) tryout.Result {
 	return result
 }
 
+func TestALanguageThatLacksAFunctionHasNoProgram(t *testing.T) {
+	t.Parallel()
+	for input, want := range map[string]string{
+		"hex(sha3_256(body))":     "node java python",
+		"hex(blake2b_512(body))":  "node python",
+		"hex(blake2b_256(body))":  "",
+		"canonical_json(body)":    "",
+		"slice(body, 0, 1)":       "",
+		"first(header('x'), 'a')": "",
+	} {
+		var languages []string
+		for _, p := range throwaway(t, sampleFor(t, expressions(input), `{}`)).Programs {
+			languages = append(languages, p.Language)
+		}
+		if got := strings.Join(languages, " "); got != want {
+			t.Errorf("%s has programs in %q, want %q", input, got, want)
+		}
+	}
+}
+
 func TestThrowawayKeysDecryptMessagesOfPresets(t *testing.T) {
 	t.Parallel()
 	for _, preset := range presets(t) {

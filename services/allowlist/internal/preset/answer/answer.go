@@ -129,6 +129,9 @@ func (a Answer) At(now time.Time) payload.Context {
 	}
 }
 
+// ContentType returns the content type of the message, which is JSON by default.
+func (a Answer) ContentType() string { return cmp.Or(a.Context.ContentType, "application/json") }
+
 // State returns the state that a response takes from its request. It is nil without an exchange.
 func (a Answer) State() (*payload.Exchange, error) {
 	if a.Exchange == nil {
@@ -147,7 +150,7 @@ func (a Answer) Input(refs []payload.Reference, body string, headers payload.Hea
 	state, err := a.State()
 	at := a.At(now)
 	in := payload.Input{Nonces: payload.Uncounted, Now: at.Time, Body: []byte(body), Headers: headers, Exchange: state, Context: at}
-	in.ContentType = cmp.Or(a.Context.ContentType, "application/json")
+	in.ContentType = a.ContentType()
 	for _, ref := range refs {
 		in.Keys = append(in.Keys, []payload.Key{{Value: sensitive.New([]byte(a.Stored(ref.Secret))), Version: 1}})
 	}

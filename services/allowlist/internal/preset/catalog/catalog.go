@@ -79,9 +79,12 @@ func newSample(l *preset.Library, a answer.Answer) (Sample, error) {
 	if direction == payload.Response {
 		profile = response
 	}
-	m := snippet.Message{Profile: profile, Body: []byte(a.Body), Context: a.At(moment)}
+	m := snippet.Message{Profile: profile, Body: []byte(a.Body), ContentType: a.ContentType(), Context: a.At(moment)}
 	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
 		m.Headers = append(m.Headers, payload.Header{Name: name, Value: a.Headers[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Query)) {
+		m.Query = append(m.Query, payload.Header{Name: name, Value: a.Query[name]})
 	}
 	for _, k := range profile.Keys {
 		key, err := keyOf(k, a)

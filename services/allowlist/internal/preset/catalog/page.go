@@ -2,12 +2,14 @@ package catalog
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
@@ -135,8 +137,12 @@ func (s Sample) print(out *strings.Builder) {
 	}
 	fence(out, "text fragment", message)
 	if s.Signed != "" {
-		out.WriteString("The signed string:\n\n")
-		fence(out, "text fragment", s.Signed)
+		form, text := "", s.Signed
+		if !utf8.ValidString(text) {
+			form, text = ", in base64", base64.StdEncoding.EncodeToString([]byte(text))
+		}
+		out.WriteString("The signed string" + form + ":\n\n")
+		fence(out, "text fragment", text)
 	}
 	fmt.Fprintf(out, "### Programs for the %s\n\n", s.Direction)
 	if len(s.Programs) == 0 {

@@ -12,7 +12,7 @@ import (
 // openBody writes the code that decrypts the selected values of the body into a variable
 // `plaintext`: a string, or bytes if the whole body is encrypted.
 func (p *program) openBody() error {
-	body := p.constant("body")
+	body := p.body()
 	if len(*p.lines) > 0 {
 		p.line("")
 	}

@@ -26,6 +26,9 @@ func (p *program) envelope(source string) error {
 	if e.JSON {
 		return p.document(e.Body, source)
 	}
+	if text := string(p.Body); p.wholeText() && strings.TrimSpace(text) != text {
+		source = p.phrase("trim", source)
+	}
 	p.template(e.Body, source)
 	return nil
 }

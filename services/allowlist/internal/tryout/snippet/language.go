@@ -19,7 +19,7 @@ func languages() []string { return []string{"node", "java", "python"} }
 // schemes returns the files of a library, in the order in which a program contains their
 // functions.
 func schemes() []string {
-	return []string{"json", "digest", "derivation", "key", "cipher", "compression", "signature"}
+	return []string{"json", "text", "digest", "derivation", "key", "cipher", "compression", "signature"}
 }
 
 // A language writes programs. Everything about it is in its folder:

@@ -119,7 +119,15 @@ func (p *program) name(name string) string     { return p.phrase("name", name) }
 func (p *program) constant(name string) string { return p.phrase("constant", name) }
 func (p *program) header(name string) string   { return p.phrase("header", name) }
 func (p *program) zeros(n int) string          { return p.phrase("zeros", n) }
-func (p *program) hash(h crypto.Hash) string   { return p.phrase("hash", h.String()) }
+
+// hash writes the name of a hash, which some languages lack.
+func (p *program) hash(h crypto.Hash) string {
+	name := p.phrase("hash", h.String())
+	if p.err == nil && name == "" {
+		p.err = errBeyond
+	}
+	return name
+}
 
 func (p *program) quoteAll(texts []string) []string {
 	quoted := make([]string, len(texts))

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/services/allowlist/internal/payload"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
@@ -27,6 +28,8 @@ type program struct {
 	// The variables of the holes of the envelope, and of the parts in them.
 	texts map[string]string
 	parts map[describe.Slot]string
+	// stripped is the variable of the body without what the signature added to it, or empty.
+	stripped string
 	// macKey is the variable of a key of a MAC that is derived after the cipher's, or empty.
 	macKey string
 	// err is the first error of a phrase or a call.
@@ -94,7 +97,7 @@ func (p *program) write() error {
 	}
 	p.lines = &p.main
 	steps := []func() error{p.verifySignature, p.openBody}
-	if s := p.Profile.Signing; s != nil && (strings.Contains(s.Input, "${plaintext") || strings.Contains(s.Input, "${json:")) {
+	if s := p.Profile.Signing; s != nil && needsPlaintext(s) {
 		slices.Reverse(steps) // the signed value must be decrypted first
 	}
 	for _, step := range steps {
@@ -112,12 +115,25 @@ func (p *program) keepHeaders() {
 	if len(p.Headers) == 0 {
 		return
 	}
+	p.keep(constant{Comment: "The received headers.", Type: "headers", Name: "headers", Value: p.pairs(p.Headers)})
+}
+
+// pairs writes a map of names and values.
+func (p *program) pairs(of []payload.Header) string {
 	type header struct{ Name, Value string }
-	all := make([]header, len(p.Headers))
-	for i, h := range p.Headers {
+	all := make([]header, len(of))
+	for i, h := range of {
 		all[i] = header{p.quote(h.Name), p.quote(h.Value)}
 	}
-	p.keep(constant{Comment: "The received headers.", Type: "headers", Name: "headers", Value: p.phrase("headers", all)})
+	return p.phrase("headers", all)
+}
+
+// body returns the variable of the body, without what the signature added to it.
+func (p *program) body() string {
+	if p.stripped != "" {
+		return p.stripped
+	}
+	return p.constant("body")
 }
 
 // textual reports whether the plaintext is a string variable.
@@ -134,7 +150,7 @@ func (p *program) sharedKey(field, name string) (string, error) {
 	case keyform.Hex:
 		encoded = inHex
 	case keyform.Base64:
-		encoded = inBase64
+		text, encoded = padded(text), inBase64
 	case keyform.Base64URL:
 		encoded = inBase64URL
 	case keyform.Whsec:
@@ -142,6 +158,9 @@ func (p *program) sharedKey(field, name string) (string, error) {
 	}
 	return p.keep(constant{Comment: inPlaceOf(key), Type: "bytes", Name: name, Value: p.decode(encoded, p.quote(text))}), nil
 }
+
+// padded adds the padding of base64, without which some keys are stored.
+func padded(text string) string { return text + strings.Repeat("=", -len(text)&3) }
 
 // privateKey adds a constant with the private part of a key pair, and publicKey one with the
 // public part. They return its name.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -18,23 +19,36 @@ const (
 	signingKey   = "signingKey"
 )
 
-// verifySignature writes the verification of the signature in the headers.
+// verifySignature writes the verification of the signature.
 func (p *program) verifySignature() error {
 	s := p.Profile.Signing
 	if s == nil {
 		return nil
 	}
-	if s.InputExpression != "" || s.Encoding == template.Base64Percent ||
-		len(s.Values)+len(s.Claims)+len(s.QueryParameters)+len(s.FormFields)+len(s.BodyMembers) > 0 {
+	if s.Strings == nil || s.BeforeEncryption && len(s.FormFields)+len(s.BodyMembers) > 0 {
 		return errBeyond
 	}
 	p.say("The signature of the message.")
-	p.signatureHeaders(s)
-	signed, err := p.signed(s)
+	p.signatureTexts(s)
+	if len(s.Claims) > 0 {
+		return p.verifyClaims(s)
+	}
+	if err := p.namedValues(s); err != nil {
+		return err
+	}
+	input, err := p.term(s.Strings.Input.Term())
 	if err != nil {
 		return err
 	}
-	p.let("signed", signed)
+	if s.Computed {
+		if s.Strings.Input.Type() == expression.Bytes {
+			input = textOf(p.encode(inHex, p.asBytes(input)))
+		}
+		p.letText("computed", p.asText(input))
+		p.check(p.call("same", p.utf8("computed"), p.utf8(p.texts["signature"])), invalidSignature)
+		return nil
+	}
+	p.let("signed", p.asBytes(input))
 	text := p.texts["signature"]
 	if s.List != nil {
 		text = p.firstOfList(s.List)
@@ -43,38 +57,118 @@ func (p *program) verifySignature() error {
 	if err != nil {
 		return err
 	}
-	p.check(good, "the signature is not valid")
+	p.check(good, invalidSignature)
 	return nil
 }
 
-// signatureHeaders writes the code that finds the values in the headers.
-func (p *program) signatureHeaders(s *describe.Signing) {
-	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
-		literals, holes := split(s.Headers[name])
-		if len(holes) == 0 {
+const invalidSignature = "the signature is not valid"
+
+// signatureTexts writes the code that finds what the signature added to the message.
+func (p *program) signatureTexts(s *describe.Signing) {
+	p.read(s.Headers, p.header)
+	if len(s.QueryParameters) > 0 {
+		p.keep(constant{Comment: "The query parameters of the signature.", Type: "headers", Name: "parameters", Value: p.pairs(p.Query)})
+		p.read(s.QueryParameters, func(name string) string { return p.phrase("parameter", name) })
+	}
+	body := p.body()
+	if names := slices.Sorted(maps.Keys(s.FormFields)); len(names) > 0 {
+		p.read(s.FormFields, func(name string) string {
+			return p.phrase("entry", fields{"map": p.call("formPairs", body), "name": p.quote(name)})
+		})
+		p.stripped = p.letText("unsigned", p.inDocument("withoutPairs", body, names))
+	}
+	if names := slices.Sorted(maps.Keys(s.BodyMembers)); len(names) > 0 {
+		p.read(s.BodyMembers, func(name string) string { return p.inDocument("field", body, []string{name}) })
+		p.stripped = p.letText("unsigned", p.inDocument("withoutMembers", body, names))
+	}
+}
+
+// read writes the code that finds the values of templates in the strings of a message.
+func (p *program) read(templates map[string]string, text func(name string) string) {
+	for _, name := range slices.Sorted(maps.Keys(templates)) {
+		literals, holes := split(templates[name])
+		fresh := func(hole string) bool { return hole != "*" && p.texts[hole] == "" }
+		if !slices.ContainsFunc(holes, fresh) {
 			continue
 		}
 		if len(holes) == 1 && literals[0] == "" && literals[1] == "" {
-			if holes[0] != "*" {
-				p.texts[holes[0]] = p.letText(camel(holes[0]), p.header(name))
-			}
+			p.texts[holes[0]] = p.letText(p.variableOf(holes[0]), text(name))
 			continue
 		}
 		var pattern strings.Builder
 		pattern.WriteString("^" + regexp.QuoteMeta(literals[0]))
 		var found, variables []string
 		for i, hole := range holes {
-			if hole == "*" {
+			if !fresh(hole) || slices.Contains(found, hole) {
 				pattern.WriteString(".*?")
 			} else {
 				pattern.WriteString("(.*?)")
-				found, variables = append(found, hole), append(variables, camel(hole))
+				found, variables = append(found, hole), append(variables, p.variableOf(hole))
 			}
 			pattern.WriteString(regexp.QuoteMeta(literals[i+1]))
 		}
 		pattern.WriteString("$")
-		p.find(found, variables, pattern.String(), p.header(name))
+		p.find(found, variables, pattern.String(), text(name))
 	}
+}
+
+// variableOf returns the name of the variable of a hole. That of a named value differs from the names of
+// functions.
+func (p *program) variableOf(hole string) string {
+	if _, named := p.Profile.Signing.Values[hole]; named {
+		return camel(hole) + "Value"
+	}
+	return camel(hole)
+}
+
+// namedValues writes the named values. Those that are computed and in the message, too, must be the same.
+func (p *program) namedValues(s *describe.Signing) error {
+	for _, v := range s.Strings.Values {
+		sent := p.texts[v.Name]
+		if sent != "" && v.Carried() || sent == "" && !s.Strings.Covers(v.Name) {
+			continue
+		}
+		value, err := p.term(v.Program.Term())
+		if err != nil {
+			return err
+		}
+		if sent == "" {
+			p.texts[v.Name] = p.letText(p.variableOf(v.Name), p.asText(value))
+			continue
+		}
+		p.check(p.call("same", p.utf8(sent), p.asBytes(value)), "the message has another "+v.Name)
+	}
+	return nil
+}
+
+// verifyClaims writes the verification of a JWS that is sent with its payload, and of the claims in it.
+func (p *program) verifyClaims(s *describe.Signing) error {
+	names := p.match([]string{"signedHeader", "signedPayload", "signatureText"}, "^"+part+`\.`+part+`\.`+part+"$", p.texts["signature"])
+	good, err := p.verifyJWS(*s.JWS, p.at(signingField), signingKey, p.utf8(names[0], p.quote("."), names[1]), p.decode(inBase64URL, names[2]))
+	if err != nil {
+		return err
+	}
+	p.check(good, invalidSignature)
+	claims := p.letText("claims", p.encode(inUTF8, p.decode(inBase64URL, names[1])))
+	var computed []signature.Value
+	for _, claim := range s.Strings.Claims {
+		if name := s.Strings.Sent(claim); name != "" {
+			p.texts[name] = p.letText(p.variableOf(name), p.inDocument("field", claims, []string{claim.Name}))
+		} else {
+			computed = append(computed, claim)
+		}
+	}
+	if err := p.namedValues(s); err != nil {
+		return err
+	}
+	for _, claim := range computed {
+		value, err := p.term(claim.Program.Term())
+		if err != nil {
+			return err
+		}
+		p.check(p.call("same", p.utf8(p.inDocument("field", claims, []string{claim.Name})), p.asBytes(value)), "the claim "+claim.Name+" is wrong")
+	}
+	return nil
 }
 
 // firstOfList writes the code that finds the signature of the first key in a list.
@@ -88,6 +182,9 @@ func (p *program) firstOfList(list *signature.List) string {
 func (p *program) verify(s *describe.Signing, text string) (string, error) {
 	if s.JWS != nil {
 		return p.verifyDetached(*s.JWS, text)
+	}
+	if s.Encoding == template.Base64Percent {
+		text = p.call("unescaped", text)
 	}
 	given := p.decode(p.encodingOf(s.Encoding), text)
 	switch scheme := s.Scheme.(type) {

@@ -1,46 +1,30 @@
 package snippet
 
 import (
+	"crypto"
 	"strings"
 	"time"
+	"unicode"
 
-	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 )
 
-// A signedPiece is a piece of the signed input: a string, or bytes.
-type signedPiece struct{ text, bytes string }
+// A piece is a piece of a string: text, or bytes.
+type piece struct{ text, bytes string }
 
-// signed writes the signed input as bytes.
-func (p *program) signed(s *describe.Signing) (string, error) {
-	input := s.Input
-	if input == "" {
-		input = "${body}"
-	}
-	literals, names := split(input)
-	var pieces []signedPiece
-	for i, literal := range literals {
-		if literal != "" {
-			pieces = append(pieces, signedPiece{text: p.quote(literal)})
-		}
-		if i == len(names) {
-			break
-		}
-		words := strings.Split(names[i], "|")
-		value, err := p.signedValue(words[0])
-		if err != nil {
-			return "", err
-		}
-		for _, function := range words[1:] {
-			value = p.applied(function, value)
-		}
-		pieces = append(pieces, value)
-	}
-	return p.joined(pieces), nil
+// A term is the code of a value: the pieces of a string, or a list or a map.
+type term struct {
+	pieces     []piece
+	collection string
 }
 
-// joined writes the concatenation of pieces, joining adjacent strings.
-func (p *program) joined(pieces []signedPiece) string {
+func textOf(code string) term  { return term{pieces: []piece{{text: code}}} }
+func bytesOf(code string) term { return term{pieces: []piece{{bytes: code}}} }
+func listOf(code string) term  { return term{collection: code} }
+
+// asBytes writes a string as bytes, joining adjacent texts.
+func (p *program) asBytes(t term) string {
 	var all, texts []string
 	flush := func() {
 		if len(texts) > 0 {
@@ -48,7 +32,7 @@ func (p *program) joined(pieces []signedPiece) string {
 		}
 		texts = nil
 	}
-	for _, piece := range pieces {
+	for _, piece := range t.pieces {
 		if piece.bytes == "" {
 			texts = append(texts, piece.text)
 			continue
@@ -60,49 +44,213 @@ func (p *program) joined(pieces []signedPiece) string {
 	return p.concat(all)
 }
 
-// asBytes writes a piece as bytes, and asText as a string.
-func (p *program) asBytes(piece signedPiece) string {
-	if piece.bytes == "" {
-		return p.utf8(piece.text)
+// asText writes a string as text.
+func (p *program) asText(t term) string {
+	var texts []string
+	for _, piece := range t.pieces {
+		if piece.bytes != "" {
+			return p.encode(inUTF8, p.asBytes(t))
+		}
+		texts = append(texts, piece.text)
 	}
-	return piece.bytes
+	if len(texts) == 1 {
+		return texts[0]
+	}
+	return "(" + strings.Join(texts, " + ") + ")" // in all languages here
 }
 
-func (p *program) asText(piece signedPiece) string {
-	if piece.bytes == "" {
-		return piece.text
+// term writes a part of an expression or of a template, which are the same here.
+func (p *program) term(t expression.Term) (term, error) {
+	switch {
+	case t.Variable != nil:
+		return p.variable(*t.Variable)
+	case t.Function == "" && t.Type == expression.Bytes:
+		return bytesOf(p.decode(inBase64, p.quote(base64Of(t.Text)))), nil
+	case t.Function == "":
+		return textOf(p.quote(string(t.Text))), nil
 	}
-	return p.encode(inUTF8, piece.bytes)
+	args := make([]term, len(t.Args))
+	for i, arg := range t.Args {
+		if v := arg.Variable; t.Document() && v != nil && *v == (expression.Variable{Name: "body"}) && len(p.Profile.Signing.BodyMembers) > 0 {
+			args[i] = textOf(p.body())
+			continue
+		}
+		var err error
+		if args[i], err = p.term(arg); err != nil {
+			return term{}, err
+		}
+	}
+	switch t.Function {
+	case expression.Sum:
+		var sum term
+		for _, arg := range args {
+			sum.pieces = append(sum.pieces, arg.pieces...)
+		}
+		return sum, nil
+	case expression.Items:
+		return listOf(p.phrase("list", p.asTexts(args))), nil
+	case "json", "members":
+		return p.inJSON(t, p.asText(args[0]))
+	}
+	if h, key, ok := hashOf(t.Function); ok {
+		if key {
+			return bytesOf(p.call("hmac", p.hash(h), p.asBytes(args[0]), p.asBytes(args[1]))), nil
+		}
+		return bytesOf(p.call("digest", p.hash(h), p.asBytes(args[0]))), nil
+	}
+	return p.applied(t, args)
 }
 
-// signedValue writes a signed value.
-func (p *program) signedValue(name string) (signedPiece, error) {
-	switch path, ofPlaintext := strings.CutPrefix(name, "json:"); {
-	case ofPlaintext:
-		to, err := steps(path)
-		if err != nil {
-			return signedPiece{}, err
+func (p *program) asTexts(all []term) []string {
+	texts := make([]string, len(all))
+	for i, t := range all {
+		texts[i] = p.asText(t)
+	}
+	return texts
+}
+
+// inJSON writes the value at a path of a document, or the members of an object there.
+func (p *program) inJSON(t expression.Term, document string) (term, error) {
+	var path []string
+	if text := string(t.Args[1].Text); text != "$" {
+		var err error
+		if path, err = steps(text); err != nil {
+			return term{}, err
 		}
-		json := "plaintext"
-		if !p.textual() {
-			json = p.encode(inUTF8, json)
+	}
+	if t.Function == "members" {
+		return listOf(p.inDocument("sortedMembers", document, path)), nil
+	}
+	return textOf(p.inDocument("field", document, path)), nil
+}
+
+// hashOf returns the hash of a digest, or of an HMAC, which takes a key.
+func hashOf(function string) (h crypto.Hash, key, ok bool) {
+	function = strings.TrimPrefix(function, "derive_")
+	function, key = strings.CutPrefix(function, "hmac_")
+	h, ok = map[string]crypto.Hash{
+		"md5": crypto.MD5, "sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512,
+		"sha3_256": crypto.SHA3_256, "sha3_512": crypto.SHA3_512, "blake2b_256": crypto.BLAKE2b_256, "blake2b_512": crypto.BLAKE2b_512,
+	}[function]
+	return h, key, ok
+}
+
+// applied writes the call of a function of expressions. It fails with [errBeyond] if programs lack it.
+func (p *program) applied(t expression.Term, args []term) (term, error) {
+	of := args[0]
+	switch t.Function {
+	case "base64":
+		return textOf(p.encode(inBase64, p.asBytes(of))), nil
+	case "base64url":
+		return textOf(p.encode(inBase64URL, p.asBytes(of))), nil
+	case "hex":
+		return textOf(p.encode(inHex, p.asBytes(of))), nil
+	case "hex_upper":
+		return textOf(p.encode(inHexUpper, p.asBytes(of))), nil
+	case "lower", "upper":
+		return textOf(p.phrase(t.Function, p.asText(of))), nil
+	case "unhex":
+		return bytesOf(p.decode(inHex, p.asText(of))), nil
+	case "unbase64":
+		return bytesOf(p.call("unbase64", p.asText(of))), nil
+	case "size":
+		return textOf(p.phrase("size", p.asBytes(of))), nil
+	case "crc32":
+		return textOf(p.call("crc32", p.asBytes(of))), nil
+	case "percent", "form_encode":
+		function := strings.TrimSuffix(t.Function, "_encode") + "Encoded"
+		if of.collection != "" {
+			return listOf(p.call(function+"Pairs", of.collection)), nil
 		}
-		return signedPiece{text: p.call("unquoted", p.inDocument("raw", json, to))}, nil
+		return textOf(p.call(function, p.asText(of))), nil
+	case "minify", "between":
+		return textOf(p.call(t.Function, p.asTexts(args)...)), nil
+	case "form":
+		return listOf(p.call("formPairs", p.asText(of))), nil
+	case "without_empty":
+		return listOf(p.call("withoutEmpty", of.collection)), nil
+	case "omit", "select":
+		return listOf(p.call(t.Function+"Pairs", of.collection, args[1].collection)), nil
+	case "keys", "values", "sorted":
+		return listOf(p.call(t.Function+"Of", of.collection)), nil
+	case "get":
+		return textOf(p.phrase("entry", fields{"map": of.collection, "name": p.asText(args[1])})), nil
+	case "join":
+		if t.Args[0].Type == expression.Map {
+			return textOf(p.call("joinPairs", of.collection, p.asText(args[1]), p.asText(args[2]))), nil
+		}
+		return textOf(p.phrase("join", fields{"list": of.collection, "separator": p.asText(args[1])})), nil
+	case "derive_3des":
+		return bytesOf(p.call("derive3des", p.asBytes(of), p.asBytes(args[1]))), nil
+	case "sorted_sha1":
+		return bytesOf(p.call("sortedSha1", of.collection, p.asBytes(args[1]))), nil
+	default:
+		return term{}, errBeyond
+	}
+}
+
+// variable writes a value of the message.
+func (p *program) variable(v expression.Variable) (term, error) {
+	switch v.Kind {
+	case expression.Plain:
+		return p.plain(v.Name)
+	case expression.Named:
+		return textOf(p.texts[v.Name]), nil
+	case expression.Header:
+		for _, h := range p.Headers {
+			if strings.EqualFold(h.Name, v.Name) {
+				return textOf(p.header(h.Name)), nil
+			}
+		}
+		text, ok := p.Context.Headers[v.Name]
+		if !ok {
+			return term{}, errBeyond
+		}
+		return p.given("The header "+v.Name+" of the call.", v.Name+" header", text), nil
+	case expression.Context:
+		text, ok := p.Context.Values[v.Name]
+		if !ok {
+			return term{}, errBeyond
+		}
+		return p.given("The value "+v.Name+" of the call.", v.Name+" of call", text), nil
+	case expression.Time:
+		layout := v.Layout.Format
+		return p.given("The time of the message, as "+layout+".", "time "+layout, string(v.Layout.Append(nil, p.Context.Time))), nil
+	default:
+		return term{}, errBeyond // a nonce is in the message
+	}
+}
+
+// given adds a constant with a value that both sides know. The name consists of the letters and digits of
+// the description.
+func (p *program) given(comment, description, text string) term {
+	words := strings.FieldsFunc(description, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return textOf(p.keep(constant{Comment: comment, Type: "text", Name: camel(strings.ToLower(strings.Join(words, "_"))), Value: p.quote(text)}))
+}
+
+// plain writes a variable of every message.
+func (p *program) plain(name string) (term, error) {
+	if name == "body" && p.Profile.Signing.BeforeEncryption {
+		name = "plaintext"
+	}
+	switch {
+	case name == "body" && len(p.Profile.Signing.BodyMembers) > 0:
+		return term{}, errBeyond // programs remove members from documents, and not from their exact bytes
 	case name == "body" && p.raw == inUTF8:
-		return signedPiece{text: p.constant("body")}, nil
+		return textOf(p.body()), nil
 	case name == "body":
-		return signedPiece{bytes: p.decode(p.raw, p.constant("body"))}, nil
+		return bytesOf(p.decode(p.raw, p.body())), nil
 	case name == "plaintext" && p.textual():
-		return signedPiece{text: "plaintext"}, nil
+		return textOf("plaintext"), nil
 	case name == "plaintext":
-		return signedPiece{bytes: "plaintext"}, nil
+		return bytesOf("plaintext"), nil
 	case name == "secret":
 		key, err := p.sharedKey(p.at(signingField), signingKey)
-		return signedPiece{bytes: key}, err
+		return bytesOf(key), err
 	case p.texts[name] != "":
-		return signedPiece{text: p.texts[name]}, nil
+		return textOf(p.texts[name]), nil
 	default:
-		return signedPiece{text: p.quote(p.known(name))}, nil
+		return textOf(p.quote(p.known(name))), nil
 	}
 }
 
@@ -115,21 +263,16 @@ func (p *program) known(name string) string {
 	}[name]
 }
 
-// applied writes the call of a template function.
-func (p *program) applied(function string, value signedPiece) signedPiece {
-	switch function {
-	case "base64":
-		return signedPiece{text: p.encode(inBase64, p.asBytes(value))}
-	case "base64url":
-		return signedPiece{text: p.encode(inBase64URL, p.asBytes(value))}
-	case "hex":
-		return signedPiece{text: p.encode(inHex, p.asBytes(value))}
-	case "hex_upper":
-		return signedPiece{text: p.encode(inHexUpper, p.asBytes(value))}
-	case "lower", "upper":
-		return signedPiece{text: p.phrase(function, p.asText(value))}
-	default:
-		hash := describe.Hash(allowlistv1.Hash(allowlistv1.Hash_value["HASH_"+strings.ToUpper(function)]), 0)
-		return signedPiece{bytes: p.call("digest", p.hash(hash), p.asBytes(value))}
+// needsPlaintext reports whether the signature covers the plaintext, so that the message must be decrypted
+// first.
+func needsPlaintext(s *describe.Signing) bool {
+	if s.Strings == nil {
+		return false
 	}
+	for v := range s.Strings.Wants() {
+		if v.Kind == expression.Plain && v.Name == "plaintext" {
+			return true
+		}
+	}
+	return s.BeforeEncryption
 }

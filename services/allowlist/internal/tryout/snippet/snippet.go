@@ -38,9 +38,11 @@ type Message struct {
 	Profile *describe.Profile
 	// Keys are the keys of the profile. The key and the IV of an exchange have the fields
 	// `cipher.exchange_key` and `cipher.iv`.
-	Keys        []Key
-	Body        []byte
-	Headers     []payload.Header
+	Keys    []Key
+	Body    []byte
+	Headers []payload.Header
+	// Query are the query parameters that the signature added. The query of the context lacks them.
+	Query       []payload.Header
 	ContentType string
 	// Context is the other signed data. The time is always set.
 	Context payload.Context
