@@ -41,7 +41,7 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 				t.Errorf("%s has %d programs", name, len(result.Programs))
 			}
 			for _, p := range result.Programs {
-				if len(result.Output.Headers)+len(result.Output.Query) > 0 && sample.Config.Pipeline(direction).Signs() && !strings.Contains(p.Code, "the signature is not valid") {
+				if sample.Config.Pipeline(direction).Signs() && !strings.Contains(p.Code, "the signature is not valid") {
 					t.Errorf("%s is not verified by its program", name)
 				}
 				programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})

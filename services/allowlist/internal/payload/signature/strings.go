@@ -31,7 +31,7 @@ func newValue(name string, p *expression.Program) Value {
 	return Value{Name: name, Program: p, single: p.Single()}
 }
 
-// Carried reports whether verification reads the value from the message, if it is there: it is a time, a
+// Carried reports whether verification reads the value from a message that has it: it is a time, a
 // nonce, or a string of the call.
 func (v Value) Carried() bool {
 	return v.single.Kind == expression.Time || v.single.Kind == expression.Nonce || v.single.Kind == expression.Context

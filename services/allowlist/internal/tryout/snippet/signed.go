@@ -23,7 +23,7 @@ func textOf(code string) term  { return term{pieces: []piece{{text: code}}} }
 func bytesOf(code string) term { return term{pieces: []piece{{bytes: code}}} }
 func listOf(code string) term  { return term{collection: code} }
 
-// asBytes writes a string as bytes, joining adjacent texts.
+// asBytes writes a string as bytes, joining adjacent pieces of text.
 func (p *program) asBytes(t term) string {
 	var all, texts []string
 	flush := func() {
