@@ -28,7 +28,8 @@ export interface Missing {
 }
 
 /** Unsafe choices that only a super admin may acknowledge: they break the promise that a key cannot be read. */
-export const ofSuperAdmins = (flag: string): boolean => flag === "FLAG_CONFLICTING_KEY_USES" || flag === "FLAG_ISSUED_UNSIGNED";
+export const ofSuperAdmins = (flag: string): boolean =>
+  flag === "FLAG_CONFLICTING_KEY_USES" || flag === "FLAG_ISSUED_UNSIGNED";
 
 /** The unsafe choices that the server rejected and that are still not acknowledged. */
 export function missingFlags(problem: Problem | undefined, encryption: Json): Missing[] {

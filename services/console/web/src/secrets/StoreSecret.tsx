@@ -96,7 +96,15 @@ function StoreForm({ usage: only, host, onDone, onCancel }: FormProps) {
   const { run, busy, error: refused, reset, form } = useAction();
   const error = useStillWrong(refused, {
     secretId: id,
-    secret: { description, labels, allowedHosts: hosts, rotationPeriod: days, purpose: stated, shared, issuedBy: issuer },
+    secret: {
+      description,
+      labels,
+      allowedHosts: hosts,
+      rotationPeriod: days,
+      purpose: stated,
+      shared,
+      issuedBy: issuer,
+    },
     reason,
   });
   useUnsaved(
