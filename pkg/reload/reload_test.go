@@ -95,6 +95,16 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// replace renames a complete file into place. A file that is written in place is empty for a moment, and a slow
+// machine may load that.
+func replace(t *testing.T, path, text string) {
+	t.Helper()
+	write(t, path+".new", text)
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func file(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
@@ -214,14 +224,14 @@ func TestBrokenFileLeavesTheOldOneInForceAndRaisesTheAlarm(t *testing.T) {
 	if failed() {
 		t.Error("the alarm is on after the start")
 	}
-	write(t, path, "broken")
+	replace(t, path, "broken")
 	eventually(t, "the alarm", failed)
 	content, loads := l.state()
 	if content != "one" {
 		t.Errorf("%q is in force after a broken file, want the one before", content)
 	}
 	eventually(t, "the error in the log", func() bool { return l.logged("level=ERROR") == 1 })
-	write(t, path, "two")
+	replace(t, path, "two")
 	l.eventually(t, "two")
 	eventually(t, "the end of the alarm", func() bool { return !failed() })
 	if _, now := l.state(); now != loads+1 || l.logged("level=ERROR") != 1 {
@@ -239,8 +249,8 @@ func TestFileThatStaysIsLoadedOnce(t *testing.T) {
 	path, other := file(t, "one"), file(t, "one")
 	l, _ := follow(t, path)
 	later, _ := follow(t, other)
-	write(t, path, "one") // the same again is no change
-	write(t, other, "two")
+	replace(t, path, "one") // the same again is no change
+	replace(t, other, "two")
 	later.eventually(t, "two")
 	if _, loads := l.state(); loads != 1 {
 		t.Errorf("an unchanged file was loaded %d times, want once", loads)
