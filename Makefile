@@ -20,10 +20,10 @@ run: ## Build and start everything in one process on this machine. Data stays in
 	@exec bin/standalone --dir .keyward
 
 test: ## Run all tests. Needs Go and make.
-	tools/gotest -count=1 work
+	tools/gotest -count=1 -timeout=30m work
 
 test-race: ## Run all tests with the race detector. Takes longer; needs a C compiler, too.
-	tools/gotest -race -count=1 work
+	tools/gotest -race -count=1 -timeout=30m work
 
 # Flags: `make torture TORTURE='-rounds 100 -seed 7'`; `-duration 90s` ends it earlier.
 torture: ## Kill the vault and the allowlist 1,000 times under load. Nothing acknowledged may be lost. Takes under an hour.
