@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"fmt"
+
+	"github.com/keyward/keyward/pkg/secp256k1"
 )
 
 // Convert converts a file in a form that cannot be used directly to the form that is stored. A
@@ -72,16 +75,41 @@ func fromJWK(key any) []byte {
 		return symmetric
 	}
 	if _, private := key.(interface{ Public() crypto.PublicKey }); private {
-		der, err := x509.MarshalPKCS8PrivateKey(key)
+		der, err := MarshalPrivate(key)
 		if err != nil {
 			return nil
 		}
 		defer clear(der)
 		return pemOf("PRIVATE KEY", der)
 	}
-	der, err := x509.MarshalPKIXPublicKey(key)
+	der, err := MarshalPublic(key)
 	if err != nil {
 		return nil
 	}
 	return pemOf("PUBLIC KEY", der)
+}
+
+// MarshalPublic returns the SubjectPublicKeyInfo in DER of a key of the types of [ParsePublic].
+func MarshalPublic(key crypto.PublicKey) ([]byte, error) {
+	if key, ok := key.(*secp256k1.PublicKey); ok {
+		return secp256k1.MarshalPKIXPublicKey(key), nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode public key: %w", err)
+	}
+	return der, nil
+}
+
+// MarshalPrivate returns the PrivateKeyInfo of PKCS #8 in DER of a key of the types of
+// [ParsePrivate]. The caller zeroes it.
+func MarshalPrivate(key crypto.PrivateKey) ([]byte, error) {
+	if key, ok := key.(*secp256k1.PrivateKey); ok {
+		return secp256k1.MarshalPKCS8PrivateKey(key), nil
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode private key: %w", err)
+	}
+	return der, nil
 }

@@ -19,6 +19,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/keyward/keyward/pkg/secp256k1"
 )
 
 // The sizes of RSA keys in bits. Shorter keys are broken or will be. Longer keys cost too much for
@@ -33,7 +35,7 @@ const (
 // 64 KiB.
 const maxKey = 5 << 10
 
-// publicKey is implemented by all public keys of the standard library.
+// publicKey is implemented by all public keys.
 type publicKey interface{ Equal(crypto.PublicKey) bool }
 
 // A material is the content of one block of a file. A material with a problem has no keys.
@@ -190,13 +192,14 @@ func fromDER(der []byte) (m material, known bool) {
 	named := kindOf(algorithm, parameters)
 	switch s {
 	case shapePKCS8:
-		m = fromPrivate("PKCS #8", named, whole, x509.ParsePKCS8PrivateKey)
+		m = fromPrivate("PKCS #8", named, whole, parser(named, x509.ParsePKCS8PrivateKey, secp256k1.ParsePKCS8PrivateKey))
 	case shapePKCS1:
 		m = fromPrivate("PKCS #1", "RSA", whole, x509.ParsePKCS1PrivateKey)
 	case shapeSEC1:
-		m = fromPrivate("SEC 1", curveName(parameters), whole, x509.ParseECPrivateKey)
+		named = curveName(parameters)
+		m = fromPrivate("SEC 1", named, whole, parser(named, x509.ParseECPrivateKey, secp256k1.ParseECPrivateKey))
 	case shapeSPKI:
-		m = fromPublic("SubjectPublicKeyInfo", named, whole, x509.ParsePKIXPublicKey)
+		m = fromPublic("SubjectPublicKeyInfo", named, whole, parser(named, x509.ParsePKIXPublicKey, secp256k1.ParsePKIXPublicKey))
 	case shapePKCS1Public:
 		m = fromPublic("PKCS #1", "RSA", whole, x509.ParsePKCS1PublicKey)
 		// Two integers are also a signature of ECDSA.
@@ -208,6 +211,15 @@ func fromDER(der []byte) (m material, known bool) {
 		m = unusable(s)
 	}
 	return m, true
+}
+
+// parser returns the function that parses keys of an algorithm: the standard library's, or that for
+// secp256k1.
+func parser[Key, Koblitz any](named string, std func([]byte) (Key, error), koblitz func([]byte) (Koblitz, error)) func([]byte) (any, error) {
+	if named == secp256k1.Name {
+		return func(der []byte) (any, error) { return koblitz(der) }
+	}
+	return func(der []byte) (any, error) { return std(der) }
 }
 
 // unusable returns the material of structures whose keys cannot be read.
@@ -238,7 +250,7 @@ func encrypted(command string) *Problem {
 func unsupported(algorithm string) *Problem {
 	return &Problem{
 		Form: FormKind, Algorithm: algorithm, Cause: algorithm + " keys are not supported.",
-		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256, P-384, or P-521, an Ed25519 or an X25519 key.",
+		Remedy: "Use an RSA key of 2048 to 8192 bits, a key on P-256, P-384, P-521, or secp256k1, an Ed25519 or an X25519 key.",
 	}
 }
 
@@ -310,7 +322,7 @@ func notParsed(named string, der []byte, what string) *Problem {
 			return wrongSize(bits)
 		}
 		return broken(what)
-	case "EC-P256", "EC-P384", "EC-P521", "EC-P224", "EC", "Ed25519", "X25519":
+	case "EC-P256", "EC-P384", "EC-P521", "EC-P224", secp256k1.Name, "EC", "Ed25519", "X25519":
 		return broken(what)
 	default:
 		return unsupported(named)
@@ -376,6 +388,12 @@ func fromSigned(der []byte) (m material, known bool) {
 	if s, algorithm, parameters, _ := shapeOf(certifiedKey(der)); s == shapeSPKI {
 		m = material{form: formCertificate, algorithm: kindOf(algorithm, parameters)}
 		m.problem = notParsed(m.algorithm, nil, "The certificate")
+		if m.algorithm == secp256k1.Name {
+			m.problem = &Problem{
+				Form: FormKind, Algorithm: secp256k1.Name, Cause: "Certificates of EC-secp256k1 keys are not supported.",
+				Remedy: "Extract the public key: openssl x509 -in certificate.pem -noout -pubkey -out public.pem",
+			}
+		}
 		return m, true
 	}
 	return material{}, false
@@ -424,6 +442,8 @@ func usable(public any) publicKey {
 		case elliptic.P256(), elliptic.P384(), elliptic.P521():
 			return key
 		}
+	case *secp256k1.PublicKey:
+		return key
 	case ed25519.PublicKey:
 		return slices.Clone(key) // the library's is a piece of the DER, which is zeroed
 	case *ecdh.PublicKey:
@@ -441,6 +461,8 @@ func algorithmOf(public any) string {
 		return fmt.Sprintf("RSA-%d", key.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "EC-" + strings.ReplaceAll(key.Params().Name, "-", "")
+	case *secp256k1.PublicKey:
+		return secp256k1.Name
 	case ed25519.PublicKey:
 		return "Ed25519"
 	case *ecdh.PublicKey:
@@ -491,7 +513,7 @@ func curveName(curve encodingasn1.ObjectIdentifier) string {
 	case "1.3.132.0.35":
 		return "EC-P521"
 	case "1.3.132.0.10":
-		return "EC-secp256k1"
+		return secp256k1.Name
 	case "":
 		return "EC"
 	default:

@@ -109,6 +109,7 @@ func TestOtherKindsAreRead(t *testing.T) {
 	for name, algorithm := range map[string]string{
 		"ec.pem": "EC-P256", "ec-sec1.pem": "EC-P256", "ec-sec1-one-line.txt": "EC-P256", "ec-sec1-as-pkcs8.txt": "EC-P256", "ec-jwk.json": "EC-P256",
 		"p384.pem": "EC-P384", "p384-jwk.json": "EC-P384", "p521.pem": "EC-P521", "p521-public.pem": "EC-P521", "p521-jwk.json": "EC-P521", "ed25519.pem": "Ed25519", "ed25519-jwk.json": "Ed25519",
+		"secp256k1.pem": "EC-secp256k1", "secp256k1-sec1.pem": "EC-secp256k1", "secp256k1-jwk.json": "EC-secp256k1", "secp256k1-public-jwk.json": "EC-secp256k1",
 		"x25519.pem": "X25519", "x25519-jwk.json": "X25519", "ssh-ed25519.pem": "Ed25519", "ssh-ecdsa.pem": "EC-P256",
 		"ssh-ed25519.pub": "Ed25519", "ssh-ecdsa.pub": "EC-P256", "ec-public-jwk.json": "EC-P256", "ed25519-public-jwk.json": "Ed25519", "x25519-public-jwk.json": "X25519",
 	} {
@@ -155,10 +156,7 @@ func TestWhatCannotBeUsedIsNamed(t *testing.T) {
 		{"rsa-pss.pem", keyform.FormKind, "RSASSA-PSS", keyform.KindPrivateKey},
 		{"dsa.pem", keyform.FormKind, "DSA", keyform.KindPrivateKey},
 		{"dsa-pkcs8.pem", keyform.FormKind, "DSA", keyform.KindPrivateKey},
-		{"secp256k1.pem", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey},
-		{"secp256k1-sec1.pem", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey},
 		{"secp256k1-certificate.pem", keyform.FormKind, "EC-secp256k1", keyform.KindCertificate},
-		{"secp256k1-jwk.json", keyform.FormKind, "EC-secp256k1", keyform.KindPrivateKey},
 		{"brainpool.pem", keyform.FormKind, "EC-brainpool", keyform.KindPrivateKey},
 		{"p224.pem", keyform.FormKind, "EC-P224", keyform.KindPrivateKey},
 		{"ed448.pem", keyform.FormKind, "Ed448", keyform.KindPrivateKey},
@@ -320,7 +318,7 @@ func TestFilesThatDoNotOpenAreAProblem(t *testing.T) {
 		{"a damaged key", bytes.Replace(whole, whole[300:310], make([]byte, 10), 1), password, keyform.FormPKCS12Password},
 		{"two keys", fixture(t, "rsa-jwks-two.json"), "", keyform.FormJWK},
 		{"no primes", fixture(t, "rsa-jwk-no-primes.json"), "", keyform.FormJWK},
-		{"a curve that is not supported", fixture(t, "secp256k1-jwk.json"), "", keyform.FormKind},
+		{"a curve that is not supported", fixture(t, "ed448-jwk.json"), "", keyform.FormKind},
 		{"an empty symmetric key", []byte(`{"kty":"oct","k":""}`), "", keyform.FormJWK},
 		{"a symmetric key without value", []byte(`{"kty":"oct"}`), "", keyform.FormJWK},
 	} {

@@ -6,17 +6,21 @@ import (
 	"crypto/ecdh"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/keyward/keyward/pkg/secp256k1"
 )
 
-// A jsonKey has the members of a JWK that state its kind, and those of an X25519 key, which the
-// library does not support.
+// A jsonKey has the members of a JWK that state its kind, and those of a key on X25519 or secp256k1,
+// which the library does not support.
 type jsonKey struct {
 	Type  string            `json:"kty"`
 	Curve string            `json:"crv"`
 	D     string            `json:"d"`
 	X     string            `json:"x"`
+	Y     string            `json:"y"`
 	Keys  []json.RawMessage `json:"keys"`
 }
 
@@ -46,7 +50,8 @@ func (m material) withJSON(key any) material {
 	return m.withPublic(key)
 }
 
-// parseJWK returns the key of a JWK as a type of the standard library. JSON without a type is not
+// parseJWK returns the key of a JWK as a type of [ParsePublic] or [ParsePrivate], or the bytes of a
+// symmetric key. JSON without a type is not
 // a JWK.
 func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 	if !parsed(body, &one) {
@@ -71,8 +76,12 @@ func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 	if len(body) > 2*maxKey+maxCertificates {
 		return one, nil, tooLong()
 	}
-	if one.Curve == "X25519" {
+	switch one.Curve {
+	case "X25519":
 		key, problem = x25519Of(one)
+		return one, key, problem
+	case "secp256k1":
+		key, problem = secp256k1Of(one)
 		return one, key, problem
 	}
 	var k jose.JSONWebKey
@@ -90,10 +99,7 @@ const maxCertificates = 16 << 10
 
 // unusable is the problem of a JWK that the library refuses.
 func (k jsonKey) unusable() *Problem {
-	switch k.Curve {
-	case "secp256k1":
-		return unsupported("EC-secp256k1")
-	case "Ed448", "X448":
+	if k.Curve == "Ed448" || k.Curve == "X448" {
 		return unsupported(k.Curve)
 	}
 	return &Problem{
@@ -121,6 +127,32 @@ func x25519Of(k jsonKey) (any, *Problem) {
 	}
 	private, err := ecdh.X25519().NewPrivateKey(scalar)
 	if err != nil || !bytes.Equal(private.PublicKey().Bytes(), public) {
+		return nil, broken("The JWK")
+	}
+	return private, nil
+}
+
+// secp256k1Of returns the key of a JWK on secp256k1 (RFC 8812 section 3.1).
+func secp256k1Of(k jsonKey) (any, *Problem) {
+	x, errX := base64.RawURLEncoding.DecodeString(k.X)
+	y, errY := base64.RawURLEncoding.DecodeString(k.Y)
+	if errX != nil || errY != nil || k.Type != "EC" {
+		return nil, k.unusable()
+	}
+	public, err := secp256k1.NewPublicKey(slices.Concat([]byte{4}, x, y)) // an uncompressed point
+	if err != nil || len(x) != len(y) {
+		return nil, k.unusable()
+	}
+	if k.D == "" {
+		return public, nil
+	}
+	scalar, err := base64.RawURLEncoding.DecodeString(k.D)
+	defer clear(scalar)
+	if err != nil {
+		return nil, k.unusable()
+	}
+	private, err := secp256k1.NewPrivateKey(scalar)
+	if err != nil || !public.Equal(private.Public()) {
 		return nil, broken("The JWK")
 	}
 	return private, nil

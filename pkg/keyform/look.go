@@ -2,7 +2,6 @@ package keyform
 
 import (
 	"bytes"
-	"crypto/x509"
 	"fmt"
 	"slices"
 )
@@ -39,7 +38,7 @@ type Form struct {
 // Facts describes a value. It contains nothing of the value except a public key.
 type Facts struct {
 	Kind Kind
-	// Algorithm is the kind and size of a key, such as `RSA-2048`, `EC-P256`, `EC-P521`, or
+	// Algorithm is the kind and size of a key, such as `RSA-2048`, `EC-P256`, `EC-secp256k1`, or
 	// `Ed25519`.
 	Algorithm string
 	// Format is the display name of the format, such as `PKCS #8 in PEM`.
@@ -115,7 +114,7 @@ func (f *Facts) ofKey(found file) {
 		f.Format = m.form + " in " + found.form
 	}
 	if m.public != nil {
-		if der, err := x509.MarshalPKIXPublicKey(m.public); err == nil {
+		if der, err := MarshalPublic(m.public); err == nil {
 			f.Public = der
 		}
 	}

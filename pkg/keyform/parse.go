@@ -25,8 +25,8 @@ type Info struct {
 // private key, in any supported form. The validity period of a certificate is not checked.
 //
 // The result is an [*rsa.PublicKey] of 2,048 to 8,192 bits, an [*ecdsa.PublicKey] on P-256,
-// P-384, or P-521, an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519. Everything else, including
-// encrypted keys, is a [*Problem], which wraps [ErrKey].
+// P-384, or P-521, a [*secp256k1.PublicKey], an [ed25519.PublicKey], or an [*ecdh.PublicKey] of X25519.
+// Everything else, including encrypted keys, is a [*Problem], which wraps [ErrKey].
 //
 // If there are several blocks, the first one with a key counts, even if that key is not usable: a
 // certificate is followed by that of its issuer. Blocks of other types are skipped, such as the
@@ -60,7 +60,7 @@ func find(stored []byte, wanted func(material) bool) (material, Info, error) {
 		return material{}, Info{}, file.materials[first].problem
 	}
 	found := file.materials[first]
-	der, err := x509.MarshalPKIXPublicKey(found.public)
+	der, err := MarshalPublic(found.public)
 	if err != nil {
 		return material{}, Info{}, broken("The key")
 	}

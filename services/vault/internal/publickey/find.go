@@ -1,10 +1,6 @@
 package publickey
 
-import (
-	"crypto/x509"
-
-	"github.com/keyward/keyward/pkg/keyform"
-)
+import "github.com/keyward/keyward/pkg/keyform"
 
 // Of returns the SubjectPublicKeyInfo of the key in a value: of the private key if there is one,
 // otherwise of the first key or certificate. It returns nil if there is no key, or if the vault
@@ -16,7 +12,7 @@ func Shown(spki []byte) []byte {
 	if spki == nil {
 		return nil
 	}
-	public, err := x509.ParsePKIXPublicKey(spki)
+	public, err := parse(spki)
 	if err != nil {
 		return nil
 	}

@@ -6,12 +6,13 @@
 // time, to the forms that people see: PEM, JWK, and fingerprint. Neither contains anything of the
 // private part.
 //
-// Only common kinds are shown: RSA of 2,048, 3,072, and 4,096 bits, the curves P-256, P-384, and
-// P-521, Ed25519, and X25519. To the vault, all other values, including encrypted
+// Only common kinds are shown: RSA of 2,048, 3,072, and 4,096 bits, the curves P-256, P-384,
+// P-521, and secp256k1, Ed25519, and X25519. To the vault, all other values, including encrypted
 // keys, have no public part. That is not an error.
 package publickey
 
 import (
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -26,6 +27,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"github.com/keyward/keyward/pkg/secp256k1"
 )
 
 // A Key is the public part of an asymmetric key, as shown to people.
@@ -48,9 +51,9 @@ var errKind = errors.New("the key is not of a kind that is shown")
 
 // Parse returns the key of a SubjectPublicKeyInfo in DER.
 func Parse(spki []byte) (Key, error) {
-	public, err := x509.ParsePKIXPublicKey(spki)
+	public, err := parse(spki)
 	if err != nil {
-		return Key{}, fmt.Errorf("parse public key: %w", err)
+		return Key{}, err
 	}
 	algorithm, members, err := describe(public)
 	if err != nil {
@@ -69,8 +72,20 @@ func Parse(spki []byte) (Key, error) {
 	}, nil
 }
 
+// parse returns the key of a SubjectPublicKeyInfo in DER.
+func parse(spki []byte) (crypto.PublicKey, error) {
+	if key, err := secp256k1.ParsePKIXPublicKey(spki); err == nil {
+		return key, nil
+	}
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, fmt.Errorf("parse public key: %w", err)
+	}
+	return key, nil
+}
+
 // describe returns the algorithm of a key and the members of its JWK from which the thumbprint is
-// computed (RFC 7518 section 6, RFC 8037 section 2).
+// computed (RFC 7518 section 6, RFC 8037 section 2, RFC 8812 section 3.1).
 func describe(public any) (algorithm string, members map[string]string, err error) {
 	text := base64.RawURLEncoding.EncodeToString
 	switch key := public.(type) {
@@ -95,6 +110,9 @@ func describe(public any) (algorithm string, members map[string]string, err erro
 		name := key.Params().Name
 		members := map[string]string{"kty": "EC", "crv": name, "x": text(point[1 : 1+size]), "y": text(point[1+size:])}
 		return "EC-P" + name[len("P-"):], members, nil
+	case *secp256k1.PublicKey:
+		point := key.Bytes()
+		return secp256k1.Name, map[string]string{"kty": "EC", "crv": "secp256k1", "x": text(point[1 : 1+secp256k1.ScalarBytes]), "y": text(point[1+secp256k1.ScalarBytes:])}, nil
 	case ed25519.PublicKey:
 		return "Ed25519", map[string]string{"kty": "OKP", "crv": "Ed25519", "x": text(key)}, nil
 	case *ecdh.PublicKey:

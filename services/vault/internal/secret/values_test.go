@@ -242,7 +242,7 @@ func TestKeysThatNothingCanUseAreRefused(t *testing.T) {
 	for name, form := range map[string]string{
 		"rsa-encrypted.pem": "ENCRYPTED_PRIVATE_KEY", "rsa-encrypted-old.pem": "ENCRYPTED_PRIVATE_KEY", "rsa-openssh-encrypted.pem": "ENCRYPTED_PRIVATE_KEY",
 		"rsa-request.pem": "CERTIFICATE_REQUEST", "rsa-cut.txt": "INCOMPLETE_PEM", "rsa-damaged.txt": "INCOMPLETE_PEM", "rsa.jks": "JAVA_KEYSTORE",
-		"dsa.pem": "UNSUPPORTED_ALGORITHM", "secp256k1.pem": "UNSUPPORTED_ALGORITHM", "ed448.pem": "UNSUPPORTED_ALGORITHM", "p224.pem": "UNSUPPORTED_ALGORITHM",
+		"dsa.pem": "UNSUPPORTED_ALGORITHM", "brainpool.pem": "UNSUPPORTED_ALGORITHM", "ed448.pem": "UNSUPPORTED_ALGORITHM", "p224.pem": "UNSUPPORTED_ALGORITHM",
 		"rsa1024.pem": "UNSUPPORTED_RSA_KEY", "several.pem": "SEVERAL_PRIVATE_KEYS", "rsa-jwks-two.json": "JWK", "rsa-jwk-no-primes.json": "JWK",
 	} {
 		_, err := k.Owner.CreateSecret(t.Context(), &vaultv1.CreateSecretRequest{Parent: vaulttest.Workspace, SecretId: "new", Secret: &vaultv1.Secret{Value: vaulttest.Data(file(t, name))}})
