@@ -50,6 +50,8 @@ func TestKeysAreRefusedForWhatIsKnownOfThem(t *testing.T) {
 		{"a string for an HMAC", signed(`mac { algorithm: ALGORITHM_HMAC_SHA256 }`), payload.Facts{Kind: keyform.KindText}, ""},
 		{"P-521 for ES256", signed(`jws { algorithm: ALGORITHM_ES256 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, signing},
 		{"P-521 for ES512", signed(`jws { algorithm: ALGORITHM_ES512 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P521"}, ""},
+		{"secp256k1 for ES256K", signed(`jws { algorithm: ALGORITHM_ES256K }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-secp256k1"}, ""},
+		{"P-256 for ES256K", signed(`jws { algorithm: ALGORITHM_ES256K }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P256"}, signing},
 		{"P-256 for ES512", signed(`jws { algorithm: ALGORITHM_ES512 }`), payload.Facts{Kind: keyform.KindPrivateKey, Algorithm: "EC-P256"}, signing},
 		{"an encrypted key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText, Problem: "The private key is encrypted."}, signing},
 		{"no key", signed(`jws { algorithm: ALGORITHM_RS256 }`), payload.Facts{Kind: keyform.KindText}, signing},

@@ -14,6 +14,7 @@ import (
 	"github.com/keyward/keyward/pkg/fault"
 	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/pkg/keyform/keyformtest"
+	"github.com/keyward/keyward/pkg/secp256k1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
 )
 
@@ -129,12 +130,23 @@ func TestSignaturesAroundAJWEAreVerifiedFirst(t *testing.T) {
 	}
 }
 
+// koblitzPEM returns a new private key on secp256k1.
+func koblitzPEM(t testing.TB) string {
+	t.Helper()
+	key, err := secp256k1.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(keyformtest.Block("PRIVATE KEY", secp256k1.MarshalPKCS8PrivateKey(key), nil))
+}
+
 func TestEverySignatureAroundAJWEVerifies(t *testing.T) {
 	t.Parallel()
-	s := newSafe(t).with("ed25519", ed25519PEM(t)).with("long", keyA+keyB)
+	s := newSafe(t).with("ed25519", ed25519PEM(t)).with("koblitz", koblitzPEM(t)).with("long", keyA+keyB)
 	for algorithm, keys := range map[string][2]string{
 		"RS256": {"rsa2", "rsa2-pub"}, "PS384": {"rsa2", "rsa2-pub"}, "ES256": {"ec", "ec"}, "ES512": {"p521", "p521-pub"}, "EDDSA": {"ed25519", "ed25519"},
-		"HS512": {"long", "long"},
+		"ES256K": {"koblitz", "koblitz"},
+		"HS512":  {"long", "long"},
 	} {
 		decoding := map[bool]string{true: "HEX", false: "PEM"}[algorithm == "HS512"]
 		jws := func(place, key string) string {

@@ -118,6 +118,10 @@ func TestChainsSayWhatASignatureIsOf(t *testing.T) {
 			"b", "raw > SECRET-DIGEST-SHA512(*S|hex*)",
 		},
 		{
+			"an encrypted digest", `signing { encrypted_digest { iv: "0123456789abcdef" } ` + named("b", "RAW") + ` headers { key: "S" value: "${signature}" } }`,
+			"b", "raw > AES-128-CBC(iv=static,of=digest)",
+		},
+		{
 			"and alone", `signing { secret_digest { hash: HASH_SHA256 } ` + named("b", "RAW") + ` input: "${secret}" headers { key: "S" value: "${signature}" } }`,
 			"b", "raw > SECRET-DIGEST-SHA256(S)",
 		},
@@ -215,7 +219,8 @@ func TestEveryPairOfChainsIsRefusedOrHarmless(t *testing.T) {
 		{"raw > DIGEST-SHA256(bytes=32) > AES-256-GCM(iv=random/12,tag=16)", "raw > SECRET-DIGEST-SHA256(S)"},
 		{"pem > RSA-OAEP(SHA256) > session(raw/32) > AES-256-GCM(iv=random/12,tag=16)", "pem > RSA-PKCS1V15 > value"},
 		{"pem > RSA-PKCS1V15 > value", "pem > SIGN-RSA-PKCS1V15-SHA256"},
-		{"raw > HMAC-SHA256(of=message)", "raw > SECRET-DIGEST-SHA256(S)"}, // of a key longer than a block
+		{"raw > HMAC-SHA256(of=message)", "raw > SECRET-DIGEST-SHA256(S)"},                          // of a key longer than a block
+		{"raw > AES-128-CBC(iv=static,of=digest)", "raw > AES-128-CBC(padding=pkcs7,iv=static/16)"}, // encrypts any digest
 		{"raw > PBKDF2-SHA256(salt=secret,bytes=48) > AES-256-CBC(padding=pkcs7,iv=derived/16)", "raw > PBKDF2-SHA256(salt=secret,bytes=64) > AES-256-CBC(padding=pkcs7,iv=random/16)"},
 	} {
 		if !purpose.Conflict(pair[0], pair[1]) {

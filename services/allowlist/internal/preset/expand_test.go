@@ -48,7 +48,7 @@ func TestPresetsNameTheirUnsafeChoices(t *testing.T) {
 		"mastercard_fle": {cbc}, "mastercard_fle_headers": {cbc}, "mastercard_fle_object": {cbc},
 		"mono": {cbc}, "mpesa_daraja": {pkcs1}, "nic_einvoice": {ecb}, "ngenius_webhook": {cbc}, "node_cbc": {cbc},
 		"openssl_salted": {cbc, weakKDF}, "openssl_salted_pbkdf2": {cbc, weakKDF},
-		"payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb}, "thales_xpay": {cbc},
+		"paytm": {staticIV}, "paytm_json": {staticIV}, "payu": {digest}, "phonepe": {digest}, "phonepe_callback": {digest}, "signingcloud": {ecb}, "thales_xpay": {cbc},
 		"sorted_members_md5": {digest, weakHash}, "sorted_members_sha256": {digest},
 	}
 	got := make(map[string]flags)

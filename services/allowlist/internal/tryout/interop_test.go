@@ -50,8 +50,12 @@ func TestInteropProgramsOfPresetsOpenTheirMessages(t *testing.T) {
 	}
 	for name, sample := range awkward(t) {
 		result := throwaway(t, sample)
-		if len(result.Programs) != 3 {
-			t.Errorf("%s has %d programs", name, len(result.Programs))
+		want := 3
+		if strings.Contains(name, "ES256K") {
+			want = 2 // Java lacks the curve
+		}
+		if len(result.Programs) != want {
+			t.Errorf("%s has %d programs, want %d", name, len(result.Programs), want)
 		}
 		for _, p := range result.Programs {
 			programs[p.Language] = append(programs[p.Language], printing{name, p.Code, sample.Body})
@@ -107,6 +111,7 @@ func awkward(t *testing.T) map[string]tryout.Sample {
 		"a signature in JSON as a body": sampleFor(t, strings.Replace(signed("nested_jws", "RS256"), "{", "{ serialization: SERIALIZATION_JSON ", 1), long),
 		"a compressed JWE":              sampleFor(t, strings.Replace(jwe, "jose {", "jose { compress: true", 1), strings.Repeat(long, 100)),
 		"a detached signature of ES512": sampleFor(t, strings.Replace(signed("signing", "ES512"), "} }", `} headers { key: "X-Sig" value: "${signature}" } }`, 1), "a text"),
+		"a signature of ES256K":         sampleFor(t, signed("nested_jws", "ES256K"), "a text"),
 		"CFB":                           sampleFor(t, ciphered("CFB", "")+`envelope { `+bare+` text: "${data}" }`, long),
 		"OFB":                           sampleFor(t, ciphered("OFB", "")+`envelope { `+bare+` text: "${data}" }`, "a text"),
 		"a frame":                       sampleFor(t, ciphered("CBC", `padding: PADDING_PKCS7_32 framing { random_bytes: 16 length: true suffix: "corp" }`)+`envelope { `+bare+` text: "${data}" }`, long),

@@ -17,6 +17,7 @@ import (
 	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/expression"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/symmetric"
 )
 
@@ -57,6 +58,9 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 	document = with(document, signed.Paths)
 	for path, value := range besides(p) {
 		document = put(document, path, value)
+	}
+	for _, object := range holders(p) {
+		document = along(document, object, map[string]any{"version": "1"})
 	}
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -137,6 +141,20 @@ func textOf(want *expression.Want) string {
 	default:
 		return "signed"
 	}
+}
+
+// holders returns the steps to the objects, inside the document, that the signature adds members to.
+func holders(p *describe.Profile) (all [][]string) {
+	if p.Signing == nil {
+		return nil
+	}
+	for name := range p.Signing.BodyMembers {
+		path, ok := signature.MemberPath(name)
+		if steps := path.Steps(); ok && len(steps) > 1 {
+			all = append(all, steps[:len(steps)-1])
+		}
+	}
+	return all
 }
 
 // besides yields the paths of the values that an IV or associated data are taken from, with sample

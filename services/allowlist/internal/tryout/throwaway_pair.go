@@ -18,6 +18,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 
+	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/secp256k1"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
@@ -36,6 +38,8 @@ func (m *maker) pair(algorithm string) (privateKey, error) {
 		return ecdsa.GenerateKey(elliptic.P384(), m.random)
 	case "EC-P521":
 		return ecdsa.GenerateKey(elliptic.P521(), m.random)
+	case secp256k1.Name:
+		return secp256k1.GenerateKey(m.random)
 	case "X25519":
 		return ecdh.X25519().GenerateKey(m.random)
 	case "Ed25519":
@@ -51,11 +55,11 @@ type privateKey interface{ Public() crypto.PublicKey }
 
 // encode returns the DER of a key pair.
 func encode(pair privateKey) (snippet.Key, error) {
-	private, err := x509.MarshalPKCS8PrivateKey(pair)
+	private, err := keyform.MarshalPrivate(pair)
 	if err != nil {
 		return snippet.Key{}, fmt.Errorf("encode private key: %w", err)
 	}
-	public, err := x509.MarshalPKIXPublicKey(pair.Public())
+	public, err := keyform.MarshalPublic(pair.Public())
 	if err != nil {
 		return snippet.Key{}, fmt.Errorf("encode public key: %w", err)
 	}

@@ -1025,6 +1025,8 @@ const (
 	Jws_ALGORITHM_HS384 Jws_Algorithm = 12
 	// `ES512`: ECDSA with P-521.
 	Jws_ALGORITHM_ES512 Jws_Algorithm = 13
+	// `ES256K`: ECDSA with secp256k1 (RFC 8812).
+	Jws_ALGORITHM_ES256K Jws_Algorithm = 14
 )
 
 // Enum value maps for Jws_Algorithm.
@@ -1044,6 +1046,7 @@ var (
 		11: "ALGORITHM_PS384",
 		12: "ALGORITHM_HS384",
 		13: "ALGORITHM_ES512",
+		14: "ALGORITHM_ES256K",
 	}
 	Jws_Algorithm_value = map[string]int32{
 		"ALGORITHM_UNSPECIFIED": 0,
@@ -1060,6 +1063,7 @@ var (
 		"ALGORITHM_PS384":       11,
 		"ALGORITHM_HS384":       12,
 		"ALGORITHM_ES512":       13,
+		"ALGORITHM_ES256K":      14,
 	}
 )
 
@@ -1454,7 +1458,7 @@ func (x Asymmetric_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Asymmetric_Algorithm.Descriptor instead.
 func (Asymmetric_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{52, 0}
 }
 
 // The choices that require an acknowledgement.
@@ -1585,7 +1589,7 @@ func (x LegacyAcknowledgement_Flag) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LegacyAcknowledgement_Flag.Descriptor instead.
 func (LegacyAcknowledgement_Flag) EnumDescriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{52, 0}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{53, 0}
 }
 
 // Encryption defines how the bodies of requests and responses are protected. It holds references
@@ -5514,6 +5518,7 @@ type Signing struct {
 	//	*Signing_Asymmetric
 	//	*Signing_Jws
 	//	*Signing_Computed
+	//	*Signing_EncryptedDigest
 	Scheme isSigning_Scheme `protobuf_oneof:"scheme"`
 	// The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
 	// keys verifies.
@@ -5558,8 +5563,10 @@ type Signing struct {
 	// At most 8. Not with `body_members`.
 	FormFields map[string]string `protobuf:"bytes,175,rep,name=form_fields,json=formFields,proto3" json:"form_fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// String members to add at the end of the JSON object that is the body, by name, in the order of
-	// the names. Templates like those of `headers`. They are not part of `body`: verification removes
-	// them first, and so does Decrypt. A body that has such a member already is refused. At most 8.
+	// the names; or at the end of an object in it, by a path such as `$.head.signature`, of `.name` and
+	// `['name']`. Templates like those of `headers`. They are not part of `body`: verification removes
+	// them first, and so does Decrypt. A body that lacks the object, or has such a member already, is
+	// refused. At most 8.
 	BodyMembers map[string]string `protobuf:"bytes,176,rep,name=body_members,json=bodyMembers,proto3" json:"body_members,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Signs the body before it is encrypted, and adds `form_fields` and `body_members` to it then.
 	// Verification follows the decryption. `body` and `plaintext` are then the same.
@@ -5650,6 +5657,15 @@ func (x *Signing) GetComputed() *Computed {
 	if x != nil {
 		if x, ok := x.Scheme.(*Signing_Computed); ok {
 			return x.Computed
+		}
+	}
+	return nil
+}
+
+func (x *Signing) GetEncryptedDigest() *EncryptedDigest {
+	if x != nil {
+		if x, ok := x.Scheme.(*Signing_EncryptedDigest); ok {
+			return x.EncryptedDigest
 		}
 	}
 	return nil
@@ -5783,6 +5799,11 @@ type Signing_Computed struct {
 	Computed *Computed `protobuf:"bytes,170,opt,name=computed,proto3,oneof"`
 }
 
+type Signing_EncryptedDigest struct {
+	// An encrypted digest of `input`, which the receiver decrypts and computes again.
+	EncryptedDigest *EncryptedDigest `protobuf:"bytes,191,opt,name=encrypted_digest,json=encryptedDigest,proto3,oneof"`
+}
+
 func (*Signing_Mac) isSigning_Scheme() {}
 
 func (*Signing_SecretDigest) isSigning_Scheme() {}
@@ -5792,6 +5813,8 @@ func (*Signing_Asymmetric) isSigning_Scheme() {}
 func (*Signing_Jws) isSigning_Scheme() {}
 
 func (*Signing_Computed) isSigning_Scheme() {}
+
+func (*Signing_EncryptedDigest) isSigning_Scheme() {}
 
 // A SignatureList writes several signatures into one header, one for each usable key.
 type SignatureList struct {
@@ -5937,6 +5960,54 @@ func (*Computed) Descriptor() ([]byte, []int) {
 	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{49}
 }
 
+// An EncryptedDigest is the checksum of Paytm: AES-128-CBC with PKCS #7 padding of
+// `hex(sha256(input + "|" + salt)) + salt`, with a salt of 4 random characters. A MAC would be better:
+// requires STATIC_IV. The keys have 16 bytes, and no other use with a block cipher; see SecretRef.
+type EncryptedDigest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The IV, 16 bytes of text. It is public; Paytm's is `@@@@&&&&####$$$$`.
+	Iv            string `protobuf:"bytes,1,opt,name=iv,proto3" json:"iv,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EncryptedDigest) Reset() {
+	*x = EncryptedDigest{}
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EncryptedDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EncryptedDigest) ProtoMessage() {}
+
+func (x *EncryptedDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EncryptedDigest.ProtoReflect.Descriptor instead.
+func (*EncryptedDigest) Descriptor() ([]byte, []int) {
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *EncryptedDigest) GetIv() string {
+	if x != nil {
+		return x.Iv
+	}
+	return ""
+}
+
 // A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
 // and PayU. A MAC would be better: requires SECRET_DIGEST. Its keys have no other use; see
 // SecretRef.
@@ -5950,7 +6021,7 @@ type SecretDigest struct {
 
 func (x *SecretDigest) Reset() {
 	*x = SecretDigest{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5962,7 +6033,7 @@ func (x *SecretDigest) String() string {
 func (*SecretDigest) ProtoMessage() {}
 
 func (x *SecretDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[50]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5975,7 +6046,7 @@ func (x *SecretDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretDigest.ProtoReflect.Descriptor instead.
 func (*SecretDigest) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{50}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SecretDigest) GetHash() Hash {
@@ -5996,7 +6067,7 @@ type Asymmetric struct {
 
 func (x *Asymmetric) Reset() {
 	*x = Asymmetric{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6008,7 +6079,7 @@ func (x *Asymmetric) String() string {
 func (*Asymmetric) ProtoMessage() {}
 
 func (x *Asymmetric) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[51]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6021,7 +6092,7 @@ func (x *Asymmetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Asymmetric.ProtoReflect.Descriptor instead.
 func (*Asymmetric) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{51}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Asymmetric) GetAlgorithm() Asymmetric_Algorithm {
@@ -6055,7 +6126,7 @@ type LegacyAcknowledgement struct {
 
 func (x *LegacyAcknowledgement) Reset() {
 	*x = LegacyAcknowledgement{}
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[52]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6067,7 +6138,7 @@ func (x *LegacyAcknowledgement) String() string {
 func (*LegacyAcknowledgement) ProtoMessage() {}
 
 func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
-	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[52]
+	mi := &file_keyward_allowlist_v1_encryption_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6080,7 +6151,7 @@ func (x *LegacyAcknowledgement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyAcknowledgement.ProtoReflect.Descriptor instead.
 func (*LegacyAcknowledgement) Descriptor() ([]byte, []int) {
-	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{52}
+	return file_keyward_allowlist_v1_encryption_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *LegacyAcknowledgement) GetFlag() LegacyAcknowledgement_Flag {
@@ -6441,7 +6512,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x19SERIALIZATION_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SERIALIZATION_COMPACT\x10\x01\x12\x16\n" +
 	"\x12SERIALIZATION_JSON\x10\x02\x12\x1e\n" +
-	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xa9\x05\n" +
+	"\x19SERIALIZATION_JSON_HEADER\x10\xb4\x01\"\xbf\x05\n" +
 	"\x03Jws\x12M\n" +
 	"\talgorithm\x18\x01 \x01(\x0e2#.keyward.allowlist.v1.Jws.AlgorithmB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\talgorithm\x12j\n" +
@@ -6450,7 +6521,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x11unencoded_payload\x18\x04 \x01(\bR\x10unencodedPayload\x1a9\n" +
 	"\vHeaderEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb7\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x02\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fALGORITHM_RS256\x10\x01\x12\x13\n" +
@@ -6466,7 +6537,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fALGORITHM_PS384\x10\v\x12\x13\n" +
 	"\x0fALGORITHM_HS384\x10\f\x12\x13\n" +
-	"\x0fALGORITHM_ES512\x10\r\"\xed\x01\n" +
+	"\x0fALGORITHM_ES512\x10\r\x12\x14\n" +
+	"\x10ALGORITHM_ES256K\x10\x0e\"\xed\x01\n" +
 	"\x03Pgp\x12?\n" +
 	"\x04keys\x18\x01 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12?\n" +
@@ -6546,7 +6618,7 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x12\x13\n" +
 	"\x0fSLOT_WRAPPED_IV\x10\v\x12\x1b\n" +
 	"\x17SLOT_SESSION_KEY_SHA256\x10\fB\x0e\n" +
-	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xd8\x0f\n" +
+	"\x05piece\x12\x05\xbaH\x02\b\x01\"\xb8\x10\n" +
 	"\aSigning\x12-\n" +
 	"\x03mac\x18\x01 \x01(\v2\x19.keyward.allowlist.v1.MacH\x00R\x03mac\x12I\n" +
 	"\rsecret_digest\x18\x02 \x01(\v2\".keyward.allowlist.v1.SecretDigestH\x00R\fsecretDigest\x12B\n" +
@@ -6554,7 +6626,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"asymmetric\x18\x03 \x01(\v2 .keyward.allowlist.v1.AsymmetricH\x00R\n" +
 	"asymmetric\x12-\n" +
 	"\x03jws\x18\x04 \x01(\v2\x19.keyward.allowlist.v1.JwsH\x00R\x03jws\x12=\n" +
-	"\bcomputed\x18\xaa\x01 \x01(\v2\x1e.keyward.allowlist.v1.ComputedH\x00R\bcomputed\x12?\n" +
+	"\bcomputed\x18\xaa\x01 \x01(\v2\x1e.keyward.allowlist.v1.ComputedH\x00R\bcomputed\x12S\n" +
+	"\x10encrypted_digest\x18\xbf\x01 \x01(\v2%.keyward.allowlist.v1.EncryptedDigestH\x00R\x0fencryptedDigest\x12?\n" +
 	"\x04keys\x18\x06 \x03(\v2\x1f.keyward.allowlist.v1.SecretRefB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x10\x04R\x04keys\x12\x1e\n" +
 	"\x05input\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x05input\x12p\n" +
@@ -6568,8 +6641,8 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\tconstants\x18\xad\x01 \x03(\v2,.keyward.allowlist.v1.Signing.ConstantsEntryB+\xbaH(\x9a\x01%\x10\x10\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,31}$*\x05r\x03(\x80\x02R\tconstants\x12\x8c\x01\n" +
 	"\x10query_parameters\x18\xae\x01 \x03(\v22.keyward.allowlist.v1.Signing.QueryParametersEntryB,\xbaH)\x9a\x01&\x10\b\"\x1br\x192\x17^[A-Za-z0-9_.~-]{1,64}$*\x05r\x03\x18\x80\x02R\x0fqueryParameters\x12}\n" +
 	"\vform_fields\x18\xaf\x01 \x03(\v2-.keyward.allowlist.v1.Signing.FormFieldsEntryB,\xbaH)\x9a\x01&\x10\b\"\x1br\x192\x17^[A-Za-z0-9_.~-]{1,64}$*\x05r\x03\x18\x80\x02R\n" +
-	"formFields\x12\x80\x01\n" +
-	"\fbody_members\x18\xb0\x01 \x03(\v2..keyward.allowlist.v1.Signing.BodyMembersEntryB,\xbaH)\x9a\x01&\x10\b\"\x1br\x192\x17^[A-Za-z0-9_.~-]{1,64}$*\x05r\x03\x18\x80\x02R\vbodyMembers\x12,\n" +
+	"formFields\x12\x8b\x01\n" +
+	"\fbody_members\x18\xb0\x01 \x03(\v2..keyward.allowlist.v1.Signing.BodyMembersEntryB7\xbaH4\x9a\x011\x10\b\"&r$(\x80\x022\x1f^([A-Za-z0-9_.~-]{1,64}|[$].+)$*\x05r\x03\x18\x80\x02R\vbodyMembers\x12,\n" +
 	"\x11before_encryption\x18\xb1\x01 \x01(\bR\x10beforeEncryption\x12p\n" +
 	"\x06claims\x18\xb2\x01 \x03(\v2).keyward.allowlist.v1.Signing.ClaimsEntryB,\xbaH)\x9a\x01&\x10\x10\"\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$*\ar\x05\x10\x01(\x80 R\x06claims\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
@@ -6608,7 +6681,9 @@ const file_keyward_allowlist_v1_encryption_proto_rawDesc = "" +
 	"\x15ALGORITHM_HMAC_SHA512\x10\x04\x12\x16\n" +
 	"\x12ALGORITHM_HMAC_MD5\x10\x05\"\n" +
 	"\n" +
-	"\bComputed\"J\n" +
+	"\bComputed\"+\n" +
+	"\x0fEncryptedDigest\x12\x18\n" +
+	"\x02iv\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xa0\x01\x10R\x02iv\"J\n" +
 	"\fSecretDigest\x12:\n" +
 	"\x04hash\x18\x01 \x01(\x0e2\x1a.keyward.allowlist.v1.HashB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04hash\"\xd9\x03\n" +
@@ -6700,7 +6775,7 @@ func file_keyward_allowlist_v1_encryption_proto_rawDescGZIP() []byte {
 }
 
 var file_keyward_allowlist_v1_encryption_proto_enumTypes = make([]protoimpl.EnumInfo, 20)
-var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_keyward_allowlist_v1_encryption_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(Decoding)(0),                   // 0: keyward.allowlist.v1.Decoding
 	(Hash)(0),                       // 1: keyward.allowlist.v1.Hash
@@ -6772,37 +6847,38 @@ var file_keyward_allowlist_v1_encryption_proto_goTypes = []any{
 	(*SignatureList)(nil),           // 67: keyward.allowlist.v1.SignatureList
 	(*Mac)(nil),                     // 68: keyward.allowlist.v1.Mac
 	(*Computed)(nil),                // 69: keyward.allowlist.v1.Computed
-	(*SecretDigest)(nil),            // 70: keyward.allowlist.v1.SecretDigest
-	(*Asymmetric)(nil),              // 71: keyward.allowlist.v1.Asymmetric
-	(*LegacyAcknowledgement)(nil),   // 72: keyward.allowlist.v1.LegacyAcknowledgement
-	nil,                             // 73: keyward.allowlist.v1.PresetUse.SecretsEntry
-	nil,                             // 74: keyward.allowlist.v1.PresetUse.SettingsEntry
-	nil,                             // 75: keyward.allowlist.v1.Jose.HeaderEntry
-	nil,                             // 76: keyward.allowlist.v1.Jws.HeaderEntry
-	nil,                             // 77: keyward.allowlist.v1.Envelope.BlobsEntry
-	nil,                             // 78: keyward.allowlist.v1.Envelope.HeadersEntry
-	nil,                             // 79: keyward.allowlist.v1.Signing.HeadersEntry
-	nil,                             // 80: keyward.allowlist.v1.Signing.ValuesEntry
-	nil,                             // 81: keyward.allowlist.v1.Signing.ConstantsEntry
-	nil,                             // 82: keyward.allowlist.v1.Signing.QueryParametersEntry
-	nil,                             // 83: keyward.allowlist.v1.Signing.FormFieldsEntry
-	nil,                             // 84: keyward.allowlist.v1.Signing.BodyMembersEntry
-	nil,                             // 85: keyward.allowlist.v1.Signing.ClaimsEntry
-	(*durationpb.Duration)(nil),     // 86: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),   // 87: google.protobuf.Timestamp
+	(*EncryptedDigest)(nil),         // 70: keyward.allowlist.v1.EncryptedDigest
+	(*SecretDigest)(nil),            // 71: keyward.allowlist.v1.SecretDigest
+	(*Asymmetric)(nil),              // 72: keyward.allowlist.v1.Asymmetric
+	(*LegacyAcknowledgement)(nil),   // 73: keyward.allowlist.v1.LegacyAcknowledgement
+	nil,                             // 74: keyward.allowlist.v1.PresetUse.SecretsEntry
+	nil,                             // 75: keyward.allowlist.v1.PresetUse.SettingsEntry
+	nil,                             // 76: keyward.allowlist.v1.Jose.HeaderEntry
+	nil,                             // 77: keyward.allowlist.v1.Jws.HeaderEntry
+	nil,                             // 78: keyward.allowlist.v1.Envelope.BlobsEntry
+	nil,                             // 79: keyward.allowlist.v1.Envelope.HeadersEntry
+	nil,                             // 80: keyward.allowlist.v1.Signing.HeadersEntry
+	nil,                             // 81: keyward.allowlist.v1.Signing.ValuesEntry
+	nil,                             // 82: keyward.allowlist.v1.Signing.ConstantsEntry
+	nil,                             // 83: keyward.allowlist.v1.Signing.QueryParametersEntry
+	nil,                             // 84: keyward.allowlist.v1.Signing.FormFieldsEntry
+	nil,                             // 85: keyward.allowlist.v1.Signing.BodyMembersEntry
+	nil,                             // 86: keyward.allowlist.v1.Signing.ClaimsEntry
+	(*durationpb.Duration)(nil),     // 87: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),   // 88: google.protobuf.Timestamp
 }
 var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	25,  // 0: keyward.allowlist.v1.Encryption.request:type_name -> keyward.allowlist.v1.Profile
 	25,  // 1: keyward.allowlist.v1.Encryption.response:type_name -> keyward.allowlist.v1.Profile
 	24,  // 2: keyward.allowlist.v1.Encryption.preset:type_name -> keyward.allowlist.v1.PresetUse
-	86,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
+	87,  // 3: keyward.allowlist.v1.Encryption.rotation_grace:type_name -> google.protobuf.Duration
 	22,  // 4: keyward.allowlist.v1.Encryption.also_used_for:type_name -> keyward.allowlist.v1.DeclaredUse
 	21,  // 5: keyward.allowlist.v1.Encryption.issued:type_name -> keyward.allowlist.v1.Issued
 	27,  // 6: keyward.allowlist.v1.Issued.secret:type_name -> keyward.allowlist.v1.SecretRef
 	27,  // 7: keyward.allowlist.v1.DeclaredUse.key:type_name -> keyward.allowlist.v1.SecretRef
-	73,  // 8: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
-	87,  // 9: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
-	74,  // 10: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
+	74,  // 8: keyward.allowlist.v1.PresetUse.secrets:type_name -> keyward.allowlist.v1.PresetUse.SecretsEntry
+	88,  // 9: keyward.allowlist.v1.PresetUse.legacy_expire_time:type_name -> google.protobuf.Timestamp
+	75,  // 10: keyward.allowlist.v1.PresetUse.settings:type_name -> keyward.allowlist.v1.PresetUse.SettingsEntry
 	28,  // 11: keyward.allowlist.v1.Profile.cipher:type_name -> keyward.allowlist.v1.Cipher
 	52,  // 12: keyward.allowlist.v1.Profile.rsa_direct:type_name -> keyward.allowlist.v1.RsaDirect
 	53,  // 13: keyward.allowlist.v1.Profile.jose:type_name -> keyward.allowlist.v1.Jose
@@ -6812,7 +6888,7 @@ var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	31,  // 17: keyward.allowlist.v1.Profile.cms:type_name -> keyward.allowlist.v1.Cms
 	58,  // 18: keyward.allowlist.v1.Profile.selection:type_name -> keyward.allowlist.v1.Selection
 	63,  // 19: keyward.allowlist.v1.Profile.envelope:type_name -> keyward.allowlist.v1.Envelope
-	72,  // 20: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
+	73,  // 20: keyward.allowlist.v1.Profile.allow_legacy:type_name -> keyward.allowlist.v1.LegacyAcknowledgement
 	66,  // 21: keyward.allowlist.v1.Profile.signing:type_name -> keyward.allowlist.v1.Signing
 	55,  // 22: keyward.allowlist.v1.Profile.nested_jws:type_name -> keyward.allowlist.v1.NestedJws
 	55,  // 23: keyward.allowlist.v1.Profile.outer_jws:type_name -> keyward.allowlist.v1.NestedJws
@@ -6829,7 +6905,7 @@ var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	51,  // 34: keyward.allowlist.v1.Cipher.mac:type_name -> keyward.allowlist.v1.EncryptThenMac
 	29,  // 35: keyward.allowlist.v1.Cipher.framing:type_name -> keyward.allowlist.v1.Framing
 	27,  // 36: keyward.allowlist.v1.Fernet.keys:type_name -> keyward.allowlist.v1.SecretRef
-	86,  // 37: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
+	87,  // 37: keyward.allowlist.v1.Fernet.max_age:type_name -> google.protobuf.Duration
 	6,   // 38: keyward.allowlist.v1.Cms.content_encryption:type_name -> keyward.allowlist.v1.Cms.ContentEncryption
 	43,  // 39: keyward.allowlist.v1.Cms.rsa_oaep:type_name -> keyward.allowlist.v1.RsaOaep
 	44,  // 40: keyward.allowlist.v1.Cms.rsa_pkcs1_v15:type_name -> keyward.allowlist.v1.RsaPkcs1v15
@@ -6876,14 +6952,14 @@ var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	11,  // 81: keyward.allowlist.v1.Jose.content_encryption:type_name -> keyward.allowlist.v1.Jose.ContentEncryption
 	27,  // 82: keyward.allowlist.v1.Jose.keys:type_name -> keyward.allowlist.v1.SecretRef
 	33,  // 83: keyward.allowlist.v1.Jose.derivation:type_name -> keyward.allowlist.v1.Derivation
-	75,  // 84: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
+	76,  // 84: keyward.allowlist.v1.Jose.header:type_name -> keyward.allowlist.v1.Jose.HeaderEntry
 	2,   // 85: keyward.allowlist.v1.Jose.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
 	54,  // 86: keyward.allowlist.v1.Jose.compatibility:type_name -> keyward.allowlist.v1.JoseCompatibility
 	56,  // 87: keyward.allowlist.v1.NestedJws.jws:type_name -> keyward.allowlist.v1.Jws
 	27,  // 88: keyward.allowlist.v1.NestedJws.keys:type_name -> keyward.allowlist.v1.SecretRef
 	12,  // 89: keyward.allowlist.v1.NestedJws.serialization:type_name -> keyward.allowlist.v1.NestedJws.Serialization
 	13,  // 90: keyward.allowlist.v1.Jws.algorithm:type_name -> keyward.allowlist.v1.Jws.Algorithm
-	76,  // 91: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
+	77,  // 91: keyward.allowlist.v1.Jws.header:type_name -> keyward.allowlist.v1.Jws.HeaderEntry
 	2,   // 92: keyward.allowlist.v1.Jws.issued_at:type_name -> keyward.allowlist.v1.IssuedAt
 	27,  // 93: keyward.allowlist.v1.Pgp.keys:type_name -> keyward.allowlist.v1.SecretRef
 	27,  // 94: keyward.allowlist.v1.Pgp.passphrase:type_name -> keyward.allowlist.v1.SecretRef
@@ -6895,40 +6971,41 @@ var file_keyward_allowlist_v1_encryption_proto_depIdxs = []int32{
 	15,  // 100: keyward.allowlist.v1.Form.missing:type_name -> keyward.allowlist.v1.Fields.Missing
 	14,  // 101: keyward.allowlist.v1.Fields.value_form:type_name -> keyward.allowlist.v1.Fields.ValueForm
 	15,  // 102: keyward.allowlist.v1.Fields.missing:type_name -> keyward.allowlist.v1.Fields.Missing
-	77,  // 103: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
-	78,  // 104: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
+	78,  // 103: keyward.allowlist.v1.Envelope.blobs:type_name -> keyward.allowlist.v1.Envelope.BlobsEntry
+	79,  // 104: keyward.allowlist.v1.Envelope.headers:type_name -> keyward.allowlist.v1.Envelope.HeadersEntry
 	3,   // 105: keyward.allowlist.v1.Envelope.encoding:type_name -> keyward.allowlist.v1.Encoding
 	65,  // 106: keyward.allowlist.v1.Blob.parts:type_name -> keyward.allowlist.v1.Part
 	3,   // 107: keyward.allowlist.v1.Blob.encoding:type_name -> keyward.allowlist.v1.Encoding
 	16,  // 108: keyward.allowlist.v1.Part.slot:type_name -> keyward.allowlist.v1.Part.Slot
 	68,  // 109: keyward.allowlist.v1.Signing.mac:type_name -> keyward.allowlist.v1.Mac
-	70,  // 110: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
-	71,  // 111: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
+	71,  // 110: keyward.allowlist.v1.Signing.secret_digest:type_name -> keyward.allowlist.v1.SecretDigest
+	72,  // 111: keyward.allowlist.v1.Signing.asymmetric:type_name -> keyward.allowlist.v1.Asymmetric
 	56,  // 112: keyward.allowlist.v1.Signing.jws:type_name -> keyward.allowlist.v1.Jws
 	69,  // 113: keyward.allowlist.v1.Signing.computed:type_name -> keyward.allowlist.v1.Computed
-	27,  // 114: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
-	79,  // 115: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
-	3,   // 116: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
-	67,  // 117: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
-	86,  // 118: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
-	80,  // 119: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
-	81,  // 120: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
-	82,  // 121: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
-	83,  // 122: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
-	84,  // 123: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
-	85,  // 124: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
-	17,  // 125: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
-	1,   // 126: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
-	18,  // 127: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
-	19,  // 128: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
-	87,  // 129: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	27,  // 130: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
-	64,  // 131: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
-	132, // [132:132] is the sub-list for method output_type
-	132, // [132:132] is the sub-list for method input_type
-	132, // [132:132] is the sub-list for extension type_name
-	132, // [132:132] is the sub-list for extension extendee
-	0,   // [0:132] is the sub-list for field type_name
+	70,  // 114: keyward.allowlist.v1.Signing.encrypted_digest:type_name -> keyward.allowlist.v1.EncryptedDigest
+	27,  // 115: keyward.allowlist.v1.Signing.keys:type_name -> keyward.allowlist.v1.SecretRef
+	80,  // 116: keyward.allowlist.v1.Signing.headers:type_name -> keyward.allowlist.v1.Signing.HeadersEntry
+	3,   // 117: keyward.allowlist.v1.Signing.encoding:type_name -> keyward.allowlist.v1.Encoding
+	67,  // 118: keyward.allowlist.v1.Signing.list:type_name -> keyward.allowlist.v1.SignatureList
+	87,  // 119: keyward.allowlist.v1.Signing.tolerance:type_name -> google.protobuf.Duration
+	81,  // 120: keyward.allowlist.v1.Signing.values:type_name -> keyward.allowlist.v1.Signing.ValuesEntry
+	82,  // 121: keyward.allowlist.v1.Signing.constants:type_name -> keyward.allowlist.v1.Signing.ConstantsEntry
+	83,  // 122: keyward.allowlist.v1.Signing.query_parameters:type_name -> keyward.allowlist.v1.Signing.QueryParametersEntry
+	84,  // 123: keyward.allowlist.v1.Signing.form_fields:type_name -> keyward.allowlist.v1.Signing.FormFieldsEntry
+	85,  // 124: keyward.allowlist.v1.Signing.body_members:type_name -> keyward.allowlist.v1.Signing.BodyMembersEntry
+	86,  // 125: keyward.allowlist.v1.Signing.claims:type_name -> keyward.allowlist.v1.Signing.ClaimsEntry
+	17,  // 126: keyward.allowlist.v1.Mac.algorithm:type_name -> keyward.allowlist.v1.Mac.Algorithm
+	1,   // 127: keyward.allowlist.v1.SecretDigest.hash:type_name -> keyward.allowlist.v1.Hash
+	18,  // 128: keyward.allowlist.v1.Asymmetric.algorithm:type_name -> keyward.allowlist.v1.Asymmetric.Algorithm
+	19,  // 129: keyward.allowlist.v1.LegacyAcknowledgement.flag:type_name -> keyward.allowlist.v1.LegacyAcknowledgement.Flag
+	88,  // 130: keyward.allowlist.v1.LegacyAcknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	27,  // 131: keyward.allowlist.v1.PresetUse.SecretsEntry.value:type_name -> keyward.allowlist.v1.SecretRef
+	64,  // 132: keyward.allowlist.v1.Envelope.BlobsEntry.value:type_name -> keyward.allowlist.v1.Blob
+	133, // [133:133] is the sub-list for method output_type
+	133, // [133:133] is the sub-list for method input_type
+	133, // [133:133] is the sub-list for extension type_name
+	133, // [133:133] is the sub-list for extension extendee
+	0,   // [0:133] is the sub-list for field type_name
 }
 
 func init() { file_keyward_allowlist_v1_encryption_proto_init() }
@@ -7006,6 +7083,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 		(*Signing_Asymmetric)(nil),
 		(*Signing_Jws)(nil),
 		(*Signing_Computed)(nil),
+		(*Signing_EncryptedDigest)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -7013,7 +7091,7 @@ func file_keyward_allowlist_v1_encryption_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_keyward_allowlist_v1_encryption_proto_rawDesc), len(file_keyward_allowlist_v1_encryption_proto_rawDesc)),
 			NumEnums:      20,
-			NumMessages:   66,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -69,6 +69,10 @@ func (c *profile) scheme(path string) signature.Scheme {
 			c.Add(path+".encoding", "must be unset for a JWS")
 		}
 		return signature.JWS{JWS: jws}
+	case *allowlistv1.Signing_EncryptedDigest:
+		if len(scheme.EncryptedDigest.GetIv()) != signature.IVBytes {
+			c.Add(path+".encrypted_digest.iv", "must have 16 bytes")
+		}
 	case *allowlistv1.Signing_Computed:
 		if c.pb.GetSigning().GetEncoding() != allowlistv1.Encoding_ENCODING_UNSPECIFIED {
 			c.Add(path+".encoding", "must be unset for a computed signature: the expression encodes it")

@@ -211,3 +211,9 @@ type Signing struct {
 	// Computed says that an expression computes the signature with the secret.
 	Computed bool
 }
+
+// EncryptedDigest reports whether the signature is an encrypted digest.
+func (s *Signing) EncryptedDigest() bool {
+	_, ok := s.Scheme.(signature.EncryptedDigest)
+	return ok
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/secp256k1"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/keyfit"
@@ -187,6 +188,8 @@ func ofAlgorithm(alg string, shared int) keyfit.Requirement {
 		return keyfit.Requirement{Pairs: []string{"EC-P384"}}
 	case alg == "ES512":
 		return keyfit.Requirement{Pairs: []string{"EC-P521"}}
+	case alg == "ES256K":
+		return keyfit.Requirement{Pairs: []string{secp256k1.Name}}
 	case alg == "EdDSA":
 		return keyfit.Requirement{Pairs: []string{"Ed25519"}}
 	default:
@@ -205,6 +208,8 @@ func ofScheme(scheme signature.Scheme) (required keyfit.Requirement, usual int) 
 		return keyfit.Requirement{Pairs: []string{"Ed25519"}}, 0
 	case signature.JWS:
 		return ofJWS(scheme.JWS)
+	case signature.EncryptedDigest:
+		return keyfit.Requirement{Symmetric: true, Bytes: []int{signature.IVBytes}}, signature.IVBytes
 	default:
 		return keyfit.Requirement{Symmetric: true}, 0
 	}

@@ -147,6 +147,9 @@ func signingOf(pb *allowlistv1.Signing) *Signing {
 	case *allowlistv1.Signing_Jws:
 		jws := JWSOf(scheme.Jws)
 		s.JWS, s.Shared, s.Scheme = &jws, jws.KeyBytes() > 0, signature.JWS{JWS: jws}
+	case *allowlistv1.Signing_EncryptedDigest:
+		s.Shared, s.Scheme = true, signature.EncryptedDigest{IV: scheme.EncryptedDigest.GetIv()}
+		s.Algorithm, s.Hash = "AES_128_CBC_SHA256", crypto.SHA256
 	case *allowlistv1.Signing_Computed:
 		s.Computed, s.Shared, s.Scheme = true, true, signature.Computed{}
 	}

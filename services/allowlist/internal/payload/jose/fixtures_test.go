@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/keyward/keyward/pkg/keyform"
+	"github.com/keyward/keyward/pkg/secp256k1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
@@ -40,6 +41,7 @@ var keyRing = sync.OnceValue(func() map[string]pair {
 	p256 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
+	koblitz := must(secp256k1.GenerateKey(rand.Reader))
 	x25519 := must(ecdh.X25519().GenerateKey(rand.Reader))
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	must(ed, err)
@@ -48,6 +50,7 @@ var keyRing = sync.OnceValue(func() map[string]pair {
 		"P-256":  {"P-256", &p256.PublicKey, p256},
 		"P-384":  {"P-384", &p384.PublicKey, p384},
 		"P-521":  {"P-521", &p521.PublicKey, p521},
+		"K-256":  {"K-256", koblitz.Public(), koblitz},
 		"X25519": {"X25519", x25519.PublicKey(), x25519},
 		"Ed":     {"Ed25519", ed.Public(), ed},
 	}
@@ -81,7 +84,7 @@ func signings() map[string]pair {
 		"HS256": {"", secret[:32], secret[:32]}, "HS384": {"", secret[:48], secret[:48]}, "HS512": {"", secret, secret},
 		"RS256": swap(ring["RSA"]), "RS384": swap(ring["RSA"]), "RS512": swap(ring["RSA"]),
 		"PS256": swap(ring["RSA"]), "PS384": swap(ring["RSA"]), "PS512": swap(ring["RSA"]),
-		"ES256": swap(ring["P-256"]), "ES384": swap(ring["P-384"]), "ES512": swap(ring["P-521"]), "EdDSA": swap(ring["Ed"]),
+		"ES256": swap(ring["P-256"]), "ES384": swap(ring["P-384"]), "ES512": swap(ring["P-521"]), "ES256K": swap(ring["K-256"]), "EdDSA": swap(ring["Ed"]),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 func TestGoJoseAndTheEngineVerifyEachOthersFlattenedSignatures(t *testing.T) {
 	t.Parallel()
-	for alg, p := range signings() {
+	for alg, p := range standardSignings() {
 		j := jose.JWS{Alg: alg, Header: map[string]string{"kid": "k-1"}, Serialization: jose.Flattened}
 		for _, payload := range []string{"", "x", sample} {
 			signed, err := j.Sign(now, rand.Reader, p.write, []byte(payload))

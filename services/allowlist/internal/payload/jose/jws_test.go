@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyward/keyward/pkg/keyform"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
@@ -56,6 +57,25 @@ func TestSignedHeadersSayWhatTheOptionsSay(t *testing.T) {
 	}
 }
 
+func TestASignatureOfNodeOnSecp256k1Verifies(t *testing.T) {
+	t.Parallel()
+	// Made with node:crypto.
+	const jwk = `{"kty":"EC","x":"iFCCgjHN7rf8Xjsr1ZcTGVnyyaYal9mUzlXYtMNX0oM","y":"8Md-g3DrN5Hl6fVxZo6Ex8zgWca2C1CUQQ4pvmrnwT4","crv":"secp256k1"}`
+	const compact = "eyJhbGciOiJFUzI1NksifQ.YSBtZXNzYWdl.4Slb0K826ImroZ0eQFJbhjMlX9ULzAgFbWD_rI0z3eBXYLZVqxRjuKO9mEqSyaG0xg8MPjrXmUZVvgyaLpxtkg"
+	key, _, err := keyform.ParsePublic([]byte(jwk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := (jose.JWS{Alg: "ES256K"}).Verify([]any{key}, []byte(compact)); err != nil || string(got) != "a message" {
+		t.Errorf("Verify = %q, %v", got, err)
+	}
+	for _, alg := range []string{"ES256", "ES384", "EdDSA", "RS256"} {
+		if got, _, err := (jose.JWS{Alg: alg}).Verify([]any{key}, []byte(compact)); err == nil {
+			t.Errorf("Verify as %s = %q, want an error", alg, got)
+		}
+	}
+}
+
 func TestTheKeyThatSignedIsNamed(t *testing.T) {
 	t.Parallel()
 	ring := keyRing()
@@ -65,7 +85,7 @@ func TestTheKeyThatSignedIsNamed(t *testing.T) {
 	}
 	for alg, p := range signings() {
 		other, ok := wrong[alg[:1]]
-		if alg == "ES384" || alg == "ES512" || alg == "EdDSA" {
+		if alg == "ES384" || alg == "ES512" || alg == "ES256K" || alg == "EdDSA" {
 			other, ok = p.read, false // no other key of this kind
 		}
 		j := jose.JWS{Alg: alg}

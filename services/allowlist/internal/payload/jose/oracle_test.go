@@ -64,9 +64,16 @@ func theirs(t *testing.T, alg, enc string, p pair, plaintext string) string {
 	return message
 }
 
+// standardSignings returns the signing algorithms that go-jose has.
+func standardSignings() map[string]pair {
+	all := signings()
+	delete(all, "ES256K")
+	return all
+}
+
 func TestGoJoseAndTheEngineVerifyEachOther(t *testing.T) {
 	t.Parallel()
-	all := signings()
+	all := standardSignings()
 	for _, alg := range slices.Sorted(maps.Keys(all)) {
 		p := all[alg]
 		j := jose.JWS{Alg: alg, Header: map[string]string{"kid": "k-1"}}

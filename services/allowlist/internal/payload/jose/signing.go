@@ -8,11 +8,13 @@ import (
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rsa"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/big"
 
 	"github.com/keyward/keyward/pkg/memory"
+	"github.com/keyward/keyward/pkg/secp256k1"
 )
 
 // maxSignature is the length of a dot and the longest signature.
@@ -26,10 +28,11 @@ const (
 	rsaPKCS1v15
 	rsaPSS
 	ecdsas
+	koblitz // ECDSA on secp256k1
 	eddsa
 )
 
-// A signing is a signature algorithm (RFC 7518 section 3, RFC 8037 section 3.1).
+// A signing is a signature algorithm (RFC 7518 section 3, RFC 8037 section 3.1, RFC 8812 section 3.2).
 type signing struct {
 	method signatureMethod
 	hash   crypto.Hash
@@ -37,8 +40,11 @@ type signing struct {
 
 // signingOf returns the algorithm of the name.
 func signingOf(alg string) (signing, bool) {
-	if alg == "EdDSA" {
+	switch alg {
+	case "EdDSA":
 		return signing{method: eddsa}, true
+	case "ES256K":
+		return signing{koblitz, crypto.SHA256}, true
 	}
 	if len(alg) != len("RS256") {
 		return signing{}, false
@@ -117,6 +123,10 @@ func (s signing) signPrivately(random io.Reader, key any, in input) ([]byte, err
 		if s.method == ecdsas && k.Curve == s.curve() {
 			return s.signECDSA(random, k, in)
 		}
+	case *secp256k1.PrivateKey:
+		if s.method == koblitz {
+			return wrapped(secp256k1.Sign(random, k, [sha256.Size]byte(s.digest(nil, in))))
+		}
 	case ed25519.PrivateKey:
 		if s.method == eddsa && len(k) == ed25519.PrivateKeySize {
 			return ed25519.Sign(k, in.bytes()), nil
@@ -142,6 +152,10 @@ func (s signing) verify(key any, in input, signature []byte) (bool, error) {
 	case *ecdsa.PublicKey:
 		if s.method == ecdsas && k.Curve == s.curve() {
 			return s.verifyECDSA(k, in, signature), nil
+		}
+	case *secp256k1.PublicKey:
+		if s.method == koblitz {
+			return secp256k1.Verify(k, [sha256.Size]byte(s.digest(nil, in)), signature), nil
 		}
 	case ed25519.PublicKey:
 		if s.method == eddsa && len(k) == ed25519.PublicKeySize {

@@ -2,13 +2,16 @@ package jose_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
 
 	gojose "github.com/go-jose/go-jose/v4"
 
+	"github.com/keyward/keyward/pkg/secp256k1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/internal/wycheproof"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
@@ -134,4 +137,34 @@ func TestWycheproofJWS(t *testing.T) {
 func payloadOf(text string, payload []byte) bool {
 	pieces := strings.Split(text, ".")
 	return len(pieces) == 3 && pieces[1] == base64.RawURLEncoding.EncodeToString(payload)
+}
+
+func TestWycheproofSecp256k1(t *testing.T) {
+	t.Parallel()
+	type group struct{ PublicKey struct{ Uncompressed string } }
+	type test struct {
+		wycheproof.Case
+		Msg, Sig string
+	}
+	verified := 0
+	wycheproof.Each(t, "ecdsa_secp256k1_sha256_p1363_test.json", func(g group, tt test) {
+		point, err := hex.DecodeString(g.PublicKey.Uncompressed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := secp256k1.NewPublicKey(point)
+		if err != nil {
+			t.Fatalf("%v: %v", tt, err)
+		}
+		message, _ := hex.DecodeString(tt.Msg)
+		signature, _ := hex.DecodeString(tt.Sig)
+		if got := secp256k1.Verify(key, sha256.Sum256(message), signature); got != tt.Valid() {
+			t.Errorf("%v: Verify = %t", tt, got)
+		} else if got {
+			verified++
+		}
+	})
+	if verified < 100 {
+		t.Errorf("only %d signatures verify", verified)
+	}
 }

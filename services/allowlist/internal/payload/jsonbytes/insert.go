@@ -25,7 +25,16 @@ func NewInsertion(paths ...Path) *Insertion {
 // The error is [ErrNotJSON], [ErrDuplicate], or [ErrNoPlace]; with ErrNoPlace, noPlace is the
 // position of the path.
 func (n *Insertion) Insert(body []byte, texts [][]byte) (out []byte, noPlace int, err error) {
-	w := inserter{Scanner: Scanner{text: body}, insertion: n, err: ErrNotJSON}
+	return n.insert(body, texts, false)
+}
+
+// Add is [Insertion.Insert] of new members only: a body with a value at a path has no place for it.
+func (n *Insertion) Add(body []byte, texts [][]byte) (out []byte, noPlace int, err error) {
+	return n.insert(body, texts, true)
+}
+
+func (n *Insertion) insert(body []byte, texts [][]byte, add bool) (out []byte, noPlace int, err error) {
+	w := inserter{Scanner: Scanner{text: body}, insertion: n, add: add, err: ErrNotJSON}
 	if !utf8.Valid(body) || !w.walk(0, n.set.all()) || !w.End() {
 		return nil, -1, w.err
 	}
@@ -57,6 +66,7 @@ type edit struct {
 type inserter struct {
 	Scanner
 	insertion *Insertion
+	add       bool // no value is replaced
 
 	edits  []edit // in the order of the body
 	placed uint64 // the paths whose place was found
@@ -73,7 +83,9 @@ func (w *inserter) walk(depth int, alive uint64) bool {
 		w.Peek()
 		start := w.i
 		ok := w.Value()
-		w.place(edit{path: bits.TrailingZeros64(alive), start: start, end: w.i})
+		if !w.add {
+			w.place(edit{path: bits.TrailingZeros64(alive), start: start, end: w.i})
+		}
 		return ok
 	case w.Peek() == '{':
 		return w.walkObject(depth, alive)

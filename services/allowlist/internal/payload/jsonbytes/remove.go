@@ -1,92 +1,99 @@
 package jsonbytes
 
 import (
-	"bytes"
-	"slices"
+	"math/bits"
 	"unicode/utf8"
 )
 
-// Has reports whether a document is an object with a member of a name.
-func Has(body []byte, name string) bool {
-	found := false
-	s := Scan(body)
-	if s.Peek() == '{' {
-		s.Object(func(raw []byte) bool {
-			text, ok := Unquote(raw)
-			found = found || ok && string(text) == name
-			return ok && s.Value()
-		})
-	}
-	return found
-}
-
-// A remover removes members from an object.
-type remover struct {
-	*Scanner
-	names  []string
-	values []string
-	seen   []bool
-	// kept are the remaining members with the white space in front of them, and gaps is the white
-	// space behind each but the last. end is the end of the last member, kept or not.
-	kept, gaps [][]byte
-	end        int
-	// some says that there was a member.
-	some bool
-}
-
-// Remove removes members with string values from a document, which is an object. Each name must
-// occur exactly once, and its value be a string. Remove undoes an [Insertion] of new members: the
-// rest keeps its exact bytes. It returns the rest, in new memory unless there are no names, and the
-// values in the order of the names.
-func Remove(body []byte, names []string) (rest []byte, values []string, ok bool) {
-	if len(names) == 0 {
+// Remove undoes [Insertion.Add]: it returns the body without the members at the paths, in new memory
+// unless there are no paths, and their values in the order of the paths. The rest keeps its exact
+// bytes. Each member must occur exactly once, and its value be a string.
+func (n *Insertion) Remove(body []byte) (rest []byte, values []string, ok bool) {
+	if len(n.paths) == 0 {
 		return body, nil, true
 	}
-	r := remover{Scanner: Scan(body), names: names, values: make([]string, len(names)), seen: make([]bool, len(names))}
-	if !utf8.Valid(body) || r.Peek() != '{' {
+	r := remover{Scanner: Scan(body), set: n.set, values: make([]string, len(n.paths)), rest: make([]byte, 0, len(body))}
+	if !utf8.Valid(body) || !r.object(0, n.set.all()) || !r.End() || r.found != n.set.all() {
 		return nil, nil, false
 	}
-	first := r.i + 1
-	r.end = first
-	if !r.Object(r.member) || !r.End() || slices.Contains(r.seen, false) {
-		return nil, nil, false
-	}
-	rest = append(make([]byte, 0, len(body)), body[:first]...)
-	for i, member := range r.kept {
-		if rest = append(rest, member...); i < len(r.kept)-1 {
-			rest = append(append(rest, r.gaps[i]...), ',')
-		}
-	}
-	return append(rest, body[r.end:]...), r.values, true
+	return append(r.rest, body[r.done:]...), r.values, true
 }
 
-// member reads a member.
-func (r *remover) member(raw []byte) bool {
-	start := r.end
-	if r.some {
-		comma := start + bytes.IndexByte(r.text[start:], ',')
-		if len(r.kept) > len(r.gaps) {
-			r.gaps = append(r.gaps, r.text[start:comma])
-		}
-		start = comma + 1
+// A remover removes members in one pass, which also checks that the body is JSON.
+type remover struct {
+	*Scanner
+	set    *Set
+	values []string
+	found  uint64 // the paths whose member was found
+
+	// rest is the result up to done, where the text goes on.
+	rest []byte
+	done int
+}
+
+// object reads an object that the paths in alive lead through.
+func (r *remover) object(depth int, alive uint64) bool {
+	if r.Peek() != '{' {
+		return false
 	}
-	r.some = true
-	name, ok := Unquote(raw)
+	steps := r.set.steps
+	seen := uint64(0)
+	some := false
+	start := r.i + 1 // of the next member, with the white space in front of it
+	end := start     // of the last member
+	kept := start    // the end of the last member that stays
+	removed := -1    // the start of the members to remove that are directly in front of this one
+	whole := r.Object(func(raw []byte) bool {
+		if some {
+			for start = end; r.text[start] != ','; start++ {
+			}
+			start++
+		}
+		some = true
+		name, ok := Unquote(raw)
+		through := alive & steps[depth].names[string(name)]
+		if !ok || through&seen != 0 {
+			return false
+		}
+		seen |= through
+		switch at := through & steps[depth+1].ends; {
+		case at != 0:
+			ok = r.member(at)
+			if removed < 0 {
+				removed = start
+			}
+			end = r.i
+			return ok
+		case removed >= 0:
+			r.cut(removed, start)
+			removed = -1
+		}
+		if through != 0 {
+			ok = r.object(depth+1, through)
+		} else {
+			ok = r.Value()
+		}
+		end, kept = r.i, r.i
+		return ok
+	})
+	if whole && removed >= 0 {
+		r.cut(kept, end)
+	}
+	return whole
+}
+
+// member reads the value of the member at a path.
+func (r *remover) member(path uint64) bool {
+	quoted, ok := r.Quoted()
 	if !ok {
 		return false
 	}
-	at := slices.Index(r.names, string(name))
-	if at < 0 {
-		ok = r.Value()
-		r.end = r.i
-		r.kept = append(r.kept, r.text[start:r.end])
-		return ok
-	}
-	quoted, ok := r.Quoted()
-	if !ok || r.seen[at] {
-		return false
-	}
 	text, ok := Unquote(quoted)
-	r.values[at], r.seen[at], r.end = string(text), true, r.i
+	r.values[bits.TrailingZeros64(path)], r.found = string(text), r.found|path
 	return ok
+}
+
+// cut leaves the text from start to end out of the result.
+func (r *remover) cut(start, end int) {
+	r.rest, r.done = append(r.rest, r.text[r.done:start]...), end
 }

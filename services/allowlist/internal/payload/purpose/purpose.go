@@ -262,6 +262,8 @@ func signingSteps(d *describe.Signing) []string {
 	switch {
 	case d.JWS != nil:
 		return []string{jwsStep(*d.JWS)}
+	case d.EncryptedDigest():
+		return []string{"AES-128-CBC(iv=static,of=digest)"}
 	case d.Computed && in == nil:
 		return []string{"COMPUTED(*)"}
 	case d.Computed:

@@ -40,7 +40,7 @@ func UnsafeChoices(profile *allowlistv1.Profile) []allowlistv1.LegacyAcknowledge
 		{allowlistv1.LegacyAcknowledgement_FLAG_ECB, c.Suite.Mode == symmetric.ModeECB},
 		{allowlistv1.LegacyAcknowledgement_FLAG_TRIPLE_DES, suite.TripleDES},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_IV, cbc && source == allowlistv1.Iv_SOURCE_ZERO},
-		{allowlistv1.LegacyAcknowledgement_FLAG_STATIC_IV, cbc && staticIV(p)},
+		{allowlistv1.LegacyAcknowledgement_FLAG_STATIC_IV, cbc && staticIV(p) || p.Signing != nil && p.Signing.EncryptedDigest()},
 		{allowlistv1.LegacyAcknowledgement_FLAG_IV_FROM_KEY, source == allowlistv1.Iv_SOURCE_KEY_PREFIX},
 		{allowlistv1.LegacyAcknowledgement_FLAG_ZERO_PADDING, c.Padding == symmetric.ZeroPadding},
 		{allowlistv1.LegacyAcknowledgement_FLAG_SHORT_TAG, c.TagBytes > 0 && c.TagBytes < symmetric.MaxTag},

@@ -3,8 +3,6 @@ package signature
 import (
 	"errors"
 	"net/url"
-
-	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 )
 
 // ErrBody means that a body has no place for the strings that the signature adds to it: it is not a
@@ -35,7 +33,7 @@ func (s *Signer) cut(body []byte, p *placed) (rest []byte, err error) {
 		text, p[inForm], ok = cutPairs(string(body), fields)
 		rest = []byte(text)
 	case len(members) > 0:
-		rest, p[inMember], ok = jsonbytes.Remove(body, members)
+		rest, p[inMember], ok = s.insertion.Remove(body)
 	default:
 		rest = body
 	}
@@ -62,8 +60,10 @@ func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte
 		return nil, err
 	}
 	if len(fields) > 0 {
-		if !s.absent(body, inForm) {
-			return nil, ErrBody
+		for _, name := range s.carriers.at[inForm] {
+			if rest, _, _ := cutPairs(string(body), []string{name}); rest != string(body) {
+				return nil, ErrBody
+			}
 		}
 		out := append(make([]byte, 0, len(body)+512), body...)
 		for _, f := range fields {
@@ -78,30 +78,13 @@ func (s *Signer) attach(body []byte, texts carried, signatures [][]byte) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if !s.absent(body, inMember) {
-		return nil, ErrBody
-	}
 	values := make([][]byte, len(members))
 	for i, m := range members {
 		values[i] = []byte(m.Value)
 	}
-	out, _, err := s.insertion.Insert(body, values)
+	out, _, err := s.insertion.Add(body, values)
 	if err != nil {
 		return nil, ErrBody
 	}
 	return out, nil
-}
-
-// absent reports whether a body has none of the strings that the signature adds.
-func (s *Signer) absent(body []byte, at place) bool {
-	for _, name := range s.carriers.at[at] {
-		if at == inForm {
-			if rest, _, _ := cutPairs(string(body), []string{name}); rest != string(body) {
-				return false
-			}
-		} else if jsonbytes.Has(body, name) {
-			return false
-		}
-	}
-	return true
 }

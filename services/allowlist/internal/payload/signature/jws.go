@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/keyward/keyward/pkg/secp256k1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 )
 
@@ -39,6 +40,9 @@ func (s JWS) verifies(key any) bool {
 	case s.KeyBytes() > 0:
 		secret, ok := shared(key)
 		return ok && len(secret) >= s.KeyBytes()
+	case s.Alg == "ES256K":
+		_, ok := key.(*secp256k1.PublicKey)
+		return ok
 	case s.Alg == "EdDSA":
 		return Ed25519{}.verifies(key)
 	case s.Alg == "ES256":

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/keyward/keyward/services/allowlist/internal/payload/jsonbytes"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
 )
 
@@ -54,6 +55,8 @@ type carriers struct {
 	all []carrier
 	// at are the names at each place.
 	at [placeCount][]string
+	// members are the paths of the members of the body, in the order of the names.
+	members []jsonbytes.Path
 	// carries says which values the templates contain.
 	carries []bool
 	idChars template.Charset
@@ -182,8 +185,12 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, sig
 	for p, templates := range places {
 		for _, name := range slices.Sorted(maps.Keys(templates)) {
 			made, violation := template.Text(templates[name], holes)
-			if violation == "" && !printable(templates[name]) {
+			switch {
+			case violation != "":
+			case !printable(templates[name]):
 				violation = onlyPrintable
+			case place(p) == inMember:
+				violation = h.member(name)
 			}
 			if violation != "" {
 				violations = append(violations, Violation{Field: place(p).field(), Name: name, Text: violation})
@@ -204,6 +211,27 @@ func (h *carriers) compile(places [placeCount]map[string]string, t *Strings, sig
 		violations = append(violations, Violation{Field: "headers", Text: "must have ${" + signature.Name + "} exactly once in all headers, query parameters, form fields, and body members"})
 	}
 	return violations
+}
+
+// member adds the path of a member of the body: its name, or a path. It returns what is wrong with it.
+func (h *carriers) member(name string) (violation string) {
+	path, ok := MemberPath(name)
+	if !ok || !path.Members() {
+		return "must be the name of a member, or a path of at most 256 bytes: $ and then .name or ['name']"
+	}
+	if slices.ContainsFunc(h.members, path.Overlaps) {
+		return "must not be, contain, or be inside another member"
+	}
+	h.members = append(h.members, path)
+	return ""
+}
+
+// MemberPath returns the path of a member of the body that [Config.BodyMembers] names.
+func MemberPath(name string) (jsonbytes.Path, bool) {
+	if !strings.HasPrefix(name, "$") {
+		name = "$['" + name + "']"
+	}
+	return jsonbytes.ParsePath(name)
 }
 
 // ErrText means that a string that the signature adds to a message cannot be sent: it is not UTF-8,

@@ -140,9 +140,12 @@ func TestBodiesKeepTheirBytes(t *testing.T) {
 	members.BodyMembers, members.Headers = map[string]string{"sign": "${signature}", "alg": "HS256"}, nil
 	fields.FormFields, fields.Headers = map[string]string{"sign": "v1 ${signature}", "at": "${timestamp}"}, nil
 	fields.Input = "${timestamp}${body}"
+	inner := over("")
+	inner.BodyMembers, inner.Headers = map[string]string{"$.head.sign": "${signature}", "alg": "HS256"}, nil
 	for body, config := range map[string]signature.Config{
 		`{}`: members, ` { } `: members, `{"a":1}`: members, "{\n  \"a\" : [1, {\"sign\": 2}] ,\r\n\t\"b\":\"\\u0073ign\"\n}\n": members, `{"é":"ü"}`: members,
 		"": fields, "a=1": fields, "a=1&b": fields, "&&a=%zz": fields, "a=1&": fields, "signs=1&sig=n": fields,
+		`{"head":{}}`: inner, `{"sign":1, "head" : { "v":"1" } , "body":{"head":{"sign":2}}}`: inner,
 	} {
 		s, key := compile(t, config), []any{[]byte("key")}
 		m := webhook()
@@ -157,6 +160,7 @@ func TestBodiesKeepTheirBytes(t *testing.T) {
 	}
 	for body, config := range map[string]signature.Config{
 		`{"sign":1}`: members, `{"s\u0069gn":"a"}`: members, `[]`: members, ``: members, `{"a":1`: members, `"sign"`: members,
+		`{}`: inner, `{"head":"sign"}`: inner, `{"head":{"sign":null}}`: inner, `{"head":{},"alg":1}`: inner, `{"head":{},"head":{}}`: inner,
 		"sign=1": fields, "a=1&s%69gn": fields,
 	} {
 		m := webhook()
@@ -274,6 +278,9 @@ func TestConfigurationsWithExpressionsAreChecked(t *testing.T) {
 		{"claims and an input", signature.Config{Scheme: jws, Input: "${body}", Claims: map[string]string{"a": "id"}, Headers: headers}, signature.Violation{Field: "claims", Text: "must be empty if there is an input"}},
 		{"bytes as a claim", signature.Config{Scheme: jws, Claims: map[string]string{"a": "body"}, Headers: headers}, signature.Violation{Field: "claims", Name: "a", Text: "must be a string; write bytes with hex or base64"}},
 		{"fields and members", signature.Config{Scheme: mac, FormFields: map[string]string{"a": "${signature}"}, BodyMembers: map[string]string{"b": "x"}}, signature.Violation{Field: "form_fields", Text: "must be empty if there are body_members"}},
+		{"a member inside another", signature.Config{Scheme: mac, BodyMembers: map[string]string{"$.a.b": "x", "a": "${signature}"}}, signature.Violation{Field: "body_members", Name: "a", Text: "must not be, contain, or be inside another member"}},
+		{"a member of a list", signature.Config{Scheme: mac, BodyMembers: map[string]string{"$.a[0]": "${signature}"}}, signature.Violation{Field: "body_members", Name: "$.a[0]", Text: "must be the name of a member, or a path of at most 256 bytes: $ and then .name or ['name']"}},
+		{"no path", signature.Config{Scheme: mac, BodyMembers: map[string]string{"$": "${signature}"}}, signature.Violation{Field: "body_members", Name: "$", Text: "must be the name of a member, or a path of at most 256 bytes: $ and then .name or ['name']"}},
 		{"two signatures", signature.Config{Scheme: mac, QueryParameters: map[string]string{"a": "${signature}"}, Headers: headers}, signature.Violation{Field: "headers", Text: "must have ${signature} exactly once in all headers, query parameters, form fields, and body members"}},
 		{"an unknown value in a template", signature.Config{Scheme: mac, QueryParameters: map[string]string{"a": "${signature}${nothing}"}}, signature.Violation{Field: "query_parameters", Name: "a", Text: "must not use the unknown name nothing; available: timestamp, timestamp_ms, timestamp_rfc3339, id, signature"}},
 		{"a chosen value that is sorted", signature.Config{Scheme: signature.Computed{}, Values: map[string]string{"v": "json(plaintext, '$.a')"}, InputExpression: "hex(sorted_sha1([v, timestamp], secret))", Headers: headers}, signature.Violation{Field: "input_expression", Text: "must list only times, nonces, and json(body, …) in sorted_sha1, which the sender does not choose"}},

@@ -92,7 +92,8 @@ type Config struct {
 	// an input.
 	Claims map[string]string
 	// Headers, QueryParameters, FormFields, and BodyMembers are the templates of what to add to a
-	// message, by name. The names are not checked here.
+	// message, by name. The names are not checked here. Those of BodyMembers may be paths; see
+	// [MemberPath].
 	Headers, QueryParameters, FormFields, BodyMembers map[string]string
 	// Encoding is the encoding of the signature. A [JWS] and [Computed] ignore it.
 	Encoding template.Encoding
@@ -168,12 +169,7 @@ func New(c Config) (*Signer, []Violation) {
 			s.fine = i
 		}
 	}
-	var paths []jsonbytes.Path
-	for _, name := range h.at[inMember] {
-		path, _ := jsonbytes.ParsePath("$['" + name + "']")
-		paths = append(paths, path)
-	}
-	s.insertion = jsonbytes.NewInsertion(paths...)
+	s.insertion = jsonbytes.NewInsertion(h.members...)
 	s.programs = texts.all()
 	for _, name := range carriedNames() {
 		s.covered = append(s.covered, texts.covers(name))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/keyward/keyward/pkg/secp256k1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/jose"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/signature"
 	"github.com/keyward/keyward/services/allowlist/internal/payload/template"
@@ -35,6 +36,10 @@ func parties(t testing.TB) []party {
 	rsaKey, rsaPublic := pair(t, "../testdata/keys/rsa2_priv.pem")
 	p256, p384, p521 := ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), ecKey(t, elliptic.P521())
 	edPublic, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	koblitz, err := secp256k1.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +64,8 @@ func parties(t testing.TB) []party {
 		"RS256": {rsaKey, rsaPublic}, "RS384": {rsaKey, rsaPublic}, "RS512": {rsaKey, rsaPublic},
 		"PS256": {rsaKey, rsaPublic}, "PS384": {rsaKey, rsaPublic}, "PS512": {rsaKey, rsaPublic},
 		"ES256": {p256, &p256.PublicKey}, "ES384": {p384, &p384.PublicKey}, "ES512": {p521, &p521.PublicKey}, "EdDSA": {edKey, edPublic},
-		"HS256": {long, long}, "HS384": {long, long}, "HS512": {long, long},
+		"ES256K": {koblitz, koblitz.Public()},
+		"HS256":  {long, long}, "HS384": {long, long}, "HS512": {long, long},
 	} {
 		all = append(all, party{"JWS " + alg, signature.JWS{JWS: jose.JWS{Alg: alg}}, keys[0], keys[1]})
 	}

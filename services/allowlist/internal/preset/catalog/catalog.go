@@ -7,7 +7,6 @@
 package catalog
 
 import (
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -140,11 +139,11 @@ func keyOf(k describe.Key, a answer.Answer) (snippet.Key, error) {
 	if err != nil {
 		return key, err
 	}
-	if key.Public, err = x509.MarshalPKIXPublicKey(public); err != nil {
+	if key.Public, err = keyform.MarshalPublic(public); err != nil {
 		return key, err
 	}
 	if private, _, err := keyform.ParsePrivate(stored); err == nil { // the partner's key may be public only
-		key.Private, err = x509.MarshalPKCS8PrivateKey(private)
+		key.Private, err = keyform.MarshalPrivate(private)
 		if err != nil {
 			return key, err
 		}

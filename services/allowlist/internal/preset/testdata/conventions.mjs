@@ -9,6 +9,7 @@ import { createRedsysAPI, SANDBOX_URLS } from 'redsys-easy';
 import { VNPay } from 'vnpay';
 
 const require = createRequire(import.meta.url);
+const PaytmChecksum = require('paytmchecksum');
 const { getExpectedTwilioSignature } = require('twilio/lib/webhooks/webhooks');
 
 const hash = (name, text, encoding) => crypto.createHash(name).update(text).digest(encoding);
@@ -92,6 +93,20 @@ export async function conventions({ signed, npm, node, pem, context }) {
     const data = JSON.stringify({ app_id: 2553, app_trans_id: '260101_1' });
     signed('zalopay_callback', node, {
       secrets: { key2: { value } }, plaintext: JSON.stringify({ data, type: 1 }), body: JSON.stringify({ data, type: 1, mac: hmac('sha256', secret, data, 'hex') }),
+    });
+  }
+  {
+    const o = { MID: 'DEMO00000000000001', ORDER_ID: 'ORDER-1', TXN_AMOUNT: '10.00', CUST_ID: 'C 1/2', NOTE: '', CALLBACK_URL: 'https://shop.example.test/paid?a=b' };
+    const merchantKey = 'merchant key 16b', checksum = await PaytmChecksum.generateSignature({ ...o }, merchantKey);
+    signed('paytm', npm('paytmchecksum'), {
+      secrets: { merchant_key: { value: merchantKey } }, context: { ...context, contentType: formType }, deterministic: false,
+      plaintext: new URLSearchParams(o).toString(), body: new URLSearchParams({ ...o, CHECKSUMHASH: checksum }).toString(),
+    });
+    const body = { requestType: 'Payment', mid: 'DEMO00000000000001', orderId: 'ORDER-1', txnAmount: { value: '10.00', currency: 'INR' }, userInfo: { custId: 'C 1/2' } };
+    const text = JSON.stringify(body), head = { version: 'v1', channelId: 'WEB' };
+    signed('paytm_json', npm('paytmchecksum'), {
+      secrets: { merchant_key: { value: merchantKey } }, deterministic: false,
+      plaintext: JSON.stringify({ head, body }), body: JSON.stringify({ head: { ...head, signature: await PaytmChecksum.generateSignature(text, merchantKey) }, body }),
     });
   }
   {

@@ -225,7 +225,10 @@ func (p *program) verifyJWS(j jose.JWS, field, name, data, signature string) (st
 	if j.Alg == "EdDSA" {
 		return p.call("verifyEd25519", key, data, signature), nil
 	}
-	hash := p.hash(sha(j.Alg[2:]))
+	if j.Alg == "ES256K" && p.phrase("secp256k1", nil) == "" {
+		return "", errBeyond // Java has not had the curve since version 16
+	}
+	hash := p.hash(sha(strings.TrimSuffix(j.Alg[2:], "K")))
 	switch j.Alg[:2] {
 	case "ES":
 		return p.call("verifyEcdsaP1363", hash, key, data, signature), nil

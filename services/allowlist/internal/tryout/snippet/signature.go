@@ -78,8 +78,15 @@ func (p *program) signatureTexts(s *describe.Signing) {
 		p.stripped = p.letText("unsigned", p.inDocument("withoutPairs", body, names))
 	}
 	if names := slices.Sorted(maps.Keys(s.BodyMembers)); len(names) > 0 {
-		p.read(s.BodyMembers, func(name string) string { return p.inDocument("field", body, []string{name}) })
-		p.stripped = p.letText("unsigned", p.inDocument("withoutMembers", body, names))
+		unsigned := body
+		paths := make(map[string][]string, len(names))
+		for _, name := range names {
+			path, _ := signature.MemberPath(name) // compiled before
+			paths[name] = path.Steps()
+			unsigned = p.inDocument("withoutMember", unsigned, paths[name])
+		}
+		p.read(s.BodyMembers, func(name string) string { return p.inDocument("field", body, paths[name]) })
+		p.stripped = p.letText("unsigned", unsigned)
 	}
 }
 
@@ -191,6 +198,12 @@ func (p *program) verify(s *describe.Signing, text string) (string, error) {
 	case signature.HMAC:
 		key, err := p.sharedKey(p.at(signingField), signingKey)
 		return p.call("same", p.call("hmac", p.hash(s.Hash), key, "signed"), given), err
+	case signature.EncryptedDigest:
+		key, err := p.sharedKey(p.at(signingField), signingKey)
+		opened := p.let("checksum", p.call("cbc", key, p.utf8(p.quote(scheme.IV)), given, p.quote("pkcs7")))
+		salt := p.let("salt", p.slice(opened, 2*s.Hash.Size(), 0))
+		digest := p.encode(inHex, p.call("digest", p.hash(s.Hash), p.concat([]string{"signed", p.utf8(p.quote("|")), salt})))
+		return p.call("same", opened, p.concat([]string{p.utf8(digest), salt})), err
 	case signature.SecretDigest:
 		return p.call("same", p.call("digest", p.hash(s.Hash), "signed"), given), nil
 	default:

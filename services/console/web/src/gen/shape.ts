@@ -1327,6 +1327,13 @@ export const shape: Shape = {
           "words": "The value of `input_expression` is the signature itself, such as `base64(hmac_sha256(secret, body))`."
         },
         {
+          "name": "encrypted_digest",
+          "json": "encryptedDigest",
+          "message": "keyward.allowlist.v1.EncryptedDigest",
+          "oneof": "scheme",
+          "words": "An encrypted digest of `input`, which the receiver decrypts and computes again."
+        },
+        {
           "name": "keys",
           "json": "keys",
           "message": "keyward.allowlist.v1.SecretRef",
@@ -1417,8 +1424,8 @@ export const shape: Shape = {
           "scalar": "string",
           "map": true,
           "maxItems": 8,
-          "keyPattern": "^[A-Za-z0-9_.~-]{1,64}$",
-          "words": "String members to add at the end of the JSON object that is the body, by name, in the order of the names. Templates like those of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt. A body that has such a member already is refused. At most 8."
+          "keyPattern": "^([A-Za-z0-9_.~-]{1,64}|[$].+)$",
+          "words": "String members to add at the end of the JSON object that is the body, by name, in the order of the names; or at the end of an object in it, by a path such as `$.head.signature`, of `.name` and `['name']`. Templates like those of `headers`. They are not part of `body`: verification removes them first, and so does Decrypt. A body that lacks the object, or has such a member already, is refused. At most 8."
         },
         {
           "name": "before_encryption",
@@ -1505,6 +1512,17 @@ export const shape: Shape = {
     "keyward.allowlist.v1.Computed": {
       "oneofs": [],
       "fields": []
+    },
+    "keyward.allowlist.v1.EncryptedDigest": {
+      "oneofs": [],
+      "fields": [
+        {
+          "name": "iv",
+          "json": "iv",
+          "scalar": "string",
+          "words": "The IV, 16 bytes of text. It is public; Paytm's is `@@@@&&&&####$$$$`."
+        }
+      ]
     },
     "keyward.allowlist.v1.SignatureList": {
       "oneofs": [],
@@ -2398,6 +2416,10 @@ export const shape: Shape = {
         {
           "name": "ALGORITHM_ES512",
           "words": "`ES512`: ECDSA with P-521."
+        },
+        {
+          "name": "ALGORITHM_ES256K",
+          "words": "`ES256K`: ECDSA with secp256k1 (RFC 8812)."
         }
       ]
     },

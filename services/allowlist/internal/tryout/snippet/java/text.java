@@ -10,11 +10,13 @@
     return byName(members);
   }
 
-  /** A JSON object without some of its members. */
-  static String withoutMembers(String json, String... names) {
+  /** A JSON object without the member at a path. */
+  static String withoutMember(String json, String... path) {
     List<String> kept = new ArrayList<>();
     members(json).forEach((name, value) -> {
-      if (!List.of(names).contains(name)) kept.add(quoted(name) + ":" + value);
+      boolean on = name.equals(path[0]);
+      if (on && path.length > 1) value = withoutMember(value, Arrays.copyOfRange(path, 1, path.length));
+      if (!on || path.length > 1) kept.add(quoted(name) + ":" + value);
     });
     return "{" + String.join(",", kept) + "}";
   }

@@ -8,10 +8,12 @@ function sortedMembers(json, ...path) {
   return byName([...members(raw(json, ...path))].map(([name, value]) => [name, unquoted(value)]));
 }
 
-// A JSON object without some of its members.
-function withoutMembers(json, ...names) {
-  const kept = [...members(json)].filter(([name]) => !names.includes(name));
-  return `{${kept.map(([name, value]) => `${quoted(name)}:${value}`).join(',')}}`;
+// A JSON object without the member at a path.
+function withoutMember(json, step, ...path) {
+  const kept = members(json);
+  if (path.length) kept.set(step, withoutMember(kept.get(step), ...path));
+  else kept.delete(step);
+  return `{${[...kept].map(([name, value]) => `${quoted(name)}:${value}`).join(',')}}`;
 }
 
 // JSON without the blanks between its tokens.

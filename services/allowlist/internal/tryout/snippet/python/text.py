@@ -6,10 +6,14 @@ def field(document, *path):
 def sorted_members(document, *path):
     return by_name((name, unquoted(value)) for name, value in members(raw(document, *path)).items())
 
-# A JSON object without some of its members.
-def without_members(document, *names):
-    kept = [quoted(name) + ":" + value for name, value in members(document).items() if name not in names]
-    return "{" + ",".join(kept) + "}"
+# A JSON object without the member at a path.
+def without_member(document, step, *path):
+    kept = members(document)
+    if path:
+        kept[step] = without_member(kept[step], *path)
+    else:
+        del kept[step]
+    return "{" + ",".join(quoted(name) + ":" + value for name, value in kept.items()) + "}"
 
 # JSON without the blanks between its tokens.
 def minify(document):

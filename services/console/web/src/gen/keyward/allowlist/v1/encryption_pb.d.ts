@@ -3855,6 +3855,13 @@ export enum Jws_Algorithm {
    * @generated from enum value: ALGORITHM_ES512 = 13;
    */
   ES512 = 13,
+
+  /**
+   * `ES256K`: ECDSA with secp256k1 (RFC 8812).
+   *
+   * @generated from enum value: ALGORITHM_ES256K = 14;
+   */
+  ES256K = 14,
 }
 
 /**
@@ -3862,7 +3869,7 @@ export enum Jws_Algorithm {
  *
  * @generated from enum keyward.allowlist.v1.Jws.Algorithm
  */
-export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512";
+export declare type Jws_AlgorithmJson = "ALGORITHM_UNSPECIFIED" | "ALGORITHM_RS256" | "ALGORITHM_RS512" | "ALGORITHM_PS256" | "ALGORITHM_PS512" | "ALGORITHM_ES256" | "ALGORITHM_ES384" | "ALGORITHM_EDDSA" | "ALGORITHM_HS256" | "ALGORITHM_HS512" | "ALGORITHM_RS384" | "ALGORITHM_PS384" | "ALGORITHM_HS384" | "ALGORITHM_ES512" | "ALGORITHM_ES256K";
 
 /**
  * Describes the enum keyward.allowlist.v1.Jws.Algorithm.
@@ -4852,6 +4859,14 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
      */
     value: Computed;
     case: "computed";
+  } | {
+    /**
+     * An encrypted digest of `input`, which the receiver decrypts and computes again.
+     *
+     * @generated from field: keyward.allowlist.v1.EncryptedDigest encrypted_digest = 191;
+     */
+    value: EncryptedDigest;
+    case: "encryptedDigest";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -4953,8 +4968,10 @@ export declare type Signing = Message<"keyward.allowlist.v1.Signing"> & {
 
   /**
    * String members to add at the end of the JSON object that is the body, by name, in the order of
-   * the names. Templates like those of `headers`. They are not part of `body`: verification removes
-   * them first, and so does Decrypt. A body that has such a member already is refused. At most 8.
+   * the names; or at the end of an object in it, by a path such as `$.head.signature`, of `.name` and
+   * `['name']`. Templates like those of `headers`. They are not part of `body`: verification removes
+   * them first, and so does Decrypt. A body that lacks the object, or has such a member already, is
+   * refused. At most 8.
    *
    * @generated from field: map<string, string> body_members = 176;
    */
@@ -5103,6 +5120,13 @@ export declare type SigningJson = {
   computed?: ComputedJson;
 
   /**
+   * An encrypted digest of `input`, which the receiver decrypts and computes again.
+   *
+   * @generated from field: keyward.allowlist.v1.EncryptedDigest encrypted_digest = 191;
+   */
+  encryptedDigest?: EncryptedDigestJson;
+
+  /**
    * The keys, 1-4. The first key signs; with a `list`, all keys sign. A signature by any of the
    * keys verifies.
    *
@@ -5201,8 +5225,10 @@ export declare type SigningJson = {
 
   /**
    * String members to add at the end of the JSON object that is the body, by name, in the order of
-   * the names. Templates like those of `headers`. They are not part of `body`: verification removes
-   * them first, and so does Decrypt. A body that has such a member already is refused. At most 8.
+   * the names; or at the end of an object in it, by a path such as `$.head.signature`, of `.name` and
+   * `['name']`. Templates like those of `headers`. They are not part of `body`: verification removes
+   * them first, and so does Decrypt. A body that lacks the object, or has such a member already, is
+   * refused. At most 8.
    *
    * @generated from field: map<string, string> body_members = 176;
    */
@@ -5409,6 +5435,44 @@ export declare type ComputedJson = {
  * Use `create(ComputedSchema)` to create a new message.
  */
 export declare const ComputedSchema: GenMessage<Computed, {jsonType: ComputedJson}>;
+
+/**
+ * An EncryptedDigest is the checksum of Paytm: AES-128-CBC with PKCS #7 padding of
+ * `hex(sha256(input + "|" + salt)) + salt`, with a salt of 4 random characters. A MAC would be better:
+ * requires STATIC_IV. The keys have 16 bytes, and no other use with a block cipher; see SecretRef.
+ *
+ * @generated from message keyward.allowlist.v1.EncryptedDigest
+ */
+export declare type EncryptedDigest = Message<"keyward.allowlist.v1.EncryptedDigest"> & {
+  /**
+   * The IV, 16 bytes of text. It is public; Paytm's is `@@@@&&&&####$$$$`.
+   *
+   * @generated from field: string iv = 1;
+   */
+  iv: string;
+};
+
+/**
+ * An EncryptedDigest is the checksum of Paytm: AES-128-CBC with PKCS #7 padding of
+ * `hex(sha256(input + "|" + salt)) + salt`, with a salt of 4 random characters. A MAC would be better:
+ * requires STATIC_IV. The keys have 16 bytes, and no other use with a block cipher; see SecretRef.
+ *
+ * @generated from message keyward.allowlist.v1.EncryptedDigest
+ */
+export declare type EncryptedDigestJson = {
+  /**
+   * The IV, 16 bytes of text. It is public; Paytm's is `@@@@&&&&####$$$$`.
+   *
+   * @generated from field: string iv = 1;
+   */
+  iv?: string;
+};
+
+/**
+ * Describes the message keyward.allowlist.v1.EncryptedDigest.
+ * Use `create(EncryptedDigestSchema)` to create a new message.
+ */
+export declare const EncryptedDigestSchema: GenMessage<EncryptedDigest, {jsonType: EncryptedDigestJson}>;
 
 /**
  * A SecretDigest is a digest of a string that includes the secret, as in the checksums of PhonePe
