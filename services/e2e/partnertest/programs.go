@@ -64,6 +64,18 @@ func RunJava(t testing.TB, programs []string) [][]byte {
 	return bytes.Split(output(t, "java", "-cp", filepath.Join(folder, "classes"), "All"), []byte{0})
 }
 
+// RunShell runs programs for bash, and returns the output of each.
+func RunShell(t testing.TB, programs []string) [][]byte {
+	t.Helper()
+	printed := make([][]byte, len(programs), len(programs)+1)
+	for i, code := range programs {
+		file := filepath.Join(t.TempDir(), "open.sh")
+		writeFile(t, file, code)
+		printed[i] = output(t, "bash", file)
+	}
+	return append(printed, nil) // nothing after the last one
+}
+
 func writeFile(t testing.TB, file, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

@@ -217,8 +217,18 @@ func TestProgramsAreThereAsFarAsTheLanguagesGo(t *testing.T) {
 	t.Parallel()
 	scrypt := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } derivation { scrypt { n: 16384 } salt { sent_bytes: 16 } } } }
 		envelope { blobs { key: "data" value { parts { slot: SLOT_SALT } parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } } } text: "${data}" }`
-	pgp := `pgp { keys { name: "workspaces/acme/secrets/a" } passphrase { name: "workspaces/acme/secrets/b" } signing_keys { name: "workspaces/acme/secrets/c" } }`
-	for profile, want := range map[string]string{shared: "node java python", scrypt: "node python", pgp: ""} {
+	pgp := func(rest string) string { return `pgp { keys { name: "workspaces/acme/secrets/a" } ` + rest + ` }` }
+	cms := func(rest, encoding string) string {
+		return `cms { content_encryption: CONTENT_ENCRYPTION_AES_256_CBC rsa_oaep { hash: HASH_SHA256 } keys { name: "workspaces/acme/secrets/a" } ` + rest + ` }
+		envelope { blobs { key: "data" value { parts { slot: SLOT_CIPHERTEXT } encoding: ENCODING_` + encoding + ` } } text: "${data}" }`
+	}
+	const passphrase, signed = `passphrase { name: "workspaces/acme/secrets/b" }`, `signing_keys { name: "workspaces/acme/secrets/c" }`
+	for profile, want := range map[string]string{
+		shared: "node java python", scrypt: "node python",
+		`nested_jws { jws { algorithm: ALGORITHM_ES256K } keys { name: "workspaces/acme/secrets/a" } }`: "node python",
+		pgp(""): "shell", pgp(`binary: true`): "shell", pgp(passphrase): "", pgp(signed): "",
+		cms("", "BASE64"): "shell", cms("", "BASE64_MIME"): "shell", cms("", "HEX"): "", cms(signed, "BASE64"): "",
+	} {
 		result := throwaway(t, sampleFor(t, profile, "a text"))
 		var languages []string
 		for _, p := range result.Programs {

@@ -2936,12 +2936,13 @@ func (x *ThrowawayKey) GetValue() string {
 
 // A Snippet is a program that processes the message of a dry run: it verifies the signature,
 // decrypts with the first key of each list, and prints the plaintext. It needs only the standard
-// library of its language and, in Python, the package cryptography. OpenPGP, and scrypt in Java,
-// have no snippet.
+// library of its language and, in Python, the package cryptography. A language has no snippet for what
+// its library lacks, such as scrypt in Java. Messages in OpenPGP and CMS have one in `shell` if they are
+// only encrypted.
 type Snippet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), or
-	// `python` (3.9 or newer, with the package cryptography).
+	// `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), `python` (3.9
+	// or newer, with the package cryptography), or `shell` (Bash, with OpenSSL 3 or GnuPG 2.2, and jq).
 	Language string `protobuf:"bytes,1,opt,name=language,proto3" json:"language,omitempty"`
 	// The source, with the throwaway keys and the message.
 	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`

@@ -16,7 +16,10 @@ import (
 )
 
 // languages are the languages of programs, in the order of a page.
-var languages = []struct{ id, name, block string }{{"node", "Node.js", "js"}, {"java", "Java", "java"}, {"python", "Python", "python"}}
+var languages = []struct{ id, name, block string }{{"node", "Node.js", "js"}, {"java", "Java", "java"}, {"python", "Python", "python"}, {shell, "Shell", "sh"}}
+
+// shell is the language of the only programs for formats that the other languages lack.
+const shell = "shell"
 
 // RunBy is the test that runs the programs of the pages.
 const RunBy = "TestInteropProgramsOfPagesOpenTheirSamples"
@@ -145,13 +148,15 @@ func (s Sample) print(out *strings.Builder) {
 		fence(out, "text fragment", text)
 	}
 	fmt.Fprintf(out, "### Programs for the %s\n\n", s.Direction)
-	if len(s.Programs) == 0 {
-		out.WriteString("Keyward writes no programs for this format. The tool above opens or verifies the message.\n")
-		return
+	if s.Programs[0].Language == shell {
+		out.WriteString("No standard library of Node.js, Java, or Python supports this format. ")
 	}
 	out.WriteString("Each program " + s.does() + ", and prints the plaintext. A test runs all of them.\n\n")
 	for _, language := range languages {
 		i := slices.IndexFunc(s.Programs, func(p snippet.Program) bool { return p.Language == language.id })
+		if i < 0 && (language.id == shell || s.Programs[0].Language == shell) {
+			continue
+		}
 		fmt.Fprintf(out, "#### %s, %s\n\n", language.name, s.Direction)
 		if i < 0 {
 			out.WriteString("Keyward has no program for this in " + language.name + ", whose standard library lacks a function that it needs.\n\n")

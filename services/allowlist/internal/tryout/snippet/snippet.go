@@ -16,7 +16,8 @@
 // A language is a folder: templates for the phrases, and a library with the functions, in one
 // file for each scheme. A program gets the functions that it calls. A new language needs a
 // folder and its name in languages. If a library lacks a function, such as scrypt in Java, there
-// is no program that would call it. No language supports OpenPGP or CMS.
+// is no program that would call it. No language supports OpenPGP or CMS. For these, shell.go writes
+// commands of GnuPG, OpenSSL, and jq.
 package snippet
 
 import (
@@ -28,7 +29,7 @@ import (
 
 // A Program is the source code of a program.
 type Program struct {
-	// Language is `node`, `java` or `python`.
+	// Language is `node`, `java`, `python`, or `shell`.
 	Language string
 	Code     string
 }
@@ -58,6 +59,9 @@ func Programs(m Message) []Program {
 		if code, err := write(name, m); err == nil {
 			programs = append(programs, Program{Language: name, Code: code})
 		}
+	}
+	if commands, err := shell(m); err == nil {
+		programs = append(programs, commands)
 	}
 	return programs
 }

@@ -2876,15 +2876,16 @@ export declare const ThrowawayKeySchema: GenMessage<ThrowawayKey, {jsonType: Thr
 /**
  * A Snippet is a program that processes the message of a dry run: it verifies the signature,
  * decrypts with the first key of each list, and prints the plaintext. It needs only the standard
- * library of its language and, in Python, the package cryptography. OpenPGP, and scrypt in Java,
- * have no snippet.
+ * library of its language and, in Python, the package cryptography. A language has no snippet for what
+ * its library lacks, such as scrypt in Java. Messages in OpenPGP and CMS have one in `shell` if they are
+ * only encrypted.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
 export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
   /**
-   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), or
-   * `python` (3.9 or newer, with the package cryptography).
+   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), `python` (3.9
+   * or newer, with the package cryptography), or `shell` (Bash, with OpenSSL 3 or GnuPG 2.2, and jq).
    *
    * @generated from field: string language = 1;
    */
@@ -2901,15 +2902,16 @@ export declare type Snippet = Message<"keyward.allowlist.v1.Snippet"> & {
 /**
  * A Snippet is a program that processes the message of a dry run: it verifies the signature,
  * decrypts with the first key of each list, and prints the plaintext. It needs only the standard
- * library of its language and, in Python, the package cryptography. OpenPGP, and scrypt in Java,
- * have no snippet.
+ * library of its language and, in Python, the package cryptography. A language has no snippet for what
+ * its library lacks, such as scrypt in Java. Messages in OpenPGP and CMS have one in `shell` if they are
+ * only encrypted.
  *
  * @generated from message keyward.allowlist.v1.Snippet
  */
 export declare type SnippetJson = {
   /**
-   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), or
-   * `python` (3.9 or newer, with the package cryptography).
+   * `node` (Node.js 20 or newer, without packages), `java` (17 or newer, one class), `python` (3.9
+   * or newer, with the package cryptography), or `shell` (Bash, with OpenSSL 3 or GnuPG 2.2, and jq).
    *
    * @generated from field: string language = 1;
    */
