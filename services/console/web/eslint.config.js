@@ -12,7 +12,7 @@ const noText = [
   "^[A-Z0-9_.:/-]+$",
   "^(SHA|AES|RSA|HMAC|HPKE|X)[-A-Za-z0-9]+$", // algorithms and header names
   "^(Bearer|input:|keyward sealed)", // protocols and selectors
-  "^(Keyward|Go|Java|Node\\.js|Python|OpenPGP|JWE|MIME|RSA PKCS #1 v1\\.5|PKCS #\\S+( v1\\.5)?| DES)", // proper names
+  "^(Keyward|Go|Java|Node\\.js|Python|Bash|OpenPGP|JWE|MIME|RSA PKCS #1 v1\\.5|PKCS #\\S+( v1\\.5)?| DES)", // proper names
   "^(Cipher|SharedKey|SessionKey|Jose|Iv|Salt|Algorithm|Encryption|Profile\\.kind)$", // messages of the proto
 ];
 

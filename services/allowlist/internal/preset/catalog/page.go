@@ -16,7 +16,7 @@ import (
 )
 
 // languages are the languages of programs, in the order of a page.
-var languages = []struct{ id, name, block string }{{"node", "Node.js", "js"}, {"java", "Java", "java"}, {"python", "Python", "python"}, {shell, "Shell", "sh"}}
+var languages = []struct{ id, name, block string }{{"node", "Node.js", "js"}, {"java", "Java", "java"}, {"python", "Python", "python"}, {shell, "Bash", "sh"}}
 
 // shell is the language of the only programs for formats that the other languages lack.
 const shell = "shell"

@@ -298,7 +298,7 @@ const languages: Record<string, [string, string]> = {
   node: ["Node.js", t("tryout.node")],
   java: ["Java", t("tryout.java")],
   python: ["Python", t("tryout.python")],
-  shell: ["Shell", t("tryout.shell")],
+  shell: ["Bash", t("tryout.shell")],
 };
 
 function Snippets({ snippets }: { snippets: SnippetJson[] | undefined }) {
