@@ -14,7 +14,9 @@ import (
 	"github.com/keyward/keyward/pkg/sensitive"
 	allowlistv1 "github.com/keyward/keyward/proto/gen/keyward/allowlist/v1"
 	"github.com/keyward/keyward/services/allowlist/internal/payload"
+	"github.com/keyward/keyward/services/allowlist/internal/payload/describe"
 	"github.com/keyward/keyward/services/allowlist/internal/tryout"
+	"github.com/keyward/keyward/services/allowlist/internal/tryout/snippet"
 )
 
 // sampleFor returns a sample for a request profile in proto text.
@@ -236,6 +238,31 @@ func TestProgramsAreThereAsFarAsTheLanguagesGo(t *testing.T) {
 		}
 		if got := strings.Join(languages, " "); got != want || !result.Opened {
 			t.Errorf("programs in %q, want %q (opened %v) for %s", got, want, result.Opened, profile)
+		}
+	}
+}
+
+// A ciphertext may end in a byte that is a blank in text.
+func TestProgramsKeepBytesThatAreBlanksInText(t *testing.T) {
+	t.Parallel()
+	pb := new(allowlistv1.Profile)
+	profile := `cipher { algorithm: ALGORITHM_AES_256_GCM shared_key { keys { name: "workspaces/acme/secrets/a" } } }
+		envelope { blobs { key: "data" value { parts { slot: SLOT_IV } parts { slot: SLOT_CIPHERTEXT } parts { slot: SLOT_TAG } encoding: ENCODING_%s } } text: "${data}" }`
+	for encoding, trimmed := range map[string]bool{"RAW": false, "BASE64": true} {
+		if err := prototext.Unmarshal([]byte(strings.Replace(profile, "%s", encoding, 1)), pb); err != nil {
+			t.Fatal(err)
+		}
+		programs := snippet.Programs(snippet.Message{
+			Profile: describe.Of("request", pb), Body: []byte("\xffAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r"),
+			Keys: []snippet.Key{{Field: "request.cipher.shared_key.keys[0]", Bytes: make([]byte, 32)}},
+		})
+		if len(programs) != 3 {
+			t.Fatalf("%d programs, want 3", len(programs))
+		}
+		for _, p := range programs {
+			if got := strings.Contains(p.Code, "trim()") || strings.Contains(p.Code, "strip()"); got != trimmed {
+				t.Errorf("%s: the program in %s removes blanks: %t, want %t", encoding, p.Language, got, trimmed)
+			}
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (p *program) envelope(source string) error {
 	if e.JSON {
 		return p.document(e.Body, source)
 	}
-	if text := string(p.Body); p.wholeText() && strings.TrimSpace(text) != text {
+	if text := string(p.Body); p.wholeText() && !p.unencoded() && strings.TrimSpace(text) != text {
 		source = p.phrase("trim", source)
 	}
 	p.template(e.Body, source)

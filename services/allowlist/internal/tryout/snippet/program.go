@@ -55,9 +55,13 @@ func (p *program) holdsBytes() bool {
 	if p.Profile.Cipher == nil && p.Profile.RSA == nil {
 		return false
 	}
-	unencoded := func(b describe.Blob) bool { return b.Encoding == template.Raw }
-	return slices.ContainsFunc(p.Profile.Envelope.Blobs, unencoded) &&
+	return p.unencoded() &&
 		slices.ContainsFunc(p.Body, func(b byte) bool { return b > unicode.MaxASCII })
+}
+
+// unencoded reports whether a blob is not encoded.
+func (p *program) unencoded() bool {
+	return slices.ContainsFunc(p.Profile.Envelope.Blobs, func(b describe.Blob) bool { return b.Encoding == template.Raw })
 }
 
 // wholeText reports whether the body is a plain template with blobs, which may contain bytes
