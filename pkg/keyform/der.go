@@ -254,6 +254,14 @@ func unsupported(algorithm string) *Problem {
 	}
 }
 
+// certified is the problem of a certificate of a key that is supported without it.
+func certified(algorithm string) *Problem {
+	return &Problem{
+		Form: FormKind, Algorithm: algorithm, Cause: "Certificates of " + algorithm + " keys are not supported.",
+		Remedy: "Extract the public key: openssl x509 -in certificate.pem -noout -pubkey -out public.pem",
+	}
+}
+
 func broken(what string) *Problem {
 	return &Problem{
 		Form: FormBroken, Cause: what + " is damaged: its parts do not fit together.",
@@ -387,12 +395,10 @@ func fromSigned(der []byte) (m material, known bool) {
 	}
 	if s, algorithm, parameters, _ := shapeOf(certifiedKey(der)); s == shapeSPKI {
 		m = material{form: formCertificate, algorithm: kindOf(algorithm, parameters)}
-		m.problem = notParsed(m.algorithm, nil, "The certificate")
 		if m.algorithm == secp256k1.Name {
-			m.problem = &Problem{
-				Form: FormKind, Algorithm: secp256k1.Name, Cause: "Certificates of EC-secp256k1 keys are not supported.",
-				Remedy: "Extract the public key: openssl x509 -in certificate.pem -noout -pubkey -out public.pem",
-			}
+			m.problem = certified(m.algorithm)
+		} else {
+			m.problem = notParsed(m.algorithm, nil, "The certificate")
 		}
 		return m, true
 	}

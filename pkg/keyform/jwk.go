@@ -1,7 +1,6 @@
 package keyform
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"encoding/base64"
@@ -51,8 +50,7 @@ func (m material) withJSON(key any) material {
 }
 
 // parseJWK returns the key of a JWK as a type of [ParsePublic] or [ParsePrivate], or the bytes of a
-// symmetric key. JSON without a type is not
-// a JWK.
+// symmetric key. JSON without a type is not a JWK.
 func parseJWK(body []byte) (one jsonKey, key any, problem *Problem) {
 	if !parsed(body, &one) {
 		return jsonKey{}, nil, nil
@@ -108,41 +106,36 @@ func (k jsonKey) unusable() *Problem {
 	}
 }
 
+// x25519Of returns the key of a JWK on X25519 (RFC 8037 section 2).
 func x25519Of(k jsonKey) (any, *Problem) {
-	public, err := base64.RawURLEncoding.DecodeString(k.X)
+	u, err := base64.RawURLEncoding.DecodeString(k.X)
 	if err != nil {
 		return nil, k.unusable()
 	}
-	key, err := ecdh.X25519().NewPublicKey(public)
+	public, err := ecdh.X25519().NewPublicKey(u)
 	if err != nil {
 		return nil, k.unusable()
 	}
-	if k.D == "" {
-		return key, nil
-	}
-	scalar, err := base64.RawURLEncoding.DecodeString(k.D)
-	defer clear(scalar)
-	if err != nil {
-		return nil, k.unusable()
-	}
-	private, err := ecdh.X25519().NewPrivateKey(scalar)
-	if err != nil || !bytes.Equal(private.PublicKey().Bytes(), public) {
-		return nil, broken("The JWK")
-	}
-	return private, nil
+	return pairOf(k, public, ecdh.X25519().NewPrivateKey)
 }
 
 // secp256k1Of returns the key of a JWK on secp256k1 (RFC 8812 section 3.1).
 func secp256k1Of(k jsonKey) (any, *Problem) {
 	x, errX := base64.RawURLEncoding.DecodeString(k.X)
 	y, errY := base64.RawURLEncoding.DecodeString(k.Y)
-	if errX != nil || errY != nil || k.Type != "EC" {
+	if errX != nil || errY != nil || len(x) != len(y) || k.Type != "EC" {
 		return nil, k.unusable()
 	}
 	public, err := secp256k1.NewPublicKey(slices.Concat([]byte{4}, x, y)) // an uncompressed point
-	if err != nil || len(x) != len(y) {
+	if err != nil {
 		return nil, k.unusable()
 	}
+	return pairOf(k, public, secp256k1.NewPrivateKey)
+}
+
+// pairOf returns the public key of a JWK, or its private key if it has one, which must belong to the
+// public key.
+func pairOf[Private interface{ Public() crypto.PublicKey }](k jsonKey, public publicKey, parse func([]byte) (Private, error)) (any, *Problem) {
 	if k.D == "" {
 		return public, nil
 	}
@@ -151,7 +144,7 @@ func secp256k1Of(k jsonKey) (any, *Problem) {
 	if err != nil {
 		return nil, k.unusable()
 	}
-	private, err := secp256k1.NewPrivateKey(scalar)
+	private, err := parse(scalar)
 	if err != nil || !public.Equal(private.Public()) {
 		return nil, broken("The JWK")
 	}

@@ -106,13 +106,10 @@ func describe(public any) (algorithm string, members map[string]string, err erro
 		if err != nil {
 			return "", nil, fmt.Errorf("encode point: %w", err)
 		}
-		size := len(point) / 2
 		name := key.Params().Name
-		members := map[string]string{"kty": "EC", "crv": name, "x": text(point[1 : 1+size]), "y": text(point[1+size:])}
-		return "EC-P" + name[len("P-"):], members, nil
+		return "EC-P" + name[len("P-"):], onCurve(name, point), nil
 	case *secp256k1.PublicKey:
-		point := key.Bytes()
-		return secp256k1.Name, map[string]string{"kty": "EC", "crv": "secp256k1", "x": text(point[1 : 1+secp256k1.ScalarBytes]), "y": text(point[1+secp256k1.ScalarBytes:])}, nil
+		return secp256k1.Name, onCurve("secp256k1", key.Bytes()), nil
 	case ed25519.PublicKey:
 		return "Ed25519", map[string]string{"kty": "OKP", "crv": "Ed25519", "x": text(key)}, nil
 	case *ecdh.PublicKey:
@@ -121,6 +118,13 @@ func describe(public any) (algorithm string, members map[string]string, err erro
 		}
 	}
 	return "", nil, errKind
+}
+
+// onCurve returns the members of the JWK of an uncompressed point on a curve.
+func onCurve(name string, point []byte) map[string]string {
+	text := base64.RawURLEncoding.EncodeToString
+	size := len(point) / 2
+	return map[string]string{"kty": "EC", "crv": name, "x": text(point[1 : 1+size]), "y": text(point[1+size:])}
 }
 
 // encodeJWK returns a JWK of the members, with its thumbprint as the kid.
