@@ -38,18 +38,16 @@ func (r *remover) object(depth int, alive uint64) bool {
 	}
 	steps := r.set.steps
 	seen := uint64(0)
-	some := false
 	start := r.i + 1 // of the next member, with the white space in front of it
 	end := start     // of the last member
 	kept := start    // the end of the last member that stays
 	removed := -1    // the start of the members to remove that are directly in front of this one
 	whole := r.Object(func(raw []byte) bool {
-		if some {
+		if end > start { // behind another member
 			for start = end; r.text[start] != ','; start++ {
 			}
 			start++
 		}
-		some = true
 		name, ok := Unquote(raw)
 		through := alive & steps[depth].names[string(name)]
 		if !ok || through&seen != 0 {
