@@ -70,6 +70,8 @@ func TestSamplesFitTheSelection(t *testing.T) {
 		"the signed part of the body": `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/a" } input: "${json:$.order.id}.${method}.${path}.${query}.${id}"
 			headers { key: "X-Sig" value: "${signature}" } headers { key: "X-Id" value: "${id}" } }`,
 		"members, and members of members": expressions("json(body, '$.a.b') + get(members(body, '$.a'), 'c') + json(json(body, '$.d'), '$.e') + minify(json(body, '$.f'))"),
+		"a value beside an added member": `signing { mac { algorithm: ALGORITHM_HMAC_SHA256 } keys { name: "workspaces/acme/secrets/a" } input_expression: "json(body, '$.head.time') + json(body, '$.body')"
+			body_members { key: "$.head.signature" value: "${signature}" } }`,
 		"JSON in base64 in a form":        expressions("json(unbase64(get(form(body), 'p')), '$.order') + get(without_empty(form(body)), 'q')"),
 		"hexadecimal and a form in JSON":  expressions("hex(unhex(json(plaintext, '$.h'))) + get(form(json(body, '$.q')), 'n')"),
 		"a form in the query":             expressions("get(form(query), 'n') + join(members(body, '$'), '=', '&')"),

@@ -59,8 +59,8 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 	for path, value := range besides(p) {
 		document = put(document, path, value)
 	}
-	for _, object := range holders(p) {
-		document = along(document, object, map[string]any{"version": "1"})
+	for _, path := range besideMembers(p) {
+		document = along(document, path, "1")
 	}
 	body, err := json.Marshal(document)
 	if err != nil {
@@ -143,15 +143,16 @@ func textOf(want *expression.Want) string {
 	}
 }
 
-// holders returns the steps to the objects, inside the document, that the signature adds members to.
-func holders(p *describe.Profile) (all [][]string) {
+// besideMembers returns the steps to values beside the members that the signature adds inside the
+// document, where it needs an object.
+func besideMembers(p *describe.Profile) (all [][]string) {
 	if p.Signing == nil {
 		return nil
 	}
 	for name := range p.Signing.BodyMembers {
 		path, ok := signature.MemberPath(name)
 		if steps := path.Steps(); ok && len(steps) > 1 {
-			all = append(all, steps[:len(steps)-1])
+			all = append(all, append(steps[:len(steps)-1:len(steps)-1], "version"))
 		}
 	}
 	return all
