@@ -148,13 +148,14 @@ func (s Sample) print(out *strings.Builder) {
 		fence(out, "text fragment", text)
 	}
 	fmt.Fprintf(out, "### Programs for the %s\n\n", s.Direction)
-	if s.Programs[0].Language == shell {
+	beyond := len(s.Programs) == 1 && s.Programs[0].Language == shell
+	if beyond {
 		out.WriteString("No standard library of Node.js, Java, or Python supports this format. ")
 	}
 	out.WriteString("Each program " + s.does() + ", and prints the plaintext. A test runs all of them.\n\n")
 	for _, language := range languages {
 		i := slices.IndexFunc(s.Programs, func(p snippet.Program) bool { return p.Language == language.id })
-		if i < 0 && (language.id == shell || s.Programs[0].Language == shell) {
+		if i < 0 && (language.id == shell || beyond) {
 			continue
 		}
 		fmt.Fprintf(out, "#### %s, %s\n\n", language.name, s.Direction)

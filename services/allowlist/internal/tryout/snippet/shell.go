@@ -66,7 +66,7 @@ func shell(m Message) (Program, error) {
 	if err := s.selects(p.Selection()); err != nil {
 		return Program{}, err
 	}
-	if !utf8.Valid(m.Body) || strings.ContainsAny(s.Body, "\x00\r") {
+	if !utf8.Valid(m.Body) || strings.ContainsAny(s.Body, "\x00\r") || strings.Contains(s.Body, "END_OF_BODY") {
 		s.Reader, s.Body = "base64 --decode", base64Of(m.Body)
 	}
 	made, err := template.New("shell").Parse(shellTemplate)
