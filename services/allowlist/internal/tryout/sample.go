@@ -59,7 +59,7 @@ func SampleBody(pb *allowlistv1.Profile) []byte {
 	for path, value := range besides(p) {
 		document = put(document, path, value)
 	}
-	for _, path := range besideMembers(p) {
+	for _, path := range nextToMembers(p) {
 		document = along(document, path, "1")
 	}
 	body, err := json.Marshal(document)
@@ -143,9 +143,9 @@ func textOf(want *expression.Want) string {
 	}
 }
 
-// besideMembers returns the steps to values beside the members that the signature adds inside the
+// nextToMembers returns the steps to values next to the members that the signature adds inside the
 // document, where it needs an object.
-func besideMembers(p *describe.Profile) (all [][]string) {
+func nextToMembers(p *describe.Profile) (all [][]string) {
 	if p.Signing == nil {
 		return nil
 	}
